@@ -1,0 +1,25 @@
+"""Finds the files that ship with the package, installed or in a checkout."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+
+def shipped(*parts: str) -> Path:
+    """Return the path of a shipped file or folder: `shipped("prompts", "default")`.
+
+    In a wheel the folders lie inside the package; in a checkout, at its root.
+    """
+    inside = _package() / "shipped"
+    root = inside if inside.is_dir() else _package().parent
+    return root.joinpath(*parts)
+
+
+def shipped_model() -> Path:
+    """Return the folder of the model that comes with the package."""
+    return _package() / "weights"
+
+
+def _package() -> Path:
+    return Path(str(files("crystext")))
