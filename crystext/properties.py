@@ -1,0 +1,112 @@
+"""What a crystal can be asked to have, and how a prompt writes it.
+
+Some properties follow from the crystal; the others are labels that a data set may or may not
+carry. A label that is missing is left out of prompts, never guessed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crystext.crystal import Crystal
+from crystext.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK, SYMBOLS
+from crystext.errors import InputError
+
+LABELS = ("space_group", "formation_energy", "band_gap", "e_above_hull")
+"""Properties that a data set carries as columns: space-group number, eV/atom, eV, eV/atom."""
+
+_SYSTEM_ENDS = (
+    (2, "triclinic"),
+    (15, "monoclinic"),
+    (74, "orthorhombic"),
+    (142, "tetragonal"),
+    (167, "trigonal"),
+    (194, "hexagonal"),
+    (230, "cubic"),
+)
+
+
+def reduced_formula(numbers: NDArray[np.int64]) -> str:
+    """Return the formula with the smallest whole counts, elements by electronegativity: LiFePO4."""
+    found, counts = np.unique(numbers, return_counts=True)
+    divisor = int(np.gcd.reduce(counts))
+    parts = sorted(
+        (ELECTRONEGATIVITY_RANK[z], SYMBOLS[z - 1], n // divisor)
+        for z, n in zip(found.tolist(), counts.tolist(), strict=True)
+    )
+    return "".join(symbol + (str(n) if n > 1 else "") for _, symbol, n in parts)
+
+
+def crystal_system(space_group: int) -> str:
+    """Return the crystal system of a space-group number, e.g. `cubic` for 225.
+
+    Raises:
+        InputError: the number is not in 1..230.
+    """
+    if not 1 <= space_group <= 230:
+        raise InputError(f"no space group has the number {space_group}; expected 1 to 230")
+    return next(name for end, name in _SYSTEM_ENDS if space_group <= end)
+
+
+def density(crystal: Crystal) -> float:
+    """Return the density in g/cm^3, from ASE's standard atomic masses."""
+    mass = sum(_atomic_masses()[z] for z in crystal.numbers.tolist())
+    return float(mass * 1.66053906660 / crystal.volume)
+
+
+@cache
+def _atomic_masses() -> list[float]:
+    from ase.data import atomic_masses
+
+    return [float(m) for m in atomic_masses]
+
+
+def _elements(crystal: Crystal) -> list[str]:
+    symbols = {SYMBOLS[z - 1] for z in crystal.numbers.tolist()}
+    return sorted(symbols, key=lambda s: ELECTRONEGATIVITY_RANK[ATOMIC_NUMBERS[s]])
+
+
+_WRITERS: dict[str, Callable[[Crystal, Mapping[str, float]], str | None]] = {
+    "formula": lambda crystal, labels: reduced_formula(crystal.numbers),
+    "elements": lambda crystal, labels: " ".join(_elements(crystal)),
+    "chemical_system": lambda crystal, labels: "-".join(sorted(_elements(crystal))),
+    "space_group": lambda crystal, labels: _number(labels.get("space_group"), 0),
+    "crystal_system": lambda crystal, labels: (
+        crystal_system(int(labels["space_group"])) if _known(labels.get("space_group")) else None
+    ),
+    "n_atoms": lambda crystal, labels: str(len(crystal)),
+    "density": lambda crystal, labels: f"{density(crystal):.2f}",
+    "formation_energy": lambda crystal, labels: _number(labels.get("formation_energy"), 2),
+    "band_gap": lambda crystal, labels: _number(labels.get("band_gap"), 2),
+    "e_above_hull": lambda crystal, labels: _number(labels.get("e_above_hull"), 3),
+}
+
+PROPERTIES = tuple(_WRITERS)
+"""Names of the properties that a prompt can ask for."""
+
+
+def written_properties(crystal: Crystal, labels: Mapping[str, float]) -> dict[str, str]:
+    """Return every property of a crystal that is known, as prompts write it.
+
+    Args:
+        crystal: the crystal.
+        labels: values of `LABELS`; missing and nan ones are left out.
+    """
+    written = {name: write(crystal, labels) for name, write in _WRITERS.items()}
+    return {name: text for name, text in written.items() if text is not None}
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and not math.isnan(value)
+
+
+def _number(value: float | None, decimals: int) -> str | None:
+    if value is None or math.isnan(value):
+        return None
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0 else text

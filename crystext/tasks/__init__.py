@@ -1,0 +1,15 @@
+"""What a model is asked to do. A task turns a crystal into a prompt and its completion.
+
+To add a task: one file here that defines a `Task`, and one line in `TASKS`.
+"""
+
+from __future__ import annotations
+
+from crystext.tasks.base import Example, Record, Task
+from crystext.tasks.generate import CONDITIONAL, UNCONDITIONAL
+from crystext.tasks.infill import INFILL_ELEMENT
+
+TASKS: dict[str, Task] = {task.name: task for task in (UNCONDITIONAL, CONDITIONAL, INFILL_ELEMENT)}
+"""Tasks by name, as recipes give their weights."""
+
+__all__ = ["TASKS", "Example", "Record", "Task"]
