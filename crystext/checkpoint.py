@@ -1,0 +1,69 @@
+"""Checkpoints of a training run: all of them or nothing, and safetensors only."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+Tensors = dict[str, torch.Tensor]
+
+
+def save_checkpoint(folder: Path, tensors: dict[str, Tensors], state: dict[str, Any]) -> None:
+    """Replace the checkpoint in `folder` by another; a kill at any moment leaves one of the two.
+
+    Args:
+        folder: its place; `folder.partial` and `folder.previous` beside it are used on the way.
+        tensors: groups of tensors, a file each.
+        state: what JSON can hold.
+    """
+    partial = folder.with_name(folder.name + ".partial")
+    previous = folder.with_name(folder.name + ".previous")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for group, content in tensors.items():
+        save_file(
+            {name: t.contiguous() for name, t in content.items()}, partial / f"{group}.safetensors"
+        )
+    (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    shutil.rmtree(previous, ignore_errors=True)
+    if folder.exists():
+        folder.rename(previous)
+    partial.rename(folder)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def load_checkpoint(folder: Path) -> tuple[dict[str, Tensors], dict[str, Any]] | None:
+    """Return the tensors and the state of the last whole checkpoint, or None if there is none."""
+    previous = folder.with_name(folder.name + ".previous")
+    if not folder.exists():
+        # Killed between the two renames of `save_checkpoint`: the older one is whole.
+        if not previous.exists():
+            return None
+        folder = previous
+    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    return {p.stem: load_file(p) for p in sorted(folder.glob("*.safetensors"))}, state
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
+    """Return an optimizer's state as flat tensors named `parameter.quantity`."""
+    return {
+        f"{i}.{name}": value.detach().clone() if torch.is_tensor(value) else torch.tensor(value)
+        for i, quantities in optimizer.state_dict()["state"].items()
+        for name, value in quantities.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
+    """Put back what `optimizer_tensors` returned."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        i, _, name = key.partition(".")
+        state.setdefault(int(i), {})[name] = value
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )

@@ -1,0 +1,187 @@
+"""Recipes: everything that a training run depends on, as one YAML file.
+
+The classes are the schema. `load_recipe` reads a file, applies `key=value` overrides, and answers
+a bad recipe with all its faults at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from crystext.codec import FORMATS
+from crystext.errors import SettingError, did_you_mean
+from crystext.resources import shipped
+from crystext.tasks import TASKS
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSettings(_Section):
+    """Prepared files (see `dataset`)."""
+
+    train: Path
+    validation: Path
+    validation_crystals: int = Field(2000, gt=0)
+    """How many of the validation crystals are scored at each evaluation."""
+
+
+class ModelSettings(_Section):
+    """A LLaMA trained from scratch."""
+
+    hidden_size: int = Field(256, gt=0)
+    intermediate_size: int = Field(704, gt=0)
+    layers: int = Field(6, gt=0)
+    heads: int = Field(4, gt=0)
+
+
+class OptimSettings(_Section):
+    """Muon for the weight matrices, AdamW for embeddings and norms; one learning rate."""
+
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+    steps: int = Field(gt=0)
+    warmup_steps: int = Field(100, ge=0)
+    decay_share: float = Field(0.4, ge=0, le=1)
+    """Share of the steps, at the end, over which the learning rate falls linearly to zero."""
+    batch_tokens: int = Field(gt=0)
+    max_tokens: int = Field(256, gt=0)
+    clip_norm: float = Field(1.0, gt=0)
+    ema: float = Field(0.999, ge=0, lt=1)
+    """Decay of the moving average of the weights; the average is what is saved and scored."""
+
+
+class Recipe(_Section):
+    """One whole training run."""
+
+    seed: int = Field(0, ge=0)
+    data: DataSettings
+    format: str = "plain"
+    prompts: str = "default"
+    tasks: dict[str, float]
+    """Relative weight of each task."""
+    translate_share: float = Field(ge=0, le=1)
+    """Share of the examples that are shifted by a random translation."""
+    loss_on_prompt: bool = False
+    model: ModelSettings = ModelSettings()
+    optim: OptimSettings
+    precision: Literal["bf16", "fp32"] = "bf16"
+    compile: bool = False
+    """Let torch.compile fuse the model; needs a C++ compiler, pays off after some minutes."""
+    evaluate_every: int = Field(500, gt=0)
+    checkpoint_every: int = Field(100, gt=0)
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, name: str) -> str:
+        if name not in FORMATS:
+            raise ValueError(
+                f"no such format; there are {', '.join(FORMATS)}." + did_you_mean(name, FORMATS)
+            )
+        return name
+
+    @field_validator("tasks")
+    @classmethod
+    def _known_tasks(cls, tasks: dict[str, float]) -> dict[str, float]:
+        faults = [
+            f"no task {name!r}." + did_you_mean(name, TASKS) for name in tasks if name not in TASKS
+        ]
+        faults += [f"weight of {name} is below 0" for name, weight in tasks.items() if weight < 0]
+        if not faults and not sum(tasks.values()) > 0:
+            faults.append("no task has a weight above 0")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return tasks
+
+
+def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recipe:
+    """Load a recipe: a file, or the name of a shipped one, with `section.key=value` overrides.
+
+    Raises:
+        SettingError: with every fault of the recipe and of the overrides.
+    """
+    path = Path(source)
+    if not path.is_file():
+        path = shipped("recipes", f"{source}.yaml")
+    if not path.is_file():
+        known = sorted(p.stem for p in shipped("recipes").glob("*.yaml"))
+        raise SettingError(
+            f"no recipe {str(source)!r}: neither a file nor one of {', '.join(known)}."
+            + did_you_mean(str(source), known)
+        )
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} is not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise SettingError(f"{path} holds no settings; expected a mapping of keys to values")
+    faults = [fault for x in overrides or [] if (fault := _apply(values, x)) is not None]
+    return parse_recipe(values, str(path), faults)
+
+
+def parse_recipe(values: dict[str, Any], origin: str, faults: Sequence[str] = ()) -> Recipe:
+    """Check settings against the schema.
+
+    Args:
+        values: the settings, as YAML gives them.
+        origin: names the settings in the error.
+        faults: what else was found wrong with them.
+
+    Raises:
+        SettingError: with every fault.
+    """
+    lines = list(faults)
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        for fault in error.errors():
+            where = ".".join(str(part) for part in fault["loc"])
+            message = fault["msg"].removeprefix("Value error, ")
+            if fault["type"] == "extra_forbidden":
+                message = "no such setting." + did_you_mean(
+                    where.split(".")[-1], _setting_names(where)
+                )
+            found = (
+                ""
+                if fault["type"] in ("missing", "extra_forbidden")
+                else f" (found {fault['input']!r})"
+            )
+            lines.append(f"{where}: {message}{found}")
+    if lines:
+        raise SettingError(f"{origin} has faults:\n  " + "\n  ".join(lines))
+    return recipe
+
+
+def _apply(values: dict[str, Any], override: str) -> str | None:
+    """Set one value, or return what is wrong with the override."""
+    key, equals, text = override.partition("=")
+    *sections, last = key.split(".")
+    if not equals or not last or "" in sections:
+        return f"{override!r} is no override; expected key=value, e.g. optim.steps=100"
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        return f"{override!r}: the value is not YAML: {' '.join(str(error).split())}"
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            return f"{override!r}: {section} is a value, not a section"
+        values = inner
+    values[last] = value
+    return None
+
+
+def _setting_names(where: str) -> list[str]:
+    schema: type[BaseModel] = Recipe
+    for part in where.split(".")[:-1]:
+        annotation = schema.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        schema = annotation
+    return list(schema.model_fields)
