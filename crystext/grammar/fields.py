@@ -1,0 +1,85 @@
+"""The text of a format as a sequence of fields, each a choice among finitely many values.
+
+    length length length angle angle angle (element x y z)+ end
+
+A field's value is a whole number: hundredths of Å for a length of two decimals, the atomic number
+for an element, 0 in an element's place for the end of the text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+
+from crystext.codec import Format
+from crystext.elements import SYMBOLS
+from crystext.vocabulary import MAX_ANGLE, MAX_LENGTH
+
+END = 0
+"""The value that stands for the end of the text, in the place of an element."""
+
+
+class Kind(Enum):
+    """What a field holds."""
+
+    LENGTH = "length"
+    ANGLE = "angle"
+    ELEMENT = "element"
+    COORDINATE = "coordinate"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One place in the text."""
+
+    kind: Kind
+    axis: int
+    """0, 1 or 2 for lengths, angles and coordinates; 0 for an element."""
+    separator: str
+    """What stands between the value before and this one."""
+
+
+_CELL = tuple(
+    Field(kind, axis, separator)
+    for kind, separators in ((Kind.LENGTH, ("", " ", " ")), (Kind.ANGLE, ("\n", " ", " ")))
+    for axis, separator in enumerate(separators)
+)
+_ATOM = (
+    Field(Kind.ELEMENT, 0, "\n"),
+    Field(Kind.COORDINATE, 0, "\n"),
+    Field(Kind.COORDINATE, 1, " "),
+    Field(Kind.COORDINATE, 2, " "),
+)
+
+
+def field_at(index: int) -> Field:
+    """Return the field at a place of the sequence, counted from 0."""
+    return _CELL[index] if index < len(_CELL) else _ATOM[(index - len(_CELL)) % len(_ATOM)]
+
+
+def value_count(kind: Kind, fmt: Format) -> int:
+    """Return how many values a field of this kind can take."""
+    if kind is Kind.LENGTH:
+        return MAX_LENGTH * int(10**fmt.length_decimals)
+    if kind is Kind.ANGLE:
+        return MAX_ANGLE * int(10**fmt.angle_decimals)
+    if kind is Kind.COORDINATE:
+        return int(10**fmt.coordinate_decimals)
+    return len(SYMBOLS) + 1
+
+
+def decimals(kind: Kind, fmt: Format) -> int:
+    """Return the decimals that a number of this kind is printed with."""
+    if kind is Kind.LENGTH:
+        return fmt.length_decimals
+    return fmt.angle_decimals if kind is Kind.ANGLE else fmt.coordinate_decimals
+
+
+@cache
+def value_texts(kind: Kind, fmt: Format) -> tuple[str, ...]:
+    """Return how each value of a field is written; the end of the text is written as nothing."""
+    if kind is Kind.ELEMENT:
+        return ("", *SYMBOLS)
+    places = decimals(kind, fmt)
+    return tuple(f"{i / 10**places:.{places}f}" for i in range(value_count(kind, fmt)))

@@ -1,0 +1,67 @@
+"""What is asked of a sampler, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crystext.elements import ATOMIC_NUMBERS
+from crystext.errors import SettingError, did_you_mean
+
+
+@dataclass(frozen=True)
+class DrawSettings:
+    """How texts are drawn.
+
+    Raises:
+        SettingError: a number out of range or an unknown element.
+    """
+
+    seed: int = 0
+    temperature: float = 1.0
+    """Logits are divided by it; 0 takes the most probable token."""
+    top_p: float = 1.0
+    """Draw from the smallest set of most probable tokens that holds this much probability."""
+    max_atoms: int = 20
+    distance_scale: float = 0.65
+    """Least distance of two atoms over the sum of their covalent radii; 0 lets them lie anywhere."""
+    exclude: tuple[str, ...] = ()
+    """Elements that may not occur."""
+    constrained: bool = True
+    """Whether only texts that are crystals can be written."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 <= self.seed < 2**63:
+            raise SettingError(f"a seed of {self.seed}: expected a whole number from 0 to 2^63 - 1")
+        if not 0 <= self.temperature <= 10:
+            raise SettingError(
+                f"a temperature of {self.temperature:g}: expected 0 (most probable) to 10; try 1.0"
+            )
+        if not 0 < self.top_p <= 1:
+            raise SettingError(f"a top-p of {self.top_p:g}: expected a number in (0, 1]; 1 is off")
+        if self.max_atoms < 1:
+            raise SettingError(f"at most {self.max_atoms} atoms: expected 1 or more")
+        if not 0 <= self.distance_scale <= 1:
+            raise SettingError(
+                f"a distance scale of {self.distance_scale:g}: expected 0 (off) to 1 "
+                "(covalent spheres that touch)"
+            )
+        for symbol in self.exclude:
+            if symbol not in ATOMIC_NUMBERS:
+                raise SettingError(f"no element {symbol!r}." + did_you_mean(symbol, ATOMIC_NUMBERS))
+        if len(set(self.exclude)) == len(ATOMIC_NUMBERS):
+            raise SettingError("all elements are excluded; leave at least one")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One text that a model was asked for."""
+
+    index: int
+    text: str
+    fault: str | None
+    """Name of the `codec.Fault`; None where the text is a crystal."""
+    log_probability: float
+    """Of the text under the model and the constraints at temperature 1, in nats."""
+    tokens: int
+    """How many the text took, the end included."""

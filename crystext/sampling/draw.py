@@ -1,0 +1,64 @@
+"""Picking one of several values from logits, with random numbers that belong to the crystal."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from crystext.crystal import Floats
+
+
+def uniform_numbers(seed: int, indices: range, count: int) -> Floats:
+    """Return random numbers in [0, 1) that depend on the seed and each crystal's index alone.
+
+    Returns:
+        Shape (len(indices), count), from Philox keyed by (seed, index).
+    """
+    return np.stack(
+        [np.random.Generator(np.random.Philox(key=[seed, i])).random(count) for i in indices]
+    )
+
+
+def draw(
+    logits_B_V: torch.Tensor,
+    uniform_B: torch.Tensor,
+    *,
+    allowed_B_V: torch.Tensor | None = None,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw a value per row by inverting the cumulative distribution at a given random number.
+
+    Args:
+        logits_B_V: any floating type.
+        uniform_B: float64 in [0, 1).
+        allowed_B_V: values that may be drawn; each row has at least one. None allows all.
+        temperature: logits are divided by it; 0 takes the most probable value.
+        top_p: draw from the smallest set of most probable values that holds this much probability.
+
+    Returns:
+        The values (B,), and their log-probabilities (B,) among the allowed ones at temperature 1.
+    """
+    logits = logits_B_V.float()
+    if allowed_B_V is not None:
+        logits = logits.masked_fill(~allowed_B_V, -torch.inf)
+    if temperature == 0:
+        values = logits.argmax(dim=1)
+    else:
+        cumulative = torch.softmax(logits / temperature, dim=1)
+        if top_p < 1:
+            cumulative = _nucleus(cumulative, top_p)
+        cumulative = cumulative.double().cumsum(dim=1)
+        total = cumulative[:, -1:]
+        # The first place above the target has a share of its own, so it is an allowed value.
+        target = torch.minimum(uniform_B[:, None] * total, total * (1 - 1e-12))
+        values = torch.searchsorted(cumulative, target, right=True).squeeze(1)
+    chosen = logits.gather(1, values[:, None]).squeeze(1)
+    return values, chosen - logits.logsumexp(dim=1)
+
+
+def _nucleus(shares_B_V: torch.Tensor, top_p: float) -> torch.Tensor:
+    ordered, places = shares_B_V.sort(dim=1, descending=True)
+    before = ordered.cumsum(dim=1) - ordered
+    ordered = ordered.masked_fill(before >= top_p, 0.0)
+    return torch.zeros_like(shares_B_V).scatter_(1, places, ordered)

@@ -1,0 +1,102 @@
+"""Draws crystals from any causal language model, by its own vocabulary.
+
+Serves models with a general tokenizer, and models of any kind when the constraints are off.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from crystext.codec import decode
+from crystext.grammar.automaton import Automaton
+from crystext.grammar.characters import GrammarProcessor, TokenTree
+from crystext.model import LoadedModel
+from crystext.sampling.attempt import Attempt, DrawSettings
+from crystext.sampling.draw import draw, uniform_numbers
+from crystext.tokens import prompt_ids
+
+
+class TextSampler:
+    """A model and its tokenizer, ready to draw."""
+
+    def __init__(self, model: LoadedModel, settings: DrawSettings) -> None:
+        self.model, self.settings = model, settings
+        self._tree = TokenTree(model.tokenizer) if settings.constrained else None
+        # One character a token at the worst: no crystal is cut off for want of tokens.
+        fmt = model.format
+        cell = 3 * (fmt.length_decimals + fmt.angle_decimals + 10)
+        self.max_tokens = cell + settings.max_atoms * (3 * (fmt.coordinate_decimals + 3) + 4) + 1
+
+    def draw(self, prompt: str, indices: range) -> list[Attempt]:
+        """Draw one text for each index; its random numbers depend on the seed and the index alone."""
+        with torch.inference_mode():
+            return self._draw(prompt, indices)
+
+    def _draw(self, prompt: str, indices: range) -> list[Attempt]:
+        settings, network, tokenizer = self.settings, self.model.network, self.model.tokenizer
+        given = prompt_ids(tokenizer, prompt)
+        known = getattr(network.config, "max_position_embeddings", None)
+        budget = self.max_tokens if known is None else min(self.max_tokens, known - len(given))
+        end = int(tokenizer.eos_token_id)  # type: ignore[arg-type]
+        uniform = torch.from_numpy(uniform_numbers(settings.seed, indices, budget))
+        processor = self._processor(len(given))
+        device = next(network.parameters()).device
+        step_ids = torch.tensor([given] * len(indices), device=device)
+        generated = torch.empty(len(indices), 0, dtype=torch.long)
+        log_probability = torch.zeros(len(indices), dtype=torch.float64)
+        ended = torch.zeros(len(indices), dtype=torch.bool)
+        cache = None
+        for step in range(budget):
+            output = network(input_ids=step_ids, past_key_values=cache, use_cache=True)
+            cache, logits = output.past_key_values, output.logits[:, -1].cpu()
+            tokens, chance = draw(
+                logits,
+                uniform[:, step],
+                allowed_B_V=processor.mask(generated, logits.shape[1]) if processor else None,
+                temperature=settings.temperature,
+                top_p=settings.top_p,
+            )
+            tokens = tokens.masked_fill(ended, end)
+            log_probability += chance.double().masked_fill(ended, 0.0)
+            generated = torch.cat([generated, tokens[:, None]], dim=1)
+            ended |= tokens == end
+            if ended.all():
+                break
+            step_ids = tokens[:, None].to(device)
+        return [
+            self._attempt(index, given, row, float(chance))
+            for index, row, chance in zip(indices, generated.tolist(), log_probability, strict=True)
+        ]
+
+    def _processor(self, prompt_tokens: int) -> GrammarProcessor | None:
+        if self._tree is None:
+            return None
+        automaton = Automaton(
+            self.model.format,
+            1,
+            max_atoms=self.settings.max_atoms,
+            distance_scale=self.settings.distance_scale,
+            exclude=self.settings.exclude,
+        )
+        return GrammarProcessor(self.model.tokenizer, prompt_tokens, automaton, self._tree)
+
+    def _attempt(
+        self, index: int, given: list[int], generated: list[int], log_probability: float
+    ) -> Attempt:
+        tokenizer = self.model.tokenizer
+        end = tokenizer.eos_token_id
+        whole = end in generated
+        body = generated[: generated.index(end)] if whole else generated
+
+        def text_of(ids: list[int]) -> str:
+            text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            assert isinstance(text, str)
+            return text
+
+        # Decoded behind the prompt: some tokenizers drop a space at the start of a text.
+        text = text_of(given + body)[len(text_of(given)) :]
+        decoded = decode(text)
+        fault = decoded.fault.name if decoded.fault else None
+        if fault is None and not whole:
+            fault = "TRUNCATED"
+        return Attempt(index, text, fault, round(log_probability, 4), len(body) + whole)
