@@ -1,0 +1,57 @@
+"""Crystals as text for language models: encode, decode, train, sample.
+
+Importing the package loads nothing; each name below is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crystext.augment import permute_within_species, translate
+    from crystext.codec import FORMATS, Decoded, Fault, decode, encode
+    from crystext.crystal import Crystal
+    from crystext.errors import CrystextError
+    from crystext.model import load_model
+    from crystext.read import read_crystal, read_crystals
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FORMATS",
+    "Crystal",
+    "CrystextError",
+    "Decoded",
+    "Fault",
+    "decode",
+    "encode",
+    "load_model",
+    "permute_within_species",
+    "read_crystal",
+    "read_crystals",
+    "translate",
+]
+
+_HOMES = {
+    "augment": ("permute_within_species", "translate"),
+    "codec": ("FORMATS", "Decoded", "Fault", "decode", "encode"),
+    "crystal": ("Crystal",),
+    "errors": ("CrystextError",),
+    "model": ("load_model",),
+    "read": ("read_crystal", "read_crystals"),
+}
+"""The module that each public name comes from."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(f"crystext.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

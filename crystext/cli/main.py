@@ -1,0 +1,120 @@
+"""The `crystext` command: gathers the subcommands and answers for what goes wrong in them.
+
+Exit status: 0 done; 1 the reader of standard output went away; 2 bad input, options, files or
+models, with one message on standard error; 130 interrupted. Anything else is a fault of the
+program, and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from crystext import __version__
+from crystext.cli.data import prepare
+from crystext.cli.decode import decode
+from crystext.cli.encode import encode
+from crystext.cli.sample import sample
+from crystext.cli.train import train
+from crystext.cli.view import view
+from crystext.errors import CrystextError
+
+app = typer.Typer(
+    name="crystext",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(help="Prepare data for training.", rich_markup_mode=None, no_args_is_help=True)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"crystext {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", is_eager=True, callback=_show_version
+        ),
+    ] = False,
+) -> None:
+    """Crystals as text for language models."""
+
+
+app.command()(encode)
+app.command()(decode)
+data.command()(prepare)
+app.add_typer(data, name="data")
+app.command()(train)
+app.command()(sample)
+app.command()(view)
+
+_BAD_INPUT, _INTERRUPTED = 2, 130
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space, or write elsewhere, and run the command again",
+    errno.EDQUOT: "free some space, or write elsewhere, and run the command again",
+    errno.EACCES: "choose a place where you may read and write, or change its permissions",
+    errno.EPERM: "choose a place where you may read and write, or change its permissions",
+    errno.EROFS: "choose a place that can be written",
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "a part of the path is a file; check the path",
+    errno.EISDIR: "expected a file; check the path",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+
+
+def main() -> None:
+    """Run the command line on `sys.argv` and exit."""
+    try:
+        try:
+            app(prog_name="crystext")
+        finally:
+            sys.stdout.flush()
+    except SystemExit as end:
+        # typer turns an interrupt into this status without a word.
+        if end.code == _INTERRUPTED:
+            _end("interrupted; run the same command again to go on", _INTERRUPTED)
+        raise
+    except KeyboardInterrupt:
+        _end("interrupted; run the same command again to go on", _INTERRUPTED)
+    except CrystextError as error:
+        _end(str(error), _BAD_INPUT)
+    except BrokenPipeError:
+        _discard_stdout()
+        sys.exit(1)
+    except OSError as error:
+        # The system names what it refuses by a number; without one, the error is the program's.
+        if error.errno is None:
+            raise
+        _discard_stdout()
+        _end(_describe(error), _BAD_INPUT)
+
+
+def _describe(error: OSError) -> str:
+    assert error.errno is not None
+    where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    remedy = _REMEDIES.get(error.errno)
+    return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
+
+
+def _end(message: str, status: int) -> NoReturn:
+    typer.echo(f"crystext: {message}", err=True)
+    sys.exit(status)
+
+
+def _discard_stdout() -> None:
+    """Send what is still buffered nowhere, or the interpreter would fail on it once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

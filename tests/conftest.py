@@ -1,0 +1,64 @@
+"""What tests share: the data beside the checkout, and the command line as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parents[1]
+
+# No test may depend on the network; an unknown model name would cost half a minute of retries.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+# Machines that test are busy: how long one example takes says nothing.
+settings.register_profile("crystext", deadline=None, print_blob=True)
+settings.load_profile("crystext")
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of data sets, which is no part of the repository."""
+    folder = Path(os.environ.get("CRYSTEXT_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"needs the data sets; no folder {folder} (set CRYSTEXT_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cli() -> Run:
+    """Runs `crystext ARGUMENTS` in a process of its own."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "crystext", *map(str, arguments)]
+        settings = {"capture_output": True, "text": True, "timeout": 300, **options}
+        return subprocess.run(command, check=False, **settings)  # type: ignore[call-overload]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def cli_refuses(cli: Run) -> Callable[..., str]:
+    """Runs a command that has to be refused as bad input, and returns the message."""
+
+    def run(*arguments: object, **options: object) -> str:
+        ended = cli(*arguments, **options)
+        assert ended.returncode == 2, f"exit status {ended.returncode}:\n{ended.stderr}"
+        assert "Traceback" not in ended.stderr
+        assert ended.stderr.strip()
+        return ended.stderr
+
+    return run

@@ -1,0 +1,230 @@
+"""The shape of the package: what may import what, how long a file may be, what no file does."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ORDER = (
+    "errors",
+    "elements",
+    "resources",
+    "crystal",
+    "properties",
+    "codec",
+    "augment",
+    "read",
+    "write",
+    "standardize",
+    "prompts",
+    "vocabulary",
+    "tasks",
+    "tokens",
+    "dataset",
+    "prepare",
+    "grammar",
+    "batches",
+    "config",
+    "model_folder",
+    "model",
+    "checkpoint",
+    "train",
+    "sampling",
+    "view",
+    "metrics",
+    "cli",
+    "__main__",
+)
+"""Files and folders of the package; each may import those before it, and no other."""
+
+MAX_LINES = 450
+
+PACKAGE = Path(__file__).parents[1] / "crystext"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+each_module = pytest.mark.parametrize("module", sorted(MODULES))
+
+
+def imports(module: str) -> Iterator[tuple[int, str]]:
+    """Yield line and dotted name of all that a module imports, anywhere in it.
+
+    A name taken from a package is given as a module where it is one.
+    """
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}:{node.lineno}: a relative import"
+            assert node.module is not None
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield node.lineno, inner if inner in MODULES else node.module
+
+
+def unit(module: str) -> str:
+    """Return the file or folder directly below the package that a module belongs to."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def is_own(name: str) -> bool:
+    return name.split(".")[0] == PACKAGE.name
+
+
+@each_module
+def test_imports_point_backwards(module: str) -> None:
+    if module == "crystext":
+        pytest.skip("hands out names of all modules, on request")
+    assert unit(module) in ORDER, f"{unit(module)} has no place in ORDER yet"
+    for line, name in imports(module):
+        if not is_own(name) or unit(name) in ("", unit(module)):
+            continue
+        assert ORDER.index(unit(name)) < ORDER.index(unit(module)), f"{module}:{line}: {name}"
+
+
+@each_module
+def test_a_module_takes_names_from_where_they_are_defined(module: str) -> None:
+    taken = [f"line {line}" for line, name in imports(module) if name == "crystext"]
+    if unit(module) == "cli":
+        version = {
+            f"line {node.lineno}"
+            for node in ast.walk(MODULES[module])
+            if isinstance(node, ast.ImportFrom)
+            and [alias.name for alias in node.names] == ["__version__"]
+        }
+        taken = [line for line in taken if line not in version]
+    assert taken == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {
+        module: {name for _, name in imports(module) if name in MODULES and name != module}
+        for module in MODULES
+        if module != "crystext"
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@each_module
+def test_the_package_imports_no_evaluation_and_no_tests(module: str) -> None:
+    outside = {"evaluation", "tests", "examples", "recipes", "prompts"}
+    assert [name for _, name in imports(module) if name.split(".")[0] in outside] == []
+
+
+@each_module
+def test_the_package_imports_only_what_it_requires(module: str) -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    required = {_normal(re.split(r"[<>=~! \[;]", line)[0]) for line in project["dependencies"]}
+    owners = packages_distributions()
+    for line, name in imports(module):
+        top = name.split(".")[0]
+        if is_own(name) or top in sys.stdlib_module_names:
+            continue
+        found = {_normal(owner) for owner in owners.get(top, [top])}
+        # pymatgen's code is installed by a distribution of another name, which pymatgen requires.
+        found |= {"pymatgen"} if top == "pymatgen" else set()
+        assert found & required, f"{module}:{line}: {top} is not among the dependencies"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_a_file_is_short_enough_to_read(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+@each_module
+def test_every_module_says_what_it_is(module: str) -> None:
+    assert ast.get_docstring(MODULES[module])
+
+
+@each_module
+def test_files_are_data_and_never_run(module: str) -> None:
+    assert list(dangers(MODULES[module])) == []
+
+
+UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+UNSAFE_CALLS = {"eval", "exec", "compile", "__import__"}
+UNSAFE_METHODS = {
+    ("torch", "load"),
+    ("torch", "save"),
+    ("yaml", "load"),
+    ("yaml", "load_all"),
+    ("yaml", "unsafe_load"),
+    ("pd", "read_pickle"),
+    ("pandas", "read_pickle"),
+    ("os", "system"),
+}
+UNSAFE_ARGUMENTS = {"trust_remote_code", "allow_pickle", "shell"}
+
+
+def dangers(tree: ast.AST) -> Iterator[str]:
+    """Yield what in a syntax tree could run code that came as data."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if UNSAFE_MODULES & {name.split(".")[0] for name in names}:
+                yield f"line {node.lineno}: {ast.unparse(node)}"
+        elif isinstance(node, ast.Call):
+            called = node.func
+            plain = isinstance(called, ast.Name) and called.id in UNSAFE_CALLS
+            method = (
+                isinstance(called, ast.Attribute)
+                and isinstance(called.value, ast.Name)
+                and (called.value.id, called.attr) in UNSAFE_METHODS
+            )
+            argument = any(
+                keyword.arg in UNSAFE_ARGUMENTS
+                and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False)
+                for keyword in node.keywords
+            )
+            if plain or method or argument:
+                yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import numpy, joblib.numpy_pickle",
+        "eval(text)",
+        "exec(text)",
+        "torch.load(path)",
+        "torch.load(path, weights_only=True)",
+        "yaml.load(text, Loader=x)",
+        "np.load(path, allow_pickle=True)",
+        "AutoModel.from_pretrained(path, trust_remote_code=True)",
+        "AutoModel.from_pretrained(path, trust_remote_code=trusted)",
+    ],
+)
+def test_code_that_could_run_data_is_found(code: str) -> None:
+    assert len(list(dangers(ast.parse(code)))) == 1
+
+
+@pytest.mark.parametrize(
+    "code", ["model.eval()", "re.compile(x)", "yaml.safe_load(x)", "load(x, allow_pickle=False)"]
+)
+def test_harmless_code_is_let_pass(code: str) -> None:
+    assert list(dangers(ast.parse(code))) == []
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()

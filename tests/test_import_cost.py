@@ -1,0 +1,117 @@
+"""Importing the package and asking for help costs next to nothing."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import crystext
+
+HEAVY = {
+    "accelerate",
+    "ase",
+    "bitsandbytes",
+    "matgl",
+    "numpy",
+    "pandas",
+    "peft",
+    "pyarrow",
+    "pymatgen",
+    "scipy",
+    "smact",
+    "spglib",
+    "tokenizers",
+    "torch",
+    "transformers",
+}
+
+
+def loaded_by(statements: str, *arguments: str) -> set[str]:
+    """Return the top-level modules that are loaded once the statements have run."""
+    script = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print(*sorted({m.split('.')[0] for m in sys.modules}), "
+        "file=sys.stderr))\n" + statements
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return set(ended.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("encode", "--help"),
+        ("decode", "--help"),
+        ("data", "--help"),
+        ("data", "prepare", "--help"),
+        ("train", "--help"),
+        ("sample", "--help"),
+        ("view", "--help"),
+    ],
+    ids=" ".join,
+)
+def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    loaded = loaded_by("from crystext.cli.main import main; main()", *arguments)
+    assert "typer" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_import_of_the_package_loads_nothing_heavy() -> None:
+    loaded = loaded_by("import crystext")
+    assert "crystext" in loaded
+    assert loaded & (HEAVY | {"pydantic", "rich", "typer", "yaml"}) == set()
+
+
+def test_import_of_the_package_leaves_the_process_as_it_was() -> None:
+    script = (
+        "import os, sys\n"
+        "def state(): return dict(os.environ), os.getcwd(), sys.argv[:], sys.path[:]\n"
+        "before = state()\nimport crystext\nassert state() == before"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_encoding_and_decoding_need_numpy_alone() -> None:
+    loaded = loaded_by(
+        "import crystext\n"
+        "text = '4.00 4.00 4.00\\n90.00 90.00 90.00\\nPo\\n0.000 0.000 0.000'\n"
+        "assert crystext.encode(crystext.decode(text).crystal) == text"
+    )
+    assert loaded & HEAVY == {"numpy"}
+
+
+@pytest.mark.parametrize("name", crystext.__all__)
+def test_every_public_name_is_the_one_its_module_defines(name: str) -> None:
+    value = getattr(crystext, name)
+    home = next(m for m, names in crystext._HOMES.items() if name in names)
+    assert value is getattr(importlib.import_module(f"crystext.{home}"), name)
+    assert name in dir(crystext)
+
+
+def test_type_checkers_see_the_same_public_names_as_the_interpreter() -> None:
+    tree = ast.parse(Path(str(crystext.__file__)).read_text(encoding="utf-8"))
+    guarded = next(node for node in tree.body if isinstance(node, ast.If))
+    typed = {
+        (str(node.module).removeprefix("crystext."), alias.name)
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert typed == {(m, name) for m, names in crystext._HOMES.items() for name in names}
+    assert {name for _, name in typed} == set(crystext.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'enkode'"):
+        crystext.enkode  # noqa: B018
