@@ -1,0 +1,151 @@
+"""`crystext decode`: text to structure files."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from crystext.errors import InputError, SettingError
+
+_BLANK = re.compile(r"\n[ \t]*\n\s*")
+_NUMBER = r"[-+]?[\d.]+(?:[eE][-+]?\d+)?"
+_TRIPLE = rf"[ \t]*{_NUMBER}(?:[ \t]*[,; \t][ \t]*{_NUMBER}){{2}}[ \t]*"
+_CELL = re.compile(rf"^{_TRIPLE}\n\s*{_TRIPLE}$", re.MULTILINE)
+
+
+def decode(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help="Texts of crystals, or - for standard input.", show_default=False
+        ),
+    ],
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict/--forgiving",
+            help="Take the exact form only, or also prose around it and sloppy numbers.",
+        ),
+    ] = True,
+    format: Annotated[
+        str | None,
+        typer.Option(help="Format whose decimals every number must have.", show_default="any"),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="Format of the structures: cif, poscar, extxyz, parquet.",
+            show_default="by the name of --out, else cif",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File (.cif, .vasp, .extxyz, .parquet) or folder to write instead of standard "
+            "output.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Read crystals from text and write them as structures.
+
+    Several texts are separated by blank lines, or come as one JSON object a line with a text
+    and perhaps a name. With --forgiving, a text with one cell is one crystal, blank lines and all.
+    Texts that are no crystal are listed with the line where reading stopped; the others are
+    written.
+    """
+    from crystext.codec import decode as decode_text
+    from crystext.codec import get_format
+    from crystext.write import TEXTS, file_format, write_crystals
+
+    fmt = None if format is None else get_format(format)
+    kind = file_format(to, out or Path())
+    if out is None and kind not in TEXTS:
+        raise SettingError(f"{kind} is no text to be printed; name a file with --out")
+    texts = _split(_read(source), strict)
+    crystals, faults = [], []
+    for name, text in texts:
+        decoded = decode_text(text, format=fmt, strict=strict)
+        if decoded.crystal is not None:
+            crystals.append((name, decoded.crystal))
+            if decoded.forgiven:
+                typer.echo(f"crystext: {name}: forgiven: {', '.join(decoded.forgiven)}", err=True)
+        else:
+            assert decoded.fault is not None
+            faults.append(
+                f"{name}: {decoded.fault.name}, line {decoded.line}: {decoded.fault.value}; "
+                f"found {decoded.detail}"
+            )
+    if not crystals:
+        hint = " Try --forgiving." if strict else ""
+        if len(faults) == 1:
+            raise InputError(f"{faults[0]}.{hint}")
+        listed = "".join(f"\n  {fault}" for fault in faults)
+        raise InputError(f"none of the {len(faults)} texts is a crystal.{hint}{listed}")
+    for fault in faults:
+        typer.echo(f"crystext: {fault}", err=True)
+    if out is not None:
+        write_crystals(crystals, out, kind)
+        return
+    if kind == "poscar" and len(crystals) > 1:
+        raise SettingError(
+            f"a POSCAR holds one structure, and there are {len(crystals)}; name a folder with --out"
+        )
+    for name, crystal in crystals:
+        typer.echo(TEXTS[kind](crystal, name), nl=False)
+
+
+def _read(source: str) -> str:
+    if source == "-":
+        data = sys.stdin.buffer.read()
+    else:
+        try:
+            data = Path(source).read_bytes()
+        except FileNotFoundError:
+            raise InputError(
+                f"no file {source}; check the path, or give - for standard input"
+            ) from None
+        except IsADirectoryError:
+            raise InputError(f"{source} is a folder; expected a file of texts") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{source} is no text in UTF-8; expected what `crystext encode` writes"
+        ) from None
+    if not text.strip():
+        raise InputError(f"{source} is empty; expected what `crystext encode` writes")
+    return text.replace("\r\n", "\n")
+
+
+def _split(document: str, strict: bool) -> list[tuple[str, str]]:
+    """Cut a document into texts, each with a name."""
+    if document.lstrip().startswith("{"):
+        lines = enumerate(document.split("\n"), start=1)
+        return [_from_json(line, i) for i, line in lines if line.strip()]
+    # The newline that ends a file belongs to the file, not to the text.
+    document = re.sub(r"\s*\n\Z", "", document)
+    if not strict and len(_CELL.findall(document)) < 2:
+        return [("text-1", document)]
+    parts = _BLANK.split(document.lstrip("\n"))
+    return [(f"text-{i}", part) for i, part in enumerate(parts, start=1)]
+
+
+def _from_json(line: str, number: int) -> tuple[str, str]:
+    try:
+        item: Any = json.loads(line)
+        text = item["text"]
+        name = item.get("name", item.get("index"))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        text = name = None
+    if not isinstance(text, str):
+        raise InputError(
+            f"line {number} is no JSON object with a text; found {line[:40]!r}, expected "
+            '{"name": ..., "text": ...}'
+        )
+    return f"text-{number}" if name is None else str(name), text

@@ -1,0 +1,79 @@
+"""`crystext encode`: crystals from files to text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from crystext.codec import Format
+    from crystext.read import ReadItem
+
+
+def encode(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A CIF, POSCAR, extxyz, ...; a folder, a zip, or a csv, parquet or json table.",
+            show_default=False,
+        ),
+    ],
+    format: Annotated[str, typer.Option(help="Format of the text.")] = "plain",
+    translate: Annotated[
+        bool, typer.Option("--translate", help="Shift all atoms by a random vector.")
+    ] = False,
+    permute: Annotated[
+        bool, typer.Option("--permute", help="Shuffle the atoms of each element.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of --translate and --permute.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a line: name and text.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write instead of standard output.", show_default=False),
+    ] = None,
+) -> None:
+    """Print crystals as text, several separated by a blank line."""
+    from crystext.codec import get_format
+    from crystext.read import read_crystals
+    from crystext.write import write_text
+
+    fmt = get_format(format)
+    texts = _texts(read_crystals(source), fmt, translate, permute, seed)
+    if as_json:
+        parts = (json.dumps({"name": n, "text": t}, ensure_ascii=False) + "\n" for n, t in texts)
+    else:
+        parts = (("\n" if i else "") + text + "\n" for i, (_, text) in enumerate(texts))
+    if out is not None:
+        write_text("".join(parts), out)
+        return
+    for part in parts:
+        typer.echo(part, nl=False)
+
+
+def _texts(
+    items: Iterator[ReadItem], fmt: Format, translated: bool, permuted: bool, seed: int
+) -> Iterator[tuple[str, str]]:
+    """Yield names and texts; tell of what cannot be read on standard error."""
+    import numpy as np
+
+    from crystext.augment import permute_within_species, translate
+    from crystext.codec import encode
+
+    for i, item in enumerate(items):
+        if item.crystal is None:
+            typer.echo(f"crystext: {item.name}: {item.problem}", err=True)
+            continue
+        crystal = item.crystal
+        # A stream of its own for each structure: its text does not depend on those before it.
+        rng = np.random.default_rng([seed, i])
+        if translated:
+            crystal = translate(crystal, rng)
+        if permuted:
+            crystal = permute_within_species(crystal, rng)
+        yield item.name, encode(crystal, fmt)

@@ -1,0 +1,105 @@
+"""Reads crystals from whatever holds them: files, folders, zips and tables.
+
+    CIF, POSCAR/CONTCAR, cssr, xsf, res     pymatgen
+    extxyz and further formats              ASE
+    csv, parquet                            a column `cif` (or `poscar`, `structure`), or arrays
+    json                                    one structure, or rows of them, or POSCAR strings
+    a zip, a folder                         any of these; a zip is not unpacked to disk
+
+A structure that cannot be read is an item with a problem, and reading goes on. Files are data: no
+parser that runs code, unpickles or calls another program is used, and sizes are bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from crystext.crystal import Crystal
+from crystext.errors import InputError
+from crystext.read.parse import ReadItem, parse
+from crystext.read.sources import pieces
+
+__all__ = ["ReadItem", "existing", "no_row", "nothing_readable", "read_crystal", "read_crystals"]
+
+
+def read_crystals(
+    source: str | Path, *, where: Mapping[str, str] | None = None
+) -> Iterator[ReadItem]:
+    """Yield every structure of a source, one after another, in a fixed order.
+
+    Args:
+        source: a file, a folder (searched through, names sorted) or a zip.
+        where: for tables, the value that each of these columns must have.
+
+    Raises:
+        InputError: the source is missing, of no known kind, or nothing in it can be read.
+        SettingError: `where` names a column that is not there.
+    """
+    return _items(existing(source), where or {})
+
+
+def read_crystal(source: str | Path) -> Crystal:
+    """Read the one structure that a source holds.
+
+    Raises:
+        InputError: it holds none, or several, or it is no crystal.
+    """
+    items = read_crystals(source)
+    item = next(items)
+    if next(items, None) is not None:
+        raise InputError(
+            f"{source} holds more than one structure; expected exactly one. Read all with "
+            "read_crystals, or cut it"
+        )
+    assert item.crystal is not None
+    return item.crystal
+
+
+def existing(source: str | Path) -> Path:
+    """Return the path of a source, or raise `InputError` if there is nothing."""
+    path = Path(source)
+    if not path.exists():
+        raise InputError(f"no file or folder {path}; check the path")
+    return path
+
+
+def nothing_readable(source: Path, problems: list[ReadItem]) -> InputError:
+    """Return the error that tells why nothing in a source could be read."""
+    if not problems:
+        return InputError(f"{source} holds no structure")
+    first = problems[0]
+    if len(problems) == 1:
+        return InputError(f"{source}: {first.problem}")
+    return InputError(
+        f"none of the {len(problems)} structures in {source} can be read; the first, {first.name}: "
+        f"{first.problem}"
+    )
+
+
+def no_row(source: Path, where: Mapping[str, str]) -> InputError:
+    """Return the error that tells that no row of a table meets the conditions."""
+    wanted = " and ".join(f"{column}={value}" for column, value in where.items())
+    return InputError(f"no row of {source} has {wanted}")
+
+
+def _items(source: Path, where: Mapping[str, str]) -> Iterator[ReadItem]:
+    # Problems are held back until a crystal is met: without one, they are the error.
+    problems: list[ReadItem] = []
+    found = False
+    try:
+        for piece in pieces(source, where):
+            for item in parse(piece):
+                if item.crystal is None and not found:
+                    problems.append(item)
+                    continue
+                if not found:
+                    found = True
+                    yield from problems
+                yield item
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    if not found and where and not problems:
+        raise no_row(source, where)
+    if not found:
+        raise nothing_readable(source, problems)

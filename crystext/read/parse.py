@@ -1,0 +1,377 @@
+"""One piece of a source, a text or a row, to crystals, by the parsers of pymatgen and ASE.
+
+The cell is taken as the file writes it: nothing is reduced to a primitive cell, sorted by symmetry
+or shifted. A CIF of a space group is expanded by its operations. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from crystext.crystal import Crystal
+from crystext.elements import ATOMIC_NUMBERS
+from crystext.errors import InputError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+MAX_TEXT = 8 * 2**20
+"""Bytes that the text of one structure may have. Parsers take seconds for a megabyte of noise."""
+
+MAX_OUTPUT = 256 * 2**20
+"""Bytes that a trajectory or the output of a calculation may have."""
+
+MAX_EXPANDED = 10_000
+"""Sites of a CIF times its symmetry operations; pymatgen's time grows with the square of it."""
+
+PYMATGEN_FORMATS = ("cssr", "xsf", "res", "mcsqs")
+"""Formats, by pymatgen's names, that are read by pymatgen from a string."""
+
+ASE_FORMATS: dict[str, bool] = {
+    **dict.fromkeys(("vasp-xdatcar", "traj"), True),
+    **dict.fromkeys(("vasp-xml", "vasp-out", "espresso-out", "abinit-out", "gpaw-out"), False),
+    **dict.fromkeys(("abinit-in", "castep-cell", "cfg", "cube", "espresso-in", "gen"), False),
+    **dict.fromkeys(("lammps-data", "magres", "siesta-xv", "struct_out", "turbomole"), False),
+    **dict.fromkeys(("v-sim", "xsd", "proteindatabank"), False),
+}
+"""Formats, by ASE's names, that hold periodic structures and are read from a stream; True where
+every frame is a structure of its own, False where the last one is what is meant.
+
+ASE knows more; those that need a file on disk, a database or another program are left out.
+"""
+
+
+_DATA = re.compile(r"^[ \t]*data_", re.MULTILINE)
+_CELL_KEYS = tuple(
+    f"_cell_{key}"
+    for key in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
+)
+_SITE_KEYS = ("label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy")
+_LETTERS = re.compile(r"[A-Za-z]*")
+
+
+class Piece(NamedTuple):
+    """What one structure, or one trajectory, is to be read from."""
+
+    name: str
+    kind: str
+    """A key of `_PARSERS`, or `pymatgen:FORMAT`, or `ase:FORMAT`; `problem` for one lost."""
+    data: Any
+    """Text, bytes or a mapping, as the kind asks for; a sentence where the kind is `problem`."""
+    labels: Mapping[str, float] = {}
+
+
+class ReadItem(NamedTuple):
+    """A structure that was met in a source: a crystal, or why there is none."""
+
+    name: str
+    """From the file's name or the row's identifier; no two need differ."""
+    crystal: Crystal | None
+    problem: str | None
+    """One sentence; None where there is a crystal."""
+    labels: Mapping[str, float]
+    """Those of `properties.LABELS` that the source gives."""
+
+
+def parse(piece: Piece) -> list[ReadItem]:
+    """Read a piece: one item, or one a frame of a trajectory. Never raises for its data."""
+    if piece.kind == "problem":
+        return [ReadItem(piece.name, None, piece.data, piece.labels)]
+    kind, _, format = piece.kind.partition(":")
+    arguments = (piece.data, format) if format else (piece.data,)
+    with warnings.catch_warnings():
+        # What matters of the parsers' warnings is checked below; the rest is no news to a user.
+        warnings.simplefilter("ignore")
+        try:
+            crystals = _PARSERS[kind](*arguments)
+        except InputError as error:
+            return [ReadItem(piece.name, None, str(error), piece.labels)]
+        except Exception as error:
+            # Parsers of other packages meet broken data with exceptions of any type.
+            problem = f"{_label(piece.kind)} cannot be read: {_reason(error)}"
+            return [ReadItem(piece.name, None, problem, piece.labels)]
+    items = []
+    for i, crystal in enumerate(crystals, start=1):
+        name = piece.name if len(crystals) == 1 else f"{piece.name}-{i}"
+        if isinstance(crystal, Crystal):
+            items.append(ReadItem(name, crystal, None, piece.labels))
+        else:
+            items.append(ReadItem(name, None, str(crystal), piece.labels))
+    return items
+
+
+def kind_of_text(text: str) -> str | None:
+    """Return `cif`, `poscar` or `extxyz` if the text looks like one of them, at little cost."""
+    if "_cell_length_a" in text and "_atom_site_" in text and _DATA.search(text):
+        return "cif"
+    head = text[:2000].split("\n")[:6]
+    if len(head) > 1 and head[0].strip().isdigit() and "lattice=" in head[1].lower():
+        return "extxyz"
+    if len(head) > 5 and _is_poscar(head):
+        return "poscar"
+    return None
+
+
+def _is_poscar(lines: list[str]) -> bool:
+    try:
+        scale = [float(x) for x in lines[1].split()]
+        rows = [[float(x) for x in line.split()[:3]] for line in lines[2:5]]
+    except ValueError:
+        return False
+    return len(scale) in (1, 3) and all(len(row) == 3 for row in rows)
+
+
+def cif_blocks(text: str) -> list[tuple[str, str]]:
+    """Return the data blocks of a CIF that list atoms, each with its name."""
+    starts = [match.start() for match in _DATA.finditer(text)]
+    blocks = [text[a:b] for a, b in pairwise([*starts, len(text)])]
+    named = [(block.split(None, 1)[0].removeprefix("data_"), block) for block in blocks]
+    return [(name, block) for name, block in named if "_atom_site_" in block]
+
+
+def _label(kind: str) -> str:
+    named = {"cif": "the CIF", "poscar": "the POSCAR", "extxyz": "the extxyz frame"}
+    return named.get(kind, f"the {kind.rpartition(':')[2]} data")
+
+
+def _reason(error: Exception) -> str:
+    """Return what a parser says is wrong, in one line."""
+    cause = error.__cause__ or error
+    if isinstance(cause, KeyError):
+        return f"{cause} is missing"
+    line = next((line.strip() for line in str(cause).splitlines() if line.strip()), "")
+    return line[:200] or type(cause).__name__
+
+
+def _expect(text: str, kind: str, what: str) -> None:
+    """Raise unless a text is of the kind: its parser must not be given megabytes of noise."""
+    if not text.strip():
+        raise InputError(f"it is empty; expected {what}")
+    if len(text) > MAX_TEXT:
+        raise InputError(
+            f"it has {len(text):,} characters; a structure may have {MAX_TEXT:,}. Take out what is "
+            "not structure, such as embedded reflections"
+        )
+    if kind_of_text(text) != kind:
+        raise InputError(f"it starts with {text.lstrip()[:40]!r}; expected {what}")
+
+
+def _cif(text: str) -> list[Crystal]:
+    """Read one data block with pymatgen.
+
+    Coordinates near 1/3 and the like are rounded to them only where operations of symmetry are
+    applied, which needs it; a P1 cell keeps its numbers as written.
+    """
+    from pymatgen.io.cif import CifBlock, CifParser
+
+    _expect(text, "cif", "a CIF with a data_ block, _cell_length_a and _atom_site_ rows")
+    parser = CifParser.from_str(text, frac_tolerance=0.0, check_cif=False)
+    block: dict[str, Any] = next(iter(parser.as_dict().values()), {})
+    sites = _sites(block)
+    operations = len(parser.get_symops(CifBlock(block, [], "")))
+    if len(sites) * operations > MAX_EXPANDED:
+        raise InputError(
+            f"it lists {len(sites)} sites and {operations} symmetry operations; their product "
+            f"may be {MAX_EXPANDED:,}"
+        )
+    for i, site in enumerate(sites, start=1):
+        _check_site(i, site)
+    if missing := [key for key in _CELL_KEYS if key not in block]:
+        raise InputError(f"it lacks {', '.join(missing)}; expected three lengths and three angles")
+    if operations > 1:
+        parser = CifParser.from_str(text, check_cif=False)
+    try:
+        (structure,) = parser.parse_structures(primitive=False, on_error="raise")
+    except ValueError as error:
+        if "Occupancy" not in str(error):
+            raise
+        raise InputError(
+            "a place is occupied more than once: two atoms lie within 1e-4 of the cell's vectors "
+            "of each other, or occupancies add up to more than 1"
+        ) from None
+    if "implicit_hydrogens" in structure.site_properties:
+        raise InputError("hydrogen atoms are implied, not placed; expected a site for every atom")
+    crystal = Crystal.from_structure(structure)
+    declared = set(re.findall(r"[A-Z][a-z]?", str(block.get("_chemical_formula_sum", ""))))
+    if missing := sorted((declared & set(ATOMIC_NUMBERS)) - set(crystal.symbols)):
+        raise InputError(
+            f"its formula names {', '.join(missing)}, but no site does; expected a site for every "
+            "atom. Add the sites, or correct _chemical_formula_sum"
+        )
+    return [crystal]
+
+
+def _sites(block: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the rows of a block's table of sites; a block with one site may do without a loop."""
+    columns = {
+        key: block[f"_atom_site_{key}"] for key in _SITE_KEYS if f"_atom_site_{key}" in block
+    }
+    listed = {k: [v] if isinstance(v, str) else v for k, v in columns.items()}
+    return [dict(zip(listed, row, strict=True)) for row in zip(*listed.values(), strict=True)]
+
+
+def _check_site(number: int, site: Mapping[str, str]) -> None:
+    """Refuse a site that is no whole element, or whose type pymatgen would drop or misread.
+
+    It drops OH, and takes Vac for V. Labels, which stand in for types that are not given, may go
+    on after the element, as in `Ow1`. Sites are named here, in the order of the file.
+    """
+    label = site.get("label", "")
+    symbol = site.get("type_symbol", label)
+    letters = _LETTERS.match(symbol).group()  # type: ignore[union-attr]
+    where = f"site {number} ({label})" if label else f"site {number}"
+    if letters in ("D", "T"):
+        raise InputError(f"{where} is the isotope {letters}; the text knows elements: write H")
+    loose = "type_symbol" not in site and not letters.lower().startswith(("oh", "wat", "vac"))
+    begins = {letters[:2].title(), letters[:1].upper()} if loose else {letters.title()}
+    if not begins & ATOMIC_NUMBERS.keys():
+        raise InputError(f"{where} is of type {symbol!r}, which is not an element")
+    for axis in "xyz":
+        value = _number(site.get(f"fract_{axis}", ""))
+        if not math.isfinite(value):
+            found = site.get(f"fract_{axis}", "nothing")
+            raise InputError(f"{where} has a coordinate {axis} that is not finite: {found}")
+    occupancy = _number(site.get("occupancy", "1"))
+    if occupancy < 1 - 1e-6:
+        raise InputError(
+            f"{where} is disordered (occupied by {letters} {occupancy:g}); expected one whole "
+            "element per site. Try an ordered approximation, e.g. pymatgen's "
+            "OrderDisorderedStructureTransformation"
+        )
+
+
+def _number(text: str) -> float:
+    """Return a number of a CIF, which may bear its uncertainty: 0.25(3); nan where it is none."""
+    try:
+        return float(text.partition("(")[0])
+    except ValueError:
+        return math.nan
+
+
+def _poscar(text: str) -> list[Crystal]:
+    from pymatgen.io.vasp.inputs import Poscar
+
+    _expect(text, "poscar", "a POSCAR: a title, a scale, three lattice vectors, elements, counts")
+    lines = text.split("\n")
+    counts = [int(x) for line in lines[5:40] for x in line.split() if x.isdecimal()]
+    if sum(len(str(n)) > 7 for n in counts) or max(counts, default=0) > len(lines):
+        raise InputError(
+            f"it has {len(lines)} lines, yet claims up to {max(counts)} atoms of an element"
+        )
+    # Without symbols pymatgen would invent elements: H, He, Li, ...
+    warnings.filterwarnings("error", message="Elements in POSCAR cannot be determined")
+    return [Crystal.from_structure(Poscar.from_str(text, read_velocities=False).structure)]
+
+
+def _pymatgen(data: bytes, format: str) -> list[Crystal]:
+    from pymatgen.core.structure import Structure
+
+    return [Crystal.from_structure(Structure.from_str(as_text(data), fmt=format))]  # type: ignore[arg-type]
+
+
+def _structure(dictionary: Mapping[str, Any]) -> list[Crystal]:
+    from pymatgen.core.structure import Structure
+
+    return [Crystal.from_structure(Structure.from_dict(dict(dictionary)))]
+
+
+def _frame(text: str) -> list[Crystal]:
+    from ase.io import read
+
+    atoms = read(io.StringIO(text), format="extxyz")
+    assert not isinstance(atoms, list)
+    return [crystal_from_ase(atoms)]
+
+
+def _ase(data: bytes, format: str) -> list[Crystal | InputError]:
+    from ase.io import read
+    from ase.io.formats import ioformats
+
+    stream = io.BytesIO(data) if ioformats[format].isbinary else io.StringIO(as_text(data))
+    frames = read(stream, index=slice(None) if ASE_FORMATS[format] else -1, format=format)
+    crystals: list[Crystal | InputError] = []
+    for atoms in frames if isinstance(frames, list) else [frames]:
+        try:
+            crystals.append(crystal_from_ase(atoms))
+        except InputError as error:
+            crystals.append(error)
+    return crystals
+
+
+def _arrays(row: Mapping[str, Any]) -> list[Crystal]:
+    """Take a row of lengths, angles, atomic numbers or symbols, and positions."""
+    lengths, angles = (np.asarray(row[key], dtype=np.float64) for key in ("lengths", "angles"))
+    elements = list(row["numbers"])
+    positions = np.asarray(row["positions"], dtype=np.float64).reshape(-1, 3)
+    if lengths.shape != (3,) or angles.shape != (3,):
+        raise InputError(
+            f"it has {lengths.size} lengths and {angles.size} angles; a cell has three of each"
+        )
+    if len(elements) != len(positions):
+        raise InputError(f"it has {len(elements)} elements and {len(positions)} positions")
+    numbers = [ATOMIC_NUMBERS.get(z, 0) if isinstance(z, str) else int(z) for z in elements]
+    return [_checked(lengths, angles, numbers, positions, elements)]
+
+
+def crystal_from_ase(atoms: Atoms) -> Crystal:
+    """Take ASE's atoms; the cell must have three vectors, whatever `pbc` says.
+
+    Raises:
+        InputError: there is no cell, or the atoms are no crystal (see `Crystal`).
+    """
+    if atoms.cell.rank < 3:
+        raise InputError(
+            "it has no periodic cell in three dimensions; expected three lattice vectors, which "
+            'extxyz writes as Lattice="..."'
+        )
+    positions = atoms.cell.scaled_positions(atoms.positions)
+    if np.linalg.det(atoms.cell.array) < 0:
+        positions = -positions
+    parameters = np.asarray(atoms.cell.cellpar(), dtype=np.float64)
+    return _checked(
+        parameters[:3], parameters[3:], atoms.numbers.tolist(), positions, atoms.numbers
+    )
+
+
+def _checked(lengths: Any, angles: Any, numbers: list[int], positions: Any, found: Any) -> Crystal:
+    for i, z in enumerate(numbers):
+        if not 1 <= z <= len(ATOMIC_NUMBERS):
+            raise InputError(f"site {i + 1} holds {str(found[i])!r}, which is not an element")
+    crystal = Crystal(lengths, angles, np.array(numbers, dtype=np.int64), positions)
+    crystal.check()
+    return crystal
+
+
+def as_text(data: bytes) -> str:
+    """Decode a text file.
+
+    Raises:
+        InputError: it is binary.
+    """
+    if b"\0" in data:
+        raise InputError("it is a binary file; expected text")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Old CIFs write Å and accents in this encoding, in which any byte means something.
+        text = data.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+_PARSERS: dict[str, Callable[..., list[Any]]] = {
+    "cif": _cif,
+    "poscar": _poscar,
+    "extxyz": _frame,
+    "pymatgen": _pymatgen,
+    "ase": _ase,
+    "structure": _structure,
+    "arrays": _arrays,
+}

@@ -1,0 +1,315 @@
+"""Writes crystals to files that other programs read: CIF, POSCAR, extxyz, Parquet.
+
+Numbers are printed with the fewest digits that give the same number back, so a crystal survives
+writing and reading, and the same crystals give the same bytes. What is written appears under its
+name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from crystext.crystal import Crystal
+from crystext.elements import SYMBOLS
+from crystext.errors import InputError, RunError, SettingError, did_you_mean
+from crystext.properties import reduced_formula
+
+Named = Iterable[tuple[str, Crystal]]
+"""Crystals with their names, from which come file names, data blocks, titles and the like."""
+
+ROWS = 1000
+"""Crystals in a row group of a Parquet file."""
+
+
+def cif(crystal: Crystal, name: str = "crystal") -> str:
+    """Return a crystal as a CIF data block in P1: every atom is listed, as it is.
+
+    Atoms that lie at the same place are written, but pymatgen refuses to read them back.
+    """
+    a, b, c, alpha, beta, gamma = map(_digits, (*crystal.lengths, *crystal.angles))
+    counts = _counts(crystal)
+    lines = [
+        f"data_{_word(name)}",
+        "_symmetry_space_group_name_H-M   'P 1'",
+        "_symmetry_Int_Tables_number   1",
+        f"_cell_length_a   {a}",
+        f"_cell_length_b   {b}",
+        f"_cell_length_c   {c}",
+        f"_cell_angle_alpha   {alpha}",
+        f"_cell_angle_beta   {beta}",
+        f"_cell_angle_gamma   {gamma}",
+        f"_cell_volume   {crystal.volume:.6f}",
+        f"_chemical_formula_structural   {reduced_formula(crystal.numbers)}",
+        "_chemical_formula_sum   '" + " ".join(f"{s}{n}" for s, n in counts.items()) + "'",
+        "loop_",
+        " _symmetry_equiv_pos_site_id",
+        " _symmetry_equiv_pos_as_xyz",
+        "  1  'x, y, z'",
+        "loop_",
+        " _atom_site_type_symbol",
+        " _atom_site_label",
+        " _atom_site_symmetry_multiplicity",
+        " _atom_site_fract_x",
+        " _atom_site_fract_y",
+        " _atom_site_fract_z",
+        " _atom_site_occupancy",
+    ]
+    for i, (symbol, position) in enumerate(
+        zip(crystal.symbols, crystal.positions.tolist(), strict=True), start=1
+    ):
+        x, y, z = map(_digits, position)
+        lines.append(f"  {symbol}  {symbol}{i}  1  {x}  {y}  {z}  1")
+    return "\n".join(lines) + "\n"
+
+
+def poscar(crystal: Crystal, name: str = "crystal") -> str:
+    """Return a crystal as a POSCAR (VASP 5). Atoms are put in text order: one group an element."""
+    crystal = crystal.in_text_order()
+    counts = _counts(crystal)
+    lines = [
+        _line(name),
+        "1.0",
+        *(" ".join(map(_digits, vector)) for vector in crystal.lattice.tolist()),
+        " ".join(counts),
+        " ".join(map(str, counts.values())),
+        "direct",
+        *(" ".join(map(_digits, position)) for position in crystal.positions.tolist()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def extxyz(crystal: Crystal, name: str = "crystal") -> str:
+    """Return a crystal as one frame of extended XYZ: Cartesian positions in Å."""
+    lattice = " ".join(_digits(x) for x in crystal.lattice.ravel().tolist())
+    lines = [
+        str(len(crystal)),
+        f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 name="{_line(name)}" pbc="T T T"',
+    ]
+    cartesian = (crystal.positions @ crystal.lattice).tolist()
+    for symbol, position in zip(crystal.symbols, cartesian, strict=True):
+        lines.append(" ".join((symbol, *map(_digits, position))))
+    return "\n".join(lines) + "\n"
+
+
+TEXTS: dict[str, Callable[[Crystal, str], str]] = {"cif": cif, "poscar": poscar, "extxyz": extxyz}
+"""Writers of one crystal as text, by format."""
+
+FILE_FORMATS = (*TEXTS, "parquet")
+"""Names of the formats that `write_crystals` writes."""
+
+_FILE_SUFFIXES = {".cif": "cif", ".vasp": "poscar", ".poscar": "poscar", ".xyz": "extxyz",
+                  ".extxyz": "extxyz", ".parquet": "parquet"}  # fmt: skip
+
+_FOLDER_SUFFIXES = {"cif": ".cif", "poscar": ".vasp"}
+
+
+def file_format(name: str | None, out: Path) -> str:
+    """Return the format asked for, or else the one that a path's suffix means, or else `cif`.
+
+    Raises:
+        SettingError: no such format.
+    """
+    if name is None:
+        return _FILE_SUFFIXES.get(out.suffix.lower(), "cif")
+    if name not in FILE_FORMATS:
+        raise SettingError(
+            f"no file format is called {name!r}; there are {', '.join(FILE_FORMATS)}."
+            + did_you_mean(name, FILE_FORMATS)
+        )
+    return name
+
+
+def write_crystals(crystals: Named, out: str | Path, to: str | None = None) -> int:
+    """Write crystals to one file, or to a folder with a file each; return how many there were.
+
+    Args:
+        crystals: names and crystals. Names need not differ, nor be fit for file names.
+        out: a path that ends in `.cif` (one file, a data block each), `.vasp` or `.poscar` (one
+            crystal), `.extxyz` or `.xyz` (a frame each) or `.parquet` (a row each); with the
+            formats `cif` and `poscar`, any other path is a folder, which must be empty or new.
+        to: one of `FILE_FORMATS`; None takes it from the path.
+
+    Raises:
+        SettingError: no such format, or several crystals for one POSCAR.
+        RunError: the place cannot be written, is full, or is a folder that holds something.
+        InputError: there is no crystal.
+    """
+    out = Path(out)
+    to = file_format(to, out)
+    with _explained(out):
+        if to == "parquet":
+            return _write_parquet(crystals, out)
+        if to == "extxyz" or _FILE_SUFFIXES.get(out.suffix.lower()) == to:
+            return _write_file(crystals, out, to)
+        return _write_folder(crystals, out, to)
+
+
+def write_text(text: str, out: str | Path) -> None:
+    """Write a text to a file, whole or not at all.
+
+    Raises:
+        RunError: the place cannot be written, or is full.
+    """
+    out = Path(out)
+    with _explained(out), _partial(out) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _write_file(crystals: Named, out: Path, to: str) -> int:
+    count = 0
+    with _partial(out) as partial:
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            taken: set[str] = set()
+            for name, crystal in crystals:
+                count += 1
+                if to == "poscar" and count > 1:
+                    raise SettingError(
+                        f"a POSCAR holds one structure, and there are more for {out}; name a folder"
+                    )
+                file.write(TEXTS[to](crystal, _unique(_word(name), taken) if to == "cif" else name))
+        _require(count)
+    return count
+
+
+def _write_folder(crystals: Named, out: Path, to: str) -> int:
+    if out.is_dir() and any(out.iterdir()):
+        raise RunError(f"the folder {out} holds files already; name another, or empty it")
+    if out.exists() and not out.is_dir():
+        raise RunError(
+            f"{out} is a file; expected a folder for {to} files, or a path that ends in "
+            f"{_FOLDER_SUFFIXES[to]}"
+        )
+    taken: set[str] = set()
+    count = 0
+    with _partial(out) as partial:
+        partial.mkdir()
+        for name, crystal in crystals:
+            count += 1
+            path = partial / (_unique(_word(name), taken) + _FOLDER_SUFFIXES[to])
+            path.write_text(TEXTS[to](crystal, name), encoding="utf-8", newline="\n")
+        _require(count)
+        if out.is_dir():
+            out.rmdir()
+    return count
+
+
+def _write_parquet(crystals: Named, out: Path) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    vector = pa.list_(pa.float64())
+    schema = pa.schema(
+        [
+            *(("name", pa.string()), ("cif", pa.string()), ("formula", pa.string())),
+            *(("n_atoms", pa.int64()), ("volume", pa.float64())),
+            *(("lengths", vector), ("angles", vector)),
+            *(("numbers", pa.list_(pa.int64())), ("positions", pa.list_(vector))),
+        ]
+    )
+    count = 0
+    with _partial(out) as partial:
+        with pq.ParquetWriter(partial, schema) as writer:
+            for group in _row_groups(crystals):
+                count += len(group)
+                writer.write_table(pa.Table.from_pylist(group, schema=schema))
+        _require(count)
+    return count
+
+
+def _row_groups(crystals: Named) -> Iterator[list[dict[str, object]]]:
+    """Yield the rows of a Parquet table, a row group at a time."""
+    iterator = iter(crystals)
+    while group := list(islice(iterator, ROWS)):
+        yield [
+            {
+                "name": name,
+                "cif": cif(crystal, name),
+                "formula": reduced_formula(crystal.numbers),
+                "n_atoms": len(crystal),
+                "volume": crystal.volume,
+                "lengths": crystal.lengths.tolist(),
+                "angles": crystal.angles.tolist(),
+                "numbers": crystal.numbers.tolist(),
+                "positions": crystal.positions.tolist(),
+            }
+            for name, crystal in group
+        ]
+
+
+def _require(count: int) -> None:
+    if count == 0:
+        raise InputError("there is no crystal to write")
+
+
+@contextmanager
+def _partial(out: Path) -> Iterator[Path]:
+    """Give a path to write under; what is there goes to its real name if all went well."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(out.name + ".partial")
+    _remove(partial)
+    try:
+        yield partial
+        partial.replace(out)
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(out: Path) -> Iterator[None]:
+    """Turn what the system refuses into a message about the place that was to be written."""
+    try:
+        yield
+    except OSError as error:
+        remedy = (
+            "free some space, or write elsewhere"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT)
+            else "choose a place where you may write"
+        )
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise RunError(f"{out} cannot be written: {reason}; {remedy}") from None
+
+
+def _digits(value: float) -> str:
+    """Return the shortest decimal number that reads back as the same float, without exponent."""
+    return np.format_float_positional(value, trim="0")
+
+
+def _counts(crystal: Crystal) -> dict[str, int]:
+    """Return how many atoms of each element there are, elements in the order of their first."""
+    numbers, first, counts = np.unique(crystal.numbers, return_index=True, return_counts=True)
+    return {SYMBOLS[int(numbers[i]) - 1]: int(counts[i]) for i in np.argsort(first)}
+
+
+def _word(name: str) -> str:
+    """Return a name fit for a file on any system and for a CIF's data block."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip("._")[:100] or "crystal"
+
+
+def _line(name: str) -> str:
+    return re.sub(r'[\s"\\]+', " ", name).strip() or "crystal"
+
+
+def _unique(word: str, taken: set[str]) -> str:
+    """Return a word that is not taken yet, capitals or not, and take it."""
+    unique, i = word, 1
+    while unique.lower() in taken:
+        i += 1
+        unique = f"{word}-{i}"
+    taken.add(unique.lower())
+    return unique

@@ -1,0 +1,180 @@
+"""Writing: what is written is read back, by others too, and nothing is left half done."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from pymatgen.core.structure import Structure
+from pymatgen.io.cif import CifParser
+
+from crystext.crystal import Crystal
+from crystext.errors import InputError, RunError, SettingError
+from crystext.read import read_crystals
+from crystext.read.parse import crystal_from_ase
+from crystext.write import FILE_FORMATS, cif, extxyz, poscar, write_crystals, write_text
+from tests.handmade import HANDMADE, IRON, NACL, QUARTZ
+from tests.strategies import crystals
+
+NAMED = sorted(HANDMADE.items())
+
+
+def wrapped_difference(a: np.ndarray, b: np.ndarray) -> float:
+    difference = a - b
+    return float(np.abs(difference - np.round(difference)).max())
+
+
+def from_ase(path: Path) -> Crystal:
+    atoms = ase.io.read(path)
+    assert not isinstance(atoms, list)
+    return crystal_from_ase(atoms)
+
+
+@pytest.mark.parametrize(("name", "crystal"), NAMED)
+@pytest.mark.parametrize("suffix", ["cif", "vasp", "extxyz"])
+def test_pymatgen_and_ase_read_the_same_crystal_that_was_written(
+    name: str, crystal: Crystal, suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"x.{suffix}"
+    write_crystals([(name, crystal)], path)
+    ordered = crystal.in_text_order()
+    found = [from_ase(path)]
+    if suffix == "cif":
+        found.append(Crystal.from_structure(CifParser(path).parse_structures(primitive=False)[0]))
+    elif suffix == "vasp":
+        found.append(Crystal.from_structure(Structure.from_file(path)))
+    for other in found:
+        other = other.in_text_order()
+        assert other.numbers.tolist() == ordered.numbers.tolist()
+        assert other.lengths == pytest.approx(ordered.lengths, abs=1e-10)
+        assert other.angles == pytest.approx(ordered.angles, abs=1e-9)
+        assert wrapped_difference(other.positions, ordered.positions) < 1e-9
+
+
+@given(crystals(max_atoms=6))
+def test_a_cif_holds_every_number_exactly(crystal: Crystal) -> None:
+    lines = cif(crystal).split("\n")
+    cell = [float(line.split()[1]) for line in lines if line.startswith(("_cell_l", "_cell_a"))]
+    assert cell == [*crystal.lengths, *crystal.angles]
+    rows = [line.split() for line in lines[lines.index(" _atom_site_occupancy") + 1 : -1]]
+    assert [row[0] for row in rows] == crystal.symbols
+    assert np.array_equal([[float(x) for x in row[3:6]] for row in rows], crystal.positions)
+    assert "e-" not in "".join(" ".join(row[3:6]) for row in rows)
+
+
+@given(crystals(max_atoms=6))
+def test_any_crystal_survives_poscar_and_extxyz(crystal: Crystal) -> None:
+    from io import StringIO
+
+    ordered = crystal.in_text_order()
+    for text, format in ((poscar(crystal), "vasp"), (extxyz(ordered), "extxyz")):
+        atoms = ase.io.read(StringIO(text), format=format)
+        assert not isinstance(atoms, list)
+        found = crystal_from_ase(atoms)
+        assert found.numbers.tolist() == ordered.numbers.tolist()
+        assert found.lengths == pytest.approx(ordered.lengths, rel=1e-9)
+        assert found.angles == pytest.approx(ordered.angles, abs=1e-5)
+        assert wrapped_difference(found.positions, ordered.positions) < 1e-6
+
+
+@pytest.mark.parametrize("out", ["x.cif", "cifs", "x.extxyz", "x.parquet"])
+def test_many_crystals_are_read_back_with_their_names(out: str, tmp_path: Path) -> None:
+    assert write_crystals(iter(NAMED), tmp_path / out) == len(NAMED)
+    items = list(read_crystals(tmp_path / out))
+    assert len(items) == len(NAMED)
+    if out != "x.extxyz":
+        assert [item.name for item in items] == [name for name, _ in NAMED]
+    for item, (_, crystal) in zip(items, NAMED, strict=True):
+        assert item.crystal is not None
+        ordered = crystal.in_text_order()
+        assert item.crystal.in_text_order().numbers.tolist() == ordered.numbers.tolist()
+        assert wrapped_difference(item.crystal.in_text_order().positions, ordered.positions) < 1e-9
+
+
+def test_a_parquet_file_holds_the_arrays_exactly_and_a_cif(tmp_path: Path) -> None:
+    write_crystals([("q", QUARTZ)], tmp_path / "x.parquet")
+    (row,) = pq.read_table(tmp_path / "x.parquet").to_pylist()
+    assert row["name"] == "q"
+    assert row["formula"] == "SiO2"
+    assert row["n_atoms"] == 9
+    assert np.array_equal(row["positions"], QUARTZ.positions)
+    assert row["cif"] == cif(QUARTZ, "q")
+
+
+@pytest.mark.parametrize("to", FILE_FORMATS)
+def test_the_same_crystals_give_the_same_bytes(to: str, tmp_path: Path) -> None:
+    for out in ("one", "two"):
+        write_crystals(NAMED, tmp_path / out, to)
+    one, two = (
+        [(p.name, p.read_bytes()) for p in sorted(f.iterdir())] if f.is_dir() else f.read_bytes()
+        for f in (tmp_path / "one", tmp_path / "two")
+    )
+    assert one == two
+
+
+def test_names_become_file_names_that_differ_and_stay_in_the_folder(tmp_path: Path) -> None:
+    names = ["a", "A", "a", "../../up", "x/y", "", "Ω", 'q"\n', "a" * 300]
+    write_crystals([(name, NACL) for name in names], tmp_path / "out", "cif")
+    assert len(list((tmp_path / "out").iterdir())) == len(names)
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert all(i.crystal is not None for i in read_crystals(tmp_path / "out"))
+
+
+def breaking() -> Iterator[tuple[str, Crystal]]:
+    yield "a", NACL
+    raise OSError(errno.ENOSPC, "no space left")
+
+
+@pytest.mark.parametrize("to", FILE_FORMATS)
+def test_a_full_disk_is_told_and_leaves_what_was_there(to: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    if to in ("extxyz", "parquet"):
+        out.write_text("before")
+    with pytest.raises(RunError, match="free some space"):
+        write_crystals(breaking(), out, to)
+    assert [p.name for p in tmp_path.iterdir()] == (["out"] if out.exists() else [])
+    if out.exists():
+        assert out.read_text() == "before"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_device_that_is_full_in_truth_is_told(tmp_path: Path) -> None:
+    # The partial file is made beside the target: let it be a link to the full device.
+    from crystext import write
+
+    with pytest.raises(RunError, match="No space left"), write._explained(tmp_path):
+        Path("/dev/full").write_text("x" * 10_000)
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for out in (tmp_path / "file" / "x.cif", Path("/proc/nowhere/x.cif")):
+        with pytest.raises(RunError, match="cannot be written"):
+            write_crystals(NAMED, out)
+        with pytest.raises(RunError, match="cannot be written"):
+            write_text("x", out)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("x")
+    with pytest.raises(RunError, match="holds files already"):
+        write_crystals(NAMED, tmp_path / "full")
+    with pytest.raises(RunError, match="is a file; expected a folder"):
+        write_crystals(NAMED, tmp_path / "file", "cif")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "full"]
+
+
+def test_several_crystals_for_one_poscar_no_crystal_and_no_format_are_refused(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(SettingError, match="a POSCAR holds one"):
+        write_crystals(NAMED, tmp_path / "x.vasp")
+    with pytest.raises(InputError, match="no crystal to write"):
+        write_crystals([], tmp_path / "x.extxyz")
+    with pytest.raises(SettingError, match="Did you mean 'cif'"):
+        write_crystals([("a", IRON)], tmp_path / "x", "ciff")
+    assert list(tmp_path.iterdir()) == []
