@@ -1,0 +1,77 @@
+"""Novelty by matching: which crystals are in the training set already.
+
+    novelty = #{i : no reference structure matches i} / number of attempts
+
+by StructureMatcher (see `matching`); a crystal whose reduced formula the reference lacks is novel
+without a comparison. Source of the tolerances: DiffCSP (Jiao et al., arXiv:2309.04475).
+
+What goes wrong otherwise: novelty by distance of fingerprints (CDVAE's) calls a structure novel for
+a composition a little off, and novelty by formula calls a new polymorph old. A text that cannot be
+read is no novelty either: it belongs to the denominator, not to the count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from crystext.crystal import Crystal
+from crystext.dataset import Dataset
+from crystext.metrics.matching import (
+    DIFFCSP,
+    Tolerances,
+    group_by_formula,
+    is_same,
+    map_groups,
+    reduce_for_matching,
+)
+
+
+def matches_in(
+    crystals: Sequence[Crystal],
+    reference: Dataset,
+    *,
+    tolerances: Tolerances = DIFFCSP,
+    workers: int = 1,
+) -> list[int | None]:
+    """Return, for each crystal, the first row of the reference that it matches, or None if novel.
+
+    Args:
+        crystals: what was generated.
+        reference: what it was learned from.
+        tolerances: of the matcher.
+        workers: processes; the result does not depend on it.
+    """
+    groups = group_by_formula(c.numbers for c in crystals)
+    ends = zip(reference.offsets[:-1], reference.offsets[1:], strict=True)
+    known = group_by_formula(reference.numbers[start:end] for start, end in ends)
+    shared = [formula for formula in groups if formula in known]
+    found = map_groups(
+        partial(_matches_in_group, tolerances=tolerances),
+        [
+            (
+                [crystals[i] for i in groups[formula]],
+                [reference[row].crystal for row in known[formula]],
+            )
+            for formula in shared
+        ],
+        workers,
+    )
+    rows: list[int | None] = [None] * len(crystals)
+    for formula, matches in zip(shared, found, strict=True):
+        for i, match in zip(groups[formula], matches, strict=True):
+            rows[i] = None if match is None else known[formula][match]
+    return rows
+
+
+def _matches_in_group(
+    group: tuple[list[Crystal], list[Crystal]], tolerances: Tolerances
+) -> list[int | None]:
+    crystals, references = group
+    matcher = tolerances.matcher()
+    reduced = [reduce_for_matching(reference) for reference in references]
+    candidates = (reduce_for_matching(crystal) for crystal in crystals)
+    return [
+        next((k for k, known in enumerate(reduced) if is_same(matcher, known, candidate)), None)
+        for candidate in candidates
+    ]

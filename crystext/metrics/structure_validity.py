@@ -1,0 +1,121 @@
+"""Structural validity: no two atoms closer than 0.5 Å, and a cell of at least 0.1 Å^3.
+
+    valid  <=>  V >= 0.1 Å^3  and  min over i < j, n in Z^3 of |(x_j - x_i + n) L| >= 0.5 Å
+
+with fractional positions x, basis vectors L as rows and lattice translations n. Source: CDVAE, Xie
+et al., ICLR 2022, arXiv:2110.06197. That rule takes different atoms only: an atom is never held
+against its own images, so a cell whose lattice vector is 0.2 Å long can pass. Here such a cell has
+a fault of its own, IMAGES_TOO_CLOSE, and the caller says whether it counts.
+
+What goes wrong otherwise: rounding each fractional difference to the nearest integer is not the
+minimum image in a skewed cell. A translation n shifts a point by n_i plane spacings h_i along the
+i-th reciprocal vector, h_i = V / |a_j x a_k|, so a vector shorter than r has |d_i + n_i| < r / h_i:
+with d rounded into [-1/2, 1/2], only |n_i| <= r / h_i + 1/2 can matter. This holds in any basis and
+leaves n = 0 alone wherever all h_i > 2r, that is, in nearly every crystal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+
+import numpy as np
+
+from crystext.crystal import Crystal, Floats
+
+MIN_DISTANCE = 0.5
+"""Å; CDVAE's cutoff."""
+MIN_VOLUME = 0.1
+"""Å^3; CDVAE's smallest cell."""
+
+_MANY_IMAGES = 1000
+"""Above this number of translations the basis is reduced before they are tried."""
+_CHUNK = 1 << 18
+"""Vectors measured at once, which bounds memory to some 20 MB."""
+
+
+class StructureFault(Enum):
+    """Why a crystal cannot exist as it stands. The value is one sentence for people."""
+
+    NO_VOLUME = "the cell is smaller than the smallest volume allowed"
+    ATOMS_TOO_CLOSE = "two atoms, or an atom and an image of another, are too close"
+    IMAGES_TOO_CLOSE = "a lattice vector is so short that atoms are too close to their own images"
+
+
+def structure_fault(
+    crystal: Crystal, *, min_distance: float = MIN_DISTANCE, min_volume: float = MIN_VOLUME
+) -> StructureFault | None:
+    """Return the first structural fault of a crystal, in the order of `StructureFault`, or None.
+
+    Args:
+        crystal: one or more atoms.
+        min_distance: Å; pairs at exactly this distance are accepted.
+        min_volume: Å^3; a cell of exactly this volume is accepted.
+    """
+    if not crystal.volume >= min_volume:
+        return StructureFault.NO_VOLUME
+    lattice = crystal.lattice
+    first, second = np.triu_indices(len(crystal), k=1)
+    separations = crystal.positions[second] - crystal.positions[first]
+    reach = _reach(lattice, min_distance)
+    if np.prod(2 * reach + 1) > _MANY_IMAGES:
+        reduced = _reduced(lattice)
+        separations = separations @ lattice @ np.linalg.inv(reduced)
+        lattice, reach = reduced, _reach(reduced, min_distance)
+    separations -= np.rint(separations)
+    if _any_shorter(separations, lattice, reach, min_distance, skip_zero=False):
+        return StructureFault.ATOMS_TOO_CLOSE
+    if _any_shorter(np.zeros((1, 3)), lattice, reach, min_distance, skip_zero=True):
+        return StructureFault.IMAGES_TOO_CLOSE
+    return None
+
+
+def is_structure_valid(crystal: Crystal, *, self_images: bool = False) -> bool:
+    """Say whether a crystal is structurally valid at CDVAE's thresholds.
+
+    Args:
+        crystal: one or more atoms.
+        self_images: False is CDVAE's rule, which ignores an atom's distance to its own images;
+            True refuses these too.
+    """
+    fault = structure_fault(crystal)
+    return fault is None or (fault is StructureFault.IMAGES_TOO_CLOSE and not self_images)
+
+
+def _reach(lattice: Floats, radius: float) -> Floats:
+    """Return, per axis, the largest |n_i| that a vector shorter than `radius` can have."""
+    spacings = 1.0 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    reach: Floats = np.floor(radius / spacings + 0.5 + 1e-9)
+    return reach
+
+
+def _any_shorter(
+    separations: Floats, lattice: Floats, reach: Floats, radius: float, *, skip_zero: bool
+) -> bool:
+    """Say whether any image of the separations (P, 3), in [-1/2, 1/2], is shorter than `radius`."""
+    if len(separations) == 0:
+        return False
+    at_once = max(1, _CHUNK // len(separations))
+    for images in _translations(reach, at_once):
+        if skip_zero:
+            images = images[images.any(axis=1)]
+        vectors = (separations[:, None, :] + images[None, :, :]) @ lattice
+        if (np.einsum("pik,pik->pi", vectors, vectors) < radius**2).any():
+            return True
+    return False
+
+
+def _translations(reach: Floats, at_once: int) -> Iterator[Floats]:
+    """Yield all integer vectors with |n_i| <= reach_i in arrays (at most `at_once`, 3)."""
+    sides = (2 * reach + 1).astype(np.int64)
+    total = int(np.prod(sides))
+    for start in range(0, total, at_once):
+        flat = np.arange(start, min(start + at_once, total))
+        yield np.stack(np.unravel_index(flat, tuple(sides)), axis=1) - reach
+
+
+def _reduced(lattice: Floats) -> Floats:
+    """Return a basis of the same lattice whose vectors are short and near to orthogonal."""
+    from pymatgen.core.lattice import Lattice
+
+    return np.asarray(Lattice(lattice).get_lll_reduced_lattice().matrix, dtype=np.float64)

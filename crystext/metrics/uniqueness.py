@@ -1,0 +1,64 @@
+"""Uniqueness: how many of the crystals are different ones.
+
+    uniqueness = #{i : no kept j < i matches i} / number of attempts
+
+where i is kept if it matches no earlier kept crystal by StructureMatcher (see `matching`). Source
+of the tolerances: DiffCSP (Jiao et al., arXiv:2309.04475).
+
+What goes wrong otherwise: counting formulas alone calls two polymorphs one; counting texts calls a
+shifted or rotated copy new. Matching is not transitive (a like b, b like c, a unlike c), so the
+count depends slightly on the order of the crystals: keep the order of the attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from crystext.crystal import Crystal
+from crystext.metrics.matching import (
+    DIFFCSP,
+    Tolerances,
+    group_by_formula,
+    is_same,
+    map_groups,
+    reduce_for_matching,
+)
+
+
+def duplicates_of(
+    crystals: Sequence[Crystal], *, tolerances: Tolerances = DIFFCSP, workers: int = 1
+) -> list[int | None]:
+    """Return, for each crystal, the index of the earlier one it repeats, or None if it is unique.
+
+    Only unique crystals are pointed at, so the number of None is the number of unique crystals.
+
+    Args:
+        crystals: in the order in which they are to be kept.
+        tolerances: of the matcher.
+        workers: processes; the result does not depend on it.
+    """
+    repeats: list[int | None] = [None] * len(crystals)
+    groups = [g for g in group_by_formula(c.numbers for c in crystals).values() if len(g) > 1]
+    within = map_groups(
+        partial(_duplicates_in_group, tolerances=tolerances),
+        [[crystals[i] for i in group] for group in groups],
+        workers,
+    )
+    for group, found in zip(groups, within, strict=True):
+        for i, earlier in zip(group, found, strict=True):
+            repeats[i] = None if earlier is None else group[earlier]
+    return repeats
+
+
+def _duplicates_in_group(crystals: list[Crystal], tolerances: Tolerances) -> list[int | None]:
+    matcher = tolerances.matcher()
+    reduced = [reduce_for_matching(crystal) for crystal in crystals]
+    kept: list[int] = []
+    repeats: list[int | None] = []
+    for i, candidate in enumerate(reduced):
+        earlier = next((k for k in kept if is_same(matcher, reduced[k], candidate)), None)
+        repeats.append(earlier)
+        if earlier is None:
+            kept.append(i)
+    return repeats

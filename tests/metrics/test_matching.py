@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+from pymatgen.analysis.structure_matcher import StructureMatcher
+
+from crystext.augment import permute_within_species, translate
+from crystext.crystal import Crystal
+from crystext.dataset import read_dataset, write_dataset
+from crystext.metrics.matching import Tolerances, reduce_for_matching
+from crystext.metrics.novelty import matches_in
+from crystext.metrics.uniqueness import duplicates_of
+from crystext.tasks.base import Record
+
+
+def crystal(lengths, angles, numbers, positions):
+    return Crystal(
+        np.array(lengths, float),
+        np.array(angles, float),
+        np.array(numbers),
+        np.array(positions, float),
+    )
+
+
+CENTRE = [[0, 0, 0], [0.5, 0.5, 0.5]]
+ROCK_SALT = crystal([3.99, 3.99, 3.99], [60, 60, 60], [11, 17], CENTRE)
+CAESIUM_CHLORIDE_TYPE = crystal([3.4, 3.4, 3.4], [90] * 3, [11, 17], CENTRE)
+POTASSIUM_SALT = crystal([3.99, 3.99, 3.99], [60, 60, 60], [19, 17], CENTRE)
+NEEDLE = crystal([0.5, 0.5, 300], [90] * 3, [11, 17], CENTRE)
+
+
+def supercell(c):
+    return Crystal.from_structure(c.structure * [[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+
+
+def jittered(seed, n):
+    """Many crystals of few formulas around few prototypes, some near enough to be one, some not."""
+    rng = np.random.default_rng(seed)
+    prototypes = [ROCK_SALT, CAESIUM_CHLORIDE_TYPE, POTASSIUM_SALT, supercell(ROCK_SALT)]
+    made = []
+    for _ in range(n):
+        base = prototypes[rng.integers(len(prototypes))]
+        made.append(
+            Crystal(
+                base.lengths * rng.uniform(0.8, 1.25, 3),
+                base.angles + rng.uniform(-9, 9, 3),
+                base.numbers,
+                base.positions + rng.normal(0, 0.08, base.positions.shape),
+            )
+        )
+    return made
+
+
+def test_shifted_shuffled_and_enlarged_copies_are_duplicates():
+    rng = np.random.default_rng(0)
+    big = supercell(ROCK_SALT)
+    copies = [ROCK_SALT, big, translate(big, rng), permute_within_species(big, rng)]
+    assert duplicates_of(copies) == [None, 0, 0, 0]
+
+
+def test_polymorphs_and_other_elements_are_different_crystals():
+    assert duplicates_of([ROCK_SALT, CAESIUM_CHLORIDE_TYPE, POTASSIUM_SALT]) == [None] * 3
+
+
+def test_duplicates_point_at_the_first_kept_crystal_of_the_whole_list():
+    mixed = [POTASSIUM_SALT, ROCK_SALT, POTASSIUM_SALT, CAESIUM_CHLORIDE_TYPE, ROCK_SALT]
+    assert duplicates_of(mixed) == [None, None, 0, None, 1]
+
+
+@pytest.mark.parametrize("tolerances", [Tolerances(), Tolerances(0.2, 0.3, 5)])
+def test_kept_crystals_are_those_of_pymatgens_grouping(tolerances):
+    crystals = jittered(seed=1, n=60)
+    structures = [c.structure for c in crystals]
+    matcher = StructureMatcher(
+        ltol=tolerances.ltol, stol=tolerances.stol, angle_tol=tolerances.angle_tol
+    )
+    expected = [None] * len(crystals)
+    place = {id(s): i for i, s in enumerate(structures)}
+    for group in matcher.group_structures(structures):
+        first, *rest = (place[id(s)] for s in group)
+        for i in rest:
+            expected[i] = first
+    found = duplicates_of(crystals, tolerances=tolerances)
+    assert found == expected
+    assert len(crystals) > found.count(None) > 3
+
+
+def test_a_cell_too_thin_to_compare_matches_nothing():
+    assert reduce_for_matching(NEEDLE) is None
+    assert duplicates_of([NEEDLE, NEEDLE, ROCK_SALT, ROCK_SALT]) == [None, None, None, 2]
+
+
+def test_stricter_tolerances_tell_more_crystals_apart():
+    overlapping = Crystal(
+        ROCK_SALT.lengths, ROCK_SALT.angles, ROCK_SALT.numbers, ROCK_SALT.positions * 0.04
+    )
+    assert duplicates_of([ROCK_SALT, overlapping]) == [None, 0]
+    assert duplicates_of([ROCK_SALT, overlapping], tolerances=Tolerances(0.2, 0.3, 5)) == [None] * 2
+
+
+def test_no_crystal_has_no_duplicate():
+    assert duplicates_of([]) == []
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "train.parquet"
+    known = [POTASSIUM_SALT, CAESIUM_CHLORIDE_TYPE, supercell(ROCK_SALT), ROCK_SALT]
+    write_dataset(path, [Record(c) for c in known])
+    return read_dataset(path)
+
+
+def test_matches_name_the_first_row_of_the_reference(reference):
+    silicon = crystal([3.86] * 3, [60] * 3, [14, 14], [[0, 0, 0], [0.25, 0.25, 0.25]])
+    asked = [silicon, ROCK_SALT, CAESIUM_CHLORIDE_TYPE, POTASSIUM_SALT]
+    assert matches_in(asked, reference) == [None, 2, 1, 0]
+
+
+def test_a_new_polymorph_of_a_known_formula_is_novel(reference):
+    layered = crystal([3, 3, 12], [90] * 3, [11, 17], [[0, 0, 0], [0, 0, 0.25]])
+    assert matches_in([layered], reference) == [None]
+
+
+def test_matches_are_those_of_pymatgens_fit(reference):
+    crystals = jittered(seed=2, n=40)
+    matcher = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10)
+    known = [reference[row].crystal.structure for row in range(len(reference))]
+    expected = [
+        next((row for row, k in enumerate(known) if matcher.fit(k, c.structure)), None)
+        for c in crystals
+    ]
+    found = matches_in(crystals, reference)
+    assert found == expected
+    assert len(set(found)) > 2
+
+
+def test_more_workers_give_the_same_answers(reference):
+    crystals = jittered(seed=3, n=30)
+    assert duplicates_of(crystals, workers=2) == duplicates_of(crystals)
+    assert matches_in(crystals, reference, workers=2) == matches_in(crystals, reference)
