@@ -1,0 +1,102 @@
+"""What benchmarks share: reading P1 CIFs quickly, and what a number has to carry."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crystext.crystal import Crystal
+from crystext.elements import ATOMIC_NUMBERS
+
+ROOT = Path(__file__).parents[2]
+
+_CELL = [f"_cell_{x}" for x in ("length_a", "length_b", "length_c")] + [
+    f"_cell_angle_{x}" for x in ("alpha", "beta", "gamma")
+]
+
+
+def crystal_of_p1_cif(cif: str) -> Crystal:
+    """Read a CIF as pymatgen writes it without symmetry; no other CIF.
+
+    Raises:
+        ValueError: the CIF has symmetry operations, or no atoms where they are expected.
+    """
+    rows = [line.split() for line in cif.splitlines()]
+    named = {row[0]: row[1] for row in rows if len(row) == 2}
+    columns = [row[0] for row in rows if len(row) == 1 and row[0].startswith("_atom_site_")]
+    atoms = [row for row in rows if len(row) == len(columns) and row[0] in ATOMIC_NUMBERS]
+    operations = [line for line in cif.splitlines() if "'x, y, z'" in line or "'-x" in line]
+    if len(operations) != 1 or not atoms:
+        raise ValueError("no CIF of pymatgen's without symmetry")
+    fractions = [columns.index(f"_atom_site_fract_{x}") for x in "xyz"]
+    return Crystal(
+        np.array([float(named[key]) for key in _CELL[:3]]),
+        np.array([float(named[key]) for key in _CELL[3:]]),
+        np.array([ATOMIC_NUMBERS[row[0]] for row in atoms]),
+        np.array([[float(row[i]) for i in fractions] for row in atoms]),
+    )
+
+
+def check_against_pymatgen(cifs: list[str], crystals: list[Crystal]) -> None:
+    """Stop unless pymatgen reads the same crystals from the CIFs."""
+    from pymatgen.core.structure import Structure
+
+    for cif, crystal in zip(cifs, crystals, strict=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            structure = Structure.from_str(cif, fmt="cif")
+        other = Crystal.from_structure(structure)
+        shift = crystal.positions - other.positions
+        # pymatgen snaps coordinates such as 0.33333333 to thirds when it reads a CIF.
+        same = (
+            crystal.numbers.tolist() == other.numbers.tolist()
+            and np.allclose(crystal.lengths, other.lengths, atol=1e-6)
+            and np.allclose(crystal.angles, other.angles, atol=1e-6)
+            and np.abs(shift - np.round(shift)).max() < 1e-4
+        )
+        if not same:
+            raise SystemExit(f"the quick CIF reader and pymatgen differ on:\n{cif}")
+
+
+def circumstances() -> dict[str, Any]:
+    """Return what a number has to carry: machine, commit and command."""
+    return {
+        "machine": f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "commit": _commit(),
+        "command": shlex.join(
+            ["python", Path(sys.argv[0]).resolve().relative_to(ROOT).as_posix()]
+            + [Path(x).name if Path(x).exists() else x for x in sys.argv[1:]]
+        ),
+    }
+
+
+def write_result(name: str, result: dict[str, Any]) -> None:
+    """Write `evaluation/results/NAME.json`, the result with its circumstances."""
+    path = ROOT / "evaluation" / "results" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    text = json.dumps({**circumstances(), **result}, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
+    print(f"written to {path.relative_to(ROOT)}", file=sys.stderr)
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else []:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    run = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    ended = subprocess.run(run, capture_output=True, text=True, check=False)
+    return ended.stdout.strip() or "none"

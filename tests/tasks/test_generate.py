@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+
+from crystext.codec import PLAIN, decode, encode
+from crystext.crystal import Crystal
+from crystext.prompts import PromptSet, load_prompts
+from crystext.properties import PROPERTIES, written_properties
+from crystext.tasks import TASKS, Record
+from crystext.tasks.generate import generation_prompt
+from tests.handmade import NACL, SRTIO3
+
+LABELS = {"space_group": 221.0, "formation_energy": -3.5, "band_gap": 1.8, "e_above_hull": 0.0}
+PROMPTS = load_prompts()
+
+
+def asked_for(prompt: str) -> dict[str, str]:
+    """Return the properties that a prompt of the default set asks for."""
+    asked = {}
+    for line in prompt.split("\n"):
+        for name, template in PROMPTS.conditions.items():
+            start = template.partition("{")[0]
+            if line.startswith(start):
+                asked[name] = line.removeprefix(start)
+    return asked
+
+
+def test_the_training_prompt_is_the_sampling_prompt() -> None:
+    rng = np.random.default_rng(0)
+    record = Record(SRTIO3, LABELS)
+    example = TASKS["unconditional"].make(record, PROMPTS, PLAIN, rng)
+    assert example.prompt == generation_prompt(PROMPTS)
+    for _ in range(200):
+        example = TASKS["conditional"].make(record, PROMPTS, PLAIN, rng)
+        assert example.prompt == generation_prompt(PROMPTS, asked_for(example.prompt))
+
+
+def test_the_completion_is_the_crystals_text_and_begins_where_the_prompt_ends() -> None:
+    for name in ("unconditional", "conditional"):
+        example = TASKS[name].make(Record(NACL), PROMPTS, PLAIN, np.random.default_rng(1))
+        assert example.completion == encode(NACL)
+        assert decode(example.completion)
+        # The tokenizer must not join the end of the one with the beginning of the other.
+        assert example.prompt.endswith("Crystal:\n")
+
+
+def test_one_to_four_known_properties_are_asked_for_in_every_order() -> None:
+    rng = np.random.default_rng(0)
+    written = written_properties(SRTIO3, LABELS)
+    sizes = dict.fromkeys(range(1, 5), 0)
+    firsts: set[str] = set()
+    for _ in range(2000):
+        prompt = TASKS["conditional"].make(Record(SRTIO3, LABELS), PROMPTS, PLAIN, rng).prompt
+        asked = asked_for(prompt)
+        assert all(written[name] == value for name, value in asked.items())
+        sizes[len(asked)] += 1
+        firsts.add(next(iter(asked)))
+    assert all(400 < count < 600 for count in sizes.values()), sizes
+    assert firsts == set(PROPERTIES)
+
+
+def test_unknown_labels_are_never_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    record = Record(SRTIO3, {"space_group": float("nan"), "band_gap": 1.8})
+    seen: set[str] = set()
+    for _ in range(500):
+        seen |= set(asked_for(TASKS["conditional"].make(record, PROMPTS, PLAIN, rng).prompt))
+    hidden = {"space_group", "crystal_system", "formation_energy", "e_above_hull"}
+    assert seen == set(PROPERTIES) - hidden
+
+
+def test_a_prompt_set_with_few_conditions_asks_for_those_alone() -> None:
+    few = PromptSet(PROMPTS.templates, {"formula": PROMPTS.conditions["formula"]})
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        example = TASKS["conditional"].make(Record(NACL, LABELS), few, PLAIN, rng)
+        assert asked_for(example.prompt) == {"formula": "NaCl"}
+
+
+def test_tasks_go_by_their_names() -> None:
+    assert all(task.name == name for name, task in TASKS.items())
+    assert isinstance(NACL, Crystal)

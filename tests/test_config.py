@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from crystext.config import Recipe, load_recipe
+from crystext.errors import SettingError
+from crystext.resources import shipped
+
+SHIPPED = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_recipe_is_valid_by_name_and_by_path(name: str) -> None:
+    assert load_recipe(name) == load_recipe(shipped("recipes", f"{name}.yaml"))
+
+
+def test_overrides_change_what_they_name_and_nothing_else() -> None:
+    plain = load_recipe("shipped")
+    recipe = load_recipe(
+        "shipped",
+        ["optim.steps=7", "optim.learning_rate=4e-4", "format=gruver2024", "tasks.conditional=0"],
+    )
+    assert recipe.optim.steps == 7
+    assert recipe.optim.learning_rate == 4e-4
+    assert recipe.format == "gruver2024"
+    assert recipe.tasks == {**plain.tasks, "conditional": 0.0}
+    assert recipe.model == plain.model
+    assert recipe.data == plain.data
+
+
+def test_a_later_override_wins() -> None:
+    assert load_recipe("shipped", ["seed=1", "seed=2"]).seed == 2
+
+
+def test_a_resolved_recipe_reads_back_as_itself(tmp_path: Path) -> None:
+    recipe = load_recipe("shipped", ["optim.steps=9"])
+    path = tmp_path / "resolved.yaml"
+    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json")), encoding="utf-8")
+    assert load_recipe(path) == recipe
+
+
+def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
+    overrides = [
+        "optim.step=5",
+        "optim.learning_rate=-1",
+        "model.layers=many",
+        "translate_share=2",
+        "format=plane",
+        "tasks.unconditionall=1",
+        "precision=fp16",
+        "data.train.path=x",
+        "no override",
+        "seed=[",
+        ".seed=1",
+    ]
+    with pytest.raises(SettingError) as caught:
+        load_recipe("shipped", overrides)
+    message = str(caught.value)
+    for part in (
+        "optim.step: no such setting. Did you mean 'steps'?",
+        "optim.learning_rate: ",
+        "(found -1)",
+        "model.layers: ",
+        "(found 'many')",
+        "translate_share: ",
+        "Did you mean 'plain'?",
+        "Did you mean 'unconditional'?",
+        "precision: ",
+        "'data.train.path=x': train is a value, not a section",
+        "'no override' is no override; expected key=value",
+        "'seed=[': the value is not YAML",
+        "'.seed=1' is no override",
+    ):
+        assert part in message, message
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optim.learning_rate=.inf", "optim.learning_rate"),
+        ("optim.learning_rate=.nan", "optim.learning_rate"),
+        ("tasks.conditional=.nan", "tasks"),
+        ("tasks.conditional=.inf", "tasks"),
+        ("tasks.conditional=-0.1", "weight of conditional is below 0"),
+        ("tasks={}", "no task has a weight above 0"),
+        ("tasks={unconditional: 0}", "no task has a weight above 0"),
+        ("tasks=3", "tasks: "),
+        ("seed=-1", "seed: "),
+        ("seed=1.5", "seed: "),
+        ("seeds=1", r"seeds: no such setting. Did you mean 'seed'\?"),
+        ("optim.ema=1", "optim.ema: "),
+        ("optim=", "optim: "),
+        ("data.train=", "data.train: "),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused(override: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        load_recipe("shipped", [override])
+
+
+def test_a_missing_setting_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "short.yaml"
+    path.write_text("translate_share: 0.5\ntasks: {unconditional: 1}\n", encoding="utf-8")
+    with pytest.raises(SettingError, match=r"(?s)data: Field required.*optim: Field required"):
+        load_recipe(path)
+
+
+def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(SettingError, match=r"'shiped'.*shipped.*Did you mean 'shipped'"):
+        load_recipe("shiped")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [", "is not YAML"),
+        (b"\xff\xfe\x00", "is not YAML"),
+        (b"", "holds no settings"),
+        (b"- 1", "holds no settings"),
+        (b"!!python/object/apply:os.system ['true']", "is not YAML"),
+        (b"1: 2", "1"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SettingError, match=message):
+        load_recipe(path)
+
+
+def test_a_recipe_does_not_change_once_it_is_loaded() -> None:
+    recipe = load_recipe("shipped")
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.seed = 5  # type: ignore[misc]
+    assert isinstance(recipe, Recipe)
