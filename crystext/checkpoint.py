@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+
+from crystext.errors import RunError
 
 Tensors = dict[str, torch.Tensor]
 
@@ -20,15 +23,25 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensors], state: dict[str, 
         folder: its place; `folder.partial` and `folder.previous` beside it are used on the way.
         tensors: groups of tensors, a file each.
         state: what JSON can hold.
+
+    Raises:
+        RunError: the disk is full, or refuses otherwise; the checkpoint there was is whole.
     """
     partial = folder.with_name(folder.name + ".partial")
     previous = folder.with_name(folder.name + ".previous")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     for group, content in tensors.items():
-        save_file(
-            {name: t.contiguous() for name, t in content.items()}, partial / f"{group}.safetensors"
-        )
+        try:
+            save_file(
+                {name: t.contiguous() for name, t in content.items()},
+                partial / f"{group}.safetensors",
+            )
+        except SafetensorError as error:
+            raise RunError(
+                f"no checkpoint can be written to {folder}: {error}. The one before is whole; make "
+                "room and run the same command again"
+            ) from error
     (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
     shutil.rmtree(previous, ignore_errors=True)
     if folder.exists():
@@ -38,15 +51,24 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensors], state: dict[str, 
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensors], dict[str, Any]] | None:
-    """Return the tensors and the state of the last whole checkpoint, or None if there is none."""
+    """Return the tensors and the state of the last whole checkpoint, or None if there is none.
+
+    Raises:
+        RunError: the checkpoint is damaged.
+    """
     previous = folder.with_name(folder.name + ".previous")
     if not folder.exists():
         # Killed between the two renames of `save_checkpoint`: the older one is whole.
         if not previous.exists():
             return None
         folder = previous
-    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    return {p.stem: load_file(p) for p in sorted(folder.glob("*.safetensors"))}, state
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        return {p.stem: load_file(p) for p in sorted(folder.glob("*.safetensors"))}, state
+    except (SafetensorError, ValueError, FileNotFoundError) as error:
+        raise RunError(
+            f"the checkpoint in {folder} is damaged: {error}; restore it, or give another --out"
+        ) from error
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:

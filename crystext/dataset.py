@@ -85,6 +85,12 @@ def read_dataset(path: str | Path) -> Dataset:
         InputError: the file is missing or was not made by `write_dataset`.
     """
     try:
+        found = pq.read_schema(path)
+        if missing := [name for name in _SCHEMA.names if name not in found.names]:
+            raise InputError(
+                f"{path} has not the columns of a prepared data file: no {', '.join(missing)} among "
+                f"{', '.join(found.names)}; make it with `crystext data prepare`"
+            )
         table = pq.read_table(path, columns=_SCHEMA.names)
     except FileNotFoundError:
         raise InputError(
@@ -94,8 +100,8 @@ def read_dataset(path: str | Path) -> Dataset:
         raise InputError(f"{path} is not a prepared data file: {error}") from None
     if table.schema.remove_metadata() != _SCHEMA:
         raise InputError(
-            f"{path} has not the columns of a prepared data file (of those, found "
-            f"{', '.join(table.column_names) or 'none'}); make it with `crystext data prepare`"
+            f"{path} has not the columns of a prepared data file: their types are others; make it "
+            "with `crystext data prepare`"
         )
 
     def flat(name: str) -> NDArray[np.float64]:

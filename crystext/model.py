@@ -1,15 +1,12 @@
-"""Models on disk and in memory: a LLaMA, its tokenizer, and the words it was trained with.
+"""Models in memory: a LLaMA, its tokenizer, and the words it was trained with.
 
-A model folder is what transformers writes (config.json, model.safetensors, tokenizer files), plus
-`crystext.json` (text format) and `prompts/` (the prompt set). Nothing in it is ever executed:
-weights are read from safetensors only.
+See `model_folder` for what lies on disk.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,17 +15,14 @@ import numpy as np
 import torch
 import yaml
 
-from crystext.codec import FORMATS, Format
-from crystext.errors import ModelError
+from crystext.codec import Format, get_format
+from crystext.errors import ModelError, SettingError
+from crystext.model_folder import SHIPPED, model_folder
 from crystext.prompts import PromptSet, load_prompts
-from crystext.resources import shipped_model
 from crystext.vocabulary import MAX_ANGLE
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
-
-SHIPPED = "shipped"
-"""Name of the model that comes with the package."""
 
 
 @dataclass(frozen=True)
@@ -136,44 +130,41 @@ def load_model(source: str | Path = SHIPPED) -> LoadedModel:
         ModelError: the folder is missing or incomplete, or its weights are not safetensors.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
-    folder = shipped_model() if str(source) == SHIPPED else Path(source)
-    if not folder.is_dir():
-        raise ModelError(
-            f"no model folder {folder}; expected {SHIPPED!r} or a folder with config.json"
-        )
-    missing = [
-        name
-        for name in ("config.json", "crystext.json", "prompts", "tokenizer.json")
-        if not (folder / name).exists()
-    ]
-    if not list(folder.glob("*.safetensors")):
-        missing.append("model.safetensors (other weight formats are not read: they can run code)")
-    if missing:
-        raise ModelError(f"the model folder {folder} lacks {', '.join(missing)}")
+    disable_progress_bar()
+    folder = model_folder(source)
     try:
         settings = json.loads((folder / "crystext.json").read_text(encoding="utf-8"))
-        fmt = FORMATS[settings["format"]]
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        network = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype="auto"
+        fmt = get_format(settings["format"])
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"the model in {folder} cannot be loaded: {error}") from error
+        network, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype="auto",
+            output_loading_info=True,
+        )
+    except SettingError as error:
+        raise ModelError(f"{folder / 'crystext.json'}: {error}") from None
+    # The readers of tokenizers and weights raise errors of no common class for damaged files.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(
+            f"the model in {folder} cannot be loaded: {reason[:500]}; copy or make it anew"
+        ) from error
+    # transformers would go on with random numbers in place of weights that are not there.
+    if absent := sorted(report["missing_keys"]):
+        raise ModelError(
+            f"the weights in {folder} lack {absent[0]} ({len(absent)} in all are missing); "
+            "they are not those of the network that config.json describes"
+        )
+    if len(tokenizer) > network.get_input_embeddings().weight.shape[0]:
+        raise ModelError(
+            f"the tokenizer in {folder} has {len(tokenizer)} tokens, and the network knows only "
+            f"{network.get_input_embeddings().weight.shape[0]}; they do not belong together"
+        )
     return LoadedModel(network.eval(), tokenizer, load_prompts(folder / "prompts"), fmt, folder)
-
-
-def model_hash(folder: Path) -> str:
-    """Return the SHA-256 of a model folder's weights, settings, tokenizer and prompts."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    for path in sorted(_hashed_files(folder)):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _hashed_files(folder: Path) -> Sequence[Path]:
-    suffixes = {".json", ".safetensors", ".txt", ".yaml"}
-    return [p for p in folder.rglob("*") if p.suffix in suffixes and p.is_file()]

@@ -14,12 +14,14 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from crystext.batches import Batch, Batches
@@ -32,7 +34,7 @@ from crystext.checkpoint import (
 from crystext.codec import get_format
 from crystext.config import OptimSettings, Recipe
 from crystext.dataset import Dataset, read_dataset
-from crystext.errors import RunError
+from crystext.errors import InputError, RunError, SettingError
 from crystext.model import new_llama, save_model
 from crystext.prompts import load_prompts
 from crystext.tokens import IGNORED
@@ -51,12 +53,12 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, out: Path) -> None:
         self.recipe, self.out = recipe, out
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = _device()
         self.format = get_format(recipe.format)
         self.prompts = load_prompts(recipe.prompts)
         self.tokenizer = build_tokenizer(self.prompts.phrases())
-        self.train_data = read_dataset(recipe.data.train)
-        self.validation_data = read_dataset(recipe.data.validation)
+        self.train_data = _crystals(recipe.data.train)
+        self.validation_data = _crystals(recipe.data.validation)
         settings = recipe.model
         self.network = new_llama(
             self.tokenizer,
@@ -66,7 +68,8 @@ class Trainer:
             heads=settings.heads,
             max_tokens=recipe.optim.max_tokens,
             seed=recipe.seed,
-        ).to(self.device)
+        )
+        self.network.to(self.device)  # type: ignore[arg-type]
         # Short rows make the plain attention faster than the fused kernel on a CPU.
         self.network.set_attn_implementation("sdpa" if self.device.type == "cuda" else "eager")
         self.network.config.use_cache = False
@@ -92,8 +95,27 @@ class Trainer:
         self.forward = torch.compile(self._loss, dynamic=True) if recipe.compile else self._loss
 
     def run(self, console: Console) -> None:
-        """Train from the last checkpoint, if any, to the recipe's last step, and save the model."""
+        """Train from the last checkpoint, if any, to the recipe's last step, and save the model.
+
+        Raises:
+            RunError: the folder is a file, in use, or holds a run of another recipe; a checkpoint
+                cannot be written or read; or the loss is not finite.
+            SettingError: the data give no batch.
+        """
+        if self.out.exists() and not self.out.is_dir():
+            raise RunError(f"{self.out} is a file; expected a folder for the run")
         self.out.mkdir(parents=True, exist_ok=True)
+        # One process of a run writes, so one holds the lock.
+        lock = FileLock(self.out / "lock", timeout=0)
+        try:
+            with lock if self.rank == 0 else nullcontext():
+                self._run(console)
+        except Timeout:
+            raise RunError(
+                f"another process is training in {self.out}; wait for it, or give another --out"
+            ) from None
+
+    def _run(self, console: Console) -> None:
         epoch, batch_index = self._restore(console)
         self._wait()
         batches = self._batches(self.train_data, self.recipe.seed)
@@ -128,6 +150,13 @@ class Trainer:
                 if last:
                     break
             else:
+                if batch_index == 0:
+                    raise SettingError(
+                        f"{self.recipe.data.train} gives no batch for each of {self.processes} "
+                        f"processes: it has {len(self.train_data)} crystals, and examples of more "
+                        f"than {self.recipe.optim.max_tokens} tokens are left out; give more data, "
+                        "or raise optim.max_tokens"
+                    )
                 epoch, batch_index = epoch + 1, 0
         if self.rank == 0:
             self.export(self.out / "model")
@@ -166,9 +195,7 @@ class Trainer:
         """Write the averaged weights as a model folder in bfloat16."""
         self._put(self.average)
         self.network.config.use_cache = True
-        save_model(
-            folder, self.network.to(torch.bfloat16), self.tokenizer, self.prompts, self.format
-        )
+        save_model(folder, self.network.bfloat16(), self.tokenizer, self.prompts, self.format)
 
     def _batches(
         self,
@@ -236,7 +263,9 @@ class Trainer:
         flat = torch.cat([g.flatten() for g in gradients])
         dist.all_reduce(flat)
         flat /= self.processes
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        for gradient, part in zip(
+            gradients, flat.split([g.numel() for g in gradients]), strict=True
+        ):
             gradient.copy_(part.view_as(gradient))
 
     def _wait(self) -> None:
@@ -265,6 +294,7 @@ class Trainer:
             "step": self.step,
             "epoch": epoch,
             "batch": batch_index,
+            "processes": self.processes,
             "recipe": self._fingerprint(),
         }
         save_checkpoint(self.out / "checkpoint", tensors, state)
@@ -276,8 +306,13 @@ class Trainer:
         tensors, state = found
         if state["recipe"] != self._fingerprint():
             raise RunError(
-                f"{self.out} holds a run of another recipe; give another --out, or the recipe it had: "
+                f"{self.out} holds a run of another recipe; give another --out, or that recipe: "
                 f"{json.dumps(state['recipe'])}"
+            )
+        if (processes := state.get("processes", self.processes)) != self.processes:
+            raise RunError(
+                f"{self.out} holds a run of {processes} processes, and here are {self.processes}: "
+                "its batches would be others; start as many, or give another --out"
             )
         self._put(tensors["weights"])
         self.average = tensors["average"]
@@ -286,11 +321,26 @@ class Trainer:
         self.step = state["step"]
         if self.rank != 0:
             return state["epoch"], state["batch"]
-        log = self.out / "log.jsonl"
-        kept = [x for x in log.read_text().splitlines() if json.loads(x)["step"] <= self.step]
-        log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        self._cut_log()
         console.print(f"resuming {self.out} at step {self.step}")
         return state["epoch"], state["batch"]
+
+    def _cut_log(self) -> None:
+        """Drop what was logged behind the checkpoint, and a line that a kill tore."""
+        log = self.out / "log.jsonl"
+        if not log.exists():
+            return
+        kept = []
+        for line in log.read_text(encoding="utf-8").splitlines(keepends=True):
+            try:
+                behind = json.loads(line)["step"] > self.step
+            except ValueError:
+                behind = True
+            if not behind:
+                kept.append(line)
+        partial = log.with_name("log.jsonl.partial")
+        partial.write_text("".join(kept), encoding="utf-8")
+        partial.replace(log)
 
     def _fingerprint(self) -> dict[str, Any]:
         """Return what may not change within a run: all but paths, length and how often to look."""
@@ -302,6 +352,20 @@ class Trainer:
         return recipe
 
 
+def _crystals(path: Path) -> Dataset:
+    data = read_dataset(path)
+    if len(data) == 0:
+        raise InputError(f"{path} holds no crystal; expected one or more")
+    return data
+
+
+def _device() -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    # Each process of a machine has a GPU of its own.
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
 def _join_processes() -> tuple[int, int]:
     """Return this process's rank and their number, as the launcher's environment tells."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))
@@ -311,7 +375,7 @@ def _join_processes() -> tuple[int, int]:
 
 
 def _shares(batches: Iterator[Batch], processes: int) -> Iterator[tuple[Batch, ...]]:
-    """Yield the batches of one step after another, one for each process; a short rest is dropped."""
+    """Yield the batches of each step, one for each process; a rest too small is dropped."""
     return zip(*[batches] * processes, strict=False)
 
 

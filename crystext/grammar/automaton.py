@@ -2,31 +2,36 @@
 
 Many crystals advance together, field by field; for one crystal, take a batch of one. After any
 sequence of allowed values that ends with the end, the values make a crystal: the cell closes, has
-volume, and holds at least one and at most `max_atoms` atoms. With a distance scale above zero, no
-two atoms and no atom and its image are nearer than `geometry.least_distances` has it, except where
-a cell is so crowded that no place is left in the plane of an x already chosen: then the roomiest
-place is the only one allowed.
+volume, and holds at least one and at most `max_atoms` atoms. With a distance scale above zero no
+atom is nearer to an image of itself than `geometry.least_distances` has it, and no two atoms are,
+save where a cell is so crowded that no place is left in the plane of an x already chosen. Then the
+roomiest place of that plane is the only one allowed, its y found to a 50th of the cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
 from crystext.codec import Format
 from crystext.crystal import Crystal, Floats, Ints, basis_vectors
 from crystext.elements import ATOMIC_NUMBERS
-from crystext.grammar.fields import END, Field, Kind, decimals, field_at, value_count
+from crystext.grammar.fields import END, Field, Kind, field_at, value_count
 from crystext.grammar.geometry import (
-    CONTACT,
+    MAX_ANGLE,
+    MIN_ANGLE,
     Bools,
-    angle_limits,
     blocked_columns,
     clearances,
+    is_open,
     least_distances,
     shortest_lattice_vector,
 )
+
+_NET = 50
+"""Places along each side of the net on which the roomiest place of a plane is looked for."""
 
 
 class Automaton:
@@ -62,6 +67,9 @@ class Automaton:
         self._shortest: Floats = np.zeros(batch)
         self._permitted = np.ones(len(least_distances(0.0)), dtype=np.bool_)
         self._permitted[[ATOMIC_NUMBERS[symbol] for symbol in exclude]] = False
+        own = np.diagonal(least_distances(distance_scale))
+        self._contact = float(own[1:][self._permitted[1:]].min()) if distance_scale > 0 else 0.0
+        """Å. Least height of a cell: some element has to be far enough from its images."""
 
     @property
     def field(self) -> Field:
@@ -93,27 +101,34 @@ class Automaton:
         if field.axis == 0 or self.distance_scale == 0:
             return everywhere
         if field.axis == 1:
-            return np.stack([self._rows_with_room(row) for row in range(len(self))])
+            return np.stack([self.rows_with_room(row) for row in range(len(self))])
         return self._free_places()
 
-    def has_room(self, y: Ints) -> Bools:
+    def has_room(self, y: Ints, rows: Ints | None = None) -> Bools:
         """Tell for each crystal whether some z is left for the atom at hand if it takes this y.
 
         Args:
-            y: a value of the second coordinate for each crystal; shape (B,).
+            y: a value of the second coordinate for each crystal asked about; shape (R,).
+            rows: these crystals; None asks about all.
         """
         if self.distance_scale == 0:
-            return np.ones(len(self), dtype=np.bool_)
-        columns = np.stack([self.positions[:, self.atoms - 1, 0], self._fraction(y)], axis=1)
-        room: Bools = ~self._blocked(np.arange(len(self)), columns).all(axis=1)
-        return room
+            return np.ones(len(y), dtype=np.bool_)
+        rows = np.arange(len(self)) if rows is None else rows
+        columns = np.stack([self.positions[rows, self.atoms - 1, 0], self._fraction(y)], axis=1)
+        return np.logical_not(self._blocked(rows, columns).all(axis=1))
 
     def rows_with_room(self, row: int) -> Bools:
         """Return which y leave a z for the atom at hand of one crystal: shape (number of values,).
 
-        True everywhere if none does: the atom then has to take the roomiest place of its plane.
+        If none does, that of the roomiest place is the only one.
         """
-        return self._rows_with_room(row)
+        grid = value_count(Kind.COORDINATE, self.format)
+        x = np.full(grid, self.positions[row, self.atoms - 1, 0])
+        columns = np.stack([x, self._fraction(np.arange(grid))], axis=1)
+        room = np.logical_not(self._blocked(np.full(grid, row), columns).all(axis=1))
+        if not room.any():
+            room[self._roomiest_y(row)] = True
+        return room
 
     def push(self, values: Ints) -> None:
         """Take a value for the next field of each crystal.
@@ -165,21 +180,27 @@ class Automaton:
 
     def _allowed_lengths(self) -> Bools:
         values = np.arange(value_count(Kind.LENGTH, self.format))
-        least = CONTACT if self.distance_scale > 0 else 0.0
-        long_enough = (values > 0) & (values >= least * 10**self.format.length_decimals)
+        long_enough = (values > 0) & (values >= self._contact * 10**self.format.length_decimals)
         return np.tile(long_enough, (len(self), 1))
 
     def _allowed_angles(self, axis: int) -> Bools:
-        contact = CONTACT if self.distance_scale > 0 else 0.0
-        limits = angle_limits(self.lengths, self.angles, axis, contact)
-        values = np.arange(value_count(Kind.ANGLE, self.format)) / 10.0 ** decimals(
-            Kind.ANGLE, self.format
-        )
-        within = (values >= limits[:, :1]) & (values <= limits[:, 1:])
-        # An interval narrower than the printed step may hold no value: take the nearest then.
-        empty = ~within.any(axis=1)
-        nearest = np.abs(values - limits[empty].mean(axis=1, keepdims=True)).argmin(axis=1)
-        within[np.nonzero(empty)[0], nearest] = True
+        degree = 10**self.format.angle_decimals
+        cosines = _cosines(degree)
+        within = np.zeros((len(self), len(cosines)), dtype=np.bool_)
+        span = slice(int(MIN_ANGLE * degree), int(MAX_ANGLE * degree) + 1)
+        right, candidates = cosines[90 * degree], cosines[span]
+        for row, chosen in enumerate(np.rint(self.angles * degree).astype(np.int64)):
+            alpha, beta = cosines[chosen[0]], cosines[chosen[1]]
+            # Each angle is asked for a value of the next that will do, so none is left without.
+            if axis == 0:
+                angles = candidates, right, right
+            elif axis == 1:
+                # The cell of this gamma is the one with right angles between the faces at c.
+                gamma = np.rint(np.degrees(np.arccos(alpha * candidates)) * degree)
+                angles = alpha, candidates, cosines[gamma.astype(np.int64)]
+            else:
+                angles = alpha, beta, candidates
+            within[row, span] = is_open(self.lengths[row], *angles, self._contact)
         return within
 
     def _allowed_elements(self) -> Bools:
@@ -189,15 +210,10 @@ class Automaton:
             ended[:, END] = True
             return ended
         allowed = np.tile(self._permitted, (len(self), 1))
-        allowed[:, END] = done > 0
         if self.distance_scale > 0:
             own = np.diagonal(least_distances(self.distance_scale))
-            fits = own <= self._shortest[:, None]
-            # In a cell too short for every element, hydrogen has to do for a first atom.
-            allowed[:, 1:] &= fits[:, 1:]
-            none = ~allowed.any(axis=1)
-            allowed[none, 1:] = own[1:] == own[1:][self._permitted[1:]].min()
-            allowed[none] &= self._permitted
+            allowed &= own <= self._shortest[:, None] + 1e-7
+        allowed[:, END] = done > 0
         return allowed
 
     def _distances(self, rows: Ints) -> Floats:
@@ -212,24 +228,33 @@ class Automaton:
         before = self.positions[rows, : self.atoms - 1]
         return blocked_columns(self._lattice[rows], before, self._distances(rows), columns, grid)
 
-    def _rows_with_room(self, row: int) -> Bools:
-        grid = value_count(Kind.COORDINATE, self.format)
-        x = np.full(grid, self.positions[row, self.atoms - 1, 0])
-        columns = np.stack([x, self._fraction(np.arange(grid))], axis=1)
-        room: Bools = ~self._blocked(np.full(grid, row), columns).all(axis=1)
-        return room if room.any() else np.ones(grid, dtype=np.bool_)
-
     def _free_places(self) -> Bools:
-        at_hand = self.atoms - 1
-        free: Bools = ~self._blocked(np.arange(len(self)), self.positions[:, at_hand, :2])
+        free: Bools = ~self._blocked(np.arange(len(self)), self.positions[:, self.atoms - 1, :2])
+        z = self._fraction(np.arange(free.shape[1]))
         for row in np.nonzero(~free.any(axis=1))[0].tolist():
-            places = np.tile(self.positions[row, at_hand], (free.shape[1], 1))
-            places[:, 2] = self._fraction(np.arange(free.shape[1]))
-            spare = clearances(
-                self._lattice[row],
-                self.positions[row, :at_hand],
-                self._distances(np.array([row]))[0],
-                places,
-            )
-            free[row, spare.argmax()] = True
+            y = self.positions[row, self.atoms - 1, 1]
+            free[row, self._clearances(row, np.full(len(z), y), z).argmax()] = True
         return free
+
+    def _roomiest_y(self, row: int) -> int:
+        grid = value_count(Kind.COORDINATE, self.format)
+        net = np.arange(0, grid, max(1, grid // _NET))
+        y, z = np.repeat(net, len(net)), np.tile(net, len(net))
+        return int(y[self._clearances(row, self._fraction(y), self._fraction(z)).argmax()])
+
+    def _clearances(self, row: int, y: Floats, z: Floats) -> Floats:
+        """Return how much room the atom at hand has at places of its plane."""
+        at_hand = self.atoms - 1
+        places = np.stack([np.full(len(y), self.positions[row, at_hand, 0]), y, z], axis=1)
+        return clearances(
+            self._lattice[row],
+            self.positions[row, :at_hand],
+            self._distances(np.array([row]))[0],
+            places,
+        )
+
+
+@cache
+def _cosines(degree: int) -> Floats:
+    """Return the cosine of each value of an angle that has so many values to the degree."""
+    return np.asarray(np.cos(np.radians(np.arange(180 * degree) / degree)))

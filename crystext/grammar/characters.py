@@ -7,9 +7,9 @@ start of a text that `codec.decode` takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,96 +20,121 @@ from crystext.crystal import Ints
 from crystext.elements import SYMBOLS
 from crystext.errors import ModelError
 from crystext.grammar.automaton import Automaton
-from crystext.grammar.fields import END, Kind, field_at, value_texts
+from crystext.grammar.fields import Kind, field_at, value_texts
 from crystext.grammar.geometry import Bools
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+@dataclass(frozen=True)
+class _Spellings:
+    """How the values of a field are written, and the starts of these texts."""
+
+    value: dict[str, int]
+    """The value of each whole text; the end of a crystal has none."""
+    index: dict[str, int]
+    """A number for each start of a text."""
+    starts: Ints
+    """The numbers of the starts of each text, the whole one repeated: (texts, longest length)."""
+    common: frozenset[str]
+    """The starts that all texts have."""
+
+    def open_starts(self, allowed: Bools) -> Bools:
+        """Return which starts lead to an allowed value: shape (starts,)."""
+        leads = np.zeros(len(self.index), dtype=np.bool_)
+        leads[self.starts[allowed[list(self.value.values())]]] = True
+        return leads
+
+
 @cache
-def _values_by_prefix(kind: Kind, fmt: Format) -> dict[str, Ints]:
-    """Return, for each start of a value's text, the values that start so."""
-    found: dict[str, list[int]] = {}
-    for value, text in enumerate(value_texts(kind, fmt)):
-        if text:
-            for end in range(len(text) + 1):
-                found.setdefault(text[:end], []).append(value)
-    return {prefix: np.array(values) for prefix, values in found.items()}
+def _spellings(kind: Kind, fmt: Format) -> _Spellings:
+    value = {text: i for i, text in enumerate(value_texts(kind, fmt)) if text}
+    longest = max(map(len, value))
+    starts = [[text[:end] for end in range(1, longest + 1)] for text in value]
+    index = {start: i for i, start in enumerate(dict.fromkeys(x for row in starts for x in row))}
+    numbers = np.array([[index[start] for start in row] for row in starts])
+    return _Spellings(value, index, numbers, frozenset.intersection(*map(frozenset, starts)))
+
+
+class _Turn:
+    """One field of one text, while it is being written."""
+
+    def __init__(self, automaton: Automaton) -> None:
+        self._automaton, self.field = automaton, automaton.field
+        self.next_separator = field_at(automaton.place + 1).separator
+        self._spellings = _spellings(self.field.kind, automaton.format)
+
+    @cached_property
+    def _allowed(self) -> Bools:
+        return np.asarray(self._automaton.allowed()[0])
+
+    @cached_property
+    def _open_starts(self) -> list[bool]:
+        return list(self._spellings.open_starts(self._allowed).tolist())
+
+    @property
+    def can_be_written(self) -> bool:
+        """Whether some value is allowed; only an element's place can be left to the end alone."""
+        return self.field.kind is not Kind.ELEMENT or any(self._open_starts)
+
+    def may_start(self, text: str) -> bool:
+        """Tell whether an allowed value's text starts so."""
+        # What all texts have in common needs no look at the atoms, which is the costly part.
+        if text in self._spellings.common:
+            return True
+        number = self._spellings.index.get(text)
+        return number is not None and self._open_starts[number]
+
+    def value(self, text: str) -> int | None:
+        """Return the value that is written so, or None if there is none or it is not allowed."""
+        value = self._spellings.value.get(text)
+        return value if value is not None and self._allowed[value] else None
+
+    def take(self, value: int) -> _Turn:
+        """Return the next field's turn."""
+        automaton = self._automaton.copy()
+        automaton.push(np.array([value]))
+        return _Turn(automaton)
 
 
 class TextReader:
-    """How far one text has come, and which characters can follow."""
+    """How far one text has come, and which characters can follow. Never changes."""
 
-    def __init__(self, automaton: Automaton) -> None:
-        """Start with an automaton of one crystal at its first field."""
-        self.automaton = automaton
-        self._typed = ""
-        self._opened = automaton.field.separator == ""
-        self._mask: Bools | None = None
+    __slots__ = ("_turn", "_typed")
 
-    def copy(self) -> TextReader:
-        """Return a reader in the same state that goes its own way."""
-        twin = object.__new__(TextReader)
-        twin.__dict__.update(self.__dict__)
-        return twin
+    def __init__(self, turn: _Turn, typed: str = "") -> None:
+        self._turn, self._typed = turn, typed
+
+    @classmethod
+    def at_start(cls, automaton: Automaton) -> TextReader:
+        """Return the reader of an empty text, given an automaton of one crystal at its start."""
+        return cls(_Turn(automaton.copy()))
 
     @property
     def may_end(self) -> bool:
         """Whether the text so far is a whole crystal."""
-        field = self.automaton.field
-        return field.kind is Kind.COORDINATE and field.axis == 2 and self._value() is not None
+        place = self._turn.field
+        last = place.kind is Kind.COORDINATE and place.axis == 2
+        return last and self._turn.value(self._typed) is not None
 
     def step(self, character: str) -> TextReader | None:
         """Return the reader behind one more character, or None if it cannot follow."""
-        if not self._opened:
-            if character != self.automaton.field.separator:
-                return None
-            twin = self.copy()
-            twin._opened = True
-            return twin
-        values = self._table().get(self._typed + character)
-        if values is not None and self._allowed()[values].any():
-            twin = self.copy()
-            twin._typed += character
-            return twin
-        value = self._value()
-        if value is None or character != field_at(self.automaton.place + 1).separator:
+        turn, typed = self._turn, self._typed + character
+        if turn.may_start(typed):
+            return TextReader(turn, typed)
+        if character != turn.next_separator or (value := turn.value(self._typed)) is None:
             return None
-        twin = self.copy()
-        twin.automaton = self.automaton.copy()
-        twin.automaton.push(np.array([value]))
-        twin._typed, twin._opened, twin._mask = "", True, None
-        return twin if np.delete(twin._allowed(), END).any() or not twin._at_element() else None
+        after = turn.take(value)
+        return TextReader(after) if after.can_be_written else None
 
     def read(self, text: str) -> TextReader | None:
         """Return the reader behind more text, or None if some character of it cannot follow."""
         reader: TextReader | None = self
         for character in text:
-            reader = reader.step(character) if reader else None
+            if reader is not None:
+                reader = reader.step(character)
         return reader
-
-    def _at_element(self) -> bool:
-        return self.automaton.field.kind is Kind.ELEMENT
-
-    def _table(self) -> dict[str, Ints]:
-        return _values_by_prefix(self.automaton.field.kind, self.automaton.format)
-
-    def _allowed(self) -> Bools:
-        if self._mask is None:
-            self._mask = self.automaton.allowed()[0]
-        return self._mask
-
-    def _value(self) -> int | None:
-        """Return the value whose whole text has been typed, if it is allowed."""
-        if not self._opened:
-            return None
-        texts = value_texts(self.automaton.field.kind, self.automaton.format)
-        for value in self._table().get(self._typed, np.array([], dtype=np.int64)).tolist()[:1]:
-            # Values are in order of their text's length and digits: the typed one comes first.
-            if texts[value] == self._typed and self._allowed()[value]:
-                return int(value)
-        return None
 
 
 @dataclass
@@ -120,6 +145,12 @@ class _Node:
     children: dict[str, _Node] = field(default_factory=dict)
 
 
+_DIGITS = "0123456789. \n"
+_LETTERS = frozenset(letter for symbol in SYMBOLS for letter in symbol)
+_SYMBOL_PARTS = frozenset(["", *SYMBOLS]) | _LETTERS
+"""The letters that a token of a crystal's text can have: elements never stand side by side."""
+
+
 class TokenTree:
     """The tokens of a vocabulary that can occur in a crystal's text, by their characters."""
 
@@ -127,33 +158,39 @@ class TokenTree:
         """Gather the tokens.
 
         Raises:
-            ModelError: a character that a crystal's text needs is no token of its own.
+            ModelError: a character of a crystal's text is no token of its own, so that a text
+                could come to where no token goes on; or no token ends a text.
         """
-        self._root = _Node()
-        starts = {symbol[:1] for symbol in SYMBOLS} | {"", *SYMBOLS}
-        ends = {symbol[1:] for symbol in SYMBOLS} | {"", *SYMBOLS}
-        for token, text in _token_texts(tokenizer):
-            letters = text.strip("0123456789. \n")
-            possible = letters in starts or letters in ends
-            if text and possible and set(text) - set(letters) <= set("0123456789. \n"):
-                self._add(token, text)
-        needed = set("0123456789. \n") | {symbol[0] for symbol in SYMBOLS}
-        if missing := needed - self._root.children.keys():
+        if tokenizer.eos_token_id is None:
             raise ModelError(
-                f"the tokenizer has no token that starts with {sorted(missing)[0]!r}; "
-                "it cannot write a crystal"
+                "the tokenizer has no end-of-sequence token, which closes a crystal's text; "
+                "set its eos_token"
+            )
+        self.end = int(tokenizer.eos_token_id)  # type: ignore[arg-type]
+        self.texts = {
+            token: text
+            for token, text in _token_texts(tokenizer)
+            if text.strip(_DIGITS) in _SYMBOL_PARTS
+        }
+        """What each of these tokens adds to a text."""
+        self._root = _Node()
+        for token, text in self.texts.items():
+            node = self._root
+            for character in text:
+                node = node.children.setdefault(character, _Node())
+            node.tokens.append(token)
+        known = {character for character, node in self._root.children.items() if node.tokens}
+        if missing := sorted(_LETTERS.union(_DIGITS) - known):
+            raise ModelError(
+                f"the tokenizer has no token for {missing[0]!r} alone ({len(missing)} characters "
+                "of a crystal's text are missing), so a text could not always be finished; try a "
+                "tokenizer with bytes or with all ASCII characters"
             )
 
-    def _add(self, token: int, text: str) -> None:
-        node = self._root
-        for character in text:
-            node = node.children.setdefault(character, _Node())
-        node.tokens.append(token)
-
     def allowed(self, reader: TextReader) -> list[int]:
-        """Return the tokens that can follow."""
+        """Return the tokens that can follow, the end left out."""
         found: list[int] = []
-        pending: list[tuple[_Node, TextReader]] = [(self._root, reader)]
+        pending = [(self._root, reader)]
         while pending:
             node, state = pending.pop()
             for character, child in node.children.items():
@@ -188,13 +225,14 @@ class GrammarProcessor:
         """
         self.tree = tree if tree is not None else TokenTree(tokenizer)
         self.prompt_tokens = prompt_tokens
-        self._texts = dict(_token_texts(tokenizer))
-        self._end = int(tokenizer.eos_token_id)  # type: ignore[arg-type]
-        self._readers: dict[tuple[int, ...], TextReader] = {(): TextReader(automaton)}
+        self._start = TextReader.at_start(automaton)
+        self._readers: dict[tuple[int, ...], TextReader] = {}
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return the scores (B, V) with those of tokens that cannot follow at minus infinity."""
-        return scores.masked_fill(~self.mask(input_ids[:, self.prompt_tokens :], scores.shape[1]), -torch.inf)
+        return scores.masked_fill(
+            ~self.mask(input_ids[:, self.prompt_tokens :], scores.shape[1]), -torch.inf
+        )
 
     def mask(self, generated_B_T: torch.Tensor, vocabulary: int) -> torch.Tensor:
         """Return which tokens can follow what each row has generated: shape (B, vocabulary)."""
@@ -202,32 +240,41 @@ class GrammarProcessor:
         readers: dict[tuple[int, ...], TextReader] = {}
         for row, generated in enumerate(generated_B_T.tolist()):
             key = tuple(generated)
-            if self._end in key:
-                mask[row, self._end] = True
+            if self.tree.end in key:
+                mask[row, self.tree.end] = True
                 continue
             readers[key] = reader = self._reader(key)
             mask[row, self.tree.allowed(reader)] = True
-            if reader.may_end:
-                mask[row, self._end] = True
-        self._readers = readers or self._readers
+            mask[row, self.tree.end] = reader.may_end
+        self._readers = readers
         return mask.to(generated_B_T.device)
 
     def _reader(self, key: tuple[int, ...]) -> TextReader:
         if key in self._readers:
             return self._readers[key]
-        reader = self._readers[key[:-1]].read(self._texts[key[-1]])
-        assert reader is not None, "a token was generated that the mask did not allow"
+        known = self._readers.get(key[:-1])
+        reader, new = (self._start, key) if known is None else (known, key[-1:])
+        for token in new:
+            after = reader.read(self.tree.texts[token])
+            assert after is not None, "a token was generated that the mask did not allow"
+            reader = after
         return reader
 
 
 def _token_texts(tokenizer: PreTrainedTokenizerBase) -> Iterable[tuple[int, str]]:
-    """Yield each token with what it adds to a text, special tokens left out.
+    """Yield each token that adds to a text, with what it adds; special tokens add nothing.
 
     Decoded behind another token, since some tokenizers drop a space at the start of a text.
     """
-    anchor: Sequence[int] = tokenizer("0", add_special_tokens=False)["input_ids"][-1:]
-    start = len(tokenizer.decode(anchor, clean_up_tokenization_spaces=False))
-    special = set(tokenizer.all_special_ids)
-    ids = [i for i in range(len(tokenizer)) if i not in special]
-    texts = tokenizer.batch_decode([[*anchor, i] for i in ids], clean_up_tokenization_spaces=False)
-    return zip(ids, (text[start:] for text in texts), strict=True)
+    anchor: list[int] = tokenizer("0", add_special_tokens=False)["input_ids"][-1:]
+    ids = list(range(len(tokenizer)))
+    before, *texts = tokenizer.batch_decode(
+        [anchor, *([*anchor, i] for i in ids)],
+        skip_special_tokens=True,
+        clean_up_tokenization_spaces=False,
+    )
+    return (
+        (i, text.removeprefix(before))
+        for i, text in zip(ids, texts, strict=True)
+        if text.startswith(before) and text != before
+    )

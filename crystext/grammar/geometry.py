@@ -1,10 +1,12 @@
-"""What keeps atoms apart: the angles a cell can have, and the places an atom can take.
+"""What keeps atoms apart: the cells that stay open, and the places an atom can take.
 
-All functions work on many crystals at once. Nothing here knows of text.
+All functions but `is_open` and `clearances` work on many crystals at once. Nothing here knows of
+text.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -21,7 +23,14 @@ MIN_ANGLE, MAX_ANGLE = 10.0, 170.0
 """Degrees. Cell angles that are drawn lie between these; reduced cells lie well inside."""
 
 _MIN_OPENNESS = 0.01
-"""Least V / abc of a cell. Its square is below sin²α sin²β for all angles within the limits."""
+"""Least V / abc of a cell. Angles within the limits above can always reach it, since it is below
+sin²10°."""
+
+_ROUNDING = 1e-15
+"""What rounding may take from a sum of cosines."""
+
+_BLOCK = 1 << 18
+"""How many pairs of an atom and an image are looked at together: bounds the memory."""
 
 
 @cache
@@ -40,70 +49,70 @@ def least_distances(scale: float) -> Floats:
     return table
 
 
-def angle_limits(lengths: Floats, angles: Floats, axis: int, contact: float) -> Floats:
-    """Return the interval of a cell angle that closes the cell and keeps lattice points apart.
+def is_open(
+    lengths: Floats,
+    cos_alpha: Floats | float,
+    cos_beta: Floats | float,
+    cos_gamma: Floats | float,
+    contact: float,
+) -> Bools:
+    """Tell with which angles a cell of these lengths is open.
 
-    The square of a lattice vector is linear in the cosine of each cell angle, so each lattice
-    vector that is to be `contact` long bounds the angle from one side. Where these bounds leave
-    nothing, only the closing of the cell is asked for.
+    It has to fill 1% of the box of its lengths, V >= 0.01 abc, and each of its heights, V over the
+    area of a face, has to be `contact`. A lattice vector with n steps along some axis bridges n of
+    that axis's heights, so no lattice vector is shorter than `contact` then.
 
     Args:
-        lengths: Å; shape (B, 3).
-        angles: degrees; shape (B, 3), of which the first `axis` are read.
-        axis: 0 for alpha, 1 for beta, 2 for gamma.
-        contact: least length of a lattice vector in Å; 0 for none.
+        lengths: Å; shape (3,).
+        cos_alpha, cos_beta, cos_gamma: cosines of the angles; of one shape, or single numbers.
+        contact: Å; 0 for none.
 
     Returns:
-        Lowest and highest angle in degrees; shape (B, 2).
+        True where the cell is open; of the shape of the cosines.
     """
-    low = np.full(len(lengths), MIN_ANGLE)
-    high = np.full(len(lengths), MAX_ANGLE)
-    cosines = np.cos(np.radians(angles))
-    if axis == 2:
-        # 1 - Σcos² + 2 Πcos >= openness², solved for cosγ.
-        middle = cosines[:, 0] * cosines[:, 1]
-        squares = 1.0 - cosines[:, :2] ** 2
-        half = np.sqrt(np.maximum(squares.prod(axis=1) - _MIN_OPENNESS**2, 0.0))
-        low = np.maximum(low, np.degrees(np.arccos(np.minimum(middle + half, 1.0))))
-        high = np.minimum(high, np.degrees(np.arccos(np.maximum(middle - half, -1.0))))
-    if contact > 0:
-        bound_low, bound_high = _contact_limits(lengths, cosines, axis, contact)
-        met = np.maximum(low, bound_low) < np.minimum(high, bound_high)
-        low = np.where(met, np.maximum(low, bound_low), low)
-        high = np.where(met, np.minimum(high, bound_high), high)
-    return np.stack([low, high], axis=1)
+    squares = (cos_alpha * cos_alpha, cos_beta * cos_beta, cos_gamma * cos_gamma)
+    openness = 1.0 - squares[0] - squares[1] - squares[2] + 2.0 * cos_alpha * cos_beta * cos_gamma
+    least: Floats | float = _MIN_OPENNESS**2
+    for length, square in zip(lengths.tolist(), squares, strict=True):
+        # The face that a, say, rises from has the area b c sinα: its height is a V/(abc) / sinα.
+        least = np.maximum(least, (contact / length) ** 2 * (1.0 - square))
+    return np.asarray(openness >= least - _ROUNDING)
 
 
-def _contact_limits(
-    lengths: Floats, cosines: Floats, axis: int, contact: float
-) -> tuple[Floats, Floats]:
-    # The angle at `axis` lies between the other two basis vectors.
-    p, q = ((1, 2), (0, 2), (0, 1))[axis]
-    steps = _half_of_lattice(2)
-    # Vectors along the third axis are bounded only once the last angle is being chosen.
-    mixed = steps[(steps[:, p] * steps[:, q] != 0) & ((axis == 2) | (steps[:, axis] == 0))]
-    scaled = lengths[:, None, :] * mixed
-    squares = (scaled**2).sum(axis=2)
-    for other, (i, j) in enumerate(((1, 2), (0, 2), (0, 1))):
-        if other < axis:
-            squares = squares + 2 * scaled[:, :, i] * scaled[:, :, j] * cosines[:, None, other]
-    slope = 2 * scaled[:, :, p] * scaled[:, :, q]
-    bound = np.clip((contact**2 - squares) / slope, -1.0, 1.0)
-    limit = np.degrees(np.arccos(bound))
-    high = np.where(slope > 0, limit, 180.0).min(axis=1)
-    low = np.where(slope < 0, limit, 0.0).max(axis=1)
-    return low, high
+def reduced_basis(lattice: Floats) -> Floats:
+    """Return the shortest possible basis of each lattice, by increasing length: Minkowski's.
+
+    Its first vector is a shortest lattice vector, and of a point whose coordinates in it lie in
+    [-1/2, 1/2], the nearest lattice point has coordinates -1, 0 or 1.
+    Source: the greedy algorithm of Semaev, CaLC 2001, and Nguyen and Stehlé, ANTS 2004.
+
+    Args:
+        lattice: basis vectors as rows, Å; shape (B, 3, 3).
+    """
+    basis = lattice
+    squares = (basis**2).sum(axis=2)
+    while True:
+        order = np.argsort(squares, axis=1)[:, :, None]
+        a, b, c = np.moveaxis(np.take_along_axis(basis, order, axis=1), 1, 0)
+        aa, ab = (a * a).sum(axis=1), (a * b).sum(axis=1)
+        b = b - np.round(ab / aa)[:, None] * a
+        # The nearest to c of the lattice points of a and b: next to where c falls upon their plane.
+        ab, bb = (a * b).sum(axis=1), (b * b).sum(axis=1)
+        ac, bc = (a * c).sum(axis=1), (b * c).sum(axis=1)
+        area = aa * bb - ab**2
+        c = c - np.round((ac * bb - bc * ab) / area)[:, None] * a
+        c = c - np.round((bc * aa - ac * ab) / area)[:, None] * b
+        near = c[:, None] + _AROUND[:, :1] * a[:, None] + _AROUND[:, 1:] * b[:, None]
+        nearest = (near**2).sum(axis=2).argmin(axis=1)
+        basis = np.stack([a, b, near[np.arange(len(near)), nearest]], axis=1)
+        before, squares = np.sort(squares, axis=1), (basis**2).sum(axis=2)
+        if not (squares < (1 - 1e-9) * before).any():
+            return np.asarray(basis)
 
 
 def shortest_lattice_vector(lattice: Floats) -> Floats:
-    """Return the length of the shortest lattice vector in Å: shape (B, 3, 3) to (B,).
-
-    Exact where no shortest vector needs more than three steps along a basis vector, as in every
-    cell whose angles lie between about 20 and 160 degrees.
-    """
-    vectors = _half_of_lattice(3) @ lattice
-    shortest: Floats = np.sqrt((vectors**2).sum(axis=2).min(axis=1))
-    return shortest
+    """Return the length of the shortest lattice vector in Å: shape (B, 3, 3) to (B,)."""
+    return np.asarray(np.linalg.norm(reduced_basis(lattice)[:, 0], axis=1))
 
 
 def blocked_columns(
@@ -112,7 +121,8 @@ def blocked_columns(
     """Tell which places along c an atom cannot take, given its x and y.
 
     Around each atom and each of its images lies a sphere; a line along c cuts it in an interval,
-    found in closed form, so the cost does not grow with `grid`.
+    found in closed form, so the cost does not grow with `grid`. It grows with the number of images
+    in reach: with the square of distance over height of the cell, which `is_open` keeps low.
 
     Args:
         lattice: basis vectors as rows, Å; shape (B, 3, 3).
@@ -124,30 +134,56 @@ def blocked_columns(
     Returns:
         True where z = k / grid is too near; shape (B, grid).
     """
-    rows = len(lattice)
-    if positions.shape[1] == 0:
-        return np.zeros((rows, grid), dtype=np.bool_)
+    blocked = np.zeros((len(lattice), grid), dtype=np.bool_)
+    atoms = positions.shape[1]
+    if atoms == 0:
+        return blocked
     # A hair more than the distance, so that rounding never leaves a pair a hair too near.
     reach = np.where(distances > 0, distances + 1e-6, 0.0)
-    away = columns[:, None, :] - positions[:, :, :2]
-    away -= np.round(away)
-    # An image n steps away lies at least (|n| - 1/2) heights off: farther ones cannot reach.
     heights = 1.0 / np.linalg.norm(np.linalg.inv(lattice), axis=1)[:, :2]
-    span = np.floor((reach.max(axis=1)[:, None] / heights).max(axis=0) + 0.5).clip(0, 6).astype(int)
-    steps = np.array(
-        [(i, j) for i in range(-span[0], span[0] + 1) for j in range(-span[1], span[1] + 1)]
-    )
-    offsets = (away[:, :, None, :] + steps) @ lattice[:, None, :2, :]
-    along = lattice[:, 2]
+    # An image n steps away lies at least (|n| - 1/2) heights off: farther ones cannot reach.
+    spans = np.floor(reach.max(axis=1)[:, None] / heights + 0.5).astype(np.int64)
+    for rows, steps in _blocks(spans, atoms):
+        away = columns[rows, None, :] - positions[rows, :, :2]
+        away -= np.round(away)
+        offsets = (away[:, :, None, :] + steps) @ lattice[rows, None, :2, :]
+        blocked[rows] = _cut_columns(
+            offsets, lattice[rows, 2], positions[rows, :, 2], reach[rows], grid
+        )
+    return blocked
+
+
+def _blocks(spans: Ints, atoms: int) -> Iterator[tuple[Ints, Ints]]:
+    """Yield rows that need the same images, a block at a time, with the steps to these images."""
+    for i, j in np.unique(spans, axis=0).tolist():
+        steps = np.stack(np.mgrid[-i : i + 1, -j : j + 1], axis=-1).reshape(-1, 2)
+        rows = np.nonzero((spans == (i, j)).all(axis=1))[0]
+        size = max(1, _BLOCK // (atoms * len(steps)))
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size], steps
+
+
+def _cut_columns(
+    offsets: Floats, along: Floats, heights: Floats, reach: Floats, grid: int
+) -> Bools:
+    """Tell which places of lines along c lie in spheres.
+
+    Args:
+        offsets: from a sphere's centre to where the line has the centre's z, Å; (B, N, images, 3).
+        along: the basis vector c, Å; (B, 3).
+        heights: z of the centres; (B, N).
+        reach: radii, Å; (B, N).
+    """
+    rows = len(along)
     square = (along**2).sum(axis=1)[:, None, None]
-    dot = np.einsum("bnsk,bk->bns", offsets, along)
+    dot = (offsets @ along[:, None, :, None])[..., 0]
     reach_square = (reach**2)[:, :, None]
     # |p + t c|² < r²: t between the roots, which exist where the discriminant is above zero.
     discriminant = dot**2 - square * ((offsets**2).sum(axis=3) - reach_square)
     row, atom, step = np.nonzero((discriminant > 0) & (reach_square > 0))
     square = square[row, 0, 0]
     half = np.sqrt(discriminant[row, atom, step]) / square
-    centre = positions[row, atom, 2] - dot[row, atom, step] / square
+    centre = heights[row, atom] - dot[row, atom, step] / square
     first = np.ceil((centre - half) * grid).astype(np.int64)
     count = np.minimum(np.floor((centre + half) * grid).astype(np.int64) - first + 1, grid)
     row, first, count = row[count > 0], first[count > 0] % grid, count[count > 0]
@@ -155,13 +191,10 @@ def blocked_columns(
     starts = np.bincount(row * width + first, minlength=rows * width)
     ends = np.bincount(row * width + first + count, minlength=rows * width)
     covered = np.cumsum((starts - ends).reshape(rows, width), axis=1) > 0
-    blocked: Bools = covered[:, :grid] | covered[:, grid : 2 * grid]
-    return blocked
+    return np.asarray(covered[:, :grid] | covered[:, grid : 2 * grid])
 
 
-def clearances(
-    lattice: Floats, positions: Floats, distances: Floats, places: Floats
-) -> Floats:
+def clearances(lattice: Floats, positions: Floats, distances: Floats, places: Floats) -> Floats:
     """Return by how much places in one cell keep the asked-for distances, in Å; below 0: not.
 
     Args:
@@ -173,19 +206,19 @@ def clearances(
     Returns:
         Smallest difference of distance found and distance asked for; shape (M,).
     """
-    away = places[:, None, :] - positions
-    away -= np.round(away)
-    steps = np.concatenate([_half_of_lattice(2), -_half_of_lattice(2), np.zeros((1, 3))])
-    vectors = (away[:, :, None, :] + steps) @ lattice
-    least = np.sqrt((vectors**2).sum(axis=3).min(axis=2))
-    spare: Floats = (least - distances).min(axis=1)
+    basis = reduced_basis(lattice[None])[0]
+    spare = np.full(len(places), np.inf)
+    for position, distance in zip(positions, distances.tolist(), strict=True):
+        away = (places - position) @ lattice @ np.linalg.inv(basis)
+        away -= np.round(away)
+        images = (away @ basis)[:, None] + _IMAGES @ basis
+        nearest = np.sqrt((images**2).sum(axis=2).min(axis=1))
+        spare = np.minimum(spare, nearest - distance)
     return spare
 
 
-@cache
-def _half_of_lattice(reach: int) -> Ints:
-    """Return all steps of up to `reach` along each axis but zero, one of each pair ±n."""
-    axis = np.arange(-reach, reach + 1)
-    steps = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-    half: Ints = steps[len(steps) // 2 + 1 :]
-    return half
+_AROUND = np.stack(np.mgrid[-1:2, -1:2], axis=-1).reshape(-1, 2)
+"""Steps to the neighbours in a plane, and none."""
+
+_IMAGES = np.stack(np.mgrid[-1:2, -1:2, -1:2], axis=-1).reshape(-1, 3)
+"""Steps to the neighbours in space, and none."""

@@ -38,7 +38,8 @@ class Slots:
             missing = [piece for piece in pieces if piece not in known]
             if missing:
                 raise ModelError(
-                    f"the tokenizer has no token {missing[0]!r}; it is not a small crystal vocabulary"
+                    f"the tokenizer has no token {missing[0]!r}; "
+                    "it is not a small crystal vocabulary"
                 )
             return np.array([known[piece] for piece in pieces], dtype=np.int64)
 
@@ -82,8 +83,7 @@ def speaks_small_vocabulary(tokenizer: PreTrainedTokenizerBase, fmt: Format) -> 
 
 def whole_parts(allowed: Bools) -> Bools:
     """Return which whole parts lead to an allowed value: shape (B, V) to (B, V / 100)."""
-    wholes: Bools = allowed.reshape(len(allowed), -1, DECIMALS).any(axis=2)
-    return wholes
+    return np.asarray(allowed.reshape(len(allowed), -1, DECIMALS).any(axis=2))
 
 
 def decimals_after(allowed: Bools, wholes: NDArray[np.int64]) -> Bools:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import SettingError, did_you_mean
 
+_MOST_ATOMS = 1000
+
 
 @dataclass(frozen=True)
 class DrawSettings:
@@ -23,7 +25,7 @@ class DrawSettings:
     """Draw from the smallest set of most probable tokens that holds this much probability."""
     max_atoms: int = 20
     distance_scale: float = 0.65
-    """Least distance of two atoms over the sum of their covalent radii; 0 lets them lie anywhere."""
+    """Least distance of two atoms over the sum of their covalent radii; 0 is no limit."""
     exclude: tuple[str, ...] = ()
     """Elements that may not occur."""
     constrained: bool = True
@@ -39,8 +41,8 @@ class DrawSettings:
             )
         if not 0 < self.top_p <= 1:
             raise SettingError(f"a top-p of {self.top_p:g}: expected a number in (0, 1]; 1 is off")
-        if self.max_atoms < 1:
-            raise SettingError(f"at most {self.max_atoms} atoms: expected 1 or more")
+        if not 1 <= self.max_atoms <= _MOST_ATOMS:
+            raise SettingError(f"at most {self.max_atoms} atoms: expected 1 to {_MOST_ATOMS}")
         if not 0 <= self.distance_scale <= 1:
             raise SettingError(
                 f"a distance scale of {self.distance_scale:g}: expected 0 (off) to 1 "
@@ -51,6 +53,11 @@ class DrawSettings:
                 raise SettingError(f"no element {symbol!r}." + did_you_mean(symbol, ATOMIC_NUMBERS))
         if len(set(self.exclude)) == len(ATOMIC_NUMBERS):
             raise SettingError("all elements are excluded; leave at least one")
+        if self.exclude and not self.constrained:
+            raise SettingError(
+                "elements are excluded, but without constraints nothing keeps a model from writing "
+                "them; draw constrained, or exclude none"
+            )
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,7 @@ class Attempt:
     fault: str | None
     """Name of the `codec.Fault`; None where the text is a crystal."""
     log_probability: float
-    """Of the text under the model and the constraints at temperature 1, in nats."""
+    """Of the text under the model and the constraints at temperature 1, in nats. The second
+    coordinate of an atom counts as free: which values of it leave room is not looked up for all."""
     tokens: int
     """How many the text took, the end included."""

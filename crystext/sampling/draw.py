@@ -6,6 +6,10 @@ import numpy as np
 import torch
 
 from crystext.crystal import Floats
+from crystext.errors import ModelError
+
+_COLDEST = 1e-30
+"""Lower temperatures are drawn at as this one: in float32 they could be zero."""
 
 
 def uniform_numbers(seed: int, indices: range, count: int) -> Floats:
@@ -38,27 +42,43 @@ def draw(
 
     Returns:
         The values (B,), and their log-probabilities (B,) among the allowed ones at temperature 1.
+
+    Raises:
+        ModelError: a logit is not finite.
     """
     logits = logits_B_V.float()
     if allowed_B_V is not None:
         logits = logits.masked_fill(~allowed_B_V, -torch.inf)
+    normalizer = logits.logsumexp(dim=1)
+    if not normalizer.isfinite().all():
+        raise ModelError(
+            "the model answers with numbers that are not finite: its weights are damaged, or too "
+            "large for bfloat16"
+        )
     if temperature == 0:
         values = logits.argmax(dim=1)
     else:
-        cumulative = torch.softmax(logits / temperature, dim=1)
-        if top_p < 1:
-            cumulative = _nucleus(cumulative, top_p)
-        cumulative = cumulative.double().cumsum(dim=1)
-        total = cumulative[:, -1:]
-        # The first place above the target has a share of its own, so it is an allowed value.
-        target = torch.minimum(uniform_B[:, None] * total, total * (1 - 1e-12))
-        values = torch.searchsorted(cumulative, target, right=True).squeeze(1)
-    chosen = logits.gather(1, values[:, None]).squeeze(1)
-    return values, chosen - logits.logsumexp(dim=1)
+        values = _invert(_shares(logits, temperature, top_p), uniform_B)
+    return values, logits.gather(1, values[:, None]).squeeze(1) - normalizer
 
 
-def _nucleus(shares_B_V: torch.Tensor, top_p: float) -> torch.Tensor:
-    ordered, places = shares_B_V.sort(dim=1, descending=True)
+def _shares(logits_B_V: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
+    if temperature != 1:
+        # The largest is 0 before the division, so that no temperature makes it infinite.
+        highest = logits_B_V.amax(dim=1, keepdim=True)
+        logits_B_V = (logits_B_V - highest) / max(temperature, _COLDEST)
+    shares = torch.softmax(logits_B_V, dim=1)
+    if top_p == 1:
+        return shares
+    ordered, places = shares.sort(dim=1, descending=True, stable=True)
     before = ordered.cumsum(dim=1) - ordered
     ordered = ordered.masked_fill(before >= top_p, 0.0)
-    return torch.zeros_like(shares_B_V).scatter_(1, places, ordered)
+    return torch.zeros_like(shares).scatter_(1, places, ordered)
+
+
+def _invert(shares_B_V: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor:
+    cumulative = shares_B_V.double().cumsum(dim=1)
+    total = cumulative[:, -1:]
+    # The first place above the target has a share of its own, so it is an allowed value.
+    target = torch.minimum(uniform_B[:, None] * total, total * (1 - 1e-12))
+    return torch.searchsorted(cumulative, target, right=True).squeeze(1)

@@ -30,53 +30,70 @@ class _Layer:
     down: torch.Tensor
 
 
+def why_not_plain(network: PreTrainedModel) -> str | None:
+    """Return what keeps `ShortTextLlama` from taking a network, or None where it can."""
+    config = network.config
+    if config.model_type != "llama":
+        return f"its type is {config.model_type!r}"
+    for setting, plain in (("attention_bias", False), ("mlp_bias", False), ("hidden_act", "silu")):
+        found = getattr(config, setting, plain)
+        if found != plain:
+            return f"its {setting} is {found!r}"
+    if strange := [name for name, p in network.named_parameters() if not p.is_floating_point()]:
+        return f"its {strange[0]} is quantized"
+    return None
+
+
 class ShortTextLlama:
     """The weights of a LLaMA, laid out for stepping a batch of texts token by token."""
 
-    def __init__(self, network: PreTrainedModel) -> None:
-        """Take the weights of a network.
+    def __init__(self, network: PreTrainedModel, dtype: torch.dtype) -> None:
+        """Take the weights of a network, as this type.
 
         Raises:
             ModelError: the network is no plain LLaMA.
         """
+        if reason := why_not_plain(network):
+            raise ModelError(f"the network is no plain llama: {reason}")
         config = network.config
-        if config.model_type != "llama" or getattr(config, "attention_bias", False):
-            raise ModelError(f"expected a plain llama network, found {config.model_type!r}")
         self.heads = int(config.num_attention_heads)
         self.kv_heads = int(config.num_key_value_heads)
         self.head_size = int(getattr(config, "head_dim", None) or config.hidden_size // self.heads)
         self.epsilon = float(config.rms_norm_eps)
         self.max_tokens = int(config.max_position_embeddings)
-        weights = {name: p.detach() for name, p in network.named_parameters()}
+        weights = {name: p.detach().to(dtype) for name, p in network.named_parameters()}
         self.embedding = weights["model.embed_tokens.weight"]
         self.norm = weights["model.norm.weight"]
         self.head = self.embedding if config.tie_word_embeddings else weights["lm_head.weight"]
-        self.layers = []
-        for i in range(int(config.num_hidden_layers)):
-            part = {
-                name.removeprefix(f"model.layers.{i}."): p
-                for name, p in weights.items()
-                if name.startswith(f"model.layers.{i}.")
-            }
-            self.layers.append(
-                _Layer(
-                    norm_attention=part["input_layernorm.weight"],
-                    qkv=torch.cat([part[f"self_attn.{x}_proj.weight"] for x in "qkv"]),
-                    out=part["self_attn.o_proj.weight"],
-                    norm_mlp=part["post_attention_layernorm.weight"],
-                    gate_up=torch.cat([part[f"mlp.{x}_proj.weight"] for x in ("gate", "up")]),
-                    down=part["mlp.down_proj.weight"],
-                )
-            )
+        self.layers = [
+            _layer_of(weights, f"model.layers.{i}.") for i in range(int(config.num_hidden_layers))
+        ]
         with torch.no_grad():
-            # Asking the network's own rotary module keeps every scaling rule transformers knows.
+            # Asking the network's own rotary module keeps every scaling rule transformers knows;
+            # its frequencies stay in float32, which they need.
             positions = torch.arange(self.max_tokens)[None]
-            cos, sin = network.model.rotary_emb(self.embedding[:1, None].float(), positions)
-        self.cos, self.sin = cos[0].to(self.embedding.dtype), sin[0].to(self.embedding.dtype)
+            cos, sin = network.model.rotary_emb(torch.zeros(1), positions)
+        sin[..., : self.head_size // 2] *= -1
+        self.cos, self.sin = cos[0].to(dtype), sin[0].to(dtype)
+        """Shape (positions, head size); the first half of `sin` has its sign turned."""
 
     def logits(self, hidden_B_D: torch.Tensor, tokens: torch.Tensor | None = None) -> torch.Tensor:
         """Return the logits of some token ids, or of all: shape (B, len(tokens))."""
         return linear(hidden_B_D, self.head if tokens is None else self.head[tokens])
+
+
+def _layer_of(weights: dict[str, torch.Tensor], prefix: str) -> _Layer:
+    def stacked(*names: str) -> torch.Tensor:
+        return torch.cat([weights[f"{prefix}{name}.weight"] for name in names])
+
+    return _Layer(
+        norm_attention=stacked("input_layernorm"),
+        qkv=stacked("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+        out=stacked("self_attn.o_proj"),
+        norm_mlp=stacked("post_attention_layernorm"),
+        gate_up=stacked("mlp.gate_proj", "mlp.up_proj"),
+        down=stacked("mlp.down_proj"),
+    )
 
 
 class Texts:
@@ -135,34 +152,61 @@ class Texts:
         batch, count = tokens_B_T.shape
         start, end = self.length, self.length + count
         cos, sin = model.cos[start:end, None], model.sin[start:end, None]
-        x = model.embedding[tokens_B_T]
+        x = model.embedding[tokens_B_T]  # (B, T, width)
         width = (x.shape[-1],)
-        q_size, kv_size = model.heads * model.head_size, model.kv_heads * model.head_size
-        # What is behind a token is hidden from it; a single token sees everything there is.
-        hidden = torch.full((count, end), -torch.inf, dtype=x.dtype).triu(1 + start)
+        rotated = model.heads + model.kv_heads
         for i, layer in enumerate(model.layers):
             qkv = linear(rms_norm(x, width, layer.norm_attention, model.epsilon), layer.qkv)
-            qk = qkv[..., : q_size + kv_size].unflatten(-1, (-1, model.head_size))
-            qk = _rotate(qk, cos, sin).transpose(1, 2)
-            value = qkv[..., q_size + kv_size :].unflatten(-1, (-1, model.head_size)).transpose(1, 2)
+            qkv = qkv.unflatten(-1, (-1, model.head_size))  # (B, T, heads, head size)
+            qk = _rotate(qkv[:, :, :rotated], cos, sin)
             # A prompt of one row is written to all rows: it is the same for each.
-            self._keys[i, : self.rows, ..., start:end] = qk[:, model.heads :].transpose(2, 3)
-            self._values[i, : self.rows, :, start:end] = value
-            keys = self._keys[i, :batch, ..., :end].unsqueeze(2)
-            values = self._values[i, :batch, :, :end].unsqueeze(2)
-            # Query heads that share keys and values stand together: (B, kv heads, group, T, D).
-            query = qk[:, : model.heads].unflatten(1, (model.kv_heads, -1))
-            scores = (query @ keys) * model.head_size**-0.5 + hidden
-            mixed = (scores.softmax(dim=-1) @ values).flatten(1, 2)
-            x = x + linear(mixed.transpose(1, 2).flatten(2), layer.out)
+            self._keys[i, : self.rows, ..., start:end] = qk[:, :, model.heads :].permute(0, 2, 3, 1)
+            self._values[i, : self.rows, :, start:end] = qkv[:, :, rotated:].transpose(1, 2)
+            mixed = self._attend(
+                qk[:, :, : model.heads],
+                self._keys[i, :batch, ..., :end],
+                self._values[i, :batch, :, :end],
+            )
+            x += linear(mixed, layer.out)
             both = linear(rms_norm(x, width, layer.norm_mlp, model.epsilon), layer.gate_up)
             gate, up = both.chunk(2, dim=-1)
-            x = x + linear(silu(gate) * up, layer.down)
+            x += linear(silu(gate).mul_(up), layer.down)
         self.length = end
         return rms_norm(x, width, model.norm, model.epsilon)
 
+    def _attend(
+        self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+    ) -> torch.Tensor:
+        """Return what the last T tokens gather from all: (B, T, heads, head size) to (B, T, width).
+
+        Query heads that share keys and values are rows of one product: (B kv heads, group T, ...).
+        """
+        batch, count = query.shape[:2]
+        query = query.unflatten(2, (self.model.kv_heads, -1)).permute(0, 2, 3, 1, 4)
+        group = query.shape[2]
+        scores = torch.baddbmm(
+            query.new_empty(1, 1, 1),
+            query.reshape(batch * self.model.kv_heads, group * count, -1),
+            keys.flatten(0, 1),
+            beta=0,
+            alpha=self.model.head_size**-0.5,
+        )
+        if count > 1:
+            # What is behind a token is hidden from it; a single token sees everything there is.
+            ahead = torch.ones(count, keys.shape[-1], dtype=torch.bool).triu(
+                1 + keys.shape[-1] - count
+            )
+            scores = scores.unflatten(1, (group, count)).masked_fill_(ahead, -torch.inf)
+            scores = scores.flatten(1, 2)
+        mixed = torch.bmm(scores.softmax(dim=-1), values.flatten(0, 1))
+        mixed = mixed.unflatten(0, (batch, -1)).unflatten(2, (group, count))
+        return mixed.permute(0, 3, 1, 2, 4).reshape(batch, count, -1)
+
 
 def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Turn the halves of each head by the angle of its position: (..., heads, head_size)."""
-    left, right = x.chunk(2, dim=-1)
-    return x * cos + torch.cat([-right, left], dim=-1) * sin
+    """Turn the halves of each head by the angle of its position: (..., heads, head size).
+
+    `sin` has the sign with which the other half comes in.
+    """
+    swapped = x.unflatten(-1, (2, -1)).flip(-2).flatten(-2)
+    return torch.addcmul(x * cos, swapped, sin)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from crystext.codec import encode
-from crystext.crystal import Crystal, Ints
+from crystext.crystal import Ints
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.fields import END, Kind
+from crystext.grammar.geometry import Bools
 from crystext.grammar.slots import DECIMALS, Slots, decimals_after, whole_parts
 from crystext.model import LoadedModel
 from crystext.sampling.attempt import Attempt, DrawSettings
@@ -24,13 +24,26 @@ class SlotSampler:
     """A model of the small vocabulary, ready to draw."""
 
     def __init__(self, model: LoadedModel, settings: DrawSettings) -> None:
+        """Lay the model out for drawing.
+
+        Raises:
+            ModelError: it has another vocabulary, or is no plain LLaMA.
+        """
         self.settings, self.format, self.tokenizer = settings, model.format, model.tokenizer
         self.slots = Slots(model.tokenizer)
-        self.llama = ShortTextLlama(model.network.to(torch.bfloat16))
+        self.pieces: list[str] = model.tokenizer.convert_ids_to_tokens(
+            list(range(len(model.tokenizer)))
+        )
+        self.llama = ShortTextLlama(model.network, torch.bfloat16)
 
     def draw(self, prompt: str, indices: range) -> list[Attempt]:
-        """Draw one text for each index. What is drawn depends on the seed and the index, and on
-        the other rows of the batch only through rounding."""
+        """Draw one text for each index.
+
+        A text depends on the seed and its index, and on the rest of the batch through rounding.
+
+        Raises:
+            ModelError: the texts could be longer than the model knows positions for.
+        """
         with torch.inference_mode():
             return _Batch(self, prompt, indices).run()
 
@@ -42,10 +55,11 @@ class _Batch:
         settings = sampler.settings
         self.settings, self.sampler, self.indices = settings, sampler, indices
         ids = torch.tensor(prompt_ids(sampler.tokenizer, prompt))
+        # Two tokens for each number of the cell, four for each atom, and the end.
         self.steps = 12 + 4 * settings.max_atoms + 1
+        self.texts = Texts(sampler.llama, ids, len(indices), len(ids) + self.steps)
         count = self.steps + _Y_TRIES * settings.max_atoms
         self.uniform = torch.from_numpy(uniform_numbers(settings.seed, indices, count))
-        self.texts = Texts(sampler.llama, ids, len(indices), len(ids) + self.steps)
         self.automaton = Automaton(
             sampler.format,
             len(indices),
@@ -55,6 +69,8 @@ class _Batch:
         )
         self.rows = torch.arange(len(indices))
         self.step = 0
+        self.written_B_T = np.zeros((len(indices), self.steps), dtype=np.int64)
+        """Token ids of the texts, in the order of the batch."""
         self.log_probability = torch.zeros(len(indices), dtype=torch.float64)
         self.done: dict[int, Attempt] = {}
 
@@ -85,78 +101,85 @@ class _Batch:
         if ends.any():
             for row in np.nonzero(ends)[0].tolist():
                 self._finish(row)
-            stay = ~ends
-            order = self.texts.keep(torch.from_numpy(stay)).numpy()
-            self.rows, values = self.rows[order], values[order]
-            self.automaton.keep(order)
+            order = self.texts.keep(torch.from_numpy(~ends))
+            self.rows, values = self.rows[order], values[order.numpy()]
+            self.automaton.keep(order.numpy())
             if not len(self.automaton):
                 return
         self.automaton.push(values)
         self._append(ids, values)
 
     def _coordinate(self) -> None:
-        field = self.automaton.field
-        (ids,) = self.sampler.slots.tokens(field)
-        values = self._y(ids) if field.axis == 1 else self._draw(ids, self.automaton.allowed())
+        axis = self.automaton.field.axis
+        (ids,) = self.sampler.slots.tokens(self.automaton.field)
+        if axis == 1 and self.settings.distance_scale > 0:
+            values = self._y(ids)
+        else:
+            values = self._draw(ids, self.automaton.allowed() if axis == 2 else None)
         self.automaton.push(values)
         self._append(ids, values)
 
     def _y(self, ids: Ints) -> Ints:
         """Draw a y that leaves some z: draw, look, and draw again where it does not.
 
-        Rejecting single values one at a time gives the distribution over the values that have room.
+        Leaving out single values one at a time gives the distribution over the values that have
+        room, without looking at all of them. With top-p, the most probable values are taken before
+        those without room are known.
         """
-        if self.settings.distance_scale == 0:
-            return self._draw(ids, None)
         logits = self._logits(ids)
-        allowed = np.ones(logits.shape, dtype=np.bool_)
-        values, log_probability = self._pick(logits, None, self.step)
-        atom = self.automaton.atoms - 1
-        for attempt in range(_Y_TRIES):
-            refused = np.nonzero(~self.automaton.has_room(values))[0]
-            if not len(refused):
+        values, _ = self._pick(logits, None, slice(None), self.step)
+        asked = np.arange(len(values))
+        allowed: Bools | None = None
+        first_try = self.steps + _Y_TRIES * (self.automaton.atoms - 1)
+        for number in range(first_try, first_try + _Y_TRIES):
+            asked = asked[~self.automaton.has_room(values[asked], asked)]
+            if not len(asked):
                 break
-            allowed[refused, values[refused]] = False
-            if attempt == _Y_TRIES - 1:
-                for row in refused.tolist():
+            if allowed is None:
+                allowed = np.ones(logits.shape, dtype=np.bool_)
+            allowed[asked, values[asked]] = False
+            if number == first_try + _Y_TRIES - 1:
+                for row in asked.tolist():
                     allowed[row] = self.automaton.rows_with_room(row)
-            again = self.steps + _Y_TRIES * atom + attempt
-            picked, chance = self._pick(logits, allowed, again)
-            values[refused] = picked[refused]
-            log_probability[refused] = chance[refused]
-        self.log_probability[self.rows] += log_probability
+            values[asked], _ = self._pick(logits[asked], allowed[asked], asked, number)
+        chosen = logits.float().log_softmax(dim=1).gather(1, torch.from_numpy(values)[:, None])
+        self.log_probability[self.rows] += chosen.squeeze(1)
         return values
 
     def _logits(self, ids: Ints) -> torch.Tensor:
         return self.sampler.llama.logits(self.texts.hidden_B_D, torch.from_numpy(ids))
 
     def _pick(
-        self, logits: torch.Tensor, allowed: np.ndarray | None, number: int
+        self, logits: torch.Tensor, allowed: Bools | None, rows: Ints | slice, number: int
     ) -> tuple[Ints, torch.Tensor]:
+        """Draw for these rows with their random numbers of this number."""
         values, log_probability = draw(
             logits,
-            self.uniform[self.rows, number],
+            self.uniform[self.rows[rows], number],
             allowed_B_V=None if allowed is None else torch.from_numpy(allowed),
             temperature=self.settings.temperature,
             top_p=self.settings.top_p,
         )
         return values.numpy(), log_probability
 
-    def _draw(self, ids: Ints, allowed: np.ndarray | None) -> Ints:
-        values, log_probability = self._pick(self._logits(ids), allowed, self.step)
+    def _draw(self, ids: Ints, allowed: Bools | None) -> Ints:
+        values, log_probability = self._pick(self._logits(ids), allowed, slice(None), self.step)
         self.log_probability[self.rows] += log_probability
         return values
 
     def _append(self, ids: Ints, values: Ints) -> None:
-        self.texts.append(torch.from_numpy(ids[values]))
+        tokens = ids[values]
+        self.written_B_T[self.rows.numpy(), self.step] = tokens
+        self.texts.append(torch.from_numpy(tokens))
         self.step += 1
 
     def _finish(self, row: int) -> None:
         place = int(self.rows[row])
-        crystal: Crystal = self.automaton.crystal(row)
+        written = self.written_B_T[place, : self.step].tolist()
         self.done[place] = Attempt(
             index=self.indices[place],
-            text=encode(crystal, self.sampler.format),
+            # Pieces of the small vocabulary that make a field are the text they stand for.
+            text="".join([self.sampler.pieces[i] for i in written]),
             fault=None,
             log_probability=round(float(self.log_probability[place]), 4),
             tokens=self.step + 1,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 
 from crystext.codec import decode
+from crystext.errors import ModelError
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import GrammarProcessor, TokenTree
 from crystext.model import LoadedModel
@@ -20,6 +21,16 @@ class TextSampler:
     """A model and its tokenizer, ready to draw."""
 
     def __init__(self, model: LoadedModel, settings: DrawSettings) -> None:
+        """Get ready.
+
+        Raises:
+            ModelError: the tokenizer has no end-of-sequence token, or cannot write a crystal.
+        """
+        if model.tokenizer.eos_token_id is None:
+            raise ModelError(
+                f"the tokenizer in {model.folder} has no end-of-sequence token, which closes a "
+                "crystal's text; set its eos_token"
+            )
         self.model, self.settings = model, settings
         self._tree = TokenTree(model.tokenizer) if settings.constrained else None
         # One character a token at the worst: no crystal is cut off for want of tokens.
@@ -28,7 +39,13 @@ class TextSampler:
         self.max_tokens = cell + settings.max_atoms * (3 * (fmt.coordinate_decimals + 3) + 4) + 1
 
     def draw(self, prompt: str, indices: range) -> list[Attempt]:
-        """Draw one text for each index; its random numbers depend on the seed and the index alone."""
+        """Draw one text for each index; the index and the seed decide its random numbers.
+
+        A text that is not ended when the model knows no further position is cut off there.
+
+        Raises:
+            ModelError: the prompt alone takes all the positions that the model knows.
+        """
         with torch.inference_mode():
             return self._draw(prompt, indices)
 
@@ -37,7 +54,12 @@ class TextSampler:
         given = prompt_ids(tokenizer, prompt)
         known = getattr(network.config, "max_position_embeddings", None)
         budget = self.max_tokens if known is None else min(self.max_tokens, known - len(given))
-        end = int(tokenizer.eos_token_id)  # type: ignore[arg-type]
+        if budget < 1:
+            raise ModelError(
+                f"the prompt has {len(given)} tokens and the model knows {known} positions; "
+                "try a shorter prompt"
+            )
+        end, vocabulary = int(tokenizer.eos_token_id), len(tokenizer)  # type: ignore[arg-type]
         uniform = torch.from_numpy(uniform_numbers(settings.seed, indices, budget))
         processor = self._processor(len(given))
         device = next(network.parameters()).device
@@ -48,11 +70,12 @@ class TextSampler:
         cache = None
         for step in range(budget):
             output = network(input_ids=step_ids, past_key_values=cache, use_cache=True)
-            cache, logits = output.past_key_values, output.logits[:, -1].cpu()
+            # Rows of the output layer behind the vocabulary's end are padding.
+            cache, logits = output.past_key_values, output.logits[:, -1, :vocabulary].cpu()
             tokens, chance = draw(
                 logits,
                 uniform[:, step],
-                allowed_B_V=processor.mask(generated, logits.shape[1]) if processor else None,
+                allowed_B_V=processor.mask(generated, vocabulary) if processor else None,
                 temperature=settings.temperature,
                 top_p=settings.top_p,
             )
@@ -89,7 +112,8 @@ class TextSampler:
         body = generated[: generated.index(end)] if whole else generated
 
         def text_of(ids: list[int]) -> str:
-            text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            # A special token amid a text is a fault of it, and is to be seen.
+            text = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
             assert isinstance(text, str)
             return text
 

@@ -1,0 +1,35 @@
+"""`crystext train`: a model from a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[
+        str,
+        typer.Argument(help="A YAML file, or the name of a shipped recipe.", show_default=False),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Settings instead of the recipe's.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the run; the model comes to OUT/model.")
+    ] = Path("training"),
+) -> None:
+    """Train a model; the same command goes on with a run that was stopped."""
+    from crystext.config import load_recipe
+
+    settings = load_recipe(recipe, overrides or [])
+    from rich.console import Console
+
+    from crystext.train import Trainer
+
+    Trainer(settings, out).run(Console(stderr=True))
+    typer.echo(f"the model is in {out / 'model'}")

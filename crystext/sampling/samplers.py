@@ -1,0 +1,34 @@
+"""Which sampler draws from a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from crystext.sampling.attempt import Attempt, DrawSettings
+
+if TYPE_CHECKING:
+    from crystext.model import LoadedModel
+
+
+class Sampler(Protocol):
+    """What draws texts from a model."""
+
+    def draw(self, prompt: str, indices: range) -> list[Attempt]:
+        """Draw one text for each index."""
+
+
+def make_sampler(model: LoadedModel, settings: DrawSettings) -> Sampler:
+    """Return the fastest sampler that the model and the settings allow.
+
+    Raises:
+        ModelError: the model's vocabulary cannot write a crystal, or knows no end.
+    """
+    from crystext.grammar.slots import speaks_small_vocabulary
+    from crystext.sampling.llama import why_not_plain
+    from crystext.sampling.slot_sampler import SlotSampler
+    from crystext.sampling.text_sampler import TextSampler
+
+    small = speaks_small_vocabulary(model.tokenizer, model.format)
+    if settings.constrained and small and why_not_plain(model.network) is None:
+        return SlotSampler(model, settings)
+    return TextSampler(model, settings)

@@ -1,0 +1,156 @@
+"""Processes that draw batches: each holds the model and one thread, and none outlives the command.
+
+A process is told the first index of a batch and answers with its attempts. What goes wrong in one
+is told in the process that asked. They are killed when the asker stops asking, whatever the reason,
+and end by themselves when it is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import connection, get_context, parent_process
+from typing import TYPE_CHECKING
+
+from crystext.errors import CrystextError, RunError
+from crystext.sampling.attempt import Attempt, DrawSettings
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+
+_AHEAD = 4
+"""Batches a process that waits for a slower one may be ahead of it: what waits lies in memory."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all batches of a campaign have in common."""
+
+    model: str
+    settings: DrawSettings
+    prompt: str
+    batch_size: int
+
+
+def draw_batches(job: Job, starts: range, workers: int) -> Iterator[list[Attempt]]:
+    """Yield the batches that begin at these indices, in order, as `workers` processes draw them.
+
+    Close the iterator to stop the processes before they are done.
+
+    Raises:
+        ModelError: the model cannot be loaded, or not be drawn from in this way.
+        RunError: a process was killed.
+    """
+    crew = [_Worker(job) for _ in starts[:workers]]
+    try:
+        yield from _in_order(crew, starts)
+    finally:
+        for worker in crew:
+            worker.process.kill()
+        for worker in crew:
+            worker.process.join()
+
+
+class _Worker:
+    """A process, and the connection to it."""
+
+    def __init__(self, job: Job) -> None:
+        # What was forked would share locks with threads that do not exist in it.
+        context = get_context("spawn")
+        self.connection, far_end = context.Pipe()
+        self.process: SpawnProcess = context.Process(
+            target=_work, args=(job, far_end), daemon=True, name="crystext-draw"
+        )
+        self.process.start()
+        far_end.close()
+
+    def ask(self, start: int) -> None:
+        """Have a batch drawn; one at a time."""
+        try:
+            self.connection.send(start)
+        except BrokenPipeError:
+            raise self._died() from None
+
+    def answer(self) -> tuple[int, list[Attempt]]:
+        """Wait for the batch that was asked for; return its start and its attempts."""
+        try:
+            start, answer = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            raise self._died() from None
+        if isinstance(answer, CrystextError):
+            raise answer
+        if isinstance(answer, str):
+            raise RuntimeError(f"a process that draws failed:\n{answer}")
+        return start, answer
+
+    def _died(self) -> RunError:
+        self.process.join()
+        return RunError(
+            f"a process that draws ended with exit code {self.process.exitcode} (-9: killed, "
+            "perhaps for want of memory; try fewer --workers or a smaller --batch-size). What was "
+            "drawn so far is kept"
+        )
+
+
+def _in_order(crew: list[_Worker], starts: range) -> Iterator[list[Attempt]]:
+    by_connection = {worker.connection: worker for worker in crew}
+    left = iter(starts)
+    early: dict[int, list[Attempt]] = {}
+    busy: set[Connection] = set()
+    idle = list(crew)
+    for due in starts:
+        while due not in early:
+            while idle and len(early) + len(busy) < _AHEAD * len(crew):
+                start = next(left, None)
+                if start is None:
+                    break
+                worker = idle.pop()
+                worker.ask(start)
+                busy.add(worker.connection)
+            for ready in connection.wait(list(busy)):
+                worker = by_connection[ready]  # type: ignore[index]
+                start, attempts = worker.answer()
+                early[start] = attempts
+                busy.remove(worker.connection)
+                idle.append(worker)
+        yield early.pop(due)
+
+
+def _work(job: Job, asker: Connection) -> None:
+    """Answer the asker until it hangs up. Runs in a process of its own."""
+    # An interrupt at the terminal reaches all processes; the command answers for all.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Before anything that takes long: the command may be killed while this imports torch.
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    start = asker.recv()
+    try:
+        import torch
+
+        from crystext.model import load_model
+        from crystext.sampling.samplers import make_sampler
+
+        # Sums split over threads round otherwise: one thread makes a batch the same everywhere.
+        torch.set_num_threads(1)
+        sampler = make_sampler(load_model(job.model), job.settings)
+        while True:
+            indices = range(start, start + job.batch_size)
+            asker.send((start, sampler.draw(job.prompt, indices)))
+            start = asker.recv()
+    except EOFError:
+        return
+    except CrystextError as error:
+        asker.send((start, error))
+    except Exception:  # Told to the asker, whose fault it then is.
+        asker.send((start, traceback.format_exc()))
+
+
+def _die_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
