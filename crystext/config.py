@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from crystext.codec import FORMATS
 from crystext.errors import SettingError, did_you_mean
@@ -39,6 +39,15 @@ class ModelSettings(_Section):
     intermediate_size: int = Field(704, gt=0)
     layers: int = Field(6, gt=0)
     heads: int = Field(4, gt=0)
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        # Rotary positions turn the entries of a head in pairs.
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is no multiple of twice the heads ({self.heads})"
+            )
+        return self
 
 
 class OptimSettings(_Section):

@@ -62,3 +62,11 @@ def cli_refuses(cli: Run) -> Callable[..., str]:
         return ended.stderr
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model with random weights."""
+    from tests.tiny import write_tiny_model
+
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny")

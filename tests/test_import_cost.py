@@ -17,6 +17,7 @@ HEAVY = {
     "ase",
     "bitsandbytes",
     "matgl",
+    "matplotlib",
     "numpy",
     "pandas",
     "peft",

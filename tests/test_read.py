@@ -7,7 +7,6 @@ import gzip
 import io
 import itertools
 import json
-import random
 import time
 import zipfile
 from pathlib import Path
@@ -81,7 +80,7 @@ def test_a_file_without_a_telling_name_is_known_by_its_contents(tmp_path: Path) 
 def test_a_cif_with_symmetry_is_expanded_to_all_its_atoms(tmp_path: Path) -> None:
     path = tmp_path / "quartz.cif"
     CifWriter(QUARTZ.structure, symprec=0.01).write_file(path)
-    assert path.read_text().count(" Si") < 3
+    assert path.read_text().count("\n  Si  ") == 1
     found = read_crystal(path)
     assert sorted(found.numbers.tolist()) == sorted(QUARTZ.numbers.tolist())
     assert found.volume == pytest.approx(QUARTZ.volume, rel=1e-5)
@@ -247,13 +246,14 @@ def test_json_tables_of_several_layouts_are_read(tmp_path: Path) -> None:
 
 
 CIF = cif(NACL)
+HALF = r"site 1 \(Na1\) is disordered \(occupied by Na 0.5\)"
 
 BAD = {
     "empty.cif": ("", "empty"),
     "letter.cif": ("Dear editor,\n" * 30, "starts with 'Dear editor"),
     "noatoms.cif": (CIF[: CIF.index("  Na  Na1")], "cannot be read"),
-    "disordered.cif": (CIF.replace("0.0  0.0  0.0  1\n", "0.0  0.0  0.0  0.5\n"), "site 1 .Na1. is dis"),
-    "shared.cif": (CIF.replace("Na2  1  0.5  0.5  0.0  1", "Na2  1  0.0  0.0  0.0  1"), "more than once"),
+    "disordered.cif": (CIF.replace("0.0  0.0  0.0  1\n", "0.0  0.0  0.0  0.5\n"), HALF),
+    "shared.cif": (CIF.replace("Na2  1  0.5  0.5  0.0  1", "Na2  1  0.0  0.0  0.0  1"), "once"),
     "nan.cif": (CIF.replace("0.0  0.0  0.0  1\n", "nan  0.0  0.0  1\n"), "finite"),
     "isotope.cif": (CIF.replace("  Na  Na", "  D  D"), "site 1 .D1. is the isotope D"),
     "unknown.cif": (CIF.replace("  Na  Na", "  Xx  Xx"), "'Xx', which is not an element"),
@@ -295,7 +295,7 @@ def test_what_is_no_crystal_is_refused_with_a_reason(name: str, tmp_path: Path) 
 def test_ten_megabytes_of_noise_are_refused_at_once(
     name: str, binary: bool, tmp_path: Path
 ) -> None:
-    noise = random.Random(1).randbytes(10_000_000)
+    noise = np.random.default_rng(1).bytes(10_000_000)
     if not binary:
         noise = bytes(32 + x % 95 for x in noise[:1_000_000]) * 10
     (tmp_path / name).write_bytes(noise)

@@ -104,7 +104,7 @@ def sample(
         done = draw_missing(campaign, out, workers=workers, report=bar.show)
     typer.echo(f"{done} attempts, {bar.crystals} of them crystals, in {out / 'attempts.jsonl'}")
     if format is not None:
-        _export(out, n, format, keep)
+        _export(out, n, format, keep, workers)
 
 
 class _Bar:
@@ -150,7 +150,7 @@ class _Bar:
             typer.echo(f"{done}/{self.whole}, {note}", err=True)
 
 
-def _export(out: Path, n: int, format: str, keep: Keep) -> None:
+def _export(out: Path, n: int, format: str, keep: Keep, workers: int) -> None:
     """Write the kept crystals of the first n attempts beside them, named by their index."""
     from itertools import islice
 
@@ -168,9 +168,19 @@ def _export(out: Path, n: int, format: str, keep: Keep) -> None:
     if keep is Keep.valid:
         named = [(name, crystal) for name, crystal in named if is_structure_valid(crystal)]
     elif keep is Keep.unique:
-        twins = duplicates_of([crystal for _, crystal in named])
+        twins = duplicates_of([crystal for _, crystal in named], workers=workers)
         named = [pair for pair, twin in zip(named, twins, strict=True) if twin is None]
     kind = file_format(format, out)
     place = out / (kind if kind in ("cif", "poscar") else f"crystals.{kind}")
+    _clear(place)
     written = write_crystals(named, place, kind)
     typer.echo(f"{written} crystals in {place}")
+
+
+def _clear(place: Path) -> None:
+    """Remove a folder if it holds nothing but what an earlier export of the run wrote into it."""
+    import re
+    import shutil
+
+    if place.is_dir() and all(re.fullmatch(r"\d{6,}\.(cif|vasp)", p.name) for p in place.iterdir()):
+        shutil.rmtree(place)

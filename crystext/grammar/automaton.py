@@ -25,6 +25,7 @@ from crystext.grammar.geometry import (
     Bools,
     blocked_columns,
     clearances,
+    columns_with_room,
     is_open,
     least_distances,
     shortest_lattice_vector,
@@ -97,7 +98,7 @@ class Automaton:
             return self._allowed_angles(field.axis)
         if field.kind is Kind.ELEMENT:
             return self._allowed_elements()
-        everywhere = np.ones((len(self), value_count(Kind.COORDINATE, self.format)), dtype=np.bool_)
+        everywhere = np.ones((len(self), self._grid), dtype=np.bool_)
         if field.axis == 0 or self.distance_scale == 0:
             return everywhere
         if field.axis == 1:
@@ -115,17 +116,17 @@ class Automaton:
             return np.ones(len(y), dtype=np.bool_)
         rows = np.arange(len(self)) if rows is None else rows
         columns = np.stack([self.positions[rows, self.atoms - 1, 0], self._fraction(y)], axis=1)
-        return np.logical_not(self._blocked(rows, columns).all(axis=1))
+        return columns_with_room(*self._spheres(rows), columns, self._grid)
 
     def rows_with_room(self, row: int) -> Bools:
         """Return which y leave a z for the atom at hand of one crystal: shape (number of values,).
 
         If none does, that of the roomiest place is the only one.
         """
-        grid = value_count(Kind.COORDINATE, self.format)
+        grid = self._grid
         x = np.full(grid, self.positions[row, self.atoms - 1, 0])
         columns = np.stack([x, self._fraction(np.arange(grid))], axis=1)
-        room = np.logical_not(self._blocked(np.full(grid, row), columns).all(axis=1))
+        room = columns_with_room(*self._spheres(np.full(grid, row)), columns, grid)
         if not room.any():
             room[self._roomiest_y(row)] = True
         return room
@@ -216,42 +217,37 @@ class Automaton:
         allowed[:, END] = done > 0
         return allowed
 
-    def _distances(self, rows: Ints) -> Floats:
-        """Return how far the atom at hand has to stay from those before it: shape (rows, atoms)."""
-        at_hand = self.atoms - 1
-        table = least_distances(self.distance_scale)
-        distances: Floats = table[self.numbers[rows, at_hand, None], self.numbers[rows, :at_hand]]
-        return distances
+    @property
+    def _grid(self) -> int:
+        return value_count(Kind.COORDINATE, self.format)
 
-    def _blocked(self, rows: Ints, columns: Floats) -> Bools:
-        grid = value_count(Kind.COORDINATE, self.format)
-        before = self.positions[rows, : self.atoms - 1]
-        return blocked_columns(self._lattice[rows], before, self._distances(rows), columns, grid)
+    def _spheres(self, rows: Ints) -> tuple[Floats, Floats, Floats]:
+        """Return cells, atoms and how far the atom at hand has to stay from each of these."""
+        done = self.atoms - 1
+        table = least_distances(self.distance_scale)
+        distances = table[self.numbers[rows, done, None], self.numbers[rows, :done]]
+        return self._lattice[rows], self.positions[rows, :done], distances
 
     def _free_places(self) -> Bools:
-        free: Bools = ~self._blocked(np.arange(len(self)), self.positions[:, self.atoms - 1, :2])
-        z = self._fraction(np.arange(free.shape[1]))
+        columns = self.positions[:, self.atoms - 1, :2]
+        free = ~blocked_columns(*self._spheres(np.arange(len(self))), columns, self._grid)
+        z = self._fraction(np.arange(self._grid))
         for row in np.nonzero(~free.any(axis=1))[0].tolist():
-            y = self.positions[row, self.atoms - 1, 1]
-            free[row, self._clearances(row, np.full(len(z), y), z).argmax()] = True
+            y = np.full(self._grid, columns[row, 1])
+            free[row, self._clearances(row, y, z).argmax()] = True
         return free
 
     def _roomiest_y(self, row: int) -> int:
-        grid = value_count(Kind.COORDINATE, self.format)
-        net = np.arange(0, grid, max(1, grid // _NET))
+        net = np.arange(0, self._grid, max(1, self._grid // _NET))
         y, z = np.repeat(net, len(net)), np.tile(net, len(net))
         return int(y[self._clearances(row, self._fraction(y), self._fraction(z)).argmax()])
 
     def _clearances(self, row: int, y: Floats, z: Floats) -> Floats:
         """Return how much room the atom at hand has at places of its plane."""
-        at_hand = self.atoms - 1
-        places = np.stack([np.full(len(y), self.positions[row, at_hand, 0]), y, z], axis=1)
-        return clearances(
-            self._lattice[row],
-            self.positions[row, :at_hand],
-            self._distances(np.array([row]))[0],
-            places,
-        )
+        x = np.full(len(y), self.positions[row, self.atoms - 1, 0])
+        lattice, positions, distances = self._spheres(np.array([row]))
+        places = np.stack([x, y, z], axis=1)
+        return clearances(lattice[0], positions[0], distances[0], places)
 
 
 @cache

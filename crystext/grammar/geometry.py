@@ -1,7 +1,6 @@
 """What keeps atoms apart: the cells that stay open, and the places an atom can take.
 
-All functions but `is_open` and `clearances` work on many crystals at once. Nothing here knows of
-text.
+Nothing here knows of text.
 """
 
 from __future__ import annotations
@@ -121,7 +120,7 @@ def blocked_columns(
     """Tell which places along c an atom cannot take, given its x and y.
 
     Around each atom and each of its images lies a sphere; a line along c cuts it in an interval,
-    found in closed form, so the cost does not grow with `grid`. It grows with the number of images
+    found in closed form, so the cost hardly grows with `grid`. It grows with the number of images
     in reach: with the square of distance over height of the cell, which `is_open` keeps low.
 
     Args:
@@ -135,46 +134,65 @@ def blocked_columns(
         True where z = k / grid is too near; shape (B, grid).
     """
     blocked = np.zeros((len(lattice), grid), dtype=np.bool_)
+    for rows, *intervals in _blocked_intervals(lattice, positions, distances, columns, grid):
+        blocked[rows] = _union(len(rows), *intervals, grid)
+    return blocked
+
+
+def columns_with_room(
+    lattice: Floats, positions: Floats, distances: Floats, columns: Floats, grid: int
+) -> Bools:
+    """Tell which columns have a place that `blocked_columns` leaves free: shape (B,)."""
+    room = np.ones(len(lattice), dtype=np.bool_)
+    for rows, row, first, count in _blocked_intervals(
+        lattice, positions, distances, columns, grid
+    ):
+        # Intervals that are too short to fill a column even side by side need no closer look.
+        full = np.bincount(row, weights=count, minlength=len(rows)) >= grid
+        kept = full[row]
+        place = np.cumsum(full) - 1
+        union = _union(int(full.sum()), place[row[kept]], first[kept], count[kept], grid)
+        room[rows[full]] = ~union.all(axis=1)
+    return room
+
+
+def _blocked_intervals(
+    lattice: Floats, positions: Floats, distances: Floats, columns: Floats, grid: int
+) -> Iterator[tuple[Ints, Ints, Ints, Ints]]:
+    """Yield some of the rows at a time, and intervals of places: row among these, first, count."""
     atoms = positions.shape[1]
     if atoms == 0:
-        return blocked
+        return
     # A hair more than the distance, so that rounding never leaves a pair a hair too near.
     reach = np.where(distances > 0, distances + 1e-6, 0.0)
     heights = 1.0 / np.linalg.norm(np.linalg.inv(lattice), axis=1)[:, :2]
     # An image n steps away lies at least (|n| - 1/2) heights off: farther ones cannot reach.
     spans = np.floor(reach.max(axis=1)[:, None] / heights + 0.5).astype(np.int64)
-    for rows, steps in _blocks(spans, atoms):
-        away = columns[rows, None, :] - positions[rows, :, :2]
-        away -= np.round(away)
-        offsets = (away[:, :, None, :] + steps) @ lattice[rows, None, :2, :]
-        blocked[rows] = _cut_columns(
-            offsets, lattice[rows, 2], positions[rows, :, 2], reach[rows], grid
-        )
-    return blocked
-
-
-def _blocks(spans: Ints, atoms: int) -> Iterator[tuple[Ints, Ints]]:
-    """Yield rows that need the same images, a block at a time, with the steps to these images."""
     for i, j in np.unique(spans, axis=0).tolist():
         steps = np.stack(np.mgrid[-i : i + 1, -j : j + 1], axis=-1).reshape(-1, 2)
-        rows = np.nonzero((spans == (i, j)).all(axis=1))[0]
+        same = np.nonzero((spans == (i, j)).all(axis=1))[0]
         size = max(1, _BLOCK // (atoms * len(steps)))
-        for start in range(0, len(rows), size):
-            yield rows[start : start + size], steps
+        for start in range(0, len(same), size):
+            rows = same[start : start + size]
+            away = columns[rows, None, :] - positions[rows, :, :2]
+            away -= np.round(away)
+            offsets = (away[:, :, None, :] + steps) @ lattice[rows, None, :2, :]
+            z = positions[rows, :, 2]
+            yield rows, *_intervals(offsets, lattice[rows, 2], z, reach[rows], grid)
 
 
-def _cut_columns(
-    offsets: Floats, along: Floats, heights: Floats, reach: Floats, grid: int
-) -> Bools:
-    """Tell which places of lines along c lie in spheres.
+def _intervals(
+    offsets: Floats, along: Floats, z: Floats, reach: Floats, grid: int
+) -> tuple[Ints, Ints, Ints]:
+    """Return the places of lines along c that lie in spheres: row, first place, how many.
 
     Args:
         offsets: from a sphere's centre to where the line has the centre's z, Å; (B, N, images, 3).
         along: the basis vector c, Å; (B, 3).
-        heights: z of the centres; (B, N).
+        z: fractional, of the centres; (B, N).
         reach: radii, Å; (B, N).
+        grid: number of places.
     """
-    rows = len(along)
     square = (along**2).sum(axis=1)[:, None, None]
     dot = (offsets @ along[:, None, :, None])[..., 0]
     reach_square = (reach**2)[:, :, None]
@@ -183,10 +201,15 @@ def _cut_columns(
     row, atom, step = np.nonzero((discriminant > 0) & (reach_square > 0))
     square = square[row, 0, 0]
     half = np.sqrt(discriminant[row, atom, step]) / square
-    centre = heights[row, atom] - dot[row, atom, step] / square
+    centre = z[row, atom] - dot[row, atom, step] / square
     first = np.ceil((centre - half) * grid).astype(np.int64)
     count = np.minimum(np.floor((centre + half) * grid).astype(np.int64) - first + 1, grid)
-    row, first, count = row[count > 0], first[count > 0] % grid, count[count > 0]
+    some = count > 0
+    return row[some], first[some] % grid, count[some]
+
+
+def _union(rows: int, row: Ints, first: Ints, count: Ints, grid: int) -> Bools:
+    """Return the places that intervals cover, of which some go beyond the end and begin anew."""
     width = 2 * grid + 1
     starts = np.bincount(row * width + first, minlength=rows * width)
     ends = np.bincount(row * width + first + count, minlength=rows * width)

@@ -161,7 +161,7 @@ def _explained(out: Path) -> Iterator[None]:
         remedy = (
             "What was drawn so far is kept; make room and run the same command again"
             if full
-            else "choose a place where you may write, and give it as --out"
+            else "Choose a place where you may write, and give it as --out"
         )
         raise RunError(f"{out} cannot be written: {error.strerror or error}. {remedy}") from error
 

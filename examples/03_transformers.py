@@ -1,0 +1,34 @@
+"""The shipped model through plain transformers, held to the grammar by a logits processor.
+
+    python examples/03_transformers.py
+"""
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import crystext
+from crystext.codec import PLAIN
+from crystext.grammar.automaton import Automaton
+from crystext.grammar.characters import GrammarProcessor
+from crystext.prompts import load_prompts
+from crystext.resources import shipped_model
+from crystext.tasks.generate import generation_prompt
+from crystext.tokens import prompt_ids
+
+folder = shipped_model()
+tokenizer = AutoTokenizer.from_pretrained(folder)
+network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+# Ask for a formula: the model was trained to heed it, nothing here enforces it.
+prompt = generation_prompt(load_prompts(folder / "prompts"), {"formula": "SrTiO3"})
+given = torch.tensor([prompt_ids(tokenizer, prompt)] * 4)
+processor = GrammarProcessor(
+    tokenizer, given.shape[1], Automaton(PLAIN, 1, max_atoms=20, distance_scale=0.65)
+)
+torch.manual_seed(0)
+generated = network.generate(
+    given, do_sample=True, max_new_tokens=100, logits_processor=[processor], top_k=0
+)
+for row in generated[:, given.shape[1] :]:
+    decoded = crystext.decode(tokenizer.decode(row, skip_special_tokens=True), format=PLAIN)
+    print(decoded.structure.composition.reduced_formula, decoded.structure.get_space_group_info(0.1))

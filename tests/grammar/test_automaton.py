@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crystext.codec import FORMATS, PLAIN, Format, decode, encode
+from crystext.crystal import Crystal, Floats
+from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.grammar.automaton import Automaton
+from crystext.grammar.fields import END, Kind, value_count
+from crystext.grammar.geometry import CONTACT, least_distances
+from tests.grammar.random_writing import next_values, write
+from tests.grammar.test_fields import values_of
+from tests.handmade import HANDMADE
+
+formats = st.sampled_from(list(FORMATS.values()))
+each_format = pytest.mark.parametrize("fmt", FORMATS.values(), ids=lambda fmt: fmt.name)
+randoms = st.integers(0, 2**32 - 1).map(Random)
+LIGHT = SYMBOLS[:54]
+GRUVER = FORMATS["gruver2024-rounded"]
+
+
+def at_element(automaton: Automaton, cell: list[list[float]]) -> Automaton:
+    """Return the automaton with this cell in all its rows."""
+    fmt = automaton.format
+    for numbers, decimals in zip(cell, (fmt.length_decimals, fmt.angle_decimals), strict=True):
+        for number in numbers:
+            automaton.push(np.full(len(automaton), round(number * 10**decimals)))
+    return automaton
+
+
+def push_all(automaton: Automaton, values: list[int]) -> Automaton:
+    for value in values:
+        automaton.push(np.full(len(automaton), value))
+    return automaton
+
+
+@given(
+    formats,
+    randoms,
+    st.integers(1, 5),
+    st.sampled_from([0.0, 0.4, 0.65, 1.0]),
+    st.sampled_from([(), ("H",), ("N", "B", "S"), LIGHT, tuple(s for s in SYMBOLS if s != "Cs")]),
+)
+@settings(max_examples=60)
+def test_whatever_is_chosen_a_crystal_comes_of_it(
+    fmt: Format, random: Random, max_atoms: int, scale: float, exclude: tuple[str, ...]
+) -> None:
+    automaton = Automaton(fmt, 2, max_atoms=max_atoms, distance_scale=scale, exclude=exclude)
+    crystals = write(automaton, random)
+    assert len(crystals) == 2
+    for crystal in crystals:
+        decoded = decode(encode(crystal, fmt), format=fmt)
+        assert decoded, decoded
+        assert decoded.crystal == crystal.in_text_order()
+        assert crystal.volume > 0
+        assert 1 <= len(crystal) <= max_atoms
+        assert not set(crystal.symbols) & set(exclude)
+        for i, j, distance in pairs_too_near(crystal, scale):
+            assert i != j, f"an image of the atom itself at {distance} Å"
+            assert is_crowded(crystal, max(i, j), fmt, scale), f"atoms {i} and {j}: {distance} Å"
+
+
+def pairs_too_near(crystal: Crystal, scale: float) -> list[tuple[int, int, float]]:
+    """Return pairs of atoms that are nearer than they may be, found by pymatgen."""
+    if scale == 0:
+        return []
+    least = least_distances(scale)[np.ix_(crystal.numbers, crystal.numbers)]
+    neighbours = crystal.structure.get_all_neighbors(float(least.max()))
+    return [
+        (i, int(found.index), float(found.nn_distance))
+        for i, near in enumerate(neighbours)
+        for found in near
+        if found.nn_distance < least[i, found.index] - 1e-6
+    ]
+
+
+def is_crowded(crystal: Crystal, atom: int, fmt: Format, scale: float) -> bool:
+    """Tell whether an atom had no place in its plane, by looking at a net of places there."""
+    net = np.arange(0, 1, max(0.02, 10.0**-fmt.coordinate_decimals))
+    y, z = np.meshgrid(net, net)
+    places = np.stack([np.full(y.size, crystal.positions[atom, 0]), y.ravel(), z.ravel()], axis=1)
+    least = least_distances(scale)[crystal.numbers[atom], crystal.numbers[:atom]]
+    lattice = crystal.structure.lattice
+    return not (lattice.get_all_distances(places, crystal.positions[:atom]) > least + 1e-5).all(
+        axis=1
+    ).any()
+
+
+@given(randoms, st.sampled_from([0.65, 1.0]))
+@settings(max_examples=15)
+def test_in_cells_of_common_size_atoms_keep_their_distance(random: Random, scale: float) -> None:
+    automaton = Automaton(PLAIN, 2, max_atoms=8, distance_scale=scale)
+    cell = [[random.uniform(4, 12) for _ in range(3)], [random.uniform(65, 110) for _ in range(3)]]
+    for crystal in write(at_element(automaton, cell), random):
+        for i, j, distance in pairs_too_near(crystal, scale):
+            assert i != j
+            assert is_crowded(crystal, max(i, j), PLAIN, scale), f"{i}, {j}: {distance} Å"
+
+
+@given(formats, randoms, st.sampled_from([0.0, 0.65]))
+@settings(max_examples=15)
+def test_a_batch_equals_its_rows_one_by_one(fmt: Format, random: Random, scale: float) -> None:
+    rows = 3
+    together = Automaton(fmt, rows, max_atoms=3, distance_scale=scale)
+    alone = [Automaton(fmt, 1, max_atoms=3, distance_scale=scale) for _ in range(rows)]
+    while len(together):
+        allowed = together.allowed()
+        for row, automaton in enumerate(alone):
+            assert (automaton.allowed()[0] == allowed[row]).all()
+        values = next_values(together, random)
+        if together.field.kind is Kind.ELEMENT:
+            stay = np.nonzero(values != END)[0][::-1]
+            together.keep(stay)
+            alone, values = [alone[row] for row in stay], values[stay]
+        if len(together):
+            together.push(values)
+            for value, automaton in zip(values, alone, strict=True):
+                automaton.push(np.array([value]))
+    assert alone == []
+
+
+@given(formats, randoms)
+@settings(max_examples=15)
+def test_copies_go_their_own_way(fmt: Format, random: Random) -> None:
+    automaton = Automaton(fmt, 1, max_atoms=2, distance_scale=0.65)
+    while len(automaton) and automaton.atoms < 2:
+        twin, before = automaton.copy(), automaton.allowed()
+        write(twin, random)
+        assert (automaton.allowed() == before).all()
+        values = next_values(automaton, random)
+        other = automaton.copy()
+        if automaton.field.kind is Kind.ELEMENT and values[0] == END:
+            return
+        automaton.push(values)
+        other.push(values)
+        assert other.crystal(0) == automaton.crystal(0)
+        assert (other.allowed() == automaton.allowed()).all()
+
+
+def test_keep_goes_on_with_the_rows_asked_for_in_their_order() -> None:
+    cells = np.array([[300, 400, 500], [600, 700, 800], [900, 1000, 1100]])
+    automaton = Automaton(PLAIN, 3, max_atoms=2, distance_scale=0.65)
+    for values in [*cells.T, *[np.full(3, 9000)] * 3, np.array([3, 11, 19]), *cells.T]:
+        automaton.push(values)
+    crystals = [automaton.crystal(row) for row in range(3)]
+    by_mask = automaton.copy()
+    by_mask.keep(np.array([True, False, True]))
+    assert [by_mask.crystal(row) for row in range(2)] == [crystals[0], crystals[2]]
+    automaton.keep(np.array([2, 0]))
+    assert [automaton.crystal(row) for row in range(2)] == [crystals[2], crystals[0]]
+    automaton.push(np.array([55, 8]))
+    assert automaton.has_room(np.array([0, 0])).all()
+
+
+def test_an_atom_is_a_whole_one_once_its_last_coordinate_is_there() -> None:
+    automaton = at_element(Automaton(PLAIN, 1, max_atoms=2), [[4.0] * 3, [90.0] * 3])
+    assert [len(push_all(automaton, [value]).crystal(0)) for value in (11, 0, 0, 0, 17)] == [
+        0, 0, 0, 1, 1,
+    ]  # fmt: skip
+
+
+@each_format
+def test_a_text_ends_behind_an_atom_and_not_before_the_first(fmt: Format) -> None:
+    automaton = at_element(Automaton(fmt, 1, max_atoms=2), [[5.0] * 3, [90.0] * 3])
+    assert not automaton.allowed()[0, END]
+    push_all(automaton, [3, 0, 0, 0])
+    assert automaton.allowed()[0].all()
+    push_all(automaton, [3, 1, 1, 1])
+    assert np.nonzero(automaton.allowed()[0])[0].tolist() == [END]
+
+
+def test_an_element_that_would_touch_its_image_is_not_allowed() -> None:
+    automaton = at_element(
+        Automaton(PLAIN, 1, max_atoms=2, distance_scale=0.65), [[3.0] * 3, [60.0] * 3]
+    )
+    allowed = automaton.allowed()[0]
+    # 0.65 x 2 x 2.44 Å is too much for caesium and 0.65 x 2 x 2.20 Å is not for rubidium.
+    assert not allowed[ATOMIC_NUMBERS["Cs"]]
+    assert allowed[ATOMIC_NUMBERS["Rb"]]
+    automaton = at_element(
+        Automaton(PLAIN, 1, max_atoms=2, distance_scale=0.0), [[3.0] * 3, [60.0] * 3]
+    )
+    assert automaton.allowed()[0, 1:].all()
+
+
+def test_where_only_caesium_is_left_cells_are_made_for_caesium() -> None:
+    others = tuple(symbol for symbol in SYMBOLS if symbol != "Cs")
+    automaton = Automaton(PLAIN, 1, max_atoms=1, distance_scale=0.65, exclude=others)
+    own = 0.65 * 2 * 2.44
+    assert np.nonzero(automaton.allowed()[0])[0].min() == np.ceil(own * 100)
+    crystals = write(Automaton(PLAIN, 20, max_atoms=1, distance_scale=0.65, exclude=others), Random(0))
+    assert {symbol for crystal in crystals for symbol in crystal.symbols} == {"Cs"}
+
+
+@each_format
+@pytest.mark.parametrize("scale", [0.0, 0.65, 1.0])
+def test_the_smallest_cell_still_has_angles_and_an_element(fmt: Format, scale: float) -> None:
+    automaton = Automaton(fmt, 1, max_atoms=1, distance_scale=scale)
+    while automaton.field.kind is not Kind.COORDINATE:
+        values = np.nonzero(automaton.allowed()[0])[0]
+        assert len(values)
+        automaton.push(values[:1])
+    assert automaton.lengths.min() >= (CONTACT if scale else 10.0**-fmt.length_decimals)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.65])
+def test_angles_lie_between_10_and_170_degrees(scale: float) -> None:
+    automaton = Automaton(PLAIN, 1, max_atoms=1, distance_scale=scale)
+    push_all(automaton, [5000, 5000, 5000])
+    values = np.nonzero(automaton.allowed()[0])[0]
+    assert (values[0], values[-1]) == (1000, 17000)
+    push_all(automaton, [1000, 1000])
+    gammas = np.nonzero(automaton.allowed()[0])[0]
+    assert gammas[0] == 1000
+    assert gammas[-1] < 2000, "alpha and beta together are 20 degrees"
+
+
+def test_a_crowded_plane_leaves_its_roomiest_place_alone() -> None:
+    # Two caesium atoms in the plane x = 0 of a cube of 3.2 Å: the face's centre is the best.
+    for fmt in FORMATS.values():
+        automaton = at_element(
+            Automaton(fmt, 1, max_atoms=2, distance_scale=0.65), [[3.2] * 3, [90.0] * 3]
+        )
+        half = value_count(Kind.COORDINATE, fmt) // 2
+        push_all(automaton, [ATOMIC_NUMBERS["Cs"], 0, 0, 0, ATOMIC_NUMBERS["Cs"], 0])
+        assert not automaton.has_room(np.array([half]))[0]
+        assert np.nonzero(automaton.allowed()[0])[0].tolist() == [half]
+        assert np.nonzero(automaton.rows_with_room(0))[0].tolist() == [half]
+        push_all(automaton, [half])
+        assert np.nonzero(automaton.allowed()[0])[0].tolist() == [half]
+
+
+@given(randoms)
+@settings(max_examples=15)
+def test_has_room_foresees_whether_a_z_is_left(random: Random) -> None:
+    automaton = Automaton(GRUVER, 1, max_atoms=3, distance_scale=0.65)
+    cell = [[random.uniform(2.5, 4) for _ in range(3)], [random.uniform(60, 110) for _ in range(3)]]
+    at_element(automaton, cell)
+    while automaton.place < 6 + 2 * 4 + 2:  # the y of the third atom
+        if automaton.field.kind is Kind.ELEMENT:
+            elements = np.nonzero(automaton.allowed()[0, 1:])[0] + 1
+            push_all(automaton, [random.choice(elements.tolist())])
+        else:
+            automaton.push(next_values(automaton, random))
+    allowed = automaton.allowed()[0]
+    every_y = np.arange(100)
+    room = automaton.has_room(every_y, np.zeros(100, dtype=np.int64))
+    if room.any():
+        assert (room == allowed).all()
+    for y in every_y.tolist():
+        twin = push_all(automaton.copy(), [y])
+        distances = spare(twin)
+        if (distances > 1e-5).any():
+            assert room[y]
+        elif (distances < -1e-5).all():
+            assert not room[y]
+
+
+def spare(automaton: Automaton) -> Floats:
+    """Return how much room there is at each z, by pymatgen's distances."""
+    atom = automaton.atoms - 1
+    count = value_count(Kind.COORDINATE, automaton.format)
+    places = np.tile(automaton.positions[0, atom], (count, 1))
+    places[:, 2] = np.arange(count) / count
+    numbers = automaton.numbers[0]
+    least = least_distances(automaton.distance_scale)[numbers[atom], numbers[:atom]]
+    lattice = Crystal(
+        automaton.lengths[0], automaton.angles[0], numbers[:1], automaton.positions[0, :1]
+    ).structure.lattice
+    found = lattice.get_all_distances(places, automaton.positions[0, :atom])
+    return np.asarray((found - least).min(axis=1))
+
+
+@each_format
+@pytest.mark.parametrize("name", HANDMADE)
+def test_known_crystals_are_allowed(name: str, fmt: Format) -> None:
+    assert refused(HANDMADE[name], fmt) is None
+
+
+def test_crystals_of_the_materials_project_are_allowed(shared_data: Path) -> None:
+    import pyarrow.parquet as pq
+    from pymatgen.core.structure import Structure
+
+    cifs = pq.read_table(shared_data / "mp20_val.parquet", columns=["cif"])["cif"].to_pylist()
+    for cif in cifs[:: len(cifs) // 60]:
+        crystal = Crystal.from_structure(Structure.from_str(cif, fmt="cif"))
+        assert refused(crystal, PLAIN) is None, crystal
+
+
+def refused(crystal: Crystal, fmt: Format) -> str | None:
+    """Return the first field whose value the automaton does not allow."""
+    automaton = Automaton(fmt, 1, max_atoms=len(crystal), distance_scale=0.65)
+    for value in values_of(crystal, fmt):
+        if not automaton.allowed()[0, value]:
+            return f"{automaton.field} = {value}"
+        if automaton.field.kind is Kind.ELEMENT and value == END:
+            return None
+        automaton.push(np.array([value]))
+    return "no end"

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from crystext.codec import Fault, decode
+from crystext.crystal import Crystal
+from crystext.elements import SYMBOLS
+from crystext.errors import ModelError, SettingError
+from crystext.grammar.automaton import Automaton
+from crystext.grammar.characters import GrammarProcessor
+from crystext.model import LoadedModel, load_model
+from crystext.sampling.attempt import Attempt, DrawSettings
+from crystext.sampling.run import unconditional_prompt
+from crystext.sampling.samplers import make_sampler
+from crystext.sampling.slot_sampler import SlotSampler
+from crystext.sampling.text_sampler import TextSampler
+from crystext.tokens import prompt_ids
+from tests.sampling.test_slot_sampler import nearest_over_radii
+
+COMMON = ("H", "Li", "O", "F", "Na", "Cl", "Fe")
+SETTINGS = DrawSettings(seed=5, max_atoms=2, exclude=tuple(s for s in SYMBOLS if s not in COMMON))
+UNCONSTRAINED = DrawSettings(seed=5, max_atoms=2, constrained=False)
+ROWS = 6
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> LoadedModel:
+    loaded = load_model(tiny_model)
+    return replace(loaded, network=loaded.network.float())
+
+
+@pytest.fixture(scope="module")
+def prompt(tiny_model: Path) -> str:
+    return unconditional_prompt(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def attempts(model: LoadedModel, prompt: str) -> list[Attempt]:
+    return TextSampler(model, SETTINGS).draw(prompt, range(ROWS))
+
+
+@pytest.fixture(scope="module")
+def free_attempts(model: LoadedModel, prompt: str) -> list[Attempt]:
+    return TextSampler(model, UNCONSTRAINED).draw(prompt, range(40))
+
+
+def crystals_of(attempts: list[Attempt]) -> list[Crystal]:
+    decoded = [decode(attempt.text).crystal for attempt in attempts]
+    crystals = [crystal for crystal in decoded if crystal is not None]
+    assert len(crystals) == len(attempts)
+    return crystals
+
+
+def test_every_constrained_text_is_a_crystal_within_its_bounds(attempts: list[Attempt]) -> None:
+    assert [attempt.index for attempt in attempts] == list(range(ROWS))
+    assert {attempt.fault for attempt in attempts} == {None}
+    crystals = crystals_of(attempts)
+    assert max(map(len, crystals)) <= SETTINGS.max_atoms
+    assert {symbol for crystal in crystals for symbol in crystal.symbols} <= set(COMMON)
+    assert min(map(nearest_over_radii, crystals)) >= SETTINGS.distance_scale
+
+
+def test_an_index_has_the_same_text_in_every_batch(
+    model: LoadedModel, prompt: str, attempts: list[Attempt]
+) -> None:
+    sampler = TextSampler(model, SETTINGS)
+    parts = sampler.draw(prompt, range(2)) + sampler.draw(prompt, range(2, ROWS))
+    assert [x.text for x in parts] == [x.text for x in attempts]
+
+
+def test_at_temperature_zero_transformers_generates_the_same_text(
+    model: LoadedModel, prompt: str
+) -> None:
+    settings = replace(SETTINGS, temperature=0.0)
+    (attempt,) = TextSampler(model, settings).draw(prompt, range(1))
+    given = torch.tensor([prompt_ids(model.tokenizer, prompt)])
+    automaton = Automaton(
+        model.format,
+        1,
+        max_atoms=settings.max_atoms,
+        distance_scale=settings.distance_scale,
+        exclude=settings.exclude,
+    )
+    generated = model.network.generate(  # type: ignore[operator]
+        given,
+        attention_mask=torch.ones_like(given),
+        do_sample=False,
+        max_new_tokens=200,
+        logits_processor=[GrammarProcessor(model.tokenizer, given.shape[1], automaton)],
+    )[0, given.shape[1] :]
+    assert len(generated) == attempt.tokens
+    assert generated[-1] == model.tokenizer.eos_token_id
+    assert model.tokenizer.decode(generated[:-1]) == attempt.text
+
+
+def test_the_log_probability_of_an_unconstrained_text_is_what_transformers_gives(
+    model: LoadedModel, prompt: str
+) -> None:
+    settings = replace(UNCONSTRAINED, temperature=0.0, max_atoms=1)
+    (attempt,) = TextSampler(model, settings).draw(prompt, range(1))
+    given = torch.tensor([prompt_ids(model.tokenizer, prompt)])
+    with torch.no_grad():
+        output = model.network.generate(  # type: ignore[operator]
+            given,
+            attention_mask=torch.ones_like(given),
+            do_sample=False,
+            max_new_tokens=attempt.tokens,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+    tokens = output.sequences[0, given.shape[1] :]
+    expected = sum(
+        float(logits[0].double().log_softmax(0)[token])
+        for logits, token in zip(output.logits, tokens, strict=True)
+    )
+    assert attempt.log_probability == pytest.approx(expected, abs=0.05)
+
+
+def test_what_is_no_crystal_is_kept_with_the_name_of_its_fault(
+    free_attempts: list[Attempt],
+) -> None:
+    assert [attempt.index for attempt in free_attempts] == list(range(40))
+    for attempt in free_attempts:
+        decoded = decode(attempt.text)
+        if attempt.fault is None:
+            assert decoded.crystal is not None
+        else:
+            assert attempt.fault in Fault.__members__
+            assert attempt.fault == (decoded.fault.name if decoded.fault else "TRUNCATED")
+    assert sum(attempt.fault is not None for attempt in free_attempts) > 30
+
+
+def test_a_special_token_amid_a_text_is_seen_in_it(free_attempts: list[Attempt]) -> None:
+    special = [x for x in free_attempts if "<pad>" in x.text or "<s>" in x.text]
+    assert special
+    assert all(attempt.fault is not None for attempt in special)
+
+
+def test_a_text_that_finds_no_end_is_cut_off_and_counted(
+    model: LoadedModel, free_attempts: list[Attempt]
+) -> None:
+    most = TextSampler(model, UNCONSTRAINED).max_tokens
+    assert {attempt.tokens <= most for attempt in free_attempts} == {True}
+    cut = [attempt for attempt in free_attempts if attempt.tokens == most]
+    assert cut
+    assert all(attempt.fault is not None for attempt in cut)
+
+
+def test_the_same_seed_gives_the_same_faults(
+    model: LoadedModel, prompt: str, free_attempts: list[Attempt]
+) -> None:
+    again = TextSampler(model, UNCONSTRAINED).draw(prompt, range(10, 20))
+    assert [x.text for x in again] == [x.text for x in free_attempts[10:20]]
+
+
+def test_elements_cannot_be_excluded_without_constraints() -> None:
+    with pytest.raises(SettingError, match="without constraints"):
+        DrawSettings(exclude=("U",), constrained=False)
+
+
+def test_a_prompt_without_room_for_a_text_is_refused(model: LoadedModel) -> None:
+    with pytest.raises(ModelError, match="256 positions"):
+        TextSampler(model, UNCONSTRAINED).draw("x" * 300, range(1))
+
+
+def test_a_tokenizer_without_an_end_is_refused(tiny_model: Path) -> None:
+    endless = load_model(tiny_model)
+    endless.tokenizer.eos_token = None
+    with pytest.raises(ModelError, match="end-of-sequence"):
+        TextSampler(endless, UNCONSTRAINED)
+
+
+def test_the_slot_sampler_is_taken_where_it_can_be(model: LoadedModel) -> None:
+    assert isinstance(make_sampler(model, SETTINGS), SlotSampler)
+    assert isinstance(make_sampler(model, UNCONSTRAINED), TextSampler)
+
+
+def test_a_llama_that_the_slot_sampler_cannot_take_is_drawn_from_all_the_same(
+    model: LoadedModel, prompt: str
+) -> None:
+    config = LlamaConfig(
+        vocab_size=len(model.tokenizer),
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=256,
+        attention_bias=True,
+    )
+    biased = replace(model, network=LlamaForCausalLM(config).eval())
+    sampler = make_sampler(biased, replace(SETTINGS, max_atoms=1))
+    assert isinstance(sampler, TextSampler)
+    assert len(crystals_of(sampler.draw(prompt, range(2)))) == 2

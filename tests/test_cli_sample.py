@@ -1,0 +1,312 @@
+"""`crystext sample` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ase.io import read as ase_read
+from pymatgen.core.structure import Structure
+
+from crystext.codec import decode
+from crystext.crystal import Crystal
+from crystext.metrics.structure_validity import is_structure_valid
+from crystext.read import read_crystals
+from crystext.resources import shipped_model
+from crystext.sampling.run import read_attempts
+from tests.conftest import Run
+from tests.sampling.test_slot_sampler import nearest_over_radii
+
+Refuses = Callable[..., str]
+Draw = Callable[..., list[dict[str, Any]]]
+
+N = 24
+USUAL = ("--n", N, "--batch-size", N, "--max-atoms", 4, "--workers", 1)
+
+
+@pytest.fixture(scope="module")
+def draw(cli: Run, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Draw:
+    """Runs the command with some options, and returns its attempts."""
+
+    def run(*options: object) -> list[dict[str, Any]]:
+        out = tmp_path_factory.mktemp("draw") / "run"
+        ended = cli("sample", "--model", tiny_model, "--out", out, *USUAL, *options)
+        assert ended.returncode == 0, ended.stderr
+        return list(read_attempts(out))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def usual(cli: Run, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run without any special wish."""
+    out = tmp_path_factory.mktemp("usual") / "run"
+    ended = cli("sample", "--model", tiny_model, "--out", out, *USUAL)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == f"{N} attempts, {N} of them crystals, in {out / 'attempts.jsonl'}\n"
+    return out
+
+
+@pytest.fixture
+def run(usual: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(usual, tmp_path / "run"))
+
+
+def crystals_of(attempts: list[dict[str, Any]]) -> list[Crystal]:
+    crystals = [decode(attempt["text"]).crystal for attempt in attempts]
+    assert None not in crystals
+    return [crystal for crystal in crystals if crystal is not None]
+
+
+def texts_of(attempts: list[dict[str, Any]]) -> list[str]:
+    return [attempt["text"] for attempt in attempts]
+
+
+def test_the_seed_reaches_the_sampler(draw: Draw, usual: Path) -> None:
+    assert not set(texts_of(draw("--seed", 1))) & set(texts_of([*read_attempts(usual)]))
+
+
+def test_the_temperature_reaches_the_sampler(draw: Draw, usual: Path) -> None:
+    assert len(set(texts_of([*read_attempts(usual)]))) == N
+    assert len(set(texts_of(draw("--temperature", 0)))) == 1
+
+
+def test_top_p_reaches_the_sampler(draw: Draw) -> None:
+    assert len(set(texts_of(draw("--top-p", 1e-6)))) == 1
+
+
+def test_max_atoms_reaches_the_sampler(draw: Draw, usual: Path) -> None:
+    assert {len(c) for c in crystals_of(draw("--max-atoms", 1))} == {1}
+    assert max(len(c) for c in crystals_of([*read_attempts(usual)])) == 4
+
+
+def test_min_distance_reaches_the_sampler(draw: Draw, usual: Path) -> None:
+    wide = crystals_of(draw("--min-distance", 1, "--max-atoms", 2))
+    usual_crystals = crystals_of([*read_attempts(usual)])
+    assert min(map(nearest_over_radii, wide)) >= 1
+    assert 1 > min(map(nearest_over_radii, usual_crystals)) >= 0.65
+
+
+def test_excluded_elements_reach_the_sampler(draw: Draw, usual: Path) -> None:
+    met = sorted({symbol for c in crystals_of([*read_attempts(usual)]) for symbol in c.symbols})
+    banned = met[: len(met) // 2]
+    options = [part for symbol in banned for part in ("--exclude", symbol)]
+    found = {symbol for c in crystals_of(draw(*options)) for symbol in c.symbols}
+    assert found
+    assert not found & set(banned)
+
+
+def test_without_constraints_faults_are_written_with_their_names(draw: Draw) -> None:
+    attempts = draw("--unconstrained", "--max-atoms", 1)
+    assert [attempt["index"] for attempt in attempts] == list(range(N))
+    assert any(attempt["fault"] is not None for attempt in attempts)
+
+
+def test_the_shipped_model_is_drawn_from_without_any_option(cli: Run, tmp_path: Path) -> None:
+    if not shipped_model().is_dir():
+        pytest.skip("the weights are not in this checkout")
+    ended = cli("sample", "--n", 5, "--batch-size", 5, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    attempts = list(read_attempts(tmp_path / "run"))
+    assert len(crystals_of(attempts)) == 5
+
+
+def test_the_same_command_again_changes_nothing(
+    cli: Run, run: Path, usual: Path, tiny_model: Path
+) -> None:
+    ended = cli("sample", "--model", tiny_model, "--out", run, *USUAL)
+    assert ended.returncode == 0
+    assert ended.stdout.startswith(f"{N} attempts, {N} of them crystals")
+    names = sorted(p.name for p in run.iterdir())
+    assert names == ["attempts.jsonl", "lock", "settings.json", "starts.jsonl"]
+    for name in names:
+        assert (run / name).read_bytes() == (usual / name).read_bytes()
+
+
+@pytest.fixture
+def export(cli: Run, run: Path, tiny_model: Path) -> Callable[..., str]:
+    def export(*options: object) -> str:
+        ended = cli("sample", "--model", tiny_model, "--out", run, *USUAL, *options)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    return export
+
+
+def test_cifs_are_written_and_written_again(export: Callable[..., str], run: Path) -> None:
+    for _ in range(2):
+        assert f"{N} crystals in {run / 'cif'}" in export("--format", "cif")
+        assert [p.name for p in sorted((run / "cif").iterdir())] == [
+            f"{i:06d}.cif" for i in range(N)
+        ]
+    expected = crystals_of([*read_attempts(run)])[3]
+    structure = Structure.from_file(run / "cif" / "000003.cif")
+    assert len(structure) == len(expected)
+    assert structure.composition == expected.structure.composition
+    assert structure.volume == pytest.approx(expected.volume)
+
+
+def test_a_folder_of_someone_else_is_not_emptied(
+    cli_refuses: Refuses, run: Path, tiny_model: Path
+) -> None:
+    (run / "cif").mkdir()
+    (run / "cif" / "mine.cif").write_text("mine")
+    command = "sample", "--model", tiny_model, "--out", run, *USUAL, "--format", "cif"
+    assert "holds files already" in cli_refuses(*command)
+    assert (run / "cif" / "mine.cif").read_text() == "mine"
+
+
+def test_poscars_are_written(export: Callable[..., str], run: Path) -> None:
+    export("--format", "poscar")
+    files = sorted((run / "poscar").iterdir())
+    assert [p.stem for p in files] == [f"{i:06d}" for i in range(N)]
+    expected = crystals_of([*read_attempts(run)])[0]
+    assert len(ase_read(files[0], format="vasp")) == len(expected)
+
+
+@pytest.mark.parametrize("format", ["extxyz", "parquet"])
+def test_one_file_of_all_crystals_is_written(
+    export: Callable[..., str], run: Path, format: str
+) -> None:
+    assert f"{N} crystals in" in export("--format", format)
+    read = [item.crystal for item in read_crystals(run / f"crystals.{format}")]
+    assert [len(crystal) for crystal in read if crystal is not None] == [
+        len(crystal) for crystal in crystals_of([*read_attempts(run)])
+    ]
+
+
+def rewritten(run: Path, texts: dict[int, str]) -> None:
+    """Put other texts in place of some of a run's."""
+    path = run / "attempts.jsonl"
+    attempts = [json.loads(line) for line in path.read_text().splitlines()]
+    for index, text in texts.items():
+        attempts[index] |= {"text": text, "fault": None}
+    path.write_text("".join(json.dumps(attempt) + "\n" for attempt in attempts))
+
+
+TOUCHING = "5.00 5.00 5.00\n90.00 90.00 90.00\nNa\n0.000 0.000 0.000\nCl\n0.010 0.000 0.000"
+
+
+def test_only_valid_crystals_are_kept_on_request(export: Callable[..., str], run: Path) -> None:
+    rewritten(run, {2: TOUCHING, 5: TOUCHING})
+    assert not is_structure_valid(crystals_of([*read_attempts(run)])[2])
+    assert f"{N - 2} crystals in" in export("--format", "cif", "--keep", "valid")
+    kept = {p.stem for p in (run / "cif").iterdir()}
+    assert kept == {f"{i:06d}" for i in range(N)} - {"000002", "000005"}
+
+
+def test_only_unique_crystals_are_kept_on_request(export: Callable[..., str], run: Path) -> None:
+    texts = texts_of([*read_attempts(run)])
+    rewritten(run, {4: texts[1], 9: texts[1]})
+    export("--format", "cif", "--keep", "unique")
+    kept = {p.stem for p in (run / "cif").iterdir()}
+    assert "000001" in kept
+    assert not {"000004", "000009"} & kept
+
+
+def test_what_is_kept_is_refused_without_a_format(
+    cli_refuses: Refuses, tiny_model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    message = cli_refuses("sample", "--model", tiny_model, "--out", out, "--keep", "unique")
+    assert "there is no --format; try --format cif" in message
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--n", 0), "0 crystals: expected 1 or more"),
+        (("--n", -3), "-3 crystals: expected 1 or more"),
+        (("--temperature", -1), "a temperature of -1: expected 0"),
+        (("--temperature", "nan"), "a temperature of nan"),
+        (("--top-p", 0), "a top-p of 0: expected a number in (0, 1]"),
+        (("--top-p", 1.5), "a top-p of 1.5"),
+        (("--max-atoms", 0), "at most 0 atoms: expected 1 to"),
+        (("--max-atoms", 10**12), "expected 1 to 1000"),
+        (("--min-distance", 2), "a distance scale of 2"),
+        (("--exclude", "Xx"), "no element 'Xx'"),
+        (("--exclude", "na"), "Did you mean 'Na'"),
+        (("--seed", -1), "a seed of -1"),
+        (("--batch-size", 0), "a batch size of 0"),
+        (("--workers", 0), "0 workers"),
+        (("--format", "cfi"), "Did you mean 'cif'"),
+        (("--unconstrained", "--exclude", "U"), "without constraints"),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_bad_options_are_refused_before_anything_is_made(
+    cli_refuses: Refuses, tiny_model: Path, tmp_path: Path, options: tuple[object], expected: str
+) -> None:
+    out = tmp_path / "run"
+    message = cli_refuses("sample", "--model", tiny_model, "--out", out, *options)
+    assert expected in message
+    assert message.startswith("crystext: ")
+    assert message.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_model_that_is_nowhere_is_told(cli_refuses: Refuses, tmp_path: Path) -> None:
+    message = cli_refuses("sample", "--model", "nowhere", "--out", tmp_path / "run")
+    assert message.startswith("crystext: no model folder nowhere; expected 'shipped'")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+def test_a_model_without_safetensors_is_refused(
+    cli_refuses: Refuses, tiny_model: Path, tmp_path: Path, pickled: bool
+) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    (model / "model.safetensors").unlink()
+    if pickled:
+        (model / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    message = cli_refuses("sample", "--model", model, "--out", tmp_path / "run")
+    assert "lacks model.safetensors" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_damaged_weights_are_told_in_one_message(
+    cli_refuses: Refuses, tiny_model: Path, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    os.truncate(model / "model.safetensors", 3000)
+    message = cli_refuses("sample", "--model", model, "--out", tmp_path / "run")
+    lines = [line for line in message.splitlines() if line.startswith("crystext: ")]
+    assert len(lines) == 1
+    assert f"the model in {model} cannot be loaded" in lines[0]
+
+
+def test_too_many_atoms_for_the_model_are_told(
+    cli_refuses: Refuses, tiny_model: Path, tmp_path: Path
+) -> None:
+    options = "--max-atoms", 100, "--batch-size", 1
+    message = cli_refuses("sample", "--model", tiny_model, "--out", tmp_path / "run", *options)
+    assert "256 positions; try fewer atoms" in message
+
+
+def test_a_file_for_a_folder_is_refused(
+    cli_refuses: Refuses, tiny_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    message = cli_refuses("sample", "--model", tiny_model, "--out", tmp_path / "file")
+    assert "is a file; expected a folder" in message
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_told(cli_refuses: Refuses, tiny_model: Path) -> None:
+    message = cli_refuses("sample", "--model", tiny_model, "--out", "/proc/nowhere/run")
+    assert message.startswith("crystext: /proc/nowhere/run cannot be written: ")
+    assert "Choose a place where you may write" in message
+    assert message.count("\n") == 1
+
+
+def test_other_settings_are_refused(cli_refuses: Refuses, run: Path, tiny_model: Path) -> None:
+    command = "sample", "--model", tiny_model, "--out", run, *USUAL, "--seed", 7, "--top-p", 0.5
+    message = cli_refuses(*command)
+    assert "  seed: 0 there, 7 asked for\n  top_p: 1.0 there, 0.5 asked for\n" in message
+    assert "give" in message.lower()

@@ -1,0 +1,84 @@
+"""`crystext view` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+from crystext.codec import encode
+from crystext.write import write_crystals
+from tests.conftest import Run
+from tests.handmade import HANDMADE
+
+Refuses = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of six attempts, of which the second is no crystal, and a torn seventh."""
+    texts = [encode(crystal) for crystal in HANDMADE.values()]
+    texts.insert(1, "5.64 5.64")
+    lines = [
+        json.dumps({"index": i, "text": text, "fault": "TRUNCATED" if i == 1 else None})
+        for i, text in enumerate(texts)
+    ]
+    out = tmp_path_factory.mktemp("run")
+    (out / "attempts.jsonl").write_text("\n".join([*lines, '{"index": 6, "te']))
+    return out
+
+
+def size(path: Path) -> tuple[int, int]:
+    """Return rows and columns of cells."""
+    height, width = imread(path).shape[:2]
+    return round(height / 435), round(width / 390)
+
+
+def test_a_run_is_drawn_without_its_faults(cli: Run, run: Path, tmp_path: Path) -> None:
+    ended = cli("view", run, "--out", tmp_path / "x.png", "--columns", 2)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == f"5 crystals in {tmp_path / 'x.png'}\n"
+    assert size(tmp_path / "x.png") == (3, 2)
+
+
+def test_some_of_a_run_are_drawn(cli: Run, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.svg"
+    ended = cli("view", run, "--out", out, "--n", 1, "--first", 1)
+    assert ended.stdout == f"1 crystals in {out}\n"
+    assert "Pm-3m" in out.read_text()
+
+
+def test_any_source_of_crystals_is_drawn(cli: Run, tmp_path: Path) -> None:
+    write_crystals(HANDMADE.items(), tmp_path / "cifs", "cif")
+    ended = cli("view", tmp_path / "cifs", "--out", tmp_path / "x.png")
+    assert ended.returncode == 0, ended.stderr
+    assert size(tmp_path / "x.png") == (2, 4)
+
+
+def test_nothing_to_draw_is_told(cli_refuses: Refuses, run: Path, tmp_path: Path) -> None:
+    message = cli_refuses("view", run, "--first", 5, "--out", tmp_path / "x.png")
+    assert "no crystal behind the first 5; try a smaller --first" in message
+
+
+def test_a_source_that_is_nowhere_is_told(cli_refuses: Refuses, tmp_path: Path) -> None:
+    assert "nowhere" in cli_refuses("view", tmp_path / "nowhere", "--out", tmp_path / "x.png")
+
+
+def test_another_ending_is_refused(cli_refuses: Refuses, run: Path, tmp_path: Path) -> None:
+    assert "end it in .png" in cli_refuses("view", run, "--out", tmp_path / "x.jpeg2")
+
+
+def test_a_place_that_cannot_be_written_is_told(
+    cli_refuses: Refuses, run: Path, tmp_path: Path
+) -> None:
+    message = cli_refuses("view", run, "--out", tmp_path / "absent" / "x.png")
+    assert str(tmp_path / "absent" / "x.png") in message
+
+
+def test_a_damaged_run_is_told_with_the_line(cli_refuses: Refuses, tmp_path: Path) -> None:
+    (tmp_path / "attempts.jsonl").write_text("{}\n")
+    message = cli_refuses("view", tmp_path, "--out", tmp_path / "x.png")
+    assert "line 1 is damaged" in message

@@ -1,0 +1,58 @@
+"""A model with random weights, drawn from in a moment, and a file of crystals to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from crystext.codec import PLAIN
+from crystext.crystal import Crystal
+from crystext.dataset import write_dataset
+from crystext.model import new_llama, save_model
+from crystext.prompts import load_prompts
+from crystext.tasks import Record
+from crystext.vocabulary import build_tokenizer
+from tests.handmade import HANDMADE
+
+SMALL_LENGTHS = [f"{separator}{i}." for separator in ("", " ") for i in (3, 4, 5)]
+
+
+def write_tiny_model(folder: Path) -> Path:
+    """Write a model whose cells are small, so that atoms meet, and whose texts vary in length.
+
+    The last entry of each state is positive, so what an output row has there raises its logit.
+    """
+    prompts = load_prompts()
+    tokenizer = build_tokenizer(prompts.phrases())
+    network = new_llama(
+        tokenizer,
+        hidden_size=64,
+        intermediate_size=128,
+        layers=2,
+        heads=4,
+        max_tokens=256,
+        seed=0,
+    )
+    rows = network.get_input_embeddings().weight
+    with torch.no_grad():
+        rows[:, -1] = 0.1
+        rows[tokenizer.convert_tokens_to_ids(SMALL_LENGTHS), -1] += 1.5
+        rows[tokenizer.eos_token_id, -1] += 0.7
+    save_model(folder, network.bfloat16(), tokenizer, prompts, PLAIN)
+    return folder
+
+
+def write_tiny_data(path: Path, count: int = 60) -> Path:
+    """Write handmade crystals, strained, so that each is another."""
+    rng = np.random.default_rng(0)
+    handmade = list(HANDMADE.values())
+    records = []
+    for i in range(count):
+        crystal = handmade[i % len(handmade)]
+        lengths = crystal.lengths * rng.uniform(0.9, 1.1)
+        strained = Crystal(lengths, crystal.angles, crystal.numbers, crystal.positions)
+        records.append(Record(strained, {"band_gap": float(i)}))
+    write_dataset(path, records)
+    return path
