@@ -88,7 +88,8 @@ def number_embeddings(
     half = width // 2
     harmonics = np.sort(np.round(np.exp(rng.uniform(0.0, math.log(250.0), half))))
     rows: dict[int, np.ndarray[Any, Any]] = {}
-    for piece, i in vocabulary.items():
+    # Tokenizers hand out their vocabulary in any order; each row's noise follows from its id.
+    for i, piece in sorted((i, piece) for piece, i in vocabulary.items()):
         digits = piece.strip()
         if digits.startswith("0.") and len(digits) == 5:
             turn = float(digits)
@@ -140,7 +141,7 @@ def load_model(source: str | Path = SHIPPED) -> LoadedModel:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-        network, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             local_files_only=True,
             trust_remote_code=False,
@@ -148,6 +149,7 @@ def load_model(source: str | Path = SHIPPED) -> LoadedModel:
             dtype="auto",
             output_loading_info=True,
         )
+        network, report = loaded
     except SettingError as error:
         raise ModelError(f"{folder / 'crystext.json'}: {error}") from None
     # The readers of tokenizers and weights raise errors of no common class for damaged files.

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -175,21 +174,21 @@ def _outcomes(given: Iterator[Piece], selection: Selection, workers: int) -> Ite
     # Forking a process that already has threads, such as pyarrow's, can lock it up.
     context = multiprocessing.get_context("spawn")
     waiting: deque[Future[list[_Outcome]]] = deque()
-    with ExitStack() as stack:
-        pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=context))
-        # What is still waiting when something goes wrong need not be done.
-        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        try:
-            for chunk in chunks:
-                waiting.append(pool.submit(_work, chunk, selection))
-                if len(waiting) > 3 * workers:
-                    yield from waiting.popleft().result()
-            while waiting:
+    pool = ProcessPoolExecutor(workers, mp_context=context)
+    try:
+        for chunk in chunks:
+            waiting.append(pool.submit(_work, chunk, selection))
+            if len(waiting) > 3 * workers:
                 yield from waiting.popleft().result()
-        except BrokenProcessPool:
-            raise RunError(
-                "a worker process died, most likely for want of memory; try fewer --workers"
-            ) from None
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenProcessPool:
+        raise RunError(
+            "a worker process died, most likely for want of memory; try fewer --workers"
+        ) from None
+    finally:
+        # What is still waiting when something went wrong need not be done.
+        pool.shutdown(cancel_futures=True)
 
 
 def _work(chunk: list[Piece], selection: Selection) -> list[_Outcome]:

@@ -73,9 +73,10 @@ class Trainer:
         # Short rows make the plain attention faster than the fused kernel on a CPU.
         self.network.set_attn_implementation("sdpa" if self.device.type == "cuda" else "eager")
         self.network.config.use_cache = False
+        self.rank, self.processes = _join_processes()
+        self._start_alike()
         self.average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
         self.step = 0
-        self.rank, self.processes = _join_processes()
         matrices = [
             p for n, p in self.network.named_parameters() if p.ndim == 2 and "embed" not in n
         ]
@@ -255,6 +256,13 @@ class Trainer:
                 "The last checkpoint is whole"
             )
         return value
+
+    def _start_alike(self) -> None:
+        """Give every process the first one's weights: machines need not agree to the last bit."""
+        if self.processes > 1:
+            with torch.no_grad():
+                for parameter in self.network.parameters():
+                    dist.broadcast(parameter, 0)
 
     def _average_gradients(self) -> None:
         if self.processes == 1:

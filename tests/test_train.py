@@ -113,7 +113,7 @@ def test_training_lowers_the_loss_on_crystals_it_does_not_repeat(
     assert [line["step"] for line in scored] == [10, 20, 30, 40]
     for task in ("unconditional", "conditional", "infill_element", "translated"):
         losses = [line[f"loss_{task}"] for line in scored]
-        assert losses[-1] < 0.8 * losses[0], task
+        assert losses[-1] < 0.9 * losses[0], task
 
 
 def test_what_was_trained_is_a_model_to_draw_from(whole: Path) -> None:
@@ -224,7 +224,7 @@ def test_data_of_which_no_example_is_short_enough_are_refused(data: Path, tmp_pa
 
 def test_a_loss_that_is_not_finite_ends_the_run(data: Path, tmp_path: Path) -> None:
     # Weights that overflow: a rate no schedule would have.
-    wild = recipe(data, learning_rate=1e38, warmup_steps=0)
+    wild = recipe(data, learning_rate=1e30, warmup_steps=0)
     with pytest.raises(RunError, match=r"the loss is .* try a smaller optim.learning_rate"):
         Trainer(wild, tmp_path / "run").run(QUIET)
 

@@ -43,7 +43,8 @@ class _Spellings:
     def open_starts(self, allowed: Bools) -> Bools:
         """Return which starts lead to an allowed value: shape (starts,)."""
         leads = np.zeros(len(self.index), dtype=np.bool_)
-        leads[self.starts[allowed[list(self.value.values())]]] = True
+        # The end, value 0 of an element's place, is the only value without a text.
+        leads[self.starts[allowed[-len(self.starts) :]]] = True
         return leads
 
 
@@ -166,7 +167,7 @@ class TokenTree:
                 "the tokenizer has no end-of-sequence token, which closes a crystal's text; "
                 "set its eos_token"
             )
-        self.end = int(tokenizer.eos_token_id)  # type: ignore[arg-type]
+        self.end = int(tokenizer.eos_token_id)
         self.texts = {
             token: text
             for token, text in _token_texts(tokenizer)

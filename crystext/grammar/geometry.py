@@ -134,8 +134,9 @@ def blocked_columns(
         True where z = k / grid is too near; shape (B, grid).
     """
     blocked = np.zeros((len(lattice), grid), dtype=np.bool_)
-    for rows, *intervals in _blocked_intervals(lattice, positions, distances, columns, grid):
-        blocked[rows] = _union(len(rows), *intervals, grid)
+    found = _blocked_intervals(lattice, positions, distances, columns, grid)
+    for rows, row, first, count in found:
+        blocked[rows] = _union(len(rows), row, first, count, grid)
     return blocked
 
 
@@ -144,9 +145,8 @@ def columns_with_room(
 ) -> Bools:
     """Tell which columns have a place that `blocked_columns` leaves free: shape (B,)."""
     room = np.ones(len(lattice), dtype=np.bool_)
-    for rows, row, first, count in _blocked_intervals(
-        lattice, positions, distances, columns, grid
-    ):
+    found = _blocked_intervals(lattice, positions, distances, columns, grid)
+    for rows, row, first, count in found:
         # Intervals that are too short to fill a column even side by side need no closer look.
         full = np.bincount(row, weights=count, minlength=len(rows)) >= grid
         kept = full[row]
@@ -169,7 +169,7 @@ def _blocked_intervals(
     # An image n steps away lies at least (|n| - 1/2) heights off: farther ones cannot reach.
     spans = np.floor(reach.max(axis=1)[:, None] / heights + 0.5).astype(np.int64)
     for i, j in np.unique(spans, axis=0).tolist():
-        steps = np.stack(np.mgrid[-i : i + 1, -j : j + 1], axis=-1).reshape(-1, 2)
+        steps = _steps(i, j)
         same = np.nonzero((spans == (i, j)).all(axis=1))[0]
         size = max(1, _BLOCK // (atoms * len(steps)))
         for start in range(0, len(same), size):
@@ -240,8 +240,14 @@ def clearances(lattice: Floats, positions: Floats, distances: Floats, places: Fl
     return spare
 
 
-_AROUND = np.stack(np.mgrid[-1:2, -1:2], axis=-1).reshape(-1, 2)
+def _steps(*reach: int) -> Ints:
+    """Return all steps of up to so many along each axis, one a row."""
+    counted = np.indices([2 * n + 1 for n in reach]).reshape(len(reach), -1).T
+    return np.asarray(counted - np.array(reach))
+
+
+_AROUND = _steps(1, 1)
 """Steps to the neighbours in a plane, and none."""
 
-_IMAGES = np.stack(np.mgrid[-1:2, -1:2, -1:2], axis=-1).reshape(-1, 3)
+_IMAGES = _steps(1, 1, 1)
 """Steps to the neighbours in space, and none."""

@@ -199,7 +199,7 @@ class Texts:
             scores = scores.unflatten(1, (group, count)).masked_fill_(ahead, -torch.inf)
             scores = scores.flatten(1, 2)
         mixed = torch.bmm(scores.softmax(dim=-1), values.flatten(0, 1))
-        mixed = mixed.unflatten(0, (batch, -1)).unflatten(2, (group, count))
+        mixed = mixed.view(batch, self.model.kv_heads, group, count, -1)
         return mixed.permute(0, 3, 1, 2, 4).reshape(batch, count, -1)
 
 

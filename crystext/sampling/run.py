@@ -17,7 +17,7 @@ import errno
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -278,7 +278,9 @@ def _note_start(out: Path, campaign: Campaign, done: int) -> None:
         file.write(json.dumps(note) + "\n")
 
 
-def _missing(campaign: Campaign, prompt: str, done: int, workers: int) -> Iterator[list[Attempt]]:
+def _missing(
+    campaign: Campaign, prompt: str, done: int, workers: int
+) -> Generator[list[Attempt], None, None]:
     """Yield the batches that hold attempts from `done` on, in order."""
     size = campaign.batch_size
     job = Job(campaign.model, campaign.settings, prompt, size)

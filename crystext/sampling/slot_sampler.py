@@ -31,9 +31,7 @@ class SlotSampler:
         """
         self.settings, self.format, self.tokenizer = settings, model.format, model.tokenizer
         self.slots = Slots(model.tokenizer)
-        self.pieces: list[str] = model.tokenizer.convert_ids_to_tokens(
-            list(range(len(model.tokenizer)))
-        )
+        self.pieces = {i: piece for piece, i in model.tokenizer.get_vocab().items()}
         self.llama = ShortTextLlama(model.network, torch.bfloat16)
 
     def draw(self, prompt: str, indices: range) -> list[Attempt]:

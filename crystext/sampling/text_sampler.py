@@ -59,7 +59,7 @@ class TextSampler:
                 f"the prompt has {len(given)} tokens and the model knows {known} positions; "
                 "try a shorter prompt"
             )
-        end, vocabulary = int(tokenizer.eos_token_id), len(tokenizer)  # type: ignore[arg-type]
+        end, vocabulary = int(tokenizer.eos_token_id), len(tokenizer)
         uniform = torch.from_numpy(uniform_numbers(settings.seed, indices, budget))
         processor = self._processor(len(given))
         device = next(network.parameters()).device

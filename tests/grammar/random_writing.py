@@ -12,6 +12,11 @@ from crystext.grammar.automaton import Automaton
 from crystext.grammar.fields import END, Kind
 
 
+def seeded(seed: int) -> Random:
+    """Return a source of random choices."""
+    return Random(seed)  # noqa: S311
+
+
 def choose(allowed: NDArray[np.bool_], kind: Kind, random: Random) -> int:
     """Return an allowed value: at times any, at times from the ends, where things break first."""
     values = np.nonzero(allowed)[0]

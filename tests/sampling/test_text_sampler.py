@@ -135,10 +135,14 @@ def test_what_is_no_crystal_is_kept_with_the_name_of_its_fault(
     assert sum(attempt.fault is not None for attempt in free_attempts) > 30
 
 
-def test_a_special_token_amid_a_text_is_seen_in_it(free_attempts: list[Attempt]) -> None:
-    special = [x for x in free_attempts if "<pad>" in x.text or "<s>" in x.text]
-    assert special
-    assert all(attempt.fault is not None for attempt in special)
+def test_a_special_token_amid_a_text_is_seen_in_it(model: LoadedModel, prompt: str) -> None:
+    padding = load_model(model.folder)
+    with torch.no_grad():
+        rows = padding.network.get_input_embeddings().weight
+        rows[padding.tokenizer.pad_token_id, -1] += 2.0
+    attempts = TextSampler(padding, UNCONSTRAINED).draw(prompt, range(3))
+    assert all("<pad>" in attempt.text for attempt in attempts)
+    assert all(attempt.fault is not None for attempt in attempts)
 
 
 def test_a_text_that_finds_no_end_is_cut_off_and_counted(
