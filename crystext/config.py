@@ -83,6 +83,8 @@ class Recipe(_Section):
     precision: Literal["bf16", "fp32"] = "bf16"
     compile: bool = False
     """Let torch.compile fuse the model; needs a C++ compiler, pays off after some minutes."""
+    temperature: float = Field(1.0, gt=0)
+    """What the model asks to be sampled at; kept in its generation_config.json."""
     evaluate_every: int = Field(500, gt=0)
     checkpoint_every: int = Field(100, gt=0)
 

@@ -88,7 +88,7 @@ def read_dataset(path: str | Path) -> Dataset:
         found = pq.read_schema(path)
         if missing := [name for name in _SCHEMA.names if name not in found.names]:
             raise InputError(
-                f"{path} has not the columns of a prepared data file: no {', '.join(missing)} among "
+                f"{path} lacks columns of a prepared data file: no {', '.join(missing)} among "
                 f"{', '.join(found.names)}; make it with `crystext data prepare`"
             )
         table = pq.read_table(path, columns=_SCHEMA.names)

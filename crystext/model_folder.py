@@ -9,6 +9,7 @@ needs neither torch nor transformers.
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 from crystext.errors import ModelError
@@ -39,6 +40,21 @@ def model_folder(source: str | Path = SHIPPED) -> Path:
     if missing:
         raise ModelError(f"the model folder {folder} lacks {', '.join(missing)}")
     return folder
+
+
+def default_temperature(source: str | Path = SHIPPED) -> float:
+    """Return the temperature that a model asks to be sampled at in generation_config.json, else 1.
+
+    Raises:
+        ModelError: no such model, or the file is damaged.
+    """
+    path = model_folder(source) / "generation_config.json"
+    if not path.exists():
+        return 1.0
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8")).get("temperature") or 1.0)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ModelError(f"{path} is damaged: {error}") from None
 
 
 def model_hash(folder: Path) -> str:

@@ -196,6 +196,8 @@ class Trainer:
         """Write the averaged weights as a model folder in bfloat16."""
         self._put(self.average)
         self.network.config.use_cache = True
+        self.network.generation_config.do_sample = True
+        self.network.generation_config.temperature = self.recipe.temperature
         save_model(folder, self.network.bfloat16(), self.tokenizer, self.prompts, self.format)
 
     def _batches(
@@ -353,7 +355,8 @@ class Trainer:
     def _fingerprint(self) -> dict[str, Any]:
         """Return what may not change within a run: all but paths, length and how often to look."""
         recipe = self.recipe.model_dump(
-            mode="json", exclude={"data", "evaluate_every", "checkpoint_every", "compile"}
+            mode="json",
+            exclude={"data", "evaluate_every", "checkpoint_every", "compile", "temperature"},
         )
         for free in ("steps", "decay_share"):
             recipe["optim"].pop(free)

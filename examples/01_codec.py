@@ -1,6 +1,6 @@
 """A crystal as text, moved, and read back.
 
-    python examples/01_codec.py
+python examples/01_codec.py
 """
 
 import numpy as np
@@ -9,7 +9,9 @@ from pymatgen.core.structure import Structure
 
 import crystext
 
-salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+salt = Structure.from_spacegroup(
+    "Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+)
 crystal = crystext.Crystal.from_structure(salt.get_primitive_structure())
 
 text = crystext.encode(crystal)

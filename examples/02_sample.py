@@ -1,6 +1,6 @@
 """Crystals from the shipped model, written as CIF files and drawn side by side.
 
-    python examples/02_sample.py [FOLDER]
+python examples/02_sample.py [FOLDER]
 """
 
 import sys
@@ -17,7 +17,9 @@ from crystext.write import write_crystals
 def main(folder: Path) -> None:
     campaign = Campaign(n=12, model="shipped", settings=DrawSettings(seed=1), batch_size=12)
     sample(campaign, folder / "run")
-    crystals = [crystext.decode(attempt["text"]).crystal for attempt in read_attempts(folder / "run")]
+    crystals = [
+        crystext.decode(attempt["text"]).crystal for attempt in read_attempts(folder / "run")
+    ]
     names = [reduced_formula(crystal.numbers) for crystal in crystals]
     print(", ".join(names))
     write_crystals(zip(names, crystals, strict=True), folder / "cifs", "cif")

@@ -1,6 +1,6 @@
 """The shipped model through plain transformers, held to the grammar by a logits processor.
 
-    python examples/03_transformers.py
+python examples/03_transformers.py
 """
 
 import torch
@@ -31,4 +31,6 @@ generated = network.generate(
 )
 for row in generated[:, given.shape[1] :]:
     decoded = crystext.decode(tokenizer.decode(row, skip_special_tokens=True), format=PLAIN)
-    print(decoded.structure.composition.reduced_formula, decoded.structure.get_space_group_info(0.1))
+    print(
+        decoded.structure.composition.reduced_formula, decoded.structure.get_space_group_info(0.1)
+    )

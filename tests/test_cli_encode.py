@@ -14,7 +14,6 @@ from crystext.write import cif, write_crystals
 from tests.conftest import Run
 from tests.handmade import HANDMADE, NACL
 
-
 HALF = cif(NACL).replace("0.0  0.0  0.0  1\n", "0.0  0.0  0.0  0.5\n")
 
 

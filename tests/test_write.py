@@ -145,7 +145,7 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(to: str, tmp_path: Path) 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_device_that_is_full_in_truth_is_told(tmp_path: Path) -> None:
-    # The partial file is made beside the target: let it be a link to the full device.
+    # A file beside the target cannot be put on this device, so the message alone is tried.
     from crystext import write
 
     with pytest.raises(RunError, match="No space left"), write._explained(tmp_path):

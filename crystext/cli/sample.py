@@ -26,7 +26,12 @@ def sample(
     seed: Annotated[
         int, typer.Option(help="Each crystal's random numbers follow from (seed, index).")
     ] = 0,
-    temperature: Annotated[float, typer.Option(help="0 takes the most probable token.")] = 1.0,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="0 takes the most probable token.", show_default="the model's own, else 1"
+        ),
+    ] = None,
     top_p: Annotated[
         float, typer.Option(help="Draw from the most probable tokens that hold this share.")
     ] = 1.0,
@@ -76,6 +81,7 @@ def sample(
     import os
 
     from crystext.errors import SettingError
+    from crystext.model_folder import default_temperature
     from crystext.sampling.attempt import DrawSettings
     from crystext.sampling.run import Campaign
     from crystext.sampling.run import sample as draw_missing
@@ -92,7 +98,7 @@ def sample(
         workers = len(os.sched_getaffinity(0))
     settings = DrawSettings(
         seed=seed,
-        temperature=temperature,
+        temperature=default_temperature(model) if temperature is None else temperature,
         top_p=top_p,
         max_atoms=max_atoms,
         distance_scale=min_distance,

@@ -142,6 +142,19 @@ def test_copies_go_their_own_way(fmt: Format, random: Random) -> None:
         assert (other.allowed() == automaton.allowed()).all()
 
 
+@pytest.mark.parametrize("fields_before", range(10))
+def test_what_a_copy_takes_is_not_seen_by_the_other(fields_before: int) -> None:
+    values = [400, 500, 600, 9000, 9100, 9200, 8, 100, 200, 300]
+    automaton = push_all(Automaton(PLAIN, 1, max_atoms=1), values[:fields_before])
+    twin = automaton.copy()
+    for value in values[fields_before:]:
+        push_all(automaton, [value])
+        push_all(twin, [value + 1])
+    expected = push_all(Automaton(PLAIN, 1, max_atoms=1), values)
+    assert automaton.crystal(0) == expected.crystal(0)
+    assert twin.crystal(0) != expected.crystal(0)
+
+
 def test_keep_goes_on_with_the_rows_asked_for_in_their_order() -> None:
     cells = np.array([[300, 400, 500], [600, 700, 800], [900, 1000, 1100]])
     automaton = Automaton(PLAIN, 3, max_atoms=2, distance_scale=0.65)
@@ -219,6 +232,16 @@ def test_angles_lie_between_10_and_170_degrees(scale: float) -> None:
     gammas = np.nonzero(automaton.allowed()[0])[0]
     assert gammas[0] == 1000
     assert gammas[-1] < 2000, "alpha and beta together are 20 degrees"
+
+
+@each_format
+@pytest.mark.parametrize("angle", [10, 11, 33, 60, 90, 109, 119])
+def test_rhombohedral_cells_are_allowed_however_sharp_or_blunt(fmt: Format, angle: int) -> None:
+    automaton = Automaton(fmt, 1, max_atoms=1, distance_scale=0.65)
+    values = [20 * 10**fmt.length_decimals] * 3 + [angle * 10**fmt.angle_decimals] * 3
+    for value in values:
+        assert automaton.allowed()[0, value]
+        push_all(automaton, [value])
 
 
 def test_a_crowded_plane_leaves_its_roomiest_place_alone() -> None:
