@@ -71,9 +71,9 @@ class Crystal:
         """Basis vectors as rows, in Å; shape (3, 3). a lies along x, b in the xy plane."""
         return basis_vectors(self.lengths, self.angles)
 
-    @cached_property
+    @property
     def structure(self) -> Structure:
-        """The crystal as a pymatgen `Structure`."""
+        """The crystal as a pymatgen `Structure`, a new one each time, which is the caller's."""
         from pymatgen.core.lattice import Lattice
         from pymatgen.core.structure import Structure
 

@@ -100,7 +100,7 @@ def read_dataset(path: str | Path) -> Dataset:
         raise InputError(f"{path} is not a prepared data file: {error}") from None
     if table.schema.remove_metadata() != _SCHEMA:
         raise InputError(
-            f"{path} has not the columns of a prepared data file: their types are others; make it "
+            f"{path} lacks columns of a prepared data file: some have other types; make it "
             "with `crystext data prepare`"
         )
 

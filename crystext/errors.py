@@ -31,6 +31,11 @@ class RunError(CrystextError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `" Did you mean 'x'?"` for the nearest known name, or an empty string."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    """Return `" Did you mean 'x'?"` for the nearest known name, or an empty string.
+
+    A name that is right but for its case is always found.
+    """
+    known = list(known)
+    same = [other for other in known if other.lower() == name.lower()]
+    near = same or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""

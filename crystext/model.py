@@ -113,6 +113,9 @@ def save_model(
     fmt: Format,
 ) -> None:
     """Write a model folder."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "prompts").mkdir(exist_ok=True)

@@ -143,9 +143,8 @@ class Trainer:
                 if self.rank == 0 and (last or self.step % self.recipe.evaluate_every == 0):
                     scores = self.evaluate()
                     self._log(scores)
-                    console.print(
-                        f"step {self.step}: " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items())
-                    )
+                    told = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
+                    console.print(f"step {self.step}: {told}", soft_wrap=True)
                 if self.rank == 0 and (last or self.step % self.recipe.checkpoint_every == 0):
                     self._checkpoint(epoch, batch_index)
                 if last:
@@ -251,7 +250,7 @@ class Trainer:
         with torch.no_grad():
             for name, parameter in self.network.named_parameters():
                 self.average[name].lerp_(parameter, 1.0 - decay)
-        value = float(loss)
+        value = loss.item()
         if not math.isfinite(value):
             raise RunError(
                 f"the loss is {value} at step {self.step}; try a smaller optim.learning_rate. "
@@ -314,7 +313,8 @@ class Trainer:
         if found is None:
             return 0, 0
         tensors, state = found
-        if state["recipe"] != self._fingerprint():
+        # As text, since the order of the tasks decides the batches.
+        if json.dumps(state["recipe"]) != json.dumps(self._fingerprint()):
             raise RunError(
                 f"{self.out} holds a run of another recipe; give another --out, or that recipe: "
                 f"{json.dumps(state['recipe'])}"
@@ -332,7 +332,7 @@ class Trainer:
         if self.rank != 0:
             return state["epoch"], state["batch"]
         self._cut_log()
-        console.print(f"resuming {self.out} at step {self.step}")
+        console.print(f"resuming {self.out} at step {self.step}", soft_wrap=True)
         return state["epoch"], state["batch"]
 
     def _cut_log(self) -> None:

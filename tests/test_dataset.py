@@ -65,7 +65,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_a_table_without_the_columns_is_refused(names: tuple[str, ...], tmp_path: Path) -> None:
     path = tmp_path / "other.parquet"
     pq.write_table(pa.table({name: ["data_NaCl"] for name in names}), path)
-    with pytest.raises(InputError, match=r"not the columns.*crystext data prepare"):
+    with pytest.raises(InputError, match=r"lacks columns.*crystext data prepare"):
         read_dataset(path)
 
 

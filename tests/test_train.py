@@ -263,7 +263,7 @@ def test_two_processes_train_one_model(data: Path, tmp_path: Path) -> None:
             for rank in range(processes)
         ]
         for process in started:
-            _, message = process.communicate(timeout=120)
+            _, message = process.communicate(timeout=300)
             assert process.returncode == 0, message
 
     train(2, tmp_path / "two")
