@@ -96,6 +96,10 @@ def _layer_of(weights: dict[str, torch.Tensor], prefix: str) -> _Layer:
     )
 
 
+_ROW_STEP = 32
+"""Texts are stepped in numbers that are multiples of this."""
+
+
 class Texts:
     """A batch of texts that share a prompt and grow by a token at a time."""
 
@@ -127,7 +131,10 @@ class Texts:
 
     def append(self, tokens_B: torch.Tensor) -> None:
         """Add a token to each text."""
-        self.hidden_B_D = self._forward(tokens_B[:, None])[:, -1]
+        # Rows without a text fill up a step: kernels are compiled, and kept, for every new shape.
+        rows = min(-(-self.rows // _ROW_STEP) * _ROW_STEP, self._keys.shape[1])
+        tokens_R = torch.nn.functional.pad(tokens_B, (0, rows - self.rows))
+        self.hidden_B_D = self._forward(tokens_R[:, None])[: self.rows, -1]
 
     def keep(self, keep_B: torch.Tensor) -> torch.Tensor:
         """Drop texts; return which old row each row that is left now was.
@@ -155,13 +162,14 @@ class Texts:
         x = model.embedding[tokens_B_T]  # (B, T, width)
         width = (x.shape[-1],)
         rotated = model.heads + model.kv_heads
+        # A prompt of one row is written to all rows: it is the same for each.
+        written = max(batch, self.rows)
         for i, layer in enumerate(model.layers):
             qkv = linear(rms_norm(x, width, layer.norm_attention, model.epsilon), layer.qkv)
             qkv = qkv.unflatten(-1, (-1, model.head_size))  # (B, T, heads, head size)
             qk = _rotate(qkv[:, :, :rotated], cos, sin)
-            # A prompt of one row is written to all rows: it is the same for each.
-            self._keys[i, : self.rows, ..., start:end] = qk[:, :, model.heads :].permute(0, 2, 3, 1)
-            self._values[i, : self.rows, :, start:end] = qkv[:, :, rotated:].transpose(1, 2)
+            self._keys[i, :written, ..., start:end] = qk[:, :, model.heads :].permute(0, 2, 3, 1)
+            self._values[i, :written, :, start:end] = qkv[:, :, rotated:].transpose(1, 2)
             mixed = self._attend(
                 qk[:, :, : model.heads],
                 self._keys[i, :batch, ..., :end],

@@ -129,6 +129,8 @@ def _work(job: Job, asker: Connection) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     start = asker.recv()
     try:
+        # oneDNN keeps 1,024 compiled kernels by default, some hundred MB, and hardly reuses them.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
         import torch
 
         from crystext.model import load_model
