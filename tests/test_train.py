@@ -239,7 +239,7 @@ def free_port() -> int:
 def test_two_processes_train_one_model(data: Path, tmp_path: Path) -> None:
     """As `torchrun` starts them: the variables of the environment are all they know."""
     path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(recipe_values(data)))
+    path.write_text(yaml.safe_dump(recipe_values(data), sort_keys=False))
     script = (
         "import os, sys\nfrom pathlib import Path\nimport torch\n"
         "from rich.console import Console\nfrom safetensors.torch import save_file\n"
