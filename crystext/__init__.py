@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from crystext.codec import FORMATS, Decoded, Fault, decode, encode
     from crystext.crystal import Crystal
     from crystext.errors import CrystextError
-    from crystext.model import load_model
+    from crystext.models.load import load_model
     from crystext.read import read_crystal, read_crystals
 
 __version__ = "0.1.0"
@@ -38,7 +38,7 @@ _HOMES = {
     "codec": ("FORMATS", "Decoded", "Fault", "decode", "encode"),
     "crystal": ("Crystal",),
     "errors": ("CrystextError",),
-    "model": ("load_model",),
+    "models.load": ("load_model",),
     "read": ("read_crystal", "read_crystals"),
 }
 """The module that each public name comes from."""

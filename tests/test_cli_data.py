@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crystext.dataset import read_dataset
+from crystext.data.store import read_dataset
 from crystext.write import cif
 from tests.conftest import Run
 from tests.handmade import HANDMADE

@@ -9,8 +9,9 @@ import torch
 
 from crystext.codec import PLAIN
 from crystext.crystal import Crystal
-from crystext.dataset import write_dataset
-from crystext.model import new_llama, save_model
+from crystext.data.store import write_dataset
+from crystext.models.llama import new_llama
+from crystext.models.load import save_model
 from crystext.prompts import load_prompts
 from crystext.tasks import Record
 from crystext.vocabulary import build_tokenizer

@@ -42,7 +42,7 @@ def prepare(
     ] = None,
 ) -> None:
     """Read crystals, standardise them and write a file for training; tell what was skipped."""
-    from crystext.prepare import prepare as prepare_file
+    from crystext.data.prepare import prepare as prepare_file
 
     report = prepare_file(
         source,

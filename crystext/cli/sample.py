@@ -81,7 +81,7 @@ def sample(
     import os
 
     from crystext.errors import SettingError
-    from crystext.model_folder import default_temperature
+    from crystext.models.folder import default_temperature
     from crystext.sampling.attempt import DrawSettings
     from crystext.sampling.run import Campaign
     from crystext.sampling.run import sample as draw_missing

@@ -29,7 +29,7 @@ def train(
     settings = load_recipe(recipe, overrides or [])
     from rich.console import Console
 
-    from crystext.train import Trainer
+    from crystext.training.trainer import Trainer
 
     Trainer(settings, out).run(Console(stderr=True))
     typer.echo(f"the model is in {out / 'model'}")

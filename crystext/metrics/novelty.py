@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from crystext.crystal import Crystal
-from crystext.dataset import Dataset
-from crystext.metrics.matching import (
+from crystext.data.store import Dataset
+from crystext.matching import (
     DIFFCSP,
     Tolerances,
     group_by_formula,

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from crystext.crystal import Crystal
-from crystext.metrics.matching import (
+from crystext.matching import (
     DIFFCSP,
     Tolerances,
     group_by_formula,

@@ -29,7 +29,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from crystext.errors import RunError, SettingError
-from crystext.model_folder import model_folder, model_hash
+from crystext.models.folder import model_folder, model_hash
 from crystext.prompts import load_prompts
 from crystext.sampling.attempt import Attempt, DrawSettings
 from crystext.sampling.workers import Job, draw_batches

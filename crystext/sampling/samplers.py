@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from crystext.sampling.attempt import Attempt, DrawSettings
 
 if TYPE_CHECKING:
-    from crystext.model import LoadedModel
+    from crystext.models.load import LoadedModel
 
 
 class Sampler(Protocol):

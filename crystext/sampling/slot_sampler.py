@@ -10,7 +10,7 @@ from crystext.grammar.automaton import Automaton
 from crystext.grammar.fields import END, Kind
 from crystext.grammar.geometry import Bools
 from crystext.grammar.slots import DECIMALS, Slots, decimals_after, whole_parts
-from crystext.model import LoadedModel
+from crystext.models.load import LoadedModel
 from crystext.sampling.attempt import Attempt, DrawSettings
 from crystext.sampling.draw import draw, uniform_numbers
 from crystext.sampling.llama import ShortTextLlama, Texts

@@ -11,7 +11,7 @@ from crystext.codec import decode
 from crystext.errors import ModelError
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import GrammarProcessor, TokenTree
-from crystext.model import LoadedModel
+from crystext.models.load import LoadedModel
 from crystext.sampling.attempt import Attempt, DrawSettings
 from crystext.sampling.draw import draw, uniform_numbers
 from crystext.tokens import prompt_ids

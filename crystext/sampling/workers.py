@@ -133,7 +133,7 @@ def _work(job: Job, asker: Connection) -> None:
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
         import torch
 
-        from crystext.model import load_model
+        from crystext.models.load import load_model
         from crystext.sampling.samplers import make_sampler
 
         # Sums split over threads round otherwise: one thread makes a batch the same everywhere.

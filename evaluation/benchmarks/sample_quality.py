@@ -37,10 +37,10 @@ from scipy.stats import wasserstein_distance
 
 from crystext.codec import PLAIN, Decoded, decode
 from crystext.crystal import Crystal
-from crystext.dataset import read_dataset
+from crystext.data.store import read_dataset
 from crystext.errors import CrystextError, InputError
+from crystext.matching import DIFFCSP, reduce_for_matching
 from crystext.metrics.composition_validity import is_composition_valid
-from crystext.metrics.matching import DIFFCSP, reduce_for_matching
 from crystext.metrics.novelty import matches_in
 from crystext.metrics.share import Share
 from crystext.metrics.structure_validity import is_structure_valid

@@ -32,8 +32,8 @@ from rich.table import Table
 
 from crystext import __version__
 from crystext.codec import decode
-from crystext.model import load_model
-from crystext.model_folder import model_hash
+from crystext.models.folder import model_hash
+from crystext.models.load import load_model
 from crystext.sampling.run import read_attempts, unconditional_prompt
 from crystext.tokens import prompt_ids
 

@@ -11,7 +11,7 @@ import pytest
 
 from crystext.codec import decode, encode
 from crystext.crystal import Crystal
-from crystext.dataset import write_dataset
+from crystext.data.store import write_dataset
 from crystext.tasks.base import Record
 
 CENTRE = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])

@@ -16,7 +16,7 @@ from crystext.errors import ModelError
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.fields import END, Kind
 from crystext.grammar.slots import DECIMALS, Slots, decimals_after, whole_parts
-from crystext.model import LoadedModel, load_model
+from crystext.models.load import LoadedModel, load_model
 from crystext.sampling.attempt import Attempt, DrawSettings
 from crystext.sampling.llama import ShortTextLlama
 from crystext.sampling.run import unconditional_prompt

@@ -13,7 +13,7 @@ from crystext.elements import SYMBOLS
 from crystext.errors import ModelError, SettingError
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import GrammarProcessor
-from crystext.model import LoadedModel, load_model
+from crystext.models.load import LoadedModel, load_model
 from crystext.sampling.attempt import Attempt, DrawSettings
 from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.samplers import make_sampler

@@ -24,20 +24,21 @@ import torch.distributed as dist
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from crystext.batches import Batch, Batches
-from crystext.checkpoint import (
+from crystext.codec import get_format
+from crystext.config import OptimSettings, Recipe
+from crystext.data.store import Dataset, read_dataset
+from crystext.errors import InputError, RunError, SettingError
+from crystext.models.llama import new_llama
+from crystext.models.load import save_model
+from crystext.prompts import load_prompts
+from crystext.tokens import IGNORED
+from crystext.training.batches import Batch, Batches
+from crystext.training.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
 )
-from crystext.codec import get_format
-from crystext.config import OptimSettings, Recipe
-from crystext.dataset import Dataset, read_dataset
-from crystext.errors import InputError, RunError, SettingError
-from crystext.model import new_llama, save_model
-from crystext.prompts import load_prompts
-from crystext.tokens import IGNORED
 from crystext.vocabulary import build_tokenizer
 
 

@@ -4,8 +4,8 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from crystext.augment import permute_within_species, translate
 from crystext.crystal import Crystal
-from crystext.dataset import read_dataset, write_dataset
-from crystext.metrics.matching import Tolerances, reduce_for_matching
+from crystext.data.store import read_dataset, write_dataset
+from crystext.matching import Tolerances, reduce_for_matching
 from crystext.metrics.novelty import matches_in
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.tasks.base import Record

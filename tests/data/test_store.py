@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crystext.crystal import Crystal
-from crystext.dataset import read_dataset, write_dataset
+from crystext.data.store import read_dataset, write_dataset
 from crystext.errors import InputError
 from crystext.properties import LABELS
 from crystext.tasks import Record

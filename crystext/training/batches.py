@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from crystext.augment import permute_within_species, translate
 from crystext.codec import Format
-from crystext.dataset import Dataset
+from crystext.data.store import Dataset
 from crystext.prompts import PromptSet
 from crystext.tasks import TASKS
 from crystext.tasks.base import Example, Record

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from crystext.crystal import Crystal
-from crystext.dataset import read_dataset
+from crystext.data.prepare import CHUNK, prepare
+from crystext.data.store import read_dataset
 from crystext.errors import InputError, RunError, SettingError
-from crystext.prepare import CHUNK, prepare
 from crystext.read import read_crystals
 from crystext.standardize import standardize
 from crystext.write import cif, write_crystals

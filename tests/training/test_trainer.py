@@ -16,15 +16,15 @@ from filelock import FileLock
 from rich.console import Console
 from safetensors.torch import load_file
 
-from crystext.checkpoint import load_checkpoint
 from crystext.config import OptimSettings, Recipe, parse_recipe
-from crystext.dataset import write_dataset
+from crystext.data.store import write_dataset
 from crystext.errors import InputError, RunError, SettingError
-from crystext.model import load_model
+from crystext.models.load import load_model
 from crystext.sampling.attempt import DrawSettings
 from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.samplers import make_sampler
-from crystext.train import Trainer, learning_rate
+from crystext.training.checkpoint import load_checkpoint
+from crystext.training.trainer import Trainer, learning_rate
 from tests.tiny import write_tiny_data
 
 QUIET = Console(quiet=True)
@@ -243,7 +243,7 @@ def test_two_processes_train_one_model(data: Path, tmp_path: Path) -> None:
     script = (
         "import os, sys\nfrom pathlib import Path\nimport torch\n"
         "from rich.console import Console\nfrom safetensors.torch import save_file\n"
-        "from crystext.config import load_recipe\nfrom crystext.train import Trainer\n"
+        "from crystext.config import load_recipe\nfrom crystext.training.trainer import Trainer\n"
         "torch.set_num_threads(1)\nout = Path(sys.argv[2])\n"
         "trainer = Trainer(load_recipe(sys.argv[1]), out)\ntrainer.run(Console(quiet=True))\n"
         "save_file({n: p.detach().clone() for n, p in trainer.average.items()},"

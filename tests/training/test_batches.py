@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from crystext.augment import permute_within_species, translate
-from crystext.batches import Batch, Batches
 from crystext.codec import PLAIN
 from crystext.crystal import Crystal
-from crystext.dataset import Dataset, read_dataset, write_dataset
+from crystext.data.store import Dataset, read_dataset, write_dataset
 from crystext.prompts import load_prompts
 from crystext.tasks import Record
 from crystext.tokens import IGNORED, example_ids
+from crystext.training.batches import Batch, Batches
 from crystext.vocabulary import build_tokenizer
 from tests.handmade import HANDMADE
 

@@ -14,8 +14,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from crystext.codec import PLAIN
 from crystext.errors import ModelError
-from crystext.model import load_model, new_llama, number_embeddings, save_model
-from crystext.model_folder import model_folder, model_hash
+from crystext.models.folder import model_folder, model_hash
+from crystext.models.llama import new_llama, number_embeddings
+from crystext.models.load import load_model, save_model
 from crystext.prompts import load_prompts
 from crystext.resources import shipped_model
 from crystext.vocabulary import build_tokenizer

@@ -17,7 +17,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from crystext.dataset import write_dataset
+from crystext.data.store import write_dataset
 from crystext.errors import CrystextError, InputError, RunError, SettingError
 from crystext.read import existing, no_row, nothing_readable
 from crystext.read.parse import Piece, ReadItem, parse

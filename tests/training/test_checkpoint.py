@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from crystext.checkpoint import (
+from crystext.errors import RunError
+from crystext.training.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
 )
-from crystext.errors import RunError
 
 
 def tensors_of(value: float) -> dict[str, dict[str, torch.Tensor]]:
@@ -71,7 +71,7 @@ def test_kills_at_any_moment_leave_a_whole_checkpoint(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     script = (
         "import sys, itertools, torch\nfrom pathlib import Path\n"
-        "from crystext.checkpoint import save_checkpoint\n"
+        "from crystext.training.checkpoint import save_checkpoint\n"
         "for value in map(float, itertools.count(int(sys.argv[1]))):\n"
         "    content = {'a': torch.full((40, 50), value), 'b.c': torch.full((7,), -value)}\n"
         "    tensors = {'weights': content, 'average': content}\n"

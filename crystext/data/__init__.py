@@ -1,0 +1,1 @@
+"""From any source of crystals to a store that training reads."""

@@ -1,0 +1,1 @@
+"""Learning from a store: batches, the loop, checkpoints."""
