@@ -32,8 +32,8 @@ class DataSettings(_Section):
     """How many of the validation crystals are scored at each evaluation."""
 
 
-class ModelSettings(_Section):
-    """A LLaMA trained from scratch."""
+class NewLlamaSettings(_Section):
+    """A LLaMA with random weights and the small vocabulary."""
 
     hidden_size: int = Field(256, gt=0)
     intermediate_size: int = Field(704, gt=0)
@@ -47,6 +47,40 @@ class ModelSettings(_Section):
             raise ValueError(
                 f"hidden_size {self.hidden_size} is no multiple of twice the heads ({self.heads})"
             )
+        return self
+
+
+class LoraSettings(_Section):
+    """Low-rank adapters (Hu et al., arXiv:2106.09685); all other weights stay as they are."""
+
+    rank: int = Field(8, gt=0)
+    alpha: float = Field(32, gt=0)
+    """The adapter's product is scaled by alpha / rank."""
+    dropout: float = Field(0.05, ge=0, lt=1)
+    targets: list[str] | Literal["all-linear"] = "all-linear"
+    """Names of the linear layers that get an adapter, e.g. [q_proj, v_proj]."""
+
+
+class ModelSettings(_Section):
+    """Where training starts: from a base, or from random weights; with or without an adapter."""
+
+    base: str | None = None
+    """`shipped`, a model folder, or a name on the Hub."""
+    new: NewLlamaSettings | None = None
+    quantize: Literal["none", "nf4"] = "none"
+    """nf4: the base is held in 4 bits with double quantisation (Dettmers et al.,
+    arXiv:2305.14314); needs `lora`."""
+    lora: LoraSettings | None = None
+    """None trains every weight."""
+    gradient_checkpointing: bool = False
+    """Compute activations twice instead of keeping them: less memory, about a third more time."""
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if (self.base is None) == (self.new is None):
+            raise ValueError("give either base (what to start from) or new (the sizes), not both")
+        if self.quantize != "none" and self.lora is None:
+            raise ValueError("a quantised base cannot be trained itself; add lora: {}")
         return self
 
 
@@ -78,7 +112,7 @@ class Recipe(_Section):
     translate_share: float = Field(ge=0, le=1)
     """Share of the examples that are shifted by a random translation."""
     loss_on_prompt: bool = False
-    model: ModelSettings = ModelSettings()
+    model: ModelSettings
     optim: OptimSettings
     precision: Literal["bf16", "fp32"] = "bf16"
     compile: bool = False

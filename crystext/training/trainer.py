@@ -60,7 +60,8 @@ class Trainer:
         self.tokenizer = build_tokenizer(self.prompts.phrases())
         self.train_data = _crystals(recipe.data.train)
         self.validation_data = _crystals(recipe.data.validation)
-        settings = recipe.model
+        settings = recipe.model.new
+        assert settings is not None
         self.network = new_llama(
             self.tokenizer,
             hidden_size=settings.hidden_size,

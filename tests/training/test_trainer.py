@@ -42,7 +42,7 @@ def recipe_values(data: Path, **optim: Any) -> dict[str, Any]:
         "data": {"train": str(data), "validation": str(data), "validation_crystals": 10},
         "tasks": {"unconditional": 0.5, "conditional": 0.3, "infill_element": 0.2},
         "translate_share": 0.5,
-        "model": {"hidden_size": 32, "intermediate_size": 64, "layers": 1, "heads": 2},
+        "model": {"new": {"hidden_size": 32, "intermediate_size": 64, "layers": 1, "heads": 2}},
         "optim": {
             "learning_rate": 0.01,
             "steps": STEPS,
