@@ -1,24 +1,58 @@
-"""Crystals prepared for training: one Parquet file that loads in a moment, without parsing.
+"""The store: a folder of crystals that a training run maps into memory, without parsing.
 
-A prepared file has one row per crystal: `lengths` (Å), `angles` (degrees), `numbers`, `positions`
-(fractional, flattened), and a nullable column for each of `properties.LABELS`.
+    store.json          what made it: format, version, source, settings, counts
+    train.arrow         one Arrow IPC file a split, of those there are
+    validation.arrow
+    test.arrow
+
+A split has one row per crystal, all in one record batch: `name`; `lengths` (Å); `angles` (degrees);
+`numbers` (atomic numbers); `positions` (fractional); and a column for each label, nan where it is
+unknown. Reading maps the file, so that it takes the same moment for any number of crystals, and
+processes that read one store share its memory.
+
+A store is written beside its place and renamed, and an older one is replaced as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from crystext import __version__
 from crystext.crystal import Crystal, Floats, Ints
-from crystext.errors import InputError
+from crystext.errors import InputError, RunError, did_you_mean
 from crystext.properties import LABELS
 from crystext.tasks.base import Record
+
+SPLITS = ("train", "validation", "test")
+"""What a store may hold, in this order."""
+
+ABOUT = "store.json"
+"""The file of a store that tells what made it."""
+
+FORMAT, VERSION = "crystext store", 1
+"""What `store.json` says a store is; the version is raised when older code could not read it."""
+
+_ROW = pa.schema(
+    [
+        ("name", pa.large_string()),
+        ("lengths", pa.list_(pa.float64(), 3)),
+        ("angles", pa.list_(pa.float64(), 3)),
+        ("numbers", pa.large_list(pa.int64())),
+        ("positions", pa.large_list(pa.list_(pa.float64(), 3))),
+        *((name, pa.float64()) for name in LABELS),
+    ]
+)
+"""Columns of a split. Further ones of numbers may follow: they are labels, too."""
 
 _SCHEMA = pa.schema(
     [
@@ -47,6 +81,8 @@ class Dataset:
     """Fractional coordinates of all atoms; shape (number of atoms, 3)."""
     labels: dict[str, Floats]
     """For each of `LABELS`, M values; nan where unknown."""
+    names: Sequence[Any] = ()
+    """What the source calls each crystal, as Arrow strings; M, or none."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -56,7 +92,8 @@ class Dataset:
         crystal = Crystal(
             self.lengths[i], self.angles[i], self.numbers[atoms], self.positions[atoms]
         )
-        return Record(crystal, {name: float(values[i]) for name, values in self.labels.items()})
+        labels = {name: float(values[i]) for name, values in self.labels.items()}
+        return Record(crystal, labels, self.names[i].as_py() if len(self.names) else "")
 
 
 def write_dataset(path: Path, records: Iterable[Record]) -> int:
@@ -116,3 +153,226 @@ def read_dataset(path: str | Path) -> Dataset:
         positions=flat("positions").reshape(-1, 3),
         labels={name: table[name].to_numpy(zero_copy_only=False) for name in LABELS},
     )
+
+
+def write_store(
+    folder: str | Path,
+    splits: Mapping[str, Iterable[Record]],
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a store, or nothing.
+
+    Args:
+        folder: an empty or missing folder, or an older store, which is replaced. Nothing is changed
+            before the new one is complete.
+        splits: crystals by names of `SPLITS`. Atoms are put in text order.
+        about: what `store.json` is to say besides: source, settings, what was skipped.
+
+    Raises:
+        RunError: the folder is something else than a store, or cannot be written.
+    """
+    assert splits.keys() <= set(SPLITS), "a store has no other splits"
+    folder = Path(folder).absolute()
+    partial, older = (folder.with_name(f".{folder.name}.{end}") for end in ("partial", "older"))
+    try:
+        check_place(folder)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        described = {
+            split: _write_split(partial / f"{split}.arrow", splits[split])
+            for split in SPLITS
+            if split in splits
+        }
+        document = {
+            "format": FORMAT,
+            "version": VERSION,
+            "crystext": __version__,
+            "splits": described,
+            **(about or {}),
+        }
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        (partial / ABOUT).write_text(text, encoding="utf-8")
+        # No system call exchanges two folders: between these lines the older store lies aside.
+        shutil.rmtree(older, ignore_errors=True)
+        if folder.exists():
+            folder.rename(older)
+        partial.rename(folder)
+        shutil.rmtree(older, ignore_errors=True)
+    except OSError as error:
+        raise RunError(
+            f"{folder} cannot be written: {error.strerror or error}; free some space, or write "
+            "elsewhere"
+        ) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_place(folder: Path) -> None:
+    """Find out, before the work for it, that a store cannot be written to a place.
+
+    Raises:
+        RunError: something else is there, or it may not be written.
+    """
+    if folder.exists():
+        if not folder.is_dir():
+            raise RunError(f"{folder} is a file; a store is a folder. Choose another name")
+        ours = {ABOUT, *(f"{split}.arrow" for split in SPLITS)}
+        others = sorted(path.name for path in folder.iterdir() if path.name not in ours)
+        if others or (any(folder.iterdir()) and not _is_ours(folder)):
+            found = f", but holds {', '.join(others[:5])}" if others else ""
+            raise RunError(
+                f"{folder} is no store{found}; only a store is replaced. Choose an empty or a new "
+                "folder"
+            )
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial)
+    except OSError as error:
+        raise RunError(
+            f"{folder} cannot be written: {error.strerror or error}; choose a place where you may "
+            "write"
+        ) from None
+
+
+def read_about(folder: str | Path) -> dict[str, Any]:
+    """Return what `store.json` says.
+
+    Raises:
+        InputError: there is no store, or one of a version that this code does not read.
+    """
+    folder = Path(folder)
+    make = "make one with `crystext data prepare SOURCE --out DIR`"
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if folder.exists():
+            raise InputError(f"{folder} is no store: it holds no {ABOUT}; {make}") from None
+        raise InputError(f"no store at {folder}; {make}") from None
+    except NotADirectoryError:
+        raise InputError(f"{folder} is a file; expected the folder of a store; {make}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder / ABOUT} cannot be read: {error}; {make}") from None
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise InputError(f"{folder} is no store: its {ABOUT} does not say so; {make}")
+    if about.get("version") != VERSION:
+        raise InputError(
+            f"{folder} is a store of version {about.get('version')}, written by crystext "
+            f"{about.get('crystext')}; crystext {__version__} reads version {VERSION}. Prepare the "
+            "data again, or install the version that wrote it"
+        )
+    return about
+
+
+def read_store(folder: str | Path, split: str) -> Dataset:
+    """Map one split of a store into memory.
+
+    Args:
+        folder: what `crystext data prepare` wrote.
+        split: `train`, `validation` or `test`.
+
+    Raises:
+        InputError: there is no store, it is of another version, it has no such split, or its
+            file is damaged.
+    """
+    path = Path(folder) / f"{split}.arrow"
+    known = read_about(folder).get("splits")
+    if not isinstance(known, dict) or not isinstance(known.get(split), dict):
+        names = list(known) if isinstance(known, dict) else []
+        raise InputError(
+            f"the store {folder} has no split {split!r}; it has {', '.join(names) or 'none'}."
+            + (did_you_mean(split, names) or " Prepare it with --split, or with --validation")
+        )
+    try:
+        with pa.memory_map(str(path)) as mapped:
+            table = pa.ipc.open_file(mapped).read_all()
+        # Offsets that point outside of the file would otherwise be followed.
+        table.validate(full=True)
+        data = _dataset(table)
+    except FileNotFoundError:
+        raise InputError(f"the store {folder} has lost {path.name}; prepare it again") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {error}; prepare the store again") from None
+    recorded = known[split].get("crystals"), known[split].get("atoms")
+    if recorded != (len(data), len(data.numbers)):
+        raise InputError(
+            f"{path} is damaged: it holds {len(data):,} crystals with {len(data.numbers):,} atoms, "
+            f"{ABOUT} tells of {recorded[0]} with {recorded[1]}; prepare the store again"
+        )
+    return data
+
+
+def _write_split(path: Path, records: Iterable[Record]) -> dict[str, int]:
+    columns: dict[str, list[Any]] = {name: [] for name in _ROW.names}
+    for record in records:
+        crystal = record.crystal.in_text_order()
+        columns["name"].append(record.name)
+        columns["lengths"].append(crystal.lengths)
+        columns["angles"].append(crystal.angles)
+        columns["numbers"].append(crystal.numbers)
+        columns["positions"].append(crystal.positions)
+        for name in LABELS:
+            columns[name].append(record.labels.get(name, np.nan))
+    ends = np.cumsum([0, *map(len, columns["numbers"])])
+
+    def joined(name: str, shape: tuple[int, ...], kind: Any) -> pa.Array:
+        # The empty array stands in for a split without crystals.
+        parts = [np.empty(shape, kind), *(np.asarray(x, kind) for x in columns[name])]
+        return pa.array(np.concatenate(parts).ravel())
+
+    triple = pa.FixedSizeListArray.from_arrays
+    arrays = {
+        "name": pa.array(columns["name"], pa.large_string()),
+        "lengths": triple(joined("lengths", (0,), np.float64), 3),
+        "angles": triple(joined("angles", (0,), np.float64), 3),
+        "numbers": pa.LargeListArray.from_arrays(ends, joined("numbers", (0,), np.int64)),
+        "positions": pa.LargeListArray.from_arrays(
+            ends, triple(joined("positions", (0, 3), np.float64), 3)
+        ),
+        **{name: pa.array(np.array(columns[name], np.float64)) for name in LABELS},
+    }
+    batch = pa.record_batch(list(arrays.values()), schema=_ROW)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _ROW) as writer:
+        writer.write_batch(batch)
+    return {"crystals": len(ends) - 1, "atoms": int(ends[-1])}
+
+
+def _dataset(table: pa.Table) -> Dataset:
+    """View the columns of a split as arrays.
+
+    Raises:
+        ValueError: the columns are not those of a split.
+    """
+    for field in _ROW:
+        if (
+            field.name not in table.schema.names
+            or table.schema.field(field.name).type != field.type
+        ):
+            raise ValueError(f"it has no column {field.name} of type {field.type}")
+    if any(table[name].null_count for name in _ROW.names):
+        raise ValueError("values are missing")
+    # One batch, so one chunk; joining several would copy them.
+    chunks = {name: table[name] for name in table.schema.names}
+    column = {
+        name: x.chunk(0) if x.num_chunks == 1 else x.combine_chunks() for name, x in chunks.items()
+    }
+    offsets = column["numbers"].offsets.to_numpy()
+    if not np.array_equal(offsets, column["positions"].offsets.to_numpy()):
+        raise ValueError("its crystals have as many atoms as positions no more")
+    return Dataset(
+        lengths=column["lengths"].values.to_numpy().reshape(-1, 3),
+        angles=column["angles"].values.to_numpy().reshape(-1, 3),
+        offsets=offsets,
+        numbers=column["numbers"].values.to_numpy(),
+        positions=column["positions"].values.values.to_numpy().reshape(-1, 3),
+        labels={name: column[name].to_numpy() for name in LABELS},
+        names=column["name"],
+    )
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(about, dict) and about.get("format") == FORMAT

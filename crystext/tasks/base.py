@@ -27,6 +27,8 @@ class Record:
     crystal: Crystal
     labels: Mapping[str, float] = field(default_factory=dict)
     """Values of `properties.LABELS`; what is unknown is missing or nan."""
+    name: str = ""
+    """What its source calls it; no two need differ."""
 
 
 @dataclass(frozen=True)
