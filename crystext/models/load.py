@@ -1,31 +1,51 @@
-"""Models in memory: a LLaMA, its tokenizer, and the words it was trained with.
+"""Models in memory: a network, its tokenizer, and the words it was trained with; to disk and back.
 
-See `model_folder` for what lies on disk.
+See `folder` for what lies on disk.
 """
 
 from __future__ import annotations
 
-import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
+import torch
 import yaml
 
-from crystext.codec import Format, get_format
-from crystext.errors import ModelError, SettingError
-from crystext.models.folder import SHIPPED, model_folder
+from crystext.codec import Format
+from crystext.errors import ModelError
+from crystext.models.folder import (
+    INSIDE,
+    SHIPPED,
+    Base,
+    Description,
+    base_folder,
+    model_folder,
+    read_description,
+    write_description,
+)
+from crystext.models.lora import merged, read_adapter, write_adapter
+from crystext.models.network import check_fit, dequantized, read_network, read_tokenizer
+from crystext.models.start import TrainedBase
 from crystext.prompts import PromptSet, load_prompts
+from crystext.resources import shipped_model
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_BIG = 1_000_000_000
+"""Parameters from which a 4-bit base stays in 4 bits where there is a GPU."""
 
 
 @dataclass(frozen=True)
 class LoadedModel:
     """A model with all that is needed to ask it."""
 
-    network: PreTrainedModel
+    network: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerBase
     prompts: PromptSet
     format: Format
@@ -34,69 +54,131 @@ class LoadedModel:
 
 def save_model(
     folder: Path,
-    network: PreTrainedModel,
+    network: PreTrainedModel | PeftModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: PromptSet,
     fmt: Format,
+    *,
+    base: TrainedBase | None = None,
+    state: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
-    """Write a model folder."""
+    """Write a model folder, or an adapter folder if the network has an adapter on it.
+
+    An adapter folder can be read by peft alone, given the base. So that peft finds the base itself,
+    adapter_config.json names it: a base from the Hub by its name, any other by its path on this
+    machine, the shipped one too. What this package goes by is crystext.json, which names the
+    shipped base as such and so holds on any machine.
+
+    Args:
+        folder: its place; what it held is replaced as a whole, or not at all.
+        network: a `PeftModel` is saved as an adapter.
+        tokenizer: the network's.
+        prompts: the words it was trained with.
+        fmt: the text format it was trained to write.
+        base: `Start.base`, of an adapter.
+        state: the network's weights by name, where they lie elsewhere than in it.
+
+    Raises:
+        ModelError: the folder holds something else than a model.
+    """
+    from peft import PeftModel
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    network.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    (folder / "prompts").mkdir(exist_ok=True)
-    for name, text in prompts.templates.items():
-        (folder / "prompts" / f"{name}.txt").write_text(text, encoding="utf-8")
-    conditions = yaml.safe_dump(dict(prompts.conditions), sort_keys=False, width=1000)
-    (folder / "prompts" / "conditions.yaml").write_text(conditions, encoding="utf-8")
-    settings = {"format": fmt.name}
-    (folder / "crystext.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    with _replaced(folder) as partial:
+        if isinstance(network, PeftModel):
+            assert base is not None, "an adapter stands on a base"
+            write_adapter(partial, network, _place_for_peft(base, folder), state)
+            if base.make is not None:
+                base.make().save_pretrained(partial / INSIDE)
+            plain = cast("PreTrainedModel", network.get_base_model())
+            about = Description(fmt, Base(base.source, base.quantize, base.dtype))
+        else:
+            network.save_pretrained(partial, state_dict=None if state is None else dict(state))
+            plain, about = network, Description(fmt, None)
+        if plain.generation_config is not None:
+            plain.generation_config.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        _write_prompts(partial / "prompts", prompts)
+        write_description(partial, about)
 
 
 def load_model(source: str | Path = SHIPPED) -> LoadedModel:
-    """Load the shipped model, or a model folder.
+    """Load the shipped model, a model folder, an adapter folder, or one of these from the Hub.
+
+    An adapter is merged into its base. One that was trained on a 4-bit base is merged into the
+    numbers which those 4 bits stand for, because that is the model that was trained; the full
+    weights are slightly other ones. Where there is a GPU, a 4-bit base of more than 10^9 parameters
+    stays as it is and keeps its adapter beside it.
 
     Raises:
-        ModelError: the folder is missing or incomplete, or its weights are not safetensors.
+        ModelError: there is no such model, its folder is incomplete or damaged, its weights are not
+            safetensors, or an adapter's base cannot be had.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
     folder = model_folder(source)
+    about = read_description(folder)
+    tokenizer = read_tokenizer(folder)
+    network: PreTrainedModel | PeftModel
+    if about.base is None:
+        network = read_network(folder)
+        check_fit(folder, network, tokenizer)
+    else:
+        network = _on_base(folder, about.base, tokenizer)
+    return LoadedModel(
+        network.eval(), tokenizer, load_prompts(folder / "prompts"), about.format, folder
+    )
+
+
+def _on_base(
+    folder: Path, base: Base, tokenizer: PreTrainedTokenizerBase
+) -> PreTrainedModel | PeftModel:
+    under = base_folder(base.source, folder)
+    dtype = getattr(torch, base.dtype)
+    weight_bytes = sum(path.stat().st_size for path in under.glob("*.safetensors"))
+    stays = base.quantize != "none" and torch.cuda.is_available() and weight_bytes > 2 * _BIG
+    device = torch.device("cuda") if stays else torch.device("cpu")
+    network = read_network(under, dtype=dtype, quantize=base.quantize, device=device)
+    check_fit(under, network, tokenizer)
+    if stays:
+        return read_adapter(network, folder)
+    if base.quantize != "none":
+        network = dequantized(network)
+    return merged(read_adapter(network, folder))
+
+
+def _place_for_peft(base: Base, folder: Path) -> str:
+    if base.source == INSIDE:
+        return str(folder.resolve() / INSIDE)
+    return str(shipped_model()) if base.source == SHIPPED else base.source
+
+
+def _write_prompts(folder: Path, prompts: PromptSet) -> None:
+    folder.mkdir()
+    for name, text in prompts.templates.items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    conditions = yaml.safe_dump(dict(prompts.conditions), sort_keys=False, width=1000)
+    (folder / "conditions.yaml").write_text(conditions, encoding="utf-8")
+
+
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to write into, which takes the place of another once it is whole."""
+    if folder.exists():
+        if not folder.is_dir():
+            raise ModelError(f"{folder} is a file; expected a place for a model folder")
+        if any(folder.iterdir()) and not (folder / "crystext.json").is_file():
+            raise ModelError(f"{folder} holds files that are no model; give an empty place")
+    partial = folder.with_name(folder.name + ".partial")
+    previous = folder.with_name(folder.name + ".previous")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
     try:
-        settings = json.loads((folder / "crystext.json").read_text(encoding="utf-8"))
-        fmt = get_format(settings["format"])
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype="auto",
-            output_loading_info=True,
-        )
-        network, report = loaded
-    except SettingError as error:
-        raise ModelError(f"{folder / 'crystext.json'}: {error}") from None
-    # The readers of tokenizers and weights raise errors of no common class for damaged files.
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ModelError(
-            f"the model in {folder} cannot be loaded: {reason[:500]}; copy or make it anew"
-        ) from error
-    # transformers would go on with random numbers in place of weights that are not there.
-    if absent := sorted(report["missing_keys"]):
-        raise ModelError(
-            f"the weights in {folder} lack {absent[0]} ({len(absent)} in all are missing); "
-            "they are not those of the network that config.json describes"
-        )
-    if len(tokenizer) > network.get_input_embeddings().weight.shape[0]:
-        raise ModelError(
-            f"the tokenizer in {folder} has {len(tokenizer)} tokens, and the network knows only "
-            f"{network.get_input_embeddings().weight.shape[0]}; they do not belong together"
-        )
-    return LoadedModel(network.eval(), tokenizer, load_prompts(folder / "prompts"), fmt, folder)
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(previous, ignore_errors=True)
+    if folder.exists():
+        folder.rename(previous)
+    partial.rename(folder)
+    shutil.rmtree(previous, ignore_errors=True)

@@ -1,0 +1,79 @@
+"""Models on the Hugging Face Hub: fetching one, and telling why it cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from crystext.errors import ModelError
+
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.yaml", "*.jinja", "tokenizer.model"]
+"""What is fetched: no code, and no weights that are pickles."""
+_LEFT = ["original/*", "onnx/*", "consolidated*", "runs/*"]
+"""Second copies of the weights, in formats that are not read here."""
+
+
+def download(name: str) -> Path:
+    """Return the folder of a model in the Hub's cache, fetching what is not there yet.
+
+    Args:
+        name: OWNER/NAME.
+
+    Raises:
+        ModelError: there is no such model, it wants a token, or the Hub cannot be reached.
+    """
+    from huggingface_hub import snapshot_download
+
+    with explained(name, "read"):
+        return Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=_LEFT))
+
+
+@contextmanager
+def explained(name: str, wish: str) -> Iterator[None]:
+    """Turn what the Hub refuses into a message that says what to do about it.
+
+    Args:
+        name: the repository.
+        wish: `read` or `write`.
+    """
+    from huggingface_hub import errors
+
+    # Of the HTTP library that the installed huggingface_hub stands on, whichever it is.
+    http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
+
+    log_in = "log in with `hf auth login`, or set HF_TOKEN"
+    try:
+        yield
+    except errors.GatedRepoError:
+        raise ModelError(
+            f"{name} is gated: accept its licence at https://huggingface.co/{name}, then {log_in} "
+            "(a token that may read it)"
+        ) from None
+    except errors.RepositoryNotFoundError:
+        raise ModelError(
+            f"no model {name}: it is neither a folder here nor a model on the Hub that you may "
+            f"{wish}; check the name, or {log_in} if it is private"
+        ) from None
+    except (errors.LocalTokenNotFoundError, errors.HFValidationError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{name} cannot be {_PAST[wish]}: {reason}; {log_in}") from None
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
+        raise ModelError(
+            f"no model {name}: it is neither a folder here nor in the Hub's cache, and the Hub "
+            "cannot be reached; give a folder, or connect to the network (and unset HF_HUB_OFFLINE)"
+        ) from None
+    except errors.HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", None)
+        remedy = f"{log_in} as someone who may {wish} it" if status in (401, 403) else "try later"
+        raise ModelError(
+            f"{name} cannot be {_PAST[wish]}: the Hub answers {status or error}; {remedy}"
+        ) from None
+    except (http_error, ConnectionError) as error:
+        raise ModelError(
+            f"{name} cannot be {_PAST[wish]}: the Hub cannot be reached ({error}); connect to the "
+            "network and try again"
+        ) from None
+
+
+_PAST = {"read": "read", "write": "written"}

@@ -1,0 +1,212 @@
+"""Low-rank adapters (Hu et al., arXiv:2106.09685): put on a network, written, read, merged.
+
+What is written is what peft writes: `peft.PeftModel.from_pretrained(base, folder)` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from crystext.config import LoraSettings
+from crystext.errors import ModelError, SettingError, did_you_mean
+from crystext.models.network import sharded
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, PeftModel
+    from transformers import PreTrainedModel
+
+_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+
+
+def check_targets(network: PreTrainedModel, settings: LoraSettings, name: str) -> None:
+    """Refuse targets that are no linear layers of a network; it needs no weights for that.
+
+    Raises:
+        SettingError: with every target that does not exist, and the layers that there are.
+    """
+    if settings.targets == "all-linear":
+        return
+    linear = linear_layers(network)
+    others = {path.rpartition(".")[2] for path, _ in network.named_modules()} - linear - {""}
+    faults = []
+    for target in settings.targets:
+        last = target.rpartition(".")[2]
+        if last in linear and any(_ends(path, target) for path, _ in network.named_modules()):
+            continue
+        what = "is no linear layer" if last in others else "does not exist"
+        faults.append(f"{target!r} {what}." + did_you_mean(target, linear))
+    if not settings.targets:
+        faults.append("none is given.")
+    if faults:
+        raise SettingError(
+            f"model.lora.targets: {' '.join(faults)} The linear layers of {name} are "
+            f"{', '.join(sorted(linear))}; all-linear takes them all"
+        )
+
+
+def linear_layers(network: PreTrainedModel) -> set[str]:
+    """Return the last names of the linear layers, less the one that gives the logits."""
+    from transformers.pytorch_utils import Conv1D
+
+    head = network.get_output_embeddings()
+    return {
+        path.rpartition(".")[2]
+        for path, module in network.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
+    }
+
+
+def new_adapter(network: PreTrainedModel, settings: LoraSettings, seed: int) -> PeftModel:
+    """Put a fresh adapter on a network: it changes nothing yet, and it alone will be trained.
+
+    The base's weights are frozen; of a quantised base, the others than the 4-bit ones are held in
+    float32 from here on (`peft.prepare_model_for_kbit_training`).
+    """
+    from peft import LoraConfig, TaskType
+
+    targets = settings.targets if isinstance(settings.targets, str) else list(settings.targets)
+    config = LoraConfig(
+        task_type=TaskType.CAUSAL_LM,
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # any number will do
+        lora_dropout=settings.dropout,
+        target_modules=targets,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return _put_on(network, config)
+
+
+def read_adapter(
+    network: PreTrainedModel, folder: Path, train: LoraSettings | None = None
+) -> PeftModel:
+    """Put an adapter from a folder on its base.
+
+    Args:
+        network: the base.
+        folder: the adapter's.
+        train: settings with which it will be trained on; None where it will not be trained.
+
+    Raises:
+        ModelError: the adapter is damaged, no LoRA, or another base's.
+        SettingError: the settings are for an adapter of another shape.
+    """
+    from peft import LoraConfig
+    from peft.utils import set_peft_model_state_dict
+
+    try:
+        found = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+        kind = found.get("peft_type")
+        # peft would import a module by the name that these settings give.
+        if kind != "LORA" or found.get("megatron_config"):
+            raise ModelError(f"the adapter in {folder} is no plain LoRA: its peft_type is {kind!r}")
+        config = LoraConfig.from_pretrained(str(folder))
+        weights = load_file(folder / _WEIGHTS)
+    except (ValueError, TypeError, AttributeError, OSError, SafetensorError) as error:
+        raise _damaged(folder, error) from error
+    assert isinstance(config, LoraConfig)
+    config.inference_mode = train is None
+    if train is not None:
+        _check_shape(config, train, folder)
+        config.lora_dropout = train.dropout
+    try:
+        model = _put_on(network, config)
+        result: Any = set_peft_model_state_dict(model, weights)
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise _damaged(folder, error) from error
+    absent = [name for name in result.missing_keys if "lora_" in name]
+    strange = [*absent, *result.unexpected_keys]
+    if strange:
+        raise ModelError(
+            f"the adapter in {folder} does not fit its base: {strange[0]} is "
+            f"{'missing' if absent else 'not in it'} ({len(strange)} such in all)"
+        )
+    return model
+
+
+def write_adapter(
+    folder: Path,
+    model: PeftModel,
+    base: str,
+    state: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Write an adapter's weights and settings.
+
+    Args:
+        folder: is there.
+        model: the network with the adapter on it.
+        base: name or path under which peft alone finds the base.
+        state: the weights of the whole model by name, where they lie elsewhere than in `model`.
+    """
+    from peft import get_peft_model_state_dict
+
+    weights = get_peft_model_state_dict(
+        model, state_dict=None if state is None else dict(state), save_embedding_layers=False
+    )
+    config = model.peft_config["default"]
+    kept = config.base_model_name_or_path, config.inference_mode
+    config.base_model_name_or_path, config.inference_mode = base, True
+    try:
+        config.save_pretrained(str(folder))
+    finally:
+        config.base_model_name_or_path, config.inference_mode = kept
+    save_file(
+        {name: weight.detach().cpu().contiguous() for name, weight in weights.items()},
+        folder / _WEIGHTS,
+        metadata={"format": "pt"},
+    )
+
+
+def merged(model: PeftModel) -> PreTrainedModel:
+    """Return the base with the adapter's product added to its weights; the model is used up."""
+    network: PreTrainedModel = model.merge_and_unload()
+    return network
+
+
+def _put_on(network: PreTrainedModel, config: LoraConfig) -> PeftModel:
+    from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
+
+    if getattr(network, "is_loaded_in_4bit", False) and not sharded():
+        network = prepare_model_for_kbit_training(  # type: ignore[no-untyped-call]
+            network, use_gradient_checkpointing=False
+        )
+    # Sharded weights are of one type throughout, the adapter's too.
+    model = get_peft_model(network, config, autocast_adapter_dtype=not sharded())
+    assert isinstance(model, PeftModel)
+    return model
+
+
+def _check_shape(config: LoraConfig, train: LoraSettings, folder: Path) -> None:
+    faults = [
+        f"{name} is {there} there, {asked} asked for"
+        for name, there, asked in (
+            ("rank", config.r, train.rank),
+            ("alpha", config.lora_alpha, train.alpha),
+        )
+        if there != asked
+    ]
+    if isinstance(train.targets, list) and set(train.targets) != set(config.target_modules or ()):
+        faults.append(f"targets are {sorted(config.target_modules or ())} there")
+    if faults:
+        raise SettingError(
+            f"model.lora: the adapter in {folder} is of another shape: {'; '.join(faults)}. Give "
+            "those values to train it on, or merge it first (crystext merge) for a new one"
+        )
+
+
+def _ends(path: str, target: str) -> bool:
+    return path == target or path.endswith(f".{target}")
+
+
+def _damaged(folder: Path, error: Exception) -> ModelError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return ModelError(
+        f"the adapter in {folder} cannot be loaded: {reason[:500]}; copy or make it anew"
+    )

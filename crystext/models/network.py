@@ -1,0 +1,177 @@
+"""Networks and tokenizers from folders, whole or in four bits.
+
+Reads any causal language model that transformers knows by itself; code that comes with a model is
+not run, and weights are read from safetensors only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from crystext.errors import CrystextError, ModelError
+from crystext.models.folder import Quantize, require_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+_PADDING = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>", "<unk>")
+"""Tokens of LLaMA 3.1, LLaMA 3 and LLaMA 2 that no text has."""
+
+
+def read_network(
+    folder: Path,
+    *,
+    dtype: torch.dtype | str = "auto",
+    quantize: Quantize = "none",
+    device: torch.device | None = None,
+) -> PreTrainedModel:
+    """Read a network in the state in which it is drawn from.
+
+    Args:
+        folder: a model's, as `base_folder` returns it.
+        dtype: of the weights, before they are quantised; `auto` is what they have on disk.
+        quantize: `nf4` packs the linear layers but the last into 4-bit NormalFloat blocks whose
+            scales are quantised once more (Dettmers et al., arXiv:2305.14314, sections 3.1-3.2).
+        device: where it goes; None leaves the choice to transformers.
+
+    Raises:
+        ModelError: the weights are damaged, incomplete or another network's, or 4 bits are wanted
+            and bitsandbytes is missing.
+    """
+    from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    extra: dict[str, Any] = {} if quantize == "none" else {"quantization_config": _nf4(dtype)}
+    if device is not None:
+        extra["device_map"] = {"": device}
+    with _damage_told(folder):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=dtype,
+            output_loading_info=True,
+            **extra,
+        )
+    network, report = loaded
+    # transformers would go on with random numbers in place of weights that are not there.
+    if absent := sorted(report["missing_keys"]):
+        raise ModelError(
+            f"the weights in {folder} lack {absent[0]} ({len(absent)} in all are missing); "
+            "they are not those of the network that config.json describes"
+        )
+    return network.eval()  # type: ignore[no-any-return]
+
+
+def outline(folder: Path) -> PreTrainedModel:
+    """Return a network without its weights, on the meta device: its layers' names and its config.
+
+    Raises:
+        ModelError: config.json is damaged, or no causal language model's.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with _damage_told(folder):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-any-return]
+
+
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Read a tokenizer; where it has no token to pad with, one that no text has becomes it.
+
+    Padding carries no loss and is never attended to, so its embedding does not matter, and no row
+    has to be added to the network (the published code adds one; method of arXiv:2402.04379).
+
+    Raises:
+        ModelError: there is none, it is damaged, or it has no end-of-sequence token.
+    """
+    from transformers import AutoTokenizer
+
+    require_tokenizer(folder)
+    with _damage_told(folder):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    if tokenizer.pad_token_id is None:
+        known = tokenizer.get_vocab()
+        unused = [name for name in _PADDING if name in known]
+        tokenizer.pad_token = unused[0] if unused else tokenizer.eos_token
+    return tokenizer
+
+
+def check_fit(folder: Path, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a tokenizer with tokens that the network has no embedding for."""
+    rows = network.get_input_embeddings().weight.shape[0]  # type: ignore[index]
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"the tokenizer in {folder} has {len(tokenizer)} tokens, and the network knows only "
+            f"{rows}; they do not belong together"
+        )
+
+
+def dequantized(network: PreTrainedModel) -> PreTrainedModel:
+    """Return the network with the numbers that its 4-bit weights stand for; it is used up.
+
+    Their type is the one in which the weights were when they were quantised.
+    """
+    from transformers.utils import logging
+
+    # It says of itself what type it casts to, in so many words, as a warning.
+    shown = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        whole: PreTrainedModel = network.dequantize()
+    finally:
+        logging.set_verbosity(shown)
+    # Left behind by transformers; peft and save_pretrained would take it at its word.
+    whole.is_loaded_in_4bit = False  # type: ignore[assignment]
+    return whole
+
+
+def sharded() -> bool:
+    """Tell whether accelerate was launched to shard the weights over processes (FSDP)."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in ("1", "true", "yes")
+
+
+def _nf4(dtype: torch.dtype | str) -> BitsAndBytesConfig:
+    from transformers import BitsAndBytesConfig
+
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError:
+        raise ModelError(
+            "4-bit weights need bitsandbytes, which is not installed: pip install bitsandbytes, or "
+            "set model.quantize=none"
+        ) from None
+    compute = dtype if isinstance(dtype, torch.dtype) else torch.bfloat16
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute,
+        # FSDP flattens the tensors of a layer into one, and so wants all of them of one type.
+        bnb_4bit_quant_storage=compute if sharded() else torch.uint8,
+    )
+
+
+@contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except CrystextError:
+        raise
+    # The readers of tokenizers and weights raise errors of no common class for damaged files.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(
+            f"the model in {folder} cannot be loaded: {reason[:500]}; copy or make it anew"
+        ) from error
