@@ -87,7 +87,11 @@ def encode(crystal: Crystal | Structure, format: str | Format = PLAIN) -> str:
     fmt = get_format(format)
     if not isinstance(crystal, Crystal):
         crystal = Crystal.from_structure(crystal)
-    crystal = crystal.in_text_order()
+    return encode_as_ordered(crystal.in_text_order(), fmt)
+
+
+def encode_as_ordered(crystal: Crystal, fmt: Format) -> str:
+    """Write a crystal as `encode` does, with its atoms in the order in which they are given."""
     lengths: list[float] = crystal.lengths.tolist()
     angles: list[float] = crystal.angles.tolist()
     # A sum is finite just where all its terms are: coordinates are cheap to check this way.

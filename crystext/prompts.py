@@ -20,7 +20,11 @@ from crystext.resources import shipped
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
-REQUIRED_PLACEHOLDERS = {"generate": {"conditions"}, "infill": {"crystal"}}
+REQUIRED_PLACEHOLDERS = {
+    "generate": {"conditions"},
+    "infill_element": {"crystal"},
+    "infill": {"crystal", "conditions"},
+}
 """The templates of a set, and what each has to mention."""
 
 

@@ -66,6 +66,18 @@ def _atomic_masses() -> list[float]:
     return [float(m) for m in atomic_masses]
 
 
+@cache
+def space_group_symbols() -> dict[int, str]:
+    """Return the short international symbol of each space-group number, e.g. Fm-3m of 225.
+
+    Source: spglib's table, the standard setting of each group.
+    """
+    import spglib
+
+    types = [spglib.get_spacegroup_type(hall) for hall in range(530, 0, -1)]
+    return {kind.number: kind.international_short for kind in types if kind is not None}
+
+
 def _elements(crystal: Crystal) -> list[str]:
     symbols = {SYMBOLS[z - 1] for z in crystal.numbers.tolist()}
     return sorted(symbols, key=lambda s: ELECTRONEGATIVITY_RANK[ATOMIC_NUMBERS[s]])
@@ -76,6 +88,11 @@ _WRITERS: dict[str, Callable[[Crystal, Mapping[str, float]], str | None]] = {
     "elements": lambda crystal, labels: " ".join(_elements(crystal)),
     "chemical_system": lambda crystal, labels: "-".join(sorted(_elements(crystal))),
     "space_group": lambda crystal, labels: _number(labels.get("space_group"), 0),
+    "space_group_symbol": lambda crystal, labels: (
+        space_group_symbols()[int(labels["space_group"])]
+        if _known(labels.get("space_group"))
+        else None
+    ),
     "crystal_system": lambda crystal, labels: (
         crystal_system(int(labels["space_group"])) if _known(labels.get("space_group")) else None
     ),

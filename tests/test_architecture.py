@@ -21,6 +21,7 @@ ORDER = (
     "crystal",
     "properties",
     "codec",
+    "partial",
     "augment",
     "read",
     "write",

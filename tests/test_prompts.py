@@ -8,11 +8,13 @@ import pytest
 
 from crystext.codec import PLAIN
 from crystext.errors import SettingError
+from crystext.partial import Unknown, write_partial
 from crystext.prompts import REQUIRED_PLACEHOLDERS, load_prompts
 from crystext.properties import PROPERTIES, written_properties
 from crystext.resources import shipped
 from crystext.tasks.generate import generation_prompt
-from crystext.tasks.infill import mask_element
+from crystext.tasks.infill import infill_prompt
+from crystext.tasks.infill_element import element_prompt
 from tests.handmade import NACL
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -28,8 +30,12 @@ def test_prompts_are_rendered_as_ever() -> None:
     everything = written_properties(NACL, LABELS)
     assert generation_prompt(prompts) == golden("prompt.generate")
     assert generation_prompt(prompts, everything) == golden("prompt.generate.conditions")
-    masked = mask_element(NACL, "Na", PLAIN)
-    assert prompts.render("infill", crystal=masked) == golden("prompt.infill")
+    assert element_prompt(NACL, "Na", prompts, PLAIN) == golden("prompt.infill_element")
+    unknown = Unknown(angles=True, elements=[1], positions=[0, 6], missing=[2, 3, 7])
+    given, _ = write_partial(NACL, unknown, PLAIN)
+    assert infill_prompt(given, prompts) == golden("prompt.infill")
+    conditions = {name: everything[name] for name in ("space_group", "density")}
+    assert infill_prompt(given, prompts, conditions) == golden("prompt.infill.conditions")
 
 
 def test_every_template_and_every_property_has_its_words() -> None:

@@ -17,6 +17,7 @@ from crystext.properties import (
     crystal_system,
     density,
     reduced_formula,
+    space_group_symbols,
     written_properties,
 )
 from tests.handmade import NACL, SRTIO3
@@ -38,6 +39,13 @@ def test_formulas_are_written_by_electronegativity() -> None:
     assert reduced_formula(NACL.numbers) == "NaCl"
     assert reduced_formula(SRTIO3.numbers) == "SrTiO3"
     assert reduced_formula(np.array([8, 8, 8, 8, 15, 26, 3])) == "LiFePO4"
+
+
+def test_space_group_symbols_are_pymatgens() -> None:
+    symbols = space_group_symbols()
+    assert sorted(symbols) == list(range(1, 231))
+    for number, symbol in symbols.items():
+        assert SpaceGroup(symbol).int_number == number
 
 
 def test_crystal_systems_are_pymatgens_at_all_their_ends() -> None:
@@ -67,6 +75,7 @@ def test_every_property_of_a_labelled_crystal_is_written() -> None:
         "elements": "Na Cl",
         "chemical_system": "Cl-Na",
         "space_group": "225",
+        "space_group_symbol": "Fm-3m",
         "crystal_system": "cubic",
         "n_atoms": "8",
         "density": "2.16",
@@ -83,7 +92,7 @@ def test_a_missing_label_is_left_out_and_never_invented(known: set[str], nan: bo
         labels = {**dict.fromkeys(LABELS, math.nan), **labels}
     missing = set(LABELS) - known
     if "space_group" in missing:
-        missing.add("crystal_system")
+        missing |= {"space_group_symbol", "crystal_system"}
     assert set(written_properties(SRTIO3, labels)) == set(PROPERTIES) - missing
 
 

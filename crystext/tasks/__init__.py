@@ -7,9 +7,21 @@ from __future__ import annotations
 
 from crystext.tasks.base import Example, Record, Task
 from crystext.tasks.generate import CONDITIONAL, UNCONDITIONAL
-from crystext.tasks.infill import INFILL_ELEMENT
+from crystext.tasks.infill import INFILL_ATOMS, INFILL_CELL, INFILL_COORDINATES, INFILL_SITES
+from crystext.tasks.infill_element import INFILL_ELEMENT
 
-TASKS: dict[str, Task] = {task.name: task for task in (UNCONDITIONAL, CONDITIONAL, INFILL_ELEMENT)}
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        UNCONDITIONAL,
+        CONDITIONAL,
+        INFILL_ELEMENT,
+        INFILL_SITES,
+        INFILL_COORDINATES,
+        INFILL_CELL,
+        INFILL_ATOMS,
+    )
+}
 """Tasks by name, as recipes give their weights."""
 
 __all__ = ["TASKS", "Example", "Record", "Task"]

@@ -11,6 +11,9 @@ from crystext.prompts import PromptSet
 from crystext.properties import written_properties
 from crystext.tasks.base import Example, Record, Task
 
+_STOP = 0.35
+"""Chance that no further property is asked for; one in six prompts asks for five or more."""
+
 
 def generation_prompt(prompts: PromptSet, conditions: Mapping[str, str] | None = None) -> str:
     """Return the prompt that asks for a crystal with these properties, in this order.
@@ -19,8 +22,26 @@ def generation_prompt(prompts: PromptSet, conditions: Mapping[str, str] | None =
         prompts: the words.
         conditions: property name to value, as `properties.written_properties` writes it.
     """
-    lines = [prompts.condition(name, value) for name, value in (conditions or {}).items()]
-    return prompts.render("generate", conditions="".join(lines))
+    lines = condition_lines(prompts, conditions or {})
+    return prompts.render("generate", conditions=lines)
+
+
+def condition_lines(prompts: PromptSet, conditions: Mapping[str, str]) -> str:
+    """Return the lines of a prompt that ask for properties, in the order given."""
+    return "".join(prompts.condition(name, value) for name, value in conditions.items())
+
+
+def some_properties(record: Record, prompts: PromptSet, rng: np.random.Generator) -> dict[str, str]:
+    """Draw some of a record's known properties, in random order.
+
+    Every subset can come; its size has a geometric distribution, cut at their number, so that few
+    properties are asked for most of the time.
+    """
+    known = written_properties(record.crystal, record.labels)
+    known = {name: text for name, text in known.items() if name in prompts.conditions}
+    size = min(int(rng.geometric(_STOP)), len(known))
+    chosen = rng.choice(sorted(known), size=size, replace=False).tolist()
+    return {name: known[name] for name in chosen}
 
 
 def _unconditional(
@@ -32,12 +53,7 @@ def _unconditional(
 def _conditional(
     record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
 ) -> Example:
-    """Ask for a subset of the known properties: its size uniform in 1..4, its order random."""
-    known = written_properties(record.crystal, record.labels)
-    known = {name: text for name, text in known.items() if name in prompts.conditions}
-    size = min(int(rng.integers(1, 5)), len(known))
-    chosen = rng.choice(sorted(known), size=size, replace=False).tolist()
-    prompt = generation_prompt(prompts, {name: known[name] for name in chosen})
+    prompt = generation_prompt(prompts, some_properties(record, prompts, rng))
     return Example(prompt, encode(record.crystal, fmt))
 
 

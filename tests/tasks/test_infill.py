@@ -3,57 +3,83 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crystext.codec import FORMATS, PLAIN, encode
-from crystext.crystal import Crystal
-from crystext.errors import InputError
+from crystext.codec import PLAIN, encode
+from crystext.partial import MASK, MORE
 from crystext.prompts import load_prompts
-from crystext.tasks import TASKS, Record
-from crystext.tasks.infill import mask_element
-from crystext.vocabulary import MASK
-from tests.handmade import NACL, SRTIO3, crystal
+from crystext.tasks import TASKS, Example, Record
+from tests.handmade import SRTIO3
 
 PROMPTS = load_prompts()
+CELL = "\n".join(encode(SRTIO3, PLAIN).split("\n")[:2])
+ATOMS = len(SRTIO3)
 
 
-def lines_of_elements(text: str) -> list[str]:
-    return text.split("\n")[2::2]
-
-
-def holding(*symbols: str) -> Crystal:
-    return crystal([6.0] * 3, [90.0] * 3, [(s, [0.1 * i, 0, 0]) for i, s in enumerate(symbols)])
-
-
-def test_masking_nitrogen_leaves_sodium_and_nickel_alone() -> None:
-    text = mask_element(holding("Na", "Ni", "N", "N"), "N", PLAIN)
-    assert lines_of_elements(text) == ["Na", "Ni", MASK, MASK]
-
-
-def test_masking_carbon_leaves_calcium_and_chlorine_alone() -> None:
-    text = mask_element(holding("Ca", "C", "Cl"), "C", PLAIN)
-    assert lines_of_elements(text) == ["Ca", MASK, "Cl"]
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_masking_changes_nothing_but_the_elements_lines(format: str) -> None:
-    for symbol in ("Sr", "Ti", "O"):
-        masked = mask_element(SRTIO3, symbol, FORMATS[format])
-        assert masked.replace(f"\n{MASK}\n", f"\n{symbol}\n") == encode(SRTIO3, format)
-        assert masked.count(MASK) == SRTIO3.symbols.count(symbol)
-
-
-def test_an_element_that_is_not_there_cannot_be_masked() -> None:
-    with pytest.raises(InputError, match="no K to mask; the crystal holds Cl, Na"):
-        mask_element(NACL, "K", PLAIN)
-
-
-def test_the_completion_is_the_element_that_the_prompt_hides() -> None:
+def examples(task: str, count: int = 400) -> list[Example]:
     rng = np.random.default_rng(0)
-    counts: dict[str, int] = {}
-    for _ in range(1000):
-        example = TASKS["infill_element"].make(Record(SRTIO3), PROMPTS, PLAIN, rng)
-        counts[example.completion] = counts.get(example.completion, 0) + 1
-        masked = mask_element(SRTIO3, example.completion, PLAIN)
-        assert example.prompt == PROMPTS.render("infill", crystal=masked)
-    # Three of five atoms are oxygen: an element is drawn by its atoms.
-    assert 550 < counts["O"] < 650
-    assert set(counts) == {"Sr", "Ti", "O"}
+    record = Record(SRTIO3, {"band_gap": 1.8})
+    return [TASKS[task].make(record, PROMPTS, PLAIN, rng) for _ in range(count)]
+
+
+def shown(example: Example) -> list[str]:
+    """Return the lines of the crystal in a prompt."""
+    head, tail = PROMPTS.templates["infill"].split("{crystal}")
+    tail = tail.partition("{conditions}")[2]
+    inner = example.prompt.removeprefix(head).removesuffix(tail)
+    asked = tuple(line.partition("{")[0] for line in PROMPTS.conditions.values())
+    return [line for line in inner.split("\n") if line and not line.startswith(asked)]
+
+
+def test_some_sites_lose_their_element_and_nothing_else() -> None:
+    sizes = set()
+    for example in examples("infill_sites"):
+        lines = shown(example)
+        hidden = lines.count(MASK)
+        assert lines[2::2].count(MASK) == hidden == len(example.completion.split("\n"))
+        assert sorted(lines[2::2][:-hidden] + example.completion.split("\n")) == sorted(
+            SRTIO3.symbols
+        )
+        sizes.add(hidden)
+    assert sizes == set(range(1, ATOMS + 1))
+
+
+def test_the_order_of_unknown_sites_tells_nothing() -> None:
+    whole = [e.completion for e in examples("infill_sites", 2000) if e.completion.count("\n") == 4]
+    assert len(set(whole)) == 20  # 5! / 3! orders of Sr, Ti and three O
+
+
+def test_coordinates_are_hidden_in_part_or_with_all_else_but_the_atoms() -> None:
+    kinds = set()
+    for example in examples("infill_coordinates"):
+        lines = shown(example)
+        assert sorted(lines[2::2]) == sorted(SRTIO3.symbols)
+        hidden = lines[3::2].count(MASK)
+        kinds.add((lines[0] == MASK, lines[1] == MASK, hidden))
+        answer = example.completion.split("\n")
+        if lines[0] == MASK:
+            assert "\n".join(answer[:2]) == CELL
+            answer = answer[2:]
+        assert len(answer) == hidden
+    assert kinds == {(False, False, n) for n in range(1, ATOMS + 1)} | {(True, True, ATOMS)}
+
+
+def test_the_cell_is_asked_for_as_it_is_written() -> None:
+    for example in examples("infill_cell", 20):
+        assert shown(example)[:2] == [MASK, MASK]
+        assert shown(example)[2:].count(MASK) == 0
+        assert example.completion == CELL
+
+
+def test_missing_atoms_are_asked_for_whole() -> None:
+    sizes = set()
+    for example in examples("infill_atoms"):
+        lines, answer = shown(example), example.completion.split("\n")
+        assert lines[-1] == MORE
+        assert sorted(lines[2:-1:2] + answer[::2]) == sorted(SRTIO3.symbols)
+        sizes.add(len(answer) // 2)
+    assert sizes == set(range(1, ATOMS + 1))
+
+
+@pytest.mark.parametrize("task", [name for name in TASKS if name.startswith("infill_")][1:])
+def test_some_prompts_ask_for_properties_of_the_whole(task: str) -> None:
+    asked = sum("Band gap in eV: 1.80\n" in example.prompt for example in examples(task, 1000))
+    assert 20 < asked < 200
