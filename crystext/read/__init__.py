@@ -4,6 +4,7 @@
     extxyz and further formats              ASE
     csv, parquet                            a column `cif` (or `poscar`, `structure`), or arrays
     json                                    one structure, or rows of them, or POSCAR strings
+    db                                      an ASE database
     a zip, a folder                         any of these; a zip is not unpacked to disk
 
 A structure that cannot be read is an item with a problem, and reading goes on. Files are data: no

@@ -67,6 +67,10 @@ class Piece(NamedTuple):
     data: Any
     """Text, bytes or a mapping, as the kind asks for; a sentence where the kind is `problem`."""
     labels: Mapping[str, float] = {}
+    id: str = ""
+    """The identifier that a table gives its row; empty where there is none."""
+    split: str = ""
+    """The split that the source puts it in, in the source's words; empty where it has none."""
 
 
 class ReadItem(NamedTuple):
@@ -79,12 +83,20 @@ class ReadItem(NamedTuple):
     """One sentence; None where there is a crystal."""
     labels: Mapping[str, float]
     """Those of `properties.LABELS` that the source gives."""
+    id: str = ""
+    """The identifier that a table gives its row; empty where there is none."""
+    split: str = ""
+    """The split that the source puts it in, in the source's words; empty where it has none."""
 
 
 def parse(piece: Piece) -> list[ReadItem]:
     """Read a piece: one item, or one a frame of a trajectory. Never raises for its data."""
+
+    def item(name: str, crystal: Crystal | None, problem: str | None) -> ReadItem:
+        return ReadItem(name, crystal, problem, piece.labels, piece.id, piece.split)
+
     if piece.kind == "problem":
-        return [ReadItem(piece.name, None, piece.data, piece.labels)]
+        return [item(piece.name, None, piece.data)]
     kind, _, format = piece.kind.partition(":")
     arguments = (piece.data, format) if format else (piece.data,)
     with warnings.catch_warnings():
@@ -93,18 +105,18 @@ def parse(piece: Piece) -> list[ReadItem]:
         try:
             crystals = _PARSERS[kind](*arguments)
         except InputError as error:
-            return [ReadItem(piece.name, None, str(error), piece.labels)]
+            return [item(piece.name, None, str(error))]
         except Exception as error:
             # Parsers of other packages meet broken data with exceptions of any type.
             problem = f"{_label(piece.kind)} cannot be read: {_reason(error)}"
-            return [ReadItem(piece.name, None, problem, piece.labels)]
+            return [item(piece.name, None, problem)]
     items = []
     for i, crystal in enumerate(crystals, start=1):
         name = piece.name if len(crystals) == 1 else f"{piece.name}-{i}"
         if isinstance(crystal, Crystal):
-            items.append(ReadItem(name, crystal, None, piece.labels))
+            items.append(item(name, crystal, None))
         else:
-            items.append(ReadItem(name, None, str(crystal), piece.labels))
+            items.append(item(name, None, str(crystal)))
     return items
 
 
@@ -321,6 +333,12 @@ def _arrays(row: Mapping[str, Any]) -> list[Crystal]:
     return [_checked(lengths, angles, numbers, positions, elements)]
 
 
+def _atoms(row: Mapping[str, Any]) -> list[Crystal]:
+    from ase import Atoms
+
+    return [crystal_from_ase(Atoms(row["numbers"], row["positions"], cell=row["cell"]))]
+
+
 def crystal_from_ase(atoms: Atoms) -> Crystal:
     """Take ASE's atoms; the cell must have three vectors, whatever `pbc` says.
 
@@ -374,4 +392,5 @@ _PARSERS: dict[str, Callable[..., list[Any]]] = {
     "ase": _ase,
     "structure": _structure,
     "arrays": _arrays,
+    "atoms": _atoms,
 }

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
 
 from crystext.errors import InputError, SettingError
+from crystext.read.database import database_pieces, database_size
 from crystext.read.parse import (
     ASE_FORMATS,
     MAX_OUTPUT,
@@ -25,7 +26,13 @@ from crystext.read.parse import (
     cif_blocks,
     kind_of_text,
 )
-from crystext.read.tables import csv_pieces, json_pieces, parquet_pieces
+from crystext.read.tables import (
+    SPLIT_NAMES,
+    csv_pieces,
+    json_pieces,
+    parquet_pieces,
+    row_count,
+)
 
 _COMPRESSED: dict[str, Callable[[BinaryIO], object]] = {
     ".gz": gzip.open,
@@ -39,6 +46,7 @@ _SUFFIXES = {
     **{f".{kind}": kind for kind in (*_TABLES, "cif", "poscar", "extxyz", "zip")},
     **{f".{name}": f"pymatgen:{name}" for name in PYMATGEN_FORMATS},
     ".mcif": "cif",
+    ".db": "database",
     ".vasp": "poscar",
     ".xyz": "extxyz",
     ".cell": "ase:castep-cell",
@@ -64,6 +72,8 @@ class Entry(NamedTuple):
     """Its path within the source."""
     open: Callable[[], BinaryIO]
     """Opens it for reading bytes, still compressed where it is."""
+    disk: Path | None
+    """Where it lies; None in a zip."""
 
 
 def pieces(source: Path, where: Mapping[str, str]) -> Iterator[Piece]:
@@ -79,9 +89,23 @@ def pieces(source: Path, where: Mapping[str, str]) -> Iterator[Piece]:
         SettingError: `where` names a column that is not there.
     """
     if source.is_dir():
-        yield from _folder_pieces(source, where)
+        yield from _among_many(_folder_entries(source), where)
     else:
-        yield from _entry_pieces(Entry(PurePosixPath(source.name), partial(_open, source)), where)
+        yield from _entry_pieces(_on_disk(source, source.name), where)
+
+
+def size(source: Path, where: Mapping[str, str]) -> int | None:
+    """Return about how many pieces a source holds, or None if that is not told cheaply."""
+    try:
+        if source.is_dir():
+            return _added(_folder_entries(source), where)
+        if kind_of_name(source.name) == "zip":
+            with zipfile.ZipFile(source) as archive:
+                return _added(_members(archive), where)
+        return _entry_size(_on_disk(source, source.name), where)
+    except (InputError, OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile):
+        # Reading the source meets the same, and tells it.
+        return None
 
 
 def kind_of_name(name: str) -> str | None:
@@ -95,22 +119,20 @@ def kind_of_name(name: str) -> str | None:
     return _STEMS.get(begin)
 
 
-def _folder_pieces(folder: Path, where: Mapping[str, str]) -> Iterator[Piece]:
-    met = 0
+def _folder_entries(folder: Path) -> list[Entry]:
+    entries = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(files):
-            if name.startswith(".") or kind_of_name(name) is None:
-                continue
-            met += 1
-            path = Path(parent, name)
-            entry = Entry(PurePosixPath(path.relative_to(folder)), partial(_open, path))
-            yield from _among_many(entry, where)
-    if not met:
+            if not name.startswith(".") and kind_of_name(name) is not None:
+                path = Path(parent, name)
+                entries.append(_on_disk(path, path.relative_to(folder)))
+    if not entries:
         raise InputError(
             f"the folder {folder} holds no file whose name is of a known format; expected .cif, "
             ".vasp, POSCAR, .extxyz, .csv, .parquet and the like"
         )
+    return entries
 
 
 def _zip_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
@@ -119,42 +141,100 @@ def _zip_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
     except zipfile.BadZipFile as error:
         raise InputError(f"it is no zip file: {error}") from None
     with archive:
-        known = [
-            info
-            for info in sorted(archive.infolist(), key=lambda info: info.filename)
-            if not info.is_dir()
-            and not any(part.startswith((".", "__")) for part in PurePosixPath(info.filename).parts)
-            and kind_of_name(info.filename) not in (None, "zip")
-        ]
-        if not known:
-            raise InputError("the zip holds no file whose name is of a known format")
-        for info in known:
-            member = Entry(
-                PurePosixPath(info.filename),
-                lambda info=info: cast(BinaryIO, archive.open(info)),  # type: ignore[misc]
-            )
-            if len(known) == 1:
-                yield from _entry_pieces(member, where)
-            else:
-                yield from _among_many(member, where)
+        members = _members(archive)
+        if len(members) == 1:
+            yield from _entry_pieces(members[0], where)
+        else:
+            yield from _among_many(members, where)
+
+
+def _members(archive: zipfile.ZipFile) -> list[Entry]:
+    def opener(info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
+        return lambda: cast(BinaryIO, archive.open(info))
+
+    members = [
+        Entry(PurePosixPath(info.filename), opener(info), None)
+        for info in sorted(archive.infolist(), key=lambda info: info.filename)
+        if not info.is_dir()
+        and not any(part.startswith((".", "__")) for part in PurePosixPath(info.filename).parts)
+        and kind_of_name(info.filename) not in (None, "zip")
+    ]
+    if not members:
+        raise InputError("the zip holds no file whose name is of a known format")
+    return members
+
+
+def _on_disk(path: Path, name: str | Path) -> Entry:
+    return Entry(PurePosixPath(name), partial(_open, path), path)
 
 
 def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _among_many(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
-    """Yield the pieces of one file among many, whose failure is not the failure of all."""
-    try:
-        yield from _entry_pieces(entry, where)
-    except (InputError, OSError) as error:
-        yield Piece(str(entry.path), "problem", str(error))
+def _among_many(entries: list[Entry], where: Mapping[str, str]) -> Iterator[Piece]:
+    """Yield the pieces of many files; the failure of one is not the failure of all."""
+    splits = _splits(entries)
+    for entry in entries:
+        split = splits.get(entry.path, "")
+        try:
+            for piece in _entry_pieces(entry, where):
+                yield piece._replace(split=split) if split else piece
+        except (InputError, OSError) as error:
+            yield Piece(str(entry.path), "problem", str(error), split=split)
+
+
+def _splits(entries: list[Entry]) -> dict[PurePosixPath, str]:
+    """Return the split of each file, where the files or their folders are named after splits.
+
+    So are train.csv, val.csv and test.csv, or train/*.cif and test/*.cif.
+
+    Raises:
+        InputError: some are, and others are not.
+    """
+    found: dict[PurePosixPath, str] = {}
+    for entry in entries:
+        words = [*entry.path.parent.parts, PurePosixPath(_stem(entry.path)).name]
+        if word := next((word for word in words if word.lower() in SPLIT_NAMES), None):
+            found[entry.path] = word
+    named = {SPLIT_NAMES[word.lower()] for word in found.values()}
+    if len(named) < 2 or "train" not in named:
+        return {}
+    if others := [str(entry.path) for entry in entries if entry.path not in found]:
+        raise InputError(
+            f"some of its files are named after splits, such as {next(iter(found))}, and others "
+            f"are not, such as {others[0]}; take out what belongs to no split"
+        )
+    return found
+
+
+def _added(entries: list[Entry], where: Mapping[str, str]) -> int | None:
+    total = 0
+    for entry in entries:
+        if (one := _entry_size(entry, where)) is None:
+            return None
+        total += one
+    return total
+
+
+def _entry_size(entry: Entry, where: Mapping[str, str]) -> int | None:
+    kind = kind_of_name(entry.path.name)
+    if kind == "database":
+        return database_size(entry.disk) if entry.disk and not where else None
+    if kind in _TABLES:
+        return row_count(kind, partial(_decompressed, entry), where)
+    return 1 if kind in ("cif", "poscar") else None
 
 
 def _entry_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
     name, kind = _stem(entry.path), kind_of_name(entry.path.name)
     if kind == "zip":
         yield from _zip_pieces(entry, where)
+        return
+    if kind == "database":
+        if entry.disk is None:
+            raise InputError("a database is not read from inside of a zip; unpack it")
+        yield from database_pieces(entry.disk, PurePosixPath(name).name, where)
         return
     open_ = partial(_decompressed, entry)
     try:

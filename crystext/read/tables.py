@@ -38,7 +38,19 @@ LABEL_COLUMNS = {
 assert tuple(LABEL_COLUMNS) == LABELS
 
 SPLIT = "split"
-"""Column that a JSON table's outer keys (`train`, `val`, `test`) are put into."""
+"""Column of the split that a row belongs to; a JSON table's outer keys are taken for it."""
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""What data sets call their splits, and what they are called here."""
 
 _BLOCK = 32 * 2**20
 """Bytes of a CSV file that are read at a time; a row must fit."""
@@ -49,25 +61,30 @@ def csv_pieces(
 ) -> Iterator[Piece]:
     """Yield the rows of a CSV table."""
     import pyarrow as pa
-    from pyarrow import csv
-
-    def reader(types: Mapping[str, Any], columns: list[str]) -> Any:
-        return csv.open_csv(
-            pa.PythonFile(open_(), mode="r"),
-            read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False),
-            parse_options=csv.ParseOptions(newlines_in_values=True),
-            convert_options=csv.ConvertOptions(column_types=types, include_columns=columns),
-        )
 
     try:
-        with reader({}, []) as header:
+        with _csv_batches(open_, []) as header:
             columns = _columns(header.schema.names, where)
-        # A column's type is guessed from the first block; a later one may differ. Text always fits.
-        with reader(dict.fromkeys(columns, pa.string()), columns) as batches:
+        with _csv_batches(open_, columns) as batches:
             rows = (row for batch in batches for row in batch.to_pylist())
             yield from _row_pieces(rows, stem, where)
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise InputError(f"it is no CSV table that can be read: {_first_line(error)}") from None
+
+
+def _csv_batches(open_: Callable[[], BinaryIO], columns: list[str]) -> Any:
+    """Open a CSV table; of no columns, all are read."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    # A column's type is guessed from the first block; a later one may differ. Text always fits.
+    types = dict.fromkeys(columns, pa.string())
+    return csv.open_csv(
+        pa.PythonFile(open_(), mode="r"),
+        read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False),
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(column_types=types, include_columns=columns),
+    )
 
 
 def parquet_pieces(
@@ -85,6 +102,35 @@ def parquet_pieces(
             yield from _row_pieces(rows, stem, where)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise InputError(f"it is no Parquet table that can be read: {_first_line(error)}") from None
+
+
+def row_count(kind: str, open_: Callable[[], BinaryIO], where: Mapping[str, str]) -> int | None:
+    """Return how many rows of a table meet the conditions; None if that is not told cheaply."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def chosen(batches: Iterable[Any]) -> int:
+        return sum(
+            all(is_equal(value, wanted) for value, wanted in zip(row, where.values(), strict=True))
+            for batch in batches
+            for row in zip(*(batch.column(name).to_pylist() for name in where), strict=True)
+        )
+
+    try:
+        if kind == "parquet":
+            with open_() as stream, pq.ParquetFile(stream) as file:
+                if not where:
+                    return int(file.metadata.num_rows)
+                return chosen(file.iter_batches(columns=list(where), use_threads=False))
+        if kind == "csv":
+            with _csv_batches(open_, []) as header:
+                first = header.schema.names[:1]
+            with _csv_batches(open_, list(where) or first) as batches:
+                return chosen(batches) if where else sum(batch.num_rows for batch in batches)
+    except (pa.ArrowException, OSError, KeyError):
+        # Reading it for its structures meets the same, and tells it.
+        return None
+    return None
 
 
 def json_pieces(
@@ -190,7 +236,7 @@ def _columns(names: list[str], where: Mapping[str, str]) -> list[str]:
         )
     for column in where:
         _check_column(column, names)
-    wanted = {*NAME_COLUMNS, *where, *(c for known in LABEL_COLUMNS.values() for c in known)}
+    wanted = {*NAME_COLUMNS, SPLIT, *where, *(c for known in LABEL_COLUMNS.values() for c in known)}
     wanted |= set(arrays.values()) if arrays else set(texts)
     return [name for name in names if name in wanted]
 
@@ -211,12 +257,13 @@ def _row_pieces(
     for i, row in enumerate(rows, start=1):
         for column in where:
             _check_column(column, row)
-        if not all(_equal(row[column], value) for column, value in where.items()):
+        if not all(is_equal(row[column], value) for column, value in where.items()):
             continue
         given = next((row[c] for c in NAME_COLUMNS if row.get(c) not in (None, "")), None)
         name = f"{stem}-{i}" if given is None else str(given)
         kind, data = _structure_of(row)
-        yield Piece(name, kind, data, _labels(row))
+        id, split = ("" if x is None else str(x) for x in (given, row.get(SPLIT)))
+        yield Piece(name, kind, data, labels_of(row), id, split)
 
 
 def _structure_of(row: Mapping[str, Any]) -> tuple[str, Any]:
@@ -244,7 +291,8 @@ def _unescaped(text: str) -> str:
     return text if "\n" in text else text.replace("\\n", "\n")
 
 
-def _labels(row: Mapping[str, Any]) -> dict[str, float]:
+def labels_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the labels of a row that are there and make sense."""
     labels: dict[str, float] = {}
     for name, columns in LABEL_COLUMNS.items():
         value = next((row[c] for c in columns if row.get(c) is not None), None)
@@ -252,7 +300,8 @@ def _labels(row: Mapping[str, Any]) -> dict[str, float]:
             number = math.nan if value is None else float(value)
         except (TypeError, ValueError):
             continue
-        if math.isfinite(number):
+        possible = name != "space_group" or number in range(1, 231)
+        if math.isfinite(number) and possible:
             labels[name] = number
     return labels
 
@@ -266,7 +315,7 @@ def _check_column(column: str, names: Iterable[str]) -> None:
         )
 
 
-def _equal(value: Any, wanted: str) -> bool:
+def is_equal(value: Any, wanted: str) -> bool:
     """Return whether a cell equals a value typed on the command line: False, 225, train, 1e-3."""
     if str("" if value is None else value).lower() == wanted.lower():
         return True

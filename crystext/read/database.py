@@ -1,0 +1,82 @@
+"""Rows of an ASE database to pieces, with their labels.
+
+The file is SQLite: numbers, texts, and arrays as plain bytes. Nothing in it is unpickled, and no
+calculator or constraint is built from it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from crystext.errors import InputError, SettingError, did_you_mean
+from crystext.read.parse import Piece
+from crystext.read.tables import NAME_COLUMNS, SPLIT, is_equal, labels_of
+
+
+def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator[Piece]:
+    """Yield the rows of a database in the order of their ids.
+
+    Args:
+        path: a file, for SQLite reads no stream.
+        stem: names rows that have no name among their key-value pairs.
+        where: the value that each of these keys must have.
+
+    Raises:
+        InputError: it is no ASE database.
+        SettingError: `where` names a key that no row has.
+    """
+    from ase.db import connect
+
+    ids = _ids(path)
+    database = connect(str(path), type="db", use_lock_file=False)
+    met: set[str] = set()
+    chosen = False
+    with database:
+        for id in ids:
+            try:
+                row = database.get(id=id)
+                pairs = row.key_value_pairs
+                data = {"numbers": row.numbers, "positions": row.positions, "cell": row.cell}
+            except Exception as error:
+                # ASE meets broken rows with exceptions of any type.
+                problem = f"row {id} cannot be read: {type(error).__name__}: {error}"
+                yield Piece(f"{stem}-{id}", "problem", problem)
+                continue
+            met |= pairs.keys()
+            if not all(key in pairs and is_equal(pairs[key], where[key]) for key in where):
+                continue
+            chosen = True
+            given = next((str(pairs[key]) for key in NAME_COLUMNS if key in pairs), "")
+            split = str(pairs.get(SPLIT, ""))
+            yield Piece(given or f"{stem}-{id}", "atoms", data, labels_of(pairs), given, split)
+    for key in where:
+        if not chosen and key not in met:
+            raise SettingError(
+                f"no row of the database has the key {key!r}; found "
+                f"{', '.join(map(repr, sorted(met)[:20])) or 'none'}." + did_you_mean(key, met)
+            )
+
+
+def database_size(path: Path) -> int:
+    """Return the number of rows.
+
+    Raises:
+        InputError: it is no ASE database.
+    """
+    return len(_ids(path))
+
+
+def _ids(path: Path) -> list[int]:
+    # ASE would write its tables into a file that has none, so they are looked for without it.
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            return [id for (id,) in connection.execute("SELECT id FROM systems ORDER BY id")]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise InputError(
+            f"it is no ASE database (SQLite with a table `systems`): {error}"
+        ) from None
