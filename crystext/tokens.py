@@ -1,9 +1,17 @@
-"""Examples to token ids, and which of the ids carry loss."""
+"""Examples to token ids, and which of the ids carry loss.
+
+A model goes on from a prompt's last token, so a completion is cut as the middle of a text: the
+space that SentencePiece's tokenizers put in front of a text would be none of the crystal's. The
+prompt is cut by itself, for at sampling nothing follows it yet. Texts are data: `</s>` in one is
+four characters, not the end.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +24,21 @@ if TYPE_CHECKING:
 IGNORED = -100
 """Label of a token that carries no loss, as transformers and torch have it."""
 
+_ANCHORS = ("\n", "Q", "0")
+"""Texts to cut a completion behind: one of them stays apart from whatever follows."""
+
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
     """Return the ids of a prompt, as they stand before a completion in training and sampling."""
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    ids: list[int] = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    return start + ids
+    return start + _harmless(tokenizer, prompt, _cut_at_start(tokenizer, prompt))
+
+
+def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
+    """Return the ids of a completion as they stand behind a prompt, without the end."""
+    bare = _ways(tokenizer).begins_bare
+    ids = (_cut_at_start if bare else _cut_behind_an_anchor)(tokenizer, completion)
+    return _harmless(tokenizer, completion, ids)
 
 
 def example_ids(
@@ -33,8 +50,7 @@ def example_ids(
     shifted; the model shifts them.
     """
     given = prompt_ids(tokenizer, example.prompt)
-    wanted = tokenizer(example.completion, add_special_tokens=False)["input_ids"]
-    wanted = [*wanted, tokenizer.eos_token_id]
+    wanted = [*completion_ids(tokenizer, example.completion), tokenizer.eos_token_id]
     return given + wanted, (given if loss_on_prompt else [IGNORED] * len(given)) + wanted
 
 
@@ -52,3 +68,54 @@ def pad(
         ids_B_T[i, : len(ids)] = ids
         labels_B_T[i, : len(labels)] = labels
     return ids_B_T, labels_B_T
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """How a tokenizer treats texts."""
+
+    special: frozenset[int]
+    """Ids that no text may have."""
+    begins_bare: bool
+    """Whether a text is cut at its start as it would be in the middle of another."""
+
+
+_known: WeakKeyDictionary[PreTrainedTokenizerBase, _Ways] = WeakKeyDictionary()
+
+
+def _ways(tokenizer: PreTrainedTokenizerBase) -> _Ways:
+    if (ways := _known.get(tokenizer)) is None:
+        added = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+        # What a vocabulary has no token for becomes this one, without harm.
+        special = {*tokenizer.all_special_ids, *added} - {tokenizer.unk_token_id}
+        ways = _known[tokenizer] = _Ways(
+            special=frozenset(special),
+            begins_bare=all(
+                _cut_at_start(tokenizer, text) == _cut_behind_an_anchor(tokenizer, text)
+                for text in ("5", "N")
+            ),
+        )
+    return ways
+
+
+def _harmless(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int]) -> list[int]:
+    """Return the ids of a text, or others of it that hold no special token."""
+    if _ways(tokenizer).special.isdisjoint(ids):
+        return ids
+    # Some vocabularies hold the names of special tokens as words, too; no character is such a name.
+    return [i for character in text for i in _cut_behind_an_anchor(tokenizer, character)]
+
+
+def _cut_behind_an_anchor(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    for anchor in _ANCHORS:
+        before, ids = _cut_at_start(tokenizer, anchor), _cut_at_start(tokenizer, anchor + text)
+        if ids[: len(before)] == before:
+            return ids[len(before) :]
+    return _cut_at_start(tokenizer, text)
+
+
+def _cut_at_start(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)[
+        "input_ids"
+    ]
+    return ids

@@ -1,21 +1,41 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from crystext.codec import PLAIN
+from crystext.codec import FORMATS, PLAIN, Format, encode
+from crystext.grammar.automaton import Automaton
+from crystext.grammar.characters import TextReader, TokenTree
 from crystext.prompts import load_prompts
 from crystext.tasks import TASKS, Example, Record
-from crystext.tokens import IGNORED, example_ids, pad, prompt_ids
+from crystext.tokens import IGNORED, completion_ids, example_ids, pad, prompt_ids
 from crystext.vocabulary import build_tokenizer
-from tests.handmade import NACL, WURTZITE
+from tests.foreign_tokenizers import MAKERS, llama_2_like_metaspace, words_with_special_names
+from tests.handmade import HANDMADE, NACL, WURTZITE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PROMPTS = load_prompts()
+
+ALL: dict[str, Callable[[], PreTrainedTokenizerFast]] = {
+    **MAKERS,
+    "llama 2, metaspace": llama_2_like_metaspace,
+    "unigram": words_with_special_names,
+    "small vocabulary": lambda: build_tokenizer(PROMPTS.phrases()),
+}
+
+
+@cache
+def tokenizer_named(name: str) -> PreTrainedTokenizerFast:
+    return ALL[name]()
+
+
+each_tokenizer = pytest.mark.parametrize("name", ALL)
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +77,52 @@ def test_a_prompt_begins_with_the_start_token_where_the_tokenizer_has_one(
     assert prompt_ids(other, "Formula: NaCl\n") == ids[1:]
 
 
-def test_prompt_and_completion_are_cut_apart_as_they_would_be_together(
-    tokenizer: PreTrainedTokenizerFast,
-) -> None:
+@each_tokenizer
+def test_prompt_and_completion_are_cut_apart_as_they_would_be_together(name: str) -> None:
     # Else a model that writes on from a whole text would meet tokens it was not trained on.
+    tokenizer = tokenizer_named(name)
     for example in some_examples():
         ids, _ = example_ids(tokenizer, example)
         whole = tokenizer(example.prompt + example.completion, add_special_tokens=False)
         assert ids[1:-1] == whole["input_ids"]
+
+
+@each_tokenizer
+@pytest.mark.parametrize("fmt", FORMATS.values(), ids=lambda fmt: fmt.name)
+def test_the_grammar_allows_what_training_writes(name: str, fmt: Format) -> None:
+    tokenizer = tokenizer_named(name)
+    tree = TokenTree(tokenizer)
+    for crystal in (HANDMADE["iron"], NACL, WURTZITE):
+        # The published format may print a coordinate as 1, which is not written here.
+        text = encode(crystal, fmt).replace("1.00", "0.00")
+        automaton = Automaton(fmt, 1, max_atoms=len(crystal))
+        reader = TextReader.at_start(automaton)
+        for token in completion_ids(tokenizer, text):
+            assert token in tree.allowed(reader), (text, tokenizer.decode([token]))
+            after = reader.read(tree.texts[token])
+            assert after is not None
+            reader = after
+        assert reader.may_end
+
+
+HOSTILE = ["</s>", "</s>Na", "NaCl</s>\n", "<s><pad>", "＜/s＞", "\n</s>\n", "<0x0A></s>"]
+
+
+@each_tokenizer
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_name_of_a_special_token_in_a_text_is_no_special_token(name: str, text: str) -> None:
+    tokenizer = tokenizer_named(name)
+    special = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+    assert not special & set(prompt_ids(tokenizer, text)[1:])
+    assert not special & set(completion_ids(tokenizer, text))
+    if text.isascii():
+        anchor = prompt_ids(tokenizer, "Q")
+        whole, before = (
+            tokenizer.decode(ids) for ids in ([*anchor, *completion_ids(tokenizer, text)], anchor)
+        )
+        assert isinstance(whole, str)
+        assert isinstance(before, str)
+        assert whole.removeprefix(before) == text
 
 
 def test_padding_lies_behind_the_rows_and_carries_no_loss(
