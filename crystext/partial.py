@@ -24,12 +24,7 @@ from crystext.codec import Format, encode_as_ordered
 from crystext.crystal import Crystal
 from crystext.elements import ELECTRONEGATIVITY_RANK
 from crystext.errors import InputError
-
-MASK = "?"
-"""Stands for a line that is not known."""
-
-MORE = "..."
-"""Last line of a crystal that may have further atoms."""
+from crystext.prompts import DEFAULT_MARKS, Marks
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,9 @@ class Unknown:
     """Sites that are missing altogether, their number included."""
 
 
-def write_partial(crystal: Crystal, unknown: Unknown, fmt: Format) -> tuple[str, str]:
+def write_partial(
+    crystal: Crystal, unknown: Unknown, fmt: Format, marks: Marks = DEFAULT_MARKS
+) -> tuple[str, str]:
     """Return what is given of a crystal, and what is asked for.
 
     Sites are written in text order; those of unknown element follow in the crystal's own order,
@@ -77,16 +74,18 @@ def write_partial(crystal: Crystal, unknown: Unknown, fmt: Format) -> tuple[str,
     ).split("\n")
     hidden = [unknown.lengths, unknown.angles]
     for site in order:
-        hidden += [site in elements, site in positions]
+        hidden += [site in elements, site in positions] if site not in missing else [False] * 2
     present = 2 + 2 * (len(order) - len(missing))
-    given = [MASK if hide else line for line, hide in zip(lines, hidden, strict=True)][:present]
+    given = [marks.mask if hide else line for line, hide in zip(lines, hidden, strict=True)][
+        :present
+    ]
     if missing:
-        given.append(MORE)
-    wanted = [x for x, hide in zip(lines[:present], hidden, strict=False) if hide]
+        given.append(marks.more)
+    wanted = [line for line, hide in zip(lines, hidden, strict=True) if hide]
     return "\n".join(given), "\n".join(wanted + lines[present:])
 
 
-def mask_element(crystal: Crystal, symbol: str, fmt: Format) -> str:
+def mask_element(crystal: Crystal, symbol: str, fmt: Format, marks: Marks = DEFAULT_MARKS) -> str:
     """Return the text of a crystal with `?` on the line of every site of the element.
 
     Sites are masked, never substrings: masking C leaves Ca and Cl alone. They stay in their place,
@@ -100,5 +99,5 @@ def mask_element(crystal: Crystal, symbol: str, fmt: Format) -> str:
         found = ", ".join(sorted(set(crystal.symbols)))
         raise InputError(f"there is no {symbol} to mask; the crystal holds {found}")
     lines = encode_as_ordered(crystal.in_text_order(), fmt).split("\n")
-    lines[2::2] = [MASK if line == symbol else line for line in lines[2::2]]
+    lines[2::2] = [marks.mask if line == symbol else line for line in lines[2::2]]
     return "\n".join(lines)

@@ -1,16 +1,24 @@
 """Prompt sets: folders of templates, and their rendering.
 
-A prompt set is a folder with one text file per template and `conditions.yaml`, which holds one
-line of prompt per property. Training and sampling render through the same calls. A model folder
-carries the set it was trained with.
+A prompt set is a folder:
+
+    generate.txt        asks for a crystal
+    infill_element.txt  asks for an element that was masked at all its sites
+    infill.txt          asks for whatever else is not known of a crystal
+    conditions.yaml     the line that asks for a property, for each property
+    marks.yaml          what stands for things that are not known: `mask` and `more`
+
+`generate.txt` and `conditions.yaml` must be there. Training and sampling render through the same
+calls. A model folder carries the set it was trained with.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -20,12 +28,27 @@ from crystext.resources import shipped
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
-REQUIRED_PLACEHOLDERS = {
+TEMPLATES = {
     "generate": {"conditions"},
     "infill_element": {"crystal"},
     "infill": {"crystal", "conditions"},
 }
-"""The templates of a set, and what each has to mention."""
+"""The templates that a set can have, and what each has to mention."""
+
+_REQUIRED = ("generate",)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a crystal's text has in place of what is not known."""
+
+    mask: str = "?"
+    """Stands for a line."""
+    more: str = "..."
+    """Is the last line of a crystal that may have further atoms."""
+
+
+DEFAULT_MARKS = Marks()
 
 
 @dataclass(frozen=True)
@@ -36,9 +59,19 @@ class PromptSet:
     """Template text by name."""
     conditions: Mapping[str, str]
     """The line that asks for a property, by the property's name."""
+    marks: Marks = DEFAULT_MARKS
 
     def render(self, template: str, **values: str) -> str:
-        """Fill a template. The prompt ends where the completion begins."""
+        """Fill a template. The prompt ends where the completion begins.
+
+        Raises:
+            SettingError: the set has no such template.
+        """
+        if template not in self.templates:
+            raise SettingError(
+                f"the prompts have no {template}.txt, so that cannot be asked for; they have "
+                f"{', '.join(f'{name}.txt' for name in self.templates)}"
+            )
         return _fill(self.templates[template], values)
 
     def condition(self, name: str, value: str) -> str:
@@ -79,10 +112,11 @@ def load_prompts(source: str | Path = "default") -> PromptSet:
         )
     faults: list[str] = []
     templates: dict[str, str] = {}
-    for name, needed in REQUIRED_PLACEHOLDERS.items():
+    for name, needed in TEMPLATES.items():
         path = folder / f"{name}.txt"
         if not path.is_file():
-            faults.append(f"{path.name} is missing")
+            if name in _REQUIRED:
+                faults.append(f"{path.name} is missing")
             continue
         text = _read(path, faults)
         if text is None:
@@ -93,8 +127,7 @@ def load_prompts(source: str | Path = "default") -> PromptSet:
             faults.append(
                 f"{path.name} has the placeholders {sorted(found)}, expected {sorted(needed)}"
             )
-    path = folder / "conditions.yaml"
-    conditions = _read_conditions(path, faults)
+    conditions = _read_mapping(folder / "conditions.yaml", faults)
     for name, line in conditions.items():
         if name not in PROPERTIES:
             faults.append(
@@ -102,9 +135,31 @@ def load_prompts(source: str | Path = "default") -> PromptSet:
             )
         elif not isinstance(line, str) or _PLACEHOLDER.findall(line) != ["value"]:
             faults.append(f"conditions.yaml: the line of {name} must hold {{value}} once")
+    marks: dict[str, Any] = {}
+    if (folder / "marks.yaml").is_file():
+        marks = _read_mapping(folder / "marks.yaml", faults)
+    known = [mark.name for mark in fields(Marks)]
+    for name, mark in marks.items():
+        if name not in known:
+            faults.append(f"marks.yaml: unknown mark {name!r}." + did_you_mean(str(name), known))
+        elif not isinstance(mark, str) or not mark.strip() or "\n" in mark:
+            faults.append(f"marks.yaml: {name} must be a line of text, found {mark!r}")
     if faults:
         raise SettingError(f"the prompt set {folder} has faults:\n  " + "\n  ".join(faults))
-    return PromptSet(templates, conditions)
+    return PromptSet(templates, conditions, Marks(**marks))
+
+
+def write_prompts(folder: Path, prompts: PromptSet) -> None:
+    """Write a prompt set into a folder, which `load_prompts` reads back."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in prompts.templates.items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    for name, values in (
+        ("conditions", dict(prompts.conditions)),
+        ("marks", asdict(prompts.marks)),
+    ):
+        text = yaml.safe_dump(values, sort_keys=False, width=1000)
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
 def _read(path: Path, faults: list[str]) -> str | None:
@@ -115,22 +170,22 @@ def _read(path: Path, faults: list[str]) -> str | None:
         return None
 
 
-def _read_conditions(path: Path, faults: list[str]) -> dict[str, str]:
+def _read_mapping(path: Path, faults: list[str]) -> dict[str, Any]:
     if not path.is_file():
-        faults.append("conditions.yaml is missing")
+        faults.append(f"{path.name} is missing")
         return {}
     text = _read(path, faults)
     if text is None:
         return {}
     try:
-        conditions = yaml.safe_load(text)
+        values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        faults.append(f"conditions.yaml is not YAML: {' '.join(str(error).split())}")
+        faults.append(f"{path.name} is not YAML: {' '.join(str(error).split())}")
         return {}
-    if not isinstance(conditions, dict):
-        faults.append("conditions.yaml is not a mapping of property to line")
+    if not isinstance(values, dict):
+        faults.append(f"{path.name} is not a mapping of names to lines")
         return {}
-    return conditions
+    return values
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:

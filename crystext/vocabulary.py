@@ -19,12 +19,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from crystext.elements import SYMBOLS
-from crystext.partial import MASK
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
+
+MASK = "?"
+"""What the words of the project write in place of an element that is not known."""
 
 MAX_LENGTH, MAX_ANGLE = 100, 180
 """Whole Å of a cell length and whole degrees of a cell angle stay below these."""

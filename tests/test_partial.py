@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from crystext.codec import FORMATS, PLAIN, Format, encode
 from crystext.crystal import Crystal
 from crystext.errors import InputError
-from crystext.partial import MASK, MORE, Unknown, mask_element, write_partial
+from crystext.partial import Unknown, mask_element, write_partial
+from crystext.prompts import Marks
 from tests.handmade import NACL, SRTIO3, crystal
 from tests.strategies import crystals
 
+MASK, MORE = Marks().mask, Marks().more
 each_format = pytest.mark.parametrize("fmt", FORMATS.values(), ids=lambda fmt: fmt.name)
 
 

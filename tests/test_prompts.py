@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from crystext.codec import PLAIN
 from crystext.errors import SettingError
 from crystext.partial import Unknown, write_partial
-from crystext.prompts import REQUIRED_PLACEHOLDERS, load_prompts
+from crystext.prompts import TEMPLATES, load_prompts, write_prompts
 from crystext.properties import PROPERTIES, written_properties
 from crystext.resources import shipped
 from crystext.tasks.generate import generation_prompt
@@ -40,7 +41,7 @@ def test_prompts_are_rendered_as_ever() -> None:
 
 def test_every_template_and_every_property_has_its_words() -> None:
     prompts = load_prompts()
-    assert set(prompts.templates) == set(REQUIRED_PLACEHOLDERS)
+    assert set(prompts.templates) == set(TEMPLATES)
     assert set(prompts.conditions) == set(PROPERTIES)
     assert {p.stem for p in shipped("prompts", "default").glob("*.txt")} == set(prompts.templates)
 
@@ -96,7 +97,6 @@ def test_all_faults_of_a_prompt_set_are_named_at_once(tmp_path: Path) -> None:
         load_prompts(tmp_path)
     message = str(caught.value)
     assert "generate.txt has the placeholders ['crystal'], expected ['conditions']" in message
-    assert "infill.txt is missing" in message
     assert "unknown property 'bandgap'. Did you mean 'band_gap'?" in message
     for name in ("formula", "density", "n_atoms"):
         assert f"the line of {name} must hold {{value}} once" in message
@@ -110,16 +110,43 @@ def test_all_faults_of_a_prompt_set_are_named_at_once(tmp_path: Path) -> None:
         ("conditions.yaml", b"", "conditions.yaml is not a mapping"),
         ("conditions.yaml", b"\xff\xfe", "conditions.yaml cannot be read as UTF-8"),
         ("conditions.yaml", b"1: '{value}'", "unknown property 1"),
+        ("generate.txt", None, "generate.txt is missing"),
+        ("marks.yaml", b"masks: x", "unknown mark 'masks'. Did you mean 'mask'?"),
+        ("marks.yaml", b"mask: ''", "mask must be a line of text, found ''"),
         ("infill.txt", b"\xff{crystal}", "infill.txt cannot be read as UTF-8"),
         ("infill.txt", b"{crystal} {element}", "infill.txt has the placeholders"),
     ],
 )
 def test_a_broken_file_of_a_prompt_set_is_named(
-    name: str, content: bytes, message: str, tmp_path: Path
+    name: str, content: bytes | None, message: str, tmp_path: Path
 ) -> None:
-    (copy_of_default(tmp_path) / name).write_bytes(content)
-    with pytest.raises(SettingError, match=message):
+    path = copy_of_default(tmp_path) / name
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(SettingError, match=re.escape(message)):
         load_prompts(tmp_path)
+
+
+def test_a_set_may_lack_what_its_model_was_not_taught(tmp_path: Path) -> None:
+    (copy_of_default(tmp_path) / "infill.txt").unlink()
+    prompts = load_prompts(tmp_path)
+    assert generation_prompt(prompts) == golden("prompt.generate")
+    with pytest.raises(SettingError, match=r"no infill\.txt.*they have generate\.txt, infill_el"):
+        infill_prompt("", prompts)
+
+
+def test_a_set_may_bring_its_own_marks(tmp_path: Path) -> None:
+    (copy_of_default(tmp_path) / "marks.yaml").write_text("mask: '[MASK]'\n", encoding="utf-8")
+    prompts = load_prompts(tmp_path)
+    masked = element_prompt(NACL, "Na", prompts, PLAIN)
+    assert masked == golden("prompt.infill_element").replace("\n?\n", "\n[MASK]\n")
+
+
+def test_a_set_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    write_prompts(tmp_path / "copy", load_prompts())
+    assert load_prompts(tmp_path / "copy") == load_prompts()
 
 
 def test_a_prompt_set_without_conditions_says_so(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
-import yaml
 
 from crystext.codec import Format
 from crystext.errors import ModelError
@@ -30,7 +29,7 @@ from crystext.models.folder import (
 from crystext.models.lora import merged, read_adapter, write_adapter
 from crystext.models.network import check_fit, dequantized, read_network, read_tokenizer
 from crystext.models.start import TrainedBase
-from crystext.prompts import PromptSet, load_prompts
+from crystext.prompts import PromptSet, load_prompts, write_prompts
 from crystext.resources import shipped_model
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def save_model(
         if plain.generation_config is not None:
             plain.generation_config.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
-        _write_prompts(partial / "prompts", prompts)
+        write_prompts(partial / "prompts", prompts)
         write_description(partial, about)
 
 
@@ -152,17 +151,10 @@ def _place_for_peft(base: Base, folder: Path) -> str:
     return str(shipped_model()) if base.source == SHIPPED else base.source
 
 
-def _write_prompts(folder: Path, prompts: PromptSet) -> None:
-    folder.mkdir()
-    for name, text in prompts.templates.items():
-        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
-    conditions = yaml.safe_dump(dict(prompts.conditions), sort_keys=False, width=1000)
-    (folder / "conditions.yaml").write_text(conditions, encoding="utf-8")
-
-
 @contextmanager
 def _replaced(folder: Path) -> Iterator[Path]:
     """Give an empty folder to write into, which takes the place of another once it is whole."""
+    folder = folder.absolute()
     if folder.exists():
         if not folder.is_dir():
             raise ModelError(f"{folder} is a file; expected a place for a model folder")

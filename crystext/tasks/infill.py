@@ -68,7 +68,7 @@ def _task(name: str, hide: Callable[[Crystal, np.random.Generator], Unknown]) ->
         shuffled = Crystal(
             crystal.lengths, crystal.angles, crystal.numbers[order], crystal.positions[order]
         )
-        given, wanted = write_partial(shuffled, hide(shuffled, rng), fmt)
+        given, wanted = write_partial(shuffled, hide(shuffled, rng), fmt, prompts.marks)
         conditions = {}
         if rng.random() < _CONDITIONED:
             conditions = some_properties(record, prompts, rng)

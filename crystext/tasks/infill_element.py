@@ -13,7 +13,9 @@ from crystext.tasks.base import Example, Record, Task
 
 def element_prompt(crystal: Crystal, symbol: str, prompts: PromptSet, fmt: Format) -> str:
     """Return the prompt that asks what could stand in place of an element, its place kept."""
-    return prompts.render("infill_element", crystal=mask_element(crystal, symbol, fmt))
+    return prompts.render(
+        "infill_element", crystal=mask_element(crystal, symbol, fmt, prompts.marks)
+    )
 
 
 def _infill_element(
@@ -30,7 +32,7 @@ def _infill_element(
     if rng.random() < 0.5:
         return Example(element_prompt(crystal, symbol, prompts, fmt), symbol)
     sites = np.flatnonzero(crystal.numbers == number).tolist()
-    given, _ = write_partial(crystal, Unknown(elements=sites), fmt)
+    given, _ = write_partial(crystal, Unknown(elements=sites), fmt, prompts.marks)
     return Example(prompts.render("infill_element", crystal=given), symbol)
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from crystext.codec import PLAIN, encode
-from crystext.partial import MASK, MORE
-from crystext.prompts import load_prompts
+from crystext.prompts import Marks, load_prompts
 from crystext.tasks import TASKS, Example, Record
 from tests.handmade import SRTIO3
 
+MASK, MORE = Marks().mask, Marks().more
 PROMPTS = load_prompts()
 CELL = "\n".join(encode(SRTIO3, PLAIN).split("\n")[:2])
 ATOMS = len(SRTIO3)

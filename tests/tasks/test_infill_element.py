@@ -3,12 +3,13 @@ from __future__ import annotations
 import numpy as np
 
 from crystext.codec import PLAIN
-from crystext.partial import MASK, Unknown, mask_element, write_partial
-from crystext.prompts import load_prompts
+from crystext.partial import Unknown, mask_element, write_partial
+from crystext.prompts import Marks, load_prompts
 from crystext.tasks import TASKS, Record
 from crystext.tasks.infill_element import element_prompt
 from tests.handmade import SRTIO3
 
+MASK, MORE = Marks().mask, Marks().more
 PROMPTS = load_prompts()
 
 
