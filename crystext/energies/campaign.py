@@ -1,0 +1,188 @@
+"""Relaxing many crystals: processes with one thread each, and a file that survives a kill.
+
+    relaxations.jsonl       one JSON object per crystal, as they end, only ever appended to
+    settings.json           what they depend on; other settings are refused
+
+A crystal whose process dies (for want of memory, say) is tried once more, and then counted as an
+outcome of its own. Results do not depend on the number of processes, nor on kills; only whether a
+crystal is too slow depends on the machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from functools import cache, partial
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from crystext.crystal import Crystal
+from crystext.energies.potential import Potential, load_potential
+from crystext.energies.relax import PAPER, Limits, Outcome, Relaxation, relax
+from crystext.errors import RunError, SettingError
+from crystext.processes import share_out
+
+_LINES, _SETTINGS = "relaxations.jsonl", "settings.json"
+
+_FEW = 4
+"""Below this number of crystals a process of their own costs more than it saves."""
+
+
+def relax_all(
+    crystals: Mapping[int, Crystal],
+    out: Path,
+    *,
+    potential: str,
+    limits: Limits = PAPER,
+    workers: int = 1,
+    report: Callable[[int, int], None] = lambda done, whole: None,
+) -> dict[int, Relaxation]:
+    """Relax what is not relaxed yet, append it to `out/relaxations.jsonl`, and return all.
+
+    Args:
+        crystals: by any whole number, e.g. the index of an attempt.
+        out: folder; made if it is not there.
+        potential: see `load_potential`.
+        limits: of each relaxation.
+        workers: processes.
+        report: called with the number of crystals relaxed, and of all.
+
+    Raises:
+        ModelError: the potential cannot be loaded, or does not prove itself.
+        RunError: the folder holds relaxations of other crystals or of other settings.
+        SettingError: fewer than one worker.
+    """
+    if workers < 1:
+        raise SettingError(f"{workers} workers: expected 1 or more")
+    # Here first: a potential that is refused is refused once, before anything is written.
+    name = _loaded(potential).name
+    out.mkdir(parents=True, exist_ok=True)
+    _claim(out / _SETTINGS, {"potential": name, **asdict(limits)})
+    digests = {index: _digest(crystal) for index, crystal in crystals.items()}
+    done = {i: r for i, r in _read(out / _LINES, digests) if i in crystals}
+    report(len(done), len(crystals))
+    left = {index: crystal for index, crystal in crystals.items() if index not in done}
+    with (out / _LINES).open("a", encoding="utf-8") as file:
+        for index, relaxation in _relaxed(left, potential, limits, workers):
+            _append(file, index, digests[index], relaxation)
+            done[index] = relaxation
+            report(len(done), len(crystals))
+    return {index: done[index] for index in crystals}
+
+
+def _relaxed(
+    crystals: dict[int, Crystal], potential: str, limits: Limits, workers: int
+) -> Iterator[tuple[int, Relaxation]]:
+    """Yield crystals as they are relaxed."""
+    if len(crystals) < _FEW:
+        for index, crystal in crystals.items():
+            yield index, relax(crystal, _loaded(potential).calculator, limits)
+        return
+    make = partial(_relaxer, potential, limits)
+    # The largest first, so that no process is left with one when the others are done.
+    by_size = sorted(crystals.items(), key=lambda item: -len(item[1]))
+    for index, relaxation in share_out(make, by_size, workers):
+        yield index, relaxation or Relaxation(Outcome.DIED, None, None, 0, 0.0)
+
+
+def _relaxer(potential: str, limits: Limits) -> Callable[[Crystal], Relaxation]:
+    """Return what relaxes a crystal, in a process made for it."""
+    import torch
+
+    # Two threads relax one crystal slower than one does, and take the other processes' cores.
+    torch.set_num_threads(1)
+    return partial(relax, calculator=_loaded(potential).calculator, limits=limits)
+
+
+@cache
+def _loaded(potential: str) -> Potential:
+    return load_potential(potential)
+
+
+def _claim(path: Path, wanted: dict[str, Any]) -> None:
+    if not path.exists():
+        unfinished = path.with_name(path.name + ".partial")
+        unfinished.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path} is damaged ({error}); give another folder") from None
+    if found != wanted:
+        raise RunError(
+            f"{path.parent} holds relaxations made otherwise: {found} there, {wanted} asked for. "
+            "Give another folder"
+        )
+
+
+def _digest(crystal: Crystal) -> str:
+    digest = hashlib.sha256()
+    for array in (crystal.lengths, crystal.angles, crystal.numbers, crystal.positions):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _append(file: IO[str], index: int, digest: str, relaxation: Relaxation) -> None:
+    crystal = relaxation.crystal
+    line = {
+        "index": index,
+        "input": digest,
+        "outcome": relaxation.outcome.name,
+        "energy_ev": relaxation.energy,
+        "steps": relaxation.steps,
+        "seconds": relaxation.seconds,
+        "crystal": crystal
+        and {
+            "lengths": crystal.lengths.tolist(),
+            "angles": crystal.angles.tolist(),
+            "numbers": crystal.numbers.tolist(),
+            "positions": crystal.positions.tolist(),
+        },
+    }
+    file.write(json.dumps(line) + "\n")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _read(path: Path, digests: Mapping[int, str]) -> Iterator[tuple[int, Relaxation]]:
+    """Yield what is on disk already, and cut a last line that a kill tore."""
+    if not path.exists():
+        return
+    end = 0
+    with path.open("r+b") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                found = json.loads(line)
+                index, relaxation = found["index"], _relaxation(found)
+                same = digests.get(index, found["input"]) == found["input"]
+            except (ValueError, KeyError, TypeError):
+                raise RunError(f"{path}, line {number} is damaged; give another folder") from None
+            if not same:
+                raise RunError(
+                    f"{path}, line {number}: crystal {index} is another one than was relaxed here; "
+                    "give another folder"
+                )
+            end += len(line)
+            yield index, relaxation
+        file.truncate(end)
+
+
+def _relaxation(found: dict[str, Any]) -> Relaxation:
+    outcome, cell, energy = Outcome[found["outcome"]], found["crystal"], found["energy_ev"]
+    crystal = None
+    if cell is not None:
+        crystal = Crystal(
+            np.array(cell["lengths"]),
+            np.array(cell["angles"]),
+            np.array(cell["numbers"], dtype=np.int64),
+            np.array(cell["positions"]),
+        )
+    return Relaxation(outcome, crystal, energy, int(found["steps"]), float(found["seconds"]))

@@ -1,0 +1,138 @@
+"""Relaxing a crystal: atoms and cell move until no force is left.
+
+The rule of Gruver et al. (arXiv:2402.04379) and of most who use M3GNet: ASE's FIRE on positions and
+cell together (Frechet filter), until no force exceeds 0.1 eV/Å, 500 steps at most.
+
+What goes wrong otherwise: a crystal that cannot be relaxed is one that is not stable, and leaving
+it out flatters every share. So each gets an outcome. Atoms within 1 Å, or less than 4 Å^3 an atom,
+make huge neighbour lists and cost minutes for nothing: such a crystal is judged before it costs.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crystext.crystal import Crystal
+from crystext.energies.potential import to_atoms
+from crystext.metrics.structure_validity import StructureFault, structure_fault
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+
+class Outcome(Enum):
+    """How a relaxation ended. The value is one sentence for people."""
+
+    CONVERGED = "no force is left"
+    STEPS_SPENT = "forces are left after the last step allowed"
+    TOO_CLOSE = "atoms are closer than a relaxation can start from"
+    TOO_DENSE = "the cell is smaller than a relaxation can start from, or shrank to that"
+    TOO_THIN = "the cell grew until no atom was left near another"
+    TOO_SLOW = "the time allowed for one crystal was spent"
+    NO_ENERGY = "the potential does not know an element, or gave a number that is not finite"
+    DIED = "the process that relaxed it died, twice"
+
+    @property
+    def has_energy(self) -> bool:
+        """Whether there is a crystal and an energy to judge."""
+        return self in (Outcome.CONVERGED, Outcome.STEPS_SPENT)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a relaxation is done, and when it is given up. Defaults are the paper's."""
+
+    fmax: float = 0.1
+    """eV/Å; of atoms, and of the cell by the filter's measure."""
+    steps: int = 500
+    seconds: float = 120.0
+    """Wall-clock time for one crystal."""
+    min_distance: float = 1.0
+    """Å between two atoms, images included, before the relaxation."""
+    min_volume: float = 4.0
+    """Å^3 an atom, before and during the relaxation."""
+    max_volume: float = 1000.0
+    """Å^3 an atom, during the relaxation."""
+
+
+PAPER = Limits()
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """What became of a crystal."""
+
+    outcome: Outcome
+    crystal: Crystal | None
+    """As it was when the relaxation ended; None without an energy."""
+    energy: float | None
+    """eV a cell, by the potential alone, without corrections; None without an energy."""
+    steps: int
+    seconds: float
+
+
+def relax(crystal: Crystal, calculator: Calculator, limits: Limits = PAPER) -> Relaxation:
+    """Relax a crystal.
+
+    Args:
+        crystal: left as it is.
+        calculator: of ASE, e.g. that of a `Potential`.
+        limits: when to stop.
+    """
+    start = time.monotonic()
+
+    def ended(outcome: Outcome, steps: int = 0, atoms: Atoms | None = None) -> Relaxation:
+        seconds = round(time.monotonic() - start, 3)
+        if atoms is None:
+            return Relaxation(outcome, None, None, steps, seconds)
+        energy = float(atoms.get_potential_energy())
+        return Relaxation(outcome, _crystal(atoms), energy, steps, seconds)
+
+    fault = structure_fault(
+        crystal, min_distance=limits.min_distance, min_volume=limits.min_volume * len(crystal)
+    )
+    if fault is not None:
+        dense = fault is StructureFault.NO_VOLUME
+        return ended(Outcome.TOO_DENSE if dense else Outcome.TOO_CLOSE)
+
+    from ase.filters import FrechetCellFilter
+    from ase.optimize import FIRE
+
+    atoms = to_atoms(crystal)
+    atoms.calc = calculator
+    optimizer = FIRE(FrechetCellFilter(atoms), logfile=None)
+    try:
+        for converged in optimizer.irun(fmax=limits.fmax, steps=limits.steps):
+            steps = optimizer.nsteps
+            volume = atoms.get_volume() / len(atoms)
+            if not (np.isfinite(atoms.get_potential_energy()) and np.isfinite(volume)):
+                return ended(Outcome.NO_ENERGY, steps)
+            if volume < limits.min_volume:
+                return ended(Outcome.TOO_DENSE, steps)
+            if volume > limits.max_volume:
+                return ended(Outcome.TOO_THIN, steps)
+            if converged:
+                return ended(Outcome.CONVERGED, steps, atoms)
+            if time.monotonic() - start > limits.seconds:
+                return ended(Outcome.TOO_SLOW, steps)
+    # An element the potential does not know, an atom without a neighbour, a matrix without a
+    # logarithm: each calculator has errors of its own. The crystal is counted, and the next comes.
+    except (ValueError, KeyError, IndexError, RuntimeError, ArithmeticError, np.linalg.LinAlgError):
+        return ended(Outcome.NO_ENERGY, optimizer.nsteps)
+    return ended(Outcome.STEPS_SPENT, optimizer.nsteps, atoms)
+
+
+def _crystal(atoms: Atoms) -> Crystal:
+    cell = atoms.cell.cellpar()
+    return Crystal(
+        np.array(cell[:3]),
+        np.array(cell[3:]),
+        np.array(atoms.numbers, dtype=np.int64),
+        np.array(atoms.get_scaled_positions(wrap=True)),
+    )

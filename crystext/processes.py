@@ -1,0 +1,152 @@
+"""Processes that share out tasks, where one may die without taking the others or the work with it.
+
+Each process holds one thing that is costly to make (a potential, a set of tables) and does one task
+at a time with it. Unlike a pool of `concurrent.futures`, which breaks as a whole, it is known which
+task a dead process had in hand: that task is given to a new process, once, and then given up.
+
+The processes are spawned, so a calling script needs its `if __name__ == "__main__":`. None outlives
+the asker: they are killed when it stops asking, and end by themselves when it is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from multiprocessing import connection, get_context, parent_process
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from crystext.errors import CrystextError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+_Key = TypeVar("_Key")
+_Task = TypeVar("_Task")
+_Answer = TypeVar("_Answer")
+
+_TRIES = 2
+"""Processes that may die over one task."""
+
+
+def share_out(
+    make: Callable[[], Callable[[_Task], _Answer]],
+    tasks: Iterable[tuple[_Key, _Task]],
+    workers: int,
+) -> Iterator[tuple[_Key, _Answer | None]]:
+    """Yield each task's key and answer, in the order in which they end.
+
+    Close the iterator to kill the processes before they are done.
+
+    Args:
+        make: called once in each process; returns what does a task. It is sent to the process, so
+            it has to be a function of a module, or a `functools.partial` of one.
+        tasks: keys and tasks; taken as they are needed.
+        workers: processes, at most. They start when there is something for them to do.
+
+    Yields:
+        Key and answer; None for a task over which two processes died.
+
+    Raises:
+        CrystextError: raised by `make` or a task, and raised here again.
+        RuntimeError: another error of theirs, with its traceback.
+    """
+    left = ((key, task, 1) for key, task in tasks)
+    again: list[tuple[_Key, _Task, int]] = []
+    crew: list[_Process[_Task, _Answer]] = []
+    in_hand: dict[_Process[_Task, _Answer], tuple[_Key, _Task, int]] = {}
+    try:
+        while True:
+            while len(in_hand) < workers:
+                item = again.pop() if again else next(left, None)
+                if item is None:
+                    break
+                process = next((p for p in crew if p not in in_hand), None)
+                if process is None:
+                    crew.append(process := _Process(make))
+                in_hand[process] = item
+                process.ask(item[1])
+            if not in_hand:
+                return
+            ready = connection.wait([process.connection for process in in_hand])
+            for process in [p for p in in_hand if p.connection in ready]:
+                key, task, tries = in_hand.pop(process)
+                try:
+                    answer = process.answer()
+                except (EOFError, OSError):
+                    crew.remove(process)
+                    process.kill()
+                    if tries < _TRIES:
+                        again.append((key, task, tries + 1))
+                    else:
+                        yield key, None
+                else:
+                    yield key, answer
+    finally:
+        for process in crew:
+            process.kill()
+
+
+class _Process(Generic[_Task, _Answer]):
+    """A process, and the connection to it."""
+
+    def __init__(self, make: Callable[[], Callable[[_Task], _Answer]]) -> None:
+        # What was forked would share locks with threads that do not exist in it.
+        context = get_context("spawn")
+        self.connection, far_end = context.Pipe()
+        self._process = context.Process(target=_work, args=(make, far_end), daemon=True)
+        self._process.start()
+        far_end.close()
+
+    def ask(self, task: _Task) -> None:
+        # A process that is dead already is found out when its answer is waited for.
+        with suppress(OSError):
+            self.connection.send(task)
+
+    def answer(self) -> _Answer:
+        done, answer = self.connection.recv()
+        if done:
+            return answer  # type: ignore[no-any-return]
+        if isinstance(answer, CrystextError):
+            raise answer
+        raise RuntimeError(f"a process failed:\n{answer}")
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+
+def die_with_parent() -> None:
+    """End this process when the one that started it ends, however it ends."""
+
+    def wait() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _work(make: Callable[[], Callable[[Any], Any]], asker: Connection) -> None:
+    """Answer the asker until it hangs up. Runs in a process of its own."""
+    # An interrupt at the terminal reaches all processes; the command answers for all.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Before anything that takes long: the command may be killed while this imports libraries.
+    die_with_parent()
+    try:
+        task = asker.recv()
+        do = make()
+        while True:
+            asker.send((True, do(task)))
+            task = asker.recv()
+    except EOFError:
+        return
+    except CrystextError as error:
+        asker.send((False, error))
+    except Exception:  # Told to the asker, whose fault it then is.
+        asker.send((False, traceback.format_exc()))

@@ -1,0 +1,75 @@
+"""Many relaxations in one folder, which a kill leaves ready to go on."""
+
+import numpy as np
+import pytest
+
+from crystext.crystal import Crystal
+from crystext.energies.campaign import relax_all
+from crystext.energies.relax import Limits, Outcome
+from crystext.errors import ModelError, RunError
+
+CENTRE = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
+
+
+def binary(length, numbers, positions=CENTRE):
+    return Crystal(np.full(3, length), np.full(3, 60.0), np.array(numbers), positions)
+
+
+CRYSTALS = {
+    0: binary(3.9, [11, 17]),
+    1: binary(2.9, [12, 8]),
+    4: binary(3.9, [11, 17], CENTRE * 0.1),
+    9: binary(4.4, [19, 35]),
+}
+
+
+@pytest.fixture(scope="module")
+def weights(shared_data):
+    return str(shared_data.parent / "weights" / "M3GNet-MP-2021.2.8-PES")
+
+
+def outcomes(relaxations):
+    return {index: r.outcome for index, r in relaxations.items()}
+
+
+def energies(relaxations):
+    return {index: r.energy for index, r in relaxations.items()}
+
+
+def test_a_torn_file_is_gone_on_with_and_nothing_is_relaxed_twice(weights, tmp_path):
+    few = {index: CRYSTALS[index] for index in (0, 1, 4)}
+    whole = relax_all(few, tmp_path / "whole", potential=weights)
+    assert outcomes(whole) == {
+        0: Outcome.CONVERGED,
+        1: Outcome.CONVERGED,
+        4: Outcome.TOO_CLOSE,
+    }
+    lines = (tmp_path / "whole" / "relaxations.jsonl").read_bytes().splitlines(keepends=True)
+    torn = tmp_path / "torn"
+    relax_all({}, torn, potential=weights)
+    (torn / "relaxations.jsonl").write_bytes(lines[0] + lines[1][:-30])
+    seen = []
+    again = relax_all(few, torn, potential=weights, report=lambda *x: seen.append(x))
+    assert seen[0] == (1, 3)
+    assert outcomes(again) == outcomes(whole)
+    assert energies(again) == pytest.approx(energies(whole), abs=1e-6)
+    assert again[0].crystal == whole[0].crystal
+
+    with pytest.raises(RunError, match="made otherwise"):
+        relax_all(few, torn, potential=weights, limits=Limits(steps=3))
+    with pytest.raises(RunError, match="crystal 0 is another one"):
+        relax_all({0: CRYSTALS[9]}, torn, potential=weights)
+
+
+def test_a_potential_that_is_refused_leaves_no_folder(tmp_path):
+    with pytest.raises(ModelError):
+        relax_all(CRYSTALS, tmp_path / "out", potential=str(tmp_path))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_number_of_processes_changes_nothing(weights, tmp_path):
+    two = relax_all(CRYSTALS, tmp_path / "two", potential=weights, workers=2)
+    one = relax_all(CRYSTALS, tmp_path / "one", potential=weights, workers=1)
+    assert outcomes(one) == outcomes(two)
+    assert energies(one) == energies(two)

@@ -1,0 +1,157 @@
+"""Formation energies and hulls, beside pymatgen's phase diagram and published corrections."""
+
+import gzip
+import json
+from itertools import islice
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+from pymatgen.core.composition import Composition
+from pymatgen.core.structure import Structure
+
+from crystext.crystal import Crystal
+from crystext.energies.hull import correction, load_hull
+from crystext.errors import InputError
+from tests.handmade import HANDMADE
+
+REFERENCES = {"Na": -1.3, "Cl": -1.8, "K": -1.1}
+POINTS = {"NaCl": -2.0, "Na2Cl": -1.0, "KCl": -2.2, "KNaCl2": -2.3, "K": -0.05}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    entries = {
+        symbol: {"energy": 2 * energy, "composition": {symbol: 2.0}, "correction": 0.0}
+        for symbol, energy in REFERENCES.items()
+    }
+    with gzip.open(tmp_path / "x-elemental-reference-entries.json.gz", "wt") as file:
+        json.dump(entries, file)
+    columns = {
+        "reduced_formula": list(POINTS),
+        "e_form_per_atom_hull_point": list(POINTS.values()),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "hull_points_x.parquet")
+    return tmp_path
+
+
+def crystal(symbols):
+    structure = Structure(
+        np.eye(3) * 6, symbols, np.linspace(0, 0.9, len(symbols))[:, None] * [1, 1, 1]
+    )
+    return Crystal.from_structure(structure)
+
+
+def phase_diagram(points):
+    entries = [
+        PDEntry(Composition(f), e * Composition(f).num_atoms)
+        for f, e in points.items()
+        if len(Composition(f)) > 1
+    ]
+    elements = {symbol for formula in points for symbol in Composition(formula).get_el_amt_dict()}
+    return PhaseDiagram(entries + [PDEntry(Composition(x), 0.0) for x in sorted(elements)])
+
+
+@pytest.mark.parametrize("formula", ["NaCl", "Na2Cl", "Na3Cl", "K2Na3Cl", "KNaCl2", "NaCl9", "K"])
+def test_the_hull_is_that_of_pymatgens_phase_diagram(folder, formula):
+    composition = Composition(formula)
+    expected = phase_diagram(POINTS).get_hull_energy_per_atom(composition)
+    found = load_hull(folder).energy(composition.get_el_amt_dict())
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_published_hull_is_that_of_pymatgens_phase_diagram(shared_data):
+    hull = load_hull(shared_data / "hull")
+    rng = np.random.default_rng(0)
+    systems = sorted(sorted(s) for s in hull.points if len(s) == 3)
+    for symbols in rng.choice(np.array(systems), 5).tolist():
+        points = {
+            "".join(f"{s}{x:.12f}" for s, x in fractions.items()): energy
+            for fractions, energy in hull._phases(symbols)
+        }
+        composition = dict(zip(symbols, rng.integers(1, 9, 3).tolist(), strict=True))
+        expected = phase_diagram(points).get_hull_energy_per_atom(Composition(composition))
+        assert hull.energy(composition) == pytest.approx(expected, abs=1e-7)
+
+
+def test_labels_of_materials_project_lie_above_the_published_hull_as_they_say(shared_data):
+    hull = load_hull(shared_data / "hull")
+    table = pq.read_table(shared_data / "mp20_val.parquet").to_pylist()
+    errors = []
+    for row in islice(table, 0, None, 90):
+        amounts = Composition(row["pretty_formula"]).get_el_amt_dict()
+        above = row["formation_energy_per_atom"] - hull.energy(amounts)
+        errors.append(abs(above - row["e_above_hull"]))
+    assert np.mean(errors) < 0.01
+
+
+# eV per atom of the anion, and per atom of the metal where it is computed with U.
+# Wang et al., Sci. Rep. 11, 15496 (2021), Table 1.
+OXIDE, PEROXIDE, CHLORIDE, IRON_IN_OXIDES = -0.687, -0.465, -0.614, -2.256
+
+
+def test_corrections_are_the_published_ones():
+    assert correction(HANDMADE["nacl"]) == pytest.approx(
+        CHLORIDE * HANDMADE["nacl"].symbols.count("Cl"), abs=1e-3
+    )
+    assert correction(HANDMADE["iron"]) == 0
+    wustite = Crystal(
+        np.full(3, 4.33),
+        np.full(3, 90.0),
+        np.array([26] * 4 + [8] * 4),
+        np.array(
+            [
+                *([0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]),
+                *([0.5, 0.5, 0.5], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]),
+            ]
+        ),
+    )
+    assert correction(wustite) == pytest.approx(4 * (OXIDE + IRON_IN_OXIDES), abs=1e-2)
+
+
+def test_a_peroxide_is_told_from_an_oxide_by_its_bonds():
+    def barium_peroxide(bond):
+        half = bond / 2 / 6.8
+        return Crystal(
+            np.array([3.8, 3.8, 6.8]),
+            np.full(3, 90.0),
+            np.array([56, 56, 8, 8, 8, 8]),
+            np.array(
+                [
+                    *([0, 0, 0], [0.5, 0.5, 0.5]),
+                    *([0, 0, 0.5 + half], [0, 0, 0.5 - half]),
+                    *([0.5, 0.5, half], [0.5, 0.5, 1 - half]),
+                ]
+            ),
+        )
+
+    assert correction(barium_peroxide(1.49)) == pytest.approx(4 * PEROXIDE, abs=1e-2)
+    assert correction(barium_peroxide(2.6)) == pytest.approx(4 * OXIDE, abs=1e-2)
+
+
+def test_formation_energy_and_distance_follow_from_the_references(folder):
+    hull, salt = load_hull(folder), crystal(["Na", "Cl"])
+    energy = -1.3 - 1.8 - correction(salt) + 2 * -1.9
+    assert hull.formation_energy(salt, energy) == pytest.approx(-1.9)
+    assert hull.above(salt, energy) == pytest.approx(0.1)
+    assert hull.above(salt, energy - 0.4) == pytest.approx(-0.1)
+
+
+def test_an_unknown_element_is_unknown_and_never_stable(folder):
+    hull, strange = load_hull(folder), crystal(["Na", "Xe"])
+    assert hull.unknown_elements(strange) == ["Xe"]
+    assert hull.formation_energy(strange, -1000.0) is None
+    assert hull.above(strange, -1000.0) is None
+
+
+def test_a_hull_that_cannot_be_read_is_named(folder, tmp_path):
+    with pytest.raises(InputError, match="hull_points"):
+        load_hull(tmp_path / "nothing")
+    (folder / "x-elemental-reference-entries.json.gz").write_bytes(b"no gzip")
+    with pytest.raises(InputError, match="no elemental reference entries"):
+        load_hull(folder)
+    pq.write_table(pa.table({"formula": ["NaCl"]}), folder / "hull_points_x.parquet")
+    with pytest.raises(InputError):
+        load_hull(folder)

@@ -1,0 +1,60 @@
+"""Relaxation, with ASE's own potential for copper, whose lattice constant is known."""
+
+import numpy as np
+import pytest
+from ase.calculators.emt import EMT
+
+from crystext.crystal import Crystal
+from crystext.energies.relax import Limits, Outcome, relax
+
+FCC = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+
+
+def copper(length=3.59, positions=FCC, number=29):
+    return Crystal(
+        np.full(3, length),
+        np.full(3, 90.0),
+        np.full(len(positions), number),
+        np.array(positions, float),
+    )
+
+
+def test_a_strained_crystal_finds_the_lattice_constant_of_its_potential():
+    result = relax(copper(3.9), EMT(), Limits(fmax=0.005))
+    assert result.outcome is Outcome.CONVERGED
+    # EMT was fitted to 3.61; its minimum, which ASE's documentation gives, is at 3.59.
+    assert result.crystal.lengths == pytest.approx(np.full(3, 3.59), abs=0.02)
+    assert result.crystal.angles == pytest.approx(np.full(3, 90.0), abs=0.1)
+    assert result.energy < relax(copper(3.9), EMT(), Limits(steps=1)).energy
+
+
+def test_a_displaced_atom_goes_back_to_its_place():
+    displaced = FCC + np.array([[0.04, 0.02, 0.0], [0, 0, 0], [0, 0, 0], [0, 0, 0]])
+    result = relax(copper(positions=displaced), EMT(), Limits(fmax=0.005))
+    steps = result.crystal.positions - result.crystal.positions[0] - FCC
+    assert np.abs(steps - np.rint(steps)).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("crystal", "limits", "outcome"),
+    [
+        (copper(), Limits(), Outcome.CONVERGED),
+        (copper(3.9), Limits(steps=1), Outcome.STEPS_SPENT),
+        (copper(3.9), Limits(seconds=0), Outcome.TOO_SLOW),
+        (copper(positions=[[0, 0, 0], [0.1, 0, 0]]), Limits(), Outcome.TOO_CLOSE),
+        (copper(0.9, positions=[[0, 0, 0]]), Limits(min_volume=0), Outcome.TOO_CLOSE),
+        (copper(2.5), Limits(min_distance=0), Outcome.TOO_DENSE),
+        (copper(3.9), Limits(max_volume=10), Outcome.TOO_THIN),
+        (copper(number=92), Limits(), Outcome.NO_ENERGY),
+    ],
+)
+def test_every_relaxation_has_an_outcome(crystal, limits, outcome):
+    result = relax(crystal, EMT(), limits)
+    assert result.outcome is outcome
+    assert (result.energy is not None) == (result.crystal is not None) == outcome.has_energy
+
+
+def test_relaxing_leaves_the_crystal_as_it_is():
+    crystal = copper(3.9)
+    relax(crystal, EMT())
+    assert crystal == copper(3.9)
