@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -24,12 +24,20 @@ class _Section(BaseModel):
 
 
 class DataSettings(_Section):
-    """Prepared files (see `dataset`)."""
+    """What is learned from, and scored. In an override, `data=FOLDER` stands for `data.store`."""
 
-    train: Path
-    validation: Path
+    store: Path
+    """A folder that `crystext data prepare` wrote (see `data.store`)."""
     validation_crystals: int = Field(2000, gt=0)
     """How many of the validation crystals are scored at each evaluation."""
+    workers: int = Field(0, ge=0)
+    """Processes that make examples ahead of each training process; 0: it makes them itself, some
+    100,000 tokens of the small vocabulary a second. They change no batch."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _store_alone(cls, value: Any) -> Any:
+        return {"store": value} if isinstance(value, str | Path) else value
 
 
 class NewLlamaSettings(_Section):
@@ -85,28 +93,70 @@ class ModelSettings(_Section):
 
 
 class OptimSettings(_Section):
-    """Muon for the weight matrices, AdamW for embeddings and norms; one learning rate."""
+    """How long, how fast and on how much at once.
 
+    Give `steps` or `epochs`, and `batch_tokens` or `batch_sequences`: a batch is what one step
+    learns from, whatever the number of processes.
+    """
+
+    optimizer: Literal["muon", "adamw", "paged_adamw_8bit"] = "adamw"
+    """muon: for the matrices, AdamW for the rest (from scratch); adamw: AdamW for all;
+    paged_adamw_8bit: the same in 8 bits, from bitsandbytes."""
     learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(0.1, ge=0)
-    steps: int = Field(gt=0)
+    schedule: Literal["cosine", "constant", "wsd"] = "cosine"
+    """After the warm-up: half a cosine to zero; or constant; or constant with a fall at the end."""
     warmup_steps: int = Field(100, ge=0)
     decay_share: float = Field(0.4, ge=0, le=1)
-    """Share of the steps, at the end, over which the learning rate falls linearly to zero."""
-    batch_tokens: int = Field(gt=0)
+    """wsd: share of the steps, at the end, over which the rate falls linearly to zero."""
+    weight_decay: float = Field(0.0, ge=0)
+    steps: int | None = Field(None, gt=0)
+    epochs: float | None = Field(None, gt=0)
+    """Passes over the training crystals."""
+    batch_tokens: int | None = Field(None, gt=0)
+    """On average: a batch is the number of sequences that hold so many tokens in the mean."""
+    batch_sequences: int | None = Field(None, gt=0)
+    micro_tokens: int = Field(8192, gt=0)
+    """Most tokens that a process passes through the network at once; a larger share of a batch is
+    passed in parts, whose gradients add up. Decides the memory, not the result."""
     max_tokens: int = Field(256, gt=0)
+    """Longer examples are left out."""
     clip_norm: float = Field(1.0, gt=0)
-    ema: float = Field(0.999, ge=0, lt=1)
-    """Decay of the moving average of the weights; the average is what is saved and scored."""
+    ema: float = Field(0.0, ge=0, lt=1)
+    """Decay of the moving average of the trained weights; the average is what is saved and scored.
+    0: no average."""
+
+    @model_validator(mode="after")
+    def _one_length_and_one_size(self) -> Self:
+        faults = [
+            f"give either {one} or {other}"
+            for one, other in (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
+            if (getattr(self, one) is None) == (getattr(self, other) is None)
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+class ProbeSettings(_Section):
+    """What is looked at in each evaluation, besides the losses. 0 crystals: not at all."""
+
+    ipt_crystals: int = Field(0, ge=0)
+    """Validation crystals whose increase in perplexity under translation is taken (`metrics.ipt`)."""
+    ipt_translations: int = Field(20, ge=2)
+    sampled_crystals: int = Field(0, ge=0)
+    """Crystals drawn with the present weights, of which the valid ones are counted."""
+    sampled_max_atoms: int = Field(20, gt=0)
 
 
 class Recipe(_Section):
     """One whole training run."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     data: DataSettings
     format: str = "plain"
-    prompts: str = "default"
+    prompts: str | None = None
+    """A shipped prompt set or a folder; None: the words that the base was trained with, or else the
+    default ones."""
     tasks: dict[str, float]
     """Relative weight of each task."""
     translate_share: float = Field(ge=0, le=1)
@@ -121,6 +171,12 @@ class Recipe(_Section):
     """What the model asks to be sampled at; kept in its generation_config.json."""
     evaluate_every: int = Field(500, gt=0)
     checkpoint_every: int = Field(100, gt=0)
+    patience: int | None = Field(None, gt=0)
+    """End after so many evaluations in a row whose mean loss is no new minimum, and save the
+    weights of the minimum."""
+    probes: ProbeSettings = ProbeSettings()
+    trackers: list[Literal["tensorboard", "wandb"]] = []
+    """Where the figures of the log go besides, through accelerate."""
 
     @field_validator("format")
     @classmethod
@@ -166,6 +222,8 @@ def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recip
         raise SettingError(f"{path} is not YAML: {error}") from None
     if not isinstance(values, dict):
         raise SettingError(f"{path} holds no settings; expected a mapping of keys to values")
+    if isinstance(values.get("data"), str):
+        values["data"] = {"store": values["data"]}
     faults = [fault for x in overrides or [] if (fault := _apply(values, x)) is not None]
     return parse_recipe(values, str(path), faults)
 
@@ -206,6 +264,8 @@ def parse_recipe(values: dict[str, Any], origin: str, faults: Sequence[str] = ()
 def _apply(values: dict[str, Any], override: str) -> str | None:
     """Set one value, or return what is wrong with the override."""
     key, equals, text = override.partition("=")
+    if key == "data" and text and not text.startswith("{"):
+        key = "data.store"
     *sections, last = key.split(".")
     if not equals or not last or "" in sections:
         return f"{override!r} is no override; expected key=value, e.g. optim.steps=100"
@@ -226,7 +286,13 @@ def _setting_names(where: str) -> list[str]:
     schema: type[BaseModel] = Recipe
     for part in where.split(".")[:-1]:
         annotation = schema.model_fields[part].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        # An optional section is a union with None.
+        inner = [
+            kind
+            for kind in (annotation, *get_args(annotation))
+            if isinstance(kind, type) and issubclass(kind, BaseModel)
+        ]
+        if not inner:
             return []
-        schema = annotation
+        schema = inner[0]
     return list(schema.model_fields)

@@ -16,14 +16,19 @@ def train(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...", help="Settings instead of the recipe's.", show_default=False
+            metavar="[KEY=VALUE]...",
+            help="Settings instead of the recipe's; data=FOLDER is the store to learn from.",
+            show_default=False,
         ),
     ] = None,
     out: Annotated[
         Path, typer.Option(help="Folder of the run; the model comes to OUT/model.")
     ] = Path("training"),
 ) -> None:
-    """Train a model; the same command goes on with a run that was stopped."""
+    """Train a model; the same command goes on with a run that was stopped.
+
+    On several processes, GPUs or machines: accelerate launch -m crystext train ...
+    """
     from crystext.config import load_recipe
 
     settings = load_recipe(recipe, overrides or [])
@@ -31,5 +36,9 @@ def train(
 
     from crystext.training.trainer import Trainer
 
-    Trainer(settings, out).run(Console(stderr=True))
-    typer.echo(f"the model is in {out / 'model'}")
+    trainer = Trainer(settings, out)
+    trainer.run(Console(stderr=True))
+    if trainer.accelerator.is_main_process:
+        model = out / "model"
+        typer.echo(f"the model is in {model}, its losses are drawn in {out / 'loss.png'}")
+        typer.echo(f"to draw from it: crystext sample --model {model} --n 100 --out {out}/samples")

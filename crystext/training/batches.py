@@ -1,109 +1,86 @@
-"""The endless stream of training batches, a function of seed and epoch alone.
+"""Which examples a step learns from.
 
-Every example has random numbers of its own, keyed by seed, epoch and crystal. An epoch can be made
-again whatever was drawn before it, so a run that was killed goes on with exactly the batches it
-would have seen.
+A batch is a fixed number of examples: step s takes positions s * B to (s + 1) * B of the stream.
+So a batch is a function of seed and step alone; a run goes on at any step without making the
+earlier batches again; and each of P processes makes every P-th example and no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+import math
+import os
+from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from crystext.augment import permute_within_species, translate
-from crystext.codec import Format
-from crystext.data.store import Dataset
-from crystext.prompts import PromptSet
-from crystext.tasks import TASKS
-from crystext.tasks.base import Example, Record
-from crystext.tokens import example_ids, pad
+from crystext.errors import SettingError
+from crystext.training.examples import Examples, Row
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
-
-_WINDOW = 64
-"""Batches whose examples are sorted by length together, so that rows of a batch are about equal."""
+_SAMPLE = 256
+"""Examples whose mean length turns a batch's tokens into a number of examples."""
 
 
-class Batches:
-    """Draws tasks and augmentations, and gathers examples of like length into batches."""
+def batch_sequences(examples: Examples, batch_tokens: int) -> int:
+    """Return how many examples hold a number of tokens on average.
+
+    Raises:
+        SettingError: all examples looked at are too long.
+    """
+    rows = examples.rows(range(_SAMPLE))
+    if not rows:
+        raise SettingError(
+            f"the data give no batch: of {len(examples.data)} crystals none makes an example of at "
+            f"most {examples.max_tokens} tokens; raise optim.max_tokens"
+        )
+    # Those that are too long take places in a batch, but no tokens.
+    tokens = sum(len(ids) for ids, _ in rows)
+    return max(1, round(batch_tokens * _SAMPLE / tokens))
+
+
+def steps_of(epochs: float, crystals: int, sequences: int) -> int:
+    """Return the number of batches that pass over the crystals so many times."""
+    return max(1, math.ceil(epochs * crystals / sequences))
+
+
+class Batches(torch.utils.data.Dataset[list[Row]]):
+    """What one of several processes learns from at each step."""
 
     def __init__(
-        self,
-        data: Dataset,
-        tokenizer: PreTrainedTokenizerBase,
-        prompts: PromptSet,
-        fmt: Format,
-        *,
-        task_weights: Mapping[str, float],
-        translate_share: float,
-        batch_tokens: int,
-        max_tokens: int,
-        seed: int,
-        loss_on_prompt: bool = False,
+        self, examples: Examples, sequences: int, process: int = 0, processes: int = 1
     ) -> None:
-        """Set up a stream.
+        self.examples, self.sequences = examples, sequences
+        self.process, self.processes = process, processes
+
+    def __getitem__(self, step: int) -> list[Row]:
+        """Return this process's examples of a step; none if they are all too long."""
+        first = step * self.sequences
+        return self.examples.rows(
+            range(first + self.process, first + self.sequences, self.processes)
+        )
+
+    def stream(self, start: int, stop: int, workers: int = 0) -> Iterator[list[Row]]:
+        """Yield the batches of steps `start` to `stop`.
 
         Args:
-            task_weights: relative frequency of each task, by name.
-            translate_share: share of the examples whose crystal is shifted at random.
-            batch_tokens: rows times the longest of them, at most, before `tokens.pad` rounds the
-                width up; an example longer than that is a batch of its own.
-            max_tokens: longer examples are left out.
+            workers: processes that make them ahead of time; 0 makes each when it is asked for.
         """
-        self.data, self.tokenizer, self.prompts, self.format = data, tokenizer, prompts, fmt
-        self.tasks = [TASKS[name] for name in task_weights]
-        weights = np.array(list(task_weights.values()), dtype=np.float64)
-        self.task_cdf = np.cumsum(weights / weights.sum())
-        self.translate_share = translate_share
-        self.batch_tokens, self.max_tokens = batch_tokens, max_tokens
-        self.seed, self.loss_on_prompt = seed, loss_on_prompt
+        loader = torch.utils.data.DataLoader(
+            self,
+            sampler=range(start, stop),
+            batch_size=None,
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            worker_init_fn=_start_worker,
+            # Of its own, so that nothing is drawn from the one that dropout uses.
+            generator=torch.Generator(),
+        )
+        yield from loader
 
-    def example(self, index: int, epoch: int) -> Example:
-        """Return the example that crystal `index` gives in an epoch."""
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, epoch * len(self.data) + index]))
-        record = self.data[index]
-        crystal = permute_within_species(record.crystal, rng)
-        if rng.random() < self.translate_share:
-            crystal = translate(crystal, rng)
-        # The sum may end a rounding error below 1.
-        drawn = np.searchsorted(self.task_cdf, rng.random() * self.task_cdf[-1], side="right")
-        task = self.tasks[int(drawn)]
-        return task.make(Record(crystal, record.labels), self.prompts, self.format, rng)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of one pass over the data."""
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, 2**62 + epoch]))
-        window: list[tuple[list[int], list[int]]] = []
-        size = 0
-        for index in rng.permutation(len(self.data)).tolist():
-            row = example_ids(self.tokenizer, self.example(index, epoch), self.loss_on_prompt)
-            if len(row[0]) > self.max_tokens:
-                continue
-            window.append(row)
-            size += len(row[0])
-            if size >= _WINDOW * self.batch_tokens:
-                yield from self._cut(window, rng)
-                window, size = [], 0
-        if window:
-            yield from self._cut(window, rng)
+def _as_it_is(rows: list[Row]) -> list[Row]:
+    return rows
 
-    def _cut(
-        self, window: list[tuple[list[int], list[int]]], rng: np.random.Generator
-    ) -> Iterator[Batch]:
-        window.sort(key=lambda row: len(row[0]), reverse=True)
-        batches: list[Batch] = []
-        start = 0
-        pad_id = int(self.tokenizer.pad_token_id)
-        while start < len(window):
-            # The first row is the longest: it sets the width, and with it the number of rows.
-            rows = window[start : start + max(1, self.batch_tokens // len(window[start][0]))]
-            batches.append(pad(rows, pad_id))
-            start += len(rows)
-        for i in rng.permutation(len(batches)).tolist():
-            yield batches[i]
+
+def _start_worker(_: int) -> None:
+    # The tokenizer warns in a forked process that it will use one thread, which is what we want.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"

@@ -1,109 +1,140 @@
 """The training loop.
 
-Knows batches, loss, optimizers, the moving average of the weights, evaluation and checkpoints.
-Does not know how examples are made (`batches`, `tasks`) or what a model folder holds (`model`).
-A run that is killed goes on from its last checkpoint with the same batches; on one CPU its weights
-are bit for bit those of a run that was never killed. Started by `torchrun` or `accelerate launch`,
-the processes share each step: every one takes its own batches, and gradients are averaged.
+Knows steps: batch, losses, gradients, optimizers, average, and when to look, to log, to keep and to
+end. Does not know how examples are made (`examples`), how they are packed (`packing`), or what a
+model is (`models.start`).
+
+Nothing of a step depends on the steps before it but weights, averages and optimizers: the batch and
+the random numbers of dropout follow from seed and step. So a run that is killed goes on from its last
+checkpoint, and on one CPU process its weights are bit for bit those of a run that never was. Started
+by `accelerate launch` or `torchrun`, each process takes its share of every batch, and the sum of the
+shares is what one process would have taken: losses agree to rounding, and a run may go on with
+another number of processes.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
+import yaml
+from accelerate import Accelerator
 from filelock import FileLock, Timeout
 from rich.console import Console
 
 from crystext.codec import get_format
-from crystext.config import OptimSettings, Recipe
-from crystext.data.store import Dataset, read_dataset
-from crystext.errors import InputError, RunError, SettingError
-from crystext.models.llama import new_llama
+from crystext.config import Recipe
+from crystext.data.store import Dataset, read_store
+from crystext.errors import InputError, RunError
 from crystext.models.load import save_model
+from crystext.models.start import start_model
 from crystext.prompts import load_prompts
-from crystext.tokens import IGNORED
-from crystext.training.batches import Batch, Batches
+from crystext.training.attention import ordinary_attention
+from crystext.training.average import WeightAverage, exchanged, put, trainable
+from crystext.training.batches import Batches, batch_sequences, steps_of
 from crystext.training.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
 )
-from crystext.vocabulary import build_tokenizer
+from crystext.training.curve import draw_losses
+from crystext.training.evaluate import Scorer, mean_of, validation_losses
+from crystext.training.examples import Examples, Row
+from crystext.training.log import Log, Teller
+from crystext.training.loss import PackedLoss, base_network
+from crystext.training.optimizers import make_optimizers, set_rate
+from crystext.training.packing import cut, nothing, pack
+from crystext.training.probes import ipt, sampled_validity
+from crystext.training.processes import (
+    check_machine,
+    prepare,
+    same_weights,
+    sharded,
+    shard_name,
+    tracker_config,
+)
+from crystext.training.schedule import learning_rate
 
-
-def learning_rate(step: int, optim: OptimSettings) -> float:
-    """Return the rate at a step: linear warm-up, constant, linear fall to zero at the end."""
-    rise = (step + 1) / max(1, optim.warmup_steps)
-    fall = (optim.steps - step) / max(1.0, optim.decay_share * optim.steps)
-    return optim.learning_rate * min(1.0, rise, fall)
+_LOG_EVERY = 20
 
 
 class Trainer:
-    """One run: the recipe's network, data and optimizers, and the folder they are kept in."""
+    """One run: the recipe's network, data and optimizers, and the folder they are kept in.
+
+    Making it writes nothing; whatever is wrong with the recipe is found here.
+
+    Raises:
+        CrystextError: the recipe asks for what does not exist, does not work on this machine, or
+            gives no batch.
+    """
 
     def __init__(self, recipe: Recipe, out: Path) -> None:
         self.recipe, self.out = recipe, out
-        self.device = _device()
-        self.format = get_format(recipe.format)
-        self.prompts = load_prompts(recipe.prompts)
-        self.tokenizer = build_tokenizer(self.prompts.phrases())
-        self.train_data = _crystals(recipe.data.train)
-        self.validation_data = _crystals(recipe.data.validation)
-        settings = recipe.model.new
-        assert settings is not None
-        self.network = new_llama(
-            self.tokenizer,
-            hidden_size=settings.hidden_size,
-            intermediate_size=settings.intermediate_size,
-            layers=settings.layers,
-            heads=settings.heads,
-            max_tokens=recipe.optim.max_tokens,
-            seed=recipe.seed,
+        check_machine(recipe)
+        train = _crystals(recipe.data.store, "train")
+        validation = _crystals(recipe.data.store, "validation")
+        self.accelerator = Accelerator(
+            mixed_precision="no",  # `PackedLoss` sees to it
+            device_placement=False,
+            log_with=list(recipe.trackers) or None,
+            project_dir=out,
         )
-        self.network.to(self.device)  # type: ignore[arg-type]
-        # Short rows make the plain attention faster than the fused kernel on a CPU.
-        self.network.set_attn_implementation("sdpa" if self.device.type == "cuda" else "eager")
-        self.network.config.use_cache = False
-        self.rank, self.processes = _join_processes()
-        self._start_alike()
-        self.average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
-        self.step = 0
-        matrices = [
-            p for n, p in self.network.named_parameters() if p.ndim == 2 and "embed" not in n
-        ]
-        others = [p for n, p in self.network.named_parameters() if p.ndim != 2 or "embed" in n]
-        optim = recipe.optim
-        self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "muon": torch.optim.Muon(
-                matrices,
-                lr=optim.learning_rate,
-                weight_decay=optim.weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            ),
-            "adamw": torch.optim.AdamW(
-                others, lr=optim.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
-            ),
+        self.device, optim = self.accelerator.device, recipe.optim
+        self.start = start_model(
+            recipe.model,
+            None if recipe.prompts is None else load_prompts(recipe.prompts),
+            get_format(recipe.format),
+            max_tokens=optim.max_tokens,
+            seed=recipe.seed,
+            device=self.device,
+            compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
+        )
+        same_weights(self.accelerator, self.start.network)
+        examples = self._examples(train, recipe.seed, recipe.tasks, recipe.translate_share)
+        self.sequences = optim.batch_sequences or batch_sequences(examples, optim.batch_tokens or 1)
+        self.steps = optim.steps or steps_of(optim.epochs or 1, len(train), self.sequences)
+        process, processes = self.accelerator.process_index, self.accelerator.num_processes
+        self.batches = Batches(examples, self.sequences, process, processes)
+        self.validation = {
+            name: self._examples(validation, 0, {name: 1.0}, 0.0) for name in self.batches.examples.tasks
         }
-        self.forward = torch.compile(self._loss, dynamic=True) if recipe.compile else self._loss
+        if "unconditional" in self.validation:
+            self.validation["translated"] = self._examples(
+                validation, 0, {"unconditional": 1.0}, 1.0
+            )
+        module = PackedLoss(self.start.network, self.device, bf16=recipe.precision == "bf16")
+        if recipe.compile:
+            module.compile(dynamic=True)
+        self.model = prepare(self.accelerator, module)
+        # Sharded, a process holds parts of the weights under other names.
+        self.weights = self.model if sharded(self.accelerator) else self.start.network
+        self.optimizers = make_optimizers(trainable(self.weights), optim)
+        self.average = WeightAverage(self.weights, optim.ema)
+        self.scorer = Scorer(
+            self.model, self.accelerator, optim.micro_tokens, int(self.start.tokenizer.eos_token_id)
+        )
+        self.log = Log(out / "log.jsonl")
+        self.step = 0
+        self.least: float | None = None
+        """Least mean validation loss so far, its weights, and the evaluations since."""
+        self.best: dict[str, torch.Tensor] = {}
+        self.since = 0
 
-    def run(self, console: Console) -> None:
-        """Train from the last checkpoint, if any, to the recipe's last step, and save the model.
+    def run(self, console: Console) -> bool:
+        """Train from the last checkpoint, if any, to the end, save the model and draw the losses.
+
+        Returns:
+            Whether the run went to the last step of the recipe; False where it ended early.
 
         Raises:
             RunError: the folder is a file, in use, or holds a run of another recipe; a checkpoint
                 cannot be written or read; or the loss is not finite.
-            SettingError: the data give no batch.
         """
         if self.out.exists() and not self.out.is_dir():
             raise RunError(f"{self.out} is a file; expected a folder for the run")
@@ -111,291 +142,278 @@ class Trainer:
         # One process of a run writes, so one holds the lock.
         lock = FileLock(self.out / "lock", timeout=0)
         try:
-            with lock if self.rank == 0 else nullcontext():
-                self._run(console)
+            with lock if self.accelerator.is_main_process else nullcontext():
+                # Dropout seeds the generator of the whole process; give it back as it was.
+                with torch.random.fork_rng(devices=[]):
+                    self._run(console)
         except Timeout:
             raise RunError(
                 f"another process is training in {self.out}; wait for it, or give another --out"
             ) from None
+        return self.step >= self.steps
 
     def _run(self, console: Console) -> None:
-        epoch, batch_index = self._restore(console)
-        self._wait()
-        batches = self._batches(self.train_data, self.recipe.seed)
+        main = self.accelerator.is_main_process
+        with Teller(Console(quiet=True) if not main else console, self.steps) as teller:
+            self._restore(teller)
+            if main:
+                self._note_recipe()
+            if self.recipe.trackers:
+                config = tracker_config(self.recipe)
+                self.accelerator.init_trackers("crystext", config=config)
+            self._learn(teller)
+        if main:
+            draw_losses(self.log.read(), self.out / "loss.png")
+        self.export(self.out / "model")
+        if self.recipe.trackers:
+            self.accelerator.end_training()
+        self.accelerator.wait_for_everyone()
+
+    def _learn(self, teller: Teller) -> None:
+        recipe = self.recipe
         started, tokens, losses = time.monotonic(), 0, []
-        while self.step < self.recipe.optim.steps:
-            for index, share in enumerate(_shares(batches.epoch(epoch), self.processes)):
-                if index < batch_index:
-                    continue
-                losses.append(self._update(share[self.rank]))
-                tokens += sum(int((ids != self.tokenizer.pad_token_id).sum()) for ids, _ in share)
-                self.step += 1
-                batch_index = index + 1
-                if self.step % 20 == 0:
-                    rate = tokens / (time.monotonic() - started)
-                    self._log(
-                        {
-                            "train_loss": float(np.mean(losses)),
-                            "tokens_per_second": rate,
-                            "epoch": epoch,
-                        }
-                    )
-                    started, tokens, losses = time.monotonic(), 0, []
-                last = self.step == self.recipe.optim.steps
-                if self.rank == 0 and (last or self.step % self.recipe.evaluate_every == 0):
-                    scores = self.evaluate()
-                    self._log(scores)
-                    told = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
-                    console.print(f"step {self.step}: {told}", soft_wrap=True)
-                if self.rank == 0 and (last or self.step % self.recipe.checkpoint_every == 0):
-                    self._checkpoint(epoch, batch_index)
-                if last:
-                    break
-            else:
-                if batch_index == 0:
-                    raise SettingError(
-                        f"{self.recipe.data.train} gives no batch for each of {self.processes} "
-                        f"processes: it has {len(self.train_data)} crystals, and examples of more "
-                        f"than {self.recipe.optim.max_tokens} tokens are left out; give more data, "
-                        "or raise optim.max_tokens"
-                    )
-                epoch, batch_index = epoch + 1, 0
-        if self.rank == 0:
-            self.export(self.out / "model")
-        self._wait()
+        for rows in self.batches.stream(self.step, self.steps, recipe.data.workers):
+            if self._out_of_patience():
+                break
+            loss, count = self._update(rows)
+            losses.append(loss)
+            tokens += count
+            self.step += 1
+            teller.advance(self.step, float(loss))
+            if self.step % _LOG_EVERY == 0:
+                mean = self.accelerator.reduce(torch.stack(losses), "sum").mean()
+                figures = {
+                    "train_loss": float(mean),
+                    "tokens_per_second": tokens / (time.monotonic() - started),
+                    "epoch": self.step * self.sequences // len(self.batches.examples.data),
+                }
+                self._note(figures)
+                started, tokens, losses = time.monotonic(), 0, []
+            last = self.step == self.steps
+            if last or self.step % recipe.evaluate_every == 0:
+                looked = time.monotonic()
+                scores = self.evaluate()
+                self._note(scores)
+                told = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
+                teller.line(f"step {self.step}: {told}")
+                # Looking is no training: it does not count against the rate.
+                started += time.monotonic() - looked
+            if last or self.step % recipe.checkpoint_every == 0 or self._out_of_patience():
+                self._checkpoint()
+        if self._out_of_patience() and self.step < self.steps:
+            teller.line(
+                f"step {self.step}: no less loss than {self.least:.4f} in {self.since} "
+                "evaluations; keeping the weights that had it"
+            )
 
     def evaluate(self) -> dict[str, float]:
-        """Return the averaged weights' loss per completion token on validation crystals, by task.
+        """Return the averaged weights' loss per token on validation crystals, by task, and probes.
 
-        Examples are the same at every call. Crystals are as the data has them, not translated,
-        save for `translated`, the unconditional task on randomly translated ones.
+        Crystals are as the data has them, not translated, save for `translated`, the unconditional
+        task on randomly translated ones. `loss_mean` is the mean over the recipe's tasks.
         """
-        current = {n: p.detach().clone() for n, p in self.network.named_parameters()}
-        self._put(self.average)
-        self.network.eval()
-        scores = {}
-        runs = [(name, {name: 1.0}, 0.0) for name, w in self.recipe.tasks.items() if w > 0]
-        if "unconditional" in self.recipe.tasks:
-            runs.append(("translated", {"unconditional": 1.0}, 1.0))
-        for name, weights, share in runs:
-            batches = self._batches(self.validation_data, 0, weights, share)
-            total, count = 0.0, 0
-            for ids, labels in _first(batches.epoch(0), self.recipe.data.validation_crystals):
-                n = int((labels != IGNORED).sum())
-                with torch.no_grad(), self._autocast():
-                    loss = self._loss(
-                        torch.from_numpy(ids).to(self.device),
-                        torch.from_numpy(labels).to(self.device),
-                    )
-                total, count = total + float(loss) * n, count + n
-            scores[f"loss_{name}"] = total / max(1, count)
-        self._put(current)
-        self.network.train()
+        recipe = self.recipe
+        self.model.eval()
+        with exchanged(self.weights, self.average.weights):
+            scores = validation_losses(
+                self.scorer, self.validation, recipe.data.validation_crystals
+            )
+            scores["loss_mean"] = mean_of(scores, self.batches.examples.tasks)
+            if recipe.probes.ipt_crystals:
+                any_stream = next(iter(self.validation.values()))
+                scores["ipt"] = ipt(self.scorer, any_stream, recipe.probes)
+            if recipe.probes.sampled_crystals and self.accelerator.is_main_process:
+                scores |= sampled_validity(self.start, recipe.probes, recipe.temperature)
+            self.accelerator.wait_for_everyone()
+        self.model.train()
+        self._watch(scores["loss_mean"])
         return scores
 
     def export(self, folder: Path) -> None:
-        """Write the averaged weights as a model folder in bfloat16."""
-        self._put(self.average)
-        self.network.config.use_cache = True
-        self.network.generation_config.do_sample = True
-        self.network.generation_config.temperature = self.recipe.temperature
-        save_model(folder, self.network.bfloat16(), self.tokenizer, self.prompts, self.format)
+        """Write the averaged weights as a model folder, or an adapter folder; the last deed."""
+        start, network = self.start, base_network(self.start.network)
+        put(self.weights, self.best if self.recipe.patience and self.best else self.average.weights)
+        network.config.use_cache = True
+        if network.generation_config is not None:
+            network.generation_config.do_sample = True
+            network.generation_config.temperature = self.recipe.temperature
+        state: dict[str, torch.Tensor] | None = None
+        if sharded(self.accelerator):
+            # All processes have a part in it.
+            whole = self.accelerator.get_state_dict(self.model)
+            state = {name.removeprefix("network."): x for name, x in whole.items()}
+        elif start.base is None:
+            network.bfloat16()
+        if self.accelerator.is_main_process:
+            with ordinary_attention(network):
+                save_model(
+                    folder,
+                    start.network,
+                    start.tokenizer,
+                    start.prompts,
+                    start.format,
+                    base=start.base,
+                    state=state,
+                )
 
-    def _batches(
-        self,
-        data: Dataset,
-        seed: int,
-        task_weights: dict[str, float] | None = None,
-        translate_share: float | None = None,
-    ) -> Batches:
-        recipe = self.recipe
-        return Batches(
+    def _examples(
+        self, data: Dataset, seed: int, tasks: dict[str, float], translate_share: float
+    ) -> Examples:
+        return Examples(
             data,
-            self.tokenizer,
-            self.prompts,
-            self.format,
-            task_weights=recipe.tasks if task_weights is None else task_weights,
-            translate_share=recipe.translate_share if translate_share is None else translate_share,
-            batch_tokens=recipe.optim.batch_tokens,
-            max_tokens=recipe.optim.max_tokens,
+            self.start.tokenizer,
+            self.start.prompts,
+            self.start.format,
+            task_weights=tasks,
+            translate_share=translate_share,
+            max_tokens=self.recipe.optim.max_tokens,
             seed=seed,
-            loss_on_prompt=recipe.loss_on_prompt,
+            loss_on_prompt=self.recipe.loss_on_prompt,
         )
 
-    def _loss(self, ids_B_T: torch.Tensor, labels_B_T: torch.Tensor) -> torch.Tensor:
-        hidden_B_T_D = self.network.model(input_ids=ids_B_T).last_hidden_state
-        # Labels are shifted rather than logits: slicing the logits would copy them.
-        targets = torch.nn.functional.pad(labels_B_T[:, 1:], (0, 1), value=IGNORED)
-        logits = self.network.lm_head(hidden_B_T_D.flatten(0, 1))
-        return torch.nn.functional.cross_entropy(logits, targets.flatten(), ignore_index=IGNORED)
+    def _update(self, rows: list[Row]) -> tuple[torch.Tensor, int]:
+        """Make a step.
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.recipe.precision == "bf16"
+        Returns:
+            This process's part of the mean loss over the batch, and the tokens of the whole batch.
+        """
+        parts = cut(rows, self.recipe.optim.micro_tokens)
+        packed = [pack(part) for part in parts]
+        mine = [len(parts), sum(len(x.targets_K) for x in packed), sum(x.tokens for x in packed)]
+        counts = self.accelerator.gather(torch.tensor([mine], device=self.device))
+        most, targets, tokens = int(counts[:, 0].max()), *counts[:, 1:].sum(0).tolist()
+        filler = pack(nothing(self.scorer.filler))
+        packed += [filler] * (max(1, most) - len(packed))
+        set_rate(self.optimizers, learning_rate(self.step, self.steps, self.recipe.optim))
+        mean = torch.zeros((), device=self.device)
+        # What gathers gradients takes their mean over the processes, and the batch wants the sum.
+        scale = self.accelerator.num_processes / max(1, targets)
+        for i, part in enumerate(packed):
+            torch.manual_seed(self._dropout_seed(i))
+            last = i == len(packed) - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.model):
+                loss = self.model(part.to(self.device)).sum()
+                self.accelerator.backward(loss * scale)
+            mean += loss.detach() / max(1, targets)
+        norm = self.accelerator.clip_grad_norm_(
+            self.model.parameters(), self.recipe.optim.clip_norm
         )
-
-    def _update(self, batch: Batch) -> float:
-        ids, labels = (torch.from_numpy(x).to(self.device) for x in batch)
-        rate = learning_rate(self.step, self.recipe.optim)
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-        with self._autocast():
-            loss = self.forward(ids, labels)
-        loss.backward()
-        self._average_gradients()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.optim.clip_norm)
+        # The norm is over all processes, so that all of them stop, or none.
+        if not math.isfinite(float(norm)):
+            raise RunError(
+                f"the loss is {float(mean)} and its gradient {float(norm)} at step {self.step}; try "
+                "a smaller optim.learning_rate. The last checkpoint is whole"
+            )
         for optimizer in self.optimizers.values():
             optimizer.step()
             optimizer.zero_grad()
-        decay = min(self.recipe.optim.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, parameter in self.network.named_parameters():
-                self.average[name].lerp_(parameter, 1.0 - decay)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise RunError(
-                f"the loss is {value} at step {self.step}; try a smaller optim.learning_rate. "
-                "The last checkpoint is whole"
-            )
-        return value
+        self.average.update(self.weights, self.step)
+        return mean, tokens
 
-    def _start_alike(self) -> None:
-        """Give every process the first one's weights: machines need not agree to the last bit."""
-        if self.processes > 1:
-            with torch.no_grad():
-                for parameter in self.network.parameters():
-                    dist.broadcast(parameter, 0)
+    def _dropout_seed(self, part: int) -> int:
+        key = [self.recipe.seed, self.step, self.accelerator.process_index, part]
+        return int(np.random.SeedSequence(key).generate_state(1)[0])
 
-    def _average_gradients(self) -> None:
-        if self.processes == 1:
+    def _watch(self, loss: float) -> None:
+        """Remember the weights of the least mean loss, where the run may end early."""
+        if self.recipe.patience is None:
             return
-        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        flat = torch.cat([g.flatten() for g in gradients])
-        dist.all_reduce(flat)
-        flat /= self.processes
-        for gradient, part in zip(
-            gradients, flat.split([g.numel() for g in gradients]), strict=True
-        ):
-            gradient.copy_(part.view_as(gradient))
+        if self.least is None or loss < self.least:
+            self.least, self.since = loss, 0
+            self.best = {name: x.clone() for name, x in self.average.weights.items()}
+        else:
+            self.since += 1
 
-    def _wait(self) -> None:
-        if self.processes > 1:
-            dist.barrier()
+    def _out_of_patience(self) -> bool:
+        return self.recipe.patience is not None and self.since >= self.recipe.patience
 
-    def _put(self, weights: dict[str, torch.Tensor]) -> None:
-        with torch.no_grad():
-            for name, parameter in self.network.named_parameters():
-                parameter.copy_(weights[name])
+    def _note(self, figures: dict[str, float]) -> None:
+        if self.accelerator.is_main_process:
+            self.log.write(self.step, figures)
+        if self.recipe.trackers:
+            self.accelerator.log(figures, step=self.step)
 
-    def _log(self, values: dict[str, Any]) -> None:
-        if self.rank != 0:
-            return
-        line = json.dumps({"step": self.step, **values})
-        with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(line + "\n")
+    def _note_recipe(self) -> None:
+        partial = self.out / "recipe.yaml.partial"
+        content = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(self.out / "recipe.yaml")
 
-    def _checkpoint(self, epoch: int, batch_index: int) -> None:
+    def _checkpoint(self) -> None:
         tensors = {
-            "weights": {n: p.detach() for n, p in self.network.named_parameters()},
-            "average": self.average,
+            "weights": {n: p.detach() for n, p in trainable(self.weights).items()},
+            "average": self.average.weights,
+            **({"best": self.best} if self.best else {}),
             **{name: optimizer_tensors(o) for name, o in self.optimizers.items()},
         }
         state = {
             "step": self.step,
-            "epoch": epoch,
-            "batch": batch_index,
-            "processes": self.processes,
+            "least": self.least,
+            "since": self.since,
+            "sequences": self.sequences,
+            "crystals": len(self.batches.examples.data),
             "recipe": self._fingerprint(),
         }
-        save_checkpoint(self.out / "checkpoint", tensors, state)
+        if self.accelerator.is_main_process or sharded(self.accelerator):
+            save_checkpoint(self.out / shard_name("checkpoint", self.accelerator), tensors, state)
 
-    def _restore(self, console: Console) -> tuple[int, int]:
-        found = load_checkpoint(self.out / "checkpoint")
+    def _restore(self, teller: Teller) -> None:
+        found = load_checkpoint(self.out / shard_name("checkpoint", self.accelerator))
+        self.accelerator.wait_for_everyone()
         if found is None:
-            return 0, 0
+            return
         tensors, state = found
-        # As text, since the order of the tasks decides the batches.
-        if json.dumps(state["recipe"]) != json.dumps(self._fingerprint()):
+        if state["recipe"] != self._fingerprint():
             raise RunError(
-                f"{self.out} holds a run of another recipe; give another --out, or that recipe: "
-                f"{json.dumps(state['recipe'])}"
+                f"{self.out} holds a run of another recipe ({_differences(state['recipe'], self._fingerprint())}); "
+                "give another --out, or that recipe, which is in recipe.yaml there"
             )
-        if (processes := state.get("processes", self.processes)) != self.processes:
+        size = len(self.batches.examples.data)
+        if (state["crystals"], state["sequences"]) != (size, self.sequences):
             raise RunError(
-                f"{self.out} holds a run of {processes} processes, and here are {self.processes}: "
-                "its batches would be others; start as many, or give another --out"
+                f"{self.out} holds a run on other data: {state['crystals']:,} crystals in batches of "
+                f"{state['sequences']:,}, and here are {size:,} in batches of {self.sequences:,}; "
+                "give another --out, or those data"
             )
-        self._put(tensors["weights"])
-        self.average = tensors["average"]
+        put(self.weights, tensors["weights"])
+        self.average.weights = _on(self.device, tensors["average"])
+        self.best = _on(self.device, tensors.get("best", {}))
         for name, optimizer in self.optimizers.items():
             restore_optimizer(optimizer, tensors[name])
-        self.step = state["step"]
-        if self.rank != 0:
-            return state["epoch"], state["batch"]
-        self._cut_log()
-        console.print(f"resuming {self.out} at step {self.step}", soft_wrap=True)
-        return state["epoch"], state["batch"]
-
-    def _cut_log(self) -> None:
-        """Drop what was logged behind the checkpoint, and a line that a kill tore."""
-        log = self.out / "log.jsonl"
-        if not log.exists():
-            return
-        kept = []
-        for line in log.read_text(encoding="utf-8").splitlines(keepends=True):
-            try:
-                behind = json.loads(line)["step"] > self.step
-            except ValueError:
-                behind = True
-            if not behind:
-                kept.append(line)
-        partial = log.with_name("log.jsonl.partial")
-        partial.write_text("".join(kept), encoding="utf-8")
-        partial.replace(log)
+        self.step, self.least, self.since = state["step"], state["least"], state["since"]
+        if self.accelerator.is_main_process:
+            self.log.cut(self.step)
+        teller.line(f"resuming {self.out} at step {self.step}")
 
     def _fingerprint(self) -> dict[str, Any]:
         """Return what may not change within a run: all but paths, length and how often to look."""
+        looks = {"evaluate_every", "checkpoint_every", "patience", "probes", "trackers"}
         recipe = self.recipe.model_dump(
-            mode="json",
-            exclude={"data", "evaluate_every", "checkpoint_every", "compile", "temperature"},
+            mode="json", exclude={"data", "compile", "temperature", *looks}
         )
-        for free in ("steps", "decay_share"):
+        for free in ("steps", "epochs", "decay_share", "micro_tokens"):
             recipe["optim"].pop(free)
         return recipe
 
 
-def _crystals(path: Path) -> Dataset:
-    data = read_dataset(path)
+def _crystals(store: Path, split: str) -> Dataset:
+    data = read_store(store, split)
     if len(data) == 0:
-        raise InputError(f"{path} holds no crystal; expected one or more")
+        raise InputError(f"the store {store} holds no {split} crystal; expected one or more")
     return data
 
 
-def _device() -> torch.device:
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    # Each process of a machine has a GPU of its own.
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+def _on(device: torch.device, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: x.to(device) for name, x in tensors.items()}
 
 
-def _join_processes() -> tuple[int, int]:
-    """Return this process's rank and their number, as the launcher's environment tells."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if processes > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return int(os.environ.get("RANK", "0")), processes
-
-
-def _shares(batches: Iterator[Batch], processes: int) -> Iterator[tuple[Batch, ...]]:
-    """Yield the batches of each step, one for each process; a rest too small is dropped."""
-    return zip(*[batches] * processes, strict=False)
-
-
-def _first(batches: Iterator[Batch], rows: int) -> Iterator[Batch]:
-    """Yield batches until they have held `rows` rows; the last is cut."""
-    for ids, labels in batches:
-        yield ids[:rows], labels[:rows]
-        rows -= len(ids)
-        if rows <= 0:
-            return
+def _differences(was: dict[str, Any], is_now: dict[str, Any], prefix: str = "") -> str:
+    """Name the settings in which two recipes differ."""
+    told = []
+    for key in {**was, **is_now}:
+        old, new = was.get(key), is_now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            told.append(_differences(old, new, f"{prefix}{key}."))
+        elif old != new:
+            told.append(f"{prefix}{key} was {old!r} and is {new!r}")
+    return ", ".join(text for text in told if text)

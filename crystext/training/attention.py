@@ -1,0 +1,157 @@
+"""Attention that stays inside each example of a packed row.
+
+Two ways, chosen by what the machine has: flash attention (transformers' `flash_attention_2`), which
+takes the bounds of the examples; else `packed_attention` below, for any device, which moves queries,
+keys and values into small grids (examples, longest example), attends there, and moves the result
+back. Nothing but this meets padding, and no token ever meets another example's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from crystext.errors import ModelError
+from crystext.training.packing import Grid, Packed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+NAME = "crystext_packed"
+"""What `packed_attention` is called in transformers' registry."""
+
+
+class _ToGrid(torch.autograd.Function):
+    """Move tokens into a grid.
+
+    Every token has one place, so its gradient is read from there; the general rule would add up
+    the gradients of all places, one thread, one row at a time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, grid: Grid) -> torch.Tensor:
+        ctx.save_for_backward(grid.place)
+        return x.index_select(0, grid.source)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        (place,) = ctx.saved_tensors
+        return gradient.index_select(0, place), None
+
+
+class _FromGrid(torch.autograd.Function):
+    """Move tokens back from a grid; padding gets no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, grid: Grid) -> torch.Tensor:
+        ctx.save_for_backward(grid.source, grid.real)
+        return x.index_select(0, grid.place)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        source, real = ctx.saved_tensors
+        return gradient.index_select(0, source) * real[:, None].to(gradient.dtype), None
+
+
+def packed_attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    *,
+    grids: tuple[Grid, ...],
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend causally inside each example, in the way transformers calls attention.
+
+    Args:
+        query: (1, H, T, D); `key` and `value` may have fewer heads, each for a group of queries.
+        grids: where the tokens go; see `packing.Packed`.
+
+    Returns:
+        (1, T, H, D), and no weights.
+
+    Raises:
+        ModelError: the model's attention is more than softmax over what came before.
+    """
+    width = 0 if sliding_window is None else max(grid.width for grid in grids)
+    if softcap is not None or width > (sliding_window or 0):
+        raise ModelError(
+            "this model limits its attention by a window or a cap, which packed training does not "
+            "know; install flash-attn on a machine with a GPU, or choose another base"
+        )
+    repeats = query.shape[1] // key.shape[1]
+    flat = [x[0].transpose(0, 1).flatten(1) for x in (query, key, value)]
+    parts = []
+    for grid in grids:
+        q, k, v = (
+            _ToGrid.apply(x[grid.start : grid.stop], grid)
+            .view(grid.rows, grid.width, -1, query.shape[-1])
+            .transpose(1, 2)
+            for x in flat
+        )
+        if repeats > 1:
+            k, v = (x.repeat_interleave(repeats, dim=1) for x in (k, v))
+        # Padding lies behind all tokens, where a causal query never looks.
+        out = _attend(q, k, v, scaling, dropout if module.training else 0.0)
+        parts.append(_FromGrid.apply(out.transpose(1, 2).flatten(2).flatten(0, 1), grid))
+    joined = torch.cat(parts) if len(parts) > 1 else parts[0]
+    return joined.view(1, -1, query.shape[1], query.shape[-1]), None
+
+
+def _attend(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scaling: float, dropout: float
+) -> torch.Tensor:
+    if q.device.type != "cpu":
+        return nn.functional.scaled_dot_product_attention(
+            q, k, v, is_causal=True, scale=scaling, dropout_p=dropout
+        )
+    # Short rows make the plain computation faster than the fused kernel on a CPU.
+    weights = torch.matmul(q, k.transpose(2, 3)) * scaling
+    future = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool).triu(1)
+    weights = weights.masked_fill(future, -torch.inf)
+    weights = torch.softmax(weights, dim=-1, dtype=torch.float32).to(q.dtype)
+    return torch.matmul(nn.functional.dropout(weights, dropout), v)
+
+
+def attention_for(device: torch.device) -> str:
+    """Return the name of the attention that packed rows need on a device."""
+    from transformers import AttentionInterface
+    from transformers.utils import is_flash_attn_2_available
+
+    if device.type == "cuda" and is_flash_attn_2_available():
+        return "flash_attention_2"
+    AttentionInterface.register(NAME, packed_attention)
+    return NAME
+
+
+def attention_arguments(attention: str, packed: Packed) -> dict[str, Any]:
+    """Return what the network's forward pass has to hand on to this attention."""
+    if attention == NAME:
+        return {"grids": packed.grids}
+    return {
+        "cu_seq_lens_q": packed.bounds,
+        "cu_seq_lens_k": packed.bounds,
+        "max_length_q": packed.longest,
+        "max_length_k": packed.longest,
+    }
+
+
+@contextmanager
+def ordinary_attention(network: PreTrainedModel) -> Iterator[None]:
+    """Let a network attend to padded rows and to a cache, as sampling does, for a while."""
+    attention = network.config._attn_implementation
+    network.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        network.set_attn_implementation(attention)

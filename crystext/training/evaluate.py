@@ -1,0 +1,94 @@
+"""Losses on validation crystals, by task, and per text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from crystext.training.examples import Examples, Row
+from crystext.training.packing import cut, nothing, pack
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model, and how much of a batch it takes at once."""
+
+    model: nn.Module
+    """A `loss.PackedLoss`, or what accelerate made of it."""
+    accelerator: Accelerator
+    micro_tokens: int
+    filler: int
+    """Any token, for a process that has no rows where others have."""
+
+    def parts(self, rows: list[Row]) -> list[list[Row]]:
+        """Cut this process's rows; every process gets as many parts, some of nothing.
+
+        Weights that are shared over processes are gathered in each pass, by all of them together.
+        """
+        parts = cut(rows, self.micro_tokens)
+        counts = self.accelerator.gather(
+            torch.tensor([len(parts)], device=self.accelerator.device)
+        )
+        most = max(1, int(counts.max()))
+        return parts + [nothing(self.filler)] * (most - len(parts))
+
+    @torch.no_grad()
+    def mean_loss(self, rows: list[Row]) -> float:
+        """Return the mean loss per token, in nats, over the rows of all processes."""
+        sums = torch.zeros(2, dtype=torch.float32, device=self.accelerator.device)
+        for part in self.parts(rows):
+            losses = self.model(pack(part).to(self.accelerator.device))
+            sums += torch.stack([losses.sum(), torch.tensor(float(len(losses))).to(sums)])
+        total, count = self.accelerator.reduce(sums, "sum").tolist()
+        return float(total / max(1.0, count))
+
+    @torch.no_grad()
+    def mean_losses(self, rows: list[Row]) -> list[float]:
+        """Return the mean loss per token, in nats, of each row of this process."""
+        device = self.accelerator.device
+        means: dict[int, float] = {}
+        # Rows are found again by identity: cutting puts them in another order.
+        places = {id(row): i for i, row in enumerate(rows)}
+        for part in self.parts(rows):
+            packed = pack(part).to(device)
+            losses = self.model(packed).float()
+            zeros = torch.zeros(len(part), device=device)
+            sums = zeros.index_add(0, packed.owner_K, losses)
+            counts = zeros.index_add(0, packed.owner_K, torch.ones_like(losses))
+            for row, mean in zip(part, (sums / counts).tolist(), strict=True):
+                if id(row) in places:
+                    means[places[id(row)]] = mean
+        return [means[i] for i in range(len(rows))]
+
+
+def validation_losses(
+    scorer: Scorer, streams: Mapping[str, Examples], crystals: int
+) -> dict[str, float]:
+    """Return the loss of each stream over its first examples, as `loss_NAME`.
+
+    Args:
+        scorer: the model.
+        streams: examples by the name of what they test. They are the same at every call.
+        crystals: how many, over all processes.
+    """
+    accelerator = scorer.accelerator
+    first, step = accelerator.process_index, accelerator.num_processes
+    return {
+        f"loss_{name}": scorer.mean_loss(
+            examples.rows(range(first, min(crystals, len(examples.data)), step))
+        )
+        for name, examples in streams.items()
+    }
+
+
+def mean_of(losses: Mapping[str, float], tasks: Iterable[str]) -> float:
+    """Return the mean of the tasks' losses: what early stopping goes by."""
+    values: Sequence[float] = [losses[f"loss_{task}"] for task in tasks]
+    return sum(values) / len(values)

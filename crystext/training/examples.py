@@ -1,0 +1,88 @@
+"""The endless stream of training examples, a function of seed and position alone.
+
+Position p belongs to epoch p // N of the N crystals, which come in another order in each epoch.
+Every example has random numbers of its own, keyed by seed, epoch and crystal, so that any of them
+can be made again whatever was made before it, by any process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crystext.augment import permute_within_species, translate
+from crystext.codec import Format
+from crystext.data.store import Dataset
+from crystext.prompts import PromptSet
+from crystext.tasks import TASKS
+from crystext.tasks.base import Example, Record
+from crystext.tokens import example_ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Row = tuple[list[int], list[int]]
+"""Ids of an example and its labels, of one length; see `tokens.example_ids`."""
+
+
+class Examples:
+    """Draws task and augmentation for each crystal of each epoch."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        tokenizer: PreTrainedTokenizerBase,
+        prompts: PromptSet,
+        fmt: Format,
+        *,
+        task_weights: Mapping[str, float],
+        translate_share: float,
+        max_tokens: int,
+        seed: int,
+        loss_on_prompt: bool = False,
+    ) -> None:
+        """Set up a stream.
+
+        Args:
+            task_weights: relative frequency of each task, by name; their order means nothing.
+            translate_share: share of the examples whose crystal is shifted at random.
+            max_tokens: longer examples are left out.
+        """
+        self.data, self.tokenizer, self.prompts, self.format = data, tokenizer, prompts, fmt
+        self.tasks = sorted(name for name, weight in task_weights.items() if weight > 0)
+        weights = np.array([task_weights[name] for name in self.tasks], dtype=np.float64)
+        self._task_cdf = np.cumsum(weights / weights.sum())
+        self.translate_share, self.max_tokens = translate_share, max_tokens
+        self.seed, self.loss_on_prompt = seed, loss_on_prompt
+        self._order: tuple[int, NDArray[np.int64]] | None = None
+
+    def example(self, index: int, epoch: int) -> Example:
+        """Return the example that crystal `index` gives in an epoch."""
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, epoch * len(self.data) + index]))
+        record = self.data[index]
+        crystal = permute_within_species(record.crystal, rng)
+        if rng.random() < self.translate_share:
+            crystal = translate(crystal, rng)
+        # The sum may end a rounding error below 1.
+        drawn = np.searchsorted(self._task_cdf, rng.random() * self._task_cdf[-1], side="right")
+        task = TASKS[self.tasks[int(drawn)]]
+        return task.make(
+            Record(crystal, record.labels, record.name), self.prompts, self.format, rng
+        )
+
+    def row(self, position: int) -> Row | None:
+        """Return the example at a position of the stream, or None if it is too long."""
+        epoch, place = divmod(position, len(self.data))
+        if self._order is None or self._order[0] != epoch:
+            rng = np.random.Generator(np.random.Philox(key=[self.seed, 2**62 + epoch]))
+            self._order = epoch, rng.permutation(len(self.data))
+        example = self.example(int(self._order[1][place]), epoch)
+        row = example_ids(self.tokenizer, example, self.loss_on_prompt)
+        return row if len(row[0]) <= self.max_tokens else None
+
+    def rows(self, positions: range) -> list[Row]:
+        """Return the examples at these positions, without those that are too long."""
+        return [row for p in positions if (row := self.row(p)) is not None]

@@ -1,0 +1,52 @@
+"""Which optimizer moves which weights."""
+
+from __future__ import annotations
+
+import torch
+
+from crystext.config import OptimSettings
+from crystext.errors import SettingError
+
+_BETAS = (0.9, 0.95)
+
+
+def make_optimizers(
+    weights: dict[str, torch.nn.Parameter], optim: OptimSettings
+) -> dict[str, torch.optim.Optimizer]:
+    """Return optimizers by name; their rate is set at each step.
+
+    `muon` (Jordan et al., 2024, kellerjordan.github.io/posts/muon) moves the weight matrices and
+    leaves embeddings and norms to AdamW without decay. `paged_adamw_8bit` (Dettmers et al.,
+    arXiv:2110.02861) keeps its state in 8 bits, in memory that a GPU may page out.
+
+    Raises:
+        SettingError: bitsandbytes has no such optimizer for this machine.
+    """
+    rate, decay = optim.learning_rate, optim.weight_decay
+    if optim.optimizer == "adamw":
+        return {"adamw": torch.optim.AdamW(weights.values(), rate, _BETAS, weight_decay=decay)}
+    if optim.optimizer == "paged_adamw_8bit":
+        try:
+            from bitsandbytes.optim import PagedAdamW8bit
+
+            paged = PagedAdamW8bit(weights.values(), lr=rate, betas=_BETAS, weight_decay=decay)
+        except (ImportError, RuntimeError, NotImplementedError) as error:
+            raise SettingError(
+                f"optim.optimizer paged_adamw_8bit does not work here: {error}; try adamw"
+            ) from error
+        return {"adamw": paged}
+    matrices = [p for n, p in weights.items() if p.ndim == 2 and "embed" not in n]
+    others = [p for n, p in weights.items() if p.ndim != 2 or "embed" in n]
+    return {
+        "muon": torch.optim.Muon(
+            matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
+        ),
+        "adamw": torch.optim.AdamW(others, rate, _BETAS, weight_decay=0.0),
+    }
+
+
+def set_rate(optimizers: dict[str, torch.optim.Optimizer], rate: float) -> None:
+    """Give all of them a learning rate."""
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = rate

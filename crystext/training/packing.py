@@ -1,0 +1,146 @@
+"""Many examples in one row, without padding.
+
+    ids        a a a a a b b b c c c c
+    positions  0 1 2 3 4 0 1 2 0 1 2 3
+    targets    . a a a . b b . . c c .       each token's successor, where it carries loss
+
+All layers but attention look at tokens one by one, so they never meet padding. Attention has to keep
+the examples apart: see `attention`, which computes it over small padded grids of examples of like
+length, or flash attention, which takes the bounds of the examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from crystext.tokens import IGNORED
+from crystext.training.examples import Row
+
+_ROWS_OF_A_GRID = 24
+"""Fewer rows a grid pad less and start more kernels; this many was fastest on a CPU."""
+_MOST_GRIDS = 4
+
+
+class Grid(NamedTuple):
+    """Where the tokens of some examples, which follow each other in the row, go in a grid (B, T)."""
+
+    start: int
+    stop: int
+    """Tokens of the row."""
+    rows: int
+    """B."""
+    width: int
+    """T, the longest of the examples."""
+    source: torch.Tensor
+    """For each place of the grid (B * T), the token there, from `start`; 0 for padding."""
+    place: torch.Tensor
+    """For each token, its place in the grid."""
+    real: torch.Tensor
+    """For each place (B * T), 1.0 where a token is, 0.0 where padding."""
+
+
+class Packed(NamedTuple):
+    """A row of examples, of which every token counts."""
+
+    ids_1_T: torch.Tensor
+    positions_1_T: torch.Tensor
+    """Start at 0 in each example."""
+    kept_K: torch.Tensor
+    """Tokens whose successor carries loss."""
+    targets_K: torch.Tensor
+    """Those successors."""
+    owner_K: torch.Tensor
+    """The example that each target belongs to, as a place in the rows that were packed."""
+    bounds: torch.Tensor
+    """Ends of the examples, from 0, as int32: what flash attention wants to know."""
+    longest: int
+    grids: tuple[Grid, ...]
+
+    @property
+    def tokens(self) -> int:
+        """How many there are."""
+        return int(self.ids_1_T.shape[1])
+
+    def to(self, device: torch.device) -> Packed:
+        """Return a copy on a device."""
+        if device.type == "cpu":
+            return self
+        grids = tuple(Grid(*(_moved(x, device) for x in grid)) for grid in self.grids)
+        return Packed(*(_moved(x, device) for x in self[:-1]), grids)
+
+
+def pack(rows: Sequence[Row]) -> Packed:
+    """Lay examples out one behind the other, short ones first."""
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
+    ordered = [rows[i] for i in order]
+    lengths = np.array([len(ids) for ids, _ in ordered])
+    bounds = np.concatenate([[0], np.cumsum(lengths)])
+    # The label of a token's successor; the last token of an example has none.
+    targets = np.concatenate([[*labels[1:], IGNORED] for _, labels in ordered])
+    kept = np.flatnonzero(targets != IGNORED)
+    positions = np.arange(bounds[-1]) - np.repeat(bounds[:-1], lengths)
+    count = min(_MOST_GRIDS, max(1, len(rows) // _ROWS_OF_A_GRID))
+    cuts = np.linspace(0, len(rows), count + 1).astype(int)
+    return Packed(
+        torch.from_numpy(np.concatenate([ids for ids, _ in ordered]))[None],
+        torch.from_numpy(positions)[None],
+        torch.from_numpy(kept),
+        torch.from_numpy(targets[kept]),
+        torch.from_numpy(np.repeat(order, lengths)[kept]),
+        torch.from_numpy(bounds.astype(np.int32)),
+        int(lengths.max()),
+        tuple(
+            _grid(int(bounds[low]), lengths[low:high])
+            for low, high in zip(cuts[:-1], cuts[1:], strict=True)
+        ),
+    )
+
+
+def cut(rows: list[Row], micro_tokens: int) -> list[list[Row]]:
+    """Cut rows into parts of about equal tokens, no more than `micro_tokens` each.
+
+    A row that is longer is a part of its own. Parts hold rows of like length.
+    """
+    rows = sorted(rows, key=lambda row: len(row[0]))
+    parts: list[list[Row]] = []
+    total = sum(len(ids) for ids, _ in rows)
+    share = total / max(1, -(-total // micro_tokens))
+    size = 0
+    for row in rows:
+        length = len(row[0])
+        # A part ends where its share is reached, and never holds more than is allowed.
+        if not parts or size >= share or size + length > micro_tokens:
+            parts.append([])
+            size = 0
+        parts[-1].append(row)
+        size += length
+    return parts
+
+
+def nothing(token: int) -> list[Row]:
+    """Return rows that carry no loss, for a process that has none where others wait for it."""
+    return [([token], [IGNORED])]
+
+
+def _grid(start: int, lengths: np.ndarray) -> Grid:
+    width = int(lengths.max())
+    real = np.arange(width) < lengths[:, None]
+    first = np.cumsum(lengths) - lengths
+    source = np.where(real, first[:, None] + np.arange(width), 0)
+    return Grid(
+        start,
+        start + int(lengths.sum()),
+        len(lengths),
+        width,
+        torch.from_numpy(source.ravel()),
+        torch.from_numpy(np.flatnonzero(real)),
+        torch.from_numpy(real.ravel().astype(np.float32)),
+    )
+
+
+def _moved(value: int | torch.Tensor, device: torch.device) -> int | torch.Tensor:
+    return value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
