@@ -22,7 +22,12 @@ def sample(
         int, typer.Option("--n", "-n", help="How many attempts the run is to hold.")
     ] = 100,
     out: Annotated[Path, typer.Option(help="Run directory; made, or gone on with.")] = Path("run"),
-    model: Annotated[str, typer.Option(help="`shipped`, or a model folder.")] = "shipped",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="`shipped`, a folder of a model or of an adapter, or OWNER/NAME on the Hub."
+        ),
+    ] = "shipped",
     seed: Annotated[
         int, typer.Option(help="Each crystal's random numbers follow from (seed, index).")
     ] = 0,
@@ -59,7 +64,11 @@ def sample(
     ] = True,
     batch_size: Annotated[int, typer.Option(help="Texts drawn together.")] = 250,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that draw.", show_default="one a processor")
+        int | None,
+        typer.Option(
+            help="Processes that draw, each with 0.8 GB and twice the model's weights.",
+            show_default="one a processor, as far as memory and batches go",
+        ),
     ] = None,
     format: Annotated[
         str | None,
@@ -78,11 +87,10 @@ def sample(
     Killed at any moment, the same command goes on where it was; the result is the same to the
     byte. A larger --n extends a run. Other settings need another --out.
     """
-    import os
-
     from crystext.errors import SettingError
     from crystext.models.folder import default_temperature
     from crystext.sampling.attempt import DrawSettings
+    from crystext.sampling.crew import default_workers
     from crystext.sampling.run import Campaign
     from crystext.sampling.run import sample as draw_missing
     from crystext.write import file_format
@@ -94,8 +102,6 @@ def sample(
             f"--keep {keep.value} says which crystals --format writes, and there is no --format; "
             "try --format cif"
         )
-    if workers is None:
-        workers = len(os.sched_getaffinity(0))
     settings = DrawSettings(
         seed=seed,
         temperature=default_temperature(model) if temperature is None else temperature,
@@ -106,6 +112,8 @@ def sample(
         constrained=constrained,
     )
     campaign = Campaign(n=n, model=model, settings=settings, batch_size=batch_size)
+    if workers is None:
+        workers = default_workers(model, batches=-(-n // batch_size))
     with _Bar(n) as bar:
         done = draw_missing(campaign, out, workers=workers, report=bar.show)
     typer.echo(f"{done} attempts, {bar.crystals} of them crystals, in {out / 'attempts.jsonl'}")

@@ -105,10 +105,8 @@ def save_model(
 def load_model(source: str | Path = SHIPPED) -> LoadedModel:
     """Load the shipped model, a model folder, an adapter folder, or one of these from the Hub.
 
-    An adapter is merged into its base. One that was trained on a 4-bit base is merged into the
-    numbers which those 4 bits stand for, because that is the model that was trained; the full
-    weights are slightly other ones. Where there is a GPU, a 4-bit base of more than 10^9 parameters
-    stays as it is and keeps its adapter beside it.
+    An adapter is merged into its base, see `merge_into_base`. But where there is a GPU, a 4-bit
+    base of more than 10^9 parameters stays in 4 bits and keeps its adapter beside it.
 
     Raises:
         ModelError: there is no such model, its folder is incomplete or damaged, its weights are not
@@ -121,28 +119,57 @@ def load_model(source: str | Path = SHIPPED) -> LoadedModel:
     if about.base is None:
         network = read_network(folder)
         check_fit(folder, network, tokenizer)
+    elif _stays_packed(folder, about.base):
+        network = _on_base(folder, about.base, tokenizer, torch.device("cuda"))
     else:
-        network = _on_base(folder, about.base, tokenizer)
+        network = merge_into_base(folder, about.base, tokenizer)
     return LoadedModel(
         network.eval(), tokenizer, load_prompts(folder / "prompts"), about.format, folder
     )
 
 
-def _on_base(
+def merge_into_base(
     folder: Path, base: Base, tokenizer: PreTrainedTokenizerBase
-) -> PreTrainedModel | PeftModel:
+) -> PreTrainedModel:
+    """Return an adapter's base with the adapter's product added to its weights.
+
+    An adapter that was trained on a 4-bit base is merged into the numbers which those 4 bits stand
+    for, because that is the model that was trained; the full weights are slightly other ones.
+
+    Raises:
+        ModelError: the base cannot be had, or one of the two is damaged.
+    """
+    from transformers import GenerationConfig
+
+    model = _on_base(folder, base, tokenizer, torch.device("cpu"), unpack=True)
+    network = merged(model)
+    if (folder / "generation_config.json").is_file():
+        network.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    return network
+
+
+def _on_base(
+    folder: Path,
+    base: Base,
+    tokenizer: PreTrainedTokenizerBase,
+    device: torch.device,
+    *,
+    unpack: bool = False,
+) -> PeftModel:
     under = base_folder(base.source, folder)
     dtype = getattr(torch, base.dtype)
-    weight_bytes = sum(path.stat().st_size for path in under.glob("*.safetensors"))
-    stays = base.quantize != "none" and torch.cuda.is_available() and weight_bytes > 2 * _BIG
-    device = torch.device("cuda") if stays else torch.device("cpu")
     network = read_network(under, dtype=dtype, quantize=base.quantize, device=device)
     check_fit(under, network, tokenizer)
-    if stays:
-        return read_adapter(network, folder)
-    if base.quantize != "none":
+    if unpack and base.quantize != "none":
         network = dequantized(network)
-    return merged(read_adapter(network, folder))
+    return read_adapter(network, folder)
+
+
+def _stays_packed(folder: Path, base: Base) -> bool:
+    under = base_folder(base.source, folder)
+    # Two bytes a parameter, as most weights are stored.
+    weights = sum(path.stat().st_size for path in under.glob("*.safetensors")) / 2
+    return base.quantize != "none" and weights > _BIG and torch.cuda.is_available()
 
 
 def _place_for_peft(base: Base, folder: Path) -> str:

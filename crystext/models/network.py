@@ -68,6 +68,8 @@ def read_network(
             f"the weights in {folder} lack {absent[0]} ({len(absent)} in all are missing); "
             "they are not those of the network that config.json describes"
         )
+    if quantize != "none":
+        _keep_differentiable(network)
     return network.eval()  # type: ignore[no-any-return]
 
 
@@ -161,6 +163,20 @@ def _nf4(dtype: torch.dtype | str) -> BitsAndBytesConfig:
         # FSDP flattens the tensors of a layer into one, and so wants all of them of one type.
         bnb_4bit_quant_storage=compute if sharded() else torch.uint8,
     )
+
+
+def _keep_differentiable(network: PreTrainedModel) -> None:
+    """Have 4-bit layers stay as they are when they are evaluated on a CPU.
+
+    On processors with AVX512-BF16, bitsandbytes (0.50) lays the weights of a layer out anew at the
+    first evaluation, for a kernel that has no gradient, and leaves them so: training would go on
+    with wrong gradients and without an error.
+    """
+    from bitsandbytes.nn.modules import Linear4bit
+
+    for module in network.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 @contextmanager

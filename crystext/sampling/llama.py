@@ -17,6 +17,7 @@ from torch.nn.functional import linear, rms_norm, silu
 from crystext.errors import ModelError
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
 
@@ -30,9 +31,11 @@ class _Layer:
     down: torch.Tensor
 
 
-def why_not_plain(network: PreTrainedModel) -> str | None:
+def why_not_plain(network: PreTrainedModel | PeftModel) -> str | None:
     """Return what keeps `ShortTextLlama` from taking a network, or None where it can."""
     config = network.config
+    if hasattr(network, "peft_config"):
+        return "it has an adapter beside its weights"
     if config.model_type != "llama":
         return f"its type is {config.model_type!r}"
     for setting, plain in (("attention_bias", False), ("mlp_bias", False), ("hidden_act", "silu")):
@@ -47,7 +50,7 @@ def why_not_plain(network: PreTrainedModel) -> str | None:
 class ShortTextLlama:
     """The weights of a LLaMA, laid out for stepping a batch of texts token by token."""
 
-    def __init__(self, network: PreTrainedModel, dtype: torch.dtype) -> None:
+    def __init__(self, network: PreTrainedModel | PeftModel, dtype: torch.dtype) -> None:
         """Take the weights of a network, as this type.
 
         Raises:

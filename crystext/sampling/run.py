@@ -283,5 +283,7 @@ def _missing(
 ) -> Generator[list[Attempt], None, None]:
     """Yield the batches that hold attempts from `done` on, in order."""
     size = campaign.batch_size
-    job = Job(campaign.model, campaign.settings, prompt, size)
+    # The folder, so that a model from the Hub is looked for there once.
+    folder = str(model_folder(campaign.model).absolute())
+    job = Job(folder, campaign.settings, prompt, size)
     yield from draw_batches(job, range(done - done % size, campaign.n, size), workers)

@@ -119,7 +119,7 @@ class TextSampler:
 
         # Decoded behind the prompt: some tokenizers drop a space at the start of a text.
         text = text_of(given + body)[len(text_of(given)) :]
-        decoded = decode(text)
+        decoded = decode(text, format=self.model.format)
         fault = decoded.fault.name if decoded.fault else None
         if fault is None and not whole:
             fault = "TRUNCATED"

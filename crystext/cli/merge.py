@@ -1,0 +1,24 @@
+"""`crystext merge`: an adapter and its base as one model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def merge(
+    adapter: Annotated[
+        str,
+        typer.Argument(
+            help="Folder that training wrote, or OWNER/NAME on the Hub.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Model folder to write.", show_default=False)],
+) -> None:
+    """Write an adapter merged into its base: a model folder that needs nothing else."""
+    from crystext.models.merge import merge_adapter
+
+    merge_adapter(adapter, out)
+    typer.echo(f"the model is in {out}")

@@ -1,0 +1,35 @@
+"""An adapter and its base as one model, on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crystext.errors import ModelError
+from crystext.models.folder import model_folder, read_description
+from crystext.models.load import merge_into_base, save_model
+from crystext.models.network import read_tokenizer
+from crystext.prompts import load_prompts
+
+
+def merge_adapter(source: str | Path, out: Path) -> None:
+    """Write an adapter, merged into its base, as a model folder in bfloat16.
+
+    The result needs neither peft nor bitsandbytes, and differs from base and adapter side by side
+    by rounding alone (see `merge_into_base`).
+
+    Args:
+        source: an adapter's folder, or its name on the Hub.
+        out: a place where nothing is yet.
+
+    Raises:
+        ModelError: it is no adapter, or its base cannot be had; or `out` is taken.
+    """
+    folder = model_folder(source)
+    about = read_description(folder)
+    if about.base is None:
+        raise ModelError(f"{source} is a whole model already; expected the folder of an adapter")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ModelError(f"{out} is there already; give another --out")
+    tokenizer = read_tokenizer(folder)
+    network = merge_into_base(folder, about.base, tokenizer).bfloat16()
+    save_model(out, network, tokenizer, load_prompts(folder / "prompts"), about.format)
