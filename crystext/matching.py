@@ -13,11 +13,16 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
-from crystext.crystal import Crystal, Ints
+import numpy as np
+
+from crystext.crystal import Crystal, Floats, Ints
+from crystext.errors import RunError
 from crystext.properties import reduced_formula
 
 if TYPE_CHECKING:
@@ -57,6 +62,9 @@ class Tolerances:
 
 DIFFCSP = Tolerances()
 
+PYMATGEN = Tolerances(ltol=0.2, stol=0.3, angle_tol=5.0)
+"""Pymatgen's own: what is one under these is one entry of a database."""
+
 
 def reduce_for_matching(crystal: Crystal) -> Structure | None:
     """Return the structure that `StructureMatcher.fit` would make of a crystal before comparing.
@@ -87,6 +95,52 @@ def is_same(matcher: StructureMatcher, first: Structure | None, second: Structur
     return bool(matcher.fit(first, second, skip_structure_reduction=True))
 
 
+class Peers:
+    """Crystals of one reduced formula, of which it is asked which are the same.
+
+    Two are the same if the matcher fits one on the other or the other on the one, for its answer
+    may depend on the order. It maps the lattice of its first structure on that of its second, both
+    scaled to one volume; where lengths alone forbid that, it is not asked, and nothing is lost.
+    """
+
+    def __init__(self, reduced: Sequence[Structure | None], tolerances: Tolerances) -> None:
+        """Take structures from `reduce_for_matching`; None is like nothing."""
+        self.reduced, self.matcher = reduced, tolerances.matcher()
+        self._sizes = np.array([0 if s is None else len(s) for s in reduced])
+        lengths = [np.zeros((2, 3)) if s is None else _scaled_lengths(s) for s in reduced]
+        self._minima, edges = np.array(lengths).reshape(-1, 2, 3).swapaxes(0, 1)
+        # Vectors that fit edges are a basis, so the k-th of them is no shorter than the k-th
+        # minimum. The last digits of both are left to chance.
+        self._longest = edges * (1 + tolerances.ltol) * (1 + 1e-6)
+
+    def candidates(self, i: int, among: Sequence[int]) -> list[int]:
+        """Return those of some crystals that the matcher has to be asked about."""
+        others = np.asarray(among, dtype=np.int64)
+        sized = (self._sizes[others] == self._sizes[i]) & (self._sizes[i] > 0)
+        onto = (self._minima[i] <= self._longest[others]).all(axis=1)
+        back = (self._minima[others] <= self._longest[i]).all(axis=1)
+        return others[sized & (onto | back)].tolist()  # type: ignore[no-any-return]
+
+    def same(self, i: int, j: int) -> bool:
+        """Say whether two crystals are the same."""
+        return any(
+            (self._minima[first] <= self._longest[second]).all()
+            and is_same(self.matcher, self.reduced[first], self.reduced[second])
+            for first, second in ((j, i), (i, j))
+        )
+
+
+def _scaled_lengths(structure: Structure) -> Floats:
+    """Return minima of a lattice and edges of its cell, sorted, for volume 1; shape (2, 3)."""
+    lattice = structure.lattice
+    try:
+        minima = sorted(lattice.get_niggli_reduced_lattice().abc)
+    except ValueError:
+        minima = [0.0] * 3
+    lengths: Floats = np.array([minima, sorted(lattice.abc)]) / lattice.volume ** (1 / 3)
+    return lengths
+
+
 def group_by_formula(numbers: Iterable[Ints]) -> dict[str, list[int]]:
     """Return the indices of all crystals, given by atomic numbers, under their reduced formula."""
     groups: dict[str, list[int]] = defaultdict(list)
@@ -96,15 +150,48 @@ def group_by_formula(numbers: Iterable[Ints]) -> dict[str, list[int]]:
 
 
 def map_groups(
-    function: Callable[[_Group], _Answer], groups: Sequence[_Group], workers: int
+    function: Callable[[_Group], _Answer],
+    groups: Sequence[_Group],
+    workers: int,
+    advance: Callable[[], object] = lambda: None,
+    *,
+    largest_first: bool = False,
 ) -> list[_Answer]:
     """Return `function` of each group, in their order, computed by so many processes.
 
     The processes are spawned: they share no state, and a calling script needs its
     `if __name__ == "__main__":`.
+
+    Args:
+        function: one that a process can import.
+        groups: what it is called with.
+        workers: processes; of 1, none is started.
+        advance: called for every group that is done.
+        largest_first: whether the first groups may take as long as all others together; they are
+            then handed out one by one.
+
+    Raises:
+        RunError: a process died.
     """
+    answers: list[_Answer] = []
     if workers <= 1 or len(groups) < 2:
-        return [function(group) for group in groups]
+        for group in groups:
+            answers.append(function(group))
+            advance()
+        return answers
     chunk = max(1, len(groups) // (8 * workers))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(function, groups, chunksize=chunk))
+    head = 4 * workers if largest_first else 0
+    try:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            parts = (
+                pool.map(function, groups[:head]),
+                pool.map(function, groups[head:], chunksize=chunk),
+            )
+            for answer in chain.from_iterable(parts):
+                answers.append(answer)
+                advance()
+    except BrokenProcessPool:
+        raise RunError(
+            "a worker process died, most likely for want of memory; try fewer --workers"
+        ) from None
+    return answers

@@ -1,0 +1,162 @@
+"""Which crystals of a data set are one and the same: repeated, or on both sides of a split.
+
+Everything is StructureMatcher's answer (see `matching`), asked within one reduced formula and size.
+Two tolerances are at work. A repetition, which is left out, is judged narrowly, by pymatgen's: a
+distorted perovskite beside the ideal one is data. What must not lie on both sides of a split is
+judged widely, by those that novelty and match rates are measured with.
+
+What goes wrong otherwise: split by row, a data set with repetitions tests what was learned by
+heart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from typing import NamedTuple
+
+from crystext.crystal import Crystal
+from crystext.matching import (
+    DIFFCSP,
+    PYMATGEN,
+    Peers,
+    group_by_formula,
+    map_groups,
+    reduce_for_matching,
+)
+
+REPEATED, SEPARATE = PYMATGEN, DIFFCSP
+"""Tolerances for what is left out as a repetition, and for what may not be split up."""
+
+_CHUNK = 32
+"""Crystals that are reduced together."""
+
+_WORTH_PROCESSES = 300
+"""Crystals below which starting processes takes longer than the work."""
+
+
+@dataclass
+class Sameness:
+    """What was found among crystals to learn from and crystals that are held out."""
+
+    repeats: dict[int, int] = field(default_factory=dict)
+    """For each repetition to learn from, the earlier crystal that it repeats and that is kept."""
+    groups: list[int] = field(default_factory=list)
+    """For each crystal to learn from, the first of its group; groups share no equal crystals."""
+    held_out: dict[int, list[int]] = field(default_factory=dict)
+    """For each kept crystal to learn from that is held out as well, the held-out crystals."""
+
+
+class _Bucket(NamedTuple):
+    """Crystals of one formula and size, reduced, those to learn from first."""
+
+    crystals: list[Crystal]
+    learned: int
+    """How many of them are to be learned from."""
+
+
+def compare(
+    learned: Sequence[Crystal],
+    held_out: Sequence[Crystal],
+    *,
+    drop_repeats: bool,
+    group: bool,
+    workers: int = 1,
+    begin: Callable[[str, int], Callable[[], object]] = lambda _name, _total: lambda: None,
+) -> Sameness:
+    """Find repetitions, groups and overlap.
+
+    Args:
+        learned: crystals to learn from; of equal ones the first is kept.
+        held_out: crystals that learning must not see; repetitions among them are no concern.
+        drop_repeats: whether repetitions are looked for; what repeats is in no other result.
+        group: whether groups are looked for; otherwise each crystal is a group.
+        workers: processes; the result does not depend on it.
+        begin: called with the name of a stage and its number of steps; what it returns is called
+            for every step.
+    """
+    found = Sameness(groups=list(range(len(learned))))
+    crystals = [*learned, *held_out]
+    wanted = [
+        members
+        for members in group_by_formula(c.numbers for c in crystals).values()
+        # Members are in order: the first is learned from, or none is.
+        if members[0] < len(learned) and (len(members) > 1)
+    ]
+    if not wanted or not (drop_repeats or group or held_out):
+        return found
+    indices = [i for members in wanted for i in members]
+    if len(indices) < _WORTH_PROCESSES:
+        workers = 1
+    chunks = [
+        [crystals[i] for i in indices[k : k + _CHUNK]] for k in range(0, len(indices), _CHUNK)
+    ]
+    answers = map_groups(_reduce, chunks, workers, begin("reducing", len(chunks)))
+    reduced = dict(zip(indices, (c for answer in answers for c in answer), strict=True))
+    buckets = []
+    for members in wanted:
+        sized = sorted((i for i in members if reduced[i]), key=lambda i: (len(reduced[i] or ()), i))
+        for _, same_size in groupby(sized, key=lambda i: len(reduced[i] or ())):
+            bucket = list(same_size)
+            if bucket[0] < len(learned) and len(bucket) > 1:
+                buckets.append(bucket)
+    # The largest first: one that comes last would keep the others waiting.
+    buckets.sort(key=len, reverse=True)
+    tasks = [
+        _Bucket([c for i in bucket if (c := reduced[i])], sum(i < len(learned) for i in bucket))
+        for bucket in buckets
+    ]
+    judge = partial(_judge, drop_repeats=drop_repeats, group=group)
+    judged = map_groups(judge, tasks, workers, begin("comparing", len(tasks)), largest_first=True)
+    for bucket, inner in zip(buckets, judged, strict=True):
+        found.repeats |= {bucket[i]: bucket[k] for i, k in inner.repeats.items()}
+        for i, first in enumerate(inner.groups):
+            found.groups[bucket[i]] = bucket[first]
+        for i, others in inner.held_out.items():
+            found.held_out[bucket[i]] = [bucket[k] - len(learned) for k in others]
+    return found
+
+
+def _reduce(crystals: list[Crystal]) -> list[Crystal | None]:
+    reduced = (reduce_for_matching(crystal) for crystal in crystals)
+    return [None if s is None else Crystal.from_structure(s) for s in reduced]
+
+
+def _judge(bucket: _Bucket, *, drop_repeats: bool, group: bool) -> Sameness:
+    found = Sameness()
+    structures = [crystal.structure for crystal in bucket.crystals]
+    kept = list(range(bucket.learned))
+    if drop_repeats:
+        peers = Peers(structures, REPEATED)
+        kept = []
+        for i in range(bucket.learned):
+            among = peers.candidates(i, kept)
+            first = next((k for k in among if peers.same(i, k)), None)
+            if first is None:
+                kept.append(i)
+            else:
+                found.repeats[i] = first
+    peers = Peers(structures, SEPARATE)
+    held_out = range(bucket.learned, len(structures))
+    for i in kept:
+        others = [k for k in peers.candidates(i, held_out) if peers.same(i, k)]
+        if others:
+            found.held_out[i] = others
+    found.groups = list(range(bucket.learned))
+    if group:
+        for n, i in enumerate(kept):
+            for k in peers.candidates(i, kept[:n]):
+                one, other = sorted((_first(found.groups, i), _first(found.groups, k)))
+                # Of those that are in one group already nothing is to be learned.
+                if one != other and peers.same(i, k):
+                    found.groups[other] = one
+        found.groups = [_first(found.groups, i) for i in range(bucket.learned)]
+    return found
+
+
+def _first(groups: list[int], i: int) -> int:
+    while groups[i] != i:
+        i = groups[i]
+    return i
