@@ -1,4 +1,4 @@
-"""A model with random weights, drawn from in a moment, and a file of crystals to train on."""
+"""A model with random weights, drawn from in a moment, and a store of crystals to train on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from crystext.codec import PLAIN
 from crystext.crystal import Crystal
-from crystext.data.store import write_dataset
+from crystext.data.store import write_store
 from crystext.models.llama import new_llama
 from crystext.models.load import save_model
 from crystext.prompts import load_prompts
@@ -45,8 +45,8 @@ def write_tiny_model(folder: Path) -> Path:
     return folder
 
 
-def write_tiny_data(path: Path, count: int = 60) -> Path:
-    """Write handmade crystals, strained, so that each is another."""
+def write_tiny_store(folder: Path, count: int = 60) -> Path:
+    """Write a store of handmade crystals, strained, so that each is another; both splits alike."""
     rng = np.random.default_rng(0)
     handmade = list(HANDMADE.values())
     records = []
@@ -55,5 +55,5 @@ def write_tiny_data(path: Path, count: int = 60) -> Path:
         lengths = crystal.lengths * rng.uniform(0.9, 1.1)
         strained = Crystal(lengths, crystal.angles, crystal.numbers, crystal.positions)
         records.append(Record(strained, {"band_gap": float(i)}))
-    write_dataset(path, records)
-    return path
+    write_store(folder, {"train": records, "validation": records})
+    return folder

@@ -1,27 +1,30 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
 from crystext.augment import permute_within_species, translate
 from crystext.codec import PLAIN
-from crystext.crystal import Crystal
-from crystext.data.store import Dataset, read_dataset, write_dataset
+from crystext.data.store import Dataset, read_store
+from crystext.errors import SettingError
 from crystext.prompts import load_prompts
-from crystext.tasks import Record
-from crystext.tokens import IGNORED, example_ids
-from crystext.training.batches import Batch, Batches
+from crystext.tokens import IGNORED
+from crystext.training.batches import Batches, batch_sequences, steps_of
+from crystext.training.examples import Examples, Row
 from crystext.vocabulary import build_tokenizer
-from tests.handmade import HANDMADE
+from tests.tiny import write_tiny_store
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PROMPTS = load_prompts()
 TASK_WEIGHTS = {"unconditional": 0.5, "conditional": 0.3, "infill_element": 0.2}
+COUNT = 150
 
 
 @pytest.fixture(scope="module")
@@ -31,115 +34,90 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Three hundred crystals: the handmade ones, strained, so that each is another."""
-    rng = np.random.default_rng(0)
-    records = []
-    for i in range(300):
-        crystal = list(HANDMADE.values())[i % len(HANDMADE)]
-        lengths = crystal.lengths * rng.uniform(0.8, 1.2)
-        strained = Crystal(lengths, crystal.angles, crystal.numbers, crystal.positions)
-        records.append(Record(strained, {"band_gap": float(i)}))
-    path = tmp_path_factory.mktemp("data") / "data.parquet"
-    write_dataset(path, records)
-    return read_dataset(path)
+    folder: Path = write_tiny_store(tmp_path_factory.mktemp("data") / "store", COUNT)
+    return read_store(folder, "train")
 
 
-def stream(data: Dataset, tokenizer: PreTrainedTokenizerFast, **changes: object) -> Batches:
+def examples(data: Dataset, tokenizer: PreTrainedTokenizerFast, **changes: object) -> Examples:
     values: dict[str, object] = {
         "task_weights": TASK_WEIGHTS,
         "translate_share": 0.5,
-        "batch_tokens": 512,
         "max_tokens": 256,
         "seed": 3,
         **changes,
     }
-    return Batches(data, tokenizer, PROMPTS, PLAIN, **values)  # type: ignore[arg-type]
+    return Examples(data, tokenizer, PROMPTS, PLAIN, **values)  # type: ignore[arg-type]
 
 
-def rows(batches: list[Batch]) -> Counter[tuple[int, ...]]:
-    """Count the rows, without their padding."""
-    found: Counter[tuple[int, ...]] = Counter()
-    for ids, labels in batches:
-        for row, label in zip(ids.tolist(), labels.tolist(), strict=True):
-            end = max(i for i, x in enumerate(label) if x != IGNORED)
-            found[tuple(row[: end + 1])] += 1
-    return found
+def as_set(rows: list[Row]) -> Counter[tuple[int, ...]]:
+    return Counter(tuple(ids) for ids, _ in rows)
 
 
-def same(one: list[Batch], two: list[Batch]) -> bool:
-    return len(one) == len(two) and all(
-        np.array_equal(a, b) and np.array_equal(c, d)
-        for (a, c), (b, d) in zip(one, two, strict=True)
-    )
-
-
-def test_a_seed_and_an_epoch_give_the_same_batches_whatever_came_before(
+def test_seed_and_position_give_the_same_example_whatever_came_before(
     data: Dataset, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    fresh = list(stream(data, tokenizer).epoch(2))
-    used = stream(data, tokenizer)
-    next(used.epoch(0))
-    list(used.epoch(1))
+    positions = range(2 * COUNT, 2 * COUNT + 20)
+    fresh = examples(data, tokenizer).rows(positions)
+    used = examples(data, tokenizer)
+    used.rows(range(0, 3 * COUNT, 7))
     np.random.seed(0)
-    assert same(fresh, list(used.epoch(2)))
+    torch.manual_seed(0)
+    assert used.rows(positions) == fresh
 
 
 def test_epochs_and_seeds_differ_in_order_and_augmentation(
     data: Dataset, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    one = list(stream(data, tokenizer).epoch(0))
-    assert not same(one, list(stream(data, tokenizer).epoch(1)))
-    assert not same(one, list(stream(data, tokenizer, seed=4).epoch(0)))
+    stream = examples(data, tokenizer)
+    first = stream.rows(range(COUNT))
+    assert first != stream.rows(range(COUNT, 2 * COUNT))
+    assert first != examples(data, tokenizer, seed=4).rows(range(COUNT))
 
 
-def test_the_order_of_crystals_differs_between_epochs(
+def test_an_epoch_loses_no_crystal_and_repeats_none_and_comes_in_another_order(
     data: Dataset, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    # Without augmentation and with one task a crystal gives the same row in every epoch.
-    plain = stream(data, tokenizer, task_weights={"unconditional": 1.0}, translate_share=0.0)
-    first, second = ([ids.tobytes() for ids, _ in plain.epoch(i)] for i in (0, 1))
-    assert first != second
-
-
-def test_an_epoch_loses_no_crystal_and_repeats_none(
-    data: Dataset, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    batches = stream(data, tokenizer)
-    expected: Counter[tuple[int, ...]] = Counter(
-        tuple(example_ids(tokenizer, batches.example(i, 5))[0]) for i in range(len(data))
+    still = examples(data, tokenizer, task_weights={"unconditional": 1.0}, translate_share=0.0)
+    prompt = len(tokenizer(PROMPTS.render("generate", conditions=""))["input_ids"]) + 1
+    # The cell, two tokens a number, tells the crystals apart: each is strained by another amount.
+    first, second = (
+        [tuple(ids[prompt : prompt + 12]) for ids, _ in still.rows(epoch)]
+        for epoch in (range(COUNT), range(COUNT, 2 * COUNT))
     )
-    assert rows(list(batches.epoch(5))) == expected
-    assert expected.total() == len(data)
+    assert Counter(first) == Counter(second)
+    assert first != second
+    assert len(first) == COUNT
+
+
+def test_the_order_of_the_tasks_in_a_recipe_means_nothing(
+    data: Dataset, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    turned = dict(reversed(TASK_WEIGHTS.items()))
+    positions = range(40)
+    assert examples(data, tokenizer, task_weights=turned).rows(positions) == examples(
+        data, tokenizer
+    ).rows(positions)
 
 
 def test_what_is_too_long_is_left_out_and_nothing_else(
     data: Dataset, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    batches = stream(data, tokenizer, max_tokens=40)
-    lengths = [len(example_ids(tokenizer, batches.example(i, 0))[0]) for i in range(len(data))]
-    found = rows(list(batches.epoch(0)))
-    assert 0 < found.total() == sum(n <= 40 for n in lengths) < len(data)
-
-
-def test_batches_keep_to_their_size(data: Dataset, tokenizer: PreTrainedTokenizerFast) -> None:
-    for ids, labels in stream(data, tokenizer).epoch(0):
-        longest = max(max(i for i, x in enumerate(row) if x != IGNORED) + 1 for row in labels)
-        assert len(ids) * longest <= 512
-        assert 0 <= ids.shape[1] - longest < 8
-    for ids, _ in stream(data, tokenizer, batch_tokens=1).epoch(0):
-        assert len(ids) == 1
+    whole = examples(data, tokenizer).rows(range(COUNT))
+    short = examples(data, tokenizer, max_tokens=40).rows(range(COUNT))
+    assert 0 < len(short) < len(whole)
+    assert short == [row for row in whole if len(row[0]) <= 40]
 
 
 def test_tasks_come_as_often_as_their_weights_say(
     data: Dataset, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    batches = stream(data, tokenizer)
-    infill = PROMPTS.templates["infill"].partition("{")[0]
+    stream = examples(data, tokenizer)
+    infill = PROMPTS.templates["infill_element"].partition("{")[0]
     plain = PROMPTS.render("generate", conditions="")
     count = Counter(
         "infill" if prompt.startswith(infill) else "plain" if prompt == plain else "conditional"
-        for epoch in range(5)
-        for prompt in (batches.example(i, epoch).prompt for i in range(len(data)))
+        for epoch in range(10)
+        for prompt in (stream.example(i, epoch).prompt for i in range(len(data)))
     )
     total = count.total()
     assert abs(count["plain"] / total - 0.5) < 0.05
@@ -151,21 +129,21 @@ def test_a_task_of_weight_zero_never_comes(
     data: Dataset, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     weights = {"infill_element": 0.0, "unconditional": 1.0, "conditional": 0.0}
-    batches = stream(data, tokenizer, task_weights=weights)
+    stream = examples(data, tokenizer, task_weights=weights)
     plain = PROMPTS.render("generate", conditions="")
-    assert all(batches.example(i, 0).prompt == plain for i in range(len(data)))
+    assert all(stream.example(i, 0).prompt == plain for i in range(len(data)))
 
 
 def test_the_share_of_translated_crystals_is_the_one_asked_for(
     data: Dataset, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     for share in (0.0, 0.3, 1.0):
-        batches = stream(
+        stream = examples(
             data, tokenizer, translate_share=share, task_weights={"unconditional": 1.0}
         )
         # Rock salt as it stands has no coordinate but 0 and 1/2.
         still = {"0.000", "0.500"}
-        texts = [batches.example(i, e).completion for i in range(0, 300, 5) for e in range(8)]
+        texts = [stream.example(i, e).completion for i in range(0, COUNT, 5) for e in range(16)]
         moved = np.mean([set(" ".join(x.split("\n")[3::2]).split()) != still for x in texts])
         assert abs(moved - share) < 0.07
 
@@ -173,18 +151,59 @@ def test_the_share_of_translated_crystals_is_the_one_asked_for(
 def test_loss_lies_on_the_completion_unless_asked_otherwise(
     data: Dataset, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    ids, labels = next(stream(data, tokenizer).epoch(0))
-    assert (labels[:, 0] == IGNORED).all()
-    assert ((labels == IGNORED) | (labels == ids)).all()
-    ids, labels = next(stream(data, tokenizer, loss_on_prompt=True).epoch(0))
-    assert (labels[:, 0] == ids[:, 0]).all()
+    ids, labels = examples(data, tokenizer).rows(range(1))[0]
+    assert labels[0] == IGNORED
+    assert all(label in (IGNORED, i) for i, label in zip(ids, labels, strict=True))
+    ids, labels = examples(data, tokenizer, loss_on_prompt=True).rows(range(1))[0]
+    assert labels == ids
 
 
 def test_augmentation_leaves_the_data_as_it_was(
     data: Dataset, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     before = data.positions.copy()
-    list(stream(data, tokenizer).epoch(0))
+    examples(data, tokenizer).rows(range(COUNT))
     rng = np.random.default_rng(0)
     translate(permute_within_species(data[0].crystal, rng), rng)
     assert np.array_equal(before, data.positions)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 7])
+def test_the_shares_of_all_processes_are_the_batch_of_one(
+    data: Dataset, tokenizer: PreTrainedTokenizerFast, processes: int
+) -> None:
+    stream = examples(data, tokenizer)
+    for step in (0, 5, 11):  # the last one crosses from one epoch into the next
+        whole = Batches(stream, 13)[step]
+        shares = [Batches(stream, 13, p, processes)[step] for p in range(processes)]
+        assert as_set([row for share in shares for row in share]) == as_set(whole)
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_workers_change_no_batch(data: Dataset, tokenizer: PreTrainedTokenizerFast) -> None:
+    batches = Batches(examples(data, tokenizer), 10)
+    alone = list(batches.stream(3, 8))
+    assert list(batches.stream(3, 8, workers=2)) == alone
+    assert len(alone) == 5
+
+
+def test_a_batch_of_tokens_is_that_many_in_the_mean(
+    data: Dataset, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    stream = examples(data, tokenizer)
+    batches = Batches(stream, batch_sequences(stream, 1000))
+    sizes = [sum(len(ids) for ids, _ in batches[step]) for step in range(30)]
+    assert abs(np.mean(sizes) - 1000) < 50
+
+
+def test_epochs_are_counted_in_batches() -> None:
+    assert steps_of(2, crystals=100, sequences=10) == 20
+    assert steps_of(1, crystals=101, sequences=10) == 11
+    assert steps_of(0.5, crystals=100, sequences=10) == 5
+
+
+def test_data_of_which_no_example_is_short_enough_are_refused(
+    data: Dataset, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    with pytest.raises(SettingError, match=r"give no batch: of 150 crystals.*at most 4 tokens"):
+        batch_sequences(examples(data, tokenizer, max_tokens=4), 1000)

@@ -1,31 +1,26 @@
 from __future__ import annotations
 
+import importlib.util
 import json
-import os
-import socket
-import subprocess
-import sys
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import yaml
 from filelock import FileLock
 from rich.console import Console
 from safetensors.torch import load_file
 
-from crystext.config import OptimSettings, Recipe, parse_recipe
-from crystext.data.store import write_dataset
-from crystext.errors import InputError, RunError, SettingError
+from crystext.config import Recipe, load_recipe, parse_recipe
+from crystext.data.store import read_store, write_store
+from crystext.errors import InputError, ModelError, RunError, SettingError
 from crystext.models.load import load_model
 from crystext.sampling.attempt import DrawSettings
 from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.samplers import make_sampler
 from crystext.training.checkpoint import load_checkpoint
-from crystext.training.trainer import Trainer, learning_rate
-from tests.tiny import write_tiny_data
+from crystext.training.trainer import Trainer
+from tests.tiny import write_tiny_store
 
 QUIET = Console(quiet=True)
 STEPS = 12
@@ -33,21 +28,25 @@ STEPS = 12
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_data(tmp_path_factory.mktemp("data") / "data.parquet")
+    return write_tiny_store(tmp_path_factory.mktemp("data") / "store")
 
 
 def recipe_values(data: Path, **optim: Any) -> dict[str, Any]:
     return {
         "seed": 1,
-        "data": {"train": str(data), "validation": str(data), "validation_crystals": 10},
+        "data": {"store": str(data), "validation_crystals": 10},
         "tasks": {"unconditional": 0.5, "conditional": 0.3, "infill_element": 0.2},
         "translate_share": 0.5,
         "model": {"new": {"hidden_size": 32, "intermediate_size": 64, "layers": 1, "heads": 2}},
         "optim": {
+            "optimizer": "muon",
             "learning_rate": 0.01,
+            "schedule": "wsd",
+            "weight_decay": 0.1,
             "steps": STEPS,
             "warmup_steps": 3,
             "batch_tokens": 600,
+            "micro_tokens": 400,
             "ema": 0.8,
             **optim,
         },
@@ -79,29 +78,16 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
     return found[0]["weights"] | {f"average.{k}": v for k, v in found[0]["average"].items()}
 
 
+def weights_step(out: Path) -> int:
+    found = load_checkpoint(out / "checkpoint")
+    assert found is not None
+    return int(found[1]["step"])
+
+
 def assert_same_weights(first: Path, second: Path) -> None:
     a, b = weights(first), weights(second)
     assert a.keys() == b.keys()
     assert [name for name in a if not torch.equal(a[name], b[name])] == []
-
-
-def test_the_rate_rises_stays_and_falls_to_zero() -> None:
-    optim = OptimSettings(
-        learning_rate=2.0, steps=100, warmup_steps=10, decay_share=0.25, batch_tokens=1
-    )
-    rates = [learning_rate(step, optim) for step in range(101)]
-    assert rates[0] == pytest.approx(0.2)
-    assert rates[9:75] == [2.0] * 66
-    assert rates[100] == 0.0
-    falls = [a - b for a, b in pairwise(rates[75:])]
-    assert falls == pytest.approx([2.0 / 25] * 25)
-
-
-def test_without_warm_up_and_decay_the_rate_is_constant() -> None:
-    optim = OptimSettings(
-        learning_rate=1.0, steps=10, warmup_steps=0, decay_share=0.0, batch_tokens=1
-    )
-    assert [learning_rate(step, optim) for step in range(9)] == [1.0] * 9
 
 
 def test_training_lowers_the_loss_on_crystals_it_does_not_repeat(
@@ -147,10 +133,10 @@ def test_a_run_that_goes_on_ends_with_the_same_weights_to_the_bit(
     class Stopping(Trainer):
         """Stops as if killed, before the step is counted."""
 
-        def _update(self, batch: Any) -> float:
+        def _update(self, rows: Any) -> Any:
             if self.step == stop:
                 raise Stopped
-            return super()._update(batch)
+            return super()._update(rows)
 
     with pytest.raises(Stopped):
         Stopping(recipe(data), out).run(QUIET)
@@ -188,13 +174,93 @@ def test_a_torn_or_missing_log_does_not_stop_a_run_that_goes_on(data: Path, tmp_
     assert [line["step"] for line in log_of(out)] == [8]
 
 
-def test_a_run_of_another_recipe_is_refused(data: Path, tmp_path: Path) -> None:
+def test_a_run_of_another_recipe_is_refused_and_told_in_what(data: Path, tmp_path: Path) -> None:
     Trainer(recipe(data, steps=5), tmp_path / "run").run(QUIET)
     before = weights(tmp_path / "run")
-    with pytest.raises(RunError, match="a run of another recipe"):
+    expected = r"another recipe \(optim.learning_rate was 0.01 and is 0.02\)"
+    with pytest.raises(RunError, match=expected):
         Trainer(recipe(data, steps=5, learning_rate=0.02), tmp_path / "run").run(QUIET)
     after = weights(tmp_path / "run")
     assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_a_run_on_other_data_is_refused(data: Path, tmp_path: Path) -> None:
+    Trainer(recipe(data, steps=5), tmp_path / "run").run(QUIET)
+    other = write_tiny_store(tmp_path / "other", 40)
+    with pytest.raises(RunError, match=r"on other data: 60 crystals.*here are 40"):
+        Trainer(recipe(other, steps=5), tmp_path / "run").run(QUIET)
+
+
+def test_the_order_of_tasks_and_the_cut_of_a_batch_are_no_other_recipe(
+    data: Path, tmp_path: Path
+) -> None:
+    Trainer(recipe(data, steps=5), tmp_path / "run").run(QUIET)
+    values = recipe_values(data, steps=8, micro_tokens=100)
+    values["tasks"] = dict(reversed(values["tasks"].items()))
+    Trainer(parse_recipe(values, "test"), tmp_path / "run").run(QUIET)
+    assert weights_step(tmp_path / "run") == 8
+
+
+def test_the_cut_of_a_batch_changes_no_loss(data: Path, tmp_path: Path) -> None:
+    losses = []
+    for micro_tokens in (50, 10_000):
+        out = tmp_path / str(micro_tokens)
+        values = recipe_values(data, steps=20, micro_tokens=micro_tokens, optimizer="adamw")
+        Trainer(parse_recipe(values, "test"), out).run(QUIET)
+        losses.append([line["train_loss"] for line in log_of(out) if "train_loss" in line])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_epochs_are_an_alternative_to_steps(data: Path, tmp_path: Path) -> None:
+    optim = {"steps": None, "epochs": 2, "batch_tokens": None, "batch_sequences": 25}
+    Trainer(recipe(data, **optim), tmp_path / "run").run(QUIET)
+    assert weights_step(tmp_path / "run") == 5  # 120 examples
+
+
+def test_a_run_without_progress_ends_early_and_keeps_its_best_weights(
+    data: Path, tmp_path: Path
+) -> None:
+    # So fast that it forgets: the least loss is not the last.
+    values = recipe_values(data, steps=400, learning_rate=0.5, ema=0.0, schedule="constant")
+    values |= {"evaluate_every": 2, "checkpoint_every": 4, "patience": 3}
+    whole = Trainer(parse_recipe(values, "test"), tmp_path / "run")
+    assert not whole.run(QUIET)
+    scored = [x["loss_mean"] for x in log_of(tmp_path / "run") if "loss_mean" in x]
+    least = scored.index(min(scored))
+    assert len(scored) == least + 1 + 3
+    found = load_checkpoint(tmp_path / "run" / "checkpoint")
+    assert found is not None
+    assert found[1]["least"] == min(scored)
+    saved = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    for name, tensor in saved.items():
+        assert torch.equal(tensor, found[0]["best"][name].bfloat16()), name
+    assert any(not torch.equal(found[0]["best"][n], found[0]["weights"][n]) for n in saved)
+    assert (tmp_path / "run" / "loss.png").read_bytes().startswith(b"\x89PNG")
+    # Told to end, it does not begin again.
+    Trainer(parse_recipe(values, "test"), tmp_path / "run").run(QUIET)
+    assert [x["loss_mean"] for x in log_of(tmp_path / "run") if "loss_mean" in x] == scored
+
+
+def test_probes_are_logged_and_change_no_weight(data: Path, whole: Path, tmp_path: Path) -> None:
+    values = recipe_values(data)
+    values["probes"] = {
+        "ipt_crystals": 2,
+        "ipt_translations": 3,
+        "sampled_crystals": 2,
+        "sampled_max_atoms": 1,
+    }
+    Trainer(parse_recipe(values, "test"), tmp_path / "run").run(QUIET)
+    assert_same_weights(tmp_path / "run", whole)
+    probed = [line for line in log_of(tmp_path / "run") if "loss_mean" in line]
+    assert len(probed) == 2
+    for line in probed:
+        assert line["ipt"] > 0
+        assert 0 <= line["sampled_structure_valid"] <= line["sampled_parse"] <= 1
+        assert 0 <= line["sampled_composition_valid"] <= line["sampled_parse"]
+
+
+def test_the_resolved_recipe_lies_beside_the_model(data: Path, whole: Path) -> None:
+    assert load_recipe(whole / "recipe.yaml") == recipe(data)
 
 
 def test_a_folder_in_use_is_refused(data: Path, tmp_path: Path) -> None:
@@ -208,18 +274,46 @@ def test_a_file_in_the_place_of_the_folder_is_refused(data: Path, tmp_path: Path
         Trainer(recipe(data), tmp_path / "file").run(QUIET)
 
 
-def test_data_without_a_crystal_are_refused(data: Path, tmp_path: Path) -> None:
-    write_dataset(tmp_path / "empty.parquet", [])
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_data_without_a_crystal_are_refused(data: Path, tmp_path: Path, split: str) -> None:
+    records = [read_store(data, "train")[0]]
+    splits = {"train": records, "validation": records} | {split: []}
+    write_store(tmp_path / "empty", splits)
+    values = recipe_values(tmp_path / "empty")
+    with pytest.raises(InputError, match=f"empty holds no {split} crystal"):
+        Trainer(parse_recipe(values, "test"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        ({"optim": {"max_tokens": 4}}, SettingError, r"give no batch.*60 crystals"),
+        ({"model": {"base": "nowhere/at-all"}}, ModelError, "nowhere/at-all"),
+        (
+            {"model": {"base": "shipped", "lora": {"targets": ["q_prj"]}}},
+            SettingError,
+            r"'q_prj' does not exist. Did you mean 'q_proj'",
+        ),
+        ({"trackers": ["wandb"]}, SettingError, "pip install wandb"),
+        ({"prompts": "nowhere"}, SettingError, "nowhere"),
+    ],
+)
+def test_what_cannot_work_is_told_before_a_folder_is_written(
+    data: Path,
+    tmp_path: Path,
+    changes: dict[str, Any],
+    kind: type[Exception],
+    message: str,
+) -> None:
+    if "wandb" in message and importlib.util.find_spec("wandb"):
+        pytest.skip("wandb is installed")
     values = recipe_values(data)
-    for name in ("train", "validation"):
-        changed = values | {"data": values["data"] | {name: str(tmp_path / "empty.parquet")}}
-        with pytest.raises(InputError, match=r"empty\.parquet holds no crystal"):
-            Trainer(parse_recipe(changed, "test"), tmp_path / "run")
-
-
-def test_data_of_which_no_example_is_short_enough_are_refused(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"gives no batch.*60 crystals.*more than 4 tokens"):
-        Trainer(recipe(data, max_tokens=4), tmp_path / "run").run(QUIET)
+    for key, value in changes.items():
+        values[key] = values[key] | value if key == "optim" else value
+    with pytest.raises(kind, match=message):
+        Trainer(parse_recipe(values, "test"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(data: Path, tmp_path: Path) -> None:
@@ -229,47 +323,22 @@ def test_a_loss_that_is_not_finite_ends_the_run(data: Path, tmp_path: Path) -> N
         Trainer(wild, tmp_path / "run").run(QUIET)
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
+def test_training_leaves_the_random_numbers_of_the_program_alone(
+    data: Path, tmp_path: Path
+) -> None:
+    trainer = Trainer(recipe(data, steps=2), tmp_path / "run")
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    trainer.run(QUIET)
+    assert torch.equal(torch.rand(3), expected)
 
 
-def test_two_processes_train_one_model(data: Path, tmp_path: Path) -> None:
-    """As `torchrun` starts them: the variables of the environment are all they know."""
-    path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(recipe_values(data), sort_keys=False))
-    script = (
-        "import os, sys\nfrom pathlib import Path\nimport torch\n"
-        "from rich.console import Console\nfrom safetensors.torch import save_file\n"
-        "from crystext.config import load_recipe\nfrom crystext.training.trainer import Trainer\n"
-        "torch.set_num_threads(1)\nout = Path(sys.argv[2])\n"
-        "trainer = Trainer(load_recipe(sys.argv[1]), out)\ntrainer.run(Console(quiet=True))\n"
-        "save_file({n: p.detach().clone() for n, p in trainer.average.items()},"
-        " out / f'{os.environ[\"RANK\"]}.safetensors')\n"
-    )
-
-    def train(processes: int, out: Path) -> None:
-        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-        command = [sys.executable, "-c", script, str(path), str(out)]
-        started = [
-            subprocess.Popen(
-                command,
-                env={**os.environ, **shared, "WORLD_SIZE": str(processes), "RANK": str(rank)},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for rank in range(processes)
-        ]
-        for process in started:
-            _, message = process.communicate(timeout=300)
-            assert process.returncode == 0, message
-
-    train(2, tmp_path / "two")
-    first = load_file(tmp_path / "two" / "0.safetensors")
-    second = load_file(tmp_path / "two" / "1.safetensors")
-    assert [name for name in first if not torch.equal(first[name], second[name])] == []
-    assert load_model(tmp_path / "two" / "model").network.dtype == torch.bfloat16
-    with pytest.raises(RunError, match="a run of 2 processes, and here are 1"):
-        Trainer(recipe(data), tmp_path / "two").run(QUIET)
+def test_tensorboard_gets_the_figures_of_the_log(data: Path, tmp_path: Path) -> None:
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    values = recipe_values(data) | {"trackers": ["tensorboard"]}
+    Trainer(parse_recipe(values, "test"), tmp_path / "run").run(QUIET)
+    events = reader.EventAccumulator(str(tmp_path / "run" / "crystext"))
+    events.Reload()
+    logged = [x["loss_mean"] for x in log_of(tmp_path / "run") if "loss_mean" in x]
+    assert [x.value for x in events.Scalars("loss_mean")] == pytest.approx(logged)
