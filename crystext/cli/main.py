@@ -15,9 +15,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from crystext import __version__
-from crystext.cli.data import prepare
+from crystext.cli.data import list_, prepare
 from crystext.cli.decode import decode
 from crystext.cli.encode import encode
+from crystext.cli.merge import merge
+from crystext.cli.push import push
 from crystext.cli.sample import sample
 from crystext.cli.train import train
 from crystext.cli.view import view
@@ -54,9 +56,12 @@ def _options(
 app.command()(encode)
 app.command()(decode)
 data.command()(prepare)
+data.command("list")(list_)
 app.add_typer(data, name="data")
 app.command()(train)
 app.command()(sample)
+app.command()(merge)
+app.command()(push)
 app.command()(view)
 
 _BAD_INPUT, _INTERRUPTED = 2, 130

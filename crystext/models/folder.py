@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any, Literal, get_args
 
 from crystext.codec import Format, get_format
 from crystext.errors import ModelError, SettingError
-from crystext.models.hub import download
+from crystext.models.hub import HUB_NAME, download
 from crystext.resources import shipped_model
 
 SHIPPED = "shipped"
@@ -32,7 +31,6 @@ INSIDE = "base"
 Quantize = Literal["none", "nf4"]
 Dtype = Literal["bfloat16", "float16", "float32"]
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _WANTED = f"expected {SHIPPED!r}, a folder with config.json or adapter_config.json, or OWNER/NAME"
 _VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 
@@ -92,7 +90,7 @@ def find_folder(source: str | Path) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
-    if isinstance(source, str) and not folder.exists() and _HUB_NAME.fullmatch(source):
+    if isinstance(source, str) and not folder.exists() and HUB_NAME.fullmatch(source):
         return download(source)
     raise ModelError(f"no model folder {source}; {_WANTED} on the Hub")
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from crystext.errors import ModelError
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+"""OWNER/NAME."""
 
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.yaml", "*.jinja", "tokenizer.model"]
 """What is fetched: no code, and no weights that are pickles."""

@@ -174,9 +174,7 @@ def _put_on(network: PreTrainedModel, config: LoraConfig) -> PeftModel:
     from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
 
     if getattr(network, "is_loaded_in_4bit", False) and not sharded():
-        network = prepare_model_for_kbit_training(  # type: ignore[no-untyped-call]
-            network, use_gradient_checkpointing=False
-        )
+        network = prepare_model_for_kbit_training(network, use_gradient_checkpointing=False)
     # Sharded weights are of one type throughout, the adapter's too.
     model = get_peft_model(network, config, autocast_adapter_dtype=not sharded())
     assert isinstance(model, PeftModel)
@@ -185,7 +183,7 @@ def _put_on(network: PreTrainedModel, config: LoraConfig) -> PeftModel:
 
 def _check_shape(config: LoraConfig, train: LoraSettings, folder: Path) -> None:
     faults = [
-        f"{name} is {there} there, {asked} asked for"
+        f"{name} is {there:g} there, {asked:g} asked for"
         for name, there, asked in (
             ("rank", config.r, train.rank),
             ("alpha", config.lora_alpha, train.alpha),

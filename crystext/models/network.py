@@ -6,6 +6,7 @@ not run, and weights are read from safetensors only.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -147,6 +148,10 @@ def sharded() -> bool:
 def _nf4(dtype: torch.dtype | str) -> BitsAndBytesConfig:
     from transformers import BitsAndBytesConfig
 
+    log = logging.getLogger("bitsandbytes")
+    level = log.level
+    # It tells of a faster kernel that it looks for and is not used here.
+    log.setLevel(logging.ERROR)
     try:
         import bitsandbytes  # noqa: F401
     except ImportError:
@@ -154,6 +159,8 @@ def _nf4(dtype: torch.dtype | str) -> BitsAndBytesConfig:
             "4-bit weights need bitsandbytes, which is not installed: pip install bitsandbytes, or "
             "set model.quantize=none"
         ) from None
+    finally:
+        log.setLevel(level)
     compute = dtype if isinstance(dtype, torch.dtype) else torch.bfloat16
     return BitsAndBytesConfig(
         load_in_4bit=True,

@@ -1,0 +1,161 @@
+"""A model or an adapter to the Hugging Face Hub, with a card that says what it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from crystext.errors import ModelError
+from crystext.models.folder import (
+    INSIDE,
+    SHIPPED,
+    Description,
+    base_folder,
+    model_folder,
+    read_description,
+)
+from crystext.models.hub import HUB_NAME, explained
+from crystext.prompts import load_prompts
+
+_SENT = {".json", ".safetensors", ".txt", ".yaml", ".jinja", ".model", ".md"}
+
+
+def push_model(source: str | Path, name: str, *, private: bool = False) -> str:
+    """Send a model folder to the Hub, as one commit, and return its address there.
+
+    A README.md that the folder has is sent as it is; otherwise a model card is written for it.
+
+    Args:
+        source: a model's or an adapter's folder, or `shipped`.
+        name: OWNER/NAME; the repository is made where there is none.
+        private: whether a new repository can be seen by its owner alone.
+
+    Raises:
+        ModelError: the folder is not whole, its base lies on this machine alone, there is no token,
+            or the Hub refuses or cannot be reached.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi, get_token
+
+    if not HUB_NAME.fullmatch(name):
+        raise ModelError(f"{name!r} is no name on the Hub; expected OWNER/NAME")
+    folder = model_folder(source)
+    about = read_description(folder)
+    _check_base(folder, about)
+    if get_token() is None:
+        raise ModelError(
+            f"{name} cannot be written: there is no token; log in with `hf auth login`, or set "
+            "HF_TOKEN (a token that may write)"
+        )
+    files: dict[str, str | bytes] = {
+        path.relative_to(folder).as_posix(): str(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix in _SENT
+    }
+    files.setdefault("README.md", model_card(folder, name).encode())
+    if about.base is not None:
+        files["adapter_config.json"] = _config_for_others(folder, about)
+    operations = [CommitOperationAdd(place, content) for place, content in files.items()]
+    api = HfApi()
+    with explained(name, "write"):
+        # None leaves the choice to the owner's settings.
+        api.create_repo(name, private=True if private else None, exist_ok=True)
+        api.create_commit(name, operations, commit_message="A model that writes crystals")
+    return f"{api.endpoint}/{name}"
+
+
+def model_card(folder: Path, name: str) -> str:
+    """Return a README.md for a model: format, base, tasks, and how to draw from it.
+
+    Args:
+        folder: the model's. A recipe.yaml in it, or in the run that it belongs to, tells the tasks.
+        name: OWNER/NAME on the Hub.
+    """
+    about = read_description(folder)
+    prompts = load_prompts(folder / "prompts")
+    head: dict[str, object] = {
+        "library_name": "transformers" if about.base is None else "peft",
+        "pipeline_tag": "text-generation",
+        "tags": ["crystal-structure", "materials-science", "crystext"],
+    }
+    base = "none: all weights are here"
+    if about.base is not None:
+        held = f"held in {_HELD[about.base.quantize]} while the adapter was trained"
+        base = f"`{about.base.source}`, {held}"
+        if about.base.source == SHIPPED:
+            base = f"the model that comes with crystext, {held}"
+        elif about.base.source == INSIDE:
+            base = f"in the folder `{INSIDE}` here, {held}"
+        else:
+            head["base_model"] = about.base.source
+    tasks = _tasks(folder)
+    learned = ", ".join(f"{task} ({weight:g})" for task, weight in tasks.items())
+    return "\n".join(
+        [
+            "---",
+            yaml.safe_dump(head, sort_keys=False).strip(),
+            "---",
+            "",
+            f"# {name}",
+            "",
+            "A language model that writes inorganic crystals as text: cell lengths, cell angles, "
+            "then each atom's element and fractional coordinates.",
+            "",
+            f"- Text format: `{about.format.name}`",
+            f"- Base: {base}",
+            *([f"- Tasks, with their weights in training: {learned}"] if tasks else []),
+            f"- Prompts for: {', '.join(sorted(prompts.templates))} (in `prompts/`)",
+            f"- Properties that the prompts can ask for: {', '.join(prompts.conditions)}",
+            "",
+            "## Use",
+            "",
+            "```sh",
+            "pip install crystext",
+            f"crystext sample --model {name} --n 100 --out run --format cif",
+            "```",
+            "",
+            "```python",
+            "import crystext",
+            "",
+            f'model = crystext.load_model("{name}")',
+            "```",
+            "",
+        ]
+    )
+
+
+_HELD = {"none": "full precision", "nf4": "4 bits (NF4)"}
+
+
+def _tasks(folder: Path) -> dict[str, float]:
+    # A run of training keeps its recipe beside the folder `model`.
+    beside = [folder.absolute().parent] if folder.name == "model" else []
+    for place in (folder, *beside):
+        try:
+            recipe = yaml.safe_load((place / "recipe.yaml").read_text(encoding="utf-8"))
+            return {str(task): float(weight) for task, weight in recipe["tasks"].items() if weight}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
+            continue
+    return {}
+
+
+def _check_base(folder: Path, about: Description) -> None:
+    if about.base is None or about.base.source in (SHIPPED, INSIDE):
+        return
+    base_folder(about.base.source, folder)
+    if Path(about.base.source).is_absolute():
+        raise ModelError(
+            f"the adapter in {folder} stands on {about.base.source}, which nobody else has; merge "
+            "it first (crystext merge), or push the base and write its name on the Hub into "
+            f"{folder / 'crystext.json'}"
+        )
+
+
+def _config_for_others(folder: Path, about: Description) -> bytes:
+    """Return adapter_config.json without a path on this machine."""
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    assert about.base is not None
+    named = about.base.source not in (SHIPPED, INSIDE)
+    config["base_model_name_or_path"] = about.base.source if named else None
+    return (json.dumps(config, indent=2) + "\n").encode()
