@@ -1,4 +1,4 @@
-"""`crystext data prepare`: any source of crystals to a file that training reads."""
+"""`crystext data prepare`: any source of crystals to a store that training reads."""
 
 from __future__ import annotations
 
@@ -10,20 +10,63 @@ import typer
 from crystext.errors import SettingError
 
 
+def list_() -> None:
+    """Print the public data sets that `prepare` knows by name."""
+    from crystext.data.catalogue import CATALOGUE, cache_folder
+
+    for name, data in CATALOGUE.items():
+        published = all(file.checksum for file in data.files)
+        note = "" if published else " No checksum is published: the first download is trusted."
+        typer.echo(f"{name:<21}{data.crystals:>7,}  {data.about}.{note}")
+        for file in data.files:
+            typer.echo(f"{'':30}{file.url}")
+    typer.echo(f"Downloads are kept in {cache_folder()} (CRYSTEXT_CACHE names another folder).")
+
+
 def prepare(
     source: Annotated[
-        Path,
+        str,
         typer.Argument(
-            help="A csv, parquet or json table with structures, a folder, a zip, or a file.",
+            help="A folder, zip, csv, parquet, json or ASE database with structures; a name of "
+            "`crystext data list`; or mp:mp-149,mp-22862 or mp:@ids.txt.",
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Prepared file to write.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder of the store.", show_default=False)],
+    validation: Annotated[
+        str | None,
+        typer.Option(help="Source of crystals to choose models by.", show_default="from SOURCE"),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(help="Source of crystals to score models by.", show_default="from SOURCE"),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TRAIN/VALIDATION/TEST",
+            help="Shares to split SOURCE into, by structure.",
+            show_default="0.9/0.05/0.05, unless SOURCE has splits, or held-out sources are given",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
+    keep_duplicates: Annotated[
+        bool,
+        typer.Option("--keep-duplicates", help="Keep training crystals that repeat earlier ones."),
+    ] = False,
+    allow_overlap: Annotated[
+        bool,
+        typer.Option("--allow-overlap", help="Keep training crystals that are held out as well."),
+    ] = False,
+    drop_overlap: Annotated[
+        bool,
+        typer.Option("--drop-overlap", help="Skip training crystals that are held out as well."),
+    ] = False,
     where: Annotated[
         list[str] | None,
         typer.Option(
             metavar="COLUMN=VALUE",
-            help="Keep only rows with this value in this column; may be repeated.",
+            help="Keep only rows of SOURCE with this value in this column; may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -41,18 +84,29 @@ def prepare(
         int | None, typer.Option(min=1, help="Processes.", show_default="one a processor")
     ] = None,
 ) -> None:
-    """Read crystals, standardise them and write a file for training; tell what was skipped."""
-    from crystext.data.prepare import prepare as prepare_file
+    """Read crystals, standardise, compare and split them, and write a store for training.
 
-    report = prepare_file(
-        source,
-        out,
+    Crystals that repeat an earlier one by StructureMatcher are skipped, and a split whose
+    validation or test holds crystals of train is refused unless an option says what to do.
+    What is skipped is counted and told.
+    """
+    from crystext.data.prepare import Settings
+    from crystext.data.prepare import prepare as prepare_store
+
+    if allow_overlap and drop_overlap:
+        raise SettingError("--allow-overlap and --drop-overlap contradict each other; give one")
+    settings = Settings(
         standard=standard,
         symprec=symprec,
         max_atoms=max_atoms,
         where=_conditions(where or []),
-        workers=workers,
-        progress=True,
+        split=split,
+        seed=seed,
+        keep_duplicates=keep_duplicates,
+        overlap="allow" if allow_overlap else "drop" if drop_overlap else "refuse",
+    )
+    report = prepare_store(
+        source, out, settings, validation=validation, test=test, workers=workers, progress=True
     )
     typer.echo(report)
 

@@ -1,245 +1,314 @@
-"""Turns any source of crystals into a prepared file: read, standardise, select, write.
+"""Turns sources of crystals into a store: read, standardise, select, compare, split, write.
 
-Knows what is skipped and why. Knows nothing of training (`train`) nor of the file's layout
-(`dataset`).
+Knows the order of the steps and what is refused. Knows nothing of training, nor of the store's
+layout (`store`). The store depends on the sources and the settings alone, not on the machine.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections import deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
-from itertools import chain, islice
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal
 
-from crystext.data.store import write_dataset
-from crystext.errors import CrystextError, InputError, RunError, SettingError
-from crystext.read import existing, no_row, nothing_readable
-from crystext.read.parse import Piece, ReadItem, parse
-from crystext.read.sources import pieces
-from crystext.standardize import standardize
+from crystext.data.duplicates import REPEATED, SEPARATE, compare
+from crystext.data.progress import Begin, progress_bars
+from crystext.data.report import SHOWN, PrepareReport, named
+from crystext.data.source import Source, open_source
+from crystext.data.split import DEFAULT_SHARES, assign, parse_shares
+from crystext.data.standard import Outcome, Selection, outcomes
+from crystext.data.store import SPLITS, check_place, write_store
+from crystext.errors import InputError, SettingError
+from crystext.read import no_row, nothing_readable
+from crystext.read.tables import SPLIT_NAMES
 from crystext.tasks.base import Record
-from crystext.vocabulary import MAX_LENGTH
 
-MIN_LENGTH = 1.0
-"""Å; a shorter cell length is a mistake of its source: no two atoms are that close."""
-
-CHUNK = 64
-"""Pieces that a worker takes at a time."""
-
-LINE_EVERY = 5000
-"""Structures between two lines of progress, where standard error is no terminal."""
-
-SHOWN = 5
-"""Skipped structures that are named for each reason."""
+Overlap = Literal["refuse", "allow", "drop"]
+"""What is done about crystals of train that validation or test hold too."""
 
 
-@dataclass
-class PrepareReport:
-    """What became of the structures of a source."""
+@dataclass(frozen=True)
+class Settings:
+    """How a store is made of its sources."""
 
-    written: int = 0
-    skipped: dict[str, list[str]] = field(default_factory=dict)
-    """For each reason, the names of the first structures skipped for it."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """For each reason, the number of structures skipped for it."""
-
-    def skip(self, name: str, reason: str, detail: str) -> None:
-        """Count a structure that is left out."""
-        self.counts[reason] = self.counts.get(reason, 0) + 1
-        named = self.skipped.setdefault(reason, [])
-        if len(named) < SHOWN:
-            named.append(f"{name} ({detail})" if detail else name)
-
-    def __str__(self) -> str:
-        lines = [f"{self.written:,} crystals written, {sum(self.counts.values()):,} skipped"]
-        for reason, count in sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0])):
-            more = ", ..." if count > SHOWN else ""
-            lines.append(f"  {count:,} {reason}: {', '.join(self.skipped[reason])}{more}")
-        return "\n".join(lines)
-
-
-class Selection(NamedTuple):
-    """What is done to each structure, and which are kept."""
-
-    standard: bool
-    max_atoms: int | None
-    symprec: float
-
-
-class _Outcome(NamedTuple):
-    name: str
-    record: Record | None
-    reason: str = ""
-    detail: str = ""
+    standard: bool = True
+    """Whether crystals are brought into their standard description (see `standardize`)."""
+    symprec: float = 0.1
+    """Tolerance of that in Å."""
+    max_atoms: int | None = None
+    """Cells with more atoms, counted after standardising, are skipped."""
+    where: Mapping[str, str] | None = None
+    """For tables, the value that each of these columns must have; not for held-out sources."""
+    split: str | None = None
+    """Shares of train, validation and test; None takes `DEFAULT_SHARES` where nothing else says
+    what is held out, and otherwise leaves all of the source in train."""
+    seed: int = 0
+    """Of the split."""
+    keep_duplicates: bool = False
+    """Whether crystals of train that repeat an earlier one are kept. Held-out ones always are: as
+    published, their scores compare."""
+    overlap: Overlap = "refuse"
 
 
 def prepare(
     source: str | Path,
     out: str | Path,
+    settings: Settings = Settings(),
     *,
-    standard: bool = True,
-    symprec: float = 0.1,
-    max_atoms: int | None = None,
-    where: Mapping[str, str] | None = None,
+    validation: str | Path | None = None,
+    test: str | Path | None = None,
     workers: int | None = None,
     progress: bool = False,
 ) -> PrepareReport:
-    """Write the crystals of a source to a prepared file.
+    """Write the crystals of a source to a store.
 
     A space group that the source gives is kept as the label; where it gives none and the crystals
-    are standardised, the label is what spglib finds. The file does not depend on `workers`.
+    are standardised, the label is what spglib finds.
 
     Args:
-        source: anything that `read_crystals` reads.
-        out: the prepared file, a Parquet file.
-        standard: whether crystals are brought into their standard description.
-        symprec: tolerance of the standardisation in Å.
-        max_atoms: cells with more atoms, counted after standardising, are skipped.
-        where: for tables, the value that each of these columns must have.
+        source: see `open_source`. If it has splits of its own, they are kept.
+        out: folder of the store.
+        settings: what is done with the crystals.
+        validation: source of crystals to choose models by. Of one with splits of its own, its
+            validation split is taken.
+        test: source of crystals to score models by, likewise.
         workers: processes; None takes one for each processor that may be used. A script that asks
             for more than one must have its `if __name__ == "__main__":`.
-        progress: whether a bar is shown on standard error.
+        progress: whether progress is shown on standard error.
 
     Raises:
-        InputError: nothing in the source can be read, or nothing is left to write.
-        SettingError: a number that makes no sense, or a column that is not there.
+        InputError: nothing in a source can be read, nothing is left to write, or crystals to learn
+            from are held out as well.
+        SettingError: a number that makes no sense, settings that contradict each other, or a column
+            that is not there.
         RunError: the place cannot be written or is full, or a worker process died.
     """
-    source, out = existing(source), Path(out)
+    out = Path(out)
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if workers < 1:
-        raise SettingError(f"workers is {workers}; expected at least 1")
-    if max_atoms is not None and max_atoms < 1:
-        raise SettingError(f"max_atoms is {max_atoms}; expected at least 1")
-    if not symprec > 0:
-        raise SettingError(f"symprec is {symprec:g}; expected a distance in Å above 0")
-    _check_writable(out)
+    shares = _checked(settings, validation, test, workers)
+    check_place(out)
     report = PrepareReport()
-    selection = Selection(standard, max_atoms, symprec)
-    try:
-        outcomes = _outcomes(pieces(source, where or {}), selection, workers)
-        records = list(_kept(outcomes, report, progress))
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
-    if not records:
-        raise _nothing_left(source, report, where or {})
-    try:
-        report.written = write_dataset(out, records)
-    except OSError as error:
-        out.with_name(out.name + ".partial").unlink(missing_ok=True)
-        raise RunError(
-            f"{out} cannot be written: {error.strerror or error}; free some space, or write "
-            "elsewhere"
-        ) from None
+    asked = {"train": source, "validation": validation, "test": test}
+    with progress_bars(progress) as begin:
+        opened = {
+            split: open_source(text, (settings.where or {}) if split == "train" else {}, begin)
+            for split, text in asked.items()
+            if text is not None
+        }
+        own = _read(opened["train"], settings, report, workers, begin, settings.where or {})
+        held_out = {
+            split: _of_split(_read(opened[split], settings, report, workers, begin, {}), split)
+            for split in opened
+            if split != "train"
+        }
+        splits = _join(own, held_out, source)
+        own_splits = own.keys() - {""}
+        if settings.split and own_splits:
+            raise SettingError(
+                f"{source} has the splits {', '.join(s for s in SPLITS if s in own_splits)}; leave "
+                "out --split, or choose rows with --where split=..."
+            )
+        if shares is None and len(splits) == 1:
+            shares = parse_shares(DEFAULT_SHARES)
+        splits = _separate(splits, settings, shares, report, workers, begin)
+    report.count(splits)
+    about = {
+        "source": opened["train"].about(),
+        **{split: opened[split].about() for split in SPLITS[1:] if split in opened},
+        "settings": _about(settings, shares),
+        "report": report.as_dict(),
+    }
+    write_store(out, splits, about)
     return report
 
 
-def _kept(outcomes: Iterator[_Outcome], report: PrepareReport, progress: bool) -> Iterator[Record]:
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def _checked(
+    settings: Settings, validation: object, test: object, workers: int
+) -> dict[str, float] | None:
+    """Return the shares that are asked for, if settings make sense."""
+    if workers < 1:
+        raise SettingError(f"workers is {workers}; expected at least 1")
+    if settings.max_atoms is not None and settings.max_atoms < 1:
+        raise SettingError(f"max_atoms is {settings.max_atoms}; expected at least 1")
+    if not settings.symprec > 0:
+        raise SettingError(
+            f"symprec is {settings.symprec:g}; expected a distance in Å above 0, such as 0.1"
+        )
+    if settings.split is None:
+        return None
+    shares = parse_shares(settings.split)
+    for split, given in (("validation", validation), ("test", test)):
+        if given is not None and shares[split] > 0:
+            raise SettingError(
+                f"--split {settings.split} takes crystals of the source for {split}, and --{split} "
+                f"names a source for it; make the share 0, or leave out --{split}"
+            )
+    return shares
 
-    console = Console(stderr=True)
-    columns = TextColumn("preparing"), MofNCompleteColumn(), TimeElapsedColumn()
-    bar = Progress(
-        *columns, console=console, disable=not (progress and console.is_terminal), transient=True
-    )
-    with bar:
-        task = bar.add_task("preparing", total=None)
-        for i, outcome in enumerate(outcomes, start=1):
-            bar.advance(task)
-            if progress and bar.disable and i % LINE_EVERY == 0:
-                console.print(f"prepared {i:,}", highlight=False)
-            if outcome.record is None:
-                report.skip(outcome.name, outcome.reason, outcome.detail)
-            else:
-                yield outcome.record
 
-
-def _outcomes(given: Iterator[Piece], selection: Selection, workers: int) -> Iterator[_Outcome]:
-    """Yield what becomes of each piece, in order, with few pieces in flight."""
-    first = list(islice(given, CHUNK))
-    chunks = chain([first], iter(lambda: list(islice(given, CHUNK)), []))
-    # Starting processes takes longer than the work on a few structures.
-    if workers == 1 or len(first) < CHUNK:
-        for chunk in chunks:
-            yield from _work(chunk, selection)
-        return
-    # Forking a process that already has threads, such as pyarrow's, can lock it up.
-    context = multiprocessing.get_context("spawn")
-    waiting: deque[Future[list[_Outcome]]] = deque()
-    pool = ProcessPoolExecutor(workers, mp_context=context)
+def _read(
+    source: Source,
+    settings: Settings,
+    report: PrepareReport,
+    workers: int,
+    begin: Begin,
+    where: Mapping[str, str],
+) -> dict[str, list[Record]]:
+    """Return the crystals of a source by its splits, under `""` if it has none."""
+    met: dict[str, list[Record]] = {}
+    seen: set[tuple[str, str]] = set()
+    selection = Selection(settings.standard, settings.max_atoms, settings.symprec)
     try:
-        for chunk in chunks:
-            waiting.append(pool.submit(_work, chunk, selection))
-            if len(waiting) > 3 * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    except BrokenProcessPool:
-        raise RunError(
-            "a worker process died, most likely for want of memory; try fewer --workers"
-        ) from None
-    finally:
-        # What is still waiting when something went wrong need not be done.
-        pool.shutdown(cancel_futures=True)
-
-
-def _work(chunk: list[Piece], selection: Selection) -> list[_Outcome]:
-    return [_select(item, selection) for piece in chunk for item in parse(piece)]
-
-
-def _select(item: ReadItem, selection: Selection) -> _Outcome:
-    crystal, labels = item.crystal, dict(item.labels)
-    if crystal is None:
-        return _Outcome(item.name, None, "cannot be read", item.problem or "")
-    if selection.standard:
-        try:
-            crystal, space_group = standardize(crystal, selection.symprec)
-        except CrystextError as error:
-            return _Outcome(item.name, None, "cannot be standardised", str(error))
-        labels.setdefault("space_group", float(space_group))
-    if selection.max_atoms is not None and len(crystal) > selection.max_atoms:
-        reason = f"with more than {selection.max_atoms} atoms"
-        return _Outcome(item.name, None, reason, str(len(crystal)))
-    shortest, longest = crystal.lengths.min(), crystal.lengths.max()
-    if shortest < MIN_LENGTH:
-        return _Outcome(
-            item.name, None, f"with a cell length below {MIN_LENGTH:g} Å", f"{shortest:g} Å"
+        advance = begin(f"reading {source.text}", source.size())
+        for outcome in outcomes(source.pieces(), selection, workers):
+            advance(1)
+            _take(outcome, met, seen, report)
+    except InputError as error:
+        text = str(error)
+        raise InputError(text if source.text in text else f"{source.text}: {text}") from None
+    if not met:
+        raise _nothing_left(source.text, report, where)
+    splits = {name: SPLIT_NAMES.get(name.lower(), "") for name in met}
+    if "train" not in splits.values() or len(splits) == 1:
+        # Words that mean something else, or nothing to tell apart.
+        return {"": [record for records in met.values() for record in records]}
+    if unknown := [name for name, split in splits.items() if not split]:
+        raise InputError(
+            f"{source.text} has the splits {', '.join(name or '(none)' for name in met)}; expected "
+            f"train, val and test, and nothing else than {unknown[0] or 'rows without one'!r}. "
+            "Choose rows with --where split=..."
         )
-    # Rounding to two decimals must stay below as well.
-    if round(float(longest), 2) >= MAX_LENGTH:
-        return _Outcome(
-            item.name, None, f"with a cell length of {MAX_LENGTH} Å or more", f"{longest:g} Å"
+    joined: dict[str, list[Record]] = {}
+    for name, split in splits.items():
+        joined.setdefault(split, []).extend(met[name])
+    return joined
+
+
+def _take(
+    outcome: Outcome,
+    met: dict[str, list[Record]],
+    seen: set[tuple[str, str]],
+    report: PrepareReport,
+) -> None:
+    if outcome.record is None:
+        report.skip(outcome.name, outcome.reason, outcome.detail)
+        return
+    if outcome.id:
+        if (outcome.split, outcome.id) in seen:
+            report.skip(outcome.name, "with the id of an earlier row")
+            return
+        seen.add((outcome.split, outcome.id))
+    met.setdefault(outcome.split, []).append(outcome.record)
+
+
+def _of_split(splits: dict[str, list[Record]], split: str) -> list[Record]:
+    if "" in splits:
+        return splits[""]
+    if split not in splits:
+        raise InputError(
+            f"the source of --{split} has the splits {', '.join(splits)}, but no {split}; expected "
+            "one, or a source without splits"
         )
-    return _Outcome(item.name, Record(crystal, labels))
+    return splits[split]
 
 
-def _nothing_left(source: Path, report: PrepareReport, where: Mapping[str, str]) -> InputError:
-    if report.counts.keys() <= {"cannot be read"} and report.counts:
-        return InputError(f"{source}: {str(report).replace('0 crystals written, ', '', 1)}")
+def _join(
+    own: dict[str, list[Record]], held_out: dict[str, list[Record]], source: str | Path
+) -> dict[str, list[Record]]:
+    splits = {"train": own[""]} if "" in own else own
+    if twice := splits.keys() & held_out.keys():
+        raise SettingError(
+            f"{source} has a split {min(twice)} of its own; leave out --{min(twice)}, or choose "
+            "rows with --where split=train"
+        )
+    both = {**splits, **held_out}
+    return {split: both[split] for split in SPLITS if split in both}
+
+
+def _separate(
+    splits: dict[str, list[Record]],
+    settings: Settings,
+    shares: dict[str, float] | None,
+    report: PrepareReport,
+    workers: int,
+    begin: Begin,
+) -> dict[str, list[Record]]:
+    """Leave out repetitions, see to what is on both sides, and split by structure."""
+    train = splits["train"]
+    known = [(s, record) for s, records in splits.items() if s != "train" for record in records]
+    same = compare(
+        [record.crystal for record in train],
+        [record.crystal for _, record in known],
+        drop_repeats=not settings.keep_duplicates,
+        group=shares is not None and shares["train"] < 1,
+        workers=workers,
+        begin=begin,
+    )
+    for i, first in sorted(same.repeats.items()):
+        report.skip(
+            train[i].name, f"equal to an earlier one ({named(REPEATED)})", train[first].name
+        )
+    kept = [i for i in range(len(train)) if i not in same.repeats]
+    if same.held_out:
+        report.overlap = _overlap(train, known, same.held_out)
+        if settings.overlap == "refuse":
+            raise InputError(
+                f"{report.overlap}. Published splits, such as MP-20's and Carbon-24's, have such "
+                "pairs. --drop-overlap leaves these crystals of train out, so that scores say "
+                "something; --allow-overlap keeps them, so that scores compare with published ones"
+            )
+        if settings.overlap == "drop":
+            report.overlap += "; these crystals of train were left out"
+            for i in sorted(same.held_out):
+                report.skip(
+                    train[i].name, "of train held out as well", known[same.held_out[i][0]][1].name
+                )
+            kept = [i for i in kept if i not in same.held_out]
+    if not kept:
+        raise InputError("no crystal is left to learn from: all of train are held out as well")
+    if shares is None:
+        return {**splits, "train": [train[i] for i in kept]}
+    assigned = assign([same.groups[i] for i in kept], shares, settings.seed)
+    made = {split: splits.get(split, []) for split in SPLITS if split in splits or shares[split]}
+    made["train"] = []
+    for i, split in zip(kept, assigned, strict=True):
+        made[split].append(train[i])
+    return made
+
+
+def _overlap(
+    train: list[Record], known: list[tuple[str, Record]], pairs: dict[int, list[int]]
+) -> str:
+    """Return how many crystals of train are held out as well, and which, in one sentence."""
+    held = {k for others in pairs.values() for k in others}
+    of = " and ".join(
+        f"{sum(known[k][0] == split for k in held):,} of {split}"
+        for split in SPLITS
+        if any(known[k][0] == split for k in held)
+    )
+    examples = ", ".join(
+        f"{train[i].name} is {known[others[0]][1].name} of {known[others[0]][0]}"
+        for i, others in sorted(pairs.items())[:SHOWN]
+    )
+    return (
+        f"{len(pairs):,} of the {len(train):,} crystals of train are equal to {of} "
+        f"({named(SEPARATE)}): {examples}{', ...' if len(pairs) > SHOWN else ''}"
+    )
+
+
+def _nothing_left(source: str, report: PrepareReport, where: Mapping[str, str]) -> InputError:
     if report.counts:
         return InputError(f"nothing of {source} is left: {report}")
-    return no_row(source, where) if where else nothing_readable(source, [])
+    return no_row(Path(source), where) if where else nothing_readable(Path(source), [])
 
 
-def _check_writable(out: Path) -> None:
-    """Find out before the work, not after it, that its result could not be written."""
-    partial = out.with_name(out.name + ".partial")
-    try:
-        if out.is_dir():
-            raise IsADirectoryError(21, "it is a folder; expected a file", str(out))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial.open("wb").close()
-        partial.unlink()
-    except OSError as error:
-        raise RunError(
-            f"{out} cannot be written: {error.strerror or error}; choose a place where you may "
-            "write"
-        ) from None
+def _about(settings: Settings, shares: dict[str, float] | None) -> dict[str, Any]:
+    """Return the settings as the store keeps them: with what they came to mean."""
+    return {
+        **asdict(settings),
+        "split": None if shares is None else {s: round(share, 6) for s, share in shares.items()},
+        "repeated": asdict(REPEATED),
+        "separate": asdict(SEPARATE),
+    }

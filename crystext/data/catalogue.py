@@ -1,0 +1,263 @@
+"""Public data sets by name: where they are published, and how a download is known to be right.
+
+Knows addresses and checksums; the crystals are read like any other source. A download is streamed
+to a cache folder, compared with its checksum, and only then given its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from crystext.errors import InputError, RunError
+
+CACHE_VARIABLE = "CRYSTEXT_CACHE"
+"""Environment variable that names another cache folder than the user's."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a data set."""
+
+    name: str
+    url: str
+    checksum: str
+    """`sha256:` or `git:` (the id of a git blob) with its hexadecimal digits; empty where none was
+    published: then the first download is trusted, and later ones have to equal it."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A published data set."""
+
+    crystals: int
+    about: str
+    """What it holds and who made it, in one line."""
+    files: tuple[RemoteFile, ...]
+    """One file, or train, validation and test."""
+
+
+_CDVAE = (
+    "https://raw.githubusercontent.com/txie-93/cdvae/f857f598d6f6cca5dc1ea0582d228f12dcc2c2ea/data"
+)
+"""The published splits at a commit, which an address of this kind pins as a git blob id does."""
+
+
+def _cdvae(folder: str, *blobs: str) -> tuple[RemoteFile, ...]:
+    names = ("train.csv", "val.csv", "test.csv")
+    checksums = [f"git:{blob}" for blob in blobs] or [""] * len(names)
+    return tuple(
+        RemoteFile(name, f"{_CDVAE}/{folder}/{name}", checksum)
+        for name, checksum in zip(names, checksums, strict=True)
+    )
+
+
+def _matbench(name: str, sha256: str) -> tuple[RemoteFile, ...]:
+    file = f"{name}.json.gz"
+    return (
+        RemoteFile(file, f"https://ml.materialsproject.org/projects/{file}", f"sha256:{sha256}"),
+    )
+
+
+CATALOGUE: dict[str, DataSet] = {
+    "mp_20": DataSet(
+        45231,
+        "Materials Project, up to 20 atoms, with splits (Xie et al., ICLR 2022)",
+        _cdvae(
+            "mp_20",
+            "b1c9d498565ac2fd8d075a51ff2ef5e51ba6c21f",
+            "7efe4d7ebeb4f460ceaad35e5326c42111d9c9a1",
+            "5dc643041df53f5ce4970a79930ad262b4f07acd",
+        ),
+    ),
+    "perov_5": DataSet(
+        18928,
+        "perovskites of 5 atoms, with splits (Castelli et al. 2012; Xie et al., ICLR 2022)",
+        _cdvae("perov_5"),
+    ),
+    "carbon_24": DataSet(
+        10153,
+        "carbon, up to 24 atoms, with splits (Pickard 2020; Xie et al., ICLR 2022)",
+        _cdvae("carbon_24"),
+    ),
+    "matbench_perovskites": DataSet(
+        18928,
+        "the perovskites of Castelli et al. 2012, not split (Dunn et al. 2020)",
+        _matbench(
+            "matbench_perovskites",
+            "4641e2417f8ec8b50096d2230864468dfa08278dc9d257c327f65d0305278483",
+        ),
+    ),
+    "matbench_log_gvrh": DataSet(
+        10987,
+        "Materials Project crystals with elastic constants (Dunn et al. 2020)",
+        _matbench(
+            "matbench_log_gvrh",
+            "098af941f4c663270f1fe21abf20ffad6fb85ecbfcba5786ceac03983ac29da7",
+        ),
+    ),
+    "matbench_dielectric": DataSet(
+        4764,
+        "Materials Project crystals with dielectric constants (Dunn et al. 2020)",
+        _matbench(
+            "matbench_dielectric",
+            "83befa09bc2ec2f4b6143afc413157827a90e5e2e42c1eb507ccfa01bf26a1d6",
+        ),
+    ),
+    "matbench_phonons": DataSet(
+        1265,
+        "crystals with phonon spectra (Dunn et al. 2020)",
+        _matbench(
+            "matbench_phonons",
+            "4db551f21ec5f577e6202725f10e34dfc509aa7df3a6bdaac497da7f6dbbb9b3",
+        ),
+    ),
+    "matbench_jdft2d": DataSet(
+        636,
+        "two-dimensional crystals of JARVIS (Dunn et al. 2020)",
+        _matbench(
+            "matbench_jdft2d",
+            "26057dc4524e193e32abffb296ce819b58b6e11d1278cae329a2f97817a4eddf",
+        ),
+    ),
+}
+"""By name. Checksums of MP-20 are the blob ids of its commit, those of matbench are from matminer
+0.10.1 (`datasets/dataset_metadata.json`)."""
+
+
+def cache_folder() -> Path:
+    """Return the folder that downloads are kept in."""
+    from platformdirs import user_cache_path
+
+    given = os.environ.get(CACHE_VARIABLE)
+    return Path(given) if given else user_cache_path("crystext", appauthor=False)
+
+
+def fetch(
+    name: str,
+    data: DataSet,
+    begin: Callable[[str, int], Callable[[int], object]] = lambda _name, _total: lambda _size: None,
+) -> Path:
+    """Return where the files of a data set lie, after downloading those that are missing.
+
+    A file that is there already, perhaps put there by hand, is compared with its checksum as well.
+
+    Args:
+        name: of the data set, and of its folder within the cache.
+        data: the data set.
+        begin: called with the name and size in bytes of a file whose download starts; what it
+            returns is called with the number of bytes that came.
+
+    Returns:
+        The file, or the folder if there are several.
+
+    Raises:
+        InputError: there is no network, or what came is not what was published.
+        RunError: the cache cannot be written.
+    """
+    folder = cache_folder() / name
+    for file in data.files:
+        try:
+            _fetch(file, folder, begin)
+        except OSError as error:
+            raise RunError(
+                f"{folder / file.name} cannot be written: {error.strerror or error}; free some "
+                f"space, or name another cache folder with {CACHE_VARIABLE}"
+            ) from None
+    return folder / data.files[0].name if len(data.files) == 1 else folder
+
+
+def digest(path: Path, kind: str = "sha256") -> str:
+    """Return the digest of a file: of kind `sha256`, or `git`, the id of its git blob."""
+    hashed = hashlib.sha256()
+    if kind == "git":
+        # Git names files so; nothing else is asked of this digest.
+        hashed = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as stream:
+        while block := stream.read(2**20):
+            hashed.update(block)
+    return hashed.hexdigest()
+
+
+def _fetch(
+    file: RemoteFile, folder: Path, begin: Callable[[str, int], Callable[[int], object]]
+) -> None:
+    path, trusted = folder / file.name, folder / f"{file.name}.sha256"
+    checksum = file.checksum
+    if not checksum and trusted.exists():
+        checksum = f"sha256:{trusted.read_text(encoding='ascii').strip()}"
+    if not (path.exists() and _agrees(path, checksum)):
+        _download(file, path, checksum, begin)
+    if not file.checksum and not trusted.exists():
+        partial = trusted.with_name(trusted.name + ".partial")
+        partial.write_text(digest(path) + "\n", encoding="ascii")
+        partial.replace(trusted)
+
+
+def _agrees(path: Path, checksum: str) -> bool:
+    kind, _, expected = checksum.partition(":")
+    return not checksum or digest(path, kind) == expected
+
+
+class _Bar:
+    """What pooch tells of a download, passed on."""
+
+    total = 0
+
+    def __init__(self, name: str, begin: Callable[[str, int], Callable[[int], object]]) -> None:
+        self.name, self.begin = name, begin
+        self.advance: Callable[[int], object] | None = None
+
+    def update(self, size: int) -> None:
+        self.advance = self.advance or self.begin(self.name, self.total)
+        self.advance(size)
+
+    def reset(self) -> None:
+        # After the last block; what follows is only for bars that count too little.
+        self.advance = lambda _: None
+
+    def close(self) -> None:
+        pass
+
+
+def _download(
+    file: RemoteFile,
+    path: Path,
+    checksum: str,
+    begin: Callable[[str, int], Callable[[int], object]],
+) -> None:
+    import logging
+
+    import pooch
+    from requests.exceptions import RequestException
+
+    # It tells of every download, and advises users to write the checksum into their code.
+    pooch.get_logger().setLevel(logging.WARNING)
+    http = pooch.HTTPDownloader(
+        progressbar=_Bar(file.name, begin), chunk_size=2**16, timeout=(20, 60)
+    )
+
+    def verified(url: str, output: str, _: object) -> None:
+        http(url, output, None)
+        if not _agrees(Path(output), checksum):
+            kind = checksum.partition(":")[0]
+            found = digest(Path(output), kind)
+            raise InputError(
+                f"{url} gave another file than was published: {found} instead of {checksum}. "
+                "Nothing was kept; is a proxy in between? Try again, or put the right file at "
+                f"{path}"
+            )
+
+    # pooch would keep a file whose checksum it does not know, whatever is in it.
+    path.unlink(missing_ok=True)
+    try:
+        pooch.retrieve(file.url, None, path.name, path.parent, downloader=verified)
+    except RequestException as error:
+        reason = " ".join(str(error.args[0] if error.args else error).split())
+        raise InputError(
+            f"{file.url} cannot be downloaded: {reason[:300]}. Without a network, put the file at "
+            f"{path} by hand, and run the command again"
+        ) from None

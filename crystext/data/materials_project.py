@@ -1,0 +1,111 @@
+"""Crystals of the Materials Project by their ids, through its own client, mp-api."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from crystext.errors import InputError, SettingError
+from crystext.read.parse import Piece
+from crystext.read.tables import labels_of
+
+PREFIX = "mp:"
+"""What a source of ids begins with."""
+
+KEY_VARIABLE = "MP_API_KEY"
+"""Environment variable with the key that the Materials Project gives to everyone who registers."""
+
+_FIELDS = ("material_id", "structure", "symmetry", "formation_energy_per_atom", "band_gap",
+           "energy_above_hull")  # fmt: skip
+
+_CHUNK = 200
+"""Ids that are asked for at a time."""
+
+
+def parse_ids(text: str) -> list[str]:
+    """Return the ids of `mp:mp-149,mp-22862`, or those in the file of `mp:@ids.txt`, in order.
+
+    Raises:
+        InputError: the file cannot be read.
+        SettingError: one of them is no id, or there is none.
+    """
+    listed = text.removeprefix(PREFIX)
+    if listed.startswith("@"):
+        path = Path(listed[1:])
+        try:
+            listed = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"the ids in {path} cannot be read: {error}") from None
+    ids = list(dict.fromkeys(word for word in re.split(r"[\s,;]+", listed) if word))
+    if wrong := [word for word in ids if not re.fullmatch(r"(mp|mvc)-\w+", word)]:
+        raise SettingError(
+            f"{wrong[0]!r} is no id of the Materials Project; expected such as mp-149, separated "
+            "by commas or, in a file, by lines"
+        )
+    if not ids:
+        raise SettingError(f"{text} names no id; expected mp:mp-149,mp-22862 or mp:@ids.txt")
+    return ids
+
+
+def check_client() -> None:
+    """Find out that the client and a key are there.
+
+    Raises:
+        SettingError: one of them is missing.
+    """
+    try:
+        import mp_api.client  # noqa: F401
+    except ImportError:
+        raise SettingError(
+            "the Materials Project is asked through mp-api, which is not installed; "
+            "try pip install 'crystext[mp]'"
+        ) from None
+    if not os.environ.get(KEY_VARIABLE):
+        raise SettingError(
+            f"the Materials Project wants a key, and {KEY_VARIABLE} is not set; get one at "
+            f"https://materialsproject.org/api and export {KEY_VARIABLE}=..."
+        )
+
+
+def project_pieces(ids: list[str]) -> Iterator[Piece]:
+    """Yield the crystals with these ids, in their order; one that is not there is a problem.
+
+    Raises:
+        InputError: the server cannot be reached, or refuses the key.
+        SettingError: the client or a key is missing.
+    """
+    check_client()
+    from mp_api.client import MPRester
+    from mp_api.client.core import MPRestError
+    from requests.exceptions import RequestException
+
+    try:
+        with MPRester(
+            os.environ[KEY_VARIABLE], use_document_model=False, mute_progress_bars=True
+        ) as server:
+            for start in range(0, len(ids), _CHUNK):
+                asked = ids[start : start + _CHUNK]
+                documents: Any = server.materials.summary.search(
+                    material_ids=asked, fields=list(_FIELDS)
+                )
+                found = {str(document["material_id"]): document for document in documents}
+                for id in asked:
+                    yield _piece(id, found.get(id))
+    except (RequestException, MPRestError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"the Materials Project gives no answer: {reason}. Check the network and {KEY_VARIABLE}"
+        ) from None
+
+
+def _piece(id: str, document: Any) -> Piece:
+    if document is None:
+        return Piece(id, "problem", "the Materials Project has no such id", id=id)
+    structure = document["structure"]
+    if hasattr(structure, "as_dict"):
+        structure = structure.as_dict()
+    row = {**document, "spacegroup_number": (document.get("symmetry") or {}).get("number")}
+    return Piece(id, "structure", structure, labels_of(row), id)

@@ -1,0 +1,92 @@
+"""What `crystext data prepare` takes as a source, and where its crystals come from.
+
+a path          any file, folder or zip that `read` knows
+a name          a data set of the catalogue, downloaded once
+mp:...          ids of the Materials Project
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from crystext.data.catalogue import CATALOGUE, digest, fetch
+from crystext.data.materials_project import PREFIX, check_client, parse_ids, project_pieces
+from crystext.data.store import ABOUT
+from crystext.errors import InputError, SettingError, did_you_mean
+from crystext.read.parse import Piece
+from crystext.read.sources import pieces, size
+
+
+class Source(NamedTuple):
+    """A source that is there."""
+
+    text: str
+    """What the user calls it."""
+    pieces: Callable[[], Iterator[Piece]]
+    """Reads it, once."""
+    size: Callable[[], int | None]
+    """Counts its structures, about; None where that would mean to read it."""
+    about: Callable[[], dict[str, Any]]
+    """What a store says of it: name, and checksum of what was read."""
+
+
+def open_source(
+    text: str | Path,
+    where: Mapping[str, str],
+    begin: Callable[[str, int], Callable[[int], object]],
+) -> Source:
+    """Find a source, and download it if it has to be.
+
+    Args:
+        text: a path, a name of the catalogue, or ids after `mp:`. A path that exists goes before a
+            name, unless it is a store.
+        where: for tables, the value that each of these columns must have.
+        begin: tells of downloads; see `catalogue.fetch`.
+
+    Raises:
+        InputError: there is nothing of this name, or it cannot be downloaded.
+        SettingError: it is asked of the Materials Project what cannot be.
+    """
+    name = str(text)
+    if name.startswith(PREFIX):
+        if where:
+            raise SettingError("--where needs a table; ids of the Materials Project are none")
+        ids = parse_ids(name)
+        check_client()
+        about = {"name": "Materials Project", "ids": ids}
+        return Source(name, lambda: project_pieces(ids), lambda: len(ids), lambda: about)
+    path = Path(text)
+    if name in CATALOGUE and not (path.exists() and not (path / ABOUT).exists()):
+        path = fetch(name, CATALOGUE[name], begin)
+    elif not path.exists():
+        known = f"; data sets that have a name are {', '.join(CATALOGUE)}"
+        raise InputError(
+            f"no file or folder {name}, and no data set of that name"
+            + (did_you_mean(name, CATALOGUE) if os.sep not in name else "")
+            + f"; check the path{known}"
+        )
+    elif (path / ABOUT).exists():
+        raise InputError(f"{name} is a store already; a training run reads it as it is")
+    return Source(
+        name,
+        lambda: pieces(path, where),
+        lambda: size(path, where),
+        lambda: {"name": Path(name).name, "sha256": _checksum(path)},
+    )
+
+
+def _checksum(path: Path) -> str:
+    """Return the digest of a file, or, for a folder, of the names and digests of its files."""
+    if path.is_file():
+        return digest(path)
+    hashed = hashlib.sha256()
+    for parent, folders, files in os.walk(path):
+        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+        for name in sorted(name for name in files if not name.startswith(".")):
+            file = Path(parent, name)
+            hashed.update(f"{digest(file)}  {file.relative_to(path).as_posix()}\n".encode())
+    return hashed.hexdigest()

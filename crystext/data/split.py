@@ -1,0 +1,70 @@
+"""Splits a data set into train, validation and test, by structure and not by row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from crystext.data.store import SPLITS
+from crystext.errors import InputError, SettingError
+
+DEFAULT_SHARES = "0.9/0.05/0.05"
+"""Of a source that is not split, the shares of train, validation and test."""
+
+
+def parse_shares(text: str) -> dict[str, float]:
+    """Return the share of each split, adding up to 1, from `0.9/0.05/0.05` or `90/5/5`.
+
+    Raises:
+        SettingError: it is no such text, or nothing is left for training.
+    """
+    try:
+        values = [float(word) for word in text.split("/")]
+    except ValueError:
+        values = []
+    if len(values) != len(SPLITS) or not all(0 <= x < 1e9 for x in values) or not values[0] > 0:
+        raise SettingError(
+            f"--split {text!r} is no split; expected shares of train, validation and test, as in "
+            f"{DEFAULT_SHARES}, the first above 0"
+        )
+    return {split: value / sum(values) for split, value in zip(SPLITS, values, strict=True)}
+
+
+def assign(groups: Sequence[int], shares: dict[str, float], seed: int) -> list[str]:
+    """Return the split of each crystal; a group is never divided.
+
+    Groups are drawn at random. One that is larger than what a held-out split still lacks goes to
+    the next, in the end to train, so a share is met to within what groups allow.
+
+    Args:
+        groups: for each crystal, the name of its group.
+        shares: of each split; they add up to 1.
+        seed: of the draw; the same crystals in the same order are split alike.
+
+    Raises:
+        InputError: there are too few groups for all splits to have one.
+    """
+    sizes = Counter(groups)
+    names = sorted(sizes)
+    lacking = {
+        split: max(1, round(share * len(groups)))
+        for split, share in shares.items()
+        if share > 0 and split != "train"
+    }
+    chosen: dict[int, str] = {}
+    for k in np.random.default_rng(seed).permutation(len(names)).tolist():
+        name = names[k]
+        fitting = [split for split, lack in lacking.items() if sizes[name] <= lack]
+        chosen[name] = fitting[0] if fitting else "train"
+        if fitting:
+            lacking[fitting[0]] -= sizes[name]
+    empty = {"train", *lacking} - set(chosen.values())
+    if empty:
+        raise InputError(
+            f"{len(groups):,} crystals in {len(names):,} groups of equal structures are too few to "
+            f"be split: nothing is left for {' and '.join(sorted(empty))}. Try --split 1/0/0, or "
+            "give --validation a source of its own"
+        )
+    return [chosen[name] for name in groups]
