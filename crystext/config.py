@@ -141,7 +141,8 @@ class ProbeSettings(_Section):
     """What is looked at in each evaluation, besides the losses. 0 crystals: not at all."""
 
     ipt_crystals: int = Field(0, ge=0)
-    """Validation crystals whose increase in perplexity under translation is taken (`metrics.ipt`)."""
+    """Validation crystals of which the increase in perplexity under translation is taken
+    (`metrics.ipt`)."""
     ipt_translations: int = Field(20, ge=2)
     sampled_crystals: int = Field(0, ge=0)
     """Crystals drawn with the present weights, of which the valid ones are counted."""

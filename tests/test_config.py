@@ -31,6 +31,22 @@ def test_overrides_change_what_they_name_and_nothing_else() -> None:
     assert recipe.data == plain.data
 
 
+def test_a_string_of_data_is_the_store_and_leaves_the_rest() -> None:
+    recipe = load_recipe("shipped", ["data=perov5/"])
+    assert recipe.data.store == Path("perov5")
+    assert recipe.data.validation_crystals == load_recipe("shipped").data.validation_crystals
+    assert load_recipe("shipped", ["data={store: x}"]).data.store == Path("x")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_recipe_opens_with_its_command_and_what_to_expect(name: str) -> None:
+    text = shipped("recipes", f"{name}.yaml").read_text(encoding="utf-8")
+    head = text[: text.index("\nseed:") if "\nseed:" in text else text.index("\ndata:")]
+    assert all(line.startswith("#") for line in head.splitlines())
+    for part in (f"crystext train {name} ", "Hardware:", "xpected time"):
+        assert part in head
+
+
 def test_a_later_override_wins() -> None:
     assert load_recipe("shipped", ["seed=1", "seed=2"]).seed == 2
 
@@ -46,12 +62,18 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
     overrides = [
         "optim.step=5",
         "optim.learning_rate=-1",
-        "model.layers=many",
+        "model.new.layers=many",
+        "model.new.haeds=2",
+        "optim.shedule=cosine",
+        "optim.optimizer=adam",
+        "optim.epochs=3",
+        "probes.ipt_crystal=4",
+        "trackers=[mlflow]",
         "translate_share=2",
         "format=plane",
         "tasks.unconditionall=1",
         "precision=fp16",
-        "data.train.path=x",
+        "data.store.path=x",
         "no override",
         "seed=[",
         ".seed=1",
@@ -63,13 +85,18 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         "optim.step: no such setting. Did you mean 'steps'?",
         "optim.learning_rate: ",
         "(found -1)",
-        "model.layers: ",
+        "model.new.layers: ",
         "(found 'many')",
+        "model.new.haeds: no such setting. Did you mean 'heads'?",
+        "optim.shedule: no such setting. Did you mean 'schedule'?",
+        "optim.optimizer: ",
+        "probes.ipt_crystal: no such setting. Did you mean 'ipt_crystals'?",
+        "trackers.0: ",
         "translate_share: ",
         "Did you mean 'plain'?",
         "Did you mean 'unconditional'?",
         "precision: ",
-        "'data.train.path=x': train is a value, not a section",
+        "'data.store.path=x': store is a value, not a section",
         "'no override' is no override; expected key=value",
         "'seed=[': the value is not YAML",
         "'.seed=1' is no override",
@@ -93,7 +120,10 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         ("seeds=1", r"seeds: no such setting. Did you mean 'seed'\?"),
         ("optim.ema=1", "optim.ema: "),
         ("optim=", "optim: "),
-        ("data.train=", "data.train: "),
+        ("data.store=", "data.store: "),
+        ("optim.epochs=3", "give either steps or epochs"),
+        ("optim.batch_tokens=null", "give either batch_tokens or batch_sequences"),
+        ("patience=0", "patience: "),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused(override: str, message: str) -> None:

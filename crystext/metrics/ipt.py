@@ -1,6 +1,7 @@
 """How much a model's surprise at a crystal depends on where the crystal's origin was put.
 
-IPT, the increase in perplexity under transformation (Gruver et al., arXiv:2402.04379), of a crystal s:
+IPT, the increase in perplexity under transformation (Gruver et al., arXiv:2402.04379), of a
+crystal s:
 
     IPT(s) = E_g [PPL(t_g(s)) - PPL(t_g*(s))],   g* = argmin_g PPL(t_g(s)),
 

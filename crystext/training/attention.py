@@ -1,9 +1,9 @@
 """Attention that stays inside each example of a packed row.
 
-Two ways, chosen by what the machine has: flash attention (transformers' `flash_attention_2`), which
-takes the bounds of the examples; else `packed_attention` below, for any device, which moves queries,
-keys and values into small grids (examples, longest example), attends there, and moves the result
-back. Nothing but this meets padding, and no token ever meets another example's.
+Two ways, chosen by what the machine has: flash attention (transformers' `flash_attention_2`),
+which takes the bounds of the examples; else `packed_attention` below, for any device, which moves
+queries, keys and values into small grids (examples, longest example), attends there, and moves the
+result back. Nothing but this meets padding, and no token ever meets another example's.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _ToGrid(torch.autograd.Function):
         return x.index_select(0, grid.source)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (place,) = ctx.saved_tensors
         return gradient.index_select(0, place), None
 
@@ -52,7 +52,7 @@ class _FromGrid(torch.autograd.Function):
         return x.index_select(0, grid.place)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         source, real = ctx.saved_tensors
         return gradient.index_select(0, source) * real[:, None].to(gradient.dtype), None
 
@@ -94,7 +94,7 @@ def packed_attention(
     parts = []
     for grid in grids:
         q, k, v = (
-            _ToGrid.apply(x[grid.start : grid.stop], grid)
+            _ToGrid.apply(x[grid.start : grid.stop], grid)  # type: ignore[no-untyped-call]
             .view(grid.rows, grid.width, -1, query.shape[-1])
             .transpose(1, 2)
             for x in flat
@@ -103,7 +103,8 @@ def packed_attention(
             k, v = (x.repeat_interleave(repeats, dim=1) for x in (k, v))
         # Padding lies behind all tokens, where a causal query never looks.
         out = _attend(q, k, v, scaling, dropout if module.training else 0.0)
-        parts.append(_FromGrid.apply(out.transpose(1, 2).flatten(2).flatten(0, 1), grid))
+        moved = out.transpose(1, 2).flatten(2).flatten(0, 1)
+        parts.append(_FromGrid.apply(moved, grid))  # type: ignore[no-untyped-call]
     joined = torch.cat(parts) if len(parts) > 1 else parts[0]
     return joined.view(1, -1, query.shape[1], query.shape[-1]), None
 
@@ -126,7 +127,7 @@ def _attend(
 def attention_for(device: torch.device) -> str:
     """Return the name of the attention that packed rows need on a device."""
     from transformers import AttentionInterface
-    from transformers.utils import is_flash_attn_2_available
+    from transformers.utils.import_utils import is_flash_attn_2_available
 
     if device.type == "cuda" and is_flash_attn_2_available():
         return "flash_attention_2"

@@ -33,9 +33,7 @@ class Scorer:
         Weights that are shared over processes are gathered in each pass, by all of them together.
         """
         parts = cut(rows, self.micro_tokens)
-        counts = self.accelerator.gather(
-            torch.tensor([len(parts)], device=self.accelerator.device)
-        )
+        counts = self.accelerator.gather(torch.tensor([len(parts)], device=self.accelerator.device))
         most = max(1, int(counts.max()))
         return parts + [nothing(self.filler)] * (most - len(parts))
 

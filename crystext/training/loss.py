@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -35,7 +35,7 @@ class PackedLoss(nn.Module):
     def forward(self, packed: Packed) -> torch.Tensor:
         """Return the loss in nats (K,) of each target of a packed row."""
         with torch.autocast(packed.ids_1_T.device.type, torch.bfloat16, enabled=self.bf16):
-            # Logits only where there is a target: of a large vocabulary they are most of the memory.
+            # Logits only where there is a target: with a large vocabulary they fill the memory.
             logits_1_K_V = self.network(
                 input_ids=packed.ids_1_T,
                 position_ids=packed.positions_1_T,
@@ -53,5 +53,4 @@ def base_network(network: PreTrainedModel | PeftModel) -> PreTrainedModel:
 
     if isinstance(network, PreTrainedModel):
         return network
-    found: PreTrainedModel = network.get_base_model()
-    return found
+    return cast("PreTrainedModel", network.get_base_model())

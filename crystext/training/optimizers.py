@@ -27,7 +27,7 @@ def make_optimizers(
         return {"adamw": torch.optim.AdamW(weights.values(), rate, _BETAS, weight_decay=decay)}
     if optim.optimizer == "paged_adamw_8bit":
         try:
-            from bitsandbytes.optim import PagedAdamW8bit
+            from bitsandbytes.optim.adamw import PagedAdamW8bit
 
             paged = PagedAdamW8bit(weights.values(), lr=rate, betas=_BETAS, weight_decay=decay)
         except (ImportError, RuntimeError, NotImplementedError) as error:

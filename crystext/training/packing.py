@@ -4,15 +4,16 @@
     positions  0 1 2 3 4 0 1 2 0 1 2 3
     targets    . a a a . b b . . c c .       each token's successor, where it carries loss
 
-All layers but attention look at tokens one by one, so they never meet padding. Attention has to keep
-the examples apart: see `attention`, which computes it over small padded grids of examples of like
-length, or flash attention, which takes the bounds of the examples.
+All layers but attention look at tokens one by one, so they never meet padding. Attention has to
+keep the examples apart: see `attention`, which computes it over small padded grids of examples of
+like length, or flash attention, which takes the bounds of the examples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ _MOST_GRIDS = 4
 
 
 class Grid(NamedTuple):
-    """Where the tokens of some examples, which follow each other in the row, go in a grid (B, T)."""
+    """Where the tokens of examples that follow each other in the row go in a grid (B, T)."""
 
     start: int
     stop: int
@@ -69,8 +70,8 @@ class Packed(NamedTuple):
         """Return a copy on a device."""
         if device.type == "cpu":
             return self
-        grids = tuple(Grid(*(_moved(x, device) for x in grid)) for grid in self.grids)
-        return Packed(*(_moved(x, device) for x in self[:-1]), grids)
+        moved: Packed = _moved(self, device)
+        return moved
 
 
 def pack(rows: Sequence[Row]) -> Packed:
@@ -93,10 +94,7 @@ def pack(rows: Sequence[Row]) -> Packed:
         torch.from_numpy(np.repeat(order, lengths)[kept]),
         torch.from_numpy(bounds.astype(np.int32)),
         int(lengths.max()),
-        tuple(
-            _grid(int(bounds[low]), lengths[low:high])
-            for low, high in zip(cuts[:-1], cuts[1:], strict=True)
-        ),
+        tuple(_grid(int(bounds[low]), lengths[low:high]) for low, high in pairwise(cuts)),
     )
 
 
@@ -142,5 +140,10 @@ def _grid(start: int, lengths: np.ndarray) -> Grid:
     )
 
 
-def _moved(value: int | torch.Tensor, device: torch.device) -> int | torch.Tensor:
-    return value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
+def _moved(value: Any, device: torch.device) -> Any:
+    """Move what tensors there are in a named tuple of tensors, numbers and such tuples."""
+    if isinstance(value, torch.Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, Packed | Grid):
+        return type(value)(*(_moved(x, device) for x in value))
+    return tuple(_moved(x, device) for x in value) if isinstance(value, tuple) else value

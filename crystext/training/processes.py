@@ -30,7 +30,7 @@ def check_machine(recipe: Recipe) -> None:
         faults.append(str(error))
     if launched_sharded():
         if recipe.optim.optimizer == "muon":
-            faults.append("optim.optimizer: muon needs whole matrices, and FSDP cuts them; use adamw")
+            faults.append("optim.optimizer: muon needs whole matrices, FSDP cuts them; use adamw")
         if recipe.probes.sampled_crystals:
             faults.append("probes.sampled_crystals: not with FSDP, which gives no process a model")
         if recipe.compile:
@@ -55,8 +55,8 @@ def prepare(accelerator: Accelerator, module: PackedLoss) -> nn.Module:
 
         plugin = accelerator.state.fsdp_plugin
         if isinstance(module.network, PeftModel):
-            # Layers that are trained apart from those that are frozen: what is cut as one tensor has
-            # to be of one kind (peft's documentation, "Use PEFT and QLoRA with FSDP").
+            # What is cut as one tensor is trained as a whole or frozen as a whole (peft's
+            # documentation, "Use PEFT and QLoRA with FSDP").
             plugin.auto_wrap_policy = fsdp_auto_wrap_policy(module.network)
         if module.bf16:
             plugin.set_mixed_precision("bf16", override=True)

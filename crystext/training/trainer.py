@@ -4,12 +4,12 @@ Knows steps: batch, losses, gradients, optimizers, average, and when to look, to
 end. Does not know how examples are made (`examples`), how they are packed (`packing`), or what a
 model is (`models.start`).
 
-Nothing of a step depends on the steps before it but weights, averages and optimizers: the batch and
-the random numbers of dropout follow from seed and step. So a run that is killed goes on from its last
-checkpoint, and on one CPU process its weights are bit for bit those of a run that never was. Started
-by `accelerate launch` or `torchrun`, each process takes its share of every batch, and the sum of the
-shares is what one process would have taken: losses agree to rounding, and a run may go on with
-another number of processes.
+Of the steps before it, a step needs weights, averages and optimizers only: the batch and the random
+numbers of dropout follow from seed and step. So a run that is killed goes on from its last
+checkpoint, and on one CPU process its weights are bit for bit those of a run that never was.
+Started by `accelerate launch` or `torchrun`, each process takes its share of every batch, and the
+sum of the shares is what one process would have taken: losses agree to rounding, and a run may go
+on with another number of processes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import math
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -46,17 +45,19 @@ from crystext.training.checkpoint import (
 from crystext.training.curve import draw_losses
 from crystext.training.evaluate import Scorer, mean_of, validation_losses
 from crystext.training.examples import Examples, Row
+from crystext.training.identity import check_identity, identity
 from crystext.training.log import Log, Teller
 from crystext.training.loss import PackedLoss, base_network
 from crystext.training.optimizers import make_optimizers, set_rate
 from crystext.training.packing import cut, nothing, pack
+from crystext.training.patience import Patience
 from crystext.training.probes import ipt, sampled_validity
 from crystext.training.processes import (
     check_machine,
     prepare,
     same_weights,
-    sharded,
     shard_name,
+    sharded,
     tracker_config,
 )
 from crystext.training.schedule import learning_rate
@@ -102,7 +103,8 @@ class Trainer:
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         self.batches = Batches(examples, self.sequences, process, processes)
         self.validation = {
-            name: self._examples(validation, 0, {name: 1.0}, 0.0) for name in self.batches.examples.tasks
+            name: self._examples(validation, 0, {name: 1.0}, 0.0)
+            for name in self.batches.examples.tasks
         }
         if "unconditional" in self.validation:
             self.validation["translated"] = self._examples(
@@ -120,11 +122,9 @@ class Trainer:
             self.model, self.accelerator, optim.micro_tokens, int(self.start.tokenizer.eos_token_id)
         )
         self.log = Log(out / "log.jsonl")
+        self.patience = Patience(recipe.patience)
+        self.identity = identity(recipe, len(train), self.sequences)
         self.step = 0
-        self.least: float | None = None
-        """Least mean validation loss so far, its weights, and the evaluations since."""
-        self.best: dict[str, torch.Tensor] = {}
-        self.since = 0
 
     def run(self, console: Console) -> bool:
         """Train from the last checkpoint, if any, to the end, save the model and draw the losses.
@@ -142,10 +142,12 @@ class Trainer:
         # One process of a run writes, so one holds the lock.
         lock = FileLock(self.out / "lock", timeout=0)
         try:
-            with lock if self.accelerator.is_main_process else nullcontext():
-                # Dropout seeds the generator of the whole process; give it back as it was.
-                with torch.random.fork_rng(devices=[]):
-                    self._run(console)
+            # Dropout seeds the generator of the whole process; it is given back as it was.
+            with (
+                lock if self.accelerator.is_main_process else nullcontext(),
+                torch.random.fork_rng(devices=[]),
+            ):
+                self._run(console)
         except Timeout:
             raise RunError(
                 f"another process is training in {self.out}; wait for it, or give another --out"
@@ -173,7 +175,7 @@ class Trainer:
         recipe = self.recipe
         started, tokens, losses = time.monotonic(), 0, []
         for rows in self.batches.stream(self.step, self.steps, recipe.data.workers):
-            if self._out_of_patience():
+            if self.patience.ended:
                 break
             loss, count = self._update(rows)
             losses.append(loss)
@@ -198,12 +200,12 @@ class Trainer:
                 teller.line(f"step {self.step}: {told}")
                 # Looking is no training: it does not count against the rate.
                 started += time.monotonic() - looked
-            if last or self.step % recipe.checkpoint_every == 0 or self._out_of_patience():
+            if last or self.step % recipe.checkpoint_every == 0 or self.patience.ended:
                 self._checkpoint()
-        if self._out_of_patience() and self.step < self.steps:
+        if self.patience.ended and self.step < self.steps:
             teller.line(
-                f"step {self.step}: no less loss than {self.least:.4f} in {self.since} "
-                "evaluations; keeping the weights that had it"
+                f"step {self.step}: no less loss than {self.patience.least:.4f} in "
+                f"{self.patience.since} evaluations; keeping the weights that had it"
             )
 
     def evaluate(self) -> dict[str, float]:
@@ -226,13 +228,13 @@ class Trainer:
                 scores |= sampled_validity(self.start, recipe.probes, recipe.temperature)
             self.accelerator.wait_for_everyone()
         self.model.train()
-        self._watch(scores["loss_mean"])
+        self.patience.watch(scores["loss_mean"], self.average.weights)
         return scores
 
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model folder, or an adapter folder; the last deed."""
         start, network = self.start, base_network(self.start.network)
-        put(self.weights, self.best if self.recipe.patience and self.best else self.average.weights)
+        put(self.weights, self.patience.chosen(self.average.weights))
         network.config.use_cache = True
         if network.generation_config is not None:
             network.generation_config.do_sample = True
@@ -281,7 +283,8 @@ class Trainer:
         packed = [pack(part) for part in parts]
         mine = [len(parts), sum(len(x.targets_K) for x in packed), sum(x.tokens for x in packed)]
         counts = self.accelerator.gather(torch.tensor([mine], device=self.device))
-        most, targets, tokens = int(counts[:, 0].max()), *counts[:, 1:].sum(0).tolist()
+        most = int(counts[:, 0].max())
+        targets, tokens = int(counts[:, 1].sum()), int(counts[:, 2].sum())
         filler = pack(nothing(self.scorer.filler))
         packed += [filler] * (max(1, most) - len(packed))
         set_rate(self.optimizers, learning_rate(self.step, self.steps, self.recipe.optim))
@@ -301,8 +304,8 @@ class Trainer:
         # The norm is over all processes, so that all of them stop, or none.
         if not math.isfinite(float(norm)):
             raise RunError(
-                f"the loss is {float(mean)} and its gradient {float(norm)} at step {self.step}; try "
-                "a smaller optim.learning_rate. The last checkpoint is whole"
+                f"the loss is {float(mean)} and its gradient {float(norm)} at step {self.step}; "
+                "try a smaller optim.learning_rate. The last checkpoint is whole"
             )
         for optimizer in self.optimizers.values():
             optimizer.step()
@@ -313,19 +316,6 @@ class Trainer:
     def _dropout_seed(self, part: int) -> int:
         key = [self.recipe.seed, self.step, self.accelerator.process_index, part]
         return int(np.random.SeedSequence(key).generate_state(1)[0])
-
-    def _watch(self, loss: float) -> None:
-        """Remember the weights of the least mean loss, where the run may end early."""
-        if self.recipe.patience is None:
-            return
-        if self.least is None or loss < self.least:
-            self.least, self.since = loss, 0
-            self.best = {name: x.clone() for name, x in self.average.weights.items()}
-        else:
-            self.since += 1
-
-    def _out_of_patience(self) -> bool:
-        return self.recipe.patience is not None and self.since >= self.recipe.patience
 
     def _note(self, figures: dict[str, float]) -> None:
         if self.accelerator.is_main_process:
@@ -343,16 +333,14 @@ class Trainer:
         tensors = {
             "weights": {n: p.detach() for n, p in trainable(self.weights).items()},
             "average": self.average.weights,
-            **({"best": self.best} if self.best else {}),
+            **({"best": self.patience.best} if self.patience.best else {}),
             **{name: optimizer_tensors(o) for name, o in self.optimizers.items()},
         }
         state = {
             "step": self.step,
-            "least": self.least,
-            "since": self.since,
-            "sequences": self.sequences,
-            "crystals": len(self.batches.examples.data),
-            "recipe": self._fingerprint(),
+            "least": self.patience.least,
+            "since": self.patience.since,
+            "identity": self.identity,
         }
         if self.accelerator.is_main_process or sharded(self.accelerator):
             save_checkpoint(self.out / shard_name("checkpoint", self.accelerator), tensors, state)
@@ -363,37 +351,17 @@ class Trainer:
         if found is None:
             return
         tensors, state = found
-        if state["recipe"] != self._fingerprint():
-            raise RunError(
-                f"{self.out} holds a run of another recipe ({_differences(state['recipe'], self._fingerprint())}); "
-                "give another --out, or that recipe, which is in recipe.yaml there"
-            )
-        size = len(self.batches.examples.data)
-        if (state["crystals"], state["sequences"]) != (size, self.sequences):
-            raise RunError(
-                f"{self.out} holds a run on other data: {state['crystals']:,} crystals in batches of "
-                f"{state['sequences']:,}, and here are {size:,} in batches of {self.sequences:,}; "
-                "give another --out, or those data"
-            )
+        check_identity(self.out, state["identity"], self.identity)
         put(self.weights, tensors["weights"])
         self.average.weights = _on(self.device, tensors["average"])
-        self.best = _on(self.device, tensors.get("best", {}))
+        self.patience.best = _on(self.device, tensors.get("best", {}))
         for name, optimizer in self.optimizers.items():
             restore_optimizer(optimizer, tensors[name])
-        self.step, self.least, self.since = state["step"], state["least"], state["since"]
+        self.step = state["step"]
+        self.patience.least, self.patience.since = state["least"], state["since"]
         if self.accelerator.is_main_process:
             self.log.cut(self.step)
         teller.line(f"resuming {self.out} at step {self.step}")
-
-    def _fingerprint(self) -> dict[str, Any]:
-        """Return what may not change within a run: all but paths, length and how often to look."""
-        looks = {"evaluate_every", "checkpoint_every", "patience", "probes", "trackers"}
-        recipe = self.recipe.model_dump(
-            mode="json", exclude={"data", "compile", "temperature", *looks}
-        )
-        for free in ("steps", "epochs", "decay_share", "micro_tokens"):
-            recipe["optim"].pop(free)
-        return recipe
 
 
 def _crystals(store: Path, split: str) -> Dataset:
@@ -405,15 +373,3 @@ def _crystals(store: Path, split: str) -> Dataset:
 
 def _on(device: torch.device, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: x.to(device) for name, x in tensors.items()}
-
-
-def _differences(was: dict[str, Any], is_now: dict[str, Any], prefix: str = "") -> str:
-    """Name the settings in which two recipes differ."""
-    told = []
-    for key in {**was, **is_now}:
-        old, new = was.get(key), is_now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            told.append(_differences(old, new, f"{prefix}{key}."))
-        elif old != new:
-            told.append(f"{prefix}{key} was {old!r} and is {new!r}")
-    return ", ".join(text for text in told if text)

@@ -116,9 +116,7 @@ def test_packing_keeps_every_token_and_every_target_once(
         # Each token has one place, in one grid.
         assert sum(len(grid.place) for grid in packed.grids) == packed.tokens
         for grid in packed.grids:
-            assert torch.equal(
-                grid.source[grid.place], torch.arange(grid.stop - grid.start)
-            )
+            assert torch.equal(grid.source[grid.place], torch.arange(grid.stop - grid.start))
         assert packed.bounds.diff().tolist() == sorted(sizes)
         assert packed.positions_1_T[0, packed.bounds[:-1].long()].tolist() == [0] * len(part)
 
@@ -134,8 +132,12 @@ def test_nothing_has_no_loss_and_its_gradients_are_zero() -> None:
 def test_attention_that_looks_less_far_is_refused() -> None:
     packed = pack(rows_of([10, 4]))
     x = torch.zeros(1, 2, packed.tokens, 8)
+
+    def attend(**limit: Any) -> None:
+        packed_attention(torch.nn.Module(), x, x, x, None, 1.0, grids=packed.grids, **limit)
+
     with pytest.raises(ModelError, match="window or a cap"):
-        packed_attention(torch.nn.Module(), x, x, x, None, 1.0, grids=packed.grids, softcap=30.0)
+        attend(softcap=30.0)
     with pytest.raises(ModelError, match="window or a cap"):
-        packed_attention(torch.nn.Module(), x, x, x, None, 1.0, grids=packed.grids, sliding_window=4)
-    packed_attention(torch.nn.Module(), x, x, x, None, 1.0, grids=packed.grids, sliding_window=99)
+        attend(sliding_window=4)
+    attend(sliding_window=99)
