@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from crystext.codec import Fault, decode
+from crystext.codec import FORMATS, PLAIN, Fault, decode, encode
 from crystext.crystal import Crystal
 from crystext.elements import SYMBOLS
 from crystext.errors import ModelError, SettingError
@@ -19,7 +19,8 @@ from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.samplers import make_sampler
 from crystext.sampling.slot_sampler import SlotSampler
 from crystext.sampling.text_sampler import TextSampler
-from crystext.tokens import prompt_ids
+from crystext.tokens import completion_ids, prompt_ids
+from tests.handmade import NACL
 from tests.sampling.test_slot_sampler import nearest_over_radii
 
 COMMON = ("H", "Li", "O", "F", "Na", "Cl", "Fe")
@@ -133,6 +134,22 @@ def test_what_is_no_crystal_is_kept_with_the_name_of_its_fault(
             assert attempt.fault in Fault.__members__
             assert attempt.fault == (decoded.fault.name if decoded.fault else "TRUNCATED")
     assert sum(attempt.fault is not None for attempt in free_attempts) > 30
+
+
+def test_a_crystal_in_another_format_than_the_model_s_is_a_fault(
+    model: LoadedModel, prompt: str
+) -> None:
+    text = encode(NACL, PLAIN)
+    end = model.tokenizer.eos_token_id
+    written = [*completion_ids(model.tokenizer, text), end]
+    given = prompt_ids(model.tokenizer, prompt)
+    faults = []
+    for fmt in (PLAIN, FORMATS["gruver2024-rounded"]):
+        sampler = TextSampler(replace(model, format=fmt), UNCONSTRAINED)
+        attempt = sampler._attempt(0, given, written, 0.0)
+        assert attempt.text == text
+        faults.append(attempt.fault)
+    assert faults == [None, "WRONG_PRECISION"]
 
 
 def test_a_special_token_amid_a_text_is_seen_in_it(model: LoadedModel, prompt: str) -> None:
