@@ -4,8 +4,8 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from crystext.augment import permute_within_species, translate
 from crystext.crystal import Crystal
-from crystext.data.store import read_dataset, write_dataset
-from crystext.matching import Tolerances, reduce_for_matching
+from crystext.data.store import read_store, write_store
+from crystext.matching import DIFFCSP, PYMATGEN, Peers, Tolerances, reduce_for_matching
 from crystext.metrics.novelty import matches_in
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.tasks.base import Record
@@ -102,10 +102,10 @@ def test_no_crystal_has_no_duplicate():
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "train.parquet"
+    folder = tmp_path_factory.mktemp("data") / "store"
     known = [POTASSIUM_SALT, CAESIUM_CHLORIDE_TYPE, supercell(ROCK_SALT), ROCK_SALT]
-    write_dataset(path, [Record(c) for c in known])
-    return read_dataset(path)
+    write_store(folder, {"train": [Record(c) for c in known]})
+    return read_store(folder, "train")
 
 
 def test_matches_name_the_first_row_of_the_reference(reference):
@@ -136,3 +136,24 @@ def test_more_workers_give_the_same_answers(reference):
     crystals = jittered(seed=3, n=30)
     assert duplicates_of(crystals, workers=2) == duplicates_of(crystals)
     assert matches_in(crystals, reference, workers=2) == matches_in(crystals, reference)
+
+
+@pytest.mark.parametrize("tolerances", [DIFFCSP, PYMATGEN])
+def test_peers_are_those_that_the_matcher_fits_in_either_order(tolerances):
+    """Whatever was ruled out by lengths alone, the matcher rules out as well."""
+    reduced = [reduce_for_matching(c) for c in jittered(seed=4, n=50) if 19 not in c.numbers]
+    reduced += [None, reduced[0]]
+    peers, matcher = Peers(reduced, tolerances), tolerances.matcher()
+
+    def fits(i, j):
+        first, second = reduced[i], reduced[j]
+        return first is not None and second is not None and bool(matcher.fit(first, second))
+
+    everyone = range(len(reduced))
+    asked = 0
+    for i in everyone:
+        candidates = peers.candidates(i, everyone)
+        asked += len(candidates)
+        expected = [j for j in everyone if fits(j, i) or fits(i, j)]
+        assert [j for j in candidates if peers.same(i, j)] == expected
+    assert asked < 0.9 * len(reduced) ** 2, "some need not be asked about"

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from crystext import __version__
@@ -53,17 +52,6 @@ _ROW = pa.schema(
     ]
 )
 """Columns of a split. Further ones of numbers may follow: they are labels, too."""
-
-_SCHEMA = pa.schema(
-    [
-        ("lengths", pa.list_(pa.float64())),
-        ("angles", pa.list_(pa.float64())),
-        ("numbers", pa.list_(pa.int64())),
-        ("positions", pa.list_(pa.float64())),
-        *((name, pa.float64()) for name in LABELS),
-    ]
-)
-
 
 @dataclass(frozen=True)
 class Dataset:
@@ -94,65 +82,6 @@ class Dataset:
         )
         labels = {name: float(values[i]) for name, values in self.labels.items()}
         return Record(crystal, labels, self.names[i].as_py() if len(self.names) else "")
-
-
-def write_dataset(path: Path, records: Iterable[Record]) -> int:
-    """Write a prepared file and return the number of crystals. Atoms are put in text order."""
-    columns: dict[str, list[object]] = {name: [] for name in _SCHEMA.names}
-    for record in records:
-        crystal = record.crystal.in_text_order()
-        columns["lengths"].append(crystal.lengths)
-        columns["angles"].append(crystal.angles)
-        columns["numbers"].append(crystal.numbers)
-        columns["positions"].append(crystal.positions.ravel())
-        for name in LABELS:
-            value = record.labels.get(name)
-            columns[name].append(None if value is None or np.isnan(value) else float(value))
-    table = pa.table(columns, schema=_SCHEMA)
-    partial = path.with_name(path.name + ".partial")
-    pq.write_table(table, partial)
-    partial.replace(path)
-    return int(table.num_rows)
-
-
-def read_dataset(path: str | Path) -> Dataset:
-    """Load a prepared file.
-
-    Raises:
-        InputError: the file is missing or was not made by `write_dataset`.
-    """
-    try:
-        found = pq.read_schema(path)
-        if missing := [name for name in _SCHEMA.names if name not in found.names]:
-            raise InputError(
-                f"{path} lacks columns of a prepared data file: no {', '.join(missing)} among "
-                f"{', '.join(found.names)}; make it with `crystext data prepare`"
-            )
-        table = pq.read_table(path, columns=_SCHEMA.names)
-    except FileNotFoundError:
-        raise InputError(
-            f"no prepared data at {path}; make it with `crystext data prepare`"
-        ) from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path} is not a prepared data file: {error}") from None
-    if table.schema.remove_metadata() != _SCHEMA:
-        raise InputError(
-            f"{path} lacks columns of a prepared data file: some have other types; make it "
-            "with `crystext data prepare`"
-        )
-
-    def flat(name: str) -> NDArray[np.float64]:
-        return table[name].combine_chunks().values.to_numpy()  # type: ignore[no-any-return]
-
-    counts = np.diff(table["numbers"].combine_chunks().offsets.to_numpy())
-    return Dataset(
-        lengths=flat("lengths").reshape(-1, 3),
-        angles=flat("angles").reshape(-1, 3),
-        offsets=np.concatenate([[0], np.cumsum(counts)]),
-        numbers=flat("numbers").astype(np.int64),
-        positions=flat("positions").reshape(-1, 3),
-        labels={name: table[name].to_numpy(zero_copy_only=False) for name in LABELS},
-    )
 
 
 def write_store(

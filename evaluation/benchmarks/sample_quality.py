@@ -1,12 +1,13 @@
 """Measure what a run of `crystext sample` drew.
 
-    python evaluation/benchmarks/sample_quality.py RUN_DIR --train train.parquet \
+    python evaluation/benchmarks/sample_quality.py RUN_DIR --train STORE \
         --reference mp20_test.parquet --out evaluation/results/shipped_quality.json
 
 Every share divides by all attempts, those included that are no crystal. RUN_DIR/attempts.jsonl
-holds one JSON object per attempt, with at least `index`, `text` and `fault`. `--train` is a file
-made by `crystext data prepare`; `--reference` is a Parquet file with a column `cif`, whose
-distributions of density and number of elements the crystals are compared with.
+holds one JSON object per attempt, with at least `index`, `text` and `fault`. `--train` is a store
+made by `crystext data prepare`, of which the training split counts; `--reference` is a Parquet
+file with a column `cif`, whose distributions of density and number of elements the crystals are
+compared with.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from scipy.stats import wasserstein_distance
 
 from crystext.codec import PLAIN, Decoded, decode
 from crystext.crystal import Crystal
-from crystext.data.store import read_dataset
+from crystext.data.store import read_store
 from crystext.errors import CrystextError, InputError
 from crystext.matching import DIFFCSP, reduce_for_matching
 from crystext.metrics.composition_validity import is_composition_valid
@@ -82,7 +83,7 @@ def read_attempts(path: Path) -> list[Decoded]:
 def verdicts(crystals: Sequence[Crystal], train: Path, workers: int) -> dict[str, list[bool]]:
     """Return what every metric says of each crystal."""
     duplicates = duplicates_of(crystals, workers=workers)
-    matches = matches_in(crystals, read_dataset(train), workers=workers)
+    matches = matches_in(crystals, read_store(train, "train"), workers=workers)
     compositions = {
         f"composition valid, {table}{'' if alloys else ', no alloy shortcut'}": [
             is_composition_valid(c.numbers, table=table, alloys=alloys) for c in crystals
@@ -244,7 +245,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--train", type=Path, required=True, help="prepared training data")
+    parser.add_argument("--train", type=Path, required=True, help="store of the training data")
     parser.add_argument("--reference", type=Path, help="Parquet file with a column cif")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--workers", type=int, default=1, help="processes for matching")

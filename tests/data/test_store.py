@@ -1,78 +1,191 @@
+"""The store: what goes in comes out, whole or not at all, and damage is told."""
+
 from __future__ import annotations
 
+import json
 import math
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crystext.crystal import Crystal
-from crystext.data.store import read_dataset, write_dataset
-from crystext.errors import InputError
+from crystext.data.store import VERSION, read_store, write_store
+from crystext.errors import InputError, RunError
 from crystext.properties import LABELS
 from crystext.tasks import Record
 from tests.handmade import HANDMADE, NACL
 from tests.strategies import crystals
 
 labels = st.dictionaries(st.sampled_from(LABELS), st.floats(-10, 300) | st.just(math.nan))
+RECORDS = [Record(crystal, {"band_gap": 1.5}, name) for name, crystal in HANDMADE.items()]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    write_store(tmp_path / "store", {"train": RECORDS, "test": RECORDS[:2]})
+    return tmp_path / "store"
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(records=st.lists(st.builds(Record, crystals(max_atoms=4), labels), max_size=5))
+@given(
+    records=st.lists(st.builds(Record, crystals(max_atoms=4), labels, st.text("aé1-")), max_size=5)
+)
 def test_what_was_written_is_read_in_text_order(records: list[Record], tmp_path: Path) -> None:
-    path = tmp_path / "data.parquet"
-    assert write_dataset(path, records) == len(records)
-    data = read_dataset(path)
+    write_store(tmp_path / "store", {"validation": records})
+    data = read_store(tmp_path / "store", "validation")
     assert len(data) == len(records)
     for i, record in enumerate(records):
         assert data[i].crystal == record.crystal.in_text_order()
+        assert data[i].name == record.name
         for name in LABELS:
             expected = record.labels.get(name, math.nan)
             found = data[i].labels[name]
             assert found == expected or (math.isnan(found) and math.isnan(expected))
-    assert [x.name for x in tmp_path.iterdir()] == ["data.parquet"]
+    assert sorted(x.name for x in tmp_path.rglob("*")) == [
+        "store", "store.json", "validation.arrow",
+    ]  # fmt: skip
 
 
-def test_nothing_is_left_behind_under_the_name_when_writing_fails(tmp_path: Path) -> None:
-    def records() -> object:
+def test_a_split_is_mapped_into_memory_and_not_copied(store: Path) -> None:
+    before = pa.total_allocated_bytes()
+    data = read_store(store, "train")
+    assert pa.total_allocated_bytes() == before
+    assert data.offsets.tolist() == np.cumsum([0, *map(len, HANDMADE.values())]).tolist()
+    assert np.shares_memory(data[1].crystal.positions, data.positions)
+    assert isinstance(data[0].crystal, Crystal)
+    # Nothing that learns from a store can change it.
+    assert not data.positions.flags.writeable
+
+
+def test_two_writings_of_the_same_crystals_are_the_same_bytes(store: Path, tmp_path: Path) -> None:
+    write_store(tmp_path / "again", {"test": RECORDS[:2], "train": RECORDS})
+    for path in store.iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_an_older_store_is_replaced_as_a_whole(store: Path) -> None:
+    mapped = read_store(store, "train")
+    write_store(store, {"train": RECORDS[:1]}, {"source": "another"})
+    assert sorted(path.name for path in store.iterdir()) == ["store.json", "train.arrow"]
+    assert len(read_store(store, "train")) == 1
+    assert json.loads((store / "store.json").read_text())["source"] == "another"
+    assert [path.name for path in store.parent.iterdir()] == ["store"]
+    assert mapped[4].crystal == RECORDS[4].crystal.in_text_order(), "a run goes on with what it has"
+
+
+def test_what_is_no_store_is_never_replaced(store: Path, tmp_path: Path) -> None:
+    (store / "notes.txt").write_text("of years")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "store.json").write_text('{"format": "of another program"}')
+    for name, found in (("store", "notes.txt"), ("file", "is a file"), ("other", "is no store")):
+        with pytest.raises(RunError, match=found):
+            write_store(tmp_path / name, {"train": RECORDS})
+    assert (store / "notes.txt").read_text() == "of years"
+    assert len(read_store(store, "train")) == 5
+    assert (tmp_path / "other" / "store.json").exists()
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_failure_to_write_leaves_the_older_store_and_nothing_else(store: Path) -> None:
+    with files_of_at_most(3000), pytest.raises(RunError, match="cannot be written"):
+        write_store(store, {"train": RECORDS * 50})
+    assert len(read_store(store, "train")) == 5
+    assert len(read_store(store, "test")) == 2
+    assert [path.name for path in store.parent.iterdir()] == ["store"]
+
+
+def test_nothing_is_left_behind_when_the_crystals_break_off(tmp_path: Path) -> None:
+    def records() -> Iterator[Record]:
         yield Record(NACL)
         raise InputError("the second is no crystal")
 
     with pytest.raises(InputError):
-        write_dataset(tmp_path / "data.parquet", records())  # type: ignore[arg-type]
+        write_store(tmp_path / "store", {"train": records()})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_file_is_answered_with_how_to_make_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no prepared data at .*crystext data prepare"):
-        read_dataset(tmp_path / "none.parquet")
+def test_what_is_missing_is_answered_with_how_to_make_it(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no store at .*crystext data prepare"):
+        read_store(tmp_path / "none", "train")
+    with pytest.raises(InputError, match=r"holds no store.json"):
+        read_store(tmp_path, "train")
+    with pytest.raises(InputError, match="is a file"):
+        read_store(store / "train.arrow", "train")
+    with pytest.raises(InputError, match="has no split 'validation'; it has train, test"):
+        read_store(store, "validation")
+    with pytest.raises(InputError, match="Did you mean 'train'"):
+        read_store(store, "trian")
 
 
-def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "noise.parquet"
-    path.write_bytes(b"PAR1" + bytes(1000))
-    with pytest.raises(InputError, match="not a prepared data file"):
-        read_dataset(path)
+def test_a_store_of_another_version_is_refused_with_both_versions(store: Path) -> None:
+    about = json.loads((store / "store.json").read_text())
+    (store / "store.json").write_text(json.dumps({**about, "version": VERSION + 1}))
+    with pytest.raises(InputError, match=f"version {VERSION + 1}.*reads version {VERSION}"):
+        read_store(store, "train")
+    (store / "store.json").write_text(json.dumps({**about, "format": "x"}))
+    with pytest.raises(InputError, match="is no store"):
+        read_store(store, "train")
+    (store / "store.json").write_text("{")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_store(store, "train")
 
 
-@pytest.mark.parametrize(
-    "names", [("cif",), ("lengths",), ("lengths", "angles", "numbers", "positions", *LABELS)]
-)
-def test_a_table_without_the_columns_is_refused(names: tuple[str, ...], tmp_path: Path) -> None:
-    path = tmp_path / "other.parquet"
-    pq.write_table(pa.table({name: ["data_NaCl"] for name in names}), path)
-    with pytest.raises(InputError, match=r"lacks columns.*crystext data prepare"):
-        read_dataset(path)
+@pytest.mark.parametrize("damage", ["lost", "cut", "noise", "swapped", "other", "offsets"])
+def test_a_damaged_split_is_refused(damage: str, store: Path) -> None:
+    path = store / "train.arrow"
+    data = path.read_bytes()
+    if damage == "lost":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "noise":
+        path.write_bytes(np.random.default_rng(0).bytes(len(data)))
+    elif damage == "swapped":
+        shutil.copy(store / "test.arrow", path)
+    elif damage == "other":
+        table = pa.table({"cif": ["data_NaCl"]})
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+    else:
+        # An offset that points far outside must not be followed.
+        ends = np.cumsum([0, *map(len, HANDMADE.values())])[2:4].astype(np.int64).tobytes()
+        assert data.count(ends) == 2
+        path.write_bytes(data.replace(ends, ends[:8] + (2**40).to_bytes(8, "little")))
+    with pytest.raises(InputError, match=r"lost train.arrow|train.arrow is damaged"):
+        read_store(store, "train")
 
 
-def test_rows_share_the_arrays_they_lie_in(tmp_path: Path) -> None:
-    path = tmp_path / "data.parquet"
-    write_dataset(path, [Record(crystal) for crystal in HANDMADE.values()])
-    data = read_dataset(path)
-    assert data.offsets.tolist() == np.cumsum([0, *map(len, HANDMADE.values())]).tolist()
-    assert np.shares_memory(data[1].crystal.positions, data.positions)
-    assert isinstance(data[0].crystal, Crystal)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 10_000), value=st.integers(0, 255))
+def test_no_byte_that_flips_does_more_than_be_told(place: int, value: int, store: Path) -> None:
+    path = store / "train.arrow"
+    whole = path.read_bytes()
+    try:
+        data = bytearray(whole)
+        data[place % len(data)] = value
+        path.write_bytes(data)
+        try:
+            found = read_store(store, "train")
+        except InputError:
+            return
+        assert len([found[i] for i in range(len(found))]) == 5
+    finally:
+        path.write_bytes(whole)

@@ -11,7 +11,7 @@ import pytest
 
 from crystext.codec import decode, encode
 from crystext.crystal import Crystal
-from crystext.data.store import write_dataset
+from crystext.data.store import write_store
 from crystext.tasks.base import Record
 
 CENTRE = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -45,13 +45,13 @@ def write_attempts(run, texts):
 
 @pytest.fixture
 def measure(root, tmp_path):
-    write_dataset(tmp_path / "train.parquet", [Record(BRASS)])
+    write_store(tmp_path / "store", {"train": [Record(BRASS)]})
     cifs = [ROCK_SALT.structure.to(fmt="cif"), BRASS.structure.to(fmt="cif")]
     pq.write_table(pa.table({"cif": cifs}), tmp_path / "reference.parquet")
 
     def run(*options):
         script = root / "evaluation" / "benchmarks" / "sample_quality.py"
-        command = [sys.executable, script, "run", "--train", "train.parquet", "--out", "out.json"]
+        command = [sys.executable, script, "run", "--train", "store", "--out", "out.json"]
         return subprocess.run(
             [*command, *options],
             cwd=tmp_path,
