@@ -6,6 +6,7 @@ nothing of text, of files, or of which atoms are equivalent by symmetry.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -79,6 +80,18 @@ class Crystal:
 
         lattice = Lattice.from_parameters(*self.lengths.tolist(), *self.angles.tolist())
         return Structure(lattice, self.symbols, self.positions)
+
+    def digest(self) -> str:
+        """Return 32 hexadecimal digits that stand for exactly these numbers: a key for caches."""
+        digest = hashlib.sha256()
+        for array, kind in (
+            (self.lengths, np.float64),
+            (self.angles, np.float64),
+            (self.numbers, np.int64),
+            (self.positions, np.float64),
+        ):
+            digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
+        return digest.hexdigest()[:32]
 
     def in_text_order(self) -> Crystal:
         """Return the crystal with its atoms by increasing electronegativity, else as they were."""

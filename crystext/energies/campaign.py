@@ -10,7 +10,6 @@ crystal is too slow depends on the machine.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -63,7 +62,7 @@ def relax_all(
     name = _loaded(potential).name
     out.mkdir(parents=True, exist_ok=True)
     _claim(out / _SETTINGS, {"potential": name, **asdict(limits)})
-    digests = {index: _digest(crystal) for index, crystal in crystals.items()}
+    digests = {index: crystal.digest() for index, crystal in crystals.items()}
     done = {i: r for i, r in _read(out / _LINES, digests) if i in crystals}
     report(len(done), len(crystals))
     left = {index: crystal for index, crystal in crystals.items() if index not in done}
@@ -119,13 +118,6 @@ def _claim(path: Path, wanted: dict[str, Any]) -> None:
             f"{path.parent} holds relaxations made otherwise: {found} there, {wanted} asked for. "
             "Give another folder"
         )
-
-
-def _digest(crystal: Crystal) -> str:
-    digest = hashlib.sha256()
-    for array in (crystal.lengths, crystal.angles, crystal.numbers, crystal.positions):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _append(file: IO[str], index: int, digest: str, relaxation: Relaxation) -> None:
