@@ -23,6 +23,7 @@ import numpy as np
 import torch
 import yaml
 from accelerate import Accelerator
+from accelerate.state import is_initialized
 from filelock import FileLock, Timeout
 from rich.console import Console
 
@@ -81,7 +82,9 @@ class Trainer:
         train = _crystals(recipe.data.store, "train")
         validation = _crystals(recipe.data.store, "validation")
         self.accelerator = Accelerator(
-            mixed_precision="no",  # `PackedLoss` sees to it
+            # `PackedLoss` sees to it. What an earlier user of accelerate in this program has set
+            # cannot be changed, and does not reach into there.
+            mixed_precision=None if is_initialized() else "no",
             device_placement=False,
             log_with=list(recipe.trackers) or None,
             project_dir=out,
