@@ -64,7 +64,7 @@ def compare(
     drop_repeats: bool,
     group: bool,
     workers: int = 1,
-    begin: Callable[[str, int], Callable[[], object]] = lambda _name, _total: lambda: None,
+    begin: Callable[[str, int], Callable[..., object]] = lambda _name, _total: lambda: None,
 ) -> Sameness:
     """Find repetitions, groups and overlap.
 

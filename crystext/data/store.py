@@ -261,7 +261,7 @@ def _write_split(path: Path, records: Iterable[Record]) -> dict[str, int]:
         **{name: pa.array(np.array(columns[name], np.float64)) for name in LABELS},
     }
     batch = pa.record_batch(list(arrays.values()), schema=_ROW)
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _ROW) as writer:
+    with path.open("wb") as file, pa.ipc.new_file(file, _ROW) as writer:
         writer.write_batch(batch)
     return {"crystals": len(ends) - 1, "atoms": int(ends[-1])}
 

@@ -1,23 +1,33 @@
-"""Preparing: a source becomes a file for training, and what is left out is told."""
+"""Preparing: sources become a store, and what is left out is told."""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import ase.db
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from ase import Atoms
 
 from crystext.crystal import Crystal
-from crystext.data.prepare import CHUNK, prepare
-from crystext.data.store import read_dataset
+from crystext.data.prepare import Settings, prepare
+from crystext.data.standard import CHUNK
+from crystext.data.store import Dataset, read_store, write_store
 from crystext.errors import InputError, RunError, SettingError
-from crystext.read import read_crystals
 from crystext.standardize import standardize
-from crystext.write import cif, write_crystals
-from tests.handmade import HANDMADE, NACL, QUARTZ
+from crystext.tasks import Record
+from crystext.write import cif, poscar, write_crystals
+from tests.handmade import HANDMADE, IRON, NACL, QUARTZ, SRTIO3, WURTZITE
+
+ALL_TRAIN = Settings(split="1/0/0")
 
 
 def long(length: float) -> Crystal:
@@ -26,37 +36,66 @@ def long(length: float) -> Crystal:
     )
 
 
-def test_a_prepared_file_holds_the_standard_crystals_and_their_space_groups(tmp_path: Path) -> None:
+def strained(count: int) -> list[tuple[str, Crystal]]:
+    """Return crystals of formulas of their own, so that none matches another."""
+    base = [NACL, SRTIO3, WURTZITE, QUARTZ, IRON]
+    return [
+        (f"x{i}", Crystal(c.lengths, c.angles, np.where(c.numbers == c.numbers[0], 30 + i, 8),
+                          c.positions))
+        for i in range(count) for c in [base[i % len(base)]]
+    ]  # fmt: skip
+
+
+def write_table(path: Path, rows: list[dict[str, Any]]) -> Path:
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def about(store: Path) -> dict[str, Any]:
+    return json.loads((store / "store.json").read_text())  # type: ignore[no-any-return]
+
+
+def names(data: Dataset) -> list[str]:
+    return [data[i].name for i in range(len(data))]
+
+
+def test_a_store_holds_the_standard_crystals_and_their_space_groups(tmp_path: Path) -> None:
     write_crystals(sorted(HANDMADE.items()), tmp_path / "x.parquet")
-    report = prepare(tmp_path / "x.parquet", tmp_path / "out.parquet", workers=1)
-    data = read_dataset(tmp_path / "out.parquet")
-    assert report.written == len(data) == len(HANDMADE)
-    for i, (_, crystal) in enumerate(sorted(HANDMADE.items())):
+    report = prepare(tmp_path / "x.parquet", tmp_path / "out", ALL_TRAIN, workers=1)
+    data = read_store(tmp_path / "out", "train")
+    assert report.written == {"train": len(HANDMADE)}
+    for i, (name, crystal) in enumerate(sorted(HANDMADE.items())):
         standard, space_group = standardize(crystal)
+        assert data[i].name == name
         assert data[i].crystal == standard.in_text_order()
         assert data[i].labels["space_group"] == space_group
 
 
 def test_cells_are_left_as_they_are_on_request(tmp_path: Path) -> None:
     write_crystals([("q", QUARTZ)], tmp_path / "x.parquet")
-    prepare(tmp_path / "x.parquet", tmp_path / "out.parquet", standard=False, workers=1)
-    record = read_dataset(tmp_path / "out.parquet")[0]
+    settings = Settings(split="1/0/0", standard=False)
+    prepare(tmp_path / "x.parquet", tmp_path / "out", settings, workers=1)
+    record = read_store(tmp_path / "out", "train")[0]
     assert record.crystal == QUARTZ.in_text_order()
     assert np.isnan(record.labels["space_group"])
 
 
-def test_labels_of_the_source_are_kept_and_rows_are_chosen(tmp_path: Path) -> None:
+def test_labels_are_kept_where_they_make_sense_and_rows_are_chosen(tmp_path: Path) -> None:
     rows = [
-        {"cif": cif(NACL), "spacegroup": 221, "band_gap": 5.0, "matches_heldout": False},
-        {"cif": cif(QUARTZ), "spacegroup": 152, "band_gap": 6.0, "matches_heldout": True},
+        {"cif": cif(NACL), "spacegroup": 221, "band_gap": 5.0, "held": False},
+        {"cif": cif(QUARTZ), "spacegroup": 152, "band_gap": 6.0, "held": True},
+        {"cif": cif(IRON), "spacegroup": 0, "band_gap": float("nan"), "held": False},
     ]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet")
-    where = {"matches_heldout": "False"}
-    prepare(tmp_path / "x.parquet", tmp_path / "out.parquet", where=where, workers=1)
-    data = read_dataset(tmp_path / "out.parquet")
-    assert [data[i].labels["band_gap"] for i in range(len(data))] == [5.0]
-    assert data[0].labels["space_group"] == 221
-    assert np.isnan(data[0].labels["e_above_hull"])
+    settings = Settings(split="1/0/0", where={"held": "False"})
+    report = prepare(write_table(tmp_path / "x.parquet", rows), tmp_path / "out", settings)
+    data = read_store(tmp_path / "out", "train")
+    assert [data[i].labels["space_group"] for i in range(2)] == [221, 229], "0 is no space group"
+    assert data[0].labels["band_gap"] == 5.0
+    assert np.isnan(data[1].labels["band_gap"])
+    assert report.labels["train"] == {
+        "space_group": 2, "formation_energy": 0, "band_gap": 1, "e_above_hull": 0
+    }  # fmt: skip
+    assert "train: 2; space_group of 2, band_gap of 1" in str(report)
 
 
 def test_what_is_left_out_is_counted_by_reason_and_named(tmp_path: Path) -> None:
@@ -65,8 +104,9 @@ def test_what_is_left_out_is_counted_by_reason_and_named(tmp_path: Path) -> None
     write_crystals([*named, ("fits", long(99.99)), ("short", long(0.9))], source, "cif")
     for i in range(7):
         (source / f"broken{i}.cif").write_text("broken")
-    report = prepare(source, tmp_path / "out.parquet", max_atoms=8, workers=1)
-    assert report.written == 2
+    settings = Settings(split="1/0/0", max_atoms=8)
+    report = prepare(source, tmp_path / "out", settings, workers=1)
+    assert report.written == {"train": 2}
     assert report.counts == {
         "cannot be read": 7,
         "with more than 8 atoms": 1,
@@ -78,60 +118,248 @@ def test_what_is_left_out_is_counted_by_reason_and_named(tmp_path: Path) -> None
     assert "broken0" in text
     assert "broken6" not in text
     assert "large (9)" in text
+    assert about(tmp_path / "out")["report"]["skipped"]["cannot be read"]["count"] == 7
 
 
-def test_the_file_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
+def test_a_repeated_id_is_skipped_and_a_repeated_name_is_not(tmp_path: Path) -> None:
+    rows = [{"id": "a", "cif": cif(c)} for c in (NACL, QUARTZ)] + [{"id": "b", "cif": cif(IRON)}]
+    report = prepare(write_table(tmp_path / "x.parquet", rows), tmp_path / "out", ALL_TRAIN)
+    assert report.counts == {"with the id of an earlier row": 1}
+    assert names(read_store(tmp_path / "out", "train")) == ["a", "b"]
+    # The name of a CIF's block is often its formula, and no identifier.
+    (tmp_path / "two.cif").write_text(cif(QUARTZ, "SiO2") + cif(WURTZITE, "SiO2"))
+    assert prepare(tmp_path / "two.cif", tmp_path / "out", ALL_TRAIN).written == {"train": 2}
+
+
+def test_repetitions_are_left_out_of_train_unless_they_are_kept(tmp_path: Path) -> None:
+    doubled = Crystal.from_structure(NACL.structure * (1, 1, 2))
+    source = tmp_path / "x.parquet"
+    write_crystals([("first", NACL), ("q", QUARTZ), ("again", doubled)], source)
+    report = prepare(source, tmp_path / "out", ALL_TRAIN)
+    assert names(read_store(tmp_path / "out", "train")) == ["first", "q"]
+    (reason,) = report.counts
+    assert reason == "equal to an earlier one (StructureMatcher, ltol 0.2, stol 0.3, angle 5°)"
+    assert report.skipped[reason] == ["again (first)"]
+    prepare(source, tmp_path / "out", Settings(split="1/0/0", keep_duplicates=True))
+    assert names(read_store(tmp_path / "out", "train")) == ["first", "q", "again"]
+
+
+def test_a_source_without_splits_is_split_by_structure(tmp_path: Path) -> None:
+    copies = [
+        (f"{name}-{k}", Crystal(c.lengths * (1 + k / 500), c.angles, c.numbers, c.positions))
+        for k in range(3)
+        for name, c in strained(20)
+    ]
+    write_crystals(copies, tmp_path / "x.parquet")
+    settings = Settings(keep_duplicates=True, split="0.6/0.2/0.2", seed=4)
+    report = prepare(tmp_path / "x.parquet", tmp_path / "out", settings)
+    assert sum(report.written.values()) == 60
+    assert all(report.written[split] % 3 == 0 for split in ("train", "validation", "test"))
+    found = {split: read_store(tmp_path / "out", split) for split in report.written}
+    base = {split: {n.split("-")[0] for n in names(data)} for split, data in found.items()}
+    assert sum(len(b) for b in base.values()) == 20, "no structure is in two splits"
+    assert len(base["validation"]) == len(base["test"]) == 4
+    # Without a word about it, one in twenty is held out for either, but never none.
+    prepare(tmp_path / "x.parquet", tmp_path / "out")
+    assert {s: len(read_store(tmp_path / "out", s)) for s in SPLITS} == dict(
+        zip(SPLITS, (18, 1, 1), strict=True)
+    )
+
+
+SPLITS = ("train", "validation", "test")
+THREE = {"train": [("a", NACL), ("b", QUARTZ)], "val": [("c", IRON)], "test": [("d", SRTIO3)]}
+
+
+def write_csv(path: Path, crystals: list[tuple[str, Crystal]]) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    rows = [{"material_id": name, "cif": cif(crystal)} for name, crystal in crystals]
+    pa.csv.write_csv(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def as_folder(tmp_path: Path) -> Path:
+    for split, crystals in THREE.items():
+        write_csv(tmp_path / "in" / f"{split}.csv", crystals)
+    return tmp_path / "in"
+
+
+def as_zip_of_folders(tmp_path: Path) -> Path:
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for split, crystals in THREE.items():
+            for name, crystal in crystals:
+                archive.writestr(f"data/{split}/{name}.cif", cif(crystal))
+    return tmp_path / "in.zip"
+
+
+def as_json(tmp_path: Path) -> Path:
+    document = {s: {n: poscar(c) for n, c in crystals} for s, crystals in THREE.items()}
+    (tmp_path / "in.json").write_text(json.dumps(document))
+    return tmp_path / "in.json"
+
+
+def as_column(tmp_path: Path) -> Path:
+    words = {"train": "train", "val": "valid", "test": "TEST"}
+    rows = [{"id": n, "cif": cif(c), "split": words[s]} for s, cs in THREE.items() for n, c in cs]
+    return write_table(tmp_path / "in.parquet", rows)
+
+
+@pytest.mark.parametrize("made", [as_folder, as_zip_of_folders, as_json, as_column])
+def test_published_splits_are_kept(made: Callable[[Path], Path], tmp_path: Path) -> None:
+    report = prepare(made(tmp_path), tmp_path / "out")
+    assert report.written == {"train": 2, "validation": 1, "test": 1}
+    found = [[n.rpartition("/")[2] for n in names(read_store(tmp_path / "out", s))] for s in SPLITS]
+    assert found == [["a", "b"], ["c"], ["d"]]
+    with pytest.raises(SettingError, match="has the splits train, validation, test"):
+        prepare(made(tmp_path), tmp_path / "out", ALL_TRAIN)
+    with pytest.raises(SettingError, match="has a split test of its own; leave out --test"):
+        prepare(made(tmp_path), tmp_path / "out", test=made(tmp_path))
+
+
+def test_splits_beside_what_belongs_to_none_are_refused(tmp_path: Path) -> None:
+    folder = as_folder(tmp_path)
+    write_csv(folder / "extra.csv", [("e", WURTZITE)])
+    with pytest.raises(InputError, match=r"test\.csv, and others are not, such as extra\.csv"):
+        prepare(folder, tmp_path / "out")
+    rows = [{"cif": cif(c), "split": s} for c, s in ((NACL, "train"), (IRON, "val"), (QUARTZ, "x"))]
+    with pytest.raises(InputError, match="splits train, val, x; expected train, val and test"):
+        prepare(write_table(tmp_path / "x.parquet", rows), tmp_path / "out")
+    # Words that are no splits mean something else.
+    rows = [{"cif": cif(c), "split": s} for c, s in ((NACL, "oxide"), (IRON, "metal"))]
+    source = write_table(tmp_path / "x.parquet", rows)
+    assert prepare(source, tmp_path / "out", ALL_TRAIN).written == {"train": 2}
+
+
+def test_held_out_sources_are_given_by_name_and_are_not_filtered(tmp_path: Path) -> None:
+    rows = [{"cif": cif(c), "held": c is IRON} for c in (NACL, QUARTZ, IRON)]
+    source = write_table(tmp_path / "x.parquet", rows)
+    write_csv(tmp_path / "v.csv", [("v", SRTIO3), ("again", SRTIO3)])
+    settings = Settings(where={"held": "False"})
+    held_out = {"validation": tmp_path / "v.csv", "test": as_folder(tmp_path)}
+    with pytest.raises(SettingError, match="takes crystals of the source for validation, and --v"):
+        prepare(source, tmp_path / "out", Settings(split="8/1/1"), validation=tmp_path / "v.csv")
+    report = prepare(source, tmp_path / "out", settings, **held_out)
+    assert report.written == {"train": 2, "validation": 2, "test": 1}
+    assert names(read_store(tmp_path / "out", "test")) == ["d"]
+    said = about(tmp_path / "out")
+    assert {said[key]["name"] for key in ("source", "validation", "test")} == {
+        "x.parquet", "v.csv", "in",
+    }  # fmt: skip
+    assert len(said["test"]["sha256"]) == 64
+
+
+def test_train_that_is_held_out_as_well_is_refused_unless_told_what_to_do(tmp_path: Path) -> None:
+    shifted = Crystal(NACL.lengths, NACL.angles, NACL.numbers, NACL.positions + 0.3)
+    source = tmp_path / "x.parquet"
+    write_crystals([("a", NACL), ("b", QUARTZ), ("c", IRON)], source)
+    write_crystals([("v", shifted)], tmp_path / "v.parquet")
+    write_crystals([("t", WURTZITE), ("u", QUARTZ)], tmp_path / "t.parquet")
+    held_out = {"validation": tmp_path / "v.parquet", "test": tmp_path / "t.parquet"}
+    with pytest.raises(InputError) as refused:
+        prepare(source, tmp_path / "out", **held_out)
+    message = str(refused.value)
+    assert "2 of the 3 crystals of train are equal to 1 of validation and 1 of test" in message
+    assert "a is v of validation, b is u of test" in message
+    assert "--drop-overlap" in message
+    assert "--allow-overlap" in message
+    assert not (tmp_path / "out").exists()
+    report = prepare(source, tmp_path / "out", Settings(overlap="allow"), **held_out)
+    assert report.written["train"] == 3
+    assert "2 of the 3 crystals of train" in about(tmp_path / "out")["report"]["overlap"]
+    report = prepare(source, tmp_path / "out", Settings(overlap="drop"), **held_out)
+    assert names(read_store(tmp_path / "out", "train")) == ["c"]
+    assert report.counts == {"of train held out as well": 2}
+    with pytest.raises(InputError, match="no crystal is left to learn from"):
+        prepare(source, tmp_path / "out", Settings(overlap="drop"), test=source)
+
+
+def test_the_store_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     many = [
         (str(i), Crystal(NACL.lengths, NACL.angles, NACL.numbers, rng.random((8, 3))))
-        for i in range(2 * CHUNK + 5)
+        for i in range(CHUNK + 5)
     ]
     write_crystals(many, tmp_path / "x.parquet")
+    settings = Settings(standard=False, keep_duplicates=True, split="1/0/0")
     reports = [
-        prepare(tmp_path / "x.parquet", tmp_path / f"{n}.parquet", standard=False, workers=n)
-        for n in (1, 2)
+        prepare(tmp_path / "x.parquet", tmp_path / f"{n}", settings, workers=n) for n in (1, 2)
     ]
     assert reports[0] == reports[1]
-    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+    for name in ("train.arrow", "store.json"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
     assert multiprocessing.active_children() == []
+
+
+def test_an_ase_database_is_a_source_with_its_key_value_pairs_as_labels(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    with ase.db.connect(path) as database:
+        for i, (name, c) in enumerate(sorted(HANDMADE.items())):
+            atoms = Atoms(c.symbols, cell=c.lattice, scaled_positions=c.positions, pbc=True)
+            pairs = {"band_gap": i / 2} if i else {}
+            database.write(atoms, mp_id=name, good=i > 1, data={"x": np.ones(3)}, **pairs)
+    before = path.read_bytes()
+    prepare(path, tmp_path / "out", Settings(split="1/0/0", where={"good": "True"}))
+    data = read_store(tmp_path / "out", "train")
+    assert names(data) == sorted(HANDMADE)[2:]
+    assert [data[i].labels["band_gap"] for i in range(3)] == [1.0, 1.5, 2.0]
+    assert path.read_bytes() == before
+    with pytest.raises(SettingError, match="no row of the database has the key 'godo'"):
+        prepare(path, tmp_path / "out", Settings(where={"godo": "1"}))
 
 
 def test_sources_with_nothing_to_prepare_and_places_that_cannot_be_written_are_refused(
     tmp_path: Path,
 ) -> None:
-    source, out = tmp_path / "in.cif", tmp_path / "out.parquet"
-    with pytest.raises(InputError, match="no file or folder"):
+    source, out = tmp_path / "in.cif", tmp_path / "out"
+    with pytest.raises(
+        InputError, match=r"no file or folder .* data sets that have a name are mp_"
+    ):
         prepare(source, out)
+    with pytest.raises(InputError, match="Did you mean 'mp_20'"):
+        prepare("mp20", out)
     source.write_text("broken")
     with pytest.raises(InputError, match=r"1 skipped(.|\n)*cannot be read: in"):
         prepare(source, out)
     source.write_text(cif(long(120)))
     with pytest.raises(InputError, match=r"nothing of .* is left(.|\n)*100 Å or more: in"):
         prepare(source, out)
+    source.write_text(cif(NACL))
+    with pytest.raises(InputError, match="too few to be split"):
+        prepare(source, out)
     with pytest.raises(RunError, match="cannot be written"):
-        prepare(source, source / "out.parquet")
-    with pytest.raises(RunError, match="it is a folder"):
+        prepare(source, source / "out")
+    with pytest.raises(RunError, match=r"no store, but holds in\.cif"):
         prepare(source, tmp_path)
     with pytest.raises(SettingError, match="workers is 0"):
         prepare(source, out, workers=0)
     with pytest.raises(SettingError, match="max_atoms is 0"):
-        prepare(source, out, max_atoms=0)
+        prepare(source, out, Settings(max_atoms=0))
     with pytest.raises(SettingError, match="symprec is -1"):
-        prepare(source, out, symprec=-1)
-    assert [p.name for p in tmp_path.iterdir()] == ["in.cif"]
+        prepare(source, out, Settings(symprec=-1))
+    for name, content, reason in (
+        ("empty", None, "holds no file"),
+        ("x.db", b"noise", "no ASE database"),
+        ("y.csv", b"a,b\n1,2\n", "no column holds structures"),
+    ):
+        path = tmp_path / name
+        path.mkdir() if content is None else path.write_bytes(content)
+        with pytest.raises(InputError, match=reason):
+            prepare(path, out)
+    write_store(out, {"train": [Record(NACL)]})
+    with pytest.raises(InputError, match="is a store already"):
+        prepare(out, tmp_path / "again")
+    assert {p.name for p in tmp_path.iterdir()} == {"in.cif", "empty", "x.db", "y.csv", "out"}
 
 
 def test_held_out_rows_of_the_training_source_stay_out(shared_data: Path, tmp_path: Path) -> None:
-    table = pq.read_table(shared_data / "mp2019_le20.parquet").slice(0, 150)
+    table = pq.read_table(shared_data / "mp2019_le20.parquet").slice(90, 60)
     pq.write_table(table, tmp_path / "x.parquet")
     kept = [row for row in table.to_pylist() if not row["matches_heldout"]]
-    assert 0 < len(kept) < 150
-    where = {"matches_heldout": "False"}
-    report = prepare(tmp_path / "x.parquet", tmp_path / "out.parquet", where=where, workers=1)
-    assert (report.written, report.counts) == (len(kept), {})
-    data = read_dataset(tmp_path / "out.parquet")
+    assert 0 < len(kept) < 60
+    settings = Settings(where={"matches_heldout": "False"}, split="1/0/0", keep_duplicates=True)
+    report = prepare(tmp_path / "x.parquet", tmp_path / "out", settings, workers=1)
+    assert (report.written, report.counts) == ({"train": len(kept)}, {})
+    data = read_store(tmp_path / "out", "train")
+    assert names(data) == [row["id"] for row in kept]
     assert [data[i].labels["space_group"] for i in range(len(data))] == [
         row["spacegroup"] for row in kept
     ]
-    names = [item.name for item in read_crystals(tmp_path / "x.parquet", where=where)]
-    assert names == [row["id"] for row in kept]
