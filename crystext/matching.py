@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from copy import copy
 from dataclasses import dataclass
 from itertools import chain
 from multiprocessing import get_context
@@ -108,10 +109,20 @@ class Peers:
         self.reduced, self.matcher = reduced, tolerances.matcher()
         self._sizes = np.array([0 if s is None else len(s) for s in reduced])
         lengths = [np.zeros((2, 3)) if s is None else _scaled_lengths(s) for s in reduced]
-        self._minima, edges = np.array(lengths).reshape(-1, 2, 3).swapaxes(0, 1)
+        self._minima, self._edges = np.array(lengths).reshape(-1, 2, 3).swapaxes(0, 1)
+        self._set_reach(tolerances)
+
+    def under(self, tolerances: Tolerances) -> Peers:
+        """Return the same crystals to be judged by other tolerances."""
+        other = copy(self)
+        other.matcher = tolerances.matcher()
+        other._set_reach(tolerances)
+        return other
+
+    def _set_reach(self, tolerances: Tolerances) -> None:
         # Vectors that fit edges are a basis, so the k-th of them is no shorter than the k-th
         # minimum. The last digits of both are left to chance.
-        self._longest = edges * (1 + tolerances.ltol) * (1 + 1e-6)
+        self._longest = self._edges * (1 + tolerances.ltol) * (1 + 1e-6)
 
     def candidates(self, i: int, among: Sequence[int]) -> list[int]:
         """Return those of some crystals that the matcher has to be asked about."""

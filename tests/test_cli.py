@@ -39,7 +39,7 @@ def test_help_names_every_command(cli: Run) -> None:
     assert [c for c in COMMANDS if f"\n  {c} " not in ended.stdout] == []
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "data prepare"])
+@pytest.mark.parametrize("command", [*COMMANDS, "data prepare", "data list"])
 def test_every_command_has_help(cli: Run, command: str) -> None:
     ended = cli(*command.split(), "--help")
     assert ended.returncode == 0

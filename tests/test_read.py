@@ -7,6 +7,7 @@ import gzip
 import io
 import itertools
 import json
+import sqlite3
 import time
 import zipfile
 from pathlib import Path
@@ -23,6 +24,7 @@ from pymatgen.io.cif import CifWriter
 from crystext.crystal import Crystal
 from crystext.errors import InputError, SettingError
 from crystext.read import read_crystal, read_crystals
+from crystext.read.sources import pieces, size
 from crystext.write import cif, poscar
 from tests.handmade import HANDMADE, IRON, NACL, QUARTZ, WURTZITE
 
@@ -53,7 +55,9 @@ def test_a_file_of_pymatgen_is_read_as_it_was_written(
     assert_same(read_crystal(path), HANDMADE[name])
 
 
-@pytest.mark.parametrize("suffix", ["extxyz", "xsf", "gen", "xsd", "traj", "vasp", "cif", "json"])
+@pytest.mark.parametrize(
+    "suffix", ["extxyz", "xsf", "gen", "xsd", "traj", "vasp", "cif", "json", "db"]
+)
 def test_a_file_of_ase_is_read_as_it_was_written(suffix: str, tmp_path: Path) -> None:
     structure = QUARTZ.structure
     atoms = Atoms(
@@ -243,6 +247,47 @@ def test_json_tables_of_several_layouts_are_read(tmp_path: Path) -> None:
             assert item.crystal is not None, item.problem
             assert_same(item.crystal, NACL)
     assert good(tmp_path / "splits.json", where={"split": "test"}) == ["b"]
+
+
+@each_table
+def test_the_rows_of_a_table_are_counted_without_reading_it(kind: str, tmp_path: Path) -> None:
+    path = table(tmp_path, kind)
+    for where in ({}, {"held": "False"}, {"held": "maybe"}):
+        # A JSON file is loaded whole, so that counting would be reading.
+        expected = None if kind == "json" else len(list(pieces(path, where)))
+        assert size(path, where) == expected
+
+
+def test_files_of_one_structure_are_counted(tmp_path: Path) -> None:
+    for i in range(3):
+        (tmp_path / f"{i}.cif").write_text(cif(NACL))
+    table(tmp_path, "csv")
+    assert size(tmp_path, {}) == len(list(pieces(tmp_path, {}))) == 6
+    (tmp_path / "x.extxyz").write_text("")
+    assert size(tmp_path, {}) is None
+
+
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE songs (id INTEGER)")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="no ASE database"):
+        read_crystal(path)
+    assert path.read_bytes() == before, "ASE would have written its tables into it"
+
+
+def test_a_broken_row_of_a_database_does_not_stop_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    for crystal in (NACL, IRON, QUARTZ):
+        atoms = Atoms(crystal.symbols, cell=crystal.lattice, scaled_positions=crystal.positions)
+        ase.io.write(path, atoms, append=True)
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE systems SET positions = x'00' WHERE id = 2")
+    first, second, third = read_crystals(path)
+    assert first.crystal is not None
+    assert third.crystal is not None
+    assert "row 2 cannot be read" in str(second.problem)
 
 
 CIF = cif(NACL)

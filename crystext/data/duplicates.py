@@ -125,34 +125,33 @@ def _reduce(crystals: list[Crystal]) -> list[Crystal | None]:
 
 
 def _judge(bucket: _Bucket, *, drop_repeats: bool, group: bool) -> Sameness:
-    found = Sameness()
-    structures = [crystal.structure for crystal in bucket.crystals]
-    kept = list(range(bucket.learned))
-    if drop_repeats:
-        peers = Peers(structures, REPEATED)
-        kept = []
-        for i in range(bucket.learned):
-            among = peers.candidates(i, kept)
-            first = next((k for k in among if peers.same(i, k)), None)
-            if first is None:
-                kept.append(i)
-            else:
-                found.repeats[i] = first
-    peers = Peers(structures, SEPARATE)
-    held_out = range(bucket.learned, len(structures))
+    wide = Peers([crystal.structure for crystal in bucket.crystals], SEPARATE)
+    narrow = wide.under(REPEATED)
+    found = Sameness(groups=list(range(bucket.learned)))
+    kept: list[int] = []
+    for i in range(bucket.learned):
+        groups: set[int] = set()
+        for k in (wide if group else narrow).candidates(i, kept) if group or drop_repeats else ():
+            if group:
+                # What repeats is like as well, so those that are not are asked about once.
+                first = _first(found.groups, k)
+                if first not in groups and not wide.same(i, k):
+                    continue
+                groups.add(first)
+            if drop_repeats and narrow.same(i, k):
+                found.repeats[i] = k
+                break
+        else:
+            kept.append(i)
+            for first in groups:
+                found.groups[max(first, min(groups))] = min(groups)
+            found.groups[i] = min(groups, default=i)
+    found.groups = [_first(found.groups, i) for i in range(bucket.learned)]
+    held_out = range(bucket.learned, len(bucket.crystals))
     for i in kept:
-        others = [k for k in peers.candidates(i, held_out) if peers.same(i, k)]
+        others = [k for k in wide.candidates(i, held_out) if wide.same(i, k)]
         if others:
             found.held_out[i] = others
-    found.groups = list(range(bucket.learned))
-    if group:
-        for n, i in enumerate(kept):
-            for k in peers.candidates(i, kept[:n]):
-                one, other = sorted((_first(found.groups, i), _first(found.groups, k)))
-                # Of those that are in one group already nothing is to be learned.
-                if one != other and peers.same(i, k):
-                    found.groups[other] = one
-        found.groups = [_first(found.groups, i) for i in range(bucket.learned)]
     return found
 
 

@@ -53,6 +53,7 @@ _ROW = pa.schema(
 )
 """Columns of a split. Further ones of numbers may follow: they are labels, too."""
 
+
 @dataclass(frozen=True)
 class Dataset:
     """Many crystals in flat arrays. Row i owns atoms `offsets[i]` to `offsets[i + 1]`."""
