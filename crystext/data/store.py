@@ -20,6 +20,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,8 @@ def write_store(
         RunError: the folder is something else than a store, or cannot be written.
     """
     assert splits.keys() <= set(SPLITS), "a store has no other splits"
-    folder = Path(folder).absolute()
+    # Where a link points to, for the folder behind it is what is replaced.
+    folder = Path(folder).resolve()
     partial, older = (folder.with_name(f".{folder.name}.{end}") for end in ("partial", "older"))
     try:
         check_place(folder)
@@ -122,9 +124,9 @@ def write_store(
         }
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         (partial / ABOUT).write_text(text, encoding="utf-8")
-        # No system call exchanges two folders: between these lines the older store lies aside.
-        shutil.rmtree(older, ignore_errors=True)
+        # Python has no call that exchanges two folders: between two renames the older lies aside.
         if folder.exists():
+            shutil.rmtree(older, ignore_errors=True)
             folder.rename(older)
         partial.rename(folder)
         shutil.rmtree(older, ignore_errors=True)
@@ -154,10 +156,9 @@ def check_place(folder: Path) -> None:
                 f"{folder} is no store{found}; only a store is replaced. Choose an empty or a new "
                 "folder"
             )
-    partial = folder.with_name(f".{folder.name}.partial")
+    above = next(path for path in folder.absolute().parents if path.exists())
     try:
-        partial.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(partial)
+        Path(mkdtemp(prefix=".crystext-", dir=above)).rmdir()
     except OSError as error:
         raise RunError(
             f"{folder} cannot be written: {error.strerror or error}; choose a place where you may "

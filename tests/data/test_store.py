@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crystext.crystal import Crystal
-from crystext.data.store import VERSION, read_store, write_store
+from crystext.data.store import VERSION, check_place, read_store, write_store
 from crystext.errors import InputError, RunError
 from crystext.properties import LABELS
 from crystext.tasks import Record
@@ -79,6 +79,22 @@ def test_an_older_store_is_replaced_as_a_whole(store: Path) -> None:
     assert json.loads((store / "store.json").read_text())["source"] == "another"
     assert [path.name for path in store.parent.iterdir()] == ["store"]
     assert mapped[4].crystal == RECORDS[4].crystal.in_text_order(), "a run goes on with what it has"
+
+
+def test_a_link_goes_on_pointing_to_the_store(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(store)
+    write_store(tmp_path / "link", {"train": RECORDS[:1]})
+    assert (tmp_path / "link").is_symlink()
+    assert len(read_store(store, "train")) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"link", "store"}
+
+
+def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
+    check_place(tmp_path / "new" / "folder" / "store")
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="cannot be written: Not a directory"):
+        check_place(tmp_path / "file" / "store")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_what_is_no_store_is_never_replaced(store: Path, tmp_path: Path) -> None:
