@@ -57,6 +57,9 @@ class _FromGrid(torch.autograd.Function):
         return gradient.index_select(0, source) * real[:, None].to(gradient.dtype), None
 
 
+# torch.compile takes minutes to reason about the sizes of several grids in each layer; left out of
+# it, attention costs a break in the graph, and the rest of a layer is compiled once for all layers.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def packed_attention(
     module: nn.Module,
     query: torch.Tensor,
