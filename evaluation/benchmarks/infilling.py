@@ -1,0 +1,162 @@
+"""Mask an element or the cell of crystals, and see whether a model finds it.
+
+    python evaluation/benchmarks/infilling.py mp20_val.parquet --n 1000 --cells 500 \
+        --model shipped --out evaluation/results/shipped_infilling.json
+
+Element: of a crystal the element of an atom drawn uniformly is masked at all its sites. Elements
+are ranked by the probability of their token behind the prompt, so nothing is drawn; those that the
+crystal shows elsewhere count as well. Cell: lengths and angles are masked; the most probable answer
+and one drawn at temperature 1 are held against the true volume. The prompts are those of training,
+with its random translations; what is asked is drawn from the file with a seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from reports import Report, origin, progress, publish, read_records, rounded, share
+
+from crystext.augment import translate
+from crystext.crystal import cell_volume
+from crystext.elements import SYMBOLS
+from crystext.errors import InputError, ModelError
+from crystext.models.load import LoadedModel, load_model
+from crystext.sampling.attempt import DrawSettings
+from crystext.sampling.text_sampler import TextSampler
+from crystext.tasks import TASKS
+from crystext.tasks.base import Example, Record
+from crystext.tokens import completion_ids, prompt_ids
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TOP = (1, 3, 5)
+TOLERANCE = 0.1
+"""Of a volume, as a fraction of the true one."""
+
+
+def examples(task: str, records: Sequence[Record], model: LoadedModel, seed: int) -> list[Example]:
+    """Make one example of each record as training would."""
+    made = []
+    for i, record in enumerate(records):
+        rng = np.random.default_rng([seed, i])
+        crystal = translate(record.crystal, rng).in_text_order()
+        made.append(
+            TASKS[task].make(Record(crystal, record.labels), model.prompts, model.format, rng)
+        )
+    return made
+
+
+def element_tokens(model: LoadedModel) -> NDArray[np.int64]:
+    """Return the token of each element, by atomic number less one."""
+    ids = [completion_ids(model.tokenizer, symbol) for symbol in SYMBOLS]
+    if any(len(i) != 1 for i in ids):
+        raise ModelError(f"the vocabulary of {model.folder} has not one token for each element")
+    return np.array([i[0] for i in ids])
+
+
+def masked_elements(records: Sequence[Record], model: LoadedModel, seed: int) -> Report:
+    """Rank the true element of each record among all elements."""
+    tokens, ranks, chances = element_tokens(model), [], []
+    report = progress("elements")
+    with torch.inference_mode():
+        for example in examples("infill_element", records, model, seed):
+            ids = torch.tensor([prompt_ids(model.tokenizer, example.prompt)])
+            logits = model.network(input_ids=ids).logits[0, -1].float()
+            chance = logits.log_softmax(dim=0)[torch.from_numpy(tokens)]
+            true = SYMBOLS.index(example.completion)
+            ranks.append(1 + int((chance > chance[true]).sum()))
+            chances.append(float(chance[true]))
+            report(len(ranks), len(records))
+    return {
+        "shares": {
+            f"true element among the first {k}": share(sum(r <= k for r in ranks), len(ranks))
+            for k in TOP
+        },
+        "mean_rank": rounded(float(np.mean(ranks)), 3),
+        "median_rank": rounded(float(np.median(ranks)), 1),
+        "mean_log_probability": rounded(float(np.mean(chances))),
+    }
+
+
+def masked_cells(
+    records: Sequence[Record], model: LoadedModel, seed: int, temperature: float
+) -> Report:
+    """Draw the cell of each record, and compare volumes."""
+    settings = DrawSettings(seed=seed, temperature=temperature, constrained=False)
+    sampler = TextSampler(model, settings)
+    ratios: list[float | None] = []
+    report = progress(f"cells at temperature {temperature:g}")
+    for i, (record, example) in enumerate(
+        zip(records, examples("infill_cell", records, model, seed), strict=True)
+    ):
+        (attempt,) = sampler.draw(example.prompt, range(i, i + 1))
+        volume = volume_of(attempt.text)
+        ratios.append(None if volume is None else volume / record.crystal.volume)
+        report(len(ratios), len(records))
+    read = [r for r in ratios if r is not None]
+    return {
+        "shares": {
+            "a cell": share(len(read), len(ratios)),
+            "volume within 10%": share(sum(abs(r - 1) <= TOLERANCE for r in read), len(ratios)),
+        },
+        "median_volume_ratio": rounded(float(np.median(read))) if read else None,
+    }
+
+
+def volume_of(text: str) -> float | None:
+    """Return the volume in Å^3 of a line of lengths and a line of angles; None for all else."""
+    try:
+        lengths, angles = (np.array([float(x) for x in line.split()]) for line in text.split("\n"))
+    except ValueError:
+        return None
+    if lengths.shape != (3,) or angles.shape != (3,) or not lengths.min() > 0:
+        return None
+    volume = float(cell_volume(lengths, angles))
+    return volume if volume > 0 else None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run from the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, metavar="TABLE")
+    parser.add_argument("--n", type=int, default=1000, help="crystals whose element is masked")
+    parser.add_argument("--cells", type=int, default=500, help="crystals whose cell is masked")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", default="shipped", help="`shipped`, or a model folder")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    options = parser.parse_args(arguments)
+
+    def measured() -> Report:
+        records = read_records(options.data)
+        most = max(options.n, options.cells)
+        if len(records) < most:
+            raise InputError(f"{options.data} holds {len(records)} crystals; {most} are asked for")
+        rng = np.random.default_rng(options.seed)
+        chosen = [records[i] for i in rng.choice(len(records), most, replace=False)]
+        model = load_model(options.model)
+        model.network.eval()
+        cells = chosen[: options.cells]
+        return {
+            "element": {
+                "crystals": options.n,
+                **masked_elements(chosen[: options.n], model, options.seed),
+            },
+            "cell": {
+                "crystals": len(cells),
+                "most probable": masked_cells(cells, model, options.seed, 0.0),
+                "drawn at temperature 1": masked_cells(cells, model, options.seed, 1.0),
+            },
+        }
+
+    return publish(options.out, measured, origin(__file__, arguments, ("torch", "transformers")))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

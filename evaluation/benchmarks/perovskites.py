@@ -1,0 +1,77 @@
+"""Measure what a fine-tune on Perov-5 changed: samples drawn before it and after it.
+
+    crystext sample --n 1000 --out before
+    crystext sample --n 1000 --model finetuned --out after
+    python evaluation/benchmarks/perovskites.py --before before --after after \
+        --reference perov5_heat_ref.json.zip --where split=test \
+        --out evaluation/results/perovskites.json
+
+Shares divide by all attempts. Coverage has CDVAE's cutoffs for Perov-5, 0.2 and 4.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import coverage
+from reports import Report, origin, publish, read_attempts, read_reference, share
+
+from crystext.crystal import Crystal
+from crystext.metrics.composition_validity import is_composition_valid
+from crystext.metrics.coverage import CUTOFFS
+from crystext.metrics.structure_validity import is_structure_valid
+from crystext.properties import reduced_formula
+
+
+def measure(
+    run: Path, reference: Sequence[Crystal], cache: Path | None, workers: int, n: int | None
+) -> Report:
+    """Return validity and coverage of one run."""
+    decoded = read_attempts(run / "attempts.jsonl", n)
+    crystals = [d.crystal for d in decoded if d.crystal is not None]
+    attempts = len(decoded)
+    structures = [is_structure_valid(c) for c in crystals]
+    compositions = [is_composition_valid(c.numbers, table="smact14") for c in crystals]
+    covered = coverage.measure(crystals, attempts, reference, CUTOFFS["perov5"], cache, workers)
+    formulas = {reduced_formula(c.numbers) for c in crystals}
+    shares = {
+        "structurally valid": sum(structures),
+        "composition valid, smact14": sum(compositions),
+        "valid (structure, smact14)": sum(
+            s and c for s, c in zip(structures, compositions, strict=True)
+        ),
+        "five atoms": sum(len(c) == 5 for c in crystals),
+        "unique formulas": len(formulas),
+    }
+    rows = {name: share(count, attempts) for name, count in shares.items()}
+    return covered | {"shares": rows | covered["shares"]}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run from the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--before", type=Path, required=True, metavar="RUN_DIR")
+    parser.add_argument("--after", type=Path, required=True, metavar="RUN_DIR")
+    parser.add_argument("--reference", type=Path, required=True, help="Perov-5")
+    parser.add_argument("--where", help="COLUMN=VALUE of the reference's rows, e.g. split=test")
+    parser.add_argument("--n", type=int, help="attempts, from the first; all without it")
+    parser.add_argument("--cache", type=Path, help="folder for fingerprints")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    options = parser.parse_args(arguments)
+
+    def measured() -> Report:
+        reference = read_reference(options.reference, options.where)
+        return {
+            name: measure(run, reference, options.cache, options.workers, options.n)
+            for name, run in (("before", options.before), ("after", options.after))
+        }
+
+    return publish(options.out, measured, origin(__file__, arguments, ("smact", "scipy")))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
