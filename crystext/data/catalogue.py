@@ -83,6 +83,14 @@ CATALOGUE: dict[str, DataSet] = {
         "carbon, up to 24 atoms, with splits (Pickard 2020; Xie et al., ICLR 2022)",
         _cdvae("carbon_24"),
     ),
+    "matbench_mp_gap": DataSet(
+        106113,
+        "Materials Project of 2019 with band gaps; some 5 GB of memory to read (Dunn et al. 2020)",
+        _matbench(
+            "matbench_mp_gap",
+            "58b65746bd88329986ed66031a2ac1369c7c522f7bc9f9081528e07097c2c057",
+        ),
+    ),
     "matbench_perovskites": DataSet(
         18928,
         "the perovskites of Castelli et al. 2012, not split (Dunn et al. 2020)",
