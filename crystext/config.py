@@ -169,7 +169,10 @@ class Recipe(_Section):
     compile: bool = False
     """Let torch.compile fuse the model; needs a C++ compiler, pays off after some minutes."""
     temperature: float = Field(1.0, gt=0)
-    """What the model asks to be sampled at; kept in its generation_config.json."""
+    """What the model asks to be sampled at; the model folder keeps it."""
+    element_temperature: float | None = Field(None, gt=0)
+    coordinate_temperature: float | None = Field(None, gt=0)
+    """Those of elements and of coordinates, where they differ (see `DrawSettings`)."""
     evaluate_every: int = Field(500, gt=0)
     checkpoint_every: int = Field(100, gt=0)
     patience: int | None = Field(None, gt=0)

@@ -40,7 +40,7 @@ def write_tiny_model(folder: Path) -> Path:
     with torch.no_grad():
         rows[:, -1] = 0.1
         rows[tokenizer.convert_tokens_to_ids(SMALL_LENGTHS), -1] += 1.5
-        rows[tokenizer.eos_token_id, -1] += 0.7
+        rows[tokenizer.eos_token_id, -1] += 0.3
     save_model(folder, network.bfloat16(), tokenizer, prompts, PLAIN)
     return folder
 

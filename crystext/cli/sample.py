@@ -34,7 +34,22 @@ def sample(
     temperature: Annotated[
         float | None,
         typer.Option(
-            help="0 takes the most probable token.", show_default="the model's own, else 1"
+            help="0 takes the most probable token. If given, it is that of elements and "
+            "coordinates as well, unless these are given too.",
+            show_default="the model's own, else 1",
+        ),
+    ] = None,
+    element_temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="That of elements, and of whether a further atom follows.",
+            show_default="the model's own, else --temperature",
+        ),
+    ] = None,
+    coordinate_temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="That of coordinates.", show_default="the model's own, else --temperature"
         ),
     ] = None,
     top_p: Annotated[
@@ -88,7 +103,7 @@ def sample(
     byte. A larger --n extends a run. Other settings need another --out.
     """
     from crystext.errors import SettingError
-    from crystext.models.folder import default_temperature
+    from crystext.models.folder import default_temperatures
     from crystext.sampling.attempt import DrawSettings
     from crystext.sampling.crew import default_workers
     from crystext.sampling.run import Campaign
@@ -102,9 +117,18 @@ def sample(
             f"--keep {keep.value} says which crystals --format writes, and there is no --format; "
             "try --format cif"
         )
+    if temperature is None:
+        asked = default_temperatures(model)
+        temperature = asked.text
+        if element_temperature is None:
+            element_temperature = asked.element
+        if coordinate_temperature is None:
+            coordinate_temperature = asked.coordinate
     settings = DrawSettings(
         seed=seed,
-        temperature=default_temperature(model) if temperature is None else temperature,
+        temperature=temperature,
+        element_temperature=element_temperature,
+        coordinate_temperature=coordinate_temperature,
         top_p=top_p,
         max_atoms=max_atoms,
         distance_scale=min_distance,

@@ -83,3 +83,21 @@ def value_texts(kind: Kind, fmt: Format) -> tuple[str, ...]:
         return ("", *SYMBOLS)
     places = decimals(kind, fmt)
     return tuple(f"{i / 10**places:.{places}f}" for i in range(value_count(kind, fmt)))
+
+
+def kind_after(text: str, fmt: Format) -> Kind:
+    """Return the kind of field that goes on behind the beginning of a text, or comes next.
+
+    Behind the last decimal of a line the next line's kind comes; a number without decimals goes on
+    until something else follows. Lines are told apart by their place: the text need not be right.
+    """
+    lines = text.split("\n")
+    place = len(lines) - 1
+    if place >= 2 and place % 2 == 0:
+        return Kind.ELEMENT
+    kind = (Kind.LENGTH, Kind.ANGLE)[place] if place < 2 else Kind.COORDINATE
+    values = lines[-1].split(" ")
+    written = len(values[-1].partition(".")[2])
+    if len(values) < 3 or written == 0 or written < decimals(kind, fmt):
+        return kind
+    return Kind.ANGLE if kind is Kind.LENGTH else Kind.ELEMENT

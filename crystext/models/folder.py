@@ -47,12 +47,28 @@ class Base:
 
 
 @dataclass(frozen=True)
+class Temperatures:
+    """The temperatures that a model asks to be sampled at."""
+
+    text: float = 1.0
+    """As generation_config.json has it, where other programs find it."""
+    element: float | None = None
+    coordinate: float | None = None
+    """None is that of the text; crystext.json has these two."""
+
+
+DEFAULT_TEMPERATURES = Temperatures()
+
+
+@dataclass(frozen=True)
 class Description:
     """What crystext.json says."""
 
     format: Format
     base: Base | None
     """None where the folder holds a whole model."""
+    element_temperature: float | None = None
+    coordinate_temperature: float | None = None
 
 
 def model_folder(source: str | Path = SHIPPED) -> Path:
@@ -157,6 +173,10 @@ def read_description(folder: Path) -> Description:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         fmt = get_format(found["format"])
+        element, coordinate = (
+            None if (value := found.get(f"{kind}_temperature")) is None else float(value)
+            for kind in ("element", "coordinate")
+        )
         base = None
         if is_adapter(folder):
             base = Base(found["base"], found["quantize"], found["dtype"])
@@ -173,7 +193,7 @@ def read_description(folder: Path) -> Description:
         raise ModelError(
             f"the model in {folder} cannot be loaded: {path} is damaged: {error}"
         ) from None
-    return Description(fmt, base)
+    return Description(fmt, base, element, coordinate)
 
 
 def write_description(folder: Path, about: Description) -> None:
@@ -185,22 +205,27 @@ def write_description(folder: Path, about: Description) -> None:
             "quantize": about.base.quantize,
             "dtype": about.base.dtype,
         }
+    for name in ("element_temperature", "coordinate_temperature"):
+        if (value := getattr(about, name)) is not None:
+            content[name] = value
     (folder / "crystext.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def default_temperature(source: str | Path = SHIPPED) -> float:
-    """Return the temperature that a model asks to be sampled at in generation_config.json, else 1.
+def default_temperatures(source: str | Path = SHIPPED) -> Temperatures:
+    """Return the temperatures that a model asks to be sampled at; 1 where it asks for none.
 
     Raises:
-        ModelError: no such model, or the file is damaged.
+        ModelError: no such model, or a file of it is damaged.
     """
-    path = model_folder(source) / "generation_config.json"
-    if not path.exists():
-        return 1.0
-    try:
-        return float(json.loads(path.read_text(encoding="utf-8")).get("temperature") or 1.0)
-    except (ValueError, AttributeError, TypeError) as error:
-        raise ModelError(f"{path} is damaged: {error}") from None
+    folder = model_folder(source)
+    about = read_description(folder)
+    path, text = folder / "generation_config.json", 1.0
+    if path.exists():
+        try:
+            text = float(json.loads(path.read_text(encoding="utf-8")).get("temperature") or 1.0)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise ModelError(f"{path} is damaged: {error}") from None
+    return Temperatures(text, about.element_temperature, about.coordinate_temperature)
 
 
 def model_hash(folder: Path) -> str:

@@ -17,10 +17,12 @@ import torch
 from crystext.codec import Format
 from crystext.errors import ModelError
 from crystext.models.folder import (
+    DEFAULT_TEMPERATURES,
     INSIDE,
     SHIPPED,
     Base,
     Description,
+    Temperatures,
     base_folder,
     model_folder,
     read_description,
@@ -59,6 +61,7 @@ def save_model(
     fmt: Format,
     *,
     base: TrainedBase | None = None,
+    temperatures: Temperatures = DEFAULT_TEMPERATURES,
     state: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Write a model folder, or an adapter folder if the network has an adapter on it.
@@ -75,6 +78,7 @@ def save_model(
         prompts: the words it was trained with.
         fmt: the text format it was trained to write.
         base: `Start.base`, of an adapter.
+        temperatures: at which it asks to be sampled.
         state: the network's weights by name, where they lie elsewhere than in it.
 
     Raises:
@@ -91,14 +95,17 @@ def save_model(
             if base.make is not None:
                 base.make().save_pretrained(partial / INSIDE)
             plain = cast("PreTrainedModel", network.get_base_model())
-            about = Description(fmt, Base(base.source, base.quantize, base.dtype))
+            stands_on = Base(base.source, base.quantize, base.dtype)
         else:
             network.save_pretrained(partial, state_dict=None if state is None else dict(state))
-            plain, about = network, Description(fmt, None)
+            plain, stands_on = network, None
         if plain.generation_config is not None:
+            plain.generation_config.do_sample = True
+            plain.generation_config.temperature = temperatures.text
             plain.generation_config.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         write_prompts(partial / "prompts", prompts)
+        about = Description(fmt, stands_on, temperatures.element, temperatures.coordinate)
         write_description(partial, about)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from crystext.errors import ModelError
-from crystext.models.folder import model_folder, read_description
+from crystext.models.folder import default_temperatures, model_folder, read_description
 from crystext.models.load import merge_into_base, save_model
 from crystext.models.network import read_tokenizer
 from crystext.prompts import load_prompts
@@ -32,4 +32,5 @@ def merge_adapter(source: str | Path, out: Path) -> None:
         raise ModelError(f"{out} is there already; give another --out")
     tokenizer = read_tokenizer(folder)
     network = merge_into_base(folder, about.base, tokenizer).bfloat16()
-    save_model(out, network, tokenizer, load_prompts(folder / "prompts"), about.format)
+    words, temperatures = load_prompts(folder / "prompts"), default_temperatures(folder)
+    save_model(out, network, tokenizer, words, about.format, temperatures=temperatures)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import SettingError, did_you_mean
+from crystext.grammar.fields import Kind
 
 _MOST_ATOMS = 1000
 
@@ -21,6 +22,11 @@ class DrawSettings:
     seed: int = 0
     temperature: float = 1.0
     """Logits are divided by it; 0 takes the most probable token."""
+    element_temperature: float | None = None
+    """Its own value for elements, and for whether a further atom follows; None is `temperature`.
+    Where it is the higher one, compositions are various and coordinates precise."""
+    coordinate_temperature: float | None = None
+    """Its own value for coordinates; None is `temperature`."""
     top_p: float = 1.0
     """Draw from the smallest set of most probable tokens that holds this much probability."""
     max_atoms: int = 20
@@ -35,10 +41,13 @@ class DrawSettings:
         """Check the ranges."""
         if not 0 <= self.seed < 2**63:
             raise SettingError(f"a seed of {self.seed}: expected a whole number from 0 to 2^63 - 1")
-        if not 0 <= self.temperature <= 10:
-            raise SettingError(
-                f"a temperature of {self.temperature:g}: expected 0 (most probable) to 10; try 1.0"
-            )
+        for name in ("temperature", "element_temperature", "coordinate_temperature"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 10:
+                raise SettingError(
+                    f"a {name.replace('_', ' ')} of {value:g}: expected 0 (most probable) to 10; "
+                    "try 1.0"
+                )
         if not 0 < self.top_p <= 1:
             raise SettingError(f"a top-p of {self.top_p:g}: expected a number in (0, 1]; 1 is off")
         if not 1 <= self.max_atoms <= _MOST_ATOMS:
@@ -58,6 +67,14 @@ class DrawSettings:
                 "elements are excluded, but without constraints nothing keeps a model from writing "
                 "them; draw constrained, or exclude none"
             )
+
+    def temperature_of(self, kind: Kind) -> float:
+        """Return the temperature at which fields of a kind are drawn."""
+        own = {
+            Kind.ELEMENT: self.element_temperature,
+            Kind.COORDINATE: self.coordinate_temperature,
+        }.get(kind)
+        return self.temperature if own is None else own
 
 
 @dataclass(frozen=True)

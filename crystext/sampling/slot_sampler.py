@@ -155,7 +155,7 @@ class _Batch:
             logits,
             self.uniform[self.rows[rows], number],
             allowed_B_V=None if allowed is None else torch.from_numpy(allowed),
-            temperature=self.settings.temperature,
+            temperature=self.settings.temperature_of(self.automaton.field.kind),
             top_p=self.settings.top_p,
         )
         return values.numpy(), log_probability

@@ -11,6 +11,7 @@ from crystext.codec import decode
 from crystext.errors import ModelError
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import GrammarProcessor, TokenTree
+from crystext.grammar.fields import kind_after
 from crystext.models.load import LoadedModel
 from crystext.sampling.attempt import Attempt, DrawSettings
 from crystext.sampling.draw import draw, uniform_numbers
@@ -72,13 +73,8 @@ class TextSampler:
             output = network(input_ids=step_ids, past_key_values=cache, use_cache=True)
             # Rows of the output layer behind the vocabulary's end are padding.
             cache, logits = output.past_key_values, output.logits[:, -1, :vocabulary].cpu()
-            tokens, chance = draw(
-                logits,
-                uniform[:, step],
-                allowed_B_V=processor.mask(generated, vocabulary) if processor else None,
-                temperature=settings.temperature,
-                top_p=settings.top_p,
-            )
+            allowed = processor.mask(generated, vocabulary) if processor else None
+            tokens, chance = self._tokens(logits, uniform[:, step], allowed, given, generated)
             tokens = tokens.masked_fill(ended, end)
             log_probability += chance.double().masked_fill(ended, 0.0)
             generated = torch.cat([generated, tokens[:, None]], dim=1)
@@ -90,6 +86,44 @@ class TextSampler:
             self._attempt(index, given, row, float(chance))
             for index, row, chance in zip(indices, generated.tolist(), log_probability, strict=True)
         ]
+
+    def _tokens(
+        self,
+        logits: torch.Tensor,
+        uniform: torch.Tensor,
+        allowed: torch.Tensor | None,
+        given: list[int],
+        generated: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw the next token of each row, and its log-probability, at its field's temperature."""
+        temperatures = self._temperatures(given, generated)
+        tokens = torch.empty(len(logits), dtype=torch.long)
+        chances = torch.empty(len(logits), dtype=logits.dtype)
+        for temperature in sorted(set(temperatures)):
+            rows = torch.tensor([i for i, t in enumerate(temperatures) if t == temperature])
+            drawn, chance = draw(
+                logits[rows],
+                uniform[rows],
+                allowed_B_V=None if allowed is None else allowed[rows],
+                temperature=temperature,
+                top_p=self.settings.top_p,
+            )
+            tokens[rows], chances[rows] = drawn, chance.to(chances.dtype)
+        return tokens, chances
+
+    def _temperatures(self, given: list[int], generated: torch.Tensor) -> list[float]:
+        settings = self.settings
+        if settings.element_temperature is None and settings.coordinate_temperature is None:
+            return [settings.temperature] * len(generated)
+        start = len(self._text(given))
+        texts = (self._text(given + row)[start:] for row in generated.tolist())
+        return [settings.temperature_of(kind_after(text, self.model.format)) for text in texts]
+
+    def _text(self, ids: list[int]) -> str:
+        # A special token amid a text is a fault of it, and is to be seen.
+        text = self.model.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+        assert isinstance(text, str)
+        return text
 
     def _processor(self, prompt_tokens: int) -> GrammarProcessor | None:
         if self._tree is None:
@@ -106,19 +140,12 @@ class TextSampler:
     def _attempt(
         self, index: int, given: list[int], generated: list[int], log_probability: float
     ) -> Attempt:
-        tokenizer = self.model.tokenizer
-        end = tokenizer.eos_token_id
+        end = self.model.tokenizer.eos_token_id
         whole = end in generated
         body = generated[: generated.index(end)] if whole else generated
 
-        def text_of(ids: list[int]) -> str:
-            # A special token amid a text is a fault of it, and is to be seen.
-            text = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
-            assert isinstance(text, str)
-            return text
-
         # Decoded behind the prompt: some tokenizers drop a space at the start of a text.
-        text = text_of(given + body)[len(text_of(given)) :]
+        text = self._text(given + body)[len(self._text(given)) :]
         decoded = decode(text, format=self.model.format)
         fault = decoded.fault.name if decoded.fault else None
         if fault is None and not whole:

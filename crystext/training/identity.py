@@ -12,6 +12,8 @@ _FREE = {
     "data",
     "compile",
     "temperature",
+    "element_temperature",
+    "coordinate_temperature",
     "evaluate_every",
     "checkpoint_every",
     "patience",

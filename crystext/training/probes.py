@@ -12,6 +12,7 @@ from crystext.config import ProbeSettings
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.ipt import mean_ipt
 from crystext.metrics.structure_validity import is_structure_valid
+from crystext.models.folder import Temperatures
 from crystext.models.load import LoadedModel, load_model, save_model
 from crystext.models.start import Start
 from crystext.sampling.attempt import DrawSettings
@@ -56,7 +57,9 @@ def ipt(scorer: Scorer, examples: Examples, probes: ProbeSettings) -> float:
     )
 
 
-def sampled_validity(start: Start, probes: ProbeSettings, temperature: float) -> dict[str, float]:
+def sampled_validity(
+    start: Start, probes: ProbeSettings, temperatures: Temperatures
+) -> dict[str, float]:
     """Draw crystals with the present weights, and return which shares of all draws are valid.
 
     Constraints are off where they could hide what the model has not learned: a text may break the
@@ -67,7 +70,9 @@ def sampled_validity(start: Start, probes: ProbeSettings, temperature: float) ->
     """
     settings = DrawSettings(
         seed=_SEED,
-        temperature=temperature,
+        temperature=temperatures.text,
+        element_temperature=temperatures.element,
+        coordinate_temperature=temperatures.coordinate,
         max_atoms=probes.sampled_max_atoms,
         constrained=False,
     )

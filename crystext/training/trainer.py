@@ -31,6 +31,7 @@ from crystext.codec import get_format
 from crystext.config import Recipe
 from crystext.data.store import Dataset, read_store
 from crystext.errors import InputError, RunError
+from crystext.models.folder import Temperatures
 from crystext.models.load import save_model
 from crystext.models.start import start_model
 from crystext.prompts import load_prompts
@@ -228,7 +229,7 @@ class Trainer:
                 any_stream = next(iter(self.validation.values()))
                 scores["ipt"] = ipt(self.scorer, any_stream, recipe.probes)
             if recipe.probes.sampled_crystals and self.accelerator.is_main_process:
-                scores |= sampled_validity(self.start, recipe.probes, recipe.temperature)
+                scores |= sampled_validity(self.start, recipe.probes, self._temperatures())
             self.accelerator.wait_for_everyone()
         self.model.train()
         self.patience.watch(scores["loss_mean"], self.average.weights)
@@ -239,9 +240,6 @@ class Trainer:
         start, network = self.start, base_network(self.start.network)
         put(self.weights, self.patience.chosen(self.average.weights))
         network.config.use_cache = True
-        if network.generation_config is not None:
-            network.generation_config.do_sample = True
-            network.generation_config.temperature = self.recipe.temperature
         state: dict[str, torch.Tensor] | None = None
         if sharded(self.accelerator):
             # All processes have a part in it.
@@ -258,8 +256,15 @@ class Trainer:
                     start.prompts,
                     start.format,
                     base=start.base,
+                    temperatures=self._temperatures(),
                     state=state,
                 )
+
+    def _temperatures(self) -> Temperatures:
+        recipe = self.recipe
+        return Temperatures(
+            recipe.temperature, recipe.element_temperature, recipe.coordinate_temperature
+        )
 
     def _examples(
         self, data: Dataset, seed: int, tasks: dict[str, float], translate_share: float

@@ -24,7 +24,7 @@ from reports import Report, origin, progress, publish, read_records, share
 from crystext.codec import decode
 from crystext.crystal import Crystal
 from crystext.errors import InputError
-from crystext.models.folder import default_temperature
+from crystext.models.folder import default_temperatures
 from crystext.models.load import load_model
 from crystext.properties import reduced_formula, written_properties
 from crystext.sampling.attempt import DrawSettings
@@ -66,7 +66,13 @@ def judged(wanted: Report, text: str) -> Report:
 def ask(records: Sequence[Record], names: Sequence[str], model: str, seed: int) -> Report:
     """Ask for the named properties of each record, once; return the shares."""
     loaded = load_model(model)
-    settings = DrawSettings(seed=seed, temperature=default_temperature(model))
+    asked = default_temperatures(model)
+    settings = DrawSettings(
+        seed=seed,
+        temperature=asked.text,
+        element_temperature=asked.element,
+        coordinate_temperature=asked.coordinate,
+    )
     sampler = make_sampler(loaded, settings)
     requests = []
     for record in records:

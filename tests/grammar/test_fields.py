@@ -6,7 +6,15 @@ import pytest
 from crystext.codec import FORMATS, Format, decode, encode
 from crystext.crystal import Crystal
 from crystext.elements import SYMBOLS
-from crystext.grammar.fields import END, Kind, decimals, field_at, value_count, value_texts
+from crystext.grammar.fields import (
+    END,
+    Kind,
+    decimals,
+    field_at,
+    kind_after,
+    value_count,
+    value_texts,
+)
 from tests.handmade import HANDMADE
 
 each_format = pytest.mark.parametrize("fmt", FORMATS.values(), ids=lambda fmt: fmt.name)
@@ -87,3 +95,22 @@ def test_atoms_follow_the_cell_for_ever() -> None:
     kinds = [field_at(place).kind for place in range(6 + 4 * 50)]
     atom = [Kind.ELEMENT, *[Kind.COORDINATE] * 3]
     assert kinds == [Kind.LENGTH] * 3 + [Kind.ANGLE] * 3 + atom * 50
+
+
+@each_format
+@pytest.mark.parametrize("name", HANDMADE)
+def test_the_kind_behind_each_beginning_of_a_text_is_that_of_its_field(
+    name: str, fmt: Format
+) -> None:
+    text = ""
+    for place, value in enumerate(values_of(HANDMADE[name], fmt)[:-1]):
+        field = field_at(place)
+        before = field_at(place - 1) if place else field
+        # An element may have a second letter, and a number without decimals a further digit.
+        if before.kind is not Kind.ELEMENT and decimals(before.kind, fmt):
+            assert kind_after(text, fmt) is field.kind
+        text += field.separator
+        for character in value_texts(field.kind, fmt)[value]:
+            assert kind_after(text, fmt) is field.kind
+            text += character
+    assert kind_after(text, fmt) is Kind.ELEMENT

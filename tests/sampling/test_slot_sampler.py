@@ -95,7 +95,9 @@ def test_no_crystal_has_more_atoms_than_allowed(attempts: list[Attempt]) -> None
 def test_excluded_elements_do_not_occur(model: LoadedModel, prompt: str) -> None:
     only = replace(SETTINGS, exclude=tuple(s for s in SYMBOLS if s not in ("K", "Br")))
     found = {
-        s for c in crystals_of(exact_sampler(model, only).draw(prompt, range(9))) for s in c.symbols
+        s
+        for c in crystals_of(exact_sampler(model, only).draw(prompt, range(ROWS)))
+        for s in c.symbols
     }
     assert found == {"K", "Br"}
 
@@ -251,3 +253,19 @@ def test_drawing_leaves_the_model_as_it_was(model: LoadedModel, prompt: str) -> 
     SlotSampler(exact, SETTINGS).draw(prompt, range(2))
     assert exact.network.dtype == torch.float32
     assert all(torch.equal(p, before[name]) for name, p in exact.network.named_parameters())
+
+
+def test_elements_and_coordinates_can_have_temperatures_of_their_own(
+    model: LoadedModel, prompt: str
+) -> None:
+    free = replace(SETTINGS, temperature=1.0, distance_scale=0.0)
+    cold = exact_sampler(model, replace(free, coordinate_temperature=0.0))
+    lines = [x.text.split("\n") for x in cold.draw(prompt, range(ROWS))]
+    assert len({line[2] for line in lines}) > 1
+    # What came before decides the most probable place.
+    assert len({tuple(line[:4]) for line in lines}) == len({tuple(line[:3]) for line in lines})
+    hot = exact_sampler(model, replace(free, coordinate_temperature=1.0, element_temperature=1.0))
+    plain = exact_sampler(model, free)
+    assert [x.text for x in hot.draw(prompt, range(3))] == [
+        x.text for x in plain.draw(prompt, range(3))
+    ]

@@ -66,6 +66,17 @@ def test_every_constrained_text_is_a_crystal_within_its_bounds(attempts: list[At
     assert min(map(nearest_over_radii, crystals)) >= SETTINGS.distance_scale
 
 
+def test_temperatures_hold_for_the_fields_they_are_given_for(
+    model: LoadedModel, prompt: str
+) -> None:
+    settings = replace(SETTINGS, max_atoms=1, temperature=0.0, element_temperature=2.0)
+    lines = [x.text.split("\n") for x in TextSampler(model, settings).draw(prompt, range(8))]
+    assert len({tuple(line[:2]) for line in lines}) == 1
+    assert len({line[2] for line in lines}) > 1
+    # What came before decides the most probable place.
+    assert len({tuple(line) for line in lines}) == len({line[2] for line in lines})
+
+
 def test_an_index_has_the_same_text_in_every_batch(
     model: LoadedModel, prompt: str, attempts: list[Attempt]
 ) -> None:
