@@ -5,7 +5,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from crystext.augment import permute_within_species, translate
 from crystext.crystal import Crystal
 from crystext.data.store import read_store, write_store
-from crystext.matching import DIFFCSP, PYMATGEN, Peers, Tolerances, reduce_for_matching
+from crystext.matching import DIFFCSP, PYMATGEN, Peers, Tolerances, is_same, reduce_for_matching
 from crystext.metrics.novelty import matches_in
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.tasks.base import Record
@@ -157,3 +157,29 @@ def test_peers_are_those_that_the_matcher_fits_in_either_order(tolerances):
         expected = [j for j in everyone if fits(j, i) or fits(i, j)]
         assert [j for j in candidates if peers.same(i, j)] == expected
     assert asked < 0.9 * len(reduced) ** 2, "some need not be asked about"
+
+
+@pytest.mark.parametrize("tolerances", [DIFFCSP, PYMATGEN])
+def test_what_is_answered_without_the_matcher_is_what_it_would_answer(tolerances, monkeypatch):
+    """On layers in long cells too, of which a lattice is mapped on another in hundreds of ways."""
+    rng = np.random.default_rng(0)
+    stacks = [
+        crystal([3.3, 3.3, 25], [90, 90, 120], [42, 16, 16, 34, 42, 34],
+                np.c_[rng.integers(3, size=(6, 2)) / 3, np.arange(6) / 8 + rng.normal(0, 0.01, 6)])
+        for _ in range(12)
+    ]  # fmt: skip
+    stacks += [translate(stack, rng) for stack in stacks[:3]]
+    matcher, asked = tolerances.matcher(), []
+    fit = matcher.fit
+    monkeypatch.setattr(matcher, "fit", lambda *a, **k: asked.append(1) or fit(*a, **k))
+    answers = []
+    for group in ([c for c in jittered(seed=5, n=50) if 19 not in c.numbers], stacks):
+        reduced = [reduce_for_matching(c) for c in group]
+        for first in reduced:
+            for second in reduced:
+                answers.append(is_same(matcher, first, second))
+                same_size = len(first) == len(second)
+                expected = same_size and fit(first, second, skip_structure_reduction=True)
+                assert answers[-1] == expected
+    assert sum(answers) <= len(asked) < 0.7 * len(answers)
+    assert sum(answers) > 20
