@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from reports import Report, origin, progress, publish, read_records, share
 from crystext.codec import decode
 from crystext.crystal import Crystal
 from crystext.errors import InputError
-from crystext.models.folder import default_temperatures
+from crystext.models.folder import Temperatures, default_temperatures
 from crystext.models.load import load_model
 from crystext.properties import reduced_formula, written_properties
 from crystext.sampling.attempt import DrawSettings
@@ -63,10 +64,11 @@ def judged(wanted: Report, text: str) -> Report:
     }
 
 
-def ask(records: Sequence[Record], names: Sequence[str], model: str, seed: int) -> Report:
+def ask(
+    records: Sequence[Record], names: Sequence[str], model: str, seed: int, asked: Temperatures
+) -> Report:
     """Ask for the named properties of each record, once; return the shares."""
     loaded = load_model(model)
-    asked = default_temperatures(model)
     settings = DrawSettings(
         seed=seed,
         temperature=asked.text,
@@ -95,7 +97,7 @@ def ask(records: Sequence[Record], names: Sequence[str], model: str, seed: int) 
     if len(names) > 1:
         both = sum(all(v[name] for name in names) for v in verdicts)
         shares["all as asked for"] = share(both, n)
-    return {"shares": shares, "temperature": settings.temperature}
+    return {"shares": shares}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -105,6 +107,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--n", type=int, default=500, help="prompts of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="shipped", help="`shipped`, or a model folder")
+    parser.add_argument("--temperature", type=float, help="of all fields; else the model's own")
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args(arguments)
@@ -113,12 +116,19 @@ def main(arguments: Sequence[str]) -> int:
         records = [r for r in read_records(options.data) if "space_group" in r.labels]
         if len(records) < options.n:
             raise InputError(f"{options.data} holds {len(records)} crystals with a space group")
+        asked = default_temperatures(options.model)
+        if options.temperature is not None:
+            asked = Temperatures(options.temperature)
         rng = np.random.default_rng(options.seed)
         chosen = [records[i] for i in rng.choice(len(records), options.n, replace=False)]
         return {
             "prompts_of_each_kind": options.n,
             "symprec": SYMPREC,
-            **{way: ask(chosen, WAYS[way], options.model, options.seed) for way in options.ways},
+            "temperatures": asdict(asked),
+            **{
+                way: ask(chosen, WAYS[way], options.model, options.seed, asked)
+                for way in options.ways
+            },
         }
 
     return publish(options.out, measured, origin(__file__, arguments, ("spglib", "torch")))
