@@ -114,7 +114,9 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_word(size: int) -> N
 def test_an_interrupt_ends_with_a_word_and_status_130(tmp_path: Path) -> None:
     started = tmp_path / "started"
     script = (
-        "import pathlib, time\nfrom crystext.cli import main as cli\n@cli.app.command()\n"
+        # Whoever runs the tests in the background may have them ignore interrupts.
+        "import pathlib, signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from crystext.cli import main as cli\n@cli.app.command()\n"
         f"def extra():\n    pathlib.Path({str(started)!r}).touch(); time.sleep(300)\ncli.main()"
     )
     process = subprocess.Popen(
