@@ -6,8 +6,10 @@
 Element: of a crystal the element of an atom drawn uniformly is masked at all its sites. Elements
 are ranked by the probability of their token behind the prompt, so nothing is drawn; those that the
 crystal shows elsewhere count as well. Cell: lengths and angles are masked; the most probable answer
-and one drawn at temperature 1 are held against the true volume. The prompts are those of training,
-with its random translations; what is asked is drawn from the file with a seed.
+and one drawn at temperature 1 are held against the true volume. Crystals are brought into their
+standard description, and the prompts are those of training: half of the time a masked element's
+sites keep their place, which tells how electronegative it is beside the others, and half of the time
+they come last; the two are also told apart. What is asked is drawn from the file with a seed.
 """
 
 from __future__ import annotations
@@ -22,15 +24,16 @@ import numpy as np
 import torch
 from reports import Report, origin, progress, publish, read_records, rounded, share
 
-from crystext.augment import translate
-from crystext.crystal import cell_volume
+from crystext.crystal import Crystal, cell_volume
 from crystext.elements import SYMBOLS
 from crystext.errors import InputError, ModelError
 from crystext.models.load import LoadedModel, load_model
 from crystext.sampling.attempt import DrawSettings
 from crystext.sampling.text_sampler import TextSampler
+from crystext.standardize import standardize
 from crystext.tasks import TASKS
 from crystext.tasks.base import Example, Record
+from crystext.tasks.infill_element import element_prompt
 from crystext.tokens import completion_ids, prompt_ids
 
 if TYPE_CHECKING:
@@ -41,15 +44,16 @@ TOLERANCE = 0.1
 """Of a volume, as a fraction of the true one."""
 
 
-def examples(task: str, records: Sequence[Record], model: LoadedModel, seed: int) -> list[Example]:
+def examples(
+    task: str, records: Sequence[Record], model: LoadedModel, seed: int
+) -> list[tuple[Crystal, Example]]:
     """Make one example of each record as training would."""
     made = []
     for i, record in enumerate(records):
         rng = np.random.default_rng([seed, i])
-        crystal = translate(record.crystal, rng).in_text_order()
-        made.append(
-            TASKS[task].make(Record(crystal, record.labels), model.prompts, model.format, rng)
-        )
+        crystal = standardize(record.crystal)[0].in_text_order()
+        known = Record(crystal, record.labels)
+        made.append((crystal, TASKS[task].make(known, model.prompts, model.format, rng)))
     return made
 
 
@@ -63,21 +67,38 @@ def element_tokens(model: LoadedModel) -> NDArray[np.int64]:
 
 def masked_elements(records: Sequence[Record], model: LoadedModel, seed: int) -> Report:
     """Rank the true element of each record among all elements."""
-    tokens, ranks, chances = element_tokens(model), [], []
+    tokens = element_tokens(model)
+    ranks: list[int] = []
+    chances: list[float] = []
+    in_place: list[bool] = []
     report = progress("elements")
     with torch.inference_mode():
-        for example in examples("infill_element", records, model, seed):
+        for crystal, example in examples("infill_element", records, model, seed):
             ids = torch.tensor([prompt_ids(model.tokenizer, example.prompt)])
             logits = model.network(input_ids=ids).logits[0, -1].float()
             chance = logits.log_softmax(dim=0)[torch.from_numpy(tokens)]
             true = SYMBOLS.index(example.completion)
             ranks.append(1 + int((chance > chance[true]).sum()))
             chances.append(float(chance[true]))
+            kept = element_prompt(crystal, example.completion, model.prompts, model.format)
+            in_place.append(example.prompt == kept)
             report(len(ranks), len(records))
+    first = max(TOP)
+    places = {"kept": [r for r, kept in zip(ranks, in_place, strict=True) if kept]}
+    places["last"] = [r for r, kept in zip(ranks, in_place, strict=True) if not kept]
     return {
         "shares": {
-            f"true element among the first {k}": share(sum(r <= k for r in ranks), len(ranks))
-            for k in TOP
+            **{
+                f"true element among the first {k}": share(sum(r <= k for r in ranks), len(ranks))
+                for k in TOP
+            },
+            **{
+                f"among the first {first}, place {place}": share(
+                    sum(r <= first for r in some), len(some)
+                )
+                for place, some in places.items()
+                if some
+            },
         },
         "mean_rank": rounded(float(np.mean(ranks)), 3),
         "median_rank": rounded(float(np.median(ranks)), 1),
@@ -93,12 +114,10 @@ def masked_cells(
     sampler = TextSampler(model, settings)
     ratios: list[float | None] = []
     report = progress(f"cells at temperature {temperature:g}")
-    for i, (record, example) in enumerate(
-        zip(records, examples("infill_cell", records, model, seed), strict=True)
-    ):
+    for i, (crystal, example) in enumerate(examples("infill_cell", records, model, seed)):
         (attempt,) = sampler.draw(example.prompt, range(i, i + 1))
         volume = volume_of(attempt.text)
-        ratios.append(None if volume is None else volume / record.crystal.volume)
+        ratios.append(None if volume is None else volume / crystal.volume)
         report(len(ratios), len(records))
     read = [r for r in ratios if r is not None]
     return {
