@@ -7,7 +7,7 @@ Element: of a crystal the element of an atom drawn uniformly is masked at all it
 are ranked by the probability of their token behind the prompt, so nothing is drawn; those that the
 crystal shows elsewhere count as well. Cell: lengths and angles are masked; the most probable answer
 and one drawn at temperature 1 are held against the true volume. Crystals are brought into their
-standard description, and the prompts are those of training: half of the time a masked element's
+standard description, and prompts are those of training: half of the time a masked element's
 sites keep their place, which tells how electronegative it is beside the others, and half of the time
 they come last; the two are also told apart. What is asked is drawn from the file with a seed.
 """
