@@ -8,8 +8,8 @@ are ranked by the probability of their token behind the prompt, so nothing is dr
 crystal shows elsewhere count as well. Cell: lengths and angles are masked; the most probable answer
 and one drawn at temperature 1 are held against the true volume. Crystals are brought into their
 standard description, and prompts are those of training: half of the time a masked element's
-sites keep their place, which tells how electronegative it is beside the others, and half of the time
-they come last; the two are also told apart. What is asked is drawn from the file with a seed.
+sites keep their place, which tells how electronegative it is beside the others, and else they come
+last; the two are also told apart. What is asked is drawn from the file with a seed.
 """
 
 from __future__ import annotations
