@@ -25,6 +25,7 @@ import numpy as np
 from crystext.crystal import Crystal, Floats, Ints
 from crystext.errors import RunError
 from crystext.properties import reduced_formula
+from crystext.superposition import can_be_superposed
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -37,10 +38,6 @@ _Answer = TypeVar("_Answer")
 _MAX_LATTICE_POINTS = 5000
 """Lattice points that one comparison may list. Half of 6,000 crystals of Materials Project need at
 most 17, the thinnest of them 1,918; without a limit, one needle of a cell takes all memory."""
-
-
-_LATTICES_AT_ONCE = 200
-"""Lattices whose atoms are compared together; more would take more memory and no less time."""
 
 
 @dataclass(frozen=True)
@@ -97,63 +94,9 @@ def is_same(matcher: StructureMatcher, first: Structure | None, second: Structur
     """Say whether two structures from `reduce_for_matching` match; None matches nothing."""
     if first is None or second is None or len(first) != len(second):
         return False
-    if not _sites_can_meet(matcher, first, second):
+    if not can_be_superposed(matcher, first, second):
         return False
     return bool(matcher.fit(first, second, skip_structure_reduction=True))
-
-
-def _sites_can_meet(matcher: StructureMatcher, first: Structure, second: Structure) -> bool:
-    """Say whether the matcher has anything to measure, which it asks of each lattice in turn.
-
-    It maps the first lattice on the second in all ways that the tolerances allow, shifts one atom
-    onto one of its kind, and measures only if every atom of the second has one of its kind within
-    a box around it. Here all lattices are asked at once: of layers in a long cell there are
-    hundreds, and nearly always nothing is found. The last digits are left to chance.
-    """
-    from pymatgen.core.lattice import Lattice
-
-    ratio = (second.volume / first.volume) ** (1 / 6)
-    onto = Lattice(second.lattice.matrix / ratio)
-    mappings = Lattice(first.lattice.matrix * ratio).find_all_mappings(
-        onto, ltol=matcher.ltol, atol=matcher.angle_tol, skip_rotation_matrix=True
-    )
-    bases = [b.matrix for b, _, scale in mappings if abs(abs(np.linalg.det(scale)) - 1) < 0.5]
-    if not bases:
-        return False
-    bases_L_3_3 = np.array(bases)
-    boxes_L_3 = _boxes(bases_L_3_3, onto, len(second), matcher.stol) + 1e-6
-    moved_L_N_3 = first.cart_coords * ratio @ np.linalg.inv(bases_L_3_3)
-    kinds_1, kinds_2 = (np.array(s.atomic_numbers) for s in (first, second))
-    alike_N_N = kinds_2[:, None] == kinds_1
-    fewest = int(np.argmin(alike_N_N.sum(axis=1)))
-    for lattices in np.array_split(np.arange(len(bases)), -(-len(bases) // _LATTICES_AT_ONCE)):
-        moved, box = moved_L_N_3[lattices], boxes_L_3[lattices, None, None, :]
-        between = second.frac_coords[None, :, None, :] - moved[:, None, :, :]
-        for site in np.flatnonzero(alike_N_N[fewest]):
-            apart = between + (moved[:, site] - second.frac_coords[fewest])[:, None, None, :]
-            apart -= np.round(apart)
-            near = (np.abs(apart) <= box).all(axis=-1) & alike_N_N
-            if near.any(axis=2).all(axis=1).any():
-                return True
-    return False
-
-
-def _boxes(bases_L_3_3: Floats, onto: Lattice, atoms: int, stol: float) -> Floats:
-    """Return how far atoms may be apart along each vector of the averaged lattice; shape (L, 3)."""
-    lengths_L_3 = np.linalg.norm(bases_L_3_3, axis=2)
-    unit = bases_L_3_3 / lengths_L_3[:, :, None]
-    pairs = ((1, 2), (0, 2), (0, 1))
-    cosines = np.stack([(unit[:, i] * unit[:, j]).sum(axis=1) for i, j in pairs], axis=1)
-    angles = (np.degrees(np.arccos(np.clip(cosines, -1, 1))) + onto.angles) / 2
-    mean_L_3 = (lengths_L_3 + onto.abc) / 2
-    cos, sin = np.cos(np.radians(angles)), np.sin(np.radians(angles))
-    # The volume of a cell of unit lengths; reciprocal lengths are sin(angle) / (length * volume).
-    unit_volume = np.sqrt(np.maximum(1 - (cos**2).sum(axis=1) + 2 * cos.prod(axis=1), 0))
-    with np.errstate(divide="ignore"):
-        reciprocal_L_3 = sin / (mean_L_3 * unit_volume[:, None])
-    spacing_L = (mean_L_3.prod(axis=1) * unit_volume / atoms) ** (1 / 3)
-    boxes: Floats = 2 * stol * reciprocal_L_3 * spacing_L[:, None]
-    return boxes
 
 
 class Peers:

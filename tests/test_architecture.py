@@ -26,6 +26,7 @@ ORDER = (
     "read",
     "write",
     "standardize",
+    "superposition",
     "matching",
     "prompts",
     "partial",
@@ -132,7 +133,10 @@ def requirements() -> tuple[set[str], Mapping[str, list[str]]]:
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
     # What an extra brings is imported only where its absence has an answer of its own.
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *(x for name in extras if name != "test" for x in extras[name])]
+    lines = [
+        *project["dependencies"],
+        *(x for name in extras if name != "test" for x in extras[name]),
+    ]
     required = {_normal(re.split(r"[<>=~! \[;]", line)[0]) for line in lines}
     return required, packages_distributions()
 
