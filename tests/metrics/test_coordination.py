@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from pymatgen.core.local_env import CrystalNN
 
 from crystext.crystal import Crystal
@@ -37,7 +37,11 @@ def test_environments_are_those_of_crystalnn(name):
 def test_environments_of_any_crystal_are_those_of_crystalnn(crystal):
     assume(crystal.numbers.max() < 95)  # Of heavier elements no radius is known.
     assume(structure_fault(crystal, min_distance=0.7, min_volume=4.0 * len(crystal)) is None)
-    for found, expected in zip(environments(crystal), pymatgens(crystal), strict=True):
+    try:
+        theirs = pymatgens(crystal)
+    except ValueError:
+        reject()  # Of some sparse crystals pymatgen finds no cell around an atom.
+    for found, expected in zip(environments(crystal), theirs, strict=True):
         ours = {len(e.vectors): e.probability for e in found}
         # Weights are rounded to three decimals, on either side where they lie between.
         for n in ours.keys() | expected.keys():
