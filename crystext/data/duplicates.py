@@ -45,8 +45,8 @@ class Sameness:
     """For each repetition to learn from, the earlier crystal that it repeats and that is kept."""
     groups: list[int] = field(default_factory=list)
     """For each crystal to learn from, the first of its group; groups share no equal crystals."""
-    held_out: dict[int, list[int]] = field(default_factory=dict)
-    """For each kept crystal to learn from that is held out as well, the held-out crystals."""
+    held_out: dict[int, int] = field(default_factory=dict)
+    """For each kept crystal to learn from that is held out as well, the first that it equals."""
 
 
 class _Bucket(NamedTuple):
@@ -114,8 +114,7 @@ def compare(
         found.repeats |= {bucket[i]: bucket[k] for i, k in inner.repeats.items()}
         for i, first in enumerate(inner.groups):
             found.groups[bucket[i]] = bucket[first]
-        for i, others in inner.held_out.items():
-            found.held_out[bucket[i]] = [bucket[k] - len(learned) for k in others]
+        found.held_out |= {bucket[i]: bucket[k] - len(learned) for i, k in inner.held_out.items()}
     return found
 
 
@@ -149,9 +148,9 @@ def _judge(bucket: _Bucket, *, drop_repeats: bool, group: bool) -> Sameness:
     found.groups = [_first(found.groups, i) for i in range(bucket.learned)]
     held_out = range(bucket.learned, len(bucket.crystals))
     for i in kept:
-        others = [k for k in wide.candidates(i, held_out) if wide.same(i, k)]
-        if others:
-            found.held_out[i] = others
+        same = next((k for k in wide.candidates(i, held_out) if wide.same(i, k)), None)
+        if same is not None:
+            found.held_out[i] = same
     return found
 
 

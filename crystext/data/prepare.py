@@ -263,7 +263,7 @@ def _separate(
             report.overlap += "; these crystals of train were left out"
             for i in sorted(same.held_out):
                 report.skip(
-                    train[i].name, "of train held out as well", known[same.held_out[i][0]][1].name
+                    train[i].name, "of train held out as well", known[same.held_out[i]][1].name
                 )
             kept = [i for i in kept if i not in same.held_out]
     if not kept:
@@ -278,22 +278,19 @@ def _separate(
     return made
 
 
-def _overlap(
-    train: list[Record], known: list[tuple[str, Record]], pairs: dict[int, list[int]]
-) -> str:
-    """Return how many crystals of train are held out as well, and which, in one sentence."""
-    held = {k for others in pairs.values() for k in others}
-    of = " and ".join(
-        f"{sum(known[k][0] == split for k in held):,} of {split}"
-        for split in SPLITS
-        if any(known[k][0] == split for k in held)
-    )
+def _overlap(train: list[Record], known: list[tuple[str, Record]], pairs: dict[int, int]) -> str:
+    """Return how many crystals of train are held out as well, and which, in one sentence.
+
+    One that is in both validation and test is counted with validation.
+    """
+    splits = [known[k][0] for k in pairs.values()]
+    of = " and ".join(f"{splits.count(s):,} of {s}" for s in SPLITS if s in splits)
     examples = ", ".join(
-        f"{train[i].name} is {known[others[0]][1].name} of {known[others[0]][0]}"
-        for i, others in sorted(pairs.items())[:SHOWN]
+        f"{train[i].name} is {known[k][1].name} of {known[k][0]}"
+        for i, k in sorted(pairs.items())[:SHOWN]
     )
     return (
-        f"{len(pairs):,} of the {len(train):,} crystals of train are equal to {of} "
+        f"{len(pairs):,} of the {len(train):,} crystals of train are held out as well, {of} "
         f"({named(SEPARATE)}): {examples}{', ...' if len(pairs) > SHOWN else ''}"
     )
 

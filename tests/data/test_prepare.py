@@ -257,7 +257,10 @@ def test_train_that_is_held_out_as_well_is_refused_unless_told_what_to_do(tmp_pa
     with pytest.raises(InputError) as refused:
         prepare(source, tmp_path / "out", **held_out)
     message = str(refused.value)
-    assert "2 of the 3 crystals of train are equal to 1 of validation and 1 of test" in message
+    assert (
+        "2 of the 3 crystals of train are held out as well, 1 of validation and 1 of test"
+        in message
+    )
     assert "a is v of validation, b is u of test" in message
     assert "--drop-overlap" in message
     assert "--allow-overlap" in message
