@@ -163,6 +163,9 @@ class Recipe(_Section):
     translate_share: float = Field(ge=0, le=1)
     """Share of the examples that are shifted by a random translation."""
     loss_on_prompt: bool = False
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of what each layer adds that is dropped in training, where every weight is trained
+    (`training.dropout`); an adapter has its own, `model.lora.dropout`."""
     model: ModelSettings
     optim: OptimSettings
     precision: Literal["bf16", "fp32"] = "bf16"
@@ -181,6 +184,12 @@ class Recipe(_Section):
     probes: ProbeSettings = ProbeSettings()
     trackers: list[Literal["tensorboard", "wandb"]] = []
     """Where the figures of the log go besides, through accelerate."""
+
+    @model_validator(mode="after")
+    def _one_dropout(self) -> Self:
+        if self.dropout and self.model.lora is not None:
+            raise ValueError("dropout is for weights trained whole; give model.lora.dropout")
+        return self
 
     @field_validator("format")
     @classmethod

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from crystext.vocabulary import MAX_ANGLE
+from crystext.elements import SYMBOLS
+from crystext.vocabulary import MAX_ANGLE, element_line
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
@@ -43,10 +44,17 @@ def new_llama(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = LlamaForCausalLM(config)
-    rows = number_embeddings(tokenizer.get_vocab(), hidden_size, config.initializer_range, seed)
+    vocabulary = tokenizer.get_vocab()
+    rows = number_embeddings(vocabulary, hidden_size, config.initializer_range, seed)
+    table = network.model.embed_tokens.weight
     with torch.no_grad():
         for i, row in rows.items():
-            network.model.embed_tokens.weight[i] = torch.from_numpy(row)
+            table[i] = torch.from_numpy(row)
+        # An element in a prompt begins near its line in a crystal, so that what is asked for can be
+        # copied before the network has learned that the two are one.
+        for symbol in SYMBOLS:
+            line, alone = vocabulary[element_line(symbol)], vocabulary[symbol]
+            table[alone] = 0.9 * table[line] + 0.4 * table[alone]
     return network
 
 

@@ -45,6 +45,7 @@ from crystext.training.checkpoint import (
     save_checkpoint,
 )
 from crystext.training.curve import draw_losses
+from crystext.training.dropout import drop_in_layers
 from crystext.training.evaluate import Scorer, mean_of, validation_losses
 from crystext.training.examples import Examples, Row
 from crystext.training.identity import check_identity, identity
@@ -114,6 +115,8 @@ class Trainer:
             self.validation["translated"] = self._examples(
                 validation, 0, {"unconditional": 1.0}, 1.0
             )
+        if recipe.dropout:
+            drop_in_layers(base_network(self.start.network), recipe.dropout)
         module = PackedLoss(self.start.network, self.device, bf16=recipe.precision == "bf16")
         if recipe.compile:
             module.compile(dynamic=True)
