@@ -10,6 +10,7 @@ import crystext
 from crystext.codec import PLAIN
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import GrammarProcessor
+from crystext.grammar.constraints import Constraints
 from crystext.prompts import load_prompts
 from crystext.resources import shipped_model
 from crystext.tasks.generate import generation_prompt
@@ -23,7 +24,7 @@ network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 prompt = generation_prompt(load_prompts(folder / "prompts"), {"formula": "SrTiO3"})
 given = torch.tensor([prompt_ids(tokenizer, prompt)] * 4)
 processor = GrammarProcessor(
-    tokenizer, given.shape[1], Automaton(PLAIN, 1, max_atoms=20, distance_scale=0.65)
+    tokenizer, given.shape[1], Automaton(PLAIN, 1, Constraints(max_atoms=20, distance_scale=0.65))
 )
 torch.manual_seed(0)
 generated = network.generate(

@@ -11,6 +11,7 @@ from crystext.codec import FORMATS, encode
 from crystext.elements import SYMBOLS
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import TokenTree
+from crystext.grammar.constraints import Constraints
 from crystext.vocabulary import build_tokenizer
 from tests.grammar.random_writing import seeded, write
 
@@ -26,7 +27,7 @@ def texts(count: int) -> list[str]:
     return [
         encode(crystal, fmt)
         for fmt in FORMATS.values()
-        for crystal in write(Automaton(fmt, count, max_atoms=6), seeded(0))
+        for crystal in write(Automaton(fmt, count, Constraints(max_atoms=6)), seeded(0))
     ]
 
 

@@ -10,6 +10,7 @@ import pytest
 from crystext.codec import FORMATS, PLAIN, Format, encode
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import TextReader, TokenTree
+from crystext.grammar.constraints import Constraints
 from crystext.prompts import load_prompts
 from crystext.tasks import TASKS, Example, Record
 from crystext.tokens import IGNORED, completion_ids, example_ids, pad, prompt_ids
@@ -95,7 +96,7 @@ def test_the_grammar_allows_what_training_writes(name: str, fmt: Format) -> None
     for crystal in (HANDMADE["iron"], NACL, WURTZITE):
         # The published format may print a coordinate as 1, which is not written here.
         text = encode(crystal, fmt).replace("1.00", "0.00")
-        automaton = Automaton(fmt, 1, max_atoms=len(crystal))
+        automaton = Automaton(fmt, 1, Constraints(max_atoms=len(crystal)))
         reader = TextReader.at_start(automaton)
         for token in completion_ids(tokenizer, text):
             assert token in tree.allowed(reader), (text, tokenizer.decode([token]))

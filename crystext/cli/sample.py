@@ -103,6 +103,7 @@ def sample(
     byte. A larger --n extends a run. Other settings need another --out.
     """
     from crystext.errors import SettingError
+    from crystext.grammar.constraints import Constraints
     from crystext.models.folder import default_temperatures
     from crystext.sampling.attempt import DrawSettings
     from crystext.sampling.crew import default_workers
@@ -130,12 +131,14 @@ def sample(
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
         top_p=top_p,
+        constrained=constrained,
+    )
+    constraints = Constraints(
         max_atoms=max_atoms,
         distance_scale=min_distance,
         exclude=tuple(sorted(set(exclude or []))),
-        constrained=constrained,
     )
-    campaign = Campaign(n=n, model=model, settings=settings, batch_size=batch_size)
+    campaign = Campaign(n, model, settings, constraints, batch_size)
     if workers is None:
         workers = default_workers(model, batches=-(-n // batch_size))
     with _Bar(n) as bar:

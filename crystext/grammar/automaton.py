@@ -10,7 +10,6 @@ roomiest place of that plane is the only one allowed, its y found to a 50th of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy as np
 from crystext.codec import Format
 from crystext.crystal import Crystal, Floats, Ints, basis_vectors
 from crystext.elements import ATOMIC_NUMBERS
+from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import END, Field, Kind, field_at, value_count
 from crystext.grammar.geometry import (
     MAX_ANGLE,
@@ -42,22 +42,17 @@ class Automaton:
         self,
         fmt: Format,
         batch: int,
-        *,
-        max_atoms: int,
-        distance_scale: float = 0.0,
-        exclude: Sequence[str] = (),
+        constraints: Constraints,
     ) -> None:
         """Start crystals at their first field.
 
         Args:
             fmt: the format their text will have.
             batch: how many.
-            max_atoms: most atoms in a cell.
-            distance_scale: least distance of two atoms over the sum of their covalent radii; 0
-                lets atoms lie anywhere.
-            exclude: elements that may not occur.
+            constraints: what each of them has to be.
         """
-        self.format, self.max_atoms, self.distance_scale = fmt, max_atoms, distance_scale
+        self.format, self.constraints = fmt, constraints
+        max_atoms, self.distance_scale = constraints.max_atoms, constraints.distance_scale
         self.place = 0
         """Index of the field that comes next."""
         self.lengths: Floats = np.zeros((batch, 3))
@@ -67,9 +62,10 @@ class Automaton:
         self._lattice: Floats = np.zeros((batch, 3, 3))
         self._shortest: Floats = np.zeros(batch)
         self._permitted = np.ones(len(least_distances(0.0)), dtype=np.bool_)
-        self._permitted[[ATOMIC_NUMBERS[symbol] for symbol in exclude]] = False
-        own = np.diagonal(least_distances(distance_scale))
-        self._contact = float(own[1:][self._permitted[1:]].min()) if distance_scale > 0 else 0.0
+        self._permitted[[ATOMIC_NUMBERS[symbol] for symbol in constraints.exclude]] = False
+        own = np.diagonal(least_distances(self.distance_scale))
+        closest = float(own[1:][self._permitted[1:]].min())
+        self._contact = closest if self.distance_scale > 0 else 0.0
         """Å. Least height of a cell: some element has to be far enough from its images."""
 
     @property
@@ -206,7 +202,7 @@ class Automaton:
 
     def _allowed_elements(self) -> Bools:
         done = self.atoms
-        if done == self.max_atoms:
+        if done == self.constraints.max_atoms:
             ended = np.zeros((len(self), len(self._permitted)), dtype=np.bool_)
             ended[:, END] = True
             return ended

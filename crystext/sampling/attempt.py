@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crystext.elements import ATOMIC_NUMBERS
-from crystext.errors import SettingError, did_you_mean
+from crystext.errors import SettingError
+from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import Kind
 
-_MOST_ATOMS = 1000
+ORDINARY = Constraints(distance_scale=0.65)
+"""What is seen to where nothing else is asked for: atoms do not meet, and are 20 at most."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class DrawSettings:
     """How texts are drawn.
 
     Raises:
-        SettingError: a number out of range or an unknown element.
+        SettingError: a number out of range.
     """
 
     seed: int = 0
@@ -29,13 +30,8 @@ class DrawSettings:
     """Its own value for coordinates; None is `temperature`."""
     top_p: float = 1.0
     """Draw from the smallest set of most probable tokens that holds this much probability."""
-    max_atoms: int = 20
-    distance_scale: float = 0.65
-    """Least distance of two atoms over the sum of their covalent radii; 0 is no limit."""
-    exclude: tuple[str, ...] = ()
-    """Elements that may not occur."""
     constrained: bool = True
-    """Whether only texts that are crystals can be written."""
+    """Whether only texts that are crystals, and such as the request allows, can be written."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -50,23 +46,6 @@ class DrawSettings:
                 )
         if not 0 < self.top_p <= 1:
             raise SettingError(f"a top-p of {self.top_p:g}: expected a number in (0, 1]; 1 is off")
-        if not 1 <= self.max_atoms <= _MOST_ATOMS:
-            raise SettingError(f"at most {self.max_atoms} atoms: expected 1 to {_MOST_ATOMS}")
-        if not 0 <= self.distance_scale <= 1:
-            raise SettingError(
-                f"a distance scale of {self.distance_scale:g}: expected 0 (off) to 1 "
-                "(covalent spheres that touch)"
-            )
-        for symbol in self.exclude:
-            if symbol not in ATOMIC_NUMBERS:
-                raise SettingError(f"no element {symbol!r}." + did_you_mean(symbol, ATOMIC_NUMBERS))
-        if len(set(self.exclude)) == len(ATOMIC_NUMBERS):
-            raise SettingError("all elements are excluded; leave at least one")
-        if self.exclude and not self.constrained:
-            raise SettingError(
-                "elements are excluded, but without constraints nothing keeps a model from writing "
-                "them; draw constrained, or exclude none"
-            )
 
     def temperature_of(self, kind: Kind) -> float:
         """Return the temperature at which fields of a kind are drawn."""
@@ -75,6 +54,15 @@ class DrawSettings:
             Kind.COORDINATE: self.coordinate_temperature,
         }.get(kind)
         return self.temperature if own is None else own
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a model is asked for, and what is seen to while it answers."""
+
+    prompt: str
+    constraints: Constraints = ORDINARY
+    """Where nothing is constrained, `max_atoms` still says how long a text may get."""
 
 
 @dataclass(frozen=True)

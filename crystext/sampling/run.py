@@ -29,9 +29,10 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from crystext.errors import RunError, SettingError
+from crystext.grammar.constraints import Constraints
 from crystext.models.folder import model_folder, model_hash
 from crystext.prompts import load_prompts
-from crystext.sampling.attempt import Attempt, DrawSettings
+from crystext.sampling.attempt import ORDINARY, Attempt, DrawSettings, Request
 from crystext.sampling.workers import Job, draw_batches
 from crystext.tasks.generate import generation_prompt
 
@@ -46,12 +47,13 @@ class Campaign:
     """How many attempts are wanted of which model, and how they are drawn.
 
     Raises:
-        SettingError: a number below 1.
+        SettingError: a number below 1, or constraints that nothing sees to.
     """
 
     n: int
     model: str
     settings: DrawSettings
+    constraints: Constraints = ORDINARY
     batch_size: int = 250
 
     def __post_init__(self) -> None:
@@ -60,6 +62,11 @@ class Campaign:
             raise SettingError(f"{self.n} crystals: expected 1 or more")
         if self.batch_size < 1:
             raise SettingError(f"a batch size of {self.batch_size}: expected 1 or more")
+        if self.constraints.exclude and not self.settings.constrained:
+            raise SettingError(
+                "elements are excluded, but without constraints nothing keeps a model from writing "
+                "them; draw constrained, or exclude none"
+            )
 
 
 def sample(
@@ -143,7 +150,8 @@ def _identity(campaign: Campaign) -> dict[str, Any]:
         "prompt": unconditional_prompt(folder),
         "batch_size": campaign.batch_size,
         **asdict(campaign.settings),
-        "exclude": list(campaign.settings.exclude),
+        **asdict(campaign.constraints),
+        "exclude": list(campaign.constraints.exclude),
     }
 
 
@@ -285,5 +293,5 @@ def _missing(
     size = campaign.batch_size
     # The folder, so that a model from the Hub is looked for there once.
     folder = str(model_folder(campaign.model).absolute())
-    job = Job(folder, campaign.settings, prompt, size)
+    job = Job(folder, campaign.settings, Request(prompt, campaign.constraints), size)
     yield from draw_batches(job, range(done - done % size, campaign.n, size), workers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from crystext.sampling.attempt import Attempt, DrawSettings
+from crystext.sampling.attempt import Attempt, DrawSettings, Request
 
 if TYPE_CHECKING:
     from crystext.models.load import LoadedModel
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Sampler(Protocol):
     """What draws texts from a model."""
 
-    def draw(self, prompt: str, indices: range) -> list[Attempt]:
+    def draw(self, request: Request, indices: range) -> list[Attempt]:
         """Draw one text for each index."""
 
 

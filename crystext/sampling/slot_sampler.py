@@ -11,7 +11,7 @@ from crystext.grammar.fields import END, Kind
 from crystext.grammar.geometry import Bools
 from crystext.grammar.slots import DECIMALS, Slots, decimals_after, whole_parts
 from crystext.models.load import LoadedModel
-from crystext.sampling.attempt import Attempt, DrawSettings
+from crystext.sampling.attempt import Attempt, DrawSettings, Request
 from crystext.sampling.draw import draw, uniform_numbers
 from crystext.sampling.llama import ShortTextLlama, Texts
 from crystext.tokens import prompt_ids
@@ -34,7 +34,7 @@ class SlotSampler:
         self.pieces = {i: piece for piece, i in model.tokenizer.get_vocab().items()}
         self.llama = ShortTextLlama(model.network, torch.bfloat16)
 
-    def draw(self, prompt: str, indices: range) -> list[Attempt]:
+    def draw(self, request: Request, indices: range) -> list[Attempt]:
         """Draw one text for each index.
 
         A text depends on the seed and its index, and on the rest of the batch through rounding.
@@ -43,28 +43,22 @@ class SlotSampler:
             ModelError: the texts could be longer than the model knows positions for.
         """
         with torch.inference_mode():
-            return _Batch(self, prompt, indices).run()
+            return _Batch(self, request, indices).run()
 
 
 class _Batch:
     """The state of one batch while it is drawn. Row i is crystal `rows[i]` of the batch."""
 
-    def __init__(self, sampler: SlotSampler, prompt: str, indices: range) -> None:
-        settings = sampler.settings
+    def __init__(self, sampler: SlotSampler, request: Request, indices: range) -> None:
+        settings, constraints = sampler.settings, request.constraints
         self.settings, self.sampler, self.indices = settings, sampler, indices
-        ids = torch.tensor(prompt_ids(sampler.tokenizer, prompt))
+        ids = torch.tensor(prompt_ids(sampler.tokenizer, request.prompt))
         # Two tokens for each number of the cell, four for each atom, and the end.
-        self.steps = 12 + 4 * settings.max_atoms + 1
+        self.steps = 12 + 4 * constraints.max_atoms + 1
         self.texts = Texts(sampler.llama, ids, len(indices), len(ids) + self.steps)
-        count = self.steps + _Y_TRIES * settings.max_atoms
+        count = self.steps + _Y_TRIES * constraints.max_atoms
         self.uniform = torch.from_numpy(uniform_numbers(settings.seed, indices, count))
-        self.automaton = Automaton(
-            sampler.format,
-            len(indices),
-            max_atoms=settings.max_atoms,
-            distance_scale=settings.distance_scale,
-            exclude=settings.exclude,
-        )
+        self.automaton = Automaton(sampler.format, len(indices), constraints)
         self.rows = torch.arange(len(indices))
         self.step = 0
         self.written_B_T = np.zeros((len(indices), self.steps), dtype=np.int64)
@@ -110,7 +104,7 @@ class _Batch:
     def _coordinate(self) -> None:
         axis = self.automaton.field.axis
         (ids,) = self.sampler.slots.tokens(self.automaton.field)
-        if axis == 1 and self.settings.distance_scale > 0:
+        if axis == 1 and self.automaton.distance_scale > 0:
             values = self._y(ids)
         else:
             values = self._draw(ids, self.automaton.allowed() if axis == 2 else None)

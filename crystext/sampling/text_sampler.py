@@ -11,9 +11,10 @@ from crystext.codec import decode
 from crystext.errors import ModelError
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import GrammarProcessor, TokenTree
+from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import kind_after
 from crystext.models.load import LoadedModel
-from crystext.sampling.attempt import Attempt, DrawSettings
+from crystext.sampling.attempt import Attempt, DrawSettings, Request
 from crystext.sampling.draw import draw, uniform_numbers
 from crystext.tokens import prompt_ids
 
@@ -34,12 +35,8 @@ class TextSampler:
             )
         self.model, self.settings = model, settings
         self._tree = TokenTree(model.tokenizer) if settings.constrained else None
-        # One character a token at the worst: no crystal is cut off for want of tokens.
-        fmt = model.format
-        cell = 3 * (fmt.length_decimals + fmt.angle_decimals + 10)
-        self.max_tokens = cell + settings.max_atoms * (3 * (fmt.coordinate_decimals + 3) + 4) + 1
 
-    def draw(self, prompt: str, indices: range) -> list[Attempt]:
+    def draw(self, request: Request, indices: range) -> list[Attempt]:
         """Draw one text for each index; the index and the seed decide its random numbers.
 
         A text that is not ended when the model knows no further position is cut off there.
@@ -48,13 +45,15 @@ class TextSampler:
             ModelError: the prompt alone takes all the positions that the model knows.
         """
         with torch.inference_mode():
-            return self._draw(prompt, indices)
+            return self._draw(request, indices)
 
-    def _draw(self, prompt: str, indices: range) -> list[Attempt]:
+    def _draw(self, request: Request, indices: range) -> list[Attempt]:
         settings, network, tokenizer = self.settings, self.model.network, self.model.tokenizer
-        given = prompt_ids(tokenizer, prompt)
+        given = prompt_ids(tokenizer, request.prompt)
         known = getattr(network.config, "max_position_embeddings", None)
-        budget = self.max_tokens if known is None else min(self.max_tokens, known - len(given))
+        budget = self.most_tokens(request.constraints.max_atoms)
+        if known is not None:
+            budget = min(budget, known - len(given))
         if budget < 1:
             raise ModelError(
                 f"the prompt has {len(given)} tokens and the model knows {known} positions; "
@@ -62,7 +61,7 @@ class TextSampler:
             )
         end, vocabulary = int(tokenizer.eos_token_id), len(tokenizer)
         uniform = torch.from_numpy(uniform_numbers(settings.seed, indices, budget))
-        processor = self._processor(len(given))
+        processor = self._processor(len(given), request.constraints)
         device = next(network.parameters()).device
         step_ids = torch.tensor([given] * len(indices), device=device)
         generated = torch.empty(len(indices), 0, dtype=torch.long)
@@ -125,16 +124,16 @@ class TextSampler:
         assert isinstance(text, str)
         return text
 
-    def _processor(self, prompt_tokens: int) -> GrammarProcessor | None:
+    def most_tokens(self, atoms: int) -> int:
+        """Return how many tokens a crystal takes at the worst: one for each character."""
+        fmt = self.model.format
+        cell = 3 * (fmt.length_decimals + fmt.angle_decimals + 10)
+        return cell + atoms * (3 * (fmt.coordinate_decimals + 3) + 4) + 1
+
+    def _processor(self, prompt_tokens: int, constraints: Constraints) -> GrammarProcessor | None:
         if self._tree is None:
             return None
-        automaton = Automaton(
-            self.model.format,
-            1,
-            max_atoms=self.settings.max_atoms,
-            distance_scale=self.settings.distance_scale,
-            exclude=self.settings.exclude,
-        )
+        automaton = Automaton(self.model.format, 1, constraints)
         return GrammarProcessor(self.model.tokenizer, prompt_tokens, automaton, self._tree)
 
     def _attempt(

@@ -17,7 +17,7 @@ from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING
 
 from crystext.errors import CrystextError, RunError
-from crystext.sampling.attempt import Attempt, DrawSettings
+from crystext.sampling.attempt import Attempt, DrawSettings, Request
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -33,7 +33,7 @@ class Job:
 
     model: str
     settings: DrawSettings
-    prompt: str
+    request: Request
     batch_size: int
 
 
@@ -145,7 +145,7 @@ def _work(job: Job, asker: Connection) -> None:
             model.network.to("cuda")  # type: ignore[arg-type]
         while True:
             indices = range(start, start + job.batch_size)
-            asker.send((start, sampler.draw(job.prompt, indices)))
+            asker.send((start, sampler.draw(job.request, indices)))
             start = asker.recv()
     except EOFError:
         return

@@ -9,13 +9,14 @@ import torch
 
 from crystext.codec import decode
 from crystext.config import ProbeSettings
+from crystext.grammar.constraints import Constraints
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.ipt import mean_ipt
 from crystext.metrics.structure_validity import is_structure_valid
 from crystext.models.folder import Temperatures
 from crystext.models.load import LoadedModel, load_model, save_model
 from crystext.models.start import Start
-from crystext.sampling.attempt import DrawSettings
+from crystext.sampling.attempt import DrawSettings, Request
 from crystext.sampling.samplers import Sampler, make_sampler
 from crystext.sampling.text_sampler import TextSampler
 from crystext.tasks.base import Example
@@ -73,10 +74,11 @@ def sampled_validity(
         temperature=temperatures.text,
         element_temperature=temperatures.element,
         coordinate_temperature=temperatures.coordinate,
-        max_atoms=probes.sampled_max_atoms,
         constrained=False,
     )
-    prompt = generation_prompt(start.prompts)
+    request = Request(
+        generation_prompt(start.prompts), Constraints(max_atoms=probes.sampled_max_atoms)
+    )
     base = base_network(start.network)
     if base is not start.network and next(base.parameters()).is_cuda:
         # Too large to be held twice: drawn from as it stands.
@@ -84,7 +86,7 @@ def sampled_validity(
             model = LoadedModel(
                 start.network, start.tokenizer, start.prompts, start.format, Path("in training")
             )
-            texts = _texts(TextSampler(model, settings), prompt, probes.sampled_crystals)
+            texts = _texts(TextSampler(model, settings), request, probes.sampled_crystals)
     else:
         # By way of the disk: what is drawn from is what would be saved, and training stays alone
         # with its network.
@@ -94,7 +96,7 @@ def sampled_validity(
                 saved, start.network, start.tokenizer, start.prompts, start.format, base=start.base
             )
             model = load_model(saved)
-        texts = _texts(make_sampler(model, settings), prompt, probes.sampled_crystals)
+        texts = _texts(make_sampler(model, settings), request, probes.sampled_crystals)
     crystals = [decoded.crystal for text in texts if (decoded := decode(text)).crystal is not None]
     shares = {
         "sampled_parse": len(crystals),
@@ -104,10 +106,10 @@ def sampled_validity(
     return {name: count / probes.sampled_crystals for name, count in shares.items()}
 
 
-def _texts(sampler: Sampler, prompt: str, count: int) -> list[str]:
+def _texts(sampler: Sampler, request: Request, count: int) -> list[str]:
     """Return texts that ended; one that was cut off is no crystal's, and comes as nothing."""
     texts = []
     for start in range(0, count, _BATCH):
-        attempts = sampler.draw(prompt, range(start, min(count, start + _BATCH)))
+        attempts = sampler.draw(request, range(start, min(count, start + _BATCH)))
         texts += ["" if attempt.fault else attempt.text for attempt in attempts]
     return texts

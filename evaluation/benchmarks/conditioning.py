@@ -28,7 +28,7 @@ from crystext.errors import InputError
 from crystext.models.folder import Temperatures, default_temperatures
 from crystext.models.load import load_model
 from crystext.properties import reduced_formula, written_properties
-from crystext.sampling.attempt import DrawSettings
+from crystext.sampling.attempt import DrawSettings, Request
 from crystext.sampling.samplers import make_sampler
 from crystext.tasks.base import Record
 from crystext.tasks.generate import generation_prompt
@@ -87,7 +87,7 @@ def ask(
     for values, same in groupby(requests, key=lambda wanted: tuple(wanted.values())):
         indices = range(len(verdicts), len(verdicts) + len(list(same)))
         wanted = dict(zip(names, values, strict=True))
-        attempts = sampler.draw(generation_prompt(loaded.prompts, wanted), indices)
+        attempts = sampler.draw(Request(generation_prompt(loaded.prompts, wanted)), indices)
         verdicts += [judged(wanted, attempt.text) for attempt in attempts]
         report(len(verdicts), len(requests))
     n = len(verdicts)

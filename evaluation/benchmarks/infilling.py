@@ -28,7 +28,7 @@ from crystext.crystal import Crystal, cell_volume
 from crystext.elements import SYMBOLS
 from crystext.errors import InputError, ModelError
 from crystext.models.load import LoadedModel, load_model
-from crystext.sampling.attempt import DrawSettings
+from crystext.sampling.attempt import DrawSettings, Request
 from crystext.sampling.text_sampler import TextSampler
 from crystext.standardize import standardize
 from crystext.tasks import TASKS
@@ -115,7 +115,7 @@ def masked_cells(
     ratios: list[float | None] = []
     report = progress(f"cells at temperature {temperature:g}")
     for i, (crystal, example) in enumerate(examples("infill_cell", records, model, seed)):
-        (attempt,) = sampler.draw(example.prompt, range(i, i + 1))
+        (attempt,) = sampler.draw(Request(example.prompt), range(i, i + 1))
         volume = volume_of(attempt.text)
         ratios.append(None if volume is None else volume / crystal.volume)
         report(len(ratios), len(records))

@@ -12,6 +12,7 @@ from crystext.codec import FORMATS, PLAIN, Format, decode, encode
 from crystext.crystal import Crystal, Floats
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.grammar.automaton import Automaton
+from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import END, Kind, value_count
 from crystext.grammar.geometry import CONTACT, least_distances
 from tests.grammar.random_writing import next_values, seeded, write
@@ -51,7 +52,9 @@ def push_all(automaton: Automaton, values: list[int]) -> Automaton:
 def test_whatever_is_chosen_a_crystal_comes_of_it(
     fmt: Format, random: Random, max_atoms: int, scale: float, exclude: tuple[str, ...]
 ) -> None:
-    automaton = Automaton(fmt, 2, max_atoms=max_atoms, distance_scale=scale, exclude=exclude)
+    automaton = Automaton(
+        fmt, 2, Constraints(max_atoms=max_atoms, distance_scale=scale, exclude=exclude)
+    )
     crystals = write(automaton, random)
     assert len(crystals) == 2
     for crystal in crystals:
@@ -94,7 +97,7 @@ def is_crowded(crystal: Crystal, atom: int, fmt: Format, scale: float) -> bool:
 @given(randoms, st.sampled_from([0.65, 1.0]))
 @settings(max_examples=15)
 def test_in_cells_of_common_size_atoms_keep_their_distance(random: Random, scale: float) -> None:
-    automaton = Automaton(PLAIN, 2, max_atoms=8, distance_scale=scale)
+    automaton = Automaton(PLAIN, 2, Constraints(max_atoms=8, distance_scale=scale))
     cell = [[random.uniform(4, 12) for _ in range(3)], [random.uniform(65, 110) for _ in range(3)]]
     for crystal in write(at_element(automaton, cell), random):
         for i, j, distance in pairs_too_near(crystal, scale):
@@ -106,8 +109,8 @@ def test_in_cells_of_common_size_atoms_keep_their_distance(random: Random, scale
 @settings(max_examples=15)
 def test_a_batch_equals_its_rows_one_by_one(fmt: Format, random: Random, scale: float) -> None:
     rows = 3
-    together = Automaton(fmt, rows, max_atoms=3, distance_scale=scale)
-    alone = [Automaton(fmt, 1, max_atoms=3, distance_scale=scale) for _ in range(rows)]
+    together = Automaton(fmt, rows, Constraints(max_atoms=3, distance_scale=scale))
+    alone = [Automaton(fmt, 1, Constraints(max_atoms=3, distance_scale=scale)) for _ in range(rows)]
     while len(together):
         allowed = together.allowed()
         for row, automaton in enumerate(alone):
@@ -127,7 +130,7 @@ def test_a_batch_equals_its_rows_one_by_one(fmt: Format, random: Random, scale: 
 @given(formats, randoms)
 @settings(max_examples=15)
 def test_copies_go_their_own_way(fmt: Format, random: Random) -> None:
-    automaton = Automaton(fmt, 1, max_atoms=2, distance_scale=0.65)
+    automaton = Automaton(fmt, 1, Constraints(max_atoms=2, distance_scale=0.65))
     while len(automaton) and automaton.atoms < 2:
         twin, before = automaton.copy(), automaton.allowed()
         write(twin, random)
@@ -145,19 +148,19 @@ def test_copies_go_their_own_way(fmt: Format, random: Random) -> None:
 @pytest.mark.parametrize("fields_before", range(10))
 def test_what_a_copy_takes_is_not_seen_by_the_other(fields_before: int) -> None:
     values = [400, 500, 600, 9000, 9100, 9200, 8, 100, 200, 300]
-    automaton = push_all(Automaton(PLAIN, 1, max_atoms=1), values[:fields_before])
+    automaton = push_all(Automaton(PLAIN, 1, Constraints(max_atoms=1)), values[:fields_before])
     twin = automaton.copy()
     for value in values[fields_before:]:
         push_all(automaton, [value])
         push_all(twin, [value + 1])
-    expected = push_all(Automaton(PLAIN, 1, max_atoms=1), values)
+    expected = push_all(Automaton(PLAIN, 1, Constraints(max_atoms=1)), values)
     assert automaton.crystal(0) == expected.crystal(0)
     assert twin.crystal(0) != expected.crystal(0)
 
 
 def test_keep_goes_on_with_the_rows_asked_for_in_their_order() -> None:
     cells = np.array([[300, 400, 500], [600, 700, 800], [900, 1000, 1100]])
-    automaton = Automaton(PLAIN, 3, max_atoms=2, distance_scale=0.65)
+    automaton = Automaton(PLAIN, 3, Constraints(max_atoms=2, distance_scale=0.65))
     for values in [*cells.T, *[np.full(3, 9000)] * 3, np.array([3, 11, 19]), *cells.T]:
         automaton.push(values)
     crystals = [automaton.crystal(row) for row in range(3)]
@@ -171,7 +174,7 @@ def test_keep_goes_on_with_the_rows_asked_for_in_their_order() -> None:
 
 
 def test_an_atom_is_a_whole_one_once_its_last_coordinate_is_there() -> None:
-    automaton = at_element(Automaton(PLAIN, 1, max_atoms=2), [[4.0] * 3, [90.0] * 3])
+    automaton = at_element(Automaton(PLAIN, 1, Constraints(max_atoms=2)), [[4.0] * 3, [90.0] * 3])
     assert [len(push_all(automaton, [value]).crystal(0)) for value in (11, 0, 0, 0, 17)] == [
         0, 0, 0, 1, 1,
     ]  # fmt: skip
@@ -179,7 +182,7 @@ def test_an_atom_is_a_whole_one_once_its_last_coordinate_is_there() -> None:
 
 @each_format
 def test_a_text_ends_behind_an_atom_and_not_before_the_first(fmt: Format) -> None:
-    automaton = at_element(Automaton(fmt, 1, max_atoms=2), [[5.0] * 3, [90.0] * 3])
+    automaton = at_element(Automaton(fmt, 1, Constraints(max_atoms=2)), [[5.0] * 3, [90.0] * 3])
     assert not automaton.allowed()[0, END]
     push_all(automaton, [3, 0, 0, 0])
     assert automaton.allowed()[0].all()
@@ -189,24 +192,24 @@ def test_a_text_ends_behind_an_atom_and_not_before_the_first(fmt: Format) -> Non
 
 def test_an_element_that_would_touch_its_image_is_not_allowed() -> None:
     automaton = at_element(
-        Automaton(PLAIN, 1, max_atoms=2, distance_scale=0.65), [[3.0] * 3, [60.0] * 3]
+        Automaton(PLAIN, 1, Constraints(max_atoms=2, distance_scale=0.65)), [[3.0] * 3, [60.0] * 3]
     )
     allowed = automaton.allowed()[0]
     # 0.65 x 2 x 2.44 Å is too much for caesium and 0.65 x 2 x 2.20 Å is not for rubidium.
     assert not allowed[ATOMIC_NUMBERS["Cs"]]
     assert allowed[ATOMIC_NUMBERS["Rb"]]
     automaton = at_element(
-        Automaton(PLAIN, 1, max_atoms=2, distance_scale=0.0), [[3.0] * 3, [60.0] * 3]
+        Automaton(PLAIN, 1, Constraints(max_atoms=2, distance_scale=0.0)), [[3.0] * 3, [60.0] * 3]
     )
     assert automaton.allowed()[0, 1:].all()
 
 
 def test_where_only_caesium_is_left_cells_are_made_for_caesium() -> None:
     others = tuple(symbol for symbol in SYMBOLS if symbol != "Cs")
-    automaton = Automaton(PLAIN, 1, max_atoms=1, distance_scale=0.65, exclude=others)
+    automaton = Automaton(PLAIN, 1, Constraints(max_atoms=1, distance_scale=0.65, exclude=others))
     own = 0.65 * 2 * 2.44
     assert np.nonzero(automaton.allowed()[0])[0].min() == np.ceil(own * 100)
-    batch = Automaton(PLAIN, 20, max_atoms=1, distance_scale=0.65, exclude=others)
+    batch = Automaton(PLAIN, 20, Constraints(max_atoms=1, distance_scale=0.65, exclude=others))
     crystals = write(batch, seeded(0))
     assert {symbol for crystal in crystals for symbol in crystal.symbols} == {"Cs"}
 
@@ -214,7 +217,7 @@ def test_where_only_caesium_is_left_cells_are_made_for_caesium() -> None:
 @each_format
 @pytest.mark.parametrize("scale", [0.0, 0.65, 1.0])
 def test_the_smallest_cell_still_has_angles_and_an_element(fmt: Format, scale: float) -> None:
-    automaton = Automaton(fmt, 1, max_atoms=1, distance_scale=scale)
+    automaton = Automaton(fmt, 1, Constraints(max_atoms=1, distance_scale=scale))
     while automaton.field.kind is not Kind.COORDINATE:
         values = np.nonzero(automaton.allowed()[0])[0]
         assert len(values)
@@ -224,7 +227,7 @@ def test_the_smallest_cell_still_has_angles_and_an_element(fmt: Format, scale: f
 
 @pytest.mark.parametrize("scale", [0.0, 0.65])
 def test_angles_lie_between_10_and_170_degrees(scale: float) -> None:
-    automaton = Automaton(PLAIN, 1, max_atoms=1, distance_scale=scale)
+    automaton = Automaton(PLAIN, 1, Constraints(max_atoms=1, distance_scale=scale))
     push_all(automaton, [5000, 5000, 5000])
     values = np.nonzero(automaton.allowed()[0])[0]
     assert (values[0], values[-1]) == (1000, 17000)
@@ -237,7 +240,7 @@ def test_angles_lie_between_10_and_170_degrees(scale: float) -> None:
 @each_format
 @pytest.mark.parametrize("angle", [10, 11, 33, 60, 90, 109, 119])
 def test_rhombohedral_cells_are_allowed_however_sharp_or_blunt(fmt: Format, angle: int) -> None:
-    automaton = Automaton(fmt, 1, max_atoms=1, distance_scale=0.65)
+    automaton = Automaton(fmt, 1, Constraints(max_atoms=1, distance_scale=0.65))
     values = [20 * 10**fmt.length_decimals] * 3 + [angle * 10**fmt.angle_decimals] * 3
     for value in values:
         assert automaton.allowed()[0, value]
@@ -248,7 +251,8 @@ def test_a_crowded_plane_leaves_its_roomiest_place_alone() -> None:
     # Two caesium atoms in the plane x = 0 of a cube of 3.2 Å: the face's centre is the best.
     for fmt in FORMATS.values():
         automaton = at_element(
-            Automaton(fmt, 1, max_atoms=2, distance_scale=0.65), [[3.2] * 3, [90.0] * 3]
+            Automaton(fmt, 1, Constraints(max_atoms=2, distance_scale=0.65)),
+            [[3.2] * 3, [90.0] * 3],
         )
         half = value_count(Kind.COORDINATE, fmt) // 2
         push_all(automaton, [ATOMIC_NUMBERS["Cs"], 0, 0, 0, ATOMIC_NUMBERS["Cs"], 0])
@@ -262,7 +266,7 @@ def test_a_crowded_plane_leaves_its_roomiest_place_alone() -> None:
 @given(randoms)
 @settings(max_examples=15)
 def test_has_room_foresees_whether_a_z_is_left(random: Random) -> None:
-    automaton = Automaton(GRUVER, 1, max_atoms=3, distance_scale=0.65)
+    automaton = Automaton(GRUVER, 1, Constraints(max_atoms=3, distance_scale=0.65))
     cell = [[random.uniform(2.5, 4) for _ in range(3)], [random.uniform(60, 110) for _ in range(3)]]
     at_element(automaton, cell)
     while automaton.place < 6 + 2 * 4 + 2:  # the y of the third atom
@@ -319,7 +323,7 @@ def test_crystals_of_the_materials_project_are_allowed(shared_data: Path) -> Non
 
 def refused(crystal: Crystal, fmt: Format) -> str | None:
     """Return the first field whose value the automaton does not allow."""
-    automaton = Automaton(fmt, 1, max_atoms=len(crystal), distance_scale=0.65)
+    automaton = Automaton(fmt, 1, Constraints(max_atoms=len(crystal), distance_scale=0.65))
     for value in values_of(crystal, fmt):
         if not automaton.allowed()[0, value]:
             return f"{automaton.field} = {value}"

@@ -14,6 +14,7 @@ from crystext.elements import SYMBOLS
 from crystext.errors import ModelError
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import GrammarProcessor, TextReader, TokenTree
+from crystext.grammar.constraints import Constraints
 from tests.foreign_tokenizers import MAKERS, SPECIAL, made, plain_characters, wrapped
 from tests.grammar.random_writing import seeded, write
 from tests.handmade import HANDMADE, NACL
@@ -33,7 +34,7 @@ each_tokenizer = pytest.mark.parametrize("name", MAKERS)
 
 def processor(name: str, fmt: Format, **constraints: Any) -> GrammarProcessor:
     tokenizer, tree = made(name)
-    automaton = Automaton(fmt, 1, max_atoms=MAX_ATOMS, **constraints)
+    automaton = Automaton(fmt, 1, Constraints(max_atoms=MAX_ATOMS, **constraints))
     return GrammarProcessor(tokenizer, 0, automaton, tree)
 
 
@@ -100,7 +101,7 @@ def test_a_token_is_allowed_if_and_only_if_its_characters_are(
     constraints = {"distance_scale": 0.65, "exclude": ("C", "Cl")}
     generated = generate(name, fmt, random, **constraints)
     process = processor(name, fmt, **constraints)
-    start = TextReader.at_start(Automaton(fmt, 1, max_atoms=MAX_ATOMS, **constraints))
+    start = TextReader.at_start(Automaton(fmt, 1, Constraints(max_atoms=MAX_ATOMS, **constraints)))
     prompt = tokenizer("Na:\n", add_special_tokens=False)["input_ids"]
     for end in [*random.sample(range(len(generated)), 3), len(generated)]:
         before = text_of(tokenizer, generated[:end])
@@ -129,7 +130,7 @@ def test_what_encode_writes_can_be_written_in_any_tokens(
 ) -> None:
     tokenizer, tree = made(name)
     constraints: dict[str, Any] = {"distance_scale": 0.65}
-    (crystal,) = write(Automaton(fmt, 1, max_atoms=MAX_ATOMS, **constraints), random)
+    (crystal,) = write(Automaton(fmt, 1, Constraints(max_atoms=MAX_ATOMS, **constraints)), random)
     # The atoms' order decides which comes upon a crowded plane: here it is the order of writing.
     text = encode(crystal, fmt)
     if crystal.in_text_order() != crystal:
@@ -156,7 +157,7 @@ def test_a_known_crystal_can_be_written_in_the_tokenizers_own_tokens(
     tokenizer, tree = made(name)
     prompt = tokenizer("Q", add_special_tokens=False)["input_ids"]
     for crystal in (HANDMADE["iron"], HANDMADE["wurtzite"]):
-        automaton = Automaton(fmt, 1, max_atoms=len(crystal), distance_scale=0.65)
+        automaton = Automaton(fmt, 1, Constraints(max_atoms=len(crystal), distance_scale=0.65))
         process = GrammarProcessor(tokenizer, 0, automaton, tree)
         # The published format may print a coordinate as 1, which is not written here.
         text = encode(crystal, fmt).replace("1.00", "0.00")
@@ -169,7 +170,9 @@ def test_a_known_crystal_can_be_written_in_the_tokenizers_own_tokens(
 
 
 def reader(fmt: Format, written: str, **constraints: Any) -> TextReader | None:
-    return TextReader.at_start(Automaton(fmt, 1, max_atoms=2, **constraints)).read(written)
+    return TextReader.at_start(Automaton(fmt, 1, Constraints(max_atoms=2, **constraints))).read(
+        written
+    )
 
 
 CELL = {PLAIN.name: "5.64 5.64 5.64\n90.00 90.00 90.00", ROUNDED.name: "5.6 5.6 5.6\n90 90 90"}
@@ -240,7 +243,7 @@ def test_what_is_no_start_of_a_crystal_cannot_be_written(written: str) -> None:
 @each_format
 def test_a_text_may_end_just_where_it_is_a_crystal(fmt: Format) -> None:
     text = encode(NACL, fmt)
-    read = TextReader.at_start(Automaton(fmt, 1, max_atoms=len(NACL)))
+    read = TextReader.at_start(Automaton(fmt, 1, Constraints(max_atoms=len(NACL))))
     for end, character in enumerate(text):
         assert read.may_end == (decode(text[:end], format=fmt).crystal is not None)
         after = read.step(character)
@@ -284,7 +287,7 @@ def test_all_that_transformers_generates_is_a_crystal(
     tokenizer, tree = made(name)
     given = tokenizer(["A crystal:\n", "One with chlorine:\n"], return_tensors="pt", padding=True)
     width = given["input_ids"].shape[1]
-    automaton = Automaton(ROUNDED, 1, max_atoms=2, distance_scale=0.65)
+    automaton = Automaton(ROUNDED, 1, Constraints(max_atoms=2, distance_scale=0.65))
     process = GrammarProcessor(tokenizer, width, automaton, tree)
     torch.manual_seed(1)
     for _ in range(2 if way["do_sample"] else 1):  # one processor serves more than one call

@@ -12,6 +12,7 @@ from crystext.codec import FORMATS, PLAIN, encode
 from crystext.crystal import Crystal
 from crystext.errors import ModelError
 from crystext.grammar.automaton import Automaton
+from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import END, Field, Kind, field_at, value_count, value_texts
 from crystext.grammar.slots import (
     DECIMALS,
@@ -69,7 +70,7 @@ def test_slots_spell_what_encode_writes_in_the_tokenizers_own_tokens(
 def test_whatever_is_drawn_slots_spell_its_text(random: Random) -> None:
     tokenizer = build_tokenizer()
     slots = Slots(tokenizer)
-    for crystal in write(Automaton(PLAIN, 5, max_atoms=4), random):
+    for crystal in write(Automaton(PLAIN, 5, Constraints(max_atoms=4)), random):
         text = encode(crystal, PLAIN)
         ids = ids_of(slots, crystal)
         assert tokenizer.decode(ids[:-1]) == text

@@ -12,12 +12,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 
 from crystext.codec import FORMATS, PLAIN, decode, encode
 from crystext.config import LoraSettings, ModelSettings, NewLlamaSettings
+from crystext.grammar.constraints import Constraints
 from crystext.models.folder import model_hash
 from crystext.models.load import LoadedModel, load_model, save_model
 from crystext.models.merge import merge_adapter
 from crystext.models.start import Start, start_model
 from crystext.resources import shipped_model
-from crystext.sampling.attempt import DrawSettings
+from crystext.sampling.attempt import DrawSettings, Request
 from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.samplers import make_sampler
 from crystext.sampling.slot_sampler import SlotSampler
@@ -216,11 +217,14 @@ def test_transformers_alone_reads_the_merged_model(trained: Trained, tmp_path: P
 
 
 def test_crystals_are_drawn_from_it(trained: Trained, loaded: LoadedModel) -> None:
-    settings = DrawSettings(seed=2, max_atoms=2)
+    settings = DrawSettings(seed=2)
     sampler = make_sampler(loaded, settings)
     fast = trained.start.format == PLAIN
     assert isinstance(sampler, SlotSampler if fast else TextSampler)
-    attempts = sampler.draw(unconditional_prompt(loaded.folder), range(2))
+    attempts = sampler.draw(
+        Request(unconditional_prompt(loaded.folder), Constraints(max_atoms=2, distance_scale=0.65)),
+        range(2),
+    )
     assert [attempt.fault for attempt in attempts] == [None, None]
     for attempt in attempts:
         assert decode(attempt.text, format=loaded.format).crystal is not None

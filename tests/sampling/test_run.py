@@ -20,10 +20,12 @@ from filelock import FileLock
 
 from crystext.codec import decode
 from crystext.errors import ModelError, RunError, SettingError
+from crystext.grammar.constraints import Constraints
 from crystext.sampling.attempt import DrawSettings
 from crystext.sampling.run import Campaign, read_attempts, sample
 
-SETTINGS = DrawSettings(seed=11, max_atoms=3)
+SETTINGS = DrawSettings(seed=11)
+CONSTRAINTS = Constraints(max_atoms=3, distance_scale=0.65)
 N, BATCH = 40, 8
 OPTIONS = ("--n", N, "--seed", 11, "--max-atoms", 3, "--batch-size", BATCH)
 
@@ -32,7 +34,7 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture(scope="module")
 def campaign(tiny_model: Path) -> Campaign:
-    return Campaign(N, str(tiny_model), SETTINGS, BATCH)
+    return Campaign(N, str(tiny_model), SETTINGS, CONSTRAINTS, BATCH)
 
 
 @pytest.fixture(scope="module")
@@ -250,8 +252,17 @@ def test_a_killed_worker_is_told_and_what_was_drawn_is_kept(
     assert kept[: len(expected)] == expected[: len(kept)]
 
 
-def changed(campaign: Campaign, **settings: Any) -> Campaign:
-    return replace(campaign, settings=replace(campaign.settings, **settings))
+def changed(campaign: Campaign, **changes: Any) -> Campaign:
+    parts: dict[str, Any] = {"settings": campaign.settings, "constraints": campaign.constraints}
+    for name, part in parts.items():
+        own = {key: value for key, value in changes.items() if hasattr(part, key)}
+        parts[name] = replace(part, **own)
+    return replace(campaign, **parts)
+
+
+def test_elements_cannot_be_excluded_without_constraints(campaign: Campaign) -> None:
+    with pytest.raises(SettingError, match="without constraints"):
+        changed(campaign, exclude=("U",), constrained=False)
 
 
 @pytest.mark.parametrize(
@@ -394,7 +405,7 @@ def test_no_run_is_no_attempts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("n", "batch_size"), [(0, 1), (-3, 1), (1, 0)])
 def test_numbers_below_one_are_refused(n: int, batch_size: int) -> None:
     with pytest.raises(SettingError, match="expected 1 or more"):
-        Campaign(n, "shipped", SETTINGS, batch_size)
+        Campaign(n, "shipped", SETTINGS, batch_size=batch_size)
 
 
 def test_no_workers_are_refused(campaign: Campaign, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,20 +15,27 @@ from crystext.crystal import Crystal
 from crystext.elements import SYMBOLS
 from crystext.errors import ModelError
 from crystext.grammar.automaton import Automaton
+from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import END, Kind
 from crystext.grammar.slots import DECIMALS, Slots, decimals_after, whole_parts
 from crystext.models.load import LoadedModel, load_model
-from crystext.sampling.attempt import Attempt, DrawSettings
+from crystext.sampling.attempt import Attempt, DrawSettings, Request
 from crystext.sampling.llama import ShortTextLlama
 from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.slot_sampler import SlotSampler
 from crystext.tokens import prompt_ids
 
 COMMON = ("H", "Li", "O", "F", "Na", "Cl", "Fe")
-SETTINGS = DrawSettings(
-    seed=1, max_atoms=4, exclude=tuple(s for s in SYMBOLS if s not in COMMON), distance_scale=0.8
+SETTINGS = DrawSettings(seed=1)
+CONSTRAINTS = Constraints(
+    max_atoms=4, exclude=tuple(s for s in SYMBOLS if s not in COMMON), distance_scale=0.8
 )
 ROWS = 24
+
+
+def asked(prompt: str, **changes: Any) -> Request:
+    """Return the request of most tests here, with some constraints changed."""
+    return Request(prompt, replace(CONSTRAINTS, **changes))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +68,7 @@ def token_ids(model: LoadedModel, text: str) -> list[int]:
 
 @pytest.fixture(scope="module")
 def attempts(model: LoadedModel, prompt: str) -> list[Attempt]:
-    return exact_sampler(model).draw(prompt, range(ROWS))
+    return exact_sampler(model).draw(asked(prompt), range(ROWS))
 
 
 def nearest_over_radii(crystal: Crystal) -> float:
@@ -88,30 +96,27 @@ def test_every_text_is_a_crystal_of_the_model_s_format(attempts: list[Attempt]) 
 
 def test_no_crystal_has_more_atoms_than_allowed(attempts: list[Attempt]) -> None:
     counts = [len(crystal) for crystal in crystals_of(attempts)]
-    assert max(counts) == SETTINGS.max_atoms
-    assert min(counts) < SETTINGS.max_atoms
+    assert max(counts) == CONSTRAINTS.max_atoms
+    assert min(counts) < CONSTRAINTS.max_atoms
 
 
 def test_excluded_elements_do_not_occur(model: LoadedModel, prompt: str) -> None:
-    only = replace(SETTINGS, exclude=tuple(s for s in SYMBOLS if s not in ("K", "Br")))
+    only = asked(prompt, exclude=tuple(s for s in SYMBOLS if s not in ("K", "Br")))
     found = {
-        s
-        for c in crystals_of(exact_sampler(model, only).draw(prompt, range(ROWS)))
-        for s in c.symbols
+        s for c in crystals_of(exact_sampler(model).draw(only, range(ROWS))) for s in c.symbols
     }
     assert found == {"K", "Br"}
 
 
 def test_atoms_keep_their_distance_images_included(model: LoadedModel, prompt: str) -> None:
     # Small atoms, so that no cell is too crowded for three of them.
-    settings = replace(SETTINGS, max_atoms=3)
-    free = replace(settings, distance_scale=0.0)
-    kept = crystals_of(exact_sampler(model, settings).draw(prompt, range(60)))
-    loose = crystals_of(exact_sampler(model, free).draw(prompt, range(60)))
-    assert min(map(nearest_over_radii, kept)) >= settings.distance_scale
+    few, free = asked(prompt, max_atoms=3), asked(prompt, max_atoms=3, distance_scale=0.0)
+    kept = crystals_of(exact_sampler(model).draw(few, range(60)))
+    loose = crystals_of(exact_sampler(model).draw(free, range(60)))
+    assert min(map(nearest_over_radii, kept)) >= CONSTRAINTS.distance_scale
     assert min(nearest(crystal.structure) for crystal in kept) >= 0.5 - 1e-9
     # The rule has work to do: without it, a good part of these crystals is too dense.
-    assert sum(nearest_over_radii(c) < settings.distance_scale for c in loose) > 3
+    assert sum(nearest_over_radii(c) < CONSTRAINTS.distance_scale for c in loose) > 3
 
 
 def test_atoms_are_written_in_the_order_in_which_they_were_drawn(
@@ -123,25 +128,17 @@ def test_atoms_are_written_in_the_order_in_which_they_were_drawn(
     assert [len(row) + 1 for row in ids] == [attempt.tokens for attempt in attempts]
 
 
-def recomputed(
-    model: LoadedModel, prompt: str, attempt: Attempt, settings: DrawSettings
-) -> tuple[float, list[bool]]:
+def recomputed(model: LoadedModel, request: Request, attempt: Attempt) -> tuple[float, list[bool]]:
     """Score a text from transformers' logits, under the masks of an automaton of its own.
 
     Returns the log-probability, and for each token whether it was the most probable one that could
     stand there.
     """
-    given = prompt_ids(model.tokenizer, prompt)
+    given = prompt_ids(model.tokenizer, request.prompt)
     ids = [*token_ids(model, attempt.text), model.tokenizer.eos_token_id]
     with torch.no_grad():
         logits = model.network(torch.tensor([given + ids])).logits[0, len(given) - 1 : -1].double()
-    automaton = Automaton(
-        PLAIN,
-        1,
-        max_atoms=settings.max_atoms,
-        distance_scale=settings.distance_scale,
-        exclude=settings.exclude,
-    )
+    automaton = Automaton(PLAIN, 1, request.constraints)
     slots, step, total, best = Slots(model.tokenizer), 0, 0.0, []
 
     def score(tokens: np.ndarray, allowed: np.ndarray, counted: np.ndarray) -> int:
@@ -184,7 +181,7 @@ def test_the_log_probability_is_what_transformers_gives_under_the_same_masks(
 ) -> None:
     exact = exact_model(model)
     for attempt in attempts[:10]:
-        expected, _ = recomputed(exact, prompt, attempt, SETTINGS)
+        expected, _ = recomputed(exact, asked(prompt), attempt)
         assert attempt.log_probability == pytest.approx(expected, abs=2e-3)
 
 
@@ -192,24 +189,24 @@ def test_half_precision_changes_a_log_probability_by_little(
     model: LoadedModel, prompt: str
 ) -> None:
     exact = exact_model(model)
-    drawn = SlotSampler(model, SETTINGS).draw(prompt, range(8))
-    gaps = [x.log_probability - recomputed(exact, prompt, x, SETTINGS)[0] for x in drawn]
+    drawn = SlotSampler(model, SETTINGS).draw(asked(prompt), range(8))
+    gaps = [x.log_probability - recomputed(exact, asked(prompt), x)[0] for x in drawn]
     assert max(map(abs, gaps)) < 0.3
 
 
 def test_at_temperature_zero_each_token_is_the_most_probable_one_allowed(
     model: LoadedModel, prompt: str
 ) -> None:
-    settings = replace(SETTINGS, temperature=0.0, distance_scale=1.0, exclude=())
-    first, second = exact_sampler(model, settings).draw(prompt, range(2))
+    request = asked(prompt, distance_scale=1.0, exclude=())
+    first, second = exact_sampler(model, replace(SETTINGS, temperature=0.0)).draw(request, range(2))
     assert first.text == second.text
-    _, best = recomputed(exact_model(model), prompt, first, settings)
+    _, best = recomputed(exact_model(model), request, first)
     assert all(best)
 
 
 def test_a_small_top_p_takes_the_most_probable_texts(model: LoadedModel, prompt: str) -> None:
-    greedy = exact_sampler(model, replace(SETTINGS, temperature=0.0)).draw(prompt, range(3))
-    nucleus = exact_sampler(model, replace(SETTINGS, top_p=1e-6)).draw(prompt, range(3))
+    greedy = exact_sampler(model, replace(SETTINGS, temperature=0.0)).draw(asked(prompt), range(3))
+    nucleus = exact_sampler(model, replace(SETTINGS, top_p=1e-6)).draw(asked(prompt), range(3))
     assert [x.text for x in nucleus] == [x.text for x in greedy]
 
 
@@ -218,17 +215,19 @@ def test_an_index_has_the_same_text_in_every_batch(
 ) -> None:
     texts = [attempt.text for attempt in attempts]
     sampler = exact_sampler(model)
-    alone = [sampler.draw(prompt, range(i, i + 1))[0].text for i in (0, 7)]
+    alone = [sampler.draw(asked(prompt), range(i, i + 1))[0].text for i in (0, 7)]
     assert alone == [texts[0], texts[7]]
-    assert [x.text for x in sampler.draw(prompt, range(10, 17))] == texts[10:17]
+    assert [x.text for x in sampler.draw(asked(prompt), range(10, 17))] == texts[10:17]
 
 
 def test_in_half_precision_most_texts_are_the_same_in_every_batch(
     model: LoadedModel, prompt: str
 ) -> None:
     sampler = SlotSampler(model, SETTINGS)
-    whole = sampler.draw(prompt, range(40))
-    parts = [x for start in range(0, 40, 8) for x in sampler.draw(prompt, range(start, start + 8))]
+    whole = sampler.draw(asked(prompt), range(40))
+    parts = [
+        x for start in range(0, 40, 8) for x in sampler.draw(asked(prompt), range(start, start + 8))
+    ]
     same = sum(x.text == y.text for x, y in zip(whole, parts, strict=True))
     assert same >= 20
 
@@ -236,7 +235,7 @@ def test_in_half_precision_most_texts_are_the_same_in_every_batch(
 def test_another_seed_gives_other_texts(
     model: LoadedModel, prompt: str, attempts: list[Attempt]
 ) -> None:
-    other = exact_sampler(model, replace(SETTINGS, seed=2)).draw(prompt, range(ROWS))
+    other = exact_sampler(model, replace(SETTINGS, seed=2)).draw(asked(prompt), range(ROWS))
     assert not {x.text for x in other} & {x.text for x in attempts}
 
 
@@ -244,13 +243,13 @@ def test_more_atoms_than_the_model_has_positions_for_are_refused(
     model: LoadedModel, prompt: str
 ) -> None:
     with pytest.raises(ModelError, match="256 positions; try fewer atoms"):
-        SlotSampler(model, replace(SETTINGS, max_atoms=1000)).draw(prompt, range(1))
+        SlotSampler(model, SETTINGS).draw(asked(prompt, max_atoms=1000), range(1))
 
 
 def test_drawing_leaves_the_model_as_it_was(model: LoadedModel, prompt: str) -> None:
     exact = exact_model(model)
     before = {name: p.clone() for name, p in exact.network.named_parameters()}
-    SlotSampler(exact, SETTINGS).draw(prompt, range(2))
+    SlotSampler(exact, SETTINGS).draw(asked(prompt), range(2))
     assert exact.network.dtype == torch.float32
     assert all(torch.equal(p, before[name]) for name, p in exact.network.named_parameters())
 
@@ -258,14 +257,16 @@ def test_drawing_leaves_the_model_as_it_was(model: LoadedModel, prompt: str) -> 
 def test_elements_and_coordinates_can_have_temperatures_of_their_own(
     model: LoadedModel, prompt: str
 ) -> None:
-    free = replace(SETTINGS, temperature=1.0, distance_scale=0.0)
-    cold = exact_sampler(model, replace(free, coordinate_temperature=0.0))
-    lines = [x.text.split("\n") for x in cold.draw(prompt, range(ROWS))]
+    free = asked(prompt, distance_scale=0.0)
+    cold = exact_sampler(model, replace(SETTINGS, coordinate_temperature=0.0))
+    lines = [x.text.split("\n") for x in cold.draw(free, range(ROWS))]
     assert len({line[2] for line in lines}) > 1
     # What came before decides the most probable place.
     assert len({tuple(line[:4]) for line in lines}) == len({tuple(line[:3]) for line in lines})
-    hot = exact_sampler(model, replace(free, coordinate_temperature=1.0, element_temperature=1.0))
-    plain = exact_sampler(model, free)
-    assert [x.text for x in hot.draw(prompt, range(3))] == [
-        x.text for x in plain.draw(prompt, range(3))
+    hot = exact_sampler(
+        model, replace(SETTINGS, coordinate_temperature=1.0, element_temperature=1.0)
+    )
+    plain = exact_sampler(model)
+    assert [x.text for x in hot.draw(free, range(3))] == [
+        x.text for x in plain.draw(free, range(3))
     ]

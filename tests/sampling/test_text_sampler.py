@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,11 +11,12 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from crystext.codec import FORMATS, PLAIN, Fault, decode, encode
 from crystext.crystal import Crystal
 from crystext.elements import SYMBOLS
-from crystext.errors import ModelError, SettingError
+from crystext.errors import ModelError
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import GrammarProcessor
+from crystext.grammar.constraints import Constraints
 from crystext.models.load import LoadedModel, load_model
-from crystext.sampling.attempt import Attempt, DrawSettings
+from crystext.sampling.attempt import Attempt, DrawSettings, Request
 from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.samplers import make_sampler
 from crystext.sampling.slot_sampler import SlotSampler
@@ -24,9 +26,17 @@ from tests.handmade import NACL
 from tests.sampling.test_slot_sampler import nearest_over_radii
 
 COMMON = ("H", "Li", "O", "F", "Na", "Cl", "Fe")
-SETTINGS = DrawSettings(seed=5, max_atoms=2, exclude=tuple(s for s in SYMBOLS if s not in COMMON))
-UNCONSTRAINED = DrawSettings(seed=5, max_atoms=2, constrained=False)
+SETTINGS = DrawSettings(seed=5)
+UNCONSTRAINED = DrawSettings(seed=5, constrained=False)
+CONSTRAINTS = Constraints(
+    max_atoms=2, exclude=tuple(s for s in SYMBOLS if s not in COMMON), distance_scale=0.65
+)
 ROWS = 6
+
+
+def asked(prompt: str, **changes: Any) -> Request:
+    """Return the request of most tests here, with some constraints changed."""
+    return Request(prompt, replace(CONSTRAINTS, **changes))
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +52,12 @@ def prompt(tiny_model: Path) -> str:
 
 @pytest.fixture(scope="module")
 def attempts(model: LoadedModel, prompt: str) -> list[Attempt]:
-    return TextSampler(model, SETTINGS).draw(prompt, range(ROWS))
+    return TextSampler(model, SETTINGS).draw(asked(prompt), range(ROWS))
 
 
 @pytest.fixture(scope="module")
 def free_attempts(model: LoadedModel, prompt: str) -> list[Attempt]:
-    return TextSampler(model, UNCONSTRAINED).draw(prompt, range(40))
+    return TextSampler(model, UNCONSTRAINED).draw(asked(prompt), range(40))
 
 
 def crystals_of(attempts: list[Attempt]) -> list[Crystal]:
@@ -61,16 +71,17 @@ def test_every_constrained_text_is_a_crystal_within_its_bounds(attempts: list[At
     assert [attempt.index for attempt in attempts] == list(range(ROWS))
     assert {attempt.fault for attempt in attempts} == {None}
     crystals = crystals_of(attempts)
-    assert max(map(len, crystals)) <= SETTINGS.max_atoms
+    assert max(map(len, crystals)) <= CONSTRAINTS.max_atoms
     assert {symbol for crystal in crystals for symbol in crystal.symbols} <= set(COMMON)
-    assert min(map(nearest_over_radii, crystals)) >= SETTINGS.distance_scale
+    assert min(map(nearest_over_radii, crystals)) >= CONSTRAINTS.distance_scale
 
 
 def test_temperatures_hold_for_the_fields_they_are_given_for(
     model: LoadedModel, prompt: str
 ) -> None:
-    settings = replace(SETTINGS, max_atoms=1, temperature=0.0, element_temperature=2.0)
-    lines = [x.text.split("\n") for x in TextSampler(model, settings).draw(prompt, range(8))]
+    settings = replace(SETTINGS, temperature=0.0, element_temperature=2.0)
+    drawn = TextSampler(model, settings).draw(asked(prompt, max_atoms=1), range(8))
+    lines = [x.text.split("\n") for x in drawn]
     assert len({tuple(line[:2]) for line in lines}) == 1
     assert len({line[2] for line in lines}) > 1
     # What came before decides the most probable place.
@@ -81,7 +92,7 @@ def test_an_index_has_the_same_text_in_every_batch(
     model: LoadedModel, prompt: str, attempts: list[Attempt]
 ) -> None:
     sampler = TextSampler(model, SETTINGS)
-    parts = sampler.draw(prompt, range(2)) + sampler.draw(prompt, range(2, ROWS))
+    parts = sampler.draw(asked(prompt), range(2)) + sampler.draw(asked(prompt), range(2, ROWS))
     assert [x.text for x in parts] == [x.text for x in attempts]
 
 
@@ -89,15 +100,9 @@ def test_at_temperature_zero_transformers_generates_the_same_text(
     model: LoadedModel, prompt: str
 ) -> None:
     settings = replace(SETTINGS, temperature=0.0)
-    (attempt,) = TextSampler(model, settings).draw(prompt, range(1))
+    (attempt,) = TextSampler(model, settings).draw(asked(prompt), range(1))
     given = torch.tensor([prompt_ids(model.tokenizer, prompt)])
-    automaton = Automaton(
-        model.format,
-        1,
-        max_atoms=settings.max_atoms,
-        distance_scale=settings.distance_scale,
-        exclude=settings.exclude,
-    )
+    automaton = Automaton(model.format, 1, CONSTRAINTS)
     generated = model.network.generate(  # type: ignore[operator]
         given,
         attention_mask=torch.ones_like(given),
@@ -113,8 +118,8 @@ def test_at_temperature_zero_transformers_generates_the_same_text(
 def test_the_log_probability_of_an_unconstrained_text_is_what_transformers_gives(
     model: LoadedModel, prompt: str
 ) -> None:
-    settings = replace(UNCONSTRAINED, temperature=0.0, max_atoms=1)
-    (attempt,) = TextSampler(model, settings).draw(prompt, range(1))
+    settings = replace(UNCONSTRAINED, temperature=0.0)
+    (attempt,) = TextSampler(model, settings).draw(asked(prompt, max_atoms=1), range(1))
     given = torch.tensor([prompt_ids(model.tokenizer, prompt)])
     with torch.no_grad():
         output = model.network.generate(  # type: ignore[operator]
@@ -168,7 +173,7 @@ def test_a_special_token_amid_a_text_is_seen_in_it(model: LoadedModel, prompt: s
     with torch.no_grad():
         rows = padding.network.get_input_embeddings().weight
         rows[padding.tokenizer.pad_token_id, -1] += 2.0
-    attempts = TextSampler(padding, UNCONSTRAINED).draw(prompt, range(3))
+    attempts = TextSampler(padding, UNCONSTRAINED).draw(asked(prompt), range(3))
     assert all("<pad>" in attempt.text for attempt in attempts)
     assert all(attempt.fault is not None for attempt in attempts)
 
@@ -176,7 +181,7 @@ def test_a_special_token_amid_a_text_is_seen_in_it(model: LoadedModel, prompt: s
 def test_a_text_that_finds_no_end_is_cut_off_and_counted(
     model: LoadedModel, free_attempts: list[Attempt]
 ) -> None:
-    most = TextSampler(model, UNCONSTRAINED).max_tokens
+    most = TextSampler(model, UNCONSTRAINED).most_tokens(CONSTRAINTS.max_atoms)
     assert {attempt.tokens <= most for attempt in free_attempts} == {True}
     cut = [attempt for attempt in free_attempts if attempt.tokens == most]
     assert cut
@@ -186,18 +191,13 @@ def test_a_text_that_finds_no_end_is_cut_off_and_counted(
 def test_the_same_seed_gives_the_same_faults(
     model: LoadedModel, prompt: str, free_attempts: list[Attempt]
 ) -> None:
-    again = TextSampler(model, UNCONSTRAINED).draw(prompt, range(10, 20))
+    again = TextSampler(model, UNCONSTRAINED).draw(asked(prompt), range(10, 20))
     assert [x.text for x in again] == [x.text for x in free_attempts[10:20]]
-
-
-def test_elements_cannot_be_excluded_without_constraints() -> None:
-    with pytest.raises(SettingError, match="without constraints"):
-        DrawSettings(exclude=("U",), constrained=False)
 
 
 def test_a_prompt_without_room_for_a_text_is_refused(model: LoadedModel) -> None:
     with pytest.raises(ModelError, match="256 positions"):
-        TextSampler(model, UNCONSTRAINED).draw("x" * 300, range(1))
+        TextSampler(model, UNCONSTRAINED).draw(asked("x" * 300), range(1))
 
 
 def test_a_tokenizer_without_an_end_is_refused(tiny_model: Path) -> None:
@@ -225,6 +225,6 @@ def test_a_llama_that_the_slot_sampler_cannot_take_is_drawn_from_all_the_same(
         attention_bias=True,
     )
     biased = replace(model, network=LlamaForCausalLM(config).eval())
-    sampler = make_sampler(biased, replace(SETTINGS, max_atoms=1))
+    sampler = make_sampler(biased, SETTINGS)
     assert isinstance(sampler, TextSampler)
-    assert len(crystals_of(sampler.draw(prompt, range(2)))) == 2
+    assert len(crystals_of(sampler.draw(asked(prompt, max_atoms=1), range(2)))) == 2

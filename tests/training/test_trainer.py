@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from crystext.config import Recipe, load_recipe, parse_recipe
 from crystext.data.store import read_store, write_store
 from crystext.errors import InputError, ModelError, RunError, SettingError
+from crystext.grammar.constraints import Constraints
 from crystext.models.load import load_model
-from crystext.sampling.attempt import DrawSettings
+from crystext.sampling.attempt import DrawSettings, Request
 from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.samplers import make_sampler
 from crystext.training.checkpoint import load_checkpoint
@@ -107,8 +108,13 @@ def test_training_lowers_the_loss_on_crystals_it_does_not_repeat(
 def test_what_was_trained_is_a_model_to_draw_from(whole: Path) -> None:
     model = load_model(whole / "model")
     assert model.network.dtype == torch.bfloat16
-    sampler = make_sampler(model, DrawSettings(max_atoms=2))
-    attempts = sampler.draw(unconditional_prompt(whole / "model"), range(3))
+    sampler = make_sampler(model, DrawSettings())
+    attempts = sampler.draw(
+        Request(
+            unconditional_prompt(whole / "model"), Constraints(max_atoms=2, distance_scale=0.65)
+        ),
+        range(3),
+    )
     assert [attempt.fault for attempt in attempts] == [None] * 3
 
 
