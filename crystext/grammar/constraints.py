@@ -25,6 +25,15 @@ class Constraints:
     anywhere."""
     exclude: tuple[str, ...] = ()
     """Elements that may not occur."""
+    min_atoms: int = 1
+    require: tuple[str, ...] = ()
+    """Elements of which each has to occur."""
+    only: tuple[str, ...] | None = None
+    """Elements beside which no other may occur."""
+    formula: tuple[tuple[str, int], ...] = ()
+    """Symbol and count of a reduced formula; any number of formula units that fits is open."""
+    crystal_system: str | None = None
+    """The cell is one of this system."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
