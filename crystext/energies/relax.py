@@ -1,7 +1,8 @@
 """Relaxing a crystal: atoms and cell move until no force is left.
 
 The rule of Gruver et al. (arXiv:2402.04379) and of most who use M3GNet: ASE's FIRE on positions and
-cell together (Frechet filter), until no force exceeds 0.1 eV/Å, 500 steps at most.
+cell together (in the variables of its FrechetCellFilter), until no force exceeds 0.1 eV/Å, 500
+steps at most.
 
 What goes wrong otherwise: a crystal that cannot be relaxed is one that is not stable, and leaving
 it out flatters every share. So each gets an outcome. Atoms within 1 Å, or less than 4 Å^3 an atom,
@@ -101,12 +102,13 @@ def relax(crystal: Crystal, calculator: Calculator, limits: Limits = PAPER) -> R
         dense = fault is StructureFault.NO_VOLUME
         return ended(Outcome.TOO_DENSE if dense else Outcome.TOO_CLOSE)
 
-    from ase.filters import FrechetCellFilter
     from ase.optimize import FIRE
+
+    from crystext.energies.cell_filter import CellFilter
 
     atoms = to_atoms(crystal)
     atoms.calc = calculator
-    optimizer = FIRE(FrechetCellFilter(atoms), logfile=None)
+    optimizer = FIRE(CellFilter(atoms), logfile=None)
     try:
         for converged in optimizer.irun(fmax=limits.fmax, steps=limits.steps):
             steps = optimizer.nsteps
