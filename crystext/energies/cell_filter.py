@@ -40,7 +40,7 @@ class CellFilter(FrechetCellFilter):
         places = np.linalg.solve(deformation, self.atoms.positions.T).T
         return np.concatenate([places, self.exp_cell_factor * self._deformation_log])
 
-    def set_positions(self, positions: Floats, **kwargs: Any) -> None:
+    def set_positions(self, positions: Any, **kwargs: Any) -> None:
         """Set the variables."""
         count = len(self.atoms)
         self._deformation_log = np.array(positions[count:]) / self.exp_cell_factor
