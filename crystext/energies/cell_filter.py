@@ -40,13 +40,13 @@ class CellFilter(FrechetCellFilter):
         places = np.linalg.solve(deformation, self.atoms.positions.T).T
         return np.concatenate([places, self.exp_cell_factor * self._deformation_log])
 
-    def set_positions(self, positions: Any, **kwargs: Any) -> None:
+    def set_positions(self, new: Floats, **kwargs: Any) -> None:  # type: ignore[override]
         """Set the variables."""
         count = len(self.atoms)
-        self._deformation_log = np.array(positions[count:]) / self.exp_cell_factor
+        self._deformation_log = np.array(new[count:]) / self.exp_cell_factor
         deformation = expm(self._deformation_log)
         self.atoms.set_cell(self.orig_cell @ deformation.T)
-        self.atoms.set_positions(positions[:count] @ deformation.T, **kwargs)
+        self.atoms.set_positions(new[:count] @ deformation.T, **kwargs)
 
     def get_forces(self, **kwargs: Any) -> Floats:
         """Return the forces on the variables (N + 3, 3), eV/Å and eV over the number of atoms."""
