@@ -40,7 +40,7 @@ def standardize(crystal: Crystal, symprec: float = 0.1) -> tuple[Crystal, int]:
 
     # spglib declares lists, yet takes and gives arrays.
     cell: Any = (crystal.lattice, crystal.positions, crystal.numbers)
-    with _spglib_that_raises_quietly():
+    with spglib_that_raises_quietly():
         try:
             dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
             found: Any = spglib.standardize_cell(
@@ -70,7 +70,7 @@ def _parameters(vectors: Floats) -> tuple[Floats, Floats]:
 
 
 @contextmanager
-def _spglib_that_raises_quietly() -> Iterator[None]:
+def spglib_that_raises_quietly() -> Iterator[None]:
     """Let spglib raise its errors and keep its C library from printing.
 
     Both are set by environment variables, which it reads at every call; they are put back after.

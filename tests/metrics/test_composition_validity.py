@@ -12,7 +12,8 @@ from smact.screening import smact_validity
 
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.errors import SettingError
-from crystext.metrics.composition_validity import TABLES, is_composition_valid
+from crystext.metrics.composition_validity import is_composition_valid
+from crystext.oxidation import TABLES
 
 PEERS = ("cdvae", "llama-2-7B_0.7_0.7", "llama-2-7B_1.0_1.0", "llama-2-13B_1.0_1.0")
 

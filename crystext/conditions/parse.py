@@ -1,0 +1,100 @@
+"""The values of conditions as people and tables write them, in one canonical spelling."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from crystext.errors import SettingError, did_you_mean
+from crystext.formulas import formula_text, parse_elements, parse_formula, reduced
+from crystext.properties import crystal_system
+from crystext.space_groups import parse_space_group
+
+CRYSTAL_SYSTEMS = tuple(dict.fromkeys(crystal_system(number) for number in range(1, 231)))
+
+_RANGES = {
+    "density": (0.01, 30.0, "g/cm3"),
+    "formation_energy": (-20.0, 20.0, "eV/atom"),
+    "band_gap": (0.0, 20.0, "eV"),
+    "e_above_hull": (0.0, 20.0, "eV/atom"),
+}
+"""What can be asked for. The densest solid, osmium, has 22.6 g/cm3."""
+
+
+def parse_condition(name: str, value: Any) -> Any:
+    """Return a value of a condition in its canonical spelling.
+
+    Raises:
+        SettingError: it makes no sense; a right one that is near is named.
+    """
+    if name == "composition":
+        return formula_text(reduced(parse_formula(str(value))))
+    if name in ("chemical_system", "elements", "only", "exclude"):
+        return parse_elements(value)
+    if name == "n_atoms":
+        return _parse_range(value)
+    if name == "space_group":
+        return parse_space_group(value)
+    if name == "crystal_system":
+        system = str(value).lower()
+        if system not in CRYSTAL_SYSTEMS:
+            raise SettingError(
+                f"no crystal system {value!r}; there are {', '.join(CRYSTAL_SYSTEMS)}."
+                + did_you_mean(system, CRYSTAL_SYSTEMS)
+            )
+        return system
+    if name == "neutral":
+        return _parse_truth(value)
+    return _parse_number(name, value)
+
+
+def _parse_range(value: Any) -> tuple[int, int]:
+    wrong = SettingError(
+        f"a number of atoms of {value!r}: expected one such as 8, or a range such as 8-20"
+    )
+    if isinstance(value, str):
+        value = re.split(r"\s*[-–,]\s*", value)
+    ends = list(value) if isinstance(value, tuple | list) else [value]
+    try:
+        numbers = [int(str(end)) for end in ends]
+    except ValueError:
+        raise wrong from None
+    if len(numbers) not in (1, 2) or min(numbers) < 1:
+        raise wrong
+    fewest, most = numbers[0], numbers[-1]
+    if fewest > most:
+        raise SettingError(
+            f"a number of atoms from {fewest} to {most}: the first is the larger one; try "
+            f"{most}-{fewest}"
+        )
+    return fewest, most
+
+
+def _parse_number(name: str, value: Any) -> float:
+    lowest, highest, unit = _RANGES[name]
+    what = name.replace("_", " ")
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError):
+        raise SettingError(f"a {what} of {value!r}: expected a number in {unit}") from None
+    if not lowest <= number <= highest:
+        nearest = (
+            "" if math.isnan(number) else f"; the nearest is {min(max(number, lowest), highest):g}"
+        )
+        raise SettingError(
+            f"a {what} of {number:g} {unit}: expected {lowest:g} to {highest:g}{nearest}"
+        )
+    return number
+
+
+def _parse_truth(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+    text = str(value).lower()
+    if text not in known:
+        raise SettingError(f"neutral is {value!r}: expected yes or no." + did_you_mean(text, known))
+    return known[text]
