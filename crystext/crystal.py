@@ -93,12 +93,17 @@ class Crystal:
             digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
         return digest.hexdigest()[:32]
 
+    def text_order(self) -> Ints:
+        """Return the sites as a text has them: by increasing electronegativity; shape (N,)."""
+        ranks = [ELECTRONEGATIVITY_RANK[z] for z in self.numbers.tolist()]
+        return np.argsort(ranks, kind="stable")
+
     def in_text_order(self) -> Crystal:
         """Return the crystal with its atoms by increasing electronegativity, else as they were."""
         ranks = [ELECTRONEGATIVITY_RANK[z] for z in self.numbers.tolist()]
         if all(a <= b for a, b in pairwise(ranks)):
             return self
-        order = np.argsort(ranks, kind="stable")
+        order = self.text_order()
         return Crystal(self.lengths, self.angles, self.numbers[order], self.positions[order])
 
     @classmethod

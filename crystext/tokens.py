@@ -41,6 +41,18 @@ def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[
     return _harmless(tokenizer, completion, ids)
 
 
+def token_texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[str]:
+    """Return what each token adds to a text amid which it stands; special tokens add nothing."""
+    # Behind another token, since some tokenizers drop a space at the start of a text.
+    anchor: list[int] = _cut_at_start(tokenizer, "0")[-1:]
+    before, *texts = tokenizer.batch_decode(
+        [anchor, *([*anchor, i] for i in ids)],
+        skip_special_tokens=True,
+        clean_up_tokenization_spaces=False,
+    )
+    return [text.removeprefix(before) for text in texts]
+
+
 def example_ids(
     tokenizer: PreTrainedTokenizerBase, example: Example, loss_on_prompt: bool = False
 ) -> tuple[list[int], list[int]]:

@@ -47,6 +47,8 @@ ORDER = (
     "energies",
     "training",
     "view",
+    "results",
+    "lm",
     "cli",
     "__main__",
 )

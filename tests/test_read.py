@@ -23,7 +23,7 @@ from pymatgen.io.cif import CifWriter
 
 from crystext.crystal import Crystal
 from crystext.errors import InputError, SettingError
-from crystext.read import read_crystal, read_crystals
+from crystext.read import as_crystal, read_crystal, read_crystals
 from crystext.read.sources import pieces, size
 from crystext.write import cif, poscar
 from tests.handmade import HANDMADE, IRON, NACL, QUARTZ, WURTZITE
@@ -416,3 +416,17 @@ def test_samples_of_published_models_are_read_failures_and_all(shared_data: Path
     broken = [item for item in items if item.crystal is None]
     assert 150 < len(broken) < 400
     assert all(item.problem for item in broken)
+
+
+def test_a_crystal_is_taken_from_whatever_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "quartz.cif"
+    path.write_text(cif(QUARTZ), encoding="utf-8")
+    atoms = Atoms(QUARTZ.numbers, scaled_positions=QUARTZ.positions, cell=QUARTZ.lattice, pbc=True)
+    assert as_crystal(QUARTZ) is QUARTZ
+    for source in (path, str(path), QUARTZ.structure, atoms):
+        assert_same(as_crystal(source), QUARTZ)
+
+
+def test_what_is_no_crystal_is_named() -> None:
+    with pytest.raises(InputError, match="a dict is no crystal; expected a crystext Crystal"):
+        as_crystal({})  # type: ignore[arg-type]

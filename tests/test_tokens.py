@@ -13,7 +13,7 @@ from crystext.grammar.characters import TextReader, TokenTree
 from crystext.grammar.constraints import Constraints
 from crystext.prompts import load_prompts
 from crystext.tasks import TASKS, Example, Record
-from crystext.tokens import IGNORED, completion_ids, example_ids, pad, prompt_ids
+from crystext.tokens import IGNORED, completion_ids, example_ids, pad, prompt_ids, token_texts
 from crystext.vocabulary import build_tokenizer
 from tests.foreign_tokenizers import MAKERS, llama_2_like_metaspace, words_with_special_names
 from tests.handmade import HANDMADE, NACL, WURTZITE
@@ -138,3 +138,12 @@ def test_padding_lies_behind_the_rows_and_carries_no_loss(
     for i, (ids, labels) in enumerate(rows):
         assert ids_B_T[i].tolist() == ids + [0] * (ids_B_T.shape[1] - len(ids))
         assert labels_B_T[i].tolist() == labels + [IGNORED] * (ids_B_T.shape[1] - len(ids))
+
+
+@each_tokenizer
+def test_what_the_tokens_of_a_completion_add_makes_up_the_completion(name: str) -> None:
+    tokenizer = tokenizer_named(name)
+    for example in some_examples():
+        ids = completion_ids(tokenizer, example.completion)
+        assert "".join(token_texts(tokenizer, ids)) == example.completion
+    assert token_texts(tokenizer, [tokenizer.eos_token_id]) == [""]

@@ -15,13 +15,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crystext.crystal import Crystal
 from crystext.errors import InputError
-from crystext.read.parse import ReadItem, parse
+from crystext.read.parse import ReadItem, crystal_from_ase, parse
 from crystext.read.sources import pieces
 
-__all__ = ["ReadItem", "existing", "no_row", "nothing_readable", "read_crystal", "read_crystals"]
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core.structure import Structure
+
+__all__ = [
+    "ReadItem",
+    "as_crystal",
+    "existing",
+    "no_row",
+    "nothing_readable",
+    "read_crystal",
+    "read_crystals",
+]
 
 
 def read_crystals(
@@ -55,6 +68,33 @@ def read_crystal(source: str | Path) -> Crystal:
         )
     assert item.crystal is not None
     return item.crystal
+
+
+def as_crystal(source: Crystal | Structure | Atoms | str | Path) -> Crystal:
+    """Return the crystal that something is or holds.
+
+    Args:
+        source: a `Crystal`, pymatgen's `Structure`, ASE's `Atoms`, or the path of a file that holds
+            one structure.
+
+    Raises:
+        InputError: it is none of these, or what it holds is no crystal.
+    """
+    if isinstance(source, Crystal):
+        return source
+    if isinstance(source, str | Path):
+        return read_crystal(source)
+    from ase import Atoms
+    from pymatgen.core.structure import IStructure
+
+    if isinstance(source, IStructure):
+        return Crystal.from_structure(source)
+    if isinstance(source, Atoms):
+        return crystal_from_ase(source)
+    raise InputError(
+        f"a {type(source).__name__} is no crystal; expected a crystext Crystal, a pymatgen "
+        "Structure, an ASE Atoms or the path of a file"
+    )
 
 
 def existing(source: str | Path) -> Path:
