@@ -12,7 +12,6 @@ from crystext.codec import PLAIN, encode
 from crystext.crystal import Crystal
 from crystext.errors import ModelError, SettingError
 from crystext.metrics.ipt import increase_in_perplexity, translated_texts
-from crystext.models.llama import new_llama
 from crystext.models.load import LoadedModel, load_model
 from crystext.prompts import load_prompts
 from crystext.scoring import Scorer
@@ -129,15 +128,18 @@ def test_nothing_is_scored_as_nothing(scorer: Scorer, prompt: str) -> None:
 
 @pytest.mark.parametrize("name", ["llama 2", "llama 3", "bytes across fields"])
 def test_a_token_counts_for_the_last_line_of_which_it_holds_a_part(name: str) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     tokenizer = MAKERS[name]()
-    network = new_llama(
-        tokenizer,
-        hidden_size=16,
-        intermediate_size=16,
-        layers=1,
-        heads=1,
-        max_tokens=1000,
-        seed=0,
+    network = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=16,
+            intermediate_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            max_position_embeddings=1000,
+        )
     )
     scorer = Scorer(LoadedModel(network, tokenizer, load_prompts(), PLAIN, Path("in memory")))
     for score in scorer.score(CRYSTALS, "A crystal:\n"):
