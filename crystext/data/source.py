@@ -63,11 +63,10 @@ def open_source(
     if name in CATALOGUE and not (path.exists() and not (path / ABOUT).exists()):
         path = fetch(name, CATALOGUE[name], begin)
     elif not path.exists():
-        known = f"; data sets that have a name are {', '.join(CATALOGUE)}"
         raise InputError(
-            f"no file or folder {name}, and no data set of that name"
+            f"no file or folder {name}, and no data set of that name; check the path. Data sets "
+            f"that have a name are {', '.join(CATALOGUE)}."
             + (did_you_mean(name, CATALOGUE) if os.sep not in name else "")
-            + f"; check the path{known}"
         )
     elif (path / ABOUT).exists():
         raise InputError(f"{name} is a store already; a training run reads it as it is")
