@@ -17,11 +17,13 @@ further atoms.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from crystext.codec import Format, encode_as_ordered
-from crystext.crystal import Crystal
+from crystext.crystal import Crystal, Floats, Ints
 from crystext.elements import ELECTRONEGATIVITY_RANK
 from crystext.errors import InputError
 from crystext.prompts import DEFAULT_MARKS, Marks
@@ -61,13 +63,7 @@ def write_partial(
     elements, positions, missing = map(
         frozenset, (unknown.elements, unknown.positions, unknown.missing)
     )
-
-    def place(site: int) -> tuple[bool, bool, int]:
-        unnamed = site in elements and site not in missing
-        rank = 0 if unnamed else ELECTRONEGATIVITY_RANK[int(crystal.numbers[site])]
-        return site in missing, unnamed, rank
-
-    order = sorted(range(len(crystal)), key=place)
+    order = text_order(crystal.numbers.tolist(), elements, missing)
     lines = encode_as_ordered(
         Crystal(crystal.lengths, crystal.angles, crystal.numbers[order], crystal.positions[order]),
         fmt,
@@ -83,6 +79,25 @@ def write_partial(
         given.append(marks.more)
     wanted = [line for line, hide in zip(lines, hidden, strict=True) if hide]
     return "\n".join(given), "\n".join(wanted + lines[present:])
+
+
+def text_order(
+    numbers: Sequence[int], unnamed: Collection[int], missing: Collection[int] = ()
+) -> list[int]:
+    """Return the sites of a partial crystal in the order in which they are written.
+
+    Args:
+        numbers: atomic numbers.
+        unnamed: sites whose element is not known.
+        missing: sites that are missing altogether.
+    """
+
+    def place(site: int) -> tuple[bool, bool, int]:
+        nameless = site in unnamed and site not in missing
+        rank = 0 if nameless else ELECTRONEGATIVITY_RANK[numbers[site]]
+        return site in missing, nameless, rank
+
+    return sorted(range(len(numbers)), key=place)
 
 
 def mask_element(crystal: Crystal, symbol: str, fmt: Format, marks: Marks = DEFAULT_MARKS) -> str:
@@ -101,3 +116,78 @@ def mask_element(crystal: Crystal, symbol: str, fmt: Format, marks: Marks = DEFA
     lines = encode_as_ordered(crystal.in_text_order(), fmt).split("\n")
     lines[2::2] = [marks.mask if line == symbol else line for line in lines[2::2]]
     return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class PartialCrystal:
+    """A crystal of which some is not known, as it is to be completed.
+
+    A line of its text of which one number is not known is asked for as a whole, and the lengths
+    with the angles; the numbers that are known stand in the answer as they are.
+    """
+
+    lengths: Floats
+    """Å; shape (3,). nan where not known."""
+    angles: Floats
+    """Degrees; shape (3,). All known, or all nan."""
+    numbers: Ints
+    """Atomic numbers; shape (N,). 0 where not known."""
+    positions: Floats
+    """Fractional coordinates; shape (N, 3). nan where not known."""
+    shared: tuple[tuple[int, ...], ...] = ()
+    """Groups of sites of unknown element; the sites of a group hold one element."""
+    candidates: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Elements that a site of unknown element may hold; any where none are named."""
+    more: tuple[int, int] = (0, 0)
+    """Least and most atoms that are missing altogether; the least is at least 1 if the most is."""
+    more_candidates: tuple[str, ...] | None = None
+    """Elements of the missing atoms; None for any."""
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def unknown(self) -> Unknown:
+        """Which lines are not known. Missing atoms count as one site behind the last."""
+        angles = bool(np.isnan(self.angles).any())
+        return Unknown(
+            # Tasks hide both, so angles are never the first that is asked for.
+            lengths=angles or bool(np.isnan(self.lengths).any()),
+            angles=angles,
+            elements=np.flatnonzero(self.numbers == 0).tolist(),
+            positions=np.flatnonzero(np.isnan(self.positions).any(axis=1)).tolist(),
+            missing=[len(self)] if self.more[1] else [],
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is unknown."""
+        return self.unknown == Unknown(elements=[], positions=[], missing=[])
+
+    @property
+    def order(self) -> list[int]:
+        """The sites in the order of the text."""
+        return text_order(self.numbers.tolist(), np.flatnonzero(self.numbers == 0).tolist())
+
+    @property
+    def is_one_element(self) -> bool:
+        """Whether nothing is unknown but one element, at all the sites of one group."""
+        unknown = self.unknown
+        shared = tuple(unknown.elements) in {tuple(sorted(group)) for group in self.shared}
+        return shared and unknown == Unknown(elements=unknown.elements, positions=[], missing=[])
+
+    def given(self, fmt: Format, marks: Marks = DEFAULT_MARKS) -> str:
+        """Return the text of what is given, as `write_partial` writes it.
+
+        Raises:
+            InputError: what is given cannot be written (see `encode`).
+        """
+        # What is unknown does not touch the text, so any crystal will do there.
+        ends = int(self.more[1] > 0)
+        whole = Crystal(
+            np.where(np.isnan(self.lengths), 10.0, self.lengths),
+            np.where(np.isnan(self.angles), 90.0, self.angles),
+            np.append(np.maximum(self.numbers, 1), np.ones(ends, dtype=np.int64)),
+            np.vstack([np.nan_to_num(self.positions, nan=0.0), np.zeros((ends, 3))]),
+        )
+        return write_partial(whole, self.unknown, fmt, marks)[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 import torch
@@ -19,12 +19,34 @@ from crystext.codec import Format
 from crystext.crystal import Ints
 from crystext.elements import SYMBOLS
 from crystext.errors import ModelError
-from crystext.grammar.automaton import Automaton
-from crystext.grammar.fields import Kind, field_at, value_texts
+from crystext.grammar.fields import END, Field, Kind, value_texts
 from crystext.grammar.geometry import Bools
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+class Fields(Protocol):
+    """What is read: an automaton of one text, of a whole crystal or of a completion."""
+
+    format: Format
+
+    @property
+    def field(self) -> Field:
+        """The field that comes next; behind the last, an element that can only be the end."""
+
+    @property
+    def next_separator(self) -> str:
+        """What stands between the next field and the one behind it."""
+
+    def allowed(self) -> Bools:
+        """Return which values the next field can take: shape (1, number of values)."""
+
+    def push(self, values: Ints) -> None:
+        """Take a value for the next field: shape (1,)."""
+
+    def copy(self) -> Self:
+        """Return an automaton in the same state that goes its own way."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +83,9 @@ def _spellings(kind: Kind, fmt: Format) -> _Spellings:
 class _Turn:
     """One field of one text, while it is being written."""
 
-    def __init__(self, automaton: Automaton) -> None:
+    def __init__(self, automaton: Fields) -> None:
         self._automaton, self.field = automaton, automaton.field
-        self.next_separator = field_at(automaton.place + 1).separator
+        self.next_separator = automaton.next_separator
         self._spellings = _spellings(self.field.kind, automaton.format)
 
     @cached_property
@@ -78,6 +100,11 @@ class _Turn:
     def can_be_written(self) -> bool:
         """Whether some value is allowed; only an element's place can be left to the end alone."""
         return self.field.kind is not Kind.ELEMENT or any(self._open_starts)
+
+    @property
+    def may_be_the_end(self) -> bool:
+        """Whether the text may end in place of this field."""
+        return self.field.kind is Kind.ELEMENT and bool(self._allowed[END])
 
     def may_start(self, text: str) -> bool:
         """Tell whether an allowed value's text starts so."""
@@ -108,16 +135,15 @@ class TextReader:
         self._turn, self._typed = turn, typed
 
     @classmethod
-    def at_start(cls, automaton: Automaton) -> TextReader:
+    def at_start(cls, automaton: Fields) -> TextReader:
         """Return the reader of an empty text, given an automaton of one crystal at its start."""
         return cls(_Turn(automaton.copy()))
 
     @property
     def may_end(self) -> bool:
-        """Whether the text so far is a whole crystal."""
-        place = self._turn.field
-        last = place.kind is Kind.COORDINATE and place.axis == 2
-        return last and self._turn.value(self._typed) is not None
+        """Whether the text so far is a whole crystal, or a whole completion."""
+        value = self._turn.value(self._typed)
+        return value is not None and self._turn.take(value).may_be_the_end
 
     def step(self, character: str) -> TextReader | None:
         """Return the reader behind one more character, or None if it cannot follow."""
@@ -213,7 +239,7 @@ class GrammarProcessor:
         self,
         tokenizer: PreTrainedTokenizerBase,
         prompt_tokens: int,
-        automaton: Automaton,
+        automaton: Fields,
         tree: TokenTree | None = None,
     ) -> None:
         """Set up for prompts of that many tokens.
