@@ -2,7 +2,8 @@
 
 Many crystals advance together, field by field; for one crystal, take a batch of one. After any
 sequence of allowed values that ends with the end, the values make a crystal: the cell closes, has
-volume, and holds at least one and at most `max_atoms` atoms. With a distance scale above zero no
+volume and is of the crystal system asked for, and the atoms are of the elements and the number
+asked for. From every state some sequence leads there. With a distance scale above zero no
 atom is nearer to an image of itself than `geometry.least_distances` has it, and no two atoms are,
 save where a cell is so crowded that no place is left in the plane of an x already chosen. Then the
 roomiest place of that plane is the only one allowed, its y found to a 50th of the cell.
@@ -10,23 +11,19 @@ roomiest place of that plane is the only one allowed, its y found to a 50th of t
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from crystext.codec import Format
 from crystext.crystal import Crystal, Floats, Ints, basis_vectors
-from crystext.elements import ATOMIC_NUMBERS
+from crystext.grammar.cells import CellRules
+from crystext.grammar.composition import Composition
 from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import END, Field, Kind, field_at, value_count
 from crystext.grammar.geometry import (
-    MAX_ANGLE,
-    MIN_ANGLE,
     Bools,
     blocked_columns,
     clearances,
     columns_with_room,
-    is_open,
     least_distances,
     shortest_lattice_vector,
 )
@@ -61,17 +58,18 @@ class Automaton:
         self.positions: Floats = np.zeros((batch, max_atoms + 1, 3))
         self._lattice: Floats = np.zeros((batch, 3, 3))
         self._shortest: Floats = np.zeros(batch)
-        self._permitted = np.ones(len(least_distances(0.0)), dtype=np.bool_)
-        self._permitted[[ATOMIC_NUMBERS[symbol] for symbol in constraints.exclude]] = False
-        own = np.diagonal(least_distances(self.distance_scale))
-        closest = float(own[1:][self._permitted[1:]].min())
-        self._contact = closest if self.distance_scale > 0 else 0.0
-        """Å. Least height of a cell: some element has to be far enough from its images."""
+        self._composition = Composition(constraints)
+        self._cells = CellRules(fmt, constraints.crystal_system or "triclinic", self._contact())
 
     @property
     def field(self) -> Field:
         """The field that comes next."""
         return field_at(self.place)
+
+    @property
+    def next_separator(self) -> str:
+        """What stands between the next field and the one behind it."""
+        return field_at(self.place + 1).separator
 
     @property
     def atoms(self) -> int:
@@ -89,9 +87,9 @@ class Automaton:
         """
         field = self.field
         if field.kind is Kind.LENGTH:
-            return self._allowed_lengths()
+            return self._cells.allowed_lengths(self.lengths, field.axis)
         if field.kind is Kind.ANGLE:
-            return self._allowed_angles(field.axis)
+            return self._cells.allowed_angles(self.lengths, self.angles, field.axis)
         if field.kind is Kind.ELEMENT:
             return self._allowed_elements()
         everywhere = np.ones((len(self), self._grid), dtype=np.bool_)
@@ -171,47 +169,27 @@ class Automaton:
             setattr(twin, name, getattr(self, name).copy())
         return twin
 
+    def _contact(self) -> float:
+        """Return the least length of a lattice vector, in Å.
+
+        Each required element has to be far enough from its own images, or at least some element.
+        """
+        if self.distance_scale == 0:
+            return 0.0
+        own = np.diagonal(least_distances(self.distance_scale))
+        required, permitted = self._composition.required, self._composition.permitted
+        return float(own[required].max() if len(required) else own[1:][permitted[1:]].min())
+
     def _fraction(self, values: Ints) -> Floats:
         fractions: Floats = values / 10.0**self.format.coordinate_decimals
         return fractions
 
-    def _allowed_lengths(self) -> Bools:
-        values = np.arange(value_count(Kind.LENGTH, self.format))
-        long_enough = (values > 0) & (values >= self._contact * 10**self.format.length_decimals)
-        return np.tile(long_enough, (len(self), 1))
-
-    def _allowed_angles(self, axis: int) -> Bools:
-        degree = 10**self.format.angle_decimals
-        cosines = _cosines(degree)
-        within = np.zeros((len(self), len(cosines)), dtype=np.bool_)
-        span = slice(int(MIN_ANGLE * degree), int(MAX_ANGLE * degree) + 1)
-        right, candidates = cosines[90 * degree], cosines[span]
-        for row, chosen in enumerate(np.rint(self.angles * degree).astype(np.int64)):
-            alpha, beta = cosines[chosen[0]], cosines[chosen[1]]
-            # Each angle is asked for a value of the next that will do, so none is left without.
-            if axis == 0:
-                angles = candidates, right, right
-            elif axis == 1:
-                # The cell of this gamma is the one with right angles between the faces at c.
-                gamma = np.rint(np.degrees(np.arccos(alpha * candidates)) * degree)
-                angles = alpha, candidates, cosines[gamma.astype(np.int64)]
-            else:
-                angles = alpha, beta, candidates
-            within[row, span] = is_open(self.lengths[row], *angles, self._contact)
-        return within
-
     def _allowed_elements(self) -> Bools:
-        done = self.atoms
-        if done == self.constraints.max_atoms:
-            ended = np.zeros((len(self), len(self._permitted)), dtype=np.bool_)
-            ended[:, END] = True
-            return ended
-        allowed = np.tile(self._permitted, (len(self), 1))
+        fits: Bools | None = None
         if self.distance_scale > 0:
             own = np.diagonal(least_distances(self.distance_scale))
-            allowed &= own <= self._shortest[:, None] + 1e-7
-        allowed[:, END] = done > 0
-        return allowed
+            fits = np.asarray(own <= self._shortest[:, None] + 1e-7)
+        return self._composition.allowed(self.numbers[:, : self.atoms], fits)
 
     @property
     def _grid(self) -> int:
@@ -244,9 +222,3 @@ class Automaton:
         lattice, positions, distances = self._spheres(np.array([row]))
         places = np.stack([x, y, z], axis=1)
         return clearances(lattice[0], positions[0], distances[0], places)
-
-
-@cache
-def _cosines(degree: int) -> Floats:
-    """Return the cosine of each value of an angle that has so many values to the degree."""
-    return np.asarray(np.cos(np.radians(np.arange(180 * degree) / degree)))

@@ -28,6 +28,9 @@ sin²10°."""
 _ROUNDING = 1e-15
 """What rounding may take from a sum of cosines."""
 
+_HAIR = 1e-9
+"""What rounding may take from the square of a vector, as a share of it."""
+
 _BLOCK = 1 << 18
 """How many pairs of an atom and an image are looked at together: bounds the memory."""
 
@@ -62,7 +65,7 @@ def is_open(
     that axis's heights, so no lattice vector is shorter than `contact` then.
 
     Args:
-        lengths: Å; shape (3,).
+        lengths: Å; shape (..., 3), where the rest fits the shape of the cosines.
         cos_alpha, cos_beta, cos_gamma: cosines of the angles; of one shape, or single numbers.
         contact: Å; 0 for none.
 
@@ -72,10 +75,55 @@ def is_open(
     squares = (cos_alpha * cos_alpha, cos_beta * cos_beta, cos_gamma * cos_gamma)
     openness = 1.0 - squares[0] - squares[1] - squares[2] + 2.0 * cos_alpha * cos_beta * cos_gamma
     least: Floats | float = _MIN_OPENNESS**2
-    for length, square in zip(lengths.tolist(), squares, strict=True):
+    for length, square in zip(np.moveaxis(lengths, -1, 0), squares, strict=True):
         # The face that a, say, rises from has the area b c sinα: its height is a V/(abc) / sinα.
         least = np.maximum(least, (contact / length) ** 2 * (1.0 - square))
     return np.asarray(openness >= least - _ROUNDING)
+
+
+def keeps_images_apart(
+    lengths: Floats,
+    cos_alpha: Floats | float,
+    cos_beta: Floats | float,
+    cos_gamma: Floats | float,
+    contact: float,
+) -> Bools:
+    """Tell with which angles a cell is open and has no lattice vector shorter than `contact`.
+
+    Heights may be lower than that, down to 0.7 of it, as in reduced cells, where no height is below
+    1/sqrt(2) of the shortest vector. A vector of two steps along some axis is then long enough, and
+    those of one step at most are looked at.
+
+    Args:
+        lengths: Å, each at least `contact`; shape (..., 3), where the rest fits the cosines.
+        cos_alpha, cos_beta, cos_gamma: cosines of the angles; of one shape, or single numbers.
+        contact: Å; 0 for none.
+
+    Returns:
+        Of the shape of the cosines.
+    """
+    low = is_open(lengths, cos_alpha, cos_beta, cos_gamma, 0.7 * contact)
+    if contact == 0:
+        return low
+    doubtful = low & ~is_open(lengths, cos_alpha, cos_beta, cos_gamma, contact)
+    if doubtful.any():
+        cosines = (cos_alpha, cos_beta, cos_gamma)
+        abc = [np.broadcast_to(x, low.shape)[doubtful] for x in np.moveaxis(lengths, -1, 0)]
+        angles = [np.broadcast_to(x, low.shape)[doubtful] for x in cosines]
+        low[doubtful] = _shortest_step(abc, angles) >= contact**2 * (1.0 - _HAIR)
+    return low
+
+
+def _shortest_step(abc: list[Floats], cosines: list[Floats]) -> Floats:
+    """Return the least square of a lattice vector of one step along two axes or three, in Å²."""
+    (a, b, c), (cos_alpha, cos_beta, cos_gamma) = abc, cosines
+    squares = a * a + b * b, a * a + c * c, b * b + c * c
+    ab, ac, bc = 2 * a * b * cos_gamma, 2 * a * c * cos_beta, 2 * b * c * cos_alpha
+    pairs = [squares[0] - abs(ab), squares[1] - abs(ac), squares[2] - abs(bc)]
+    whole = squares[0] + c * c
+    # The signs of two axes against the third: all four ways to cross the cell.
+    crossings = [whole + x * ab + y * ac + x * y * bc for x in (-1, 1) for y in (-1, 1)]
+    return np.asarray(np.minimum.reduce([*pairs, *crossings]))
 
 
 def reduced_basis(lattice: Floats) -> Floats:
@@ -238,6 +286,25 @@ def clearances(lattice: Floats, positions: Floats, distances: Floats, places: Fl
         nearest = np.sqrt((images**2).sum(axis=2).min(axis=1))
         spare = np.minimum(spare, nearest - distance)
     return spare
+
+
+def image_distances(lattice: Floats, places: Floats, positions: Floats) -> Floats:
+    """Return how far the nearest image of each atom lies from a place, in many cells.
+
+    Args:
+        lattice: basis vectors as rows, Å; shape (B, 3, 3).
+        places: fractional coordinates; shape (B, 3).
+        positions: fractional coordinates of the atoms; shape (B, N, 3).
+
+    Returns:
+        Å; shape (B, N).
+    """
+    basis = reduced_basis(lattice)
+    away = (positions - places[:, None]) @ lattice @ np.linalg.inv(basis)
+    away -= np.round(away)
+    images = (away @ basis)[:, :, None] + (_IMAGES @ basis)[:, None]
+    distances: Floats = np.sqrt((images**2).sum(axis=3).min(axis=2))
+    return distances
 
 
 def _steps(*reach: int) -> Ints:

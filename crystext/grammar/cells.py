@@ -1,0 +1,263 @@
+"""Which value the next number of a cell can take, in cells of a system that keep images apart.
+
+The number is free, or it follows from those before it, which are known to the decimals they are
+printed with: then the few values are allowed that it may have been printed as. A value is allowed
+only where the angles behind it can be chosen, shown by one choice of them: those that follow from
+what is there, and the others such that the cell has the greatest volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+
+from crystext.codec import Format
+from crystext.crystal import Floats, Ints
+from crystext.grammar.fields import Kind, value_count
+from crystext.grammar.geometry import MAX_ANGLE, MIN_ANGLE, Bools, keeps_images_apart
+from crystext.grammar.lattices import Character, characters_of
+
+_BLOCK = 1 << 16
+"""How many cells are looked at together: bounds the memory."""
+
+_WIDEST = 3
+"""Degrees. Where the numbers before an angle say no more of it than this, it is not in doubt for
+their decimals alone, but since they make no cell."""
+
+
+class CellRules:
+    """What the cells of a batch have to keep."""
+
+    def __init__(self, fmt: Format, system: str, contact: float) -> None:
+        """Set the rules.
+
+        Args:
+            fmt: the format of the text.
+            system: crystal system; every cell is a triclinic one.
+            contact: Å, which no lattice vector may be shorter than; 0 for none.
+        """
+        self.format, self.contact = fmt, contact
+        self.characters = characters_of(system)
+        self._degree = 10**fmt.angle_decimals
+
+    def allowed_lengths(self, lengths: Floats, axis: int) -> Bools:
+        """Return which values the next length can take: shape (B, values).
+
+        A cell of right angles, or of one of 120 degrees between equal lengths, is always left.
+
+        Args:
+            lengths: those chosen, Å; shape (B, 3), of which the first `axis` count.
+            axis: which one is next.
+        """
+        unit = 10**self.format.length_decimals
+        values = np.arange(value_count(Kind.LENGTH, self.format))
+        long_enough = (values > 0) & (values >= self.contact * unit)
+        if axis == 0:
+            return np.tile(long_enough, (len(lengths), 1))
+        before = np.rint(lengths[:, axis - 1] * unit).astype(np.int64)
+        free = np.zeros(len(lengths), dtype=np.bool_)
+        for character in self.characters:
+            if not (character.a_is_b, character.b_is_c)[axis - 1]:
+                free |= ~character_is_broken(character, lengths, axis)
+        return np.asarray(long_enough & (free[:, None] | (values == before[:, None])))
+
+    def allowed_angles(self, lengths: Floats, angles: Floats, axis: int) -> Bools:
+        """Return which values the next angle can take: shape (B, values).
+
+        Args:
+            lengths: Å; shape (B, 3).
+            angles: those chosen, degrees; shape (B, 3), of which the first `axis` count.
+            axis: which one is next.
+        """
+        allowed = np.zeros((len(lengths), value_count(Kind.ANGLE, self.format)), dtype=np.bool_)
+        settled = np.zeros(len(lengths), dtype=np.bool_)
+        for character in sorted(self.characters, key=lambda x: not _leaves_most(x, axis)):
+            fitting = ~settled & ~character_is_broken(character, lengths, 3)
+            for earlier in range(axis):
+                fitting &= self._follows(character, lengths, angles, earlier)
+            for rows in _blocks(np.nonzero(fitting)[0], allowed.shape[1]):
+                self._allow(character, lengths[rows], angles[rows], axis, rows, allowed)
+            if _leaves_most(character, axis):
+                settled |= fitting
+        return allowed
+
+    def _allow(
+        self,
+        character: Character,
+        lengths: Floats,
+        angles: Floats,
+        axis: int,
+        rows: Ints,
+        allowed: Bools,
+    ) -> None:
+        """Mark for these rows the values by which cells of one character can go on."""
+        lowest, highest = int(MIN_ANGLE * self._degree), int(MAX_ANGLE * self._degree)
+        if character.dots[axis] is None:
+            values = np.arange(lowest, highest + 1)[None]
+            near = np.ones((1, 1), dtype=np.bool_)
+        else:
+            centre, reach = self._printed(character, lengths, angles, axis)
+            widest = int(reach.max() + 0.5)
+            values = np.rint(centre).astype(np.int64)[:, None] + np.arange(-widest, widest + 1)
+            near = _is_near(values, centre[:, None], reach[:, None])
+            near &= (values >= lowest) & (values <= highest)
+            values = np.clip(values, lowest, highest)
+        cosines: list[Floats] = [
+            self._cosines(np.rint(angles[:, i, None] * self._degree).astype(np.int64))
+            for i in range(axis)
+        ]
+        cosines.append(self._cosines(values))
+        apart = near & self._can_go_on(character, lengths[:, None], cosines)
+        row, place = np.nonzero(apart)
+        values = np.broadcast_to(values, apart.shape)
+        allowed[rows[row], values[row, place]] = True
+
+    def _can_go_on(self, character: Character, lengths: Floats, cosines: list[Floats]) -> Bools:
+        """Tell whether cells can be finished: those of the greatest volume are tried.
+
+        Args:
+            character: what ties the cells keep.
+            lengths: shape (R, 1, 3).
+            cosines: of the angles so far, each of a shape that fits (R, V).
+        """
+        cosines = list(cosines)
+        closes = np.ones((1, 1), dtype=np.bool_)
+        while len(cosines) < 3:
+            cosine = (
+                _tied_cosine(character, lengths, cosines)
+                if character.dots[len(cosines)] is not None
+                else _roomiest_cosine(character, lengths, cosines)
+            )
+            printed = np.rint(np.degrees(np.arccos(np.clip(cosine, -1, 1))) * self._degree)
+            closes = closes & (printed >= MIN_ANGLE * self._degree)
+            closes = closes & (printed <= MAX_ANGLE * self._degree)
+            cosines.append(self._cosines(printed.astype(np.int64)))
+        alpha, beta, gamma = cosines
+        return closes & keeps_images_apart(lengths, alpha, beta, gamma, self.contact)
+
+    def _cosines(self, values: Ints) -> Floats:
+        return np.asarray(_cosine_table(self._degree)[values])
+
+    def _follows(self, character: Character, lengths: Floats, angles: Floats, axis: int) -> Bools:
+        """Tell whether a chosen angle is one that follows from what is before it."""
+        if character.dots[axis] is None:
+            return np.ones(len(lengths), dtype=np.bool_)
+        centre, reach = self._printed(character, lengths, angles, axis)
+        chosen = np.rint(angles[:, axis] * self._degree)
+        return _is_near(chosen, centre, reach)
+
+    def _printed(
+        self, character: Character, lengths: Floats, angles: Floats, axis: int
+    ) -> tuple[Floats, Floats]:
+        """Return the angle that follows, and how far off it may be printed, in units of a value.
+
+        What is printed stands for all numbers up to half a unit off. To first order, each of those
+        before moves the angle by what its own half unit makes of it.
+        """
+
+        def angle(shifts: tuple[float, ...]) -> Floats:
+            abc = lengths + 0.5 * np.array(shifts[:3]) / 10**self.format.length_decimals
+            if character.a_is_b:
+                abc[:, 1] = abc[:, 0]
+            if character.b_is_c:
+                abc[:, 2] = abc[:, 1]
+            shifted = angles[:, :axis] + 0.5 * np.array(shifts[3 : 3 + axis]) / self._degree
+            cosine = _tied_cosine(character, abc, list(np.cos(np.radians(shifted)).T))
+            return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))) * self._degree)
+
+        centre = angle((0.0,) * 5)
+        moved = sum(
+            np.maximum(abs(angle(step) - centre), abs(angle(back) - centre))
+            for step, back in zip(_STEPS, _STEPS_BACK, strict=True)
+        )
+        return centre, np.minimum(0.5 + moved, _WIDEST * self._degree)
+
+
+_STEPS = tuple(tuple(float(i == j) for j in range(5)) for i in range(5))
+_STEPS_BACK = tuple(tuple(-x for x in step) for step in _STEPS)
+"""Each of three lengths and two angles moved alone."""
+
+
+def character_is_broken(character: Character, lengths: Floats, count: int) -> Bools:
+    """Tell whether lengths differ that the character has as equal: (B, 3) to (B,).
+
+    The first `count` lengths are looked at.
+    """
+    broken = np.zeros(len(lengths), dtype=np.bool_)
+    if character.a_is_b and count > 1:
+        broken |= lengths[:, 0] != lengths[:, 1]
+    if character.b_is_c and count > 2:
+        broken |= lengths[:, 1] != lengths[:, 2]
+    return broken
+
+
+def _leaves_most(character: Character, axis: int) -> bool:
+    """Tell whether no other character can leave an angle more values.
+
+    It is free, and the others can be chosen as if all were: all behind it are free, or are right
+    angles where these make the greatest volume, as they do beside another right one.
+    """
+    if character.dots[axis] is not None:
+        return False
+    right = [dot is not None and not dot.any() for dot in character.dots]
+    behind = [character.dots[i] is None or right[i] for i in range(axis + 1, 3)]
+    return all(behind) and (axis != 1 or character.dots[2] is None or right[0])
+
+
+def _is_near(values: Ints | Floats, centre: Floats, reach: Floats) -> Bools:
+    """Tell which values are what the angle may be printed as; its nearest value always is."""
+    return np.asarray((abs(values - centre) < reach - 1e-6) | (values == np.rint(centre)))
+
+
+def _dots(lengths: Floats, cosines: list[Floats]) -> tuple[Floats, ...]:
+    """Return A, B and the products D and E as far as their cosines are given, else zeros."""
+    a, b, c = np.moveaxis(lengths, -1, 0)
+    zero = np.zeros_like(a)
+    d = b * c * cosines[0] if cosines else zero
+    e = a * c * cosines[1] if len(cosines) > 1 else zero
+    return a * a, b * b, d, e
+
+
+def _tied_cosine(character: Character, lengths: Floats, cosines: list[Floats]) -> Floats:
+    """Return the cosine of the next angle where it follows from those before it."""
+    axis = len(cosines)
+    factors = character.dots[axis]
+    assert factors is not None, "the angle is free"
+    first, second = [(1, 2), (0, 2), (0, 1)][axis]
+    dot = sum(
+        factor * value for factor, value in zip(factors, _dots(lengths, cosines), strict=True)
+    )
+    return np.asarray(dot / (lengths[..., first] * lengths[..., second]))
+
+
+def _roomiest_cosine(character: Character, lengths: Floats, cosines: list[Floats]) -> Floats:
+    """Return the cosine of a free angle that gives the cell its greatest volume.
+
+    The squared volume is ABC + 2DEF - AD² - BE² - CF². For gamma, F = DE/C. For beta with gamma
+    free too, E = 0. For beta with F = p + qE, where p holds what does not depend on E, it is
+    E = p(D - qC) / (B - 2qD + q²C), whose denominator is the square of b - q c.
+    """
+    if len(cosines) == 2:
+        return np.asarray(cosines[0] * cosines[1])
+    factors = character.dots[2]
+    if factors is None:
+        return np.zeros((1, 1))
+    a, b, d, _ = _dots(lengths, cosines)
+    c, q = lengths[..., 2] ** 2, factors[3]
+    p = factors[0] * a + factors[1] * b + factors[2] * d
+    e = p * (d - q * c) / (b - 2 * q * d + q * q * c)
+    return np.asarray(e / (lengths[..., 0] * lengths[..., 2]))
+
+
+def _blocks(rows: Ints, width: int) -> Iterator[Ints]:
+    size = max(1, _BLOCK // width)
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+@cache
+def _cosine_table(degree: int) -> Floats:
+    """Return the cosine of each value of an angle that has so many values to the degree."""
+    return np.asarray(np.cos(np.radians(np.arange(180 * degree + 1) / degree)))

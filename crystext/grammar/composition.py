@@ -1,0 +1,112 @@
+"""Which elements may come next, and whether the text may end, for crystals being written.
+
+Where a formula or certain elements are asked for, the elements come in the order of texts, by
+increasing electronegativity: what is still to come is then a matter of counts, and an element is
+allowed if and only if the atoms left are enough for what it leaves to be written. Else they come in
+any order. Either way something is always allowed, and whatever is chosen keeps what is asked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crystext.crystal import Ints
+from crystext.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
+from crystext.grammar.constraints import Constraints
+from crystext.grammar.fields import END
+from crystext.grammar.geometry import Bools
+
+_RANK = np.array(ELECTRONEGATIVITY_RANK)
+_VALUES = len(_RANK)
+
+
+class Composition:
+    """What a request says of the elements of a crystal and their number."""
+
+    def __init__(self, constraints: Constraints) -> None:
+        """Look up what is asked for."""
+        self.min_atoms, self.max_atoms = constraints.min_atoms, constraints.max_atoms
+        self.permitted: Bools = np.ones(_VALUES, dtype=np.bool_)
+        """The elements that may occur at all, by number; index 0, the end, is among them."""
+        if constraints.only is not None:
+            self.permitted[1:] = False
+            self.permitted[_numbers(constraints.only)] = True
+        self.permitted[_numbers(constraints.exclude)] = False
+        self.required = _in_text_order(constraints.require)
+        """Elements that have to occur, in the order in which they come; shape (K,)."""
+        self.sequences = _sequences(constraints)
+        """Where a formula is asked for, what stands in the elements' places for each number of
+        formula units, then ends: shape (Z, max_atoms + 1). Else shape (0, max_atoms + 1)."""
+        if len(self.sequences):
+            self.required = _in_text_order(tuple(symbol for symbol, _ in constraints.formula))
+            self.permitted[1:] = False
+            self.permitted[self.required] = True
+
+    def allowed(self, numbers: Ints, fits: Bools | None = None) -> Bools:
+        """Return which elements may come next, and at index 0 whether the text may end.
+
+        Args:
+            numbers: of the atoms so far; shape (B, N), N at most `max_atoms`.
+            fits: elements for which the cell has room; shape (B, 119). Those that are required
+                have to be among them. None where all are.
+
+        Returns:
+            Shape (B, 119); each row has something.
+        """
+        done = numbers.shape[1]
+        if len(self.sequences):
+            return self._of_formula(numbers)
+        allowed = np.tile(self.permitted, (len(numbers), 1))
+        if fits is not None:
+            allowed &= fits
+        allowed[:, END] = done >= self.min_atoms
+        left = self.max_atoms - done
+        if len(self.required):
+            self._leave_room(numbers, allowed, left)
+        if left == 0:
+            allowed[:, 1:] = False
+        return allowed
+
+    def _of_formula(self, numbers: Ints) -> Bools:
+        """Return what the formula's sequences that begin so go on with."""
+        done = numbers.shape[1]
+        begins = (self.sequences[None, :, :done] == numbers[:, None]).all(axis=2)
+        row, which = np.nonzero(begins)
+        allowed = np.zeros((len(numbers), _VALUES), dtype=np.bool_)
+        allowed[row, self.sequences[which, done]] = True
+        return allowed
+
+    def _leave_room(self, numbers: Ints, allowed: Bools, left: int) -> None:
+        """Take away what is out of order, or leaves some required element without an atom."""
+        done = numbers.shape[1]
+        here = (numbers[:, :, None] == self.required).any(axis=1)
+        missing = len(self.required) - here.sum(axis=1)
+        # Required ones come in their order, so those that are missing are the last ones.
+        complete = missing == 0
+        nearest = self.required[np.where(complete, 0, len(self.required) - missing)]
+        limit = np.where(complete, _VALUES, _RANK[nearest])
+        last = _RANK[numbers[:, -1]] if done else np.full(len(numbers), -1)
+        # Where no atom can be spared, only the next of the missing ones may come.
+        earliest = np.where(missing < left, last, limit)
+        allowed &= (earliest[:, None] <= _RANK) & (limit[:, None] >= _RANK) | (_RANK < 0)
+        allowed[:, END] &= complete
+
+
+def _numbers(symbols: tuple[str, ...]) -> list[int]:
+    return [ATOMIC_NUMBERS[symbol] for symbol in symbols]
+
+
+def _in_text_order(symbols: tuple[str, ...]) -> Ints:
+    numbers = np.array(sorted(set(_numbers(symbols))), dtype=np.int64)
+    return numbers[np.argsort(_RANK[numbers])]
+
+
+def _sequences(constraints: Constraints) -> Ints:
+    counts = {ATOMIC_NUMBERS[symbol]: count for symbol, count in constraints.formula}
+    units = constraints.formula_units
+    sequences = np.full((len(units), constraints.max_atoms + 1), END, dtype=np.int64)
+    order = _in_text_order(tuple(symbol for symbol, _ in constraints.formula))
+    for row, n in zip(sequences, units, strict=True):
+        text = np.repeat(order, [n * counts[z] for z in order.tolist()])
+        row[: len(text)] = text
+    return sequences

@@ -1,0 +1,129 @@
+"""Which lattices a crystal system has, as ties among the numbers of a reduced cell.
+
+A reduced cell of each Bravais type has one of 44 characters: with A = a·a, B = b·b, C = c·c,
+D = b·c, E = a·c, F = a·b, the character says which of these are equal and which follow from others.
+Cells that keep the ties have the symmetry of the type, or a higher one, reduced or not, since the
+same change of basis leaves all of them as they are. So the conditions that make a cell the reduced
+one are left out here, and conventional cells of most types are covered too.
+
+Source: International Tables for Crystallography A (2006), table 9.2.5.1, by P. M. de Wolff. This
+module knows nothing of text or of rounding; `cells` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from crystext.crystal import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Character:
+    """The ties among the six numbers of a cell."""
+
+    number: int
+    """Its number in the table; where two differ in signs only, the first."""
+    bravais: str
+    """Symbol of the Bravais type, e.g. cF."""
+    a_is_b: bool
+    b_is_c: bool
+    dots: tuple[Floats | None, Floats | None, Floats | None]
+    """For D, E and F, the factors of A, B, D and E whose sum it is; None where it is free."""
+
+    @property
+    def ties(self) -> Floats:
+        """Return the equations that A to F satisfy, one a row, each of which sums to zero."""
+        a, b, c, *dots = np.eye(6)
+        rows = [a - b] * self.a_is_b + [b - c] * self.b_is_c
+        for dot, factors in zip(dots, self.dots, strict=True):
+            if factors is not None:
+                rows.append(dot - factors @ np.stack([a, b, dots[0], dots[1]]))
+        return np.array(rows).reshape(-1, 6)
+
+    def is_case_of(self, other: Character) -> bool:
+        """Tell whether each cell of this character keeps the other's ties too."""
+        both = np.concatenate([self.ties, other.ties])
+        return bool(np.linalg.matrix_rank(both) == len(self.ties))
+
+
+def _characters() -> tuple[Character, ...]:
+    a, b, d, e = np.eye(4)
+    zero = 0 * a
+    equal, first, last, none = (True, True), (True, False), (False, True), (False, False)
+    table: tuple[
+        tuple[int, str, tuple[bool, bool], Floats | None, Floats | None, Floats | None], ...
+    ] = (
+        (1, "cF", equal, a / 2, a / 2, a / 2),
+        (2, "hR", equal, None, d, d),
+        (3, "cP", equal, zero, zero, zero),
+        (5, "cI", equal, -a / 3, -a / 3, -a / 3),
+        (6, "tI", equal, None, d, -a - 2 * d),
+        (7, "tI", equal, None, -(a + d) / 2, -(a + d) / 2),
+        (8, "oI", equal, None, None, -a - d - e),
+        (9, "hR", first, a / 2, a / 2, a / 2),
+        (10, "mC", first, None, d, None),
+        (11, "tP", first, zero, zero, zero),
+        (12, "hP", first, zero, zero, -a / 2),
+        (13, "oC", first, zero, zero, None),
+        (15, "tI", first, -a / 2, -a / 2, zero),
+        (16, "oF", first, None, d, -a - 2 * d),
+        (17, "mC", first, None, None, -a - d - e),
+        (18, "tI", last, a / 4, a / 2, a / 2),
+        (19, "oI", last, None, a / 2, a / 2),
+        (20, "mC", last, None, None, e),
+        (21, "tP", last, zero, zero, zero),
+        (22, "hP", last, -b / 2, zero, zero),
+        (23, "oC", last, None, zero, zero),
+        (24, "hR", last, a / 6 - b / 2, -a / 3, -a / 3),
+        (26, "oF", none, a / 4, a / 2, a / 2),
+        (27, "mC", none, None, a / 2, a / 2),
+        (28, "mC", none, None, a / 2, 2 * d),
+        (29, "mC", none, None, 2 * d, a / 2),
+        (30, "mC", none, b / 2, None, 2 * e),
+        (31, "aP", none, None, None, None),
+        (32, "oP", none, zero, zero, zero),
+        (33, "mP", none, None, zero, zero),
+        (34, "mP", none, zero, None, zero),
+        (35, "mP", none, zero, zero, None),
+        (36, "oC", none, zero, -a / 2, zero),
+        (37, "mC", none, None, -a / 2, zero),
+        (38, "oC", none, zero, zero, -a / 2),
+        (39, "mC", none, None, zero, -a / 2),
+        (40, "oC", none, -b / 2, zero, zero),
+        (41, "mC", none, -b / 2, None, zero),
+        (42, "oI", none, -b / 2, -a / 2, zero),
+        # 2|D + E + F| = A + B and |2D + F| = B, all three negative, solved for E and F.
+        (43, "mC", none, None, (b - a) / 2 + d, -b - 2 * d),
+    )
+    return tuple(Character(i, bravais, *equals, (d, e, f)) for i, bravais, equals, d, e, f in table)
+
+
+_CUBIC = ("cP", "cF", "cI")
+_TETRAGONAL = ("tP", "tI", *_CUBIC)
+_ORTHORHOMBIC = ("oP", "oC", "oF", "oI", "hP", *_TETRAGONAL)
+
+_BRAVAIS_TYPES: dict[str, tuple[str, ...]] = {
+    "triclinic": ("aP",),
+    "monoclinic": ("mP", "mC", "hR", *_ORTHORHOMBIC),
+    "orthorhombic": _ORTHORHOMBIC,
+    "tetragonal": _TETRAGONAL,
+    "trigonal": ("hR", "hP", *_CUBIC),
+    "hexagonal": ("hP",),
+    "cubic": _CUBIC,
+}
+"""The lattices that a crystal of the system can have: its own, and those of higher symmetry. A
+trigonal crystal has a rhombohedral lattice or a hexagonal one. Of a triclinic one any will do."""
+
+
+@cache
+def characters_of(system: str) -> tuple[Character, ...]:
+    """Return the characters whose cells a crystal system can have, special cases left out.
+
+    Args:
+        system: a name of `constraints.CRYSTAL_SYSTEMS`.
+    """
+    own = [x for x in _characters() if x.bravais in _BRAVAIS_TYPES[system]]
+    return tuple(x for x in own if not any(x.is_case_of(other) for other in own if other is not x))
