@@ -33,8 +33,17 @@ _SYSTEM_ENDS = (
 
 def reduced_formula(numbers: NDArray[np.int64]) -> str:
     """Return the formula with the smallest whole counts, elements by electronegativity: LiFePO4."""
+    _, counts = np.unique(numbers, return_counts=True)
+    return _formula(numbers, int(np.gcd.reduce(counts)))
+
+
+def cell_formula(numbers: NDArray[np.int64]) -> str:
+    """Return the formula of all atoms there are, elements by electronegativity: Li4Fe4P4O16."""
+    return _formula(numbers, 1)
+
+
+def _formula(numbers: NDArray[np.int64], divisor: int) -> str:
     found, counts = np.unique(numbers, return_counts=True)
-    divisor = int(np.gcd.reduce(counts))
     parts = sorted(
         (ELECTRONEGATIVITY_RANK[z], SYMBOLS[z - 1], n // divisor)
         for z, n in zip(found.tolist(), counts.tolist(), strict=True)

@@ -8,13 +8,13 @@ import numpy as np
 
 from crystext.codec import Format, encode
 from crystext.prompts import PromptSet
-from crystext.properties import written_properties
+from crystext.properties import cell_formula, written_properties
 from crystext.tasks.base import Example, Record, Task
 
 _STOP = 0.45
 """Chance that no further property is asked for; one in eleven prompts asks for five or more."""
 
-_FREQUENCY = {"formula": 4.0, "space_group": 3.0, "elements": 1.5, "chemical_system": 1.5}
+_FREQUENCY = {"formula": 6.0, "space_group": 3.0, "elements": 1.5, "chemical_system": 1.5}
 """How often a property is the first to be asked for, relative to 1 of those not named: what people
 ask for most is practised most."""
 
@@ -39,7 +39,9 @@ def some_properties(record: Record, prompts: PromptSet, rng: np.random.Generator
     """Draw some of a record's known properties, in random order.
 
     Every subset can come; its size has a geometric distribution, cut at their number, so that few
-    properties are asked for most of the time. Formula and space group come most often.
+    properties are asked for most of the time. Formula and space group come most often. Half of the
+    formulas are those of the whole cell, Na4Cl4 for NaCl, so that a prompt can also say how large
+    the cell is to be.
     """
     known = written_properties(record.crystal, record.labels)
     known = {name: text for name, text in known.items() if name in prompts.conditions}
@@ -47,6 +49,8 @@ def some_properties(record: Record, prompts: PromptSet, rng: np.random.Generator
     names = sorted(known)
     weights = np.array([_FREQUENCY.get(name, 1.0) for name in names])
     chosen = rng.choice(names, size=size, replace=False, p=weights / weights.sum()).tolist()
+    if "formula" in chosen and rng.random() < 0.5:
+        known["formula"] = cell_formula(record.crystal.numbers)
     return {name: known[name] for name in chosen}
 
 
