@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crystext.codec import Format, encode_as_ordered
+from crystext.codec import Decoded, Fault, Format, decode, encode_as_ordered
 from crystext.crystal import Crystal, Floats, Ints
 from crystext.elements import ELECTRONEGATIVITY_RANK
 from crystext.errors import InputError
@@ -191,3 +191,42 @@ class PartialCrystal:
             np.vstack([np.nan_to_num(self.positions, nan=0.0), np.zeros((ends, 3))]),
         )
         return write_partial(whole, self.unknown, fmt, marks)[0]
+
+    def complete(self, text: str, fmt: Format) -> Decoded:
+        """Read a completion: the inverse of leaving out what is not known.
+
+        What is given stands in the crystal as it was given, unrounded, and its sites are in the
+        order of this one; atoms that were missing altogether come last. Never raises for what the
+        text holds: the fault, and its line in the text of the whole crystal, say what is wrong.
+        """
+        lines = self.given(fmt).split("\n")
+        answers = text.split("\n")
+        unknown = [i for i, line in enumerate(lines) if line == DEFAULT_MARKS.mask]
+        if self.is_one_element:
+            answers = answers[:1] * len(unknown) + answers[1:]
+        if len(answers) < len(unknown):
+            return Decoded(None, Fault.TRUNCATED, unknown[len(answers)] + 1, "nothing")
+        for i, answer in zip(unknown, answers, strict=False):
+            lines[i] = answer
+        if lines[-1] == DEFAULT_MARKS.more:
+            lines.pop()
+        decoded = decode("\n".join(lines + answers[len(unknown) :]), format=fmt)
+        if decoded.crystal is None:
+            return decoded
+        found = decoded.crystal
+        place = np.argsort(self.order).tolist() + list(range(len(self), len(found)))
+        numbers, positions = found.numbers[place], found.positions[place]
+        here = slice(len(self))
+        numbers[here] = np.where(self.numbers == 0, numbers[here], self.numbers)
+        positions[here] = _known_first(self.positions, positions[here])
+        whole = Crystal(
+            _known_first(self.lengths, found.lengths),
+            _known_first(self.angles, found.angles),
+            numbers,
+            positions,
+        )
+        return Decoded(whole)
+
+
+def _known_first(known: Floats, found: Floats) -> Floats:
+    return np.asarray(np.where(np.isnan(known), found, known))

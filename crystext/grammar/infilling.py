@@ -310,7 +310,7 @@ class InfillingAutomaton:
         if self.distance_scale == 0:
             return np.tile(permitted, (len(self), 1))
         own = np.diagonal(self._table)
-        spare = np.minimum.reduce(
+        spare: Floats = np.minimum.reduce(
             [self._shortest[:, None] - own, *(self._spare_at(member, group) for member in group)]
         )
         # Distances are kept to the last digit of what was drawn, and rounding is no collision.

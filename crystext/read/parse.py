@@ -50,7 +50,7 @@ ASE knows more; those that need a file on disk, a database or another program ar
 
 
 _DATA = re.compile(r"^[ \t]*data_", re.MULTILINE)
-_CELL_KEYS = tuple(
+CELL_KEYS = tuple(
     f"_cell_{key}"
     for key in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 )
@@ -187,7 +187,7 @@ def _cif(text: str) -> list[Crystal]:
     _expect(text, "cif", "a CIF with a data_ block, _cell_length_a and _atom_site_ rows")
     parser = CifParser.from_str(text, frac_tolerance=0.0, check_cif=False)
     block: dict[str, Any] = next(iter(parser.as_dict().values()), {})
-    sites = _sites(block)
+    sites = listed_sites(block)
     operations = len(parser.get_symops(CifBlock(block, [], "")))
     if len(sites) * operations > MAX_EXPANDED:
         raise InputError(
@@ -195,8 +195,8 @@ def _cif(text: str) -> list[Crystal]:
             f"may be {MAX_EXPANDED:,}"
         )
     for i, site in enumerate(sites, start=1):
-        _check_site(i, site)
-    if missing := [key for key in _CELL_KEYS if key not in block]:
+        check_site(i, site)
+    if missing := [key for key in CELL_KEYS if key not in block]:
         raise InputError(f"it lacks {', '.join(missing)}; expected three lengths and three angles")
     if operations > 1:
         parser = CifParser.from_str(text, check_cif=False)
@@ -221,7 +221,7 @@ def _cif(text: str) -> list[Crystal]:
     return [crystal]
 
 
-def _sites(block: Mapping[str, Any]) -> list[dict[str, str]]:
+def listed_sites(block: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the rows of a block's table of sites; a block with one site may do without a loop."""
     columns = {
         key: block[f"_atom_site_{key}"] for key in _SITE_KEYS if f"_atom_site_{key}" in block
@@ -230,7 +230,7 @@ def _sites(block: Mapping[str, Any]) -> list[dict[str, str]]:
     return [dict(zip(listed, row, strict=True)) for row in zip(*listed.values(), strict=True)]
 
 
-def _check_site(number: int, site: Mapping[str, str]) -> None:
+def check_site(number: int, site: Mapping[str, str]) -> None:
     """Refuse a site that is no whole element, or whose type pymatgen would drop or misread.
 
     It drops OH, and takes Vac for V. Labels, which stand in for types that are not given, may go
@@ -247,11 +247,11 @@ def _check_site(number: int, site: Mapping[str, str]) -> None:
     if not begins & ATOMIC_NUMBERS.keys():
         raise InputError(f"{where} is of type {symbol!r}, which is not an element")
     for axis in "xyz":
-        value = _number(site.get(f"fract_{axis}", ""))
+        value = cif_number(site.get(f"fract_{axis}", ""))
         if not math.isfinite(value):
             found = site.get(f"fract_{axis}", "nothing")
             raise InputError(f"{where} has a coordinate {axis} that is not finite: {found}")
-    occupancy = _number(site.get("occupancy", "1"))
+    occupancy = cif_number(site.get("occupancy", "1"))
     if occupancy < 1 - 1e-6:
         raise InputError(
             f"{where} is disordered (occupied by {letters} {occupancy:g}); expected one whole "
@@ -260,7 +260,14 @@ def _check_site(number: int, site: Mapping[str, str]) -> None:
         )
 
 
-def _number(text: str) -> float:
+def element_of(site: Mapping[str, str]) -> str:
+    """Return the symbol of a site that `check_site` let pass."""
+    letters = _LETTERS.match(site.get("type_symbol", site.get("label", ""))).group()  # type: ignore[union-attr]
+    pair = letters[:2].title()
+    return pair if pair in ATOMIC_NUMBERS else letters[:1].upper()
+
+
+def cif_number(text: str) -> float:
     """Return a number of a CIF, which may bear its uncertainty: 0.25(3); nan where it is none."""
     try:
         return float(text.partition("(")[0])
