@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crystext.crystal import Crystal, Floats, Ints
 from crystext.errors import InputError
 from crystext.properties import reduced_formula
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _ENDINGS = (".png", ".svg", ".pdf")
 
@@ -50,11 +54,29 @@ def draw_crystals(crystals: Sequence[Crystal], out: Path, *, columns: int = 4) -
             f"{len(crystals)} crystals in {rows} rows and {columns} columns are too many for one "
             "picture; draw fewer, or write .svg or .pdf"
         )
+    _figure(crystals, columns).savefig(out, dpi=_DPI)
+
+
+def png_of_crystals(crystals: Sequence[Crystal], *, columns: int = 4, dpi: int = 100) -> bytes:
+    """Return the picture that `draw_crystals` would write, as the bytes of a PNG file.
+
+    Args:
+        crystals: at least one, and no more than a page's.
+        columns: cells in a row.
+        dpi: pixels of an inch; a cell has 2.6 by 2.9 inches.
+    """
+    buffer = BytesIO()
+    _figure(crystals, min(columns, len(crystals))).savefig(buffer, dpi=dpi, format="png")
+    return buffer.getvalue()
+
+
+def _figure(crystals: Sequence[Crystal], columns: int) -> Figure:
     from ase import Atoms
     from ase.visualize.plot import plot_atoms
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, layout="constrained")
+    rows = -(-len(crystals) // columns)
+    figure = Figure(figsize=(_WIDTH * columns, _HEIGHT * rows), layout="constrained")
     for place, crystal in enumerate(crystals, start=1):
         axes = figure.add_subplot(rows, columns, place)
         numbers, positions = _with_faces(crystal)
@@ -64,7 +86,7 @@ def draw_crystals(crystals: Sequence[Crystal], out: Path, *, columns: int = 4) -
         axes.set_title(
             f"{_typeset(reduced_formula(crystal.numbers))}\n{_space_group(crystal)}", fontsize=9
         )
-    figure.savefig(out, dpi=_DPI)
+    return figure
 
 
 def _with_faces(crystal: Crystal) -> tuple[Ints, Floats]:

@@ -11,7 +11,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -128,7 +128,13 @@ def file_format(name: str | None, out: Path) -> str:
     return name
 
 
-def write_crystals(crystals: Named, out: str | Path, to: str | None = None) -> int:
+def write_crystals(
+    crystals: Named,
+    out: str | Path,
+    to: str | None = None,
+    *,
+    columns: Mapping[str, Sequence[object]] | None = None,
+) -> int:
     """Write crystals to one file, or to a folder with a file each; return how many there were.
 
     Args:
@@ -137,6 +143,8 @@ def write_crystals(crystals: Named, out: str | Path, to: str | None = None) -> i
             crystal), `.extxyz` or `.xyz` (a frame each) or `.parquet` (a row each); with the
             formats `cif` and `poscar`, any other path is a folder, which must be empty or new.
         to: one of `FILE_FORMATS`; None takes it from the path.
+        columns: more columns of a Parquet table: plain values by name, one for each crystal. The
+            other formats have no place for them.
 
     Raises:
         SettingError: no such format, or several crystals for one POSCAR.
@@ -147,7 +155,7 @@ def write_crystals(crystals: Named, out: str | Path, to: str | None = None) -> i
     to = file_format(to, out)
     with _explained(out):
         if to == "parquet":
-            return _write_parquet(crystals, out)
+            return _write_parquet(crystals, out, columns or {})
         if to == "extxyz" or _FILE_SUFFIXES.get(out.suffix.lower()) == to:
             return _write_file(crystals, out, to)
         return _write_folder(crystals, out, to)
@@ -202,7 +210,7 @@ def _write_folder(crystals: Named, out: Path, to: str) -> int:
     return count
 
 
-def _write_parquet(crystals: Named, out: Path) -> int:
+def _write_parquet(crystals: Named, out: Path, columns: Mapping[str, Sequence[object]]) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -213,12 +221,15 @@ def _write_parquet(crystals: Named, out: Path) -> int:
             *(("n_atoms", pa.int64()), ("volume", pa.float64())),
             *(("lengths", vector), ("angles", vector)),
             *(("numbers", pa.list_(pa.int64())), ("positions", pa.list_(vector))),
+            *((name, pa.array(values).type) for name, values in columns.items()),
         ]
     )
     count = 0
     with _partial(out) as partial:
         with pq.ParquetWriter(partial, schema) as writer:
             for group in _row_groups(crystals):
+                for row, place in zip(group, range(count, count + len(group)), strict=True):
+                    row |= {name: values[place] for name, values in columns.items()}
                 count += len(group)
                 writer.write_table(pa.Table.from_pylist(group, schema=schema))
         _require(count)
