@@ -6,6 +6,7 @@ crystals many times learn them by heart without more of it.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -33,13 +34,14 @@ def drop_in_layers(network: PreTrainedModel, share: float) -> None:
             return (nn.functional.dropout(output[0], share, module.training), *output[1:])
         return nn.functional.dropout(output, share, module.training)
 
-    branches = [
-        module for name, module in network.named_modules() if name.split(".")[-1] in _BRANCHES
-    ]
-    if not branches:
+    branches: dict[str, list[nn.Module]] = {name: [] for name in _BRANCHES}
+    for name, module in network.named_modules():
+        if (last := name.split(".")[-1]) in branches:
+            branches[last].append(module)
+    if not all(branches.values()):
         raise SettingError(
             f"dropout: the layers of a {type(network).__name__} have no parts called "
             f"{' and '.join(_BRANCHES)}; expected a model built like LLaMA, or dropout: 0"
         )
-    for module in branches:
+    for module in chain(*branches.values()):
         module.register_forward_hook(dropped)
