@@ -59,7 +59,8 @@ class Automaton:
         self._lattice: Floats = np.zeros((batch, 3, 3))
         self._shortest: Floats = np.zeros(batch)
         self._composition = Composition(constraints)
-        self._cells = CellRules(fmt, constraints.crystal_system or "triclinic", self._contact())
+        system, volume = constraints.crystal_system, self._composition.least_volume
+        self._cells = CellRules(fmt, system or "triclinic", self._contact(), volume)
 
     @property
     def field(self) -> Field:
@@ -70,6 +71,11 @@ class Automaton:
     def next_separator(self) -> str:
         """What stands between the next field and the one behind it."""
         return field_at(self.place + 1).separator
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the value of the next field is given; never, in a crystal from scratch."""
+        return False
 
     @property
     def atoms(self) -> int:
@@ -186,10 +192,12 @@ class Automaton:
 
     def _allowed_elements(self) -> Bools:
         fits: Bools | None = None
+        volumes: Floats | None = None
         if self.distance_scale > 0:
             own = np.diagonal(least_distances(self.distance_scale))
             fits = np.asarray(own <= self._shortest[:, None] + 1e-7)
-        return self._composition.allowed(self.numbers[:, : self.atoms], fits)
+            volumes = np.asarray(np.linalg.det(self._lattice))
+        return self._composition.allowed(self.numbers[:, : self.atoms], fits, volumes)
 
     @property
     def _grid(self) -> int:

@@ -85,7 +85,7 @@ class CompletionSlots:
         """Return the ids that stand before a field whatever its value is."""
         return self._forced[place]
 
-    def tokens(self, place: int) -> list[Ints]:
+    def tokens_at(self, place: int) -> list[Ints]:
         """Return the ids that spell a field: one array for each of its tokens.
 
         Of an element the first id is that of the end; behind the last field there is no other.

@@ -134,13 +134,18 @@ class InfillingAutomaton:
         """What stands between the next field and the one behind it."""
         return self.blanks[min(self.place + 1, len(self.blanks) - 1)].field.separator
 
+    @property
+    def is_given(self) -> bool:
+        """Whether the value of the next field is given, though not its line."""
+        return not np.isnan(self.blanks[self.place].known)
+
     def __len__(self) -> int:
         return len(self.lengths)
 
     def allowed(self) -> Bools:
         """Return which values the next field can take: shape (B, number of values)."""
         blank, kind = self.blanks[self.place], self.field.kind
-        if not np.isnan(blank.known):
+        if self.is_given:
             return np.tile(self._only(kind, blank.known), (len(self), 1))
         if kind is Kind.LENGTH:
             return self._allowed_lengths()
@@ -164,7 +169,7 @@ class InfillingAutomaton:
         """
         rows = np.arange(len(self)) if rows is None else rows
         blank = self.blanks[self.place]
-        if not np.isnan(blank.known):
+        if self.is_given:
             return self._only(Kind.COORDINATE, blank.known)[y]
         if self.distance_scale == 0:
             return np.ones(len(y), dtype=np.bool_)
@@ -177,7 +182,7 @@ class InfillingAutomaton:
         If none does, that of the roomiest place is the only one.
         """
         blank = self.blanks[self.place]
-        if not np.isnan(blank.known):
+        if self.is_given:
             return self._only(Kind.COORDINATE, blank.known)
         x = float(self.positions[row, blank.site, 0])
         return self._surroundings(np.array([row])).y(0, x, self._grid)
@@ -190,7 +195,7 @@ class InfillingAutomaton:
         blank = self.blanks[self.place]
         kind, axis, site = self.field.kind, self.field.axis, blank.site
         drawn = values / 10.0 ** decimals(kind, self.format)
-        if not np.isnan(blank.known):
+        if self.is_given:
             # The text is rounded, and what is given is not.
             drawn = np.full(len(values), blank.known)
         if kind is Kind.LENGTH:
@@ -304,7 +309,7 @@ class InfillingAutomaton:
         """Return the elements that have room at a site, and at those that share its element."""
         group = self._group.get(site, (site,))
         chosen = self.numbers[:, group].max(axis=1)
-        permitted = np.logical_and.reduce([self._permitted[member] for member in group])
+        permitted: Bools = np.logical_and.reduce([self._permitted[member] for member in group])
         if chosen.any():
             return np.asarray(np.arange(len(permitted)) == chosen[:, None])
         if self.distance_scale == 0:

@@ -16,7 +16,7 @@ from crystext.codec import PLAIN, Format
 from crystext.crystal import Ints
 from crystext.elements import SYMBOLS
 from crystext.errors import ModelError
-from crystext.grammar.fields import Field, Kind
+from crystext.grammar.fields import Field, Kind, field_at
 from crystext.grammar.geometry import Bools
 from crystext.vocabulary import MAX_ANGLE, MAX_LENGTH, element_line
 
@@ -60,6 +60,14 @@ class Slots:
         lines = ids([element_line(symbol) for symbol in SYMBOLS])
         end = np.array([tokenizer.eos_token_id], dtype=np.int64)
         self._elements = np.concatenate([end, lines])
+
+    def forced(self, place: int) -> list[int]:
+        """Return the ids that stand before a field whatever its value is: none, here."""
+        return []
+
+    def tokens_at(self, place: int) -> list[Ints]:
+        """Return the ids that spell the field at a place of the text."""
+        return self.tokens(field_at(place))
 
     def tokens(self, field: Field) -> list[Ints]:
         """Return the ids that spell a field: one array for each of its tokens."""

@@ -1,0 +1,45 @@
+"""What a request has a model write: a whole crystal, or what is not known of a partial one."""
+
+from __future__ import annotations
+
+from crystext.codec import Decoded, Format, decode
+from crystext.grammar.automaton import Automaton
+from crystext.grammar.fields import Kind, decimals, kind_after, value_texts
+from crystext.grammar.infilling import InfillingAutomaton, blanks_of
+from crystext.sampling.attempt import Request
+
+
+def automaton_for(request: Request, fmt: Format, batch: int) -> Automaton | InfillingAutomaton:
+    """Return the automaton of so many texts, at their first field."""
+    if request.partial is None:
+        return Automaton(fmt, batch, request.constraints)
+    return InfillingAutomaton(fmt, batch, request.partial, request.constraints)
+
+
+def read_answer(request: Request, text: str, fmt: Format) -> Decoded:
+    """Read what was written: a crystal, completed where it was given in part, or a fault."""
+    if request.partial is None:
+        return decode(text, format=fmt)
+    return request.partial.complete(text, fmt)
+
+
+def most_characters(request: Request, fmt: Format) -> int:
+    """Return how many characters a text has at the most."""
+    if request.partial is None:
+        cell = 3 * (fmt.length_decimals + fmt.angle_decimals + 10)
+        return cell + request.constraints.max_atoms * (3 * (fmt.coordinate_decimals + 3) + 4)
+    kinds = [blank.field.kind for blank in blanks_of(request.partial)]
+    return sum(1 + max(map(len, value_texts(kind, fmt))) for kind in kinds)
+
+
+def kind_behind(request: Request, text: str, fmt: Format) -> Kind:
+    """Return the kind of field that goes on behind the beginning of a text, or comes next."""
+    if request.partial is None:
+        return kind_after(text, fmt)
+    blanks = blanks_of(request.partial)
+    values = text.replace("\n", " ").split(" ")
+    place = min(len(values), len(blanks)) - 1
+    kind = blanks[place].field.kind
+    written = len(values[-1].partition(".")[2])
+    done = kind is not Kind.ELEMENT and 0 < written == decimals(kind, fmt)
+    return blanks[min(place + done, len(blanks) - 1)].field.kind
