@@ -9,7 +9,8 @@ from pathlib import Path
 import crystext
 from crystext.properties import reduced_formula
 from crystext.sampling.attempt import DrawSettings
-from crystext.sampling.run import Campaign, read_attempts, sample
+from crystext.sampling.campaign import Campaign
+from crystext.sampling.run import read_attempts, sample
 from crystext.view import draw_crystals
 from crystext.write import write_crystals
 

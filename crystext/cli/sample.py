@@ -4,23 +4,93 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.asked import (
+    BandGap,
+    ChemicalSystem,
+    Composition,
+    CrystalSystem,
+    Density,
+    EAboveHull,
+    Elements,
+    Exclude,
+    FormationEnergy,
+    NAtoms,
+    Neutral,
+    Only,
+    SpaceGroup,
+)
+from crystext.cli.export import Keep, export
+from crystext.cli.progress import Bar
 
-class Keep(StrEnum):
-    """Which crystals of a run are exported."""
+if TYPE_CHECKING:
+    from crystext.conditions import Conditions
 
-    all = "all"
-    valid = "valid"
-    unique = "unique"
+_TRIES = 20
+_BATCH, _BATCH_OF_TRIES = 250, 50
+"""Texts drawn together; fewer where a whole batch is drawn again for what is lacking in it."""
+
+
+class Until(StrEnum):
+    """What ends the tries at one crystal."""
+
+    matched = "matched"
 
 
 def sample(
     n: Annotated[
-        int, typer.Option("--n", "-n", help="How many attempts the run is to hold.")
+        int,
+        typer.Option(
+            "--n", "-n", help="How many attempts the run is to hold; for each row of --conditions."
+        ),
     ] = 100,
+    composition: Composition = None,
+    chemical_system: ChemicalSystem = None,
+    elements: Elements = None,
+    only: Only = None,
+    exclude: Exclude = None,
+    n_atoms: NAtoms = None,
+    space_group: SpaceGroup = None,
+    crystal_system: CrystalSystem = None,
+    density: Density = None,
+    formation_energy: FormationEnergy = None,
+    band_gap: BandGap = None,
+    e_above_hull: EAboveHull = None,
+    neutral: Neutral = False,
+    conditions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A CSV file with a request a row: columns composition, space_group, ..., named as "
+            "the options are. Options given beside it hold where a row says nothing.",
+            show_default="none",
+        ),
+    ] = None,
+    until: Annotated[
+        Until | None,
+        typer.Option(
+            help="Draw a crystal again until all that can be checked is as asked for.",
+            show_default="drawn once",
+        ),
+    ] = None,
+    max_tries: Annotated[
+        int | None,
+        typer.Option(
+            help="Texts drawn for a crystal, at most; of those that never match, the one that "
+            "keeps most is written.",
+            show_default=f"{_TRIES} with --until, else 1",
+        ),
+    ] = None,
+    guidance: Annotated[
+        float,
+        typer.Option(
+            help="Scale of what the conditions in the prompt change in the logits; 1 is off, more "
+            "obeys more and takes twice the time."
+        ),
+    ] = 1.0,
     out: Annotated[Path, typer.Option(help="Run directory; made, or gone on with.")] = Path("run"),
     model: Annotated[
         str,
@@ -43,7 +113,7 @@ def sample(
         float | None,
         typer.Option(
             help="That of elements, and of whether a further atom follows.",
-            show_default="the model's own, else --temperature",
+            show_default="the model's own, else --temperature, as where a formula is asked for",
         ),
     ] = None,
     coordinate_temperature: Annotated[
@@ -62,14 +132,6 @@ def sample(
             help="Least distance of atoms over the sum of their covalent radii; 0 is off."
         ),
     ] = 0.65,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ELEMENT",
-            help="An element that may not occur; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
     constrained: Annotated[
         bool,
         typer.Option(
@@ -77,7 +139,12 @@ def sample(
             help="Whether only texts that are crystals can be drawn.",
         ),
     ] = True,
-    batch_size: Annotated[int, typer.Option(help="Texts drawn together.")] = 250,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Texts drawn together.", show_default=f"{_BATCH}; {_BATCH_OF_TRIES} with --until"
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -94,20 +161,25 @@ def sample(
     ] = None,
     keep: Annotated[
         Keep,
-        typer.Option(help="Which crystals --format writes: structurally valid, or unique ones."),
+        typer.Option(
+            help="Which crystals --format writes: structurally valid, unique, or matched."
+        ),
     ] = Keep.all,
 ) -> None:
     """Draw crystals into OUT/attempts.jsonl, one JSON object per attempt, faults included.
 
-    Killed at any moment, the same command goes on where it was; the result is the same to the
-    byte. A larger --n extends a run. Other settings need another --out.
+    What is asked for goes into the prompt, is seen to while drawing where it can be, and is looked
+    for in each crystal afterwards; each attempt carries the record. Killed at any moment, the same
+    command goes on where it was; the result is the same to the byte. A larger --n extends a run,
+    save with --conditions. Other settings need another --out.
     """
+    from crystext.conditions import Conditions
     from crystext.errors import SettingError
-    from crystext.grammar.constraints import Constraints
     from crystext.models.folder import default_temperatures
+    from crystext.sampling.asking import temperatures_for
     from crystext.sampling.attempt import DrawSettings
+    from crystext.sampling.campaign import Campaign
     from crystext.sampling.crew import default_workers
-    from crystext.sampling.run import Campaign
     from crystext.sampling.run import sample as draw_missing
     from crystext.write import file_format
 
@@ -118,110 +190,89 @@ def sample(
             f"--keep {keep.value} says which crystals --format writes, and there is no --format; "
             "try --format cif"
         )
+    if until is None and max_tries is not None:
+        raise SettingError("--max-tries says when --until gives up; add --until matched")
+    if max_tries is None:
+        max_tries = 1 if until is None else _TRIES
+    if batch_size is None:
+        batch_size = _BATCH if until is None else _BATCH_OF_TRIES
+    asked: dict[str, object] = {
+        "composition": composition,
+        "chemical_system": chemical_system,
+        "elements": elements,
+        "only": only,
+        "exclude": exclude,
+        "n_atoms": n_atoms,
+        "space_group": space_group,
+        "crystal_system": crystal_system,
+        "density": density,
+        "formation_energy": formation_energy,
+        "band_gap": band_gap,
+        "e_above_hull": e_above_hull,
+        "neutral": neutral or None,
+    }
+    wanted: tuple[Conditions, ...]
+    if conditions is not None:
+        wanted = _rows(conditions, asked, max_atoms)
+    else:
+        wanted = (Conditions.of(**asked),)
     if temperature is None:
-        asked = default_temperatures(model)
-        temperature = asked.text
+        own = temperatures_for(default_temperatures(model), wanted)
+        temperature = own.text
         if element_temperature is None:
-            element_temperature = asked.element
+            element_temperature = own.element
         if coordinate_temperature is None:
-            coordinate_temperature = asked.coordinate
-    settings = DrawSettings(
-        seed=seed,
-        temperature=temperature,
-        element_temperature=element_temperature,
-        coordinate_temperature=coordinate_temperature,
-        top_p=top_p,
-        constrained=constrained,
-    )
-    constraints = Constraints(
+            coordinate_temperature = own.coordinate
+    campaign = Campaign(
+        n,
+        model,
+        DrawSettings(
+            seed=seed,
+            temperature=temperature,
+            element_temperature=element_temperature,
+            coordinate_temperature=coordinate_temperature,
+            top_p=top_p,
+            guidance=guidance,
+            constrained=constrained,
+        ),
+        conditions=wanted,
         max_atoms=max_atoms,
         distance_scale=min_distance,
-        exclude=tuple(sorted(set(exclude or []))),
+        batch_size=batch_size,
+        max_tries=max_tries,
     )
-    campaign = Campaign(n, model, settings, constraints, batch_size)
     if workers is None:
-        workers = default_workers(model, batches=-(-n // batch_size))
-    with _Bar(n) as bar:
+        workers = default_workers(model, batches=len(campaign.batches()))
+    with Bar(campaign.total) as bar:
         done = draw_missing(campaign, out, workers=workers, report=bar.show)
     typer.echo(f"{done} attempts, {bar.crystals} of them crystals, in {out / 'attempts.jsonl'}")
+    if any(wanted):
+        _summarize(out, campaign.total)
     if format is not None:
-        _export(out, n, format, keep, workers)
+        export(out, campaign.total, format, keep, workers)
 
 
-class _Bar:
-    """Progress on standard error: a bar on a terminal, a line now and then elsewhere."""
+def _rows(path: Path, common: dict[str, object], max_atoms: int) -> tuple[Conditions, ...]:
+    """Return the conditions of a table's rows that can be met, and tell of the others."""
+    from crystext.conditions import read_table
+    from crystext.errors import InputError
 
-    def __init__(self, whole: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.whole, self.crystals, self._start = whole, 0, (0, 0.0)
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("drawing"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total}, {task.fields[note]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._progress.add_task("drawing", total=whole, note="loading the model")
-        self._said = 0.0
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
-
-    def show(self, done: int, crystals: int) -> None:
-        import time
-
-        self.crystals, now = crystals, time.monotonic()
-        if not self._start[1]:
-            self._start, self._said = (done, now), now
-        rate = (done - self._start[0]) / max(now - self._start[1], 1e-9)
-        note = f"{rate:.0f}/s, {crystals / max(done, 1):.2%} crystals"
-        if done == self._start[0]:
-            note = "loading the model"
-        self._progress.update(self._task, completed=done, note=note)
-        if not self._console.is_terminal and now - self._said > 10:
-            self._said = now
-            typer.echo(f"{done}/{self.whole}, {note}", err=True)
+    table = read_table(path, common, max_atoms=max_atoms)
+    for fault in table.faults:
+        typer.echo(f"crystext: {path}, {fault}", err=True)
+    if not table.rows:
+        raise InputError(f"none of the {len(table.faults)} rows of {path} can be drawn; see above")
+    if table.faults:
+        typer.echo(f"{len(table.faults)} rows left out, {len(table.rows)} drawn", err=True)
+    return tuple(row.conditions for row in table.rows)
 
 
-def _export(out: Path, n: int, format: str, keep: Keep, workers: int) -> None:
-    """Write the kept crystals of the first n attempts beside them, named by their index."""
+def _summarize(out: Path, n: int) -> None:
+    """Say for each condition how many of the first n attempts keep it."""
     from itertools import islice
 
-    from crystext.codec import decode
-    from crystext.metrics.structure_validity import is_structure_valid
-    from crystext.metrics.uniqueness import duplicates_of
     from crystext.sampling.run import read_attempts
-    from crystext.write import file_format, write_crystals
+    from crystext.sampling.tally import tally
 
-    named = [
-        (f"{attempt['index']:06d}", crystal)
-        for attempt in islice(read_attempts(out), n)
-        if attempt["fault"] is None and (crystal := decode(attempt["text"]).crystal) is not None
-    ]
-    if keep is Keep.valid:
-        named = [(name, crystal) for name, crystal in named if is_structure_valid(crystal)]
-    elif keep is Keep.unique:
-        twins = duplicates_of([crystal for _, crystal in named], workers=workers)
-        named = [pair for pair, twin in zip(named, twins, strict=True) if twin is None]
-    kind = file_format(format, out)
-    place = out / (kind if kind in ("cif", "poscar") else f"crystals.{kind}")
-    _clear(place)
-    written = write_crystals(named, place, kind)
-    typer.echo(f"{written} crystals in {place}")
-
-
-def _clear(place: Path) -> None:
-    """Remove a folder if it holds nothing but what an earlier export of the run wrote into it."""
-    import re
-    import shutil
-
-    if place.is_dir() and all(re.fullmatch(r"\d{6,}\.(cif|vasp)", p.name) for p in place.iterdir()):
-        shutil.rmtree(place)
+    for line in tally(islice(read_attempts(out), n)).lines():
+        typer.echo(line)

@@ -1,8 +1,11 @@
 """What a user asks of a crystal: said in the prompt, seen to while drawing, checked afterwards.
 
-`conditions` holds what is asked for and the verdict on a crystal, `parse` the spellings of values.
+`parse` knows how values are written, `conditions` holds what is asked for and judges a crystal by
+it, `kept` is the record of the verdict, and `table` reads many conditions from a file.
 """
 
-from crystext.conditions.conditions import NAMES, Conditions, Kept, matched
+from crystext.conditions.conditions import NAMES, Conditions
+from crystext.conditions.kept import Kept, matched
+from crystext.conditions.table import Row, Table, read_table
 
-__all__ = ["NAMES", "Conditions", "Kept", "matched"]
+__all__ = ["NAMES", "Conditions", "Kept", "Row", "Table", "matched", "read_table"]

@@ -1,4 +1,4 @@
-"""What a user asks of a crystal: said in the prompt, seen to while drawing, checked afterwards.
+"""What is asked of a crystal, whether it makes sense, and whether a crystal keeps it.
 
 Names mean what they mean in the Materials Project's API. This module knows which conditions have a
 line in a prompt, which the automaton can see to, and how each is found in a finished crystal. It
@@ -8,16 +8,16 @@ draws nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
+from crystext.conditions.kept import How, Kept
 from crystext.conditions.parse import parse_condition
 from crystext.crystal import Crystal
-from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import SettingError, did_you_mean
 from crystext.formulas import by_electronegativity, formula_text, parse_formula
-from crystext.grammar.constraints import Constraints
+from crystext.grammar.constraints import MOST_ATOMS, Constraints
 from crystext.oxidation import can_be_neutral, nearest_neutral
 from crystext.properties import crystal_system, density, reduced_formula
 from crystext.space_groups import find_space_group
@@ -27,27 +27,6 @@ DENSITY_TOLERANCE = 0.05
 
 _DECIMALS = {"density": 2, "formation_energy": 2, "band_gap": 2, "e_above_hull": 3}
 """As `properties.written_properties` prints them."""
-
-How = Literal["enforced", "steered", "checked"]
-"""Seen to while drawing; asked for in the prompt; or only looked for afterwards."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """One condition, and whether a crystal keeps it."""
-
-    name: str
-    asked: str | int | float | bool
-    how: How
-    found: str | int | float | bool | None
-    """What the crystal has; None where nothing here can tell, or where there is no crystal."""
-    kept: bool | None
-    """None where nothing here can tell."""
-
-
-def matched(records: Iterable[Kept]) -> bool:
-    """Say whether all conditions that can be checked are kept."""
-    return all(record.kept is not False for record in records)
 
 
 @dataclass(frozen=True)
@@ -121,6 +100,8 @@ class Conditions:
                 )
         if self.neutral and self.composition is not None:
             self._check_charges(self.composition)
+        # What is wrong whatever the size of a crystal.
+        self.constraints(max_atoms=MOST_ATOMS)
 
     def __bool__(self) -> bool:
         return bool(self.asked())
@@ -129,6 +110,23 @@ class Conditions:
     def formula(self) -> dict[str, int]:
         """Count of each element in a formula unit; empty where no composition is asked for."""
         return {} if self.composition is None else parse_formula(self.composition)
+
+    @property
+    def _unit(self) -> int:
+        return sum(self.formula.values())
+
+    @property
+    def _size(self) -> int | None:
+        """The number of atoms, where it is a single one."""
+        if self.n_atoms is None or self.n_atoms[0] != self.n_atoms[1]:
+            return None
+        return self.n_atoms[0]
+
+    @property
+    def _cell_formula(self) -> dict[str, int]:
+        """Count of each element as a prompt has it: in the cell, if that has a given size."""
+        units = 1 if self._size is None or not self.formula else self._size // self._unit
+        return {symbol: units * count for symbol, count in self.formula.items()}
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -150,24 +148,43 @@ class Conditions:
 
         Elements that must, or may, or may not occur, a range of numbers of atoms and neutrality
         have no line: a prompt can ask for a whole set of elements only. A crystal system has none
-        beside a space group, of which it follows.
+        beside a space group, of which it follows. A formula of which several units are asked for is
+        written for the whole cell, Na4Cl4, which says its number of atoms as well.
         """
         lines: dict[str, str] = {}
         if self.composition is not None:
-            lines["formula"] = self.composition
+            lines["formula"] = formula_text(self._cell_formula)
         elif self.chemical_system:
             lines["chemical_system"] = "-".join(sorted(self.chemical_system))
         if self.space_group is not None:
             lines["space_group"] = str(self.space_group)
         elif self.crystal_system is not None:
             lines["crystal_system"] = self.crystal_system
-        if self.n_atoms is not None and self.n_atoms[0] == self.n_atoms[1]:
-            lines["n_atoms"] = str(self.n_atoms[0])
+        if self._size is not None and sum(self._cell_formula.values()) in (0, self._unit):
+            lines["n_atoms"] = str(self._size)
         for name, decimals in _DECIMALS.items():
             if (value := getattr(self, name)) is not None:
                 text = f"{value:.{decimals}f}"
                 lines[name] = text.lstrip("-") if float(text) == 0 else text
         return lines
+
+    def silent(self) -> tuple[str, ...]:
+        """Return the conditions that no line of a prompt says: only constraints can keep them.
+
+        Neutrality is not among them: it is looked at before and after drawing.
+        """
+        said = self._said()
+        return tuple(name for name in self.asked() if name not in said and name != "neutral")
+
+    @property
+    def can_be_checked(self) -> bool:
+        """Whether anything is asked for that a finished crystal shows."""
+        return any(name not in _UNTOLD for name in self.asked())
+
+    def _said(self) -> set[str]:
+        lines = self.properties()
+        said = {*lines, *(name for name, line in _SAID_BY.items() if line in lines)}
+        return said | ({"n_atoms"} if self._size is not None else set())
 
     def constraints(self, *, max_atoms: int = 20, distance_scale: float = 0.65) -> Constraints:
         """Return what is to be seen to while a crystal is written.
@@ -184,21 +201,19 @@ class Conditions:
         if fewest > max_atoms:
             raise SettingError(
                 f"{fewest} atoms are asked for, and crystals may have {max_atoms}; ask for "
-                f"{max_atoms} or fewer, or allow more with max_atoms"
+                f"{max_atoms} or fewer, or take max_atoms {fewest} (models write well what they "
+                "were taught: the shipped one, 20)"
             )
-        most = min(most, max_atoms)
-        self._check_size(fewest, most, max_atoms)
         system = self.crystal_system
         if self.space_group is not None:
             system = crystal_system(self.space_group)
-        open_to = self.chemical_system or self.only
         return Constraints(
-            max_atoms=most,
+            max_atoms=min(most, max_atoms),
             min_atoms=fewest,
             distance_scale=distance_scale,
             exclude=self.exclude,
             require=() if self.composition is not None else self.needed,
-            only=open_to or None if self.composition is None else None,
+            only=self.chemical_system or self.only or None,
             formula=tuple(self.formula.items()),
             crystal_system=system,
         )
@@ -213,8 +228,7 @@ class Conditions:
             crystal: the crystal; None where a text was none, which keeps nothing.
             constrained: whether it was drawn under `constraints`.
         """
-        lines = self.properties()
-        steered = {*lines, *(name for name, line in _SAID_BY.items() if line in lines)}
+        steered = self._said()
         found = {} if crystal is None else self._found(crystal)
         records = []
         for name, asked in self.asked().items():
@@ -273,45 +287,27 @@ class Conditions:
         return DENSITY_TOLERANCE * (self.density or 0.0)
 
     def _check_elements(self) -> None:
-        """Refuse elements that are asked for in one place and ruled out in another."""
-        sets = {
-            "composition": (set(self.formula), f"the formula {self.composition}"),
-            "chemical_system": (
-                set(self.chemical_system),
-                f"the chemical system {'-'.join(self.chemical_system)}",
-            ),
-        }
-        formula, system = sets["composition"][0], sets["chemical_system"][0]
+        """Refuse a formula, a system and elements that are not of one another."""
+        formula, system = set(self.formula), set(self.chemical_system)
         if formula and system and formula != system:
             raise SettingError(
-                f"{sets['composition'][1]} is not of {sets['chemical_system'][1]}; leave the "
-                f"chemical system out, or ask for {'-'.join(by_electronegativity(formula))}"
+                f"the formula {self.composition} is not of the chemical system "
+                f"{'-'.join(self.chemical_system)}; leave the system out, or ask for "
+                f"{'-'.join(by_electronegativity(formula))}"
+            )
+        if self.only and (more := system - set(self.only)):
+            raise SettingError(
+                f"the chemical system has {', '.join(by_electronegativity(more))}, which is not "
+                f"among the elements that may occur ({', '.join(self.only)}); leave only out"
             )
         whole = formula or system
-        whole_name = sets["composition" if formula else "chemical_system"][1]
         if whole and (more := set(self.elements) - whole):
+            named = self.composition or "-".join(self.chemical_system)
             raise SettingError(
-                f"{_listed(more)} cannot occur in {whole_name}; leave it out of elements, or ask "
-                f"for the chemical system {'-'.join(by_electronegativity(whole | more))}"
+                f"{', '.join(by_electronegativity(more))} cannot occur in {named}; leave it out of "
+                "elements, or ask for the chemical system "
+                f"{'-'.join(by_electronegativity(whole | more))}"
             )
-        needed = whole | set(self.elements)
-        if banned := needed & set(self.exclude):
-            raise SettingError(
-                f"{_listed(banned)} is excluded, and {whole_name if whole else 'elements'} needs "
-                "it; take it out of one of the two"
-            )
-        if self.only and (more := needed - set(self.only)):
-            raise SettingError(
-                f"{_listed(more)} is needed, and only {_listed(self.only)} may occur; add it to "
-                "only, or do not ask for it"
-            )
-        if self.only and set(self.only) <= set(self.exclude):
-            raise SettingError(
-                f"only {_listed(self.only)} may occur, and all of it is excluded; leave one out of "
-                "exclude"
-            )
-        if set(SYMBOLS) <= set(self.exclude):
-            raise SettingError("all elements are excluded; leave at least one")
 
     def _check_charges(self, formula: str) -> None:
         counts = self.formula
@@ -324,28 +320,6 @@ class Conditions:
             f"the oxidation states of {formula} cannot balance by SMACT's table of 2014; {advice}"
             "ask without neutral"
         )
-
-    def _check_size(self, fewest: int, most: int, max_atoms: int) -> None:
-        """Refuse cells that cannot hold what they have to."""
-        unit = sum(self.formula.values())
-        if unit > max_atoms:
-            raise SettingError(
-                f"a formula unit of {self.composition} has {unit} atoms, and crystals may have "
-                f"{max_atoms}; ask for a smaller formula, or allow more with max_atoms "
-                f"(models write well what they were taught: the shipped one, 20)"
-            )
-        if unit and most // unit * unit < fewest:
-            fit = range(unit, max_atoms + 1, unit)
-            nearest = min(fit, key=lambda n: (max(fewest - n, n - most, 0), n))
-            raise SettingError(
-                f"no whole number of formula units of {self.composition} ({unit} atoms) has "
-                f"{_range_text((fewest, most))} atoms; the nearest number is {nearest}"
-            )
-        if not unit and len(self.needed) > most:
-            raise SettingError(
-                f"{len(self.needed)} elements have to occur in {most} atoms; ask for at least "
-                f"{len(self.needed)} atoms, or for fewer elements"
-            )
 
 
 NAMES = tuple(field.name for field in fields(Conditions))
@@ -376,7 +350,3 @@ def _plain(name: str, value: Any) -> str | int | float | bool:
 
 def _range_text(ends: tuple[int, int]) -> str:
     return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]}-{ends[1]}"
-
-
-def _listed(symbols: Iterable[str]) -> str:
-    return ", ".join(by_electronegativity(symbols))

@@ -8,10 +8,8 @@ from typing import Any
 
 from crystext.errors import SettingError, did_you_mean
 from crystext.formulas import formula_text, parse_elements, parse_formula, reduced
-from crystext.properties import crystal_system
+from crystext.grammar.constraints import CRYSTAL_SYSTEMS
 from crystext.space_groups import parse_space_group
-
-CRYSTAL_SYSTEMS = tuple(dict.fromkeys(crystal_system(number) for number in range(1, 231)))
 
 _RANGES = {
     "density": (0.01, 30.0, "g/cm3"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crystext.conditions import Kept, matched
 from crystext.errors import SettingError
 from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import Kind
+from crystext.partial import PartialCrystal
 
 ORDINARY = Constraints(distance_scale=0.65)
 """What is seen to where nothing else is asked for: atoms do not meet, and are 20 at most."""
@@ -30,6 +32,8 @@ class DrawSettings:
     """Its own value for coordinates; None is `temperature`."""
     top_p: float = 1.0
     """Draw from the smallest set of most probable tokens that holds this much probability."""
+    guidance: float = 1.0
+    """Scale of what the conditions in a prompt change in the logits; 1 is off: see `guidance`."""
     constrained: bool = True
     """Whether only texts that are crystals, and such as the request allows, can be written."""
 
@@ -46,6 +50,11 @@ class DrawSettings:
                 )
         if not 0 < self.top_p <= 1:
             raise SettingError(f"a top-p of {self.top_p:g}: expected a number in (0, 1]; 1 is off")
+        if not 0 <= self.guidance <= 10:
+            raise SettingError(
+                f"a guidance of {self.guidance:g}: expected 0 (conditions unheard) to 10; "
+                "1 is off, try 1.5"
+            )
 
     def temperature_of(self, kind: Kind) -> float:
         """Return the temperature at which fields of a kind are drawn."""
@@ -63,6 +72,10 @@ class Request:
     prompt: str
     constraints: Constraints = ORDINARY
     """Where nothing is constrained, `max_atoms` still says how long a text may get."""
+    unconditional: str | None = None
+    """The prompt less its conditions, which guidance compares with; None: there is no guidance."""
+    partial: PartialCrystal | None = None
+    """What the text is to complete; None where it is that of a whole crystal."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,17 @@ class Attempt:
     fault: str | None
     """Name of the `codec.Fault`; None where the text is a crystal."""
     log_probability: float
-    """Of the text under the model and the constraints at temperature 1, in nats. The second
-    coordinate of an atom counts as free: which values of it leave room is not looked up for all."""
+    """Of the text under the model and the constraints at temperature 1, guidance included, in
+    nats. The second coordinate of an atom counts as free: which values of it leave room is not
+    looked up for all."""
     tokens: int
     """How many the text took, the end included."""
+    tries: int = 1
+    """How many texts were drawn until this one was taken."""
+    conditions: tuple[Kept, ...] = ()
+    """What was asked of the crystal, and whether it keeps it."""
+
+    @property
+    def matched(self) -> bool:
+        """Whether it is a crystal that keeps all that can be checked."""
+        return self.fault is None and matched(self.conditions)

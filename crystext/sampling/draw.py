@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -12,14 +14,25 @@ _COLDEST = 1e-30
 """Lower temperatures are drawn at as this one: in float32 they could be zero."""
 
 
-def uniform_numbers(seed: int, indices: range, count: int) -> Floats:
+def uniform_numbers(seed: int, indices: Sequence[int], count: int, *, redraw: int = 0) -> Floats:
     """Return random numbers in [0, 1) that depend on the seed and each crystal's index alone.
 
+    Args:
+        seed: that of the campaign.
+        indices: of the crystals.
+        count: how many numbers each takes.
+        redraw: how often the crystal was drawn before; each time has numbers of its own.
+
     Returns:
-        Shape (len(indices), count), from Philox keyed by (seed, index).
+        Shape (len(indices), count), from Philox keyed by (seed, index); redraws begin where the
+        first draw would come after 2^192 numbers.
     """
+    counter = [0, 0, 0, redraw]
     return np.stack(
-        [np.random.Generator(np.random.Philox(key=[seed, i])).random(count) for i in indices]
+        [
+            np.random.Generator(np.random.Philox(counter=counter, key=[seed, i])).random(count)
+            for i in indices
+        ]
     )
 
 

@@ -5,10 +5,10 @@
     run/starts.jsonl        when, where and with which versions the campaign was started or resumed
     run/lock                held by the process that writes
 
-Attempts are drawn in whole batches of `batch_size`, [0, b), [b, 2b), ..., each by one process with
-one thread (see `workers`). A batch that was cut short is drawn again and the attempts already on
-disk are skipped, so neither kills nor the number of workers nor a later, larger `n` changes a byte
-of what was or will be written. Another batch size changes a text only where rounding tips a draw.
+Attempts are drawn in batches (see `campaign`), each by one process with one thread (see `workers`).
+A batch that was cut short is drawn again and the attempts already on disk are skipped, so neither
+kills nor the number of workers nor, of single conditions, a later, larger `n` changes a byte of
+what was or will be written. Another batch size changes a text only where rounding tips a draw.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import errno
 import json
 import os
 import platform
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain
@@ -29,10 +29,10 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from crystext.errors import RunError, SettingError
-from crystext.grammar.constraints import Constraints
-from crystext.models.folder import model_folder, model_hash
+from crystext.models.folder import model_folder
 from crystext.prompts import load_prompts
-from crystext.sampling.attempt import ORDINARY, Attempt, DrawSettings, Request
+from crystext.sampling.attempt import Attempt
+from crystext.sampling.campaign import Campaign
 from crystext.sampling.workers import Job, draw_batches
 from crystext.tasks.generate import generation_prompt
 
@@ -40,33 +40,6 @@ _VERSIONED = ("torch", "transformers", "numpy")
 
 _ATTEMPTS, _SETTINGS, _STARTS, _LOCK = "attempts.jsonl", "settings.json", "starts.jsonl", "lock"
 _PARTIAL_SETTINGS = "settings.json.partial"
-
-
-@dataclass(frozen=True)
-class Campaign:
-    """How many attempts are wanted of which model, and how they are drawn.
-
-    Raises:
-        SettingError: a number below 1, or constraints that nothing sees to.
-    """
-
-    n: int
-    model: str
-    settings: DrawSettings
-    constraints: Constraints = ORDINARY
-    batch_size: int = 250
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if self.n < 1:
-            raise SettingError(f"{self.n} crystals: expected 1 or more")
-        if self.batch_size < 1:
-            raise SettingError(f"a batch size of {self.batch_size}: expected 1 or more")
-        if self.constraints.exclude and not self.settings.constrained:
-            raise SettingError(
-                "elements are excluded, but without constraints nothing keeps a model from writing "
-                "them; draw constrained, or exclude none"
-            )
 
 
 def sample(
@@ -91,11 +64,11 @@ def sample(
         RunError: the directory holds another campaign or other files, is in use, or cannot be
             written; or a process that draws was killed.
         ModelError: the model cannot be loaded, or has not the positions that the texts need.
-        SettingError: the number of workers is below 1.
+        SettingError: the number of workers is below 1, or the conditions cannot be met.
     """
     if workers < 1:
         raise SettingError(f"{workers} workers: expected 1 or more")
-    wanted = _identity(campaign)
+    wanted = campaign.identity()
     with _explained(out):
         _check(out, wanted)
         out.mkdir(parents=True, exist_ok=True)
@@ -104,18 +77,24 @@ def sample(
             _check(out, wanted)
             done, crystals = _repair(out / _ATTEMPTS)
             report(done, crystals)
-            if done >= campaign.n:
+            if done >= campaign.total:
                 return done
-            with closing(_missing(campaign, wanted["prompt"], done, workers)) as batches:
+            # The folder, so that a model from the Hub is looked for there once.
+            folder = model_folder(campaign.model).absolute()
+            requests = campaign.requests(load_prompts(folder / "prompts"))
+            job = Job(
+                str(folder), campaign.settings, requests, campaign.conditions, campaign.max_tries
+            )
+            with closing(draw_batches(job, campaign.batches(done), workers)) as batches:
                 # The first batch shows that the model can be drawn from: a folder in which nothing
                 # was ever drawn belongs to no campaign.
                 first = next(batches)
                 _claim(out, wanted)
                 _note_start(out, campaign, done)
                 with (out / _ATTEMPTS).open("a", encoding="utf-8") as file:
-                    for batch in chain([first], batches):
-                        fresh = [x for x in batch if done <= x.index < campaign.n]
-                        _append(file, wanted["prompt"], fresh)
+                    for batch, attempts in chain([first], batches):
+                        fresh = [x for x in attempts if done <= x.index < campaign.total]
+                        _append(file, requests[batch.request].prompt, fresh)
                         done += len(fresh)
                         crystals += sum(x.fault is None for x in fresh)
                         report(done, crystals)
@@ -139,20 +118,6 @@ def read_attempts(out: Path) -> Iterator[dict[str, Any]]:
 def unconditional_prompt(folder: Path) -> str:
     """Return the prompt that asks a model for any crystal, in the words it was trained with."""
     return generation_prompt(load_prompts(folder / "prompts"))
-
-
-def _identity(campaign: Campaign) -> dict[str, Any]:
-    """Return all that the bytes of the attempts depend on, and the model's name."""
-    folder = model_folder(campaign.model)
-    return {
-        "model": campaign.model,
-        "model_sha256": model_hash(folder),
-        "prompt": unconditional_prompt(folder),
-        "batch_size": campaign.batch_size,
-        **asdict(campaign.settings),
-        **asdict(campaign.constraints),
-        "exclude": list(campaign.constraints.exclude),
-    }
 
 
 @contextmanager
@@ -200,12 +165,19 @@ def _check(out: Path, wanted: dict[str, Any]) -> None:
         different = [key for key in different if key != "model"]
     if different:
         lines = [
-            f"  {key}: {found.get(key)!r} there, {wanted.get(key)!r} asked for" for key in different
+            f"  {key}: {_short(found.get(key))} there, {_short(wanted.get(key))} asked for"
+            for key in different
         ]
         raise RunError(
             f"{out} holds a run made with other settings:\n" + "\n".join(lines) + "\n"
             "Give those settings to go on with it, or another --out"
         )
+
+
+def _short(value: Any) -> str:
+    """Return a setting for a message; a long table's conditions are cut short."""
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def _claim(out: Path, wanted: dict[str, Any]) -> None:
@@ -265,7 +237,8 @@ def _whole_lines(file: IO[bytes], path: Path) -> Iterator[tuple[dict[str, Any], 
 
 def _append(file: IO[str], prompt: str, attempts: list[Attempt]) -> None:
     for attempt in attempts:
-        file.write(json.dumps({"index": attempt.index, "prompt": prompt, **asdict(attempt)}) + "\n")
+        line = {"index": attempt.index, "prompt": prompt, **asdict(attempt)}
+        file.write(json.dumps(line | {"matched": attempt.matched}) + "\n")
     file.flush()
     os.fsync(file.fileno())
 
@@ -284,14 +257,3 @@ def _note_start(out: Path, campaign: Campaign, done: int) -> None:
     }
     with (out / _STARTS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(note) + "\n")
-
-
-def _missing(
-    campaign: Campaign, prompt: str, done: int, workers: int
-) -> Generator[list[Attempt], None, None]:
-    """Yield the batches that hold attempts from `done` on, in order."""
-    size = campaign.batch_size
-    # The folder, so that a model from the Hub is looked for there once.
-    folder = str(model_folder(campaign.model).absolute())
-    job = Job(folder, campaign.settings, Request(prompt, campaign.constraints), size)
-    yield from draw_batches(job, range(done - done % size, campaign.n, size), workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from crystext.sampling.attempt import Attempt, DrawSettings, Request
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 class Sampler(Protocol):
     """What draws texts from a model."""
 
-    def draw(self, request: Request, indices: range) -> list[Attempt]:
-        """Draw one text for each index."""
+    def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
+        """Draw one text for each index, with random numbers that belong to it and to the redraw."""
 
 
 def make_sampler(model: LoadedModel, settings: DrawSettings) -> Sampler:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from crystext.crystal import Ints
-from crystext.grammar.automaton import Automaton
+from crystext.grammar.completion_slots import CompletionSlots
 from crystext.grammar.fields import END, Kind
 from crystext.grammar.geometry import Bools
+from crystext.grammar.infilling import InfillingAutomaton
 from crystext.grammar.slots import DECIMALS, Slots, decimals_after, whole_parts
 from crystext.models.load import LoadedModel
 from crystext.sampling.attempt import Attempt, DrawSettings, Request
 from crystext.sampling.draw import draw, uniform_numbers
+from crystext.sampling.guidance import mix, weighted_prompts
 from crystext.sampling.llama import ShortTextLlama, Texts
+from crystext.sampling.writing import automaton_for
 from crystext.tokens import prompt_ids
 
 _Y_TRIES = 8
@@ -34,41 +39,58 @@ class SlotSampler:
         self.pieces = {i: piece for piece, i in model.tokenizer.get_vocab().items()}
         self.llama = ShortTextLlama(model.network, torch.bfloat16)
 
-    def draw(self, request: Request, indices: range) -> list[Attempt]:
+    def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
         """Draw one text for each index.
 
-        A text depends on the seed and its index, and on the rest of the batch through rounding.
+        A text depends on the seed, its index and how often it was drawn before, and on the rest of
+        the batch through rounding.
 
         Raises:
             ModelError: the texts could be longer than the model knows positions for.
         """
         with torch.inference_mode():
-            return _Batch(self, request, indices).run()
+            return _Batch(self, request, indices, redraw).run()
 
 
 class _Batch:
     """The state of one batch while it is drawn. Row i is crystal `rows[i]` of the batch."""
 
-    def __init__(self, sampler: SlotSampler, request: Request, indices: range) -> None:
+    def __init__(
+        self, sampler: SlotSampler, request: Request, indices: Sequence[int], redraw: int
+    ) -> None:
         settings, constraints = sampler.settings, request.constraints
         self.settings, self.sampler, self.indices = settings, sampler, indices
-        ids = torch.tensor(prompt_ids(sampler.tokenizer, request.prompt))
+        self.automaton = automaton_for(request, sampler.format, len(indices))
+        self.slots: Slots | CompletionSlots = sampler.slots
         # Two tokens for each number of the cell, four for each atom, and the end.
-        self.steps = 12 + 4 * constraints.max_atoms + 1
-        self.texts = Texts(sampler.llama, ids, len(indices), len(ids) + self.steps)
-        count = self.steps + _Y_TRIES * constraints.max_atoms
-        self.uniform = torch.from_numpy(uniform_numbers(settings.seed, indices, count))
-        self.automaton = Automaton(sampler.format, len(indices), constraints)
+        self.steps, columns = 12 + 4 * constraints.max_atoms + 1, constraints.max_atoms
+        if isinstance(self.automaton, InfillingAutomaton):
+            fields = [blank.field for blank in self.automaton.blanks]
+            self.slots = CompletionSlots(sampler.tokenizer, sampler.format, fields)
+            self.steps = self.slots.most_tokens
+            columns = sum(field.kind is Kind.COORDINATE and field.axis == 1 for field in fields)
+        self.prompts = weighted_prompts(request, settings.guidance)
+        self.texts = [self._texts(asked.prompt) for asked in self.prompts]
+        """The same texts, behind each prompt."""
+        count = self.steps + _Y_TRIES * columns
+        numbers = uniform_numbers(settings.seed, indices, count, redraw=redraw)
+        self.uniform = torch.from_numpy(numbers)
         self.rows = torch.arange(len(indices))
-        self.step = 0
+        self.step = self.columns = 0
         self.written_B_T = np.zeros((len(indices), self.steps), dtype=np.int64)
         """Token ids of the texts, in the order of the batch."""
         self.log_probability = torch.zeros(len(indices), dtype=torch.float64)
         self.done: dict[int, Attempt] = {}
 
+    def _texts(self, prompt: str) -> Texts:
+        ids = torch.tensor(prompt_ids(self.sampler.tokenizer, prompt))
+        return Texts(self.sampler.llama, ids, len(self.indices), len(ids) + self.steps)
+
     def run(self) -> list[Attempt]:
         while len(self.automaton):
             kind = self.automaton.field.kind
+            for token in self.slots.forced(self.automaton.place):
+                self._append(np.array([token]), np.zeros(len(self.automaton), dtype=np.int64))
             if kind is Kind.ELEMENT:
                 self._element()
             elif kind is Kind.COORDINATE:
@@ -79,7 +101,7 @@ class _Batch:
 
     def _number(self) -> None:
         allowed = self.automaton.allowed()
-        whole_ids, decimal_ids = self.sampler.slots.tokens(self.automaton.field)
+        whole_ids, decimal_ids = self.slots.tokens_at(self.automaton.place)
         wholes = self._draw(whole_ids, whole_parts(allowed))
         self._append(whole_ids, wholes)
         decimals = self._draw(decimal_ids, decimals_after(allowed, wholes))
@@ -87,13 +109,14 @@ class _Batch:
         self._append(decimal_ids, decimals)
 
     def _element(self) -> None:
-        (ids,) = self.sampler.slots.tokens(self.automaton.field)
-        values = self._draw(ids, self.automaton.allowed())
+        (ids,) = self.slots.tokens_at(self.automaton.place)
+        values = self._draw(ids, self.automaton.allowed()[:, : len(ids)])
         ends = values == END
         if ends.any():
             for row in np.nonzero(ends)[0].tolist():
                 self._finish(row)
-            order = self.texts.keep(torch.from_numpy(~ends))
+            for texts in self.texts:
+                order = texts.keep(torch.from_numpy(~ends))
             self.rows, values = self.rows[order], values[order.numpy()]
             self.automaton.keep(order.numpy())
             if not len(self.automaton):
@@ -102,12 +125,12 @@ class _Batch:
         self._append(ids, values)
 
     def _coordinate(self) -> None:
-        axis = self.automaton.field.axis
-        (ids,) = self.sampler.slots.tokens(self.automaton.field)
-        if axis == 1 and self.automaton.distance_scale > 0:
+        automaton = self.automaton
+        (ids,) = self.slots.tokens_at(automaton.place)
+        if automaton.field.axis == 1 and automaton.distance_scale > 0 and not automaton.is_given:
             values = self._y(ids)
         else:
-            values = self._draw(ids, self.automaton.allowed() if axis == 2 else None)
+            values = self._draw(ids, automaton.allowed())
         self.automaton.push(values)
         self._append(ids, values)
 
@@ -122,7 +145,8 @@ class _Batch:
         values, _ = self._pick(logits, None, slice(None), self.step)
         asked = np.arange(len(values))
         allowed: Bools | None = None
-        first_try = self.steps + _Y_TRIES * (self.automaton.atoms - 1)
+        first_try = self.steps + _Y_TRIES * self.columns
+        self.columns += 1
         for number in range(first_try, first_try + _Y_TRIES):
             asked = asked[~self.automaton.has_room(values[asked], asked)]
             if not len(asked):
@@ -139,7 +163,9 @@ class _Batch:
         return values
 
     def _logits(self, ids: Ints) -> torch.Tensor:
-        return self.sampler.llama.logits(self.texts.hidden_B_D, torch.from_numpy(ids))
+        tokens = torch.from_numpy(ids)
+        behind = [self.sampler.llama.logits(texts.hidden_B_D, tokens) for texts in self.texts]
+        return mix(behind, self.prompts)
 
     def _pick(
         self, logits: torch.Tensor, allowed: Bools | None, rows: Ints | slice, number: int
@@ -162,7 +188,8 @@ class _Batch:
     def _append(self, ids: Ints, values: Ints) -> None:
         tokens = ids[values]
         self.written_B_T[self.rows.numpy(), self.step] = tokens
-        self.texts.append(torch.from_numpy(tokens))
+        for texts in self.texts:
+            texts.append(torch.from_numpy(tokens))
         self.step += 1
 
     def _finish(self, row: int) -> None:

@@ -5,17 +5,17 @@ Serves models with a general tokenizer, and models of any kind when the constrai
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
-from crystext.codec import decode
 from crystext.errors import ModelError
-from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import GrammarProcessor, TokenTree
-from crystext.grammar.constraints import Constraints
-from crystext.grammar.fields import kind_after
 from crystext.models.load import LoadedModel
 from crystext.sampling.attempt import Attempt, DrawSettings, Request
 from crystext.sampling.draw import draw, uniform_numbers
+from crystext.sampling.guidance import mix, weighted_prompts
+from crystext.sampling.writing import automaton_for, kind_behind, most_characters, read_answer
 from crystext.tokens import prompt_ids
 
 
@@ -36,8 +36,8 @@ class TextSampler:
         self.model, self.settings = model, settings
         self._tree = TokenTree(model.tokenizer) if settings.constrained else None
 
-    def draw(self, request: Request, indices: range) -> list[Attempt]:
-        """Draw one text for each index; the index and the seed decide its random numbers.
+    def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
+        """Draw one text for each index; seed, index and redraw decide its random numbers.
 
         A text that is not ended when the model knows no further position is cut off there.
 
@@ -45,13 +45,16 @@ class TextSampler:
             ModelError: the prompt alone takes all the positions that the model knows.
         """
         with torch.inference_mode():
-            return self._draw(request, indices)
+            return self._draw(request, indices, redraw)
 
-    def _draw(self, request: Request, indices: range) -> list[Attempt]:
+    def _draw(self, request: Request, indices: Sequence[int], redraw: int) -> list[Attempt]:
         settings, network, tokenizer = self.settings, self.model.network, self.model.tokenizer
-        given = prompt_ids(tokenizer, request.prompt)
+        prompts = weighted_prompts(request, settings.guidance)
+        read = [prompt_ids(tokenizer, asked.prompt) for asked in prompts]
+        given = max(read, key=len)
         known = getattr(network.config, "max_position_embeddings", None)
-        budget = self.most_tokens(request.constraints.max_atoms)
+        # At the worst, one for each character, and the end.
+        budget = most_characters(request, self.model.format) + 1
         if known is not None:
             budget = min(budget, known - len(given))
         if budget < 1:
@@ -60,29 +63,34 @@ class TextSampler:
                 "try a shorter prompt"
             )
         end, vocabulary = int(tokenizer.eos_token_id), len(tokenizer)
-        uniform = torch.from_numpy(uniform_numbers(settings.seed, indices, budget))
-        processor = self._processor(len(given), request.constraints)
+        uniform = torch.from_numpy(uniform_numbers(settings.seed, indices, budget, redraw=redraw))
+        processor = self._processor(len(given), request)
         device = next(network.parameters()).device
-        step_ids = torch.tensor([given] * len(indices), device=device)
+        step_ids = [torch.tensor([ids] * len(indices), device=device) for ids in read]
         generated = torch.empty(len(indices), 0, dtype=torch.long)
         log_probability = torch.zeros(len(indices), dtype=torch.float64)
         ended = torch.zeros(len(indices), dtype=torch.bool)
-        cache = None
+        caches = [None] * len(read)
         for step in range(budget):
-            output = network(input_ids=step_ids, past_key_values=cache, use_cache=True)
+            outputs = [
+                network(input_ids=ids, past_key_values=cache, use_cache=True)
+                for ids, cache in zip(step_ids, caches, strict=True)
+            ]
+            caches = [output.past_key_values for output in outputs]
             # Rows of the output layer behind the vocabulary's end are padding.
-            cache, logits = output.past_key_values, output.logits[:, -1, :vocabulary].cpu()
+            logits = mix([output.logits[:, -1, :vocabulary].cpu() for output in outputs], prompts)
             allowed = processor.mask(generated, vocabulary) if processor else None
-            tokens, chance = self._tokens(logits, uniform[:, step], allowed, given, generated)
+            temperatures = self._temperatures(request, given, generated)
+            tokens, chance = self._tokens(logits, uniform[:, step], allowed, temperatures)
             tokens = tokens.masked_fill(ended, end)
             log_probability += chance.double().masked_fill(ended, 0.0)
             generated = torch.cat([generated, tokens[:, None]], dim=1)
             ended |= tokens == end
             if ended.all():
                 break
-            step_ids = tokens[:, None].to(device)
+            step_ids = [tokens[:, None].to(device)] * len(read)
         return [
-            self._attempt(index, given, row, float(chance))
+            self._attempt(request, index, given, row, float(chance))
             for index, row, chance in zip(indices, generated.tolist(), log_probability, strict=True)
         ]
 
@@ -91,11 +99,9 @@ class TextSampler:
         logits: torch.Tensor,
         uniform: torch.Tensor,
         allowed: torch.Tensor | None,
-        given: list[int],
-        generated: torch.Tensor,
+        temperatures: list[float],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw the next token of each row, and its log-probability, at its field's temperature."""
-        temperatures = self._temperatures(given, generated)
         tokens = torch.empty(len(logits), dtype=torch.long)
         chances = torch.empty(len(logits), dtype=logits.dtype)
         for temperature in sorted(set(temperatures)):
@@ -110,13 +116,15 @@ class TextSampler:
             tokens[rows], chances[rows] = drawn, chance.to(chances.dtype)
         return tokens, chances
 
-    def _temperatures(self, given: list[int], generated: torch.Tensor) -> list[float]:
-        settings = self.settings
+    def _temperatures(
+        self, request: Request, given: list[int], generated: torch.Tensor
+    ) -> list[float]:
+        settings, fmt = self.settings, self.model.format
         if settings.element_temperature is None and settings.coordinate_temperature is None:
             return [settings.temperature] * len(generated)
         start = len(self._text(given))
         texts = (self._text(given + row)[start:] for row in generated.tolist())
-        return [settings.temperature_of(kind_after(text, self.model.format)) for text in texts]
+        return [settings.temperature_of(kind_behind(request, text, fmt)) for text in texts]
 
     def _text(self, ids: list[int]) -> str:
         # A special token amid a text is a fault of it, and is to be seen.
@@ -124,20 +132,19 @@ class TextSampler:
         assert isinstance(text, str)
         return text
 
-    def most_tokens(self, atoms: int) -> int:
-        """Return how many tokens a crystal takes at the worst: one for each character."""
-        fmt = self.model.format
-        cell = 3 * (fmt.length_decimals + fmt.angle_decimals + 10)
-        return cell + atoms * (3 * (fmt.coordinate_decimals + 3) + 4) + 1
-
-    def _processor(self, prompt_tokens: int, constraints: Constraints) -> GrammarProcessor | None:
+    def _processor(self, prompt_tokens: int, request: Request) -> GrammarProcessor | None:
         if self._tree is None:
             return None
-        automaton = Automaton(self.model.format, 1, constraints)
+        automaton = automaton_for(request, self.model.format, 1)
         return GrammarProcessor(self.model.tokenizer, prompt_tokens, automaton, self._tree)
 
     def _attempt(
-        self, index: int, given: list[int], generated: list[int], log_probability: float
+        self,
+        request: Request,
+        index: int,
+        given: list[int],
+        generated: list[int],
+        log_probability: float,
     ) -> Attempt:
         end = self.model.tokenizer.eos_token_id
         whole = end in generated
@@ -145,7 +152,7 @@ class TextSampler:
 
         # Decoded behind the prompt: some tokenizers drop a space at the start of a text.
         text = self._text(given + body)[len(self._text(given)) :]
-        decoded = decode(text, format=self.model.format)
+        decoded = read_answer(request, text, self.model.format)
         fault = decoded.fault.name if decoded.fault else None
         if fault is None and not whole:
             fault = "TRUNCATED"

@@ -1,6 +1,6 @@
 """Processes that draw batches: each holds the model and one thread, and none outlives the command.
 
-A process is told the first index of a batch and answers with its attempts. What goes wrong in one
+A process is told a batch and answers with its attempts. What goes wrong in one
 is told in the process that asked. They are killed when the asker stops asking, whatever the reason,
 and end by themselves when it is killed.
 """
@@ -11,13 +11,15 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING
 
+from crystext.conditions import Conditions
 from crystext.errors import CrystextError, RunError
 from crystext.sampling.attempt import Attempt, DrawSettings, Request
+from crystext.sampling.campaign import Batch
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -33,12 +35,16 @@ class Job:
 
     model: str
     settings: DrawSettings
-    request: Request
-    batch_size: int
+    requests: tuple[Request, ...]
+    conditions: tuple[Conditions, ...]
+    """What each request was made of."""
+    max_tries: int = 1
 
 
-def draw_batches(job: Job, starts: range, workers: int) -> Iterator[list[Attempt]]:
-    """Yield the batches that begin at these indices, in order, as `workers` processes draw them.
+def draw_batches(
+    job: Job, batches: Sequence[Batch], workers: int
+) -> Generator[tuple[Batch, list[Attempt]], None, None]:
+    """Yield these batches, in order, with their attempts, as `workers` processes draw them.
 
     Close the iterator to stop the processes before they are done.
 
@@ -46,9 +52,9 @@ def draw_batches(job: Job, starts: range, workers: int) -> Iterator[list[Attempt
         ModelError: the model cannot be loaded, or not be drawn from in this way.
         RunError: a process was killed.
     """
-    crew = [_Worker(job) for _ in starts[:workers]]
+    crew = [_Worker(job) for _ in batches[:workers]]
     try:
-        yield from _in_order(crew, starts)
+        yield from _in_order(crew, batches)
     finally:
         for worker in crew:
             worker.process.kill()
@@ -69,24 +75,24 @@ class _Worker:
         self.process.start()
         far_end.close()
 
-    def ask(self, start: int) -> None:
+    def ask(self, batch: Batch) -> None:
         """Have a batch drawn; one at a time."""
         try:
-            self.connection.send(start)
+            self.connection.send(batch)
         except BrokenPipeError:
             raise self._died() from None
 
-    def answer(self) -> tuple[int, list[Attempt]]:
-        """Wait for the batch that was asked for; return its start and its attempts."""
+    def answer(self) -> tuple[Batch, list[Attempt]]:
+        """Wait for the batch that was asked for; return it and its attempts."""
         try:
-            start, answer = self.connection.recv()
+            batch, answer = self.connection.recv()
         except (EOFError, ConnectionResetError):
             raise self._died() from None
         if isinstance(answer, CrystextError):
             raise answer
         if isinstance(answer, str):
             raise RuntimeError(f"a process that draws failed:\n{answer}")
-        return start, answer
+        return batch, answer
 
     def _died(self) -> RunError:
         self.process.join()
@@ -97,28 +103,30 @@ class _Worker:
         )
 
 
-def _in_order(crew: list[_Worker], starts: range) -> Iterator[list[Attempt]]:
+def _in_order(
+    crew: list[_Worker], batches: Sequence[Batch]
+) -> Iterator[tuple[Batch, list[Attempt]]]:
     by_connection = {worker.connection: worker for worker in crew}
-    left = iter(starts)
-    early: dict[int, list[Attempt]] = {}
+    left = iter(batches)
+    early: dict[Batch, list[Attempt]] = {}
     busy: set[Connection] = set()
     idle = list(crew)
-    for due in starts:
+    for due in batches:
         while due not in early:
             while idle and len(early) + len(busy) < _AHEAD * len(crew):
-                start = next(left, None)
-                if start is None:
+                batch = next(left, None)
+                if batch is None:
                     break
                 worker = idle.pop()
-                worker.ask(start)
+                worker.ask(batch)
                 busy.add(worker.connection)
             for ready in connection.wait(list(busy)):
                 worker = by_connection[ready]  # type: ignore[index]
-                start, attempts = worker.answer()
-                early[start] = attempts
+                batch, attempts = worker.answer()
+                early[batch] = attempts
                 busy.remove(worker.connection)
                 idle.append(worker)
-        yield early.pop(due)
+        yield due, early.pop(due)
 
 
 def _work(job: Job, asker: Connection) -> None:
@@ -127,7 +135,7 @@ def _work(job: Job, asker: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Before anything that takes long: the command may be killed while this imports torch.
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    start = asker.recv()
+    batch = asker.recv()
     try:
         # oneDNN keeps 1,024 compiled kernels by default, some hundred MB, and hardly reuses them.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
@@ -136,6 +144,7 @@ def _work(job: Job, asker: Connection) -> None:
         from crystext.models.load import load_model
         from crystext.sampling.samplers import make_sampler
         from crystext.sampling.text_sampler import TextSampler
+        from crystext.sampling.tries import draw_judged
 
         # Sums split over threads round otherwise: one thread makes a batch the same everywhere.
         torch.set_num_threads(1)
@@ -144,15 +153,23 @@ def _work(job: Job, asker: Connection) -> None:
         if isinstance(sampler, TextSampler) and torch.cuda.is_available():
             model.network.to("cuda")  # type: ignore[arg-type]
         while True:
-            indices = range(start, start + job.batch_size)
-            asker.send((start, sampler.draw(job.request, indices)))
-            start = asker.recv()
+            attempts = draw_judged(
+                sampler,
+                job.requests[batch.request],
+                job.conditions[batch.request],
+                range(batch.start, batch.start + batch.size),
+                fmt=model.format,
+                constrained=job.settings.constrained,
+                max_tries=job.max_tries,
+            )
+            asker.send((batch, attempts))
+            batch = asker.recv()
     except EOFError:
         return
     except CrystextError as error:
-        asker.send((start, error))
+        asker.send((batch, error))
     except Exception:  # Told to the asker, whose fault it then is.
-        asker.send((start, traceback.format_exc()))
+        asker.send((batch, traceback.format_exc()))
 
 
 def _die_with_parent() -> None:

@@ -19,13 +19,13 @@ import pytest
 from filelock import FileLock
 
 from crystext.codec import decode
+from crystext.conditions import Conditions
 from crystext.errors import ModelError, RunError, SettingError
-from crystext.grammar.constraints import Constraints
 from crystext.sampling.attempt import DrawSettings
-from crystext.sampling.run import Campaign, read_attempts, sample
+from crystext.sampling.campaign import Campaign
+from crystext.sampling.run import read_attempts, sample
 
 SETTINGS = DrawSettings(seed=11)
-CONSTRAINTS = Constraints(max_atoms=3, distance_scale=0.65)
 N, BATCH = 40, 8
 OPTIONS = ("--n", N, "--seed", 11, "--max-atoms", 3, "--batch-size", BATCH)
 
@@ -34,7 +34,7 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture(scope="module")
 def campaign(tiny_model: Path) -> Campaign:
-    return Campaign(N, str(tiny_model), SETTINGS, CONSTRAINTS, BATCH)
+    return Campaign(N, str(tiny_model), SETTINGS, max_atoms=3, batch_size=BATCH)
 
 
 @pytest.fixture(scope="module")
@@ -253,16 +253,20 @@ def test_a_killed_worker_is_told_and_what_was_drawn_is_kept(
 
 
 def changed(campaign: Campaign, **changes: Any) -> Campaign:
-    parts: dict[str, Any] = {"settings": campaign.settings, "constraints": campaign.constraints}
-    for name, part in parts.items():
-        own = {key: value for key, value in changes.items() if hasattr(part, key)}
-        parts[name] = replace(part, **own)
-    return replace(campaign, **parts)
+    settings = {key: changes.pop(key) for key in [*changes] if hasattr(campaign.settings, key)}
+    own = {key: changes.pop(key) for key in [*changes] if hasattr(campaign, key)}
+    conditions = (Conditions.of(**changes),) if changes else campaign.conditions
+    return replace(
+        campaign, settings=replace(campaign.settings, **settings), conditions=conditions, **own
+    )
 
 
-def test_elements_cannot_be_excluded_without_constraints(campaign: Campaign) -> None:
+def test_elements_cannot_be_excluded_without_constraints(
+    campaign: Campaign, tmp_path: Path
+) -> None:
     with pytest.raises(SettingError, match="without constraints"):
-        changed(campaign, exclude=("U",), constrained=False)
+        sample(changed(campaign, exclude="U", constrained=False), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -273,7 +277,11 @@ def test_elements_cannot_be_excluded_without_constraints(campaign: Campaign) -> 
         ({"top_p": 0.9}, "top_p: 1.0 there, 0.9 asked for"),
         ({"max_atoms": 5}, "max_atoms: 3 there, 5 asked for"),
         ({"distance_scale": 0.0}, "distance_scale: 0.65 there, 0.0 asked for"),
-        ({"exclude": ("U",)}, "exclude: [] there, ['U'] asked for"),
+        ({"exclude": "U"}, "exclude: None there, 'U' asked for"),
+        ({"composition": "NaCl"}, "composition: None there, 'NaCl' asked for"),
+        ({"space_group": "Fm-3m"}, "space_group: None there, 225 asked for"),
+        ({"max_tries": 2, "n_atoms": "1-3"}, "max_tries: 1 there, 2 asked for"),
+        ({"guidance": 2.0, "composition": "NaCl"}, "guidance: 1.0 there, 2.0 asked for"),
         ({"constrained": False}, "constrained: True there, False asked for"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -1,0 +1,28 @@
+"""The record of one condition: what was asked, how it was seen to, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+How = Literal["enforced", "steered", "checked"]
+"""Seen to while drawing; asked for in the prompt; or only looked for afterwards."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One condition, and whether a crystal keeps it."""
+
+    name: str
+    asked: str | int | float | bool
+    how: How
+    found: str | int | float | bool | None
+    """What the crystal has; None where nothing here can tell, or where there is no crystal."""
+    kept: bool | None
+    """None where nothing here can tell."""
+
+
+def matched(records: Iterable[Kept]) -> bool:
+    """Say whether all conditions that can be checked are kept."""
+    return all(record.kept is not False for record in records)

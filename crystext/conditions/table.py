@@ -1,0 +1,99 @@
+"""Conditions from a table: one request a row, columns named as the conditions are."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crystext.conditions.conditions import NAMES, Conditions
+from crystext.errors import InputError, SettingError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row that asks for something that can be."""
+
+    line: int
+    """Where it stands in the file, from 1."""
+    conditions: Conditions
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a table, good ones and bad."""
+
+    rows: tuple[Row, ...]
+    faults: tuple[str, ...]
+    """What is wrong with each row that was left out, its line first."""
+
+
+def read_table(path: Path, common: Mapping[str, Any] | None = None, *, max_atoms: int) -> Table:
+    """Read conditions from a CSV file whose first line names them.
+
+    An empty cell asks for nothing. A row that cannot be understood or met is left out and told; the
+    others are read all the same. Blank lines are skipped.
+
+    Args:
+        path: the file, in UTF-8.
+        common: conditions of all rows, in the spellings of `Conditions.of`; a row's own cell comes
+            before them.
+        max_atoms: the longest crystal that may be written.
+
+    Raises:
+        InputError: the file cannot be read, has no rows, or a column is no condition or there
+            twice.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            _check_header(path, header)
+            rows: list[Row] = []
+            faults: list[str] = []
+            for cells in reader:
+                if not any(cell.strip() for cell in cells):
+                    continue
+                try:
+                    conditions = _conditions(header, cells, common or {})
+                    # Whether a cell can hold what it has to.
+                    conditions.constraints(max_atoms=max_atoms)
+                except SettingError as error:
+                    faults.append(f"line {reader.line_num}: {error}")
+                else:
+                    rows.append(Row(reader.line_num, conditions))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text; expected a CSV file") from None
+    except csv.Error as error:
+        raise InputError(
+            f"{path}, line {reader.line_num}, is not CSV: {error}; a quote may be missing"
+        ) from None
+    if not rows and not faults:
+        raise InputError(f"{path} has no rows below its header")
+    return Table(tuple(rows), tuple(faults))
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    if not any(header):
+        raise InputError(f"{path} has no header; expected names of conditions: {', '.join(NAMES)}")
+    for name in header:
+        if name not in NAMES:
+            raise InputError(
+                f"{path} has a column {name!r}, which is no condition; there are "
+                f"{', '.join(NAMES)}." + did_you_mean(name, NAMES)
+            )
+        if header.count(name) > 1:
+            raise InputError(f"{path} has the column {name!r} twice; leave one out")
+
+
+def _conditions(header: list[str], cells: list[str], common: Mapping[str, Any]) -> Conditions:
+    if len(cells) != len(header):
+        raise SettingError(
+            f"{len(cells)} cells below {len(header)} columns; quote cells that hold commas"
+        )
+    own = {name: cell for name, cell in zip(header, cells, strict=True) if cell.strip()}
+    return Conditions.of(**{**common, **own})

@@ -1,0 +1,62 @@
+"""From conditions to what a sampler is asked, in the words and at the temperatures of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from crystext.conditions import Conditions
+from crystext.errors import SettingError
+from crystext.models.folder import Temperatures
+from crystext.prompts import PromptSet
+from crystext.sampling.attempt import ORDINARY, Request
+from crystext.tasks.generate import generation_prompt
+
+
+def make_request(
+    conditions: Conditions,
+    prompts: PromptSet,
+    *,
+    max_atoms: int = ORDINARY.max_atoms,
+    distance_scale: float = ORDINARY.distance_scale,
+    constrained: bool = True,
+) -> Request:
+    """Return what a sampler is asked for a crystal of these conditions.
+
+    What is seen to while drawing needs no words: where the prompts have none for it, it is left out
+    of the prompt.
+
+    Args:
+        conditions: what is asked for.
+        prompts: the model's words.
+        max_atoms, distance_scale: see `Constraints`.
+        constrained: whether the sampler sees to constraints.
+
+    Raises:
+        SettingError: a condition that can be neither said nor seen to, or not be met.
+    """
+    if not constrained and (silent := conditions.silent()):
+        raise SettingError(
+            f"{silent[0]} is asked for, but without constraints nothing keeps a model from "
+            "anything else: no line of the prompt says it; draw constrained, or leave it out"
+        )
+    lines = conditions.properties()
+    if constrained:
+        enforced = {"formula", "chemical_system", "n_atoms"} - set(prompts.conditions)
+        lines = {name: value for name, value in lines.items() if name not in enforced}
+    return Request(
+        generation_prompt(prompts, lines),
+        conditions.constraints(max_atoms=max_atoms, distance_scale=distance_scale),
+        generation_prompt(prompts) if lines else None,
+    )
+
+
+def temperatures_for(asked: Temperatures, conditions: Iterable[Conditions]) -> Temperatures:
+    """Return the temperatures to draw at where nobody says: the model's own, or cooler elements.
+
+    A model may ask for hot elements, which makes compositions various. Where every crystal's
+    formula is asked for, there is nothing to vary: elements are drawn as the rest of the text is.
+    """
+    if all(each.composition is not None for each in conditions):
+        return replace(asked, element=None)
+    return asked

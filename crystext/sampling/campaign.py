@@ -1,0 +1,124 @@
+"""What a campaign is to draw, and in which batches. Draws nothing and touches no file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from crystext.conditions import Conditions
+from crystext.errors import SettingError
+from crystext.models.folder import model_folder, model_hash
+from crystext.prompts import PromptSet, load_prompts
+from crystext.sampling.asking import make_request
+from crystext.sampling.attempt import ORDINARY, DrawSettings, Request
+
+
+class Batch(NamedTuple):
+    """Attempts at one request that are drawn together."""
+
+    start: int
+    """Index of the first."""
+    size: int
+    request: int
+    """Place of the request among those of the campaign."""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """How many attempts are wanted of which model, what is asked of them, and how they are drawn.
+
+    Raises:
+        SettingError: a number out of range, or settings that make no sense together.
+    """
+
+    n: int
+    """Attempts for each of the conditions."""
+    model: str
+    settings: DrawSettings
+    conditions: tuple[Conditions, ...] = (Conditions(),)
+    max_atoms: int = ORDINARY.max_atoms
+    distance_scale: float = ORDINARY.distance_scale
+    batch_size: int = 250
+    max_tries: int = 1
+    """Texts that are drawn, at most, until one is a crystal of which all that can be checked is as
+    asked for."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and what can only be seen of all settings together."""
+        if self.n < 1:
+            raise SettingError(f"{self.n} crystals: expected 1 or more")
+        if self.batch_size < 1:
+            raise SettingError(f"a batch size of {self.batch_size}: expected 1 or more")
+        if not 1 <= self.max_tries <= 1000:
+            raise SettingError(f"{self.max_tries} tries: expected 1 to 1000")
+        if not self.conditions:
+            raise SettingError("no conditions are given; for any crystal, give empty ones")
+        if self.settings.guidance != 1 and not any(c.properties() for c in self.conditions):
+            raise SettingError(
+                "guidance makes the prompt's conditions count for more or less, and there is none "
+                "in the prompt; ask for something, or leave guidance at 1"
+            )
+        if self.max_tries > 1 and not any(c.can_be_checked for c in self.conditions):
+            raise SettingError(
+                "crystals are to be drawn until they match, and nothing is asked for that could "
+                "be checked; ask for something else beside, or draw once"
+            )
+
+    @property
+    def total(self) -> int:
+        """Attempts in all."""
+        return self.n * len(self.conditions)
+
+    def batches(self, done: int = 0) -> list[Batch]:
+        """Return the batches that hold attempts from the index `done` on, in order.
+
+        The attempts at the conditions of place r have the indices from r n on. Of single
+        conditions, whole batches are drawn, whatever the number that is wanted, so that a larger
+        one later changes nothing that came before.
+        """
+        if len(self.conditions) == 1:
+            starts = range(done - done % self.batch_size, self.n, self.batch_size)
+            return [Batch(start, self.batch_size, 0) for start in starts]
+        batches = [
+            Batch(place * self.n + start, min(self.batch_size, self.n - start), place)
+            for place in range(done // self.n, len(self.conditions))
+            for start in range(0, self.n, self.batch_size)
+        ]
+        return [batch for batch in batches if batch.start + batch.size > done]
+
+    def requests(self, prompts: PromptSet) -> tuple[Request, ...]:
+        """Return what a sampler is asked for each of the conditions, in the words of a model."""
+        return tuple(
+            make_request(
+                conditions,
+                prompts,
+                max_atoms=self.max_atoms,
+                distance_scale=self.distance_scale,
+                constrained=self.settings.constrained,
+            )
+            for conditions in self.conditions
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that the bytes of the attempts depend on, and the model's name.
+
+        A single request is told by its prompt and the conditions by their names; of many, all are
+        listed.
+        """
+        folder = model_folder(self.model)
+        requests = self.requests(load_prompts(folder / "prompts"))
+        identity: dict[str, Any] = {
+            "model": self.model,
+            "model_sha256": model_hash(folder),
+            "batch_size": self.batch_size,
+            "max_tries": self.max_tries,
+            **asdict(self.settings),
+            "max_atoms": self.max_atoms,
+            "distance_scale": self.distance_scale,
+        }
+        if len(self.conditions) == 1:
+            return identity | {"prompt": requests[0].prompt} | self.conditions[0].asked()
+        return identity | {
+            "n": self.n,
+            "conditions": [conditions.asked() for conditions in self.conditions],
+        }
