@@ -11,19 +11,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crystext.augment import permute_within_species, translate
     from crystext.codec import FORMATS, Decoded, Fault, decode, encode
+    from crystext.conditions import Conditions, Kept
     from crystext.crystal import Crystal
     from crystext.errors import CrystextError
+    from crystext.lm import CrystalLM
     from crystext.models.load import load_model
-    from crystext.read import read_crystal, read_crystals
+    from crystext.read import as_crystal, read_crystal, read_crystals
+    from crystext.results import Sample, Samples
+    from crystext.scoring import Score
 
 __version__ = "0.1.0"
 
 __all__ = [
     "FORMATS",
+    "Conditions",
     "Crystal",
+    "CrystalLM",
     "CrystextError",
     "Decoded",
     "Fault",
+    "Kept",
+    "Sample",
+    "Samples",
+    "Score",
+    "as_crystal",
     "decode",
     "encode",
     "load_model",
@@ -36,10 +47,14 @@ __all__ = [
 _HOMES = {
     "augment": ("permute_within_species", "translate"),
     "codec": ("FORMATS", "Decoded", "Fault", "decode", "encode"),
+    "conditions": ("Conditions", "Kept"),
     "crystal": ("Crystal",),
     "errors": ("CrystextError",),
+    "lm": ("CrystalLM",),
     "models.load": ("load_model",),
-    "read": ("read_crystal", "read_crystals"),
+    "read": ("as_crystal", "read_crystal", "read_crystals"),
+    "results": ("Sample", "Samples"),
+    "scoring": ("Score",),
 }
 """The module that each public name comes from."""
 

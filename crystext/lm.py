@@ -1,0 +1,354 @@
+"""A model in the hands of a Python program: draw crystals, complete them, score them.
+
+Everything is done in the process that calls, on one thread for small models, so that the same seed
+gives the same crystals as on the command line. For large numbers, `crystext sample` draws in
+several processes and keeps what it has when it is stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+
+from crystext.conditions import NAMES, Conditions
+from crystext.crystal import Crystal
+from crystext.errors import SettingError, did_you_mean
+from crystext.models.folder import SHIPPED, default_temperatures
+from crystext.models.load import LoadedModel, load_model
+from crystext.prompts import PromptSet
+from crystext.read import as_crystal
+from crystext.results import Sample, Samples
+from crystext.sampling.asking import temperatures_for
+from crystext.sampling.attempt import ORDINARY, DrawSettings
+from crystext.sampling.campaign import Campaign
+from crystext.sampling.samplers import Sampler, make_sampler
+from crystext.sampling.tries import draw_judged
+from crystext.scoring import Score, Scorer
+from crystext.tasks.generate import generation_prompt
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core.structure import Structure
+
+_BATCH, _BATCH_OF_TRIES = 250, 50
+"""Texts drawn together; fewer where a whole batch is drawn again for what is lacking in it."""
+
+
+class Asked(TypedDict, total=False):
+    """What a crystal can be asked to be; see `Conditions`, and `Conditions.of` for spellings."""
+
+    composition: str | None
+    """Exact reduced formula, such as "LiFePO4"; the number of formula units is open."""
+    chemical_system: str | Sequence[str] | None
+    """Exactly these elements, each at least once: "Li-Fe-P-O" or a list."""
+    elements: str | Sequence[str] | None
+    """Each of these has to occur; others may."""
+    only: str | Sequence[str] | None
+    """No element but these may occur."""
+    exclude: str | Sequence[str] | None
+    """None of these may occur."""
+    n_atoms: int | str | tuple[int, int] | None
+    """Atoms in the cell: 8, or from 8 to 20 as (8, 20)."""
+    space_group: int | str | None
+    """Number, or symbol such as "Fm-3m"."""
+    crystal_system: str | None
+    density: float | None
+    """g/cm^3."""
+    formation_energy: float | None
+    """eV/atom."""
+    band_gap: float | None
+    """eV."""
+    e_above_hull: float | None
+    """eV/atom."""
+    neutral: bool
+    """Whether oxidation states have to balance."""
+
+
+class CrystalLM:
+    """A language model of crystals, ready to draw, to complete and to score them.
+
+        lm = CrystalLM.load()
+        lm.sample(100, composition="LiFePO4", space_group=62)
+
+    One object serves one thread at a time.
+    """
+
+    def __init__(self, model: LoadedModel, name: str | None = None) -> None:
+        """Take a model in memory; `load` is the usual way. The name is for people."""
+        self.model, self.name = model, str(model.folder) if name is None else name
+        self._sampler: tuple[DrawSettings, Sampler] | None = None
+        self._scorer: Scorer | None = None
+
+    @classmethod
+    def load(cls, source: str | Path = SHIPPED) -> Self:
+        """Load a model.
+
+        Args:
+            source: `shipped`, a folder of a model or of an adapter, or OWNER/NAME on the Hub.
+
+        Raises:
+            ModelError: there is no such model, or it is incomplete, damaged or unsafe to load.
+        """
+        return cls(load_model(source), str(source))
+
+    @property
+    def prompts(self) -> PromptSet:
+        """The words in which the model is asked."""
+        return self.model.prompts
+
+    def __repr__(self) -> str:
+        weights = sum(p.numel() for p in self.model.network.parameters())
+        return f"<CrystalLM {self.name}: {weights / 1e6:,.1f} million parameters>"
+
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        seed: int = 0,
+        max_tries: int = 1,
+        guidance: float = 1.0,
+        temperature: float | None = None,
+        element_temperature: float | None = None,
+        coordinate_temperature: float | None = None,
+        top_p: float = 1.0,
+        max_atoms: int = ORDINARY.max_atoms,
+        min_distance: float = ORDINARY.distance_scale,
+        constrained: bool = True,
+        batch_size: int | None = None,
+        progress: bool | None = None,
+        **conditions: Unpack[Asked],
+    ) -> Samples:
+        """Draw crystals, any or such as are asked for.
+
+        What can be seen to while a crystal is written is enforced, and the rest asked for in the
+        prompt; the record of each sample tells which is which, and what came of it.
+
+        Args:
+            n: how many.
+            seed: each crystal's random numbers follow from (seed, index) alone.
+            max_tries: draw a crystal again, this many texts in all, until every condition that can
+                be checked is kept; the one that keeps most is taken.
+            guidance: scale of what the conditions in the prompt change in the logits; above 1 the
+                model obeys more, varies less and takes twice the time.
+            temperature: 0 takes the most probable token; None is the model's own, else 1. If given,
+                it is that of elements and coordinates too, unless these are given.
+            element_temperature: that of elements, and of whether a further atom follows.
+            coordinate_temperature: that of coordinates.
+            top_p: draw from the most probable tokens that hold this share.
+            max_atoms: most atoms in a cell.
+            min_distance: least distance of atoms over the sum of their covalent radii; 0 is off.
+            constrained: whether only texts that are crystals, and as asked, can be written.
+            batch_size: texts drawn together; None is 250, and 50 with several tries.
+            progress: whether to show a bar; None shows it on a terminal and in a notebook.
+            **conditions: what is asked for, see `Asked`.
+
+        Raises:
+            SettingError: a number out of range; conditions that are unknown, contradict each other
+                or cannot be met.
+            ModelError: the model cannot write a crystal, or none of that length.
+        """
+        samples = self.iter_samples(
+            n,
+            seed=seed,
+            max_tries=max_tries,
+            guidance=guidance,
+            temperature=temperature,
+            element_temperature=element_temperature,
+            coordinate_temperature=coordinate_temperature,
+            top_p=top_p,
+            max_atoms=max_atoms,
+            min_distance=min_distance,
+            constrained=constrained,
+            batch_size=batch_size,
+            **conditions,
+        )
+        return Samples(_shown(samples, n, progress))
+
+    def iter_samples(
+        self,
+        n: int = 1,
+        *,
+        seed: int = 0,
+        max_tries: int = 1,
+        guidance: float = 1.0,
+        temperature: float | None = None,
+        element_temperature: float | None = None,
+        coordinate_temperature: float | None = None,
+        top_p: float = 1.0,
+        max_atoms: int = ORDINARY.max_atoms,
+        min_distance: float = ORDINARY.distance_scale,
+        constrained: bool = True,
+        batch_size: int | None = None,
+        **conditions: Unpack[Asked],
+    ) -> Iterator[Sample]:
+        """Yield what `sample` returns, as it comes: a batch is drawn when it is reached.
+
+        Takes what `sample` takes, and refuses the same before anything is drawn.
+        """
+        asked = _conditions(conditions)
+        if temperature is None:
+            own = temperatures_for(default_temperatures(self.model.folder), [asked])
+            temperature = own.text
+            if element_temperature is None:
+                element_temperature = own.element
+            if coordinate_temperature is None:
+                coordinate_temperature = own.coordinate
+        settings = DrawSettings(
+            seed=seed,
+            temperature=temperature,
+            element_temperature=element_temperature,
+            coordinate_temperature=coordinate_temperature,
+            top_p=top_p,
+            guidance=guidance,
+            constrained=constrained,
+        )
+        campaign = Campaign(
+            n,
+            str(self.model.folder),
+            settings,
+            (asked,),
+            max_atoms=max_atoms,
+            distance_scale=min_distance,
+            batch_size=batch_size or (_BATCH if max_tries == 1 else _BATCH_OF_TRIES),
+            max_tries=max_tries,
+        )
+        campaign.requests(self.prompts)
+        return self._draw(campaign)
+
+    def score(
+        self,
+        crystal: Crystal | Structure | Atoms | str | Path,
+        *,
+        translations: int = 0,
+        seed: int = 0,
+        **conditions: Unpack[Asked],
+    ) -> Score:
+        """Return the log-probability of a crystal under the model: whole, per site and per token.
+
+        Args:
+            crystal: a crystal, a pymatgen Structure, an ASE Atoms, or the path of a file.
+            translations: average over this many random translations of the crystal, as its text
+                and so its score depend on where the origin is; 0 scores it as it stands.
+            seed: of the translations.
+            **conditions: what the prompt asks for, as in `sample`; nothing is enforced here.
+
+        Raises:
+            InputError: it is no crystal, or one that the model's format cannot hold.
+            SettingError: conditions that make no sense.
+            ModelError: its text is longer than the model can read.
+        """
+        return self.score_all([crystal], translations=translations, seed=seed, **conditions)[0]
+
+    def score_all(
+        self,
+        crystals: Sequence[Crystal | Structure | Atoms | str | Path],
+        *,
+        translations: int = 0,
+        seed: int = 0,
+        **conditions: Unpack[Asked],
+    ) -> list[Score]:
+        """Return the score of each crystal, many at once; see `score`."""
+        prompt = generation_prompt(self.prompts, _said(_conditions(conditions)))
+        taken = [as_crystal(crystal) for crystal in crystals]
+        if self._scorer is None:
+            self._scorer = Scorer(self.model)
+        with _threads_of(self.model):
+            return self._scorer.score(taken, prompt, translations=translations, seed=seed)
+
+    def _draw(self, campaign: Campaign) -> Iterator[Sample]:
+        (asked,), (request,) = campaign.conditions, campaign.requests(self.prompts)
+        sampler = self._ready(campaign.settings)
+        for batch in campaign.batches():
+            with _threads_of(self.model):
+                attempts = draw_judged(
+                    sampler,
+                    request,
+                    asked,
+                    range(batch.start, min(batch.start + batch.size, campaign.n)),
+                    fmt=self.model.format,
+                    constrained=campaign.settings.constrained,
+                    max_tries=campaign.max_tries,
+                )
+            for attempt in attempts:
+                yield Sample.of(attempt, request.prompt)
+
+    def _ready(self, settings: DrawSettings) -> Sampler:
+        """Return the sampler for these settings, the last one if they are the same."""
+        import torch
+
+        from crystext.sampling.text_sampler import TextSampler
+
+        if self._sampler is None or self._sampler[0] != settings:
+            sampler = make_sampler(self.model, settings)
+            if isinstance(sampler, TextSampler) and torch.cuda.is_available():
+                self.model.network.to("cuda")  # type: ignore[arg-type]
+            self._sampler = settings, sampler
+        return self._sampler[1]
+
+
+def _conditions(given: Any) -> Conditions:
+    """Return what is asked for; a name that is no condition may be meant for another keyword."""
+    for name in given:
+        if name not in NAMES:
+            known = [*NAMES, *signature(CrystalLM.sample).parameters]
+            raise SettingError(
+                f"nothing can be asked for by the name {name!r}; there are {', '.join(NAMES)}."
+                + did_you_mean(name, known)
+            )
+    return Conditions.of(**given)
+
+
+def _said(asked: Conditions) -> dict[str, str]:
+    """Return the lines of a prompt, or refuse what no line says: a score cannot depend on it."""
+    silent = [*asked.silent(), *(["neutral"] if asked.neutral else [])]
+    if silent:
+        raise SettingError(
+            f"no line of a prompt says {silent[0]!r}, so a score cannot depend on it; leave it out"
+        )
+    return asked.properties()
+
+
+_SMALL = 100_000_000
+"""Parameters below which a network is run on one thread: more would hardly be faster."""
+
+
+@contextmanager
+def _threads_of(model: LoadedModel) -> Iterator[None]:
+    """Run a small network on one thread: sums that are split over threads round otherwise."""
+    import torch
+
+    if sum(p.numel() for p in model.network.parameters()) > _SMALL:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _shown(samples: Iterator[Sample], n: int, progress: bool | None) -> Iterator[Sample]:
+    """Yield samples under a bar on standard error, or in a notebook's cell."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    shown = (console.is_terminal or console.is_jupyter) if progress is None else progress
+    with Progress(
+        TextColumn("drawing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console, disable=not shown, transient=True,
+    ) as bar:  # fmt: skip
+        task = bar.add_task("drawing", total=n)
+        for sample in samples:
+            yield sample
+            bar.advance(task)

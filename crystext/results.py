@@ -1,0 +1,276 @@
+"""What was drawn, in the forms in which people go on with it.
+
+`Results` is a sequence of things that hold a crystal or the reason why there is none: it makes
+pymatgen's and ASE's objects of them, tables, files and pictures. `Sample` and `Samples` are what
+drawing gives. What was no crystal stays in its place, so that a share of all can be computed.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, overload
+
+from crystext.codec import decode
+from crystext.conditions import Kept, matched
+from crystext.crystal import Crystal
+from crystext.errors import InputError
+from crystext.metrics.uniqueness import duplicates_of
+from crystext.properties import reduced_formula
+from crystext.sampling.attempt import Attempt
+from crystext.view import png_of_crystals
+from crystext.write import write_crystals
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pandas import DataFrame
+    from pymatgen.core.structure import Structure
+
+_SHOWN = 8
+"""Crystals in the picture of many."""
+
+
+class Result(Protocol):
+    """One thing that was drawn."""
+
+    @property
+    def index(self) -> int:
+        """Its place among all that were drawn, from 0."""
+
+    @property
+    def crystal(self) -> Crystal | None:
+        """The crystal; None where the text is none."""
+
+    @property
+    def matched(self) -> bool:
+        """Whether it is a crystal that keeps all that can be checked."""
+
+    def row(self) -> dict[str, Any]:
+        """Return what a table says of it: plain values by column."""
+
+
+ResultT = TypeVar("ResultT", bound=Result)
+
+
+class Results(Sequence[ResultT]):
+    """A sequence of what was drawn; slices are of the same kind."""
+
+    def __init__(self, results: Iterable[ResultT]) -> None:
+        self._results = list(results)
+
+    @overload
+    def __getitem__(self, place: int) -> ResultT: ...
+    @overload
+    def __getitem__(self, place: slice) -> Self: ...
+    def __getitem__(self, place: int | slice) -> ResultT | Self:
+        if isinstance(place, slice):
+            return type(self)(self._results[place])
+        return self._results[place]
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._results == other._results
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def crystals(self) -> list[Crystal]:
+        """The crystals, in order; what is none is left out."""
+        return [crystal for crystal in (result.crystal for result in self) if crystal is not None]
+
+    @property
+    def structures(self) -> list[Structure]:
+        """The crystals as pymatgen structures, new ones each time; what is none is left out."""
+        return [crystal.structure for crystal in self.crystals]
+
+    @property
+    def matched(self) -> Self:
+        """Those that are crystals and keep every condition that can be checked."""
+        return type(self)(result for result in self if result.matched)
+
+    def unique(self, workers: int = 1) -> Self:
+        """Return the crystals without repetitions: the first of each, in order.
+
+        Args:
+            workers: processes that compare; for more than one, a script needs its
+                `if __name__ == "__main__":`.
+
+        Crystals are the same where pymatgen's StructureMatcher says so, see `metrics.uniqueness`.
+        """
+        held = [(result, result.crystal) for result in self]
+        parsed = [(result, crystal) for result, crystal in held if crystal is not None]
+        earlier = duplicates_of([crystal for _, crystal in parsed], workers=workers)
+        pairs = zip(parsed, earlier, strict=True)
+        return type(self)(result for (result, _), twin in pairs if twin is None)
+
+    def to_ase(self) -> list[Atoms]:
+        """Return the crystals as ASE's Atoms; what is none is left out.
+
+        What a table would say of one stands in its `info`.
+        """
+        from ase import Atoms
+
+        return [
+            Atoms(
+                numbers=crystal.numbers,
+                scaled_positions=crystal.positions,
+                cell=crystal.lattice,
+                pbc=True,
+                info={name: value for name, value in result.row().items() if value is not None},
+            )
+            for result in self
+            if (crystal := result.crystal) is not None
+        ]
+
+    def to_dataframe(self) -> DataFrame:
+        """Return a row for each that was drawn, faults included."""
+        import pandas as pd
+
+        return pd.DataFrame([result.row() for result in self])
+
+    def save(self, out: str | Path, to: str | None = None) -> Path:
+        """Write the crystals to a file or a folder, whole or not at all; return where.
+
+        What is no crystal is left out. Each is named by its index and formula. A Parquet table has
+        the columns of `to_dataframe` as well.
+
+        Args:
+            out: ends in .cif, .extxyz, .xyz or .parquet, or in .vasp for a single crystal; any
+                other path is a folder with a file for each.
+            to: cif, poscar, extxyz or parquet; None takes it from the path, a folder's is cif.
+
+        Raises:
+            InputError: there is no crystal.
+            SettingError: no such format.
+            RunError: the place cannot be written, or is a folder that holds something.
+        """
+        held = [(result, result.crystal) for result in self]
+        parsed = [(result, crystal) for result, crystal in held if crystal is not None]
+        if not parsed:
+            raise InputError(f"none of {len(self)} is a crystal, so there is nothing to write")
+        named = [
+            (f"{result.index:06d}-{reduced_formula(crystal.numbers)}", crystal)
+            for result, crystal in parsed
+        ]
+        rows = [result.row() for result, _ in parsed]
+        names = dict.fromkeys(name for row in rows for name in row if name not in _WRITTEN)
+        columns = {name: _alike([row.get(name) for row in rows]) for name in names}
+        write_crystals(named, out, to, columns=columns)
+        return Path(out)
+
+    def __repr__(self) -> str:
+        return f"<{self._summary()}>"
+
+    def _summary(self) -> str:
+        return f"{type(self).__name__}: {len(self)}, {len(self.crystals)} crystals"
+
+    def _repr_html_(self) -> str:
+        shown = self.crystals[:_SHOWN]
+        picture = f"<br>{_image(shown)}" if shown else ""
+        return f"<div>{html.escape(self._summary())}{picture}</div>"
+
+
+@dataclass(frozen=True)
+class Sample(Attempt):
+    """A text that a model wrote, and the crystal that it is."""
+
+    prompt: str = field(default="", kw_only=True)
+
+    @classmethod
+    def of(cls, attempt: Attempt, prompt: str) -> Self:
+        """Take an attempt and the prompt that it answers."""
+        return cls(**vars(attempt), prompt=prompt)
+
+    @cached_property
+    def crystal(self) -> Crystal | None:
+        """The crystal; None where the text is none."""
+        return None if self.fault else decode(self.text).crystal
+
+    @property
+    def structure(self) -> Structure | None:
+        """The crystal as a pymatgen structure, a new one each time."""
+        return None if self.crystal is None else self.crystal.structure
+
+    @property
+    def formula(self) -> str | None:
+        """Reduced formula, elements by electronegativity."""
+        return None if self.crystal is None else reduced_formula(self.crystal.numbers)
+
+    def row(self) -> dict[str, Any]:
+        """Return what a table says of it: plain values by column."""
+        return {
+            "index": self.index,
+            "formula": self.formula,
+            "n_atoms": None if self.crystal is None else len(self.crystal),
+            "volume": None if self.crystal is None else self.crystal.volume,
+            "log_probability": self.log_probability,
+            "fault": self.fault,
+            "tries": self.tries,
+            "matched": self.matched,
+            **record_columns(self.conditions),
+            "prompt": self.prompt,
+            "text": self.text,
+        }
+
+    def __repr__(self) -> str:
+        if self.crystal is None:
+            return f"<Sample {self.index}: no crystal ({self.fault})>"
+        kept = f", {kept_in_words(self.conditions)}" if self.conditions else ""
+        return (
+            f"<Sample {self.index}: {self.formula}, {len(self.crystal)} atoms, "
+            f"log-probability {self.log_probability:.1f}{kept}>"
+        )
+
+    def _repr_html_(self) -> str:
+        picture = "" if self.crystal is None else f"<br>{_image([self.crystal])}"
+        return f"<div>{html.escape(repr(self)[1:-1])}{picture}</div>"
+
+
+class Samples(Results[Sample]):
+    """Samples in the order of their indices."""
+
+    def _summary(self) -> str:
+        asked = any(sample.conditions for sample in self)
+        kept = f", {len(self.matched)} as asked" if asked else ""
+        return f"{super()._summary()}{kept}"
+
+
+def record_columns(records: Iterable[Kept]) -> dict[str, Any]:
+    """Return what was asked, what was found and whether that is it, as columns of a table."""
+    columns: dict[str, Any] = {}
+    for record in records:
+        columns[f"{record.name}_asked"] = record.asked
+        columns[f"{record.name}_how"] = record.how
+        columns[f"{record.name}_found"] = record.found
+        columns[f"{record.name}_kept"] = record.kept
+    return columns
+
+
+def kept_in_words(records: Sequence[Kept]) -> str:
+    """Say in a few words whether the conditions are kept."""
+    if matched(records):
+        return "as asked"
+    return "not as asked: " + ", ".join(r.name for r in records if r.kept is False)
+
+
+_WRITTEN = ("formula", "n_atoms", "volume")
+"""Columns that `write_crystals` writes of its own."""
+
+
+def _alike(values: list[object]) -> list[object]:
+    """Return the values of a column, as texts where they are of several kinds."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) <= 1:
+        return values
+    return [None if value is None else str(value) for value in values]
+
+
+def _image(crystals: Sequence[Crystal]) -> str:
+    data = base64.b64encode(png_of_crystals(crystals, dpi=72)).decode()
+    return f'<img src="data:image/png;base64,{data}">'

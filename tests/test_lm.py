@@ -1,0 +1,172 @@
+"""What a program asks of a model reaches it, in the process that asks."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ase import Atoms
+
+from crystext.errors import InputError, ModelError, SettingError
+from crystext.lm import CrystalLM
+from crystext.sampling.attempt import DrawSettings
+from crystext.sampling.campaign import Campaign
+from crystext.sampling.run import read_attempts, sample
+from crystext.write import cif
+from tests.handmade import QUARTZ
+
+
+@pytest.fixture(scope="module")
+def lm(tiny_model: Path) -> CrystalLM:
+    return CrystalLM.load(tiny_model)
+
+
+def test_a_seed_gives_the_crystals_of_the_command_line(
+    lm: CrystalLM, tiny_model: Path, tmp_path: Path
+) -> None:
+    sample(Campaign(6, str(tiny_model), DrawSettings(seed=7), batch_size=6), tmp_path / "run")
+    wanted = list(read_attempts(tmp_path / "run"))
+    drawn = lm.sample(6, seed=7)
+    assert [x.text for x in drawn] == [x["text"] for x in wanted]
+    assert [x.log_probability for x in drawn] == [x["log_probability"] for x in wanted]
+    assert [x.prompt for x in drawn] == [x["prompt"] for x in wanted]
+
+
+@pytest.mark.parametrize(
+    ("asked", "keeps"),
+    [
+        ({"composition": "Cl2 Na2"}, lambda x: x.formula == "NaCl"),
+        ({"chemical_system": "Sr-Ti-O"}, lambda x: set(x.crystal.symbols) == {"Sr", "Ti", "O"}),
+        ({"elements": ["Fe", "O"]}, lambda x: set(x.crystal.symbols) >= {"Fe", "O"}),
+        ({"only": "Fe O"}, lambda x: set(x.crystal.symbols) <= {"Fe", "O"}),
+        ({"exclude": ["O"]}, lambda x: "O" not in x.crystal.symbols),
+        ({"n_atoms": (3, 4)}, lambda x: len(x.crystal) in (3, 4)),
+        ({"n_atoms": 5}, lambda x: len(x.crystal) == 5),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_can_be_enforced_is_kept_by_every_crystal(
+    lm: CrystalLM, asked: dict[str, Any], keeps: Any
+) -> None:
+    for drawn in lm.sample(6, max_atoms=6, **asked):
+        assert keeps(drawn)
+        (record,) = drawn.conditions
+        assert (record.name, record.how, record.kept) == (*asked, "enforced", True)
+
+
+@pytest.mark.parametrize(
+    "knob",
+    [
+        {"seed": 1},
+        {"temperature": 0.5},
+        {"element_temperature": 0.1},
+        {"coordinate_temperature": 0.1},
+        {"top_p": 0.3},
+        {"guidance": 5.0},
+        {"max_atoms": 2},
+        {"min_distance": 0.0},
+        {"constrained": False},
+        {"max_tries": 3},
+        {"composition": "NaCl"},
+        {"band_gap": 3.0},
+    ],
+    ids=lambda knob: next(iter(knob)),
+)
+def test_every_knob_changes_what_is_drawn(lm: CrystalLM, knob: dict[str, Any]) -> None:
+    given = {"space_group": 225, "max_atoms": 4, "temperature": 1.0}
+    plain, turned = lm.sample(8, **given), lm.sample(8, **{**given, **knob})
+    # Drawn again in vain, a crystal stays the one that it was first.
+    assert [(x.text, x.tries) for x in plain] != [(x.text, x.tries) for x in turned]
+
+
+def test_what_does_not_match_is_drawn_again_up_to_the_limit(lm: CrystalLM) -> None:
+    drawn = lm.sample(4, space_group=230, max_tries=3)
+    assert all(x.matched or x.tries == 3 for x in drawn)
+
+
+def test_samples_come_as_they_are_drawn(lm: CrystalLM) -> None:
+    endless = lm.iter_samples(10**9, batch_size=2, seed=3)
+    assert [x.text for x in islice(endless, 4)] == [
+        x.text for x in lm.sample(4, batch_size=2, seed=3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"compositon": "NaCl"}, "'compositon'.* Did you mean 'composition'"),
+        ({"temprature": 1}, "Did you mean 'temperature'"),
+        ({"composition": "NaCk"}, "Ck"),
+        ({"space_group": 231}, "231"),
+        ({"temperature": -1}, "temperature of -1"),
+        ({"n": 0}, "0 crystals"),
+        ({"max_tries": 0}, "0 tries"),
+        ({"batch_size": 0}, "batch size of 0"),
+        ({"guidance": 2.0}, "guidance"),
+        ({"n_atoms": 50}, "50 atoms"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_drawn(
+    lm: CrystalLM, wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        lm.iter_samples(**wrong)
+
+
+def test_a_prompt_that_leaves_no_room_is_refused(lm: CrystalLM) -> None:
+    with pytest.raises(ModelError, match="try fewer atoms"):
+        lm.sample(1, max_atoms=500)
+
+
+def test_nothing_is_printed_where_nobody_watches(
+    lm: CrystalLM, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lm.sample(1)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_drawing_and_scoring_leave_the_threads_as_they_were(lm: CrystalLM) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    lm.sample(1)
+    lm.score(QUARTZ)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
+def test_a_score_is_the_same_for_whatever_holds_the_crystal(lm: CrystalLM, tmp_path: Path) -> None:
+    path = tmp_path / "quartz.cif"
+    path.write_text(cif(QUARTZ), encoding="utf-8")
+    atoms = Atoms(QUARTZ.numbers, scaled_positions=QUARTZ.positions, cell=QUARTZ.lattice, pbc=True)
+    scores = lm.score_all([QUARTZ, QUARTZ.structure, atoms, path])
+    assert {len(score.sites) for score in scores} == {9}
+    assert [score.total for score in scores] == pytest.approx([lm.score(QUARTZ).total] * 4)
+
+
+def test_a_score_depends_on_what_the_prompt_says(lm: CrystalLM) -> None:
+    plain, asked = lm.score(QUARTZ), lm.score(QUARTZ, composition="SiO2", band_gap=5.5)
+    assert "SiO2" in asked.prompt
+    assert asked.total != plain.total
+    assert len(lm.score(QUARTZ, translations=3, seed=1).readings) == 3
+    with pytest.raises(SettingError, match="no line of a prompt says 'exclude'"):
+        lm.score(QUARTZ, exclude="Fe")
+    with pytest.raises(InputError, match="no file or folder"):
+        lm.score("nowhere.cif")
+
+
+def test_the_shipped_model_is_the_default_and_keeps_a_formula() -> None:
+    lm = CrystalLM.load()
+    assert repr(lm).startswith("<CrystalLM shipped: ")
+    drawn = lm.sample(4, composition="SrTiO3", space_group="Pm-3m")
+    assert [x.formula for x in drawn] == ["SrTiO3"] * 4
+    found = [x.structure.get_space_group_info(0.1)[1] for x in drawn if x.structure]
+    assert [x.conditions[1].found for x in drawn] == found
+
+
+def test_a_model_that_is_not_there_is_named() -> None:
+    with pytest.raises(ModelError, match="no model folder nowhere"):
+        CrystalLM.load("nowhere")
