@@ -1,0 +1,24 @@
+"""Crystals of one formula and, if the model obeys, of one space group; what was kept is told.
+
+python examples/04_conditions.py [FORMULA [SPACE_GROUP [N]]]
+"""
+
+import sys
+
+from crystext import CrystalLM
+
+formula, space_group, n = (*sys.argv[1:], *("SrTiO3", "Pm-3m", "10")[len(sys.argv) - 1 :])
+
+lm = CrystalLM.load()
+
+# The formula and the cell of the crystal system are enforced while drawing. The space group itself
+# is asked for in the prompt, looked for in the crystal, and drawn for again, three times in all.
+samples = lm.sample(int(n), composition=formula, space_group=space_group, max_tries=3, seed=0)
+print(samples)
+
+for record in samples[0].conditions:
+    print(f"{record.name}: asked {record.asked}, {record.how}; found {record.found}")
+
+table = samples.to_dataframe()
+print(table[["formula", "n_atoms", "space_group_found", "space_group_kept", "tries"]])
+print("written to", samples.save("conditions.cif"))

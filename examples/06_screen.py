@@ -1,0 +1,34 @@
+"""Screen a chemical system: draw, drop repetitions, rank by the model's score, write POSCARs.
+
+python examples/06_screen.py [SYSTEM [N [FOLDER]]]
+
+The score is how probable the model holds a crystal, averaged over translations. It is no energy:
+it says which candidates to spend a relaxation on first.
+"""
+
+import sys
+
+from crystext import CrystalLM, Samples
+from crystext.metrics.composition_validity import is_composition_valid
+
+system, n, folder = (*sys.argv[1:], *("Na-Ti-O", "20", "candidates")[len(sys.argv) - 1 :])
+KEPT = 5
+
+lm = CrystalLM.load()
+drawn = lm.sample(int(n), chemical_system=system, n_atoms=(3, 12), e_above_hull=0.0, seed=0)
+distinct = drawn.unique()
+print(f"{len(drawn)} drawn, {len(distinct)} distinct")
+
+scores = lm.score_all(distinct.crystals, translations=4, chemical_system=system, e_above_hull=0.0)
+balanced = [is_composition_valid(crystal.numbers) for crystal in distinct.crystals]
+# Those whose oxidation states can balance come first, then what the model holds for probable.
+ranked = sorted(
+    zip(distinct, balanced, scores, strict=True), key=lambda row: (not row[1], -row[2].per_token)
+)
+for sample, balances, score in ranked[:KEPT]:
+    space_group = sample.structure.get_space_group_info(0.1)[0]
+    charges = "charges balance" if balances else "charges do not balance"
+    print(f"{sample.index:4} {sample.formula:12} {space_group:10} {score.per_token:.3f} {charges}")
+
+best = Samples(sample for sample, _, _ in ranked[:KEPT])
+print("POSCARs in", best.save(folder, to="poscar"))
