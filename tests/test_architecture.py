@@ -43,6 +43,7 @@ ORDER = (
     "models",
     "sampling",
     "metrics",
+    "infilling",
     "scoring",
     "energies",
     "training",

@@ -118,7 +118,8 @@ class Ranker:
 
     def _by_text(self, request: Request, prompt: list[int], allowed: Bools) -> list[Choice]:
         """Score each element's text, its end included, token by token under the grammar."""
-        assert request.partial is not None and self._tree is not None
+        assert request.partial is not None
+        assert self._tree is not None
         tokenizer, end = self.model.tokenizer, self._tree.end
         automaton = InfillingAutomaton(self.model.format, 1, request.partial, request.constraints)
         processor = GrammarProcessor(tokenizer, len(prompt), automaton, self._tree)
@@ -142,8 +143,10 @@ class Ranker:
 
 
 def _allowed(request: Request, fmt: Format) -> Bools:
-    assert request.partial is not None and is_one_choice(request.partial)
-    return InfillingAutomaton(fmt, 1, request.partial, request.constraints).allowed()[0]
+    assert request.partial is not None
+    assert is_one_choice(request.partial)
+    allowed: Bools = InfillingAutomaton(fmt, 1, request.partial, request.constraints).allowed()
+    return np.asarray(allowed[0])
 
 
 def _in_order(found: list[tuple[int, float]]) -> list[Choice]:

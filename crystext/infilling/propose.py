@@ -1,0 +1,285 @@
+"""Completions of a partial crystal by a model, in the order of their probability."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crystext.crystal import Crystal
+from crystext.errors import SettingError, did_you_mean
+from crystext.grammar.constraints import Constraints
+from crystext.infilling.blank import Blanks, blank
+from crystext.infilling.proposal import (
+    Proposal,
+    changes_between,
+    is_crowded,
+    labels_after,
+    numbered,
+)
+from crystext.matching import PYMATGEN
+from crystext.metrics.uniqueness import duplicates_of
+from crystext.models.load import LoadedModel
+from crystext.partial import PartialCrystal
+from crystext.read.sites import Sites
+from crystext.sampling.attempt import ORDINARY, DrawSettings, Request
+from crystext.sampling.ranking import Ranker, is_one_choice
+from crystext.sampling.samplers import Sampler, make_sampler
+from crystext.space_groups import find_space_group
+from crystext.tasks.infill import infill_prompt
+
+KEEPABLE = ("space_group", "cell")
+"""What a completion can be asked to keep."""
+
+
+@dataclass(frozen=True, eq=False)
+class Infilling:
+    """All that came of one partial crystal."""
+
+    proposals: tuple[Proposal, ...]
+    sites: Sites
+    """What was given, and places of added atoms."""
+    partial: PartialCrystal
+    prompt: str
+    drawn: int
+    """Texts that were drawn; 0 where elements were ranked by their probability."""
+    repeated: int
+    """Texts among them that gave a crystal that is there already."""
+    cut_off: int
+    """Texts among them for which the model knew too few positions."""
+    dropped: int
+    """Proposals left out because they do not keep what was to be kept."""
+    space_group: int | None
+    """Of the structure that was given, where all of it is known."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A structure to be completed."""
+
+    partial: PartialCrystal
+    sites: Sites
+    request: Request
+    space_group: int | None
+    keeps_space_group: bool
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A completion, and how often it was drawn."""
+
+    text: str
+    log_probability: float
+    drawn: int
+
+
+class Filler:
+    """A model, ready to complete crystals."""
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        settings: DrawSettings | None = None,
+        *,
+        distance_scale: float = ORDINARY.distance_scale,
+        max_atoms: int = ORDINARY.max_atoms,
+        exclude: Collection[str] = (),
+        batch_size: int = 250,
+    ) -> None:
+        """Set up.
+
+        Args:
+            model: the model.
+            settings: how it is drawn from.
+            distance_scale: see `Constraints`.
+            max_atoms: most atoms of a crystal to which atoms are added.
+            exclude: elements that nothing is filled with.
+            batch_size: completions that are drawn together.
+
+        Raises:
+            SettingError: a number out of range, or an unknown element.
+        """
+        if batch_size < 1:
+            raise SettingError(f"a batch size of {batch_size}: expected 1 or more; try 250")
+        self.model, self.settings, self.batch_size = model, settings or DrawSettings(), batch_size
+        if not self.settings.constrained:
+            raise SettingError(
+                "completions are always constrained: what is given could not be kept otherwise"
+            )
+        self.constraints = Constraints(
+            max_atoms=max_atoms, distance_scale=distance_scale, exclude=tuple(sorted(set(exclude)))
+        )
+        self._sampler: Sampler | None = None
+        self._ranker: Ranker | None = None
+
+    def fill(
+        self,
+        sites: Sites,
+        blanks: Blanks,
+        n: int = 20,
+        *,
+        keep: Collection[str] = (),
+        ranked: bool | None = None,
+        report: Callable[[int], object] = lambda done: None,
+    ) -> Infilling:
+        """Complete one structure.
+
+        Args:
+            sites: the structure, as far as it is known.
+            blanks: what of it is to be filled in.
+            n: completions that are drawn; of ranked elements, how many are listed.
+            keep: names of `KEEPABLE`. A space group is said to the model, and proposals that have
+                another are left out; the cell is kept unless `blanks` asks for it.
+            ranked: whether elements are ranked by their probability rather than drawn, which can
+                be done where one element is all that is not known; None does it where it can.
+            report: called with the number of completions drawn so far.
+
+        Raises:
+            SettingError: something is asked for that is not there, or cannot be kept.
+            InputError: the structure cannot be completed in that way.
+            ModelError: the model knows too few positions, or cannot write crystals.
+        """
+        return self.fill_all([(sites, blanks)], n, keep=keep, ranked=ranked, report=report)[0]
+
+    def fill_all(
+        self,
+        asked: Sequence[tuple[Sites, Blanks]],
+        n: int = 20,
+        *,
+        keep: Collection[str] = (),
+        ranked: bool | None = None,
+        report: Callable[[int], object] = lambda done: None,
+    ) -> list[Infilling]:
+        """Complete many structures, as `fill` does each; elements of all are ranked together."""
+        if n < 1:
+            raise SettingError(f"{n} completions: expected 1 or more")
+        jobs = [self._job(sites, blanks, keep) for sites, blanks in asked]
+        choices = [is_one_choice(job.partial) for job in jobs]
+        if ranked and not all(choices):
+            raise SettingError(
+                "elements can be ranked where a single one is all that is not known; leave the "
+                "ranking out to draw completions"
+            )
+        by_rank = [i for i, one in enumerate(choices) if one and ranked is not False]
+        found = dict(zip(by_rank, self._rank([jobs[i] for i in by_rank], n), strict=True))
+        infillings = []
+        for i, job in enumerate(jobs):
+            texts = found[i] if i in found else self._draw(job, n, report)
+            infillings.append(self._judged(job, texts, ranked=i in found))
+        return infillings
+
+    def _job(self, sites: Sites, blanks: Blanks, keep: Collection[str]) -> _Job:
+        for name in keep:
+            if name not in KEEPABLE:
+                raise SettingError(
+                    f"{name!r} cannot be kept; expected {' or '.join(KEEPABLE)}."
+                    + did_you_mean(name, KEEPABLE)
+                )
+        if "cell" in keep and blanks.cell:
+            raise SettingError("the cell is to be found and to be kept; ask for one of the two")
+        partial, before = blank(sites, blanks, self.constraints.max_atoms)
+        known = (sites.numbers > 0).all() and not any(
+            np.isnan(x).any() for x in (sites.lengths, sites.angles, sites.positions)
+        )
+        group = None
+        if known:
+            group = find_space_group(
+                Crystal(sites.lengths, sites.angles, sites.numbers, sites.positions)
+            )
+        kept = "space_group" in keep
+        if kept and group is None:
+            raise SettingError(
+                "the space group cannot be kept, for that of the structure is not known"
+                + ("" if known else ": it is given in part only")
+            )
+        return _Job(partial, before, self._request(partial, group if kept else None), group, kept)
+
+    def _request(self, partial: PartialCrystal, group: int | None) -> Request:
+        prompts = self.model.prompts
+        given = partial.given(self.model.format, prompts.marks)
+        if partial.is_one_element:
+            prompt = prompts.render("infill_element", crystal=given)
+        else:
+            conditions = {}
+            if partial.more[0] == partial.more[1] > 0:
+                conditions["n_atoms"] = str(len(partial) + partial.more[1])
+            if group is not None:
+                conditions["space_group"] = str(group)
+            known = {k: v for k, v in conditions.items() if k in prompts.conditions}
+            prompt = infill_prompt(given, prompts, known)
+        return Request(prompt, self.constraints, partial=partial)
+
+    def _rank(self, jobs: list[_Job], n: int) -> list[list[_Text]]:
+        if not jobs:
+            return []
+        self._ranker = self._ranker or Ranker(self.model)
+        ranks = self._ranker.rank([job.request for job in jobs])
+        return [[_Text(c.symbol, c.log_probability, 0) for c in rank[:n]] for rank in ranks]
+
+    def _draw(self, job: _Job, n: int, report: Callable[[int], object]) -> list[_Text]:
+        """Draw texts, and count those that are equal as one."""
+        self._sampler = self._sampler or make_sampler(self.model, self.settings)
+        texts: dict[str, _Text] = {}
+        for start in range(0, n, self.batch_size):
+            batch = range(start, min(start + self.batch_size, n))
+            for drawn in self._sampler.draw(job.request, batch):
+                before = texts.get(drawn.text)
+                count = 1 + (before.drawn if before else 0)
+                texts[drawn.text] = _Text(drawn.text, drawn.log_probability, count)
+            report(batch.stop)
+        return list(texts.values())
+
+    def _judged(self, job: _Job, texts: list[_Text], *, ranked: bool) -> Infilling:
+        fmt = self.model.format
+        read = [(text, job.partial.complete(text.text, fmt).crystal) for text in texts]
+        whole = [(text, crystal) for text, crystal in read if crystal is not None]
+        cut_off = sum(text.drawn for text, crystal in read if crystal is None)
+        whole.sort(key=lambda pair: (-pair[0].log_probability, pair[0].text))
+        if not ranked:
+            whole = _without_repetitions(whole)
+        judged = []
+        for text, crystal in whole:
+            group = find_space_group(crystal)
+            judged.append(
+                Proposal(
+                    index=0,
+                    crystal=crystal,
+                    labels=labels_after(job.sites, crystal),
+                    log_probability=round(text.log_probability, 4),
+                    text=text.text,
+                    drawn=text.drawn,
+                    changes=tuple(changes_between(job.sites, crystal)),
+                    space_group=group,
+                    crowded=is_crowded(crystal, job.partial, self.constraints.distance_scale),
+                    kept=group == job.space_group if job.keeps_space_group else None,
+                )
+            )
+        kept = [proposal for proposal in judged if proposal.matched]
+        kept.sort(key=lambda proposal: proposal.crowded)
+        drawn = sum(text.drawn for text in texts)
+        return Infilling(
+            proposals=numbered(kept),
+            sites=job.sites,
+            partial=job.partial,
+            prompt=job.request.prompt,
+            drawn=drawn,
+            repeated=0 if ranked else drawn - cut_off - len(judged),
+            cut_off=cut_off,
+            dropped=len(judged) - len(kept),
+            space_group=job.space_group,
+        )
+
+
+def _without_repetitions(found: list[tuple[_Text, Crystal]]) -> list[tuple[_Text, Crystal]]:
+    """Return the first of those that are one crystal, with how often all of them were drawn."""
+    twins = duplicates_of([crystal for _, crystal in found], tolerances=PYMATGEN)
+    counts = [text.drawn for text, _ in found]
+    for i, twin in enumerate(twins):
+        if twin is not None:
+            counts[twin] += counts[i]
+    return [
+        (replace(text, drawn=count), crystal)
+        for (text, crystal), twin, count in zip(found, twins, counts, strict=True)
+        if twin is None
+    ]
