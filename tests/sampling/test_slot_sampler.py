@@ -128,16 +128,27 @@ def test_atoms_are_written_in_the_order_in_which_they_were_drawn(
     assert [len(row) + 1 for row in ids] == [attempt.tokens for attempt in attempts]
 
 
-def recomputed(model: LoadedModel, request: Request, attempt: Attempt) -> tuple[float, list[bool]]:
+def logits_behind(model: LoadedModel, prompt: str, ids: list[int]) -> torch.Tensor:
+    """Return transformers' logits for each of the tokens behind a prompt: shape (tokens, V)."""
+    given = prompt_ids(model.tokenizer, prompt)
+    with torch.no_grad():
+        logits = model.network(torch.tensor([given + ids])).logits[0, len(given) - 1 : -1]
+    return torch.as_tensor(logits).double()
+
+
+def recomputed(
+    model: LoadedModel, request: Request, attempt: Attempt, guidance: float = 1.0
+) -> tuple[float, list[bool]]:
     """Score a text from transformers' logits, under the masks of an automaton of its own.
 
     Returns the log-probability, and for each token whether it was the most probable one that could
     stand there.
     """
-    given = prompt_ids(model.tokenizer, request.prompt)
     ids = [*token_ids(model, attempt.text), model.tokenizer.eos_token_id]
-    with torch.no_grad():
-        logits = model.network(torch.tensor([given + ids])).logits[0, len(given) - 1 : -1].double()
+    logits = logits_behind(model, request.prompt, ids)
+    if request.unconditional is not None:
+        without = logits_behind(model, request.unconditional, ids)
+        logits = without + guidance * (logits - without)
     automaton = Automaton(PLAIN, 1, request.constraints)
     slots, step, total, best = Slots(model.tokenizer), 0, 0.0, []
 

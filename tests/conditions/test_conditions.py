@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crystext.conditions import NAMES, Conditions, Kept, matched
+from crystext.crystal import Crystal
+from crystext.errors import SettingError
+from crystext.properties import written_properties
+from tests.handmade import HANDMADE, NACL
+
+ROCK_SALT: dict[str, Any] = {
+    "composition": "NaCl",
+    "chemical_system": "Cl-Na",
+    "elements": "Cl",
+    "only": "Na Cl O",
+    "exclude": "U",
+    "n_atoms": len(NACL),
+    "space_group": 225,
+    "crystal_system": "cubic",
+    "density": 2.16,
+    "neutral": True,
+}
+"""What rock salt is."""
+
+OTHERS: dict[str, Any] = {
+    "composition": "Na2Cl",
+    "chemical_system": "Cl-Na-O",
+    "elements": "O",
+    "only": "Na O",
+    "exclude": "U Cl",
+    "n_atoms": "9-20",
+    "space_group": 221,
+    "crystal_system": "hexagonal",
+    "density": 2.5,
+}
+"""What it is not."""
+
+
+def record(conditions: Conditions, crystal: Crystal | None = NACL, **how: bool) -> Kept:
+    (kept,) = conditions.check(crystal, **how)
+    return kept
+
+
+@pytest.mark.parametrize("name", ROCK_SALT)
+def test_a_crystal_keeps_what_it_has(name: str) -> None:
+    kept = record(Conditions.of(**{name: ROCK_SALT[name]}))
+    assert (kept.name, kept.kept) == (name, True)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_crystal_does_not_keep_what_it_lacks(name: str) -> None:
+    kept = record(Conditions.of(**{name: OTHERS[name]}))
+    assert kept.kept is False
+    assert kept.found is not None
+    assert not matched([kept])
+
+
+@pytest.mark.parametrize("name", ["formation_energy", "band_gap", "e_above_hull"])
+def test_what_nothing_can_tell_is_neither_kept_nor_broken(name: str) -> None:
+    kept = record(Conditions.of(**{name: 0.5}))
+    assert (kept.how, kept.found, kept.kept) == ("steered", None, None)
+    assert matched([kept])
+
+
+def test_a_text_that_is_no_crystal_keeps_nothing_that_could_be_checked() -> None:
+    records = Conditions.of(**ROCK_SALT, band_gap=5).check(None)
+    assert {kept.name: kept.kept for kept in records} == {
+        **dict.fromkeys(ROCK_SALT, False),
+        "band_gap": None,
+    }
+
+
+def test_records_tell_what_was_seen_to_what_was_said_and_what_neither() -> None:
+    asked = Conditions.of(**ROCK_SALT)
+    seen_to = {kept.name for kept in asked.check(NACL) if kept.how == "enforced"}
+    assert seen_to == {*ROCK_SALT} - {"space_group", "crystal_system", "density"}
+    free = {kept.name: kept.how for kept in asked.check(NACL, constrained=False)}
+    assert {name for name, how in free.items() if how == "checked"} == {
+        "elements", "only", "exclude", "neutral",
+    }  # fmt: skip
+    assert "enforced" not in free.values()
+
+
+def test_a_density_is_kept_within_a_twentieth() -> None:
+    kept = {value: record(Conditions.of(density=value)).kept for value in (2.07, 2.25, 1.9, 2.5)}
+    assert kept == {2.07: True, 2.25: True, 1.9: False, 2.5: False}
+
+
+@pytest.mark.parametrize("crystal", HANDMADE.values(), ids=[*HANDMADE])
+def test_a_prompt_says_properties_as_training_does(crystal: Crystal) -> None:
+    labels = {"space_group": 14, "formation_energy": -0.001, "band_gap": 1, "e_above_hull": 0.0123}
+    known = written_properties(crystal, labels)
+    for names in (["composition", "space_group"], ["chemical_system", "n_atoms", "density"],
+                  ["crystal_system", "formation_energy", "band_gap", "e_above_hull"]):  # fmt: skip
+        given = {name: labels.get(name, known.get(name, known["formula"])) for name in names}
+        asked = Conditions.of(**given).properties()
+        assert len(asked) == len(names)
+        assert asked.items() <= known.items()
+
+
+@pytest.mark.parametrize(
+    ("n_atoms", "lines"),
+    [
+        (8, {"formula": "Na4Cl4"}),
+        (2, {"formula": "NaCl", "n_atoms": "2"}),
+        ("2-8", {"formula": "NaCl"}),
+        (None, {"formula": "NaCl"}),
+    ],
+)
+def test_the_formula_of_a_cell_of_known_size_says_the_size(
+    n_atoms: Any, lines: dict[str, str]
+) -> None:
+    assert Conditions.of(composition="NaCl", n_atoms=n_atoms).properties() == lines
+
+
+@pytest.mark.parametrize("n_atoms", [8, "8", " 8-8 ", (8, 8), [8]])
+def test_numbers_of_atoms_may_be_given_in_many_ways(n_atoms: Any) -> None:
+    assert Conditions.of(n_atoms=n_atoms).n_atoms == (8, 8)
+
+
+texts = {
+    "composition": st.sampled_from(["LiO", "Li2O2", "O Li"]),
+    "chemical_system": st.sampled_from(["Li-O", ["O", "Li"]]),
+    "elements": st.sampled_from(["O", ["Li"], "Li,O"]),
+    "only": st.sampled_from(["Li O Fe", ["O", "Li"]]),
+    "exclude": st.sampled_from(["U", "Th-U", ["Pu"]]),
+    "n_atoms": st.sampled_from(["2-8", 8, (4, 20)]),
+    "space_group": st.sampled_from([225, "Fm-3m", "221"]),
+    "crystal_system": st.just("Cubic"),
+    "density": st.floats(0.1, 20),
+    "formation_energy": st.floats(-5, 5),
+    "band_gap": st.floats(0, 10),
+    "e_above_hull": st.floats(0, 1),
+    "neutral": st.sampled_from([False, "no"]),
+}
+
+
+@given(wanted=st.fixed_dictionaries({}, optional=texts))
+def test_what_is_recorded_as_asked_asks_for_the_same(wanted: dict[str, Any]) -> None:
+    conditions = Conditions.of(**wanted)
+    assert Conditions.of(**conditions.asked()) == conditions
+    assert bool(conditions) == bool(conditions.asked())
+    assert set(conditions.asked()) <= set(NAMES) == set(texts)
+
+
+def test_conditions_become_the_constraints_that_keep_them() -> None:
+    system = Conditions.of(chemical_system="Li-O", elements="O", n_atoms="4-40", space_group=225)
+    found = system.constraints(max_atoms=20, distance_scale=0.5)
+    assert (found.min_atoms, found.max_atoms, found.distance_scale) == (4, 20, 0.5)
+    assert (found.require, found.only) == (("Li", "O"), ("Li", "O"))
+    assert found.crystal_system == "cubic"
+    formula = Conditions.of(composition="LiFePO4", exclude="U").constraints()
+    assert formula.formula == (("Li", 1), ("Fe", 1), ("P", 1), ("O", 4))
+    assert (formula.exclude, formula.max_atoms) == (("U",), 20)
+    few = Conditions.of(elements="O", only="O-Li", crystal_system="hexagonal").constraints()
+    assert (few.require, few.only, few.crystal_system) == (("O",), ("Li", "O"), "hexagonal")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"compostion": "NaCl"}, "Did you mean 'composition'?"),
+        ({"elements": "Fe Xx"}, "no element 'Xx'"),
+        ({"space_group": 231}, "expected 1 to 230. The nearest is 230"),
+        ({"crystal_system": "cubik"}, "Did you mean 'cubic'?"),
+        ({"n_atoms": "20-8"}, "try 8-20"),
+        ({"n_atoms": "0"}, "such as 8-20"),
+        ({"n_atoms": "many"}, "such as 8-20"),
+        ({"n_atoms": 4.5}, "such as 8-20"),
+        ({"density": -1}, "expected 0.01 to 30; the nearest is 0.01"),
+        ({"density": "nan"}, "expected 0.01 to 30"),
+        ({"band_gap": "wide"}, "expected a number in eV"),
+        ({"e_above_hull": -0.1}, "the nearest is 0"),
+        ({"neutral": "maybe"}, "expected yes or no"),
+        ({"composition": "NaCl2", "neutral": True}, "the nearest that can is NaCl"),
+        ({"space_group": 225, "crystal_system": "hexagonal"}, "is cubic, not hexagonal"),
+        ({"elements": "Li", "exclude": "Li"}, "Li is asked for and excluded"),
+        ({"composition": "NaCl", "exclude": "Na"}, "Na is asked for and excluded"),
+        ({"composition": "NaCl", "chemical_system": "Na-O"}, "or ask for Na-Cl"),
+        ({"composition": "NaCl", "elements": "O"}, "O cannot occur in NaCl"),
+        ({"composition": "NaCl", "only": "Na O"}, "Cl is asked for, but not among"),
+        ({"chemical_system": "Li-Fe", "elements": "O"}, "ask for the chemical system Li-Fe-O"),
+        ({"chemical_system": "Li-Fe", "only": "Li"}, "Fe, which is not among"),
+        ({"only": "Li", "exclude": "Li"}, "leave at least one of Li"),
+        ({"composition": "NaCl", "n_atoms": 5}, "take 4 or 6 atoms"),
+        ({"elements": "Li Na K", "n_atoms": 2}, "3 elements have to occur in 2 atoms"),
+    ],
+    ids=str,
+)
+def test_what_no_crystal_can_be_is_refused_with_what_would_do(
+    wanted: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(SettingError) as refusal:
+        Conditions.of(**wanted)
+    assert expected in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"composition": "Ca5P3O13H"}, "has 22 atoms, and a crystal may have 20"),
+        ({"n_atoms": 24}, "ask for 20 or fewer, or take max_atoms 24"),
+        ({"composition": "LiFePO4", "n_atoms": "15-21"}, "take 14 or 21 atoms"),
+    ],
+)
+def test_what_does_not_fit_the_longest_crystal_is_refused(
+    wanted: dict[str, Any], expected: str
+) -> None:
+    conditions = Conditions.of(**wanted)
+    with pytest.raises(SettingError) as refusal:
+        conditions.constraints(max_atoms=20)
+    assert expected in str(refusal.value)
+    conditions.constraints(max_atoms=28)

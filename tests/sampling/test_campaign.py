@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crystext.conditions import Conditions
+from crystext.errors import SettingError
+from crystext.sampling.attempt import DrawSettings
+from crystext.sampling.campaign import Campaign
+
+ANY, SALT = Conditions(), Conditions.of(composition="NaCl")
+sizes = st.integers(1, 40)
+
+
+def campaign(n: int, rows: int, batch_size: int) -> Campaign:
+    return Campaign(n, "shipped", DrawSettings(), conditions=(SALT,) * rows, batch_size=batch_size)
+
+
+@given(n=sizes, rows=st.integers(1, 6), batch_size=sizes, done=st.integers(0, 300))
+def test_batches_hold_every_attempt_that_is_missing_each_of_one_request(
+    n: int, rows: int, batch_size: int, done: int
+) -> None:
+    wanted = campaign(n, rows, batch_size)
+    batches = wanted.batches(done)
+    found = [(i, b.request) for b in batches for i in range(b.start, b.start + b.size)]
+    assert [i for i, _ in found] == sorted({i for i, _ in found})
+    assert {i for i, _ in found} >= set(range(done, wanted.total))
+    assert all(request == (i // n if rows > 1 else 0) for i, request in found)
+    assert all(1 <= batch.size <= batch_size for batch in batches)
+
+
+@given(n=sizes, rows=st.integers(1, 6), batch_size=sizes, done=st.integers(0, 300))
+def test_a_campaign_goes_on_with_the_batches_it_would_have_drawn(
+    n: int, rows: int, batch_size: int, done: int
+) -> None:
+    wanted = campaign(n, rows, batch_size)
+    left = wanted.batches(done)
+    assert left == wanted.batches()[len(wanted.batches()) - len(left) :]
+
+
+@given(n=sizes, more=sizes, batch_size=sizes)
+def test_a_larger_number_of_one_request_only_adds_batches(
+    n: int, more: int, batch_size: int
+) -> None:
+    few = campaign(n, 1, batch_size).batches()
+    assert campaign(n + more, 1, batch_size).batches()[: len(few)] == few
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"n": 0}, "0 crystals"),
+        ({"batch_size": 0}, "a batch size of 0"),
+        ({"max_tries": 0}, "0 tries: expected 1 to 1000"),
+        ({"conditions": ()}, "no conditions are given"),
+        ({"settings": DrawSettings(guidance=2.0)}, "there is none in the prompt"),
+        ({"max_tries": 2}, "nothing is asked for that could be checked"),
+        ({"max_tries": 2, "conditions": (Conditions.of(band_gap=1),)}, "nothing is asked for"),
+    ],
+    ids=str,
+)
+def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], expected: str) -> None:
+    given: dict[str, Any] = {"n": 1, "model": "shipped", "settings": DrawSettings(), **changes}
+    with pytest.raises(SettingError) as refusal:
+        Campaign(**given)
+    assert expected in str(refusal.value)
