@@ -1,4 +1,4 @@
-"""Which value the next number of a cell can take, in cells of a system that keep images apart.
+"""Which value the next number of a cell can take, in cells of a system, large enough for atoms.
 
 The number is free, or it follows from those before it, which are known to the decimals they are
 printed with: then the few values are allowed that it may have been printed as. A value is allowed
@@ -16,11 +16,20 @@ import numpy as np
 from crystext.codec import Format
 from crystext.crystal import Floats, Ints
 from crystext.grammar.fields import Kind, value_count
-from crystext.grammar.geometry import MAX_ANGLE, MIN_ANGLE, Bools, keeps_images_apart
+from crystext.grammar.geometry import (
+    MAX_ANGLE,
+    MIN_ANGLE,
+    Bools,
+    keeps_images_apart,
+    unit_volume_squared,
+)
 from crystext.grammar.lattices import Character, characters_of
 
 _BLOCK = 1 << 16
 """How many cells are looked at together: bounds the memory."""
+
+_HAIR = 1e-9
+"""What rounding may take from a volume, as a share of it."""
 
 _WIDEST = 3
 """Degrees. Where the numbers before an angle say no more of it than this, it is not in doubt for
@@ -30,17 +39,23 @@ their decimals alone, but since they make no cell."""
 class CellRules:
     """What the cells of a batch have to keep."""
 
-    def __init__(self, fmt: Format, system: str, contact: float) -> None:
+    def __init__(self, fmt: Format, system: str, contact: float, volume: float = 0.0) -> None:
         """Set the rules.
 
         Args:
             fmt: the format of the text.
             system: crystal system; every cell is a triclinic one.
             contact: Å, which no lattice vector may be shorter than; 0 for none.
+            volume: Å^3, which no cell may be smaller than; 0 for none.
         """
-        self.format, self.contact = fmt, contact
+        self.format, self.contact, self.volume = fmt, contact, volume
         self.characters = characters_of(system)
         self._degree = 10**fmt.angle_decimals
+        self._openness: dict[tuple[bool, bool], float] = {}
+        """Greatest V / abc of cells of which so many lengths are equal: a and b, b and c."""
+        for character in self.characters:
+            known = self._openness.get(character.equal, 0.0)
+            self._openness[character.equal] = max(known, character.openness)
 
     def allowed_lengths(self, lengths: Floats, axis: int) -> Bools:
         """Return which values the next length can take: shape (B, values).
@@ -54,14 +69,25 @@ class CellRules:
         unit = 10**self.format.length_decimals
         values = np.arange(value_count(Kind.LENGTH, self.format))
         long_enough = (values > 0) & (values >= self.contact * unit)
-        if axis == 0:
-            return np.tile(long_enough, (len(lengths), 1))
-        before = np.rint(lengths[:, axis - 1] * unit).astype(np.int64)
-        free = np.zeros(len(lengths), dtype=np.bool_)
-        for character in self.characters:
-            if not (character.a_is_b, character.b_is_c)[axis - 1]:
-                free |= ~character_is_broken(character, lengths, axis)
-        return np.asarray(long_enough & (free[:, None] | (values == before[:, None])))
+        allowed = np.zeros((len(lengths), len(values)), dtype=np.bool_)
+        for equal, openness in self._openness.items():
+            fitting = np.nonzero(~_differ(equal, lengths, axis))[0]
+            tied = (False, *equal)
+            volume = np.tile(values / unit, (len(fitting), 1)) * openness
+            for other in range(3):
+                if other < axis:
+                    volume *= lengths[fitting, other, None]
+                elif other > axis:
+                    # A length to come is that of this one, or as long as can be written.
+                    volume *= (
+                        values / unit if all(tied[axis + 1 : other + 1]) else values[-1] / unit
+                    )
+            marked = volume >= self.volume * (1 - _HAIR)
+            if tied[axis]:
+                before = np.rint(lengths[fitting, axis - 1] * unit).astype(np.int64)
+                marked &= values == before[:, None]
+            allowed[fitting] |= marked
+        return np.asarray(allowed & long_enough)
 
     def allowed_angles(self, lengths: Floats, angles: Floats, axis: int) -> Bools:
         """Return which values the next angle can take: shape (B, values).
@@ -74,7 +100,7 @@ class CellRules:
         allowed = np.zeros((len(lengths), value_count(Kind.ANGLE, self.format)), dtype=np.bool_)
         settled = np.zeros(len(lengths), dtype=np.bool_)
         for character in sorted(self.characters, key=lambda x: not _leaves_most(x, axis)):
-            fitting = ~settled & ~character_is_broken(character, lengths, 3)
+            fitting = ~settled & ~_differ(character.equal, lengths, 3)
             for earlier in range(axis):
                 fitting &= self._follows(character, lengths, angles, earlier)
             for rows in _blocks(np.nonzero(fitting)[0], allowed.shape[1]):
@@ -135,6 +161,9 @@ class CellRules:
             closes = closes & (printed <= MAX_ANGLE * self._degree)
             cosines.append(self._cosines(printed.astype(np.int64)))
         alpha, beta, gamma = cosines
+        if self.volume > 0:
+            least = self.volume * (1 - _HAIR) / lengths.prod(axis=-1)
+            closes = closes & (unit_volume_squared(alpha, beta, gamma) >= least * least)
         return closes & keeps_images_apart(lengths, alpha, beta, gamma, self.contact)
 
     def _cosines(self, values: Ints) -> Floats:
@@ -159,9 +188,9 @@ class CellRules:
 
         def angle(shifts: tuple[float, ...]) -> Floats:
             abc = lengths + 0.5 * np.array(shifts[:3]) / 10**self.format.length_decimals
-            if character.a_is_b:
+            if character.equal[0]:
                 abc[:, 1] = abc[:, 0]
-            if character.b_is_c:
+            if character.equal[1]:
                 abc[:, 2] = abc[:, 1]
             shifted = angles[:, :axis] + 0.5 * np.array(shifts[3 : 3 + axis]) / self._degree
             cosine = _tied_cosine(character, abc, list(np.cos(np.radians(shifted)).T))
@@ -180,17 +209,16 @@ _STEPS_BACK = tuple(tuple(-x for x in step) for step in _STEPS)
 """Each of three lengths and two angles moved alone."""
 
 
-def character_is_broken(character: Character, lengths: Floats, count: int) -> Bools:
-    """Tell whether lengths differ that the character has as equal: (B, 3) to (B,).
+def _differ(equal: tuple[bool, bool], lengths: Floats, count: int) -> Bools:
+    """Tell which lengths differ that are to be equal: a and b, b and c; shape (B, 3) to (B,).
 
     The first `count` lengths are looked at.
     """
-    broken = np.zeros(len(lengths), dtype=np.bool_)
-    if character.a_is_b and count > 1:
-        broken |= lengths[:, 0] != lengths[:, 1]
-    if character.b_is_c and count > 2:
-        broken |= lengths[:, 1] != lengths[:, 2]
-    return broken
+    differ = np.zeros(len(lengths), dtype=np.bool_)
+    for first in range(count - 1):
+        if equal[first]:
+            differ |= lengths[:, first] != lengths[:, first + 1]
+    return differ
 
 
 def _leaves_most(character: Character, axis: int) -> bool:

@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystext.crystal import Ints
+from crystext.crystal import Floats, Ints
 from crystext.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
 from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import END
-from crystext.grammar.geometry import Bools
+from crystext.grammar.geometry import Bools, least_distances
 
 _RANK = np.array(ELECTRONEGATIVITY_RANK)
 _VALUES = len(_RANK)
+
+_FULLEST = 0.44
+"""Greatest share of a cell that the atoms' spheres fill, which have half the least distance to
+their like as radius. Of the 9,047 crystals of MP-20 val none fills more than 0.43 at a distance
+scale of 0.65 (neptunium, and 99% less than 0.30); no spheres at all fill more than 0.74."""
 
 
 class Composition:
@@ -37,25 +42,37 @@ class Composition:
         self.sequences = _sequences(constraints)
         """Where a formula is asked for, what stands in the elements' places for each number of
         formula units, then ends: shape (Z, max_atoms + 1). Else shape (0, max_atoms + 1)."""
+        spheres = _spheres(constraints.distance_scale)
+        self.volumes: Floats = spheres[self.sequences].sum(axis=1) / _FULLEST
+        """Å^3. What a cell needs for each of these numbers of formula units; shape (Z,)."""
         if len(self.sequences):
             self.required = _in_text_order(tuple(symbol for symbol, _ in constraints.formula))
             self.permitted[1:] = False
             self.permitted[self.required] = True
 
-    def allowed(self, numbers: Ints, fits: Bools | None = None) -> Bools:
+        own = spheres[self.required].sum()
+        rest = max(0, self.min_atoms - len(self.required))
+        other = own + rest * spheres[1:][self.permitted[1:]].min()
+        self.least_volume = float(self.volumes[0] if len(self.volumes) else other / _FULLEST)
+        """Å^3. What a cell needs at the least."""
+
+    def allowed(
+        self, numbers: Ints, fits: Bools | None = None, volumes: Floats | None = None
+    ) -> Bools:
         """Return which elements may come next, and at index 0 whether the text may end.
 
         Args:
             numbers: of the atoms so far; shape (B, N), N at most `max_atoms`.
             fits: elements for which the cell has room; shape (B, 119). Those that are required
                 have to be among them. None where all are.
+            volumes: of the cells, Å^3, `least_volume` or more; shape (B,). None for large ones.
 
         Returns:
             Shape (B, 119); each row has something.
         """
         done = numbers.shape[1]
         if len(self.sequences):
-            return self._of_formula(numbers)
+            return self._of_formula(numbers, volumes)
         allowed = np.tile(self.permitted, (len(numbers), 1))
         if fits is not None:
             allowed &= fits
@@ -67,11 +84,14 @@ class Composition:
             allowed[:, 1:] = False
         return allowed
 
-    def _of_formula(self, numbers: Ints) -> Bools:
-        """Return what the formula's sequences that begin so go on with."""
+    def _of_formula(self, numbers: Ints, volumes: Floats | None) -> Bools:
+        """Return what the formula's sequences go on with that begin so and have room."""
         done = numbers.shape[1]
-        begins = (self.sequences[None, :, :done] == numbers[:, None]).all(axis=2)
-        row, which = np.nonzero(begins)
+        open_ones = (self.sequences[None, :, :done] == numbers[:, None]).all(axis=2)
+        if volumes is not None:
+            # Every cell has room for the least number of units, be it by a hair.
+            open_ones[:, 1:] &= self.volumes[1:] <= volumes[:, None]
+        row, which = np.nonzero(open_ones)
         allowed = np.zeros((len(numbers), _VALUES), dtype=np.bool_)
         allowed[row, self.sequences[which, done]] = True
         return allowed
@@ -99,6 +119,15 @@ def _numbers(symbols: tuple[str, ...]) -> list[int]:
 def _in_text_order(symbols: tuple[str, ...]) -> Ints:
     numbers = np.array(sorted(set(_numbers(symbols))), dtype=np.int64)
     return numbers[np.argsort(_RANK[numbers])]
+
+
+def _spheres(scale: float) -> Floats:
+    """Return the volume of each element's sphere in Å^3, by number; 0 where distances are free."""
+    if scale == 0:
+        return np.zeros(_VALUES)
+    volumes: Floats = np.pi / 6 * np.diagonal(least_distances(scale)) ** 3
+    volumes[END] = 0.0
+    return volumes
 
 
 def _sequences(constraints: Constraints) -> Ints:

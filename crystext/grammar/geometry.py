@@ -73,12 +73,20 @@ def is_open(
         True where the cell is open; of the shape of the cosines.
     """
     squares = (cos_alpha * cos_alpha, cos_beta * cos_beta, cos_gamma * cos_gamma)
-    openness = 1.0 - squares[0] - squares[1] - squares[2] + 2.0 * cos_alpha * cos_beta * cos_gamma
+    openness = unit_volume_squared(cos_alpha, cos_beta, cos_gamma)
     least: Floats | float = _MIN_OPENNESS**2
     for length, square in zip(np.moveaxis(lengths, -1, 0), squares, strict=True):
         # The face that a, say, rises from has the area b c sinα: its height is a V/(abc) / sinα.
         least = np.maximum(least, (contact / length) ** 2 * (1.0 - square))
     return np.asarray(openness >= least - _ROUNDING)
+
+
+def unit_volume_squared(
+    cos_alpha: Floats | float, cos_beta: Floats | float, cos_gamma: Floats | float
+) -> Floats | float:
+    """Return the square of V / abc of cells with these angles; below 0 where there is no cell."""
+    squares = cos_alpha * cos_alpha + cos_beta * cos_beta + cos_gamma * cos_gamma
+    return 1.0 - squares + 2.0 * cos_alpha * cos_beta * cos_gamma
 
 
 def keeps_images_apart(

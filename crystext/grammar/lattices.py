@@ -12,6 +12,7 @@ module knows nothing of text or of rounding; `cells` does.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -28,8 +29,8 @@ class Character:
     """Its number in the table; where two differ in signs only, the first."""
     bravais: str
     """Symbol of the Bravais type, e.g. cF."""
-    a_is_b: bool
-    b_is_c: bool
+    equal: tuple[bool, bool]
+    """Whether A = B, and whether B = C."""
     dots: tuple[Floats | None, Floats | None, Floats | None]
     """For D, E and F, the factors of A, B, D and E whose sum it is; None where it is free."""
 
@@ -37,11 +38,25 @@ class Character:
     def ties(self) -> Floats:
         """Return the equations that A to F satisfy, one a row, each of which sums to zero."""
         a, b, c, *dots = np.eye(6)
-        rows = [a - b] * self.a_is_b + [b - c] * self.b_is_c
+        rows = [a - b] * self.equal[0] + [b - c] * self.equal[1]
         for dot, factors in zip(dots, self.dots, strict=True):
             if factors is not None:
                 rows.append(dot - factors @ np.stack([a, b, dots[0], dots[1]]))
         return np.array(rows).reshape(-1, 6)
+
+    @property
+    def openness(self) -> float:
+        """Return V / abc of the cell of equal lengths whose free angles are right ones.
+
+        For one character at least of those that tie the same lengths it is the greatest V / abc of
+        cells of the system, and does not depend on the lengths.
+        """
+        products = [1.0, 1.0, 0.0, 0.0, 0.0]
+        for i, factors in enumerate(self.dots, start=2):
+            products[i] = 0.0 if factors is None else float(factors @ np.array(products[:4]))
+        d, e, f = products[2:]
+        squared = 1 - d * d - e * e - f * f + 2 * d * e * f
+        return math.sqrt(max(0.0, squared))
 
     def is_case_of(self, other: Character) -> bool:
         """Tell whether each cell of this character keeps the other's ties too."""
@@ -98,7 +113,9 @@ def _characters() -> tuple[Character, ...]:
         # 2|D + E + F| = A + B and |2D + F| = B, all three negative, solved for E and F.
         (43, "mC", none, None, (b - a) / 2 + d, -b - 2 * d),
     )
-    return tuple(Character(i, bravais, *equals, (d, e, f)) for i, bravais, equals, d, e, f in table)
+    return tuple(
+        Character(i, bravais, lengths, (d, e, f)) for i, bravais, lengths, d, e, f in table
+    )
 
 
 _CUBIC = ("cP", "cF", "cI")

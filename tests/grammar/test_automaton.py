@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from collections import Counter
+from math import gcd
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +15,11 @@ from crystext.codec import FORMATS, PLAIN, Format, decode, encode
 from crystext.crystal import Crystal, Floats
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.grammar.automaton import Automaton
-from crystext.grammar.constraints import Constraints
+from crystext.grammar.constraints import CRYSTAL_SYSTEMS, Constraints
 from crystext.grammar.fields import END, Kind, value_count
 from crystext.grammar.geometry import CONTACT, least_distances
+from crystext.properties import crystal_system
+from crystext.standardize import standardize
 from tests.grammar.random_writing import next_values, seeded, write
 from tests.grammar.test_fields import values_of
 from tests.handmade import HANDMADE
@@ -67,6 +72,41 @@ def test_whatever_is_chosen_a_crystal_comes_of_it(
         for i, j, distance in pairs_too_near(crystal, scale):
             assert i != j, f"an image of the atom itself at {distance} Å"
             assert is_crowded(crystal, max(i, j), fmt, scale), f"atoms {i} and {j}: {distance} Å"
+
+
+@given(
+    formats,
+    randoms,
+    st.sampled_from([0.0, 0.65, 1.0]),
+    st.sampled_from([None, *CRYSTAL_SYSTEMS]),
+    st.sampled_from(
+        [
+            {"formula": (("Cs", 1), ("H", 2)), "min_atoms": 4},
+            {"formula": (("O", 1),)},
+            {"require": ("Cs", "F"), "min_atoms": 3},
+            {"require": ("Cs", "F"), "only": ("F", "Cs")},
+            {"only": ("Na", "Cl"), "min_atoms": 5},
+        ]
+    ),
+)
+@settings(max_examples=40)
+def test_whatever_is_chosen_the_crystal_is_as_asked(
+    fmt: Format, random: Random, scale: float, system: str | None, asked: dict[str, Any]
+) -> None:
+    constraints = Constraints(max_atoms=6, distance_scale=scale, crystal_system=system, **asked)
+    for crystal in write(Automaton(fmt, 2, constraints), random):
+        counts = Counter(crystal.symbols)
+        assert constraints.min_atoms <= len(crystal) <= 6
+        assert counts.keys() >= set(constraints.require)
+        assert constraints.only is None or counts.keys() <= set(constraints.only)
+        if constraints.formula:
+            units = {counts[symbol] / count for symbol, count in constraints.formula}
+            assert len(units) == 1
+            assert sum(counts.values()) == units.pop() * sum(n for _, n in constraints.formula)
+        if constraints.formula or constraints.require:
+            assert crystal == crystal.in_text_order()
+        for i, j, distance in pairs_too_near(crystal, scale):
+            assert i != j, f"an image of the atom itself at {distance} Å"
 
 
 def pairs_too_near(crystal: Crystal, scale: float) -> list[tuple[int, int, float]]:
@@ -304,6 +344,24 @@ def spare(automaton: Automaton) -> Floats:
     return np.asarray((found - least).min(axis=1))
 
 
+def test_a_cell_is_large_enough_for_the_largest_atom_that_has_to_be_in_it() -> None:
+    asked = Constraints(distance_scale=0.65, require=("H", "Cs"))
+    automaton = Automaton(PLAIN, 1, asked)
+    assert np.nonzero(automaton.allowed()[0])[0].min() == np.ceil(0.65 * 2 * 2.44 * 100)
+    # 3.85 Å at 60 degrees keep caesium 3.17 Å apart, though the heights of the cell are lower.
+    for value in (385, 385, 385, 6000, 6000, 6000, ATOMIC_NUMBERS["Cs"]):
+        assert automaton.allowed()[0, value]
+        push_all(automaton, [value])
+
+
+def test_a_cell_is_large_enough_for_one_formula_unit() -> None:
+    # Spheres of 0.65 x 2.44 Å, twelve of them, at 0.44 of the volume.
+    least = 12 * np.pi / 6 * (0.65 * 2 * 2.44) ** 3 / 0.44
+    asked = Constraints(distance_scale=0.65, formula=(("Cs", 12),), crystal_system="cubic")
+    lengths = np.nonzero(Automaton(PLAIN, 1, asked).allowed()[0])[0]
+    assert lengths.min() == np.ceil(100 * least ** (1 / 3))
+
+
 @each_format
 @pytest.mark.parametrize("name", HANDMADE)
 def test_known_crystals_are_allowed(name: str, fmt: Format) -> None:
@@ -319,11 +377,20 @@ def test_crystals_of_the_materials_project_are_allowed(shared_data: Path) -> Non
     for cif in cifs[:: len(cifs) // 60]:
         crystal = Crystal.from_structure(Structure.from_str(cif, fmt="cif"))
         assert refused(crystal, PLAIN) is None, crystal
+        standard, group = standardize(crystal)
+        counts = Counter(standard.symbols)
+        unit = gcd(*counts.values())
+        asked = {
+            "formula": tuple((symbol, n // unit) for symbol, n in counts.items()),
+            "crystal_system": crystal_system(group),
+        }
+        assert refused(standard, PLAIN, **asked) is None, standard
 
 
-def refused(crystal: Crystal, fmt: Format) -> str | None:
+def refused(crystal: Crystal, fmt: Format, **asked: Any) -> str | None:
     """Return the first field whose value the automaton does not allow."""
-    automaton = Automaton(fmt, 1, Constraints(max_atoms=len(crystal), distance_scale=0.65))
+    constraints = Constraints(max_atoms=len(crystal), distance_scale=0.65, **asked)
+    automaton = Automaton(fmt, 1, constraints)
     for value in values_of(crystal, fmt):
         if not automaton.allowed()[0, value]:
             return f"{automaton.field} = {value}"

@@ -91,6 +91,19 @@ def test_any_allowed_tokens_make_a_crystal_of_the_format(
     assert not set(decoded.crystal.symbols) & set(constraints.get("exclude", ()))
 
 
+@each_format
+@pytest.mark.parametrize("name", ["bytes across fields", "llama 2"])
+def test_any_allowed_tokens_keep_the_formula_and_the_crystal_system(name: str, fmt: Format) -> None:
+    asked = {"formula": (("Cs", 1), ("Cl", 2)), "crystal_system": "hexagonal"}
+    tokenizer, _ = made(name)
+    text = text_of(tokenizer, generate(name, fmt, seeded(1), distance_scale=0.65, **asked))
+    crystal = decode(text, format=fmt).crystal
+    assert crystal is not None, text
+    assert crystal.symbols == ["Cs", "Cl", "Cl"]
+    assert sorted(crystal.angles.tolist()) == [90, 90, 120]
+    assert len(set(crystal.lengths[crystal.angles == 90].tolist())) == 1
+
+
 @each_tokenizer
 @given(st.sampled_from(list(FORMATS.values())), randoms)
 @settings(max_examples=2)
