@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crystext.lm import CrystalLM
     from crystext.models.load import load_model
     from crystext.read import as_crystal, read_crystal, read_crystals
-    from crystext.results import Sample, Samples
+    from crystext.results import Proposals, Sample, Samples
     from crystext.scoring import Score
 
 __version__ = "0.1.0"
@@ -31,6 +31,7 @@ __all__ = [
     "Decoded",
     "Fault",
     "Kept",
+    "Proposals",
     "Sample",
     "Samples",
     "Score",
@@ -53,7 +54,7 @@ _HOMES = {
     "lm": ("CrystalLM",),
     "models.load": ("load_model",),
     "read": ("as_crystal", "read_crystal", "read_crystals"),
-    "results": ("Sample", "Samples"),
+    "results": ("Proposals", "Sample", "Samples"),
     "scoring": ("Score",),
 }
 """The module that each public name comes from."""

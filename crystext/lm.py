@@ -7,20 +7,25 @@ several processes and keeps what it has when it is stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from crystext.conditions import NAMES, Conditions
+from crystext.conditions.asked import Asked
 from crystext.crystal import Crystal
 from crystext.errors import SettingError, did_you_mean
+from crystext.infilling.blank import Blanks, Reference
+from crystext.infilling.propose import Filler
 from crystext.models.folder import SHIPPED, default_temperatures
 from crystext.models.load import LoadedModel, load_model
+from crystext.progress import progress_bar
 from crystext.prompts import PromptSet
 from crystext.read import as_crystal
-from crystext.results import Sample, Samples
+from crystext.read.sites import Sites, read_sites, sites_of
+from crystext.results import Proposals, Sample, Samples
 from crystext.sampling.asking import temperatures_for
 from crystext.sampling.attempt import ORDINARY, DrawSettings
 from crystext.sampling.campaign import Campaign
@@ -37,36 +42,6 @@ _BATCH, _BATCH_OF_TRIES = 250, 50
 """Texts drawn together; fewer where a whole batch is drawn again for what is lacking in it."""
 
 
-class Asked(TypedDict, total=False):
-    """What a crystal can be asked to be; see `Conditions`, and `Conditions.of` for spellings."""
-
-    composition: str | None
-    """Exact reduced formula, such as "LiFePO4"; the number of formula units is open."""
-    chemical_system: str | Sequence[str] | None
-    """Exactly these elements, each at least once: "Li-Fe-P-O" or a list."""
-    elements: str | Sequence[str] | None
-    """Each of these has to occur; others may."""
-    only: str | Sequence[str] | None
-    """No element but these may occur."""
-    exclude: str | Sequence[str] | None
-    """None of these may occur."""
-    n_atoms: int | str | tuple[int, int] | None
-    """Atoms in the cell: 8, or from 8 to 20 as (8, 20)."""
-    space_group: int | str | None
-    """Number, or symbol such as "Fm-3m"."""
-    crystal_system: str | None
-    density: float | None
-    """g/cm^3."""
-    formation_energy: float | None
-    """eV/atom."""
-    band_gap: float | None
-    """eV."""
-    e_above_hull: float | None
-    """eV/atom."""
-    neutral: bool
-    """Whether oxidation states have to balance."""
-
-
 class CrystalLM:
     """A language model of crystals, ready to draw, to complete and to score them.
 
@@ -81,6 +56,7 @@ class CrystalLM:
         self.model, self.name = model, str(model.folder) if name is None else name
         self._sampler: tuple[DrawSettings, Sampler] | None = None
         self._scorer: Scorer | None = None
+        self._filler: tuple[object, Filler] | None = None
 
     @classmethod
     def load(cls, source: str | Path = SHIPPED) -> Self:
@@ -218,6 +194,80 @@ class CrystalLM:
         campaign.requests(self.prompts)
         return self._draw(campaign)
 
+    def infill(
+        self,
+        structure: Crystal | Structure | Atoms | str | Path,
+        *,
+        species: Mapping[Reference, str | Sequence[str]] | None = None,
+        coordinates: Collection[Reference] | str = (),
+        cell: bool = False,
+        add: Sequence[str] = (),
+        candidates: Sequence[str] | str | None = None,
+        exclude: Collection[str] = (),
+        keep: Collection[str] = (),
+        n: int = 20,
+        ranked: bool | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        max_atoms: int = ORDINARY.max_atoms,
+        min_distance: float = ORDINARY.distance_scale,
+        batch_size: int = _BATCH,
+        progress: bool | None = None,
+    ) -> Proposals:
+        """Fill in what of a structure is not known, or is to be another.
+
+        What is given stays exactly as given. Completions are without repetitions, the most
+        probable first, and each tells what it changes.
+
+        Args:
+            structure: a crystal, a pymatgen Structure, an ASE Atoms, or the path of a file; a CIF
+                may have `?` where something is not known.
+            species: what is to stand where, such as `{"Fe1": "?"}`: by element, then at all its
+                sites and the same at each, by label, or by index from 0. `?` is any element,
+                `similar` one like that which is there; else an element, or several to choose from.
+            coordinates: sites whose coordinates are to be found; `all` for all.
+            cell: whether lengths and angles are to be found.
+            add: atoms that are missing: `2 O`, `2 ?`, or `...` for as many as the model likes.
+            candidates: elements that may stand for a `?`: several, or `similar`; None for any.
+            exclude: elements that nothing is filled with.
+            keep: `space_group`, to leave out what has another, and `cell`, which is kept unless
+                it is to be found.
+            n: completions that are drawn, or elements that are ranked.
+            ranked: whether elements are ranked by their probability rather than drawn, which is
+                done where a single one is not known unless this is False.
+            seed: of the draws.
+            temperature: of the draws; 0 takes the most probable token.
+            top_p: draw from the most probable tokens that hold this share.
+            max_atoms: most atoms of a crystal to which atoms are added.
+            min_distance: least distance of atoms over the sum of their covalent radii; 0 is off.
+            batch_size: completions drawn together.
+            progress: whether to show a bar; None shows it on a terminal and in a notebook.
+
+        Raises:
+            InputError: the structure cannot be read, or not be completed in that way.
+            SettingError: something is asked for that is not there or makes no sense.
+            ModelError: the model knows too few positions, or cannot write crystals.
+        """
+        settings = DrawSettings(seed=seed, temperature=temperature, top_p=top_p)
+        key = settings, min_distance, max_atoms, tuple(sorted(exclude)), batch_size
+        if self._filler is None or self._filler[0] != key:
+            filler = Filler(
+                self.model,
+                settings,
+                distance_scale=min_distance,
+                max_atoms=max_atoms,
+                exclude=exclude,
+                batch_size=batch_size,
+            )
+            self._filler = key, filler
+        blanks = Blanks(species or {}, coordinates, cell, add, candidates)
+        with progress_bar("completing", n, progress) as report, _threads_of(self.model):
+            infilling = self._filler[1].fill(
+                _sites(structure), blanks, n, keep=keep, ranked=ranked, report=report
+            )
+        return Proposals(infilling.proposals, infilling)
+
     def score(
         self,
         crystal: Crystal | Structure | Atoms | str | Path,
@@ -331,24 +381,18 @@ def _threads_of(model: LoadedModel) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _shown(samples: Iterator[Sample], n: int, progress: bool | None) -> Iterator[Sample]:
-    """Yield samples under a bar on standard error, or in a notebook's cell."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+def _sites(structure: Crystal | Structure | Atoms | str | Path) -> Sites:
+    """Return the sites of whatever holds a structure, with its own labels where they differ."""
+    if isinstance(structure, str | Path):
+        return read_sites(structure)
+    crystal = as_crystal(structure)
+    labels = [str(label) for label in getattr(structure, "labels", ())]
+    return sites_of(crystal, labels if len(set(labels)) == len(crystal) else ())
 
-    console = Console(stderr=True)
-    shown = (console.is_terminal or console.is_jupyter) if progress is None else progress
-    with Progress(
-        TextColumn("drawing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=console, disable=not shown, transient=True,
-    ) as bar:  # fmt: skip
-        task = bar.add_task("drawing", total=n)
-        for sample in samples:
+
+def _shown(samples: Iterator[Sample], n: int, progress: bool | None) -> Iterator[Sample]:
+    """Yield samples under a bar."""
+    with progress_bar("drawing", n, progress) as report:
+        for done, sample in enumerate(samples, start=1):
             yield sample
-            bar.advance(task)
+            report(done)

@@ -2,7 +2,8 @@
 
 `Results` is a sequence of things that hold a crystal or the reason why there is none: it makes
 pymatgen's and ASE's objects of them, tables, files and pictures. `Sample` and `Samples` are what
-drawing gives. What was no crystal stays in its place, so that a share of all can be computed.
+drawing gives, `Proposals` what infilling gives. What was no crystal stays in its place, so that a
+share of all can be computed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from crystext.codec import decode
 from crystext.conditions import Kept, matched
 from crystext.crystal import Crystal
 from crystext.errors import InputError
+from crystext.infilling.proposal import Proposal
+from crystext.infilling.propose import Infilling
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.properties import reduced_formula
 from crystext.sampling.attempt import Attempt
@@ -68,7 +71,7 @@ class Results(Sequence[ResultT]):
     def __getitem__(self, place: slice) -> Self: ...
     def __getitem__(self, place: int | slice) -> ResultT | Self:
         if isinstance(place, slice):
-            return type(self)(self._results[place])
+            return self._like(self._results[place])
         return self._results[place]
 
     def __len__(self) -> int:
@@ -92,7 +95,7 @@ class Results(Sequence[ResultT]):
     @property
     def matched(self) -> Self:
         """Those that are crystals and keep every condition that can be checked."""
-        return type(self)(result for result in self if result.matched)
+        return self._like(result for result in self if result.matched)
 
     def unique(self, workers: int = 1) -> Self:
         """Return the crystals without repetitions: the first of each, in order.
@@ -107,7 +110,7 @@ class Results(Sequence[ResultT]):
         parsed = [(result, crystal) for result, crystal in held if crystal is not None]
         earlier = duplicates_of([crystal for _, crystal in parsed], workers=workers)
         pairs = zip(parsed, earlier, strict=True)
-        return type(self)(result for (result, _), twin in pairs if twin is None)
+        return self._like(result for (result, _), twin in pairs if twin is None)
 
     def to_ase(self) -> list[Atoms]:
         """Return the crystals as ASE's Atoms; what is none is left out.
@@ -163,6 +166,10 @@ class Results(Sequence[ResultT]):
         columns = {name: _alike([row.get(name) for row in rows]) for name in names}
         write_crystals(named, out, to, columns=columns)
         return Path(out)
+
+    def _like(self, results: Iterable[ResultT]) -> Self:
+        """Return a sequence of this kind that holds some of the same."""
+        return type(self)(results)
 
     def __repr__(self) -> str:
         return f"<{self._summary()}>"
@@ -239,6 +246,26 @@ class Samples(Results[Sample]):
         asked = any(sample.conditions for sample in self)
         kept = f", {len(self.matched)} as asked" if asked else ""
         return f"{super()._summary()}{kept}"
+
+
+class Proposals(Results[Proposal]):
+    """Completions of one structure, the most probable first."""
+
+    def __init__(self, results: Iterable[Proposal], infilling: Infilling) -> None:
+        super().__init__(results)
+        self.infilling = infilling
+        """What was asked and how many texts it took: the record of the whole."""
+
+    def _like(self, results: Iterable[Proposal]) -> Self:
+        return type(self)(results, self.infilling)
+
+    def _summary(self) -> str:
+        changes = "; ".join(map(str, self[0].changes)) if len(self) else ""
+        best = f", first {changes or 'as it was'}" if len(self) else ""
+        dropped = self.infilling.dropped
+        return f"Proposals: {len(self)}{best}" + (
+            f", {dropped} left out that keep less" if dropped else ""
+        )
 
 
 def record_columns(records: Iterable[Kept]) -> dict[str, Any]:

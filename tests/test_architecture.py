@@ -21,6 +21,7 @@ ORDER = (
     "oxidation",
     "resources",
     "processes",
+    "progress",
     "crystal",
     "properties",
     "codec",

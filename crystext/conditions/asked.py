@@ -1,0 +1,36 @@
+"""The keywords by which a Python program asks for conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+
+class Asked(TypedDict, total=False):
+    """What a crystal can be asked to be; see `Conditions`, and `Conditions.of` for spellings."""
+
+    composition: str | None
+    """Exact reduced formula, such as "LiFePO4"; the number of formula units is open."""
+    chemical_system: str | Sequence[str] | None
+    """Exactly these elements, each at least once: "Li-Fe-P-O" or a list."""
+    elements: str | Sequence[str] | None
+    """Each of these has to occur; others may."""
+    only: str | Sequence[str] | None
+    """No element but these may occur."""
+    exclude: str | Sequence[str] | None
+    """None of these may occur."""
+    n_atoms: int | str | tuple[int, int] | None
+    """Atoms in the cell: 8, or from 8 to 20 as (8, 20)."""
+    space_group: int | str | None
+    """Number, or symbol such as "Fm-3m"."""
+    crystal_system: str | None
+    density: float | None
+    """g/cm^3."""
+    formation_energy: float | None
+    """eV/atom."""
+    band_gap: float | None
+    """eV."""
+    e_above_hull: float | None
+    """eV/atom."""
+    neutral: bool
+    """Whether oxidation states have to balance."""
