@@ -26,14 +26,18 @@ from crystext.properties import reduced_formula
 Named = Iterable[tuple[str, Crystal]]
 """Crystals with their names, from which come file names, data blocks, titles and the like."""
 
+_BARE = re.compile(r"""[A-Za-z0-9][^\s'"]*""")
+"""A word that stands in a CIF as it is."""
+
 ROWS = 1000
 """Crystals in a row group of a Parquet file."""
 
 
-def cif(crystal: Crystal, name: str = "crystal") -> str:
+def cif(crystal: Crystal, name: str = "crystal", labels: Sequence[str] = ()) -> str:
     """Return a crystal as a CIF data block in P1: every atom is listed, as it is.
 
-    Atoms that lie at the same place are written, but pymatgen refuses to read them back.
+    Sites are called by the labels given, or else by element and place: Na1, Cl2. Atoms that lie at
+    the same place are written, but pymatgen refuses to read them back.
     """
     a, b, c, alpha, beta, gamma = map(_digits, (*crystal.lengths, *crystal.angles))
     counts = _counts(crystal)
@@ -63,11 +67,14 @@ def cif(crystal: Crystal, name: str = "crystal") -> str:
         " _atom_site_fract_z",
         " _atom_site_occupancy",
     ]
-    for i, (symbol, position) in enumerate(
-        zip(crystal.symbols, crystal.positions.tolist(), strict=True), start=1
+    names = labels or [f"{symbol}{i}" for i, symbol in enumerate(crystal.symbols, start=1)]
+    for symbol, label, position in zip(
+        crystal.symbols, names, crystal.positions.tolist(), strict=True
     ):
         x, y, z = map(_digits, position)
-        lines.append(f"  {symbol}  {symbol}{i}  1  {x}  {y}  {z}  1")
+        # What a CIF would have to quote is not kept.
+        bare = label if _BARE.fullmatch(label) else _word(label)
+        lines.append(f"  {symbol}  {bare}  1  {x}  {y}  {z}  1")
     return "\n".join(lines) + "\n"
 
 
@@ -134,6 +141,7 @@ def write_crystals(
     to: str | None = None,
     *,
     columns: Mapping[str, Sequence[object]] | None = None,
+    labels: Sequence[Sequence[str]] | None = None,
 ) -> int:
     """Write crystals to one file, or to a folder with a file each; return how many there were.
 
@@ -145,6 +153,7 @@ def write_crystals(
         to: one of `FILE_FORMATS`; None takes it from the path.
         columns: more columns of a Parquet table: plain values by name, one for each crystal. The
             other formats have no place for them.
+        labels: what the sites are called in a CIF, one sequence for each crystal.
 
     Raises:
         SettingError: no such format, or several crystals for one POSCAR.
@@ -157,8 +166,8 @@ def write_crystals(
         if to == "parquet":
             return _write_parquet(crystals, out, columns or {})
         if to == "extxyz" or _FILE_SUFFIXES.get(out.suffix.lower()) == to:
-            return _write_file(crystals, out, to)
-        return _write_folder(crystals, out, to)
+            return _write_file(crystals, out, _writer(to, labels), to)
+        return _write_folder(crystals, out, _writer(to, labels), to)
 
 
 def write_text(text: str, out: str | Path) -> None:
@@ -172,7 +181,15 @@ def write_text(text: str, out: str | Path) -> None:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _write_file(crystals: Named, out: Path, to: str) -> int:
+def _writer(to: str, labels: Sequence[Sequence[str]] | None) -> Callable[[Crystal, str], str]:
+    """Return what writes one crystal after another."""
+    if to != "cif" or labels is None:
+        return TEXTS[to]
+    left = iter(labels)
+    return lambda crystal, name: cif(crystal, name, next(left))
+
+
+def _write_file(crystals: Named, out: Path, write: Callable[[Crystal, str], str], to: str) -> int:
     count = 0
     with _partial(out) as partial:
         with partial.open("w", encoding="utf-8", newline="\n") as file:
@@ -183,12 +200,12 @@ def _write_file(crystals: Named, out: Path, to: str) -> int:
                     raise SettingError(
                         f"a POSCAR holds one structure, and there are more for {out}; name a folder"
                     )
-                file.write(TEXTS[to](crystal, _unique(_word(name), taken) if to == "cif" else name))
+                file.write(write(crystal, _unique(_word(name), taken) if to == "cif" else name))
         _require(count)
     return count
 
 
-def _write_folder(crystals: Named, out: Path, to: str) -> int:
+def _write_folder(crystals: Named, out: Path, write: Callable[[Crystal, str], str], to: str) -> int:
     if out.is_dir() and any(out.iterdir()):
         raise RunError(f"the folder {out} holds files already; name another, or empty it")
     if out.exists() and not out.is_dir():
@@ -203,7 +220,7 @@ def _write_folder(crystals: Named, out: Path, to: str) -> int:
         for name, crystal in crystals:
             count += 1
             path = partial / (_unique(_word(name), taken) + _FOLDER_SUFFIXES[to])
-            path.write_text(TEXTS[to](crystal, name), encoding="utf-8", newline="\n")
+            path.write_text(write(crystal, name), encoding="utf-8", newline="\n")
         _require(count)
         if out.is_dir():
             out.rmdir()

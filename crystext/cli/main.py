@@ -18,6 +18,7 @@ from crystext import __version__
 from crystext.cli.data import list_, prepare
 from crystext.cli.decode import decode
 from crystext.cli.encode import encode
+from crystext.cli.infill import infill
 from crystext.cli.merge import merge
 from crystext.cli.push import push
 from crystext.cli.sample import sample
@@ -60,6 +61,7 @@ data.command("list")(list_)
 app.add_typer(data, name="data")
 app.command()(train)
 app.command()(sample)
+app.command()(infill)
 app.command()(merge)
 app.command()(push)
 app.command()(view)

@@ -144,8 +144,8 @@ def _list_of(wanted: str | Sequence[str]) -> tuple[str, ...]:
         if name in (UNKNOWN, SIMILAR):
             if len(names) > 1:
                 raise SettingError(f"{name} stands beside other elements; give either, not both")
-        elif name not in ATOMIC_NUMBERS:
-            raise SettingError(f"no element {name!r}." + did_you_mean(name, ATOMIC_NUMBERS))
+        else:
+            known_element(name)
     return tuple(dict.fromkeys(names))
 
 
@@ -170,7 +170,7 @@ def _is_everywhere(sites: Sites, reference: Reference) -> bool:
 def _places(sites: Sites, reference: Reference) -> tuple[int, ...]:
     """Return the sites that are meant by an element, a label or an index."""
     if not _is_everywhere(sites, reference):
-        return (_place(sites, reference),)
+        return (place_of(sites, reference),)
     where = np.flatnonzero(sites.numbers == ATOMIC_NUMBERS[str(reference)]).tolist()
     if not where and reference in sites.labels:
         return (sites.labels.index(str(reference)),)
@@ -180,7 +180,14 @@ def _places(sites: Sites, reference: Reference) -> tuple[int, ...]:
     return tuple(where)
 
 
-def _place(sites: Sites, reference: Reference) -> int:
+def known_element(symbol: str) -> str:
+    """Return the symbol of an element, or raise `SettingError` naming the nearest."""
+    if symbol not in ATOMIC_NUMBERS:
+        raise SettingError(f"no element {symbol!r}." + did_you_mean(symbol, ATOMIC_NUMBERS))
+    return symbol
+
+
+def place_of(sites: Sites, reference: Reference) -> int:
     """Return the site that is meant by a label or an index.
 
     Raises:
@@ -212,7 +219,7 @@ def _sites_of(sites: Sites, wanted: Collection[Reference] | str) -> list[int]:
         if wanted.strip() == "all":
             return list(range(len(sites.numbers)))
         wanted = [word for word in wanted.replace(",", " ").split() if word]
-    return [_place(sites, reference) for reference in wanted]
+    return [place_of(sites, reference) for reference in wanted]
 
 
 def _added(wanted: Sequence[str], there: int, max_atoms: int) -> tuple[Ints, tuple[int, int]]:

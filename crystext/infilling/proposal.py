@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,19 @@ class Proposal:
             "space_group": self.space_group,
             "drawn": self.drawn,
             "crowded": self.crowded,
+        }
+
+    def record(self) -> dict[str, Any]:
+        """Return all of it as JSON has it: numbers as they are, to the last digit."""
+        return {
+            **self.row(),
+            "changes": [asdict(change) for change in self.changes],
+            "text": self.text,
+            "lengths": self.crystal.lengths.tolist(),
+            "angles": self.crystal.angles.tolist(),
+            "symbols": self.crystal.symbols,
+            "positions": self.crystal.positions.tolist(),
+            "labels": list(self.labels),
         }
 
 
