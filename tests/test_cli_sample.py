@@ -102,6 +102,79 @@ def test_excluded_elements_reach_the_sampler(draw: Draw, usual: Path) -> None:
     assert not found & set(banned)
 
 
+def options_of(wanted: dict[str, object]) -> list[object]:
+    return [part for name, value in wanted.items() for part in (f"--{name}", value)]
+
+
+def test_conditions_reach_prompt_sampler_and_record(
+    cli: Run, tiny_model: Path, tmp_path: Path
+) -> None:
+    wanted = {
+        "composition": "ClNa", "n-atoms": "2", "space-group": "Fm3m", "density": 2.16,
+        "formation-energy": -2.1, "band-gap": 5, "e-above-hull": 0, "guidance": 1.5,
+        "until": "matched", "max-tries": 2,
+    }  # fmt: skip
+    out = tmp_path / "run"
+    command = "sample", "--model", tiny_model, "--out", out, "--n", 6, "--batch-size", 6
+    ended = cli(*command, "--workers", 1, "--neutral", *options_of(wanted))
+    assert ended.returncode == 0, ended.stderr
+    attempts = list(read_attempts(out))
+    for line in ("Formula: NaCl", "Number of atoms: 2", "Space group number: 225",
+                 "Density in g/cm3: 2.16", "Formation energy in eV/atom: -2.10",
+                 "Band gap in eV: 5.00", "Energy above hull in eV/atom: 0.000"):  # fmt: skip
+        assert f"\n{line}\n" in attempts[0]["prompt"]
+    assert {tuple(sorted(c.symbols)) for c in crystals_of(attempts)} == {("Cl", "Na")}
+    asked = {record["name"]: record["asked"] for record in attempts[0]["conditions"]}
+    assert asked == {
+        "composition": "NaCl", "n_atoms": "2", "space_group": 225, "density": 2.16,
+        "formation_energy": -2.1, "band_gap": 5.0, "e_above_hull": 0.0, "neutral": True,
+    }  # fmt: skip
+    assert {attempt["tries"] for attempt in attempts if not attempt["matched"]} <= {2}
+    assert json.loads((out / "settings.json").read_text())["guidance"] == 1.5
+    assert "composition: enforced, kept by 6 of 6\n" in ended.stdout
+    assert "band_gap: steered; no crystal shows whether it is kept\n" in ended.stdout
+
+
+def test_elements_and_crystal_systems_reach_the_sampler(draw: Draw) -> None:
+    wanted = {"elements": "O", "only": "Li-O-Fe-U", "exclude": "U", "crystal-system": "cubic"}
+    attempts = draw(*options_of(wanted))
+    for crystal in crystals_of(attempts):
+        assert "O" in crystal.symbols
+        assert set(crystal.symbols) <= {"Li", "O", "Fe"}
+        # The primitive cells of cubic lattices have one length, or are reduced so.
+        assert crystal.lengths[0] == pytest.approx(crystal.lengths[1], abs=0.02)
+    assert "Crystal system: cubic" in attempts[0]["prompt"]
+
+
+def test_each_row_of_a_table_is_drawn_and_a_bad_one_is_told(
+    cli: Run, tiny_model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("chemical_system,n_atoms\nNa-Cl,2\nNa-Xx,2\n,3\n")
+    command = "sample", "--model", tiny_model, "--out", tmp_path / "run", "--workers", 1
+    ended = cli(*command, "--n", 3, "--conditions", table, "--exclude", "Og")
+    assert ended.returncode == 0, ended.stderr
+    assert f"{table}, line 3: no element 'Xx'" in ended.stderr
+    assert "1 of 3 rows left out" in ended.stderr
+    attempts = list(read_attempts(tmp_path / "run"))
+    assert [len(crystal) for crystal in crystals_of(attempts)] == [2, 2, 2, 3, 3, 3]
+    assert "chemical_system: enforced, kept by 3 of 3\n" in ended.stdout
+    assert "exclude: enforced, kept by 6 of 6\n" in ended.stdout
+
+
+def test_a_table_without_a_good_row_is_refused(
+    cli_refuses: Refuses, tiny_model: Path, tmp_path: Path
+) -> None:
+    table, out = tmp_path / "table.csv", tmp_path / "run"
+    table.write_text("space_group\n231\n0\n")
+    message = cli_refuses(
+        "sample", "--model", tiny_model, "--out", out, "--conditions", table
+    ).splitlines()
+    assert [line.startswith("crystext: ") for line in message] == [True] * 3
+    assert "none of the 2 rows" in message[-1]
+    assert not out.exists()
+
+
 def test_without_constraints_faults_are_written_with_their_names(draw: Draw) -> None:
     attempts = draw("--unconstrained", "--max-atoms", 1)
     assert [attempt["index"] for attempt in attempts] == list(range(N))
@@ -238,6 +311,13 @@ def test_what_is_kept_is_refused_without_a_format(
         (("--workers", 0), "0 workers"),
         (("--format", "cfi"), "Did you mean 'cif'"),
         (("--unconstrained", "--exclude", "U"), "without constraints"),
+        (("--composition", "LiFeXO4"), "there is no element 'X'"),
+        (("--composition", "Ca5P3O13H"), "take max_atoms 22"),
+        (("--space-group", 231), "The nearest is 230"),
+        (("--elements", "Li", "--exclude", "Li"), "Li is asked for and excluded"),
+        (("--max-tries", 5), "add --until matched"),
+        (("--until", "matched"), "nothing is asked for that could be checked"),
+        (("--guidance", 2), "there is none in the prompt"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
 )

@@ -263,7 +263,9 @@ def _rows(path: Path, common: dict[str, object], max_atoms: int) -> tuple[Condit
     if not table.rows:
         raise InputError(f"none of the {len(table.faults)} rows of {path} can be drawn; see above")
     if table.faults:
-        typer.echo(f"{len(table.faults)} rows left out, {len(table.rows)} drawn", err=True)
+        typer.echo(
+            f"{len(table.faults)} of {len(table.rows) + len(table.faults)} rows left out", err=True
+        )
     return tuple(row.conditions for row in table.rows)
 
 

@@ -1,12 +1,15 @@
-"""Ask a model for formulas and space groups of a data set, and see whether it obeys.
+"""Ask a model for formulas and space groups of a data set, and see what of it comes.
 
-    python evaluation/benchmarks/conditioning.py mp20_test.parquet --n 500 --model shipped \
-        --out evaluation/results/shipped_conditioning.json
+    python evaluation/benchmarks/conditioning.py mp20_test.parquet --n 500 --samples 4 \
+        --model shipped --out evaluation/results/shipped_conditioning.json
 
-Three ways of asking: the formula; the number of the space group; both, of one crystal. What is
-asked for is drawn from the file with a seed; each prompt is answered once, and nothing but the
-model sees to it that the answer has the formula. A formula matches if the reduced formulas are
-equal; a space group if spglib finds its number at 0.1 Å. The prompts are those of training.
+Three ways of asking: the formula; the number of the space group; both, of one crystal. Each is
+measured twice: by the prompt alone, when the automaton sees to any crystal and nothing but the model
+to the one that is asked for, and enforced, when the automaton sees to the formula and to the cell
+of the crystal system as well. Space groups are also asked for with
+redraws: up to `--tries` texts, until one has the group. What is asked for is drawn from the file
+with a seed. A formula matches if the reduced formulas are equal; a space group if spglib finds its
+number at 0.1 Å. The prompts are those of training.
 """
 
 from __future__ import annotations
@@ -14,90 +17,137 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from itertools import groupby
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import spglib
 from reports import Report, origin, progress, publish, read_records, share
 
-from crystext.codec import decode
-from crystext.crystal import Crystal
-from crystext.errors import InputError
+from crystext.conditions import Conditions
+from crystext.errors import InputError, SettingError
 from crystext.models.folder import Temperatures, default_temperatures
-from crystext.models.load import load_model
-from crystext.properties import reduced_formula, written_properties
-from crystext.sampling.attempt import DrawSettings, Request
+from crystext.models.load import LoadedModel, load_model
+from crystext.properties import reduced_formula
+from crystext.sampling.asking import make_request, temperatures_for
+from crystext.sampling.attempt import ORDINARY, Attempt, DrawSettings
 from crystext.sampling.samplers import make_sampler
+from crystext.sampling.tries import draw_judged
+from crystext.space_groups import SYMPREC
 from crystext.tasks.base import Record
-from crystext.tasks.generate import generation_prompt
 
-SYMPREC = 0.1
-"""Å; the tolerance at which the field reports space groups."""
-
-WAYS = {"formula": ("formula",), "space group": ("space_group",),
-        "both": ("formula", "space_group")}  # fmt: skip
-"""Properties asked for, in the order in which the prompt names them."""
+WAYS = {"formula": ("composition",), "space group": ("space_group",),
+        "both": ("composition", "space_group")}  # fmt: skip
+"""What is asked for in each way, by the names of conditions."""
 
 
-def space_group(crystal: Crystal) -> str | None:
-    """Return the number of the space group that spglib finds; None if it finds none."""
-    cell = (crystal.lattice, crystal.positions, crystal.numbers)
-    try:
-        found = spglib.get_symmetry_dataset(cell, symprec=SYMPREC)
-    except spglib.SpglibError:
-        found = None
-    return None if found is None else str(found.number)
-
-
-def judged(wanted: Report, text: str) -> Report:
-    """Say of one answer whether it is a crystal, and which of what was asked for it has."""
-    decoded = decode(text)
-    crystal = decoded.crystal
-    if crystal is None:
-        return {"crystal": False, "formula": False, "space_group": False}
-    return {
-        "crystal": True,
-        "formula": reduced_formula(crystal.numbers) == wanted.get("formula"),
-        "space_group": space_group(crystal) == wanted.get("space_group"),
+def asked_of(record: Record, names: Sequence[str], max_atoms: int) -> Conditions | None:
+    """Return the conditions that ask for what a crystal has; None if it is too large."""
+    known = {
+        "composition": reduced_formula(record.crystal.numbers),
+        "space_group": int(record.labels["space_group"]),
     }
+    conditions = Conditions.of(**{name: known[name] for name in names})
+    try:
+        conditions.constraints(max_atoms=max_atoms)
+    except SettingError:
+        return None
+    return conditions
+
+
+def counted(attempts: Sequence[Attempt], names: Sequence[str]) -> Report:
+    """Return the shares of attempts that are crystals, and that keep each condition and all."""
+    n = len(attempts)
+    shares = {"crystals": share(sum(x.fault is None for x in attempts), n)}
+    for name in names:
+        kept = sum(r.kept is True for x in attempts for r in x.conditions if r.name == name)
+        shares[f"{name} as asked for"] = share(kept, n)
+    if len(names) > 1:
+        shares["all as asked for"] = share(sum(x.matched for x in attempts), n)
+    return shares
 
 
 def ask(
-    records: Sequence[Record], names: Sequence[str], model: str, seed: int, asked: Temperatures
+    model: LoadedModel,
+    wanted: Sequence[Conditions],
+    names: Sequence[str],
+    options: argparse.Namespace,
+    asked: Temperatures,
+    *,
+    enforced: bool,
+    max_tries: int = 1,
 ) -> Report:
-    """Ask for the named properties of each record, once; return the shares."""
-    loaded = load_model(model)
+    """Ask for each of the conditions, so many times; return the shares.
+
+    A prompt that comes more than once is answered anew each time: each answer has its own index,
+    and so its own random numbers.
+    """
     settings = DrawSettings(
-        seed=seed,
+        seed=options.seed,
         temperature=asked.text,
         element_temperature=asked.element,
         coordinate_temperature=asked.coordinate,
+        guidance=options.guidance,
     )
-    sampler = make_sampler(loaded, settings)
-    requests = []
-    for record in records:
-        known = written_properties(record.crystal, record.labels)
-        requests.append({name: known[name] for name in names})
-    # Equal prompts are drawn together; each answer has an index, so random numbers, of its own.
-    requests.sort(key=lambda wanted: tuple(wanted.values()))
-    verdicts: list[Report] = []
-    report = progress(" and ".join(names))
-    for values, same in groupby(requests, key=lambda wanted: tuple(wanted.values())):
-        indices = range(len(verdicts), len(verdicts) + len(list(same)))
-        wanted = dict(zip(names, values, strict=True))
-        attempts = sampler.draw(Request(generation_prompt(loaded.prompts, wanted)), indices)
-        verdicts += [judged(wanted, attempt.text) for attempt in attempts]
-        report(len(verdicts), len(requests))
-    n = len(verdicts)
-    shares = {"crystals": share(sum(v["crystal"] for v in verdicts), n)}
-    for name in names:
-        shares[f"{name} as asked for"] = share(sum(v[name] for v in verdicts), n)
-    if len(names) > 1:
-        both = sum(all(v[name] for name in names) for v in verdicts)
-        shares["all as asked for"] = share(both, n)
-    return {"shares": shares}
+    sampler = make_sampler(model, settings)
+    attempts: list[Attempt] = []
+    prompts_kept = 0
+    how = "enforced" if enforced else "prompt alone"
+    report = progress(f"{' and '.join(names)}, {how}, {max_tries} tries")
+    for conditions in wanted:
+        request = make_request(conditions, model.prompts, max_atoms=options.max_atoms)
+        if not enforced:
+            any_crystal = replace(ORDINARY, max_atoms=options.max_atoms)
+            request = replace(request, constraints=any_crystal)
+        drawn = draw_judged(
+            sampler,
+            request,
+            conditions,
+            range(len(attempts), len(attempts) + options.samples),
+            fmt=model.format,
+            constrained=enforced,
+            max_tries=max_tries,
+        )
+        attempts += drawn
+        prompts_kept += any(x.matched for x in drawn)
+        report(len(attempts), len(wanted) * options.samples)
+    shares = counted(attempts, names)
+    shares["prompts with an answer as asked for"] = share(prompts_kept, len(wanted))
+    mean = sum(x.tries for x in attempts) / len(attempts)
+    return {"shares": shares, "tries_of_an_attempt": round(mean, 2)}
+
+
+def measured(options: argparse.Namespace) -> Report:
+    """Measure all that is asked for on the command line."""
+    records = [r for r in read_records(options.data) if "space_group" in r.labels]
+    if len(records) < options.n:
+        raise InputError(f"{options.data} holds {len(records)} crystals with a space group")
+    rng = np.random.default_rng(options.seed)
+    chosen = [records[i] for i in rng.choice(len(records), options.n, replace=False)]
+    model = load_model(options.model)
+    report: Report = {
+        "prompts_of_each_kind": options.n,
+        "answers_to_each": options.samples,
+        "symprec": SYMPREC,
+        "guidance": options.guidance,
+    }
+    for way in options.ways:
+        names = WAYS[way]
+        found = [asked_of(record, names, options.max_atoms) for record in chosen]
+        wanted = [conditions for conditions in found if conditions is not None]
+        asked = temperatures_for(default_temperatures(options.model), wanted)
+        if options.temperature is not None:
+            asked = Temperatures(options.temperature)
+        rows: Report = {"too_large_to_ask_for": len(found) - len(wanted)}
+        rows["temperatures"] = asdict(asked)
+        for name, enforced in (("prompt alone", False), ("enforced", True)):
+            if name in options.hows:
+                rows[name] = ask(model, wanted, names, options, asked, enforced=enforced)
+        if "space_group" in names and options.tries > 1:
+            rows[f"enforced, up to {options.tries} tries"] = ask(
+                model, wanted, names, options, asked, enforced=True, max_tries=options.tries
+            )
+        report[way] = rows
+    return report
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -105,33 +155,20 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, metavar="TABLE", help="crystals with space groups")
     parser.add_argument("--n", type=int, default=500, help="prompts of each kind")
+    parser.add_argument("--samples", type=int, default=4, help="answers to each prompt")
+    parser.add_argument("--tries", type=int, default=20, help="most redraws of a space group")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="shipped", help="`shipped`, or a model folder")
     parser.add_argument("--temperature", type=float, help="of all fields; else the model's own")
+    parser.add_argument("--guidance", type=float, default=1.0)
+    parser.add_argument("--max-atoms", type=int, default=20)
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
+    hows = ["prompt alone", "enforced"]
+    parser.add_argument("--hows", nargs="*", default=hows, choices=hows)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args(arguments)
-
-    def measured() -> Report:
-        records = [r for r in read_records(options.data) if "space_group" in r.labels]
-        if len(records) < options.n:
-            raise InputError(f"{options.data} holds {len(records)} crystals with a space group")
-        asked = default_temperatures(options.model)
-        if options.temperature is not None:
-            asked = Temperatures(options.temperature)
-        rng = np.random.default_rng(options.seed)
-        chosen = [records[i] for i in rng.choice(len(records), options.n, replace=False)]
-        return {
-            "prompts_of_each_kind": options.n,
-            "symprec": SYMPREC,
-            "temperatures": asdict(asked),
-            **{
-                way: ask(chosen, WAYS[way], options.model, options.seed, asked)
-                for way in options.ways
-            },
-        }
-
-    return publish(options.out, measured, origin(__file__, arguments, ("spglib", "torch")))
+    made = origin(__file__, arguments, ("spglib", "torch"))
+    return publish(options.out, lambda: measured(options), made)
 
 
 if __name__ == "__main__":

@@ -132,17 +132,24 @@ def test_conditioning_asks_in_three_ways_and_counts_every_answer(measure, tmp_pa
     write_table(
         tmp_path / "known.parquet", crystals, **{"spacegroup.number": [225, 221, 186, 229, 152]}
     )
-    report = measure("conditioning.py", "known.parquet", "--n", 4, "--model", tiny_model)
-    assert set(report["both"]["shares"]) == {
+    options = ("--n", 4, "--samples", 2, "--tries", 2, "--max-atoms", 8, "--model", tiny_model)
+    report = measure("conditioning.py", "known.parquet", *options)
+    free, enforced = (report["both"][how] for how in ("prompt alone", "enforced"))
+    assert set(free["shares"]) == {
         "crystals",
-        "formula as asked for",
+        "composition as asked for",
         "space_group as asked for",
         "all as asked for",
+        "prompts with an answer as asked for",
     }
-    for way in ("formula", "space group", "both"):
-        shares = report[way]["shares"]
-        assert shares["crystals"]["share"] == 1  # The grammar sees to it.
-        assert all(0 <= row["share"] <= 1 for row in shares.values())
+    for way in ("formula", "both"):
+        asked = 4 - report[way]["too_large_to_ask_for"]
+        shares = report[way]["enforced"]["shares"]
+        assert counts(shares)["crystals"] == counts(shares)["composition as asked for"] == 2 * asked
+        # A model of random weights does not know formulas by itself.
+        assert counts(report[way]["prompt alone"]["shares"])["composition as asked for"] < asked
+    assert enforced["tries_of_an_attempt"] == 1
+    assert 1 < report["space group"]["enforced, up to 2 tries"]["tries_of_an_attempt"] <= 2
     assert "holds 5 crystals" in measure("conditioning.py", "known.parquet", "--n", 6)
 
 

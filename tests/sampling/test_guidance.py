@@ -4,14 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from crystext.conditions import Conditions
 from crystext.errors import SettingError
+from crystext.grammar.automaton import Automaton
+from crystext.grammar.characters import GrammarProcessor
 from crystext.models.load import LoadedModel, load_model
 from crystext.sampling.asking import make_request
 from crystext.sampling.attempt import DrawSettings, Request
 from crystext.sampling.samplers import Sampler
 from crystext.sampling.text_sampler import TextSampler
+from crystext.tokens import prompt_ids
 from tests.sampling.test_slot_sampler import exact_sampler, recomputed
 
 SETTINGS = DrawSettings(seed=3)
@@ -79,13 +83,27 @@ def test_the_log_probability_is_that_of_the_mixed_logits(
         assert attempt.log_probability == pytest.approx(expected, abs=5e-3)
 
 
-def test_both_samplers_find_the_same_most_probable_text(
+def test_at_temperature_zero_transformers_generates_the_same_text_with_its_own_guidance(
     model: LoadedModel, request_: Request
 ) -> None:
     settings = replace(SETTINGS, guidance=3.0, temperature=0.0)
-    (first,) = exact_sampler(model, settings).draw(request_, range(1))
-    (second,) = TextSampler(model, settings).draw(request_, range(1))
-    assert first.text == second.text
+    (attempt,) = TextSampler(model, settings).draw(request_, range(1))
+    given, without = (
+        torch.tensor([prompt_ids(model.tokenizer, prompt)])
+        for prompt in (request_.prompt, request_.unconditional or "")
+    )
+    automaton = Automaton(model.format, 1, request_.constraints)
+    generated = model.network.generate(  # type: ignore[operator]
+        given,
+        attention_mask=torch.ones_like(given),
+        negative_prompt_ids=without,
+        negative_prompt_attention_mask=torch.ones_like(without),
+        guidance_scale=3.0,
+        do_sample=False,
+        max_new_tokens=200,
+        logits_processor=[GrammarProcessor(model.tokenizer, given.shape[1], automaton)],
+    )[0, given.shape[1] :]
+    assert model.tokenizer.decode(generated[:-1]) == attempt.text
 
 
 def test_a_request_without_conditions_is_drawn_as_it_is(

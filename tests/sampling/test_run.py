@@ -252,6 +252,45 @@ def test_a_killed_worker_is_told_and_what_was_drawn_is_kept(
     assert kept[: len(expected)] == expected[: len(kept)]
 
 
+@pytest.fixture(scope="module")
+def table(tiny_model: Path) -> Campaign:
+    """Several requests, drawn again until they match."""
+    rows = (
+        Conditions.of(composition="NaCl", density=3),
+        Conditions(),
+        Conditions.of(chemical_system="Li-O", neutral=True, space_group="Pm-3m"),
+    )
+    model = str(tiny_model)
+    return Campaign(5, model, SETTINGS, rows, max_atoms=3, batch_size=3, max_tries=2)
+
+
+def test_a_campaign_of_many_requests_is_cut_and_completed_to_the_same_bytes(
+    table: Campaign, tmp_path: Path
+) -> None:
+    path = tmp_path / "run" / "attempts.jsonl"
+    assert sample(table, tmp_path / "run", workers=2) == table.total == 15
+    drawn = path.read_bytes()
+    attempts = list(read_attempts(tmp_path / "run"))
+    assert [attempt["index"] for attempt in attempts] == list(range(15))
+    for place, conditions in enumerate(table.conditions):
+        for attempt in attempts[5 * place : 5 * place + 5]:
+            asked = {record["name"]: record["asked"] for record in attempt["conditions"]}
+            assert asked == conditions.asked()
+            assert all(line in attempt["prompt"] for line in conditions.properties().values())
+            assert attempt["matched"] or attempt["tries"] == 2
+    salt = [decode(attempt["text"]).crystal for attempt in attempts[:5]]
+    assert {tuple(x.symbols) for x in salt if x is not None} == {("Na", "Cl")}
+    os.truncate(path, drawn.index(b'{"index": 7') + 40)
+    sample(table, tmp_path / "run")
+    assert path.read_bytes() == drawn
+    before = contents(tmp_path / "run")
+    with pytest.raises(RunError, match=r"conditions: .* asked for"):
+        sample(replace(table, conditions=table.conditions[:2]), tmp_path / "run")
+    with pytest.raises(RunError, match="n: 5 there, 6 asked for"):
+        sample(replace(table, n=6), tmp_path / "run")
+    assert contents(tmp_path / "run") == before
+
+
 def changed(campaign: Campaign, **changes: Any) -> Campaign:
     settings = {key: changes.pop(key) for key in [*changes] if hasattr(campaign.settings, key)}
     own = {key: changes.pop(key) for key in [*changes] if hasattr(campaign, key)}
