@@ -12,11 +12,12 @@ from ase import Atoms
 
 from crystext.errors import InputError, ModelError, SettingError
 from crystext.lm import CrystalLM
+from crystext.read import read_crystal
 from crystext.sampling.attempt import DrawSettings
 from crystext.sampling.campaign import Campaign
 from crystext.sampling.run import read_attempts, sample
 from crystext.write import cif
-from tests.handmade import QUARTZ
+from tests.handmade import NACL, QUARTZ
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +171,53 @@ def test_the_shipped_model_is_the_default_and_keeps_a_formula() -> None:
 def test_a_model_that_is_not_there_is_named() -> None:
     with pytest.raises(ModelError, match="no model folder nowhere"):
         CrystalLM.load("nowhere")
+
+
+def test_infilling_keeps_what_is_given_and_tells_what_it_changes(
+    lm: CrystalLM, tmp_path: Path
+) -> None:
+    path = tmp_path / "salt.cif"
+    path.write_text(cif(NACL), encoding="utf-8")
+    for source in (path, NACL, NACL.structure):
+        ranked = lm.infill(source, species={"Na": "?"}, candidates=["K", "Rb"], min_distance=0.0)
+        assert {x.crystal.symbols[0] for x in ranked} == {"K", "Rb"}
+        for x in ranked:
+            assert x.crystal.positions.tolist() == NACL.positions.tolist()
+            assert {change.old for change in x.changes} == {"Na"}
+    by_likelihood = [x.log_probability for x in ranked]
+    assert by_likelihood == sorted(by_likelihood, reverse=True)
+    assert repr(ranked[:1]).startswith("<Proposals: 1, first Na1 Na -> ")
+    assert ranked.infilling.drawn == ranked[:1].infilling.drawn == 0
+    assert ranked.to_dataframe()["rank"].tolist() == [1, 2]
+    assert len(read_crystal(ranked[:1].save(tmp_path / "best.cif"))) == len(NACL)
+
+
+@pytest.mark.parametrize(
+    "knob",
+    [
+        {"seed": 1},
+        {"temperature": 0.0},
+        {"top_p": 0.01},
+        {"n": 2},
+        {"coordinates": [0, 1]},
+        {"cell": True},
+        {"add": ["O"]},
+        {"species": {"Na1": "?"}},
+    ],
+    ids=lambda knob: next(iter(knob)),
+)
+def test_every_knob_of_infilling_changes_what_is_proposed(
+    lm: CrystalLM, knob: dict[str, Any]
+) -> None:
+    given = {"coordinates": [0], "n": 3, "min_distance": 0.0}
+    plain, turned = lm.infill(NACL, **given), lm.infill(NACL, **{**given, **knob})
+    assert [x.text for x in plain] != [x.text for x in turned]
+
+
+def test_nothing_to_fill_in_is_refused(lm: CrystalLM) -> None:
+    with pytest.raises(SettingError, match="nothing to fill in"):
+        lm.infill(NACL)
+    with pytest.raises(SettingError, match="no site is called 'Fe1'"):
+        lm.infill(NACL, species={"Fe1": "?"})
+    with pytest.raises(SettingError, match="Did you mean 'space_group'"):
+        lm.infill(NACL, cell=True, keep=["spacegroup"])

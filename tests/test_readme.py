@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from crystext import FORMATS, decode, encode
+from crystext.conditions import NAMES
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,25 @@ def test_every_file_that_the_readme_links_to_exists(root: Path, readme: str) -> 
     links = re.findall(r"\]\((?!https?://)([^)#]+)\)", readme)
     assert links
     assert [link for link in links if not (root / link).exists()] == []
+
+
+def test_the_python_api_shown_runs(readme: str, tmp_path: Path) -> None:
+    check = (
+        "\nassert {x.formula for x in samples} == {'SrTiO3'}\n"
+        "assert [x.name for x in samples[0].conditions] == ['composition', 'space_group']\n"
+        "assert score.total < 0 and len(score.readings) == 10\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", blocks(readme, "python")[1] + check],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_table_of_control_lists_every_condition(readme: str) -> None:
+    section = readme.partition("## Control")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(NAMES)
