@@ -22,7 +22,8 @@ _VALUES = len(_RANK)
 _FULLEST = 0.44
 """Greatest share of a cell that the atoms' spheres fill, which have half the least distance to
 their like as radius. Of the 9,047 crystals of MP-20 val none fills more than 0.43 at a distance
-scale of 0.65 (neptunium, and 99% less than 0.30); no spheres at all fill more than 0.74."""
+scale of 0.65 (neptunium), and 99% fill less than 0.30; the densest packing of equal spheres fills
+0.74."""
 
 
 class Composition:
@@ -49,7 +50,6 @@ class Composition:
             self.required = _in_text_order(tuple(symbol for symbol, _ in constraints.formula))
             self.permitted[1:] = False
             self.permitted[self.required] = True
-
         own = spheres[self.required].sum()
         rest = max(0, self.min_atoms - len(self.required))
         other = own + rest * spheres[1:][self.permitted[1:]].min()
