@@ -4,12 +4,12 @@
         --model shipped --out evaluation/results/shipped_conditioning.json
 
 Three ways of asking: the formula; the number of the space group; both, of one crystal. Each is
-measured twice: by the prompt alone, when the automaton sees to any crystal and nothing but the model
-to the one that is asked for, and enforced, when the automaton sees to the formula and to the cell
-of the crystal system as well. Space groups are also asked for with
-redraws: up to `--tries` texts, until one has the group. What is asked for is drawn from the file
-with a seed. A formula matches if the reduced formulas are equal; a space group if spglib finds its
-number at 0.1 Å. The prompts are those of training.
+measured twice: by the prompt alone, when the automaton sees to any crystal and nothing but the
+model to the one that is asked for, and enforced, when the automaton sees to the formula and to the
+cell of the crystal system as well. Space groups are also asked for with redraws: up to `--tries`
+texts, until one has the group. What is asked for is drawn from the file with a seed. A formula
+matches if the reduced formulas are equal; a space group if spglib finds its number at 0.1 Å. The
+prompts are those of training.
 """
 
 from __future__ import annotations
