@@ -192,7 +192,7 @@ def infill(
         batch_size=batch_size,
     )
     found = filler.fill(sites, blanks, n, keep=kept, ranked=False if drawn else None)
-    _show(found, "space_group" in kept)
+    _show(found)
     if out is not None:
         _write(found, out, file_format(format, Path("crystals")))
 
@@ -207,7 +207,7 @@ def _check_place(out: Path, kind: str) -> None:
         raise RunError(f"the folder {out} holds files already; name another, or empty it")
 
 
-def _show(found: Infilling, keeps_space_group: bool) -> None:
+def _show(found: Infilling) -> None:
     """Print the proposals as a table, and beneath it what became of the others."""
     from rich.console import Console
     from rich.table import Table
@@ -241,7 +241,7 @@ def _show(found: Infilling, keeps_space_group: bool) -> None:
         said.append(f"{found.drawn} drawn, {found.repeated} of them repetitions")
     if found.cut_off:
         said.append(f"{found.cut_off} cut off where the model knows no further position")
-    if keeps_space_group:
+    if found.space_group is not None:
         said.append(f"{found.dropped} left out that are not of {group(found.space_group)}")
     typer.echo("; ".join(said))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from crystext.infilling.blank import free_label
 from crystext.partial import PartialCrystal
 from crystext.properties import reduced_formula
 from crystext.read.sites import Sites
+from crystext.space_groups import find_space_group
 
 _ROUNDING = 1e-4
 """Å that rounding may take from a distance."""
@@ -59,12 +61,15 @@ class Proposal:
     drawn: int
     """How often it was drawn, others that are the same crystal included; 0 where it was ranked."""
     changes: tuple[Change, ...]
-    space_group: int | None
-    """As spglib finds it at 0.1 Å; None if it finds none."""
     crowded: bool
     """Whether what is new brings atoms nearer to each other than was to be allowed."""
     kept: bool | None = None
     """Whether it has the space group that was to be kept; None where none was."""
+
+    @cached_property
+    def space_group(self) -> int | None:
+        """As spglib finds it at 0.1 Å; None if it finds none."""
+        return find_space_group(self.crystal)
 
     @property
     def matched(self) -> bool:

@@ -51,7 +51,7 @@ class Infilling:
     dropped: int
     """Proposals left out because they do not keep what was to be kept."""
     space_group: int | None
-    """Of the structure that was given, where all of it is known."""
+    """That which was to be kept; None where none was."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class _Job:
     sites: Sites
     request: Request
     space_group: int | None
-    keeps_space_group: bool
+    """To be kept."""
 
 
 @dataclass(frozen=True)
@@ -179,21 +179,8 @@ class Filler:
         if "cell" in keep and blanks.cell:
             raise SettingError("the cell is to be found and to be kept; ask for one of the two")
         partial, before = blank(sites, blanks, self.constraints.max_atoms)
-        known = (sites.numbers > 0).all() and not any(
-            np.isnan(x).any() for x in (sites.lengths, sites.angles, sites.positions)
-        )
-        group = None
-        if known:
-            group = find_space_group(
-                Crystal(sites.lengths, sites.angles, sites.numbers, sites.positions)
-            )
-        kept = "space_group" in keep
-        if kept and group is None:
-            raise SettingError(
-                "the space group cannot be kept, for that of the structure is not known"
-                + ("" if known else ": it is given in part only")
-            )
-        return _Job(partial, before, self._request(partial, group if kept else None), group, kept)
+        group = _space_group_of(sites) if "space_group" in keep else None
+        return _Job(partial, before, self._request(partial, group), group)
 
     def _request(self, partial: PartialCrystal, group: int | None) -> Request:
         prompts = self.model.prompts
@@ -240,7 +227,6 @@ class Filler:
             whole = _without_repetitions(whole)
         judged = []
         for text, crystal in whole:
-            group = find_space_group(crystal)
             judged.append(
                 Proposal(
                     index=0,
@@ -250,11 +236,11 @@ class Filler:
                     text=text.text,
                     drawn=text.drawn,
                     changes=tuple(changes_between(job.sites, crystal)),
-                    space_group=group,
                     crowded=is_crowded(crystal, job.partial, self.constraints.distance_scale),
-                    kept=group == job.space_group if job.keeps_space_group else None,
                 )
             )
+        if job.space_group is not None:
+            judged = [replace(p, kept=p.space_group == job.space_group) for p in judged]
         kept = [proposal for proposal in judged if proposal.matched]
         kept.sort(key=lambda proposal: proposal.crowded)
         drawn = sum(text.drawn for text in texts)
@@ -269,6 +255,23 @@ class Filler:
             dropped=len(judged) - len(kept),
             space_group=job.space_group,
         )
+
+
+def _space_group_of(sites: Sites) -> int:
+    """Return the space group of a structure that is known in whole."""
+    numbers = (sites.lengths, sites.angles, sites.positions)
+    if not (sites.numbers > 0).all() or any(np.isnan(x).any() for x in numbers):
+        raise SettingError(
+            "the space group cannot be kept: the structure is given in part only, so its own is "
+            "not known"
+        )
+    group = find_space_group(Crystal(sites.lengths, sites.angles, sites.numbers, sites.positions))
+    if group is None:
+        raise SettingError(
+            "the space group cannot be kept: spglib finds none, most often because atoms are too "
+            "close together"
+        )
+    return group
 
 
 def _without_repetitions(found: list[tuple[_Text, Crystal]]) -> list[tuple[_Text, Crystal]]:

@@ -19,7 +19,7 @@ from crystext.elements import SYMBOLS
 from crystext.errors import ModelError
 from crystext.grammar.characters import GrammarProcessor, TokenTree
 from crystext.grammar.completion_slots import CompletionSlots
-from crystext.grammar.fields import Kind
+from crystext.grammar.fields import Field, Kind
 from crystext.grammar.geometry import Bools
 from crystext.grammar.infilling import InfillingAutomaton, blanks_of
 from crystext.grammar.slots import speaks_small_vocabulary
@@ -62,6 +62,7 @@ class Ranker:
         if sum(p.numel() for p in weights) < _EXACT and all(p.is_floating_point() for p in weights):
             # The model keeps its own numbers: others draw from it.
             self._network = copy.deepcopy(model.network).float()
+        self._slots: dict[tuple[Field, ...], CompletionSlots] = {}
         small = speaks_small_vocabulary(model.tokenizer, model.format)
         self._tree = None if small else TokenTree(model.tokenizer)
 
@@ -109,9 +110,12 @@ class Ranker:
     def _by_token(self, request: Request, logits: torch.Tensor, allowed: Bools) -> list[Choice]:
         """Read the elements off the logits of their tokens."""
         assert request.partial is not None
-        fields = [blank.field for blank in blanks_of(request.partial)]
-        slots = CompletionSlots(self.model.tokenizer, self.model.format, fields)
-        (ids,) = slots.tokens_at(0)
+        fields = tuple(blank.field for blank in blanks_of(request.partial))
+        if fields not in self._slots:
+            self._slots[fields] = CompletionSlots(
+                self.model.tokenizer, self.model.format, list(fields)
+            )
+        (ids,) = self._slots[fields].tokens_at(0)
         elements = logits[torch.from_numpy(ids)].masked_fill(~torch.from_numpy(allowed), -torch.inf)
         chances = elements.log_softmax(dim=0).tolist()
         return _in_order([(z, chances[z]) for z in np.flatnonzero(allowed).tolist()])
