@@ -198,7 +198,7 @@ class Conditions:
                 formula units has the number of atoms; the nearest that would do is named.
         """
         fewest, most = self.n_atoms or (1, max_atoms)
-        if fewest > max_atoms:
+        if self.n_atoms is not None and fewest > max_atoms >= 1:
             raise SettingError(
                 f"{fewest} atoms are asked for, and crystals may have {max_atoms}; ask for "
                 f"{max_atoms} or fewer, or take max_atoms {fewest} (models write well what they "
