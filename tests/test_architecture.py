@@ -29,6 +29,7 @@ ORDER = (
     "read",
     "write",
     "standardize",
+    "wyckoff",
     "space_groups",
     "superposition",
     "matching",
