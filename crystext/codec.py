@@ -145,6 +145,12 @@ class Fault(Enum):
     BAD_POSITION = "the line of coordinates is not three numbers in [0, 1)"
     TRUNCATED = "the text ends in the middle of a line or of an atom"
     WRONG_PRECISION = "a number has other decimals than the format asks for"
+    # Of texts by symmetry (`wyckoff.text`).
+    UNKNOWN_SPACE_GROUP = "the first line is not the number of a space group, 1 to 230"
+    UNKNOWN_POSITION = "the space group has no Wyckoff position of that name"
+    POINT_TAKEN = "a position without free coordinates is taken twice"
+    HIGHER_SYMMETRY = "an orbit's coordinates put it on a position of fewer atoms"
+    BAD_CELL = "the last line does not hold the cell parameters that the space group leaves free"
 
 
 @dataclass(frozen=True)

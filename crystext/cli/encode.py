@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from crystext.codec import Format
+    from crystext.crystal import Crystal
     from crystext.read import ReadItem
 
 
@@ -22,7 +22,13 @@ def encode(
             show_default=False,
         ),
     ],
-    format: Annotated[str, typer.Option(help="Format of the text.")] = "plain",
+    format: Annotated[
+        str,
+        typer.Option(
+            help="Format of the text: plain, gruver2024, gruver2024-rounded; or wyckoff, which "
+            "writes a crystal by its space group and orbits."
+        ),
+    ] = "plain",
     translate: Annotated[
         bool, typer.Option("--translate", help="Shift all atoms by a random vector.")
     ] = False,
@@ -39,12 +45,10 @@ def encode(
     ] = None,
 ) -> None:
     """Print crystals as text, several separated by a blank line."""
-    from crystext.codec import get_format
     from crystext.read import read_crystals
     from crystext.write import write_text
 
-    fmt = get_format(format)
-    texts = _texts(read_crystals(source), fmt, translate, permute, seed)
+    texts = _texts(read_crystals(source), _writer(format), translate, permute, seed)
     if as_json:
         parts = (json.dumps({"name": n, "text": t}, ensure_ascii=False) + "\n" for n, t in texts)
     else:
@@ -56,15 +60,30 @@ def encode(
         typer.echo(part, nl=False)
 
 
+def _writer(format: str) -> Callable[[Crystal], str]:
+    """Return what writes a crystal in the format of that name."""
+    from functools import partial
+
+    from crystext.codec import encode, get_format
+    from crystext.wyckoff.text import NAME, encode_symmetric
+
+    return encode_symmetric if format == NAME else partial(encode, format=get_format(format))
+
+
 def _texts(
-    items: Iterator[ReadItem], fmt: Format, translated: bool, permuted: bool, seed: int
+    items: Iterator[ReadItem],
+    write: Callable[[Crystal], str],
+    translated: bool,
+    permuted: bool,
+    seed: int,
 ) -> Iterator[tuple[str, str]]:
-    """Yield names and texts; tell of what cannot be read on standard error."""
+    """Yield names and texts; tell of what cannot be read, or be written, on standard error."""
     import numpy as np
 
     from crystext.augment import permute_within_species, translate
-    from crystext.codec import encode
+    from crystext.errors import InputError
 
+    written = refused = 0
     for i, item in enumerate(items):
         if item.crystal is None:
             typer.echo(f"crystext: {item.name}: {item.problem}", err=True)
@@ -76,4 +95,13 @@ def _texts(
             crystal = translate(crystal, rng)
         if permuted:
             crystal = permute_within_species(crystal, rng)
-        yield item.name, encode(crystal, fmt)
+        try:
+            text = write(crystal)
+        except InputError as error:
+            typer.echo(f"crystext: {item.name}: {error}", err=True)
+            refused += 1
+            continue
+        written += 1
+        yield item.name, text
+    if refused and not written:
+        raise InputError("no crystal could be written in this format; try another --format")

@@ -1,0 +1,116 @@
+"""The text of a crystal by its symmetry.
+
+    152                       space group
+    Si 3a 0.470               element, Wyckoff position, its free coordinates
+    O 6c 0.413 0.267 0.119
+    4.91 5.40                 what the crystal system leaves free of a b c (Å) alpha beta gamma
+
+Orbits come by increasing electronegativity, then by letter. What symmetry fixes is not written, and
+so is exact. The cell is the conventional one, in the setting of `positions`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from crystext.codec import PLAIN, Decoded, Fault, Format
+from crystext.crystal import Crystal, angles_close
+from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.errors import InputError
+from crystext.wyckoff.cells import cell_parameters, free_parameters
+from crystext.wyckoff.orbits import Orbit, SymmetricCrystal, compose, decompose
+from crystext.wyckoff.positions import positions
+
+NAME = "wyckoff"
+"""What the format is called where formats go by name."""
+
+_NUMBER = re.compile(r"[0-9]{1,3}\.[0-9]{1,12}|[0-9]{1,3}")
+
+
+def encode_symmetric(crystal: Crystal, fmt: Format = PLAIN, symprec: float = 0.1) -> str:
+    """Write a crystal by its symmetry.
+
+    Args:
+        crystal: any description of it.
+        fmt: gives the decimals of lengths, angles and coordinates.
+        symprec: Å; how far atoms may be from where symmetry wants them.
+
+    Raises:
+        InputError: no symmetry is found, or the crystal cannot be written in it.
+    """
+    symmetric = decompose(crystal, symprec)
+    names = free_parameters(symmetric.space_group)
+    decimals = [fmt.length_decimals if len(name) == 1 else fmt.angle_decimals for name in names]
+    cell = [f"{x:.{places}f}" for x, places in zip(symmetric.cell, decimals, strict=True)]
+    orbits = [_orbit_line(orbit, fmt.coordinate_decimals) for orbit in symmetric.orbits]
+    return "\n".join([str(symmetric.space_group), *orbits, " ".join(cell)])
+
+
+def _orbit_line(orbit: Orbit, places: int) -> str:
+    free = [f"{round(x, places) % 1.0:.{places}f}" for x in orbit.free.tolist()]
+    return " ".join([SYMBOLS[orbit.number - 1], orbit.position.name, *free])
+
+
+def decode_symmetric(text: str) -> Decoded:
+    """Read a crystal that is written by its symmetry. Never raises for what the text holds.
+
+    The crystal comes in a primitive cell, reduced after Niggli.
+    """
+    if not text.strip():
+        return Decoded(None, Fault.EMPTY, 1, "nothing")
+    lines = text.split("\n")
+
+    def fault(kind: Fault, index: int) -> Decoded:
+        return Decoded(None, kind, index + 1, repr(lines[index][:60]))
+
+    if not is_symmetric(text):
+        return fault(Fault.UNKNOWN_SPACE_GROUP, 0)
+    group = int(lines[0])
+    if len(lines) < 3:
+        return fault(Fault.NO_ATOMS, len(lines) - 1)
+    orbits: list[Orbit] = []
+    for i, line in enumerate(lines[1:-1], start=1):
+        found = _read_orbit(line, group)
+        if isinstance(found, Fault):
+            return fault(found, i)
+        if not found.free.size and any(found.position is other.position for other in orbits):
+            return fault(Fault.POINT_TAKEN, i)
+        orbits.append(found)
+    cell = _numbers(lines[-1].split(" "))
+    if cell is None or len(cell) != len(free_parameters(group)) or min(cell) <= 0:
+        return fault(Fault.BAD_CELL, len(lines) - 1)
+    _, angles = cell_parameters(group, cell)
+    if not (angles.max() < 180 and angles_close(*angles.tolist())):
+        return fault(Fault.NO_VOLUME, len(lines) - 1)
+    try:
+        return Decoded(compose(SymmetricCrystal(group, tuple(orbits), tuple(cell))))
+    except InputError as error:
+        return Decoded(None, Fault.HIGHER_SYMMETRY, len(lines), str(error))
+
+
+def is_symmetric(text: str) -> bool:
+    """Tell whether a text begins as one that is written by symmetry: with a space group alone."""
+    first = text.partition("\n")[0]
+    return bool(re.fullmatch(r"[1-9][0-9]{0,2}", first)) and int(first) <= 230
+
+
+def _read_orbit(line: str, group: int) -> Orbit | Fault:
+    symbol, _, rest = line.partition(" ")
+    name, *numbers = rest.split(" ")
+    if symbol not in ATOMIC_NUMBERS:
+        return Fault.UNKNOWN_ELEMENT
+    position = positions(group).get(name[-1:])
+    if position is None or position.name != name:
+        return Fault.UNKNOWN_POSITION
+    free = _numbers(numbers)
+    if free is None or len(free) != len(position.free) or max(free, default=0.0) >= 1:
+        return Fault.BAD_POSITION
+    return Orbit(ATOMIC_NUMBERS[symbol], position, np.array(free))
+
+
+def _numbers(words: list[str]) -> list[float] | None:
+    if not all(_NUMBER.fullmatch(word) for word in words):
+        return None
+    return [float(word) for word in words]
