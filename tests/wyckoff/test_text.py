@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,7 @@ def test_the_command_line_writes_and_reads_it(cli: Run, tmp_path: Path) -> None:
 def test_crystals_of_the_data_come_back(shared_data: Path) -> None:
     from crystext.read import read_crystals
 
-    items = list(read_crystals(shared_data / "mp20_val.parquet"))[:: 9047 // 60]
+    items = itertools.islice(read_crystals(shared_data / "mp20_val.parquet"), 60)
     lost = []
     for item in items:
         assert item.crystal is not None
