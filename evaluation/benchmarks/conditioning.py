@@ -3,13 +3,14 @@
     python evaluation/benchmarks/conditioning.py mp20_test.parquet --n 500 --samples 4 \
         --model shipped --out evaluation/results/shipped_conditioning.json
 
-Three ways of asking: the formula; the number of the space group; both, of one crystal. Each is
-measured twice: by the prompt alone, when the automaton sees to any crystal and nothing but the
-model to the one that is asked for, and enforced, when the automaton sees to the formula and to the
-cell of the crystal system as well. Space groups are also asked for with redraws: up to `--tries`
-texts, until one has the group. What is asked for is drawn from the file with a seed. A formula
-matches if the reduced formulas are equal; a space group if spglib finds its number at 0.1 Å. The
-prompts are those of training.
+Four ways of asking: the formula; the formula and the number of atoms in the cell; the number of the
+space group; formula and space group of one crystal. Each is measured twice: by the prompt alone,
+when the automaton sees to any crystal and nothing but the model to the one that is asked for, and
+enforced, when the automaton sees to the formula, the number of atoms and the cell of the crystal
+system as well. Space groups are also asked for with redraws: up to `--tries` texts, until one has
+the group. What is asked for is drawn from the file with a seed. A formula matches if the reduced
+formulas are equal; a space group if spglib finds its number at 0.1 Å. The prompts are those of
+training.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from crystext.sampling.tries import draw_judged
 from crystext.space_groups import SYMPREC
 from crystext.tasks.base import Record
 
-WAYS = {"formula": ("composition",), "space group": ("space_group",),
-        "both": ("composition", "space_group")}  # fmt: skip
+WAYS = {"formula": ("composition",), "cell": ("composition", "n_atoms"),
+        "space group": ("space_group",), "both": ("composition", "space_group")}  # fmt: skip
 """What is asked for in each way, by the names of conditions."""
 
 
@@ -44,6 +45,7 @@ def asked_of(record: Record, names: Sequence[str], max_atoms: int) -> Conditions
     """Return the conditions that ask for what a crystal has; None if it is too large."""
     known = {
         "composition": reduced_formula(record.crystal.numbers),
+        "n_atoms": len(record.crystal),
         "space_group": int(record.labels["space_group"]),
     }
     conditions = Conditions.of(**{name: known[name] for name in names})
@@ -113,7 +115,7 @@ def ask(
     shares = counted(attempts, names)
     shares["prompts with an answer as asked for"] = share(prompts_kept, len(wanted))
     mean = sum(x.tries for x in attempts) / len(attempts)
-    return {"shares": shares, "tries_of_an_attempt": round(mean, 2)}
+    return {**shares, "tries_of_an_attempt": round(mean, 2)}
 
 
 def measured(options: argparse.Namespace) -> Report:

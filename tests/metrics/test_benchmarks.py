@@ -127,7 +127,7 @@ def test_stability_counts_what_cannot_be_judged(measure, tmp_path, shared_data):
     assert (tmp_path / "run" / "relaxations" / "relaxations.jsonl").read_bytes() == before
 
 
-def test_conditioning_asks_in_three_ways_and_counts_every_answer(measure, tmp_path, tiny_model):
+def test_conditioning_asks_in_each_way_and_counts_every_answer(measure, tmp_path, tiny_model):
     crystals = list(HANDMADE.values())
     write_table(
         tmp_path / "known.parquet", crystals, **{"spacegroup.number": [225, 221, 186, 229, 152]}
@@ -135,19 +135,21 @@ def test_conditioning_asks_in_three_ways_and_counts_every_answer(measure, tmp_pa
     options = ("--n", 4, "--samples", 2, "--tries", 2, "--max-atoms", 8, "--model", tiny_model)
     report = measure("conditioning.py", "known.parquet", *options)
     free, enforced = (report["both"][how] for how in ("prompt alone", "enforced"))
-    assert set(free["shares"]) == {
+    assert set(free) == {
         "crystals",
         "composition as asked for",
         "space_group as asked for",
         "all as asked for",
         "prompts with an answer as asked for",
+        "tries_of_an_attempt",
     }
     for way in ("formula", "both"):
         asked = 4 - report[way]["too_large_to_ask_for"]
-        shares = report[way]["enforced"]["shares"]
-        assert counts(shares)["crystals"] == counts(shares)["composition as asked for"] == 2 * asked
+        seen_to = report[way]["enforced"]
+        assert seen_to["crystals"]["count"] == 2 * asked
+        assert seen_to["composition as asked for"]["count"] == 2 * asked
         # A model of random weights does not know formulas by itself.
-        assert counts(report[way]["prompt alone"]["shares"])["composition as asked for"] < asked
+        assert report[way]["prompt alone"]["composition as asked for"]["count"] < asked
     assert enforced["tries_of_an_attempt"] == 1
     assert 1 < report["space group"]["enforced, up to 2 tries"]["tries_of_an_attempt"] <= 2
     assert "holds 5 crystals" in measure("conditioning.py", "known.parquet", "--n", 6)
