@@ -314,7 +314,7 @@ def test_sources_with_nothing_to_prepare_and_places_that_cannot_be_written_are_r
 ) -> None:
     source, out = tmp_path / "in.cif", tmp_path / "out"
     with pytest.raises(
-        InputError, match=r"no file or folder .* data sets that have a name are mp_"
+        InputError, match=r"no file or folder .* Data sets that have a name are mp_"
     ):
         prepare(source, out)
     with pytest.raises(InputError, match="Did you mean 'mp_20'"):
