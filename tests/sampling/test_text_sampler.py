@@ -163,7 +163,7 @@ def test_a_crystal_in_another_format_than_the_model_s_is_a_fault(
     faults = []
     for fmt in (PLAIN, FORMATS["gruver2024-rounded"]):
         sampler = TextSampler(replace(model, format=fmt), UNCONSTRAINED)
-        attempt = sampler._attempt(0, given, written, 0.0)
+        attempt = sampler._attempt(asked(prompt), 0, given, written, 0.0)
         assert attempt.text == text
         faults.append(attempt.fault)
     assert faults == [None, "WRONG_PRECISION"]
