@@ -311,7 +311,7 @@ class CrystalLM:
     def _draw(self, campaign: Campaign) -> Iterator[Sample]:
         (asked,), (request,) = campaign.conditions, campaign.requests(self.prompts)
         sampler = self._ready(campaign.settings)
-        for batch in campaign.batches():
+        for batch in campaign.iter_batches():
             with _threads_of(self.model):
                 attempts = draw_judged(
                     sampler,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -70,21 +71,25 @@ class Campaign:
         return self.n * len(self.conditions)
 
     def batches(self, done: int = 0) -> list[Batch]:
-        """Return the batches that hold attempts from the index `done` on, in order.
+        """Return the batches that hold attempts from the index `done` on, in order."""
+        return list(self.iter_batches(done))
+
+    def iter_batches(self, done: int = 0) -> Iterator[Batch]:
+        """Yield the batches that hold attempts from the index `done` on, in order.
 
         The attempts at the conditions of place r have the indices from r n on. Of single
         conditions, whole batches are drawn, whatever the number that is wanted, so that a larger
         one later changes nothing that came before.
         """
         if len(self.conditions) == 1:
-            starts = range(done - done % self.batch_size, self.n, self.batch_size)
-            return [Batch(start, self.batch_size, 0) for start in starts]
-        batches = [
-            Batch(place * self.n + start, min(self.batch_size, self.n - start), place)
-            for place in range(done // self.n, len(self.conditions))
-            for start in range(0, self.n, self.batch_size)
-        ]
-        return [batch for batch in batches if batch.start + batch.size > done]
+            for start in range(done - done % self.batch_size, self.n, self.batch_size):
+                yield Batch(start, self.batch_size, 0)
+            return
+        for place in range(done // self.n, len(self.conditions)):
+            for start in range(0, self.n, self.batch_size):
+                size = min(self.batch_size, self.n - start)
+                if place * self.n + start + size > done:
+                    yield Batch(place * self.n + start, size, place)
 
     def requests(self, prompts: PromptSet) -> tuple[Request, ...]:
         """Return what a sampler is asked for each of the conditions, in the words of a model."""
