@@ -181,6 +181,8 @@ class CrystalLM:
             guidance=guidance,
             constrained=constrained,
         )
+        if batch_size is None:
+            batch_size = _BATCH if max_tries == 1 else _BATCH_OF_TRIES
         campaign = Campaign(
             n,
             str(self.model.folder),
@@ -188,7 +190,7 @@ class CrystalLM:
             (asked,),
             max_atoms=max_atoms,
             distance_scale=min_distance,
-            batch_size=batch_size or (_BATCH if max_tries == 1 else _BATCH_OF_TRIES),
+            batch_size=batch_size,
             max_tries=max_tries,
         )
         campaign.requests(self.prompts)

@@ -145,7 +145,9 @@ def test_a_score_is_the_same_for_whatever_holds_the_crystal(lm: CrystalLM, tmp_p
     atoms = Atoms(QUARTZ.numbers, scaled_positions=QUARTZ.positions, cell=QUARTZ.lattice, pbc=True)
     scores = lm.score_all([QUARTZ, QUARTZ.structure, atoms, path])
     assert {len(score.sites) for score in scores} == {9}
-    assert [score.total for score in scores] == pytest.approx([lm.score(QUARTZ).total] * 4)
+    # Half-way between two texts, a length may be rounded either way.
+    expected = pytest.approx([lm.score(QUARTZ).total] * 4, rel=2e-3)
+    assert [score.total for score in scores] == expected
 
 
 def test_a_score_depends_on_what_the_prompt_says(lm: CrystalLM) -> None:
