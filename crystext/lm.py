@@ -26,7 +26,7 @@ from crystext.prompts import PromptSet
 from crystext.read import as_crystal
 from crystext.read.sites import Sites, read_sites, sites_of
 from crystext.results import Proposals, Sample, Samples
-from crystext.sampling.asking import temperatures_for
+from crystext.sampling.asking import settled_temperatures
 from crystext.sampling.attempt import ORDINARY, DrawSettings
 from crystext.sampling.campaign import Campaign
 from crystext.sampling.samplers import Sampler, make_sampler
@@ -165,18 +165,18 @@ class CrystalLM:
         Takes what `sample` takes, and refuses the same before anything is drawn.
         """
         asked = _conditions(conditions)
-        if temperature is None:
-            own = temperatures_for(default_temperatures(self.model.folder), [asked])
-            temperature = own.text
-            if element_temperature is None:
-                element_temperature = own.element
-            if coordinate_temperature is None:
-                coordinate_temperature = own.coordinate
+        temperatures = settled_temperatures(
+            default_temperatures(self.model.folder),
+            [asked],
+            text=temperature,
+            element=element_temperature,
+            coordinate=coordinate_temperature,
+        )
         settings = DrawSettings(
             seed=seed,
-            temperature=temperature,
-            element_temperature=element_temperature,
-            coordinate_temperature=coordinate_temperature,
+            temperature=temperatures.text,
+            element_temperature=temperatures.element,
+            coordinate_temperature=temperatures.coordinate,
             top_p=top_p,
             guidance=guidance,
             constrained=constrained,

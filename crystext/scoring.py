@@ -8,7 +8,6 @@ tells how much the model minds (see `metrics.ipt`). Which cell was chosen still 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,14 +21,12 @@ from crystext.crystal import Crystal, Floats, Ints
 from crystext.errors import ModelError, SettingError
 from crystext.metrics.ipt import increase_in_perplexity, translated_texts
 from crystext.models.load import LoadedModel
+from crystext.models.network import exact_twin
 from crystext.tasks.base import Example
 from crystext.tokens import example_ids, pad, prompt_ids, token_texts
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-_EXACT = 1_000_000_000
-"""Networks of fewer parameters are scored in float32; twice the memory would be too much else."""
 
 _LOGITS = 2**24
 """Most logits that are held at once."""
@@ -175,13 +172,7 @@ class Scorer:
         Numbers of 16 bits would be off by some hundredths of a nat a token, and by others in each
         batch.
         """
-        self.model, self._network = model, model.network
-        weights = list(model.network.parameters())
-        small = sum(p.numel() for p in weights) < _EXACT
-        if small and all(p.is_floating_point() for p in weights):
-            # The model keeps its own numbers: others draw from it.
-            self._network = copy.deepcopy(model.network).float()
-        self._network.eval()
+        self.model, self._network = model, exact_twin(model.network)
 
     def score(
         self, crystals: Sequence[Crystal], prompt: str, *, translations: int = 0, seed: int = 0

@@ -176,7 +176,7 @@ def sample(
     from crystext.conditions import Conditions
     from crystext.errors import SettingError
     from crystext.models.folder import default_temperatures
-    from crystext.sampling.asking import temperatures_for
+    from crystext.sampling.asking import settled_temperatures
     from crystext.sampling.attempt import DrawSettings
     from crystext.sampling.campaign import Campaign
     from crystext.sampling.crew import default_workers
@@ -216,21 +216,21 @@ def sample(
         wanted = _rows(conditions, asked, max_atoms)
     else:
         wanted = (Conditions.of(**asked),)
-    if temperature is None:
-        own = temperatures_for(default_temperatures(model), wanted)
-        temperature = own.text
-        if element_temperature is None:
-            element_temperature = own.element
-        if coordinate_temperature is None:
-            coordinate_temperature = own.coordinate
+    temperatures = settled_temperatures(
+        default_temperatures(model),
+        wanted,
+        text=temperature,
+        element=element_temperature,
+        coordinate=coordinate_temperature,
+    )
     campaign = Campaign(
         n,
         model,
         DrawSettings(
             seed=seed,
-            temperature=temperature,
-            element_temperature=element_temperature,
-            coordinate_temperature=coordinate_temperature,
+            temperature=temperatures.text,
+            element_temperature=temperatures.element,
+            coordinate_temperature=temperatures.coordinate,
             top_p=top_p,
             guidance=guidance,
             constrained=constrained,

@@ -19,17 +19,8 @@ from crystext.grammar.cells import CellRules
 from crystext.grammar.composition import Composition
 from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import END, Field, Kind, field_at, value_count
-from crystext.grammar.geometry import (
-    Bools,
-    blocked_columns,
-    clearances,
-    columns_with_room,
-    least_distances,
-    shortest_lattice_vector,
-)
-
-_NET = 50
-"""Places along each side of the net on which the roomiest place of a plane is looked for."""
+from crystext.grammar.geometry import Bools, least_distances, shortest_lattice_vector
+from crystext.grammar.room import Surroundings
 
 
 class Automaton:
@@ -103,7 +94,8 @@ class Automaton:
             return everywhere
         if field.axis == 1:
             return np.stack([self.rows_with_room(row) for row in range(len(self))])
-        return self._free_places()
+        columns = self.positions[:, self.atoms - 1, :2]
+        return self._surroundings(np.arange(len(self))).z(columns, self._grid)
 
     def has_room(self, y: Ints, rows: Ints | None = None) -> Bools:
         """Tell for each crystal whether some z is left for the atom at hand if it takes this y.
@@ -116,20 +108,15 @@ class Automaton:
             return np.ones(len(y), dtype=np.bool_)
         rows = np.arange(len(self)) if rows is None else rows
         columns = np.stack([self.positions[rows, self.atoms - 1, 0], self._fraction(y)], axis=1)
-        return columns_with_room(*self._spheres(rows), columns, self._grid)
+        return self._surroundings(rows).columns(columns, self._grid)
 
     def rows_with_room(self, row: int) -> Bools:
         """Return which y leave a z for the atom at hand of one crystal: shape (number of values,).
 
         If none does, that of the roomiest place is the only one.
         """
-        grid = self._grid
-        x = np.full(grid, self.positions[row, self.atoms - 1, 0])
-        columns = np.stack([x, self._fraction(np.arange(grid))], axis=1)
-        room = columns_with_room(*self._spheres(np.full(grid, row)), columns, grid)
-        if not room.any():
-            room[self._roomiest_y(row)] = True
-        return room
+        x = float(self.positions[row, self.atoms - 1, 0])
+        return self._surroundings(np.array([row])).y(0, x, self._grid)
 
     def push(self, values: Ints) -> None:
         """Take a value for the next field of each crystal.
@@ -203,30 +190,9 @@ class Automaton:
     def _grid(self) -> int:
         return value_count(Kind.COORDINATE, self.format)
 
-    def _spheres(self, rows: Ints) -> tuple[Floats, Floats, Floats]:
-        """Return cells, atoms and how far the atom at hand has to stay from each of these."""
+    def _surroundings(self, rows: Ints) -> Surroundings:
+        """Return what the atom at hand of these crystals has to keep away from."""
         done = self.atoms - 1
         table = least_distances(self.distance_scale)
         distances = table[self.numbers[rows, done, None], self.numbers[rows, :done]]
-        return self._lattice[rows], self.positions[rows, :done], distances
-
-    def _free_places(self) -> Bools:
-        columns = self.positions[:, self.atoms - 1, :2]
-        free = ~blocked_columns(*self._spheres(np.arange(len(self))), columns, self._grid)
-        z = self._fraction(np.arange(self._grid))
-        for row in np.nonzero(~free.any(axis=1))[0].tolist():
-            y = np.full(self._grid, columns[row, 1])
-            free[row, self._clearances(row, y, z).argmax()] = True
-        return free
-
-    def _roomiest_y(self, row: int) -> int:
-        net = np.arange(0, self._grid, max(1, self._grid // _NET))
-        y, z = np.repeat(net, len(net)), np.tile(net, len(net))
-        return int(y[self._clearances(row, self._fraction(y), self._fraction(z)).argmax()])
-
-    def _clearances(self, row: int, y: Floats, z: Floats) -> Floats:
-        """Return how much room the atom at hand has at places of its plane."""
-        x = np.full(len(y), self.positions[row, self.atoms - 1, 0])
-        lattice, positions, distances = self._spheres(np.array([row]))
-        places = np.stack([x, y, z], axis=1)
-        return clearances(lattice[0], positions[0], distances[0], places)
+        return Surroundings(self._lattice[rows], self.positions[rows, :done], distances)

@@ -6,6 +6,7 @@ not run, and weights are read from safetensors only.
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 from collections.abc import Iterator
@@ -19,7 +20,11 @@ from crystext.errors import CrystextError, ModelError
 from crystext.models.folder import Quantize, require_tokenizer
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+_EXACT = 1_000_000_000
+"""Networks of fewer parameters are copied into float32; more would take too much memory."""
 
 _PADDING = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>", "<unk>")
 """Tokens of LLaMA 3.1, LLaMA 3 and LLaMA 2 that no text has."""
@@ -198,3 +203,15 @@ def _damage_told(folder: Path) -> Iterator[None]:
         raise ModelError(
             f"the model in {folder} cannot be loaded: {reason[:500]}; copy or make it anew"
         ) from error
+
+
+def exact_twin(network: PreTrainedModel | PeftModel) -> PreTrainedModel | PeftModel:
+    """Return a copy in float32, ready to be asked; the network itself if it is large or packed.
+
+    Numbers of 16 bits would be off by some hundredths of a nat a token, and by others in each
+    batch. The network keeps its own numbers, since others draw from it.
+    """
+    weights = list(network.parameters())
+    if sum(p.numel() for p in weights) < _EXACT and all(p.is_floating_point() for p in weights):
+        network = copy.deepcopy(network).float()
+    return network.eval()

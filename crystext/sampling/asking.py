@@ -51,6 +51,32 @@ def make_request(
     )
 
 
+def settled_temperatures(
+    asked: Temperatures,
+    conditions: Iterable[Conditions],
+    *,
+    text: float | None,
+    element: float | None,
+    coordinate: float | None,
+) -> Temperatures:
+    """Return the temperatures to draw at.
+
+    Args:
+        asked: what the model asks for.
+        conditions: those of every crystal that is to be drawn.
+        text, element, coordinate: what a user says; a temperature of the text holds for elements
+            and coordinates too, unless theirs are said. None leaves it to the model.
+    """
+    if text is not None:
+        return Temperatures(text, element, coordinate)
+    own = temperatures_for(asked, conditions)
+    return Temperatures(
+        own.text,
+        own.element if element is None else element,
+        own.coordinate if coordinate is None else coordinate,
+    )
+
+
 def temperatures_for(asked: Temperatures, conditions: Iterable[Conditions]) -> Temperatures:
     """Return the temperatures to draw at where nobody says: the model's own, or cooler elements.
 

@@ -6,7 +6,6 @@ float32, many prompts of one length together.
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,12 +23,11 @@ from crystext.grammar.geometry import Bools
 from crystext.grammar.infilling import InfillingAutomaton, blanks_of
 from crystext.grammar.slots import speaks_small_vocabulary
 from crystext.models.load import LoadedModel
+from crystext.models.network import exact_twin
 from crystext.partial import PartialCrystal
 from crystext.sampling.attempt import Request
 from crystext.tokens import completion_ids, prompt_ids
 
-_EXACT = 1_000_000_000
-"""Networks of fewer parameters are asked in float32; twice the memory would be too much else."""
 _BATCH = 64
 """Prompts that are read together."""
 
@@ -57,11 +55,7 @@ class Ranker:
         Raises:
             ModelError: its vocabulary cannot write a crystal, or knows no end.
         """
-        self.model, self._network = model, model.network
-        weights = list(model.network.parameters())
-        if sum(p.numel() for p in weights) < _EXACT and all(p.is_floating_point() for p in weights):
-            # The model keeps its own numbers: others draw from it.
-            self._network = copy.deepcopy(model.network).float()
+        self.model, self._network = model, exact_twin(model.network)
         self._slots: dict[tuple[Field, ...], CompletionSlots] = {}
         small = speaks_small_vocabulary(model.tokenizer, model.format)
         self._tree = None if small else TokenTree(model.tokenizer)
