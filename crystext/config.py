@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from crystext.codec import FORMATS
+from crystext.codec import COORDINATE_FORMATS
 from crystext.errors import SettingError, did_you_mean
 from crystext.resources import shipped
 from crystext.tasks import TASKS
@@ -194,9 +194,10 @@ class Recipe(_Section):
     @field_validator("format")
     @classmethod
     def _known_format(cls, name: str) -> str:
-        if name not in FORMATS:
+        known = [fmt.name for fmt in COORDINATE_FORMATS]
+        if name not in known:
             raise ValueError(
-                f"no such format; there are {', '.join(FORMATS)}." + did_you_mean(name, FORMATS)
+                f"no such format; there are {', '.join(known)}." + did_you_mean(name, known)
             )
         return name
 

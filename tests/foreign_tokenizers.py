@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from crystext.codec import FORMATS, encode
+from crystext.codec import COORDINATE_FORMATS, encode
 from crystext.elements import SYMBOLS
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import TokenTree
@@ -26,7 +26,7 @@ def texts(count: int) -> list[str]:
     """Return texts of random crystals in all formats."""
     return [
         encode(crystal, fmt)
-        for fmt in FORMATS.values()
+        for fmt in COORDINATE_FORMATS
         for crystal in write(Automaton(fmt, count, Constraints(max_atoms=6)), seeded(0))
     ]
 

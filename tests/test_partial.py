@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystext.codec import FORMATS, PLAIN, Format, encode
+from crystext.codec import COORDINATE_FORMATS, PLAIN, Format, encode
 from crystext.crystal import Crystal
 from crystext.errors import InputError
 from crystext.partial import Unknown, mask_element, write_partial
@@ -16,7 +16,7 @@ from tests.handmade import NACL, SRTIO3, crystal
 from tests.strategies import crystals
 
 MASK, MORE = Marks().mask, Marks().more
-each_format = pytest.mark.parametrize("fmt", FORMATS.values(), ids=lambda fmt: fmt.name)
+each_format = pytest.mark.parametrize("fmt", COORDINATE_FORMATS, ids=lambda fmt: fmt.name)
 
 
 def lines_of_elements(text: str) -> list[str]:

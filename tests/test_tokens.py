@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from crystext.codec import FORMATS, PLAIN, Format, encode
+from crystext.codec import COORDINATE_FORMATS, PLAIN, Format, encode
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import TextReader, TokenTree
 from crystext.grammar.constraints import Constraints
@@ -89,7 +89,7 @@ def test_prompt_and_completion_are_cut_apart_as_they_would_be_together(name: str
 
 
 @each_tokenizer
-@pytest.mark.parametrize("fmt", FORMATS.values(), ids=lambda fmt: fmt.name)
+@pytest.mark.parametrize("fmt", COORDINATE_FORMATS, ids=lambda fmt: fmt.name)
 def test_the_grammar_allows_what_training_writes(name: str, fmt: Format) -> None:
     tokenizer = tokenizer_named(name)
     tree = TokenTree(tokenizer)

@@ -34,9 +34,7 @@ def decode(
     ] = True,
     format: Annotated[
         str | None,
-        typer.Option(
-            help="Format whose decimals every number must have; or wyckoff.", show_default="any"
-        ),
+        typer.Option(help="Format that every text must have.", show_default="any"),
     ] = None,
     to: Annotated[
         str | None,
@@ -64,19 +62,15 @@ def decode(
     from crystext.codec import decode as decode_text
     from crystext.codec import get_format
     from crystext.write import TEXTS, file_format, write_crystals
-    from crystext.wyckoff.text import NAME, decode_symmetric, is_symmetric
 
-    fmt = None if format in (None, NAME) else get_format(format)
+    fmt = None if format is None else get_format(format)
     kind = file_format(to, out or Path())
     if out is None and kind not in TEXTS:
         raise SettingError(f"{kind} is no text to be printed; name a file with --out")
     texts = _split(_read(source), strict)
     crystals, faults = [], []
     for name, text in texts:
-        if format == NAME or (format is None and is_symmetric(text)):
-            decoded = decode_symmetric(text)
-        else:
-            decoded = decode_text(text, format=fmt, strict=strict)
+        decoded = decode_text(text, format=fmt, strict=strict)
         if decoded.crystal is not None:
             crystals.append((name, decoded.crystal))
             if decoded.forgiven:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from crystext.crystal import Crystal
+    from crystext.codec import Format
     from crystext.read import ReadItem
 
 
@@ -45,10 +45,11 @@ def encode(
     ] = None,
 ) -> None:
     """Print crystals as text, several separated by a blank line."""
+    from crystext.codec import get_format
     from crystext.read import read_crystals
     from crystext.write import write_text
 
-    texts = _texts(read_crystals(source), _writer(format), translate, permute, seed)
+    texts = _texts(read_crystals(source), get_format(format), translate, permute, seed)
     if as_json:
         parts = (json.dumps({"name": n, "text": t}, ensure_ascii=False) + "\n" for n, t in texts)
     else:
@@ -60,19 +61,9 @@ def encode(
         typer.echo(part, nl=False)
 
 
-def _writer(format: str) -> Callable[[Crystal], str]:
-    """Return what writes a crystal in the format of that name."""
-    from functools import partial
-
-    from crystext.codec import encode, get_format
-    from crystext.wyckoff.text import NAME, encode_symmetric
-
-    return encode_symmetric if format == NAME else partial(encode, format=get_format(format))
-
-
 def _texts(
     items: Iterator[ReadItem],
-    write: Callable[[Crystal], str],
+    fmt: Format,
     translated: bool,
     permuted: bool,
     seed: int,
@@ -81,6 +72,7 @@ def _texts(
     import numpy as np
 
     from crystext.augment import permute_within_species, translate
+    from crystext.codec import encode
     from crystext.errors import InputError
 
     written = refused = 0
@@ -96,7 +88,7 @@ def _texts(
         if permuted:
             crystal = permute_within_species(crystal, rng)
         try:
-            text = write(crystal)
+            text = encode(crystal, fmt)
         except InputError as error:
             typer.echo(f"crystext: {item.name}: {error}", err=True)
             refused += 1

@@ -22,13 +22,13 @@ import numpy as np
 from common import check_against_pymatgen, crystal_of_p1_cif, write_result
 
 from crystext.augment import translate
-from crystext.codec import FORMATS, Format, decode, encode
+from crystext.codec import COORDINATE_FORMATS, Format, decode, encode
 from crystext.crystal import Crystal
 
 TOLERANCES = (0.1, 0.01)
 
 TABLE = [
-    *FORMATS.values(),
+    *COORDINATE_FORMATS,
     Format("lengths 2, angles 0, coordinates 3", 2, 0, 3),
     Format("lengths 2, angles 1, coordinates 3", 2, 1, 3),
     Format("lengths 3, angles 2, coordinates 3", 3, 2, 3),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystext.codec import FORMATS, PLAIN, Format, decode, encode
+from crystext.codec import COORDINATE_FORMATS, FORMATS, PLAIN, Format, decode, encode
 from crystext.crystal import Crystal, Floats
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.grammar.automaton import Automaton
@@ -24,8 +24,8 @@ from tests.grammar.random_writing import next_values, seeded, write
 from tests.grammar.test_fields import values_of
 from tests.handmade import HANDMADE
 
-formats = st.sampled_from(list(FORMATS.values()))
-each_format = pytest.mark.parametrize("fmt", FORMATS.values(), ids=lambda fmt: fmt.name)
+formats = st.sampled_from(COORDINATE_FORMATS)
+each_format = pytest.mark.parametrize("fmt", COORDINATE_FORMATS, ids=lambda fmt: fmt.name)
 randoms = st.integers(0, 2**32 - 1).map(seeded)
 LIGHT = SYMBOLS[:54]
 GRUVER = FORMATS["gruver2024-rounded"]
@@ -289,7 +289,7 @@ def test_rhombohedral_cells_are_allowed_however_sharp_or_blunt(fmt: Format, angl
 
 def test_a_crowded_plane_leaves_its_roomiest_place_alone() -> None:
     # Two caesium atoms in the plane x = 0 of a cube of 3.2 Å: the face's centre is the best.
-    for fmt in FORMATS.values():
+    for fmt in COORDINATE_FORMATS:
         automaton = at_element(
             Automaton(fmt, 1, Constraints(max_atoms=2, distance_scale=0.65)),
             [[3.2] * 3, [90.0] * 3],

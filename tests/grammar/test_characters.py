@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystext.codec import FORMATS, PLAIN, Format, decode, encode
+from crystext.codec import COORDINATE_FORMATS, FORMATS, PLAIN, Format, decode, encode
 from crystext.elements import SYMBOLS
 from crystext.errors import ModelError
 from crystext.grammar.automaton import Automaton
@@ -26,7 +26,7 @@ ROUNDED = FORMATS["gruver2024-rounded"]
 MAX_ATOMS = 3
 
 randoms = st.integers(0, 2**32 - 1).map(seeded)
-each_format = pytest.mark.parametrize("fmt", FORMATS.values(), ids=lambda fmt: fmt.name)
+each_format = pytest.mark.parametrize("fmt", COORDINATE_FORMATS, ids=lambda fmt: fmt.name)
 
 
 each_tokenizer = pytest.mark.parametrize("name", MAKERS)
@@ -74,7 +74,7 @@ def generate(name: str, fmt: Format, random: Random, **constraints: Any) -> list
 
 @each_tokenizer
 @given(
-    st.sampled_from(list(FORMATS.values())),
+    st.sampled_from(COORDINATE_FORMATS),
     randoms,
     st.sampled_from([{}, {"distance_scale": 0.65, "exclude": ("N", "Na", "H")}]),
 )
@@ -105,7 +105,7 @@ def test_any_allowed_tokens_keep_the_formula_and_the_crystal_system(name: str, f
 
 
 @each_tokenizer
-@given(st.sampled_from(list(FORMATS.values())), randoms)
+@given(st.sampled_from(COORDINATE_FORMATS), randoms)
 @settings(max_examples=2)
 def test_a_token_is_allowed_if_and_only_if_its_characters_are(
     name: str, fmt: Format, random: Random
@@ -136,7 +136,7 @@ def test_a_token_is_allowed_if_and_only_if_its_characters_are(
 
 
 @each_tokenizer
-@given(st.sampled_from(list(FORMATS.values())), randoms)
+@given(st.sampled_from(COORDINATE_FORMATS), randoms)
 @settings(max_examples=5)
 def test_what_encode_writes_can_be_written_in_any_tokens(
     name: str, fmt: Format, random: Random

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crystext.codec import FORMATS, Format, decode, encode
+from crystext.codec import COORDINATE_FORMATS, Format, decode, encode
 from crystext.crystal import Crystal
 from crystext.elements import SYMBOLS
 from crystext.grammar.fields import (
@@ -17,7 +17,7 @@ from crystext.grammar.fields import (
 )
 from tests.handmade import HANDMADE
 
-each_format = pytest.mark.parametrize("fmt", FORMATS.values(), ids=lambda fmt: fmt.name)
+each_format = pytest.mark.parametrize("fmt", COORDINATE_FORMATS, ids=lambda fmt: fmt.name)
 each_kind = pytest.mark.parametrize("kind", Kind)
 
 

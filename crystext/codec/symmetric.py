@@ -12,10 +12,12 @@ so is exact. The cell is the conventional one, in the setting of `positions`.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
-from crystext.codec import PLAIN, Decoded, Fault, Format
+from crystext.codec.faults import Decoded, Fault
+from crystext.codec.formats import WYCKOFF, Format
 from crystext.crystal import Crystal, angles_close
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.errors import InputError
@@ -23,13 +25,12 @@ from crystext.wyckoff.cells import cell_parameters, free_parameters
 from crystext.wyckoff.orbits import Orbit, SymmetricCrystal, compose, decompose
 from crystext.wyckoff.positions import positions
 
-NAME = "wyckoff"
-"""What the format is called where formats go by name."""
-
+_GROUP = re.compile(r"[1-9][0-9]{0,2}")
+_LARGEST = 999.0
 _NUMBER = re.compile(r"[0-9]{1,3}\.[0-9]{1,12}|[0-9]{1,3}")
 
 
-def encode_symmetric(crystal: Crystal, fmt: Format = PLAIN, symprec: float = 0.1) -> str:
+def encode_symmetric(crystal: Crystal, fmt: Format = WYCKOFF, symprec: float = 0.1) -> str:
     """Write a crystal by its symmetry.
 
     Args:
@@ -40,12 +41,30 @@ def encode_symmetric(crystal: Crystal, fmt: Format = PLAIN, symprec: float = 0.1
     Raises:
         InputError: no symmetry is found, or the crystal cannot be written in it.
     """
-    symmetric = decompose(crystal, symprec)
-    names = free_parameters(symmetric.space_group)
-    decimals = [fmt.length_decimals if len(name) == 1 else fmt.angle_decimals for name in names]
-    cell = [f"{x:.{places}f}" for x, places in zip(symmetric.cell, decimals, strict=True)]
+    return write_orbits(decompose(crystal, symprec), fmt)
+
+
+def write_orbits(symmetric: SymmetricCrystal, fmt: Format = WYCKOFF) -> str:
+    """Write a crystal that is given by its orbits, these in the order in which they are.
+
+    Raises:
+        InputError: the cell is too large or too small for the format.
+    """
+    places = _cell_decimals(symmetric.space_group, fmt)
+    if not all(0.5 * 10.0**-n < x < _LARGEST for x, n in zip(symmetric.cell, places, strict=True)):
+        raise InputError(
+            f"the format {fmt.name} cannot hold the cell {symmetric.cell}: its numbers have "
+            f"{fmt.length_decimals} decimals and are below {_LARGEST:g}"
+        )
+    cell = [f"{x:.{n}f}" for x, n in zip(symmetric.cell, places, strict=True)]
     orbits = [_orbit_line(orbit, fmt.coordinate_decimals) for orbit in symmetric.orbits]
     return "\n".join([str(symmetric.space_group), *orbits, " ".join(cell)])
+
+
+def _cell_decimals(space_group: int, fmt: Format) -> list[int]:
+    """Return the decimals of each free cell parameter."""
+    names = free_parameters(space_group)
+    return [fmt.length_decimals if len(name) == 1 else fmt.angle_decimals for name in names]
 
 
 def _orbit_line(orbit: Orbit, places: int) -> str:
@@ -53,19 +72,31 @@ def _orbit_line(orbit: Orbit, places: int) -> str:
     return " ".join([SYMBOLS[orbit.number - 1], orbit.position.name, *free])
 
 
-def decode_symmetric(text: str) -> Decoded:
+def decode_symmetric(text: str, fmt: Format | None = None, *, strict: bool = True) -> Decoded:
     """Read a crystal that is written by its symmetry. Never raises for what the text holds.
 
     The crystal comes in a primitive cell, reduced after Niggli.
+
+    Args:
+        text: as `encode_symmetric` writes it.
+        fmt: gives the decimals that every number must have; None takes any.
+        strict: False also takes stray spaces and blank lines.
     """
-    if not text.strip():
-        return Decoded(None, Fault.EMPTY, 1, "nothing")
     lines = text.split("\n")
+    if not text.strip():
+        return Decoded(None, Fault.EMPTY, 1, "nothing but white space" if text else "nothing")
+    if not strict:
+        kept = [(i, " ".join(line.split())) for i, line in enumerate(lines, 1) if line.strip()]
+        tidy = [line for _, line in kept]
+        if tidy != lines:
+            decoded = decode_symmetric("\n".join(tidy), fmt)
+            number = None if decoded.line is None else kept[decoded.line - 1][0]
+            return replace(decoded, line=number, forgiven=("stray spaces or blank lines",))
 
     def fault(kind: Fault, index: int) -> Decoded:
         return Decoded(None, kind, index + 1, repr(lines[index][:60]))
 
-    if not is_symmetric(text):
+    if not _GROUP.fullmatch(lines[0]) or int(lines[0]) > 230:
         return fault(Fault.UNKNOWN_SPACE_GROUP, 0)
     group = int(lines[0])
     if len(lines) < 3:
@@ -84,6 +115,8 @@ def decode_symmetric(text: str) -> Decoded:
     _, angles = cell_parameters(group, cell)
     if not (angles.max() < 180 and angles_close(*angles.tolist())):
         return fault(Fault.NO_VOLUME, len(lines) - 1)
+    if fmt is not None and (wrong := _wrong_precision(lines, group, fmt)) is not None:
+        return fault(Fault.WRONG_PRECISION, wrong)
     try:
         return Decoded(compose(SymmetricCrystal(group, tuple(orbits), tuple(cell))))
     except InputError as error:
@@ -91,9 +124,9 @@ def decode_symmetric(text: str) -> Decoded:
 
 
 def is_symmetric(text: str) -> bool:
-    """Tell whether a text begins as one that is written by symmetry: with a space group alone."""
-    first = text.partition("\n")[0]
-    return bool(re.fullmatch(r"[1-9][0-9]{0,2}", first)) and int(first) <= 230
+    """Tell whether a text begins as one written by symmetry: its first line is a whole number."""
+    first, newline, _ = text.partition("\n")
+    return bool(newline and _GROUP.fullmatch(first.strip()))
 
 
 def _read_orbit(line: str, group: int) -> Orbit | Fault:
@@ -114,3 +147,17 @@ def _numbers(words: list[str]) -> list[float] | None:
     if not all(_NUMBER.fullmatch(word) for word in words):
         return None
     return [float(word) for word in words]
+
+
+def _wrong_precision(lines: list[str], space_group: int, fmt: Format) -> int | None:
+    """Return the index of the first line whose numbers have other decimals than the format's."""
+    for i, line in enumerate(lines[1:-1], start=1):
+        if any(_decimals(word) != fmt.coordinate_decimals for word in line.split(" ")[2:]):
+            return i
+    places = _cell_decimals(space_group, fmt)
+    found = [_decimals(word) for word in lines[-1].split(" ")]
+    return None if found == places else len(lines) - 1
+
+
+def _decimals(number: str) -> int:
+    return len(number.partition(".")[2])

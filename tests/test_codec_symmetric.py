@@ -12,9 +12,9 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from crystext.augment import permute_within_species, translate
 from crystext.codec import Fault
+from crystext.codec.symmetric import decode_symmetric, encode_symmetric, is_symmetric
 from crystext.crystal import Crystal
 from crystext.errors import InputError
-from crystext.wyckoff.text import decode_symmetric, encode_symmetric, is_symmetric
 from tests.conftest import Run
 from tests.handmade import HANDMADE, NACL, QUARTZ, SRTIO3, crystal
 

@@ -1,0 +1,86 @@
+"""Crystal to text and back.
+
+`formats` says which texts there are and `faults` why one is no crystal; `plain` writes and reads
+the text that lists every atom, `tidy` takes it sloppily written, and `symmetric` writes and reads
+the text by space group and orbits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from crystext.codec.faults import Decoded, Fault
+from crystext.codec.formats import COORDINATE_FORMATS, FORMATS, PLAIN, WYCKOFF, Format, get_format
+from crystext.codec.plain import encode_as_ordered, read_plain, read_triple
+from crystext.codec.symmetric import decode_symmetric, encode_symmetric, is_symmetric
+from crystext.codec.tidy import may_be_angles, tidy_lines
+from crystext.crystal import Crystal
+
+if TYPE_CHECKING:
+    from pymatgen.core.structure import Structure
+
+__all__ = [
+    "COORDINATE_FORMATS",
+    "FORMATS",
+    "PLAIN",
+    "WYCKOFF",
+    "Decoded",
+    "Fault",
+    "Format",
+    "decode",
+    "encode",
+    "encode_as_ordered",
+    "get_format",
+]
+
+
+def encode(crystal: Crystal | Structure, format: str | Format = PLAIN) -> str:
+    """Write a crystal as text.
+
+    In the plain formats coordinates are wrapped into the cell; one that would be printed as 1 is
+    printed as 0, save in the published format. That format also prints the cells it spoils: angles
+    that form a cell, and once cut to integers form none.
+
+    Raises:
+        InputError: the structure is disordered, or otherwise no crystal (see `Crystal`), or the
+            format's decimals cannot hold its cell, or no symmetry is found.
+        SettingError: no such format.
+    """
+    fmt = get_format(format)
+    if not isinstance(crystal, Crystal):
+        crystal = Crystal.from_structure(crystal)
+    if fmt.by_symmetry:
+        return encode_symmetric(crystal, fmt)
+    return encode_as_ordered(crystal.in_text_order(), fmt)
+
+
+def decode(text: str, *, format: str | Format | None = None, strict: bool = True) -> Decoded:
+    """Read a crystal from text. Never raises for what the text holds.
+
+    Args:
+        text: as `encode` writes it.
+        format: where given, the text must be in this format, and every number have its decimals.
+            None takes any, and takes the coordinate 1 that the published format may hold, as 0.
+        strict: True accepts exactly the line structure of the format. False also
+            takes prose before and after the crystal, blank lines, stray spaces, commas between
+            numbers, element symbols in wrong case, and coordinates outside [0, 1), which it wraps;
+            `Decoded.forgiven` says what it met. What reads strictly reads the same either way.
+
+    Raises:
+        SettingError: no such format.
+    """
+    fmt = None if format is None else get_format(format)
+    if not text.strip():
+        return Decoded(None, Fault.EMPTY, 1, "nothing but white space" if text else "nothing")
+    if fmt.by_symmetry if fmt is not None else is_symmetric(text):
+        return decode_symmetric(text, fmt, strict=strict)
+    lines = text.split("\n")
+    decoded = read_plain(lines, range(1, len(lines) + 1), fmt)
+    if strict or decoded:
+        return decoded
+    tidy, forgiven = tidy_lines(lines)
+    if len(tidy) > 1 and (angles := read_triple(tidy[1].text)) and not may_be_angles(angles):
+        return Decoded(None, Fault.BAD_ANGLES, tidy[1].number, repr(tidy[1].text), forgiven)
+    decoded = read_plain([line.text for line in tidy], [line.number for line in tidy], fmt)
+    return replace(decoded, forgiven=forgiven)
