@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from copy import copy
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ import numpy as np
 
 from crystext.crystal import Crystal, Floats, Ints
 from crystext.errors import RunError
+from crystext.processes import Workers
 from crystext.properties import reduced_formula
 from crystext.superposition import can_be_superposed
 
@@ -166,7 +167,7 @@ def group_by_formula(numbers: Iterable[Ints]) -> dict[str, list[int]]:
 def map_groups(
     function: Callable[[_Group], _Answer],
     groups: Sequence[_Group],
-    workers: int,
+    workers: Workers,
     advance: Callable[[], object] = lambda: None,
     *,
     largest_first: bool = False,
@@ -179,7 +180,7 @@ def map_groups(
     Args:
         function: one that a process can import.
         groups: what it is called with.
-        workers: processes; of 1, none is started.
+        workers: processes; of 1, none is started. Or an executor, which is given all groups.
         advance: called for every group that is done.
         largest_first: whether the first groups may take as long as all others together; they are
             then handed out one by one.
@@ -188,6 +189,11 @@ def map_groups(
         RunError: a process died.
     """
     answers: list[_Answer] = []
+    if isinstance(workers, Executor):
+        for answer in workers.map(function, groups):
+            answers.append(answer)
+            advance()
+        return answers
     if workers <= 1 or len(groups) < 2:
         for group in groups:
             answers.append(function(group))

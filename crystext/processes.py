@@ -15,9 +15,11 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, as_completed
 from contextlib import suppress
+from functools import cache, partial
 from multiprocessing import connection, get_context, parent_process
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from crystext.errors import CrystextError
 
@@ -28,6 +30,9 @@ _Key = TypeVar("_Key")
 _Task = TypeVar("_Task")
 _Answer = TypeVar("_Answer")
 
+Workers: TypeAlias = int | Executor
+"""A number of processes of this machine; or any executor, such as that of a cluster."""
+
 _TRIES = 2
 """Processes that may die over one task."""
 
@@ -35,7 +40,7 @@ _TRIES = 2
 def share_out(
     make: Callable[[], Callable[[_Task], _Answer]],
     tasks: Iterable[tuple[_Key, _Task]],
-    workers: int,
+    workers: Workers,
 ) -> Iterator[tuple[_Key, _Answer | None]]:
     """Yield each task's key and answer, in the order in which they end.
 
@@ -54,6 +59,9 @@ def share_out(
         CrystextError: raised by `make` or a task, and raised here again.
         RuntimeError: another error of theirs, with its traceback.
     """
+    if isinstance(workers, Executor):
+        yield from _share_out(make, tasks, workers)
+        return
     left = ((key, task, 1) for key, task in tasks)
     again: list[tuple[_Key, _Task, int]] = []
     crew: list[_Process[_Task, _Answer]] = []
@@ -88,6 +96,36 @@ def share_out(
     finally:
         for process in crew:
             process.kill()
+
+
+def _share_out(
+    make: Callable[[], Callable[[_Task], _Answer]],
+    tasks: Iterable[tuple[_Key, _Task]],
+    executor: Executor,
+) -> Iterator[tuple[_Key, _Answer]]:
+    futures = {executor.submit(_do, make, task): key for key, task in tasks}
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _do(make: Callable[[], Callable[[_Task], _Answer]], task: _Task) -> _Answer:
+    # Each task brings a copy of `make`: partials of one function and the same arguments are one.
+    if isinstance(make, partial):
+        return _made(make.func, make.args, tuple(sorted(make.keywords.items())))(task)  # type: ignore[no-any-return]
+    return _made(make, (), ())(task)  # type: ignore[no-any-return]
+
+
+@cache
+def _made(
+    function: Callable[..., Callable[[Any], Any]],
+    arguments: tuple[Any, ...],
+    keywords: tuple[tuple[str, Any], ...],
+) -> Callable[[Any], Any]:
+    return function(*arguments, **dict(keywords))
 
 
 class _Process(Generic[_Task, _Answer]):

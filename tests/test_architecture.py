@@ -48,6 +48,7 @@ ORDER = (
     "infilling",
     "scoring",
     "energies",
+    "evaluate",
     "training",
     "view",
     "results",

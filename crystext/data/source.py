@@ -74,11 +74,11 @@ def open_source(
         name,
         lambda: pieces(path, where),
         lambda: size(path, where),
-        lambda: {"name": Path(name).name, "sha256": _checksum(path)},
+        lambda: {"name": Path(name).name, "sha256": checksum(path)},
     )
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
     """Return the digest of a file, or, for a folder, of the names and digests of its files."""
     if path.is_file():
         return digest(path)

@@ -33,7 +33,7 @@ from crystext.crystal import Crystal, Floats, Ints
 from crystext.errors import InputError
 from crystext.metrics.coordination import Environment, environments
 from crystext.metrics.order_parameters import MOTIFS, Frames, body_centred_pairs, frames
-from crystext.processes import share_out
+from crystext.processes import Workers, share_out
 
 MAX_COORDINATION = 24
 
@@ -81,7 +81,7 @@ def fingerprints(
     crystals: Sequence[Crystal],
     *,
     cache: Path | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     report: Callable[[int, int], None] = lambda done, whole: None,
 ) -> Fingerprints:
     """Return the fingerprints of crystals.
@@ -90,7 +90,7 @@ def fingerprints(
         crystals: in any number.
         cache: an .npz file of structures' fingerprints by crystal, read where it is there, and
             brought up to date now and then, so that little is lost to a kill.
-        workers: processes; the result does not depend on it.
+        workers: processes, or an executor; the result does not depend on it.
         report: called with the number of crystals done, and of all.
 
     Raises:
@@ -104,7 +104,7 @@ def fingerprints(
     chunks = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
     tasks = [(number, [crystal for _, crystal in chunk]) for number, chunk in enumerate(chunks)]
     done = len(crystals) - len(missing)
-    if workers > 1 and len(tasks) > 1:
+    if workers != 1 and len(tasks) > 1:
         answers = share_out(_structures_maker, tasks, workers)
     else:
         answers = ((number, structure_fingerprints(chunk)) for number, chunk in tasks)

@@ -25,6 +25,7 @@ from crystext.matching import (
     map_groups,
     reduce_for_matching,
 )
+from crystext.processes import Workers
 
 
 def matches_in(
@@ -32,7 +33,7 @@ def matches_in(
     reference: Dataset,
     *,
     tolerances: Tolerances = DIFFCSP,
-    workers: int = 1,
+    workers: Workers = 1,
 ) -> list[int | None]:
     """Return, for each crystal, the first row of the reference that it matches, or None if novel.
 
@@ -40,7 +41,7 @@ def matches_in(
         crystals: what was generated.
         reference: what it was learned from.
         tolerances: of the matcher.
-        workers: processes; the result does not depend on it.
+        workers: processes, or an executor; the result does not depend on it.
     """
     groups = group_by_formula(c.numbers for c in crystals)
     ends = zip(reference.offsets[:-1], reference.offsets[1:], strict=True)

@@ -24,10 +24,11 @@ from crystext.matching import (
     map_groups,
     reduce_for_matching,
 )
+from crystext.processes import Workers
 
 
 def duplicates_of(
-    crystals: Sequence[Crystal], *, tolerances: Tolerances = DIFFCSP, workers: int = 1
+    crystals: Sequence[Crystal], *, tolerances: Tolerances = DIFFCSP, workers: Workers = 1
 ) -> list[int | None]:
     """Return, for each crystal, the index of the earlier one it repeats, or None if it is unique.
 
@@ -36,7 +37,7 @@ def duplicates_of(
     Args:
         crystals: in the order in which they are to be kept.
         tolerances: of the matcher.
-        workers: processes; the result does not depend on it.
+        workers: processes, or an executor; the result does not depend on it.
     """
     repeats: list[int | None] = [None] * len(crystals)
     groups = [g for g in group_by_formula(c.numbers for c in crystals).values() if len(g) > 1]

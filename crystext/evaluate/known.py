@@ -1,0 +1,147 @@
+"""Known crystals that what was drawn is compared with: reference, training set, targets.
+
+A set is a store, a name of the catalogue, or whatever `read` reads. It is found when it is first
+asked for, so that one that is not there keeps only those stages from running that need it. What
+takes time is kept in the user's cache folder under the checksum of what was read: the crystals as
+a store, and their fingerprints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from crystext.crystal import Crystal
+from crystext.data.catalogue import CATALOGUE, cache_folder, fetch
+from crystext.data.source import checksum
+from crystext.data.store import ABOUT, Dataset, read_store, write_store
+from crystext.errors import InputError, did_you_mean
+from crystext.evaluate.protocol import KnownSet
+from crystext.metrics.fingerprints import Fingerprints, fingerprints
+from crystext.processes import Workers
+from crystext.read import read_crystals
+from crystext.read.tables import SPLIT_NAMES
+from crystext.tasks.base import Record
+
+_READING = 1
+"""Raised when the same file would be read as other crystals."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A set of crystals, with their labels."""
+
+    title: str
+    sha256: str
+    data: Dataset
+    folder: Path
+    """Where what is computed of it is kept."""
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @cached_property
+    def crystals(self) -> list[Crystal]:
+        """All of them."""
+        return [self.data[i].crystal for i in range(len(self.data))]
+
+    def fingerprints(
+        self, workers: Workers, report: Callable[[int, int], None] = lambda done, whole: None
+    ) -> Fingerprints:
+        """Return the fingerprints of all, from the cache where they are there."""
+        cache = self.folder / "fingerprints.npz"
+        return fingerprints(self.crystals, cache=cache, workers=workers, report=report)
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The sets of an evaluation by what they are to it, each opened when it is asked for."""
+
+    specified: Mapping[str, KnownSet]
+    """`reference`, `training` or `targets`; those there are."""
+    _open: dict[str, Known] = field(default_factory=dict)
+
+    def __contains__(self, role: str) -> bool:
+        return role in self.specified
+
+    def get(self, role: str) -> Known:
+        """Return a set.
+
+        Raises:
+            CrystextError: it is not named, not there, or cannot be read.
+        """
+        if role not in self._open:
+            if role not in self.specified:
+                raise InputError(f"no {_ROLES[role][0]} is named; give one with {_ROLES[role][1]}")
+            self._open[role] = open_set(self.specified[role])
+        return self._open[role]
+
+    @property
+    def opened(self) -> Mapping[str, Known]:
+        """Those that were asked for and are there."""
+        return self._open
+
+
+_ROLES = {
+    "reference": ("reference set", "--reference FILE"),
+    "training": ("training set", "--train STORE"),
+    "targets": ("set of targets", "--targets FILE"),
+}
+
+
+def open_set(spec: KnownSet) -> Known:
+    """Find a set and read it, from the cache where it was read before.
+
+    Raises:
+        InputError: it is not there, cannot be downloaded, or holds something that is no crystal.
+        RunError: the cache cannot be written.
+    """
+    path = _located(spec)
+    if (path / ABOUT).is_file():
+        split = spec.split or "train"
+        digest = checksum(path / f"{split}.arrow") if (path / f"{split}.arrow").exists() else ""
+        data = read_store(path, split)
+        return Known(spec.title, digest, data, _kept(digest))
+    digest = checksum(path)
+    key = hashlib.sha256(f"{_READING} {digest} {spec.split}".encode()).hexdigest()
+    folder = _kept(key)
+    store = folder / "store"
+    try:
+        data = read_store(store, "test")
+    except InputError:
+        # Not there, or of another version: it can be made again.
+        write_store(store, {"test": _records(path, spec)}, {"source": path.name})
+        data = read_store(store, "test")
+    return Known(spec.title, key, data, folder)
+
+
+def _kept(key: str) -> Path:
+    return cache_folder() / "evaluate" / key[:32]
+
+
+def _located(spec: KnownSet) -> Path:
+    path = Path(spec.source)
+    if path.exists():
+        return path
+    if spec.source in CATALOGUE:
+        return fetch(spec.source, CATALOGUE[spec.source])
+    raise InputError(
+        f"{spec.title}: no file or folder {spec.source}, and no data set of that name; there are "
+        f"{', '.join(CATALOGUE)}." + did_you_mean(spec.source, CATALOGUE)
+    )
+
+
+def _records(path: Path, spec: KnownSet) -> Sequence[Record]:
+    records = []
+    for item in read_crystals(path):
+        if spec.split is not None and SPLIT_NAMES.get(item.split.lower(), spec.split) != spec.split:
+            continue
+        if item.crystal is None:
+            raise InputError(f"{path}, {item.name}: {item.problem}; a set to compare with is whole")
+        records.append(Record(item.crystal, dict(item.labels), item.name))
+    if not records:
+        raise InputError(f"{path} holds no crystal of the split {spec.split}")
+    return records

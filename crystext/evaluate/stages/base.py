@@ -1,0 +1,181 @@
+"""What a stage is: one measurement of an evaluation.
+
+A stage is a class with one instance in `registry.STAGES`, a part of the protocol with its name and
+thresholds (`protocol.py`), and this interface:
+
+    class Density(Stage):
+        name = "density"                      # of its part of the protocol, too
+        title = "density"
+        version = 1                           # raised when its values change
+        columns = ("density_g_per_cm3",)      # what it adds to structures.parquet
+        needs = ("valid",)                    # columns of earlier stages that it reads
+        libraries = ("ase",)                  # whose versions its values depend on
+
+        def settings(self, context):          # what else they depend on, as JSON values
+            return {}
+
+        def measure(self, context, found):    # fills `found`, a `figures.Findings`
+            densities = context.of_crystals(density)
+            found.columns["density_g_per_cm3"] = densities
+            found.mean("density", "mean density", [...], unit="g/cm^3")
+
+`run` calls `measure` unless the stage's findings are on disk already, made from the same input,
+settings, versions and needed stages; what it fills is then written as a whole. A stage that takes
+minutes keeps its own progress in `context.folder`, which lasts until its findings are written, and
+under settings of its own. It tells how far it is by `context.report(done, whole)`.
+
+A stage that cannot run raises `Unavailable` (or any `CrystextError`) with a sentence that says what
+is missing and what to do: it is noted, and the other stages go on. A single structure that cannot
+be judged is no error: its columns are None, and it stays in every denominator.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from crystext.crystal import Crystal
+from crystext.errors import CrystextError
+from crystext.evaluate.figures import Findings
+from crystext.evaluate.inputs import Input
+from crystext.evaluate.known import Known, Sets
+from crystext.evaluate.protocol import Protocol
+from crystext.matching import map_groups
+from crystext.processes import Workers
+
+_Value = TypeVar("_Value")
+
+_CHUNK = 100
+"""Crystals that a process is given at once."""
+
+
+class Unavailable(CrystextError):
+    """Something that a stage needs is not there."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user asks for beside the protocol; None takes the protocol's, or none."""
+
+    reference: Path | None = None
+    """Crystals in place of the protocol's reference: whatever `read` reads, or a store."""
+    training: Path | None = None
+    """Crystals that the generator learned from, likewise."""
+    targets: Path | None = None
+    """The true structure of each attempt, in their order, for structure prediction."""
+    model: str | None = None
+    """Model whose IPT is measured; None takes the one that drew the run."""
+    potential: str | None = None
+    hull: str | None = None
+    relax: int | None = None
+    """Attempts that are relaxed, from the first."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage is given."""
+
+    input: Input
+    protocol: Protocol
+    options: Options
+    sets: Sets
+    """Crystals to compare with; asking for one that is not there raises `Unavailable`'s kin."""
+    columns: Mapping[str, Sequence[Any]]
+    """Those of `inputs` and of the stages before, by name."""
+    folder: Path
+    """For what the stage keeps while it runs; made by the stage, if it needs it."""
+    cache: Path
+    """For what stages share, such as fingerprints of what was drawn."""
+    workers: Workers
+    report: Callable[[int, int], None] = field(default=lambda done, whole: None)
+
+    def __len__(self) -> int:
+        """Return the number of attempts."""
+        return len(self.input.attempts)
+
+    @cached_property
+    def crystals(self) -> dict[int, Crystal]:
+        """The attempts that are crystals, by their index."""
+        return {
+            i: attempt.crystal
+            for i, attempt in enumerate(self.input.attempts)
+            if attempt.crystal is not None
+        }
+
+    @property
+    def reference(self) -> Known:
+        """The set that is compared with."""
+        return self.sets.get("reference")
+
+    def spread(self, values: Sequence[_Value]) -> list[_Value | None]:
+        """Return one value per attempt, given one per crystal; None where there is no crystal."""
+        spread: list[_Value | None] = [None] * len(self)
+        for i, value in zip(self.crystals, values, strict=True):
+            spread[i] = value
+        return spread
+
+    def of_crystals(self, function: Callable[[Crystal], _Value]) -> list[_Value | None]:
+        """Return a function's value of each attempt, None where there is no crystal.
+
+        Args:
+            function: one that a process can import; a `functools.partial` of one will do.
+        """
+        return self.spread(self.map(function, list(self.crystals.values())))
+
+    def map(
+        self, function: Callable[[Crystal], _Value], crystals: Sequence[Crystal]
+    ) -> list[_Value]:
+        """Return a function's value of each of some crystals, computed by all workers."""
+        chunks = [crystals[i : i + _CHUNK] for i in range(0, len(crystals), _CHUNK)]
+        done = 0
+
+        def advance() -> None:
+            nonlocal done
+            done = min(done + _CHUNK, len(crystals))
+            self.report(done, len(crystals))
+
+        answers = map_groups(_Each(function), chunks, self.workers, advance)
+        return [value for chunk in answers for value in chunk]
+
+
+@dataclass(frozen=True)
+class _Each:
+    """A function of each crystal of a chunk."""
+
+    function: Callable[[Crystal], Any]
+
+    def __call__(self, crystals: Sequence[Crystal]) -> list[Any]:
+        return [self.function(crystal) for crystal in crystals]
+
+
+class Stage(ABC):
+    """One measurement; see the module's text."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    """For people, as in a progress bar."""
+    version: ClassVar[int] = 1
+    columns: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[tuple[str, ...]] = ()
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Names of distributions."""
+
+    def settings(self, context: Context) -> dict[str, Any]:
+        """Return what the findings depend on besides the input and its part of the protocol.
+
+        JSON values: the checksums of sets, say (`context.reference.sha256`). Nothing that is only
+        a matter of speed.
+        """
+        return {}
+
+    @abstractmethod
+    def measure(self, context: Context, found: Findings) -> None:
+        """Fill in all columns, and figures.
+
+        Raises:
+            CrystextError: it cannot be measured.
+        """
