@@ -25,7 +25,7 @@ _WIDTH, _HEIGHT, _DPI = 2.6, 2.9, 150
 _MOST_PIXELS = 2**16 - 1
 """Along a side of a raster picture; more cannot be drawn."""
 
-_ROTATION = "-75x,-12y,4z"
+ROTATION = "-75x,-12y,4z"
 """Turns of the cell before it is projected, as ASE writes them: c up, a to the right."""
 
 
@@ -79,9 +79,9 @@ def _figure(crystals: Sequence[Crystal], columns: int) -> Figure:
     figure = Figure(figsize=(_WIDTH * columns, _HEIGHT * rows), layout="constrained")
     for place, crystal in enumerate(crystals, start=1):
         axes = figure.add_subplot(rows, columns, place)
-        numbers, positions = _with_faces(crystal)
+        numbers, positions = with_faces(crystal)
         atoms = Atoms(numbers, scaled_positions=positions, cell=crystal.lattice)
-        plot_atoms(atoms, axes, radii=0.45, rotation=_ROTATION)
+        plot_atoms(atoms, axes, radii=0.45, rotation=ROTATION)
         axes.set_axis_off()
         axes.set_title(
             f"{_typeset(reduced_formula(crystal.numbers))}\n{_space_group(crystal)}", fontsize=9
@@ -89,8 +89,12 @@ def _figure(crystals: Sequence[Crystal], columns: int) -> Figure:
     return figure
 
 
-def _with_faces(crystal: Crystal) -> tuple[Ints, Floats]:
-    """Return numbers and fractional positions, atoms on faces repeated on the faces opposite."""
+def with_faces(crystal: Crystal) -> tuple[Ints, Floats]:
+    """Return the atoms that a picture shows: those on faces repeated on the faces opposite.
+
+    Returns:
+        Atomic numbers of shape (M,), and fractional positions of shape (M, 3), with M >= N.
+    """
     numbers, positions = [], []
     for number, position in zip(crystal.numbers.tolist(), crystal.positions % 1.0, strict=True):
         shifts = [(0, 1) if x < 0.01 else (0, -1) if x > 0.99 else (0,) for x in position]
