@@ -187,6 +187,21 @@ def basis_vectors(lengths: Floats, angles: Floats) -> Floats:
     return np.stack(rows, axis=-2)
 
 
+def lengths_and_angles(vectors: Floats) -> tuple[Floats, Floats]:
+    """Return lengths in Å and angles in degrees of cells whose vectors are rows.
+
+    Shape (..., 3, 3) to (..., 3) twice. It undoes `basis_vectors`, up to rounding and whatever the
+    orientation in space.
+    """
+    lengths = np.linalg.norm(vectors, axis=-1)
+    unit = vectors / lengths[..., None]
+    pairs = ((1, 2), (0, 2), (0, 1))
+    cosines = np.stack(
+        [(unit[..., i, :] * unit[..., j, :]).sum(axis=-1) for i, j in pairs], axis=-1
+    )
+    return lengths, np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
+
+
 def cell_volume(lengths: Floats, angles: Floats) -> Any:
     """Return the volume of cells in Å^3: shape (..., 3) and (..., 3) to (...).
 

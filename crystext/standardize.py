@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from crystext.crystal import Crystal, Floats
+from crystext.crystal import Crystal, lengths_and_angles
 from crystext.errors import InputError, SettingError
 
 DECIMALS = 6
@@ -56,17 +56,9 @@ def standardize(crystal: Crystal, symprec: float = 0.1) -> tuple[Crystal, int]:
         reduced = -reduced
     positions = np.round((positions @ vectors) @ np.linalg.inv(reduced), DECIMALS) % 1.0
     positions[positions >= 1.0 - 10.0**-DECIMALS] = 0.0
-    lengths, angles = _parameters(reduced)
+    lengths, angles = lengths_and_angles(reduced)
     standard = Crystal(lengths, angles, numbers.astype(np.int64), positions)
     return standard, int(dataset.number)
-
-
-def _parameters(vectors: Floats) -> tuple[Floats, Floats]:
-    """Return lengths in Å and angles in degrees of a cell whose vectors are rows."""
-    lengths = np.linalg.norm(vectors, axis=1)
-    unit = vectors / lengths[:, None]
-    cosines = np.array([unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]])
-    return lengths, np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
 
 
 @contextmanager

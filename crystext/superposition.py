@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.crystal import Floats
+from crystext.crystal import Floats, lengths_and_angles
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -97,12 +97,8 @@ def _mappings(lattice: Lattice, onto: Lattice, matcher: StructureMatcher) -> Flo
 
 def _boxes(bases_L_3_3: Floats, onto: Lattice, atoms: int, stol: float) -> Floats:
     """Return how far atoms may be apart along each vector of the averaged lattice; shape (L, 3)."""
-    lengths_L_3 = np.linalg.norm(bases_L_3_3, axis=2)
-    unit = bases_L_3_3 / lengths_L_3[:, :, None]
-    pairs = ((1, 2), (0, 2), (0, 1))
-    cosines = np.stack([(unit[:, i] * unit[:, j]).sum(axis=1) for i, j in pairs], axis=1)
-    angles = (np.degrees(np.arccos(np.clip(cosines, -1, 1))) + onto.angles) / 2
-    mean_L_3 = (lengths_L_3 + onto.abc) / 2
+    lengths_L_3, angles_L_3 = lengths_and_angles(bases_L_3_3)
+    angles, mean_L_3 = (angles_L_3 + onto.angles) / 2, (lengths_L_3 + onto.abc) / 2
     cos, sin = np.cos(np.radians(angles)), np.sin(np.radians(angles))
     # The volume of a cell of unit lengths; reciprocal lengths are sin(angle) / (length * volume).
     unit_volume = np.sqrt(np.maximum(1 - (cos**2).sum(axis=1) + 2 * cos.prod(axis=1), 0))

@@ -81,7 +81,7 @@ def test_the_hand_of_a_crystal_is_kept() -> None:
         ("225\nNa 24e\n5.64", Fault.BAD_POSITION, 2),
         ("225\nNa 24e 1.000\n5.64", Fault.BAD_POSITION, 2),
         ("225\nNa 4a\nCl 4a\n5.64", Fault.POINT_TAKEN, 3),
-        ("225\nNa 24e 0.500\n5.64", Fault.HIGHER_SYMMETRY, 3),
+        ("225\nNa 24e 0.500\nCl 4a\n5.64", Fault.HIGHER_SYMMETRY, 2),
         ("225\nNa 4a\n5.64 5.64", Fault.BAD_CELL, 3),
         ("225\nNa 4a\n0.00", Fault.BAD_CELL, 3),
         ("2\nNa 1a\n5.00 5.00 5.00 10.00 90.00 170.00", Fault.NO_VOLUME, 3),
@@ -97,6 +97,22 @@ def test_what_is_no_crystal_has_a_fault_and_a_line(text: str, fault: Fault, line
 def test_any_text_is_a_crystal_or_has_a_fault(text: str) -> None:
     decoded = decode_symmetric("225\n" + text)
     assert (decoded.crystal is None) == (decoded.fault is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "atoms"),
+    [
+        # The reduced vectors are long sums of those that are given, and so are the coordinates.
+        ("155\nNa 9e 0.280067499833\n0.71 0.04", 3),
+        # spglib finds no reduced cell.
+        ("4\nNa 2a 0.100 0.200 0.300\n0.03 29.60 73.60 143.78", 2),
+    ],
+)
+def test_a_cell_of_any_shape_is_read(text: str, atoms: int) -> None:
+    decoded = decode_symmetric(text)
+    assert decoded.crystal is not None
+    assert len(decoded.crystal) == atoms
+    assert decoded.crystal.volume > 0
 
 
 def test_plain_texts_are_told_apart() -> None:

@@ -22,7 +22,7 @@ from crystext.crystal import Crystal, angles_close
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.errors import InputError
 from crystext.wyckoff.cells import cell_parameters, free_parameters
-from crystext.wyckoff.orbits import Orbit, SymmetricCrystal, compose, decompose
+from crystext.wyckoff.orbits import Orbit, SymmetricCrystal, compose, decompose, primitive_sites
 from crystext.wyckoff.positions import positions
 
 _GROUP = re.compile(r"[1-9][0-9]{0,2}")
@@ -108,6 +108,10 @@ def decode_symmetric(text: str, fmt: Format | None = None, *, strict: bool = Tru
             return fault(found, i)
         if not found.free.size and any(found.position is other.position for other in orbits):
             return fault(Fault.POINT_TAKEN, i)
+        try:
+            primitive_sites(found)
+        except InputError as error:
+            return Decoded(None, Fault.HIGHER_SYMMETRY, i + 1, str(error))
         orbits.append(found)
     cell = _numbers(lines[-1].split(" "))
     if cell is None or len(cell) != len(free_parameters(group)) or min(cell) <= 0:
@@ -117,10 +121,7 @@ def decode_symmetric(text: str, fmt: Format | None = None, *, strict: bool = Tru
         return fault(Fault.NO_VOLUME, len(lines) - 1)
     if fmt is not None and (wrong := _wrong_precision(lines, group, fmt)) is not None:
         return fault(Fault.WRONG_PRECISION, wrong)
-    try:
-        return Decoded(compose(SymmetricCrystal(group, tuple(orbits), tuple(cell))))
-    except InputError as error:
-        return Decoded(None, Fault.HIGHER_SYMMETRY, len(lines), str(error))
+    return Decoded(compose(SymmetricCrystal(group, tuple(orbits), tuple(cell))))
 
 
 def is_symmetric(text: str) -> bool:

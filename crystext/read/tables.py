@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
+from crystext.crystal import lengths_and_angles
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.properties import LABELS
 from crystext.read.parse import Piece, as_text, kind_of_text
@@ -213,12 +214,10 @@ def _from_ase_row(row: Mapping[str, Any]) -> dict[str, Any] | None:
         fractional = cartesian @ np.linalg.inv(vectors)
     except (KeyError, IndexError, TypeError, ValueError):
         return None
-    lengths = np.linalg.norm(vectors, axis=1)
-    unit = vectors / lengths[:, None]
-    cosines = [unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]]
+    lengths, angles = lengths_and_angles(vectors)
     return {
         "lengths": lengths,
-        "angles": np.degrees(np.arccos(np.clip(cosines, -1, 1))),
+        "angles": angles,
         "numbers": arrays[1].tolist(),
         # A left-handed basis is inverted together with its coordinates.
         "positions": fractional * np.sign(np.linalg.det(vectors)),

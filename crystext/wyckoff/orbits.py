@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crystext.crystal import Crystal, Floats, Ints, basis_vectors
+from crystext.crystal import Crystal, Floats, Ints, basis_vectors, lengths_and_angles
 from crystext.elements import ELECTRONEGATIVITY_RANK
 from crystext.errors import InputError
 from crystext.standardize import spglib_that_raises_quietly
 from crystext.wyckoff.cells import cell_parameters, free_values
-from crystext.wyckoff.positions import Position, hall_number, operations, positions
+from crystext.wyckoff.positions import Position, operations, positions
 
 TIGHT = 1e-3
 """Å; tolerance of the second look, at a cell that the first has made as symmetric as it is."""
@@ -23,6 +23,10 @@ _ON_POSITION = 2e-3
 """Fractional; how far a site may be from the position that spglib says it is on."""
 _SAME_SITE = 5
 """Decimals to which sites are told apart."""
+_SITE_DECIMALS = 9
+"""Decimals of a site's coordinates: what is beyond is noise of the matrix products."""
+_IMAGE = 5e-9
+"""Fractional; how far rounding may take a site from the image of another."""
 
 
 class Orbit(NamedTuple):
@@ -43,6 +47,12 @@ class SymmetricCrystal:
     orbits: tuple[Orbit, ...]
     cell: tuple[float, ...]
     """Free parameters of the conventional cell, as `cells.free_parameters` names them."""
+
+    @property
+    def atoms(self) -> int:
+        """Number of atoms in a primitive cell."""
+        in_cell = sum(orbit.position.multiplicity for orbit in self.orbits)
+        return in_cell // len(primitive_translations(self.space_group))
 
 
 def decompose(crystal: Crystal, symprec: float = 0.1) -> SymmetricCrystal:
@@ -73,58 +83,77 @@ def decompose(crystal: Crystal, symprec: float = 0.1) -> SymmetricCrystal:
             )
         orbits.append(Orbit(int(numbers[first]), position, found[0]))
     orbits.sort(key=_text_order)
-    vectors = np.asarray(lattice)
-    lengths = np.linalg.norm(vectors, axis=1)
-    unit = vectors / lengths[:, None]
-    cosines = np.array([unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]])
-    angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
-    return SymmetricCrystal(number, tuple(orbits), tuple(free_values(number, lengths, angles)))
+    cell = free_values(number, *lengths_and_angles(lattice))
+    return SymmetricCrystal(number, tuple(orbits), tuple(cell))
 
 
 def compose(symmetric: SymmetricCrystal) -> Crystal:
-    """Return the atoms of a primitive cell, reduced after Niggli.
+    """Return the atoms of a primitive cell, reduced after Niggli if spglib can reduce it.
 
     Raises:
         InputError: an orbit's coordinates put it on a position of fewer atoms.
     """
-    import spglib
-
     group = symmetric.space_group
-    lengths, angles = cell_parameters(group, symmetric.cell)
-    lattice = basis_vectors(lengths[None], angles[None])[0]
-    vectors: Any = spglib.niggli_reduce(primitive_basis(group) @ lattice)
-    if vectors is None:
-        raise InputError(f"the cell {lengths.tolist()} {angles.tolist()} cannot be reduced")
-    if np.linalg.det(vectors) < 0:
-        vectors = -vectors
+    lattice = basis_vectors(*cell_parameters(group, symmetric.cell))
+    vectors = _reduced(primitive_basis(group) @ lattice)
     to_primitive = lattice @ np.linalg.inv(vectors)
-    whole = len(primitive_translations(group))
     sites, numbers = [], []
     for orbit in symmetric.orbits:
-        spread = orbit_sites(orbit.position, orbit.free)
-        if len(spread) != orbit.position.multiplicity:
-            raise InputError(
-                f"an orbit on {orbit.position.name} of space group {group} has {len(spread)} atoms "
-                "where its coordinates put it; they belong to a position of higher symmetry"
-            )
-        own = _distinct(spread @ to_primitive)
-        assert len(own) * whole == len(spread)
-        sites.append(own)
+        own = primitive_sites(orbit) @ to_primitive
+        sites.append(np.round(own - np.floor(own), _SITE_DECIMALS) % 1.0)
         numbers += [orbit.number] * len(own)
-    unit = vectors / np.linalg.norm(vectors, axis=1)[:, None]
-    cosines = np.array([unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]])
-    return Crystal(
-        np.linalg.norm(vectors, axis=1),
-        np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0))),
-        np.array(numbers, dtype=np.int64),
-        np.concatenate(sites),
-    )
+    lengths, angles = lengths_and_angles(vectors)
+    return Crystal(lengths, angles, np.array(numbers, dtype=np.int64), np.concatenate(sites))
+
+
+def _reduced(basis: Floats) -> Floats:
+    """Return a right-handed basis of the same lattice, reduced after Niggli.
+
+    spglib gives up on some cells that are hundreds of times as long as wide: these stay as they are.
+    """
+    import spglib
+
+    found: Any = spglib.niggli_reduce(basis)
+    vectors: Floats = basis if found is None else np.asarray(found)
+    return -vectors if np.linalg.det(vectors) < 0 else vectors
+
+
+def primitive_sites(orbit: Orbit) -> Floats:
+    """Return those sites of an orbit that differ by more than a lattice vector.
+
+    Returns:
+        Fractional coordinates in the conventional cell, of as many sites as a primitive cell has.
+
+    Raises:
+        InputError: the orbit's coordinates put it on a position of fewer atoms.
+    """
+    position = orbit.position
+    sites = orbit_sites(position, orbit.free)
+    centring = primitive_translations(position.space_group)
+    own: list[Floats] = []
+    left = sites
+    while len(left):
+        own.append(left[0])
+        apart = left[:, None] - (left[0] + centring)
+        apart -= np.rint(apart)
+        left = left[(np.abs(apart).max(axis=2) > _IMAGE).all(axis=1)]
+    if len(own) * len(centring) != position.multiplicity or len(sites) != position.multiplicity:
+        raise InputError(
+            f"an orbit on {position.name} of space group {position.space_group} has {len(sites)} "
+            "atoms where its coordinates put it; they belong to a position of higher symmetry"
+        )
+    return np.array(own)
 
 
 def orbit_sites(position: Position, free: Floats) -> Floats:
     """Return all sites of an orbit in the conventional cell: shape (atoms, 3), in [0, 1)."""
-    rotations, translations = operations(position.space_group)
-    return _distinct(rotations @ position.site(free) + translations)
+    return equivalent_sites(position.space_group, position.site(free))
+
+
+def equivalent_sites(space_group: int, site: Floats) -> Floats:
+    """Return all sites that a group makes of one, in the conventional cell: shape (N, 3)."""
+    rotations, translations = operations(space_group)
+    return _distinct(rotations @ site + translations)
 
 
 def representatives(position: Position, sites: Floats) -> Floats:
@@ -186,14 +215,14 @@ def _idealised(crystal: Crystal, symprec: float) -> tuple[Floats, Floats, Ints]:
 def _in_default_setting(
     lattice: Floats, sites: Floats, numbers: Ints
 ) -> tuple[int, Floats, Floats, list[str], Ints]:
-    """Return group, lattice, sites, letters and orbits in the setting of `positions`."""
+    """Return group, lattice, sites, letters and orbits in the setting of `positions`.
+
+    Of a group's settings spglib takes the one that `hall_number` names, unless told otherwise.
+    """
     dataset = _dataset(lattice, sites, numbers, TIGHT)
-    number = int(dataset.number)
-    if dataset.hall_number != hall_number(number):
-        dataset = _dataset(lattice, sites, numbers, TIGHT, hall_number(number))
     moved = sites @ np.asarray(dataset.transformation_matrix).T + dataset.origin_shift
     return (
-        number,
+        int(dataset.number),
         np.asarray(dataset.std_lattice),
         np.asarray(moved - np.floor(moved)),
         list(dataset.wyckoffs),
@@ -201,13 +230,13 @@ def _in_default_setting(
     )
 
 
-def _dataset(lattice: Floats, sites: Floats, numbers: Ints, symprec: float, hall: int = 0) -> Any:
+def _dataset(lattice: Floats, sites: Floats, numbers: Ints, symprec: float) -> Any:
     import spglib
 
     cell: Any = (lattice, sites, numbers)
     with spglib_that_raises_quietly():
         try:
-            found = spglib.get_symmetry_dataset(cell, symprec=symprec, hall_number=hall)
+            found = spglib.get_symmetry_dataset(cell, symprec=symprec)
         except spglib.SpglibError as error:
             raise InputError(f"spglib finds no symmetry in it: {error}") from None
     if found is None:
@@ -217,7 +246,7 @@ def _dataset(lattice: Floats, sites: Floats, numbers: Ints, symprec: float, hall
 
 def _distinct(sites: Floats) -> Floats:
     """Return sites wrapped into the cell, each once, in the order of their coordinates."""
-    wrapped = np.round(sites - np.floor(sites), 9) % 1.0
+    wrapped = np.round(sites - np.floor(sites), _SITE_DECIMALS) % 1.0
     rounded = np.round(wrapped, _SAME_SITE) % 1.0
     _, first = np.unique(rounded, axis=0, return_index=True)
     return np.asarray(wrapped[first])
