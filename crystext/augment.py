@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystext.crystal import Crystal
+from crystext.crystal import Crystal, Floats
+from crystext.elements import ELECTRONEGATIVITY_RANK
+from crystext.wyckoff.cells import cell_parameters, free_values
+from crystext.wyckoff.normaliser import choices
+from crystext.wyckoff.orbits import (
+    Orbit,
+    SymmetricCrystal,
+    equivalent_sites,
+    representatives,
+)
+from crystext.wyckoff.positions import positions
 
 
 def translate(crystal: Crystal, rng: np.random.Generator) -> Crystal:
@@ -25,3 +35,45 @@ def permute_within_species(crystal: Crystal, rng: np.random.Generator) -> Crysta
         np.argsort(crystal.numbers[shuffled], kind="stable")
     ]
     return Crystal(crystal.lengths, crystal.angles, crystal.numbers, crystal.positions[order])
+
+
+def redescribe(symmetric: SymmetricCrystal, rng: np.random.Generator) -> SymmetricCrystal:
+    """Choose origin, axes, the site that stands for each orbit, and the orbits' order at random.
+
+    Origin and axes are those that the space group leaves open (`wyckoff.normaliser`). Orbits keep
+    the order of elements, by increasing electronegativity; those of one element are shuffled.
+    """
+    group = symmetric.space_group
+    known = choices(group)
+    chosen = int(rng.integers(len(known.rotations)))
+    axes = known.rotations[chosen]
+    shift = known.shifts[chosen] + known.arbitrary * rng.random(3)
+    orbits = []
+    for orbit in symmetric.orbits:
+        site = axes @ orbit.position.site(orbit.free) + shift
+        orbits.append(_orbit_through(site, orbit, rng))
+    order = rng.permutation(len(orbits)).tolist()
+    order.sort(key=lambda i: ELECTRONEGATIVITY_RANK[orbits[i].number])
+    lengths, angles = cell_parameters(group, symmetric.cell)
+    # Axes that are exchanged bring their lengths; all angles that are free lie between fixed axes.
+    cell = free_values(group, lengths[np.abs(axes).argmax(axis=1)], angles)
+    return SymmetricCrystal(group, tuple(orbits[i] for i in order), tuple(cell))
+
+
+def _orbit_through(site: Floats, orbit: Orbit, rng: np.random.Generator) -> Orbit:
+    """Return the orbit of a site, with one of its representatives drawn at random.
+
+    The site's position has as many atoms as that of the orbit before, and as many free coordinates.
+    """
+    was = orbit.position
+    candidates = [
+        p
+        for p in positions(was.space_group).values()
+        if p.multiplicity == was.multiplicity and len(p.free) == len(was.free)
+    ]
+    sites = equivalent_sites(was.space_group, site)
+    for position in candidates:
+        found = representatives(position, sites)
+        if len(found):
+            return Orbit(orbit.number, position, found[int(rng.integers(len(found)))])
+    raise AssertionError(f"no position of space group {was.space_group} holds {site}")

@@ -2,11 +2,12 @@
 
 A prompt set is a folder:
 
-    generate.txt        asks for a crystal
-    infill_element.txt  asks for an element that was masked at all its sites
-    infill.txt          asks for whatever else is not known of a crystal
-    conditions.yaml     the line that asks for a property, for each property
-    marks.yaml          what stands for things that are not known: `mask` and `more`
+    generate.txt          asks for a crystal in plain text
+    generate_wyckoff.txt  asks for a crystal by its symmetry
+    infill_element.txt    asks for an element that was masked at all its sites
+    infill.txt            asks for whatever else is not known of a crystal
+    conditions.yaml       the line that asks for a property, for each property
+    marks.yaml            what stands for things that are not known: `mask` and `more`
 
 `generate.txt` and `conditions.yaml` must be there. Training and sampling render through the same
 calls. A model folder carries the set it was trained with.
@@ -30,6 +31,7 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 TEMPLATES = {
     "generate": {"conditions"},
+    "generate_wyckoff": {"conditions"},
     "infill_element": {"crystal"},
     "infill": {"crystal", "conditions"},
 }

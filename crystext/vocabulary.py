@@ -9,6 +9,12 @@ spelt in characters, and what is no printable ASCII, in bytes.
     Na                      "\nNa\n"
     0.000 0.250 0.500       "0.000" " 0.250" " 0.500"
 
+    152                     "152"
+    O 6c 0.413 0.267 0.119  "\nO " "6c" " 0.413" " 0.267" " 0.119"
+    4.91 5.40               "\n4." "91" " 5." "40"
+
+A whole number that a prompt asks for is one token as well.
+
 Knows the pieces and their ids. Does not know which may follow which (`grammar`).
 """
 
@@ -16,9 +22,11 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from crystext.elements import SYMBOLS
+from crystext.wyckoff.positions import GROUPS, positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -37,6 +45,18 @@ def element_line(symbol: str) -> str:
     return f"\n{symbol}\n"
 
 
+def orbit_start(symbol: str) -> str:
+    """Return the piece with which the line of an orbit begins, the newline before it included."""
+    return f"\n{symbol} "
+
+
+@cache
+def position_names() -> tuple[str, ...]:
+    """Return the names that Wyckoff positions have in any space group: 1a, 1b, ... 192l."""
+    names = {p.name for group in range(1, GROUPS + 1) for p in positions(group).values()}
+    return tuple(sorted(names, key=lambda name: (int(name[:-1]), name[-1:])))
+
+
 def pieces(phrases: Iterable[str] = ()) -> list[str]:
     """Return the pieces of the vocabulary in the order of their ids.
 
@@ -53,6 +73,9 @@ def pieces(phrases: Iterable[str] = ()) -> list[str]:
         *(f"{i:02d}" for i in range(100)),
         *(f"0.{i:03d}" for i in range(1000)),
         *(f" 0.{i:03d}" for i in range(1000)),
+        *(orbit_start(s) for s in (*SYMBOLS, MASK)),
+        *position_names(),
+        *(str(i) for i in range(1, GROUPS + 1)),
         *SYMBOLS,
         *sorted(phrases),
         *string.printable[:95],
@@ -82,6 +105,9 @@ def build_tokenizer(phrases: Iterable[str] = ()) -> PreTrainedTokenizerFast:
         [
             *(_escape(phrase) for phrase in phrases),
             rf"\n(?:{symbols}|\?)\n",
+            rf"\n(?:{symbols}|\?) (?=\d{{1,3}}[a-zA](?:[ \n]|\z))",
+            r"(?<=[a-z?] )\d{1,3}[a-zA](?=[ \n]|\z)",
+            r"(?:\A|(?<=: )|(?<=:\n))(?:[1-9]\d?|1\d\d|2[0-2]\d|230)(?=\n)",
             r" ?0\.\d{3}(?!\d)",
             r"[ \n]?(?:1[0-7]\d|[1-9]\d|\d)\.(?=\d\d(?!\d))",
             r"(?<=\d\.)\d\d(?!\d)",

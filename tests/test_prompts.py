@@ -30,6 +30,7 @@ def test_prompts_are_rendered_as_ever() -> None:
     prompts = load_prompts()
     everything = written_properties(NACL, LABELS)
     assert generation_prompt(prompts) == golden("prompt.generate")
+    assert generation_prompt(prompts, by_symmetry=True) == golden("prompt.generate_wyckoff")
     assert generation_prompt(prompts, everything) == golden("prompt.generate.conditions")
     assert element_prompt(NACL, "Na", prompts, PLAIN) == golden("prompt.infill_element")
     unknown = Unknown(angles=True, elements=[1], positions=[0, 6], missing=[2, 3, 7])
@@ -133,7 +134,7 @@ def test_a_set_may_lack_what_its_model_was_not_taught(tmp_path: Path) -> None:
     (copy_of_default(tmp_path) / "infill.txt").unlink()
     prompts = load_prompts(tmp_path)
     assert generation_prompt(prompts) == golden("prompt.generate")
-    with pytest.raises(SettingError, match=r"no infill\.txt.*they have generate\.txt, infill_el"):
+    with pytest.raises(SettingError, match=r"no infill\.txt.*they have generate\.txt, generate_w"):
         infill_prompt("", prompts)
 
 

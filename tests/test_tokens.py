@@ -15,6 +15,7 @@ from crystext.prompts import load_prompts
 from crystext.tasks import TASKS, Example, Record
 from crystext.tokens import IGNORED, completion_ids, example_ids, pad, prompt_ids, token_texts
 from crystext.vocabulary import build_tokenizer
+from crystext.wyckoff.orbits import decompose
 from tests.foreign_tokenizers import MAKERS, llama_2_like_metaspace, words_with_special_names
 from tests.handmade import HANDMADE, NACL, WURTZITE
 
@@ -46,7 +47,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 def some_examples() -> list[Example]:
     rng = np.random.default_rng(0)
-    record = Record(WURTZITE, {"space_group": 186.0})
+    record = Record(WURTZITE, {"space_group": 186.0}, "ZnS", decompose(WURTZITE))
     return [task.make(record, PROMPTS, PLAIN, rng) for task in TASKS.values()]
 
 

@@ -12,6 +12,7 @@ from crystext.codec import encode
 from crystext.elements import SYMBOLS
 from crystext.prompts import load_prompts
 from crystext.vocabulary import BOS, EOS, MASK, PAD, build_tokenizer, element_line, pieces
+from crystext.wyckoff.positions import GROUPS, positions
 from tests.handmade import HANDMADE
 from tests.strategies import spoilt_texts, texts_of_crystals
 
@@ -93,6 +94,20 @@ def test_an_angle_of_three_digits_is_two_tokens(tokenizer: PreTrainedTokenizerFa
     assert cut(tokenizer, "\n120.00 179.99") == ["\n120.", "00", " 179.", "99"]
 
 
+def test_the_text_by_symmetry_is_a_token_for_each_thing_it_says(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    text = "152\nSi 3a 0.470\nO 6c 0.413 0.267 0.119\n4.91 15.40"
+    assert cut(tokenizer, text) == [
+        *("152", "\nSi ", "3a", " 0.470", "\nO ", "6c", " 0.413", " 0.267", " 0.119"),
+        *("\n4.", "91", " 15.", "40"),
+    ]
+    for group in range(1, GROUPS + 1):
+        assert cut(tokenizer, f"{group}\n? 1a\n9.99")[:3] == [str(group), "\n? ", "1a"]
+        for position in positions(group).values():
+            assert cut(tokenizer, f"Xe {position.name}\n")[-2:] == [position.name, "\n"]
+
+
 def test_an_element_within_a_line_is_one_token(tokenizer: PreTrainedTokenizerFast) -> None:
     assert cut(tokenizer, "CoNaCl") == ["Co", "Na", "Cl"]
 
@@ -108,7 +123,7 @@ def test_the_prompts_phrases_are_single_tokens(
     assert cut(tokenizer, whole) == [
         prompts.templates["generate"].partition("{")[0],
         "Space group number: ",
-        *"225",
+        "225",
         "\n",
         prompts.templates["generate"].rpartition("}")[2],
     ]

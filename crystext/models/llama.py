@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from crystext.elements import SYMBOLS
-from crystext.vocabulary import MAX_ANGLE, element_line
+from crystext.vocabulary import MAX_ANGLE, element_line, orbit_start
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
@@ -50,11 +50,12 @@ def new_llama(
     with torch.no_grad():
         for i, row in rows.items():
             table[i] = torch.from_numpy(row)
-        # An element in a prompt begins near its line in a crystal, so that what is asked for can be
-        # copied before the network has learned that the two are one.
+        # An element in a prompt or an orbit begins near its line in a crystal, so that what is asked
+        # for can be copied before the network has learned that these are one.
         for symbol in SYMBOLS:
-            line, alone = vocabulary[element_line(symbol)], vocabulary[symbol]
-            table[alone] = 0.9 * table[line] + 0.4 * table[alone]
+            line = vocabulary[element_line(symbol)]
+            for other in (vocabulary[symbol], vocabulary[orbit_start(symbol)]):
+                table[other] = 0.9 * table[line] + 0.4 * table[other]
     return network
 
 

@@ -9,6 +9,11 @@ from crystext.tasks.base import Example, Record, Task
 from crystext.tasks.generate import CONDITIONAL, UNCONDITIONAL
 from crystext.tasks.infill import INFILL_ATOMS, INFILL_CELL, INFILL_COORDINATES, INFILL_SITES
 from crystext.tasks.infill_element import INFILL_ELEMENT
+from crystext.tasks.wyckoff import (
+    WYCKOFF_CONDITIONAL,
+    WYCKOFF_INFILL_ELEMENT,
+    WYCKOFF_UNCONDITIONAL,
+)
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -20,6 +25,9 @@ TASKS: dict[str, Task] = {
         INFILL_COORDINATES,
         INFILL_CELL,
         INFILL_ATOMS,
+        WYCKOFF_UNCONDITIONAL,
+        WYCKOFF_CONDITIONAL,
+        WYCKOFF_INFILL_ELEMENT,
     )
 }
 """Tasks by name, as recipes give their weights."""

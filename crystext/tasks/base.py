@@ -11,6 +11,7 @@ import numpy as np
 from crystext.codec import Format
 from crystext.crystal import Crystal
 from crystext.prompts import PromptSet
+from crystext.wyckoff.orbits import SymmetricCrystal
 
 
 class Example(NamedTuple):
@@ -29,6 +30,8 @@ class Record:
     """Values of `properties.LABELS`; what is unknown is missing or nan."""
     name: str = ""
     """What its source calls it; no two need differ."""
+    symmetric: SymmetricCrystal | None = None
+    """The crystal by its symmetry, for tasks that write it so."""
 
 
 @dataclass(frozen=True)
@@ -38,3 +41,5 @@ class Task:
     name: str
     make: Callable[[Record, PromptSet, Format, np.random.Generator], Example]
     """Makes an example of a record whose crystal is already augmented and in text order."""
+    by_symmetry: bool = False
+    """Whether the task needs the record's `symmetric`; crystals that have none are left out."""

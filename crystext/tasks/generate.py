@@ -19,15 +19,21 @@ _FREQUENCY = {"formula": 6.0, "space_group": 3.0, "elements": 1.5, "chemical_sys
 ask for most is practised most."""
 
 
-def generation_prompt(prompts: PromptSet, conditions: Mapping[str, str] | None = None) -> str:
+def generation_prompt(
+    prompts: PromptSet, conditions: Mapping[str, str] | None = None, *, by_symmetry: bool = False
+) -> str:
     """Return the prompt that asks for a crystal with these properties, in this order.
 
     Args:
         prompts: the words.
         conditions: property name to value, as `properties.written_properties` writes it.
+        by_symmetry: whether it is to be written by its symmetry, not in plain text.
+
+    Raises:
+        SettingError: the prompts have no words for that.
     """
     lines = condition_lines(prompts, conditions or {})
-    return prompts.render("generate", conditions=lines)
+    return prompts.render("generate_wyckoff" if by_symmetry else "generate", conditions=lines)
 
 
 def condition_lines(prompts: PromptSet, conditions: Mapping[str, str]) -> str:

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from crystext.augment import permute_within_species, translate
 from crystext.codec import Format
 from crystext.data.store import Dataset
+from crystext.errors import InputError
 from crystext.prompts import PromptSet
 from crystext.tasks import TASKS
 from crystext.tasks.base import Example, Record
 from crystext.tokens import example_ids
+from crystext.wyckoff.orbits import SymmetricCrystal, decompose
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -58,9 +60,14 @@ class Examples:
         self.translate_share, self.max_tokens = translate_share, max_tokens
         self.seed, self.loss_on_prompt = seed, loss_on_prompt
         self._order: tuple[int, NDArray[np.int64]] | None = None
+        self._known_symmetric: dict[int, SymmetricCrystal | None] = {}
 
-    def example(self, index: int, epoch: int) -> Example:
-        """Return the example that crystal `index` gives in an epoch."""
+    def example(self, index: int, epoch: int) -> Example | None:
+        """Return the example that crystal `index` gives in an epoch.
+
+        None where the task that is drawn writes crystals by their symmetry, and this one has none
+        that can be written.
+        """
         rng = np.random.Generator(np.random.Philox(key=[self.seed, epoch * len(self.data) + index]))
         record = self.data[index]
         crystal = permute_within_species(record.crystal, rng)
@@ -69,19 +76,32 @@ class Examples:
         # The sum may end a rounding error below 1.
         drawn = np.searchsorted(self._task_cdf, rng.random() * self._task_cdf[-1], side="right")
         task = TASKS[self.tasks[int(drawn)]]
-        return task.make(
-            Record(crystal, record.labels, record.name), self.prompts, self.format, rng
-        )
+        symmetric = self._symmetric(index) if task.by_symmetry else None
+        if task.by_symmetry and symmetric is None:
+            return None
+        made = Record(crystal, record.labels, record.name, symmetric)
+        return task.make(made, self.prompts, self.format, rng)
 
     def row(self, position: int) -> Row | None:
-        """Return the example at a position of the stream, or None if it is too long."""
+        """Return the example at a position of the stream; None if there is none, or too long."""
         epoch, place = divmod(position, len(self.data))
         if self._order is None or self._order[0] != epoch:
             rng = np.random.Generator(np.random.Philox(key=[self.seed, 2**62 + epoch]))
             self._order = epoch, rng.permutation(len(self.data))
         example = self.example(int(self._order[1][place]), epoch)
+        if example is None:
+            return None
         row = example_ids(self.tokenizer, example, self.loss_on_prompt)
         return row if len(row[0]) <= self.max_tokens else None
+
+    def _symmetric(self, index: int) -> SymmetricCrystal | None:
+        """Return a crystal by its symmetry. Finding that takes milliseconds, so it is kept."""
+        if index not in self._known_symmetric:
+            try:
+                self._known_symmetric[index] = decompose(self.data[index].crystal)
+            except InputError:
+                self._known_symmetric[index] = None
+        return self._known_symmetric[index]
 
     def rows(self, positions: range) -> list[Row]:
         """Return the examples at these positions, without those that are too long."""

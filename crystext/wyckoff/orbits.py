@@ -109,7 +109,7 @@ def compose(symmetric: SymmetricCrystal) -> Crystal:
 def _reduced(basis: Floats) -> Floats:
     """Return a right-handed basis of the same lattice, reduced after Niggli.
 
-    spglib gives up on some cells that are hundreds of times as long as wide: these stay as they are.
+    spglib gives up on some cells that are much longer than wide: these stay as they are.
     """
     import spglib
 

@@ -21,6 +21,8 @@ from crystext.crystal import Floats
 from crystext.errors import SettingError
 
 AXES = "xyz"
+GROUPS = 230
+"""How many space groups there are."""
 
 _TERM = re.compile(r"(?P<sign>[+-]?)(?P<number>\d+(?:/\d+)?)?\*?(?P<axis>[xyz])?")
 
