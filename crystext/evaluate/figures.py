@@ -132,6 +132,8 @@ class Findings:
         counts: Mapping[str, int],
         reference: Mapping[str, int] | None = None,
         *,
+        of: int | None = None,
+        reference_of: int | None = None,
         most: int | None = None,
     ) -> None:
         """Add how often each label occurs, the most frequent first.
@@ -141,6 +143,9 @@ class Findings:
             title: for people.
             counts: by label.
             reference: by label, in the reference.
+            of: what a count is divided by where that is not their sum: crystals, where one may have
+                several labels or some of the labels are left out.
+            reference_of: likewise, for the reference.
             most: labels that are kept; None keeps all.
         """
         both = Counter(counts)
@@ -157,6 +162,8 @@ class Findings:
                 reference_counts=(
                     None if reference is None else [reference.get(label, 0) for label in labels]
                 ),
+                of=of,
+                reference_of=reference_of,
             )
         )
 

@@ -94,6 +94,9 @@ class Counts(_Part):
     labels: list[Text]
     counts: list[int]
     reference_counts: list[int] | None = None
+    of: int | None = None
+    """What a count is divided by for its share; None for the sum of all counts."""
+    reference_of: int | None = None
 
 
 class StageNote(_Part):
