@@ -48,6 +48,8 @@ class Constraints:
     Empty where any formula will do."""
     crystal_system: str | None = None
     """One of `CRYSTAL_SYSTEMS`. The cell has that of some lattice of the system."""
+    space_group: int | None = None
+    """Number of the space group. Texts by symmetry have it; in others it is not seen to."""
 
     def __post_init__(self) -> None:
         """Check each bound, then whether they go together."""

@@ -3,7 +3,8 @@
     length length length angle angle angle (element x y z)+ end
 
 A field's value is a whole number: hundredths of Å for a length of two decimals, the atomic number
-for an element, 0 in an element's place for the end of the text.
+for an element, 0 in an element's place for the end of the text. A text by symmetry has other fields
+in another order (`symmetric.automaton`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from functools import cache
 
 from crystext.codec import Format
 from crystext.elements import SYMBOLS
-from crystext.vocabulary import MAX_ANGLE, MAX_LENGTH
+from crystext.vocabulary import MAX_ANGLE, MAX_LENGTH, position_names
+from crystext.wyckoff.positions import GROUPS
 
 END = 0
 """The value that stands for the end of the text, in the place of an element."""
@@ -27,6 +29,11 @@ class Kind(Enum):
     ANGLE = "angle"
     ELEMENT = "element"
     COORDINATE = "coordinate"
+    # Of texts by symmetry alone.
+    GROUP = "space group"
+    POSITION = "position"
+    ELEMENT_OR_LENGTH = "element or length"
+    """What stands behind an orbit: another one, or the cell, which begins with a length."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,9 @@ def value_count(kind: Kind, fmt: Format) -> int:
         return MAX_ANGLE * int(10**fmt.angle_decimals)
     if kind is Kind.COORDINATE:
         return int(10**fmt.coordinate_decimals)
-    return len(SYMBOLS) + 1
+    if kind is Kind.ELEMENT:
+        return len(SYMBOLS) + 1
+    return len(value_texts(kind, fmt))
 
 
 def decimals(kind: Kind, fmt: Format) -> int:
@@ -81,6 +90,12 @@ def value_texts(kind: Kind, fmt: Format) -> tuple[str, ...]:
     """Return how each value of a field is written; the end of the text is written as nothing."""
     if kind is Kind.ELEMENT:
         return ("", *SYMBOLS)
+    if kind is Kind.ELEMENT_OR_LENGTH:
+        return ("", *SYMBOLS, *value_texts(Kind.LENGTH, fmt))
+    if kind is Kind.GROUP:
+        return ("", *(str(number) for number in range(1, GROUPS + 1)))
+    if kind is Kind.POSITION:
+        return position_names()
     places = decimals(kind, fmt)
     return tuple(f"{i / 10**places:.{places}f}" for i in range(value_count(kind, fmt)))
 

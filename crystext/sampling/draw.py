@@ -14,7 +14,9 @@ _COLDEST = 1e-30
 """Lower temperatures are drawn at as this one: in float32 they could be zero."""
 
 
-def uniform_numbers(seed: int, indices: Sequence[int], count: int, *, redraw: int = 0) -> Floats:
+def uniform_numbers(
+    seed: int, indices: Sequence[int], count: int, *, redraw: int = 0, again: int = 0
+) -> Floats:
     """Return random numbers in [0, 1) that depend on the seed and each crystal's index alone.
 
     Args:
@@ -22,12 +24,13 @@ def uniform_numbers(seed: int, indices: Sequence[int], count: int, *, redraw: in
         indices: of the crystals.
         count: how many numbers each takes.
         redraw: how often the crystal was drawn before; each time has numbers of its own.
+        again: how often, of these, the sampler itself had to begin anew.
 
     Returns:
         Shape (len(indices), count), from Philox keyed by (seed, index); redraws begin where the
-        first draw would come after 2^192 numbers.
+        first draw would come after 2^192 numbers, new beginnings after 2^128.
     """
-    counter = [0, 0, 0, redraw]
+    counter = [0, 0, again, redraw]
     return np.stack(
         [
             np.random.Generator(np.random.Philox(counter=counter, key=[seed, i])).random(count)
