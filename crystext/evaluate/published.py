@@ -1,0 +1,165 @@
+"""Published figures, to stand under one's own: `evaluation/reference/*.yaml`.
+
+A file is a block: systems that one source measured in one way, so that its numbers compare with
+each other. Whether they compare with ours, the denominator of each column says. No number is
+without a paper and the place in it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    ValidationError,
+    model_validator,
+)
+
+from crystext.errors import SettingError, did_you_mean
+from crystext.evaluate.report import Better, Figure, Report
+from crystext.resources import shipped
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty")
+    return text.strip()
+
+
+Said = Annotated[str, AfterValidator(_said)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Column(_Part):
+    """A figure that a block gives for its systems."""
+
+    title: Said
+    ours: Said | None = None
+    """Where a report has the same figure: `STAGE.NAME`; `funnel.STEP` for a share of the funnel, or
+    `formulas.STEP` for that of different formulas; None if nowhere."""
+    of: Said
+    """The denominator, or what was compared."""
+    share: bool = False
+    """Whether it is a share, between 0 and 1."""
+    unit: str = ""
+    better: Better | None = None
+    note: str = ""
+
+
+class Row(_Part):
+    """A system, and what was published of it."""
+
+    system: Said
+    values: dict[str, float] = Field(min_length=1)
+    """By the names of the block's columns."""
+    paper: Said | None = None
+    """Where it is another one than the block's."""
+    address: HttpUrl | None = None
+    table: Said | None = None
+    note: str = ""
+
+
+class Published(_Part):
+    """Systems that one source measured in one way."""
+
+    title: Said
+    paper: Said
+    address: HttpUrl
+    table: Said
+    """Where in the paper the numbers stand."""
+    data: Said
+    """What the systems learned from or are compared with."""
+    protocols: list[Said] = Field(min_length=1)
+    """Under whose figures the rows are shown."""
+    note: str = ""
+    columns: dict[str, Column] = Field(min_length=1)
+    rows: list[Row] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _rows_fit_columns(self) -> Self:
+        faults = []
+        for row in self.rows:
+            for name, value in row.values.items():
+                column = self.columns.get(name)
+                if column is None:
+                    near = did_you_mean(name, self.columns)
+                    faults.append(f"{row.system}: there is no column {name!r}.{near}")
+                elif column.share and not 0 <= value <= 1:
+                    faults.append(f"{row.system}: {name} is a share, yet {value:g}; write .498")
+        faults += [
+            f"no row has a value for the column {name!r}"
+            for name in self.columns
+            if not any(name in row.values for row in self.rows)
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def read_published(path: Path) -> Published:
+    """Read a block.
+
+    Raises:
+        SettingError: with every fault of the file.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} is not YAML: {error}") from None
+    try:
+        return Published.model_validate(values)
+    except ValidationError as error:
+        raise SettingError(f"{path} has faults:\n  " + "\n  ".join(_faults(error))) from None
+
+
+def published_for(protocol: str, folder: Path | None = None) -> list[Published]:
+    """Return the blocks that belong under the figures of a protocol, by the names of their files.
+
+    Args:
+        protocol: its name; one that no block names has none.
+        folder: of the blocks; by default those that ship.
+
+    Raises:
+        SettingError: a block is faulty.
+    """
+    folder = folder or shipped("evaluation", "reference")
+    blocks = [read_published(path) for path in sorted(folder.glob("*.yaml"))]
+    return [block for block in blocks if protocol in block.protocols]
+
+
+def measured(report: Report, column: Column) -> Figure | None:
+    """Return the figure of a report that a column is about; None where it was not measured."""
+    stage, _, name = (column.ours or "").partition(".")
+    if stage not in ("funnel", "formulas"):
+        return report.figure(stage, name)
+    step = report.step(name)
+    if step is None:
+        return None
+    found = Figure(stage=stage, name=name, title=step.title, value=step.share, of=step.of)
+    if stage == "formulas":
+        title = f"different formulas, {step.title}"
+        return found.model_copy(update={"title": title, "value": step.unique_formulas / step.of})
+    return found.model_copy(update={"low": step.low, "high": step.high})
+
+
+def _faults(error: ValidationError) -> list[str]:
+    lines = []
+    for fault in error.errors():
+        place = ".".join(map(str, fault["loc"])) or "the file"
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            known = {name for part in (Published, Column, Row) for name in part.model_fields}
+            message = "no such key." + did_you_mean(str(fault["loc"][-1]), known)
+        lines.append(f"{place}: {message}")
+    return lines
