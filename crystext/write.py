@@ -94,12 +94,22 @@ def poscar(crystal: Crystal, name: str = "crystal") -> str:
     return "\n".join(lines) + "\n"
 
 
-def extxyz(crystal: Crystal, name: str = "crystal") -> str:
-    """Return a crystal as one frame of extended XYZ: Cartesian positions in Å."""
+def extxyz(
+    crystal: Crystal, name: str = "crystal", info: Mapping[str, float | bool | str] | None = None
+) -> str:
+    """Return a crystal as one frame of extended XYZ: Cartesian positions in Å.
+
+    Args:
+        crystal: the crystal.
+        name: kept as the frame's `name`.
+        info: further values of the frame by key, such as its energy in eV as `energy`.
+    """
     lattice = " ".join(_digits(x) for x in crystal.lattice.ravel().tolist())
+    further = "".join(f" {key}={_value(value)}" for key, value in (info or {}).items())
     lines = [
         str(len(crystal)),
-        f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 name="{_line(name)}" pbc="T T T"',
+        f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 name="{_line(name)}"{further} '
+        'pbc="T T T"',
     ]
     cartesian = (crystal.positions @ crystal.lattice).tolist()
     for symbol, position in zip(crystal.symbols, cartesian, strict=True):
@@ -316,6 +326,13 @@ def _explained(out: Path) -> Iterator[None]:
 def _digits(value: float) -> str:
     """Return the shortest decimal number that reads back as the same float, without exponent."""
     return np.format_float_positional(value, trim="0")
+
+
+def _value(value: float | bool | str) -> str:
+    """Return a value as extended XYZ has it."""
+    if isinstance(value, bool):
+        return "T" if value else "F"
+    return f'"{_line(value)}"' if isinstance(value, str) else repr(value)
 
 
 def _counts(crystal: Crystal) -> dict[str, int]:

@@ -25,8 +25,8 @@ class RemoteFile:
     name: str
     url: str
     checksum: str
-    """`sha256:` or `git:` (the id of a git blob) with its hexadecimal digits; empty where none was
-    published: then the first download is trusted, and later ones have to equal it."""
+    """`sha256:`, `md5:` or `git:` (the id of a git blob) with its hexadecimal digits; empty where
+    none was published: then the first download is trusted, and later ones have to equal it."""
 
 
 @dataclass(frozen=True)
@@ -179,10 +179,12 @@ def fetch(
 
 
 def digest(path: Path, kind: str = "sha256") -> str:
-    """Return the digest of a file: of kind `sha256`, or `git`, the id of its git blob."""
+    """Return the digest of a file: of kind `sha256`, `md5`, or `git`, the id of its git blob."""
     hashed = hashlib.sha256()
-    if kind == "git":
-        # Git names files so; nothing else is asked of this digest.
+    # Some publish no other than these; they tell a broken download, not a forged one.
+    if kind == "md5":
+        hashed = hashlib.md5(usedforsecurity=False)
+    elif kind == "git":
         hashed = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as stream:
         while block := stream.read(2**20):

@@ -2,6 +2,7 @@
 
     relaxations.jsonl       one JSON object per crystal, as they end, only ever appended to
     settings.json           what they depend on; other settings are refused
+    relaxing.lock           held by the one who relaxes
 
 A crystal whose process dies (for want of memory, say) is tried once more, and then counted as an
 outcome of its own. Results do not depend on the number of processes, nor on kills; only whether a
@@ -12,21 +13,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from crystext.crystal import Crystal
-from crystext.energies.potential import Potential, load_potential
+from crystext.energies.potentials import Source, loaded
 from crystext.energies.relax import PAPER, Limits, Outcome, Relaxation, relax
 from crystext.errors import RunError, SettingError
-from crystext.processes import share_out
+from crystext.processes import Workers, share_out
 
-_LINES, _SETTINGS = "relaxations.jsonl", "settings.json"
+_LINES, _SETTINGS, _LOCK = "relaxations.jsonl", "settings.json", "relaxing.lock"
 
 _FEW = 4
 """Below this number of crystals a process of their own costs more than it saves."""
@@ -36,9 +39,9 @@ def relax_all(
     crystals: Mapping[int, Crystal],
     out: Path,
     *,
-    potential: str,
+    potential: Source,
     limits: Limits = PAPER,
-    workers: int = 1,
+    workers: Workers = 1,
     report: Callable[[int, int], None] = lambda done, whole: None,
 ) -> dict[int, Relaxation]:
     """Relax what is not relaxed yet, append it to `out/relaxations.jsonl`, and return all.
@@ -46,41 +49,51 @@ def relax_all(
     Args:
         crystals: by any whole number, e.g. the index of an attempt.
         out: folder; made if it is not there.
-        potential: see `load_potential`.
+        potential: see `potentials`.
         limits: of each relaxation.
-        workers: processes.
+        workers: processes, with one thread each; or an executor.
         report: called with the number of crystals relaxed, and of all.
 
     Raises:
         ModelError: the potential cannot be loaded, or does not prove itself.
-        RunError: the folder holds relaxations of other crystals or of other settings.
+        RunError: the folder holds relaxations of other crystals or of other settings, or another
+            process is relaxing into it.
         SettingError: fewer than one worker.
     """
-    if workers < 1:
+    if isinstance(workers, int) and workers < 1:
         raise SettingError(f"{workers} workers: expected 1 or more")
     # Here first: a potential that is refused is refused once, before anything is written.
-    name = _loaded(potential).name
+    name = loaded(potential).name
     out.mkdir(parents=True, exist_ok=True)
-    _claim(out / _SETTINGS, {"potential": name, **asdict(limits)})
     digests = {index: crystal.digest() for index, crystal in crystals.items()}
-    done = {i: r for i, r in _read(out / _LINES, digests) if i in crystals}
-    report(len(done), len(crystals))
-    left = {index: crystal for index, crystal in crystals.items() if index not in done}
-    with (out / _LINES).open("a", encoding="utf-8") as file:
-        for index, relaxation in _relaxed(left, potential, limits, workers):
-            _append(file, index, digests[index], relaxation)
-            done[index] = relaxation
+    try:
+        with FileLock(out / _LOCK, timeout=0):
+            _claim(out / _SETTINGS, {"potential": name, **asdict(limits)})
+            done = {i: r for i, r in _read(out / _LINES, digests) if i in crystals}
             report(len(done), len(crystals))
+            left = {index: crystal for index, crystal in crystals.items() if index not in done}
+            with (
+                (out / _LINES).open("a", encoding="utf-8") as file,
+                closing(_relaxed(left, potential, limits, workers)) as relaxed,
+            ):
+                for index, relaxation in relaxed:
+                    _append(file, index, digests[index], relaxation)
+                    done[index] = relaxation
+                    report(len(done), len(crystals))
+    except Timeout:
+        raise RunError(
+            f"another process is relaxing into {out}; wait for it, or give another folder"
+        ) from None
     return {index: done[index] for index in crystals}
 
 
 def _relaxed(
-    crystals: dict[int, Crystal], potential: str, limits: Limits, workers: int
-) -> Iterator[tuple[int, Relaxation]]:
+    crystals: dict[int, Crystal], potential: Source, limits: Limits, workers: Workers
+) -> Generator[tuple[int, Relaxation]]:
     """Yield crystals as they are relaxed."""
     if len(crystals) < _FEW:
         for index, crystal in crystals.items():
-            yield index, relax(crystal, _loaded(potential).calculator, limits)
+            yield index, relax(crystal, loaded(potential).calculator, limits)
         return
     make = partial(_relaxer, potential, limits)
     # The largest first, so that no process is left with one when the others are done.
@@ -89,18 +102,13 @@ def _relaxed(
         yield index, relaxation or Relaxation(Outcome.DIED, None, None, 0, 0.0)
 
 
-def _relaxer(potential: str, limits: Limits) -> Callable[[Crystal], Relaxation]:
+def _relaxer(potential: Source, limits: Limits) -> Callable[[Crystal], Relaxation]:
     """Return what relaxes a crystal, in a process made for it."""
     import torch
 
     # Two threads relax one crystal slower than one does, and take the other processes' cores.
     torch.set_num_threads(1)
-    return partial(relax, calculator=_loaded(potential).calculator, limits=limits)
-
-
-@cache
-def _loaded(potential: str) -> Potential:
-    return load_potential(potential)
+    return partial(relax, calculator=loaded(potential).calculator, limits=limits)
 
 
 def _claim(path: Path, wanted: dict[str, Any]) -> None:

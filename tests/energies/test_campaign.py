@@ -1,12 +1,17 @@
 """Many relaxations in one folder, which a kill leaves ready to go on."""
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from crystext.crystal import Crystal
 from crystext.energies.campaign import relax_all
 from crystext.energies.relax import Limits, Outcome
-from crystext.errors import ModelError, RunError
+from crystext.errors import ModelError, RunError, SettingError
+from tests.chores import COPPER, emt
 
 CENTRE = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
 
@@ -65,6 +70,35 @@ def test_a_potential_that_is_refused_leaves_no_folder(tmp_path):
     with pytest.raises(ModelError):
         relax_all(CRYSTALS, tmp_path / "out", potential=str(tmp_path))
     assert not (tmp_path / "out").exists()
+
+
+def strained(n):
+    """Copper cells, each wider than the one before."""
+    return {
+        i: Crystal(COPPER.lengths * (1 + i / 100), COPPER.angles, COPPER.numbers, COPPER.positions)
+        for i in range(n)
+    }
+
+
+def test_a_calculator_of_ones_own_relaxes_in_processes_and_on_an_executor(tmp_path):
+    crystals = strained(5)
+    own = relax_all(crystals, tmp_path / "own", potential=emt, workers=2)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        lent = relax_all(crystals, tmp_path / "lent", potential=emt, workers=executor)
+    assert set(outcomes(own).values()) == {Outcome.CONVERGED}
+    assert energies(lent) == energies(own)
+    assert lent[4].crystal == own[4].crystal
+
+
+def test_a_folder_that_another_process_relaxes_into_is_left_alone(tmp_path):
+    with FileLock(tmp_path / "relaxing.lock"), pytest.raises(RunError, match="another process"):
+        relax_all(strained(1), tmp_path, potential=emt)
+    assert not (tmp_path / "relaxations.jsonl").exists()
+
+
+def test_fewer_than_one_process_is_refused(tmp_path):
+    with pytest.raises(SettingError, match="0 workers"):
+        relax_all(strained(1), tmp_path / "out", potential=emt, workers=0)
 
 
 @pytest.mark.slow

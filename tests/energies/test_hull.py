@@ -13,8 +13,9 @@ from pymatgen.core.composition import Composition
 from pymatgen.core.structure import Structure
 
 from crystext.crystal import Crystal
-from crystext.energies.hull import correction, load_hull
-from crystext.errors import InputError
+from crystext.energies.corrections import Scale, correction
+from crystext.energies.hulls import load_hull
+from crystext.errors import InputError, SettingError
 from tests.handmade import HANDMADE
 
 REFERENCES = {"Na": -1.3, "Cl": -1.8, "K": -1.1}
@@ -133,17 +134,35 @@ def test_a_peroxide_is_told_from_an_oxide_by_its_bonds():
 
 def test_formation_energy_and_distance_follow_from_the_references(folder):
     hull, salt = load_hull(folder), crystal(["Na", "Cl"])
-    energy = -1.3 - 1.8 - correction(salt) + 2 * -1.9
-    assert hull.formation_energy(salt, energy) == pytest.approx(-1.9)
-    assert hull.above(salt, energy) == pytest.approx(0.1)
+    energy = -1.3 - 1.8 + 2 * -1.9
+    placed = hull.place(salt, energy, Scale.CORRECTED)
+    assert placed.formation_energy == pytest.approx(-1.9)
+    assert placed.above_hull == pytest.approx(0.1)
     assert hull.above(salt, energy - 0.4) == pytest.approx(-0.1)
+
+
+def test_corrections_are_added_once_and_where_they_are_missing(folder):
+    hull, salt = load_hull(folder), crystal(["Na", "Cl"])
+    without, whole = (hull.place(salt, -7.0, s) for s in (Scale.UNCORRECTED, Scale.CORRECTED))
+    difference = without.above_hull - whole.above_hull
+    assert difference == pytest.approx(correction(salt) / 2)
+    assert difference == pytest.approx(CHLORIDE / 2, abs=1e-3)
+
+
+def test_energies_of_another_functional_meet_no_hull_of_corrected_ones(folder):
+    hull = load_hull(folder)
+    hull.check("CHGNet-0.3.0", Scale.CORRECTED)
+    with pytest.raises(SettingError, match="of the same potential only"):
+        hull.check("MatPES", Scale.OWN)
 
 
 def test_an_unknown_element_is_unknown_and_never_stable(folder):
     hull, strange = load_hull(folder), crystal(["Na", "Xe"])
-    assert hull.unknown_elements(strange) == ["Xe"]
-    assert hull.formation_energy(strange, -1000.0) is None
-    assert hull.above(strange, -1000.0) is None
+    for scale in Scale:
+        placed = hull.place(strange, -1000.0, scale)
+        assert placed.unknown == ("Xe",)
+        assert placed.formation_energy is None
+        assert placed.above_hull is None
 
 
 def test_a_hull_that_cannot_be_read_is_named(folder, tmp_path):

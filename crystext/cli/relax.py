@@ -1,0 +1,127 @@
+"""`crystext relax`: atoms and cells move until no force is left, by a potential that is proved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from crystext.energies.relaxed import RelaxedSet
+
+_NAMED = 10
+"""Structures of one fault that are named on standard error; the table names all."""
+
+
+def relax(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A run of `crystext sample`, or any file, folder, zip or table of structures.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the table, the crystals, and what is needed to go on.",
+            show_default=False,
+        ),
+    ],
+    potential: Annotated[
+        str,
+        typer.Option(
+            metavar="m3gnet|chgnet|FOLDER",
+            help="m3gnet is M3GNet-MP-2021.2.8 from the Hub, FOLDER the same as matgl keeps it; "
+            "chgnet needs pip install 'crystext[chgnet]'.",
+        ),
+    ] = "m3gnet",
+    fmax: Annotated[
+        float, typer.Option(help="Relax until no force on an atom or the cell exceeds it; eV/Å.")
+    ] = 0.1,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of FIRE at most.")] = 500,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds after which a structure is given up.")
+    ] = 120.0,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, of one thread each.", show_default="one a core"),
+    ] = None,
+    n: Annotated[
+        int | None,
+        typer.Option("--n", "-n", min=1, help="The first n structures.", show_default="all"),
+    ] = None,
+) -> None:
+    """Relax crystals: positions and cells, by FIRE, to energies that `crystext hull` places.
+
+    The potential has to give the known energies of known compounds before it gives any other.
+    Structures that cannot be read or relaxed stay in the table with their fault. Killed at any
+    moment, the same command goes on.
+    """
+    import os
+
+    from crystext.data.progress import progress_bars
+    from crystext.energies.campaign import relax_all
+    from crystext.energies.potentials import loaded
+    from crystext.energies.relax import Limits
+    from crystext.energies.relaxed import FRAMES, TABLE, RelaxedSet, relaxed_row, write_relaxed
+    from crystext.errors import InputError, RunError, SettingError
+    from crystext.evaluate.inputs import read_input
+
+    for name, value in (("fmax", fmax), ("timeout", timeout)):
+        if not 0 < value < float("inf"):
+            raise SettingError(f"--{name} {value:g}: expected a number above 0")
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file; expected a folder for {TABLE} and {FRAMES}")
+    attempts = read_input(source, n).attempts
+    limits = Limits(fmax=fmax, steps=steps, seconds=timeout)
+    crystals = {i: a.crystal for i, a in enumerate(attempts) if a.crystal is not None}
+    with progress_bars(True) as begin:
+        advance, reported = begin("relaxing", len(crystals)), 0
+
+        def report(done: int, _: int) -> None:
+            nonlocal reported
+            advance(done - reported)
+            reported = done
+
+        relaxations = relax_all(
+            crystals,
+            out,
+            potential=potential,
+            limits=limits,
+            workers=workers or len(os.sched_getaffinity(0)),
+            report=report,
+        )
+    rows = tuple(
+        relaxed_row(a.name, relaxations.get(i), a.fault, a.problem) for i, a in enumerate(attempts)
+    )
+    used = loaded(potential)
+    found = RelaxedSet(used.name, used.scale, rows, vars(limits))
+    write_relaxed(found, out)
+    _tell(found, out / TABLE)
+    if not any(row.energy is not None for row in rows):
+        raise InputError(
+            f"none of the {len(rows):,} structures in {source} could be relaxed; {out / TABLE} "
+            "says of each why"
+        )
+
+
+def _tell(found: RelaxedSet, table: Path) -> None:
+    """Print what became of all, and name those without an energy."""
+    from crystext.energies.relaxed import by_fault
+
+    for fault, rows in by_fault(found.rows).items():
+        names = ", ".join(row.name for row in rows[:_NAMED])
+        more = f", and {len(rows) - _NAMED:,} more" if len(rows) > _NAMED else ""
+        typer.echo(f"{fault} ({rows[0].problem or 'no energy'}): {names}{more}", err=True)
+    with_energy = [row for row in found.rows if row.energy is not None]
+    steps = [row.steps for row in with_energy if row.steps is not None]
+    mean = f", {sum(steps) / len(steps):.1f} steps on average" if steps else ""
+    typer.echo(
+        f"{len(found.rows):,} structures: {sum(bool(r.converged) for r in with_energy):,} converged"
+        f", {sum(not r.converged for r in with_energy):,} ran out of steps, "
+        f"{len(found.rows) - len(with_energy):,} without an energy{mean}"
+    )
+    typer.echo(f"energies: {found.potential}, {found.scale.value}")
+    typer.echo(f"written: {table}")

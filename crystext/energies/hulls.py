@@ -1,0 +1,315 @@
+"""Hulls by name and from files, and how one is written.
+
+`mp2020` is the hull of Materials Project of early 2023, PBE(+U) with MP2020 corrections, as
+matbench-discovery publishes it (https://doi.org/10.6084/m9.figshare.22715158, CC BY 4.0). It is
+downloaded once and known by its checksums.
+
+A table, csv or parquet, has the columns `formula` and `energy_ev_per_atom`, corrections included,
+and elements among its rows. One that `save_hull` wrote says whose energies it holds; of another it
+has to be said.
+
+A folder holds one `hull_points_*.parquet` with the columns `reduced_formula` and
+`e_form_per_atom_hull_point` (eV/atom, MP2020), and one `*elemental-reference-entries.json.gz`,
+pymatgen's entries by symbol.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from crystext.data.catalogue import DataSet, RemoteFile, fetch
+from crystext.elements import ATOMIC_NUMBERS
+from crystext.energies.hull import Hull, Points, hull_of, points_of
+from crystext.errors import InputError, SettingError, did_you_mean
+
+MP2020 = "mp2020"
+"""Name of the hull of Materials Project, and of the energies of its kind."""
+
+_ENERGIES = RemoteFile(
+    "2025-02-01-mp-energies.csv.gz",
+    "https://ndownloader.figshare.com/files/52080797",
+    "md5:7eb0c49fc169ba92783f2f6d0d19d741",
+)
+_ELEMENTS = RemoteFile(
+    "2023-02-07-mp-elemental-reference-entries.json.gz",
+    "https://ndownloader.figshare.com/files/40387775",
+    "md5:6e93b6f38d6e27d6c811d3cafb23a070",
+)
+_MATERIALS_PROJECT = DataSet(
+    154718,
+    "formation energies and distances of Materials Project (Riebesell et al. 2025)",
+    (_ENERGIES, _ELEMENTS),
+)
+_MP_DATE = "2023-01-10"
+"""When matbench-discovery asked Materials Project; 2025 added symmetries to the same energies."""
+
+_ON_HULL = 1e-6
+"""eV/atom; what is no higher above it lies on the published hull."""
+
+_POINTS, _REFERENCES = "hull_points_*.parquet", "*elemental-reference-entries.json.gz"
+_POINT_COLUMNS = ("reduced_formula", "e_form_per_atom_hull_point")
+_COLUMNS = ("formula", "energy_ev_per_atom")
+_ABOUT = b"crystext.hull"
+
+
+def open_hull(
+    source: str | Path,
+    *,
+    of: str | None = None,
+    begin: Callable[[str, int], Callable[[int], object]] = lambda _name, _total: lambda _size: None,
+) -> Hull:
+    """Return a hull.
+
+    Args:
+        source: `mp2020`, a table, or a folder; see the module's text.
+        of: whose energies a table holds, where it does not say: `mp2020`, or a potential's name.
+        begin: tells of downloads; see `catalogue.fetch`.
+
+    Raises:
+        InputError: there is no such hull, it cannot be downloaded, or it is none.
+        SettingError: it is not known whose energies a table holds.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return load_hull(path)
+    if path.is_file():
+        return _read_table(path, of)
+    if str(source) == MP2020:
+        folder = fetch("hull_mp2020", _MATERIALS_PROJECT, begin)
+        return _materials_project(folder / _ENERGIES.name, folder / _ELEMENTS.name)
+    raise InputError(
+        f"no hull is called {str(source)!r}, and no file or folder either; expected {MP2020}, or a "
+        "table that crystext hull --make wrote." + did_you_mean(str(source), [MP2020, "self"])
+    )
+
+
+def load_hull(folder: Path) -> Hull:
+    """Read a hull from a folder; see the module's text.
+
+    Raises:
+        InputError: a file is missing, twice there, or not what it should be.
+    """
+    table, entries = _only(folder, _POINTS), _only(folder, _REFERENCES)
+    dated = re.match(r"\d{4}-\d\d-\d\d", entries.name)
+    return Hull(
+        _read_references(entries),
+        _read_points(table),
+        name=folder.name,
+        date=dated.group() if dated else "",
+        sources=(table.name, entries.name),
+    )
+
+
+def hull_of_phases(
+    phases: Iterable[tuple[str, float]],
+    *,
+    name: str,
+    date: str = "",
+    potential: str | None,
+    sources: tuple[str, ...] = (),
+) -> Hull:
+    """Return the hull of phases.
+
+    Args:
+        phases: formulas and energies in eV/atom, corrections included.
+        name: of the hull, in reports.
+        date: of the energies.
+        potential: whose they are; None for Materials Project's DFT.
+        sources: names of the files they are from.
+
+    Raises:
+        InputError: there is no element among them.
+    """
+    try:
+        references, points = hull_of((_elements(formula), energy) for formula, energy in phases)
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"the hull {name} has a phase whose formula cannot be read: {error}"
+        ) from None
+    if not references:
+        raise InputError(
+            f"the hull {name} has no element, and needs the energy of each of its elements; add "
+            "elements, relaxed with the same potential"
+        )
+    return Hull(references, points, name, date, potential, sources)
+
+
+def save_hull(
+    phases: Iterable[tuple[str, float]], out: Path, *, name: str, date: str, potential: str | None
+) -> Hull:
+    """Write a table of phases that `open_hull` reads, whole or not at all, and return the hull.
+
+    Args:
+        phases: formulas and energies in eV/atom, corrections included; of each formula the lowest
+            is written.
+        out: a path that ends in `.parquet`.
+        name: of the hull, in reports.
+        date: of the energies.
+        potential: whose they are; None for Materials Project's DFT.
+
+    Raises:
+        InputError: there is no element among them.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    lowest: dict[str, float] = {}
+    for formula, energy in phases:
+        lowest[formula] = min(energy, lowest.get(formula, math.inf))
+    made = hull_of_phases(
+        lowest.items(), name=name, date=date, potential=potential, sources=(out.name,)
+    )
+    about = json.dumps({"name": name, "date": date, "potential": potential}).encode()
+    table = pa.table(
+        {"formula": list(lowest), "energy_ev_per_atom": list(lowest.values())}
+    ).replace_schema_metadata({_ABOUT: about})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(out.name + ".partial")
+    pq.write_table(table, unfinished)
+    unfinished.replace(out)
+    return made
+
+
+def _read_table(path: Path, of: str | None) -> Hull:
+    phases, about = _csv(path) if ".csv" in path.name else _parquet(path)
+    if not about and of is None:
+        raise SettingError(
+            f"{path} does not say whose energies it holds, and energies of two kinds cannot be "
+            f"compared; say so by --hull-of: {MP2020} for PBE(+U) with MP2020 corrections, or the "
+            "potential's name"
+        )
+    potential = about.get("potential") if about else None if of == MP2020 else of
+    return hull_of_phases(
+        phases,
+        name=str(about.get("name", path.name)),
+        date=str(about.get("date", "")),
+        potential=potential if potential is None else str(potential),
+        sources=(path.name,),
+    )
+
+
+def _csv(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
+    return [(r[_COLUMNS[0]], _number(r[_COLUMNS[1]], path)) for r in _rows(path, _COLUMNS)], {}
+
+
+def _parquet(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=list(_COLUMNS))
+        formulas, energies = (table[name].to_pylist() for name in _COLUMNS)
+        about = json.loads((table.schema.metadata or {}).get(_ABOUT, b"{}"))
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{path} is no table of phases ({error}); expected Parquet with the columns "
+            f"{' and '.join(_COLUMNS)}"
+        ) from None
+    found = [(f, _number(e, path)) for f, e in zip(formulas, energies, strict=True)]
+    return found, about if isinstance(about, dict) else {}
+
+
+def _materials_project(energies: Path, elements: Path) -> Hull:
+    """Read the published table, of which those entries count that lie on the hull."""
+    columns = ("formation_energy_per_atom", "energy_above_hull")
+    stable: list[tuple[Mapping[str, float], float]] = []
+    for row in _rows(energies, columns):
+        formula = row.get("formula") or row.get("formula_pretty")
+        if not formula:
+            raise InputError(f"{energies} has no column formula; put the published file there")
+        formation, above = (_number(row[column], energies) for column in columns)
+        if above <= _ON_HULL:
+            stable.append((_amounts(formula), formation))
+    return Hull(
+        _read_references(elements),
+        points_of(stable),
+        name=MP2020,
+        date=_MP_DATE,
+        sources=(energies.name, elements.name),
+    )
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV file, gzipped or not, that has these columns."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(
+                    f"{path} lacks the column {', '.join(missing)}; expected "
+                    f"{' and '.join(columns)}"
+                )
+            yield from reader
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is no csv table that can be read: {error}") from None
+
+
+def _number(value: object, path: Path) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{path} has the energy {value!r}; expected eV/atom")
+    return number
+
+
+def _amounts(formula: str) -> Mapping[str, float]:
+    from pymatgen.core.composition import Composition
+
+    return dict(Composition(formula).get_el_amt_dict())
+
+
+def _elements(formula: str) -> Mapping[str, float]:
+    """Return amounts by symbol; pymatgen takes letters that are none for dummies."""
+    amounts = _amounts(formula)
+    strange = sorted(set(amounts) - ATOMIC_NUMBERS.keys())
+    if strange or not amounts:
+        raise ValueError(f"{formula!r} is no formula of elements")
+    return amounts
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise InputError(f"expected one {pattern} in {folder}, found {names}")
+    return found[0]
+
+
+def _read_references(path: Path) -> dict[str, float]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            entries: dict[str, Any] = json.load(file)
+        return {
+            symbol: (entry["energy"] + entry.get("correction", 0.0))
+            / sum(entry["composition"].values())
+            for symbol, entry in entries.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+        raise InputError(
+            f"{path} holds no elemental reference entries ({error!r}); expected a gzipped JSON "
+            "object that maps symbols to entries with energy and composition"
+        ) from None
+
+
+def _read_points(path: Path) -> Points:
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=list(_POINT_COLUMNS))
+        formulas, energies = (table[name].to_pylist() for name in _POINT_COLUMNS)
+        return points_of((_amounts(f), float(e)) for f, e in zip(formulas, energies, strict=True))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is no table of hull points ({error}); expected Parquet with the columns "
+            f"{' and '.join(_POINT_COLUMNS)}"
+        ) from None

@@ -1,0 +1,193 @@
+"""Relaxation by a potential, and distance to the hull of known phases.
+
+Attempts that are no crystal or cannot be relaxed stay in the denominator; so do those with an
+element that the hull lacks, which are unknown and never stable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from crystext.data.source import checksum
+from crystext.energies.campaign import relax_all
+from crystext.energies.hull import Hull
+from crystext.energies.hulls import open_hull
+from crystext.energies.potentials import loaded
+from crystext.energies.relax import Limits
+from crystext.energies.relaxed import RelaxedSet, relaxed_row
+from crystext.energies.verdict import Judged, judge
+from crystext.evaluate.figures import Findings
+from crystext.evaluate.funnel import ENERGY_ASKED
+from crystext.evaluate.made import versions
+from crystext.evaluate.stages.base import Context, Stage
+
+
+class Stability(Stage):
+    """Energies above the hull."""
+
+    name, title = "stability", "relaxation"
+    columns = (
+        ENERGY_ASKED,
+        "relaxation",
+        "relaxation_steps",
+        "converged",
+        "energy_ev_per_atom",
+        "e_form_ev_per_atom",
+        "e_above_hull_ev_per_atom",
+        "not_in_hull",
+        "metastable",
+        "stable",
+    )
+    libraries = ("ase", "matgl", "pymatgen", "torch")
+
+    def settings(self, context: Context) -> dict[str, Any]:
+        """Return what tells potential and hull from others, and how many are relaxed."""
+        return {
+            "potential": _identity(_potential(context)),
+            "hull": _identity(_hull(context)),
+            "relaxed": _count(context),
+        }
+
+    def measure(self, context: Context, found: Findings) -> None:
+        """Relax, and place what has an energy."""
+        rules = context.protocol.stability
+        assert rules is not None
+        # What is missing is told before hours are spent.
+        hull, potential = open_hull(_hull(context)), loaded(_potential(context))
+        hull.check(potential.name, potential.scale)
+        count = _count(context)
+        attempts = context.input.attempts[:count]
+        relaxations = relax_all(
+            {i: crystal for i, crystal in context.crystals.items() if i < count},
+            _folder(context),
+            potential=_potential(context),
+            limits=Limits(fmax=rules.fmax, steps=rules.steps),
+            workers=context.workers,
+            report=context.report,
+        )
+        rows = tuple(
+            relaxed_row(a.name, relaxations.get(i), a.fault) for i, a in enumerate(attempts)
+        )
+        judged = judge(
+            RelaxedSet(potential.name, potential.scale, rows),
+            hull,
+            metastable=rules.metastable,
+            stable=rules.stable,
+        )
+        _fill(found, judged, len(context), rules.metastable, rules.stable)
+        outcomes = [relaxations[i].outcome.name if i in relaxations else None for i in range(count)]
+        found.columns["relaxation"] = outcomes + [None] * (len(context) - count)
+        found.note = _note(potential.name, hull, count, len(context))
+        _figures(found, count, rules.source, rules.metastable, rules.stable)
+
+
+def _fill(
+    found: Findings, judged: list[Judged], whole: int, metastable: float, stable: float
+) -> None:
+    """Fill in a value per attempt, None for those whose energies were not asked for."""
+    values: dict[str, list[Any]] = {
+        name: [None] * whole for name in Stability.columns if name != ENERGY_ASKED
+    }
+    for i, one in enumerate(judged):
+        row, placed = one.relaxed, one.placed
+        values["relaxation_steps"][i] = row.steps
+        values["converged"][i] = row.converged
+        if row.crystal is None or row.energy is None or placed is None:
+            continue
+        values["energy_ev_per_atom"][i] = row.energy / len(row.crystal)
+        values["e_form_ev_per_atom"][i] = placed.formation_energy
+        values["not_in_hull"][i] = " ".join(placed.unknown) or None
+        if (above := placed.above_hull) is not None:
+            values["e_above_hull_ev_per_atom"][i] = above
+            values["metastable"][i] = above < metastable
+            values["stable"][i] = above < stable
+    found.columns |= values
+    found.columns[ENERGY_ASKED] = [i < len(judged) for i in range(whole)]
+
+
+def _figures(found: Findings, asked: int, source: str, metastable: float, stable: float) -> None:
+    columns = found.columns
+
+    def true(name: str) -> int:
+        return sum(value is True for value in columns[name])
+
+    def given(name: str) -> list[float]:
+        return [value for value in columns[name] if value is not None]
+
+    above = given("e_above_hull_ev_per_atom")
+    found.share(
+        "metastable", f"metastable, below {metastable:g} eV/atom above the hull",
+        true("metastable"), asked, better="higher", source=source,
+    )  # fmt: skip
+    found.share(
+        "stable", f"stable, below {stable:g} eV/atom", true("stable"), asked, better="higher",
+        source=source, note="below the hull of what is known",
+    )  # fmt: skip
+    found.share("relaxed", "with an energy", len(given("energy_ev_per_atom")), asked)
+    found.share("converged", "relaxed until no force was left", true("converged"), asked)
+    found.share(
+        "unknown", "unknown, an element is not in the hull",
+        sum(value is not None for value in columns["not_in_hull"]), asked, better="lower",
+    )  # fmt: skip
+    steps = [
+        step
+        for step, energy in zip(
+            columns["relaxation_steps"], columns["energy_ev_per_atom"], strict=True
+        )
+        if energy is not None
+    ]
+    found.mean("steps", "steps of relaxation", steps, better="lower",
+               note="of those with an energy")  # fmt: skip
+    found.mean("e_above_hull", "energy above the hull", above, unit="eV/atom", better="lower",
+               note="of those with one")  # fmt: skip
+    found.histogram("e_above_hull", "energy above the hull", above, unit="eV/atom")
+    outcomes = [x for x in columns["relaxation"] if x is not None]
+    found.counts("relaxation", "how relaxations ended", {x: outcomes.count(x) for x in outcomes})
+
+
+def _note(potential: str, hull: Hull, count: int, whole: int) -> str:
+    of = "" if count == whole else f" The first {count:,} of {whole:,} attempts are relaxed."
+    whose = hull.potential or "DFT with MP2020 corrections"
+    return (
+        f"Relaxed with {potential}; hull {hull.name} of {hull.date or 'unknown date'}, energies of "
+        f"{whose}.{of}"
+    )
+
+
+def _potential(context: Context) -> str:
+    assert context.protocol.stability is not None
+    return context.options.potential or context.protocol.stability.potential
+
+
+def _hull(context: Context) -> str:
+    assert context.protocol.stability is not None
+    return context.options.hull or context.protocol.stability.hull
+
+
+def _count(context: Context) -> int:
+    """Return how many attempts are relaxed, from the first."""
+    assert context.protocol.stability is not None
+    wanted = context.options.relax or context.protocol.stability.crystals
+    return len(context) if wanted is None else min(wanted, len(context))
+
+
+def _identity(source: str) -> str:
+    """Return what tells a file or folder from others of the same name."""
+    return checksum(Path(source)) if Path(source).exists() else source
+
+
+def _folder(context: Context) -> Path:
+    """Return where relaxations are kept, which serve another hull and more attempts, too."""
+    rules = context.protocol.stability
+    assert rules is not None
+    made_from = {
+        "input": context.input.sha256,
+        "potential": _identity(_potential(context)),
+        "limits": [rules.fmax, rules.steps],
+        "libraries": versions(("ase", "matgl", "torch")),
+    }
+    digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+    return context.cache / f"relaxations-{digest[:16]}"

@@ -1,0 +1,77 @@
+"""From relaxed structures to verdicts."""
+
+import numpy as np
+import pytest
+
+from crystext.crystal import Crystal
+from crystext.energies.corrections import Scale
+from crystext.energies.hulls import hull_of_phases, open_hull
+from crystext.energies.relaxed import Relaxed, RelaxedSet
+from crystext.energies.verdict import Verdict, judge, make_hull, own_hull
+from crystext.errors import InputError, SettingError
+
+
+def cell(*numbers):
+    places = np.linspace(0, 0.9, len(numbers))[:, None] * np.ones(3)
+    return Crystal(np.full(3, 6.0), np.full(3, 90.0), np.array(numbers), places)
+
+
+def relaxed(*rows, scale=Scale.OWN):
+    made = [
+        Relaxed(f"{i}", cell(*numbers), energy, 3, converged)
+        for i, (numbers, energy, converged) in enumerate(rows)
+    ]
+    return RelaxedSet("EMT", scale, tuple(made))
+
+
+METALS = (((13,), -1.0, True), ((28,), -2.0, True), ((13, 28), -5.0, True))
+HULL = hull_of_phases({"Al": -1.0, "Ni": -2.0, "NiAl": -2.5}.items(), name="x", potential="EMT")
+
+
+def test_every_structure_has_a_verdict_and_none_is_left_out():
+    found = relaxed(
+        ((13, 28), -5.2, True),
+        ((13, 28), -5.0, True),
+        ((13, 28), -4.9, False),
+        ((13, 28), -4.0, True),
+        ((13, 29), -99.0, True),
+    )
+    lost = Relaxed("lost", None, None, fault="TOO_CLOSE", problem="atoms are close")
+    judged = judge(RelaxedSet("EMT", Scale.OWN, (*found.rows, lost)), HULL)
+    assert [j.verdict for j in judged] == [
+        Verdict.STABLE,
+        Verdict.METASTABLE,
+        Verdict.METASTABLE,
+        Verdict.UNSTABLE,
+        Verdict.UNKNOWN,
+        Verdict.NO_ENERGY,
+    ]
+    assert judged[0].placed.above_hull == pytest.approx(-0.1)
+    assert judged[4].placed.unknown == ("Cu",)
+
+
+def test_no_phase_lies_below_a_hull_of_which_it_is_one(tmp_path):
+    found = relaxed(*METALS, ((13, 13, 28), -5.5, True), ((13, 28, 28), -7.2, True))
+    above = [j.placed.above_hull for j in judge(found, own_hull(found))]
+    assert min(above) == 0.0
+    assert above[:3] == [0.0, 0.0, 0.0]
+    make_hull(found, tmp_path / "made.parquet")
+    again = judge(found, open_hull(tmp_path / "made.parquet"))
+    assert [j.placed.above_hull for j in again] == pytest.approx(above, abs=1e-9)
+
+
+def test_what_did_not_converge_is_no_phase_of_a_hull(tmp_path):
+    found = relaxed(*METALS, ((13, 28), -50.0, False))
+    hull = make_hull(found, tmp_path / "made.parquet")
+    assert hull.energy({"Al": 1, "Ni": 1}) == pytest.approx(-1.0)
+
+
+def test_a_hull_needs_elements(tmp_path):
+    with pytest.raises(InputError, match="no element"):
+        make_hull(relaxed(METALS[2]), tmp_path / "made.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_energies_of_two_potentials_are_not_compared():
+    with pytest.raises(SettingError, match="EMT"):
+        judge(RelaxedSet("CHGNet-0.3.0", Scale.CORRECTED, relaxed(*METALS).rows), HULL)
