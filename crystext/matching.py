@@ -164,6 +164,23 @@ def group_by_formula(numbers: Iterable[Ints]) -> dict[str, list[int]]:
     return dict(groups)
 
 
+def counted(report: Callable[[int, int], None], whole: int) -> Callable[[], None]:
+    """Return what counts each call, for `map_groups`, and reports how many of how many there were.
+
+    Args:
+        report: called with both numbers.
+        whole: how many there will be.
+    """
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        report(done, whole)
+
+    return advance
+
+
 def map_groups(
     function: Callable[[_Group], _Answer],
     groups: Sequence[_Group],

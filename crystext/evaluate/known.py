@@ -48,6 +48,10 @@ class Known:
         """All of them."""
         return [self.data[i].crystal for i in range(len(self.data))]
 
+    def name(self, i: int) -> str:
+        """Return what its source calls a crystal, else its row."""
+        return self.data[i].name or f"row {i}"
+
     def fingerprints(
         self, workers: Workers, report: Callable[[int, int], None] = lambda done, whole: None
     ) -> Fingerprints:

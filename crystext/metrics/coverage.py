@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crystext.crystal import Floats
 from crystext.errors import SettingError, did_you_mean
@@ -78,6 +79,45 @@ def cutoffs(name: str) -> Cutoffs:
     return CUTOFFS[name]
 
 
+class Distances(NamedTuple):
+    """Distances to the nearest of the other set, nan for those without a fingerprint."""
+
+    structures_of_generated: Floats
+    """Shape (G,)."""
+    compositions_of_generated: Floats
+    """Shape (G,)."""
+    structures_of_reference: Floats
+    """Shape (R,)."""
+    compositions_of_reference: Floats
+    """Shape (R,)."""
+
+    def covered(self, limits: Cutoffs) -> NDArray[np.bool_]:
+        """Say which of the reference are covered; shape (R,)."""
+        # A comparison with nan is false.
+        return (self.structures_of_reference <= limits.structure) & (
+            self.compositions_of_reference <= limits.composition
+        )
+
+    def precise(self, limits: Cutoffs) -> NDArray[np.bool_]:
+        """Say which of the generated cover one of the reference; shape (G,)."""
+        return (self.structures_of_generated <= limits.structure) & (
+            self.compositions_of_generated <= limits.composition
+        )
+
+
+def distances(generated: Fingerprints, reference: Fingerprints) -> Distances:
+    """Return how far each crystal of two sets is from the nearest of the other."""
+    made, known = generated.known, reference.known
+    structures = _nearest(generated.structures[made], reference.structures[known])
+    compositions = _nearest(generated.compositions[made], reference.compositions[known])
+    return Distances(
+        _spread(structures.of_rows, made),
+        _spread(compositions.of_rows, made),
+        _spread(structures.of_columns, known),
+        _spread(compositions.of_columns, known),
+    )
+
+
 def coverage(
     generated: Fingerprints, reference: Fingerprints, limits: Cutoffs, *, attempts: int
 ) -> Coverage:
@@ -89,23 +129,29 @@ def coverage(
         limits: see `cutoffs`.
         attempts: how many were made, those that are no crystal included.
     """
-    made, known = generated.known, reference.known
-    structures = _nearest(generated.structures[made], reference.structures[known])
-    compositions = _nearest(generated.compositions[made], reference.compositions[known])
-    near_g = (structures.of_rows <= limits.structure) & (compositions.of_rows <= limits.composition)
-    near_r = (structures.of_columns <= limits.structure) & (
-        compositions.of_columns <= limits.composition
-    )
-    precise = int(near_g.sum())
+    return coverage_at(distances(generated, reference), limits, attempts=attempts)
+
+
+def coverage_at(found: Distances, limits: Cutoffs, *, attempts: int) -> Coverage:
+    """Measure coverage, given the distances; see `coverage`."""
+    precise = int(found.precise(limits).sum())
+    fingerprinted = int((~np.isnan(found.structures_of_generated)).sum())
     return Coverage(
-        recall=Share(int(near_r.sum()), len(reference)),
+        recall=Share(int(found.covered(limits).sum()), len(found.structures_of_reference)),
         precision_of_all=Share(precise, attempts),
-        precision_of_fingerprinted=Share(precise, int(made.sum())) if made.any() else None,
-        amsd_recall=_mean(structures.of_columns),
-        amsd_precision=_mean(structures.of_rows),
-        amcd_recall=_mean(compositions.of_columns),
-        amcd_precision=_mean(compositions.of_rows),
+        precision_of_fingerprinted=Share(precise, fingerprinted) if fingerprinted else None,
+        amsd_recall=_mean(found.structures_of_reference),
+        amsd_precision=_mean(found.structures_of_generated),
+        amcd_recall=_mean(found.compositions_of_reference),
+        amcd_precision=_mean(found.compositions_of_generated),
     )
+
+
+def _spread(values: Floats, where: NDArray[np.bool_]) -> Floats:
+    """Return values at the places where there are some, and nan elsewhere."""
+    spread = np.full(len(where), np.nan)
+    spread[where] = values
+    return spread
 
 
 class _Nearest(NamedTuple):

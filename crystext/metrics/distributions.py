@@ -28,9 +28,14 @@ QUANTITIES: dict[str, Callable[[Crystal], float]] = {
 
 def wasserstein(crystals: Sequence[Crystal], reference: Sequence[Crystal]) -> dict[str, float]:
     """Return the Wasserstein distance of each of `QUANTITIES` between two sets, neither empty."""
-    from scipy.stats import wasserstein_distance
-
     return {
-        name: float(wasserstein_distance([f(c) for c in crystals], [f(c) for c in reference]))
+        name: wasserstein_distance([f(c) for c in crystals], [f(c) for c in reference])
         for name, f in QUANTITIES.items()
     }
+
+
+def wasserstein_distance(values: Sequence[float], reference: Sequence[float]) -> float:
+    """Return the distance of two sets of values, neither empty, in their unit."""
+    from scipy import stats
+
+    return float(stats.wasserstein_distance(values, reference))

@@ -12,7 +12,7 @@ read is no novelty either: it belongs to the denominator, not to the count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from crystext.crystal import Crystal
@@ -20,6 +20,7 @@ from crystext.data.store import Dataset
 from crystext.matching import (
     DIFFCSP,
     Tolerances,
+    counted,
     group_by_formula,
     is_same,
     map_groups,
@@ -34,6 +35,7 @@ def matches_in(
     *,
     tolerances: Tolerances = DIFFCSP,
     workers: Workers = 1,
+    report: Callable[[int, int], None] = lambda done, whole: None,
 ) -> list[int | None]:
     """Return, for each crystal, the first row of the reference that it matches, or None if novel.
 
@@ -42,6 +44,7 @@ def matches_in(
         reference: what it was learned from.
         tolerances: of the matcher.
         workers: processes, or an executor; the result does not depend on it.
+        report: called with the number of formulas done, and of all that both sets have.
     """
     groups = group_by_formula(c.numbers for c in crystals)
     ends = zip(reference.offsets[:-1], reference.offsets[1:], strict=True)
@@ -57,6 +60,7 @@ def matches_in(
             for formula in shared
         ],
         workers,
+        counted(report, len(shared)),
     )
     rows: list[int | None] = [None] * len(crystals)
     for formula, matches in zip(shared, found, strict=True):

@@ -12,13 +12,14 @@ count depends slightly on the order of the crystals: keep the order of the attem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from crystext.crystal import Crystal
 from crystext.matching import (
     DIFFCSP,
     Tolerances,
+    counted,
     group_by_formula,
     is_same,
     map_groups,
@@ -28,7 +29,11 @@ from crystext.processes import Workers
 
 
 def duplicates_of(
-    crystals: Sequence[Crystal], *, tolerances: Tolerances = DIFFCSP, workers: Workers = 1
+    crystals: Sequence[Crystal],
+    *,
+    tolerances: Tolerances = DIFFCSP,
+    workers: Workers = 1,
+    report: Callable[[int, int], None] = lambda done, whole: None,
 ) -> list[int | None]:
     """Return, for each crystal, the index of the earlier one it repeats, or None if it is unique.
 
@@ -38,6 +43,7 @@ def duplicates_of(
         crystals: in the order in which they are to be kept.
         tolerances: of the matcher.
         workers: processes, or an executor; the result does not depend on it.
+        report: called with the number of formulas done, and of all.
     """
     repeats: list[int | None] = [None] * len(crystals)
     groups = [g for g in group_by_formula(c.numbers for c in crystals).values() if len(g) > 1]
@@ -45,6 +51,7 @@ def duplicates_of(
         partial(_duplicates_in_group, tolerances=tolerances),
         [[crystals[i] for i in group] for group in groups],
         workers,
+        counted(report, len(groups)),
     )
     for group, found in zip(groups, within, strict=True):
         for i, earlier in zip(group, found, strict=True):

@@ -61,11 +61,12 @@ class Unavailable(CrystextError):
 class Options:
     """What a user asks for beside the protocol; None takes the protocol's, or none."""
 
-    reference: Path | None = None
-    """Crystals in place of the protocol's reference: whatever `read` reads, or a store."""
-    training: Path | None = None
+    reference: str | None = None
+    """Crystals in place of the protocol's reference: whatever `read` reads, a store, or a name of
+    the catalogue of data sets."""
+    training: str | None = None
     """Crystals that the generator learned from, likewise."""
-    targets: Path | None = None
+    targets: str | None = None
     """The true structure of each attempt, in their order, for structure prediction."""
     model: str | None = None
     """Model whose IPT is measured; None takes the one that drew the run."""

@@ -31,7 +31,7 @@ class Validity(Stage):
     def measure(self, context: Context, found: Findings) -> None:
         """Judge each crystal."""
         rules = context.protocol.validity
-        verdicts = context.of_crystals(partial(_judge, rules=rules))
+        verdicts = context.of_crystals(partial(judge, rules=rules))
         n = len(context)
 
         def column(name: str, values: list[Any]) -> int:
@@ -69,15 +69,19 @@ class Validity(Stage):
                             better="higher")  # fmt: skip
 
 
-class _Verdict(NamedTuple):
+class Verdict(NamedTuple):
+    """What the rules say of a crystal."""
+
     fault: str | None
     """Name of the `StructureFault`, images of an atom itself included."""
     structure: bool
+    """By the protocol's rules."""
     compositions: dict[tuple[str, bool], bool]
     """By table, and whether the alloy shortcut is taken."""
 
 
-def _judge(crystal: Crystal, rules: protocol.Validity) -> _Verdict:
+def judge(crystal: Crystal, rules: protocol.Validity) -> Verdict:
+    """Judge a crystal by all rules at once."""
     fault = structure_fault(crystal, min_distance=rules.min_distance, min_volume=rules.min_volume)
     structure = fault is None or (
         fault is StructureFault.IMAGES_TOO_CLOSE and not rules.self_images
@@ -87,7 +91,7 @@ def _judge(crystal: Crystal, rules: protocol.Validity) -> _Verdict:
         for table in TABLES
         for alloys in (True, False)
     }
-    return _Verdict(None if fault is None else fault.name, structure, compositions)
+    return Verdict(None if fault is None else fault.name, structure, compositions)
 
 
 def _label(table: str, alloys: bool) -> str:

@@ -1,0 +1,172 @@
+"""`crystext evaluate`: what crystals are worth, of any generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crystext.evaluate.report import Figure, Report
+
+
+def evaluate(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="A run directory, or any source of crystals: a folder or zip of CIFs, extxyz, csv "
+            "or parquet with a column cif, ...",
+            show_default=False,
+        ),
+    ],
+    protocol: Annotated[
+        str, typer.Option(help="Name of a shipped protocol (mp20, perov5, ...), or a YAML file.")
+    ] = "mp20",
+    out: Annotated[Path, typer.Option(help="Folder of the report; made, or gone on with.")] = Path(
+        "report"
+    ),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STAGE",
+            help="Only this stage, such as validity; may be repeated, or be a list a,b.",
+            show_default="all of the protocol",
+        ),
+    ] = None,
+    n: Annotated[
+        int | None,
+        typer.Option("--n", "-n", help="Attempts, from the first.", min=1, show_default="all"),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Crystals to compare with, instead of the protocol's: a store, a data set's name, "
+            "or any source of crystals.",
+            show_default="the protocol's",
+        ),
+    ] = None,
+    train: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STORE",
+            help="Crystals that the generator learned from, for novelty; likewise.",
+            show_default="the protocol's",
+        ),
+    ] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The true structure of each attempt, in their order, for structure prediction.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Model whose perplexity under translation is measured.",
+            show_default="that of the run",
+        ),
+    ] = None,
+    potential: Annotated[
+        str | None,
+        typer.Option(
+            help="Potential that relaxes: a name, or its folder.", show_default="the protocol's"
+        ),
+    ] = None,
+    hull: Annotated[
+        str | None,
+        typer.Option(
+            help="Hull of known phases, as of `crystext hull`.", show_default="the protocol's"
+        ),
+    ] = None,
+    relax: Annotated[
+        int | None,
+        typer.Option(
+            help="Attempts that are relaxed, from the first.", min=1, show_default="the protocol's"
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes.", min=1, show_default="one a processor"),
+    ] = None,
+) -> None:
+    """Measure crystals by a protocol, and write OUT/report.html, report.json, structures.parquet.
+
+    What is no crystal stays in every denominator. A stage that lacks something, such as a training
+    set, is noted, and the others go on. Killed at any moment, the same command goes on where it
+    was; what is measured already is not measured again.
+    """
+    import os
+
+    from crystext.cli.evaluate_progress import Bars
+    from crystext.evaluate.run import evaluate as measure
+    from crystext.evaluate.stages.base import Options
+
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    stages = [name for item in only or [] for name in item.replace(",", " ").split()]
+    options = Options(
+        reference=reference,
+        training=train,
+        targets=targets,
+        model=model,
+        potential=potential,
+        hull=hull,
+        relax=relax,
+    )
+    with Bars() as bars:
+        report = measure(
+            source,
+            protocol,
+            out,
+            only=stages,
+            n=n,
+            options=options,
+            workers=workers,
+            progress=bars.show,
+        )
+    _show(report)
+    typer.echo(f"written to {out}")
+
+
+def _show(report: Report) -> None:
+    """Print funnel and figures."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    steps = Table("funnel", "count", "share", "95% interval", "formulas", title=report.input.path)
+    for step in report.funnel:
+        steps.add_row(
+            step.title,
+            f"{step.count:,} of {step.of:,}",
+            f"{step.share:.2%}",
+            f"{step.low:.2%} to {step.high:.2%}",
+            f"{step.unique_formulas:,}",
+        )
+    console.print(steps)
+    figures = Table("stage", "figure", "value", "95% interval", "of")
+    for figure in report.figures:
+        figures.add_row(figure.stage, figure.title, *_written(figure))
+    console.print(figures)
+    for name, note in report.stages.items():
+        if note.note:
+            typer.echo(f"{name}: {note.state}: {note.note}" if note.state != "done" else
+                       f"{name}: {note.note}", err=True)  # fmt: skip
+
+
+def _written(figure: Figure) -> Sequence[str]:
+    def number(x: float) -> str:
+        return f"{x:.4f}" + (f" {figure.unit}" if figure.unit else "")
+
+    value = "none" if figure.value is None else number(figure.value)
+    interval = ""
+    if figure.low is not None and figure.high is not None:
+        interval = f"{figure.low:.4f} to {figure.high:.4f}"
+    return value, interval, "" if figure.of is None else f"{figure.of:,}"

@@ -1,0 +1,84 @@
+"""The funnel: how many attempts are left after each demand, out of all that were drawn.
+
+The demands down to `novel` add up: each step is of the attempts of the step before. Those about
+energies stand for themselves, as papers count them, and only the last two ask for all at once:
+
+    M.S.U.N. = metastable, unique and novel;    S.U.N. = stable, unique and novel
+
+A demand that nothing is known about has no step. Where energies are known of a part of the
+attempts only, `of` is the size of that part, failed attempts in it included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from crystext.evaluate.report import Step
+from crystext.metrics.share import Share
+
+ENERGY_ASKED = "energy_asked"
+"""Column that is true of the attempts, failed ones included, whose energies were asked for."""
+
+
+class _Demand(NamedTuple):
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    """All of which have to be true."""
+    energies: bool = False
+
+
+_DEMANDS = (
+    _Demand("drawn", "drawn", ()),
+    _Demand("parsed", "parsed", ("parsed",)),
+    _Demand("structure_valid", "structurally valid", ("structure_valid",)),
+    _Demand("valid", "and composition valid", ("valid",)),
+    _Demand("unique", "and unique", ("valid", "unique")),
+    _Demand("novel", "and novel", ("valid", "unique", "novel")),
+    _Demand("metastable", "metastable, of all drawn", ("metastable",), True),
+    _Demand("stable", "stable, of all drawn", ("stable",), True),
+    _Demand("msun", "metastable, unique and novel", ("metastable", "unique", "novel"), True),
+    _Demand("sun", "stable, unique and novel (S.U.N.)", ("stable", "unique", "novel"), True),
+)
+
+
+def funnel(columns: Mapping[str, Sequence[Any]], attempts: int) -> list[Step]:
+    """Return the steps that can be told.
+
+    Args:
+        columns: of `structures.parquet`, with `parsed` and `formula` among them.
+        attempts: how many there are, at least 1.
+    """
+    steps = []
+    asked = columns.get(ENERGY_ASKED)
+    for demand in _DEMANDS:
+        values = [columns.get(name, ()) for name in demand.columns]
+        if not all(any(value is not None for value in column) for column in values):
+            continue
+        judged = range(attempts)
+        if demand.energies and asked is not None:
+            judged_of = [i for i in judged if asked[i]]
+            kept = [i for i in judged_of if all(column[i] is True for column in values)]
+            of = len(judged_of)
+        else:
+            kept = [i for i in judged if all(column[i] is True for column in values)]
+            of = attempts
+        if of == 0:
+            continue
+        share = Share(len(kept), of)
+        low, high = share.interval()
+        formulas = {columns["formula"][i] for i in kept} - {None}
+        steps.append(
+            Step(
+                name=demand.name,
+                title=demand.title,
+                count=len(kept),
+                of=of,
+                share=share.value,
+                low=low,
+                high=high,
+                unique_formulas=len(formulas),
+            )
+        )
+    return steps

@@ -1,0 +1,19 @@
+"""What several stages need of the crystals that were drawn."""
+
+from __future__ import annotations
+
+from crystext.evaluate.stages.base import Context
+from crystext.metrics.fingerprints import Fingerprints, fingerprints
+
+
+def drawn_fingerprints(context: Context) -> Fingerprints:
+    """Return the fingerprints of all attempts that are crystals, computed once an evaluation.
+
+    They are kept as they come, so that little is lost to a kill.
+    """
+    return fingerprints(
+        list(context.crystals.values()),
+        cache=context.cache / "fingerprints.npz",
+        workers=context.workers,
+        report=context.report,
+    )

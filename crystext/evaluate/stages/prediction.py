@@ -1,0 +1,96 @@
+"""Structure prediction: attempt i beside target i."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from crystext.crystal import Crystal
+from crystext.errors import InputError
+from crystext.evaluate import protocol
+from crystext.evaluate.figures import Findings
+from crystext.evaluate.stages.base import Context, Stage
+from crystext.evaluate.stages.validity import judge
+from crystext.matching import Tolerances, counted, map_groups
+from crystext.metrics.structure_prediction import rms_distance
+from crystext.properties import reduced_formula
+
+_CHUNK = 50
+"""Pairs that a process is given at once."""
+
+
+class Prediction(Stage):
+    """Match rate and RMSE, given the true structures."""
+
+    name, title = "prediction", "structure prediction"
+    columns = ("target_match", "target_rms", "target_formula_match")
+    needs = ("valid",)
+    libraries = ("pymatgen", "smact")
+
+    def settings(self, context: Context) -> dict[str, Any]:
+        """Return the checksum of the targets."""
+        return {"targets": context.sets.get("targets").sha256}
+
+    def measure(self, context: Context, found: Findings) -> None:
+        """Match each attempt with its target."""
+        rules = context.protocol.prediction
+        assert rules is not None
+        n, known = len(context), context.sets.get("targets")
+        if len(known) != n:
+            raise InputError(
+                f"{known.title} holds {len(known):,} targets for {n:,} attempts; expected as many, "
+                "in the order of the attempts"
+            )
+        targets = known.crystals
+        sound = context.map(partial(_is_valid, rules=context.protocol.validity), targets)
+        valid = context.columns["valid"]
+        compared = [
+            i for i in context.crystals if not rules.both_valid or (valid[i] is True and sound[i])
+        ]
+        pairs = [(context.crystals[i], targets[i]) for i in compared]
+        chunks = [pairs[i : i + _CHUNK] for i in range(0, len(pairs), _CHUNK)]
+        answers = map_groups(
+            _Distances(rules.tolerances),
+            chunks,
+            context.workers,
+            counted(context.report, len(chunks)),
+        )
+        distances = dict(zip(compared, (x for chunk in answers for x in chunk), strict=True))
+        found.columns["target_rms"] = [distances.get(i) for i in range(n)]
+        found.columns["target_match"] = context.spread(
+            [distances.get(i) is not None for i in context.crystals]
+        )
+        same = context.spread(
+            [
+                reduced_formula(crystal.numbers) == reduced_formula(targets[i].numbers)
+                for i, crystal in context.crystals.items()
+            ]
+        )
+        found.columns["target_formula_match"] = same
+        fits = [x for x in distances.values() if x is not None]
+        rule = "pairs of valid crystals only" if rules.both_valid else "whether valid or not"
+        found.share("match_rate", "match rate", len(fits), n, better="higher",
+                    source=rules.source, note=rule)  # fmt: skip
+        found.mean("rmse", "RMS distance of those that match", fits, better="lower",
+                   source=rules.source, note="in units of (V/N)^(1/3)")  # fmt: skip
+        found.share("formula_match", "formula of the target", sum(x is True for x in same), n,
+                    better="higher")  # fmt: skip
+        found.share("valid_targets", "targets that are valid", sum(sound), n,
+                    note="no method can match more where both have to be valid")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Distances:
+    """RMS distances of pairs."""
+
+    tolerances: Tolerances
+
+    def __call__(self, pairs: Sequence[tuple[Crystal, Crystal]]) -> list[float | None]:
+        return [rms_distance(crystal, target, self.tolerances) for crystal, target in pairs]
+
+
+def _is_valid(crystal: Crystal, rules: protocol.Validity) -> bool:
+    verdict = judge(crystal, rules)
+    return verdict.structure and verdict.compositions[rules.table, rules.alloys]

@@ -1,0 +1,33 @@
+"""Novelty by distance of fingerprints: what is far from all that was learned from.
+
+    novel(i)  <=>  min over t of d_s(i, t) > 0.1   or   min over t of d_c(i, t) > 2
+
+with the Euclidean distances d_s of structures' and d_c of compositions' fingerprints to crystals t
+of the training set; the two minima are independent. Source: Gruver et al., arXiv:2402.04379.
+
+What goes wrong otherwise: it is read as novelty by matching (see `novelty`), which it is not. A
+known crystal with one element exchanged is novel by its composition alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crystext.metrics.coverage import Distances
+
+
+def is_novel(
+    found: Distances, *, structure_distance: float = 0.1, composition_distance: float = 2.0
+) -> NDArray[np.bool_]:
+    """Say which crystals are novel; one without a fingerprint is not. Shape (G,).
+
+    Args:
+        found: distances of generated crystals to the training set, by `coverage.distances`.
+        structure_distance: beyond which a structure is novel.
+        composition_distance: beyond which a composition is novel.
+    """
+    # A comparison with nan is false.
+    return (found.structures_of_generated > structure_distance) | (
+        found.compositions_of_generated > composition_distance
+    )

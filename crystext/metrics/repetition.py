@@ -1,0 +1,34 @@
+"""Mode collapse: how often a generator says the same.
+
+    unique formulas     = number of different reduced formulas
+    most frequent one   = max over formulas f of #{i : f_i = f}
+
+among the crystals of a set. Source of the figure: counted from the samples published with Gruver
+et al., arXiv:2402.04379, where 3,358 metastable crystals of one model have 643 formulas.
+
+What goes wrong otherwise: validity and stability are highest where a model repeats a few crystals
+that it knows, so each share of good crystals belongs beside the number of different ones.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Repetition(NamedTuple):
+    """How often formulas recur."""
+
+    crystals: int
+    unique_formulas: int
+    most_frequent: str | None
+    """None among no crystals; the first met of those equally frequent."""
+    most_frequent_count: int
+
+
+def repetition(formulas: Iterable[str]) -> Repetition:
+    """Count formulas, given one per crystal."""
+    counts = Counter(formulas)
+    formula, most = next(iter(counts.most_common(1)), (None, 0))
+    return Repetition(counts.total(), len(counts), formula, most)
