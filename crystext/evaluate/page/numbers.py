@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crystext.evaluate.published import Column
 from crystext.evaluate.report import Figure
 
 NONE = "–"
@@ -39,6 +40,14 @@ def interval(figure: Figure) -> str:
     if figure.low is None or figure.high is None:
         return ""
     return f"{fixed(figure.low)} to {fixed(figure.high)}"
+
+
+def as_published(value: float | None, column: Column) -> str:
+    """Return a published number; shares have three digits at least, of which YAML drops noughts."""
+    if value is None:
+        return NONE
+    text = f"{value:g}"
+    return f"{value:.3f}" if column.share and len(text) < len("0.123") else text
 
 
 def whole(count: int | None) -> str:

@@ -6,8 +6,8 @@ from xml.etree.ElementTree import Element
 
 from crystext.evaluate.page.charts import bar
 from crystext.evaluate.page.markup import Child, details, table, tag
-from crystext.evaluate.page.numbers import NONE, fixed, interval, percent, whole
-from crystext.evaluate.published import Column, Published, Row, measured
+from crystext.evaluate.page.numbers import NONE, as_published, fixed, interval, percent, whole
+from crystext.evaluate.published import Published, Row, measured
 from crystext.evaluate.report import Better, Counts, Figure, Report
 
 _ARROWS: dict[Better | None, tuple[str, str]] = {
@@ -78,7 +78,7 @@ def published(report: Report, block: Published) -> Element:
             tag(
                 "li",
                 tag("b", column.title),
-                f": published of {column.of}" + (f"; {column.unit}" if column.unit else ""),
+                f": {column.of}" + (f"; in {column.unit}" if column.unit else ""),
                 f"; {column.note}" if column.note else None,
                 _ours_of(measured(report, column)),
             )
@@ -97,7 +97,7 @@ def published(report: Report, block: Published) -> Element:
         for row in block.rows
         if row.note or row.paper is not None or row.table is not None
     )
-    return tag("div", found, source, *exceptions, details("What is divided by what", told))
+    return tag("div", found, source, *exceptions, details("Denominators", told))
 
 
 def counts(found: Counts) -> Element:
@@ -132,18 +132,10 @@ def counts(found: Counts) -> Element:
 
 def _row(row: Row, block: Published) -> list[Child]:
     values = (
-        tag("td", _as_published(row.values.get(name), column), class_="value")
+        tag("td", as_published(row.values.get(name), column), class_="value")
         for name, column in block.columns.items()
     )
     return [_titled(row.system, "published"), *values]
-
-
-def _as_published(value: float | None, column: Column) -> str:
-    if value is None:
-        return NONE
-    text = f"{value:g}"
-    # Shares are published with three digits or more; YAML drops the last noughts.
-    return f"{value:.3f}" if column.share and len(text) < len("0.123") else text
 
 
 def _exception(row: Row, block: Published) -> Element:
