@@ -19,14 +19,14 @@ from crystext.crystal import Crystal
 from crystext.errors import SettingError, did_you_mean
 from crystext.infilling.blank import Blanks, Reference
 from crystext.infilling.propose import Filler
-from crystext.models.folder import SHIPPED, default_temperatures
+from crystext.models.folder import SHIPPED
 from crystext.models.load import LoadedModel, load_model
 from crystext.progress import progress_bar
 from crystext.prompts import PromptSet
 from crystext.read import as_crystal
 from crystext.read.sites import Sites, read_sites, sites_of
 from crystext.results import Proposals, Sample, Samples
-from crystext.sampling.asking import settled_temperatures
+from crystext.sampling.asking import settled_settings
 from crystext.sampling.attempt import ORDINARY, DrawSettings
 from crystext.sampling.campaign import Campaign
 from crystext.sampling.samplers import Sampler, make_sampler
@@ -165,18 +165,13 @@ class CrystalLM:
         Takes what `sample` takes, and refuses the same before anything is drawn.
         """
         asked = _conditions(conditions)
-        temperatures = settled_temperatures(
-            default_temperatures(self.model.folder),
+        settings = settled_settings(
+            self.model.folder,
             [asked],
-            text=temperature,
-            element=element_temperature,
-            coordinate=coordinate_temperature,
-        )
-        settings = DrawSettings(
             seed=seed,
-            temperature=temperatures.text,
-            element_temperature=temperatures.element,
-            coordinate_temperature=temperatures.coordinate,
+            temperature=temperature,
+            element_temperature=element_temperature,
+            coordinate_temperature=coordinate_temperature,
             top_p=top_p,
             guidance=guidance,
             constrained=constrained,
@@ -210,7 +205,9 @@ class CrystalLM:
         n: int = 20,
         ranked: bool | None = None,
         seed: int = 0,
-        temperature: float = 1.0,
+        temperature: float | None = None,
+        element_temperature: float | None = None,
+        coordinate_temperature: float | None = None,
         top_p: float = 1.0,
         max_atoms: int = ORDINARY.max_atoms,
         min_distance: float = ORDINARY.distance_scale,
@@ -219,8 +216,10 @@ class CrystalLM:
     ) -> Proposals:
         """Fill in what of a structure is not known, or is to be another.
 
-        What is given stays exactly as given. Completions are without repetitions, the most
-        probable first, and each tells what it changes.
+        What is given stays exactly as given: cell, elements, coordinates and labels of sites.
+        Oxidation states and site properties such as magnetic moments are dropped, as they belong to
+        the structure that was there before. Completions are without repetitions, the most probable
+        first, and each tells what it changes.
 
         Args:
             structure: a crystal, a pymatgen Structure, an ASE Atoms, or the path of a file; a CIF
@@ -239,7 +238,8 @@ class CrystalLM:
             ranked: whether elements are ranked by their probability rather than drawn, which is
                 done where a single one is not known unless this is False.
             seed: of the draws.
-            temperature: of the draws; 0 takes the most probable token.
+            temperature: of the draws, as in `sample`; None is the model's own, else 1.
+            element_temperature, coordinate_temperature: those of elements and of coordinates.
             top_p: draw from the most probable tokens that hold this share.
             max_atoms: most atoms of a crystal to which atoms are added.
             min_distance: least distance of atoms over the sum of their covalent radii; 0 is off.
@@ -251,7 +251,14 @@ class CrystalLM:
             SettingError: something is asked for that is not there or makes no sense.
             ModelError: the model knows too few positions, or cannot write crystals.
         """
-        settings = DrawSettings(seed=seed, temperature=temperature, top_p=top_p)
+        settings = settled_settings(
+            self.model.folder,
+            seed=seed,
+            temperature=temperature,
+            element_temperature=element_temperature,
+            coordinate_temperature=coordinate_temperature,
+            top_p=top_p,
+        )
         key = settings, min_distance, max_atoms, tuple(sorted(exclude)), batch_size
         if self._filler is None or self._filler[0] != key:
             filler = Filler(
@@ -329,15 +336,8 @@ class CrystalLM:
 
     def _ready(self, settings: DrawSettings) -> Sampler:
         """Return the sampler for these settings, the last one if they are the same."""
-        import torch
-
-        from crystext.sampling.text_sampler import TextSampler
-
         if self._sampler is None or self._sampler[0] != settings:
-            sampler = make_sampler(self.model, settings)
-            if isinstance(sampler, TextSampler) and torch.cuda.is_available():
-                self.model.network.to("cuda")  # type: ignore[arg-type]
-            self._sampler = settings, sampler
+            self._sampler = settings, make_sampler(self.model, settings)
         return self._sampler[1]
 
 

@@ -49,6 +49,10 @@ class Result(Protocol):
         """The crystal; None where the text is none."""
 
     @property
+    def structure(self) -> Structure | None:
+        """The crystal as a pymatgen structure, a new one each time."""
+
+    @property
     def matched(self) -> bool:
         """Whether it is a crystal that keeps all that can be checked."""
 
@@ -90,7 +94,7 @@ class Results(Sequence[ResultT]):
     @property
     def structures(self) -> list[Structure]:
         """The crystals as pymatgen structures, new ones each time; what is none is left out."""
-        return [crystal.structure for crystal in self.crystals]
+        return [s for s in (result.structure for result in self) if s is not None]
 
     @property
     def matched(self) -> Self:
@@ -164,8 +168,13 @@ class Results(Sequence[ResultT]):
         rows = [result.row() for result, _ in parsed]
         names = dict.fromkeys(name for row in rows for name in row if name not in _WRITTEN)
         columns = {name: _alike([row.get(name) for row in rows]) for name in names}
-        write_crystals(named, out, to, columns=columns)
+        labels = [labels for result, _ in parsed if (labels := self._labels(result))]
+        write_crystals(named, out, to, columns=columns, labels=labels or None)
         return Path(out)
+
+    def _labels(self, result: ResultT) -> Sequence[str]:
+        """Return what the sites of a crystal are called; nothing where it has no names for them."""
+        return ()
 
     def _like(self, results: Iterable[ResultT]) -> Self:
         """Return a sequence of this kind that holds some of the same."""
@@ -258,6 +267,9 @@ class Proposals(Results[Proposal]):
 
     def _like(self, results: Iterable[Proposal]) -> Self:
         return type(self)(results, self.infilling)
+
+    def _labels(self, result: Proposal) -> Sequence[str]:
+        return result.labels
 
     def _summary(self) -> str:
         changes = "; ".join(map(str, self[0].changes)) if len(self) else ""

@@ -20,6 +20,7 @@ from crystext.codec import encode_as_ordered
 from crystext.crystal import Crystal, Floats, Ints
 from crystext.errors import ModelError, SettingError
 from crystext.metrics.ipt import increase_in_perplexity, translated_texts
+from crystext.models.device import move_to_gpu
 from crystext.models.load import LoadedModel
 from crystext.models.network import exact_twin
 from crystext.tasks.base import Example
@@ -173,6 +174,7 @@ class Scorer:
         batch.
         """
         self.model, self._network = model, exact_twin(model.network)
+        move_to_gpu(self._network)
 
     def score(
         self, crystals: Sequence[Crystal], prompt: str, *, translations: int = 0, seed: int = 0

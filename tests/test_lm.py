@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from ase import Atoms
 from crystext.errors import InputError, ModelError, SettingError
 from crystext.lm import CrystalLM
 from crystext.read import read_crystal
+from crystext.read.sites import read_sites
+from crystext.results import Proposals
 from crystext.sampling.attempt import DrawSettings
 from crystext.sampling.campaign import Campaign
 from crystext.sampling.run import read_attempts, sample
@@ -199,6 +203,7 @@ def test_infilling_keeps_what_is_given_and_tells_what_it_changes(
     [
         {"seed": 1},
         {"temperature": 0.0},
+        {"coordinate_temperature": 0.0},
         {"top_p": 0.01},
         {"n": 2},
         {"coordinates": [0, 1]},
@@ -213,7 +218,49 @@ def test_every_knob_of_infilling_changes_what_is_proposed(
 ) -> None:
     given = {"coordinates": [0], "n": 3, "min_distance": 0.0}
     plain, turned = lm.infill(NACL, **given), lm.infill(NACL, **{**given, **knob})
-    assert [x.text for x in plain] != [x.text for x in turned]
+    assert told(plain) != told(turned)
+
+
+def told(proposals: Proposals) -> tuple[int, list[str]]:
+    return proposals.infilling.drawn, [x.text for x in proposals]
+
+
+def test_elements_are_filled_in_at_a_temperature_of_their_own(lm: CrystalLM) -> None:
+    given = {"species": {0: "?", 4: "?"}, "n": 8, "min_distance": 0.0}
+    cold = lm.infill(NACL, **given, element_temperature=0.0)
+    assert [x.drawn for x in cold] == [8]
+    assert len(lm.infill(NACL, **given)) > 1
+
+
+def test_infilling_draws_at_the_temperatures_that_the_model_asks_for(
+    lm: CrystalLM, tiny_model: Path, tmp_path: Path
+) -> None:
+    cold = CrystalLM.load(Path(shutil.copytree(tiny_model, tmp_path / "cold")))
+    about = json.loads((tmp_path / "cold" / "crystext.json").read_text())
+    (tmp_path / "cold" / "crystext.json").write_text(
+        json.dumps(about | {"coordinate_temperature": 0.0})
+    )
+    given = {"coordinates": [0, 5], "n": 4, "min_distance": 0.0}
+    assert [x.drawn for x in cold.infill(NACL, **given)] == [4]
+    assert len(lm.infill(NACL, **given)) == 4
+    warm = cold.infill(NACL, **given, temperature=1.0)
+    assert [x.text for x in warm] == [x.text for x in lm.infill(NACL, **given)]
+
+
+def test_labels_go_through_infilling_into_structures_and_files(
+    lm: CrystalLM, tmp_path: Path
+) -> None:
+    given = NACL.structure
+    given.add_oxidation_state_by_element({"Na": 1, "Cl": -1})
+    given.add_site_property("magmom", [1.0] * len(given))
+    for i, site in enumerate(given):
+        site.label = f"{'AB'[i // 4]}_{i}"
+    (best,) = lm.infill(given, species={"A_0": "?"}, candidates=["K"], min_distance=0.0)
+    assert best.structure.labels == list(best.labels) == ["K1", *given.labels[1:]]
+    assert best.structure.site_properties == {}
+    assert {str(species) for species in best.structure.species} == {"K", "Na", "Cl"}
+    path = lm.infill(given, species={"A_0": "?"}, candidates=["K"]).save(tmp_path / "x.cif")
+    assert read_sites(path).labels == best.labels
 
 
 def test_nothing_to_fill_in_is_refused(lm: CrystalLM) -> None:

@@ -115,8 +115,26 @@ def infill(
         int, typer.Option(help="Each completion's random numbers follow from (seed, index).")
     ] = 0,
     temperature: Annotated[
-        float, typer.Option(help="Of the drawing; 0 takes the most probable token.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            help="Of the drawing; 0 takes the most probable token. If given, it is that of "
+            "elements and coordinates as well, unless these are given too.",
+            show_default="the model's own, else 1",
+        ),
+    ] = None,
+    element_temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="That of elements, and of whether a further atom follows.",
+            show_default="the model's own, else --temperature",
+        ),
+    ] = None,
+    coordinate_temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="That of coordinates.", show_default="the model's own, else --temperature"
+        ),
+    ] = None,
     top_p: Annotated[
         float, typer.Option(help="Draw from the most probable tokens that hold this share.")
     ] = 1.0,
@@ -156,14 +174,15 @@ def infill(
     """Complete a crystal: what is given stays as it is, the rest is proposed by the model.
 
     Models know primitive, Niggli-reduced cells best: `crystext view` shows what a structure's is. A
-    conventional cell is completed as it stands.
+    conventional cell is completed as it stands. Labels of sites are kept; oxidation states and
+    magnetic moments in a file are not, as they belong to the structure before.
     """
     from crystext.errors import SettingError
     from crystext.infilling.blank import Blanks, blank, known_element, place_of
     from crystext.infilling.propose import Filler
     from crystext.models.load import load_model
     from crystext.read.sites import read_sites
-    from crystext.sampling.attempt import DrawSettings
+    from crystext.sampling.asking import settled_settings
     from crystext.write import file_format
 
     if out is not None:
@@ -179,10 +198,17 @@ def infill(
     if with_ != "?" and not species:
         raise SettingError("--with says what stands at --replace or --site, and there is neither")
     blanks = Blanks(species, coordinates or (), cell, add or (), candidates)
-    settings = DrawSettings(seed=seed, temperature=temperature, top_p=top_p)
     kept = [name.replace("-", "_") for name in keep or []]
     # What cannot be asked is refused before a model is loaded.
     blank(sites, blanks, max_atoms)
+    settings = settled_settings(
+        model,
+        seed=seed,
+        temperature=temperature,
+        element_temperature=element_temperature,
+        coordinate_temperature=coordinate_temperature,
+        top_p=top_p,
+    )
     filler = Filler(
         load_model(model),
         settings,

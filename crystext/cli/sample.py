@@ -175,9 +175,7 @@ def sample(
     """
     from crystext.conditions import Conditions
     from crystext.errors import SettingError
-    from crystext.models.folder import default_temperatures
-    from crystext.sampling.asking import settled_temperatures
-    from crystext.sampling.attempt import DrawSettings
+    from crystext.sampling.asking import settled_settings
     from crystext.sampling.campaign import Campaign
     from crystext.sampling.crew import default_workers
     from crystext.sampling.run import sample as draw_missing
@@ -216,25 +214,21 @@ def sample(
         wanted = _rows(conditions, asked, max_atoms)
     else:
         wanted = (Conditions.of(**asked),)
-    temperatures = settled_temperatures(
-        default_temperatures(model),
+    settings = settled_settings(
+        model,
         wanted,
-        text=temperature,
-        element=element_temperature,
-        coordinate=coordinate_temperature,
+        seed=seed,
+        temperature=temperature,
+        element_temperature=element_temperature,
+        coordinate_temperature=coordinate_temperature,
+        top_p=top_p,
+        guidance=guidance,
+        constrained=constrained,
     )
     campaign = Campaign(
         n,
         model,
-        DrawSettings(
-            seed=seed,
-            temperature=temperatures.text,
-            element_temperature=temperatures.element,
-            coordinate_temperature=temperatures.coordinate,
-            top_p=top_p,
-            guidance=guidance,
-            constrained=constrained,
-        ),
+        settings,
         conditions=wanted,
         max_atoms=max_atoms,
         distance_scale=min_distance,

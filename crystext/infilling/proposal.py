@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from crystext.partial import PartialCrystal
 from crystext.properties import reduced_formula
 from crystext.read.sites import Sites
 from crystext.space_groups import find_space_group
+
+if TYPE_CHECKING:
+    from pymatgen.core.structure import Structure
 
 _ROUNDING = 1e-4
 """Å that rounding may take from a distance."""
@@ -65,6 +68,18 @@ class Proposal:
     """Whether what is new brings atoms nearer to each other than was to be allowed."""
     kept: bool | None = None
     """Whether it has the space group that was to be kept; None where none was."""
+
+    @property
+    def structure(self) -> Structure:
+        """The crystal as a pymatgen structure with its labels, a new one each time.
+
+        Its sites have no oxidation states and no properties: those of the structure that was given
+        need not hold for another.
+        """
+        structure = self.crystal.structure
+        for site, label in zip(structure, self.labels, strict=True):
+            site.label = label
+        return structure
 
     @cached_property
     def space_group(self) -> int | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from crystext.conditions import Conditions
 from crystext.errors import SettingError
-from crystext.models.folder import Temperatures
+from crystext.models.folder import Temperatures, default_temperatures
 from crystext.prompts import PromptSet
-from crystext.sampling.attempt import ORDINARY, Request
+from crystext.sampling.attempt import ORDINARY, DrawSettings, Request
 from crystext.tasks.generate import generation_prompt
 
 
@@ -48,6 +49,48 @@ def make_request(
         generation_prompt(prompts, lines),
         conditions.constraints(max_atoms=max_atoms, distance_scale=distance_scale),
         generation_prompt(prompts) if lines else None,
+    )
+
+
+def settled_settings(
+    model: str | Path,
+    conditions: Iterable[Conditions] = (Conditions(),),
+    *,
+    seed: int = 0,
+    temperature: float | None = None,
+    element_temperature: float | None = None,
+    coordinate_temperature: float | None = None,
+    top_p: float = 1.0,
+    guidance: float = 1.0,
+    constrained: bool = True,
+) -> DrawSettings:
+    """Return how to draw from a model: at its own temperatures where none are said.
+
+    Args:
+        model: as `model_folder` takes it.
+        conditions: those of every crystal that is to be drawn.
+        seed, top_p, guidance, constrained: see `DrawSettings`.
+        temperature, element_temperature, coordinate_temperature: see `settled_temperatures`.
+
+    Raises:
+        ModelError: no such model, or a file of it is damaged.
+        SettingError: a number out of range.
+    """
+    settled = settled_temperatures(
+        default_temperatures(model),
+        conditions,
+        text=temperature,
+        element=element_temperature,
+        coordinate=coordinate_temperature,
+    )
+    return DrawSettings(
+        seed=seed,
+        temperature=settled.text,
+        element_temperature=settled.element,
+        coordinate_temperature=settled.coordinate,
+        top_p=top_p,
+        guidance=guidance,
+        constrained=constrained,
     )
 
 

@@ -64,7 +64,8 @@ class ShortTextLlama:
         self.head_size = int(getattr(config, "head_dim", None) or config.hidden_size // self.heads)
         self.epsilon = float(config.rms_norm_eps)
         self.max_tokens = int(config.max_position_embeddings)
-        weights = {name: p.detach().to(dtype) for name, p in network.named_parameters()}
+        # Wherever the network is: it may have been moved to be drawn from in another way.
+        weights = {name: p.detach().to("cpu", dtype) for name, p in network.named_parameters()}
         self.embedding = weights["model.embed_tokens.weight"]
         self.norm = weights["model.norm.weight"]
         self.head = self.embedding if config.tie_word_embeddings else weights["lm_head.weight"]

@@ -22,6 +22,7 @@ from crystext.grammar.fields import Field, Kind
 from crystext.grammar.geometry import Bools
 from crystext.grammar.infilling import InfillingAutomaton, blanks_of
 from crystext.grammar.slots import speaks_small_vocabulary
+from crystext.models.device import move_to_gpu
 from crystext.models.load import LoadedModel
 from crystext.models.network import exact_twin
 from crystext.partial import PartialCrystal
@@ -50,12 +51,13 @@ class Ranker:
     """A model, ready to be asked for the probabilities of elements."""
 
     def __init__(self, model: LoadedModel) -> None:
-        """Lay the model out.
+        """Lay the model out, on a GPU if there is one.
 
         Raises:
             ModelError: its vocabulary cannot write a crystal, or knows no end.
         """
         self.model, self._network = model, exact_twin(model.network)
+        move_to_gpu(self._network)
         self._slots: dict[tuple[Field, ...], CompletionSlots] = {}
         small = speaks_small_vocabulary(model.tokenizer, model.format)
         self._tree = None if small else TokenTree(model.tokenizer)

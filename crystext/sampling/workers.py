@@ -143,15 +143,12 @@ def _work(job: Job, asker: Connection) -> None:
 
         from crystext.models.load import load_model
         from crystext.sampling.samplers import make_sampler
-        from crystext.sampling.text_sampler import TextSampler
         from crystext.sampling.tries import draw_judged
 
         # Sums split over threads round otherwise: one thread makes a batch the same everywhere.
         torch.set_num_threads(1)
         model = load_model(job.model)
         sampler = make_sampler(model, job.settings)
-        if isinstance(sampler, TextSampler) and torch.cuda.is_available():
-            model.network.to("cuda")  # type: ignore[arg-type]
         while True:
             attempts = draw_judged(
                 sampler,
