@@ -18,9 +18,12 @@ from crystext import __version__
 from crystext.cli.data import list_, prepare
 from crystext.cli.decode import decode
 from crystext.cli.encode import encode
+from crystext.cli.evaluate import evaluate
+from crystext.cli.hull import hull
 from crystext.cli.infill import infill
 from crystext.cli.merge import merge
 from crystext.cli.push import push
+from crystext.cli.relax import relax
 from crystext.cli.sample import sample
 from crystext.cli.train import train
 from crystext.cli.view import view
@@ -62,6 +65,9 @@ app.add_typer(data, name="data")
 app.command()(train)
 app.command()(sample)
 app.command()(infill)
+app.command()(evaluate)
+app.command()(relax)
+app.command()(hull)
 app.command()(merge)
 app.command()(push)
 app.command()(view)
