@@ -58,9 +58,8 @@ class Automaton:
         """The field that comes next."""
         return field_at(self.place)
 
-    @property
-    def next_separator(self) -> str:
-        """What stands between the next field and the one behind it."""
+    def separator_behind(self, value: int) -> str:
+        """Return what stands between the next field and the one behind it, whatever its value."""
         return field_at(self.place + 1).separator
 
     @property

@@ -21,6 +21,7 @@ from crystext.elements import SYMBOLS
 from crystext.errors import ModelError
 from crystext.grammar.fields import END, Field, Kind, value_texts
 from crystext.grammar.geometry import Bools
+from crystext.vocabulary import position_names
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,9 +36,8 @@ class Fields(Protocol):
     def field(self) -> Field:
         """The field that comes next; behind the last, an element that can only be the end."""
 
-    @property
-    def next_separator(self) -> str:
-        """What stands between the next field and the one behind it."""
+    def separator_behind(self, value: int) -> str:
+        """Return what stands between this value of the next field and the field behind it."""
 
     def allowed(self) -> Bools:
         """Return which values the next field can take: shape (1, number of values)."""
@@ -85,7 +85,6 @@ class _Turn:
 
     def __init__(self, automaton: Fields) -> None:
         self._automaton, self.field = automaton, automaton.field
-        self.next_separator = automaton.next_separator
         self._spellings = _spellings(self.field.kind, automaton.format)
 
     @cached_property
@@ -119,6 +118,10 @@ class _Turn:
         value = self._spellings.value.get(text)
         return value if value is not None and self._allowed[value] else None
 
+    def separator_behind(self, value: int) -> str:
+        """Return what has to follow this value, if anything does."""
+        return self._automaton.separator_behind(value)
+
     def take(self, value: int) -> _Turn:
         """Return the next field's turn."""
         automaton = self._automaton.copy()
@@ -150,7 +153,9 @@ class TextReader:
         turn, typed = self._turn, self._typed + character
         if turn.may_start(typed):
             return TextReader(turn, typed)
-        if character != turn.next_separator or (value := turn.value(self._typed)) is None:
+        if character not in _SEPARATORS or (value := turn.value(self._typed)) is None:
+            return None
+        if character != turn.separator_behind(value):
             return None
         after = turn.take(value)
         return TextReader(after) if after.can_be_written else None
@@ -173,16 +178,22 @@ class _Node:
 
 
 _DIGITS = "0123456789. \n"
+_SEPARATORS = " \n"
 _LETTERS = frozenset(letter for symbol in SYMBOLS for letter in symbol)
 _SYMBOL_PARTS = frozenset(["", *SYMBOLS]) | _LETTERS
 """The letters that a token of a crystal's text can have: elements never stand side by side."""
+_POSITION_LETTERS = frozenset(name[-1] for name in position_names())
 
 
 class TokenTree:
     """The tokens of a vocabulary that can occur in a crystal's text, by their characters."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, by_symmetry: bool = False) -> None:
         """Gather the tokens.
+
+        Args:
+            tokenizer: the model's.
+            by_symmetry: whether the texts name Wyckoff positions.
 
         Raises:
             ModelError: a character of a crystal's text is no token of its own, so that a text
@@ -194,10 +205,10 @@ class TokenTree:
                 "set its eos_token"
             )
         self.end = int(tokenizer.eos_token_id)
+        letters = _LETTERS | _POSITION_LETTERS if by_symmetry else _LETTERS
+        parts = _SYMBOL_PARTS | letters
         self.texts = {
-            token: text
-            for token, text in _token_texts(tokenizer)
-            if text.strip(_DIGITS) in _SYMBOL_PARTS
+            token: text for token, text in _token_texts(tokenizer) if text.strip(_DIGITS) in parts
         }
         """What each of these tokens adds to a text."""
         self._root = _Node()
@@ -207,7 +218,7 @@ class TokenTree:
                 node = node.children.setdefault(character, _Node())
             node.tokens.append(token)
         known = {character for character, node in self._root.children.items() if node.tokens}
-        if missing := sorted(_LETTERS.union(_DIGITS) - known):
+        if missing := sorted(letters.union(_DIGITS) - known):
             raise ModelError(
                 f"the tokenizer has no token for {missing[0]!r} alone ({len(missing)} characters "
                 "of a crystal's text are missing), so a text could not always be finished; try a "

@@ -16,7 +16,8 @@ from functools import cache
 from crystext.codec import Format
 from crystext.elements import SYMBOLS
 from crystext.vocabulary import MAX_ANGLE, MAX_LENGTH, position_names
-from crystext.wyckoff.positions import GROUPS
+from crystext.wyckoff.cells import free_parameters
+from crystext.wyckoff.positions import GROUPS, positions
 
 END = 0
 """The value that stands for the end of the text, in the place of an element."""
@@ -98,6 +99,32 @@ def value_texts(kind: Kind, fmt: Format) -> tuple[str, ...]:
         return position_names()
     places = decimals(kind, fmt)
     return tuple(f"{i / 10**places:.{places}f}" for i in range(value_count(kind, fmt)))
+
+
+def kind_after_by_symmetry(text: str, fmt: Format) -> Kind:
+    """Return the kind of field that goes on behind the beginning of a text by symmetry.
+
+    Behind the last decimal of a line the next line's kind comes. The text need not be right.
+    """
+    lines = text.split("\n")
+    if len(lines) == 1:
+        return Kind.GROUP
+    number = lines[0]
+    group = int(number) if number in value_texts(Kind.GROUP, fmt)[1:] else 1
+    first, *rest = lines[-1].split(" ")
+    if first[:1].isdigit():
+        names = free_parameters(group)
+        return Kind.LENGTH if len(names[min(len(rest), len(names) - 1)]) == 1 else Kind.ANGLE
+    if not rest:
+        return Kind.ELEMENT
+    if len(rest) == 1 and not rest[0][-1:].isalpha():
+        return Kind.POSITION
+    known = positions(group).get(rest[0][-1:])
+    whole = known is not None and len(rest) - 1 == len(known.free)
+    written = len(rest[-1].partition(".")[2])
+    if whole and (len(rest) == 1 or written == fmt.coordinate_decimals):
+        return Kind.ELEMENT
+    return Kind.COORDINATE
 
 
 def kind_after(text: str, fmt: Format) -> Kind:

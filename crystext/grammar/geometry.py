@@ -315,6 +315,24 @@ def image_distances(lattice: Floats, places: Floats, positions: Floats) -> Float
     return distances
 
 
+def keeps_distances(lattice: Floats, positions: Floats, numbers: Ints, scale: float) -> bool:
+    """Tell whether all atoms of a crystal, images included, are the least distances apart.
+
+    Args:
+        lattice: basis vectors as rows, Å; shape (3, 3).
+        positions: fractional coordinates; shape (N, 3).
+        numbers: atomic numbers; shape (N,).
+        scale: see `least_distances`; 0 lets all pass.
+    """
+    if scale == 0:
+        return True
+    same = np.tile(lattice, (len(numbers), 1, 1))
+    found = image_distances(same, positions, np.tile(positions, (len(numbers), 1, 1)))
+    np.fill_diagonal(found, shortest_lattice_vector(lattice[None])[0])
+    wanted = least_distances(scale)[numbers[:, None], numbers]
+    return bool((found >= wanted - 1e-6).all())
+
+
 def _steps(*reach: int) -> Ints:
     """Return all steps of up to so many along each axis, one a row."""
     counted = np.indices([2 * n + 1 for n in reach]).reshape(len(reach), -1).T

@@ -129,9 +129,8 @@ class InfillingAutomaton:
         """The field that comes next."""
         return self.blanks[self.place].field
 
-    @property
-    def next_separator(self) -> str:
-        """What stands between the next field and the one behind it."""
+    def separator_behind(self, value: int) -> str:
+        """Return what stands between the next field and the one behind it, whatever its value."""
         return self.blanks[min(self.place + 1, len(self.blanks) - 1)].field.separator
 
     @property

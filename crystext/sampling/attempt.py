@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crystext.codec import Format
 from crystext.conditions import Kept, matched
 from crystext.errors import SettingError
 from crystext.grammar.constraints import Constraints
@@ -27,6 +28,7 @@ class DrawSettings:
     """Logits are divided by it; 0 takes the most probable token."""
     element_temperature: float | None = None
     """Its own value for elements, and for whether a further atom follows; None is `temperature`.
+    Space groups and Wyckoff positions are drawn at that: they are structure, as the cell is.
     Where it is the higher one, compositions are various and coordinates precise."""
     coordinate_temperature: float | None = None
     """Its own value for coordinates; None is `temperature`."""
@@ -76,6 +78,8 @@ class Request:
     """The prompt less its conditions, which guidance compares with; None: there is no guidance."""
     partial: PartialCrystal | None = None
     """What the text is to complete; None where it is that of a whole crystal."""
+    format: Format | None = None
+    """The format of the text; None is the model's own."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Attempt:
     log_probability: float
     """Of the text under the model and the constraints at temperature 1, guidance included, in
     nats. The second coordinate of an atom counts as free: which values of it leave room is not
-    looked up for all."""
+    looked up for all. In a text by symmetry, all coordinates do."""
     tokens: int
     """How many the text took, the end included."""
     tries: int = 1

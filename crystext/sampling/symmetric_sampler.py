@@ -25,11 +25,9 @@ from crystext.sampling.attempt import Attempt, DrawSettings, Request
 from crystext.sampling.draw import draw, uniform_numbers
 from crystext.sampling.guidance import mix, weighted_prompts
 from crystext.sampling.llama import ShortTextLlama, Texts
+from crystext.sampling.writing import MOST_DRAWS
 from crystext.tokens import prompt_ids
 from crystext.vocabulary import MAX_ANGLE
-
-MOST_DRAWS = 20
-"""How often a crowded crystal is drawn before the roomiest cell is taken."""
 
 _TRIES = 8
 """How often a coordinate that leaves no room is drawn again before all values are looked at."""

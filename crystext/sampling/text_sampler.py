@@ -9,21 +9,36 @@ from collections.abc import Sequence
 
 import torch
 
+from crystext.codec import Format
 from crystext.errors import ModelError
 from crystext.grammar.characters import GrammarProcessor, TokenTree
 from crystext.models.load import LoadedModel
 from crystext.sampling.attempt import Attempt, DrawSettings, Request
 from crystext.sampling.draw import draw, uniform_numbers
 from crystext.sampling.guidance import mix, weighted_prompts
-from crystext.sampling.writing import automaton_for, kind_behind, most_characters, read_answer
+from crystext.sampling.writing import (
+    MOST_DRAWS,
+    fields_for,
+    is_crowded,
+    kind_behind,
+    most_characters,
+    read_answer,
+)
 from crystext.tokens import prompt_ids
 
 
 class TextSampler:
     """A model and its tokenizer, ready to draw."""
 
-    def __init__(self, model: LoadedModel, settings: DrawSettings) -> None:
+    def __init__(
+        self, model: LoadedModel, settings: DrawSettings, fmt: Format | None = None
+    ) -> None:
         """Get ready.
+
+        Args:
+            model: to draw from.
+            settings: how to draw.
+            fmt: the format of the texts; None is the model's own.
 
         Raises:
             ModelError: the tokenizer has no end-of-sequence token, or cannot write a crystal.
@@ -34,27 +49,47 @@ class TextSampler:
                 "crystal's text; set its eos_token"
             )
         self.model, self.settings = model, settings
-        self._tree = TokenTree(model.tokenizer) if settings.constrained else None
+        self.format = model.format if fmt is None else fmt
+        self._tree = None
+        if settings.constrained:
+            self._tree = TokenTree(model.tokenizer, by_symmetry=self.format.by_symmetry)
 
     def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
         """Draw one text for each index; seed, index and redraw decide its random numbers.
 
-        A text that is not ended when the model knows no further position is cut off there.
+        A text that is not ended when the model knows no further position is cut off there. A text
+        by symmetry whose orbits turn out to have no room is drawn again, up to `MOST_DRAWS` times.
 
         Raises:
             ModelError: the prompt alone takes all the positions that the model knows.
         """
+        done: dict[int, Attempt] = {}
+        left = list(indices)
         with torch.inference_mode():
-            return self._draw(request, indices, redraw)
+            for again in range(MOST_DRAWS):
+                drawn = self._draw(request, left, redraw, again)
+                done |= {attempt.index: attempt for attempt in drawn}
+                left = [attempt.index for attempt in drawn if self._is_crowded(request, attempt)]
+                if not left:
+                    break
+        return [done[index] for index in indices]
 
-    def _draw(self, request: Request, indices: Sequence[int], redraw: int) -> list[Attempt]:
+    def _is_crowded(self, request: Request, attempt: Attempt) -> bool:
+        if attempt.fault is not None or not self.settings.constrained:
+            return False
+        crystal = read_answer(request, attempt.text, self.format).crystal
+        return crystal is not None and is_crowded(request, crystal, self.format)
+
+    def _draw(
+        self, request: Request, indices: Sequence[int], redraw: int, again: int
+    ) -> list[Attempt]:
         settings, network, tokenizer = self.settings, self.model.network, self.model.tokenizer
         prompts = weighted_prompts(request, settings.guidance)
         read = [prompt_ids(tokenizer, asked.prompt) for asked in prompts]
         given = max(read, key=len)
         known = getattr(network.config, "max_position_embeddings", None)
         # At the worst, one for each character, and the end.
-        budget = most_characters(request, self.model.format) + 1
+        budget = most_characters(request, self.format) + 1
         if known is not None:
             budget = min(budget, known - len(given))
         if budget < 1:
@@ -63,7 +98,9 @@ class TextSampler:
                 "try a shorter prompt"
             )
         end, vocabulary = int(tokenizer.eos_token_id), len(tokenizer)
-        uniform = torch.from_numpy(uniform_numbers(settings.seed, indices, budget, redraw=redraw))
+        uniform = torch.from_numpy(
+            uniform_numbers(settings.seed, indices, budget, redraw=redraw, again=again)
+        )
         processor = self._processor(len(given), request)
         device = next(network.parameters()).device
         step_ids = [torch.tensor([ids] * len(indices), device=device) for ids in read]
@@ -119,7 +156,7 @@ class TextSampler:
     def _temperatures(
         self, request: Request, given: list[int], generated: torch.Tensor
     ) -> list[float]:
-        settings, fmt = self.settings, self.model.format
+        settings, fmt = self.settings, self.format
         if settings.element_temperature is None and settings.coordinate_temperature is None:
             return [settings.temperature] * len(generated)
         start = len(self._text(given))
@@ -135,8 +172,8 @@ class TextSampler:
     def _processor(self, prompt_tokens: int, request: Request) -> GrammarProcessor | None:
         if self._tree is None:
             return None
-        automaton = automaton_for(request, self.model.format, 1)
-        return GrammarProcessor(self.model.tokenizer, prompt_tokens, automaton, self._tree)
+        fields = fields_for(request, self.format)
+        return GrammarProcessor(self.model.tokenizer, prompt_tokens, fields, self._tree)
 
     def _attempt(
         self,
@@ -152,7 +189,7 @@ class TextSampler:
 
         # Decoded behind the prompt: some tokenizers drop a space at the start of a text.
         text = self._text(given + body)[len(self._text(given)) :]
-        decoded = read_answer(request, text, self.model.format)
+        decoded = read_answer(request, text, self.format)
         fault = decoded.fault.name if decoded.fault else None
         if fault is None and not whole:
             fault = "TRUNCATED"

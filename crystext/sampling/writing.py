@@ -3,10 +3,42 @@
 from __future__ import annotations
 
 from crystext.codec import Decoded, Format, decode
+from crystext.crystal import Crystal
 from crystext.grammar.automaton import Automaton
-from crystext.grammar.fields import Kind, decimals, kind_after, value_texts
+from crystext.grammar.characters import Fields
+from crystext.grammar.fields import (
+    Kind,
+    decimals,
+    kind_after,
+    kind_after_by_symmetry,
+    value_texts,
+)
+from crystext.grammar.geometry import keeps_distances
 from crystext.grammar.infilling import InfillingAutomaton, blanks_of
+from crystext.grammar.symmetric.automaton import SymmetricAutomaton
+from crystext.grammar.symmetric.look_ahead import look_ahead
+from crystext.grammar.symmetric.merged import MergedFields
 from crystext.sampling.attempt import Request
+
+MOST_DRAWS = 20
+"""How often a text by symmetry is drawn from its start, at the most, where orbits have no room."""
+
+
+def fields_for(request: Request, fmt: Format) -> Fields:
+    """Return the automaton of one text in any format, to be read character by character."""
+    if request.partial is None and fmt.by_symmetry:
+        # Where there is no room for it, it is known when the text is read: see `is_crowded`.
+        ahead = look_ahead(request.constraints)
+        return MergedFields(SymmetricAutomaton(fmt, ahead, settles=True))
+    return automaton_for(request, fmt, 1)
+
+
+def is_crowded(request: Request, crystal: Crystal, fmt: Format) -> bool:
+    """Tell whether a text by symmetry put atoms too near, as its coordinates left no cell."""
+    if not fmt.by_symmetry:
+        return False
+    scale = request.constraints.distance_scale
+    return not keeps_distances(crystal.lattice, crystal.positions, crystal.numbers, scale)
 
 
 def automaton_for(request: Request, fmt: Format, batch: int) -> Automaton | InfillingAutomaton:
@@ -25,6 +57,9 @@ def read_answer(request: Request, text: str, fmt: Format) -> Decoded:
 
 def most_characters(request: Request, fmt: Format) -> int:
     """Return how many characters a text has at the most."""
+    if request.partial is None and fmt.by_symmetry:
+        line = len("\nNa 192j") + 3 * (fmt.coordinate_decimals + len(" 0."))
+        return len("230") + request.constraints.max_atoms * line + 6 * len(" 100.00")
     if request.partial is None:
         cell = 3 * (fmt.length_decimals + fmt.angle_decimals + 10)
         return cell + request.constraints.max_atoms * (3 * (fmt.coordinate_decimals + 3) + 4)
@@ -34,6 +69,8 @@ def most_characters(request: Request, fmt: Format) -> int:
 
 def kind_behind(request: Request, text: str, fmt: Format) -> Kind:
     """Return the kind of field that goes on behind the beginning of a text, or comes next."""
+    if request.partial is None and fmt.by_symmetry:
+        return kind_after_by_symmetry(text, fmt)
     if request.partial is None:
         return kind_after(text, fmt)
     blanks = blanks_of(request.partial)

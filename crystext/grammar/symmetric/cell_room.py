@@ -19,9 +19,8 @@ from crystext.crystal import Floats
 from crystext.grammar.cells import CellRules
 from crystext.grammar.geometry import (
     Bools,
-    image_distances,
+    keeps_distances,
     least_distances,
-    shortest_lattice_vector,
     unit_volume_squared,
 )
 from crystext.grammar.symmetric.contacts import contact_terms
@@ -84,8 +83,8 @@ class CellRoom:
         if scale > 0:
             table = least_distances(scale)
             self._terms = contact_terms(self.system, sites, numbers, table)
-            self._sites, self._table = np.concatenate(sites), table
-            self._numbers = np.repeat(numbers, [len(orbit) for orbit in sites]).tolist()
+            self._sites, self._scale = np.concatenate(sites), scale
+            self._numbers = np.repeat(numbers, [len(orbit) for orbit in sites])
             self._contact = float(np.diagonal(table)[numbers].max())
             spheres = np.pi / 6 * np.diagonal(least_distances(_SCALE)) ** 3
             self.largest = float(spheres[self._numbers].sum()) / _EMPTIEST
@@ -114,12 +113,7 @@ class CellRoom:
         """
         if self._terms is None:
             return True
-        numbers = np.array(self._numbers)
-        everywhere = np.tile(self._sites, (len(numbers), 1, 1))
-        same = np.tile(lattice, (len(numbers), 1, 1))
-        found = image_distances(same, self._sites, everywhere)
-        np.fill_diagonal(found, shortest_lattice_vector(lattice[None])[0])
-        return bool((found >= self._table[numbers[:, None], numbers] - 1e-6).all())
+        return keeps_distances(lattice, self._sites, self._numbers, self._scale)
 
     def _least(self, *terms: Floats) -> Floats:
         """Return the least of what pairs have, given g: as many terms, of shapes that broadcast."""

@@ -17,7 +17,7 @@ _NAMED = 6
 """Groups or numbers of atoms that a message lists at most."""
 
 _TRIED = 200
-"""Atoms up to which larger crystals are looked for; the largest orbit of a primitive cell has 48."""
+"""Atoms up to which larger crystals are looked for; the largest orbits have 48."""
 
 
 def refuse_the_impossible(constraints: Constraints) -> None:
