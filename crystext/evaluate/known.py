@@ -9,6 +9,7 @@ a store, and their fingerprints.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,7 @@ from crystext.data.catalogue import CATALOGUE, cache_folder, fetch
 from crystext.data.source import checksum
 from crystext.data.store import ABOUT, Dataset, read_store, write_store
 from crystext.errors import InputError, did_you_mean
+from crystext.evaluate.kept import write_text
 from crystext.evaluate.protocol import KnownSet
 from crystext.metrics.fingerprints import Fingerprints, fingerprints
 from crystext.processes import Workers
@@ -58,6 +60,26 @@ class Known:
         """Return the fingerprints of all, from the cache where they are there."""
         cache = self.folder / "fingerprints.npz"
         return fingerprints(self.crystals, cache=cache, workers=workers, report=report)
+
+    def numbers(self, name: str, compute: Callable[[list[Crystal]], Sequence[int]]) -> list[int]:
+        """Return a whole number of each crystal, from the cache where it is there.
+
+        Args:
+            name: of what is computed; it stands for all that the numbers depend on.
+            compute: returns the numbers of all crystals.
+        """
+        path = self.folder / f"{name}.json"
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found = None
+        whole = isinstance(found, list) and len(found) == len(self)
+        if whole and all(isinstance(x, int) for x in found):
+            return found  # type: ignore[no-any-return]
+        computed = list(compute(self.crystals))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(computed))
+        return computed
 
 
 @dataclass(frozen=True)

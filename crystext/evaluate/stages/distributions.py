@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 from crystext.crystal import Crystal
@@ -95,13 +96,18 @@ class Distributions(Stage):
         rules = context.protocol.distributions
         assert rules is not None
         find = partial(find_space_group, symprec=rules.symprec)
-        groups = context.of_crystals(find)
-        found.columns["space_group"] = groups
-        drawn = space_group_counts(groups[i] for i in context.crystals)
+
+        def groups_of(crystals: Sequence[Crystal]) -> list[int]:
+            return [NONE_FOUND if g is None else g for g in context.map(find, crystals)]
+
+        groups = groups_of(list(context.crystals.values()))
+        found.columns["space_group"] = context.spread([g or None for g in groups])
+        drawn = space_group_counts(groups)
         at = f"spglib at {rules.symprec:g} Å"
         known = None
         if reference is not None:
-            known = space_group_counts(context.map(find, reference.crystals))
+            name = f"space-groups-{rules.symprec:g}-spglib-{version('spglib')}"
+            known = space_group_counts(reference.numbers(name, groups_of))
             found.number(
                 "space_groups", "space groups, total variation distance",
                 total_variation(drawn, known), of=drawn.total(), better="lower",
