@@ -22,16 +22,18 @@ from reports import Report, origin, progress, publish, read_attempts, rounded, s
 from crystext.codec import Decoded
 from crystext.crystal import Crystal
 from crystext.energies.campaign import relax_all
-from crystext.energies.hull import Hull, load_hull
-from crystext.energies.potential import M3GNET
+from crystext.energies.hull import Hull
+from crystext.energies.hulls import open_hull
+from crystext.energies.potential import Potential
+from crystext.energies.potentials import loaded
 from crystext.energies.relax import PAPER, Relaxation
+from crystext.energies.verdict import METASTABLE, STABLE
 from crystext.properties import reduced_formula
 
-METASTABLE, STABLE = 0.1, 0.0
-"""eV/atom; the largest distance above the hull, not reached."""
 
-
-def row(index: int, attempt: Decoded, relaxation: Relaxation | None, hull: Hull) -> Report:
+def row(
+    index: int, attempt: Decoded, relaxation: Relaxation | None, hull: Hull, potential: Potential
+) -> Report:
     """Return what is known of one attempt."""
     if attempt.crystal is None or relaxation is None:
         assert attempt.fault is not None
@@ -46,13 +48,14 @@ def row(index: int, attempt: Decoded, relaxation: Relaxation | None, hull: Hull)
     }
     relaxed, energy = relaxation.crystal, relaxation.energy
     if relaxed is not None and energy is not None:
+        placed = hull.place(relaxed, energy, potential.scale)
         found |= {
             "energy_ev_per_atom": rounded(energy / len(relaxed), 5),
-            "formation_energy_ev_per_atom": rounded(hull.formation_energy(relaxed, energy), 5),
-            "e_above_hull_ev_per_atom": rounded(hull.above(relaxed, energy), 5),
+            "formation_energy_ev_per_atom": rounded(placed.formation_energy, 5),
+            "e_above_hull_ev_per_atom": rounded(placed.above_hull, 5),
         }
-        if unknown := hull.unknown_elements(relaxed):
-            found["unknown_elements"] = unknown
+        if placed.unknown:
+            found["unknown_elements"] = list(placed.unknown)
     return found
 
 
@@ -93,15 +96,16 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, metavar="RUN_DIR")
     parser.add_argument("--n", type=int, default=500, help="attempts, from the first")
-    parser.add_argument("--potential", default=M3GNET, help="folder, or a name on the Hub")
-    parser.add_argument("--hull", type=Path, required=True, help="folder of hull and references")
+    parser.add_argument("--potential", default="m3gnet", help="a name, or a folder")
+    parser.add_argument("--hull", default="mp2020", help="as of `crystext hull`")
     parser.add_argument("--work", type=Path, help="folder of relaxations; RUN_DIR/relaxations")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args(arguments)
 
     def measured() -> Report:
-        hull = load_hull(options.hull)
+        hull, potential = open_hull(options.hull), loaded(options.potential)
+        hull.check(potential.name, potential.scale)
         attempts = read_attempts(options.run / "attempts.jsonl", options.n)
         crystals: dict[int, Crystal] = {
             i: a.crystal for i, a in enumerate(attempts) if a.crystal is not None
@@ -113,14 +117,14 @@ def main(arguments: Sequence[str]) -> int:
             workers=options.workers,
             report=progress("relaxed"),
         )
-        rows = [row(i, a, relaxations.get(i), hull) for i, a in enumerate(attempts)]
+        rows = [row(i, a, relaxations.get(i), hull, potential) for i, a in enumerate(attempts)]
         lines = "".join(json.dumps(r) + "\n" for r in rows)
         options.out.with_suffix(".jsonl").write_text(lines, encoding="utf-8")
         return {
             **summary(rows),
-            "potential": M3GNET,
-            "corrections": "MaterialsProject2020Compatibility",
-            "hull": list(hull.sources),
+            "potential": potential.name,
+            "energies": potential.scale.value,
+            "hull": hull.about(),
             "limits": vars(PAPER),
         }
 

@@ -22,7 +22,7 @@ from crystext.view import ROTATION, with_faces
 SHOWN = 24
 """Crystals of a gallery."""
 
-_MOST_ATOMS = 400
+_MOST_ATOMS = 200
 """Of a crystal that is shown; more are slow to turn, and nothing is seen."""
 
 _RADII = 0.5

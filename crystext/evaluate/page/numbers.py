@@ -21,7 +21,8 @@ def plain(value: float | None) -> str:
 
 def percent(share: float) -> str:
     """Return a share in percent, with one digit, or with more where one would hide it."""
-    if 0 < share < 0.0005 or 0.9995 <= share < 1:
+    # The upper end of an interval may miss 1 by a rounding.
+    if 0 < share < 0.0005 or 0.9995 <= share < 1 - 1e-9:
         return f"{share:.2%}"
     return f"{share:.1%}"
 

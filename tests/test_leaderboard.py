@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evaluation.leaderboard import main
+from tests.evaluate.page.example import report
+
+
+def keep(folder: Path, name: str) -> None:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "report.json").write_text(report().model_dump_json(), encoding="utf-8")
+
+
+def written(folder: Path) -> str:
+    assert main(["--reports", str(folder / "reports"), "--out", str(folder / "BOARD.md")]) == 0
+    return (folder / "BOARD.md").read_text(encoding="utf-8")
+
+
+def test_a_report_gets_a_row_that_links_to_it_above_the_published(tmp_path: Path) -> None:
+    keep(tmp_path / "reports", "mine")
+    lines = written(tmp_path).splitlines()
+    title = "## Fine-tuned LLaMA-2 and its rivals, 10,000 samples each"
+    table = lines[lines.index(title) + 2 :]
+    assert table[0].startswith("| system | structure valid ↑ |")
+    mine = "| [mine](reports/mine/report.json) | **0.7500**<br>0.4093 to 0.9285 |"
+    assert table[2].startswith(mine)
+    assert table[3].startswith("| CDVAE | 1.000 | 0.867 |")
+
+
+def test_without_reports_the_published_rows_stand_alone(tmp_path: Path) -> None:
+    text = written(tmp_path)
+    assert "| CDVAE | 1.000 |" in text
+    assert "report.json" not in text
+
+
+def test_names_of_folders_stay_text(tmp_path: Path) -> None:
+    keep(tmp_path / "reports", "a|b [x](y) <i>")
+    text = written(tmp_path)
+    assert r"[a\|b \[x\](y) \<i\>](reports/a%7Cb%20%5Bx%5D%28y%29%20%3Ci%3E/report.json)" in text
+
+
+def test_a_leaderboard_that_is_old_fails_its_check(tmp_path: Path) -> None:
+    arguments = ["--reports", str(tmp_path / "reports"), "--out", str(tmp_path / "BOARD.md")]
+    assert main([*arguments, "--check"]) == 2
+    assert main(arguments) == 0
+    assert main([*arguments, "--check"]) == 0
+    keep(tmp_path / "reports", "new")
+    assert main([*arguments, "--check"]) == 2
+
+
+def test_a_folder_without_a_report_is_refused_and_nothing_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "reports" / "empty").mkdir(parents=True)
+    assert main(["--reports", str(tmp_path / "reports"), "--out", str(tmp_path / "B.md")]) == 2
+    assert "empty" in capsys.readouterr().err
+    assert not (tmp_path / "B.md").exists()
