@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from crystext.codec import PLAIN, decode
-from crystext.metrics.ipt import increase_in_perplexity, mean_ipt, translated_texts
-from tests.handmade import HANDMADE
+from crystext.codec import PLAIN, WYCKOFF, decode
+from crystext.metrics.ipt import increase_in_perplexity, mean_ipt, transformed_texts
+from tests.handmade import HANDMADE, QUARTZ
 
 CRYSTALS = list(HANDMADE.values())[:3]
 
@@ -22,16 +23,26 @@ def test_a_model_that_does_not_see_translations_has_none() -> None:
 
 def test_translations_follow_from_the_seed_and_move_all_atoms_together() -> None:
     crystal = CRYSTALS[0]
-    texts = translated_texts(crystal, PLAIN, 5, seed=1)
-    assert texts == translated_texts(crystal, PLAIN, 5, seed=1)
+    texts = transformed_texts(crystal, PLAIN, 5, seed=1)
+    assert texts == transformed_texts(crystal, PLAIN, 5, seed=1)
     assert len(set(texts)) == 5
-    assert not set(texts) & set(translated_texts(crystal, PLAIN, 5, seed=2))
+    assert not set(texts) & set(transformed_texts(crystal, PLAIN, 5, seed=2))
     for text in texts:
         moved = decode(text).crystal
         assert moved is not None
         shift = moved.positions - crystal.positions
         shift = shift - shift[0]
         assert np.abs(shift - np.round(shift)).max() < 0.0011
+
+
+def test_a_text_by_symmetry_is_transformed_into_others_of_the_same_crystal() -> None:
+    texts = transformed_texts(QUARTZ, WYCKOFF, 8, seed=1)
+    assert texts == transformed_texts(QUARTZ, WYCKOFF, 8, seed=1)
+    assert len(set(texts)) > 2
+    for text in texts:
+        read = decode(text, format=WYCKOFF).crystal
+        assert read is not None
+        assert StructureMatcher().fit(read.structure, QUARTZ.structure)
 
 
 def test_the_mean_is_over_crystals() -> None:

@@ -1,0 +1,79 @@
+"""Protocols: those that ship, and what a user gets wrong."""
+
+import pytest
+import yaml
+
+from crystext.data.catalogue import CATALOGUE
+from crystext.errors import SettingError
+from crystext.evaluate.protocol import load_protocol, protocol_names
+from crystext.metrics.coverage import CUTOFFS
+
+MINIMAL = {
+    "name": "own",
+    "title": "our own",
+    "validity": {"source": "us", "min_distance": 0.5, "min_volume": 0.1},
+}
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(**changes):
+        path = tmp_path / "own.yaml"
+        path.write_text(yaml.safe_dump(MINIMAL | changes))
+        return path
+
+    return write
+
+
+def test_the_protocols_of_the_benchmarks_ship():
+    assert set(protocol_names()) == {"mp20", "perov5", "carbon24", "gruver2024"}
+
+
+@pytest.mark.parametrize("name", ["mp20", "perov5", "carbon24", "gruver2024"])
+def test_a_shipped_protocol_names_known_sets_and_published_cutoffs(name):
+    protocol = load_protocol(name)
+    assert protocol.name == name
+    assert {protocol.reference.source, protocol.training.source} <= set(CATALOGUE)
+    assert (protocol.reference.split, protocol.training.split) == ("test", "train")
+    assert protocol.coverage.cutoffs == CUTOFFS[{"gruver2024": "mp20"}.get(name, name)]
+
+
+def test_a_part_that_is_left_out_is_not_measured(written):
+    assert load_protocol(written()).stages == ("validity",)
+
+
+def test_a_wrong_name_gets_a_hint():
+    with pytest.raises(SettingError, match="Did you mean 'mp20'"):
+        load_protocol("mp-20")
+
+
+def test_all_faults_are_told_at_once(written):
+    wrong = {"source": "us", "min_distance": -1, "min_volume": 0.1, "table": "smact15"}
+    path = written(validity=wrong, coverag={}, ipt={"source": "", "crystals": 5})
+    with pytest.raises(SettingError) as told:
+        load_protocol(path)
+    message = str(told.value)
+    for part in ("validity.min_distance", "ipt.source", "Did you mean 'coverage'"):
+        assert part in message
+    with pytest.raises(SettingError, match="Did you mean 'smact14'"):
+        load_protocol(written(validity=wrong | {"min_distance": 0.5}))
+
+
+def test_thresholds_without_a_source_are_refused(written):
+    with pytest.raises(SettingError, match=r"coverage\.source: is missing"):
+        load_protocol(written(coverage={"structure": 0.4, "composition": 10}))
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "!!python/object/apply:os.getcwd []", ""])
+def test_what_is_no_protocol_is_refused_and_runs_nothing(tmp_path, text):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingError, match=r"bad\.yaml is no"):
+        load_protocol(path)
+
+
+def test_a_file_beside_the_protocol_is_found_from_anywhere(written, tmp_path, monkeypatch):
+    (tmp_path / "known.csv").write_text("cif\n")
+    path = written(reference={"title": "known", "source": "known.csv"})
+    monkeypatch.chdir("/")
+    assert load_protocol(path).reference.source == str(tmp_path / "known.csv")

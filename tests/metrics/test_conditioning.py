@@ -1,0 +1,32 @@
+import pytest
+
+from crystext.errors import SettingError
+from crystext.metrics.conditioning import kept_conditions
+from tests.handmade import NACL, SRTIO3
+
+ASKED = [
+    {"name": "composition", "asked": "NaCl"},
+    {"name": "space_group", "asked": 225},
+    {"name": "n_atoms", "asked": "2-8"},
+    {"name": "band_gap", "asked": 5.0},
+]
+
+
+def kept(crystal):
+    return {record.name: record.kept for record in kept_conditions(ASKED, crystal)}
+
+
+def test_each_condition_is_looked_for_in_the_crystal():
+    alike = {"composition": True, "space_group": True, "n_atoms": True, "band_gap": None}
+    assert kept(NACL) == alike
+    assert kept(SRTIO3) == alike | {"composition": False, "space_group": False}
+
+
+def test_what_is_no_crystal_keeps_nothing():
+    assert set(kept(None).values()) == {False, None}
+    assert kept(None)["composition"] is False
+
+
+def test_an_unknown_condition_is_named():
+    with pytest.raises(SettingError, match="colour"):
+        kept_conditions([{"name": "colour", "asked": "red"}], NACL)
