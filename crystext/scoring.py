@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from crystext.codec import encode_as_ordered
+from crystext.codec import Format, encode
 from crystext.crystal import Crystal, Floats, Ints
 from crystext.errors import ModelError, SettingError
-from crystext.metrics.ipt import increase_in_perplexity, translated_texts
+from crystext.metrics.ipt import increase_in_perplexity, transformed_texts
 from crystext.models.device import move_to_gpu
 from crystext.models.load import LoadedModel
 from crystext.models.network import exact_twin
@@ -91,6 +91,8 @@ class Score:
     prompt: str
     readings: tuple[Reading, ...]
     """One of the crystal as it stands, or one for each random translation of it."""
+    by_symmetry: bool = False
+    """Whether the texts give the crystal by its symmetry."""
 
     @cached_property
     def total(self) -> float:
@@ -114,8 +116,9 @@ class Score:
 
     @property
     def cell(self) -> float:
-        """Of the lengths and the angles."""
-        return self._per_line[0] + self._per_line[1]
+        """Of the lengths and the angles, as far as they are free."""
+        lines = self._per_line
+        return lines[-2] if self.by_symmetry else lines[0] + lines[1]
 
     @property
     def end(self) -> float:
@@ -124,7 +127,12 @@ class Score:
 
     @cached_property
     def sites(self) -> tuple[SiteScore, ...]:
-        """Of each atom, in the order of the crystal that was given."""
+        """Of each atom, in the order of the crystal that was given.
+
+        Raises:
+            SettingError: the texts give the crystal by its symmetry, not atom by atom.
+        """
+        self._need_sites()
         lines, symbols = self._per_line[2:-1], self.crystal.symbols
         order = self.crystal.text_order().tolist()
         scores = [
@@ -132,6 +140,12 @@ class Score:
             for place, site in enumerate(order)
         ]
         return tuple(sorted(scores, key=lambda score: score.site))
+
+    def _need_sites(self) -> None:
+        if self.by_symmetry:
+            raise SettingError(
+                "a text by symmetry has orbits, no sites; score the crystal in the plain format"
+            )
 
     @property
     def increase_in_perplexity(self) -> float:
@@ -142,7 +156,11 @@ class Score:
         """Return a row for each line of the text: part, site, symbol, log-probability in nats.
 
         The site is missing for the cell and the end.
+
+        Raises:
+            SettingError: the texts give the crystal by its symmetry, not atom by atom.
         """
+        self._need_sites()
         import pandas as pd
 
         order = self.crystal.text_order().tolist()
@@ -177,15 +195,22 @@ class Scorer:
         move_to_gpu(self._network)
 
     def score(
-        self, crystals: Sequence[Crystal], prompt: str, *, translations: int = 0, seed: int = 0
+        self,
+        crystals: Sequence[Crystal],
+        prompt: str,
+        *,
+        format: Format | None = None,
+        translations: int = 0,
+        seed: int = 0,
     ) -> list[Score]:
         """Score crystals behind a prompt.
 
         Args:
             crystals: any number.
             prompt: as `generation_prompt` makes it.
+            format: of the texts; None is the model's own. The prompt has to ask for it.
             translations: score this many random translations of each crystal in place of the
-                crystal as it stands.
+                crystal as it stands; by symmetry, this many equivalent descriptions.
             seed: of the translations, which are the same for every crystal.
 
         Raises:
@@ -197,16 +222,16 @@ class Scorer:
             raise SettingError(
                 f"{translations} translations with seed {seed}: expected whole numbers from 0 on"
             )
-        fmt = self.model.format
+        fmt = format or self.model.format
         texts = [
-            translated_texts(crystal, fmt, translations, seed)
+            transformed_texts(crystal, fmt, translations, seed)
             if translations
-            else [encode_as_ordered(crystal.in_text_order(), fmt)]
+            else [encode(crystal, fmt)]
             for crystal in crystals
         ]
         readings = iter(self._read(prompt, [text for group in texts for text in group]))
         return [
-            Score(crystal, prompt, tuple(next(readings) for _ in group))
+            Score(crystal, prompt, tuple(next(readings) for _ in group), fmt.by_symmetry)
             for crystal, group in zip(crystals, texts, strict=True)
         ]
 

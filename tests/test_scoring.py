@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from crystext.codec import PLAIN, encode
+from crystext.codec import PLAIN, WYCKOFF, encode
 from crystext.crystal import Crystal
 from crystext.errors import ModelError, SettingError
-from crystext.metrics.ipt import increase_in_perplexity, translated_texts
+from crystext.metrics.ipt import increase_in_perplexity, transformed_texts
 from crystext.models.load import LoadedModel, load_model
 from crystext.prompts import load_prompts
 from crystext.scoring import Scorer
@@ -84,7 +84,7 @@ def test_a_score_over_translations_is_the_mean_of_their_readings(
     scorer: Scorer, prompt: str
 ) -> None:
     (score,) = scorer.score([QUARTZ], prompt, translations=4, seed=3)
-    texts = translated_texts(QUARTZ, scorer.model.format, 4, 3)
+    texts = transformed_texts(QUARTZ, scorer.model.format, 4, 3)
     assert [reading.text for reading in score.readings] == texts
     assert score.total == pytest.approx(np.mean([reading.total for reading in score.readings]))
     assert sum(s.total for s in score.sites) + score.cell + score.end == pytest.approx(score.total)
@@ -124,6 +124,22 @@ def test_a_negative_number_of_translations_is_refused(scorer: Scorer, prompt: st
 
 def test_nothing_is_scored_as_nothing(scorer: Scorer, prompt: str) -> None:
     assert scorer.score([], prompt) == []
+
+
+def test_a_text_by_symmetry_is_scored_as_a_whole(scorer: Scorer) -> None:
+    prompt = generation_prompt(scorer.model.prompts, by_symmetry=True)
+    (score,) = scorer.score([QUARTZ], prompt, format=WYCKOFF)
+    (reading,) = score.readings
+    assert reading.text == encode(QUARTZ, WYCKOFF)
+    assert reading.per_line.sum() == pytest.approx(score.total)
+    # Group, two orbits, cell, end.
+    assert len(reading.per_line) == 5
+    assert score.cell == pytest.approx(reading.per_line[3])
+    with pytest.raises(SettingError, match="plain format"):
+        _ = score.sites
+    (many,) = scorer.score([QUARTZ], prompt, format=WYCKOFF, translations=6)
+    assert len(many.readings) == 6
+    assert many.increase_in_perplexity > 0
 
 
 @pytest.mark.parametrize("name", ["llama 2", "llama 3", "bytes across fields"])

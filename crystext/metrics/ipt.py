@@ -7,6 +7,9 @@ crystal s:
 
 over random translations t_g of all atoms together. PPL is exp of the mean loss per token of the
 crystal's text, given the prompt. Zero: the model knows that a translation changes nothing.
+
+A text by symmetry leaves no translation open but those of the space group's normaliser: there t_g
+runs over the equivalent choices of origin, axes and representative sites (`augment.redescribe`).
 """
 
 from __future__ import annotations
@@ -15,14 +18,23 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from crystext.augment import translate
+from crystext.augment import redescribe, translate
 from crystext.codec import Format, encode
+from crystext.codec.symmetric import write_orbits
 from crystext.crystal import Crystal
+from crystext.wyckoff.orbits import decompose
 
 
-def translated_texts(crystal: Crystal, fmt: Format, count: int, seed: int) -> list[str]:
-    """Return the texts of a crystal under `count` random translations, which the seed decides."""
+def transformed_texts(crystal: Crystal, fmt: Format, count: int, seed: int) -> list[str]:
+    """Return the texts of a crystal under `count` random transformations, which the seed decides.
+
+    Raises:
+        InputError: the crystal cannot be written in the format.
+    """
     rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
+    if fmt.by_symmetry:
+        symmetric = decompose(crystal)
+        return [write_orbits(redescribe(symmetric, rng), fmt) for _ in range(count)]
     return [encode(translate(crystal, rng), fmt) for _ in range(count)]
 
 
@@ -30,7 +42,7 @@ def increase_in_perplexity(mean_losses: Sequence[float]) -> float:
     """Return the IPT of one crystal.
 
     Args:
-        mean_losses: in nats per token, one for each translation.
+        mean_losses: in nats per token, one for each transformation.
     """
     perplexities = np.exp(np.asarray(mean_losses, dtype=np.float64))
     return float(perplexities.mean() - perplexities.min())
@@ -50,14 +62,14 @@ def mean_ipt(
         crystals: one or more.
         mean_losses: scores texts: the mean loss per token of each, in nats.
         fmt: how the crystals are written.
-        translations: of each crystal.
+        translations: texts of each crystal.
         seed: of the translations; crystal i has those of seed + i.
     """
     return float(
         np.mean(
             [
                 increase_in_perplexity(
-                    mean_losses(translated_texts(crystal, fmt, translations, seed + i))
+                    mean_losses(transformed_texts(crystal, fmt, translations, seed + i))
                 )
                 for i, crystal in enumerate(crystals)
             ]
