@@ -27,7 +27,7 @@ from crystext.read import as_crystal
 from crystext.read.sites import Sites, read_sites, sites_of
 from crystext.results import Proposals, Sample, Samples
 from crystext.sampling.asking import settled_settings
-from crystext.sampling.attempt import ORDINARY, DrawSettings
+from crystext.sampling.attempt import ORDINARY
 from crystext.sampling.campaign import Campaign
 from crystext.sampling.samplers import Sampler, make_sampler
 from crystext.sampling.tries import draw_judged
@@ -54,7 +54,7 @@ class CrystalLM:
     def __init__(self, model: LoadedModel, name: str | None = None) -> None:
         """Take a model in memory; `load` is the usual way. The name is for people."""
         self.model, self.name = model, str(model.folder) if name is None else name
-        self._sampler: tuple[DrawSettings, Sampler] | None = None
+        self._sampler: tuple[object, Sampler] | None = None
         self._scorer: Scorer | None = None
         self._filler: tuple[object, Filler] | None = None
 
@@ -94,6 +94,7 @@ class CrystalLM:
         min_distance: float = ORDINARY.distance_scale,
         constrained: bool = True,
         batch_size: int | None = None,
+        format: str | None = None,
         progress: bool | None = None,
         **conditions: Unpack[Asked],
     ) -> Samples:
@@ -117,7 +118,10 @@ class CrystalLM:
             max_atoms: most atoms in a cell.
             min_distance: least distance of atoms over the sum of their covalent radii; 0 is off.
             constrained: whether only texts that are crystals, and as asked, can be written.
-            batch_size: texts drawn together; None is 250, and 50 with several tries.
+            batch_size: texts drawn together, whole batches whatever n is, the first cut at 10, 25,
+                50 and 100; None is 250, and 50 with several tries.
+            format: `wyckoff` for texts by symmetry, where the model knows them: the space group
+                asked for, or one of the crystal system, is then enforced. None is the model's own.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
             **conditions: what is asked for, see `Asked`.
 
@@ -140,6 +144,7 @@ class CrystalLM:
             constrained=constrained,
             batch_size=batch_size,
             **conditions,
+            format=format,
         )
         return Samples(_shown(samples, n, progress))
 
@@ -159,6 +164,7 @@ class CrystalLM:
         constrained: bool = True,
         batch_size: int | None = None,
         **conditions: Unpack[Asked],
+        format: str | None = None,
     ) -> Iterator[Sample]:
         """Yield what `sample` returns, as it comes: a batch is drawn when it is reached.
 
@@ -188,8 +194,10 @@ class CrystalLM:
             batch_size=batch_size,
             max_tries=max_tries,
         )
+            format=format,
         campaign.requests(self.prompts)
         return self._draw(campaign)
+        self._ready(campaign)
 
     def infill(
         self,
@@ -319,7 +327,7 @@ class CrystalLM:
 
     def _draw(self, campaign: Campaign) -> Iterator[Sample]:
         (asked,), (request,) = campaign.conditions, campaign.requests(self.prompts)
-        sampler = self._ready(campaign.settings)
+        sampler = self._ready(campaign)
         for batch in campaign.iter_batches():
             with _threads_of(self.model):
                 attempts = draw_judged(
@@ -334,10 +342,11 @@ class CrystalLM:
             for attempt in attempts:
                 yield Sample.of(attempt, request.prompt)
 
-    def _ready(self, settings: DrawSettings) -> Sampler:
-        """Return the sampler for these settings, the last one if they are the same."""
-        if self._sampler is None or self._sampler[0] != settings:
-            self._sampler = settings, make_sampler(self.model, settings)
+    def _ready(self, campaign: Campaign) -> Sampler:
+        """Return the sampler of a campaign, the last one if it draws in the same way."""
+        key = campaign.settings, campaign.text_format
+        if self._sampler is None or self._sampler[0] != key:
+            self._sampler = key, make_sampler(self.model, *key)
         return self._sampler[1]
 
 

@@ -153,6 +153,15 @@ def sample(
         ),
     ] = None,
     format: Annotated[
+    text: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="`wyckoff` has crystals written by their symmetry, if the model knows how: the "
+            "space group is then seen to.",
+            show_default="the model's own",
+        ),
+    ] = None,
         str | None,
         typer.Option(
             help="Also write the crystals into OUT: cif, poscar, extxyz or parquet.",
@@ -174,6 +183,7 @@ def sample(
     save with --conditions. Other settings need another --out.
     """
     from crystext.conditions import Conditions
+    from crystext.codec import FORMATS
     from crystext.errors import SettingError
     from crystext.sampling.asking import settled_settings
     from crystext.sampling.campaign import Campaign
@@ -182,6 +192,11 @@ def sample(
     from crystext.write import file_format
 
     if format is not None:
+    if format in FORMATS:
+        raise SettingError(
+            f"--format says as which files crystals are written, and {format} is a text that a "
+            f"model writes; give --text {format}"
+        )
         file_format(format, out)
     elif keep is not Keep.all:
         raise SettingError(
@@ -235,6 +250,7 @@ def sample(
         batch_size=batch_size,
         max_tries=max_tries,
     )
+        format=text,
     if workers is None:
         workers = default_workers(model, batches=len(campaign.batches()))
     with Bar(campaign.total) as bar:

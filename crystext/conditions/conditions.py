@@ -216,9 +216,12 @@ class Conditions:
             only=self.chemical_system or self.only or None,
             formula=tuple(self.formula.items()),
             crystal_system=system,
+            space_group=self.space_group,
         )
 
-    def check(self, crystal: Crystal | None, *, constrained: bool = True) -> tuple[Kept, ...]:
+    def check(
+        self, crystal: Crystal | None, *, constrained: bool = True, by_symmetry: bool = False
+    ) -> tuple[Kept, ...]:
         """Return for each condition whether a crystal keeps it.
 
         The space group, and with it the crystal system, is what spglib finds at 0.1 Å; a density
@@ -227,13 +230,15 @@ class Conditions:
         Args:
             crystal: the crystal; None where a text was none, which keeps nothing.
             constrained: whether it was drawn under `constraints`.
+            by_symmetry: whether its text was one by symmetry, which declares a space group. That
+                of the crystal may be higher, as it is found after all.
         """
         steered = self._said()
         found = {} if crystal is None else self._found(crystal)
         records = []
         for name, asked in self.asked().items():
             how: How = "steered" if name in steered else "checked"
-            if constrained and self._is_enforced(name):
+            if constrained and self._is_enforced(name, by_symmetry):
                 how = "enforced"
             if name in _UNTOLD:
                 records.append(Kept(name, asked, how, None, None))
@@ -242,11 +247,11 @@ class Conditions:
             records.append(Kept(name, asked, how, value, kept))
         return tuple(records)
 
-    def _is_enforced(self, name: str) -> bool:
+    def _is_enforced(self, name: str, by_symmetry: bool) -> bool:
         if name == "neutral":
             # The formula was looked at before drawing, and is seen to.
             return self.composition is not None
-        return name in _ENFORCED
+        return name in _ENFORCED or (by_symmetry and name in _ENFORCED_BY_SYMMETRY)
 
     def _found(self, crystal: Crystal) -> dict[str, tuple[str | int | float | bool, bool]]:
         """Return what a crystal has, and whether that is what was asked for, by condition."""
@@ -326,6 +331,7 @@ NAMES = tuple(field.name for field in fields(Conditions))
 """Names of the conditions, the same in Python, on the command line and in tables."""
 
 _ENFORCED = ("composition", "chemical_system", "elements", "only", "exclude", "n_atoms")
+_ENFORCED_BY_SYMMETRY = ("space_group", "crystal_system")
 _SAID_BY = {
     "composition": "formula",
     "chemical_system": "formula",

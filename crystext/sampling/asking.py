@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from crystext.codec import Format
 from crystext.conditions import Conditions
 from crystext.errors import SettingError
+from crystext.grammar.symmetric.refusal import refuse_the_impossible
 from crystext.models.folder import Temperatures, default_temperatures
 from crystext.prompts import PromptSet
 from crystext.sampling.attempt import ORDINARY, DrawSettings, Request
@@ -21,6 +23,7 @@ def make_request(
     max_atoms: int = ORDINARY.max_atoms,
     distance_scale: float = ORDINARY.distance_scale,
     constrained: bool = True,
+    fmt: Format | None = None,
 ) -> Request:
     """Return what a sampler is asked for a crystal of these conditions.
 
@@ -32,10 +35,13 @@ def make_request(
         prompts: the model's words.
         max_atoms, distance_scale: see `Constraints`.
         constrained: whether the sampler sees to constraints.
+        fmt: the format of the text; None is the model's own.
 
     Raises:
-        SettingError: a condition that can be neither said nor seen to, or not be met.
+        SettingError: a condition that can be neither said nor seen to, or not be met; or the
+            prompts cannot ask for such a text.
     """
+    by_symmetry = fmt is not None and fmt.by_symmetry
     if not constrained and (silent := conditions.silent()):
         raise SettingError(
             f"{silent[0]} is asked for, but without constraints nothing keeps a model from "
@@ -43,13 +49,21 @@ def make_request(
         )
     lines = conditions.properties()
     if constrained:
-        enforced = {"formula", "chemical_system", "n_atoms"} - set(prompts.conditions)
+        enforced = {"formula", "chemical_system", "n_atoms"}
+        if by_symmetry:
+            enforced |= {"space_group", "crystal_system"}
+        enforced -= set(prompts.conditions)
         lines = {name: value for name, value in lines.items() if name not in enforced}
-    return Request(
-        generation_prompt(prompts, lines),
-        conditions.constraints(max_atoms=max_atoms, distance_scale=distance_scale),
-        generation_prompt(prompts) if lines else None,
+    constraints = conditions.constraints(max_atoms=max_atoms, distance_scale=distance_scale)
+    request = Request(
+        generation_prompt(prompts, lines, by_symmetry=by_symmetry),
+        constraints,
+        generation_prompt(prompts, by_symmetry=by_symmetry) if lines else None,
+        format=fmt,
     )
+    if constrained and by_symmetry:
+        refuse_the_impossible(constraints)
+    return request
 
 
 def settled_settings(

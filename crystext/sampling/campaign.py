@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from crystext.conditions import Conditions
+from crystext.codec import Format, get_format
 from crystext.errors import SettingError
 from crystext.models.folder import model_folder, model_hash
 from crystext.prompts import PromptSet, load_prompts
@@ -48,9 +49,13 @@ class Campaign:
         """Check the ranges, and what can only be seen of all settings together."""
         if self.n < 1:
             raise SettingError(f"{self.n} crystals: expected 1 or more")
+    format: str | None = None
+    """Name of the format of the texts; None is the model's own."""
         if self.batch_size < 1:
             raise SettingError(f"a batch size of {self.batch_size}: expected 1 or more")
         if not 1 <= self.max_tries <= 1000:
+        if self.format is not None:
+            get_format(self.format)
             raise SettingError(f"{self.max_tries} tries: expected 1 to 1000")
         if not self.conditions:
             raise SettingError("no conditions are given; for any crystal, give empty ones")
@@ -69,6 +74,11 @@ class Campaign:
     def total(self) -> int:
         """Attempts in all."""
         return self.n * len(self.conditions)
+
+    @property
+    def text_format(self) -> Format | None:
+        """The format that is asked for; None is the model's own."""
+        return None if self.format is None else get_format(self.format)
 
     def batches(self, done: int = 0) -> list[Batch]:
         """Return the batches that hold attempts from the index `done` on, in order."""
@@ -114,6 +124,7 @@ class Campaign:
         requests = self.requests(load_prompts(folder / "prompts"))
         identity: dict[str, Any] = {
             "model": self.model,
+                fmt=self.text_format,
             "model_sha256": model_hash(folder),
             "batch_size": self.batch_size,
             "max_tries": self.max_tries,
@@ -127,3 +138,5 @@ class Campaign:
             "n": self.n,
             "conditions": [conditions.asked() for conditions in self.conditions],
         }
+        if self.format is not None:
+            identity["format"] = self.format

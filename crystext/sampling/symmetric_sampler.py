@@ -19,6 +19,7 @@ from crystext.grammar.geometry import Bools
 from crystext.grammar.slots import DECIMALS
 from crystext.grammar.symmetric.automaton import SymmetricAutomaton
 from crystext.grammar.symmetric.look_ahead import look_ahead
+from crystext.grammar.symmetric.refusal import refuse_the_impossible
 from crystext.grammar.symmetric.tokens import SymmetricTokens, Turn
 from crystext.models.load import LoadedModel
 from crystext.sampling.attempt import Attempt, DrawSettings, Request
@@ -65,7 +66,9 @@ class SymmetricSampler:
 
         Raises:
             ModelError: the texts could be longer than the model knows positions for.
+            SettingError: no crystal of that space group can have the atoms asked for.
         """
+        refuse_the_impossible(request.constraints)
         done: dict[int, Attempt] = {}
         left = list(indices)
         with torch.inference_mode():

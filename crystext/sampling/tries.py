@@ -28,18 +28,21 @@ def draw_judged(
         request: made of the conditions.
         conditions: what is looked for.
         indices: of the crystals.
-        fmt: the format of the model's texts.
+        fmt: the model's own format, in which texts are unless the request names another.
         constrained: whether the sampler sees to the request's constraints.
         max_tries: a crystal that lacks something is drawn again, with random numbers of its own,
             until that many texts were drawn. Of several, the one that keeps most is returned, of
             equals the first.
     """
+    fmt = fmt if request.format is None else request.format
     best: dict[int, Attempt] = {}
     left = indices
     for redraw in range(max_tries):
         for drawn in sampler.draw(request, left, redraw=redraw):
             crystal = None if drawn.fault else decode(drawn.text, format=fmt).crystal
-            records = conditions.check(crystal, constrained=constrained)
+            records = conditions.check(
+                crystal, constrained=constrained, by_symmetry=fmt.by_symmetry
+            )
             fresh = replace(drawn, conditions=records)
             known = best.get(drawn.index)
             kept = fresh if known is None or _merit(fresh) > _merit(known) else known

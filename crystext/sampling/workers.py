@@ -36,6 +36,7 @@ class Job:
     model: str
     settings: DrawSettings
     requests: tuple[Request, ...]
+    """All for texts in one format."""
     conditions: tuple[Conditions, ...]
     """What each request was made of."""
     max_tries: int = 1
@@ -148,7 +149,7 @@ def _work(job: Job, asker: Connection) -> None:
         # Sums split over threads round otherwise: one thread makes a batch the same everywhere.
         torch.set_num_threads(1)
         model = load_model(job.model)
-        sampler = make_sampler(model, job.settings)
+        sampler = make_sampler(model, job.settings, job.requests[batch.request].format)
         while True:
             attempts = draw_judged(
                 sampler,

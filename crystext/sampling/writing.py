@@ -18,6 +18,7 @@ from crystext.grammar.infilling import InfillingAutomaton, blanks_of
 from crystext.grammar.symmetric.automaton import SymmetricAutomaton
 from crystext.grammar.symmetric.look_ahead import look_ahead
 from crystext.grammar.symmetric.merged import MergedFields
+from crystext.grammar.symmetric.refusal import refuse_the_impossible
 from crystext.sampling.attempt import Request
 
 MOST_DRAWS = 20
@@ -28,6 +29,7 @@ def fields_for(request: Request, fmt: Format) -> Fields:
     """Return the automaton of one text in any format, to be read character by character."""
     if request.partial is None and fmt.by_symmetry:
         # Where there is no room for it, it is known when the text is read: see `is_crowded`.
+        refuse_the_impossible(request.constraints)
         ahead = look_ahead(request.constraints)
         return MergedFields(SymmetricAutomaton(fmt, ahead, settles=True))
     return automaton_for(request, fmt, 1)
