@@ -59,8 +59,6 @@ def relax(
     Structures that cannot be read or relaxed stay in the table with their fault. Killed at any
     moment, the same command goes on.
     """
-    import os
-
     from crystext.data.progress import progress_bars
     from crystext.energies.campaign import relax_all
     from crystext.energies.potentials import loaded
@@ -90,7 +88,7 @@ def relax(
             out,
             potential=potential,
             limits=limits,
-            workers=workers or len(os.sched_getaffinity(0)),
+            workers=workers or _cores(),
             report=report,
         )
     rows = tuple(
@@ -105,6 +103,12 @@ def relax(
             f"none of the {len(rows):,} structures in {source} could be relaxed; {out / TABLE} "
             "says of each why"
         )
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def _tell(found: RelaxedSet, table: Path) -> None:

@@ -1,14 +1,16 @@
 """The potentials, and that they say nothing before they have proved themselves."""
 
+from types import MethodType
+
 import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 
 from crystext.energies.corrections import Scale
 from crystext.energies.m3gnet import PROOF, _calculator, _read, load_m3gnet
-from crystext.energies.potential import Potential, prove
+from crystext.energies.potential import Potential, prove, to_atoms
 from crystext.energies.potentials import load_potential
-from crystext.energies.proof import NACL
+from crystext.energies.proof import NACL, SRTIO3
 from crystext.errors import ModelError
 from tests.chores import COPPER, emt
 
@@ -93,3 +95,42 @@ def test_a_folder_that_lacks_a_file_is_told_which(tmp_path):
 def test_a_misspelt_potential_gets_a_suggestion():
     with pytest.raises(ModelError, match="Did you mean 'm3gnet'"):
         load_potential("m3gent")
+
+
+def test_the_quicker_layers_compute_what_matgls_own_do(weights):
+    """They differ in nothing but where messages are summed, which matgl's are told here."""
+    import torch
+    from matgl.layers._graph_convolution import M3GNetGraphConv
+
+    def summed_at_the_end(layer, index, edges, atoms, basis, _, count):
+        start, end = index.long()
+        inputs = torch.hstack([atoms[start], atoms[end], edges])
+        messages = layer.node_update_func(inputs) * layer.node_weight_func(basis)
+        return torch.zeros(count, messages.shape[1]).index_add(0, end, messages)
+
+    network = _read(weights)
+    for layer in network.modules():
+        if isinstance(layer, M3GNetGraphConv):
+            layer.node_update_ = MethodType(summed_at_the_end, layer)
+    atoms = to_atoms(SRTIO3)
+    atoms.rattle(0.1, seed=1)
+    found = []
+    for calculator in (_calculator(network), load_m3gnet(weights).calculator):
+        atoms.calc = calculator
+        found.append((atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()))
+    (energy, forces, stress), (own_energy, own_forces, own_stress) = found
+    assert np.abs(forces).max() > 0.5
+    assert own_energy == pytest.approx(energy, abs=1e-4)
+    assert own_forces == pytest.approx(forces, abs=1e-4)
+    assert own_stress == pytest.approx(stress, abs=1e-5)
+
+
+def test_atoms_that_moved_are_computed_anew(weights):
+    atoms = to_atoms(NACL)
+    atoms.calc = load_m3gnet(weights).calculator
+    before = atoms.get_potential_energy()
+    atoms.positions[0] += 0.1
+    moved = atoms.get_potential_energy()
+    assert moved > before + 1e-3
+    atoms.set_cell(atoms.cell * 1.05, scale_atoms=True)
+    assert abs(atoms.get_potential_energy() - moved) > 1e-3

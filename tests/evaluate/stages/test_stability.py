@@ -1,0 +1,104 @@
+"""Energies of a generator's attempts: what is judged, what is unknown, what is divided by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from crystext.crystal import Crystal
+from crystext.energies.hulls import save_hull
+from crystext.energies.m3gnet import M3GNET
+from crystext.errors import InputError
+from crystext.evaluate.run import evaluate
+from crystext.evaluate.stages.base import Options
+from crystext.write import extxyz
+
+CENTRE = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
+
+VALIDITY = {"source": "x", "min_distance": 0.5, "min_volume": 0.1, "self_images": False,
+            "table": "smact14", "alloys": True}  # fmt: skip
+
+
+def cell(length: float, *numbers: int, places: Any = CENTRE) -> Crystal:
+    return Crystal(np.full(3, length), np.full(3, 60.0), np.array(numbers), places)
+
+
+SALT, SYLVITE = cell(3.99, 11, 17), cell(4.45, 19, 17)
+CLOSE = cell(3.99, 11, 17, places=CENTRE * 0.1)
+
+# Relaxed with M3GNet, corrections included: sodium and chlorine as solids, and the salt.
+PHASES = {"Na": -1.31, "Cl": -1.84, "NaCl": -3.67}
+
+
+@pytest.fixture(scope="module")
+def weights(shared_data: Path) -> str:
+    return str(shared_data.parent / "weights" / "M3GNet-MP-2021.2.8-PES")
+
+
+def protocol(folder: Path, **stability: Any) -> Path:
+    path = folder / "mine.yaml"
+    stage = {"source": "y", "potential": "m3gnet", "hull": "mp2020", **stability}
+    rules = {"name": "mine", "title": "mine", "validity": VALIDITY, "stability": stage}
+    path.write_text(yaml.safe_dump(rules))
+    return path
+
+
+def figures(report: Any) -> dict[str, Any]:
+    return {figure.name: figure for figure in report.figures if figure.stage == "stability"}
+
+
+def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Path) -> None:
+    frames = [SALT, CLOSE, SYLVITE, SALT]
+    (tmp_path / "in.extxyz").write_text("".join(map(extxyz, frames)) + "1\nnoise\nQq 0 0 0\n")
+    hull = tmp_path / "hull.parquet"
+    save_hull(PHASES.items(), hull, name="own", date="2026-11-20", potential=M3GNET)
+    options = Options(potential=weights, hull=str(hull))
+    rules, out = protocol(tmp_path), tmp_path / "out"
+    report = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=options)
+
+    found = figures(report)
+    assert {name: found[name].of for name in ("metastable", "stable", "unknown")} == {
+        "metastable": 5,
+        "stable": 5,
+        "unknown": 5,
+    }
+    assert found["metastable"].value == pytest.approx(2 / 5)
+    assert found["unknown"].value == pytest.approx(1 / 5)
+    assert found["relaxed"].value == pytest.approx(3 / 5)
+    assert M3GNET in report.stages["stability"].note
+    assert "2026-11-20" in report.stages["stability"].note
+    table = pq.read_table(out / "structures.parquet").to_pylist()
+    assert [row["relaxation"] for row in table] == [
+        "CONVERGED", "TOO_CLOSE", "CONVERGED", "CONVERGED", None
+    ]  # fmt: skip
+    assert [row["metastable"] for row in table] == [True, None, None, True, None]
+    assert [row["not_in_hull"] for row in table] == [None, None, "K", None, None]
+    assert all(row["energy_asked"] for row in table)
+
+    # Another hull, in which the salt is far above another phase, judges the same relaxations.
+    (relaxed,) = (out / "work" / "shared").glob("relaxations-*/relaxations.jsonl")
+    before = relaxed.read_bytes()
+    save_hull({**PHASES, "NaCl": -4.5}.items(), hull, name="own", date="x", potential=M3GNET)
+    again = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=options)
+    assert figures(again)["metastable"].value == 0
+    assert relaxed.read_bytes() == before
+
+    # Of the first two only, and the others were not asked for.
+    some = Options(potential=weights, hull=str(hull), relax=2)
+    fewer = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=some)
+    assert figures(fewer)["metastable"].of == 2
+
+
+def test_a_hull_that_is_not_there_is_told_before_anything_is_relaxed(tmp_path: Path) -> None:
+    (tmp_path / "in.extxyz").write_text(extxyz(SALT))
+    options = Options(potential="m3gnet", hull="mp2021")
+    with pytest.raises(InputError, match="Did you mean 'mp2020'"):
+        evaluate(
+            tmp_path / "in.extxyz", protocol(tmp_path), tmp_path / "out", only=["stability"],
+            options=options,
+        )  # fmt: skip
