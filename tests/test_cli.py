@@ -15,7 +15,7 @@ from crystext import __version__
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
-COMMANDS = ("encode", "decode", "data", "train", "sample", "merge", "push", "view")
+COMMANDS = ("encode", "decode", "data", "train", "sample", "relax", "hull", "merge", "push", "view")
 
 
 def run_with_command(body: str, **options: object) -> subprocess.CompletedProcess[str]:

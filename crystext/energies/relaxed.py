@@ -226,6 +226,8 @@ def _table(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
             f"{path} is no table of relaxed structures ({error}); expected the {TABLE} that "
             "crystext relax writes, or extxyz with energies"
         ) from None
+    if not rows:
+        raise InputError(f"{path} holds no structure")
     known = about.items() if isinstance(about, dict) else ()
     return rows, {key: value for key, value in known if isinstance(value, str)}
 
