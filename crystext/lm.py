@@ -105,7 +105,8 @@ class CrystalLM:
 
         Args:
             n: how many.
-            seed: each crystal's random numbers follow from (seed, index) alone.
+            seed: each crystal's random numbers follow from (seed, index) alone; a larger n adds to
+                the crystals of a smaller one.
             max_tries: draw a crystal again, this many texts in all, until every condition that can
                 be checked is kept; the one that keeps most is taken.
             guidance: scale of what the conditions in the prompt change in the logits; above 1 the
@@ -118,8 +119,8 @@ class CrystalLM:
             max_atoms: most atoms in a cell.
             min_distance: least distance of atoms over the sum of their covalent radii; 0 is off.
             constrained: whether only texts that are crystals, and as asked, can be written.
-            batch_size: texts drawn together, whole batches whatever n is, the first cut at 10, 25,
-                50 and 100; None is 250, and 50 with several tries.
+            batch_size: texts drawn together, whole batches whatever n is, the first cut at 10 and
+                100; None is 250, and 50 with several tries.
             format: `wyckoff` for texts by symmetry, where the model knows them: the space group
                 asked for, or one of the crystal system, is then enforced. None is the model's own.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
@@ -143,8 +144,8 @@ class CrystalLM:
             min_distance=min_distance,
             constrained=constrained,
             batch_size=batch_size,
-            **conditions,
             format=format,
+            **conditions,
         )
         return Samples(_shown(samples, n, progress))
 
@@ -163,8 +164,8 @@ class CrystalLM:
         min_distance: float = ORDINARY.distance_scale,
         constrained: bool = True,
         batch_size: int | None = None,
-        **conditions: Unpack[Asked],
         format: str | None = None,
+        **conditions: Unpack[Asked],
     ) -> Iterator[Sample]:
         """Yield what `sample` returns, as it comes: a batch is drawn when it is reached.
 
@@ -193,11 +194,11 @@ class CrystalLM:
             distance_scale=min_distance,
             batch_size=batch_size,
             max_tries=max_tries,
-        )
             format=format,
+        )
         campaign.requests(self.prompts)
-        return self._draw(campaign)
         self._ready(campaign)
+        return self._draw(campaign)
 
     def infill(
         self,
@@ -334,12 +335,12 @@ class CrystalLM:
                     sampler,
                     request,
                     asked,
-                    range(batch.start, min(batch.start + batch.size, campaign.n)),
+                    range(batch.start, batch.start + batch.size),
                     fmt=self.model.format,
                     constrained=campaign.settings.constrained,
                     max_tries=campaign.max_tries,
                 )
-            for attempt in attempts:
+            for attempt in attempts[: campaign.n - batch.start]:
                 yield Sample.of(attempt, request.prompt)
 
     def _ready(self, campaign: Campaign) -> Sampler:

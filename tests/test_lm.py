@@ -32,9 +32,9 @@ def lm(tiny_model: Path) -> CrystalLM:
 def test_a_seed_gives_the_crystals_of_the_command_line(
     lm: CrystalLM, tiny_model: Path, tmp_path: Path
 ) -> None:
-    sample(Campaign(6, str(tiny_model), DrawSettings(seed=7), batch_size=6), tmp_path / "run")
+    sample(Campaign(12, str(tiny_model), DrawSettings(seed=7)), tmp_path / "run")
     wanted = list(read_attempts(tmp_path / "run"))
-    drawn = lm.sample(6, seed=7)
+    drawn = lm.sample(12, seed=7)
     assert [x.text for x in drawn] == [x["text"] for x in wanted]
     assert [x.log_probability for x in drawn] == [x["log_probability"] for x in wanted]
     assert [x.prompt for x in drawn] == [x["prompt"] for x in wanted]
@@ -90,6 +90,12 @@ def test_every_knob_changes_what_is_drawn(lm: CrystalLM, knob: dict[str, Any]) -
 def test_what_does_not_match_is_drawn_again_up_to_the_limit(lm: CrystalLM) -> None:
     drawn = lm.sample(4, space_group=230, max_tries=3)
     assert all(x.matched or x.tries == 3 for x in drawn)
+
+
+def test_a_larger_number_adds_to_the_crystals_of_a_smaller_one(lm: CrystalLM) -> None:
+    few, more = lm.sample(3, seed=5), lm.sample(11, seed=5)
+    assert len(few) == 3
+    assert few == more[:3]
 
 
 def test_samples_come_as_they_are_drawn(lm: CrystalLM) -> None:

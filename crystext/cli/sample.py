@@ -142,7 +142,8 @@ def sample(
     batch_size: Annotated[
         int | None,
         typer.Option(
-            help="Texts drawn together.", show_default=f"{_BATCH}; {_BATCH_OF_TRIES} with --until"
+            help="Texts drawn together; the first batch is cut at 10 and 100.",
+            show_default=f"{_BATCH}; {_BATCH_OF_TRIES} with --until",
         ),
     ] = None,
     workers: Annotated[
@@ -152,7 +153,6 @@ def sample(
             show_default="one a processor, as far as memory and batches go",
         ),
     ] = None,
-    format: Annotated[
     text: Annotated[
         str | None,
         typer.Option(
@@ -162,6 +162,7 @@ def sample(
             show_default="the model's own",
         ),
     ] = None,
+    format: Annotated[
         str | None,
         typer.Option(
             help="Also write the crystals into OUT: cif, poscar, extxyz or parquet.",
@@ -182,8 +183,8 @@ def sample(
     command goes on where it was; the result is the same to the byte. A larger --n extends a run,
     save with --conditions. Other settings need another --out.
     """
-    from crystext.conditions import Conditions
     from crystext.codec import FORMATS
+    from crystext.conditions import Conditions
     from crystext.errors import SettingError
     from crystext.sampling.asking import settled_settings
     from crystext.sampling.campaign import Campaign
@@ -191,12 +192,12 @@ def sample(
     from crystext.sampling.run import sample as draw_missing
     from crystext.write import file_format
 
-    if format is not None:
     if format in FORMATS:
         raise SettingError(
             f"--format says as which files crystals are written, and {format} is a text that a "
             f"model writes; give --text {format}"
         )
+    if format is not None:
         file_format(format, out)
     elif keep is not Keep.all:
         raise SettingError(
@@ -249,10 +250,10 @@ def sample(
         distance_scale=min_distance,
         batch_size=batch_size,
         max_tries=max_tries,
-    )
         format=text,
+    )
     if workers is None:
-        workers = default_workers(model, batches=len(campaign.batches()))
+        workers = default_workers(model, batches=campaign.loads)
     with Bar(campaign.total) as bar:
         done = draw_missing(campaign, out, workers=workers, report=bar.show)
     typer.echo(f"{done} attempts, {bar.crystals} of them crystals, in {out / 'attempts.jsonl'}")

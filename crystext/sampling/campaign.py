@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain, count, pairwise
 from typing import Any, NamedTuple
 
-from crystext.conditions import Conditions
 from crystext.codec import Format, get_format
+from crystext.conditions import Conditions
 from crystext.errors import SettingError
 from crystext.models.folder import model_folder, model_hash
 from crystext.prompts import PromptSet, load_prompts
 from crystext.sampling.asking import make_request
 from crystext.sampling.attempt import ORDINARY, DrawSettings, Request
+
+_FIRST_CUTS = (10, 100)
+"""Where the first batch is cut: a few crystals come soon, and 100 take no more than 100. More cuts
+would cost more: on one core, 10 texts take 0.6 s, 90 take 2.3 s and 250 together 3.5 s."""
 
 
 class Batch(NamedTuple):
@@ -44,18 +49,18 @@ class Campaign:
     max_tries: int = 1
     """Texts that are drawn, at most, until one is a crystal of which all that can be checked is as
     asked for."""
+    format: str | None = None
+    """Name of the format of the texts; None is the model's own."""
 
     def __post_init__(self) -> None:
         """Check the ranges, and what can only be seen of all settings together."""
+        if self.format is not None:
+            get_format(self.format)
         if self.n < 1:
             raise SettingError(f"{self.n} crystals: expected 1 or more")
-    format: str | None = None
-    """Name of the format of the texts; None is the model's own."""
         if self.batch_size < 1:
             raise SettingError(f"a batch size of {self.batch_size}: expected 1 or more")
         if not 1 <= self.max_tries <= 1000:
-        if self.format is not None:
-            get_format(self.format)
             raise SettingError(f"{self.max_tries} tries: expected 1 to 1000")
         if not self.conditions:
             raise SettingError("no conditions are given; for any crystal, give empty ones")
@@ -71,14 +76,19 @@ class Campaign:
             )
 
     @property
+    def text_format(self) -> Format | None:
+        """The format that is asked for; None is the model's own."""
+        return None if self.format is None else get_format(self.format)
+
+    @property
     def total(self) -> int:
         """Attempts in all."""
         return self.n * len(self.conditions)
 
     @property
-    def text_format(self) -> Format | None:
-        """The format that is asked for; None is the model's own."""
-        return None if self.format is None else get_format(self.format)
+    def loads(self) -> int:
+        """Batches of full size, or of all attempts at some conditions: each worth a process."""
+        return len(self.conditions) * -(-self.n // self.batch_size)
 
     def batches(self, done: int = 0) -> list[Batch]:
         """Return the batches that hold attempts from the index `done` on, in order."""
@@ -89,12 +99,16 @@ class Campaign:
 
         The attempts at the conditions of place r have the indices from r n on. Of single
         conditions, whole batches are drawn, whatever the number that is wanted, so that a larger
-        one later changes nothing that came before.
+        one later changes nothing that came before. The first of them is cut into smaller ones.
         """
         if len(self.conditions) == 1:
-            for start in range(done - done % self.batch_size, self.n, self.batch_size):
-                yield Batch(start, self.batch_size, 0)
-            return
+            cuts = (cut for cut in _FIRST_CUTS if cut < self.batch_size)
+            bounds = chain([0], cuts, count(self.batch_size, self.batch_size))
+            for start, stop in pairwise(bounds):
+                if start >= self.n:
+                    return
+                if stop > done:
+                    yield Batch(start, stop - start, 0)
         for place in range(done // self.n, len(self.conditions)):
             for start in range(0, self.n, self.batch_size):
                 size = min(self.batch_size, self.n - start)
@@ -110,6 +124,7 @@ class Campaign:
                 max_atoms=self.max_atoms,
                 distance_scale=self.distance_scale,
                 constrained=self.settings.constrained,
+                fmt=self.text_format,
             )
             for conditions in self.conditions
         )
@@ -124,7 +139,6 @@ class Campaign:
         requests = self.requests(load_prompts(folder / "prompts"))
         identity: dict[str, Any] = {
             "model": self.model,
-                fmt=self.text_format,
             "model_sha256": model_hash(folder),
             "batch_size": self.batch_size,
             "max_tries": self.max_tries,
@@ -132,11 +146,11 @@ class Campaign:
             "max_atoms": self.max_atoms,
             "distance_scale": self.distance_scale,
         }
+        if self.format is not None:
+            identity["format"] = self.format
         if len(self.conditions) == 1:
             return identity | {"prompt": requests[0].prompt} | self.conditions[0].asked()
         return identity | {
             "n": self.n,
             "conditions": [conditions.asked() for conditions in self.conditions],
         }
-        if self.format is not None:
-            identity["format"] = self.format

@@ -16,7 +16,7 @@ _LARGE_BYTES = 500_000_000
 
 
 def default_workers(source: str | Path, batches: int) -> int:
-    """Return how many processes draw: one a processor, as far as memory and batches go.
+    """Return how many processes draw: one a processor, as far as memory and full batches go.
 
     Each is reckoned at 0.8 GB and twice the model's weights. A large model is drawn from by one
     process if there is a GPU.

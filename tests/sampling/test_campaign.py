@@ -12,7 +12,7 @@ from crystext.sampling.attempt import DrawSettings
 from crystext.sampling.campaign import Campaign
 
 ANY, SALT = Conditions(), Conditions.of(composition="NaCl")
-sizes = st.integers(1, 40)
+sizes = st.integers(1, 150)
 
 
 def campaign(n: int, rows: int, batch_size: int) -> Campaign:
@@ -47,6 +47,25 @@ def test_a_larger_number_of_one_request_only_adds_batches(
 ) -> None:
     few = campaign(n, 1, batch_size).batches()
     assert campaign(n + more, 1, batch_size).batches()[: len(few)] == few
+
+
+def test_few_attempts_take_small_batches_and_round_numbers_take_no_more() -> None:
+    def drawn(n: int, batch_size: int = 250) -> list[int]:
+        return [batch.size for batch in campaign(n, 1, batch_size).batches()]
+
+    assert drawn(1) == drawn(10) == [10]
+    assert drawn(100) == [10, 90]
+    assert drawn(250) == [10, 90, 150]
+    assert drawn(600) == [*drawn(250), 250, 250]
+    assert drawn(60, batch_size=50) == [10, 40, 50]
+    assert drawn(9, batch_size=4) == [4, 4, 4]
+    for n in (10, 100, 250, 1000, 10_000):
+        assert sum(drawn(n)) == n
+
+
+def test_small_first_batches_are_worth_no_process_of_their_own() -> None:
+    assert [campaign(n, 1, 250).loads for n in (1, 100, 250, 251, 10_000)] == [1, 1, 1, 2, 40]
+    assert campaign(3, 7, 250).loads == 7
 
 
 @pytest.mark.parametrize(
