@@ -220,6 +220,7 @@ def dangers(tree: ast.AST) -> Iterator[str]:
                 yield f"line {node.lineno}: {ast.unparse(node)}"
 
 
+# Parsed, and never run: what is searched for has to be shown to be found.
 @pytest.mark.parametrize(
     "code",
     [
