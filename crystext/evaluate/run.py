@@ -82,7 +82,7 @@ def evaluate(
     out = Path(out)
     with _held(out):
         evaluation = _Evaluation(drawn, rules, options, sets, out, workers, progress)
-        evaluation.run(wanted)
+        evaluation.run(wanted, only or wanted)
         return evaluation.publish()
 
 
@@ -106,9 +106,13 @@ class _Evaluation:
         self.notes: dict[str, StageNote] = {}
         self.done: dict[str, Findings] = {}
 
-    def run(self, wanted: Sequence[str]) -> None:
-        """Measure the stages that are wanted; take in what others have left on disk."""
-        failed: list[CrystextError] = []
+    def run(self, wanted: Sequence[str], asked: Sequence[str]) -> None:
+        """Measure the stages that are wanted; take in what others have left on disk.
+
+        Raises:
+            CrystextError: none of those that were asked for can be measured.
+        """
+        failed: dict[str, CrystextError] = {}
         for stage in STAGES:
             if stage.name not in self.rules.stages:
                 continue
@@ -118,9 +122,9 @@ class _Evaluation:
                 if stage.name in wanted:
                     note = StageNote(state="unavailable", seconds=0, note=str(error))
                     self.notes[stage.name] = note
-                    failed.append(error)
-        if failed and not self.done:
-            raise failed[0]
+                    failed[stage.name] = error
+        if failed and not set(asked) & self.done.keys():
+            raise next(iter(failed.values()))
 
     def _run(self, stage: Stage, *, measure: bool) -> None:
         for need in stage.needs:
