@@ -16,6 +16,9 @@ ROOT = Path(__file__).parents[1]
 # No test may depend on the network; an unknown model name would cost half a minute of retries.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+# Several processes test at once, on as many cores: more threads would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Machines that test are busy: how long one example takes says nothing.
 settings.register_profile("crystext", deadline=None, print_blob=True)
 settings.load_profile("crystext")
