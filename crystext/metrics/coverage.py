@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from crystext.crystal import Floats
 from crystext.errors import SettingError, did_you_mean
 from crystext.metrics.fingerprints import Fingerprints
+from crystext.metrics.pairs import nearest
 from crystext.metrics.share import Share
 
 
@@ -42,9 +43,6 @@ CUTOFFS = {
     "carbon24": Cutoffs(0.2, 4.0),
 }
 """CDVAE's, by benchmark."""
-
-_ROWS = 256
-"""Generated crystals whose distances to all of the reference are held at once."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +106,8 @@ class Distances(NamedTuple):
 def distances(generated: Fingerprints, reference: Fingerprints) -> Distances:
     """Return how far each crystal of two sets is from the nearest of the other."""
     made, known = generated.known, reference.known
-    structures = _nearest(generated.structures[made], reference.structures[known])
-    compositions = _nearest(generated.compositions[made], reference.compositions[known])
+    structures = nearest(generated.structures[made], reference.structures[known])
+    compositions = nearest(generated.compositions[made], reference.compositions[known])
     return Distances(
         _spread(structures.of_rows, made),
         _spread(compositions.of_rows, made),
@@ -152,25 +150,6 @@ def _spread(values: Floats, where: NDArray[np.bool_]) -> Floats:
     spread = np.full(len(where), np.nan)
     spread[where] = values
     return spread
-
-
-class _Nearest(NamedTuple):
-    """Smallest distances."""
-
-    of_rows: Floats
-    of_columns: Floats
-
-
-def _nearest(a: Floats, b: Floats) -> _Nearest:
-    """Return the distance of each row of a to the nearest of b, and of each of b to that of a."""
-    from scipy.spatial.distance import cdist
-
-    of_a, of_b = np.full(len(a), np.inf), np.full(len(b), np.inf)
-    for start in range(0, len(a) if len(b) else 0, _ROWS):
-        distances = cdist(a[start : start + _ROWS], b)
-        of_a[start : start + _ROWS] = distances.min(axis=1)
-        np.minimum(of_b, distances.min(axis=0), out=of_b)
-    return _Nearest(of_a, of_b)
 
 
 def _mean(distances: Floats) -> float:

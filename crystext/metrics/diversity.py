@@ -14,9 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from crystext.crystal import Floats
-
-_ROWS = 512
-"""Crystals whose distances to all others are held at once."""
+from crystext.metrics.pairs import mean_distance
 
 
 def mean_pairwise_distance(fingerprints: Floats) -> float:
@@ -25,13 +23,4 @@ def mean_pairwise_distance(fingerprints: Floats) -> float:
     Args:
         fingerprints: shape (N, numbers); rows with nan are left out.
     """
-    from scipy.spatial.distance import cdist
-
-    known = fingerprints[np.isfinite(fingerprints).all(axis=1)]
-    n = len(known)
-    if n < 2:
-        return float("nan")
-    total = sum(
-        float(cdist(known[start : start + _ROWS], known).sum()) for start in range(0, n, _ROWS)
-    )
-    return total / (n * (n - 1))
+    return mean_distance(fingerprints[np.isfinite(fingerprints).all(axis=1)])
