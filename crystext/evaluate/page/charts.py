@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 
 from crystext.evaluate.page.markup import Child, details, table, tag, titled_svg
 from crystext.evaluate.page.numbers import percent, plain
+from crystext.evaluate.page.numbers import unit as printed_unit
 from crystext.evaluate.report import Histogram
 
 _Place = Callable[[float], float]
@@ -94,7 +95,7 @@ def histogram(found: Histogram) -> Element:
             )
     if known is not None:
         shapes.append(tag("path", class_="reference", d=_steps(found.edges, known, x, y)))
-    unit = f" ({found.unit})" if found.unit else ""
+    unit = f" ({printed_unit(found.unit)})" if found.unit else ""
     shapes.append(
         tag("text", found.title + unit, class_="label", x=(_LEFT + _WIDTH) / 2, y=_HEIGHT - 6)
     )

@@ -71,9 +71,9 @@ def _cell(cell: Child, name: str, **attributes: str) -> Element:
     return tag(name, cell, **attributes)
 
 
-def details(summary: str, *children: Child) -> Element:
+def details(summary: str, *children: Child, class_: str | None = None) -> Element:
     """Return something that is hidden until it is asked for."""
-    return tag("details", tag("summary", summary), *children)
+    return tag("details", tag("summary", summary), *children, class_=class_)
 
 
 def titled_svg(width: float, height: float, title: str, *children: Child) -> Element:

@@ -54,3 +54,8 @@ def as_published(value: float | None, column: Column) -> str:
 def whole(count: int | None) -> str:
     """Return a count, thousands parted; empty where there is none."""
     return "" if count is None else f"{count:,}"
+
+
+def unit(text: str) -> str:
+    """Return a unit as it is printed: cm³ for cm^3."""
+    return text.replace("^2", "²").replace("^3", "³")

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 from crystext.evaluate.page.charts import bar
 from crystext.evaluate.page.markup import Child, details, table, tag
-from crystext.evaluate.page.numbers import NONE, as_published, fixed, interval, percent, whole
+from crystext.evaluate.page.numbers import NONE, as_published, fixed, interval, percent, unit, whole
 from crystext.evaluate.published import Published, Row, measured
 from crystext.evaluate.report import Better, Counts, Figure, Report
 
@@ -48,7 +48,7 @@ def figures(report: Report, stage: str) -> Element:
             tag("td", fixed(figure.value), class_="value"),
             interval(figure),
             whole(figure.of),
-            figure.unit,
+            unit(figure.unit),
             _arrow(figure.better),
             tag("td", figure.source, class_="source"),
         ]
@@ -78,7 +78,7 @@ def published(report: Report, block: Published) -> Element:
             tag(
                 "li",
                 tag("b", column.title),
-                f": {column.of}" + (f"; in {column.unit}" if column.unit else ""),
+                f": {column.of}" + (f"; in {unit(column.unit)}" if column.unit else ""),
                 f"; {column.note}" if column.note else None,
                 _ours_of(measured(report, column)),
             )
@@ -97,7 +97,7 @@ def published(report: Report, block: Published) -> Element:
         for row in block.rows
         if row.note or row.paper is not None or row.table is not None
     )
-    return tag("div", found, source, *exceptions, details("Denominators", told))
+    return tag("div", found, source, *exceptions, details("Denominators", told, class_="terms"))
 
 
 def counts(found: Counts) -> Element:
