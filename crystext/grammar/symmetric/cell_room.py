@@ -41,7 +41,7 @@ MOST_OBTUSE = 150.0
 """Degrees. β of a monoclinic cell lies between 90 and this; no crystal of MP-20 val has more than
 135 in the standard setting, and with more a shorter c could be chosen."""
 
-_NET = np.arange(1.0, 41.0)
+_NET = np.append(np.arange(1.0, 12.0), np.arange(12.0, 41.0, 2.0))
 """Å. Lengths that are tried for a parameter to come; each is among the values that a sampler looks
 at when that parameter's turn comes."""
 _NET_BETA = np.arange(90.0, MOST_OBTUSE + 1, 5.0)
@@ -116,12 +116,10 @@ class CellRoom:
         return keeps_distances(lattice, self._sites, self._numbers, self._scale)
 
     def _least(self, *terms: Floats) -> Floats:
-        """Return the least of what pairs have, given g: as many terms, of shapes that broadcast."""
-        shape = np.broadcast_shapes(*(term.shape for term in terms))
+        """Return the least of what pairs have, given the terms of g, each of shape (V,)."""
         if self._terms is None:
-            return np.full(shape, np.inf)
-        flat = np.stack([np.broadcast_to(term, shape).reshape(-1) for term in terms])
-        return np.asarray((self._terms @ flat).min(axis=0).reshape(shape))
+            return np.full(len(terms[0]), np.inf)
+        return np.asarray((self._terms @ np.stack(terms)).min(axis=0))
 
     def _along(self, axis: int, values: Floats) -> Floats:
         """Return the least of what pairs along one axis have: shape (V,)."""
@@ -131,7 +129,15 @@ class CellRoom:
         return np.asarray(self._terms[lie, axis].min() * values**2)
 
     def _at_right_angles(self, chosen: list[float], values: Floats) -> Floats:
-        """Return the room in cells whose last length is that which the volume allows."""
+        """Return the room, looking closer where pairs along the axis at hand have enough."""
+        room = np.where(values > 0, self._along(len(chosen), values), -np.inf)
+        closer = room >= ENOUGH
+        if closer.any():
+            room[closer] = self._beside_the_longest(chosen, values[closer])
+        return room
+
+    def _beside_the_longest(self, chosen: list[float], values: Floats) -> Floats:
+        """Return the room in cells whose last length is the longest that the volume allows."""
         powers = _POWERS[len(self.names)]
         largest = self.largest
         if self.system in ("trigonal", "hexagonal"):
@@ -145,7 +151,9 @@ class CellRoom:
             lengths.append(np.floor(longest / self._unit + 1e-6) * self._unit)
         volume = _product(lengths, powers)
         possible = (volume > 0) & (volume <= largest)
-        room = np.where(possible, self._least(*(x**2 for x in lengths)), -np.inf)
+        room = np.full(possible.shape, -np.inf)
+        squares = (np.broadcast_to(x, possible.shape)[possible] ** 2 for x in lengths)
+        room[possible] = self._least(*squares)
         return np.asarray(room if room.ndim == 1 else room.max(axis=1))
 
     def _monoclinic(self, chosen: list[float], values: Floats) -> Floats:
@@ -160,8 +168,9 @@ class CellRoom:
         radians = np.radians(beta)
         possible = (beta >= 90) & (beta <= MOST_OBTUSE) & (c > 0)
         possible &= a * b * c * np.sin(radians) <= self.largest
-        least = self._least(a**2, b**2, c**2, -2 * a * c * np.cos(radians))
-        room = np.where(possible, least, -np.inf)
+        terms = (a**2, b**2, c**2, -2 * a * c * np.cos(radians))
+        room = np.full(possible.shape, -np.inf)
+        room[possible] = self._least(*(np.broadcast_to(x, room.shape)[possible] for x in terms))
         return np.asarray(room if room.ndim == 1 else room.max(axis=1))
 
     def _triclinic(self, chosen: list[float], values: Floats) -> Floats:

@@ -17,6 +17,10 @@ from crystext.grammar.geometry import Bools
 _SAME = 1e-6
 """Fractional: below this a difference is none."""
 
+_HAIR = 1e-9
+_AT_ONCE = 16
+"""Rows that are compared with all others together."""
+
 _STEPS = np.indices((3, 3, 3)).reshape(3, -1).T - 1
 
 _AXES_THAT_LEAN = {
@@ -81,9 +85,20 @@ def contact_terms(
 def _least(terms: Floats) -> Floats:
     """Return the rows that are not, in every term, at least another row."""
     left = terms[np.argsort(terms.sum(axis=1), kind="stable")]
-    kept = []
+    kept: list[Floats] = []
     while len(left):
-        kept.append(left[0])
-        worse: Bools = (left >= left[0] - 1e-9).all(axis=1)
-        left = left[~worse]
-    return np.array(kept)
+        # A row is worse than one before it only: those at hand are compared, and rule out others.
+        some = left[:_AT_ONCE]
+        among = np.tril(_is_worse(some[:, None], some), k=-1).any(axis=1)
+        kept.append(some[~among])
+        left = left[_AT_ONCE:]
+        left = left[~_is_worse(left[:, None], kept[-1]).any(axis=1)]
+    return np.concatenate(kept)
+
+
+def _is_worse(rows: Floats, others: Floats) -> Bools:
+    """Tell which rows have, in every term, at least what others have: terms are the last axis."""
+    worse = rows[..., 0] >= others[..., 0] - _HAIR
+    for term in range(1, rows.shape[-1]):
+        worse &= rows[..., term] >= others[..., term] - _HAIR
+    return np.asarray(worse)
