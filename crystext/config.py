@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from crystext.codec import COORDINATE_FORMATS
+from crystext.codec import COORDINATE_FORMATS, WYCKOFF
 from crystext.errors import SettingError, did_you_mean
 from crystext.resources import shipped
 from crystext.tasks import TASKS
@@ -176,6 +176,9 @@ class Recipe(_Section):
     element_temperature: float | None = Field(None, gt=0)
     coordinate_temperature: float | None = Field(None, gt=0)
     """Those of elements and of coordinates, where they differ (see `DrawSettings`)."""
+    sample_format: str | None = None
+    """What the model asks to be drawn where nobody says: `wyckoff`, if a task teaches that, or the
+    `format`, as for None."""
     evaluate_every: int = Field(500, gt=0)
     checkpoint_every: int = Field(100, gt=0)
     patience: int | None = Field(None, gt=0)
@@ -189,6 +192,18 @@ class Recipe(_Section):
     def _one_dropout(self) -> Self:
         if self.dropout and self.model.lora is not None:
             raise ValueError("dropout is for weights trained whole; give model.lora.dropout")
+        return self
+
+    @model_validator(mode="after")
+    def _sample_format_is_learned(self) -> Self:
+        learned = {self.format}
+        if any(weight > 0 and TASKS[name].by_symmetry for name, weight in self.tasks.items()):
+            learned.add(WYCKOFF.name)
+        if self.sample_format is not None and self.sample_format not in learned:
+            raise ValueError(
+                f"sample_format is {self.sample_format!r}, and the tasks teach "
+                f"{', '.join(sorted(learned))}"
+            )
         return self
 
     @field_validator("format")

@@ -19,7 +19,7 @@ from crystext.crystal import Crystal
 from crystext.errors import SettingError, did_you_mean
 from crystext.infilling.blank import Blanks, Reference
 from crystext.infilling.propose import Filler
-from crystext.models.folder import SHIPPED
+from crystext.models.folder import SHIPPED, default_format
 from crystext.models.load import LoadedModel, load_model
 from crystext.progress import progress_bar
 from crystext.prompts import PromptSet
@@ -194,7 +194,7 @@ class CrystalLM:
             distance_scale=min_distance,
             batch_size=batch_size,
             max_tries=max_tries,
-            format=format,
+            format=default_format(self.model.folder) if format is None else format,
         )
         campaign.requests(self.prompts)
         self._ready(campaign)

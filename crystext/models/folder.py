@@ -69,6 +69,8 @@ class Description:
     """None where the folder holds a whole model."""
     element_temperature: float | None = None
     coordinate_temperature: float | None = None
+    sample_format: Format | None = None
+    """What is drawn where nobody says; None is `format`."""
 
 
 def model_folder(source: str | Path = SHIPPED) -> Path:
@@ -177,6 +179,8 @@ def read_description(folder: Path) -> Description:
             None if (value := found.get(f"{kind}_temperature")) is None else float(value)
             for kind in ("element", "coordinate")
         )
+        drawn = found.get("sample_format")
+        sample_format = None if drawn is None else get_format(drawn)
         base = None
         if is_adapter(folder):
             base = Base(found["base"], found["quantize"], found["dtype"])
@@ -193,7 +197,7 @@ def read_description(folder: Path) -> Description:
         raise ModelError(
             f"the model in {folder} cannot be loaded: {path} is damaged: {error}"
         ) from None
-    return Description(fmt, base, element, coordinate)
+    return Description(fmt, base, element, coordinate, sample_format)
 
 
 def write_description(folder: Path, about: Description) -> None:
@@ -208,6 +212,8 @@ def write_description(folder: Path, about: Description) -> None:
     for name in ("element_temperature", "coordinate_temperature"):
         if (value := getattr(about, name)) is not None:
             content[name] = value
+    if about.sample_format is not None:
+        content["sample_format"] = about.sample_format.name
     (folder / "crystext.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -226,6 +232,18 @@ def default_temperatures(source: str | Path = SHIPPED) -> Temperatures:
         except (ValueError, AttributeError, TypeError) as error:
             raise ModelError(f"{path} is damaged: {error}") from None
     return Temperatures(text, about.element_temperature, about.coordinate_temperature)
+
+
+def default_format(source: str | Path = SHIPPED) -> str | None:
+    """Return the name of the format that is drawn from a model where nobody says.
+
+    None is the one that its numbers have.
+
+    Raises:
+        ModelError: no such model, or a file of it is damaged.
+    """
+    about = read_description(model_folder(source))
+    return None if about.sample_format is None else about.sample_format.name
 
 
 def model_hash(folder: Path) -> str:

@@ -50,8 +50,8 @@ def new_llama(
     with torch.no_grad():
         for i, row in rows.items():
             table[i] = torch.from_numpy(row)
-        # An element in a prompt or an orbit begins near its line in a crystal, so that what is asked
-        # for can be copied before the network has learned that these are one.
+        # An element in a prompt or an orbit begins near its line in a crystal, so that what is
+        # asked for can be copied before the network has learned that these are one.
         for symbol in SYMBOLS:
             line = vocabulary[element_line(symbol)]
             for other in (vocabulary[symbol], vocabulary[orbit_start(symbol)]):

@@ -62,6 +62,7 @@ def save_model(
     *,
     base: TrainedBase | None = None,
     temperatures: Temperatures = DEFAULT_TEMPERATURES,
+    sample_format: Format | None = None,
     state: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Write a model folder, or an adapter folder if the network has an adapter on it.
@@ -79,6 +80,7 @@ def save_model(
         fmt: the text format it was trained to write.
         base: `Start.base`, of an adapter.
         temperatures: at which it asks to be sampled.
+        sample_format: what it asks to be drawn where nobody says; None is `fmt`.
         state: the network's weights by name, where they lie elsewhere than in it.
 
     Raises:
@@ -105,7 +107,9 @@ def save_model(
             plain.generation_config.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         write_prompts(partial / "prompts", prompts)
-        about = Description(fmt, stands_on, temperatures.element, temperatures.coordinate)
+        about = Description(
+            fmt, stands_on, temperatures.element, temperatures.coordinate, sample_format
+        )
         write_description(partial, about)
 
 

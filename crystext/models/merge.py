@@ -33,4 +33,12 @@ def merge_adapter(source: str | Path, out: Path) -> None:
     tokenizer = read_tokenizer(folder)
     network = merge_into_base(folder, about.base, tokenizer).bfloat16()
     words, temperatures = load_prompts(folder / "prompts"), default_temperatures(folder)
-    save_model(out, network, tokenizer, words, about.format, temperatures=temperatures)
+    save_model(
+        out,
+        network,
+        tokenizer,
+        words,
+        about.format,
+        temperatures=temperatures,
+        sample_format=about.sample_format,
+    )

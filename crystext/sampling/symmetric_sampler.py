@@ -1,8 +1,9 @@
 """Draws crystals by their symmetry from a model of the small vocabulary, a batch at a time.
 
 Texts of a batch take a token each at every step, wherever each of them is: one writes an element
-while another writes a coordinate. A crowded crystal (see `symmetric.automaton`) is drawn again from
-its start, so that the others are what the model would draw under the condition that there is room.
+while another writes a coordinate. A crowded crystal (see `symmetric.automaton`), or one of another
+space group than its text declares, is drawn again from its start: what comes is what the model
+would draw under the condition that it is neither.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ class _Batch:
         return Texts(self.sampler.llama, ids, len(self.indices), len(ids) + self.steps)
 
     def run(self) -> dict[int, Attempt]:
-        """Return the attempts that are not crowded, by index."""
+        """Return the attempts that need not be drawn again, by index."""
         while self.texts:
             logits = self._logits()
             tokens = np.zeros(len(self.texts), dtype=np.int64)
@@ -172,7 +173,7 @@ class _Batch:
             self.written_B_T[written, self.step] = tokens
             self.step += 1
             for row, text in enumerate(self.texts):
-                if text.automaton.finished and (self.settles or not text.automaton.crowded):
+                if text.automaton.finished:
                     self._finish(text)
                 stays[row] &= not text.automaton.finished
             self._go_on(tokens, stays)
@@ -303,12 +304,17 @@ class _Batch:
                 state.append(torch.from_numpy(tokens))
 
     def _finish(self, text: _Text) -> None:
-        written = self.written_B_T[text.place, : self.step].tolist()
+        """Take a text that has come to its end, unless it is to be drawn again."""
+        ids = self.written_B_T[text.place, : self.step].tolist()
+        # Pieces of the small vocabulary that make a field are the text they stand for.
+        written = "".join([self.sampler.pieces[i] for i in ids])
+        automaton = text.automaton
+        if not self.settles and (automaton.crowded or not automaton.is_as_declared()):
+            return
         index = self.indices[text.place]
         self.done[index] = Attempt(
             index=index,
-            # Pieces of the small vocabulary that make a field are the text they stand for.
-            text="".join([self.sampler.pieces[i] for i in written]),
+            text=written,
             fault=None,
             log_probability=round(float(self.log_probability[text.place]), 4),
             tokens=self.step + 1,

@@ -19,7 +19,7 @@ from crystext.sampling.guidance import mix, weighted_prompts
 from crystext.sampling.writing import (
     MOST_DRAWS,
     fields_for,
-    is_crowded,
+    is_misdrawn,
     kind_behind,
     most_characters,
     read_answer,
@@ -58,7 +58,7 @@ class TextSampler:
         """Draw one text for each index; seed, index and redraw decide its random numbers.
 
         A text that is not ended when the model knows no further position is cut off there. A text
-        by symmetry whose orbits turn out to have no room is drawn again, up to `MOST_DRAWS` times.
+        by symmetry is drawn again, up to `MOST_DRAWS` times, if it `is_misdrawn`.
 
         Raises:
             ModelError: the prompt alone takes all the positions that the model knows.
@@ -69,16 +69,12 @@ class TextSampler:
             for again in range(MOST_DRAWS):
                 drawn = self._draw(request, left, redraw, again)
                 done |= {attempt.index: attempt for attempt in drawn}
-                left = [attempt.index for attempt in drawn if self._is_crowded(request, attempt)]
+                if not self.settings.constrained:
+                    break
+                left = [a.index for a in drawn if is_misdrawn(request, a.text, self.format)]
                 if not left:
                     break
         return [done[index] for index in indices]
-
-    def _is_crowded(self, request: Request, attempt: Attempt) -> bool:
-        if attempt.fault is not None or not self.settings.constrained:
-            return False
-        crystal = read_answer(request, attempt.text, self.format).crystal
-        return crystal is not None and is_crowded(request, crystal, self.format)
 
     def _draw(
         self, request: Request, indices: Sequence[int], redraw: int, again: int

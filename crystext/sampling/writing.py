@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from crystext.codec import Decoded, Format, decode
-from crystext.crystal import Crystal
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.characters import Fields
 from crystext.grammar.fields import (
@@ -20,27 +19,36 @@ from crystext.grammar.symmetric.look_ahead import look_ahead
 from crystext.grammar.symmetric.merged import MergedFields
 from crystext.grammar.symmetric.refusal import refuse_the_impossible
 from crystext.sampling.attempt import Request
+from crystext.space_groups import find_space_group
 
 MOST_DRAWS = 20
-"""How often a text by symmetry is drawn from its start, at the most, where orbits have no room."""
+"""How often a text by symmetry is drawn from its start, at the most, where orbits have no room, or
+make a crystal of another space group than the text declares."""
 
 
 def fields_for(request: Request, fmt: Format) -> Fields:
     """Return the automaton of one text in any format, to be read character by character."""
     if request.partial is None and fmt.by_symmetry:
-        # Where there is no room for it, it is known when the text is read: see `is_crowded`.
+        # Where there is no room for it, it is known when the text is read: see `is_misdrawn`.
         refuse_the_impossible(request.constraints)
         ahead = look_ahead(request.constraints)
         return MergedFields(SymmetricAutomaton(fmt, ahead, settles=True))
     return automaton_for(request, fmt, 1)
 
 
-def is_crowded(request: Request, crystal: Crystal, fmt: Format) -> bool:
-    """Tell whether a text by symmetry put atoms too near, as its coordinates left no cell."""
-    if not fmt.by_symmetry:
+def is_misdrawn(request: Request, text: str, fmt: Format) -> bool:
+    """Tell whether a text by symmetry is to be drawn again, from its start.
+
+    Its coordinates may have left no cell in which atoms keep their distances. Or the orbits lie so
+    that the crystal has a higher symmetry within the tolerance at which space groups are found: its
+    own text would declare that group.
+    """
+    if not fmt.by_symmetry or (crystal := read_answer(request, text, fmt).crystal) is None:
         return False
     scale = request.constraints.distance_scale
-    return not keeps_distances(crystal.lattice, crystal.positions, crystal.numbers, scale)
+    if not keeps_distances(crystal.lattice, crystal.positions, crystal.numbers, scale):
+        return True
+    return str(find_space_group(crystal)) != text.partition("\n")[0]
 
 
 def automaton_for(request: Request, fmt: Format, batch: int) -> Automaton | InfillingAutomaton:

@@ -14,6 +14,7 @@ _FREE = {
     "temperature",
     "element_temperature",
     "coordinate_temperature",
+    "sample_format",
     "evaluate_every",
     "checkpoint_every",
     "patience",

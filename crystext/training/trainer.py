@@ -27,7 +27,7 @@ from accelerate.state import is_initialized
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from crystext.codec import get_format
+from crystext.codec import Format, get_format
 from crystext.config import Recipe
 from crystext.data.store import Dataset, read_store
 from crystext.errors import InputError, RunError
@@ -260,6 +260,7 @@ class Trainer:
                     start.format,
                     base=start.base,
                     temperatures=self._temperatures(),
+                    sample_format=self._sample_format(),
                     state=state,
                 )
 
@@ -268,6 +269,10 @@ class Trainer:
         return Temperatures(
             recipe.temperature, recipe.element_temperature, recipe.coordinate_temperature
         )
+
+    def _sample_format(self) -> Format | None:
+        name = self.recipe.sample_format
+        return None if name is None else get_format(name)
 
     def _examples(
         self, data: Dataset, seed: int, tasks: dict[str, float], translate_share: float
