@@ -22,6 +22,7 @@ from crystext.cli.evaluate import evaluate
 from crystext.cli.hull import hull
 from crystext.cli.infill import infill
 from crystext.cli.merge import merge
+from crystext.cli.pattern import pattern
 from crystext.cli.push import push
 from crystext.cli.relax import relax
 from crystext.cli.sample import sample
@@ -69,6 +70,7 @@ app.command()(evaluate)
 app.command()(relax)
 app.command()(hull)
 app.command()(merge)
+app.command()(pattern)
 app.command()(push)
 app.command()(view)
 

@@ -1,0 +1,31 @@
+"""`crystext pattern`: what a text looks like, for other programs that draw from models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def pattern(
+    format: Annotated[
+        str, typer.Option(help="Text format: plain, gruver2024 or gruver2024-rounded.")
+    ] = "plain",
+    max_atoms: Annotated[int, typer.Option(help="Most atoms in a cell.")] = 20,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ELEMENTS", help="Elements that may occur, such as Li,O.", show_default="all"
+        ),
+    ] = None,
+) -> None:
+    """Print a regular expression that the whole text of a crystal matches.
+
+    Engines with guided decoding, such as vLLM, take it to keep a model to texts that can be read.
+    What holds over the whole text, such as distances of atoms, only `crystext sample` sees to.
+    """
+    from crystext.codec.pattern import text_pattern
+    from crystext.elements import SYMBOLS
+
+    elements = SYMBOLS if only is None else only.replace(",", " ").split()
+    typer.echo(text_pattern(format, max_atoms=max_atoms, elements=elements))
