@@ -1,6 +1,9 @@
 """Sharing out tasks among processes that may die."""
 
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +31,25 @@ def test_what_a_process_refuses_is_refused_here():
 def test_a_fault_of_the_program_comes_with_its_traceback():
     with pytest.raises(RuntimeError, match="in halve"):
         list(share_out(halver, [(0, "two")], 1))
+
+
+def adder(makes, by):
+    with Path(makes).open("a") as file:
+        file.write(f"{by} ")
+    return partial(add, by)
+
+
+def add(a, b):
+    return a + b
+
+
+def test_an_executor_does_the_same_and_makes_what_does_it_once(tmp_path):
+    """In each process, though each task brings a partial of its own."""
+    makes = str(tmp_path / "makes")
+    tasks = [(i, 10 * i) for i in range(5)]
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as executor:
+        for by in (3, 4):
+            found = dict(share_out(partial(adder, makes, by), tasks, executor))
+            assert found == {i: 10 * i + by for i in range(5)}
+        assert dict(share_out(halver, tasks, executor)) == {i: 5 * i for i in range(5)}
+    assert Path(makes).read_text() == "3 4 "

@@ -1,0 +1,49 @@
+"""`crystext evaluate` as a user runs it."""
+
+import json
+
+import pytest
+
+from tests.evaluate.crystals import ROCK_SALT, write_run
+
+
+def test_stages_are_chosen_and_a_table_is_printed(cli, tmp_path):
+    run = write_run(tmp_path / "run")
+    ended = cli("evaluate", run, "--only", "validity", "--out", tmp_path / "out", "--workers", 1)
+    assert ended.returncode == 0, ended.stderr
+    assert "4 of 6" in ended.stdout
+    assert "composition valid (SMACT14)" in ended.stdout
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["input"]["attempts"] == 6
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_every_processor_gives_the_same(cli, tmp_path):
+    folder = tmp_path / "cifs"
+    folder.mkdir()
+    for i in range(130):
+        text = ROCK_SALT.structure.to(fmt="cif").replace("3.99", f"{3.5 + i / 100:.2f}")
+        (folder / f"{i:03}.cif").write_text(text)
+    tables = []
+    for workers in (1, 2):
+        out = tmp_path / f"out{workers}"
+        ended = cli("evaluate", folder, "--only", "validity", "--out", out, "--workers", workers)
+        assert ended.returncode == 0, ended.stderr
+        tables.append((out / "structures.parquet").read_bytes())
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--protocol", "mp-20"], "Did you mean 'mp20'"),
+        (["--only", "validity,novlty"], "Did you mean 'novelty'"),
+        (["--reference", "absent.csv"], "absent.csv"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_written(
+    cli_refuses, tmp_path, options, told
+):
+    run = write_run(tmp_path / "run")
+    assert told in cli_refuses("evaluate", run, "--out", tmp_path / "out", *options)
+    assert not (tmp_path / "out").exists()
