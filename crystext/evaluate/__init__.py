@@ -6,6 +6,8 @@
     stages      one measurement a file: columns, one value per attempt, and figures of them all
     funnel      how many attempts are left after each demand
     report      what is written down
+    published   what others have published, to stand under it
+    page        the report for people
     run         the order of it all, and how it goes on after a kill
 
 Every share divides by all attempts that were made, unless its title says otherwise.

@@ -1,6 +1,7 @@
 """The report as a page that needs nothing else: `report.html`.
 
     markup      elements, every text in them escaped
+    numbers     how numbers are printed
     tables      figures with their intervals, ours above the published
     charts      the funnel, histograms and bars as inline SVG
     elements    shares on a periodic table

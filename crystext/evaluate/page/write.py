@@ -36,6 +36,9 @@ _TITLES = {
 }
 """Of stages, by their names; another is shown under its own."""
 
+_STYLES = ("style.css", "figures.css", "print.css")
+"""In the order in which a later rule takes the place of an earlier one."""
+
 _EXAMPLES = 3
 """Attempts that are named for each fault."""
 
@@ -116,7 +119,7 @@ def _head(report: Report, script: str) -> Element:
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="generator", content=f"crystext {report.made.crystext}"),
         tag("title", f"{report.input.path}: evaluation of {report.input.attempts:,} attempts"),
-        tag("style", _asset("style.css")),
+        tag("style", *(_asset(name) for name in _STYLES)),
     )
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -158,8 +157,8 @@ def test_a_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         write_page(report(), columns(), CRYSTALS, tmp_path / "file")
 
 
-def test_styles_name_only_colours_that_the_page_defines() -> None:
-    style = files("crystext.evaluate.page").joinpath("style.css").read_text(encoding="utf-8")
+def test_styles_name_only_colours_that_the_page_defines(page: Node) -> None:
+    style = page.all("style")[0].text()
     light, dark, printed = re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL)
     names = {frozenset(re.findall(r"(--[\w-]+):", block)) for block in (light, dark, printed)}
     assert len(names) == 1
