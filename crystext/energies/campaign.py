@@ -24,7 +24,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from crystext.crystal import Crystal
-from crystext.energies.potentials import Source, loaded
+from crystext.energies.potentials import Source, check_shareable, loaded
 from crystext.energies.relax import PAPER, Limits, Outcome, Relaxation, relax
 from crystext.errors import RunError, SettingError
 from crystext.processes import Workers, share_out
@@ -58,10 +58,11 @@ def relax_all(
         ModelError: the potential cannot be loaded, or does not prove itself.
         RunError: the folder holds relaxations of other crystals or of other settings, or another
             process is relaxing into it.
-        SettingError: fewer than one worker.
+        SettingError: fewer than one worker, or a potential that other processes cannot make.
     """
     if isinstance(workers, int) and workers < 1:
         raise SettingError(f"{workers} workers: expected 1 or more")
+    check_shareable(potential)
     # Here first: a potential that is refused is refused once, before anything is written.
     name = loaded(potential).name
     out.mkdir(parents=True, exist_ok=True)

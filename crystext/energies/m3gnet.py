@@ -133,4 +133,4 @@ def _sum_into_ends(network: torch.nn.Module) -> None:
 
     for block in network.modules():
         if isinstance(block, M3GNetBlock):
-            block.conv = EndConvolution(block.conv)
+            block.conv = EndConvolution(block.conv)  # type: ignore[assignment]

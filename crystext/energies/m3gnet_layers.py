@@ -7,13 +7,13 @@ For an edge from i to j with features e_ij, atoms with features v and radial bas
 
 Chen and Ong, Nat. Comput. Sci. 2, 718 (2022), arXiv:2202.02450. The first layer of a gated network
 is linear, and its argument is put together of three: so what it makes of v_i and v_j is computed
-once an atom, not once an edge, which halves the multiplications. Sums run in another order than
-matgl's, and agree to single precision.
+once an atom, not once an edge, which saves four multiplications of ten. Sums run in another order
+than matgl's, and agree to single precision.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 class _Gated(torch.nn.Module):
     """A gated network, values times gates, whose two first layers are one."""
 
+    of_start: torch.Tensor
+    of_end: torch.Tensor
+    of_edge: torch.Tensor
+    bias: torch.Tensor
+
     def __init__(self, network: GatedMLP, atoms: int) -> None:
         """Take the weights of a network whose argument is two atoms' features and an edge's.
 
@@ -33,15 +38,15 @@ class _Gated(torch.nn.Module):
             atoms: number of an atom's features.
         """
         super().__init__()
-        value, gate = network.layers[0], network.gates[0]
+        value, gate = cast("list[torch.nn.Linear]", [network.layers[0], network.gates[0]])
         # After the first layer and what bends it.
         self.value, self.gate = network.layers[2:], network.gates[2:]
         weight = torch.cat([value.weight, gate.weight]).detach()
         self.hidden = value.out_features
-        self.of_start = weight[:, :atoms].T.contiguous()
-        self.of_end = weight[:, atoms : 2 * atoms].T.contiguous()
-        self.of_edge = weight[:, 2 * atoms :].T.contiguous()
-        self.bias = torch.cat([value.bias, gate.bias]).detach()
+        self.register_buffer("of_start", weight[:, :atoms].T.contiguous())
+        self.register_buffer("of_end", weight[:, atoms : 2 * atoms].T.contiguous())
+        self.register_buffer("of_edge", weight[:, 2 * atoms :].T.contiguous())
+        self.register_buffer("bias", torch.cat([value.bias, gate.bias]).detach())
 
     def forward(self, atoms_E_H: torch.Tensor, edges_E_F: torch.Tensor) -> torch.Tensor:
         """Return values of edges, given what the first layer makes of their atoms."""
@@ -54,18 +59,22 @@ class _Gated(torch.nn.Module):
 class EndConvolution(torch.nn.Module):
     """Stands in for a layer of matgl's that was trained with sums into the ends of edges."""
 
+    of_start: torch.Tensor
+    of_end: torch.Tensor
+    bias: torch.Tensor
+
     def __init__(self, layer: M3GNetGraphConv) -> None:
         """Take a layer's weights; it has no features of the whole crystal."""
         super().__init__()
-        atoms = layer.node_update_func.layers[-2].out_features
-        self.edge, self.atom = (
-            _Gated(network, atoms) for network in (layer.edge_update_func, layer.node_update_func)
-        )
+        of_edge: GatedMLP = layer.edge_update_func  # type: ignore[assignment]
+        of_atom: GatedMLP = layer.node_update_func  # type: ignore[assignment]
+        atoms = of_atom.dims[-1]
+        self.edge, self.atom = _Gated(of_edge, atoms), _Gated(of_atom, atoms)
         self.edge_weight, self.atom_weight = layer.edge_weight_func, layer.node_weight_func
         parts = (self.edge, self.atom)
-        self.of_start = torch.cat([part.of_start for part in parts], dim=1)
-        self.of_end = torch.cat([part.of_end for part in parts], dim=1)
-        self.bias = torch.cat([part.bias for part in parts])
+        self.register_buffer("of_start", torch.cat([part.of_start for part in parts], dim=1))
+        self.register_buffer("of_end", torch.cat([part.of_end for part in parts], dim=1))
+        self.register_buffer("bias", torch.cat([part.bias for part in parts]))
         self.width = self.edge.of_start.shape[1]
 
     def forward(

@@ -33,6 +33,7 @@ class Potential:
     """A calculator, and what has to be known of its energies."""
 
     name: str
+    """Unlike that of any other weights: relaxations and hulls are known by it."""
     calculator: Calculator
     """Of ASE; gives energy (eV), forces (eV/Å) and stress (eV/Å^3)."""
     scale: Scale = Scale.OWN

@@ -9,17 +9,16 @@ a function          makes a `Potential` around any calculator of ASE's
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from crystext.energies.chgnet import CHGNET, load_chgnet
 from crystext.energies.m3gnet import M3GNET, load_m3gnet
 from crystext.energies.potential import Potential, prove
-from crystext.errors import ModelError, did_you_mean
+from crystext.errors import ModelError, SettingError, did_you_mean
 
 Source = str | Path | Callable[[], Potential]
-"""Where a potential comes from. A function has to be one of a module, or a `functools.partial` of
-one, so that each process can make its own."""
+"""Where a potential comes from; see the module's text. A `functools.partial` will do."""
 
 NAMES = ("m3gnet", "chgnet")
 
@@ -43,6 +42,17 @@ def load_potential(source: Source = "m3gnet") -> Potential:
 def loaded(source: Source) -> Potential:
     """Return a potential that is loaded and proved once in a process."""
     return load_potential(source)
+
+
+def check_shareable(source: Source) -> None:
+    """Raise `SettingError` where another process could not make the potential."""
+    function = source.func if isinstance(source, partial) else source
+    name = getattr(function, "__qualname__", "")
+    if "<" in name:
+        raise SettingError(
+            f"the potential is made by {name}, which other processes cannot import; define the "
+            "function at the top of a module"
+        )
 
 
 def _named(source: str | Path) -> Potential:

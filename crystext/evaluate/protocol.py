@@ -140,7 +140,7 @@ class Stability(_Cited):
 
     potential: str
     hull: str
-    """See `energies.hull`."""
+    """See `energies.hulls`."""
     fmax: float = Field(default=0.1, gt=0)
     """eV/Å."""
     steps: int = Field(default=500, ge=1)

@@ -101,6 +101,11 @@ def test_fewer_than_one_process_is_refused(tmp_path):
         relax_all(strained(1), tmp_path / "out", potential=emt, workers=0)
 
 
+def test_a_potential_that_no_other_process_could_make_is_refused(tmp_path):
+    with pytest.raises(SettingError, match="<lambda>, which other processes cannot import"):
+        relax_all(strained(1), tmp_path / "out", potential=lambda: emt())
+
+
 @pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(weights, tmp_path):
     two = relax_all(CRYSTALS, tmp_path / "two", potential=weights, workers=2)
