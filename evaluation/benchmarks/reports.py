@@ -6,8 +6,6 @@ import json
 import os
 import platform
 import shlex
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +22,7 @@ from rich.table import Table
 from crystext.codec import PLAIN, Decoded, decode
 from crystext.crystal import Crystal
 from crystext.errors import CrystextError, InputError
+from crystext.evaluate.made import commit, processor
 from crystext.metrics.share import Share
 from crystext.properties import LABELS
 from crystext.read import read_crystals
@@ -100,31 +99,15 @@ def origin(script: str, arguments: Sequence[str], packages: Sequence[str] = ()) 
     words = [Path(a).name if Path(a).is_absolute() else a for a in arguments]
     return {
         "command": shlex.join(["python", f"evaluation/benchmarks/{Path(script).name}", *words]),
-        "commit": _git("rev-parse", "--quiet", "--verify", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain")),
-        "machine": {"cpu": _cpu_model(), "cores": os.cpu_count()},
+        # With -dirty where files were changed since.
+        "commit": commit(Path(__file__).parents[2]),
+        "machine": {"cpu": processor(), "cores": os.cpu_count()},
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("numpy", "pymatgen", *packages)},
         },
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _git(*arguments: str) -> str | None:
-    """Return what git says of the checkout; None without git, repository or answer."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    command = [git, "-C", str(Path(__file__).parent), *arguments]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or None
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return found[0] if found else platform.processor() or platform.machine()
 
 
 def publish(out: Path, measure: Callable[[], Report], made: Report) -> int:

@@ -21,45 +21,44 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import spglib
 from reports import origin, publish, read_attempts, read_reference, share
 
 from crystext.crystal import Crystal
 from crystext.data.store import read_store
 from crystext.errors import InputError
+from crystext.evaluate.protocol import load_protocol
+from crystext.evaluate.stages.validity import judge
 from crystext.matching import DIFFCSP, reduce_for_matching
-from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.distributions import wasserstein
 from crystext.metrics.novelty import matches_in
-from crystext.metrics.structure_validity import is_structure_valid
 from crystext.metrics.uniqueness import duplicates_of
-from crystext.properties import reduced_formula
+from crystext.oxidation import TABLES
+from crystext.properties import reduced_formula, space_group_symbols
+from crystext.space_groups import SYMPREC, find_space_group
 
-SYMPREC = 0.1
-"""Å; the tolerance at which the field reports space groups."""
+RULES = load_protocol("mp20").validity
 
 
 def verdicts(crystals: Sequence[Crystal], train: Path, workers: int) -> dict[str, list[bool]]:
     """Return what every metric says of each crystal."""
     duplicates = duplicates_of(crystals, workers=workers)
     matches = matches_in(crystals, read_store(train, "train"), workers=workers)
+    judged = [judge(c, RULES) for c in crystals]
     compositions = {
         f"composition valid, {table}{'' if alloys else ', no alloy shortcut'}": [
-            is_composition_valid(c.numbers, table=table, alloys=alloys) for c in crystals
+            verdict.compositions[table, alloys] for verdict in judged
         ]
-        for table in ("smact14", "icsd24")
+        for table in TABLES
         for alloys in (True, False)
     }
-    structures = [is_structure_valid(c) for c in crystals]
+    structures = [verdict.structure for verdict in judged]
     both = _all(structures, compositions["composition valid, smact14"])
     unique = [earlier is None for earlier in duplicates]
     novel = [row is None for row in matches]
     return {
         "parsed": [True] * len(crystals),
         "structurally valid": structures,
-        "structurally valid, self-images included": [
-            is_structure_valid(c, self_images=True) for c in crystals
-        ],
+        "structurally valid, self-images included": [v.fault is None for v in judged],
         **compositions,
         "valid (structure, smact14)": both,
         "unique": unique,
@@ -75,12 +74,8 @@ def _all(*columns: list[bool]) -> list[bool]:
 
 def space_group(crystal: Crystal) -> str:
     """Return number and symbol of the space group, or `none found`."""
-    cell = (crystal.lattice, crystal.positions, crystal.numbers)
-    try:
-        found = spglib.get_symmetry_dataset(cell, symprec=SYMPREC)
-    except spglib.SpglibError:
-        found = None
-    return "none found" if found is None else f"{found.number} {found.international}"
+    number = find_space_group(crystal, SYMPREC)
+    return "none found" if number is None else f"{number} {space_group_symbols()[number]}"
 
 
 def joined(paths: Sequence[Path]) -> dict[str, Any]:
