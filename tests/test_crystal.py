@@ -12,7 +12,13 @@ from pymatgen.core.periodic_table import DummySpecies, Element, Species
 from pymatgen.core.structure import Structure
 
 from crystext.codec import decode, encode
-from crystext.crystal import Crystal, angles_close, basis_vectors, cell_volume
+from crystext.crystal import (
+    Crystal,
+    angles_close,
+    basis_vectors,
+    cell_volume,
+    lengths_and_angles,
+)
 from crystext.elements import ELECTRONEGATIVITIES, SYMBOLS
 from crystext.errors import InputError
 from tests.handmade import NACL, QUARTZ, SRTIO3, WURTZITE
@@ -34,6 +40,15 @@ def test_cell_and_volume_are_pymatgens(crystal: Crystal) -> None:
     assert np.allclose(metric, lattice.matrix @ lattice.matrix.T, rtol=1e-6, atol=1e-6)
     assert crystal.volume == pytest.approx(lattice.volume, rel=1e-5)
     assert np.linalg.det(crystal.lattice) == pytest.approx(crystal.volume, rel=1e-5)
+
+
+@given(pair=st.tuples(crystals(max_atoms=1), crystals(max_atoms=1)))
+def test_lengths_and_angles_of_vectors_are_those_that_made_them(
+    pair: tuple[Crystal, Crystal],
+) -> None:
+    lengths, angles = lengths_and_angles(np.stack([crystal.lattice for crystal in pair]))
+    assert np.allclose(lengths, [crystal.lengths for crystal in pair])
+    assert np.allclose(angles, [crystal.angles for crystal in pair], atol=1e-3)
 
 
 @given(angles=st.tuples(*[st.integers(1, 17999).map(lambda x: x / 100)] * 3))
