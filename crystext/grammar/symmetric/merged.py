@@ -12,7 +12,7 @@ import numpy as np
 
 from crystext.crystal import Ints
 from crystext.elements import SYMBOLS
-from crystext.grammar.fields import END, Field, Kind
+from crystext.grammar.fields import END, Field, Kind, value_count
 from crystext.grammar.geometry import Bools
 from crystext.grammar.symmetric.automaton import SymmetricAutomaton
 
@@ -45,7 +45,9 @@ class MergedFields:
         """Return which values the next field can take: shape (1, number of values)."""
         allowed = self._automaton.allowed()
         if self.field.kind is Kind.ELEMENT_OR_LENGTH:
-            lengths = self._at_cell().allowed() if allowed[END] else np.zeros(0, dtype=np.bool_)
+            lengths = np.zeros(value_count(Kind.LENGTH, self.format), dtype=np.bool_)
+            if allowed[END]:
+                lengths = self._at_cell().allowed()
             allowed = np.concatenate([allowed, lengths])
             allowed[END] = False
         return allowed[None]

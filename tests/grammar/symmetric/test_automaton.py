@@ -167,6 +167,7 @@ def test_merged_fields_spell_the_same_texts(group: int, seed: int) -> None:
         texts = value_texts(fields.field.kind, WYCKOFF)
         ends = [i for i, c in enumerate(rest) if c in " \n"] + [len(rest)]
         value = texts.index(rest[: ends[0]])
+        assert fields.allowed().shape == (1, len(texts))
         assert fields.allowed()[0, value], (text, rest)
         separator = fields.separator_behind(value)
         fields.push(np.array([value]))
