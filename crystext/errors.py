@@ -30,6 +30,10 @@ class RunError(CrystextError):
     """A run directory that cannot be written, or that belongs to other settings."""
 
 
+class InUseError(RunError):
+    """A run directory to which another process is writing."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `" Did you mean 'x'?"` for the nearest known name, or an empty string.
 

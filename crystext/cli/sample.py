@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +29,8 @@ from crystext.cli.progress import Bar
 
 if TYPE_CHECKING:
     from crystext.conditions import Conditions
+    from crystext.sampling.campaign import Campaign
+    from crystext.sampling.shards import Shard
 
 _TRIES = 20
 _BATCH, _BATCH_OF_TRIES = 250, 50
@@ -153,6 +156,16 @@ def sample(
             show_default="one a processor, as far as memory and batches go",
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Draw every Nth batch, the Kth first, into OUT/shards. The command without it "
+            "gathers the shards and draws what they lack; so does the last of N processes in one "
+            "OUT.",
+            show_default="that of a process started by `accelerate launch` or torchrun, else all",
+        ),
+    ] = None,
     text: Annotated[
         str | None,
         typer.Option(
@@ -185,11 +198,13 @@ def sample(
     """
     from crystext.codec import FORMATS
     from crystext.conditions import Conditions
-    from crystext.errors import SettingError
+    from crystext.errors import InUseError, SettingError
+    from crystext.models.folder import default_format
     from crystext.sampling.asking import settled_settings
     from crystext.sampling.campaign import Campaign
     from crystext.sampling.crew import default_workers
     from crystext.sampling.run import sample as draw_missing
+    from crystext.sampling.shards import launched_shard, read_shard
     from crystext.write import file_format
 
     if format in FORMATS:
@@ -250,17 +265,42 @@ def sample(
         distance_scale=min_distance,
         batch_size=batch_size,
         max_tries=max_tries,
-        format=text,
+        format=default_format(model) if text is None else text,
     )
     if workers is None:
-        workers = default_workers(model, batches=campaign.loads)
-    with Bar(campaign.total) as bar:
-        done = draw_missing(campaign, out, workers=workers, report=bar.show)
+        # Processes that were launched together share the machine.
+        beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if launched_shard() else 1
+        workers = max(1, default_workers(model, batches=campaign.loads) // beside)
+    part = launched_shard() if shard is None else read_shard(shard)
+    if part is not None and not _is_whole_with(part, campaign, out, workers):
+        return
+    try:
+        with Bar(campaign.total) as bar:
+            done = draw_missing(campaign, out, workers=workers, report=bar.show)
+    except InUseError:
+        if part is None:
+            raise
+        typer.echo(f"shard {part} is drawn; another process gathers all")
+        return
     typer.echo(f"{done} attempts, {bar.crystals} of them crystals, in {out / 'attempts.jsonl'}")
     if any(wanted):
         _summarize(out, campaign.total)
     if format is not None:
         export(out, campaign.total, format, keep, workers)
+
+
+def _is_whole_with(shard: Shard, campaign: Campaign, out: Path, workers: int) -> bool:
+    """Draw a shard; tell whether it was the last, so that all are to be gathered here."""
+    from crystext.sampling.run import draw_shard
+
+    with Bar(sum(batch.size for batch in shard.batches(campaign))) as bar:
+        whole = draw_shard(campaign, out, shard, workers=workers, report=bar.show)
+    if not whole:
+        typer.echo(
+            f"shard {shard} is drawn, in {out / 'shards'}; the last one gathers all, and so does "
+            "the command without --shard"
+        )
+    return whole
 
 
 def _rows(path: Path, common: dict[str, object], max_atoms: int) -> tuple[Conditions, ...]:
