@@ -82,9 +82,10 @@ def test_two_launched_processes_write_the_bytes_of_one(
         port = found.getsockname()[1]
     ended = subprocess.run(
         [
-            # What `accelerate launch` runs for several GPUs; for CPUs alone it would need MPI.
+            # What `accelerate launch` runs for several GPUs; for CPUs alone it would need MPI. It
+            # would take `--n` for an option of its own that is cut short.
             *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
-            *("--master-port", str(port), "-m", "crystext", "sample", "--n", str(N)),
+            *("--master-port", str(port), "-m", "crystext", "sample", "-n", str(N)),
             *("--seed", "3", "--max-atoms", "3", "--batch-size", "4"),
             *("--model", str(tiny_model), "--out", str(tmp_path / "run")),
         ],
