@@ -56,7 +56,8 @@ SpaceGroup: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="NUMBER|SYMBOL",
-        help="In the prompt, and its crystal system's cell is seen to; found by spglib at 0.1 Å.",
+        help="In the prompt, and its crystal system's cell is seen to; in a text by symmetry, the "
+        "group itself. Found by spglib at 0.1 Å.",
         show_default="any",
     ),
 ]
