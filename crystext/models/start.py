@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, cast
 
 import torch
+from safetensors.torch import save_model as save_weights
 
 from crystext.codec import Format
 from crystext.config import ModelSettings
@@ -178,9 +179,11 @@ def _new(
         _checkpoint_activations(network, settings)
         return Start(network.train(), tokenizer, words, fmt, None)
     check_targets(network, settings.lora, "the new LLaMA")
-    # bitsandbytes packs weights as they are read.
+    # bitsandbytes packs weights as they are read. Every process reads a copy of its own, and
+    # `save_pretrained` writes in the first one only.
     with TemporaryDirectory() as folder:
-        network.save_pretrained(folder)
+        network.config.save_pretrained(folder)
+        save_weights(network, f"{folder}/model.safetensors", metadata={"format": "pt"})
         frozen = read_network(
             Path(folder),
             dtype=compute_dtype,
