@@ -13,6 +13,7 @@ from crystext.conditions import Conditions
 from crystext.crystal import Crystal
 from crystext.errors import ModelError, SettingError
 from crystext.grammar.geometry import keeps_distances, least_distances
+from crystext.grammar.symmetric.cell_room import EMPTIEST
 from crystext.lm import CrystalLM
 from crystext.models.load import LoadedModel, load_model
 from crystext.prompts import PromptSet
@@ -161,7 +162,7 @@ def _holds_one(group: int) -> bool:
 
 
 def _fits(text: str, length: float, scale: float) -> bool:
-    """Tell whether atoms keep their distance, and fill 2% of the cell, with this length."""
+    """Tell whether atoms keep their distance, and fill enough of the cell, with this length."""
     cut = text.rsplit("\n", 1)[0] + f"\n{length:.2f}"
     crystal = decode(cut).crystal
     if crystal is None:
@@ -169,7 +170,7 @@ def _fits(text: str, length: float, scale: float) -> bool:
     spheres = np.pi / 6 * least_distances(scale)[crystal.numbers, crystal.numbers] ** 3
     volume = abs(np.linalg.det(crystal.lattice))
     atoms = crystal.lattice, crystal.positions, crystal.numbers
-    return bool(spheres.sum() >= 0.02 * volume) and keeps_distances(*atoms, scale)
+    return bool(spheres.sum() >= EMPTIEST * volume) and keeps_distances(*atoms, scale)
 
 
 def test_any_tokenizer_writes_the_same_kind_of_texts(model: LoadedModel) -> None:

@@ -28,7 +28,7 @@ from crystext.properties import crystal_system
 from crystext.vocabulary import MAX_LENGTH
 from crystext.wyckoff.cells import free_parameters
 
-_EMPTIEST = 0.06
+EMPTIEST = 0.06
 """Least share of a cell that the atoms' spheres fill, which have half the least distance to their
 like as radius, at a distance scale of `_SCALE`. Of 4,000 crystals of Materials Project with up to
 20 atoms 2% fill less: molecules, and sheets far apart. Half of them fill 0.18 or more. With 0.02,
@@ -89,7 +89,7 @@ class CellRoom:
             self._numbers = np.repeat(numbers, [len(orbit) for orbit in sites])
             self._contact = float(np.diagonal(table)[numbers].max())
             spheres = np.pi / 6 * np.diagonal(least_distances(_SCALE)) ** 3
-            self.largest = float(spheres[self._numbers].sum()) / _EMPTIEST
+            self.largest = float(spheres[self._numbers].sum()) / EMPTIEST
 
     def room(self, chosen: list[float], values: Floats) -> Floats:
         """Return the least square of a distance over that which it has to be: shape (V,).
