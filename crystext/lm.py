@@ -236,7 +236,8 @@ class CrystalLM:
             species: what is to stand where, such as `{"Fe1": "?"}`: by element, then at all its
                 sites and the same at each, by label, or by index from 0. `?` is any element,
                 `similar` one like that which is there; else an element, or several to choose from.
-            coordinates: sites whose coordinates are to be found; `all` for all.
+            coordinates: sites whose coordinates are to be found, an element for all its sites;
+                `all` for all.
             cell: whether lengths and angles are to be found.
             add: atoms that are missing: `2 O`, `2 ?`, or `...` for as many as the model likes.
             candidates: elements that may stand for a `?`: several, or `similar`; None for any.

@@ -107,7 +107,7 @@ DISORDERED = cif_of(["Na1 Na 0 0 0"]).replace("fract_z", "fract_z\n_atom_site_oc
         (("--site", "9"), "there is no site 9; sites count from 0 to 4"),
         (("--site", "Fe1"), "no site is called 'Fe1'"),
         (("--replace", "ti"), "Did you mean 'Ti'"),
-        (("--replace", "Fe"), "there is no Fe to replace"),
+        (("--replace", "Fe"), "there is no Fe in it"),
         (("--replace", "Ti", "--candidates", "Co,Nj"), "no element 'Nj'"),
         (("--with", "Co"), "there is neither"),
         (("--replace", "Ti", "--keep", "symmetry"), "cannot be kept"),

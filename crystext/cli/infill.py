@@ -67,7 +67,7 @@ def infill(
         str | None,
         typer.Option(
             metavar="SITES|all",
-            help="Sites whose coordinates are to be found, such as 2,5 or O1,O2.",
+            help="Sites whose coordinates are to be found, such as 2,5 or O1,O2; or an element.",
             show_default="none",
         ),
     ] = None,

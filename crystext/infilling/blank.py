@@ -34,7 +34,7 @@ class Blanks:
     """What is to stand where: by element, then at all its sites and the same at each, by label or
     by index. `?` for any, `similar`, an element, or several that it may be."""
     coordinates: Collection[Reference] | str = ()
-    """Sites whose coordinates are to be found; `all` for all."""
+    """Sites whose coordinates are to be found, an element for all its sites; `all` for all."""
     cell: bool = False
     """Whether lengths and angles are to be found."""
     add: Sequence[str] = ()
@@ -176,7 +176,7 @@ def _places(sites: Sites, reference: Reference) -> tuple[int, ...]:
         return (sites.labels.index(str(reference)),)
     if not where:
         held = {SYMBOLS[z - 1]: None for z in sites.numbers.tolist() if z}
-        raise SettingError(f"there is no {reference} to replace; the crystal holds {_few(held)}")
+        raise SettingError(f"there is no {reference} in it; the crystal holds {_few(held)}")
     return tuple(where)
 
 
@@ -219,7 +219,7 @@ def _sites_of(sites: Sites, wanted: Collection[Reference] | str) -> list[int]:
         if wanted.strip() == "all":
             return list(range(len(sites.numbers)))
         wanted = [word for word in wanted.replace(",", " ").split() if word]
-    return [place_of(sites, reference) for reference in wanted]
+    return [site for reference in wanted for site in _places(sites, reference)]
 
 
 def _added(wanted: Sequence[str], there: int, max_atoms: int) -> tuple[Ints, tuple[int, int]]:

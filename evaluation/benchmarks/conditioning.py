@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from reports import Report, origin, progress, publish, read_records, share
 
+from crystext.codec import PLAIN, WYCKOFF, get_format
 from crystext.conditions import Conditions
 from crystext.errors import InputError, SettingError
 from crystext.models.folder import Temperatures, default_temperatures
@@ -37,8 +39,13 @@ from crystext.space_groups import SYMPREC
 from crystext.tasks.base import Record
 
 WAYS = {"formula": ("composition",), "cell": ("composition", "n_atoms"),
-        "space group": ("space_group",), "both": ("composition", "space_group")}  # fmt: skip
+        "space group": ("space_group",), "both": ("composition", "space_group"),
+        "chemical system": ("chemical_system",), "exclusion": ("exclude",),
+        "size": ("n_atoms",)}  # fmt: skip
 """What is asked for in each way, by the names of conditions."""
+
+
+_FREQUENT = ("O", "F", "S", "P", "Li", "Mg", "N", "Si", "Fe", "Mn")
 
 
 def asked_of(record: Record, names: Sequence[str], max_atoms: int) -> Conditions | None:
@@ -47,6 +54,9 @@ def asked_of(record: Record, names: Sequence[str], max_atoms: int) -> Conditions
         "composition": reduced_formula(record.crystal.numbers),
         "n_atoms": len(record.crystal),
         "space_group": int(record.labels["space_group"]),
+        "chemical_system": sorted(set(record.crystal.symbols)),
+        # Those that the crystal lacks of the ten most frequent ones of Materials Project.
+        "exclude": [symbol for symbol in _FREQUENT if symbol not in record.crystal.symbols],
     }
     conditions = Conditions.of(**{name: known[name] for name in names})
     try:
@@ -90,13 +100,19 @@ def ask(
         coordinate_temperature=asked.coordinate,
         guidance=options.guidance,
     )
-    sampler = make_sampler(model, settings)
+    fmt = get_format(options.text)
+    sampler = make_sampler(model, settings, fmt)
     attempts: list[Attempt] = []
-    prompts_kept = 0
+    prompts_kept, refused = 0, []
     how = "enforced" if enforced else "prompt alone"
+    tokens, started = 0, time.process_time()
     report = progress(f"{' and '.join(names)}, {how}, {max_tries} tries")
     for conditions in wanted:
-        request = make_request(conditions, model.prompts, max_atoms=options.max_atoms)
+        try:
+            request = make_request(conditions, model.prompts, max_atoms=options.max_atoms, fmt=fmt)
+        except SettingError as error:
+            refused.append(f"{conditions.asked()}: {error}")
+            continue
         if not enforced:
             any_crystal = replace(ORDINARY, max_atoms=options.max_atoms)
             request = replace(request, constraints=any_crystal)
@@ -105,17 +121,24 @@ def ask(
             request,
             conditions,
             range(len(attempts), len(attempts) + options.samples),
-            fmt=model.format,
+            fmt=fmt,
             constrained=enforced,
             max_tries=max_tries,
         )
         attempts += drawn
+        tokens += sum(x.tokens for x in drawn)
         prompts_kept += any(x.matched for x in drawn)
         report(len(attempts), len(wanted) * options.samples)
     shares = counted(attempts, names)
-    shares["prompts with an answer as asked for"] = share(prompts_kept, len(wanted))
+    shares["prompts with an answer as asked for"] = share(prompts_kept, len(wanted) - len(refused))
     mean = sum(x.tries for x in attempts) / len(attempts)
-    return {**shares, "tries_of_an_attempt": round(mean, 2)}
+    spent = time.process_time() - started
+    return {
+        **shares,
+        "tries_of_an_attempt": round(mean, 2),
+        "refused": refused,
+        "processor_ms_per_token": round(1000 * spent / tokens, 3),
+    }
 
 
 def measured(options: argparse.Namespace) -> Report:
@@ -131,6 +154,7 @@ def measured(options: argparse.Namespace) -> Report:
         "answers_to_each": options.samples,
         "symprec": SYMPREC,
         "guidance": options.guidance,
+        "text": options.text,
     }
     for way in options.ways:
         names = WAYS[way]
@@ -162,6 +186,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="shipped", help="`shipped`, or a model folder")
     parser.add_argument("--temperature", type=float, help="of all fields; else the model's own")
+    texts = [PLAIN.name, WYCKOFF.name]
+    parser.add_argument("--text", default=PLAIN.name, choices=texts, help="that is drawn")
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--max-atoms", type=int, default=20)
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))

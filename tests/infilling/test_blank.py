@@ -52,6 +52,11 @@ def test_what_is_settled_is_told_to_the_model_where_something_else_is_open() -> 
     assert blanked(species={"Ti": "Zr"}, coordinates="0").numbers.tolist() == [8, 8, 8, 40, 38]
 
 
+def test_coordinates_of_an_element_are_those_of_all_its_sites() -> None:
+    partial = blanked(coordinates=["O"])
+    assert np.isnan(partial.positions).all(axis=1).tolist() == [True, True, True, False, False]
+
+
 def test_named_atoms_are_sites_without_a_place_and_others_are_missing() -> None:
     partial = blanked(add=["2 O", "2 ?"])
     assert partial.numbers.tolist() == [8, 8, 8, 22, 38, 8, 8]
@@ -64,7 +69,7 @@ def test_named_atoms_are_sites_without_a_place_and_others_are_missing() -> None:
     ("asked", "message"),
     [
         ({}, "nothing to fill in"),
-        ({"species": {"Fe": "?"}}, "no Fe to replace; the crystal holds O, Ti, Sr"),
+        ({"species": {"Fe": "?"}}, "no Fe in it; the crystal holds O, Ti, Sr"),
         ({"species": {5: "?"}}, "no site 5; sites count from 0 to 4"),
         ({"species": {-1: "?"}}, "no site -1"),
         ({"species": {"Tj1": "?"}}, "Did you mean 'Ti1'"),
