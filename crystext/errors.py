@@ -34,6 +34,10 @@ class InUseError(RunError):
     """A run directory to which another process is writing."""
 
 
+class UnavailableError(CrystextError):
+    """Something that a stage of an evaluation needs and that is not there; the others go on."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `" Did you mean 'x'?"` for the nearest known name, or an empty string.
 

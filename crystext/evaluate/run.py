@@ -21,7 +21,7 @@ from typing import Any
 
 from crystext.data.catalogue import CATALOGUE
 from crystext.data.store import ABOUT
-from crystext.errors import CrystextError, RunError, SettingError, did_you_mean
+from crystext.errors import CrystextError, RunError, SettingError, UnavailableError, did_you_mean
 from crystext.evaluate import kept as on_disk
 from crystext.evaluate.figures import Findings
 from crystext.evaluate.funnel import funnel
@@ -32,7 +32,7 @@ from crystext.evaluate.made import made_now, versions
 from crystext.evaluate.page.write import write_page
 from crystext.evaluate.protocol import KnownSet, Protocol, load_protocol
 from crystext.evaluate.report import Counts, InputNote, Report, SetNote, StageNote
-from crystext.evaluate.stages.base import Context, Options, Stage, Unavailable
+from crystext.evaluate.stages.base import Context, Options, Stage
 from crystext.evaluate.stages.registry import STAGES
 from crystext.processes import Workers
 from crystext.properties import reduced_formula
@@ -129,7 +129,7 @@ class _Evaluation:
     def _run(self, stage: Stage, *, measure: bool) -> None:
         for need in stage.needs:
             if need not in self.columns:
-                raise Unavailable(f"it needs {need}, which could not be measured")
+                raise UnavailableError(f"it needs {need}, which could not be measured")
         context = self._context(stage)
         made_from = self._identity(stage, context)
         path = self.out / "work" / f"{stage.name}.parquet"

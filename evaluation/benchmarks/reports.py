@@ -19,7 +19,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from crystext.codec import Decoded, decode
+from crystext.codec import PLAIN, WYCKOFF, Decoded, decode
+from crystext.codec.symmetric import is_symmetric
 from crystext.crystal import Crystal
 from crystext.errors import CrystextError, InputError
 from crystext.evaluate.made import commit, processor
@@ -41,7 +42,8 @@ def read_attempts(path: Path, n: int | None = None) -> list[Decoded]:
             try:
                 attempt = json.loads(line)
                 index, recorded = int(attempt["index"]), attempt["fault"]
-                decoded = decode(attempt["text"])
+                fmt = WYCKOFF if is_symmetric(attempt["text"]) else PLAIN
+                decoded = decode(attempt["text"], format=fmt)
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise InputError(
                     f"line {number} of {path} is no attempt (a JSON object with index, text and "
@@ -53,7 +55,7 @@ def read_attempts(path: Path, n: int | None = None) -> list[Decoded]:
                 found = "a crystal" if decoded.fault is None else decoded.fault.name
                 raise InputError(
                     f"line {number} of {path} records the fault {recorded}, but its text decodes "
-                    f"as {found}; was it written in a format with other decimals?"
+                    f"as {found}; was it written in another format than {fmt.name!r}?"
                 )
             attempts[index] = decoded
     if len(attempts) < (n or 1):

@@ -24,9 +24,9 @@ settings, versions and needed stages; what it fills is then written as a whole. 
 minutes keeps its own progress in `context.folder`, which lasts until its findings are written, and
 under settings of its own. It tells how far it is by `context.report(done, whole)`.
 
-A stage that cannot run raises `Unavailable` (or any `CrystextError`) with a sentence that says what
-is missing and what to do: it is noted, and the other stages go on. A single structure that cannot
-be judged is no error: its columns are None, and it stays in every denominator.
+A stage that cannot run raises `UnavailableError` (or any `CrystextError`) with a sentence that says
+what is missing and what to do: it is noted, and the other stages go on. A single structure that
+cannot be judged is no error: its columns are None, and it stays in every denominator.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from crystext.crystal import Crystal
-from crystext.errors import CrystextError
 from crystext.evaluate.figures import Findings
 from crystext.evaluate.inputs import Input
 from crystext.evaluate.known import Known, Sets
@@ -51,10 +50,6 @@ _Value = TypeVar("_Value")
 
 _CHUNK = 100
 """Crystals that a process is given at once."""
-
-
-class Unavailable(CrystextError):
-    """Something that a stage needs is not there."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,7 @@ class Context:
     protocol: Protocol
     options: Options
     sets: Sets
-    """Crystals to compare with; asking for one that is not there raises `Unavailable`'s kin."""
+    """Crystals to compare with; asking for some that are not there raises a `CrystextError`."""
     columns: Mapping[str, Sequence[Any]]
     """Those of `inputs` and of the stages before, by name."""
     folder: Path

@@ -7,9 +7,9 @@ from typing import Any
 
 from crystext.conditions import Kept
 from crystext.conditions.kept import matched
-from crystext.errors import InputError, SettingError
+from crystext.errors import InputError, SettingError, UnavailableError
 from crystext.evaluate.figures import Findings
-from crystext.evaluate.stages.base import Context, Stage, Unavailable
+from crystext.evaluate.stages.base import Context, Stage
 from crystext.metrics.conditioning import kept_conditions
 
 
@@ -26,7 +26,7 @@ class Conditioning(Stage):
         assert rules is not None
         attempts = context.input.attempts
         if not any(attempt.conditions for attempt in attempts):
-            raise Unavailable("no attempt was asked for anything, as far as the input says")
+            raise UnavailableError("no attempt was asked for anything, as far as the input says")
         records: list[tuple[Kept, ...]] = []
         for done, attempt in enumerate(attempts, start=1):
             records.append(_checked(attempt.name, attempt.conditions, attempt.crystal))

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crystext.errors import UnavailableError
 from crystext.evaluate import protocol
 from crystext.evaluate.figures import Findings
-from crystext.evaluate.stages.base import Context, Stage, Unavailable
+from crystext.evaluate.stages.base import Context, Stage
 
 if TYPE_CHECKING:
     from crystext.scoring import Scorer
@@ -73,7 +74,7 @@ class Ipt(Stage):
 def _model(context: Context) -> str:
     model = context.options.model or context.input.model
     if model is None:
-        raise Unavailable("the input does not say which model drew it; name one with --model")
+        raise UnavailableError("the input does not say which model drew it; name one with --model")
     return model
 
 

@@ -50,6 +50,9 @@ _NET_BETA = np.arange(90.0, MOST_OBTUSE + 1, 5.0)
 
 _VOLUME_OF_HEXAGON = np.sqrt(0.75)
 _HAIR = 1e-9
+_CLOSED = 1e-3
+"""Square of the volume of a cell with sides of 1 from which on it surely closes when printed."""
+_FAR = 1e15
 
 _POWERS = {1: (3,), 2: (2, 1), 3: (1, 1, 1)}
 """Of the free lengths in the volume of a cell at right angles, by how many are free."""
@@ -189,7 +192,12 @@ class CellRoom:
         alpha, beta = np.cos(np.radians(chosen[3:]))
         gamma = np.cos(np.radians(values))
         square = np.maximum(unit_volume_squared(alpha, beta, gamma), 0.0)
-        possible &= a * b * c * np.sqrt(square) <= self.largest
+        volumes = a * b * c * np.sqrt(square)
+        # Where all are too large, the smallest is the best; where all have a lattice vector that is
+        # too short, the largest of those that close at all.
+        other = np.where(square > _CLOSED, -_FAR / np.maximum(volumes, _HAIR), -np.inf)
+        other = np.where(possible, -volumes, other)
+        possible &= volumes <= self.largest
         known = np.array([a * a, b * b, c * c, 2 * b * c * alpha, 2 * a * c * beta])
         room = np.full(len(values), np.inf)
         if self._terms is not None and possible.any():
@@ -198,7 +206,7 @@ class CellRoom:
             near = fixed - abs(slope) < 2.0
             if near.any():
                 room = (fixed[near, None] + slope[near, None] * gamma).min(axis=0)
-        return np.where(possible, room, -np.inf)
+        return np.where(possible, room, other)
 
     def _closing(self, chosen: list[float]) -> Bools:
         """Return which values of the next angle leave a cell that closes, by their numbers."""
