@@ -142,6 +142,8 @@ def test_conditioning_asks_in_each_way_and_counts_every_answer(measure, tmp_path
         "all as asked for",
         "prompts with an answer as asked for",
         "tries_of_an_attempt",
+        "refused",
+        "processor_ms_per_token",
     }
     for way in ("formula", "both"):
         asked = 4 - report[way]["too_large_to_ask_for"]
