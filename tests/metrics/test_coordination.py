@@ -36,6 +36,8 @@ def test_environments_are_those_of_crystalnn(name):
 @given(crystals(max_atoms=5))
 def test_environments_of_any_crystal_are_those_of_crystalnn(crystal):
     assume(crystal.numbers.max() < 95)  # Of heavier elements no radius is known.
+    # In needles pymatgen's tessellation breaks off, or finds no weight in any face.
+    assume(20 <= crystal.angles.min() <= crystal.angles.max() <= 160)
     assume(structure_fault(crystal, min_distance=0.7, min_volume=4.0 * len(crystal)) is None)
     try:
         theirs = pymatgens(crystal)
