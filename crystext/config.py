@@ -196,14 +196,15 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _sample_format_is_learned(self) -> Self:
-        learned = {self.format}
-        if any(weight > 0 and TASKS[name].by_symmetry for name, weight in self.tasks.items()):
-            learned.add(WYCKOFF.name)
-        if self.sample_format is not None and self.sample_format not in learned:
-            raise ValueError(
-                f"sample_format is {self.sample_format!r}, and the tasks teach "
-                f"{', '.join(sorted(learned))}"
-            )
+        learned = {
+            WYCKOFF.name if TASKS[name].by_symmetry else self.format
+            for name, weight in self.tasks.items()
+            if weight > 0
+        }
+        drawn = self.sample_format or self.format
+        if drawn not in learned:
+            known = ", ".join(sorted(learned))
+            raise ValueError(f"sample_format is {drawn!r}, and the tasks teach {known}")
         return self
 
     @field_validator("format")

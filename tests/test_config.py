@@ -115,6 +115,8 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         ("tasks={}", "no task has a weight above 0"),
         ("tasks={unconditional: 0}", "no task has a weight above 0"),
         ("tasks=3", "tasks: "),
+        ("sample_format=plan", "sample_format is 'plan', and the tasks teach"),
+        ("tasks={unconditional: 1}", "sample_format is 'wyckoff', and the tasks teach plain"),
         ("seed=-1", "seed: "),
         ("seed=1.5", "seed: "),
         ("seeds=1", r"seeds: no such setting. Did you mean 'seed'\?"),
@@ -129,6 +131,14 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
 def test_a_value_that_makes_no_sense_is_refused(override: str, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         load_recipe("shipped", [override])
+
+
+def test_what_is_drawn_by_default_has_to_be_learned() -> None:
+    only_by_symmetry = ["tasks={wyckoff_unconditional: 1}"]
+    assert load_recipe("shipped", only_by_symmetry).sample_format == "wyckoff"
+    message = "sample_format is 'plain', and the tasks teach wyckoff"
+    with pytest.raises(SettingError, match=message):
+        load_recipe("shipped", [*only_by_symmetry, "sample_format=null"])
 
 
 def test_a_missing_setting_is_named(tmp_path: Path) -> None:
