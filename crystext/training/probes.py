@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from crystext.codec import decode
+from crystext.codec import Format, decode
 from crystext.config import ProbeSettings
 from crystext.grammar.constraints import Constraints
 from crystext.metrics.composition_validity import is_composition_valid
@@ -59,9 +59,11 @@ def ipt(scorer: Scorer, examples: Examples, probes: ProbeSettings) -> float:
 
 
 def sampled_validity(
-    start: Start, probes: ProbeSettings, temperatures: Temperatures
+    start: Start, probes: ProbeSettings, temperatures: Temperatures, fmt: Format | None = None
 ) -> dict[str, float]:
     """Draw crystals with the present weights, and return which shares of all draws are valid.
+
+    They are drawn in the format that the model asks to be drawn in, None being its own.
 
     Constraints are off where they could hide what the model has not learned: a text may break the
     format, and atoms may meet.
@@ -77,7 +79,9 @@ def sampled_validity(
         constrained=False,
     )
     request = Request(
-        generation_prompt(start.prompts), Constraints(max_atoms=probes.sampled_max_atoms)
+        generation_prompt(start.prompts, by_symmetry=fmt is not None and fmt.by_symmetry),
+        Constraints(max_atoms=probes.sampled_max_atoms),
+        format=fmt,
     )
     base = base_network(start.network)
     if base is not start.network and next(base.parameters()).is_cuda:
@@ -86,7 +90,7 @@ def sampled_validity(
             model = LoadedModel(
                 start.network, start.tokenizer, start.prompts, start.format, Path("in training")
             )
-            texts = _texts(TextSampler(model, settings), request, probes.sampled_crystals)
+            texts = _texts(TextSampler(model, settings, fmt), request, probes.sampled_crystals)
     else:
         # By way of the disk: what is drawn from is what would be saved, and training stays alone
         # with its network.
@@ -96,7 +100,7 @@ def sampled_validity(
                 saved, start.network, start.tokenizer, start.prompts, start.format, base=start.base
             )
             model = load_model(saved)
-        texts = _texts(make_sampler(model, settings), request, probes.sampled_crystals)
+        texts = _texts(make_sampler(model, settings, fmt), request, probes.sampled_crystals)
     crystals = [decoded.crystal for text in texts if (decoded := decode(text)).crystal is not None]
     shares = {
         "sampled_parse": len(crystals),

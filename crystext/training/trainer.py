@@ -232,7 +232,9 @@ class Trainer:
                 any_stream = next(iter(self.validation.values()))
                 scores["ipt"] = ipt(self.scorer, any_stream, recipe.probes)
             if recipe.probes.sampled_crystals and self.accelerator.is_main_process:
-                scores |= sampled_validity(self.start, recipe.probes, self._temperatures())
+                scores |= sampled_validity(
+                    self.start, recipe.probes, self._temperatures(), self._sample_format()
+                )
             self.accelerator.wait_for_everyone()
         self.model.train()
         self.patience.watch(scores["loss_mean"], self.average.weights)

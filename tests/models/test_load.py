@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
-from crystext.codec import PLAIN
+from crystext.codec import PLAIN, WYCKOFF, Format
 from crystext.errors import ModelError
-from crystext.models.folder import model_folder, model_hash
+from crystext.models.folder import default_format, model_folder, model_hash
 from crystext.models.llama import new_llama, number_embeddings
 from crystext.models.load import load_model, save_model
 from crystext.prompts import load_prompts
@@ -53,6 +53,14 @@ def test_a_model_is_read_as_it_was_written(tmp_path: Path) -> None:
     weights = dict(network.named_parameters())
     for name, weight in loaded.network.named_parameters():
         assert torch.equal(weight, weights[name]), name
+
+
+@pytest.mark.parametrize("fmt", [None, WYCKOFF])
+def test_a_model_keeps_what_is_to_be_drawn_from_it(tmp_path: Path, fmt: Format | None) -> None:
+    network, tokenizer = small_llama(1), build_tokenizer(PROMPTS.phrases())
+    save_model(tmp_path / "model", network, tokenizer, PROMPTS, PLAIN, sample_format=fmt)
+    assert default_format(tmp_path / "model") == (None if fmt is None else fmt.name)
+    assert load_model(tmp_path / "model").format == PLAIN
 
 
 def test_transformers_alone_reads_the_folder(tiny_model: Path) -> None:
