@@ -27,7 +27,7 @@ from crystext.sampling.attempt import Attempt, DrawSettings, Request
 from crystext.sampling.draw import draw, uniform_numbers
 from crystext.sampling.guidance import mix, weighted_prompts
 from crystext.sampling.llama import ShortTextLlama, Texts
-from crystext.sampling.writing import MOST_DRAWS
+from crystext.sampling.writing import MOST_DRAWS, is_misdrawn
 from crystext.tokens import prompt_ids
 from crystext.vocabulary import MAX_ANGLE
 
@@ -133,6 +133,7 @@ class _Batch:
     ) -> None:
         settings, constraints = sampler.settings, request.constraints
         self.sampler, self.settings, self.indices = sampler, settings, indices
+        self.request = request
         ahead, self.settles = look_ahead(constraints), again + 1 == MOST_DRAWS
         self.texts = [
             _Text(SymmetricAutomaton(sampler.format, ahead, settles=self.settles), i)
@@ -308,8 +309,9 @@ class _Batch:
         ids = self.written_B_T[text.place, : self.step].tolist()
         # Pieces of the small vocabulary that make a field are the text they stand for.
         written = "".join([self.sampler.pieces[i] for i in ids])
-        automaton = text.automaton
-        if not self.settles and (automaton.crowded or not automaton.is_as_declared()):
+        if not self.settles and (
+            text.automaton.crowded or is_misdrawn(self.request, written, self.sampler.format)
+        ):
             return
         index = self.indices[text.place]
         self.done[index] = Attempt(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 import torch
 
 from crystext.codec import WYCKOFF, decode
+from crystext.codec.symmetric import is_symmetric
 from crystext.conditions import Conditions
 from crystext.crystal import Crystal
 from crystext.errors import ModelError, SettingError
@@ -221,3 +224,15 @@ def test_a_run_is_told_by_its_format(tiny_model: Path) -> None:
     assert "format" not in plain
     assert symmetric["format"] == "wyckoff"
     assert symmetric["prompt"] != plain["prompt"]
+
+
+def test_the_model_says_which_text_is_drawn_and_the_user_has_the_last_word(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    about = json.loads((folder / "crystext.json").read_text(encoding="utf-8"))
+    text = json.dumps(about | {"sample_format": "wyckoff"})
+    (folder / "crystext.json").write_text(text, encoding="utf-8")
+    lm = CrystalLM.load(folder)
+    drawn = [lm.sample(1, max_atoms=2, batch_size=1, format=f)[0] for f in (None, "plain")]
+    assert [is_symmetric(sample.text) for sample in drawn] == [True, False]

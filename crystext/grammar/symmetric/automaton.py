@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 
 from crystext.codec import Format
-from crystext.crystal import Crystal, Floats, Ints, basis_vectors
+from crystext.crystal import Floats, Ints, basis_vectors
 from crystext.grammar.fields import END, Field, Kind, value_count
 from crystext.grammar.geometry import Bools, least_distances
 from crystext.grammar.slots import DECIMALS
@@ -26,7 +26,6 @@ from crystext.grammar.symmetric.cell_room import ENOUGH, CellRoom
 from crystext.grammar.symmetric.look_ahead import LookAhead, Progress
 from crystext.grammar.symmetric.overlap import apart_from_others, apart_in_orbit, least_share
 from crystext.grammar.symmetric.places import Places, places
-from crystext.space_groups import find_space_group
 from crystext.wyckoff.cells import cell_parameters
 from crystext.wyckoff.positions import Position
 
@@ -125,16 +124,6 @@ class SymmetricAutomaton:
         else:
             self._cell.append(value / 10.0**self._decimals)
             self._next_parameter()
-
-    def is_as_declared(self) -> bool:
-        """Tell whether spglib finds the declared space group in a finished crystal, at 0.1 Å.
-
-        Where it does not, coordinates or the cell are so special that there is more symmetry.
-        """
-        lengths, angles = cell_parameters(self._known.space_group, self._cell)
-        numbers = np.repeat(self._numbers, [len(orbit) for orbit in self._sites])
-        crystal = Crystal(lengths, angles, numbers, np.concatenate(self._sites))
-        return find_space_group(crystal) == self._known.space_group
 
     def separator_behind(self, value: int) -> str:
         """Return what stands between this value of the next field and the field behind it."""
