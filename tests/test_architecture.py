@@ -233,7 +233,7 @@ def dangers(tree: ast.AST) -> Iterator[str]:
         "torch.load(path, weights_only=True)",
         "yaml.load(text, Loader=x)",
         "np.load(path, allow_pickle=True)",
-        "AutoModel.from_pretrained(path, trust_remote_code=True)",  # a text that is parsed, never run
+        "AutoModel.from_pretrained(path, trust_remote_code=True)",  # parsed, never run
         "AutoModel.from_pretrained(path, trust_remote_code=trusted)",
     ],
 )
