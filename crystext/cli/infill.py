@@ -101,7 +101,8 @@ def infill(
         list[str] | None,
         typer.Option(
             metavar="space-group|cell",
-            help="space-group: leave out proposals that spglib finds in another one at 0.1 Å.",
+            help="space-group: sites that it makes equal hold one element, and proposals that "
+            "spglib finds in another one at 0.1 Å are left out.",
             show_default="what is given",
         ),
     ] = None,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from crystext.crystal import Crystal
 from crystext.errors import SettingError, did_you_mean
 from crystext.grammar.constraints import Constraints
@@ -18,6 +16,7 @@ from crystext.infilling.proposal import (
     labels_after,
     numbered,
 )
+from crystext.infilling.symmetry import share_by_orbit, space_group_of
 from crystext.matching import PYMATGEN
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.models.load import LoadedModel
@@ -26,7 +25,6 @@ from crystext.read.sites import Sites
 from crystext.sampling.attempt import ORDINARY, DrawSettings, Request
 from crystext.sampling.ranking import Ranker, is_one_choice
 from crystext.sampling.samplers import Sampler, make_sampler
-from crystext.space_groups import find_space_group
 from crystext.tasks.infill import infill_prompt
 
 KEEPABLE = ("space_group", "cell")
@@ -129,8 +127,9 @@ class Filler:
             sites: the structure, as far as it is known.
             blanks: what of it is to be filled in.
             n: completions that are drawn; of ranked elements, how many are listed.
-            keep: names of `KEEPABLE`. A space group is said to the model, and proposals that have
-                another are left out; the cell is kept unless `blanks` asks for it.
+            keep: names of `KEEPABLE`. A space group is said to the model, sites that it makes equal
+                hold one element, and proposals that have another group are left out; the cell is
+                kept unless `blanks` asks for it.
             ranked: whether elements are ranked by their probability rather than drawn, which can
                 be done where one element is all that is not known; None does it where it can.
             report: called with the number of completions drawn so far.
@@ -179,7 +178,10 @@ class Filler:
         if "cell" in keep and blanks.cell:
             raise SettingError("the cell is to be found and to be kept; ask for one of the two")
         partial, before = blank(sites, blanks, self.constraints.max_atoms)
-        group = _space_group_of(sites) if "space_group" in keep else None
+        group = None
+        if "space_group" in keep:
+            group = space_group_of(sites)
+            partial = share_by_orbit(partial, sites)
         return _Job(partial, before, self._request(partial, group), group)
 
     def _request(self, partial: PartialCrystal, group: int | None) -> Request:
@@ -255,23 +257,6 @@ class Filler:
             dropped=len(judged) - len(kept),
             space_group=job.space_group,
         )
-
-
-def _space_group_of(sites: Sites) -> int:
-    """Return the space group of a structure that is known in whole."""
-    numbers = (sites.lengths, sites.angles, sites.positions)
-    if not (sites.numbers > 0).all() or any(np.isnan(x).any() for x in numbers):
-        raise SettingError(
-            "the space group cannot be kept: the structure is given in part only, so its own is "
-            "not known"
-        )
-    group = find_space_group(Crystal(sites.lengths, sites.angles, sites.numbers, sites.positions))
-    if group is None:
-        raise SettingError(
-            "the space group cannot be kept: spglib finds none, most often because atoms are too "
-            "close together"
-        )
-    return group
 
 
 def _without_repetitions(found: list[tuple[_Text, Crystal]]) -> list[tuple[_Text, Crystal]]:

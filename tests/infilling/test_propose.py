@@ -140,6 +140,20 @@ def test_the_space_group_is_said_and_kept(filler: Filler) -> None:
     assert "221" in strained.prompt
 
 
+def test_sites_that_symmetry_makes_equal_hold_one_element_where_it_is_kept(
+    filler: Filler,
+) -> None:
+    asked = Blanks({label: "F,S,Cl" for label in ("a", "b", "c")} | {"Ti_x": "Zr,Hf"})
+    found = filler.fill(SITES, asked, 20, keep=["space_group"])
+    assert found.proposals
+    assert found.dropped == 0
+    for proposal in found.proposals:
+        assert len(set(proposal.crystal.symbols[:3])) == 1
+        assert proposal.space_group == 221
+    free = filler.fill(SITES, asked, 20)
+    assert any(len(set(p.crystal.symbols[:3])) > 1 for p in free.proposals)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
