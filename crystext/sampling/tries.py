@@ -37,9 +37,11 @@ def draw_judged(
     fmt = fmt if request.format is None else request.format
     best: dict[int, Attempt] = {}
     left = indices
+    looked_at = conditions.can_be_checked
     for redraw in range(max_tries):
         for drawn in sampler.draw(request, left, redraw=redraw):
-            crystal = None if drawn.fault else decode(drawn.text, format=fmt).crystal
+            read = looked_at and drawn.fault is None
+            crystal = decode(drawn.text, format=fmt).crystal if read else None
             records = conditions.check(
                 crystal, constrained=constrained, by_symmetry=fmt.by_symmetry
             )

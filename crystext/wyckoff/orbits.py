@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -128,8 +128,15 @@ def primitive_sites(orbit: Orbit) -> Floats:
         InputError: the orbit's coordinates put it on a position of fewer atoms.
     """
     position = orbit.position
-    sites = orbit_sites(position, orbit.free)
-    centring = primitive_translations(position.space_group)
+    return _primitive_sites(position.space_group, position.letter, tuple(orbit.free.tolist()))
+
+
+# A text's orbits are looked at one by one, and then composed.
+@lru_cache(maxsize=4096)
+def _primitive_sites(space_group: int, letter: str, free: tuple[float, ...]) -> Floats:
+    position = positions(space_group)[letter]
+    sites = orbit_sites(position, np.array(free))
+    centring = primitive_translations(space_group)
     own: list[Floats] = []
     left = sites
     while len(left):
@@ -139,10 +146,12 @@ def primitive_sites(orbit: Orbit) -> Floats:
         left = left[(np.abs(apart).max(axis=2) > _IMAGE).all(axis=1)]
     if len(own) * len(centring) != position.multiplicity or len(sites) != position.multiplicity:
         raise InputError(
-            f"an orbit on {position.name} of space group {position.space_group} has {len(sites)} "
+            f"an orbit on {position.name} of space group {space_group} has {len(sites)} "
             "atoms where its coordinates put it; they belong to a position of higher symmetry"
         )
-    return np.array(own)
+    found = np.array(own)
+    found.flags.writeable = False
+    return found
 
 
 def orbit_sites(position: Position, free: Floats) -> Floats:
