@@ -28,7 +28,7 @@ from crystext.read.sites import Sites, read_sites, sites_of
 from crystext.results import Proposals, Sample, Samples
 from crystext.sampling.asking import settled_settings
 from crystext.sampling.attempt import ORDINARY
-from crystext.sampling.campaign import Campaign
+from crystext.sampling.campaign import Campaign, default_batch_size
 from crystext.sampling.samplers import Sampler, make_sampler
 from crystext.sampling.tries import draw_judged
 from crystext.scoring import Score, Scorer
@@ -37,9 +37,6 @@ from crystext.tasks.generate import generation_prompt
 if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core.structure import Structure
-
-_BATCH, _BATCH_OF_TRIES = 250, 50
-"""Texts drawn together; fewer where a whole batch is drawn again for what is lacking in it."""
 
 
 class CrystalLM:
@@ -119,8 +116,9 @@ class CrystalLM:
             max_atoms: most atoms in a cell.
             min_distance: least distance of atoms over the sum of their covalent radii; 0 is off.
             constrained: whether only texts that are crystals, and as asked, can be written.
-            batch_size: texts drawn together, whole batches whatever n is, the first cut at 10 and
-                100; None is 250, and 50 with several tries.
+            batch_size: texts drawn together, whole batches whatever n is, the first cut at 10,
+                100, 250 and 500; None is 1,000 with a small model, 250 with another, and 50 with
+                several tries.
             format: `wyckoff` for texts by symmetry, where the model knows them: the space group
                 asked for, or one of the crystal system, is then enforced. None is the model's own.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
@@ -184,7 +182,7 @@ class CrystalLM:
             constrained=constrained,
         )
         if batch_size is None:
-            batch_size = _BATCH if max_tries == 1 else _BATCH_OF_TRIES
+            batch_size = default_batch_size(self.model.folder, max_tries)
         campaign = Campaign(
             n,
             str(self.model.folder),
@@ -220,7 +218,7 @@ class CrystalLM:
         top_p: float = 1.0,
         max_atoms: int = ORDINARY.max_atoms,
         min_distance: float = ORDINARY.distance_scale,
-        batch_size: int = _BATCH,
+        batch_size: int = 250,
         progress: bool | None = None,
     ) -> Proposals:
         """Fill in what of a structure is not known, or is to be another.
@@ -242,8 +240,8 @@ class CrystalLM:
             add: atoms that are missing: `2 O`, `2 ?`, or `...` for as many as the model likes.
             candidates: elements that may stand for a `?`: several, or `similar`; None for any.
             exclude: elements that nothing is filled with.
-            keep: `space_group`, to leave out what has another, and `cell`, which is kept unless
-                it is to be found.
+            keep: `space_group`, so that sites which it makes equal hold one element and what has
+                another group is left out, and `cell`, which is kept unless it is to be found.
             n: completions that are drawn, or elements that are ranked.
             ranked: whether elements are ranked by their probability rather than drawn, which is
                 done where a single one is not known unless this is False.

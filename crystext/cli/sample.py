@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from crystext.sampling.shards import Shard
 
 _TRIES = 20
-_BATCH, _BATCH_OF_TRIES = 250, 50
-"""Texts drawn together; fewer where a whole batch is drawn again for what is lacking in it."""
 
 
 class Until(StrEnum):
@@ -145,8 +143,8 @@ def sample(
     batch_size: Annotated[
         int | None,
         typer.Option(
-            help="Texts drawn together; the first batch is cut at 10 and 100.",
-            show_default=f"{_BATCH}; {_BATCH_OF_TRIES} with --until",
+            help="Texts drawn together; the first batch is cut at 10, 100, 250 and 500.",
+            show_default="1000; 250 with a large model, 50 with --until",
         ),
     ] = None,
     workers: Annotated[
@@ -201,7 +199,7 @@ def sample(
     from crystext.errors import InUseError, SettingError
     from crystext.models.folder import default_format
     from crystext.sampling.asking import settled_settings
-    from crystext.sampling.campaign import Campaign
+    from crystext.sampling.campaign import Campaign, default_batch_size
     from crystext.sampling.crew import default_workers
     from crystext.sampling.run import sample as draw_missing
     from crystext.sampling.shards import launched_shard, read_shard
@@ -224,7 +222,7 @@ def sample(
     if max_tries is None:
         max_tries = 1 if until is None else _TRIES
     if batch_size is None:
-        batch_size = _BATCH if until is None else _BATCH_OF_TRIES
+        batch_size = default_batch_size(model, max_tries)
     asked: dict[str, object] = {
         "composition": composition,
         "chemical_system": chemical_system,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from crystext.conditions import Conditions
 from crystext.errors import SettingError
 from crystext.sampling.attempt import DrawSettings
-from crystext.sampling.campaign import Campaign
+from crystext.sampling.campaign import Campaign, default_batch_size
 
 ANY, SALT = Conditions(), Conditions.of(composition="NaCl")
 sizes = st.integers(1, 150)
@@ -57,6 +59,7 @@ def test_few_attempts_take_small_batches_and_round_numbers_take_no_more() -> Non
     assert drawn(100) == [10, 90]
     assert drawn(250) == [10, 90, 150]
     assert drawn(600) == [*drawn(250), 250, 250]
+    assert drawn(1200, batch_size=1000) == [10, 90, 150, 250, 500, 1000]
     assert drawn(60, batch_size=50) == [10, 40, 50]
     assert drawn(9, batch_size=4) == [4, 4, 4]
     for n in (10, 100, 250, 1000, 10_000):
@@ -66,6 +69,17 @@ def test_few_attempts_take_small_batches_and_round_numbers_take_no_more() -> Non
 def test_small_first_batches_are_worth_no_process_of_their_own() -> None:
     assert [campaign(n, 1, 250).loads for n in (1, 100, 250, 251, 10_000)] == [1, 1, 1, 2, 40]
     assert campaign(3, 7, 250).loads == 7
+    assert campaign(10_000, 1, 1000).loads == 40
+    assert campaign(200, 1, 50).loads == 4
+
+
+def test_small_models_draw_more_at_a_time(tiny_model: Path, tmp_path: Path) -> None:
+    assert default_batch_size("shipped") == default_batch_size(tiny_model) == 1000
+    assert default_batch_size("shipped", max_tries=20) == 50
+    large = Path(shutil.copytree(tiny_model, tmp_path / "large"))
+    with (large / "model.safetensors").open("r+b") as weights:
+        weights.truncate(2**30)
+    assert default_batch_size(large) == 250
 
 
 @pytest.mark.parametrize(
