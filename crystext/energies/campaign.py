@@ -5,8 +5,10 @@
     relaxing.lock           held by the one who relaxes
 
 A crystal whose process dies (for want of memory, say) is tried once more, and then counted as an
-outcome of its own. Results do not depend on the number of processes, nor on kills; only whether a
-crystal is too slow depends on the machine.
+outcome of its own. Where the potential calculates many at once, a process relaxes some together,
+and a kill loses those it has in hand. Results do not depend on the number of processes; with what a
+crystal is calculated changes them by rounding, and so may a kill. Whether a crystal is too slow
+depends on the machine.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -26,8 +28,14 @@ from filelock import FileLock, Timeout
 from crystext.crystal import Crystal
 from crystext.energies.potentials import Source, check_shareable, loaded
 from crystext.energies.relax import PAPER, Limits, Outcome, Relaxation, relax
+from crystext.energies.together import relax_together
 from crystext.errors import RunError, SettingError
 from crystext.processes import Workers, share_out
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+
+    from crystext.energies.potential import Potential
 
 _LINES, _SETTINGS, _LOCK = "relaxations.jsonl", "settings.json", "relaxing.lock"
 
@@ -98,18 +106,50 @@ def _relaxed(
         return
     make = partial(_relaxer, potential, limits)
     # The largest first, so that no process is left with one when the others are done.
-    by_size = sorted(crystals.items(), key=lambda item: -len(item[1]))
-    for index, relaxation in share_out(make, by_size, workers):
-        yield index, relaxation or Relaxation(Outcome.DIED, None, None, 0, 0.0)
+    by_size = sorted(crystals, key=lambda index: -len(crystals[index]))
+    size = _together(len(by_size), loaded(potential))
+    tasks = [tuple(by_size[start : start + size]) for start in range(0, len(by_size), size)]
+    while tasks:
+        given = ((task, tuple(crystals[index] for index in task)) for task in tasks)
+        tasks = []
+        for task, relaxations in share_out(make, given, workers):
+            if relaxations is not None:
+                yield from zip(task, relaxations, strict=True)
+            elif len(task) == 1:
+                yield task[0], Relaxation(Outcome.DIED, None, None, 0, 0.0)
+            else:
+                # One of them is at fault: each has a process of its own then.
+                tasks += [(index,) for index in task]
 
 
-def _relaxer(potential: Source, limits: Limits) -> Callable[[Crystal], Relaxation]:
-    """Return what relaxes a crystal, in a process made for it."""
+def _together(count: int, potential: Potential) -> int:
+    """Return how many of so many crystals one process takes in hand at a time."""
+    if potential.evaluate is None:
+        return 1
+    # Many, so that there is one to take the place of another that is done; and not so many that
+    # processes wait for the last.
+    least, most = max(potential.at_once // 2, 1), 4 * potential.at_once
+    return min(max(count // 16, least), most)
+
+
+def _relaxer(
+    potential: Source, limits: Limits
+) -> Callable[[tuple[Crystal, ...]], list[Relaxation]]:
+    """Return what relaxes some crystals, in a process made for it."""
     import torch
 
     # Two threads relax one crystal slower than one does, and take the other processes' cores.
     torch.set_num_threads(1)
-    return partial(relax, calculator=loaded(potential).calculator, limits=limits)
+    found = loaded(potential)
+    if found.evaluate is None:
+        return partial(_one_by_one, calculator=found.calculator, limits=limits)
+    return partial(relax_together, evaluate=found.evaluate, limits=limits, at_once=found.at_once)
+
+
+def _one_by_one(
+    crystals: tuple[Crystal, ...], calculator: Calculator, limits: Limits
+) -> list[Relaxation]:
+    return [relax(crystal, calculator, limits) for crystal in crystals]
 
 
 def _claim(path: Path, wanted: dict[str, Any]) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
+    from crystext.energies.together import Evaluate
+
 TOLERANCE_EV_PER_ATOM = 1e-3
 """How far an energy of a proof may be off. Single precision makes no more than 1e-5."""
 
@@ -40,6 +42,10 @@ class Potential:
     """What its energies hold. OWN is the safe answer: such energies meet no others."""
     proof: Proof = ()
     """What it has to give; where it is empty, measured heats of formation (`proof.FORMED`)."""
+    evaluate: Evaluate | None = None
+    """Calculates many crystals at once; None where only the calculator does, one at a time."""
+    at_once: int = 1
+    """How many of them are best calculated together."""
 
     def energy(self, crystal: Crystal) -> float:
         """Return the energy of a cell in eV, without corrections."""

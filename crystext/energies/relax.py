@@ -12,6 +12,7 @@ make huge neighbour lists and cost minutes for nothing: such a crystal is judged
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -86,10 +87,47 @@ def relax(crystal: Crystal, calculator: Calculator, limits: Limits = PAPER) -> R
         calculator: of ASE, e.g. that of a `Potential`.
         limits: when to stop.
     """
-    start = time.monotonic()
+    steps = relaxing(crystal, limits)
+    try:
+        next(steps).calc = calculator
+        while True:
+            # The calculator is asked when its numbers are needed, in the relaxation's own time.
+            steps.send(0.0)
+    except StopIteration as end:
+        relaxation: Relaxation = end.value
+        return relaxation
+
+
+CALCULATOR_ERRORS = (
+    *(ValueError, KeyError, IndexError, RuntimeError, ArithmeticError),
+    np.linalg.LinAlgError,
+)
+"""An element the potential does not know, an atom without a neighbour, a matrix without a
+logarithm: each calculator has errors of its own. The crystal is counted, and the next comes."""
+
+
+def relaxing(crystal: Crystal, limits: Limits = PAPER) -> Generator[Atoms, float, Relaxation]:
+    """Relax a crystal, and leave it to the caller what calculates, and when.
+
+    Args:
+        crystal: left as it is.
+        limits: when to stop. The seconds are those spent here, and those that were sent.
+
+    Yields:
+        The atoms, one object all along, wherever their energy, forces and stress are needed next:
+        the calculator that they have when this goes on has to give them. What was raised instead
+        may be thrown in.
+
+    Receives:
+        How many seconds the calculation took.
+
+    Returns:
+        What became of the crystal.
+    """
+    since, spent = time.monotonic(), 0.0
 
     def ended(outcome: Outcome, steps: int = 0, atoms: Atoms | None = None) -> Relaxation:
-        seconds = round(time.monotonic() - start, 3)
+        seconds = round(spent + time.monotonic() - since, 3)
         if atoms is None:
             return Relaxation(outcome, None, None, steps, seconds)
         energy = float(atoms.get_potential_energy())
@@ -107,11 +145,14 @@ def relax(crystal: Crystal, calculator: Calculator, limits: Limits = PAPER) -> R
     from crystext.energies.cell_filter import CellFilter
 
     atoms = to_atoms(crystal)
-    atoms.calc = calculator
     optimizer = FIRE(CellFilter(atoms), logfile=None)
+    optimizer.fmax = limits.fmax
+    steps = 0
     try:
-        for converged in optimizer.irun(fmax=limits.fmax, steps=limits.steps):
-            steps = optimizer.nsteps
+        while True:
+            spent += time.monotonic() - since
+            spent += yield atoms
+            since = time.monotonic()
             volume = atoms.get_volume() / len(atoms)
             if not (np.isfinite(atoms.get_potential_energy()) and np.isfinite(volume)):
                 return ended(Outcome.NO_ENERGY, steps)
@@ -119,15 +160,17 @@ def relax(crystal: Crystal, calculator: Calculator, limits: Limits = PAPER) -> R
                 return ended(Outcome.TOO_DENSE, steps)
             if volume > limits.max_volume:
                 return ended(Outcome.TOO_THIN, steps)
-            if converged:
+            if optimizer.converged():
                 return ended(Outcome.CONVERGED, steps, atoms)
-            if time.monotonic() - start > limits.seconds:
+            if spent + time.monotonic() - since > limits.seconds:
                 return ended(Outcome.TOO_SLOW, steps)
-    # An element the potential does not know, an atom without a neighbour, a matrix without a
-    # logarithm: each calculator has errors of its own. The crystal is counted, and the next comes.
-    except (ValueError, KeyError, IndexError, RuntimeError, ArithmeticError, np.linalg.LinAlgError):
-        return ended(Outcome.NO_ENERGY, optimizer.nsteps)
-    return ended(Outcome.STEPS_SPENT, optimizer.nsteps, atoms)
+            if steps >= limits.steps:
+                return ended(Outcome.STEPS_SPENT, steps, atoms)
+            # Moves the atoms by the forces that are known, and asks for none where they come to be.
+            optimizer.step()
+            steps += 1
+    except CALCULATOR_ERRORS:
+        return ended(Outcome.NO_ENERGY, steps)
 
 
 def _crystal(atoms: Atoms) -> Crystal:

@@ -143,7 +143,7 @@ def test_the_space_group_is_said_and_kept(filler: Filler) -> None:
 def test_sites_that_symmetry_makes_equal_hold_one_element_where_it_is_kept(
     filler: Filler,
 ) -> None:
-    asked = Blanks({label: "F,S,Cl" for label in ("a", "b", "c")} | {"Ti_x": "Zr,Hf"})
+    asked = Blanks(dict.fromkeys(("a", "b", "c"), "F,S,Cl") | {"Ti_x": "Zr,Hf"})
     found = filler.fill(SITES, asked, 20, keep=["space_group"])
     assert found.proposals
     assert found.dropped == 0

@@ -1,0 +1,104 @@
+"""Relaxing many crystals at once, where a potential calculates many for little more than one.
+
+Each crystal goes its own way, as `relax` would take it; only what is calculated is put together. A
+crystal that is done makes room for the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ase.calculators.calculator import Calculator
+
+from crystext.crystal import Crystal
+from crystext.energies.relax import CALCULATOR_ERRORS, PAPER, Limits, Relaxation, relaxing
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+Results = Mapping[str, Any]
+"""By the names of ASE: energy and free_energy in eV, forces in eV/Å, stress in eV/Å^3 by Voigt."""
+
+Evaluate = Callable[[Sequence["Atoms"]], list[Results]]
+"""Calculates many crystals at once."""
+
+
+class _Run(NamedTuple):
+    """A crystal that is being relaxed."""
+
+    place: int
+    steps: Generator[Atoms, float, Relaxation]
+    atoms: Atoms
+    held: _Held
+
+
+class _Held(Calculator):
+    """Gives what was last calculated of atoms, without looking whether they have moved since."""
+
+    implemented_properties = ("energy", "free_energy", "forces", "stress")  # type: ignore[assignment]
+
+    def get_property(
+        self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
+    ) -> Any:
+        return self.results[name]
+
+
+def relax_together(
+    crystals: Sequence[Crystal], evaluate: Evaluate, limits: Limits = PAPER, at_once: int = 16
+) -> list[Relaxation]:
+    """Relax crystals.
+
+    Args:
+        crystals: left as they are.
+        evaluate: the potential; what it raises for many is looked for one by one.
+        limits: when each is to stop. Of the time of a calculation each has its share.
+        at_once: crystals that are calculated together, at most.
+
+    Returns:
+        What became of each, in their order.
+    """
+    found: dict[int, Relaxation] = {}
+    waiting = list(enumerate(crystals))[::-1]
+    running: list[_Run] = []
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            place, crystal = waiting.pop()
+            steps = relaxing(crystal, limits)
+            try:
+                atoms = next(steps)
+            except StopIteration as end:
+                found[place] = end.value
+                continue
+            atoms.calc = held = _Held()  # type: ignore[no-untyped-call]
+            running.append(_Run(place, steps, atoms, held))
+        started = time.monotonic()
+        results = _evaluated([run.atoms for run in running], evaluate)
+        share = (time.monotonic() - started) / max(len(running), 1)
+        left = []
+        for run, result in zip(running, results, strict=True):
+            try:
+                if isinstance(result, Exception):
+                    run.steps.throw(result)
+                else:
+                    run.held.results = dict(result)
+                    run.steps.send(share)
+            except StopIteration as end:
+                found[run.place] = end.value
+            else:
+                left.append(run)
+        running = left
+    return [found[place] for place in range(len(crystals))]
+
+
+def _evaluated(atoms: list[Atoms], evaluate: Evaluate) -> list[Results | Exception]:
+    """Calculate, and return what was raised in the place of what raised it."""
+    if not atoms:
+        return []
+    try:
+        return list(evaluate(atoms))
+    except CALCULATOR_ERRORS as error:
+        if len(atoms) == 1:
+            return [error]
+        return [_evaluated([one], evaluate)[0] for one in atoms]
