@@ -21,6 +21,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,8 @@ def save_hull(
     """Write a table of phases that `open_hull` reads, whole or not at all, and return the hull.
 
     Args:
-        phases: formulas and energies in eV/atom, corrections included; of each formula the lowest
-            is written.
+        phases: formulas and energies in eV/atom, corrections included. Those on the hull are
+            written, for the others change no distance.
         out: a path that ends in `.parquet`.
         name: of the hull, in reports.
         date: of the energies.
@@ -163,9 +164,10 @@ def save_hull(
     lowest: dict[str, float] = {}
     for formula, energy in phases:
         lowest[formula] = min(energy, lowest.get(formula, math.inf))
-    made = hull_of_phases(
-        lowest.items(), name=name, date=date, potential=potential, sources=(out.name,)
-    )
+    told = partial(hull_of_phases, name=name, date=date, potential=potential, sources=(out.name,))
+    of_all = told(lowest.items())
+    lowest = {f: e for f, e in lowest.items() if _is_on(of_all, _elements(f), e)}
+    made = told(lowest.items())
     about = json.dumps({"name": name, "date": date, "potential": potential}).encode()
     table = pa.table(
         {"formula": list(lowest), "energy_ev_per_atom": list(lowest.values())}
@@ -175,6 +177,15 @@ def save_hull(
     pq.write_table(table, unfinished)
     unfinished.replace(out)
     return made
+
+
+def _is_on(hull: Hull, amounts: Mapping[str, float], energy: float) -> bool:
+    """Tell whether a phase lies on a hull; energies in eV/atom."""
+    height = hull.energy(amounts)
+    if height is None:
+        return False
+    elements = sum(amount * hull.references[symbol] for symbol, amount in amounts.items())
+    return energy - elements / sum(amounts.values()) <= height + _ON_HULL
 
 
 def _read_table(path: Path, of: str | None) -> Hull:

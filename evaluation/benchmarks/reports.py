@@ -99,10 +99,11 @@ def origin(script: str, arguments: Sequence[str], packages: Sequence[str] = ()) 
     """Return what made the numbers: command, commit, machine, versions, date."""
     # Folders of one machine mean nothing on another: of absolute paths the last part is kept.
     words = [Path(a).name if Path(a).is_absolute() else a for a in arguments]
+    path, root = Path(script).resolve(), Path(__file__).resolve().parents[2]
     return {
-        "command": shlex.join(["python", f"evaluation/benchmarks/{Path(script).name}", *words]),
+        "command": shlex.join(["python", path.relative_to(root).as_posix(), *words]),
         # With -dirty where files were changed since.
-        "commit": commit(Path(__file__).parents[2]),
+        "commit": commit(root),
         "machine": {"cpu": processor(), "cores": os.cpu_count()},
         "versions": {
             "python": platform.python_version(),

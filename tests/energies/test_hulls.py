@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
@@ -50,6 +52,25 @@ def test_the_hull_of_any_phases_is_that_of_pymatgens_phase_diagram(compounds):
         references = sum(n * hull.references[s] for s, n in amounts.items()) / sum(amounts.values())
         expected = diagram.get_hull_energy_per_atom(Composition(wanted))
         assert hull.energy(amounts) + references == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.dictionaries(st.sampled_from(["NaCl", "NaK", "KCl", "Na2K3Cl", "Na3Cl"]), energies))
+@settings(max_examples=20)
+def test_what_lies_above_the_hull_is_not_written_and_missed_nowhere(compounds):
+    phases = {"Na": -1.3, "Cl": -1.8, "K": -1.1, **compounds}
+    whole = hull_of_phases(phases.items(), name="any", potential="EMT")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "hull.parquet"
+        save_hull(phases.items(), path, name="any", date="", potential="EMT")
+        written, table = open_hull(path), pq.read_table(path).to_pydict()
+    for wanted in ("NaCl", "NaK2Cl", "K2Cl3", "Na3Cl"):
+        amounts = Composition(wanted).get_el_amt_dict()
+        assert written.energy(amounts) == pytest.approx(whole.energy(amounts), abs=1e-6)
+    for formula, energy in phases.items():
+        amounts = Composition(formula).get_el_amt_dict()
+        references = sum(n * whole.references[s] for s, n in amounts.items())
+        above = energy - references / sum(amounts.values()) - whole.energy(amounts)
+        assert (formula in table["formula"]) == (above <= 1e-6), formula
 
 
 def test_of_a_composition_the_lowest_phase_counts_however_it_is_written(tmp_path):
