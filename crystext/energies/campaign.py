@@ -107,8 +107,8 @@ def _relaxed(
     make = partial(_relaxer, potential, limits)
     # The largest first, so that no process is left with one when the others are done.
     by_size = sorted(crystals, key=lambda index: -len(crystals[index]))
-    size = _together(len(by_size), loaded(potential))
-    tasks = [tuple(by_size[start : start + size]) for start in range(0, len(by_size), size)]
+    sizes = {index: len(crystals[index]) for index in by_size}
+    tasks = _tasks(sizes, loaded(potential))
     while tasks:
         given = ((task, tuple(crystals[index] for index in task)) for task in tasks)
         tasks = []
@@ -122,14 +122,28 @@ def _relaxed(
                 tasks += [(index,) for index in task]
 
 
-def _together(count: int, potential: Potential) -> int:
-    """Return how many of so many crystals one process takes in hand at a time."""
+def _tasks(sizes: dict[int, int], potential: Potential) -> list[tuple[int, ...]]:
+    """Return which crystals one process takes in hand at a time, in this order.
+
+    Args:
+        sizes: numbers of atoms, by the indices of the crystals.
+        potential: calculates them.
+    """
     if potential.evaluate is None:
-        return 1
+        return [(index,) for index in sizes]
     # Many, so that there is one to take the place of another that is done; and not so many that
     # processes wait for the last.
-    least, most = max(potential.at_once // 2, 1), 4 * potential.at_once
-    return min(max(count // 16, least), most)
+    least, most = potential.at_once // 2, 4 * potential.at_once
+    atoms = min(max(sum(sizes.values()) // 16, least), most)
+    tasks: list[list[int]] = []
+    room = 0
+    for index, size in sizes.items():
+        if size > room:
+            tasks.append([])
+            room = atoms
+        tasks[-1].append(index)
+        room -= size
+    return [tuple(task) for task in tasks]
 
 
 def _relaxer(

@@ -45,7 +45,7 @@ class Potential:
     evaluate: Evaluate | None = None
     """Calculates many crystals at once; None where only the calculator does, one at a time."""
     at_once: int = 1
-    """How many of them are best calculated together."""
+    """How many atoms are best calculated together."""
 
     def energy(self, crystal: Crystal) -> float:
         """Return the energy of a cell in eV, without corrections."""

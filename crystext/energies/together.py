@@ -46,7 +46,7 @@ class _Held(Calculator):
 
 
 def relax_together(
-    crystals: Sequence[Crystal], evaluate: Evaluate, limits: Limits = PAPER, at_once: int = 16
+    crystals: Sequence[Crystal], evaluate: Evaluate, limits: Limits = PAPER, at_once: int = 160
 ) -> list[Relaxation]:
     """Relax crystals.
 
@@ -54,7 +54,7 @@ def relax_together(
         crystals: left as they are.
         evaluate: the potential; what it raises for many is looked for one by one.
         limits: when each is to stop. Of the time of a calculation each has its share.
-        at_once: crystals that are calculated together, at most.
+        at_once: atoms that are calculated together, at most; a crystal that has more is alone.
 
     Returns:
         What became of each, in their order.
@@ -63,7 +63,8 @@ def relax_together(
     waiting = list(enumerate(crystals))[::-1]
     running: list[_Run] = []
     while waiting or running:
-        while waiting and len(running) < at_once:
+        room = at_once - sum(len(run.atoms) for run in running)
+        while waiting and (len(waiting[-1][1]) <= room or not running):
             place, crystal = waiting.pop()
             steps = relaxing(crystal, limits)
             try:
@@ -73,6 +74,7 @@ def relax_together(
                 continue
             atoms.calc = held = _Held()  # type: ignore[no-untyped-call]
             running.append(_Run(place, steps, atoms, held))
+            room -= len(crystal)
         started = time.monotonic()
         results = _evaluated([run.atoms for run in running], evaluate)
         share = (time.monotonic() - started) / max(len(running), 1)

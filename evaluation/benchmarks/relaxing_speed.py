@@ -53,7 +53,7 @@ def compared(run: Path, potential: str, n: int) -> Report:
         "potential": found.name,
         "crystals": len(crystals),
         "mean_atoms": rounded(float(np.mean([len(crystal) for crystal in crystals])), 2),
-        "at_once": found.at_once,
+        "atoms_at_once": found.at_once,
         "seconds": {
             "alone": rounded(seconds_alone, 1),
             "together": rounded(seconds_together, 1),

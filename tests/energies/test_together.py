@@ -49,7 +49,7 @@ class Counting:
 def test_each_goes_the_way_it_would_go_alone() -> None:
     crystals = list(strained(7).values())
     evaluate = Counting()
-    together = relax_together(crystals, evaluate, at_once=3)
+    together = relax_together(crystals, evaluate, at_once=3 * len(COPPER))
     alone = [relax(crystal, EMT()) for crystal in crystals]
     assert [(r.outcome, r.steps, r.energy) for r in together] == [
         (r.outcome, r.steps, r.energy) for r in alone
@@ -58,6 +58,13 @@ def test_each_goes_the_way_it_would_go_alone() -> None:
     assert max(evaluate.sizes) == 3
     # Of each, the start and every step.
     assert sum(evaluate.sizes) == sum(r.steps + 1 for r in alone)
+
+
+def test_a_crystal_of_more_atoms_than_are_calculated_at_once_is_alone() -> None:
+    evaluate = Counting()
+    found = relax_together([COPPER, COPPER], evaluate, at_once=1)
+    assert [r.outcome for r in found] == [Outcome.CONVERGED] * 2
+    assert set(evaluate.sizes) == {1}
 
 
 def test_what_fails_leaves_the_others_alone() -> None:
@@ -89,7 +96,7 @@ def test_m3gnet_says_of_many_what_it_says_of_each(weights: str) -> None:
     potential = loaded(weights)
     assert potential.evaluate is not None
     several = [crystal for index, crystal in CRYSTALS.items() if index != 4]
-    together = relax_together(several, potential.evaluate, at_once=2)
+    together = relax_together(several, potential.evaluate, at_once=4)
     for relaxation, crystal in zip(together, several, strict=True):
         alone = relax(crystal, potential.calculator)
         assert relaxation.outcome is alone.outcome is Outcome.CONVERGED
