@@ -39,8 +39,8 @@ _FILES = ("model.json", "model.pt", "state.pt")
 """What matgl writes of a potential; it reads tensors from them and runs nothing."""
 
 _AT_ONCE, _AT_ONCE_ON_GPU = 160, 4096
-"""Atoms that are best calculated together: a crystal of ten takes a thread 6 ms so, 14 ms alone. The
-number for a GPU is an estimate."""
+"""Atoms that are best calculated together: a crystal of ten takes a thread 6 ms so, and 14 ms
+alone. The number for a GPU is an estimate."""
 
 PROOF: Proof = (
     ("MoS", MOS, -10.824362 / 2),
