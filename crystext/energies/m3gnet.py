@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crystext.energies.corrections import Scale
-from crystext.energies.potential import Potential, Proof
+from crystext.energies.potential import Evaluate, Potential, Proof, Results
 from crystext.energies.proof import MGO, MOS, NACL, SI, SRTIO3
 from crystext.errors import ModelError
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import torch
     from ase import Atoms
     from ase.calculators.calculator import Calculator
-
-    from crystext.energies.together import Evaluate, Results
 
 M3GNET = "M3GNet-MP-2021.2.8-PES"
 """Name of the potential, under which the Hub keeps it, too."""

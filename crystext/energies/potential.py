@@ -9,8 +9,9 @@ weights have learned, and wrong energies look like energies.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crystext.crystal import Crystal
 from crystext.energies.corrections import Scale
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
-    from crystext.energies.together import Evaluate
-
 TOLERANCE_EV_PER_ATOM = 1e-3
 """How far an energy of a proof may be off. Single precision makes no more than 1e-5."""
+
+Results = Mapping[str, Any]
+"""By the names of ASE: energy and free_energy in eV, forces in eV/Å, stress in eV/Å^3 by Voigt."""
+
+Evaluate = Callable[[Sequence["Atoms"]], list[Results]]
+"""Calculates many crystals at once."""
 
 Proof = tuple[tuple[str, Crystal, float], ...]
 """Crystals, their names, and the energies in eV/atom that a potential has to give them."""

@@ -7,22 +7,17 @@ crystal that is done makes room for the next.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ase.calculators.calculator import Calculator
 
 from crystext.crystal import Crystal
+from crystext.energies.potential import Evaluate, Results
 from crystext.energies.relax import CALCULATOR_ERRORS, PAPER, Limits, Relaxation, relaxing
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-Results = Mapping[str, Any]
-"""By the names of ASE: energy and free_energy in eV, forces in eV/Å, stress in eV/Å^3 by Voigt."""
-
-Evaluate = Callable[[Sequence["Atoms"]], list[Results]]
-"""Calculates many crystals at once."""
 
 
 class _Run(NamedTuple):
