@@ -1,7 +1,9 @@
-"""Make the hull that ships: the phases that M3GNet itself finds stable among known crystals.
+"""Make a hull of a potential's own: the phases that it finds stable among known crystals.
 
     python evaluation/make_hull.py mp2019 --elements MP-PBE-Element-Refs.json.gz \
-        --potential FOLDER --work hull_work --out crystext/energies/m3gnet_hull.parquet
+        --potential FOLDER --work hull_work --out m3gnet_hull.parquet --report m3gnet_hull.json
+
+What it writes is named to `crystext hull` and `crystext evaluate` as `--hull m3gnet_hull.parquet`.
 
 Crystals of a training store, and the elements' ground states, are relaxed with the potential by the
 rule of `crystext relax`, and written as `crystext hull --make` does. Killed at any moment, the same
@@ -89,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--report", type=Path, default=Path("evaluation/results/m3gnet_hull.json"))
+    parser.add_argument("--report", type=Path, required=True, help="JSON file to write")
     given = parser.parse_args(arguments)
     return publish(given.report, lambda: made(given), origin(__file__, arguments, ["matgl"]))
 
