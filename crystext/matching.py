@@ -16,6 +16,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
@@ -39,6 +40,9 @@ _Answer = TypeVar("_Answer")
 _MAX_LATTICE_POINTS = 5000
 """Lattice points that one comparison may list. Half of 6,000 crystals of Materials Project need at
 most 17, the thinnest of them 1,918; without a limit, one needle of a cell takes all memory."""
+
+_TASKS = 256
+"""At least, for an executor whose number of workers is not known."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,7 @@ def map_groups(
     Args:
         function: one that a process can import.
         groups: what it is called with.
-        workers: processes; of 1, none is started. Or an executor, which is given all groups.
+        workers: processes; of 1, none is started. Or an executor.
         advance: called for every group that is done.
         largest_first: whether the first groups may take as long as all others together; they are
             then handed out one by one.
@@ -207,9 +211,15 @@ def map_groups(
     """
     answers: list[_Answer] = []
     if isinstance(workers, Executor):
-        for answer in workers.map(function, groups):
-            answers.append(answer)
-            advance()
+        # On a cluster a task costs some milliseconds, however small it is.
+        alone = _TASKS if largest_first else 0
+        size = max(1, len(groups) // _TASKS)
+        tasks = [groups[i : i + 1] for i in range(min(alone, len(groups)))]
+        tasks += [groups[i : i + size] for i in range(alone, len(groups), size)]
+        for some in workers.map(partial(_each, function), tasks):
+            answers += some
+            for _ in some:
+                advance()
         return answers
     if workers <= 1 or len(groups) < 2:
         for group in groups:
@@ -232,3 +242,7 @@ def map_groups(
             "a worker process died, most likely for want of memory; try fewer --workers"
         ) from None
     return answers
+
+
+def _each(function: Callable[[_Group], _Answer], groups: Sequence[_Group]) -> list[_Answer]:
+    return [function(group) for group in groups]

@@ -21,6 +21,7 @@ from functools import cache, partial
 from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from crystext.cluster import is_lost
 from crystext.errors import CrystextError
 
 if TYPE_CHECKING:
@@ -102,11 +103,18 @@ def _share_out(
     make: Callable[[], Callable[[_Task], _Answer]],
     tasks: Iterable[tuple[_Key, _Task]],
     executor: Executor,
-) -> Iterator[tuple[_Key, _Answer]]:
+) -> Iterator[tuple[_Key, _Answer | None]]:
     futures = {executor.submit(_do, make, task): key for key, task in tasks}
     try:
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            try:
+                answer = future.result()
+            except Exception as error:
+                if not is_lost(error):
+                    raise
+                yield futures[future], None
+            else:
+                yield futures[future], answer
     finally:
         for future in futures:
             future.cancel()
@@ -114,13 +122,16 @@ def _share_out(
 
 def _do(make: Callable[[], Callable[[_Task], _Answer]], task: _Task) -> _Answer:
     # Each task brings a copy of `make`: partials of one function and the same arguments are one.
+    thread = threading.get_ident()
     if isinstance(make, partial):
-        return _made(make.func, make.args, tuple(sorted(make.keywords.items())))(task)  # type: ignore[no-any-return]
-    return _made(make, (), ())(task)  # type: ignore[no-any-return]
+        keywords = tuple(sorted(make.keywords.items()))
+        return _made(thread, make.func, make.args, keywords)(task)  # type: ignore[no-any-return]
+    return _made(thread, make, (), ())(task)  # type: ignore[no-any-return]
 
 
 @cache
 def _made(
+    thread: int,  # Each has its own: a potential calculates one thing at a time.
     function: Callable[..., Callable[[Any], Any]],
     arguments: tuple[Any, ...],
     keywords: tuple[tuple[str, Any], ...],

@@ -20,6 +20,7 @@ ORDER = (
     "formulas",
     "oxidation",
     "resources",
+    "cluster",
     "processes",
     "progress",
     "crystal",

@@ -95,6 +95,15 @@ def evaluate(
         int | None,
         typer.Option(help="Processes.", min=1, show_default="one a processor"),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|FILE",
+            help="Scheduler of a Dask cluster that measures instead of this machine, or its file; "
+            "its workers see the same folders. Needs pip install 'crystext[cluster]'.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Measure crystals by a protocol, and write OUT/report.html, report.json, structures.parquet.
 
@@ -102,14 +111,11 @@ def evaluate(
     set, is noted, and the others go on. Killed at any moment, the same command goes on where it
     was; what is measured already is not measured again.
     """
-    import os
-
     from crystext.cli.evaluate_progress import Bars
+    from crystext.cli.workers import lent
     from crystext.evaluate.run import evaluate as measure
     from crystext.evaluate.stages.base import Options
 
-    if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
     options = Options(
         reference=reference,
@@ -120,7 +126,7 @@ def evaluate(
         hull=hull,
         relax=relax,
     )
-    with Bars() as bars:
+    with lent(cluster, workers) as crew, Bars() as bars:
         report = measure(
             source,
             protocol,
@@ -128,7 +134,7 @@ def evaluate(
             only=stages,
             n=n,
             options=options,
-            workers=workers,
+            workers=crew,
             progress=bars.show,
         )
     _show(report)

@@ -48,6 +48,15 @@ def relax(
         int | None,
         typer.Option(min=1, help="Processes, of one thread each.", show_default="one a core"),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|FILE",
+            help="Scheduler of a Dask cluster that relaxes instead of this machine, or its file; "
+            "its workers see the same folders. Needs pip install 'crystext[cluster]'.",
+            show_default=False,
+        ),
+    ] = None,
     n: Annotated[
         int | None,
         typer.Option("--n", "-n", min=1, help="The first n structures.", show_default="all"),
@@ -59,6 +68,7 @@ def relax(
     Structures that cannot be read or relaxed stay in the table with their fault. Killed at any
     moment, the same command goes on.
     """
+    from crystext.cli.workers import lent
     from crystext.data.progress import progress_bars
     from crystext.energies.campaign import relax_all
     from crystext.energies.potentials import loaded
@@ -75,7 +85,7 @@ def relax(
     attempts = read_input(source, n).attempts
     limits = Limits(fmax=fmax, steps=steps, seconds=timeout)
     crystals = {i: a.crystal for i, a in enumerate(attempts) if a.crystal is not None}
-    with progress_bars(True) as begin:
+    with lent(cluster, workers) as crew, progress_bars(True) as begin:
         advance, reported = begin("relaxing", len(crystals)), 0
 
         def report(done: int, _: int) -> None:
@@ -88,7 +98,7 @@ def relax(
             out,
             potential=potential,
             limits=limits,
-            workers=workers or _cores(),
+            workers=crew,
             report=report,
         )
     rows = tuple(
@@ -103,12 +113,6 @@ def relax(
             f"none of the {len(rows):,} structures in {source} could be relaxed; {out / TABLE} "
             "says of each why"
         )
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def _tell(found: RelaxedSet, table: Path) -> None:

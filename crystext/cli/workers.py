@@ -1,0 +1,35 @@
+"""Who does the work of a command: processes of this machine, or a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crystext.processes import Workers
+
+
+@contextmanager
+def lent(cluster: str | None, workers: int | None) -> Iterator[Workers]:
+    """Lend the workers that are asked for: those of a cluster, or processes, one a core by default.
+
+    Raises:
+        SettingError: both are asked for, or the cluster is none.
+        RunError: the cluster does not answer.
+    """
+    import os
+
+    if cluster is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        yield workers or cores
+        return
+    from crystext import cluster as clusters
+    from crystext.errors import SettingError
+
+    if workers is not None:
+        raise SettingError(
+            "--workers and --cluster exclude each other: a cluster has the workers that it has"
+        )
+    with clusters.cluster(cluster) as executor:
+        yield executor

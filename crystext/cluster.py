@@ -1,0 +1,110 @@
+"""A Dask cluster as an executor, so that work is shared out to other machines.
+
+A user starts a scheduler and workers (`dask scheduler`, `dask worker`, dask-jobqueue for the queue
+of a computing centre) and names the scheduler. What is sent there are functions of this package and
+their arguments, so its workers need the same version of it, and see the same folders.
+
+Dask is the extra `cluster`; any other executor of `concurrent.futures` serves from Python.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from crystext import __version__
+from crystext.errors import RunError, SettingError
+
+WAIT_S = 20
+"""How long a scheduler and its first worker are waited for, in seconds."""
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """Lend the workers of a Dask cluster.
+
+    Args:
+        address: of the scheduler, as in `tcp://node7:8786`; or the file that `dask scheduler
+            --scheduler-file` writes.
+
+    Raises:
+        SettingError: Dask is not installed, or the address is none.
+        RunError: no scheduler answers, it has no worker, or a worker has not this version.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise SettingError(
+            f"a cluster needs Dask, which cannot be imported ({error}); try pip install "
+            "'crystext[cluster]'"
+        ) from None
+    address = _reached(address)
+    try:
+        client = Client(address, timeout=WAIT_S, set_as_default=False)
+    except OSError as error:
+        raise RunError(f"what answers at {address} is no Dask scheduler: {error}") from None
+    with client:
+        _check_workers(client, address)
+        yield client.get_executor(pure=False)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Tell whether an error says that workers died over a task, again and again."""
+    kind = type(error)
+    return kind.__name__ == "KilledWorker" and kind.__module__.startswith("distributed.")
+
+
+def _reached(address: str) -> str:
+    """Return the address of a scheduler, once something answers there.
+
+    A client of Dask's that has failed to connect takes a minute to be gone.
+    """
+    from distributed.comm.addressing import get_address_host_port
+
+    expected = "expected one such as tcp://node7:8786, or the file of a scheduler"
+    file = Path(address)
+    try:
+        if file.is_file():
+            address = json.loads(file.read_text(encoding="utf-8"))["address"]
+        host, port = get_address_host_port(address, strict=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingError(
+            f"--cluster {str(file)!r} says no address of a scheduler ({error}); {expected}"
+        ) from None
+    try:
+        socket.create_connection((host, port), WAIT_S).close()
+    except OSError as error:
+        raise RunError(
+            f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`"
+        ) from None
+    return address
+
+
+def _check_workers(client: Any, address: str) -> None:
+    """Wait for a worker, and see that all can do the work."""
+    try:
+        client.wait_for_workers(1, timeout=WAIT_S)
+    except TimeoutError:
+        raise RunError(
+            f"the Dask scheduler at {address} has no worker; start some with `dask worker "
+            f"{address} --nthreads 1`"
+        ) from None
+    for worker, version in client.run(_version, on_error="return").items():
+        if version != __version__:
+            found = version if isinstance(version, str) else f"none ({version})"
+            raise RunError(
+                f"the Dask worker {worker} has crystext {found}; expected {__version__}, as here"
+            )
+
+
+def _version() -> str:
+    """Say which version is here; runs on a worker."""
+    # Processes share the cores already: a worker's threads would only get in their way.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    return __version__
