@@ -226,7 +226,7 @@ class CrystalLM:
         What is given stays exactly as given: cell, elements, coordinates and labels of sites.
         Oxidation states and site properties such as magnetic moments are dropped, as they belong to
         the structure that was there before. Completions are without repetitions, the most probable
-        first, and each tells what it changes.
+        first, or where the cell is to be found that of middle size, and each tells what it changes.
 
         Args:
             structure: a crystal, a pymatgen Structure, an ASE Atoms, or the path of a file; a CIF

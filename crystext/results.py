@@ -258,7 +258,7 @@ class Samples(Results[Sample]):
 
 
 class Proposals(Results[Proposal]):
-    """Completions of one structure, the most probable first."""
+    """Completions of one structure, the best first (see `infilling.order`)."""
 
     def __init__(self, results: Iterable[Proposal], infilling: Infilling) -> None:
         super().__init__(results)

@@ -51,7 +51,8 @@ class Proposal:
     """A completed crystal."""
 
     index: int
-    """Rank, from 0: the most probable first, those with atoms too near each other last."""
+    """Rank, from 0: the most probable first, or where the cell is to be found that of middle size
+    (see `order`); those with atoms too near each other last."""
     crystal: Crystal
     """Sites in the order of the structure that was given, and all that was given as it was; added
     atoms come last."""

@@ -1,4 +1,4 @@
-"""Completions of a partial crystal by a model, in the order of their probability."""
+"""Completions of a partial crystal by a model, the best first (see `order`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from crystext.crystal import Crystal
 from crystext.errors import SettingError, did_you_mean
 from crystext.grammar.constraints import Constraints
 from crystext.infilling.blank import Blanks, blank
+from crystext.infilling.order import rank_keys
 from crystext.infilling.proposal import (
     Proposal,
     changes_between,
@@ -224,7 +225,9 @@ class Filler:
         read = [(text, job.partial.complete(text.text, fmt).crystal) for text in texts]
         whole = [(text, crystal) for text, crystal in read if crystal is not None]
         cut_off = sum(text.drawn for text, crystal in read if crystal is None)
-        whole.sort(key=lambda pair: (-pair[0].log_probability, pair[0].text))
+        keys = rank_keys(job.partial, [(c, t.log_probability, t.drawn) for t, c in whole])
+        order = sorted(range(len(whole)), key=lambda i: (keys[i], whole[i][0].text))
+        whole = [whole[i] for i in order]
         if not ranked:
             whole = _without_repetitions(whole)
         judged = []

@@ -5,8 +5,9 @@
 
 Element: of a crystal the element of an atom drawn uniformly is masked at all its sites. Elements
 are ranked by the probability of their token behind the prompt, so nothing is drawn; those that the
-crystal shows elsewhere count as well. Cell: lengths and angles are masked; the most probable answer
-and one drawn at temperature 1 are held against the true volume. Crystals are brought into their
+crystal shows elsewhere count as well. Cell: lengths and angles are masked; the first proposal of
+`crystext infill --cell`, the most probable answer, and one drawn at temperature 1 are held against
+the true volume. Crystals are brought into their
 standard description, and prompts are those of training: half of the time a masked element's
 sites keep their place, which tells how electronegative it is beside the others, and else they come
 last; the two are also told apart. What is asked is drawn from the file with a seed.
@@ -27,7 +28,10 @@ from reports import Report, origin, progress, publish, read_records, rounded, sh
 from crystext.crystal import Crystal, cell_volume
 from crystext.elements import SYMBOLS
 from crystext.errors import InputError, ModelError
+from crystext.infilling.blank import Blanks
+from crystext.infilling.propose import Filler
 from crystext.models.load import LoadedModel, load_model
+from crystext.read.sites import sites_of
 from crystext.sampling.attempt import DrawSettings, Request
 from crystext.sampling.text_sampler import TextSampler
 from crystext.standardize import standardize
@@ -106,6 +110,19 @@ def masked_elements(records: Sequence[Record], model: LoadedModel, seed: int) ->
     }
 
 
+def proposed_cells(records: Sequence[Record], model: LoadedModel, seed: int, n: int) -> Report:
+    """Have the cell of each record proposed, and compare volumes."""
+    filler = Filler(model, DrawSettings(seed=seed))
+    ratios: list[float | None] = []
+    report = progress(f"cells of {n} proposals")
+    for record in records:
+        crystal = standardize(record.crystal)[0].in_text_order()
+        proposals = filler.fill(sites_of(crystal), Blanks(cell=True), n).proposals
+        ratios.append(proposals[0].crystal.volume / crystal.volume if proposals else None)
+        report(len(ratios), len(records))
+    return {"drawn": n, **_volumes(ratios)}
+
+
 def masked_cells(
     records: Sequence[Record], model: LoadedModel, seed: int, temperature: float
 ) -> Report:
@@ -119,6 +136,10 @@ def masked_cells(
         volume = volume_of(attempt.text)
         ratios.append(None if volume is None else volume / crystal.volume)
         report(len(ratios), len(records))
+    return _volumes(ratios)
+
+
+def _volumes(ratios: Sequence[float | None]) -> Report:
     read = [r for r in ratios if r is not None]
     return {
         "shares": {
@@ -147,6 +168,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("data", type=Path, metavar="TABLE")
     parser.add_argument("--n", type=int, default=1000, help="crystals whose element is masked")
     parser.add_argument("--cells", type=int, default=500, help="crystals whose cell is masked")
+    parser.add_argument("--proposals", type=int, default=20, help="cells that are drawn of each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="shipped", help="`shipped`, or a model folder")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
@@ -169,6 +191,7 @@ def main(arguments: Sequence[str]) -> int:
             },
             "cell": {
                 "crystals": len(cells),
+                "first proposal": proposed_cells(cells, model, options.seed, options.proposals),
                 "most probable": masked_cells(cells, model, options.seed, 0.0),
                 "drawn at temperature 1": masked_cells(cells, model, options.seed, 1.0),
             },
