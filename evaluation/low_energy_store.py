@@ -1,0 +1,127 @@
+"""Make a training store of the crystals of another that lie low in energy.
+
+    python evaluation/low_energy_store.py mp2019 --known mp2019_le20.parquet:in_mp20_train \
+        --hull hull --potential FOLDER --out mp2019_low
+
+Kept are the crystals that a column of a table says are known to lie low (here those of MP-20's
+training split, which holds nothing above 0.08 eV/atom), and of the others those that M3GNet places
+between `--least` and `--most` on the hull of the crystals of the store that have energies, as they
+are, not relaxed. That hull lacks what is held out, so it is too high where much is: what lies far
+below it is no better known than what lies above. Validation and test are copied.
+
+`--hull` is a folder of which the elements' energies are used, and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from crystext.crystal import Crystal
+from crystext.data.store import SPLITS, Dataset, read_about, read_store, write_store
+from crystext.energies.corrections import comparable
+from crystext.energies.hull import Hull, points_of
+from crystext.energies.hulls import load_hull
+from crystext.energies.potential import to_atoms
+from crystext.energies.potentials import loaded
+from crystext.errors import CrystextError, InputError
+from crystext.processes import share_out
+
+AT_ONCE = 20
+"""Crystals whose energies are calculated together."""
+
+
+def energies_maker(potential: str) -> Callable[[Sequence[Crystal]], list[float]]:
+    """Return what calculates energies, corrections included, in eV."""
+    return partial(energies, potential)
+
+
+def energies(potential: str, crystals: Sequence[Crystal]) -> list[float]:
+    """Return the energies of crystals as they are."""
+    used = loaded(potential)
+    if used.evaluate is None:
+        whole = [used.energy(crystal) for crystal in crystals]
+    else:
+        whole = [float(x["energy"]) for x in used.evaluate([to_atoms(c) for c in crystals])]
+    return [comparable(c, e, used.scale) for c, e in zip(crystals, whole, strict=True)]
+
+
+def hull_of_labels(data: Dataset, folder: Path) -> Hull:
+    """Return the hull of the crystals that have energies."""
+    formation, above = data.labels["formation_energy"], data.labels["e_above_hull"]
+    phases = []
+    for i in np.flatnonzero(np.isfinite(formation) & np.isfinite(above)).tolist():
+        amounts = Counter(data[i].crystal.symbols)
+        if len(amounts) > 1:
+            phases.append((dict(amounts), float(formation[i] - above[i])))
+    return Hull(load_hull(folder).references, points_of(phases))
+
+
+def known_names(source: str) -> set[str]:
+    """Return the ids of the rows of TABLE:COLUMN in which the column is true."""
+    path, _, column = source.rpartition(":")
+    try:
+        table = pq.read_table(path, columns=["id", column])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{source} is no table with a column: {error}") from None
+    rows = zip(table["id"].to_pylist(), table[column].to_pylist(), strict=True)
+    return {name for name, is_known in rows if is_known}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run from the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("store", type=Path, help="folder that crystext data prepare made")
+    parser.add_argument("--known", required=True, metavar="TABLE:COLUMN")
+    parser.add_argument("--hull", type=Path, required=True)
+    parser.add_argument("--potential", default="m3gnet")
+    parser.add_argument("--least", type=float, default=-0.1, help="eV/atom above the hull")
+    parser.add_argument("--most", type=float, default=0.07, help="eV/atom above the hull")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    try:
+        data, known = read_store(given.store, "train"), known_names(given.known)
+        records = [data[i] for i in range(len(data))]
+        # Of one size together, so that no process waits for the largest.
+        others = sorted(
+            (i for i, record in enumerate(records) if record.name not in known),
+            key=lambda i: -len(records[i].crystal),
+        )
+        parts = [others[i : i + AT_ONCE] for i in range(0, len(others), AT_ONCE)]
+        tasks = ((tuple(part), [records[i].crystal for i in part]) for part in parts)
+        found: dict[int, float] = {}
+        for part, calculated in share_out(
+            partial(energies_maker, given.potential), tasks, given.workers
+        ):
+            found |= dict(zip(part, calculated or (), strict=False))
+            print(f"{len(found)}/{len(others)}", end="\r", file=sys.stderr)
+        print(file=sys.stderr)
+        hull = hull_of_labels(data, given.hull)
+        above = {i: hull.above(records[i].crystal, energy) for i, energy in found.items()}
+        low = {i for i, x in above.items() if x is not None and given.least < x <= given.most}
+        kept = [r for i, r in enumerate(records) if r.name in known or i in low]
+        held_out = [s for s in SPLITS[1:] if s in read_about(given.store)["splits"]]
+        splits = {s: read_store(given.store, s) for s in held_out}
+        write_store(
+            given.out,
+            {"train": kept, **{s: [x[i] for i in range(len(x))] for s, x in splits.items()}},
+            {"settings": {name: str(value) for name, value in vars(given).items()}},
+        )
+    except CrystextError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{len(kept):,} of {len(records):,} crystals, {len(low):,} of them by their energy")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
