@@ -16,7 +16,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
@@ -147,7 +147,8 @@ class _Process(Generic[_Task, _Answer]):
         context = get_context("spawn")
         self.connection, far_end = context.Pipe()
         self._process = context.Process(target=_work, args=(make, far_end), daemon=True)
-        self._process.start()
+        with one_thread_each():
+            self._process.start()
         far_end.close()
 
     def ask(self, task: _Task) -> None:
@@ -167,6 +168,24 @@ class _Process(Generic[_Task, _Answer]):
         self._process.kill()
         self._process.join()
         self.connection.close()
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """See to it that processes started within have one thread for numbers, as they share the cores.
+
+    Numpy's libraries read how many when they are imported, which is before a process does anything.
+    """
+    name = "OMP_NUM_THREADS"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def die_with_parent() -> None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import traceback
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context
 from typing import TYPE_CHECKING
 
 from crystext.conditions import Conditions
 from crystext.errors import CrystextError, RunError
+from crystext.processes import die_with_parent, one_thread_each
 from crystext.sampling.attempt import Attempt, DrawSettings, Request
 from crystext.sampling.campaign import Batch
 
@@ -73,7 +73,8 @@ class _Worker:
         self.process: SpawnProcess = context.Process(
             target=_work, args=(job, far_end), daemon=True, name="crystext-draw"
         )
-        self.process.start()
+        with one_thread_each():
+            self.process.start()
         far_end.close()
 
     def ask(self, batch: Batch) -> None:
@@ -135,7 +136,7 @@ def _work(job: Job, asker: Connection) -> None:
     # An interrupt at the terminal reaches all processes; the command answers for all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Before anything that takes long: the command may be killed while this imports torch.
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    die_with_parent()
     batch = asker.recv()
     try:
         # oneDNN keeps 1,024 compiled kernels by default, some hundred MB, and hardly reuses them.
@@ -168,10 +169,3 @@ def _work(job: Job, asker: Connection) -> None:
         asker.send((batch, error))
     except Exception:  # Told to the asker, whose fault it then is.
         asker.send((batch, traceback.format_exc()))
-
-
-def _die_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

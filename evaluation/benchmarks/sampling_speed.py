@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -42,8 +43,8 @@ BATCH, OTHER_BATCH = 250, 100
 MAX_ATOMS = 20
 TOKENS = 12 + 4 * MAX_ATOMS + 1
 """Of the longest text: two for each number of the cell, four for each atom, and the end."""
-PAUSE = 0.1
-"""Seconds between two looks at the memory."""
+PAUSE = 2.0
+"""Seconds between two looks at the memory, each of which takes the time of two crystals."""
 
 
 def run_command(
@@ -62,7 +63,8 @@ def run_command(
     peak = 0.0
     while process.poll() is None:
         peak = max(peak, memory_gb(process.pid))
-        time.sleep(PAUSE)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PAUSE)
     wall = time.perf_counter() - started
     if process.returncode:
         raise SystemExit(f"crystext sample ended with status {process.returncode}")
