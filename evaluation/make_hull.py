@@ -9,6 +9,9 @@ Crystals of a training store, and the elements' ground states, are relaxed with 
 rule of `crystext relax`, and written as `crystext hull --make` does. Killed at any moment, the same
 command goes on.
 
+An element of which a structure has atoms too near for the potential is left out, with all that
+holds it: hydrogen, since its molecule is one.
+
 `--elements` is matcalc's file of elemental structures (BSD-3, github.com/materialsvirtuallab/
 matcalc): pymatgen structures as JSON, by symbol. No energy of it is used.
 """
@@ -68,13 +71,26 @@ def made(given: argparse.Namespace) -> Report:
         report=progress("relaxing"),
     )
     potential = loaded(given.potential)
-    rows = tuple(relaxed_row(str(i), relaxations[i]) for i in everything)
+    # What it has of such an element is no ground state: hydrogen without its molecule, whose atoms
+    # are nearer than the potential was trained for, would make every hydride look stable.
+    lost = {
+        symbol
+        for i in range(len(crystals), len(everything))
+        for symbol in everything[i].symbols
+        if relaxations[i].outcome is Outcome.TOO_CLOSE
+    }
+    rows = tuple(
+        relaxed_row(str(i), relaxations[i])
+        for i, crystal in everything.items()
+        if lost.isdisjoint(crystal.symbols)
+    )
     hull = make_hull(RelaxedSet(potential.name, potential.scale, rows), given.out, "m3gnet")
     outcomes = [r.outcome for r in relaxations.values()]
     return {
         "potential": potential.name,
         "crystals": len(crystals),
         "elements": len(elements),
+        "elements_without_a_ground_state": sorted(lost),
         "outcomes": {outcome.name: outcomes.count(outcome) for outcome in Outcome},
         "mean_steps": round(sum(r.steps for r in relaxations.values()) / len(relaxations), 2),
         "compounds_on_the_hull": sum(map(len, hull.points.values())),

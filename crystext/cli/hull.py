@@ -31,9 +31,10 @@ def hull(
     hull: Annotated[
         str | None,
         typer.Option(
-            metavar="mp2020|self|FILE",
-            help="mp2020 is that of Materials Project, downloaded once; self that of SOURCE's own "
-            "energies; FILE a table of formula and energy_ev_per_atom, such as --make writes.",
+            metavar="mp2020|m3gnet|self|FILE",
+            help="mp2020 is that of Materials Project, downloaded once; m3gnet comes with crystext "
+            "and holds that potential's own energies; self is that of SOURCE's; FILE a table of "
+            "formula and energy_ev_per_atom, such as --make writes.",
             show_default="mp2020",
         ),
     ] = None,

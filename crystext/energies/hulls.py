@@ -4,6 +4,12 @@
 matbench-discovery publishes it (https://doi.org/10.6084/m9.figshare.22715158, CC BY 4.0). It is
 downloaded once and known by its checksums.
 
+`m3gnet` comes with the package: the phases that M3GNet itself finds stable among 34,704 crystals of
+Materials Project of 2019 with up to 20 atoms and the elements' ground states, as
+`evaluation/make_hull.py` relaxed them. Hydrogen is not in it: the atoms of its molecule are nearer
+than the potential was trained for. It knows fewer phases than `mp2020`, so that more lies below
+it, and no energy of DFT; energies of M3GNet alone can be held against it.
+
 A table, csv or parquet, has the columns `formula` and `energy_ev_per_atom`, corrections included,
 and elements among its rows. One that `save_hull` wrote says whose energies it holds; of another it
 has to be said.
@@ -32,6 +38,11 @@ from crystext.errors import InputError, SettingError, did_you_mean
 
 MP2020 = "mp2020"
 """Name of the hull of Materials Project, and of the energies of its kind."""
+
+M3GNET_HULL = "m3gnet"
+"""Name of the hull that comes with the package."""
+
+_SHIPPED = Path(__file__).with_name("m3gnet_hull.parquet")
 
 _ENERGIES = RemoteFile(
     "2025-02-01-mp-energies.csv.gz",
@@ -69,7 +80,7 @@ def open_hull(
     """Return a hull.
 
     Args:
-        source: `mp2020`, a table, or a folder; see the module's text.
+        source: `mp2020`, `m3gnet`, a table, or a folder; see the module's text.
         of: whose energies a table holds, where it does not say: `mp2020`, or a potential's name.
         begin: tells of downloads; see `catalogue.fetch`.
 
@@ -82,12 +93,20 @@ def open_hull(
         return load_hull(path)
     if path.is_file():
         return _read_table(path, of)
+    if str(source) == M3GNET_HULL:
+        return _read_table(_SHIPPED, None)
     if str(source) == MP2020:
-        folder = fetch("hull_mp2020", _MATERIALS_PROJECT, begin)
+        try:
+            folder = fetch("hull_mp2020", _MATERIALS_PROJECT, begin)
+        except InputError as error:
+            raise InputError(
+                f"{error}. Or take the hull {M3GNET_HULL}, which comes with the package"
+            ) from None
         return _materials_project(folder / _ENERGIES.name, folder / _ELEMENTS.name)
     raise InputError(
-        f"no hull is called {str(source)!r}, and no file or folder either; expected {MP2020}, or a "
-        "table that crystext hull --make wrote." + did_you_mean(str(source), [MP2020, "self"])
+        f"no hull is called {str(source)!r}, and no file or folder either; expected {MP2020}, "
+        f"{M3GNET_HULL}, or a table that crystext hull --make wrote."
+        + did_you_mean(str(source), [MP2020, M3GNET_HULL, "self"])
     )
 
 

@@ -18,6 +18,7 @@ from crystext.data.catalogue import digest
 from crystext.energies import hulls
 from crystext.energies.corrections import Scale
 from crystext.energies.hulls import hull_of_phases, open_hull, save_hull
+from crystext.energies.m3gnet import M3GNET
 from crystext.errors import InputError, SettingError
 
 PHASES = {"Na": -1.3, "Cl": -1.8, "NaCl": -3.4, "NaCl3": -2.0}
@@ -125,6 +126,33 @@ def test_a_table_that_is_no_hull_is_refused_with_what_is_wrong(tmp_path, rows, m
 def test_no_hull_of_a_name_gets_a_suggestion(tmp_path):
     with pytest.raises(InputError, match="Did you mean 'mp2020'"):
         open_hull("mp2002")
+
+
+def test_the_hull_of_m3gnet_comes_with_the_package():
+    hull = open_hull("m3gnet")
+    assert hull.potential == M3GNET
+    assert len(hull.references) >= 80
+    assert hull.date
+    # Formation energies of Materials Project (PBE with MP2020 corrections), in eV/atom; the
+    # potential and the corrections together are good to some tens of meV.
+    for formula, expected in (("NaCl", -2.10), ("MgO", -3.06), ("SrTiO3", -3.55), ("GaAs", -0.43)):
+        found = hull.energy(Composition(formula).get_el_amt_dict())
+        assert found == pytest.approx(expected, abs=0.1), formula
+
+
+def test_the_hull_of_m3gnet_lies_where_that_of_dft_does(shared_data):
+    ours, theirs = open_hull("m3gnet"), open_hull(shared_data / "hull")
+    heights = [
+        (theirs.energy(fractions), found)
+        for points in list(theirs.points.values())[::400]
+        for fractions, _ in points[:1]
+        if (found := ours.energy(fractions)) is not None
+    ]
+    assert len(heights) > 50
+    # It knows fewer phases, so it may lie higher; it lies much lower nowhere.
+    differences = np.array([found - height for height, found in heights])
+    assert np.median(np.abs(differences)) < 0.06
+    assert np.quantile(differences, 0.02) > -0.15
 
 
 def test_a_parquet_table_without_the_columns_is_refused(tmp_path):
