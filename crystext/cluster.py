@@ -10,7 +10,6 @@ Dask is the extra `cluster`; any other executor of `concurrent.futures` serves f
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -105,6 +104,4 @@ def _check_workers(client: Any, address: str) -> None:
 
 def _version() -> str:
     """Say which version is here; runs on a worker."""
-    # Processes share the cores already: a worker's threads would only get in their way.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     return __version__

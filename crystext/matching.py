@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from crystext.cluster import is_lost
 from crystext.crystal import Crystal, Floats, Ints
 from crystext.errors import RunError
 from crystext.processes import Workers
@@ -216,10 +217,17 @@ def map_groups(
         size = max(1, len(groups) // _TASKS)
         tasks = [groups[i : i + 1] for i in range(min(alone, len(groups)))]
         tasks += [groups[i : i + size] for i in range(alone, len(groups), size)]
-        for some in workers.map(partial(_each, function), tasks):
-            answers += some
-            for _ in some:
-                advance()
+        try:
+            for some in workers.map(partial(_each, function), tasks):
+                answers += some
+                for _ in some:
+                    advance()
+        except Exception as error:
+            if is_lost(error):
+                raise RunError(
+                    "workers of the cluster died, most likely for want of memory; give each more"
+                ) from None
+            raise
         return answers
     if workers <= 1 or len(groups) < 2:
         for group in groups:

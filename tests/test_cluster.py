@@ -15,17 +15,18 @@ from crystext.errors import InputError, RunError, SettingError
 from crystext.matching import map_groups
 from crystext.processes import share_out
 from crystext.write import extxyz
-from tests.chores import COPPER, emt, halver
+from tests.chores import COPPER, emt, halve, halver
 from tests.handmade import HANDMADE
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
 
-def dask(kind, *arguments, root):
+def dask(kind, *arguments, root, failures=3):
+    allowed = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(failures)}
     main = f"from distributed.cli.dask_{kind} import main; main()"
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", main, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": str(root), **allowed},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -38,7 +39,8 @@ def scheduler(root, tmp_path_factory):
     file = folder / "scheduler.json"
     here = ("--scheduler-file", file, "--host", "127.0.0.1", "--no-dashboard")
     places = ("--local-directory", folder, "--nthreads", 1, "--memory-limit", 0)
-    crew = [dask("scheduler", *here, "--port", 0, root=root)]
+    # A task over which a worker has died is given up; by default it takes four of them.
+    crew = [dask("scheduler", *here, "--port", 0, root=root, failures=0)]
     crew += [dask("worker", *here, *places, root=root) for _ in range(2)]
     try:
         ends = time.monotonic() + 60
@@ -60,6 +62,14 @@ def test_tasks_are_done_and_faults_come_back(scheduler):
         assert map_groups(str, groups, executor, largest_first=True) == [str(i) for i in groups]
         with pytest.raises(InputError, match="-1 is negative"):
             list(share_out(halver, [(0, -1)], executor))
+
+
+def test_a_task_that_kills_its_worker_is_given_up(scheduler):
+    with cluster(str(scheduler)) as executor:
+        assert dict(share_out(halver, [("deadly", 13)], executor)) == {"deadly": None}
+        with pytest.raises(RunError, match="workers of the cluster died"):
+            map_groups(halve, [13], executor)
+        assert dict(share_out(halver, [("next", 4)], executor)) == {"next": 2}
 
 
 def test_crystals_are_relaxed_as_by_processes_of_this_machine(scheduler, tmp_path):

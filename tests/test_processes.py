@@ -1,6 +1,7 @@
 """Sharing out tasks among processes that may die."""
 
-from concurrent.futures import ProcessPoolExecutor
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,6 +32,25 @@ def test_what_a_process_refuses_is_refused_here():
 def test_a_fault_of_the_program_comes_with_its_traceback():
     with pytest.raises(RuntimeError, match="in halve"):
         list(share_out(halver, [(0, "two")], 1))
+
+
+def namer():
+    """Return a chore that returns what it alone has, once another has begun as well."""
+    own = object()
+
+    def chore(barrier):
+        barrier.wait(timeout=60)
+        return own
+
+    return chore
+
+
+def test_each_thread_of_an_executor_has_its_own():
+    """A potential, for one, calculates one thing at a time."""
+    barrier = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as executor:
+        found = dict(share_out(namer, enumerate([barrier, barrier]), executor))
+    assert found[0] != found[1]
 
 
 def adder(makes, by):
