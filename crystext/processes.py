@@ -170,6 +170,11 @@ class _Process(Generic[_Task, _Answer]):
         self.connection.close()
 
 
+def cores() -> int:
+    """Return how many processors this process may use; 1 where the system does not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
 @contextmanager
 def one_thread_each() -> Iterator[None]:
     """See to it that processes started within have one thread for numbers, as they share the cores.

@@ -18,14 +18,13 @@ def lent(cluster: str | None, workers: int | None) -> Iterator[Workers]:
         SettingError: both are asked for, or the cluster is none.
         RunError: the cluster does not answer.
     """
-    import os
-
-    if cluster is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        yield workers or cores
-        return
     from crystext import cluster as clusters
     from crystext.errors import SettingError
+    from crystext.processes import cores
+
+    if cluster is None:
+        yield workers or cores()
+        return
 
     if workers is not None:
         raise SettingError(

@@ -6,7 +6,6 @@ layout (`store`). The store depends on the sources and the settings alone, not o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from crystext.data.split import DEFAULT_SHARES, assign, parse_shares
 from crystext.data.standard import Outcome, Selection, outcomes
 from crystext.data.store import SPLITS, check_place, write_store
 from crystext.errors import InputError, SettingError
+from crystext.processes import cores
 from crystext.read import no_row, nothing_readable
 from crystext.read.tables import SPLIT_NAMES
 from crystext.tasks.base import Record
@@ -86,7 +86,7 @@ def prepare(
     """
     out = Path(out)
     if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        workers = cores()
     shares = _checked(settings, validation, test, workers)
     check_place(out)
     report = PrepareReport()

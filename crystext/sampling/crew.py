@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from crystext.models.folder import base_folder, is_adapter, model_folder, read_description
+from crystext.processes import cores
 
 _OVERHEAD_BYTES = 800_000_000
 """Of a process besides the weights: torch, and the keys and values of a batch of 250 texts."""
@@ -31,7 +32,7 @@ def default_workers(source: str | Path, batches: int) -> int:
         if torch.cuda.is_available():
             return 1
     each = _OVERHEAD_BYTES + _WEIGHT_COPIES * weights
-    return max(1, min(len(os.sched_getaffinity(0)), batches, available_bytes() // each))
+    return max(1, min(cores(), batches, available_bytes() // each))
 
 
 def available_bytes() -> int:
