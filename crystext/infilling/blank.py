@@ -183,7 +183,10 @@ def _places(sites: Sites, reference: Reference) -> tuple[int, ...]:
 def known_element(symbol: str) -> str:
     """Return the symbol of an element, or raise `SettingError` naming the nearest."""
     if symbol not in ATOMIC_NUMBERS:
-        raise SettingError(f"no element {symbol!r}." + did_you_mean(symbol, ATOMIC_NUMBERS))
+        raise SettingError(
+            f"no element {symbol!r}; expected a symbol such as Fe."
+            + did_you_mean(symbol, ATOMIC_NUMBERS)
+        )
     return symbol
 
 

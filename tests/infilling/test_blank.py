@@ -73,7 +73,10 @@ def test_named_atoms_are_sites_without_a_place_and_others_are_missing() -> None:
         ({"species": {5: "?"}}, "no site 5; sites count from 0 to 4"),
         ({"species": {-1: "?"}}, "no site -1"),
         ({"species": {"Tj1": "?"}}, "Did you mean 'Ti1'"),
-        ({"species": {"Ti": "zr"}}, "no element 'zr'. Did you mean 'Zr'"),
+        (
+            {"species": {"Ti": "zr"}},
+            "no element 'zr'; expected a symbol such as Fe. Did you mean 'Zr'",
+        ),
         ({"species": {"Ti": "Zr,?"}}, "stands beside other elements"),
         ({"species": {"Ti": ""}}, "no element is named"),
         ({"species": {"Ti": "?", 3: "?"}}, "asked for twice"),
