@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from crystext.read import read_crystals
 from tests.evaluate.crystals import ROCK_SALT, write_run
 
 
@@ -33,12 +34,36 @@ def test_every_processor_gives_the_same(cli, tmp_path):
     assert tables[0] == tables[1]
 
 
+def test_what_a_step_of_the_funnel_leaves_is_written(cli, tmp_path):
+    run, out = write_run(tmp_path / "run"), tmp_path / "valid.extxyz"
+    asked = ("evaluate", run, "--only", "validity", "--out", tmp_path / "out", "--workers", 1)
+    ended = cli(*asked, "--keep", "valid", "--write", out)
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    valid = next(step["count"] for step in report["funnel"] if step["name"] == "valid")
+    assert f"{valid} crystals that are valid" in ended.stdout
+    assert len(list(read_crystals(out))) == valid
+
+
+def test_crystals_of_a_step_that_was_not_measured_are_refused_and_the_report_is_there(
+    cli_refuses, tmp_path
+):
+    run = write_run(tmp_path / "run")
+    asked = ("evaluate", run, "--only", "validity", "--out", tmp_path / "out", "--workers", 1)
+    told = cli_refuses(*asked, "--write", tmp_path / "found")
+    assert "msun" in told
+    assert "metastable, which is not measured" in told
+    assert (tmp_path / "out" / "report.json").is_file()
+    assert not (tmp_path / "found").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--protocol", "mp-20"], "Did you mean 'mp20'"),
         (["--only", "validity,novlty"], "Did you mean 'novelty'"),
         (["--reference", "absent.csv"], "absent.csv"),
+        (["--keep", "metastabel"], "Did you mean 'metastable'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_written(

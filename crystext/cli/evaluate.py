@@ -91,6 +91,23 @@ def evaluate(
             help="Attempts that are relaxed, from the first.", min=1, show_default="the protocol's"
         ),
     ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Write crystals, too, relaxed where they were: to a .cif, .extxyz or .parquet, or "
+            "to a folder of CIFs.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        str,
+        typer.Option(
+            metavar="STEP",
+            help="Which crystals --write takes: those that a step of the funnel leaves, such as "
+            "valid, novel, metastable, msun (metastable, unique and novel) or sun.",
+        ),
+    ] = "msun",
     workers: Annotated[
         int | None,
         typer.Option(help="Processes.", min=1, show_default="one a processor"),
@@ -113,9 +130,12 @@ def evaluate(
     """
     from crystext.cli.evaluate_progress import Bars
     from crystext.cli.workers import lent
+    from crystext.evaluate.found import write_found
+    from crystext.evaluate.funnel import check_step
     from crystext.evaluate.run import evaluate as measure
     from crystext.evaluate.stages.base import Options
 
+    check_step(keep)
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
     options = Options(
         reference=reference,
@@ -139,6 +159,9 @@ def evaluate(
         )
     _show(report)
     typer.echo(f"written to {out}")
+    if write is not None:
+        count = write_found(keep, source, out, write, n)
+        typer.echo(f"{count:,} crystals that are {keep} written to {write}")
 
 
 def _show(report: Report) -> None:

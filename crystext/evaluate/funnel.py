@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from crystext.errors import SettingError, UnavailableError, did_you_mean
 from crystext.evaluate.report import Step
 from crystext.metrics.share import Share
 
@@ -41,6 +42,36 @@ _DEMANDS = (
     _Demand("msun", "metastable, unique and novel", ("metastable", "unique", "novel"), True),
     _Demand("sun", "stable, unique and novel (S.U.N.)", ("stable", "unique", "novel"), True),
 )
+
+
+def check_step(step: str) -> _Demand:
+    """Return the demand of a step, or raise `SettingError`."""
+    demands = {demand.name: demand for demand in _DEMANDS}
+    if step not in demands:
+        raise SettingError(
+            f"the funnel has no step {step!r}; it has {', '.join(demands)}."
+            + did_you_mean(step, demands)
+        )
+    return demands[step]
+
+
+def kept(step: str, columns: Mapping[str, Sequence[Any]]) -> list[int]:
+    """Return the indices of the attempts that meet the demand of a step.
+
+    Args:
+        step: its name.
+        columns: of `structures.parquet`.
+
+    Raises:
+        SettingError: there is no such step.
+        UnavailableError: it asks for what was not measured.
+    """
+    demanded = check_step(step).columns
+    values = [columns.get(name, ()) for name in demanded]
+    for name, column in zip(demanded, values, strict=True):
+        if not any(value is not None for value in column):
+            raise UnavailableError(f"which crystals are {step} needs {name}, which is not measured")
+    return [i for i, _ in enumerate(columns["index"]) if all(c[i] is True for c in values)]
 
 
 def funnel(columns: Mapping[str, Sequence[Any]], attempts: int) -> list[Step]:

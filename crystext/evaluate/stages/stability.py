@@ -23,6 +23,7 @@ from crystext.evaluate.figures import Findings
 from crystext.evaluate.funnel import ENERGY_ASKED
 from crystext.evaluate.made import versions
 from crystext.evaluate.stages.base import Context, Stage
+from crystext.write import cif
 
 
 class Stability(Stage):
@@ -40,7 +41,9 @@ class Stability(Stage):
         "not_in_hull",
         "metastable",
         "stable",
+        "relaxed_cif",
     )
+    version = 2
     libraries = ("ase", "matgl", "pymatgen", "torch")
 
     def settings(self, context: Context) -> dict[str, Any]:
@@ -97,6 +100,7 @@ def _fill(
         values["converged"][i] = row.converged
         if row.crystal is None or row.energy is None or placed is None:
             continue
+        values["relaxed_cif"][i] = cif(row.crystal, row.name)
         values["energy_ev_per_atom"][i] = row.energy / len(row.crystal)
         values["e_form_ev_per_atom"][i] = placed.formation_energy
         values["not_in_hull"][i] = " ".join(placed.unknown) or None

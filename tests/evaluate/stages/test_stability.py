@@ -14,8 +14,10 @@ from crystext.crystal import Crystal
 from crystext.energies.hulls import save_hull
 from crystext.energies.m3gnet import M3GNET
 from crystext.errors import InputError
+from crystext.evaluate.found import write_found
 from crystext.evaluate.run import evaluate
 from crystext.evaluate.stages.base import Options
+from crystext.read.parse import Piece, parse
 from crystext.write import extxyz
 
 CENTRE = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
@@ -80,6 +82,16 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     assert [row["not_in_hull"] for row in table] == [None, None, "K", None, None]
     assert all(row["energy_asked"] for row in table)
 
+    # What is written is what was relaxed: the salt was drawn a little too small.
+    assert write_found("metastable", tmp_path / "in.extxyz", out, tmp_path / "found.parquet") == 2
+    written = pq.read_table(tmp_path / "found.parquet").to_pylist()
+    assert [row["name"] for row in written] == [table[0]["name"], table[3]["name"]]
+    assert written[0]["volume"] > 1.003 * SALT.volume
+    assert max(row["e_above_hull_ev_per_atom"] for row in written) < 0.1
+    (first,) = parse(Piece("", "cif", table[0]["relaxed_cif"]))
+    assert first.crystal is not None
+    assert first.crystal.lengths == pytest.approx(written[0]["lengths"], rel=1e-12)
+
     # Another hull, in which the salt is far above another phase, judges the same relaxations.
     (relaxed,) = (out / "work" / "shared").glob("relaxations-*/relaxations.jsonl")
     before = relaxed.read_bytes()
@@ -87,6 +99,8 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     again = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=options)
     assert figures(again)["metastable"].value == 0
     assert relaxed.read_bytes() == before
+    with pytest.raises(InputError, match="none is metastable"):
+        write_found("metastable", tmp_path / "in.extxyz", out, tmp_path / "none.cif")
 
     # Of the first two only, and the others were not asked for.
     some = Options(potential=weights, hull=str(hull), relax=2)

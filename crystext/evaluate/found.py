@@ -1,0 +1,65 @@
+"""The crystals that an evaluation leaves, as files: relaxed where they were relaxed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crystext.crystal import Crystal
+from crystext.errors import InputError, RunError
+from crystext.evaluate.funnel import kept
+from crystext.evaluate.inputs import read_input
+from crystext.read.parse import Piece, parse
+from crystext.write import write_crystals
+
+_TOLD = ("e_above_hull_ev_per_atom", "e_form_ev_per_atom")
+"""Columns that go into a Parquet table beside the crystals, where they are known."""
+
+
+def write_found(
+    step: str, source: str | Path, report: str | Path, out: str | Path, n: int | None = None
+) -> int:
+    """Write the crystals that meet the demand of a step of the funnel; return how many.
+
+    Args:
+        step: its name, e.g. `msun`: metastable, unique and novel.
+        source: what was evaluated; see `inputs`.
+        report: folder of the evaluation.
+        out: see `write_crystals`.
+        n: the first so many attempts were evaluated.
+
+    Raises:
+        SettingError: there is no such step.
+        UnavailableError: it asks for what was not measured.
+        InputError: no crystal meets the demand.
+        RunError: the folder holds no evaluation of so many attempts, or `out` cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    table = Path(report) / "structures.parquet"
+    try:
+        columns = pq.read_table(table).to_pydict()
+    except OSError as error:
+        raise RunError(f"{table} cannot be read: {error}; evaluate first") from None
+    attempts = read_input(source, n).attempts
+    if len(attempts) != len(columns["index"]):
+        raise RunError(
+            f"{table} holds {len(columns['index']):,} attempts, and {source} has "
+            f"{len(attempts):,}; evaluate it again"
+        )
+    # What is no crystal was drawn, too.
+    chosen = [i for i in kept(step, columns) if attempts[i].crystal is not None]
+    if not chosen:
+        raise InputError(f"of {len(attempts):,} attempts none is {step}; nothing is written")
+    relaxed = columns.get("relaxed_cif", [None] * len(attempts))
+    crystals = []
+    for i in chosen:
+        crystal = attempts[i].crystal if relaxed[i] is None else _read(relaxed[i])
+        assert crystal is not None
+        crystals.append((attempts[i].name, crystal))
+    told = {name: [columns[name][i] for i in chosen] for name in _TOLD if name in columns}
+    return write_crystals(crystals, out, columns=told)
+
+
+def _read(text: str) -> Crystal | None:
+    """Read a crystal that was written here."""
+    return parse(Piece("", "cif", text))[0].crystal
