@@ -18,12 +18,13 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+from benchmarks.reports import progress
 
 from crystext.crystal import Crystal
 from crystext.data.store import SPLITS, Dataset, read_about, read_store, write_store
@@ -34,6 +35,7 @@ from crystext.energies.potential import to_atoms
 from crystext.energies.potentials import loaded
 from crystext.errors import CrystextError, InputError
 from crystext.processes import share_out
+from crystext.tasks.base import Record
 
 AT_ONCE = 20
 """Crystals whose energies are calculated together."""
@@ -52,6 +54,23 @@ def energies(potential: str, crystals: Sequence[Crystal]) -> list[float]:
     else:
         whole = [float(x["energy"]) for x in used.evaluate([to_atoms(c) for c in crystals])]
     return [comparable(c, e, used.scale) for c, e in zip(crystals, whole, strict=True)]
+
+
+def above_hull(
+    crystals: Mapping[int, Crystal], hull: Hull, potential: str, workers: int
+) -> dict[int, float | None]:
+    """Return how far above a hull crystals lie as they are, in eV/atom; None where unknown."""
+    # Of one size together, so that no process waits for the largest.
+    order = sorted(crystals, key=lambda i: -len(crystals[i]))
+    parts = [tuple(order[i : i + AT_ONCE]) for i in range(0, len(order), AT_ONCE)]
+    tasks = ((part, [crystals[i] for i in part]) for part in parts)
+    report = progress("calculating")
+    found: dict[int, float | None] = {}
+    for part, calculated in share_out(partial(energies_maker, potential), tasks, workers):
+        for i, energy in zip(part, calculated or (), strict=False):
+            found[i] = hull.above(crystals[i], energy)
+        report(len(found), len(order))
+    return found
 
 
 def hull_of_labels(data: Dataset, folder: Path) -> Hull:
@@ -76,6 +95,19 @@ def known_names(source: str) -> set[str]:
     return {name for name, is_known in rows if is_known}
 
 
+def write_like(
+    store: Path, out: Path, train: Sequence[Record], settings: argparse.Namespace
+) -> None:
+    """Write a store with other training crystals than one that is there, and all else as in it."""
+    held_out = [s for s in SPLITS[1:] if s in read_about(store)["splits"]]
+    splits = {s: read_store(store, s) for s in held_out}
+    write_store(
+        out,
+        {"train": train, **{s: [x[i] for i in range(len(x))] for s, x in splits.items()}},
+        {"settings": {name: str(value) for name, value in vars(settings).items()}},
+    )
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -91,31 +123,12 @@ def main(arguments: Sequence[str]) -> int:
     try:
         data, known = read_store(given.store, "train"), known_names(given.known)
         records = [data[i] for i in range(len(data))]
-        # Of one size together, so that no process waits for the largest.
-        others = sorted(
-            (i for i, record in enumerate(records) if record.name not in known),
-            key=lambda i: -len(records[i].crystal),
-        )
-        parts = [others[i : i + AT_ONCE] for i in range(0, len(others), AT_ONCE)]
-        tasks = ((tuple(part), [records[i].crystal for i in part]) for part in parts)
-        found: dict[int, float] = {}
-        for part, calculated in share_out(
-            partial(energies_maker, given.potential), tasks, given.workers
-        ):
-            found |= dict(zip(part, calculated or (), strict=False))
-            print(f"{len(found)}/{len(others)}", end="\r", file=sys.stderr)
-        print(file=sys.stderr)
+        others = {i: r.crystal for i, r in enumerate(records) if r.name not in known}
         hull = hull_of_labels(data, given.hull)
-        above = {i: hull.above(records[i].crystal, energy) for i, energy in found.items()}
+        above = above_hull(others, hull, given.potential, given.workers)
         low = {i for i, x in above.items() if x is not None and given.least < x <= given.most}
         kept = [r for i, r in enumerate(records) if r.name in known or i in low]
-        held_out = [s for s in SPLITS[1:] if s in read_about(given.store)["splits"]]
-        splits = {s: read_store(given.store, s) for s in held_out}
-        write_store(
-            given.out,
-            {"train": kept, **{s: [x[i] for i in range(len(x))] for s, x in splits.items()}},
-            {"settings": {name: str(value) for name, value in vars(given).items()}},
-        )
+        write_like(given.store, given.out, kept, given)
     except CrystextError as error:
         print(error, file=sys.stderr)
         return 2

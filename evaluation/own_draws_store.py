@@ -25,16 +25,15 @@ import math
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from low_energy_store import energies_maker, hull_of_labels
-from pymatgen.core.periodic_table import Element
+from benchmarks.reports import progress
+from low_energy_store import above_hull, hull_of_labels, write_like
 
 from crystext.crystal import Crystal
-from crystext.data.store import SPLITS, read_about, read_store, write_store
+from crystext.data.store import read_store
 from crystext.energies.campaign import relax_all
 from crystext.energies.corrections import comparable
 from crystext.energies.hull import Hull, points_of
@@ -42,16 +41,13 @@ from crystext.energies.potentials import loaded
 from crystext.energies.relax import Limits
 from crystext.errors import CrystextError
 from crystext.evaluate.inputs import read_input
+from crystext.formulas import by_electronegativity
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.novelty import matches_in
 from crystext.metrics.structure_validity import structure_fault
 from crystext.metrics.uniqueness import duplicates_of
-from crystext.processes import share_out
 from crystext.standardize import standardize
 from crystext.tasks.base import Record
-
-AT_ONCE = 20
-"""Crystals whose energies are calculated together."""
 
 LEAST = -0.2
 """eV/atom; what lies further below the hull of the training crystals, the potential got wrong."""
@@ -74,38 +70,25 @@ def new_ones(crystals: Sequence[Crystal], known: Path, workers: int) -> list[int
     return left
 
 
-def as_drawn(
-    crystals: Mapping[int, Crystal], hull: Hull, potential: str, workers: int
-) -> dict[int, float | None]:
-    """Return how far above a hull crystals lie as they are, in eV/atom."""
-    # Of one size together, so that no process waits for the largest.
-    order = sorted(crystals, key=lambda i: -len(crystals[i]))
-    parts = [tuple(order[i : i + AT_ONCE]) for i in range(0, len(order), AT_ONCE)]
-    tasks = ((part, [crystals[i] for i in part]) for part in parts)
-    found: dict[int, float | None] = {}
-    for part, energies in share_out(partial(energies_maker, potential), tasks, workers):
-        for i, energy in zip(part, energies or (), strict=False):
-            found[i] = hull.above(crystals[i], energy)
-        print(f"{len(found)}/{len(order)}", end="\r", file=sys.stderr)
-    print(file=sys.stderr)
-    return found
-
-
 def relaxed_below(
     crystals: Mapping[int, Crystal],
     hull: Hull,
-    wanted: Callable[[float], bool],
+    most: float,
     *,
     limits: Limits,
     potential: str,
     work: Path,
     workers: int,
 ) -> list[Crystal]:
-    """Return the crystals, relaxed, whose distance from the hull of all of them is wanted."""
+    """Return the crystals, relaxed, that lie so far above the hull of all of them at most."""
     relaxations = relax_all(
-        crystals, work, potential=potential, limits=limits, workers=workers, report=counted
+        crystals,
+        work,
+        potential=potential,
+        limits=limits,
+        workers=workers,
+        report=progress("relaxing"),
     )
-    print(file=sys.stderr)
     scale = loaded(potential).scale
     ended = [
         (r.crystal, comparable(r.crystal, r.energy, scale))
@@ -118,7 +101,7 @@ def relaxed_below(
         (composition, energy) for points in hull.points.values() for composition, energy in points
     ]
     whole = Hull(hull.references, points_of([*known, *phases]))
-    return [c for c, e in sound if (x := whole.above(c, e)) is not None and wanted(x)]
+    return [c for c, e in sound if (x := whole.above(c, e)) is not None and x <= most]
 
 
 def balanced(records: Sequence[Record], known: Sequence[Record], share: float) -> list[Record]:
@@ -145,7 +128,7 @@ def balanced(records: Sequence[Record], known: Sequence[Record], share: float) -
 
 def kinds(record: Record) -> tuple[int, str]:
     """Return the space group of a crystal and its most electronegative element."""
-    last = max(record.crystal.symbols, key=lambda symbol: Element(symbol).X or 0.0)
+    last = by_electronegativity(set(record.crystal.symbols))[-1]
     return int(record.labels["space_group"]), last
 
 
@@ -153,11 +136,6 @@ def record_of(crystal: Crystal, name: str) -> Record:
     """Return a crystal in its standard description, with its space group."""
     standard, group = standardize(crystal)
     return Record(standard, {"space_group": float(group)}, name)
-
-
-def counted(done: int, whole: int) -> None:
-    """Show how far it is."""
-    print(f"{done}/{whole}", end="\r", file=sys.stderr)
 
 
 def said(what: str) -> None:
@@ -186,13 +164,13 @@ def main(arguments: Sequence[str]) -> int:
         crystals = [crystal for crystal in read if crystal is not None]
         new = new_ones(crystals, given.not_in, given.workers)
         hull = hull_of_labels(read_store(given.not_in, "train"), given.hull)
-        found = as_drawn({i: crystals[i] for i in new}, hull, given.potential, given.workers)
+        found = above_hull({i: crystals[i] for i in new}, hull, given.potential, given.workers)
         low = [i for i, x in sorted(found.items()) if x is not None and LEAST < x < given.first]
         said(f"{len(low):,} of them lie low as they were drawn")
         kept = relaxed_below(
             {i: crystals[i] for i in low},
             hull,
-            lambda x: x <= given.most,
+            given.most,
             limits=Limits(steps=given.steps),
             potential=given.potential,
             work=given.work,
@@ -205,13 +183,7 @@ def main(arguments: Sequence[str]) -> int:
         added = balanced(added, records, given.share)
         said(f"{len(added):,} of them are added")
         records += added
-        held_out = [s for s in SPLITS[1:] if s in read_about(given.store)["splits"]]
-        splits = {s: read_store(given.store, s) for s in held_out}
-        write_store(
-            given.out,
-            {"train": records, **{s: [x[i] for i in range(len(x))] for s, x in splits.items()}},
-            {"settings": {name: str(value) for name, value in vars(given).items()}},
-        )
+        write_like(given.store, given.out, records, given)
     except CrystextError as error:
         print(error, file=sys.stderr)
         return 2
