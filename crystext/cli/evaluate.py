@@ -101,13 +101,14 @@ def evaluate(
         ),
     ] = None,
     keep: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="STEP",
             help="Which crystals --write takes: those that a step of the funnel leaves, such as "
             "valid, novel, metastable, msun (metastable, unique and novel) or sun.",
+            show_default="msun",
         ),
-    ] = "msun",
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Processes.", min=1, show_default="one a processor"),
@@ -126,16 +127,20 @@ def evaluate(
 
     What is no crystal stays in every denominator. A stage that lacks something, such as a training
     set, is noted, and the others go on. Killed at any moment, the same command goes on where it
-    was; what is measured already is not measured again.
+    was; what is measured already is not measured again. With --write, crystals become files too.
     """
     from crystext.cli.evaluate_progress import Bars
     from crystext.cli.workers import lent
+    from crystext.errors import SettingError
     from crystext.evaluate.found import write_found
     from crystext.evaluate.funnel import check_step
     from crystext.evaluate.run import evaluate as measure
     from crystext.evaluate.stages.base import Options
 
-    check_step(keep)
+    step = keep or "msun"
+    check_step(step)
+    if keep is not None and write is None:
+        raise SettingError(f"--keep {keep} says which crystals are written; give --write, too")
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
     options = Options(
         reference=reference,
@@ -160,8 +165,8 @@ def evaluate(
     _show(report)
     typer.echo(f"written to {out}")
     if write is not None:
-        count = write_found(keep, source, out, write, n)
-        typer.echo(f"{count:,} crystals that are {keep} written to {write}")
+        count = write_found(step, source, out, write, n)
+        typer.echo(f"{count:,} crystals that are {step} written to {write}")
 
 
 def _show(report: Report) -> None:
