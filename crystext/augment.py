@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from crystext.crystal import Crystal, Floats
@@ -14,7 +16,7 @@ from crystext.wyckoff.orbits import (
     equivalent_sites,
     representatives,
 )
-from crystext.wyckoff.positions import positions
+from crystext.wyckoff.positions import Position, positions
 
 
 def translate(crystal: Crystal, rng: np.random.Generator) -> Crystal:
@@ -50,6 +52,10 @@ def redescribe(symmetric: SymmetricCrystal, rng: np.random.Generator) -> Symmetr
     shift = known.shifts[chosen] + known.arbitrary * rng.random(3)
     orbits = []
     for orbit in symmetric.orbits:
+        if not len(orbit.free):
+            moved = _position_of(group, orbit.position.letter, chosen)
+            orbits.append(orbit._replace(position=moved))
+            continue
         site = axes @ orbit.position.site(orbit.free) + shift
         orbits.append(_orbit_through(site, orbit, rng))
     order = rng.permutation(len(orbits)).tolist()
@@ -58,6 +64,19 @@ def redescribe(symmetric: SymmetricCrystal, rng: np.random.Generator) -> Symmetr
     # Axes that are exchanged bring their lengths; all angles that are free lie between fixed axes.
     cell = free_values(group, lengths[np.abs(axes).argmax(axis=1)], angles)
     return SymmetricCrystal(group, tuple(orbits[i] for i in order), tuple(cell))
+
+
+@cache
+def _position_of(space_group: int, letter: str, chosen: int) -> Position:
+    """Return the position that a choice of origin and axes makes of one without free coordinates.
+
+    Where the origin is arbitrary along an axis, all positions are free along it.
+    """
+    known = choices(space_group)
+    was = positions(space_group)[letter]
+    site = known.rotations[chosen] @ was.offset + known.shifts[chosen]
+    orbit = Orbit(0, was, was.offset[:0])
+    return _orbit_through(site, orbit, np.random.default_rng(0)).position
 
 
 def _orbit_through(site: Floats, orbit: Orbit, rng: np.random.Generator) -> Orbit:

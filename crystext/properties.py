@@ -7,7 +7,7 @@ carry. A label that is missing is left out of prompts, never guessed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
 import numpy as np
@@ -116,14 +116,33 @@ PROPERTIES = tuple(_WRITERS)
 """Names of the properties that a prompt can ask for."""
 
 
-def written_properties(crystal: Crystal, labels: Mapping[str, float]) -> dict[str, str]:
-    """Return every property of a crystal that is known, as prompts write it.
+_LABEL_OF = {"space_group_symbol": "space_group", "crystal_system": "space_group"} | dict(
+    zip(LABELS, LABELS, strict=True)
+)
+"""The label from which a property follows, for those that do not follow from the crystal."""
+
+
+def known_properties(labels: Mapping[str, float]) -> list[str]:
+    """Return the names of the properties that a crystal with these labels has."""
+    return [
+        name for name in PROPERTIES if name not in _LABEL_OF or _known(labels.get(_LABEL_OF[name]))
+    ]
+
+
+def written_properties(
+    crystal: Crystal, labels: Mapping[str, float], names: Iterable[str] | None = None
+) -> dict[str, str]:
+    """Return properties of a crystal as prompts write them.
 
     Args:
         crystal: the crystal.
         labels: values of `LABELS`; missing and nan ones are left out.
+        names: some of `known_properties`; None is all of them.
     """
-    written = {name: write(crystal, labels) for name, write in _WRITERS.items()}
+    written = {
+        name: _WRITERS[name](crystal, labels)
+        for name in (known_properties(labels) if names is None else names)
+    }
     return {name: text for name, text in written.items() if text is not None}
 
 

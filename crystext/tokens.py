@@ -36,9 +36,7 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
 
 def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
     """Return the ids of a completion as they stand behind a prompt, without the end."""
-    bare = _ways(tokenizer).begins_bare
-    ids = (_cut_at_start if bare else _cut_behind_an_anchor)(tokenizer, completion)
-    return _harmless(tokenizer, completion, ids)
+    return _harmless(tokenizer, completion, _all_behind_a_prompt(tokenizer, [completion])[0])
 
 
 def token_texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[str]:
@@ -61,9 +59,30 @@ def example_ids(
     The completion is closed by the end-of-sequence token, which carries loss. Labels are not
     shifted; the model shifts them.
     """
-    given = prompt_ids(tokenizer, example.prompt)
-    wanted = [*completion_ids(tokenizer, example.completion), tokenizer.eos_token_id]
-    return given + wanted, (given if loss_on_prompt else [IGNORED] * len(given)) + wanted
+    return examples_ids(tokenizer, [example], loss_on_prompt)[0]
+
+
+def examples_ids(
+    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], loss_on_prompt: bool = False
+) -> list[tuple[list[int], list[int]]]:
+    """Return what `example_ids` does, of many at once, which takes a fraction of the time."""
+    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    end = tokenizer.eos_token_id
+    prompts = [example.prompt for example in examples]
+    completions = [example.completion for example in examples]
+    rows = []
+    for prompt, completion, given, wanted in zip(
+        prompts,
+        completions,
+        _all_cut_at_start(tokenizer, prompts),
+        _all_behind_a_prompt(tokenizer, completions),
+        strict=True,
+    ):
+        ids = start + _harmless(tokenizer, prompt, given)
+        labels = ids if loss_on_prompt else [IGNORED] * len(ids)
+        tail = [*_harmless(tokenizer, completion, wanted), end]
+        rows.append((ids + tail, labels + tail))
+    return rows
 
 
 def pad(
@@ -126,8 +145,27 @@ def _cut_behind_an_anchor(tokenizer: PreTrainedTokenizerBase, text: str) -> list
     return _cut_at_start(tokenizer, text)
 
 
+def _all_behind_a_prompt(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
+) -> list[list[int]]:
+    if _ways(tokenizer).begins_bare:
+        return _all_cut_at_start(tokenizer, texts)
+    return [_cut_behind_an_anchor(tokenizer, text) for text in texts]
+
+
 def _cut_at_start(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)[
-        "input_ids"
-    ]
+    return _all_cut_at_start(tokenizer, [text])[0]
+
+
+def _all_cut_at_start(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    if not texts:
+        return []
+    cut = tokenizer(
+        list(texts),
+        add_special_tokens=False,
+        split_special_tokens=True,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+    )
+    ids: list[list[int]] = cut["input_ids"]
     return ids

@@ -15,6 +15,7 @@ from crystext.read.parse import Piece, ReadItem, parse
 from crystext.standardize import standardize
 from crystext.tasks.base import Record
 from crystext.vocabulary import MAX_LENGTH
+from crystext.wyckoff.orbits import symmetry_of
 
 MIN_LENGTH = 1.0
 """Å; a shorter cell length is a mistake of its source: no two atoms are that close."""
@@ -101,4 +102,5 @@ def _select(item: ReadItem, selection: Selection) -> Outcome:
     # Rounding to two decimals must stay below as well.
     if round(float(longest), 2) >= MAX_LENGTH:
         return left_out(f"with a cell length of {MAX_LENGTH} Å or more", f"{longest:g} Å")
-    return Outcome(item.name, item.id, item.split, Record(crystal, labels, item.name))
+    record = Record(crystal, labels, item.name, symmetry_of(crystal))
+    return Outcome(item.name, item.id, item.split, record)

@@ -6,9 +6,9 @@
     test.arrow
 
 A split has one row per crystal, all in one record batch: `name`; `lengths` (Å); `angles` (degrees);
-`numbers` (atomic numbers); `positions` (fractional); and a column for each label, nan where it is
-unknown. Reading maps the file, so that it takes the same moment for any number of crystals, and
-processes that read one store share its memory.
+`numbers` (atomic numbers); `positions` (fractional); a column for each label, nan where it is
+unknown; and the crystal by its symmetry (`symmetric`). Reading maps the file, so that it takes the
+same moment for any number of crystals, and processes that read one store share its memory.
 
 A store is written beside its place and renamed, and an older one is replaced as a whole.
 """
@@ -29,9 +29,11 @@ from numpy.typing import NDArray
 
 from crystext import __version__
 from crystext.crystal import Crystal, Floats, Ints
+from crystext.data.symmetric import SYMMETRY, SymmetricColumns, read_symmetric, symmetric_arrays
 from crystext.errors import InputError, RunError, did_you_mean
 from crystext.properties import LABELS
 from crystext.tasks.base import Record
+from crystext.wyckoff.orbits import SymmetricCrystal
 
 SPLITS = ("train", "validation", "test")
 """What a store may hold, in this order."""
@@ -52,7 +54,7 @@ _ROW = pa.schema(
         *((name, pa.float64()) for name in LABELS),
     ]
 )
-"""Columns of a split. Further ones of numbers may follow: they are labels, too."""
+"""Columns that every split has. Those of `SYMMETRY` follow, which older stores lack."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Dataset:
     """For each of `LABELS`, M values; nan where unknown."""
     names: Sequence[Any] = ()
     """What the source calls each crystal, as Arrow strings; M, or none."""
+    symmetric: SymmetricColumns | None = None
+    """The crystals by their symmetry; None where the store does not tell."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -83,7 +87,8 @@ class Dataset:
             self.lengths[i], self.angles[i], self.numbers[atoms], self.positions[atoms]
         )
         labels = {name: float(values[i]) for name, values in self.labels.items()}
-        return Record(crystal, labels, self.names[i].as_py() if len(self.names) else "")
+        name = self.names[i].as_py() if len(self.names) else ""
+        return Record(crystal, labels, name, self.symmetric[i] if self.symmetric else None)
 
 
 def write_store(
@@ -96,7 +101,8 @@ def write_store(
     Args:
         folder: an empty or missing folder, or an older store, which is replaced. Nothing is changed
             before the new one is complete.
-        splits: crystals by names of `SPLITS`. Atoms are put in text order.
+        splits: crystals by names of `SPLITS`. Atoms are put in text order. What is known of their
+            symmetry is kept, and nothing is looked for.
         about: what `store.json` is to say besides: source, settings, what was skipped.
 
     Raises:
@@ -235,6 +241,7 @@ def read_store(folder: str | Path, split: str) -> Dataset:
 
 def _write_split(path: Path, records: Iterable[Record]) -> dict[str, int]:
     columns: dict[str, list[Any]] = {name: [] for name in _ROW.names}
+    symmetric: list[SymmetricCrystal | None] = []
     for record in records:
         crystal = record.crystal.in_text_order()
         columns["name"].append(record.name)
@@ -244,6 +251,7 @@ def _write_split(path: Path, records: Iterable[Record]) -> dict[str, int]:
         columns["positions"].append(crystal.positions)
         for name in LABELS:
             columns[name].append(record.labels.get(name, np.nan))
+        symmetric.append(record.symmetric)
     ends = np.cumsum([0, *map(len, columns["numbers"])])
 
     def joined(name: str, shape: tuple[int, ...], kind: Any) -> pa.Array:
@@ -261,9 +269,11 @@ def _write_split(path: Path, records: Iterable[Record]) -> dict[str, int]:
             ends, triple(joined("positions", (0, 3), np.float64), 3)
         ),
         **{name: pa.array(np.array(columns[name], np.float64)) for name in LABELS},
+        **symmetric_arrays(symmetric),
     }
-    batch = pa.record_batch(list(arrays.values()), schema=_ROW)
-    with path.open("wb") as file, pa.ipc.new_file(file, _ROW) as writer:
+    schema = pa.schema([*_ROW, *SYMMETRY])
+    batch = pa.record_batch(list(arrays.values()), schema=schema)
+    with path.open("wb") as file, pa.ipc.new_file(file, schema) as writer:
         writer.write_batch(batch)
     return {"crystals": len(ends) - 1, "atoms": int(ends[-1])}
 
@@ -298,6 +308,7 @@ def _dataset(table: pa.Table) -> Dataset:
         positions=column["positions"].values.values.to_numpy().reshape(-1, 3),
         labels={name: column[name].to_numpy() for name in LABELS},
         names=column["name"],
+        symmetric=read_symmetric(column),
     )
 
 

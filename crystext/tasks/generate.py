@@ -8,7 +8,7 @@ import numpy as np
 
 from crystext.codec import Format, encode
 from crystext.prompts import PromptSet
-from crystext.properties import cell_formula, written_properties
+from crystext.properties import cell_formula, known_properties, written_properties
 from crystext.tasks.base import Example, Record, Task
 
 _STOP = 0.45
@@ -49,15 +49,14 @@ def some_properties(record: Record, prompts: PromptSet, rng: np.random.Generator
     formulas are those of the whole cell, Na4Cl4 for NaCl, so that a prompt can also say how large
     the cell is to be.
     """
-    known = written_properties(record.crystal, record.labels)
-    known = {name: text for name, text in known.items() if name in prompts.conditions}
-    size = min(int(rng.geometric(_STOP)), len(known))
-    names = sorted(known)
+    names = sorted(set(known_properties(record.labels)) & prompts.conditions.keys())
+    size = min(int(rng.geometric(_STOP)), len(names))
     weights = np.array([_FREQUENCY.get(name, 1.0) for name in names])
     chosen = rng.choice(names, size=size, replace=False, p=weights / weights.sum()).tolist()
+    written = written_properties(record.crystal, record.labels, chosen)
     if "formula" in chosen and rng.random() < 0.5:
-        known["formula"] = cell_formula(record.crystal.numbers)
-    return {name: known[name] for name in chosen}
+        written["formula"] = cell_formula(record.crystal.numbers)
+    return written
 
 
 def _unconditional(

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from crystext.augment import permute_within_species, translate
 from crystext.codec import Format
 from crystext.data.store import Dataset
-from crystext.errors import InputError
 from crystext.prompts import PromptSet
 from crystext.tasks import TASKS
 from crystext.tasks.base import Example, Record
-from crystext.tokens import example_ids
-from crystext.wyckoff.orbits import SymmetricCrystal, decompose
+from crystext.tokens import examples_ids
+from crystext.wyckoff.orbits import SymmetricCrystal, symmetry_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -76,33 +75,29 @@ class Examples:
         # The sum may end a rounding error below 1.
         drawn = np.searchsorted(self._task_cdf, rng.random() * self._task_cdf[-1], side="right")
         task = TASKS[self.tasks[int(drawn)]]
-        symmetric = self._symmetric(index) if task.by_symmetry else None
+        symmetric = self._symmetric(index, record) if task.by_symmetry else None
         if task.by_symmetry and symmetric is None:
             return None
         made = Record(crystal, record.labels, record.name, symmetric)
         return task.make(made, self.prompts, self.format, rng)
 
-    def row(self, position: int) -> Row | None:
-        """Return the example at a position of the stream; None if there is none, or too long."""
+    def rows(self, positions: range) -> list[Row]:
+        """Return the examples at these positions of the stream, without those that are too long."""
+        made = [example for p in positions if (example := self._at(p)) is not None]
+        rows = examples_ids(self.tokenizer, made, self.loss_on_prompt)
+        return [row for row in rows if len(row[0]) <= self.max_tokens]
+
+    def _at(self, position: int) -> Example | None:
         epoch, place = divmod(position, len(self.data))
         if self._order is None or self._order[0] != epoch:
             rng = np.random.Generator(np.random.Philox(key=[self.seed, 2**62 + epoch]))
             self._order = epoch, rng.permutation(len(self.data))
-        example = self.example(int(self._order[1][place]), epoch)
-        if example is None:
-            return None
-        row = example_ids(self.tokenizer, example, self.loss_on_prompt)
-        return row if len(row[0]) <= self.max_tokens else None
+        return self.example(int(self._order[1][place]), epoch)
 
-    def _symmetric(self, index: int) -> SymmetricCrystal | None:
-        """Return a crystal by its symmetry. Finding that takes milliseconds, so it is kept."""
+    def _symmetric(self, index: int, record: Record) -> SymmetricCrystal | None:
+        """Return a crystal by its symmetry, as its store has it, or else found and kept here."""
+        if record.symmetric is not None:
+            return record.symmetric
         if index not in self._known_symmetric:
-            try:
-                self._known_symmetric[index] = decompose(self.data[index].crystal)
-            except InputError:
-                self._known_symmetric[index] = None
+            self._known_symmetric[index] = symmetry_of(record.crystal)
         return self._known_symmetric[index]
-
-    def rows(self, positions: range) -> list[Row]:
-        """Return the examples at these positions, without those that are too long."""
-        return [row for p in positions if (row := self.row(p)) is not None]

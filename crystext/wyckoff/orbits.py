@@ -23,6 +23,7 @@ _ON_POSITION = 2e-3
 """Fractional; how far a site may be from the position that spglib says it is on."""
 _SAME_SITE = 5
 """Decimals to which sites are told apart."""
+_AS_ONE = np.array([10 ** (2 * _SAME_SITE), 10**_SAME_SITE, 1])
 _SITE_DECIMALS = 9
 """Decimals of a site's coordinates: what is beyond is noise of the matrix products."""
 _IMAGE = 5e-9
@@ -85,6 +86,14 @@ def decompose(crystal: Crystal, symprec: float = 0.1) -> SymmetricCrystal:
     orbits.sort(key=_text_order)
     cell = free_values(number, *lengths_and_angles(lattice))
     return SymmetricCrystal(number, tuple(orbits), tuple(cell))
+
+
+def symmetry_of(crystal: Crystal) -> SymmetricCrystal | None:
+    """Return a crystal by its symmetry, as `decompose` does; None where that finds none."""
+    try:
+        return decompose(crystal)
+    except InputError:
+        return None
 
 
 def compose(symmetric: SymmetricCrystal) -> Crystal:
@@ -256,6 +265,7 @@ def _dataset(lattice: Floats, sites: Floats, numbers: Ints, symprec: float) -> A
 def _distinct(sites: Floats) -> Floats:
     """Return sites wrapped into the cell, each once, in the order of their coordinates."""
     wrapped = np.round(sites - np.floor(sites), _SITE_DECIMALS) % 1.0
-    rounded = np.round(wrapped, _SAME_SITE) % 1.0
-    _, first = np.unique(rounded, axis=0, return_index=True)
+    whole = np.rint(wrapped * 10**_SAME_SITE).astype(np.int64) % 10**_SAME_SITE
+    # Three coordinates as one number, which is several times faster to sort than rows.
+    _, first = np.unique(whole @ _AS_ONE, return_index=True)
     return np.asarray(wrapped[first])
