@@ -11,10 +11,10 @@ from crystext.prompts import PromptSet
 from crystext.properties import cell_formula, known_properties, written_properties
 from crystext.tasks.base import Example, Record, Task
 
-_STOP = 0.45
-"""Chance that no further property is asked for; one in eleven prompts asks for five or more."""
+_STOP = 0.5
+"""Chance that no further property is asked for; one in sixteen prompts asks for five or more."""
 
-_FREQUENCY = {"formula": 6.0, "space_group": 3.0, "elements": 1.5, "chemical_system": 1.5}
+_FREQUENCY = {"formula": 20.0, "space_group": 3.0, "elements": 1.5, "chemical_system": 1.5}
 """How often a property is the first to be asked for, relative to 1 of those not named: what people
 ask for most is practised most."""
 

@@ -51,8 +51,9 @@ from crystext.training.examples import Examples, Row
 from crystext.training.identity import check_identity, identity
 from crystext.training.log import Log, Teller
 from crystext.training.loss import PackedLoss, base_network
+from crystext.training.numbers import NumberWeights
 from crystext.training.optimizers import make_optimizers, set_rate
-from crystext.training.packing import cut, nothing, pack
+from crystext.training.packing import Packed, cut, nothing, pack
 from crystext.training.patience import Patience
 from crystext.training.probes import ipt, sampled_validity
 from crystext.training.processes import (
@@ -118,8 +119,14 @@ class Trainer:
         if recipe.dropout:
             drop_in_layers(base_network(self.start.network), recipe.dropout)
         module = PackedLoss(self.start.network, self.device, bf16=recipe.precision == "bf16")
+        self.numbers = (
+            None
+            if recipe.number_weight == 1
+            else NumberWeights(self.start.tokenizer, recipe.number_weight, self.device)
+        )
         if recipe.compile:
-            module.compile(dynamic=True)
+            # Inductor's own random numbers take twice as long as torch's on a CPU.
+            module.compile(dynamic=True, options={"fallback_random": self.device.type == "cpu"})
         self.model = prepare(self.accelerator, module)
         # Sharded, a process holds parts of the weights under other names.
         self.weights = self.model if sharded(self.accelerator) else self.start.network
@@ -313,7 +320,8 @@ class Trainer:
             torch.manual_seed(self._dropout_seed(i))
             last = i == len(packed) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
-                loss = self.model(part.to(self.device)).sum()
+                part = part.to(self.device)
+                loss = self._weighted(self.model(part), part).sum()
                 self.accelerator.backward(loss * scale)
             mean += loss.detach() / max(1, targets)
         norm = self.accelerator.clip_grad_norm_(
@@ -330,6 +338,9 @@ class Trainer:
             optimizer.zero_grad()
         self.average.update(self.weights, self.step)
         return mean, tokens
+
+    def _weighted(self, losses_K: torch.Tensor, packed: Packed) -> torch.Tensor:
+        return losses_K if self.numbers is None else losses_K * self.numbers(packed)
 
     def _dropout_seed(self, part: int) -> int:
         key = [self.recipe.seed, self.step, self.accelerator.process_index, part]
