@@ -48,6 +48,7 @@ from crystext.metrics.structure_validity import structure_fault
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.standardize import standardize
 from crystext.tasks.base import Record
+from crystext.wyckoff.orbits import symmetry_of
 
 LEAST = -0.2
 """eV/atom; what lies further below the hull of the training crystals, the potential got wrong."""
@@ -135,7 +136,7 @@ def kinds(record: Record) -> tuple[int, str]:
 def record_of(crystal: Crystal, name: str) -> Record:
     """Return a crystal in its standard description, with its space group."""
     standard, group = standardize(crystal)
-    return Record(standard, {"space_group": float(group)}, name)
+    return Record(standard, {"space_group": float(group)}, name, symmetry_of(standard))
 
 
 def said(what: str) -> None:
