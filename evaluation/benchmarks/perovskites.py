@@ -3,10 +3,12 @@
     crystext sample --n 1000 --out before
     crystext sample --n 1000 --model finetuned --out after
     python evaluation/benchmarks/perovskites.py --before before --after after \
-        --reference perov5_heat_ref.json.zip --where split=test \
+        --reference perov5_heat_ref.json.zip --where split=test --training perov5 \
         --out evaluation/results/perovskites.json
 
-Shares divide by all attempts. Coverage has CDVAE's cutoffs for Perov-5, 0.2 and 4.
+Shares divide by all attempts. Coverage has CDVAE's cutoffs for Perov-5, 0.2 and 4. With a training
+store, as many of its crystals, chosen with a seed, are measured like draws: what a generator can
+reach that draws as the data does.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import coverage
+import numpy as np
 from reports import Report, origin, publish, read_attempts, read_reference, share
 
 from crystext.crystal import Crystal
+from crystext.data.store import read_store
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.coverage import CUTOFFS
 from crystext.metrics.structure_validity import is_structure_valid
@@ -32,7 +36,17 @@ def measure(
     """Return validity and coverage of one run."""
     decoded = read_attempts(run / "attempts.jsonl", n)
     crystals = [d.crystal for d in decoded if d.crystal is not None]
-    attempts = len(decoded)
+    return measure_crystals(crystals, len(decoded), reference, cache, workers)
+
+
+def measure_crystals(
+    crystals: Sequence[Crystal],
+    attempts: int,
+    reference: Sequence[Crystal],
+    cache: Path | None,
+    workers: int,
+) -> Report:
+    """Return validity and coverage of the crystals among so many attempts."""
     structures = [is_structure_valid(c) for c in crystals]
     compositions = [is_composition_valid(c.numbers, table="smact14") for c in crystals]
     covered = coverage.measure(crystals, attempts, reference, CUTOFFS["perov5"], cache, workers)
@@ -50,6 +64,13 @@ def measure(
     return covered | {"shares": rows | covered["shares"]}
 
 
+def some_of(store: Path, n: int) -> list[Crystal]:
+    """Return n crystals of the training split of a store, chosen with a seed."""
+    data = read_store(store, "train")
+    chosen = np.random.default_rng(0).choice(len(data), n, replace=False)
+    return [data[i].crystal for i in chosen.tolist()]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -57,6 +78,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--after", type=Path, required=True, metavar="RUN_DIR")
     parser.add_argument("--reference", type=Path, required=True, help="Perov-5")
     parser.add_argument("--where", help="COLUMN=VALUE of the reference's rows, e.g. split=test")
+    parser.add_argument("--training", type=Path, help="store of Perov-5")
     parser.add_argument("--n", type=int, help="attempts, from the first; all without it")
     parser.add_argument("--cache", type=Path, help="folder for fingerprints")
     parser.add_argument("--workers", type=int, default=1)
@@ -65,10 +87,16 @@ def main(arguments: Sequence[str]) -> int:
 
     def measured() -> Report:
         reference = read_reference(options.reference, options.where)
-        return {
+        found = {
             name: measure(run, reference, options.cache, options.workers, options.n)
             for name, run in (("before", options.before), ("after", options.after))
         }
+        if options.training is not None:
+            n = found["after"]["attempts"]
+            found["training split"] = measure_crystals(
+                some_of(options.training, n), n, reference, options.cache, options.workers
+            )
+        return found
 
     return publish(options.out, measured, origin(__file__, arguments, ("smact", "scipy")))
 
