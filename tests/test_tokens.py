@@ -85,8 +85,15 @@ def test_prompt_and_completion_are_cut_apart_as_they_would_be_together(name: str
     tokenizer = tokenizer_named(name)
     for example in some_examples():
         ids, _ = example_ids(tokenizer, example)
-        whole = tokenizer(example.prompt + example.completion, add_special_tokens=False)
-        assert ids[1:-1] == whole["input_ids"]
+        text = example.prompt + example.completion
+        whole = tokenizer(text, add_special_tokens=False)["input_ids"]
+        if ids[1:-1] == whole:
+            continue
+        # One of these vocabularies has tokens that reach over the end of a prompt. At sampling
+        # nothing is behind it yet, so that in training it is cut by itself as well.
+        assert name == "bytes across fields"
+        assert example.prompt not in [tokenizer.decode(whole[:n]) for n in range(len(whole))]
+        assert tokenizer.decode(ids[1:-1]) == text
 
 
 @each_tokenizer
