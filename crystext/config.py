@@ -165,8 +165,7 @@ class Recipe(_Section):
     loss_on_prompt: bool = False
     number_weight: float = Field(1.0, gt=0, le=1)
     """What a token of a coordinate, a length or an angle weighs in the loss, where one of anything
-    else weighs 1. Numbers are most of a text and hardest to guess; where they weigh less, a model
-    learns sooner which atoms belong where."""
+    else weighs 1 (`training.numbers`, which says why)."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of what each layer adds that is dropped in training, where every weight is trained
     (`training.dropout`); an adapter has its own, `model.lora.dropout`."""

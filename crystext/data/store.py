@@ -88,7 +88,7 @@ class Dataset:
         )
         labels = {name: float(values[i]) for name, values in self.labels.items()}
         name = self.names[i].as_py() if len(self.names) else ""
-        return Record(crystal, labels, name, self.symmetric[i] if self.symmetric else None)
+        return Record(crystal, labels, name, None if self.symmetric is None else self.symmetric[i])
 
 
 def write_store(

@@ -1,8 +1,8 @@
 """What numbers weigh in the loss, beside all else that a text holds.
 
-A crystal's coordinates and cell are known to a percent at best, so that their tokens hold most of a
-text's loss, and most of the noise in its gradient, whatever is learned. What decides whether a
-formula or a space group is met are the few tokens between them.
+What decides whether a formula or a space group is met are the few tokens between a crystal's
+numbers. Where numbers weigh less, the gradient is more of those. The price is that numbers are
+guessed a little worse: see `evaluation/LOG.md`.
 """
 
 from __future__ import annotations
