@@ -30,8 +30,7 @@ _ANCHORS = ("\n", "Q", "0")
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
     """Return the ids of a prompt, as they stand before a completion in training and sampling."""
-    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    return start + _harmless(tokenizer, prompt, _cut_at_start(tokenizer, prompt))
+    return _start(tokenizer) + _harmless(tokenizer, prompt, _cut_at_start(tokenizer, prompt))
 
 
 def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
@@ -66,8 +65,7 @@ def examples_ids(
     tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], loss_on_prompt: bool = False
 ) -> list[tuple[list[int], list[int]]]:
     """Return what `example_ids` does, of many at once, which takes a fraction of the time."""
-    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    end = tokenizer.eos_token_id
+    start, end = _start(tokenizer), tokenizer.eos_token_id
     prompts = [example.prompt for example in examples]
     completions = [example.completion for example in examples]
     rows = []
@@ -143,6 +141,10 @@ def _cut_behind_an_anchor(tokenizer: PreTrainedTokenizerBase, text: str) -> list
         if ids[: len(before)] == before:
             return ids[len(before) :]
     return _cut_at_start(tokenizer, text)
+
+
+def _start(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    return [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
 
 
 def _all_behind_a_prompt(
