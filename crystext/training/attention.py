@@ -93,14 +93,16 @@ def packed_attention(
             "know; install flash-attn on a machine with a GPU, or choose another base"
         )
     repeats = query.shape[1] // key.shape[1]
-    flat = [x[0].transpose(0, 1).flatten(1) for x in (query, key, value)]
+    # Split, and not cut one by one: the gradients of the parts are then joined, not added up.
+    sizes = [grid.tokens for grid in grids]
+    flat = [x[0].transpose(0, 1).flatten(1).split(sizes) for x in (query, key, value)]
     parts = []
-    for grid in grids:
+    for grid, *tokens in zip(grids, *flat, strict=True):
         q, k, v = (
-            _ToGrid.apply(x[grid.start : grid.stop], grid)  # type: ignore[no-untyped-call]
+            _ToGrid.apply(x, grid)  # type: ignore[no-untyped-call]
             .view(grid.rows, grid.width, -1, query.shape[-1])
             .transpose(1, 2)
-            for x in flat
+            for x in tokens
         )
         if repeats > 1:
             k, v = (x.repeat_interleave(repeats, dim=1) for x in (k, v))
@@ -120,11 +122,10 @@ def _attend(
             q, k, v, is_causal=True, scale=scaling, dropout_p=dropout
         )
     # Short rows make the plain computation faster than the fused kernel on a CPU.
-    weights = torch.matmul(q, k.transpose(2, 3)) * scaling
-    future = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool).triu(1)
-    weights = weights.masked_fill(future, -torch.inf)
-    weights = torch.softmax(weights, dim=-1, dtype=torch.float32).to(q.dtype)
-    return torch.matmul(nn.functional.dropout(weights, dropout), v)
+    future = torch.full((q.shape[2], q.shape[2]), -torch.inf, dtype=q.dtype).triu(1)
+    queries, keys, values = (x.flatten(0, 1) for x in (q, k, v))
+    weights = torch.baddbmm(future, queries, keys.transpose(1, 2), alpha=scaling).softmax(dim=-1)
+    return torch.bmm(nn.functional.dropout(weights, dropout), values).view(q.shape)
 
 
 def attention_for(device: torch.device) -> str:

@@ -23,21 +23,20 @@ from crystext.training.examples import Row
 
 _ROWS_OF_A_GRID = 24
 """Fewer rows a grid pad less and start more kernels; this many was fastest on a CPU."""
-_MOST_GRIDS = 4
+_MOST_GRIDS = 5
 
 
 class Grid(NamedTuple):
     """Where the tokens of examples that follow each other in the row go in a grid (B, T)."""
 
-    start: int
-    stop: int
-    """Tokens of the row."""
+    tokens: int
+    """How many of the row, behind those of the grids before."""
     rows: int
     """B."""
     width: int
     """T, the longest of the examples."""
     source: torch.Tensor
-    """For each place of the grid (B * T), the token there, from `start`; 0 for padding."""
+    """For each place of the grid (B * T), which of its tokens is there; 0 for padding."""
     place: torch.Tensor
     """For each token, its place in the grid."""
     real: torch.Tensor
@@ -85,7 +84,10 @@ def pack(rows: Sequence[Row]) -> Packed:
     kept = np.flatnonzero(targets != IGNORED)
     positions = np.arange(bounds[-1]) - np.repeat(bounds[:-1], lengths)
     count = min(_MOST_GRIDS, max(1, len(rows) // _ROWS_OF_A_GRID))
-    cuts = np.linspace(0, len(rows), count + 1).astype(int)
+    # Attention takes time by the square of the length: grids of like time, few rows of the long.
+    squares = np.cumsum(lengths**2)
+    inner = np.searchsorted(squares, squares[-1] * np.arange(1, count) / count) + 1
+    cuts = np.unique([0, *inner, len(rows)])
     return Packed(
         torch.from_numpy(np.concatenate([ids for ids, _ in ordered]))[None],
         torch.from_numpy(positions)[None],
@@ -94,7 +96,7 @@ def pack(rows: Sequence[Row]) -> Packed:
         torch.from_numpy(np.repeat(order, lengths)[kept]),
         torch.from_numpy(bounds.astype(np.int32)),
         int(lengths.max()),
-        tuple(_grid(int(bounds[low]), lengths[low:high]) for low, high in pairwise(cuts)),
+        tuple(_grid(lengths[low:high]) for low, high in pairwise(cuts)),
     )
 
 
@@ -124,14 +126,13 @@ def nothing(token: int) -> list[Row]:
     return [([token], [IGNORED])]
 
 
-def _grid(start: int, lengths: np.ndarray) -> Grid:
+def _grid(lengths: np.ndarray) -> Grid:
     width = int(lengths.max())
     real = np.arange(width) < lengths[:, None]
     first = np.cumsum(lengths) - lengths
     source = np.where(real, first[:, None] + np.arange(width), 0)
     return Grid(
-        start,
-        start + int(lengths.sum()),
+        int(lengths.sum()),
         len(lengths),
         width,
         torch.from_numpy(source.ravel()),

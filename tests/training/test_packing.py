@@ -116,7 +116,7 @@ def test_packing_keeps_every_token_and_every_target_once(
         # Each token has one place, in one grid.
         assert sum(len(grid.place) for grid in packed.grids) == packed.tokens
         for grid in packed.grids:
-            assert torch.equal(grid.source[grid.place], torch.arange(grid.stop - grid.start))
+            assert torch.equal(grid.source[grid.place], torch.arange(grid.tokens))
         assert packed.bounds.diff().tolist() == sorted(sizes)
         assert packed.positions_1_T[0, packed.bounds[:-1].long()].tolist() == [0] * len(part)
 
