@@ -191,13 +191,12 @@ def two_processes(store: Path, steps: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         command = [
-            *(sys.executable, "-m", "accelerate.commands.launch", "--cpu"),
-            *("--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"),
-            *("--dynamo_backend", "no", "--main_process_port", "29517"),
-            *("-m", "crystext", "train", "shipped", f"data.store={store}"),
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", "-m", "crystext", "train", "shipped"),
+            f"data.store={store}",
             *("data.validation_crystals=1", f"optim.steps={steps}", "--out", str(out)),
         ]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
         ended = subprocess.run(
             command, env=environment, check=False, capture_output=True, text=True
         )
