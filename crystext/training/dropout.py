@@ -51,13 +51,13 @@ def drop_in_layers(network: PreTrainedModel, share: float) -> None:
 
 
 def _dropped(x: torch.Tensor, share: float) -> torch.Tensor:
-    """Drop by 16 random bits a value, four of a random number: torch's own dropout draws one each.
+    """Drop by 16 random bits a value on a CPU, where torch's dropout draws a number for each.
 
-    On a CPU that takes an eighth of the time, which is a twentieth of a step of the shipped model.
+    Drawing takes an eighth of the time so, which saves a twentieth of a step of the shipped model.
     """
-    numbers = torch.randint(
-        -(2**63), 2**63 - 1, (-(-x.numel() // 4),), dtype=torch.int64, device=x.device
-    )
+    if x.device.type != "cpu":
+        return nn.functional.dropout(x, share)
+    numbers = torch.randint(-(2**63), 2**63 - 1, (-(-x.numel() // 4),), dtype=torch.int64)
     bits = numbers.view(torch.int16)[: x.numel()].view(x.shape)
     dropped = min(round(share * 2**16), 2**16 - 1)
     return torch.where(bits < dropped - 2**15, 0, x * (2**16 / (2**16 - dropped)))
