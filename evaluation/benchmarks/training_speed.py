@@ -1,6 +1,6 @@
 """How fast training is, by itself and beside a plain Hugging Face Trainer.
 
-    python evaluation/benchmarks/training_speed.py --store mp20         # 4 minutes on 2 cores
+    python evaluation/benchmarks/training_speed.py --store mp20         # 6 minutes on 2 cores
     python evaluation/benchmarks/training_speed.py --store mp20 --gpu   # on a machine with a GPU
 
 Three figures on a CPU, each as a user meets it:
