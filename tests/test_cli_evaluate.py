@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 from crystext.read import read_crystals
@@ -45,6 +46,24 @@ def test_what_a_step_of_the_funnel_leaves_is_written(cli, tmp_path):
     assert len(list(read_crystals(out))) == valid
 
 
+def test_the_least_alike_of_them_are_written_where_few_are_asked_for(cli, tmp_path):
+    mean = ROCK_SALT.lengths.mean()
+    alike = [ROCK_SALT.structure.copy() for _ in range(5)]
+    for i, structure in enumerate(alike):
+        structure.scale_lattice((mean + i / 100) ** 3)
+    other = alike[0].copy()
+    other.replace_species({"Cl": "I"})
+    folder, out = tmp_path / "drawn", tmp_path / "few.parquet"
+    folder.mkdir()
+    for i, structure in enumerate([*alike, other]):
+        structure.to(folder / f"{i}.cif", "cif")
+    asked = ("evaluate", folder, "--only", "validity", "--out", tmp_path / "out", "--workers", 1)
+    ended = cli(*asked, "--keep", "parsed", "--diverse", 2, "--write", out)
+    assert ended.returncode == 0, ended.stderr
+    assert "2 crystals that are parsed" in ended.stdout
+    assert [row["name"] for row in pq.read_table(out).to_pylist()] == ["0", "5"]
+
+
 def test_crystals_of_a_step_that_was_not_measured_are_refused_and_the_report_is_there(
     cli_refuses, tmp_path
 ):
@@ -65,6 +84,7 @@ def test_crystals_of_a_step_that_was_not_measured_are_refused_and_the_report_is_
         (["--reference", "absent.csv"], "absent.csv"),
         (["--keep", "metastabel"], "Did you mean 'metastable'"),
         (["--keep", "valid"], "give --write, too"),
+        (["--diverse", "9"], "give --write, too"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_written(

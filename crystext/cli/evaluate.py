@@ -109,6 +109,14 @@ def evaluate(
             show_default="msun",
         ),
     ] = None,
+    diverse: Annotated[
+        int | None,
+        typer.Option(
+            help="Write at most so many of them: the least alike in composition and structure.",
+            min=1,
+            show_default="all",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Processes.", min=1, show_default="one a processor"),
@@ -141,6 +149,8 @@ def evaluate(
     check_step(step)
     if keep is not None and write is None:
         raise SettingError(f"--keep {keep} says which crystals are written; give --write, too")
+    if diverse is not None and write is None:
+        raise SettingError(f"--diverse {diverse} says how many are written; give --write, too")
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
     options = Options(
         reference=reference,
@@ -151,22 +161,23 @@ def evaluate(
         hull=hull,
         relax=relax,
     )
-    with lent(cluster, workers) as crew, Bars() as bars:
-        report = measure(
-            source,
-            protocol,
-            out,
-            only=stages,
-            n=n,
-            options=options,
-            workers=crew,
-            progress=bars.show,
-        )
-    _show(report)
-    typer.echo(f"written to {out}")
-    if write is not None:
-        count = write_found(step, source, out, write, n)
-        typer.echo(f"{count:,} crystals that are {step} written to {write}")
+    with lent(cluster, workers) as crew:
+        with Bars() as bars:
+            report = measure(
+                source,
+                protocol,
+                out,
+                only=stages,
+                n=n,
+                options=options,
+                workers=crew,
+                progress=bars.show,
+            )
+        _show(report)
+        typer.echo(f"written to {out}")
+        if write is not None:
+            count = write_found(step, source, out, write, n, diverse=diverse, workers=crew)
+            typer.echo(f"{count:,} crystals that are {step} written to {write}")
 
 
 def _show(report: Report) -> None:

@@ -8,6 +8,9 @@ from crystext.crystal import Crystal
 from crystext.errors import InputError, RunError
 from crystext.evaluate.funnel import kept
 from crystext.evaluate.inputs import read_input
+from crystext.metrics.fingerprints import fingerprints
+from crystext.metrics.least_alike import least_alike
+from crystext.processes import Workers
 from crystext.read.parse import Piece, parse
 from crystext.write import write_crystals
 
@@ -16,7 +19,14 @@ _TOLD = ("e_above_hull_ev_per_atom", "e_form_ev_per_atom")
 
 
 def write_found(
-    step: str, source: str | Path, report: str | Path, out: str | Path, n: int | None = None
+    step: str,
+    source: str | Path,
+    report: str | Path,
+    out: str | Path,
+    n: int | None = None,
+    *,
+    diverse: int | None = None,
+    workers: Workers = 1,
 ) -> int:
     """Write the crystals that meet the demand of a step of the funnel; return how many.
 
@@ -26,6 +36,8 @@ def write_found(
         report: folder of the evaluation.
         out: see `write_crystals`.
         n: the first so many attempts were evaluated.
+        diverse: writes at most so many, the least alike; see `least_alike`.
+        workers: of fingerprints, where `diverse` needs them.
 
     Raises:
         SettingError: there is no such step.
@@ -56,6 +68,10 @@ def write_found(
         crystal = attempts[i].crystal if relaxed[i] is None else _read(relaxed[i])
         assert crystal is not None
         crystals.append((attempts[i].name, crystal))
+    if diverse is not None:
+        places = least_alike(fingerprints([c for _, c in crystals], workers=workers), diverse)
+        chosen = [chosen[place] for place in places]
+        crystals = [crystals[place] for place in places]
     told = {name: [columns[name][i] for i in chosen] for name in _TOLD if name in columns}
     return write_crystals(crystals, out, columns=told)
 

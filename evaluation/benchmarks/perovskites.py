@@ -1,14 +1,15 @@
 """Measure what a fine-tune on Perov-5 changed: samples drawn before it and after it.
 
     crystext sample --n 1000 --out before
-    crystext sample --n 1000 --model finetuned --out after
-    python evaluation/benchmarks/perovskites.py --before before --after after \
+    crystext sample --n 3000 --model finetuned --out after
+    python evaluation/benchmarks/perovskites.py --before before --after after --n 1000 \
         --reference perov5_heat_ref.json.zip --where split=test --training perov5 \
         --out evaluation/results/perovskites.json
 
-Shares divide by all attempts. Coverage has CDVAE's cutoffs for Perov-5, 0.2 and 4. With a training
-store, as many of its crystals, chosen with a seed, are measured like draws: what a generator can
-reach that draws as the data does.
+Shares divide by all attempts. Coverage has CDVAE's cutoffs for Perov-5, 0.2 and 4. Where the second
+run has more than --n attempts, the n least alike of all its crystals are measured as well, as
+`crystext evaluate --diverse` chooses them. With a training store, as many of its crystals, chosen
+with a seed, are measured like draws: what a generator can reach that draws as the data does.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from crystext.crystal import Crystal
 from crystext.data.store import read_store
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.coverage import CUTOFFS
+from crystext.metrics.fingerprints import fingerprints
+from crystext.metrics.least_alike import least_alike
 from crystext.metrics.structure_validity import is_structure_valid
 from crystext.properties import reduced_formula
 
@@ -34,9 +37,14 @@ def measure(
     run: Path, reference: Sequence[Crystal], cache: Path | None, workers: int, n: int | None
 ) -> Report:
     """Return validity and coverage of one run."""
+    crystals, attempts = drawn(run, n)
+    return measure_crystals(crystals, attempts, reference, cache, workers)
+
+
+def drawn(run: Path, n: int | None) -> tuple[list[Crystal], int]:
+    """Return the crystals among the first n attempts of a run, and how many attempts there are."""
     decoded = read_attempts(run / "attempts.jsonl", n)
-    crystals = [d.crystal for d in decoded if d.crystal is not None]
-    return measure_crystals(crystals, len(decoded), reference, cache, workers)
+    return [d.crystal for d in decoded if d.crystal is not None], len(decoded)
 
 
 def measure_crystals(
@@ -91,6 +99,14 @@ def main(arguments: Sequence[str]) -> int:
             name: measure(run, reference, options.cache, options.workers, options.n)
             for name, run in (("before", options.before), ("after", options.after))
         }
+        crystals, attempts = drawn(options.after, None)
+        if options.n is not None and attempts > options.n:
+            cache = options.cache and options.cache / "drawn.npz"
+            known = fingerprints(crystals, cache=cache, workers=options.workers)
+            chosen = [crystals[i] for i in least_alike(known, options.n)]
+            found[f"after, least alike of {attempts} attempts"] = measure_crystals(
+                chosen, options.n, reference, options.cache, options.workers
+            )
         if options.training is not None:
             n = found["after"]["attempts"]
             found["training split"] = measure_crystals(
