@@ -6,6 +6,7 @@ What is written is what peft writes: `peft.PeftModel.from_pretrained(base, folde
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,6 +113,8 @@ def read_adapter(
     except (ValueError, TypeError, AttributeError, OSError, SafetensorError) as error:
         raise _damaged(folder, error) from error
     assert isinstance(config, LoraConfig)
+    # peft takes the network's name, and would warn where the base has been moved since.
+    config.base_model_name_or_path = None
     config.inference_mode = train is None
     if train is not None:
         _check_shape(config, train, folder)
@@ -175,8 +178,11 @@ def _put_on(network: PreTrainedModel, config: LoraConfig) -> PeftModel:
 
     if getattr(network, "is_loaded_in_4bit", False) and not sharded():
         network = prepare_model_for_kbit_training(network, use_gradient_checkpointing=False)
-    # Sharded weights are of one type throughout, the adapter's too.
-    model = get_peft_model(network, config, autocast_adapter_dtype=not sharded())
+    with warnings.catch_warnings():
+        # peft asks transformers by a name that will change, which is between the two of them.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        # Sharded weights are of one type throughout, the adapter's too.
+        model = get_peft_model(network, config, autocast_adapter_dtype=not sharded())
     assert isinstance(model, PeftModel)
     return model
 

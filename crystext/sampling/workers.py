@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import traceback
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -142,6 +143,7 @@ def _work(job: Job, asker: Connection) -> None:
         # oneDNN keeps 1,024 compiled kernels by default, some hundred MB, and hardly reuses them.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
         import torch
+        from tqdm import tqdm
 
         from crystext.models.load import load_model
         from crystext.sampling.samplers import make_sampler
@@ -149,6 +151,9 @@ def _work(job: Job, asker: Connection) -> None:
 
         # Sums split over threads round otherwise: one thread makes a batch the same everywhere.
         torch.set_num_threads(1)
+        # The lock that tqdm, in peft, would make is one between processes; killed, this one would
+        # leave it behind, and Python warn of that.
+        tqdm.set_lock(threading.RLock())
         model = load_model(job.model)
         sampler = make_sampler(model, job.settings, job.requests[batch.request].format)
         while True:
