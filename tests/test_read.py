@@ -7,13 +7,17 @@ import gzip
 import io
 import itertools
 import json
+import os
 import sqlite3
 import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ase.io
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -247,6 +251,112 @@ def test_json_tables_of_several_layouts_are_read(tmp_path: Path) -> None:
             assert item.crystal is not None, item.problem
             assert_same(item.crystal, NACL)
     assert good(tmp_path / "splits.json", where={"split": "test"}) == ["b"]
+
+
+def test_json_that_pandas_writes_by_columns_or_by_lines_is_read_by_rows(tmp_path: Path) -> None:
+    rows = [{"material_id": f"m-{i}", "cif": cif(c), "band_gap": float(i), "split": s}
+            for i, (c, s) in enumerate(((NACL, "train"), (IRON, "test")))]  # fmt: skip
+    frame = pd.DataFrame(rows)
+    frame.to_json(tmp_path / "columns.json")
+    frame.to_json(tmp_path / "lines.json", orient="records", lines=True)
+    frame.to_json(tmp_path / "lines.jsonl", orient="records", lines=True)
+    frame.set_index("material_id").to_json(tmp_path / "named.json")
+    for path in tmp_path.iterdir():
+        items = list(read_crystals(path))
+        assert [item.name for item in items] == ["m-0", "m-1"], path.name
+        assert [item.split for item in items] == ["train", "test"], path.name
+        assert [item.labels["band_gap"] for item in items] == [0.0, 1.0], path.name
+        assert items[0].crystal is not None
+        assert_same(items[0].crystal, NACL)
+        assert good(path, where={"split": "test"}) == ["m-1"]
+
+
+def test_a_broken_line_of_json_rows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text(json.dumps({"cif": cif(NACL)}) + '\n{"cif": ')
+    with pytest.raises(InputError, match="line 2 of it is no JSON"):
+        read_crystal(tmp_path / "x.jsonl")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("kind", ["parquet", "json"])
+def test_fractional_coordinates_go_before_positions_that_may_be_others(
+    kind: str, order: int, tmp_path: Path
+) -> None:
+    row = {
+        "lengths": QUARTZ.lengths.tolist(),
+        "angles": QUARTZ.angles.tolist(),
+        "species": QUARTZ.symbols,
+        "positions": (QUARTZ.positions @ QUARTZ.lattice).tolist(),
+        "frac_coords": QUARTZ.positions.tolist(),
+    }
+    row = dict(list(row.items())[::order])
+    path = tmp_path / f"x.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist([row]), path)
+    else:
+        path.write_text(json.dumps([row]))
+    assert_same(read_crystal(path), QUARTZ)
+
+
+def test_what_tells_rows_apart_is_an_id_and_a_name_is_none(tmp_path: Path) -> None:
+    rows = [{"name": "salt", "cif": cif(NACL)}, {"name": "salt", "id": 7, "cif": cif(IRON)}]
+    (tmp_path / "x.json").write_text(json.dumps(rows))
+    assert [(i.name, i.id) for i in read_crystals(tmp_path / "x.json")] == [
+        ("salt", ""), ("salt", "7"),
+    ]  # fmt: skip
+    (tmp_path / "y.json").write_text(json.dumps(rows))
+    ids = [item.id for item in read_crystals(tmp_path) if item.id]
+    assert len(set(ids)) == 2, "of two files"
+
+
+@contextmanager
+def may_not_search(folder: Path) -> Iterator[None]:
+    """Take away the right to search a folder, from the superuser by becoming another user."""
+    folder.chmod(0)
+    superuser = os.geteuid() == 0
+    if superuser:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if superuser:
+            os.seteuid(0)
+        folder.chmod(0o755)
+
+
+def test_a_folder_that_cannot_be_searched_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By a relative path: folders above may be closed to others.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in" / "closed").mkdir(parents=True)
+    (tmp_path / "in" / "a.cif").write_text(cif(NACL))
+    (tmp_path / "in" / "closed" / "b.cif").write_text(cif(IRON))
+    tmp_path.chmod(0o755)
+    with may_not_search(tmp_path / "in" / "closed"):
+        first, second = read_crystals("in")
+    assert (first.name, first.crystal is not None) == ("a", True)
+    assert (second.name, second.crystal) == ("closed", None)
+    assert "Permission denied" in str(second.problem)
+    with (
+        may_not_search(tmp_path / "in"),
+        pytest.raises(InputError, match="the folder in cannot be searched: Permission denied"),
+    ):
+        list(read_crystals("in"))
+
+
+def test_links_are_followed_and_lead_nowhere_twice(tmp_path: Path) -> None:
+    source, other = tmp_path / "in", tmp_path / "other"
+    (source / "sub").mkdir(parents=True)
+    other.mkdir()
+    (source / "sub" / "a.cif").write_text(cif(NACL))
+    (other / "b.cif").write_text(cif(IRON))
+    (other / "back").symlink_to(tmp_path)
+    for name, target in (("beside", other), ("inside", source / "sub"), ("loop", source)):
+        (source / name).symlink_to(target)
+    (source / "gone.cif").symlink_to(tmp_path / "nowhere.cif")
+    found = [(item.name, item.crystal is not None) for item in read_crystals(source)]
+    assert found == [("gone.cif", False), ("beside/b", True), ("sub/a", True)]
 
 
 @each_table

@@ -18,7 +18,7 @@ from crystext.data.materials_project import PREFIX, check_client, parse_ids, pro
 from crystext.data.store import ABOUT
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.read.parse import Piece
-from crystext.read.sources import pieces, size
+from crystext.read.sources import folder_entries, pieces, size
 
 
 class Source(NamedTuple):
@@ -31,7 +31,7 @@ class Source(NamedTuple):
     size: Callable[[], int | None]
     """Counts its structures, about; None where that would mean to read it."""
     about: Callable[[], dict[str, Any]]
-    """What a store says of it: name, and checksum of what was read."""
+    """What a store says of it: name, and checksum of what is read, as it was when it was found."""
 
 
 def open_source(
@@ -70,12 +70,32 @@ def open_source(
         )
     elif (path / ABOUT).exists():
         raise InputError(f"{name} is a store already; a training run reads it as it is")
-    return Source(
-        name,
-        lambda: pieces(path, where),
-        lambda: size(path, where),
-        lambda: {"name": Path(name).name, "sha256": checksum(path)},
-    )
+    about = {"name": Path(name).name, **_read_of(path)}
+    return Source(name, lambda: pieces(path, where), lambda: size(path, where), lambda: about)
+
+
+def _read_of(path: Path) -> dict[str, Any]:
+    """Return the checksum of a file, or of those files of a folder that are read.
+
+    What cannot be read is named; reading goes on without it.
+
+    Raises:
+        InputError: nothing can be read.
+    """
+    try:
+        if path.is_file():
+            return {"sha256": digest(path)}
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    hashed, unreadable = hashlib.sha256(), []
+    for entry in folder_entries(path):
+        try:
+            assert entry.disk is not None
+            hashed.update(f"{digest(entry.disk)}  {entry.path}\n".encode())
+        except OSError:
+            unreadable.append(str(entry.path))
+    found = {"sha256": hashed.hexdigest()}
+    return {**found, "unreadable": unreadable} if unreadable else found
 
 
 def checksum(path: Path) -> str:

@@ -2,8 +2,10 @@
 
     CIF, POSCAR/CONTCAR, cssr, xsf, res     pymatgen
     extxyz and further formats              ASE
-    csv, parquet                            a column `cif` (or `poscar`, `structure`), or arrays
-    json                                    one structure, or rows of them, or POSCAR strings
+    csv, parquet                            a column `cif` (or `poscar`, `structure`), or arrays:
+                                            `lengths` (Å), `angles` (degrees), `numbers`, and
+                                            `frac_coords` or `positions`, fractional both
+    json, jsonl                             one structure, or rows of them, or POSCAR strings
     db                                      an ASE database
     a zip, a folder                         any of these; a zip is not unpacked to disk
 

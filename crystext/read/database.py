@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.read.parse import Piece
-from crystext.read.tables import NAME_COLUMNS, SPLIT, is_equal, labels_of
+from crystext.read.tables import ID_COLUMNS, NAME_COLUMNS, SPLIT, first_of, is_equal, labels_of
 
 
 def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator[Piece]:
@@ -48,9 +48,9 @@ def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator
             if not all(key in pairs and is_equal(pairs[key], where[key]) for key in where):
                 continue
             chosen = True
-            given = next((str(pairs[key]) for key in NAME_COLUMNS if key in pairs), "")
-            split = str(pairs.get(SPLIT, ""))
-            yield Piece(given or f"{stem}-{id}", "atoms", data, labels_of(pairs), given, split)
+            name = first_of(pairs, NAME_COLUMNS) or f"{stem}-{id}"
+            given, split = first_of(pairs, ID_COLUMNS), str(pairs.get(SPLIT, ""))
+            yield Piece(name, "atoms", data, labels_of(pairs), given, split)
     for key in where:
         if not chosen and key not in met:
             raise SettingError(

@@ -68,7 +68,7 @@ class Piece(NamedTuple):
     """Text, bytes or a mapping, as the kind asks for; a sentence where the kind is `problem`."""
     labels: Mapping[str, float] = {}
     id: str = ""
-    """The identifier that a table gives its row; empty where there is none."""
+    """What tells a table's row apart, in a source of many files too; empty where nothing does."""
     split: str = ""
     """The split that the source puts it in, in the source's words; empty where it has none."""
 
@@ -84,7 +84,7 @@ class ReadItem(NamedTuple):
     labels: Mapping[str, float]
     """Those of `properties.LABELS` that the source gives."""
     id: str = ""
-    """The identifier that a table gives its row; empty where there is none."""
+    """What tells a table's row apart, in a source of many files too; empty where nothing does."""
     split: str = ""
     """The split that the source puts it in, in the source's words; empty where it has none."""
 

@@ -6,7 +6,6 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from crystext.errors import InputError, SettingError
 from crystext.read.database import database_pieces, database_size
+from crystext.read.folders import search
 from crystext.read.parse import (
     ASE_FORMATS,
     MAX_OUTPUT,
@@ -47,6 +47,8 @@ _SUFFIXES = {
     **{f".{name}": f"pymatgen:{name}" for name in PYMATGEN_FORMATS},
     ".mcif": "cif",
     ".db": "database",
+    ".jsonl": "json",
+    ".ndjson": "json",
     ".vasp": "poscar",
     ".xyz": "extxyz",
     ".cell": "ase:castep-cell",
@@ -74,6 +76,8 @@ class Entry(NamedTuple):
     """Opens it for reading bytes, still compressed where it is."""
     disk: Path | None
     """Where it lies; None in a zip."""
+    unreadable: OSError | None = None
+    """Why it is not read at all, where it is a folder that cannot be searched."""
 
 
 def pieces(source: Path, where: Mapping[str, str]) -> Iterator[Piece]:
@@ -84,12 +88,12 @@ def pieces(source: Path, where: Mapping[str, str]) -> Iterator[Piece]:
         where: for tables, the value that each of these columns must have.
 
     Raises:
-        InputError: the source is of no known kind.
+        InputError: the source is of no known kind, or a folder that cannot be searched.
         OSError: it is missing, or may not be read.
         SettingError: `where` names a column that is not there.
     """
     if source.is_dir():
-        yield from _among_many(_folder_entries(source), where)
+        yield from _among_many(folder_entries(source), where)
     else:
         yield from _entry_pieces(_on_disk(source, source.name), where)
 
@@ -98,7 +102,7 @@ def size(source: Path, where: Mapping[str, str]) -> int | None:
     """Return about how many pieces a source holds, or None if that is not told cheaply."""
     try:
         if source.is_dir():
-            return _added(_folder_entries(source), where)
+            return _added(folder_entries(source), where)
         if kind_of_name(source.name) == "zip":
             with zipfile.ZipFile(source) as archive:
                 return _added(_members(archive), where)
@@ -119,14 +123,18 @@ def kind_of_name(name: str) -> str | None:
     return _STEMS.get(begin)
 
 
-def _folder_entries(folder: Path) -> list[Entry]:
-    entries = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and kind_of_name(name) is not None:
-                path = Path(parent, name)
-                entries.append(_on_disk(path, path.relative_to(folder)))
+def folder_entries(folder: Path) -> list[Entry]:
+    """Return the files below a folder whose names are of known formats, in the order of reading.
+
+    Raises:
+        InputError: there is none, or the folder cannot be searched.
+    """
+    entries: list[Entry] = []
+    for place, error in search(folder):
+        if error is not None:
+            entries.append(_on_disk(place, place.relative_to(folder))._replace(unreadable=error))
+        elif kind_of_name(place.name) is not None:
+            entries.append(_on_disk(place, place.relative_to(folder)))
     if not entries:
         raise InputError(
             f"the folder {folder} holds no file whose name is of a known format; expected .cif, "
@@ -178,8 +186,12 @@ def _among_many(entries: list[Entry], where: Mapping[str, str]) -> Iterator[Piec
     for entry in entries:
         split = splits.get(entry.path, "")
         try:
+            if entry.unreadable is not None:
+                raise entry.unreadable
             for piece in _entry_pieces(entry, where):
-                yield piece._replace(split=split) if split else piece
+                # What tells the rows of a file apart says nothing of those of another.
+                id = f"{entry.path}:{piece.id}" if piece.id else ""
+                yield piece._replace(id=id, split=split or piece.split)
         except (InputError, OSError) as error:
             yield Piece(str(entry.path), "problem", str(error), split=split)
 

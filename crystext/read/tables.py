@@ -23,11 +23,17 @@ ARRAY_COLUMNS = {
     "lengths": ("lengths",),
     "angles": ("angles",),
     "numbers": ("numbers", "species", "atom_types"),
-    "positions": ("positions", "coords", "frac_coords"),
+    "positions": ("frac_coords", "positions", "coords"),
 }
-"""Columns that together hold a structure as arrays, with the names that others give them."""
+"""Columns that together hold a structure as arrays, with the names that others give them; the first
+found wins. Positions are fractional whatever they are called; a table that says so for some column,
+as pymatgen's names do, may have Cartesian ones beside it."""
 
-NAME_COLUMNS = ("name", "material_id", "id", "mp_id")
+ID_COLUMNS = ("material_id", "id", "mp_id")
+"""Columns that tell the rows of a table apart."""
+
+NAME_COLUMNS = ("name", *ID_COLUMNS)
+"""Columns that say what a row is called. A name such as `salt` may be that of many rows."""
 
 LABEL_COLUMNS = {
     "space_group": ("space_group", "spacegroup.number", "spacegroup", "spacegroup_number"),
@@ -140,7 +146,8 @@ def json_pieces(
     """Yield what is found in a JSON file.
 
     It may be one structure as pymatgen or ASE writes it, a list of rows, a mapping from names to
-    rows or to POSCAR or CIF strings, one more such level around it, or pandas' `split` layout.
+    rows or to POSCAR or CIF strings, one more such level around it, what pandas writes by columns
+    (its default) or in its `split` layout, or a row on each line.
     """
     with open_() as stream:
         data = stream.read(MAX_JSON + 1)
@@ -148,16 +155,36 @@ def json_pieces(
         raise InputError(
             f"it is larger than {MAX_JSON:,} bytes; split it, or convert it to Parquet"
         )
-    try:
-        document = json.loads(as_text(data))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"it is no JSON: {_first_line(error)}") from None
+    document = _document(as_text(data))
     if isinstance(document, dict) and _is_structure(document):
         if where:
             raise SettingError("--where needs a table; this is a single structure")
         yield Piece(stem, "structure", document)
         return
     yield from _row_pieces(_json_rows(document), stem, where)
+
+
+def _document(text: str) -> Any:
+    """Return what a JSON text says, or a list of what its lines say, where each is one.
+
+    Raises:
+        InputError: it is neither.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        whole = error
+    rows = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        try:
+            rows += [json.loads(line)] if line.strip() else []
+        except (ValueError, RecursionError) as error:
+            if not rows:
+                break
+            raise InputError(f"line {number} of it is no JSON: {_first_line(error)}") from None
+    if not rows:
+        raise InputError(f"it is no JSON: {_first_line(whole)}")
+    return rows
 
 
 def _json_rows(document: Any, name: str | None = None, split: str = "") -> Iterator[dict[str, Any]]:
@@ -175,6 +202,11 @@ def _json_rows(document: Any, name: str | None = None, split: str = "") -> Itera
                 yield {"name": i, **dict(zip(document["columns"], values, strict=False))}
         elif _is_structure(document):
             yield {"name": name, "structure": document, **context}
+        elif _is_by_columns(document):
+            for key in next(iter(document.values())):
+                row = {column: values[key] for column, values in document.items()}
+                # Where it has no index of its own, pandas counts the rows.
+                yield {"name": None if key.isdecimal() else key, **context, **row}
         elif (ase := _from_ase_row(document)) or _holds_structure(document):
             yield {"name": name, **context, **(ase or document)}
         else:
@@ -191,6 +223,19 @@ def _json_rows(document: Any, name: str | None = None, split: str = "") -> Itera
 
 def _is_structure(value: Mapping[str, Any]) -> bool:
     return "lattice" in value and "sites" in value
+
+
+def _is_by_columns(document: Mapping[str, Any]) -> bool:
+    """Tell whether a mapping is from columns to rows to values, structures among them."""
+    columns = list(document.values())
+    if not all(isinstance(column, dict) for column in columns):
+        return False
+    if any(column.keys() != columns[0].keys() for column in columns):
+        return False
+    arrays = _array_columns(document)
+    return arrays is not None or any(
+        column in document and not _is_structure(document[column]) for column in TEXT_COLUMNS
+    )
 
 
 def _holds_structure(row: Mapping[str, Any]) -> bool:
@@ -231,7 +276,7 @@ def _columns(names: list[str], where: Mapping[str, str]) -> list[str]:
     if arrays is None and not texts:
         raise InputError(
             f"no column holds structures; found {', '.join(map(repr, names[:12]))}, expected "
-            f"{', '.join(TEXT_COLUMNS)}, or lengths, angles, numbers and positions"
+            f"{', '.join(TEXT_COLUMNS)}, or lengths, angles, numbers and fractional positions"
         )
     for column in where:
         _check_column(column, names)
@@ -258,11 +303,15 @@ def _row_pieces(
             _check_column(column, row)
         if not all(is_equal(row[column], value) for column, value in where.items()):
             continue
-        given = next((row[c] for c in NAME_COLUMNS if row.get(c) not in (None, "")), None)
-        name = f"{stem}-{i}" if given is None else str(given)
         kind, data = _structure_of(row)
-        id, split = ("" if x is None else str(x) for x in (given, row.get(SPLIT)))
-        yield Piece(name, kind, data, labels_of(row), id, split)
+        split = "" if row.get(SPLIT) is None else str(row[SPLIT])
+        name = first_of(row, NAME_COLUMNS) or f"{stem}-{i}"
+        yield Piece(name, kind, data, labels_of(row), first_of(row, ID_COLUMNS), split)
+
+
+def first_of(row: Mapping[str, Any], columns: Iterable[str]) -> str:
+    """Return the text of the first of these columns that a row has a value in, or none."""
+    return next((str(row[c]) for c in columns if row.get(c) not in (None, "")), "")
 
 
 def _structure_of(row: Mapping[str, Any]) -> tuple[str, Any]:

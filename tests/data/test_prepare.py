@@ -126,6 +126,16 @@ def test_a_repeated_id_is_skipped_and_a_repeated_name_is_not(tmp_path: Path) -> 
     report = prepare(write_table(tmp_path / "x.parquet", rows), tmp_path / "out", ALL_TRAIN)
     assert report.counts == {"with the id of an earlier row": 1}
     assert names(read_store(tmp_path / "out", "train")) == ["a", "b"]
+    # That of another file is no earlier row, and what a row is called is no identifier.
+    for k in range(2):
+        write_csv(
+            tmp_path / "in" / f"{k}.csv",
+            [(str(i), c) for i, (_, c) in enumerate(strained(20)[k::2])],
+        )
+    assert prepare(tmp_path / "in", tmp_path / "out", ALL_TRAIN).written == {"train": 20}
+    salts = [{"name": "salt", "cif": cif(c)} for _, c in strained(20)]
+    source = write_table(tmp_path / "salts.parquet", salts)
+    assert prepare(source, tmp_path / "out", ALL_TRAIN).written == {"train": 20}
     # The name of a CIF's block is often its formula, and no identifier.
     (tmp_path / "two.cif").write_text(cif(QUARTZ, "SiO2") + cif(WURTZITE, "SiO2"))
     assert prepare(tmp_path / "two.cif", tmp_path / "out", ALL_TRAIN).written == {"train": 2}
@@ -351,6 +361,20 @@ def test_sources_with_nothing_to_prepare_and_places_that_cannot_be_written_are_r
     with pytest.raises(InputError, match="is a store already"):
         prepare(out, tmp_path / "again")
     assert {p.name for p in tmp_path.iterdir()} == {"in.cif", "empty", "x.db", "y.csv", "out"}
+
+
+def test_a_file_beside_the_crystals_is_of_no_account(tmp_path: Path) -> None:
+    write_crystals([("a", NACL), ("b", IRON)], tmp_path / "in", "cif")
+    prepare(tmp_path / "in", tmp_path / "out", ALL_TRAIN)
+    before = about(tmp_path / "out")["source"]
+    (tmp_path / "in" / "README").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "in" / "notes.md").write_text("notes")
+    prepare(tmp_path / "in", tmp_path / "out", ALL_TRAIN)
+    assert about(tmp_path / "out")["source"] == before
+    (tmp_path / "in" / "c.cif").symlink_to(tmp_path / "nowhere")
+    report = prepare(tmp_path / "in", tmp_path / "out", ALL_TRAIN)
+    assert report.counts == {"cannot be read": 1}
+    assert about(tmp_path / "out")["source"] == {**before, "unreadable": ["c.cif"]}
 
 
 def test_held_out_rows_of_the_training_source_stay_out(shared_data: Path, tmp_path: Path) -> None:
