@@ -7,6 +7,7 @@ a bad recipe with all its faults at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -37,7 +38,15 @@ class DataSettings(_Section):
     @model_validator(mode="before")
     @classmethod
     def _store_alone(cls, value: Any) -> Any:
-        return {"store": value} if isinstance(value, str | Path) else value
+        return value if value is None or isinstance(value, dict | list) else {"store": value}
+
+    @field_validator("store", mode="before")
+    @classmethod
+    def _store_is_text(cls, value: Any) -> Any:
+        # Some digits of a name may be lost already, as those of 2019_10.
+        if isinstance(value, int | float | date):
+            raise ValueError("YAML takes it for something else than a name; put it in quotes")
+        return value
 
 
 class NewLlamaSettings(_Section):
@@ -250,12 +259,14 @@ def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recip
             + did_you_mean(str(source), known)
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = _yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
         raise SettingError(f"{path} is not YAML: {error}") from None
     if not isinstance(values, dict):
         raise SettingError(f"{path} holds no settings; expected a mapping of keys to values")
-    if isinstance(values.get("data"), str):
+    if not isinstance(values.get("data"), dict | list | None):
         values["data"] = {"store": values["data"]}
     faults = [fault for x in overrides or [] if (fault := _apply(values, x)) is not None]
     return parse_recipe(values, str(path), faults)
@@ -280,9 +291,8 @@ def parse_recipe(values: dict[str, Any], origin: str, faults: Sequence[str] = ()
             where = ".".join(str(part) for part in fault["loc"])
             message = fault["msg"].removeprefix("Value error, ")
             if fault["type"] == "extra_forbidden":
-                message = "no such setting." + did_you_mean(
-                    where.split(".")[-1], _setting_names(where)
-                )
+                *sections, name = map(str, fault["loc"])
+                message = "no such setting." + did_you_mean(name, _setting_names(sections))
             found = (
                 ""
                 if fault["type"] in ("missing", "extra_forbidden")
@@ -303,9 +313,12 @@ def _apply(values: dict[str, Any], override: str) -> str | None:
     if not equals or not last or "" in sections:
         return f"{override!r} is no override; expected key=value, e.g. optim.steps=100"
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        return f"{override!r}: the value is not YAML: {' '.join(str(error).split())}"
+        value = _yaml(text)
+    except ValueError as error:
+        return f"{_shown(override)}: the value is not YAML: {error}"
+    if key == "data.store" and not isinstance(value, str | dict | list | None):
+        # A folder may be called 2019.
+        value = text
     for section in sections:
         inner = values.setdefault(section, {})
         if not isinstance(inner, dict):
@@ -315,9 +328,30 @@ def _apply(values: dict[str, Any], override: str) -> str | None:
     return None
 
 
-def _setting_names(where: str) -> list[str]:
+def _yaml(text: str) -> Any:
+    """Return what a YAML text says.
+
+    Raises:
+        ValueError: it is none; in one line.
+    """
+    try:
+        return yaml.safe_load(text)
+    # What a value of a type cannot be made of, as no date of 2020-13-45, is told by any of these.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _shown(override: str) -> str:
+    return repr(override if len(override) < 200 else f"{override[:200]}...")
+
+
+def _setting_names(sections: Sequence[str]) -> list[str]:
     schema: type[BaseModel] = Recipe
-    for part in where.split(".")[:-1]:
+    for part in sections:
+        if part not in schema.model_fields:
+            return []
         annotation = schema.model_fields[part].annotation
         # An optional section is a union with None.
         inner = [

@@ -38,6 +38,12 @@ def test_a_string_of_data_is_the_store_and_leaves_the_rest() -> None:
     assert load_recipe("shipped", ["data={store: x}"]).data.store == Path("x")
 
 
+@pytest.mark.parametrize("name", ["2019", "2019_10", "2019-10-01", "1e3", "true", "0x10"])
+def test_a_folder_may_be_called_what_yaml_takes_for_a_number(name: str) -> None:
+    for key in ("data", "data.store"):
+        assert load_recipe("shipped", [f"{key}={name}"]).data.store == Path(name)
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_recipe_opens_with_its_command_and_what_to_expect(name: str) -> None:
     text = shipped("recipes", f"{name}.yaml").read_text(encoding="utf-8")
@@ -126,6 +132,12 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         ("optim.epochs=3", "give either steps or epochs"),
         ("optim.batch_tokens=null", "give either batch_tokens or batch_sequences"),
         ("patience=0", "patience: "),
+        ("seed=2020-13-45", "the value is not YAML: month must be in 1..12"),
+        ("seed=0x_", "the value is not YAML: invalid literal"),
+        ("seed=!!bool x", "the value is not YAML"),
+        ("seed=" + "[" * 3000, r"\[\.\.\.': the value is not YAML: it is nested too deeply"),
+        ("seed={[1]: 2}", "the value is not YAML"),
+        ("a/b=1", "a/b: no such setting"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused(override: str, message: str) -> None:
@@ -162,6 +174,13 @@ def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
         (b"- 1", "holds no settings"),
         (b"!!python/object/apply:os.system ['true']", "is not YAML"),
         (b"1: 2", "1"),
+        (b"foo.bar: 1", "foo.bar: no such setting"),
+        (b"optim: {foo.bar: 1}", "optim.foo.bar: no such setting"),
+        (b"seed: 2020-13-45", "is not YAML: month must be in 1..12"),
+        (b"seed: 0x_", "is not YAML: invalid literal"),
+        (b"[" * 3000, "is not YAML: it is nested too deeply"),
+        (b"data: 2019_10", r"data.store: .*put it in quotes \(found 201910\)"),
+        (b"data: {store: 2019-10-01}", r"data.store: .*put it in quotes"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
