@@ -61,9 +61,10 @@ def reduced(counts: Mapping[str, int]) -> dict[str, int]:
     return {symbol: counts[symbol] // divisor for symbol in by_electronegativity(counts)}
 
 
-def formula_text(counts: Mapping[str, int]) -> str:
+def formula_text(counts: Mapping[str, int] | Iterable[tuple[str, int]]) -> str:
     """Return a formula in the order of its counts; 1 is not written."""
-    return "".join(symbol + (str(n) if n > 1 else "") for symbol, n in counts.items())
+    pairs = counts.items() if isinstance(counts, Mapping) else counts
+    return "".join(f"{symbol}{n if n != 1 else ''}" for symbol, n in pairs)
 
 
 def by_electronegativity(symbols: Iterable[str]) -> list[str]:
@@ -80,14 +81,26 @@ def parse_elements(wanted: str | Iterable[str]) -> tuple[str, ...]:
     Raises:
         SettingError: there is none, or one is no element.
     """
-    texts = [wanted] if isinstance(wanted, str) else [str(part) for part in wanted]
+    try:
+        texts = [wanted] if isinstance(wanted, str) else [str(part) for part in wanted]
+    except TypeError:
+        raise SettingError(f"elements are {wanted!r}; expected symbols, such as Li-Fe-O") from None
     symbols = [symbol for text in texts for symbol in re.split(r"[-–,;\s]+", text) if symbol]
     if not symbols:
         raise SettingError("no element is named; expected symbols, such as Li-Fe-O")
-    for symbol in symbols:
-        if symbol not in ATOMIC_NUMBERS:
-            raise SettingError(f"no element {symbol!r}." + near_elements(symbol))
-    return tuple(by_electronegativity(set(symbols)))
+    return tuple(by_electronegativity({known_element(symbol) for symbol in symbols}))
+
+
+def known_element(symbol: str) -> str:
+    """Return the symbol of an element.
+
+    Raises:
+        SettingError: it is none; those that may be meant are named.
+    """
+    if symbol not in ATOMIC_NUMBERS:
+        near = near_elements(str(symbol))
+        raise SettingError(f"no element {symbol!r}; expected a symbol such as Fe.{near}")
+    return symbol
 
 
 def near_elements(symbol: str) -> str:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crystext.crystal import Crystal
-from crystext.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK, SYMBOLS
+from crystext.elements import SYMBOLS
 from crystext.errors import InputError
+from crystext.formulas import by_electronegativity, formula_text
 
 LABELS = ("space_group", "formation_energy", "band_gap", "e_above_hull")
 """Properties that a data set carries as columns: space-group number, eV/atom, eV, eV/atom."""
@@ -31,6 +32,16 @@ _SYSTEM_ENDS = (
 )
 
 
+DECIMALS = {"space_group": 0, "density": 2, "formation_energy": 2, "band_gap": 2, "e_above_hull": 3}
+"""How many decimals a prompt gives the properties that are numbers."""
+
+
+def written_number(name: str, value: float) -> str:
+    """Return the value of a property of `DECIMALS` as prompts write it; a zero has no sign."""
+    text = f"{value:.{DECIMALS[name]}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
 def reduced_formula(numbers: NDArray[np.int64]) -> str:
     """Return the formula with the smallest whole counts, elements by electronegativity: LiFePO4."""
     _, counts = np.unique(numbers, return_counts=True)
@@ -44,11 +55,10 @@ def cell_formula(numbers: NDArray[np.int64]) -> str:
 
 def _formula(numbers: NDArray[np.int64], divisor: int) -> str:
     found, counts = np.unique(numbers, return_counts=True)
-    parts = sorted(
-        (ELECTRONEGATIVITY_RANK[z], SYMBOLS[z - 1], n // divisor)
-        for z, n in zip(found.tolist(), counts.tolist(), strict=True)
-    )
-    return "".join(symbol + (str(n) if n > 1 else "") for _, symbol, n in parts)
+    amounts = {
+        SYMBOLS[z - 1]: n // divisor for z, n in zip(found.tolist(), counts.tolist(), strict=True)
+    }
+    return formula_text((symbol, amounts[symbol]) for symbol in by_electronegativity(amounts))
 
 
 def crystal_system(space_group: int) -> str:
@@ -88,15 +98,14 @@ def space_group_symbols() -> dict[int, str]:
 
 
 def _elements(crystal: Crystal) -> list[str]:
-    symbols = {SYMBOLS[z - 1] for z in crystal.numbers.tolist()}
-    return sorted(symbols, key=lambda s: ELECTRONEGATIVITY_RANK[ATOMIC_NUMBERS[s]])
+    return by_electronegativity({SYMBOLS[z - 1] for z in crystal.numbers.tolist()})
 
 
 _WRITERS: dict[str, Callable[[Crystal, Mapping[str, float]], str | None]] = {
     "formula": lambda crystal, labels: reduced_formula(crystal.numbers),
     "elements": lambda crystal, labels: " ".join(_elements(crystal)),
     "chemical_system": lambda crystal, labels: "-".join(sorted(_elements(crystal))),
-    "space_group": lambda crystal, labels: _number(labels.get("space_group"), 0),
+    "space_group": lambda crystal, labels: _label("space_group", labels),
     "space_group_symbol": lambda crystal, labels: (
         space_group_symbols()[int(labels["space_group"])]
         if _known(labels.get("space_group"))
@@ -106,10 +115,10 @@ _WRITERS: dict[str, Callable[[Crystal, Mapping[str, float]], str | None]] = {
         crystal_system(int(labels["space_group"])) if _known(labels.get("space_group")) else None
     ),
     "n_atoms": lambda crystal, labels: str(len(crystal)),
-    "density": lambda crystal, labels: f"{density(crystal):.2f}",
-    "formation_energy": lambda crystal, labels: _number(labels.get("formation_energy"), 2),
-    "band_gap": lambda crystal, labels: _number(labels.get("band_gap"), 2),
-    "e_above_hull": lambda crystal, labels: _number(labels.get("e_above_hull"), 3),
+    "density": lambda crystal, labels: written_number("density", density(crystal)),
+    "formation_energy": lambda crystal, labels: _label("formation_energy", labels),
+    "band_gap": lambda crystal, labels: _label("band_gap", labels),
+    "e_above_hull": lambda crystal, labels: _label("e_above_hull", labels),
 }
 
 PROPERTIES = tuple(_WRITERS)
@@ -150,8 +159,5 @@ def _known(value: float | None) -> bool:
     return value is not None and not math.isnan(value)
 
 
-def _number(value: float | None, decimals: int) -> str | None:
-    if value is None or math.isnan(value):
-        return None
-    text = f"{value:.{decimals}f}"
-    return text.lstrip("-") if float(text) == 0 else text
+def _label(name: str, labels: Mapping[str, float]) -> str | None:
+    return written_number(name, labels[name]) if _known(labels.get(name)) else None

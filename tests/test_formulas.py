@@ -9,9 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core.composition import Composition
 
+from crystext.codec.pattern import text_pattern
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.errors import SettingError
-from crystext.formulas import formula_text, parse_elements, parse_formula, reduced
+from crystext.formulas import (
+    formula_text,
+    known_element,
+    parse_elements,
+    parse_formula,
+    reduced,
+)
+from crystext.grammar.constraints import Constraints
+from crystext.infilling.similar import similar_elements
 from crystext.properties import reduced_formula
 
 counts = st.integers(1, 12)
@@ -90,3 +99,20 @@ def test_what_is_no_element_is_refused(wanted: str, expected: str) -> None:
     with pytest.raises(SettingError) as refusal:
         parse_elements(wanted)
     assert expected in str(refusal.value)
+
+
+def test_what_is_no_element_is_refused_in_the_same_words_everywhere() -> None:
+    said = set()
+    for refuse in (
+        known_element,
+        parse_elements,
+        similar_elements,
+        lambda symbol: Constraints(only=(symbol,)),
+        lambda symbol: text_pattern(elements=[symbol]),
+    ):
+        with pytest.raises(SettingError) as refusal:
+            refuse("Lx")
+        said.add(str(refusal.value))
+    assert said == {
+        "no element 'Lx'; expected a symbol such as Fe. Those with L are Li, La, Lu, Lr, Lv"
+    }

@@ -12,12 +12,14 @@ from pymatgen.symmetry.groups import SpaceGroup
 from crystext.crystal import Crystal
 from crystext.errors import InputError
 from crystext.properties import (
+    DECIMALS,
     LABELS,
     PROPERTIES,
     crystal_system,
     density,
     reduced_formula,
     space_group_symbols,
+    written_number,
     written_properties,
 )
 from tests.handmade import NACL, SRTIO3
@@ -100,3 +102,5 @@ def test_nothing_is_written_as_minus_zero() -> None:
     written = written_properties(NACL, {"formation_energy": -0.001, "e_above_hull": -1e-9})
     assert written["formation_energy"] == "0.00"
     assert written["e_above_hull"] == "0.000"
+    for name in DECIMALS:
+        assert not written_number(name, -1e-9).startswith("-")

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crystext.codec.formats import COORDINATE_FORMATS, PLAIN, Format, get_format
-from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.errors import SettingError, did_you_mean
+from crystext.elements import SYMBOLS
+from crystext.errors import SettingError
+from crystext.formulas import known_element
 
 
 def text_pattern(
@@ -38,8 +39,7 @@ def text_pattern(
     if max_atoms < 1:
         raise SettingError(f"{max_atoms} atoms: expected 1 or more")
     for symbol in elements:
-        if symbol not in ATOMIC_NUMBERS:
-            raise SettingError(f"no element {symbol!r}." + did_you_mean(symbol, ATOMIC_NUMBERS))
+        known_element(symbol)
     if not elements:
         raise SettingError("no element is given; expected one or more, such as Li,O")
     length = _above_zero("[1-9][0-9]{0,3}", fmt.length_decimals)

@@ -13,7 +13,8 @@ from __future__ import annotations
 from functools import cache
 
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.errors import SettingError, did_you_mean
+from crystext.errors import SettingError
+from crystext.formulas import known_element
 
 _LAST = 103
 """Atomic number of the last element that has a place on the scale."""
@@ -29,9 +30,7 @@ def similar_elements(symbol: str, count: int = COUNT) -> tuple[str, ...]:
         SettingError: no such element, or one that is not on the scale.
     """
     scale, states = _scale(), _states()
-    if symbol not in ATOMIC_NUMBERS:
-        raise SettingError(f"no element {symbol!r}." + did_you_mean(symbol, ATOMIC_NUMBERS))
-    if symbol not in scale:
+    if known_element(symbol) not in scale:
         raise SettingError(
             f"of {symbol} it is not known which elements are similar; name candidates"
         )

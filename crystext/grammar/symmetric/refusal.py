@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from crystext.errors import SettingError
+from crystext.formulas import formula_text
 from crystext.grammar.constraints import MOST_ATOMS, Constraints
 from crystext.grammar.symmetric.look_ahead import LookAhead, look_ahead
 from crystext.grammar.symmetric.places import places
@@ -42,8 +43,7 @@ def _atoms_asked(constraints: Constraints) -> str:
     number = f"{low}" if low == high else f"{low} to {high}"
     number += " atom" if low == high == 1 else " atoms"
     if constraints.formula:
-        formula = "".join(f"{s}{n if n > 1 else ''}" for s, n in constraints.formula)
-        return f"the formula {formula} with {number}"
+        return f"the formula {formula_text(constraints.formula)} with {number}"
     if constraints.require:
         return f"{number}, {', '.join(constraints.require)} among them"
     return number
