@@ -16,6 +16,7 @@ import pytest
 
 ORDER = (
     "errors",
+    "checks",
     "elements",
     "formulas",
     "oxidation",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from crystext.checks import real_number, whole_number
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import SettingError, did_you_mean
+from crystext.formulas import formula_text, known_element
 
 MOST_ATOMS = 1000
 """Larger cells are not written."""
@@ -53,6 +55,10 @@ class Constraints:
 
     def __post_init__(self) -> None:
         """Check each bound, then whether they go together."""
+        for name in ("min_atoms", "max_atoms"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name)))
+        scale = real_number("the least distance of atoms", self.distance_scale)
+        object.__setattr__(self, "distance_scale", scale)
         _check_atoms(self.min_atoms, self.max_atoms)
         if not 0 <= self.distance_scale <= 1:
             raise SettingError(
@@ -66,8 +72,7 @@ class Constraints:
                 + did_you_mean(system, CRYSTAL_SYSTEMS)
             )
         for symbol in (*self.exclude, *self.require, *(self.only or ()), *self._in_formula):
-            if symbol not in ATOMIC_NUMBERS:
-                raise SettingError(f"no element {symbol!r}." + did_you_mean(symbol, ATOMIC_NUMBERS))
+            known_element(symbol)
         self._check_elements()
         if self.formula:
             self._check_formula()
@@ -112,9 +117,7 @@ class Constraints:
 
     def _check_formula(self) -> None:
         symbols, counts = zip(*self.formula, strict=True)
-        written = "".join(
-            f"{symbol}{count if count != 1 else ''}" for symbol, count in self.formula
-        )
+        written = formula_text(self.formula)
         if min(counts) < 1:
             raise SettingError(f"the formula {written}: expected counts of 1 or more")
         if twice := [symbol for symbol in symbols if symbols.count(symbol) > 1]:

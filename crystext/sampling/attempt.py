@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crystext.checks import real_number, whole_number
 from crystext.codec import Format
 from crystext.conditions import Kept, matched
 from crystext.errors import SettingError
@@ -13,6 +14,9 @@ from crystext.partial import PartialCrystal
 
 ORDINARY = Constraints(distance_scale=0.65)
 """What is seen to where nothing else is asked for: atoms do not meet, and are 20 at most."""
+
+
+_OPTIONAL = ("element_temperature", "coordinate_temperature")
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,16 @@ class DrawSettings:
     """Whether only texts that are crystals, and such as the request allows, can be written."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Make plain numbers of what is given, and check the ranges."""
+        object.__setattr__(self, "seed", whole_number("seed", self.seed))
+        given = [name for name in _OPTIONAL if getattr(self, name) is not None]
+        for name in ("temperature", *given, "top_p", "guidance"):
+            object.__setattr__(self, name, real_number(name, getattr(self, name)))
         if not 0 <= self.seed < 2**63:
             raise SettingError(f"a seed of {self.seed}: expected a whole number from 0 to 2^63 - 1")
-        for name in ("temperature", "element_temperature", "coordinate_temperature"):
+        for name in ("temperature", *given):
             value = getattr(self, name)
-            if value is not None and not 0 <= value <= 10:
+            if not 0 <= value <= 10:
                 raise SettingError(
                     f"a {name.replace('_', ' ')} of {value:g}: expected 0 (most probable) to 10; "
                     "try 1.0"
@@ -91,9 +99,9 @@ class Attempt:
     fault: str | None
     """Name of the `codec.Fault`; None where the text is a crystal."""
     log_probability: float
-    """Of the text under the model and the constraints at temperature 1, guidance included, in
-    nats. The second coordinate of an atom counts as free: which values of it leave room is not
-    looked up for all. In a text by symmetry, all coordinates do."""
+    """Of the text that was drawn, in its format, under the model and the constraints at temperature
+    1, guidance included, in nats. The second coordinate of an atom counts as free: which values of
+    it leave room is not looked up for all. In a text by symmetry, all coordinates do."""
     tokens: int
     """How many the text took, the end included."""
     tries: int = 1

@@ -8,6 +8,7 @@ from itertools import chain, count, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from crystext.checks import whole_number
 from crystext.codec import Format, get_format
 from crystext.conditions import Conditions
 from crystext.errors import SettingError
@@ -34,7 +35,7 @@ def default_batch_size(model: str | Path, max_tries: int = 1) -> int:
     A thousand with a small model and 250 with others; 50 where each crystal is drawn until it has
     what is asked for, because a batch waits for its last.
     """
-    if max_tries > 1:
+    if whole_number("max_tries", max_tries) > 1:
         return 50
     folder = model_folder(model)
     weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
@@ -77,6 +78,8 @@ class Campaign:
         """Check the ranges, and what can only be seen of all settings together."""
         if self.format is not None:
             get_format(self.format)
+        for name in ("n", "batch_size", "max_tries"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name)))
         if self.n < 1:
             raise SettingError(f"{self.n} crystals: expected 1 or more")
         if self.batch_size < 1:
