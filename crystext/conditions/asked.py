@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import TypedDict
 
 
 class Asked(TypedDict, total=False):
-    """What a crystal can be asked to be; see `Conditions`, and `Conditions.of` for spellings."""
+    """What a crystal can be asked to be; `Conditions.of` has the spellings of each."""
 
     composition: str | None
     """Exact reduced formula, such as "LiFePO4"; the number of formula units is open."""
-    chemical_system: str | Sequence[str] | None
+    chemical_system: str | Collection[str] | None
     """Exactly these elements, each at least once: "Li-Fe-P-O" or a list."""
-    elements: str | Sequence[str] | None
+    elements: str | Collection[str] | None
     """Each of these has to occur; others may."""
-    only: str | Sequence[str] | None
+    only: str | Collection[str] | None
     """No element but these may occur."""
-    exclude: str | Sequence[str] | None
+    exclude: str | Collection[str] | None
     """None of these may occur."""
     n_atoms: int | str | tuple[int, int] | None
     """Atoms in the cell: 8, or from 8 to 20 as (8, 20)."""
@@ -33,4 +33,5 @@ class Asked(TypedDict, total=False):
     e_above_hull: float | None
     """eV/atom."""
     neutral: bool
-    """Whether oxidation states have to balance."""
+    """Whether oxidation states have to balance by SMACT's table of 2014. Elements and alloys of
+    metals pass, as they have none to balance."""

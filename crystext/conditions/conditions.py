@@ -8,25 +8,23 @@ draws nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Sized
 from dataclasses import dataclass, fields
 from typing import Any
 
 from crystext.conditions.kept import How, Kept
-from crystext.conditions.parse import parse_condition
+from crystext.conditions.parse import parse_condition, plain_value
 from crystext.crystal import Crystal
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import SettingError, did_you_mean
 from crystext.formulas import by_electronegativity, formula_text, parse_formula
 from crystext.grammar.constraints import MOST_ATOMS, Constraints
 from crystext.oxidation import can_be_neutral, nearest_neutral
-from crystext.properties import crystal_system, density, reduced_formula
+from crystext.properties import crystal_system, density, reduced_formula, written_number
 from crystext.space_groups import find_space_group
 
 DENSITY_TOLERANCE = 0.05
 """Share of the density asked for by which that of a crystal may differ and still be it."""
-
-_DECIMALS = {"density": 2, "formation_energy": 2, "band_gap": 2, "e_above_hull": 3}
-"""As `properties.written_properties` prints them."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +59,18 @@ class Conditions:
     """eV/atom."""
     neutral: bool = False
     """Whether oxidation states have to balance, as `metrics/composition_validity` tells it by
-    SMACT's table of 2014. A formula for which they cannot is refused."""
+    SMACT's table of 2014, which lets elements and alloys of metals pass whatever their states. A
+    formula for which they cannot is refused."""
 
     @classmethod
     def of(cls, **wanted: Any) -> Conditions:
         """Return the conditions that are given by name, in any of their usual spellings.
 
         Args:
-            wanted: None, an empty text and an empty list ask for nothing. Elements may be a text
-                ("Li-Fe-O", "Li Fe O") or a list; the number of atoms 8, "8", "8-20" or (8, 20); a
-                space group 225, "Fm-3m" or "F m -3 m"; numbers may be texts.
+            wanted: None, an empty text and an empty list or set ask for nothing. Elements may be a
+                text ("Li-Fe-O", "Li Fe O") or several; the number of atoms 8, "8", "8-20" or
+                (8, 20); a space group 225, "Fm-3m" or "F m -3 m"; numbers may be texts. NumPy's
+                numbers and arrays are taken as Python's.
 
         Raises:
             SettingError: an unknown name, or a value that makes no sense.
@@ -82,9 +82,8 @@ class Conditions:
                     f"no condition is called {name!r}; there are {', '.join(NAMES)}."
                     + did_you_mean(name, NAMES)
                 )
-            if isinstance(value, str):
-                value = value.strip()
-            if value is not None and value not in ("", (), []):
+            value = plain_value(value)
+            if not (value is None or (isinstance(value, Sized) and len(value) == 0)):
                 values[name] = parse_condition(name, value)
         return cls(**values)
 
@@ -157,15 +156,14 @@ class Conditions:
         elif self.chemical_system:
             lines["chemical_system"] = "-".join(sorted(self.chemical_system))
         if self.space_group is not None:
-            lines["space_group"] = str(self.space_group)
+            lines["space_group"] = written_number("space_group", self.space_group)
         elif self.crystal_system is not None:
             lines["crystal_system"] = self.crystal_system
         if self._size is not None and sum(self._cell_formula.values()) in (0, self._unit):
             lines["n_atoms"] = str(self._size)
-        for name, decimals in _DECIMALS.items():
+        for name in ("density", *_UNTOLD):
             if (value := getattr(self, name)) is not None:
-                text = f"{value:.{decimals}f}"
-                lines[name] = text.lstrip("-") if float(text) == 0 else text
+                lines[name] = written_number(name, value)
         return lines
 
     def silent(self) -> tuple[str, ...]:
@@ -340,7 +338,7 @@ _SAID_BY = {
 """Conditions that another line of the prompt implies."""
 
 _UNTOLD = ("formation_energy", "band_gap", "e_above_hull")
-"""What nothing here can find in a crystal."""
+"""What nothing here can find in a crystal, in the order in which prompts have it."""
 
 
 def _plain(name: str, value: Any) -> str | int | float | bool:

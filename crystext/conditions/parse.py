@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any
 
+from crystext.checks import whole_number
 from crystext.errors import SettingError, did_you_mean
 from crystext.formulas import formula_text, parse_elements, parse_formula, reduced
 from crystext.grammar.constraints import CRYSTAL_SYSTEMS
@@ -18,6 +19,13 @@ _RANGES = {
     "e_above_hull": (0.0, 20.0, "eV/atom"),
 }
 """What can be asked for. The densest solid, osmium, has 22.6 g/cm3."""
+
+
+def plain_value(value: Any) -> Any:
+    """Return a value as Python's own types have it: a number, a list, a text without margins."""
+    if hasattr(value, "tolist"):  # Of NumPy, or a column of pandas.
+        value = value.tolist()
+    return value.strip() if isinstance(value, str) else value
 
 
 def parse_condition(name: str, value: Any) -> Any:
@@ -55,8 +63,8 @@ def _parse_range(value: Any) -> tuple[int, int]:
         value = re.split(r"\s*[-–,]\s*", value)
     ends = list(value) if isinstance(value, tuple | list) else [value]
     try:
-        numbers = [int(str(end)) for end in ends]
-    except ValueError:
+        numbers = [whole_number("it", _number_of(end)) for end in ends]
+    except (SettingError, ValueError):
         raise wrong from None
     if len(numbers) not in (1, 2) or min(numbers) < 1:
         raise wrong
@@ -67,6 +75,10 @@ def _parse_range(value: Any) -> tuple[int, int]:
             f"{most}-{fewest}"
         )
     return fewest, most
+
+
+def _number_of(end: Any) -> Any:
+    return float(end) if isinstance(end, str) else end
 
 
 def _parse_number(name: str, value: Any) -> float:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,9 +118,43 @@ def test_the_formula_of_a_cell_of_known_size_says_the_size(
     assert Conditions.of(composition="NaCl", n_atoms=n_atoms).properties() == lines
 
 
-@pytest.mark.parametrize("n_atoms", [8, "8", " 8-8 ", (8, 8), [8]])
+@pytest.mark.parametrize(
+    "n_atoms",
+    [8, "8", " 8-8 ", (8, 8), [8], 8.0, "8.0", np.int64(8), np.float32(8), np.array([8, 8])],
+)
 def test_numbers_of_atoms_may_be_given_in_many_ways(n_atoms: Any) -> None:
     assert Conditions.of(n_atoms=n_atoms).n_atoms == (8, 8)
+
+
+def test_what_numpy_holds_asks_for_what_python_does() -> None:
+    given = {
+        "elements": np.array(["Li", "O"]),
+        "n_atoms": np.array([4, 8]),
+        "space_group": np.int64(225),
+        "density": np.float64(5.0),
+        "neutral": np.bool_(True),
+    }
+    plain = {name: value.tolist() for name, value in given.items()}
+    assert Conditions.of(**given) == Conditions.of(**plain)
+    assert all(
+        type(value) in (str, int, float, bool) for value in Conditions.of(**given).asked().values()
+    )
+
+
+@pytest.mark.parametrize(
+    "nothing", [None, "", " ", (), [], set(), frozenset(), np.array([])], ids=repr
+)
+def test_nothing_of_any_kind_asks_for_nothing(nothing: Any) -> None:
+    assert not Conditions.of(**dict.fromkeys(NAMES, nothing))
+
+
+def test_elements_may_be_a_set() -> None:
+    assert Conditions.of(elements={"O", "Li"}).elements == ("Li", "O")
+
+
+def test_elements_and_alloys_of_metals_count_as_neutral() -> None:
+    for formula in ("O2", "FeNi3"):
+        assert Conditions.of(composition=formula, neutral=True).neutral
 
 
 texts = {
@@ -171,6 +206,8 @@ def test_conditions_become_the_constraints_that_keep_them() -> None:
         ({"n_atoms": "0"}, "such as 8-20"),
         ({"n_atoms": "many"}, "such as 8-20"),
         ({"n_atoms": 4.5}, "such as 8-20"),
+        ({"n_atoms": True}, "such as 8-20"),
+        ({"elements": 26}, "expected symbols, such as Li-Fe-O"),
         ({"density": -1}, "expected 0.01 to 30; the nearest is 0.01"),
         ({"density": "nan"}, "expected 0.01 to 30"),
         ({"band_gap": "wide"}, "expected a number in eV"),
