@@ -7,6 +7,7 @@ nothing of text, of files, or of which atoms are equivalent by symmetry.
 from __future__ import annotations
 
 import hashlib
+import reprlib
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -41,6 +42,29 @@ class Crystal:
     """Atomic numbers; shape (N,)."""
     positions: Floats
     """Fractional coordinates; shape (N, 3)."""
+
+    def __post_init__(self) -> None:
+        """Take lists as arrays, and refuse what no arrays of that shape and no elements can be."""
+        for name, kind in _KINDS:
+            value = getattr(self, name)
+            if not (isinstance(value, np.ndarray) and value.dtype == kind):
+                object.__setattr__(self, name, _array(name, value, kind))
+        count = self.numbers.size
+        if not (
+            self.lengths.shape == self.angles.shape == (3,)
+            and self.numbers.shape == (count,)
+            and self.positions.shape == (count, 3)
+        ):
+            raise InputError(
+                f"lengths of shape {self.lengths.shape}, angles {self.angles.shape}, numbers "
+                f"{self.numbers.shape} and positions {self.positions.shape} make no crystal; "
+                "expected (3,), (3,), (N,) and (N, 3)"
+            )
+        for z in self.numbers.tolist():
+            if not 1 <= z <= len(SYMBOLS):
+                raise InputError(
+                    f"no element has the atomic number {z}; expected 1 to {len(SYMBOLS)}"
+                )
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -114,9 +138,15 @@ class Crystal:
         A left-handed basis is inverted together with its coordinates, which keeps the chirality.
 
         Raises:
-            InputError: a site is partly occupied, shared, an isotope or not an element; a number
-                is not finite; there is no atom; the cell has no volume. Sites are named from 1.
+            InputError: it is no such structure; a site is partly occupied, shared, an isotope or
+                not an element; a number is not finite; there is no atom; the cell has no volume.
+                Sites are named from 1.
         """
+        if not hasattr(structure, "frac_coords"):
+            raise InputError(
+                f"a {type(structure).__name__} is no pymatgen Structure; crystext.as_crystal makes "
+                "a Crystal of an ASE Atoms or of the path of a file"
+            )
         numbers = [_atomic_number(i, site) for i, site in enumerate(structure, start=1)]
         lengths = np.array(structure.lattice.abc, dtype=np.float64)
         angles = np.array(structure.lattice.angles, dtype=np.float64)
@@ -149,6 +179,32 @@ class Crystal:
                 "lengths above 0, and angles of which any two sum to more than the third and all "
                 "three to less than 360"
             )
+
+
+_KINDS = (
+    ("lengths", np.dtype(np.float64)),
+    ("angles", np.dtype(np.float64)),
+    ("numbers", np.dtype(np.int64)),
+    ("positions", np.dtype(np.float64)),
+)
+"""What the arrays of a crystal hold."""
+
+
+def _array(name: str, value: Any, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Return numbers as an array, or refuse what would be other numbers in it."""
+    wanted = "atomic numbers, one for each atom" if name == "numbers" else "numbers"
+    wrong = InputError(f"the {name} of a crystal are {reprlib.repr(value)}; expected {wanted}")
+    try:
+        array = np.asarray(value)
+    except ValueError:  # Rows of unequal length.
+        raise wrong from None
+    if array.size and array.dtype.kind not in "iuf":
+        raise wrong
+    with np.errstate(invalid="ignore"):
+        converted = array.astype(kind)
+    if kind == np.int64 and not (converted == array).all():
+        raise wrong
+    return converted
 
 
 _CLOSED = 1e-9

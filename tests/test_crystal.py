@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import spglib
+from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core.lattice import Lattice
@@ -23,6 +25,10 @@ from crystext.elements import ELECTRONEGATIVITIES, SYMBOLS
 from crystext.errors import InputError
 from tests.handmade import NACL, QUARTZ, SRTIO3, WURTZITE
 from tests.strategies import crystals
+
+
+def arrays(crystal: Crystal) -> tuple[np.ndarray, ...]:
+    return crystal.lengths, crystal.angles, crystal.numbers, crystal.positions
 
 
 def space_group(crystal: Crystal) -> int:
@@ -175,6 +181,55 @@ def test_an_empty_structure_is_no_crystal() -> None:
 def test_a_cell_without_volume_is_no_crystal(matrix: list[list[float]], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Crystal.from_structure(Structure(Lattice(matrix), ["Na"], [[0, 0, 0]]))
+
+
+def test_lists_make_the_crystal_that_arrays_make() -> None:
+    listed = Crystal(*(x.tolist() for x in arrays(SRTIO3)))
+    assert listed == SRTIO3
+    assert encode(listed) == encode(SRTIO3)
+    kinds = [x.dtype for x in arrays(listed)]
+    assert kinds == [np.float64, np.float64, np.int64, np.float64]
+    small = Crystal(*(x.astype(np.float32) for x in arrays(SRTIO3)))
+    assert [x.dtype for x in arrays(small)] == kinds
+
+
+def test_arrays_are_taken_as_they_are() -> None:
+    again = Crystal(*arrays(NACL))
+    assert all(x is y for x, y in zip(arrays(again), arrays(NACL), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"numbers": [0]}, "no element has the atomic number 0; expected 1 to 118"),
+        ({"numbers": [-1]}, "atomic number -1"),
+        ({"numbers": np.array([119])}, "atomic number 119"),
+        ({"numbers": [1.5]}, "expected atomic numbers, one for each atom"),
+        ({"numbers": [math.nan]}, "expected atomic numbers"),
+        ({"numbers": ["H"]}, r"the numbers of a crystal are \['H'\]"),
+        ({"numbers": 1}, r"numbers \(\) and positions"),
+        ({"numbers": [1, 1]}, r"expected \(3,\), \(3,\), \(N,\) and \(N, 3\)"),
+        ({"positions": [0, 0, 0]}, "make no crystal"),
+        ({"positions": [[0, 0, 0], [1]]}, "the positions of a crystal are"),
+        ({"lengths": 4}, "lengths of shape"),
+        ({"angles": "cubic"}, "the angles of a crystal are 'cubic'; expected numbers"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_a_crystal_is_refused_where_it_is_made(
+    given: dict[str, Any], message: str
+) -> None:
+    cell = {"lengths": [4, 4, 4], "angles": [90, 90, 90], "numbers": [1], "positions": [[0, 0, 0]]}
+    with pytest.raises(InputError, match=message):
+        Crystal(**{**cell, **given})
+
+
+@pytest.mark.parametrize(
+    "given", [Atoms("H", cell=[4, 4, 4], pbc=True), "NaCl.cif", None], ids=repr
+)
+def test_what_is_no_structure_is_not_encoded_and_told_how_it_could_be(given: Any) -> None:
+    with pytest.raises(InputError, match=r"is no pymatgen Structure; crystext\.as_crystal makes"):
+        encode(given)
 
 
 def test_equal_crystals_are_equal_and_unhashable() -> None:

@@ -36,14 +36,14 @@ __all__ = [
 
 
 def encode(crystal: Crystal | Structure, format: str | Format = PLAIN) -> str:
-    """Write a crystal as text.
+    """Write a crystal as text. `as_crystal` makes one of whatever else holds a structure.
 
     In the plain formats coordinates are wrapped into the cell; one that would be printed as 1 is
     printed as 0, save in the published format. That format also prints the cells it spoils: angles
     that form a cell, and once cut to integers form none.
 
     Raises:
-        InputError: the structure is disordered, or otherwise no crystal (see `Crystal`), or the
+        InputError: it is neither, or disordered, or otherwise no crystal (see `Crystal`), or the
             format's decimals cannot hold its cell, or no symmetry is found.
         SettingError: no such format.
     """
