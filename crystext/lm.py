@@ -13,6 +13,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from crystext.codec import get_format
 from crystext.conditions import NAMES, Conditions
 from crystext.conditions.asked import Asked
 from crystext.crystal import Crystal
@@ -169,6 +170,10 @@ class CrystalLM:
 
         Takes what `sample` takes, and refuses the same before anything is drawn.
         """
+        if isinstance(n, str):
+            raise SettingError(
+                f"n is {n!r}, and says how many crystals to draw; did you mean composition={n!r}?"
+            )
         asked = _conditions(conditions)
         settings = settled_settings(
             self.model.folder,
@@ -203,12 +208,12 @@ class CrystalLM:
         structure: Crystal | Structure | Atoms | str | Path,
         *,
         species: Mapping[Reference, str | Sequence[str]] | None = None,
-        coordinates: Collection[Reference] | str = (),
+        coordinates: Collection[Reference] | Reference = (),
         cell: bool = False,
-        add: Sequence[str] = (),
+        add: Sequence[str] | str = (),
         candidates: Sequence[str] | str | None = None,
-        exclude: Collection[str] = (),
-        keep: Collection[str] = (),
+        exclude: Collection[str] | str = (),
+        keep: Collection[str] | str = (),
         n: int = 20,
         ranked: bool | None = None,
         seed: int = 0,
@@ -237,11 +242,13 @@ class CrystalLM:
             coordinates: sites whose coordinates are to be found, an element for all its sites;
                 `all` for all.
             cell: whether lengths and angles are to be found.
-            add: atoms that are missing: `2 O`, `2 ?`, or `...` for as many as the model likes.
+            add: atoms that are missing: `2 O`, `2 ?`, or `...` for as many as the model likes;
+                several one by one, or in one text with commas between them.
             candidates: elements that may stand for a `?`: several, or `similar`; None for any.
-            exclude: elements that nothing is filled with.
+            exclude: elements that nothing is filled with, as in `sample`.
             keep: `space_group`, so that sites which it makes equal hold one element and what has
-                another group is left out, and `cell`, which is kept unless it is to be found.
+                another group is left out, and `cell`, which is kept unless it is to be found; one,
+                or a list.
             n: completions that are drawn, or elements that are ranked.
             ranked: whether elements are ranked by their probability rather than drawn, which is
                 done where a single one is not known unless this is False.
@@ -267,7 +274,8 @@ class CrystalLM:
             coordinate_temperature=coordinate_temperature,
             top_p=top_p,
         )
-        key = settings, min_distance, max_atoms, tuple(sorted(exclude)), batch_size
+        exclude = Conditions.of(exclude=exclude).exclude
+        key = settings, min_distance, max_atoms, exclude, batch_size
         if self._filler is None or self._filler[0] != key:
             filler = Filler(
                 self.model,
@@ -291,23 +299,34 @@ class CrystalLM:
         *,
         translations: int = 0,
         seed: int = 0,
+        format: str | None = None,
         **conditions: Unpack[Asked],
     ) -> Score:
         """Return the log-probability of a crystal under the model: whole, per site and per token.
 
+        What is scored is the plain text of the crystal, where nobody says otherwise, unconstrained.
+        `Sample.log_probability` is that of the text that was drawn, mostly one by symmetry, under
+        the constraints: the two are not to be compared.
+
         Args:
             crystal: a crystal, a pymatgen Structure, an ASE Atoms, or the path of a file.
             translations: average over this many random translations of the crystal, as its text
-                and so its score depend on where the origin is; 0 scores it as it stands.
+                and so its score depend on where the origin is; 0 scores it as it stands. Of the
+                text by symmetry, this many equivalent descriptions.
             seed: of the translations.
+            format: `wyckoff` for the text by symmetry, behind the prompt that asks for it; its
+                score has no sites. None is the plain text, in the model's own decimals.
             **conditions: what the prompt asks for, as in `sample`; nothing is enforced here.
 
         Raises:
-            InputError: it is no crystal, or one that the model's format cannot hold.
-            SettingError: conditions that make no sense.
+            InputError: it is no crystal, or one that the format cannot hold.
+            SettingError: conditions that make no sense, or a format that the model does not write.
             ModelError: its text is longer than the model can read.
         """
-        return self.score_all([crystal], translations=translations, seed=seed, **conditions)[0]
+        (score,) = self.score_all(
+            [crystal], translations=translations, seed=seed, format=format, **conditions
+        )
+        return score
 
     def score_all(
         self,
@@ -315,15 +334,21 @@ class CrystalLM:
         *,
         translations: int = 0,
         seed: int = 0,
+        format: str | None = None,
         **conditions: Unpack[Asked],
     ) -> list[Score]:
-        """Return the score of each crystal, many at once; see `score`."""
-        prompt = generation_prompt(self.prompts, _said(_conditions(conditions)))
+        """Return the score of each crystal, many at once, and of the text that `score` says."""
+        fmt = self.model.format if format is None else get_format(format)
+        prompt = generation_prompt(
+            self.prompts, _said(_conditions(conditions)), by_symmetry=fmt.by_symmetry
+        )
         taken = [as_crystal(crystal) for crystal in crystals]
         if self._scorer is None:
             self._scorer = Scorer(self.model)
         with _threads_of(self.model):
-            return self._scorer.score(taken, prompt, translations=translations, seed=seed)
+            return self._scorer.score(
+                taken, prompt, format=fmt, translations=translations, seed=seed
+            )
 
     def _draw(self, campaign: Campaign) -> Iterator[Sample]:
         (asked,), (request,) = campaign.conditions, campaign.requests(self.prompts)

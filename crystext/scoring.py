@@ -1,9 +1,10 @@
 """How probable a model holds a crystal: its log-probability, whole, per site and per token.
 
-What is scored is the crystal's text behind a prompt, as it would be drawn without constraints at
-temperature 1. A text depends on where the origin was put, so a score does too. Averaged over
-random translations it is one of the crystal rather than of its description; the spread among them
-tells how much the model minds (see `metrics.ipt`). Which cell was chosen still counts.
+What is scored is a text of the crystal behind a prompt, plain or by symmetry, as it would be drawn
+without constraints at temperature 1. A text depends on where the origin was put, so a score does
+too. Averaged over random translations it is one of the crystal rather than of its description; the
+spread among them tells how much the model minds (see `metrics.ipt`). Which cell was chosen still
+counts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from crystext.checks import whole_number
 from crystext.codec import Format, encode
 from crystext.crystal import Crystal, Floats, Ints
 from crystext.errors import ModelError, SettingError
@@ -103,11 +105,6 @@ class Score:
     def per_token(self) -> float:
         """Of the whole text and its end, over the number of tokens."""
         return float(np.mean([r.total / len(r.tokens) for r in self.readings]))
-
-    @property
-    def per_atom(self) -> float:
-        """Of the whole text and its end, over the number of atoms."""
-        return self.total / len(self.crystal)
 
     @cached_property
     def _per_line(self) -> list[float]:
@@ -216,13 +213,20 @@ class Scorer:
         Raises:
             InputError: a crystal cannot be written.
             ModelError: a text takes more positions than the model knows.
-            SettingError: a negative number.
+            SettingError: a negative number, or a format that the model does not write.
         """
+        translations = whole_number("translations", translations)
+        seed = whole_number("seed", seed)
         if translations < 0 or seed < 0:
             raise SettingError(
                 f"{translations} translations with seed {seed}: expected whole numbers from 0 on"
             )
         fmt = format or self.model.format
+        if fmt != self.model.format and not fmt.by_symmetry:
+            raise SettingError(
+                f"a text in the format {fmt.name} is to be scored, and the model writes "
+                f"{self.model.format.name}; leave the format out"
+            )
         texts = [
             transformed_texts(crystal, fmt, translations, seed)
             if translations

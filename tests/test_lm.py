@@ -8,10 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from ase import Atoms
 
+from crystext.codec import encode
+from crystext.elements import SYMBOLS
 from crystext.errors import InputError, ModelError, SettingError
 from crystext.lm import CrystalLM
 from crystext.read import read_crystal
@@ -98,6 +101,12 @@ def test_a_larger_number_adds_to_the_crystals_of_a_smaller_one(lm: CrystalLM) ->
     assert few == more[:3]
 
 
+def test_numbers_of_numpy_draw_what_plain_ones_do(lm: CrystalLM) -> None:
+    plain = lm.sample(3, seed=5, temperature=1.0, n_atoms=3, space_group=225)
+    given = {"seed": np.int64(5), "temperature": np.float32(1), "n_atoms": np.float64(3)}
+    assert lm.sample(np.int64(3), **given, space_group=np.int64(225)) == plain
+
+
 def test_samples_come_as_they_are_drawn(lm: CrystalLM) -> None:
     endless = lm.iter_samples(10**9, batch_size=2, seed=3)
     assert [x.text for x in islice(endless, 4)] == [
@@ -118,8 +127,19 @@ def test_samples_come_as_they_are_drawn(lm: CrystalLM) -> None:
         ({"batch_size": 0}, "batch size of 0"),
         ({"guidance": 2.0}, "guidance"),
         ({"n_atoms": 50}, "50 atoms"),
+        ({"n": "SrTiO3"}, "did you mean composition='SrTiO3'"),
+        ({"n": 2.5}, "n is 2.5; expected a whole number"),
+        ({"n": None}, "n is None"),
+        ({"seed": None}, "seed is None"),
+        ({"temperature": "1"}, "temperature is '1'; expected a number"),
+        ({"element_temperature": "1"}, "element_temperature is '1'"),
+        ({"top_p": None}, "top_p is None"),
+        ({"max_tries": "3"}, "max_tries is '3'"),
+        ({"batch_size": 0.5}, "batch_size is 0.5"),
+        ({"max_atoms": "8"}, "max_atoms is '8'"),
+        ({"min_distance": None}, "least distance of atoms is None"),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    ids=str,
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_drawn(
     lm: CrystalLM, wrong: dict[str, Any], message: str
@@ -169,6 +189,19 @@ def test_a_score_depends_on_what_the_prompt_says(lm: CrystalLM) -> None:
         lm.score(QUARTZ, exclude="Fe")
     with pytest.raises(InputError, match="no file or folder"):
         lm.score("nowhere.cif")
+
+
+def test_the_text_by_symmetry_is_scored_where_it_is_asked_for(lm: CrystalLM) -> None:
+    asked = {"composition": "SiO2", "format": "wyckoff"}
+    score = lm.score(QUARTZ, **asked)
+    assert score.by_symmetry
+    assert score.readings[0].text == encode(QUARTZ, "wyckoff")
+    assert score.prompt == lm.sample(1, **asked)[0].prompt
+    assert [x.total for x in lm.score_all([QUARTZ], **asked)] == [score.total]
+    assert lm.score(QUARTZ, format="plain").total == lm.score(QUARTZ).total
+    for format, message in (("gruver2024", "the model writes plain"), ("wyckof", "'wyckoff'")):
+        with pytest.raises(SettingError, match=message):
+            lm.score(QUARTZ, format=format)
 
 
 def test_the_shipped_model_is_the_default_and_keeps_a_formula() -> None:
@@ -267,6 +300,23 @@ def test_labels_go_through_infilling_into_structures_and_files(
     assert {str(species) for species in best.structure.species} == {"K", "Na", "Cl"}
     path = lm.infill(given, species={"A_0": "?"}, candidates=["K"]).save(tmp_path / "x.cif")
     assert read_sites(path).labels == best.labels
+
+
+@pytest.mark.parametrize("exclude", ["Fe", "Fe O", "Fe,O", ["Fe", "O"], {"Fe"}], ids=str)
+def test_elements_are_excluded_from_infilling_as_from_drawing(lm: CrystalLM, exclude: Any) -> None:
+    barred = {"Fe", "O"} if len(exclude) > 1 and exclude != "Fe" else {"Fe"}
+    found = lm.infill(NACL, species={"Na": "?"}, n=118, exclude=exclude, min_distance=0.0)
+    assert {x.crystal.symbols[0] for x in found} == {*SYMBOLS} - barred
+
+
+def test_what_is_to_be_kept_may_be_one_name(lm: CrystalLM) -> None:
+    given = {"species": {"Na": "?"}, "candidates": "K Rb", "min_distance": 0.0}
+    for keep in ("space_group", "space_group, cell", ["cell", "space_group"]):
+        assert lm.infill(NACL, **given, keep=keep).infilling.space_group == 225
+    with pytest.raises(SettingError, match="'OF'; expected a symbol"):
+        lm.infill(NACL, **given, exclude="OF")
+    with pytest.raises(SettingError, match=r"n is 2\.5"):
+        lm.infill(NACL, **given, n=2.5)
 
 
 def test_nothing_to_fill_in_is_refused(lm: CrystalLM) -> None:

@@ -179,7 +179,8 @@ def infill(
     magnetic moments in a file are not, as they belong to the structure before.
     """
     from crystext.errors import SettingError
-    from crystext.infilling.blank import Blanks, blank, known_element, place_of
+    from crystext.formulas import known_element
+    from crystext.infilling.blank import Blanks, blank, place_of
     from crystext.infilling.propose import Filler
     from crystext.models.load import load_model
     from crystext.read.sites import read_sites

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from crystext.checks import whole_number
 from crystext.crystal import Floats, Ints
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.errors import InputError, SettingError, did_you_mean
+from crystext.formulas import known_element, near_elements
 from crystext.infilling.similar import similar_elements
 from crystext.partial import PartialCrystal
 from crystext.read.sites import Sites
@@ -33,12 +35,13 @@ class Blanks:
     species: Mapping[Reference, str | Sequence[str]] = field(default_factory=dict)
     """What is to stand where: by element, then at all its sites and the same at each, by label or
     by index. `?` for any, `similar`, an element, or several that it may be."""
-    coordinates: Collection[Reference] | str = ()
+    coordinates: Collection[Reference] | Reference = ()
     """Sites whose coordinates are to be found, an element for all its sites; `all` for all."""
     cell: bool = False
     """Whether lengths and angles are to be found."""
-    add: Sequence[str] = ()
-    """Atoms that are missing: `2 O`, `O`, `2 ?`, or `...` for as many as the model likes."""
+    add: Sequence[str] | str = ()
+    """Atoms that are missing: `2 O`, `O`, `2 ?`, or `...` for as many as the model likes; several
+    in one text with commas between them."""
     candidates: Sequence[str] | str | None = None
     """Elements that may stand for a `?`: several, or `similar`; None for any."""
 
@@ -64,6 +67,11 @@ def blank(sites: Sites, blanks: Blanks, max_atoms: int) -> tuple[PartialCrystal,
             candidates[site] = found
     shared: list[tuple[int, ...]] = []
     asked: dict[int, Reference] = {}
+    if not isinstance(blanks.species, Mapping):
+        raise SettingError(
+            f"species are {blanks.species!r}; expected what is to stand where, such as "
+            "{'Fe1': '?'}"
+        )
     for reference, wanted in blanks.species.items():
         where = _places(sites, reference)
         for site in where:
@@ -137,7 +145,7 @@ def _with_what_is_settled(partial: PartialCrystal) -> PartialCrystal:
 
 def _list_of(wanted: str | Sequence[str]) -> tuple[str, ...]:
     """Return what may stand somewhere, each name checked."""
-    names = tuple(wanted.replace(",", " ").split() if isinstance(wanted, str) else wanted)
+    names = words(wanted)
     if not names:
         raise SettingError("no element is named; expected ?, similar, or elements such as Co,Ni")
     for name in names:
@@ -147,6 +155,20 @@ def _list_of(wanted: str | Sequence[str]) -> tuple[str, ...]:
         else:
             known_element(name)
     return tuple(dict.fromkeys(names))
+
+
+def words(wanted: str | Iterable[str]) -> tuple[str, ...]:
+    """Return names that are given one by one, or in one text with commas or spaces between them.
+
+    Raises:
+        SettingError: they are something else.
+    """
+    if isinstance(wanted, str):
+        return tuple(wanted.replace(",", " ").split())
+    names = tuple(wanted) if isinstance(wanted, Iterable) else (wanted,)
+    if all(isinstance(name, str) for name in names):
+        return names
+    raise SettingError(f"{wanted!r} is given; expected a text or several")
 
 
 def _among(names: tuple[str, ...] | None, old: int, label: str) -> tuple[str, ...]:
@@ -180,16 +202,6 @@ def _places(sites: Sites, reference: Reference) -> tuple[int, ...]:
     return tuple(where)
 
 
-def known_element(symbol: str) -> str:
-    """Return the symbol of an element, or raise `SettingError` naming the nearest."""
-    if symbol not in ATOMIC_NUMBERS:
-        raise SettingError(
-            f"no element {symbol!r}; expected a symbol such as Fe."
-            + did_you_mean(symbol, ATOMIC_NUMBERS)
-        )
-    return symbol
-
-
 def place_of(sites: Sites, reference: Reference) -> int:
     """Return the site that is meant by a label or an index.
 
@@ -206,7 +218,10 @@ def place_of(sites: Sites, reference: Reference) -> int:
                 f"no site is called {reference!r}; the sites are {_few(sites.labels)}, or 0 to "
                 f"{count - 1}." + did_you_mean(reference, known)
             )
-    index = int(reference)
+    try:
+        index = int(reference) if isinstance(reference, str) else whole_number("a site", reference)
+    except SettingError as error:
+        raise SettingError(f"{error} from 0 to {count - 1}, a label or an element") from None
     if not 0 <= index < count:
         raise SettingError(f"there is no site {index}; sites count from 0 to {count - 1}")
     return index
@@ -217,19 +232,21 @@ def _few(names: Collection[str]) -> str:
     return ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
 
 
-def _sites_of(sites: Sites, wanted: Collection[Reference] | str) -> list[int]:
+def _sites_of(sites: Sites, wanted: Collection[Reference] | Reference) -> list[int]:
     if isinstance(wanted, str):
         if wanted.strip() == "all":
             return list(range(len(sites.numbers)))
-        wanted = [word for word in wanted.replace(",", " ").split() if word]
+        wanted = words(wanted)
+    elif not isinstance(wanted, Iterable):
+        wanted = [wanted]
     return [site for reference in wanted for site in _places(sites, reference)]
 
 
-def _added(wanted: Sequence[str], there: int, max_atoms: int) -> tuple[Ints, tuple[int, int]]:
+def _added(wanted: Sequence[str] | str, there: int, max_atoms: int) -> tuple[Ints, tuple[int, int]]:
     """Return the atoms to add whose elements are named, and least and most of the others."""
     known: list[int] = []
     least, endless = 0, False
-    for text in wanted:
+    for text in wanted.split(",") if isinstance(wanted, str) else words(wanted):
         match = re.fullmatch(r"\s*(\d{1,6})?\s*(\S+)\s*", text)
         count, name = (int(match[1] or 1), match[2]) if match else (0, "")
         if name == AS_MANY and match and match[1] is None:
@@ -237,7 +254,7 @@ def _added(wanted: Sequence[str], there: int, max_atoms: int) -> tuple[Ints, tup
         elif count < 1 or (name != UNKNOWN and name not in ATOMIC_NUMBERS):
             raise SettingError(
                 f"{text!r} says no atoms to add; expected such as '2 O', '2 ?' or '...'."
-                + did_you_mean(name, ATOMIC_NUMBERS)
+                + near_elements(name)
             )
         elif name == UNKNOWN:
             least += count

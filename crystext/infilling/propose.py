@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
+from crystext.checks import whole_number
+from crystext.conditions import Conditions
 from crystext.crystal import Crystal
 from crystext.errors import SettingError, did_you_mean
 from crystext.grammar.constraints import Constraints
-from crystext.infilling.blank import Blanks, blank
+from crystext.infilling.blank import Blanks, blank, words
 from crystext.infilling.order import rank_keys
 from crystext.infilling.proposal import (
     Proposal,
@@ -83,7 +85,7 @@ class Filler:
         *,
         distance_scale: float = ORDINARY.distance_scale,
         max_atoms: int = ORDINARY.max_atoms,
-        exclude: Collection[str] = (),
+        exclude: Collection[str] | str = (),
         batch_size: int = 250,
     ) -> None:
         """Set up.
@@ -93,12 +95,13 @@ class Filler:
             settings: how it is drawn from.
             distance_scale: see `Constraints`.
             max_atoms: most atoms of a crystal to which atoms are added.
-            exclude: elements that nothing is filled with.
+            exclude: elements that nothing is filled with, as `Conditions.of` takes them.
             batch_size: completions that are drawn together.
 
         Raises:
             SettingError: a number out of range, or an unknown element.
         """
+        batch_size = whole_number("batch_size", batch_size)
         if batch_size < 1:
             raise SettingError(f"a batch size of {batch_size}: expected 1 or more; try 250")
         self.model, self.settings, self.batch_size = model, settings or DrawSettings(), batch_size
@@ -107,7 +110,9 @@ class Filler:
                 "completions are always constrained: what is given could not be kept otherwise"
             )
         self.constraints = Constraints(
-            max_atoms=max_atoms, distance_scale=distance_scale, exclude=tuple(sorted(set(exclude)))
+            max_atoms=max_atoms,
+            distance_scale=distance_scale,
+            exclude=Conditions.of(exclude=exclude).exclude,
         )
         self._sampler: Sampler | None = None
         self._ranker: Ranker | None = None
@@ -118,7 +123,7 @@ class Filler:
         blanks: Blanks,
         n: int = 20,
         *,
-        keep: Collection[str] = (),
+        keep: Collection[str] | str = (),
         ranked: bool | None = None,
         report: Callable[[int], object] = lambda done: None,
     ) -> Infilling:
@@ -128,9 +133,9 @@ class Filler:
             sites: the structure, as far as it is known.
             blanks: what of it is to be filled in.
             n: completions that are drawn; of ranked elements, how many are listed.
-            keep: names of `KEEPABLE`. A space group is said to the model, sites that it makes equal
-                hold one element, and proposals that have another group are left out; the cell is
-                kept unless `blanks` asks for it.
+            keep: one or several of `KEEPABLE`. A space group is said to the model, sites that it
+                makes equal hold one element, and proposals that have another group are left out;
+                the cell is kept unless `blanks` asks for it.
             ranked: whether elements are ranked by their probability rather than drawn, which can
                 be done where one element is all that is not known; None does it where it can.
             report: called with the number of completions drawn so far.
@@ -147,11 +152,12 @@ class Filler:
         asked: Sequence[tuple[Sites, Blanks]],
         n: int = 20,
         *,
-        keep: Collection[str] = (),
+        keep: Collection[str] | str = (),
         ranked: bool | None = None,
         report: Callable[[int], object] = lambda done: None,
     ) -> list[Infilling]:
         """Complete many structures, as `fill` does each; elements of all are ranked together."""
+        n, keep = whole_number("n", n), words(keep)
         if n < 1:
             raise SettingError(f"{n} completions: expected 1 or more")
         jobs = [self._job(sites, blanks, keep) for sites, blanks in asked]
@@ -169,7 +175,7 @@ class Filler:
             infillings.append(self._judged(job, texts, ranked=i in found))
         return infillings
 
-    def _job(self, sites: Sites, blanks: Blanks, keep: Collection[str]) -> _Job:
+    def _job(self, sites: Sites, blanks: Blanks, keep: Sequence[str]) -> _Job:
         for name in keep:
             if name not in KEEPABLE:
                 raise SettingError(

@@ -65,6 +65,16 @@ def test_named_atoms_are_sites_without_a_place_and_others_are_missing() -> None:
     assert blanked(add=["..."], max_atoms=12).more == (1, 7)
 
 
+def test_one_text_asks_for_what_a_list_does() -> None:
+    for one, listed in (("2 O", ["2 O"]), ("2 O, ?", ["2 O", "?"]), ("...", ["..."])):
+        together, apart = blanked(add=one), blanked(add=listed)
+        assert together.numbers.tolist() == apart.numbers.tolist()
+        assert together.more == apart.more
+    for one, given in (("Ti1", ["Ti1"]), ("0,3", [0, 3]), (3, [3]), (np.int64(3), [3])):
+        alone = blanked(coordinates=one).positions
+        assert np.array_equal(alone, blanked(coordinates=given).positions, equal_nan=True)
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
@@ -72,6 +82,12 @@ def test_named_atoms_are_sites_without_a_place_and_others_are_missing() -> None:
         ({"species": {"Fe": "?"}}, "no Fe in it; the crystal holds O, Ti, Sr"),
         ({"species": {5: "?"}}, "no site 5; sites count from 0 to 4"),
         ({"species": {-1: "?"}}, "no site -1"),
+        ({"species": {0.7: "?"}}, "a site is 0.7; expected a whole number from 0 to 4, a label"),
+        ({"species": {None: "?"}}, "a site is None"),
+        ({"species": "Ti"}, "expected what is to stand where"),
+        ({"species": {"Ti": 22}}, "22 is given; expected a text or several"),
+        ({"coordinates": 0.5}, "a site is 0.5"),
+        ({"add": 2}, "2 is given"),
         ({"species": {"Tj1": "?"}}, "Did you mean 'Ti1'"),
         (
             {"species": {"Ti": "zr"}},
