@@ -30,8 +30,9 @@ def parse_space_group(wanted: int | str) -> int:
     text = str(wanted).strip()
     if isinstance(wanted, bool) or not text:
         raise SettingError(f"space group {wanted!r}: expected 1 to 230, or a symbol such as Fm-3m")
-    if re.fullmatch(r"[-+]?\d+(\.0+)?", text):
-        number = int(float(text[:9]))
+    if digits := re.fullmatch(r"([-+]?)0*(\d+)(\.0*)?", text):
+        # A longer number is no nearer to any group.
+        number = int(digits[1] + digits[2][:9])
         if not 1 <= number <= 230:
             nearest = min(max(number, 1), 230)
             raise SettingError(

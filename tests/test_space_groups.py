@@ -37,7 +37,8 @@ def test_full_symbols_of_pymatgens_name_their_groups() -> None:
 @pytest.mark.parametrize(
     ("spelling", "number"),
     [("Fm3m", 225), ("F m -3 m", 225), ("P21/n", 14), ("Pbnm", 62), ("Cmca", 64), ("I-42d", 122),
-     ("Ia3d", 230), ("Pa3", 205), ("P 1 21/c 1", 14), ("225.0", 225), ("R-3m", 166)],
+     ("Ia3d", 230), ("Pa3", 205), ("P 1 21/c 1", 14), ("225.0", 225), ("R-3m", 166),
+     ("0000000225", 225), ("00001.0", 1)],
 )  # fmt: skip
 def test_common_spellings_are_understood(spelling: str, number: int) -> None:
     assert parse_space_group(spelling) == number
@@ -49,6 +50,8 @@ def test_common_spellings_are_understood(spelling: str, number: int) -> None:
         (0, "expected 1 to 230. The nearest is 1"),
         (231, "The nearest is 230"),
         ("-5", "The nearest is 1"),
+        ("0" * 12, "The nearest is 1"),
+        ("9" * 5000, "The nearest is 230"),
         ("1e3", "no space group is called"),
         ("Fm-3x", "Did you mean"),
         ("", "such as Fm-3m"),
