@@ -29,7 +29,13 @@ from crystext.models.folder import (
     write_description,
 )
 from crystext.models.lora import merged, read_adapter, write_adapter
-from crystext.models.network import check_fit, dequantized, read_network, read_tokenizer
+from crystext.models.network import (
+    check_fit,
+    damage_told,
+    dequantized,
+    read_network,
+    read_tokenizer,
+)
 from crystext.models.start import TrainedBase
 from crystext.prompts import PromptSet, load_prompts, write_prompts
 from crystext.resources import shipped_model
@@ -152,10 +158,14 @@ def merge_into_base(
     """
     from transformers import GenerationConfig
 
+    settings = None
+    if (folder / "generation_config.json").is_file():
+        with damage_told(folder):
+            settings = GenerationConfig.from_pretrained(folder, local_files_only=True)
     model = _on_base(folder, base, tokenizer, torch.device("cpu"), unpack=True)
     network = merged(model)
-    if (folder / "generation_config.json").is_file():
-        network.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    if settings is not None:
+        network.generation_config = settings
     return network
 
 
@@ -189,15 +199,24 @@ def _place_for_peft(base: Base, folder: Path) -> str:
     return str(shipped_model()) if base.source == SHIPPED else base.source
 
 
-@contextmanager
-def _replaced(folder: Path) -> Iterator[Path]:
-    """Give an empty folder to write into, which takes the place of another once it is whole."""
-    folder = folder.absolute()
+def check_place(folder: Path) -> None:
+    """Find out, before the work for it, that a model cannot be saved in a place.
+
+    Raises:
+        ModelError: it holds something else than a model.
+    """
     if folder.exists():
         if not folder.is_dir():
             raise ModelError(f"{folder} is a file; expected a place for a model folder")
         if any(folder.iterdir()) and not (folder / "crystext.json").is_file():
             raise ModelError(f"{folder} holds files that are no model; give an empty place")
+
+
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to write into, which takes the place of another once it is whole."""
+    folder = folder.absolute()
+    check_place(folder)
     partial = folder.with_name(folder.name + ".partial")
     previous = folder.with_name(folder.name + ".previous")
     shutil.rmtree(partial, ignore_errors=True)

@@ -109,10 +109,11 @@ def read_adapter(
         if kind != "LORA" or found.get("megatron_config"):
             raise ModelError(f"the adapter in {folder} is no plain LoRA: its peft_type is {kind!r}")
         config = LoraConfig.from_pretrained(str(folder))
+        assert isinstance(config, LoraConfig)
+        _check_numbers(config)
         weights = load_file(folder / _WEIGHTS)
     except (ValueError, TypeError, AttributeError, OSError, SafetensorError) as error:
         raise _damaged(folder, error) from error
-    assert isinstance(config, LoraConfig)
     # peft takes the network's name, and would warn where the base has been moved since.
     config.base_model_name_or_path = None
     config.inference_mode = train is None
@@ -122,7 +123,10 @@ def read_adapter(
     try:
         model = _put_on(network, config)
         result: Any = set_peft_model_state_dict(model, weights)
-    except (ValueError, RuntimeError, KeyError) as error:
+    except torch.OutOfMemoryError:
+        raise
+    # Settings of a wrong type are met wherever peft uses them, and raise errors of no common class.
+    except Exception as error:
         raise _damaged(folder, error) from error
     absent = [name for name in result.missing_keys if "lora_" in name]
     strange = [*absent, *result.unexpected_keys]
@@ -185,6 +189,14 @@ def _put_on(network: PreTrainedModel, config: LoraConfig) -> PeftModel:
         model = get_peft_model(network, config, autocast_adapter_dtype=not sharded())
     assert isinstance(model, PeftModel)
     return model
+
+
+def _check_numbers(config: LoraConfig) -> None:
+    """Refuse what peft would compute with, or shows as it is."""
+    for name in ("r", "lora_alpha", "lora_dropout"):
+        value = getattr(config, name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{name} is {value!r} in {_CONFIG}; expected a number")
 
 
 def _check_shape(config: LoraConfig, train: LoraSettings, folder: Path) -> None:

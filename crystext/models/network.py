@@ -57,7 +57,7 @@ def read_network(
     extra: dict[str, Any] = {} if quantize == "none" else {"quantization_config": _nf4(dtype)}
     if device is not None:
         extra["device_map"] = {"": device}
-    with _damage_told(folder):
+    with damage_told(folder):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             local_files_only=True,
@@ -87,7 +87,7 @@ def outline(folder: Path) -> PreTrainedModel:
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    with _damage_told(folder):
+    with damage_told(folder):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-any-return]
@@ -105,7 +105,7 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     require_tokenizer(folder)
-    with _damage_told(folder):
+    with damage_told(folder):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
@@ -192,7 +192,12 @@ def _keep_differentiable(network: PreTrainedModel) -> None:
 
 
 @contextmanager
-def _damage_told(folder: Path) -> Iterator[None]:
+def damage_told(folder: Path) -> Iterator[None]:
+    """Have what goes wrong in reading a model's files told as the damage to them that it is.
+
+    Raises:
+        ModelError: with the folder, and what the reader said, in one line.
+    """
     try:
         yield
     except CrystextError:

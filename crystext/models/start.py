@@ -5,6 +5,7 @@ Everything that can be wrong with a choice is found here, before anything is wri
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,8 @@ class Start:
     format: Format
     base: TrainedBase | None
     """What the adapter stands on; None where every weight is trained."""
+    folder: Path | None = None
+    """Of the model or adapter that training starts from; None where it starts anew."""
 
 
 def start_model(
@@ -132,7 +135,7 @@ def start_model(
     if settings.lora is None:
         network = _whole(under, adapter, place)
         _checkpoint_activations(network, settings)
-        return Start(network.train(), tokenizer, words, fmt, None)
+        return Start(network.train(), tokenizer, words, fmt, None, folder)
     frozen = read_network(under, dtype=compute_dtype, quantize=settings.quantize, device=place)
     model = (
         new_adapter(frozen, settings.lora, seed)
@@ -141,7 +144,7 @@ def start_model(
     )
     _checkpoint_activations(model, settings)
     stands_on = TrainedBase(source, settings.quantize, _name(compute_dtype))
-    return Start(model.train(), tokenizer, words, fmt, stands_on)
+    return Start(model.train(), tokenizer, words, fmt, stands_on, folder)
 
 
 def _new(
@@ -214,7 +217,11 @@ def _prompts_of(folder: Path) -> PromptSet:
 
 
 def _checkpoint_activations(network: PreTrainedModel | PeftModel, settings: ModelSettings) -> None:
-    if settings.gradient_checkpointing:
+    if not settings.gradient_checkpointing:
+        return
+    with warnings.catch_warnings():
+        # Its name of tomorrow is not known to every version of transformers that will do.
+        warnings.filterwarnings("ignore", "`gradient_checkpointing_enable`", FutureWarning)
         network.gradient_checkpointing_enable(
             gradient_checkpointing_kwargs={"use_reentrant": False}
         )

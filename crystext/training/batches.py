@@ -13,28 +13,7 @@ from collections.abc import Iterator
 
 import torch
 
-from crystext.errors import SettingError
 from crystext.training.examples import Examples, Row
-
-_SAMPLE = 256
-"""Examples whose mean length turns a batch's tokens into a number of examples."""
-
-
-def batch_sequences(examples: Examples, batch_tokens: int) -> int:
-    """Return how many examples hold a number of tokens on average.
-
-    Raises:
-        SettingError: all examples looked at are too long.
-    """
-    rows = examples.rows(range(_SAMPLE))
-    if not rows:
-        raise SettingError(
-            f"the data give no batch: of {len(examples.data)} crystals none makes an example of at "
-            f"most {examples.max_tokens} tokens; raise optim.max_tokens"
-        )
-    # Those that are too long take places in a batch, but no tokens.
-    tokens = sum(len(ids) for ids, _ in rows)
-    return max(1, round(batch_tokens * _SAMPLE / tokens))
 
 
 def steps_of(epochs: float, crystals: int, sequences: int) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from crystext.errors import RunError
+from crystext.errors import CrystextError, RunError
 
 Tensors = dict[str, torch.Tensor]
 
@@ -30,23 +32,23 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensors], state: dict[str, 
     partial = folder.with_name(folder.name + ".partial")
     previous = folder.with_name(folder.name + ".previous")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for group, content in tensors.items():
-        try:
+    try:
+        partial.mkdir(parents=True)
+        for group, content in tensors.items():
             save_file(
                 {name: t.contiguous() for name, t in content.items()},
                 partial / f"{group}.safetensors",
             )
-        except SafetensorError as error:
-            raise RunError(
-                f"no checkpoint can be written to {folder}: {error}. The one before is whole; make "
-                "room and run the same command again"
-            ) from error
-    (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    shutil.rmtree(previous, ignore_errors=True)
-    if folder.exists():
-        folder.rename(previous)
-    partial.rename(folder)
+        (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        shutil.rmtree(previous, ignore_errors=True)
+        if folder.exists():
+            folder.rename(previous)
+        partial.rename(folder)
+    except (SafetensorError, OSError) as error:
+        raise RunError(
+            f"no checkpoint can be written to {folder}: {error}. The one before is whole; make "
+            "room and run the same command again"
+        ) from error
     shutil.rmtree(previous, ignore_errors=True)
 
 
@@ -62,12 +64,27 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensors], dict[str, Any]] |
         if not previous.exists():
             return None
         folder = previous
-    try:
+    with damage_told(folder):
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         return {p.stem: load_file(p) for p in sorted(folder.glob("*.safetensors"))}, state
-    except (SafetensorError, ValueError, FileNotFoundError) as error:
+
+
+@contextmanager
+def damage_told(folder: Path) -> Iterator[None]:
+    """Have what goes wrong in taking up a checkpoint told as the damage to it that it is.
+
+    Raises:
+        RunError: the checkpoint lacks something, or holds something of another kind.
+    """
+    try:
+        yield
+    except (CrystextError, torch.OutOfMemoryError):
+        raise
+    # What is missing or of another kind is met wherever it is used first.
+    except (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise RunError(
-            f"the checkpoint in {folder} is damaged: {error}; restore it, or give another --out"
+            f"the checkpoint in {folder} is damaged: {reason}; restore it, or give another --out"
         ) from error
 
 

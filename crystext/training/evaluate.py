@@ -39,13 +39,16 @@ class Scorer:
 
     @torch.no_grad()
     def mean_loss(self, rows: list[Row]) -> float:
-        """Return the mean loss per token, in nats, over the rows of all processes."""
+        """Return the mean loss per token, in nats, over the rows of all processes.
+
+        One of them has to have a row: a loss of nothing would look like a perfect one.
+        """
         sums = torch.zeros(2, dtype=torch.float32, device=self.accelerator.device)
         for part in self.parts(rows):
             losses = self.model(pack(part).to(self.accelerator.device))
             sums += torch.stack([losses.sum(), torch.tensor(float(len(losses))).to(sums)])
         total, count = self.accelerator.reduce(sums, "sum").tolist()
-        return float(total / max(1.0, count))
+        return float(total / count)
 
     @torch.no_grad()
     def mean_losses(self, rows: list[Row]) -> list[float]:
@@ -73,7 +76,8 @@ def validation_losses(
 
     Args:
         scorer: the model.
-        streams: examples by the name of what they test. They are the same at every call.
+        streams: examples by the name of what they test. They are the same at every call, and there
+            is one at least of each.
         crystals: how many, over all processes.
     """
     accelerator = scorer.accelerator

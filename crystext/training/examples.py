@@ -83,9 +83,15 @@ class Examples:
 
     def rows(self, positions: range) -> list[Row]:
         """Return the examples at these positions of the stream, without those that are too long."""
+        return [row for row in self._rows(positions) if len(row[0]) <= self.max_tokens]
+
+    def lengths(self, positions: range) -> list[int]:
+        """Return the tokens of the examples at these positions, of those too long as well."""
+        return [len(ids) for ids, _ in self._rows(positions)]
+
+    def _rows(self, positions: range) -> list[Row]:
         made = [example for p in positions if (example := self._at(p)) is not None]
-        rows = examples_ids(self.tokenizer, made, self.loss_on_prompt)
-        return [row for row in rows if len(row[0]) <= self.max_tokens]
+        return examples_ids(self.tokenizer, made, self.loss_on_prompt)
 
     def _at(self, position: int) -> Example | None:
         epoch, place = divmod(position, len(self.data))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from crystext.config import Recipe
+from crystext.data.catalogue import digest
 from crystext.errors import RunError
+from crystext.models.folder import model_hash
+from crystext.models.start import Start
 
 _FREE = {
     "data",
@@ -27,25 +33,44 @@ _FREE_OPTIM = ("steps", "epochs", "decay_share", "micro_tokens")
 """How long a run is, and how a batch is cut."""
 
 
-def identity(recipe: Recipe, crystals: int, sequences: int) -> dict[str, Any]:
+_DIGESTS = {"data": "on other data", "prompts": "with other prompts", "base": "from another base"}
+"""What no name of a file says, and what a run is called that differs in it."""
+
+
+def identity(recipe: Recipe, start: Start, crystals: int, sequences: int) -> dict[str, Any]:
     """Return what may not change within a run.
 
     Args:
         recipe: the run's.
+        start: what its training starts from.
         crystals: to learn from.
         sequences: of a batch.
     """
     fixed = recipe.model_dump(mode="json", exclude=_FREE)
     for name in _FREE_OPTIM:
         fixed["optim"].pop(name)
-    return {"recipe": fixed, "crystals": crystals, "sequences": sequences}
+    splits = (recipe.data.store / f"{split}.arrow" for split in ("train", "validation"))
+    words = json.dumps(asdict(start.prompts), sort_keys=True)
+    return {
+        "recipe": fixed,
+        "crystals": crystals,
+        "sequences": sequences,
+        "digests": {
+            "data": hashlib.sha256("".join(map(digest, splits)).encode()).hexdigest(),
+            "prompts": hashlib.sha256(words.encode()).hexdigest(),
+            "base": None if start.folder is None else model_hash(start.folder, quick=True),
+        },
+    }
 
 
-def check_identity(out: Path, was: dict[str, Any], is_now: dict[str, Any]) -> None:
+def check_identity(out: Path, was: dict[str, Any], is_now: dict[str, Any]) -> list[str]:
     """Refuse to go on with another run.
 
+    Returns:
+        Sentences on what could not be compared.
+
     Raises:
-        RunError: with all settings that differ, or with the other size of the data.
+        RunError: with all settings that differ, or with what else does.
     """
     if was["recipe"] != is_now["recipe"]:
         told = "; ".join(_differences(was["recipe"], is_now["recipe"]))
@@ -53,12 +78,26 @@ def check_identity(out: Path, was: dict[str, Any], is_now: dict[str, Any]) -> No
             f"{out} holds a run of another recipe ({told}); give another --out, or that recipe, "
             "which is in recipe.yaml there"
         )
-    if was != is_now:
+    sizes = (
+        f"{was['crystals']:,} crystals in batches of {was['sequences']:,}, and here are "
+        f"{is_now['crystals']:,} in batches of {is_now['sequences']:,}"
+    )
+    old, new = was.get("digests", {}), is_now["digests"]
+    if differing := [name for name in new if name in old and old[name] != new[name]]:
         raise RunError(
-            f"{out} holds a run on other data: {was['crystals']:,} crystals in batches of "
-            f"{was['sequences']:,}, and here are {is_now['crystals']:,} in batches of "
-            f"{is_now['sequences']:,}; give another --out, or those data"
+            f"{out} holds a run {' and '.join(_DIGESTS[name] for name in differing)}, as checksums "
+            f"tell ({sizes}); give another --out, or the {' and the '.join(differing)} of that run"
         )
+    if any(was[name] != is_now[name] for name in ("crystals", "sequences")):
+        raise RunError(
+            f"{out} holds a run on other data: {sizes}; give another --out, or those data"
+        )
+    if absent := [name for name in new if name not in old]:
+        return [
+            f"the checkpoint in {out} is of an earlier version and has no checksum of its "
+            f"{', '.join(absent)}; going on with what is given"
+        ]
+    return []
 
 
 def _differences(was: dict[str, Any], is_now: dict[str, Any], prefix: str = "") -> list[str]:

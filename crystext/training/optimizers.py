@@ -37,12 +37,15 @@ def make_optimizers(
         return {"adamw": paged}
     matrices = [p for n, p in weights.items() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in weights.items() if p.ndim != 2 or "embed" in n]
-    return {
-        "muon": torch.optim.Muon(
+    made: dict[str, torch.optim.Optimizer] = {}
+    # Of an adapter all are matrices, and an optimizer of nothing is refused by torch.
+    if matrices:
+        made["muon"] = torch.optim.Muon(
             matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
-        ),
-        "adamw": torch.optim.AdamW(others, rate, _BETAS, weight_decay=0.0),
-    }
+        )
+    if others:
+        made["adamw"] = torch.optim.AdamW(others, rate, _BETAS, weight_decay=0.0)
+    return made
 
 
 def set_rate(optimizers: dict[str, torch.optim.Optimizer], rate: float) -> None:

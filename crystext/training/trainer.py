@@ -18,6 +18,7 @@ import math
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,16 +30,17 @@ from rich.console import Console
 
 from crystext.codec import Format, get_format
 from crystext.config import Recipe
-from crystext.data.store import Dataset, read_store
-from crystext.errors import InputError, RunError
+from crystext.errors import RunError
 from crystext.models.folder import Temperatures
-from crystext.models.load import save_model
+from crystext.models.load import check_place, save_model
 from crystext.models.start import start_model
 from crystext.prompts import load_prompts
 from crystext.training.attention import ordinary_attention
 from crystext.training.average import WeightAverage, exchanged, put, trainable
-from crystext.training.batches import Batches, batch_sequences, steps_of
+from crystext.training.batches import Batches, steps_of
 from crystext.training.checkpoint import (
+    Tensors,
+    damage_told,
     load_checkpoint,
     optimizer_tensors,
     restore_optimizer,
@@ -47,7 +49,7 @@ from crystext.training.checkpoint import (
 from crystext.training.curve import draw_losses
 from crystext.training.dropout import drop_in_layers
 from crystext.training.evaluate import Scorer, mean_of, validation_losses
-from crystext.training.examples import Examples, Row
+from crystext.training.examples import Row
 from crystext.training.identity import check_identity, identity
 from crystext.training.log import Log, Teller
 from crystext.training.loss import PackedLoss, base_network
@@ -65,6 +67,7 @@ from crystext.training.processes import (
     tracker_config,
 )
 from crystext.training.schedule import learning_rate
+from crystext.training.streams import make_streams, read_data
 
 _LOG_EVERY = 20
 
@@ -82,8 +85,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, out: Path) -> None:
         self.recipe, self.out = recipe, out
         check_machine(recipe)
-        train = _crystals(recipe.data.store, "train")
-        validation = _crystals(recipe.data.store, "validation")
+        data = read_data(recipe.data.store)
         self.accelerator = Accelerator(
             # `PackedLoss` sees to it. What an earlier user of accelerate in this program has set
             # cannot be changed, and does not reach into there.
@@ -103,19 +105,13 @@ class Trainer:
             compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
         )
         same_weights(self.accelerator, self.start.network)
-        examples = self._examples(train, recipe.seed, recipe.tasks, recipe.translate_share)
-        self.sequences = optim.batch_sequences or batch_sequences(examples, optim.batch_tokens or 1)
-        self.steps = optim.steps or steps_of(optim.epochs or 1, len(train), self.sequences)
+        self.streams = make_streams(recipe, data, self.start)
+        self.sequences = optim.batch_sequences or self.streams.batch_sequences(
+            optim.batch_tokens or 1
+        )
+        self.steps = optim.steps or steps_of(optim.epochs or 1, len(data["train"]), self.sequences)
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
-        self.batches = Batches(examples, self.sequences, process, processes)
-        self.validation = {
-            name: self._examples(validation, 0, {name: 1.0}, 0.0)
-            for name in self.batches.examples.tasks
-        }
-        if "unconditional" in self.validation:
-            self.validation["translated"] = self._examples(
-                validation, 0, {"unconditional": 1.0}, 1.0
-            )
+        self.batches = Batches(self.streams.train, self.sequences, process, processes)
         if recipe.dropout:
             drop_in_layers(base_network(self.start.network), recipe.dropout)
         module = PackedLoss(self.start.network, self.device, bf16=recipe.precision == "bf16")
@@ -137,7 +133,7 @@ class Trainer:
         )
         self.log = Log(out / "log.jsonl")
         self.patience = Patience(recipe.patience)
-        self.identity = identity(recipe, len(train), self.sequences)
+        self.identity = identity(recipe, self.start, len(data["train"]), self.sequences)
         self.step = 0
 
     def run(self, console: Console) -> bool:
@@ -147,11 +143,13 @@ class Trainer:
             Whether the run went to the last step of the recipe; False where it ended early.
 
         Raises:
-            RunError: the folder is a file, in use, or holds a run of another recipe; a checkpoint
-                cannot be written or read; or the loss is not finite.
+            RunError: the folder is a file, in use, or holds a run of another recipe or on other
+                data; a checkpoint cannot be written or read; or the loss is not finite.
+            ModelError: something else is where the model is to be.
         """
         if self.out.exists() and not self.out.is_dir():
             raise RunError(f"{self.out} is a file; expected a folder for the run")
+        check_place(self.out / "model")
         self.out.mkdir(parents=True, exist_ok=True)
         # One process of a run writes, so one holds the lock.
         lock = FileLock(self.out / "lock", timeout=0)
@@ -177,6 +175,10 @@ class Trainer:
             if self.recipe.trackers:
                 config = tracker_config(self.recipe)
                 self.accelerator.init_trackers("crystext", config=config)
+            for sentence in self.streams.told():
+                teller.line(sentence)
+            if self.step == 0 and self.streams.too_long:
+                self._note({"too_long": self.streams.too_long})
             self._learn(teller)
         if main:
             draw_losses(self.log.read(), self.out / "loss.png")
@@ -225,18 +227,16 @@ class Trainer:
     def evaluate(self) -> dict[str, float]:
         """Return the averaged weights' loss per token on validation crystals, by task, and probes.
 
-        Crystals are as the data has them, not translated, save for `translated`, the unconditional
-        task on randomly translated ones. `loss_mean` is the mean over the recipe's tasks.
+        `loss_mean` is the mean over the recipe's tasks, as far as `Streams` has some to score.
         """
         recipe = self.recipe
         self.model.eval()
         with exchanged(self.weights, self.average.weights):
-            scores = validation_losses(
-                self.scorer, self.validation, recipe.data.validation_crystals
-            )
-            scores["loss_mean"] = mean_of(scores, self.batches.examples.tasks)
+            streams = self.streams.validation
+            scores = validation_losses(self.scorer, streams, recipe.data.validation_crystals)
+            scores["loss_mean"] = mean_of(scores, self.streams.scored)
             if recipe.probes.ipt_crystals:
-                any_stream = next(iter(self.validation.values()))
+                any_stream = next(iter(streams.values()))
                 scores["ipt"] = ipt(self.scorer, any_stream, recipe.probes)
             if recipe.probes.sampled_crystals and self.accelerator.is_main_process:
                 scores |= sampled_validity(
@@ -282,21 +282,6 @@ class Trainer:
     def _sample_format(self) -> Format | None:
         name = self.recipe.sample_format
         return None if name is None else get_format(name)
-
-    def _examples(
-        self, data: Dataset, seed: int, tasks: dict[str, float], translate_share: float
-    ) -> Examples:
-        return Examples(
-            data,
-            self.start.tokenizer,
-            self.start.prompts,
-            self.start.format,
-            task_weights=tasks,
-            translate_share=translate_share,
-            max_tokens=self.recipe.optim.max_tokens,
-            seed=seed,
-            loss_on_prompt=self.recipe.loss_on_prompt,
-        )
 
     def _update(self, rows: list[Row]) -> tuple[torch.Tensor, int]:
         """Make a step.
@@ -375,30 +360,27 @@ class Trainer:
             save_checkpoint(self.out / shard_name("checkpoint", self.accelerator), tensors, state)
 
     def _restore(self, teller: Teller) -> None:
-        found = load_checkpoint(self.out / shard_name("checkpoint", self.accelerator))
+        folder = self.out / shard_name("checkpoint", self.accelerator)
+        found = load_checkpoint(folder)
         self.accelerator.wait_for_everyone()
-        if found is None:
-            return
-        tensors, state = found
-        check_identity(self.out, state["identity"], self.identity)
+        if found is not None:
+            with damage_told(folder):
+                self._take(*found, teller)
+            teller.line(f"resuming {self.out} at step {self.step}")
+        if self.accelerator.is_main_process:
+            # Without a checkpoint the run begins anew, and so does its log.
+            self.log.cut(self.step if found is not None else -1)
+
+    def _take(self, tensors: dict[str, Tensors], state: dict[str, Any], teller: Teller) -> None:
+        for sentence in check_identity(self.out, state["identity"], self.identity):
+            teller.line(sentence)
         put(self.weights, tensors["weights"])
-        self.average.weights = _on(self.device, tensors["average"])
-        self.patience.best = _on(self.device, tensors.get("best", {}))
+        self.average.weights = self._on_device(tensors["average"])
+        self.patience.best = self._on_device(tensors["best"]) if "best" in tensors else {}
         for name, optimizer in self.optimizers.items():
             restore_optimizer(optimizer, tensors[name])
         self.step = state["step"]
         self.patience.least, self.patience.since = state["least"], state["since"]
-        if self.accelerator.is_main_process:
-            self.log.cut(self.step)
-        teller.line(f"resuming {self.out} at step {self.step}")
 
-
-def _crystals(store: Path, split: str) -> Dataset:
-    data = read_store(store, split)
-    if len(data) == 0:
-        raise InputError(f"the store {store} holds no {split} crystal; expected one or more")
-    return data
-
-
-def _on(device: torch.device, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: x.to(device) for name, x in tensors.items()}
+    def _on_device(self, tensors: Tensors) -> Tensors:
+        return {name: tensors[name].to(self.device) for name in trainable(self.weights)}

@@ -11,10 +11,9 @@ import torch
 from crystext.augment import permute_within_species, translate
 from crystext.codec import PLAIN
 from crystext.data.store import Dataset, read_store
-from crystext.errors import SettingError
 from crystext.prompts import load_prompts
 from crystext.tokens import IGNORED
-from crystext.training.batches import Batches, batch_sequences, steps_of
+from crystext.training.batches import Batches, steps_of
 from crystext.training.examples import Examples, Row
 from crystext.vocabulary import build_tokenizer
 from tests.tiny import write_tiny_store
@@ -187,23 +186,7 @@ def test_workers_change_no_batch(data: Dataset, tokenizer: PreTrainedTokenizerFa
     assert len(alone) == 5
 
 
-def test_a_batch_of_tokens_is_that_many_in_the_mean(
-    data: Dataset, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    stream = examples(data, tokenizer)
-    batches = Batches(stream, batch_sequences(stream, 1000))
-    sizes = [sum(len(ids) for ids, _ in batches[step]) for step in range(30)]
-    assert abs(np.mean(sizes) - 1000) < 50
-
-
 def test_epochs_are_counted_in_batches() -> None:
     assert steps_of(2, crystals=100, sequences=10) == 20
     assert steps_of(1, crystals=101, sequences=10) == 11
     assert steps_of(0.5, crystals=100, sequences=10) == 5
-
-
-def test_data_of_which_no_example_is_short_enough_are_refused(
-    data: Dataset, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    with pytest.raises(SettingError, match=r"give no batch: of 150 crystals.*at most 4 tokens"):
-        batch_sequences(examples(data, tokenizer, max_tokens=4), 1000)

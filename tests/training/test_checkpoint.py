@@ -147,6 +147,20 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     assert saved_value(folder) == 1.0
 
 
+def test_a_place_that_takes_no_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunError, match="no checkpoint can be written to"):
+        save_checkpoint(tmp_path / "file" / "checkpoint", tensors_of(1.0), {"value": 1.0})
+    # Too large for the disk, as a full one would have it, but for the tensors.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
+        with pytest.raises(RunError, match="no checkpoint can be written"):
+            save_checkpoint(tmp_path / "checkpoint", {}, {"value": "x" * 20_000})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 @pytest.mark.parametrize("name", ["state.json", "weights.safetensors"])
 def test_a_damaged_checkpoint_is_told(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "checkpoint"

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
+import shutil
 import sys
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -10,13 +13,14 @@ import pytest
 import torch
 from filelock import FileLock
 from rich.console import Console
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from crystext.config import Recipe, load_recipe, parse_recipe
 from crystext.data.store import read_store, write_store
 from crystext.errors import InputError, ModelError, RunError, SettingError
 from crystext.grammar.constraints import Constraints
 from crystext.models.load import load_model
+from crystext.resources import shipped, shipped_model
 from crystext.sampling.attempt import DrawSettings, Request
 from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.samplers import make_sampler
@@ -27,6 +31,7 @@ from tests.tiny import write_tiny_store
 
 QUIET = Console(quiet=True)
 STEPS = 12
+SPLITS = ("train", "validation")
 
 
 @pytest.fixture(scope="module")
@@ -195,8 +200,122 @@ def test_a_run_of_another_recipe_is_refused_and_told_in_what(data: Path, tmp_pat
 def test_a_run_on_other_data_is_refused(data: Path, tmp_path: Path) -> None:
     Trainer(recipe(data, steps=5), tmp_path / "run").run(QUIET)
     other = write_tiny_store(tmp_path / "other", 40)
-    with pytest.raises(RunError, match=r"on other data: 60 crystals.*here are 40"):
+    with pytest.raises(RunError, match=r"on other data, .*60 crystals.*here are 40"):
         Trainer(recipe(other, steps=5), tmp_path / "run").run(QUIET)
+    # As many crystals, and one of them another one.
+    for split in ("train", "validation"):
+        splits = {s: list(map(read_store(data, s).__getitem__, range(60))) for s in SPLITS}
+        splits[split][7] = splits[split][8]
+        write_store(tmp_path / split, splits)
+        with pytest.raises(RunError, match="a run on other data, as checksums tell"):
+            Trainer(recipe(tmp_path / split, steps=5), tmp_path / "run").run(QUIET)
+    # The same ones, elsewhere.
+    moved = shutil.copytree(data, tmp_path / "moved")
+    Trainer(recipe(moved, steps=6), tmp_path / "run").run(QUIET)
+    assert weights_step(tmp_path / "run") == 6
+
+
+def test_a_run_with_other_words_or_another_base_is_refused(data: Path, tmp_path: Path) -> None:
+    words = shutil.copytree(shipped("prompts", "default"), tmp_path / "words")
+    base = shutil.copytree(shipped_model(), tmp_path / "base")
+    values = recipe_values(data, steps=2, optimizer="adamw")
+    values |= {"prompts": str(words), "model": {"base": str(base), "lora": {"rank": 2}}}
+
+    def run() -> None:
+        Trainer(parse_recipe(values, "test"), tmp_path / "run").run(QUIET)
+
+    run()
+    asked = (words / "generate.txt").read_text()
+    (words / "generate.txt").write_text("Please. " + asked)
+    with pytest.raises(RunError, match="a run with other prompts, as checksums tell"):
+        run()
+    (words / "generate.txt").write_text(asked)
+    weights = load_file(base / "model.safetensors")
+    weights["model.norm.weight"] *= 1.5
+    save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(RunError, match="a run from another base, as checksums tell"):
+        run()
+
+
+def test_a_checkpoint_of_before_there_were_checksums_goes_on_and_says_so(
+    data: Path, tmp_path: Path
+) -> None:
+    out, told = tmp_path / "run", io.StringIO()
+    Trainer(recipe(data, steps=5), out).run(QUIET)
+    state = json.loads((out / "checkpoint" / "state.json").read_text())
+    del state["identity"]["digests"]
+    (out / "checkpoint" / "state.json").write_text(json.dumps(state))
+    Trainer(recipe(data, steps=6), out).run(Console(file=told, width=300))
+    assert "no checksum of its data, prompts, base; going on with what is given" in told.getvalue()
+    assert weights_step(out) == 6
+
+
+def without(group: str) -> Callable[[Path], None]:
+    def harm(checkpoint: Path) -> None:
+        (checkpoint / f"{group}.safetensors").unlink()
+
+    return harm
+
+
+def with_state(text: str) -> Callable[[Path], None]:
+    def harm(checkpoint: Path) -> None:
+        (checkpoint / "state.json").write_text(text)
+
+    return harm
+
+
+def without_a_tensor(checkpoint: Path) -> None:
+    tensors = load_file(checkpoint / "average.safetensors")
+    del tensors["model.norm.weight"]
+    save_file(tensors, checkpoint / "average.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (without("average"), "'average' is missing"),
+        (without("weights"), "'weights' is missing"),
+        (without("adamw"), "'adamw' is missing"),
+        (without_a_tensor, "'model.norm.weight' is missing"),
+        (with_state("{}"), "'identity' is missing"),
+        (with_state("[]"), "list indices"),
+        (with_state('{"identity": {}}'), "'recipe' is missing"),
+    ],
+)
+def test_an_incomplete_checkpoint_is_told(
+    data: Path, whole: Path, tmp_path: Path, harm: Callable[[Path], None], reason: str
+) -> None:
+    out = shutil.copytree(whole, tmp_path / "run")
+    harm(out / "checkpoint")
+    with pytest.raises(RunError, match=f"the checkpoint in .* is damaged: {reason}"):
+        Trainer(recipe(data), out).run(QUIET)
+
+
+def test_a_log_without_a_checkpoint_begins_anew(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "log.jsonl").write_text('{"step": 1, "train_loss": 9.0}\n{"step": 2, "tra')
+    Trainer(recipe(data, steps=6), out).run(QUIET)
+    assert [line["step"] for line in log_of(out)] == [6]
+
+
+def test_a_place_for_the_model_that_is_taken_is_told_before_training(
+    data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "notes.txt").write_text("mine")
+    with pytest.raises(ModelError, match="holds files that are no model"):
+        Trainer(recipe(data), tmp_path).run(QUIET)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_muon_trains_an_adapter_which_is_all_matrices(data: Path, tmp_path: Path) -> None:
+    values = recipe_values(data, steps=3)
+    values["model"] |= {"lora": {"rank": 2, "dropout": 0.0}}
+    trainer = Trainer(parse_recipe(values, "test"), tmp_path / "run")
+    assert list(trainer.optimizers) == ["muon"]
+    trainer.run(QUIET)
+    assert (tmp_path / "run" / "model" / "adapter_model.safetensors").is_file()
 
 
 def test_the_order_of_tasks_and_the_cut_of_a_batch_are_no_other_recipe(
@@ -296,7 +415,7 @@ def test_data_without_a_crystal_are_refused(data: Path, tmp_path: Path, split: s
 @pytest.mark.parametrize(
     ("changes", "kind", "message"),
     [
-        ({"optim": {"max_tokens": 4}}, SettingError, r"give no batch.*60 crystals"),
+        ({"optim": {"max_tokens": 4}}, SettingError, r"give no batch.*60 train crystals"),
         ({"model": {"base": "nowhere/at-all"}}, ModelError, "nowhere/at-all"),
         (
             {"model": {"base": "shipped", "lora": {"targets": ["q_prj"]}}},
