@@ -31,8 +31,8 @@ def merge_adapter(source: str | Path, out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ModelError(f"{out} is there already; give another --out")
     tokenizer = read_tokenizer(folder)
-    network = merge_into_base(folder, about.base, tokenizer).bfloat16()
     words, temperatures = load_prompts(folder / "prompts"), default_temperatures(folder)
+    network = merge_into_base(folder, about.base, tokenizer).bfloat16()
     save_model(
         out,
         network,

@@ -125,6 +125,24 @@ def test_the_hash_changes_with_every_file_that_matters(folder: Path, name: str) 
     assert model_hash(folder) != before
 
 
+def test_the_quick_hash_of_a_small_model_is_the_hash(folder: Path) -> None:
+    assert model_hash(folder, quick=True) == model_hash(folder)
+
+
+def test_the_quick_hash_tells_large_weights_from_trained_ones(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    # Holes take no place on the disk.
+    os.truncate(path, 300 * 2**20)
+    before = model_hash(folder, quick=True)
+    assert before == model_hash(folder, quick=True)
+    with path.open("r+b") as file:
+        file.seek(3 * 2**20)
+        file.write(b"\1" * 2**22)
+    assert model_hash(folder, quick=True) != before
+    os.truncate(path, 300 * 2**20 + 1)
+    assert model_hash(folder, quick=True) != before
+
+
 def test_a_file_that_moves_changes_the_hash(folder: Path) -> None:
     before = model_hash(folder)
     (folder / "prompts" / "infill.txt").rename(folder / "infill.txt")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from crystext.codec import PLAIN
 from crystext.config import LoraSettings, ModelSettings, NewLlamaSettings
 from crystext.errors import CrystextError, ModelError, SettingError
 from crystext.models.load import load_model, save_model
+from crystext.models.merge import merge_adapter
 from crystext.models.start import Start, start_model
 from crystext.prompts import load_prompts
 
@@ -104,7 +106,10 @@ def test_activations_are_computed_twice_on_request(tiny_model: Path) -> None:
     settings = {"base": str(tiny_model), "lora": LORA, "quantize": "nf4"}
     gradients = []
     for twice in (False, True):
-        start = started(gradient_checkpointing=twice, **settings)
+        with warnings.catch_warnings():
+            # There is nothing in it that a user could change.
+            warnings.simplefilter("error", FutureWarning)
+            start = started(gradient_checkpointing=twice, **settings)
         network: Any = start.network
         assert network.is_gradient_checkpointing == twice
         for module in network.modules():
@@ -246,6 +251,19 @@ ADAPTER_HARMS: dict[Callable[[Path], None], str] = {
     without_a_layer: "does not fit its base: .* is missing",
     pickled: "lacks adapter_model.safetensors",
     changed("adapter_config.json", r=3): "the adapter in .* cannot be loaded",
+    **{
+        changed("adapter_config.json", **values): "the adapter in .* cannot be loaded"
+        for values in (
+            {"r": "2"},
+            {"lora_alpha": "x"},
+            {"lora_dropout": [0]},
+            {"target_modules": 5},
+            {"target_modules": "("},
+            {"target_modules": [5]},
+            {"rank_pattern": [1]},
+            {"task_type": 5},
+        )
+    },
     changed("adapter_config.json", peft_type="IA3"): "no plain LoRA",
     changed("adapter_config.json", megatron_config={"a": 1}): "no plain LoRA",
     changed("crystext.json", base="/no/where"): "no model folder /no/where.*write its place into",
@@ -263,6 +281,25 @@ def test_a_damaged_adapter_is_refused(
     harm(adapter)
     with pytest.raises(ModelError, match=message):
         load_model(adapter)
+
+
+@pytest.mark.parametrize("values", [{"r": "2"}, {"lora_alpha": "x"}, {"target_modules": 5}])
+def test_a_damaged_adapter_is_not_trained_on(adapter: Path, values: dict[str, Any]) -> None:
+    changed("adapter_config.json", **values)(adapter)
+    with pytest.raises(ModelError, match=r"the adapter in .* cannot be loaded"):
+        started(base=str(adapter), lora=LORA)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "5", '{"temperature": "x"}'])
+def test_damaged_settings_of_drawing_are_told_by_who_reads_them(
+    adapter: Path, tmp_path: Path, content: str
+) -> None:
+    (adapter / "generation_config.json").write_text(content)
+    with pytest.raises(ModelError, match=str(adapter)):
+        merge_adapter(adapter, tmp_path / "merged")
+    if "temperature" not in content:
+        with pytest.raises(ModelError, match=str(adapter)):
+            load_model(adapter)
 
 
 def test_a_folder_of_something_else_is_not_written_over(tiny_model: Path, tmp_path: Path) -> None:
