@@ -1,0 +1,67 @@
+"""The commands that a recipe opens with, which people copy."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+import pytest
+import typer
+
+from crystext.cli.main import app
+from crystext.config import load_recipe
+from crystext.data.catalogue import CATALOGUE
+from crystext.resources import shipped
+
+RECIPES = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
+
+
+def head(name: str) -> str:
+    text = shipped("recipes", f"{name}.yaml").read_text(encoding="utf-8")
+    return "\n".join(line for line in text.splitlines() if line.startswith("#"))
+
+
+def commands(name: str) -> list[list[str]]:
+    """Return the arguments of each `crystext` command of a recipe's head, launched or not."""
+    shown = "\n".join(line[4:] for line in head(name).splitlines() if line.startswith("#   "))
+    lines = shown.replace("\\\n", " ").splitlines()
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[line.index("crystext") + 1 :] for line in words if "crystext" in line]
+
+
+def parsed(arguments: list[str]) -> tuple[str, dict[str, Any]]:
+    """Return the command that arguments call, and what they give it; nothing is run."""
+    command: Any = typer.main.get_command(app)
+    called: list[str] = []
+    while hasattr(command, "commands"):
+        name, *arguments = arguments
+        called.append(name)
+        command = command.commands[name]
+    return " ".join(called), command.make_context(called[-1], arguments).params
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_commands_of_a_recipe_are_commands(name: str) -> None:
+    called = [parsed(arguments) for arguments in commands(name)]
+    assert {"data prepare", "train"} <= {command for command, _ in called}
+    stores = {str(given["out"]) for command, given in called if command == "data prepare"}
+    for command, given in called:
+        if command == "data prepare":
+            sources = {given[key] for key in ("source", "validation", "test")} - {None}
+            # A folder of the reader's own is written as one.
+            assert all(source in CATALOGUE or source.endswith("/") for source in sources), sources
+        if command == "train":
+            assert given["recipe"] == name
+            assert str(load_recipe(name, given["overrides"]).data.store) in stores
+
+
+def test_an_option_that_does_not_exist_would_be_found() -> None:
+    with pytest.raises(Exception, match="No such option"):
+        parsed(["data", "prepare", "mp_20", "--out", "x", "--drop-overlaps"])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_files_that_a_recipe_names_are_shipped(name: str) -> None:
+    for path in re.findall(r"recipes/[\w/.-]*\.yaml", head(name)):
+        assert shipped(path).is_file(), path
