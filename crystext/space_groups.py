@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any
 
 from crystext.crystal import Crystal
-from crystext.errors import SettingError, did_you_mean
-from crystext.standardize import spglib_that_raises_quietly
+from crystext.errors import InputError, SettingError, did_you_mean
+from crystext.standardize import find_symmetry
 
 SYMPREC = 0.1
 """Å; the tolerance at which the field reports space groups."""
@@ -84,13 +83,8 @@ def find_space_group(crystal: Crystal, symprec: float = SYMPREC) -> int | None:
         crystal: the crystal.
         symprec: Å; how far atoms may be from where the symmetry wants them.
     """
-    import spglib
-
-    # spglib declares lists, yet takes arrays.
-    cell: Any = (crystal.lattice, crystal.positions, crystal.numbers)
-    with spglib_that_raises_quietly():
-        try:
-            found = spglib.get_symmetry_dataset(cell, symprec=symprec)
-        except spglib.SpglibError:
-            return None
-    return None if found is None else int(found.number)
+    try:
+        found = find_symmetry(crystal.lattice, crystal.positions, crystal.numbers, symprec)
+    except InputError:
+        return None
+    return int(found.number)

@@ -9,15 +9,20 @@ Acta Cryst. A32, 297 (1976).
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from crystext.crystal import Crystal, lengths_and_angles
+from crystext.crystal import Crystal, Floats, Ints, lengths_and_angles
 from crystext.errors import InputError, SettingError
+
+if TYPE_CHECKING:
+    from spglib import SpglibDataset
 
 DECIMALS = 6
 """Coordinates are rounded to these: what is beyond is noise of the matrix products."""
@@ -38,19 +43,19 @@ def standardize(crystal: Crystal, symprec: float = 0.1) -> tuple[Crystal, int]:
         raise SettingError(f"symprec is {symprec:g}; expected a distance in Å above 0, such as 0.1")
     import spglib
 
+    dataset = find_symmetry(crystal.lattice, crystal.positions, crystal.numbers, symprec)
     # spglib declares lists, yet takes and gives arrays.
     cell: Any = (crystal.lattice, crystal.positions, crystal.numbers)
     with spglib_that_raises_quietly():
         try:
-            dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
             found: Any = spglib.standardize_cell(
                 cell, to_primitive=True, no_idealize=False, symprec=symprec
             )
-            reduced = None if found is None else spglib.niggli_reduce(found[0])
         except spglib.SpglibError as error:
             raise InputError(f"spglib cannot standardise it: {error}") from None
-    if dataset is None or found is None or reduced is None:
-        raise InputError("spglib finds no symmetry; are atoms too close together?")
+    reduced = None if found is None else niggli_reduced(found[0])
+    if reduced is None:
+        raise InputError("spglib cannot standardise it; are atoms too close together?")
     vectors, positions, numbers = found
     if np.linalg.det(reduced) < 0:
         reduced = -reduced
@@ -59,6 +64,50 @@ def standardize(crystal: Crystal, symprec: float = 0.1) -> tuple[Crystal, int]:
     lengths, angles = lengths_and_angles(reduced)
     standard = Crystal(lengths, angles, numbers.astype(np.int64), positions)
     return standard, int(dataset.number)
+
+
+def find_symmetry(
+    lattice: Floats, positions: Floats, numbers: Ints, symprec: float
+) -> SpglibDataset:
+    """Return what spglib finds of a cell's symmetry.
+
+    Args:
+        lattice: basis vectors as rows, in Å; shape (3, 3).
+        positions: fractional; shape (N, 3).
+        numbers: atomic numbers; shape (N,).
+        symprec: Å; how far atoms may be from where symmetry wants them.
+
+    Raises:
+        InputError: it finds none, most often because atoms are too close together.
+    """
+    import spglib
+
+    # Of numbers that are not finite, such as the vectors of a cell without volume, spglib crashes.
+    if not math.isfinite(lattice.sum() + positions.sum()):
+        raise InputError(
+            "there is no symmetry in numbers that are not finite; has the cell volume?"
+        )
+    # spglib declares lists, yet takes arrays.
+    cell: Any = (lattice, positions, numbers)
+    with spglib_that_raises_quietly():
+        try:
+            found = spglib.get_symmetry_dataset(cell, symprec=symprec)
+        except spglib.SpglibError as error:
+            raise InputError(f"spglib finds no symmetry in it: {error}") from None
+    if found is None:
+        raise InputError("spglib finds no symmetry in it; are atoms too close together?")
+    return found
+
+
+def niggli_reduced(lattice: Floats) -> Floats | None:
+    """Return a basis reduced after Niggli, of either hand; None where spglib gives up."""
+    import spglib
+
+    with spglib_that_raises_quietly():
+        try:
+            return spglib.niggli_reduce(lattice)
+        except spglib.SpglibError:
+            return None
 
 
 @contextmanager
@@ -70,14 +119,58 @@ def spglib_that_raises_quietly() -> Iterator[None]:
     it goes on with a tighter tolerance. SPGLIB_OLD_ERROR_HANDLING=0 makes it raise where it would
     return None.
     """
-    wanted = {"SPGLIB_WARNING": "OFF", "SPGLIB_OLD_ERROR_HANDLING": "0"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    switch = _switch
+    switch.enter()
     try:
         yield
     finally:
-        for name, value in before.items():
+        switch.leave()
+
+
+class _Switch:
+    """The environment: set by the first thread that comes in, put back by the last that leaves.
+
+    Threads that each put back what they found would put back what another one had set.
+    """
+
+    wanted: ClassVar = {"SPGLIB_WARNING": "OFF", "SPGLIB_OLD_ERROR_HANDLING": "0"}
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._before: dict[str, str | None] = {}
+
+    def enter(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._before = {name: os.environ.get(name) for name in self.wanted}
+                os.environ.update(self.wanted)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self.put_back()
+
+    def put_back(self) -> None:
+        for name, value in self._before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+        self._before = {}
+
+
+_switch = _Switch()
+
+
+def _renew_switch() -> None:
+    """Put back what threads that a forked process does not have would never put back."""
+    global _switch
+    _switch.put_back()
+    _switch = _Switch()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_switch)

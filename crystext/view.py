@@ -6,13 +6,15 @@ import re
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crystext.crystal import Crystal, Floats, Ints
 from crystext.errors import InputError
 from crystext.properties import reduced_formula
+from crystext.space_groups import SYMPREC
+from crystext.standardize import find_symmetry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,9 +113,8 @@ def _typeset(formula: str) -> str:
 
 
 def _space_group(crystal: Crystal) -> str:
-    import spglib
-
-    # spglib declares lists, yet takes arrays.
-    cell: Any = (crystal.lattice, crystal.positions, crystal.numbers)
-    found = spglib.get_symmetry_dataset(cell, symprec=0.1)
-    return "no space group found" if found is None else f"{found.international} ({found.number})"
+    try:
+        found = find_symmetry(crystal.lattice, crystal.positions, crystal.numbers, SYMPREC)
+    except InputError:
+        return "no space group found"
+    return f"{found.international} ({found.number})"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +17,11 @@ from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from crystext.augment import permute_within_species, translate
+from crystext.codec import decode
 from crystext.crystal import Crystal
 from crystext.errors import InputError, SettingError
 from crystext.read import read_crystals
+from crystext.space_groups import find_space_group
 from crystext.standardize import standardize
 from tests.handmade import HANDMADE, IRON, NACL, QUARTZ, SRTIO3, WURTZITE
 
@@ -90,6 +95,73 @@ def test_spglib_is_silent_and_the_environment_stays_as_it_was(
 
 
 NOISY = "mp-8894"
+
+
+def test_threads_leave_the_environment_as_it_was() -> None:
+    before = dict(os.environ)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(find_space_group, [NACL, IRON] * 50))
+    finally:
+        sys.setswitchinterval(interval)
+    assert found == [225, 229] * 50
+    assert dict(os.environ) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_has_the_environment_as_it_was_and_finds_symmetry() -> None:
+    script = """
+import os, threading
+from crystext.space_groups import find_space_group
+from tests.handmade import NACL
+
+def work():
+    while not done.is_set():
+        find_space_group(NACL)
+
+find_space_group(NACL)  # A process forked while a library is imported may wait for ever.
+done = threading.Event()
+threading.Thread(target=work, daemon=True).start()
+for _ in range(20):
+    child = os.fork()
+    if not child:
+        os._exit("SPGLIB_WARNING" in os.environ or find_space_group(NACL) != 225)
+    assert os.waitpid(child, 0)[1] == 0
+done.set()
+"""
+    root = Path(__file__).parents[1]
+    ended = subprocess.run([sys.executable, "-c", script], cwd=root, timeout=120, check=False)
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize("mode", ["0", "1", None])
+def test_no_symmetry_is_no_error_of_spglibs_in_whichever_way_it_tells(
+    mode: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if mode is None:
+        monkeypatch.delenv("SPGLIB_OLD_ERROR_HANDLING", raising=False)
+    else:
+        monkeypatch.setenv("SPGLIB_OLD_ERROR_HANDLING", mode)
+    twice = Crystal(IRON.lengths, IRON.angles, np.array([26, 26]), np.zeros((2, 3)))
+    assert find_space_group(twice) is None
+    # A cell that spglib cannot reduce.
+    assert decode("6\nSi 2c 0.11 0.23 0.37\n890.78 0.26 0.43 6.57")
+
+
+@pytest.mark.parametrize(
+    ("angle", "coordinate"), [(180.0, 0.5), (90.0, float("nan")), (90.0, float("inf"))]
+)
+def test_spglib_is_not_asked_about_numbers_of_which_it_would_crash(
+    angle: float, coordinate: float
+) -> None:
+    crystal = Crystal(
+        IRON.lengths, np.array([90.0, 90.0, angle]), np.array([26]), np.full((1, 3), coordinate)
+    )
+    assert find_space_group(crystal) is None
+    with pytest.raises(InputError, match="not finite"):
+        standardize(crystal)
 
 
 def test_space_groups_of_mp20_val_are_found_again(shared_data: Path) -> None:

@@ -10,7 +10,7 @@ from matplotlib.image import imread
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from crystext.errors import InputError
-from crystext.view import draw_crystals
+from crystext.view import draw_crystals, png_of_crystals
 from tests.handmade import HANDMADE, IRON, NACL, SRTIO3, crystal
 
 ALL = list(HANDMADE.values())
@@ -54,6 +54,13 @@ def test_a_cell_is_titled_by_formula_and_space_group(tmp_path: Path, name: str) 
     symbol, number = symmetry.get_space_group_symbol(), symmetry.get_space_group_number()
     formula = re.sub(r"(\d+)", r"$_{\1}$", structure.composition.reduced_formula)
     assert found == [formula, f"{symbol} ({number})"]
+
+
+def test_atoms_at_one_place_are_drawn_without_a_space_group(tmp_path: Path) -> None:
+    twice = crystal([3.0] * 3, [90] * 3, [("Fe", [0, 0, 0]), ("Fe", [0, 0, 0])])
+    draw_crystals([twice], tmp_path / "x.svg")
+    assert "<!-- no space group found -->" in (tmp_path / "x.svg").read_text()
+    assert png_of_crystals([twice]).startswith(b"\x89PNG")
 
 
 def test_an_atom_on_a_corner_is_drawn_on_all_corners(tmp_path: Path) -> None:

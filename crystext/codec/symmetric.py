@@ -30,18 +30,17 @@ _LARGEST = 999.0
 _NUMBER = re.compile(r"[0-9]{1,3}\.[0-9]{1,12}|[0-9]{1,3}")
 
 
-def encode_symmetric(crystal: Crystal, fmt: Format = WYCKOFF, symprec: float = 0.1) -> str:
+def encode_symmetric(crystal: Crystal, fmt: Format = WYCKOFF) -> str:
     """Write a crystal by its symmetry.
 
     Args:
         crystal: any description of it.
         fmt: gives the decimals of lengths, angles and coordinates.
-        symprec: Å; how far atoms may be from where symmetry wants them.
 
     Raises:
         InputError: no symmetry is found, or the crystal cannot be written in it.
     """
-    return write_orbits(decompose(crystal, symprec), fmt)
+    return write_orbits(decompose(crystal), fmt)
 
 
 def write_orbits(symmetric: SymmetricCrystal, fmt: Format = WYCKOFF) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from crystext.errors import SettingError
 from crystext.partial import PartialCrystal
 from crystext.read.sites import Sites
 from crystext.space_groups import SYMPREC, find_space_group
-from crystext.standardize import spglib_that_raises_quietly
+from crystext.standardize import find_symmetry
 
 
 def space_group_of(sites: Sites) -> int:
@@ -49,14 +48,12 @@ def share_by_orbit(partial: PartialCrystal, sites: Sites) -> PartialCrystal:
     Args:
         partial: made of the structure; its first sites are the structure's.
         sites: the structure, known in whole.
-    """
-    import spglib
 
+    Raises:
+        InputError: spglib finds no symmetry in it.
+    """
     whole = Crystal(sites.lengths, sites.angles, sites.numbers, sites.positions)
-    cell: Any = (whole.lattice, whole.positions, whole.numbers)
-    with spglib_that_raises_quietly():
-        # spglib declares lists, yet takes arrays, and None, where it raises.
-        found: Any = spglib.get_symmetry_dataset(cell, symprec=SYMPREC)
+    found = find_symmetry(whole.lattice, whole.positions, whole.numbers, SYMPREC)
     orbits: dict[int, list[int]] = defaultdict(list)
     for site, orbit in enumerate(found.crystallographic_orbits.tolist()):
         orbits[orbit].append(site)

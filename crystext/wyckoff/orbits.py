@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from crystext.crystal import Crystal, Floats, Ints, basis_vectors, lengths_and_angles
 from crystext.elements import ELECTRONEGATIVITY_RANK
 from crystext.errors import InputError
-from crystext.standardize import spglib_that_raises_quietly
+from crystext.standardize import find_symmetry, niggli_reduced
 from crystext.wyckoff.cells import cell_parameters, free_values
 from crystext.wyckoff.positions import Position, operations, positions
 
+LOOSE = 0.1
+"""Å; how far atoms may be from where symmetry wants them."""
 TIGHT = 1e-3
 """Å; tolerance of the second look, at a cell that the first has made as symmetric as it is."""
 
@@ -56,20 +58,16 @@ class SymmetricCrystal:
         return in_cell // len(primitive_translations(self.space_group))
 
 
-def decompose(crystal: Crystal, symprec: float = 0.1) -> SymmetricCrystal:
-    """Return a crystal's space group, orbits and free cell parameters.
+def decompose(crystal: Crystal) -> SymmetricCrystal:
+    """Return a crystal's space group at 0.1 Å, orbits and free cell parameters.
 
     Of an orbit's sites that could stand for it, the one of least free coordinates does. Orbits
     come by increasing electronegativity, then letter, then coordinates.
 
-    Args:
-        crystal: any description of it.
-        symprec: Å; how far atoms may be from where symmetry wants them.
-
     Raises:
         InputError: spglib finds no symmetry, or no setting in which the sites are on its positions.
     """
-    lattice, sites, numbers = _idealised(crystal, symprec)
+    lattice, sites, numbers = _idealised(crystal)
     number, lattice, sites, letters, orbit_of = _in_default_setting(lattice, sites, numbers)
     known = positions(number)
     orbits = []
@@ -120,10 +118,8 @@ def _reduced(basis: Floats) -> Floats:
 
     spglib gives up on some cells that are much longer than wide: these stay as they are.
     """
-    import spglib
-
-    found: Any = spglib.niggli_reduce(basis)
-    vectors: Floats = basis if found is None else np.asarray(found)
+    found = niggli_reduced(basis)
+    vectors = basis if found is None else found
     return -vectors if np.linalg.det(vectors) < 0 else vectors
 
 
@@ -220,9 +216,9 @@ def _text_order(orbit: Orbit) -> tuple[int, str, list[float]]:
     return ELECTRONEGATIVITY_RANK[orbit.number], letter.replace("A", "~"), orbit.free.tolist()
 
 
-def _idealised(crystal: Crystal, symprec: float) -> tuple[Floats, Floats, Ints]:
+def _idealised(crystal: Crystal) -> tuple[Floats, Floats, Ints]:
     """Return the standardised conventional cell: lattice, sites and numbers."""
-    dataset = _dataset(crystal.lattice, crystal.positions, crystal.numbers, symprec)
+    dataset = find_symmetry(crystal.lattice, crystal.positions, crystal.numbers, LOOSE)
     return (
         np.asarray(dataset.std_lattice),
         np.asarray(dataset.std_positions),
@@ -237,7 +233,7 @@ def _in_default_setting(
 
     Of a group's settings spglib takes the one that `hall_number` names, unless told otherwise.
     """
-    dataset = _dataset(lattice, sites, numbers, TIGHT)
+    dataset = find_symmetry(lattice, sites, numbers, TIGHT)
     moved = sites @ np.asarray(dataset.transformation_matrix).T + dataset.origin_shift
     return (
         int(dataset.number),
@@ -246,20 +242,6 @@ def _in_default_setting(
         list(dataset.wyckoffs),
         np.asarray(dataset.crystallographic_orbits),
     )
-
-
-def _dataset(lattice: Floats, sites: Floats, numbers: Ints, symprec: float) -> Any:
-    import spglib
-
-    cell: Any = (lattice, sites, numbers)
-    with spglib_that_raises_quietly():
-        try:
-            found = spglib.get_symmetry_dataset(cell, symprec=symprec)
-        except spglib.SpglibError as error:
-            raise InputError(f"spglib finds no symmetry in it: {error}") from None
-    if found is None:
-        raise InputError("spglib finds no symmetry in it; are atoms too close together?")
-    return found
 
 
 def _distinct(sites: Floats) -> Floats:
