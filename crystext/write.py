@@ -126,23 +126,42 @@ FILE_FORMATS = (*TEXTS, "parquet")
 _FILE_SUFFIXES = {".cif": "cif", ".vasp": "poscar", ".poscar": "poscar", ".xyz": "extxyz",
                   ".extxyz": "extxyz", ".parquet": "parquet"}  # fmt: skip
 
+_FILE_NAMES = {"POSCAR": "poscar", "CONTCAR": "poscar"}
+
 _FOLDER_SUFFIXES = {"cif": ".cif", "poscar": ".vasp"}
 
 
 def file_format(name: str | None, out: Path) -> str:
-    """Return the format asked for, or else the one that a path's suffix means, or else `cif`.
+    """Return the format asked for, or else the one that a path's name means.
+
+    A path without a suffix is a folder of CIFs, and so is a folder that exists.
 
     Raises:
-        SettingError: no such format.
+        SettingError: no such format, or a suffix that means none.
     """
     if name is None:
-        return _FILE_SUFFIXES.get(out.suffix.lower(), "cif")
+        if (meant := _meant(out)) is not None:
+            return meant
+        if out.suffix and not out.is_dir():
+            raise SettingError(
+                f"{out} ends in {out.suffix}, and files of crystals end in "
+                f"{', '.join(_FILE_SUFFIXES)}.{did_you_mean(out.suffix, _FILE_SUFFIXES)} A folder "
+                "has no suffix, unless it exists or the format is said"
+            )
+        return "cif"
     if name not in FILE_FORMATS:
         raise SettingError(
             f"no file format is called {name!r}; there are {', '.join(FILE_FORMATS)}."
             + did_you_mean(name, FILE_FORMATS)
         )
     return name
+
+
+def _meant(out: Path) -> str | None:
+    """Return the format of which a path's name says that it is one file."""
+    if out.name in _FILE_NAMES and not out.is_dir():
+        return _FILE_NAMES[out.name]
+    return _FILE_SUFFIXES.get(out.suffix.lower())
 
 
 def write_crystals(
@@ -157,16 +176,17 @@ def write_crystals(
 
     Args:
         crystals: names and crystals. Names need not differ, nor be fit for file names.
-        out: a path that ends in `.cif` (one file, a data block each), `.vasp` or `.poscar` (one
-            crystal), `.extxyz` or `.xyz` (a frame each) or `.parquet` (a row each); with the
-            formats `cif` and `poscar`, any other path is a folder, which must be empty or new.
-        to: one of `FILE_FORMATS`; None takes it from the path.
+        out: a path that ends in `.cif` (one file, a data block each), `.vasp` or `.poscar`, or is
+            called `POSCAR` or `CONTCAR` (one crystal), or ends in `.extxyz` or `.xyz` (a frame
+            each) or `.parquet` (a row each). With the formats `cif` and `poscar`, any other path is
+            a folder, which must be empty or new.
+        to: one of `FILE_FORMATS`; None takes it from the path, see `file_format`.
         columns: more columns of a Parquet table: plain values by name, one for each crystal. The
             other formats have no place for them.
         labels: what the sites are called in a CIF, one sequence for each crystal.
 
     Raises:
-        SettingError: no such format, or several crystals for one POSCAR.
+        SettingError: no such format, a suffix that means none, or several crystals for one POSCAR.
         RunError: the place cannot be written, is full, or is a folder that holds something.
         InputError: there is no crystal.
     """
@@ -175,7 +195,7 @@ def write_crystals(
     with _explained(out):
         if to == "parquet":
             return _write_parquet(crystals, out, columns or {})
-        if to == "extxyz" or _FILE_SUFFIXES.get(out.suffix.lower()) == to:
+        if to == "extxyz" or _meant(out) == to:
             return _write_file(crystals, out, _writer(to, labels), to)
         return _write_folder(crystals, out, _writer(to, labels), to)
 

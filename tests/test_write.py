@@ -168,6 +168,41 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "full"]
 
 
+@pytest.mark.parametrize("name", ["table.csv", "x.json", "x.cif.gz", "x.db", "run.v2"])
+def test_a_suffix_that_means_no_format_makes_no_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"files of crystals end in \.cif, \.vasp, "):
+        write_crystals(NAMED, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_suffix_that_was_mistyped_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"Did you mean '\.parquet'\?"):
+        write_crystals(NAMED, tmp_path / "x.parqet")
+
+
+def test_a_folder_may_have_a_dot_where_it_exists_or_the_format_is_said(tmp_path: Path) -> None:
+    (tmp_path / "run.v2").mkdir()
+    for out, to, suffix in (
+        ("run.v2", None, ".cif"),
+        ("run.v3", "cif", ".cif"),
+        ("v4.0", "poscar", ".vasp"),
+    ):
+        assert write_crystals(NAMED, tmp_path / out, to) == len(NAMED)
+        assert {path.suffix for path in (tmp_path / out).iterdir()} == {suffix}
+
+
+@pytest.mark.parametrize("name", ["POSCAR", "CONTCAR"])
+@pytest.mark.parametrize("to", [None, "poscar"])
+def test_the_names_that_vasp_knows_mean_a_poscar(name: str, to: str | None, tmp_path: Path) -> None:
+    write_crystals([("a", NACL)], tmp_path / name, to)
+    assert (tmp_path / name).read_text() == poscar(NACL, "a")
+    with pytest.raises(SettingError, match="a POSCAR holds one"):
+        write_crystals(NAMED, tmp_path / name, to)
+    # A folder of that name stays one.
+    (tmp_path / "folder" / name).mkdir(parents=True)
+    assert write_crystals(NAMED, tmp_path / "folder" / name, to) == len(NAMED)
+
+
 def test_several_crystals_for_one_poscar_no_crystal_and_no_format_are_refused(
     tmp_path: Path,
 ) -> None:

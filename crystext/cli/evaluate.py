@@ -144,6 +144,7 @@ def evaluate(
     from crystext.evaluate.funnel import check_step
     from crystext.evaluate.run import evaluate as measure
     from crystext.evaluate.stages.base import Options
+    from crystext.write import file_format
 
     step = keep or "msun"
     check_step(step)
@@ -151,6 +152,9 @@ def evaluate(
         raise SettingError(f"--keep {keep} says which crystals are written; give --write, too")
     if diverse is not None and write is None:
         raise SettingError(f"--diverse {diverse} says how many are written; give --write, too")
+    if write is not None:
+        # What cannot be written is refused before hours of measuring.
+        file_format(None, write)
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
     options = Options(
         reference=reference,

@@ -40,7 +40,7 @@ def write_found(
         workers: of fingerprints, where `diverse` needs them.
 
     Raises:
-        SettingError: there is no such step.
+        SettingError: there is no such step, or the suffix of `out` means no format.
         UnavailableError: it asks for what was not measured.
         InputError: no crystal meets the demand.
         RunError: the folder holds no evaluation of so many attempts, or `out` cannot be written.
