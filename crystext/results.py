@@ -66,6 +66,9 @@ ResultT = TypeVar("ResultT", bound=Result)
 class Results(Sequence[ResultT]):
     """A sequence of what was drawn; slices are of the same kind."""
 
+    _columns: tuple[str, ...] = ()
+    """Those of a table without rows."""
+
     def __init__(self, results: Iterable[ResultT]) -> None:
         self._results = list(results)
 
@@ -75,7 +78,7 @@ class Results(Sequence[ResultT]):
     def __getitem__(self, place: slice) -> Self: ...
     def __getitem__(self, place: int | slice) -> ResultT | Self:
         if isinstance(place, slice):
-            return self._like(self._results[place])
+            return self._part(self._results[place])
         return self._results[place]
 
     def __len__(self) -> int:
@@ -99,7 +102,7 @@ class Results(Sequence[ResultT]):
     @property
     def matched(self) -> Self:
         """Those that are crystals and keep every condition that can be checked."""
-        return self._like(result for result in self if result.matched)
+        return self._part(result for result in self if result.matched)
 
     def unique(self, workers: int = 1) -> Self:
         """Return the crystals without repetitions: the first of each, in order.
@@ -114,12 +117,13 @@ class Results(Sequence[ResultT]):
         parsed = [(result, crystal) for result, crystal in held if crystal is not None]
         earlier = duplicates_of([crystal for _, crystal in parsed], workers=workers)
         pairs = zip(parsed, earlier, strict=True)
-        return self._like(result for (result, _), twin in pairs if twin is None)
+        return self._part(result for (result, _), twin in pairs if twin is None)
 
     def to_ase(self) -> list[Atoms]:
         """Return the crystals as ASE's Atoms; what is none is left out.
 
-        What a table would say of one stands in its `info`.
+        What a table would say of one stands in its `info`, save texts of several lines, as that of
+        the crystal is: extended XYZ has one line for it all, and ASE could not read them back.
         """
         from ase import Atoms
 
@@ -129,17 +133,18 @@ class Results(Sequence[ResultT]):
                 scaled_positions=crystal.positions,
                 cell=crystal.lattice,
                 pbc=True,
-                info={name: value for name, value in result.row().items() if value is not None},
+                info={name: value for name, value in result.row().items() if _fits_a_line(value)},
             )
             for result in self
             if (crystal := result.crystal) is not None
         ]
 
     def to_dataframe(self) -> DataFrame:
-        """Return a row for each that was drawn, faults included."""
+        """Return a row for each that was drawn, faults included, and the columns even of none."""
         import pandas as pd
 
-        return pd.DataFrame([result.row() for result in self])
+        rows = [result.row() for result in self]
+        return pd.DataFrame(rows, columns=None if rows else list(self._columns))
 
     def save(self, out: str | Path, to: str | None = None) -> Path:
         """Write the crystals to a file or a folder, whole or not at all; return where.
@@ -148,13 +153,13 @@ class Results(Sequence[ResultT]):
         the columns of `to_dataframe` as well.
 
         Args:
-            out: ends in .cif, .extxyz, .xyz or .parquet, or in .vasp for a single crystal; any
-                other path is a folder with a file for each.
+            out: ends in .cif, .extxyz, .xyz or .parquet, or for a single crystal in .vasp, or is
+                called POSCAR; a path without a suffix is a folder with a file for each.
             to: cif, poscar, extxyz or parquet; None takes it from the path, a folder's is cif.
 
         Raises:
             InputError: there is no crystal.
-            SettingError: no such format.
+            SettingError: no such format, or a suffix that means none.
             RunError: the place cannot be written, or is a folder that holds something.
         """
         held = [(result, result.crystal) for result in self]
@@ -176,8 +181,15 @@ class Results(Sequence[ResultT]):
         """Return what the sites of a crystal are called; nothing where it has no names for them."""
         return ()
 
+    def _part(self, results: Iterable[ResultT]) -> Self:
+        """Return some of these; if they are none, their table has the columns of these still."""
+        part = self._like(results)
+        if not len(part):
+            part._columns = tuple(self.to_dataframe().columns)
+        return part
+
     def _like(self, results: Iterable[ResultT]) -> Self:
-        """Return a sequence of this kind that holds some of the same."""
+        """Return a sequence of this kind."""
         return type(self)(results)
 
     def __repr__(self) -> str:
@@ -251,6 +263,11 @@ class Sample(Attempt):
 class Samples(Results[Sample]):
     """Samples in the order of their indices."""
 
+    _columns = (
+        *("index", "formula", "n_atoms", "volume", "log_probability", "fault", "tries", "matched"),
+        *("prompt", "text"),
+    )
+
     def _summary(self) -> str:
         asked = any(sample.conditions for sample in self)
         kept = f", {len(self.matched)} as asked" if asked else ""
@@ -259,6 +276,10 @@ class Samples(Results[Sample]):
 
 class Proposals(Results[Proposal]):
     """Completions of one structure, the best first (see `infilling.order`)."""
+
+    _columns = (
+        *("rank", "log_probability", "formula", "changes", "space_group", "drawn", "crowded"),
+    )
 
     def __init__(self, results: Iterable[Proposal], infilling: Infilling) -> None:
         super().__init__(results)
@@ -308,6 +329,10 @@ def _alike(values: list[object]) -> list[object]:
     if len(kinds) <= 1:
         return values
     return [None if value is None else str(value) for value in values]
+
+
+def _fits_a_line(value: object) -> bool:
+    return value is not None and not (isinstance(value, str) and "\n" in value)
 
 
 def _image(crystals: Sequence[Crystal]) -> str:

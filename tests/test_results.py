@@ -84,7 +84,30 @@ def test_structures_and_atoms_are_the_crystals_written(samples: Samples) -> None
         assert atoms.pbc.all()
         again = Structure(atoms.cell.array, atoms.numbers, atoms.get_scaled_positions())
         assert encode(again) == text
-        assert atoms.info["text"] == text
+        assert (atoms.info["n_atoms"], atoms.info["matched"]) == (len(structure), "Na" in text)
+
+
+def test_ase_reads_back_the_atoms_that_it_wrote(samples: Samples, tmp_path: Path) -> None:
+    given = samples.to_ase()
+    ase.io.write(tmp_path / "x.extxyz", given)
+    read = ase.io.read(tmp_path / "x.extxyz", ":")
+    assert isinstance(read, list)
+    for one, other in zip(given, read, strict=True):
+        assert other.numbers.tolist() == one.numbers.tolist()
+        assert other.positions == pytest.approx(one.positions, abs=1e-6)
+        assert other.info.keys() == one.info.keys()
+        assert other.info["formula"] == one.info["formula"]
+        assert other.info["log_probability"] == one.info["log_probability"]
+
+
+def test_a_table_without_rows_has_the_columns_of_one_with_rows(samples: Samples) -> None:
+    none = samples[2:3].matched
+    assert len(none) == 0
+    for part in (none, none[:], none.matched, none.unique()):
+        assert part.to_dataframe().columns.tolist() == samples.to_dataframe().columns.tolist()
+    assert none.to_dataframe().query("chemical_system_kept")["formula"].tolist() == []
+    plain = replace(samples[0], conditions=())
+    assert Samples([]).to_dataframe().columns.tolist() == list(plain.row())
 
 
 def test_a_table_tells_what_was_asked_and_what_was_found(samples: Samples) -> None:
@@ -112,9 +135,8 @@ def test_files_are_named_by_index_and_formula(samples: Samples, tmp_path: Path) 
     samples.save(tmp_path / "cifs")
     names = sorted(path.name for path in (tmp_path / "cifs").iterdir())
     assert names == ["000000-NaCl.cif", "000002-SiO2.cif", "000003-NaCl.cif", "000004-SrTiO3.cif"]
-    samples[:1].save(tmp_path / "POSCAR", to="poscar")
-    samples[:1].save(tmp_path / "salt.vasp")
-    assert len(ase.io.read(tmp_path / "salt.vasp")) == len(NACL)
+    for name in ("POSCAR", "salt.vasp"):
+        assert len(ase.io.read(samples[:1].save(tmp_path / name))) == len(NACL)
 
 
 def test_a_saved_table_holds_the_records_too(samples: Samples, tmp_path: Path) -> None:
@@ -130,6 +152,8 @@ def test_nothing_is_saved_where_there_is_no_crystal(samples: Samples, tmp_path: 
         samples[1:2].save(tmp_path / "x.cif")
     with pytest.raises(SettingError, match="Did you mean 'extxyz'"):
         samples.save(tmp_path / "x", to="extxy")
+    with pytest.raises(SettingError, match=r"table\.csv ends in \.csv"):
+        samples.save(tmp_path / "table.csv")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     with pytest.raises(RunError, match="holds files already"):
