@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crystext.augment import permute_within_species, translate
     from crystext.codec import FORMATS, Decoded, Fault, decode, encode
-    from crystext.conditions import Conditions, Kept
+    from crystext.conditions import Kept
     from crystext.crystal import Crystal
     from crystext.errors import CrystextError
     from crystext.lm import CrystalLM
@@ -24,7 +24,6 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FORMATS",
-    "Conditions",
     "Crystal",
     "CrystalLM",
     "CrystextError",
@@ -48,7 +47,7 @@ __all__ = [
 _HOMES = {
     "augment": ("permute_within_species", "translate"),
     "codec": ("FORMATS", "Decoded", "Fault", "decode", "encode"),
-    "conditions": ("Conditions", "Kept"),
+    "conditions": ("Kept",),
     "crystal": ("Crystal",),
     "errors": ("CrystextError",),
     "lm": ("CrystalLM",),
