@@ -37,7 +37,6 @@ from crystext.sampling.attempt import Attempt
 from crystext.sampling.campaign import Batch, Campaign
 from crystext.sampling.shards import FOLDER, Shard, batch_file
 from crystext.sampling.workers import Job, draw_batches
-from crystext.tasks.generate import generation_prompt
 from crystext.write import write_text
 
 _VERSIONED = ("torch", "transformers", "numpy")
@@ -229,11 +228,6 @@ def read_attempts(out: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for attempt, _ in _whole_lines(file, path):
             yield attempt
-
-
-def unconditional_prompt(folder: Path) -> str:
-    """Return the prompt that asks a model for any crystal, in the words it was trained with."""
-    return generation_prompt(load_prompts(folder / "prompts"))
 
 
 @contextmanager

@@ -36,7 +36,8 @@ from crystext import __version__
 from crystext.codec import decode
 from crystext.models.folder import model_hash
 from crystext.models.load import load_model
-from crystext.sampling.run import read_attempts, unconditional_prompt
+from crystext.sampling.run import read_attempts
+from crystext.tasks.generate import generation_prompt
 from crystext.tokens import prompt_ids
 
 BATCH, OTHER_BATCH = 250, 100
@@ -89,7 +90,7 @@ def run_generate(model: str, n: int, threads: int) -> dict[str, float]:
     torch.manual_seed(0)
     loaded = load_model(model)
     tokenizer = loaded.tokenizer
-    ids = prompt_ids(tokenizer, unconditional_prompt(loaded.folder))
+    ids = prompt_ids(tokenizer, generation_prompt(loaded.prompts))
     texts: list[str] = []
 
     def draw(rows: int, tokens: int) -> None:

@@ -19,7 +19,6 @@ from crystext.models.merge import merge_adapter
 from crystext.models.start import Start, start_model
 from crystext.resources import shipped_model
 from crystext.sampling.attempt import DrawSettings, Request
-from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.samplers import make_sampler
 from crystext.sampling.slot_sampler import SlotSampler
 from crystext.sampling.text_sampler import TextSampler
@@ -222,7 +221,7 @@ def test_crystals_are_drawn_from_it(trained: Trained, loaded: LoadedModel) -> No
     fast = trained.start.format == PLAIN
     assert isinstance(sampler, SlotSampler if fast else TextSampler)
     attempts = sampler.draw(
-        Request(unconditional_prompt(loaded.folder), Constraints(max_atoms=2, distance_scale=0.65)),
+        Request(generation_prompt(loaded.prompts), Constraints(max_atoms=2, distance_scale=0.65)),
         range(2),
     )
     assert [attempt.fault for attempt in attempts] == [None, None]

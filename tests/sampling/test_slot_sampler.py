@@ -21,8 +21,8 @@ from crystext.grammar.slots import DECIMALS, Slots, decimals_after, whole_parts
 from crystext.models.load import LoadedModel, load_model
 from crystext.sampling.attempt import Attempt, DrawSettings, Request
 from crystext.sampling.llama import ShortTextLlama
-from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.slot_sampler import SlotSampler
+from crystext.tasks.generate import generation_prompt
 from crystext.tokens import prompt_ids
 
 COMMON = ("H", "Li", "O", "F", "Na", "Cl", "Fe")
@@ -44,8 +44,8 @@ def model(tiny_model: Path) -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def prompt(tiny_model: Path) -> str:
-    return unconditional_prompt(tiny_model)
+def prompt(model: LoadedModel) -> str:
+    return generation_prompt(model.prompts)
 
 
 def exact_sampler(model: LoadedModel, settings: DrawSettings = SETTINGS) -> SlotSampler:

@@ -17,11 +17,11 @@ from crystext.grammar.characters import GrammarProcessor
 from crystext.grammar.constraints import Constraints
 from crystext.models.load import LoadedModel, load_model
 from crystext.sampling.attempt import Attempt, DrawSettings, Request
-from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.samplers import make_sampler
 from crystext.sampling.slot_sampler import SlotSampler
 from crystext.sampling.text_sampler import TextSampler
 from crystext.sampling.writing import most_characters
+from crystext.tasks.generate import generation_prompt
 from crystext.tokens import completion_ids, prompt_ids
 from tests.handmade import NACL
 from tests.sampling.test_slot_sampler import nearest_over_radii
@@ -47,8 +47,8 @@ def model(tiny_model: Path) -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def prompt(tiny_model: Path) -> str:
-    return unconditional_prompt(tiny_model)
+def prompt(model: LoadedModel) -> str:
+    return generation_prompt(model.prompts)
 
 
 @pytest.fixture(scope="module")

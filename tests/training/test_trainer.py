@@ -22,8 +22,8 @@ from crystext.grammar.constraints import Constraints
 from crystext.models.load import load_model
 from crystext.resources import shipped, shipped_model
 from crystext.sampling.attempt import DrawSettings, Request
-from crystext.sampling.run import unconditional_prompt
 from crystext.sampling.samplers import make_sampler
+from crystext.tasks.generate import generation_prompt
 from crystext.training.checkpoint import load_checkpoint
 from crystext.training.log import check_trackers
 from crystext.training.trainer import Trainer
@@ -115,9 +115,7 @@ def test_what_was_trained_is_a_model_to_draw_from(whole: Path) -> None:
     assert model.network.dtype == torch.bfloat16
     sampler = make_sampler(model, DrawSettings())
     attempts = sampler.draw(
-        Request(
-            unconditional_prompt(whole / "model"), Constraints(max_atoms=2, distance_scale=0.65)
-        ),
+        Request(generation_prompt(model.prompts), Constraints(max_atoms=2, distance_scale=0.65)),
         range(3),
     )
     assert [attempt.fault for attempt in attempts] == [None] * 3
