@@ -94,9 +94,13 @@ def main(arguments: Sequence[str]) -> int:
         if given.out.exists():
             raise InputError(f"{given.out} exists; give another --out")
         weights = averaged([weights_of(folder) for folder in folders], shares)
-        shutil.copytree(folders[-1], given.out)
-        save_file(weights, given.out / WEIGHTS, metadata={"format": "pt"})
-    except CrystextError as error:
+        # Under its name there is a whole model or nothing.
+        partial = given.out.with_name(given.out.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(folders[-1], partial)
+        save_file(weights, partial / WEIGHTS, metadata={"format": "pt"})
+        partial.rename(given.out)
+    except (CrystextError, OSError, SafetensorError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

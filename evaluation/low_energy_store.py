@@ -27,7 +27,14 @@ import pyarrow.parquet as pq
 from benchmarks.reports import progress
 
 from crystext.crystal import Crystal
-from crystext.data.store import SPLITS, Dataset, read_about, read_store, write_store
+from crystext.data.store import (
+    SPLITS,
+    Dataset,
+    check_place,
+    read_about,
+    read_store,
+    write_store,
+)
 from crystext.energies.corrections import comparable
 from crystext.energies.hull import Hull, points_of
 from crystext.energies.hulls import load_hull
@@ -121,6 +128,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     try:
+        check_place(given.out)
         data, known = read_store(given.store, "train"), known_names(given.known)
         records = [data[i] for i in range(len(data))]
         others = {i: r.crystal for i, r in enumerate(records) if r.name not in known}
@@ -129,7 +137,7 @@ def main(arguments: Sequence[str]) -> int:
         low = {i for i, x in above.items() if x is not None and given.least < x <= given.most}
         kept = [r for i, r in enumerate(records) if r.name in known or i in low]
         write_like(given.store, given.out, kept, given)
-    except CrystextError as error:
+    except (CrystextError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{len(kept):,} of {len(records):,} crystals, {len(low):,} of them by their energy")

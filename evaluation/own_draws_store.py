@@ -33,7 +33,7 @@ from benchmarks.reports import progress
 from low_energy_store import above_hull, hull_of_labels, write_like
 
 from crystext.crystal import Crystal
-from crystext.data.store import read_store
+from crystext.data.store import check_place, read_store
 from crystext.energies.campaign import relax_all
 from crystext.energies.corrections import comparable
 from crystext.energies.hull import Hull, points_of
@@ -161,6 +161,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     try:
+        check_place(given.out)
         read = [attempt.crystal for attempt in read_input(given.draws).attempts]
         crystals = [crystal for crystal in read if crystal is not None]
         new = new_ones(crystals, given.not_in, given.workers)
@@ -185,7 +186,7 @@ def main(arguments: Sequence[str]) -> int:
         said(f"{len(added):,} of them are added")
         records += added
         write_like(given.store, given.out, records, given)
-    except CrystextError as error:
+    except (CrystextError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -63,3 +63,12 @@ def test_a_folder_without_weights_is_named(
 ) -> None:
     assert main([f"{tmp_path}=1", "--out", str(tmp_path / "mean")]) == 2
     assert str(tmp_path / WEIGHTS) in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(tmp_path / "one", [1.0, 2.0])
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    assert main([f"{tmp_path / 'one'}=1", "--out", str(tmp_path / "file" / "mean")]) == 2
+    assert "Not a directory" in capsys.readouterr().err

@@ -69,7 +69,8 @@ from crystext.training.processes import (
 from crystext.training.schedule import learning_rate
 from crystext.training.streams import make_streams, read_data
 
-_LOG_EVERY = 20
+LOG_EVERY = 20
+"""Steps between two lines of the log that tell loss and rate."""
 
 
 class Trainer:
@@ -198,7 +199,7 @@ class Trainer:
             tokens += count
             self.step += 1
             teller.advance(self.step, float(loss))
-            if self.step % _LOG_EVERY == 0:
+            if self.step % LOG_EVERY == 0:
                 mean = self.accelerator.reduce(torch.stack(losses), "sum").mean()
                 figures = {
                     "train_loss": float(mean),

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shlex
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from crystext.crystal import Crystal
 from crystext.elements import ATOMIC_NUMBERS
+from crystext.evaluate.made import commit, processor
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,8 +70,8 @@ def check_against_pymatgen(cifs: list[str], crystals: list[Crystal]) -> None:
 def circumstances() -> dict[str, Any]:
     """Return what a number has to carry: machine, commit and command."""
     return {
-        "machine": f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "commit": _commit(),
+        "machine": f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "commit": commit(ROOT) or "none",
         "command": shlex.join(
             ["python", Path(sys.argv[0]).resolve().relative_to(ROOT).as_posix()]
             + [Path(x).name if Path(x).exists() else x for x in sys.argv[1:]]
@@ -86,17 +86,3 @@ def write_result(name: str, result: dict[str, Any]) -> None:
     text = json.dumps({**circumstances(), **result}, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
     print(f"written to {path.relative_to(ROOT)}", file=sys.stderr)
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else []:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _commit() -> str:
-    run = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
-    ended = subprocess.run(run, capture_output=True, text=True, check=False)
-    return ended.stdout.strip() or "none"

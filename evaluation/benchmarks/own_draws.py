@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from reports import Report, origin, progress, publish, share
 
@@ -26,7 +27,11 @@ from crystext.metrics.novelty import matches_in
 def measure(given: argparse.Namespace) -> Report:
     """Return the shares of what is new to the data, and of that what the model was taught."""
     drawn = [attempt.crystal for attempt in read_input(given.run).attempts]
-    columns = pq.read_table(given.report / "structures.parquet").to_pydict()
+    table = given.report / "structures.parquet"
+    try:
+        columns = pq.read_table(table).to_pydict()
+    except pa.ArrowException as error:
+        raise InputError(f"{table} is no table of crystext evaluate: {error}") from None
     missing = {"novel", "unique", "metastable", "energy_asked"} - columns.keys()
     if missing or len(columns["novel"]) != len(drawn):
         raise InputError(f"{given.report} is no report on all of {given.run}: novelty, stability")

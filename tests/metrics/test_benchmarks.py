@@ -1,6 +1,7 @@
 """The scripts that measure a model, from end to end, on inputs small enough to count by hand."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -167,8 +168,46 @@ def test_infilling_ranks_elements_and_compares_volumes(measure, tmp_path, tiny_m
     within = [element["shares"][f"true element among the first {k}"]["count"] for k in (1, 3, 5)]
     assert within == sorted(within)
     assert element["mean_log_probability"] < 0
-    for shares in (report["cell"][key]["shares"] for key in ("most probable",)):
-        assert shares["volume within 10%"]["count"] <= shares["a cell"]["count"] <= 1
+    for way in ("first proposal", "most probable", "drawn at temperature 1"):
+        ratio, shares = report["cell"][way]["median_volume_ratio"], report["cell"][way]["shares"]
+        # Of one cell, the median is its own.
+        assert shares["a cell"]["count"] == (ratio is not None)
+        assert shares["volume within 10%"]["count"] == (ratio is not None and 0.9 <= ratio <= 1.1)
+    # With constraints, even a model of random weights writes a cell, and hardly ever without.
+    assert report["cell"]["first proposal"]["shares"]["a cell"]["count"] == 1
+    assert report["cell"]["drawn at temperature 1"]["shares"]["a cell"]["count"] == 0
+
+
+def refused(root, script, *options):
+    """Return what a script says that ends with the status of bad input."""
+    command = [sys.executable, root / "evaluation" / script, *map(str, options)]
+    paths = f"{root}:{root / 'evaluation'}"
+    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONWARNINGS": "ignore"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "Traceback" not in ended.stderr, ended.stderr
+    assert ended.returncode == 2
+    return ended.stderr
+
+
+def test_stores_that_cannot_be_written_are_told_before_the_work(root, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    out = ("--hull", "hull", "--out", tmp_path / "file" / "store")
+    known = ("--known", "table.parquet:column")
+    assert "cannot be written" in refused(root, "low_energy_store.py", "store", *known, *out)
+    more = ("--not-in", "known", "--work", tmp_path / "work")
+    assert "cannot be written" in refused(root, "own_draws_store.py", "store", "run", *more, *out)
+
+
+def test_a_report_that_is_no_table_is_told(measure, tmp_path):
+    write_run(tmp_path / "run", [encode(ROCK_SALT)])
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "structures.parquet").write_text("noise")
+    assert "is no table of crystext evaluate" in measure("own_draws.py", "run", "report", "store")
+
+
+def test_too_few_steps_to_tell_a_rate_are_refused(root, tmp_path):
+    options = ("--store", tmp_path, "--steps", 39)
+    assert "expected 40 or more" in refused(root, "benchmarks/training_speed.py", *options)
 
 
 def test_results_are_joined_by_their_names(measure, tmp_path):
