@@ -271,6 +271,13 @@ def test_json_that_pandas_writes_by_columns_or_by_lines_is_read_by_rows(tmp_path
         assert good(path, where={"split": "test"}) == ["m-1"]
 
 
+def test_records_beside_the_crystals_of_a_folder_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.cif").write_text(cif(NACL))
+    (tmp_path / "records.jsonl").write_text(json.dumps({"cif": cif(NACL)}) + "\n")
+    assert good(tmp_path) == ["a"]
+    assert good(tmp_path / "records.jsonl") == ["records-1"]
+
+
 def test_a_broken_line_of_json_rows_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text(json.dumps({"cif": cif(NACL)}) + '\n{"cif": ')
     with pytest.raises(InputError, match="line 2 of it is no JSON"):

@@ -47,8 +47,6 @@ _SUFFIXES = {
     **{f".{name}": f"pymatgen:{name}" for name in PYMATGEN_FORMATS},
     ".mcif": "cif",
     ".db": "database",
-    ".jsonl": "json",
-    ".ndjson": "json",
     ".vasp": "poscar",
     ".xyz": "extxyz",
     ".cell": "ase:castep-cell",
@@ -61,6 +59,10 @@ _SUFFIXES = {
     ".xsd": "ase:xsd",
 }
 """The kind of a file by the end of its name."""
+
+_LINES = (".jsonl", ".ndjson")
+"""Ends of names of JSON rows, line by line, that are read where they are asked for by name: runs of
+this package keep their records so, beside the crystals that these are about."""
 
 _STEMS = {"poscar": "poscar", "contcar": "poscar", "xdatcar": "ase:vasp-xdatcar",
           "outcar": "ase:vasp-out", "vasprun": "ase:vasp-xml"}  # fmt: skip
@@ -212,7 +214,7 @@ def _splits(entries: list[Entry]) -> dict[PurePosixPath, str]:
     named = {SPLIT_NAMES[word.lower()] for word in found.values()}
     if len(named) < 2 or "train" not in named:
         return {}
-    if others := [str(entry.path) for entry in entries if entry.path not in found]:
+    if others := [str(x.path) for x in entries if x.path not in found and x.unreadable is None]:
         raise InputError(
             f"some of its files are named after splits, such as {next(iter(found))}, and others "
             f"are not, such as {others[0]}; take out what belongs to no split"
@@ -240,6 +242,8 @@ def _entry_size(entry: Entry, where: Mapping[str, str]) -> int | None:
 
 def _entry_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
     name, kind = _stem(entry.path), kind_of_name(entry.path.name)
+    if PurePosixPath(name).suffix.lower() in _LINES:
+        name, kind = str(PurePosixPath(name).with_suffix("")), "json"
     if kind == "zip":
         yield from _zip_pieces(entry, where)
         return
