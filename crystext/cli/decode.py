@@ -15,7 +15,11 @@ from crystext.errors import InputError, SettingError
 _BLANK = re.compile(r"\n[ \t]*\n\s*")
 _NUMBER = r"[-+]?[\d.]+(?:[eE][-+]?\d+)?"
 _TRIPLE = rf"[ \t]*{_NUMBER}(?:[ \t]*[,; \t][ \t]*{_NUMBER}){{2}}[ \t]*"
-_CELL = re.compile(rf"^{_TRIPLE}\n\s*{_TRIPLE}$", re.MULTILINE)
+_ORBIT = r"[ \t]*[A-Za-z]{1,2}[,; \t]+[0-9]{1,3}[a-zA](?![A-Za-z0-9])"
+_START = re.compile(
+    rf"^(?:{_TRIPLE}\n\s*{_TRIPLE}$|[ \t]*[1-9][0-9]{{0,2}}[ \t]*\n\s*{_ORBIT})", re.MULTILINE
+)
+"""A cell, or a space group and an orbit."""
 
 
 def decode(
@@ -55,9 +59,9 @@ def decode(
     """Read crystals from text and write them as structures.
 
     Several texts are separated by blank lines, or come as one JSON object a line with a text
-    and perhaps a name. With --forgiving, a text with one cell is one crystal, blank lines and all.
-    Texts that are no crystal are listed with the line where reading stopped; the others are
-    written.
+    and perhaps a name. With --forgiving, a document with one crystal is one text, with its blank
+    lines and all. Texts that are no crystal are listed with the line where reading stopped; the
+    others are written.
     """
     from crystext.codec import decode as decode_text
     from crystext.codec import get_format
@@ -130,7 +134,7 @@ def _split(document: str, strict: bool) -> list[tuple[str, str]]:
         return [_from_json(line, i) for i, line in lines if line.strip()]
     # The newline that ends a file belongs to the file, not to the text.
     document = re.sub(r"\s*\n\Z", "", document)
-    if not strict and len(_CELL.findall(document)) < 2:
+    if not strict and len(_START.findall(document)) < 2:
         return [("text-1", document)]
     parts = _BLANK.split(document.lstrip("\n"))
     return [(f"text-{i}", part) for i, part in enumerate(parts, start=1)]

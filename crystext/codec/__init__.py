@@ -1,8 +1,8 @@
 """Crystal to text and back.
 
 `formats` says which texts there are and `faults` why one is no crystal; `plain` writes and reads
-the text that lists every atom, `tidy` takes it sloppily written, and `symmetric` writes and reads
-the text by space group and orbits.
+the text that lists every atom, `symmetric` that by space group and orbits, and `tidy` takes either
+sloppily written. `pattern` has the plain text as a regular expression.
 """
 
 from __future__ import annotations
@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING
 from crystext.codec.faults import Decoded, Fault
 from crystext.codec.formats import COORDINATE_FORMATS, FORMATS, PLAIN, WYCKOFF, Format, get_format
 from crystext.codec.plain import encode_as_ordered, read_plain, read_triple
-from crystext.codec.symmetric import decode_symmetric, encode_symmetric, is_symmetric
-from crystext.codec.tidy import may_be_angles, tidy_lines
+from crystext.codec.symmetric import encode_symmetric, is_symmetric, read_symmetric
+from crystext.codec.tidy import (
+    is_loosely_symmetric,
+    may_be_angles,
+    tidy_lines,
+    tidy_symmetric_lines,
+)
 from crystext.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -73,12 +78,18 @@ def decode(text: str, *, format: str | Format | None = None, strict: bool = True
     fmt = None if format is None else get_format(format)
     if not text.strip():
         return Decoded(None, Fault.EMPTY, 1, "nothing but white space" if text else "nothing")
-    if fmt.by_symmetry if fmt is not None else is_symmetric(text):
-        return decode_symmetric(text, fmt, strict=strict)
     lines = text.split("\n")
-    decoded = read_plain(lines, range(1, len(lines) + 1), fmt)
+    by_symmetry = fmt.by_symmetry if fmt is not None else is_symmetric(text)
+    read = read_symmetric if by_symmetry else read_plain
+    decoded = read(lines, range(1, len(lines) + 1), fmt)
     if strict or decoded:
         return decoded
+    if fmt is None:
+        by_symmetry = is_loosely_symmetric(lines)
+    if by_symmetry:
+        tidy, forgiven = tidy_symmetric_lines(lines)
+        decoded = read_symmetric([line.text for line in tidy], [line.number for line in tidy], fmt)
+        return replace(decoded, forgiven=forgiven)
     tidy, forgiven = tidy_lines(lines)
     if len(tidy) > 1 and (angles := read_triple(tidy[1].text)) and not may_be_angles(angles):
         return Decoded(None, Fault.BAD_ANGLES, tidy[1].number, repr(tidy[1].text), forgiven)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -52,3 +53,20 @@ class Decoded:
 
     def __bool__(self) -> bool:
         return self.crystal is not None
+
+
+def fault_at(kind: Fault, index: int, lines: list[str], line_numbers: Sequence[int]) -> Decoded:
+    """Return a fault that lies at a line, or behind the last.
+
+    Args:
+        kind: of fault.
+        index: of the line, from 0.
+        lines: of the text.
+        line_numbers: what to call each of them.
+    """
+    inside = index < len(lines)
+    number = line_numbers[index] if inside else line_numbers[-1] + 1
+    found = lines[index] if inside else ""
+    # A line of noise may be megabytes long: what is quoted is cut.
+    quoted = repr(found[:60]) + ("..." if len(found) > 60 else "")
+    return Decoded(None, kind, number, quoted)

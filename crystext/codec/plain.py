@@ -23,7 +23,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crystext.codec.faults import Decoded, Fault
+from crystext.codec.faults import Decoded, Fault, fault_at
 from crystext.codec.formats import Format
 from crystext.crystal import Crystal, angles_close
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
@@ -83,12 +83,7 @@ def read_plain(lines: list[str], line_numbers: Sequence[int], fmt: Format | None
     """
 
     def fault(kind: Fault, index: int) -> Decoded:
-        inside = index < len(lines)
-        number = line_numbers[index] if inside else line_numbers[-1] + 1
-        found = lines[index] if inside else ""
-        # A line of noise may be megabytes long: what is quoted is cut.
-        quoted = repr(found[:60]) + ("..." if len(found) > 60 else "")
-        return Decoded(None, kind, number, quoted)
+        return fault_at(kind, index, lines, line_numbers)
 
     def no_triple(kind: Fault, index: int) -> Decoded:
         broken_off = index + 1 == len(lines) and _TRIPLE_START.fullmatch(lines[index])
@@ -117,7 +112,7 @@ def read_plain(lines: list[str], line_numbers: Sequence[int], fmt: Format | None
         symbol = lines[i]
         z = ATOMIC_NUMBERS.get(symbol)
         if z is None:
-            broken_off = i + 1 == len(lines) and symbol in _SYMBOL_STARTS
+            broken_off = i + 1 == len(lines) and symbol in SYMBOL_STARTS
             return fault(Fault.TRUNCATED if broken_off else Fault.UNKNOWN_ELEMENT, i)
         if i + 1 == len(lines):
             return fault(Fault.TRUNCATED, i + 1)
@@ -140,7 +135,7 @@ TRIPLE = re.compile(rf"{_NUMBER} {_NUMBER} {_NUMBER}")
 """A line of three numbers."""
 _TRIPLE_START = re.compile(rf"(?:{_NUMBER} ){{0,2}}(?:[0-9]{{1,4}}(?:\.[0-9]{{0,12}})?)?")
 """A line of three numbers of which the end may be missing."""
-_SYMBOL_STARTS = {symbol[:1] for symbol in SYMBOLS} | {""}
+SYMBOL_STARTS = {symbol[:1] for symbol in SYMBOLS} | {""}
 """What an element's line may hold when the text breaks off in it."""
 _BELOW_ONE = math.nextafter(1.0, 0.0)
 

@@ -12,22 +12,31 @@ so is exact. The cell is the conventional one, in the setting of `positions`.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 
-from crystext.codec.faults import Decoded, Fault
+from crystext.codec.faults import Decoded, Fault, fault_at
 from crystext.codec.formats import WYCKOFF, Format
+from crystext.codec.plain import SYMBOL_STARTS
 from crystext.crystal import Crystal, angles_close
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.errors import InputError
 from crystext.wyckoff.cells import cell_parameters, free_parameters
 from crystext.wyckoff.orbits import Orbit, SymmetricCrystal, compose, decompose, primitive_sites
-from crystext.wyckoff.positions import positions
+from crystext.wyckoff.positions import GROUPS, positions
 
-_GROUP = re.compile(r"[1-9][0-9]{0,2}")
 _LARGEST = 999.0
-_NUMBER = re.compile(r"[0-9]{1,3}\.[0-9]{1,12}|[0-9]{1,3}")
+_GROUP = re.compile(r"[1-9][0-9]{0,2}")
+_DIGITS = r"[0-9]{1,3}(?:\.[0-9]{1,12})?"
+_DIGITS_START = r"(?:[0-9]{1,3}(?:\.[0-9]{0,12})?)?"
+NUMBER = re.compile(_DIGITS)
+"""A coordinate or a parameter of the cell."""
+_ORBIT_START = re.compile(
+    r"(?P<symbol>[A-Z][a-z]?)"
+    rf"(?: (?:[0-9]{{0,3}}|[0-9]{{1,3}}[a-zA](?: {_DIGITS}){{0,2}}(?: {_DIGITS_START})?))?"
+)
+"""An orbit's line of which the end may be missing."""
 
 
 def encode_symmetric(crystal: Crystal, fmt: Format = WYCKOFF) -> str:
@@ -38,13 +47,24 @@ def encode_symmetric(crystal: Crystal, fmt: Format = WYCKOFF) -> str:
         fmt: gives the decimals of lengths, angles and coordinates.
 
     Raises:
-        InputError: no symmetry is found, or the crystal cannot be written in it.
+        InputError: no symmetry is found, or the crystal so written would not be read.
     """
-    return write_orbits(decompose(crystal), fmt)
+    text = write_orbits(decompose(crystal), fmt)
+    # Takes some percent of what it takes to find the symmetry.
+    lines = text.split("\n")
+    read = read_symmetric(lines, range(1, len(lines) + 1), fmt)
+    if read.fault is not None:
+        raise InputError(
+            f"the format {fmt.name} cannot hold the crystal: {read.fault.value}; its text would be "
+            f"{text!r}"
+        )
+    return text
 
 
 def write_orbits(symmetric: SymmetricCrystal, fmt: Format = WYCKOFF) -> str:
     """Write a crystal that is given by its orbits, these in the order in which they are.
+
+    What it writes of orbits that lie on each other, or do so when rounded, is not read again.
 
     Raises:
         InputError: the cell is too large or too small for the format.
@@ -71,38 +91,27 @@ def _orbit_line(orbit: Orbit, places: int) -> str:
     return " ".join([SYMBOLS[orbit.number - 1], orbit.position.name, *free])
 
 
-def decode_symmetric(text: str, fmt: Format | None = None, *, strict: bool = True) -> Decoded:
-    """Read a crystal that is written by its symmetry. Never raises for what the text holds.
-
-    The crystal comes in a primitive cell, reduced after Niggli.
+def read_symmetric(lines: list[str], line_numbers: Sequence[int], fmt: Format | None) -> Decoded:
+    """Read the strict form. The crystal comes in a primitive cell, reduced after Niggli.
 
     Args:
-        text: as `encode_symmetric` writes it.
+        lines: of the text.
+        line_numbers: what to call each of them where a fault is told.
         fmt: gives the decimals that every number must have; None takes any.
-        strict: False also takes stray spaces and blank lines.
     """
-    lines = text.split("\n")
-    if not text.strip():
-        return Decoded(None, Fault.EMPTY, 1, "nothing but white space" if text else "nothing")
-    if not strict:
-        kept = [(i, " ".join(line.split())) for i, line in enumerate(lines, 1) if line.strip()]
-        tidy = [line for _, line in kept]
-        if tidy != lines:
-            decoded = decode_symmetric("\n".join(tidy), fmt)
-            number = None if decoded.line is None else kept[decoded.line - 1][0]
-            return replace(decoded, line=number, forgiven=("stray spaces or blank lines",))
 
     def fault(kind: Fault, index: int) -> Decoded:
-        return Decoded(None, kind, index + 1, repr(lines[index][:60]))
+        return fault_at(kind, index, lines, line_numbers)
 
-    if not _GROUP.fullmatch(lines[0]) or int(lines[0]) > 230:
+    if not is_group(lines[0]):
         return fault(Fault.UNKNOWN_SPACE_GROUP, 0)
     group = int(lines[0])
-    if len(lines) < 3:
-        return fault(Fault.NO_ATOMS, len(lines) - 1)
+    if len(lines) < 2:
+        return fault(Fault.TRUNCATED, 1)
+    last = len(lines) - 1
     orbits: list[Orbit] = []
-    for i, line in enumerate(lines[1:-1], start=1):
-        found = _read_orbit(line, group)
+    for i in range(1, last):
+        found = _read_orbit(lines[i], group)
         if isinstance(found, Fault):
             return fault(found, i)
         if not found.free.size and any(found.position is other.position for other in orbits):
@@ -110,23 +119,44 @@ def decode_symmetric(text: str, fmt: Format | None = None, *, strict: bool = Tru
         try:
             primitive_sites(found)
         except InputError as error:
-            return Decoded(None, Fault.HIGHER_SYMMETRY, i + 1, str(error))
+            return Decoded(None, Fault.HIGHER_SYMMETRY, line_numbers[i], str(error))
         orbits.append(found)
-    cell = _numbers(lines[-1].split(" "))
-    if cell is None or len(cell) != len(free_parameters(group)) or min(cell) <= 0:
-        return fault(Fault.BAD_CELL, len(lines) - 1)
+    cell = _numbers(lines[last].split(" "))
+    if cell is None or len(cell) != len(free_parameters(group)):
+        return fault(Fault.TRUNCATED if _breaks_off(lines[last], group) else Fault.BAD_CELL, last)
+    if not orbits:
+        return fault(Fault.NO_ATOMS, last)
+    if min(cell) <= 0:
+        return fault(Fault.BAD_CELL, last)
     _, angles = cell_parameters(group, cell)
     if not (angles.max() < 180 and angles_close(*angles.tolist())):
-        return fault(Fault.NO_VOLUME, len(lines) - 1)
+        return fault(Fault.NO_VOLUME, last)
     if fmt is not None and (wrong := _wrong_precision(lines, group, fmt)) is not None:
         return fault(Fault.WRONG_PRECISION, wrong)
-    return Decoded(compose(SymmetricCrystal(group, tuple(orbits), tuple(cell))))
+    crystal = compose(SymmetricCrystal(group, tuple(orbits), tuple(cell)))
+    # A primitive cell may be so much flatter than the conventional one that none is left.
+    return Decoded(crystal) if crystal.volume > 0 else fault(Fault.NO_VOLUME, last)
 
 
 def is_symmetric(text: str) -> bool:
     """Tell whether a text begins as one written by symmetry: its first line is a whole number."""
     first, newline, _ = text.partition("\n")
     return bool(newline and _GROUP.fullmatch(first.strip()))
+
+
+def is_group(line: str) -> bool:
+    """Tell whether a line is the number of a space group."""
+    return bool(_GROUP.fullmatch(line)) and int(line) <= GROUPS
+
+
+def _breaks_off(line: str, group: int) -> bool:
+    """Tell whether the text's last line is the start of an orbit's line or of the cell's."""
+    if line in SYMBOL_STARTS:
+        return True
+    if orbit := _ORBIT_START.fullmatch(line):
+        return orbit["symbol"] in ATOMIC_NUMBERS
+    before = len(free_parameters(group)) - 1
+    return bool(re.fullmatch(rf"(?:{_DIGITS} ){{0,{before}}}{_DIGITS_START}", line))
 
 
 def _read_orbit(line: str, group: int) -> Orbit | Fault:
@@ -144,7 +174,7 @@ def _read_orbit(line: str, group: int) -> Orbit | Fault:
 
 
 def _numbers(words: list[str]) -> list[float] | None:
-    if not all(_NUMBER.fullmatch(word) for word in words):
+    if not all(NUMBER.fullmatch(word) for word in words):
         return None
     return [float(word) for word in words]
 
