@@ -50,15 +50,18 @@ def share_out(
     Args:
         make: called once in each process; returns what does a task. It is sent to the process, so
             it has to be a function of a module, or a `functools.partial` of one.
-        tasks: keys and tasks; taken as they are needed.
-        workers: processes, at most. They start when there is something for them to do.
+        tasks: keys and tasks; processes of this machine take them as they are needed, an executor
+            is given all at once.
+        workers: processes, at most, which start when there is something for them to do; or an
+            executor, which has its own.
 
     Yields:
-        Key and answer; None for a task over which two processes died.
+        Key and answer; None for a task over which two processes died, or as many as an executor
+        tries.
 
     Raises:
         CrystextError: raised by `make` or a task, and raised here again.
-        RuntimeError: another error of theirs, with its traceback.
+        RuntimeError: another error of theirs, with its traceback. An executor raises it as it was.
     """
     if isinstance(workers, Executor):
         yield from _share_out(make, tasks, workers)

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib import import_module
+from pkgutil import iter_modules
 
 import numpy as np
 
+from crystext import tasks
 from crystext.codec import PLAIN, decode, encode
-from crystext.crystal import Crystal
 from crystext.prompts import PromptSet, load_prompts
 from crystext.properties import PROPERTIES, written_properties
-from crystext.tasks import TASKS, Record
+from crystext.tasks import TASKS, Record, Task
 from crystext.tasks.generate import generation_prompt
 from tests.handmade import NACL, SRTIO3
 
@@ -96,6 +98,7 @@ def test_a_formula_is_as_often_that_of_the_cell_as_the_reduced_one() -> None:
     assert 0.8 < formulas["NaCl"] / formulas["Na4Cl4"] < 1.25
 
 
-def test_tasks_go_by_their_names() -> None:
-    assert all(task.name == name for name, task in TASKS.items())
-    assert isinstance(NACL, Crystal)
+def test_no_task_is_lost_to_a_repeated_name_or_forgotten() -> None:
+    modules = (import_module(f"{tasks.__name__}.{x.name}") for x in iter_modules(tasks.__path__))
+    defined = {id(x): x for module in modules for x in vars(module).values() if isinstance(x, Task)}
+    assert sorted(task.name for task in defined.values()) == sorted(TASKS)
