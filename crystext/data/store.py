@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from crystext import __version__
 from crystext.crystal import Crystal, Floats, Ints
 from crystext.data.symmetric import SYMMETRY, SymmetricColumns, read_symmetric, symmetric_arrays
+from crystext.elements import SYMBOLS
 from crystext.errors import InputError, RunError, did_you_mean
 from crystext.properties import LABELS
 from crystext.tasks.base import Record
@@ -235,6 +236,11 @@ def read_store(folder: str | Path, split: str) -> Dataset:
         raise InputError(
             f"{path} is damaged: it holds {len(data):,} crystals with {len(data.numbers):,} atoms, "
             f"{ABOUT} tells of {recorded[0]} with {recorded[1]}; prepare the store again"
+        )
+    if ((data.numbers < 1) | (data.numbers > len(SYMBOLS))).any():
+        raise InputError(
+            f"{path} is damaged: it holds atomic numbers that no element has; prepare the store "
+            "again"
         )
     return data
 
