@@ -55,8 +55,9 @@ class Limits:
     steps: int = 500
     seconds: float = 120.0
     """Wall-clock time for one crystal."""
-    min_distance: float = 1.0
-    """Å between two atoms, images included, before the relaxation."""
+    min_distance: float = 0.7
+    """Å between two atoms, images included, before the relaxation: the nearest that are bonded, in
+    a molecule of hydrogen, are 0.74 apart, and those of a hydroxide 0.96."""
     min_volume: float = 4.0
     """Å^3 an atom, before and during the relaxation."""
     max_volume: float = 1000.0

@@ -42,7 +42,7 @@ def test_a_displaced_atom_goes_back_to_its_place():
         (copper(3.9), Limits(steps=1), Outcome.STEPS_SPENT),
         (copper(3.9), Limits(seconds=0), Outcome.TOO_SLOW),
         (copper(positions=[[0, 0, 0], [0.1, 0, 0]]), Limits(), Outcome.TOO_CLOSE),
-        (copper(0.9, positions=[[0, 0, 0]]), Limits(min_volume=0), Outcome.TOO_CLOSE),
+        (copper(0.6, positions=[[0, 0, 0]]), Limits(min_volume=0), Outcome.TOO_CLOSE),
         (copper(2.5), Limits(min_distance=0), Outcome.TOO_DENSE),
         (copper(3.9), Limits(max_volume=10), Outcome.TOO_THIN),
         (copper(number=92), Limits(), Outcome.NO_ENERGY),
@@ -52,6 +52,11 @@ def test_every_relaxation_has_an_outcome(crystal, limits, outcome):
     result = relax(crystal, EMT(), limits)
     assert result.outcome is outcome
     assert (result.energy is not None) == (result.crystal is not None) == outcome.has_energy
+
+
+def test_atoms_of_hydrogen_may_be_as_near_as_in_their_molecule():
+    molecule = copper(3.7, positions=[[0, 0, 0], [0.2, 0, 0]], number=1)
+    assert relax(molecule, EMT(), Limits(steps=1)).outcome is Outcome.STEPS_SPENT
 
 
 def test_relaxing_leaves_the_crystal_as_it_is():
