@@ -40,11 +40,6 @@ class Outcome(Enum):
     NO_ENERGY = "the potential does not know an element, or gave a number that is not finite"
     DIED = "the process that relaxed it died, twice"
 
-    @property
-    def has_energy(self) -> bool:
-        """Whether there is a crystal and an energy to judge."""
-        return self in (Outcome.CONVERGED, Outcome.STEPS_SPENT)
-
 
 @dataclass(frozen=True)
 class Limits:
