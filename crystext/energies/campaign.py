@@ -5,7 +5,8 @@
     relaxing.lock           held by the one who relaxes
 
 A crystal whose process dies (for want of memory, say) is tried once more, and then counted as an
-outcome of its own. Where the potential calculates many at once, a process relaxes some together,
+outcome of its own. A crystal is known by its digest, so that a source may grow, shrink or be put in
+another order and nothing is relaxed twice, equal crystals neither. Where the potential calculates many at once, a process relaxes some together,
 and a kill loses those it has in hand. Results do not depend on the number of processes; with what a
 crystal is calculated changes them by rounding, and so may a kill. Whether a crystal is too slow
 depends on the machine.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
@@ -64,8 +66,8 @@ def relax_all(
 
     Raises:
         ModelError: the potential cannot be loaded, or does not prove itself.
-        RunError: the folder holds relaxations of other crystals or of other settings, or another
-            process is relaxing into it.
+        RunError: the folder holds relaxations of other settings, or is damaged, or another process
+            is relaxing into it.
         SettingError: fewer than one worker, or a potential that other processes cannot make.
     """
     if isinstance(workers, int) and workers < 1:
@@ -78,22 +80,29 @@ def relax_all(
     try:
         with FileLock(out / _LOCK, timeout=0):
             _claim(out / _SETTINGS, {"potential": name, **asdict(limits)})
-            done = {i: r for i, r in _read(out / _LINES, digests) if i in crystals}
-            report(len(done), len(crystals))
-            left = {index: crystal for index, crystal in crystals.items() if index not in done}
+            times = Counter(digests.values())
+            done = {digest: r for digest, r in _read(out / _LINES) if digest in times}
+            count = sum(times[digest] for digest in done)
+            report(count, len(crystals))
+            first: dict[str, int] = {}
+            for index, digest in digests.items():
+                first.setdefault(digest, index)
+            left = {i: crystals[i] for digest, i in first.items() if digest not in done}
             with (
                 (out / _LINES).open("a", encoding="utf-8") as file,
                 closing(_relaxed(left, potential, limits, workers)) as relaxed,
             ):
                 for index, relaxation in relaxed:
-                    _append(file, index, digests[index], relaxation)
-                    done[index] = relaxation
-                    report(len(done), len(crystals))
+                    digest = digests[index]
+                    _append(file, digest, relaxation)
+                    done[digest] = relaxation
+                    count += times[digest]
+                    report(count, len(crystals))
     except Timeout:
         raise RunError(
             f"another process is relaxing into {out}; wait for it, or give another folder"
         ) from None
-    return {index: done[index] for index in crystals}
+    return {index: done[digest] for index, digest in digests.items()}
 
 
 def _relaxed(
@@ -183,10 +192,9 @@ def _claim(path: Path, wanted: dict[str, Any]) -> None:
         )
 
 
-def _append(file: IO[str], index: int, digest: str, relaxation: Relaxation) -> None:
+def _append(file: IO[str], digest: str, relaxation: Relaxation) -> None:
     crystal = relaxation.crystal
     line = {
-        "index": index,
         "input": digest,
         "outcome": relaxation.outcome.name,
         "energy_ev": relaxation.energy,
@@ -205,8 +213,8 @@ def _append(file: IO[str], index: int, digest: str, relaxation: Relaxation) -> N
     os.fsync(file.fileno())
 
 
-def _read(path: Path, digests: Mapping[int, str]) -> Iterator[tuple[int, Relaxation]]:
-    """Yield what is on disk already, and cut a last line that a kill tore."""
+def _read(path: Path) -> Iterator[tuple[str, Relaxation]]:
+    """Yield what is on disk already by the crystal's digest, and cut a last line that is torn."""
     if not path.exists():
         return
     end = 0
@@ -216,17 +224,11 @@ def _read(path: Path, digests: Mapping[int, str]) -> Iterator[tuple[int, Relaxat
                 break
             try:
                 found = json.loads(line)
-                index, relaxation = found["index"], _relaxation(found)
-                same = digests.get(index, found["input"]) == found["input"]
+                digest, relaxation = str(found["input"]), _relaxation(found)
             except (ValueError, KeyError, TypeError):
                 raise RunError(f"{path}, line {number} is damaged; give another folder") from None
-            if not same:
-                raise RunError(
-                    f"{path}, line {number}: crystal {index} is another one than was relaxed here; "
-                    "give another folder"
-                )
             end += len(line)
-            yield index, relaxation
+            yield digest, relaxation
         file.truncate(end)
 
 

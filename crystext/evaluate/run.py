@@ -169,10 +169,10 @@ class _Evaluation:
     def _identity(self, stage: Stage, context: Context) -> str:
         part = getattr(self.rules, stage.name)
         providers = {column: s.name for s in STAGES for column in s.columns}
+        drawn = {"input": self.input.sha256, "attempts": len(self.input.attempts)}
         return on_disk.identity(
             {
-                "input": self.input.sha256,
-                "attempts": len(self.input.attempts),
+                **(drawn if stage.of_input else {}),
                 "stage": stage.name,
                 "version": stage.version,
                 "rules": part.model_dump(mode="json"),
@@ -188,6 +188,7 @@ class _Evaluation:
         """Make sure that a stage has kept its promises."""
         assert set(stage.columns) <= set(found.columns), f"{stage.name} left out a column"
         assert not set(found.columns) & set(self.columns), f"{stage.name} repeats a column"
+        assert stage.of_input or not found.columns, f"{stage.name} has columns of no input"
         for name, values in found.columns.items():
             assert len(values) == len(self.input.attempts), f"{stage.name}: {name} is too short"
 

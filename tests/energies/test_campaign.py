@@ -62,8 +62,6 @@ def test_a_torn_file_is_gone_on_with_and_nothing_is_relaxed_twice(weights, tmp_p
 
     with pytest.raises(RunError, match="made otherwise"):
         relax_all(few, torn, potential=weights, limits=Limits(steps=3))
-    with pytest.raises(RunError, match="crystal 0 is another one"):
-        relax_all({0: CRYSTALS[9]}, torn, potential=weights)
 
 
 def test_a_potential_that_is_refused_leaves_no_folder(tmp_path):
@@ -88,6 +86,38 @@ def test_a_calculator_of_ones_own_relaxes_in_processes_and_on_an_executor(tmp_pa
     assert set(outcomes(own).values()) == {Outcome.CONVERGED}
     assert energies(lent) == energies(own)
     assert lent[4].crystal == own[4].crystal
+
+
+def test_a_source_that_grows_anywhere_relaxes_what_is_new_and_no_more(tmp_path):
+    crystals = strained(4)
+    before = relax_all({0: crystals[1], 1: crystals[2]}, tmp_path, potential=emt)
+    lines = tmp_path / "relaxations.jsonl"
+    kept = lines.read_bytes()
+    seen = []
+    after = relax_all(crystals, tmp_path, potential=emt, report=lambda *x: seen.append(x))
+    assert seen[0] == (2, 4)
+    assert lines.read_bytes().startswith(kept)
+    assert lines.read_bytes().count(b"\n") == 4
+    assert [after[1], after[2]] == [before[0], before[1]]
+    # Each is that of its own crystal, whichever place it had.
+    alone = relax_all({7: crystals[0]}, tmp_path / "alone", potential=emt)
+    assert after[0].energy == alone[7].energy
+
+
+def test_a_crystal_that_was_changed_is_relaxed_anew(tmp_path):
+    crystals = strained(2)
+    before = relax_all({0: crystals[0]}, tmp_path, potential=emt)
+    after = relax_all({0: crystals[1]}, tmp_path, potential=emt)
+    assert after[0].crystal != before[0].crystal
+    assert (tmp_path / "relaxations.jsonl").read_bytes().count(b"\n") == 2
+
+
+def test_equal_crystals_are_relaxed_once_and_counted_each(tmp_path):
+    crystals, seen = dict.fromkeys(range(3), COPPER), []
+    found = relax_all(crystals, tmp_path, potential=emt, report=lambda *x: seen.append(x))
+    assert seen == [(0, 3), (3, 3)]
+    assert found[0] == found[1] == found[2]
+    assert (tmp_path / "relaxations.jsonl").read_bytes().count(b"\n") == 1
 
 
 def test_a_folder_that_another_process_relaxes_into_is_left_alone(tmp_path):

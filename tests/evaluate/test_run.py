@@ -263,6 +263,23 @@ def test_ipt_is_of_the_model_that_drew(tmp_path, tiny_model, options):
     assert again.figure("ipt", "ipt") == figure
 
 
+def test_what_is_of_the_model_alone_holds_for_another_input(
+    tmp_path, tiny_model, options, monkeypatch
+):
+    run, out = write_run(tmp_path / "run", model=str(tiny_model)), tmp_path / "out"
+    before = evaluate(run, rules("ipt"), out, options=options)
+
+    def fail(self, context, found):
+        raise AssertionError(f"{self.name} was measured again")
+
+    monkeypatch.setattr(registry.Ipt, "measure", fail)
+    longer = write_run(tmp_path / "longer", TEXTS * 2, model=str(tiny_model))
+    after = evaluate(longer, rules("ipt"), out, options=options)
+    assert after.input.attempts == 12
+    assert after.figure("validity", "valid").of == 12
+    assert after.figure("ipt", "ipt") == before.figure("ipt", "ipt")
+
+
 def test_any_executor_gives_the_same(run, options, tmp_path):
     both = rules("novelty", "coverage", "distributions")
     alone = evaluate(run, both, tmp_path / "alone", options=options)

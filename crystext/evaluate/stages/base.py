@@ -9,6 +9,7 @@ thresholds (`protocol.py`), and this interface:
         version = 1                           # raised when its values change
         columns = ("density_g_per_cm3",)      # what it adds to structures.parquet
         needs = ("valid",)                    # columns of earlier stages that it reads
+        of_input = True                       # False where nothing that was drawn enters
         libraries = ("ase",)                  # whose versions its values depend on
 
         def settings(self, context):          # what else they depend on, as JSON values
@@ -157,6 +158,9 @@ class Stage(ABC):
     version: ClassVar[int] = 1
     columns: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()
+    of_input: ClassVar[bool] = True
+    """Whether the findings depend on what was drawn; if not, they hold for another input as well,
+    and there are no columns."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """Names of distributions."""
 

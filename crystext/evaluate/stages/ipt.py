@@ -28,6 +28,7 @@ class Ipt(Stage):
     """Increase in perplexity under translation."""
 
     name, title = "ipt", "perplexity under translation"
+    of_input = False
     libraries = ("torch",)
 
     def settings(self, context: Context) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,9 @@ class Stability(Stage):
     libraries = ("ase", "matgl", "pymatgen", "torch")
 
     def settings(self, context: Context) -> dict[str, Any]:
-        """Return what tells potential and hull from others, and how many are relaxed."""
+        """Return what tells potential, hull and limits from others, and how many are relaxed."""
         return {
+            "limits": asdict(_limits(context)),
             "potential": _identity(_potential(context)),
             "hull": _identity(_hull(context)),
             "relaxed": _count(context),
@@ -67,7 +69,7 @@ class Stability(Stage):
             {i: crystal for i, crystal in context.crystals.items() if i < count},
             _folder(context),
             potential=_potential(context),
-            limits=Limits(fmax=rules.fmax, steps=rules.steps),
+            limits=_limits(context),
             workers=context.workers,
             report=context.report,
         )
@@ -178,19 +180,22 @@ def _count(context: Context) -> int:
     return len(context) if wanted is None else min(wanted, len(context))
 
 
+def _limits(context: Context) -> Limits:
+    rules = context.protocol.stability
+    assert rules is not None
+    return Limits(fmax=rules.fmax, steps=rules.steps)
+
+
 def _identity(source: str) -> str:
     """Return what tells a file or folder from others of the same name."""
     return checksum(Path(source)) if Path(source).exists() else source
 
 
 def _folder(context: Context) -> Path:
-    """Return where relaxations are kept, which serve another hull and more attempts, too."""
-    rules = context.protocol.stability
-    assert rules is not None
+    """Return where relaxations are kept, which serve another hull and other attempts, too."""
     made_from = {
-        "input": context.input.sha256,
         "potential": _identity(_potential(context)),
-        "limits": [rules.fmax, rules.steps],
+        "limits": asdict(_limits(context)),
         "libraries": versions(("ase", "matgl", "torch")),
     }
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

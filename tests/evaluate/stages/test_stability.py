@@ -108,6 +108,33 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     assert figures(fewer)["metastable"].of == 2
 
 
+def test_an_input_that_grows_relaxes_what_is_new_alone(weights: str, tmp_path: Path) -> None:
+    source, hull, out = tmp_path / "in", tmp_path / "hull.parquet", tmp_path / "out"
+    source.mkdir()
+    (source / "b.extxyz").write_text(extxyz(SALT))
+    save_hull(PHASES.items(), hull, name="own", date="x", potential=M3GNET)
+    options = Options(potential=weights, hull=str(hull))
+
+    def energies() -> tuple[list[float], list[bytes]]:
+        evaluate(source, protocol(tmp_path), out, only=["stability"], options=options)
+        (relaxed,) = (out / "work" / "shared").glob("relaxations-*/relaxations.jsonl")
+        table = pq.read_table(out / "structures.parquet")
+        return table["energy_ev_per_atom"].to_pylist(), relaxed.read_bytes().splitlines()
+
+    (salt,), first = energies()
+    # It stands before the other now.
+    (source / "a.extxyz").write_text(extxyz(SYLVITE))
+    (sylvite, same), both = energies()
+    assert same == salt != sylvite
+    assert both[:1] == first
+    assert len(both) == 2
+    # What was changed is another crystal, whatever its file is called.
+    (source / "b.extxyz").write_text(extxyz(cell(4.2, 11, 17)))
+    _, three = energies()
+    assert three[:2] == both
+    assert len(three) == 3
+
+
 def test_a_hull_that_is_not_there_is_told_before_anything_is_relaxed(tmp_path: Path) -> None:
     (tmp_path / "in.extxyz").write_text(extxyz(SALT))
     options = Options(potential="m3gnet", hull="mp2021")
