@@ -27,8 +27,14 @@ processor = GrammarProcessor(
     tokenizer, given.shape[1], Automaton(PLAIN, 1, Constraints(max_atoms=20, distance_scale=0.65))
 )
 torch.manual_seed(0)
+# Cooler than the model's own temperature, which is for variety where nothing is asked for.
 generated = network.generate(
-    given, do_sample=True, max_new_tokens=100, logits_processor=[processor], top_k=0
+    given,
+    do_sample=True,
+    temperature=0.3,
+    max_new_tokens=100,
+    logits_processor=[processor],
+    top_k=0,
 )
 for row in generated[:, given.shape[1] :]:
     decoded = crystext.decode(tokenizer.decode(row, skip_special_tokens=True), format=PLAIN)

@@ -1,4 +1,4 @@
-"""Crystals of one formula and, if the model obeys, of one space group; what was kept is told.
+"""Crystals of one formula and of one space group; what was kept is told.
 
 python examples/04_conditions.py [FORMULA [SPACE_GROUP [N]]]
 """
@@ -11,8 +11,8 @@ formula, space_group, n = (*sys.argv[1:], *("SrTiO3", "Pm-3m", "10")[len(sys.arg
 
 lm = CrystalLM.load()
 
-# The formula and the cell of the crystal system are enforced while drawing. The space group itself
-# is asked for in the prompt, looked for in the crystal, and drawn for again, three times in all.
+# Both are enforced while drawing, and looked for in the crystal: atoms may come to lie so that it
+# has more symmetry, and is drawn again, three times in all.
 samples = lm.sample(int(n), composition=formula, space_group=space_group, max_tries=3, seed=0)
 print(samples)
 
