@@ -200,6 +200,30 @@ def write_crystals(
         return _write_folder(crystals, out, _writer(to, labels), to)
 
 
+def check_place(out: str | Path, to: str | None = None) -> None:
+    """Refuse a place that `write_crystals` would refuse, before there is anything to write.
+
+    Args:
+        out: see `write_crystals`.
+        to: likewise.
+
+    Raises:
+        SettingError: no such format, or a suffix that means none.
+        RunError: a folder that holds something, a folder where a file is meant or a file where a
+            folder is, or a place where nothing may be written.
+    """
+    out = Path(out)
+    to = file_format(to, out)
+    if to in ("parquet", "extxyz") or _meant(out) == to:
+        if out.is_dir():
+            raise RunError(f"{out} is a folder; expected a file; name another")
+    else:
+        _check_folder(out, to)
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise RunError(f"{out} cannot be written; choose a place where you may write")
+
+
 def write_text(text: str, out: str | Path) -> None:
     """Write a text to a file, whole or not at all.
 
@@ -235,7 +259,7 @@ def _write_file(crystals: Named, out: Path, write: Callable[[Crystal, str], str]
     return count
 
 
-def _write_folder(crystals: Named, out: Path, write: Callable[[Crystal, str], str], to: str) -> int:
+def _check_folder(out: Path, to: str) -> None:
     if out.is_dir() and any(out.iterdir()):
         raise RunError(f"the folder {out} holds files already; name another, or empty it")
     if out.exists() and not out.is_dir():
@@ -243,6 +267,10 @@ def _write_folder(crystals: Named, out: Path, write: Callable[[Crystal, str], st
             f"{out} is a file; expected a folder for {to} files, or a path that ends in "
             f"{_FOLDER_SUFFIXES[to]}"
         )
+
+
+def _write_folder(crystals: Named, out: Path, write: Callable[[Crystal, str], str], to: str) -> int:
+    _check_folder(out, to)
     taken: set[str] = set()
     count = 0
     with _partial(out) as partial:

@@ -94,3 +94,19 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_written(
     run = write_run(tmp_path / "run")
     assert told in cli_refuses("evaluate", run, "--out", tmp_path / "out", *options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
+    cli_refuses, tmp_path
+):
+    run = write_run(tmp_path / "run")
+    asked = ("evaluate", run, "--only", "validity", "--out", tmp_path / "out", "--keep", "valid")
+    for place, told in (
+        (run, "holds files already"),
+        (tmp_path / "found.cif", "is a folder"),
+        (run / "attempts.jsonl" / "found", "choose a place"),
+        (tmp_path / "out", "where the report goes"),
+    ):
+        (tmp_path / "found.cif").mkdir(exist_ok=True)
+        assert told in cli_refuses(*asked, "--write", place)
+    assert not (tmp_path / "out").exists()

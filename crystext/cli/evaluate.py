@@ -144,7 +144,7 @@ def evaluate(
     from crystext.evaluate.funnel import check_step
     from crystext.evaluate.run import evaluate as measure
     from crystext.evaluate.stages.base import Options
-    from crystext.write import file_format
+    from crystext.write import check_place
 
     step = keep or "msun"
     check_step(step)
@@ -154,7 +154,9 @@ def evaluate(
         raise SettingError(f"--diverse {diverse} says how many are written; give --write, too")
     if write is not None:
         # What cannot be written is refused before hours of measuring.
-        file_format(None, write)
+        check_place(write)
+        if write.resolve() == out.resolve():
+            raise SettingError(f"--write {write} is where the report goes; name another place")
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
     options = Options(
         reference=reference,

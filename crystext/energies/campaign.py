@@ -4,9 +4,11 @@
     settings.json           what they depend on; other settings are refused
     relaxing.lock           held by the one who relaxes
 
+A crystal is known by its digest, so that a source may grow or be put in another order and nothing
+is relaxed twice, equal crystals neither.
+
 A crystal whose process dies (for want of memory, say) is tried once more, and then counted as an
-outcome of its own. A crystal is known by its digest, so that a source may grow, shrink or be put in
-another order and nothing is relaxed twice, equal crystals neither. Where the potential calculates many at once, a process relaxes some together,
+outcome of its own. Where the potential calculates many at once, a process relaxes some together,
 and a kill loses those it has in hand. Results do not depend on the number of processes; with what a
 crystal is calculated changes them by rounding, and so may a kill. Whether a crystal is too slow
 depends on the machine.
