@@ -104,6 +104,9 @@ def test_every_share_divides_by_all_attempts(run, options, tmp_path):
         "novel": 3,
         "unique_and_novel": 2,
     }
+    # How many are different is no share with an interval.
+    different = report.figure("novelty", "unique_formulas")
+    assert (different.low, different.high, different.of) == (None, None, 6)
     coverage = values(report, "coverage")
     assert coverage["recall"] == pytest.approx(2 / 3)
     assert coverage["precision"] == 3 / 6

@@ -27,6 +27,7 @@ class Novelty(Stage):
     name, title = "novelty", "uniqueness and novelty"
     columns = ("unique", "duplicate_of", "novel", "training_match")
     needs = ("formula",)
+    version = 2
     libraries = ("pymatgen",)
 
     def settings(self, context: Context) -> dict[str, Any]:
@@ -81,8 +82,9 @@ class Novelty(Stage):
         n = len(context)
         formulas = [formula for formula in context.columns["formula"] if formula is not None]
         seen = repetition(formulas)
-        found.share("unique_formulas", "different formulas", seen.unique_formulas, n,
-                    better="higher")  # fmt: skip
+        # How many are different is no sum over attempts, so that a share's interval says nothing.
+        found.number("unique_formulas", "different formulas", seen.unique_formulas / n, of=n,
+                     better="higher")  # fmt: skip
         found.share("most_frequent_formula", "the most frequent formula's share",
                     seen.most_frequent_count, n, better="lower",
                     note=seen.most_frequent or "")  # fmt: skip
