@@ -25,11 +25,14 @@ from ase import Atoms
 from pymatgen.core.structure import Structure
 from pymatgen.io.cif import CifWriter
 
+from crystext.codec import decode, encode
 from crystext.crystal import Crystal
+from crystext.energies.corrections import Scale
+from crystext.energies.relaxed import Relaxed, RelaxedSet, write_relaxed
 from crystext.errors import InputError, SettingError
 from crystext.read import as_crystal, read_crystal, read_crystals
 from crystext.read.sources import pieces, size
-from crystext.write import cif, poscar
+from crystext.write import cif, poscar, write_crystals
 from tests.handmade import HANDMADE, IRON, NACL, QUARTZ, WURTZITE
 
 
@@ -276,6 +279,55 @@ def test_records_beside_the_crystals_of_a_folder_are_passed_over(tmp_path: Path)
     (tmp_path / "records.jsonl").write_text(json.dumps({"cif": cif(NACL)}) + "\n")
     assert good(tmp_path) == ["a"]
     assert good(tmp_path / "records.jsonl") == ["records-1"]
+
+
+def write_run(folder: Path, texts: list[str]) -> Path:
+    """Write what `crystext sample` leaves, with crystals exported and a last line torn."""
+    write_crystals([("000000", NACL)], folder / "cif", "cif")
+    lines = [
+        {"index": i, "text": text, "fault": None if decode(text) else "TRUNCATED"}
+        for i, text in enumerate(texts)
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines) + '{"index": 9, "te'
+    (folder / "attempts.jsonl").write_text(text)
+    (folder / "settings.json").write_text('{"prompt": "An inorganic crystal\\n"}')
+    return folder
+
+
+def test_a_run_is_read_as_its_attempts_that_are_crystals_wherever_it_lies(tmp_path: Path) -> None:
+    run = write_run(
+        tmp_path / "all" / "run", [encode(NACL), "5.64 5.64", encode(QUARTZ, "wyckoff")]
+    )
+    found = list(read_crystals(run))
+    assert [item.name for item in found] == ["0", "2"]
+    for item, expected in zip(found, (NACL, QUARTZ), strict=True):
+        assert item.crystal is not None
+        assert item.crystal.numbers.tolist() == expected.in_text_order().numbers.tolist()
+    assert good(run / "attempts.jsonl") == ["0", "2"]
+    (tmp_path / "all" / "a.cif").write_text(cif(IRON))
+    assert good(tmp_path / "all") == ["a", "0", "2"]
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in sorted((tmp_path / "all").rglob("*.*")):
+            archive.write(path, path.relative_to(tmp_path / "all"))
+    assert good(tmp_path / "all.zip") == ["a", "0", "2"]
+
+
+def test_a_run_without_crystals_or_with_other_lines_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none of the 2 attempts is a crystal"):
+        list(read_crystals(write_run(tmp_path / "run", ["", "5.64"])))
+    (tmp_path / "attempts.jsonl").write_text('{"index": 0}\n')
+    with pytest.raises(InputError, match="line 1 is no attempt; expected an object with index"):
+        list(read_crystals(tmp_path / "attempts.jsonl"))
+
+
+def test_what_relax_left_is_its_table_alone(tmp_path: Path) -> None:
+    rows = (Relaxed("a", NACL, -1.0), Relaxed("b", None, None, fault="DIED"))
+    write_relaxed(RelaxedSet("m3gnet", next(iter(Scale)), rows), tmp_path / "relaxed")
+    write_crystals([("000000-a", NACL)], tmp_path / "relaxed" / "cif", "cif")
+    for source in (tmp_path / "relaxed", tmp_path):
+        found = [(item.name, item.problem) for item in read_crystals(source)]
+        assert found == [("a", None), ("b", "the row has no structure")]
+    assert size(tmp_path / "relaxed", {}) == 2
 
 
 def test_a_broken_line_of_json_rows_is_named(tmp_path: Path) -> None:

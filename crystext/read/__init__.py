@@ -8,6 +8,7 @@
     json, jsonl                             one structure, or rows of them, or POSCAR strings
     db                                      an ASE database
     a zip, a folder                         any of these; a zip is not unpacked to disk
+    what crystext made                      a run of sample, and what relax left; see `own`
 
 A structure that cannot be read is an item with a problem, and reading goes on. Files are data: no
 parser that runs code, unpickles or calls another program is used, and sizes are bounded.
@@ -65,8 +66,8 @@ def read_crystal(source: str | Path) -> Crystal:
     item = next(items)
     if next(items, None) is not None:
         raise InputError(
-            f"{source} holds more than one structure; expected exactly one. Read all with "
-            "read_crystals, or cut it"
+            f"{source} holds more than one structure; expected exactly one. Name a file that holds "
+            "one alone"
         )
     assert item.crystal is not None
     return item.crystal

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from crystext.codec import decode
 from crystext.crystal import Crystal
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
@@ -310,6 +311,16 @@ def _frame(text: str) -> list[Crystal]:
     return [crystal_from_ase(atoms)]
 
 
+def _text(text: str) -> list[Crystal]:
+    decoded = decode(text)
+    if decoded.crystal is None:
+        assert decoded.fault is not None
+        raise InputError(
+            f"line {decoded.line} of its text: {decoded.fault.value}; found {decoded.detail}"
+        )
+    return [decoded.crystal]
+
+
 def _ase(data: bytes, format: str) -> list[Crystal | InputError]:
     from ase.io import read
     from ase.io.formats import ioformats
@@ -395,6 +406,7 @@ _PARSERS: dict[str, Callable[..., list[Any]]] = {
     "cif": _cif,
     "poscar": _poscar,
     "extxyz": _frame,
+    "text": _text,
     "pymatgen": _pymatgen,
     "ase": _ase,
     "structure": _structure,

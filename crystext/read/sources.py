@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, cast
 from crystext.errors import InputError, SettingError
 from crystext.read.database import database_pieces, database_size
 from crystext.read.folders import search
+from crystext.read.own import ATTEMPTS, attempt_pieces, speaking
 from crystext.read.parse import (
     ASE_FORMATS,
     MAX_OUTPUT,
@@ -117,6 +118,8 @@ def size(source: Path, where: Mapping[str, str]) -> int | None:
 def kind_of_name(name: str) -> str | None:
     """Return the kind of a file by its name, compressed or not; None if unknown."""
     path = PurePosixPath(name)
+    if path.name == ATTEMPTS:
+        return "attempts"
     if path.suffix.lower() in _COMPRESSED:
         path = path.with_suffix("")
     if kind := _SUFFIXES.get(path.suffix.lower()):
@@ -142,7 +145,12 @@ def folder_entries(folder: Path) -> list[Entry]:
             f"the folder {folder} holds no file whose name is of a known format; expected .cif, "
             ".vasp, POSCAR, .extxyz, .csv, .parquet and the like"
         )
-    return entries
+    return _speaking(entries)
+
+
+def _speaking(entries: list[Entry]) -> list[Entry]:
+    kept = speaking([entry.path for entry in entries])
+    return [entry for entry in entries if entry.path in kept]
 
 
 def _zip_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
@@ -171,7 +179,7 @@ def _members(archive: zipfile.ZipFile) -> list[Entry]:
     ]
     if not members:
         raise InputError("the zip holds no file whose name is of a known format")
-    return members
+    return _speaking(members)
 
 
 def _on_disk(path: Path, name: str | Path) -> Entry:
@@ -242,7 +250,7 @@ def _entry_size(entry: Entry, where: Mapping[str, str]) -> int | None:
 
 def _entry_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
     name, kind = _stem(entry.path), kind_of_name(entry.path.name)
-    if PurePosixPath(name).suffix.lower() in _LINES:
+    if kind != "attempts" and PurePosixPath(name).suffix.lower() in _LINES:
         name, kind = str(PurePosixPath(name).with_suffix("")), "json"
     if kind == "zip":
         yield from _zip_pieces(entry, where)
@@ -258,6 +266,8 @@ def _entry_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
             yield from _TABLES[kind](open_, PurePosixPath(name).name, where)
         elif where:
             raise SettingError(f"--where needs a table; {entry.path} is none")
+        elif kind == "attempts":
+            yield from attempt_pieces(open_)
         elif kind == "extxyz":
             yield from _frames(open_, name)
         else:

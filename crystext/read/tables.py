@@ -316,6 +316,8 @@ def first_of(row: Mapping[str, Any], columns: Iterable[str]) -> str:
 
 def _structure_of(row: Mapping[str, Any]) -> tuple[str, Any]:
     if columns := _array_columns(row):
+        if all(row[column] is None for column in columns.values()):
+            return "problem", "the row has no structure"
         try:
             return "arrays", {key: _array(row[column]) for key, column in columns.items()}
         except (ValueError, SyntaxError, RecursionError, MemoryError):
