@@ -6,6 +6,7 @@ layout (`store`). The store depends on the sources and the settings alone, not o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ from crystext.data.report import SHOWN, PrepareReport, named
 from crystext.data.source import Source, open_source
 from crystext.data.split import DEFAULT_SHARES, assign, parse_shares
 from crystext.data.standard import Outcome, Selection, outcomes
-from crystext.data.store import SPLITS, check_place, write_store
-from crystext.errors import InputError, SettingError
+from crystext.data.store import ABOUT, SPLITS, check_place, write_store
+from crystext.errors import InputError, RunError, SettingError
 from crystext.processes import cores
 from crystext.read import no_row, nothing_readable
 from crystext.read.tables import SPLIT_NAMES
@@ -68,7 +69,8 @@ def prepare(
 
     Args:
         source: see `open_source`. If it has splits of its own, they are kept.
-        out: folder of the store.
+        out: folder of the store; one that is there is replaced if it was made of the same crystals
+            by the same settings.
         settings: what is done with the crystals.
         validation: source of crystals to choose models by. Of one with splits of its own, its
             validation split is taken.
@@ -82,7 +84,8 @@ def prepare(
             from are held out as well.
         SettingError: a number that makes no sense, settings that contradict each other, or a column
             that is not there.
-        RunError: the place cannot be written or is full, or a worker process died.
+        RunError: the place cannot be written or is full, or holds a store made otherwise, or a
+            worker process died.
     """
     out = Path(out)
     if workers is None:
@@ -97,6 +100,8 @@ def prepare(
             for split, text in asked.items()
             if text is not None
         }
+        sources = _sources(opened)
+        _check_older(out, {**sources, "settings": _about(settings, shares)})
         own = _read(opened["train"], settings, report, workers, begin, settings.where or {})
         held_out = {
             split: _of_split(_read(opened[split], settings, report, workers, begin, {}), split)
@@ -115,8 +120,7 @@ def prepare(
         splits = _separate(splits, settings, shares, report, workers, begin)
     report.count(splits)
     about = {
-        "source": opened["train"].about(),
-        **{split: opened[split].about() for split in SPLITS[1:] if split in opened},
+        **sources,
         "settings": _about(settings, shares),
         "report": report.as_dict(),
     }
@@ -301,11 +305,68 @@ def _nothing_left(source: str, report: PrepareReport, where: Mapping[str, str]) 
     return no_row(Path(source), where) if where else nothing_readable(Path(source), [])
 
 
+def _sources(opened: Mapping[str, Source]) -> dict[str, Any]:
+    """Return what the store says of its sources."""
+    held_out = {split: opened[split].about() for split in SPLITS[1:] if split in opened}
+    return {"source": opened["train"].about(), **held_out}
+
+
+def _check_older(out: Path, asked: dict[str, Any]) -> None:
+    """Refuse to replace a store that was made of other crystals, or by other settings.
+
+    Args:
+        out: its folder, which may be missing.
+        asked: what the new store will say of its sources and settings. Without a split, which
+            splits the source has is not known yet; either way follows from the source.
+    """
+    if not (out / ABOUT).exists():
+        return
+    there = json.loads((out / ABOUT).read_text(encoding="utf-8"))
+    # As JSON has it.
+    asked = json.loads(json.dumps(asked))
+    found = []
+    for role in ("source", *SPLITS[1:]):
+        old, new = there.get(role), asked.get(role)
+        if _contents(old) != _contents(new):
+            names = [_name(x) for x in (old, new)]
+            also = " of other contents" if names[0] == names[1] else ""
+            found.append(f"{role} {names[0]} there, {names[1]}{also} asked for")
+    old, new = there.get("settings"), asked["settings"]
+    old = old if isinstance(old, dict) else {}
+    if new["split"] is None and old.get("split") == _written(parse_shares(DEFAULT_SHARES)):
+        new["split"] = old["split"]
+    found += [
+        f"{key} {json.dumps(old.get(key))} there, {json.dumps(value)} asked for"
+        for key, value in new.items()
+        if old.get(key) != value
+    ]
+    if found:
+        raise RunError(
+            f"{out} holds a store made otherwise: {'; '.join(found)}. Name another folder, or "
+            "remove this one if it is not needed"
+        )
+
+
+def _contents(source: object) -> object:
+    """Return what tells whether two sources are the same crystals, wherever they lie."""
+    if not isinstance(source, dict):
+        return source
+    return {key: value for key, value in source.items() if key not in ("name", "unreadable")}
+
+
+def _name(source: object) -> str:
+    return str(source.get("name") if isinstance(source, dict) else source or "none")
+
+
 def _about(settings: Settings, shares: dict[str, float] | None) -> dict[str, Any]:
     """Return the settings as the store keeps them: with what they came to mean."""
     return {
         **asdict(settings),
-        "split": None if shares is None else {s: round(share, 6) for s, share in shares.items()},
+        "split": None if shares is None else _written(shares),
         "repeated": asdict(REPEATED),
         "separate": asdict(SEPARATE),
     }
+
+
+def _written(shares: dict[str, float]) -> dict[str, float]:
+    return {split: round(share, 6) for split, share in shares.items()}

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from ase import Atoms
 
+from crystext.codec import encode
 from crystext.crystal import Crystal
 from crystext.data.prepare import Settings, prepare
 from crystext.data.standard import CHUNK
@@ -132,13 +133,13 @@ def test_a_repeated_id_is_skipped_and_a_repeated_name_is_not(tmp_path: Path) -> 
             tmp_path / "in" / f"{k}.csv",
             [(str(i), c) for i, (_, c) in enumerate(strained(20)[k::2])],
         )
-    assert prepare(tmp_path / "in", tmp_path / "out", ALL_TRAIN).written == {"train": 20}
+    assert prepare(tmp_path / "in", tmp_path / "two", ALL_TRAIN).written == {"train": 20}
     salts = [{"name": "salt", "cif": cif(c)} for _, c in strained(20)]
     source = write_table(tmp_path / "salts.parquet", salts)
-    assert prepare(source, tmp_path / "out", ALL_TRAIN).written == {"train": 20}
+    assert prepare(source, tmp_path / "three", ALL_TRAIN).written == {"train": 20}
     # The name of a CIF's block is often its formula, and no identifier.
     (tmp_path / "two.cif").write_text(cif(QUARTZ, "SiO2") + cif(WURTZITE, "SiO2"))
-    assert prepare(tmp_path / "two.cif", tmp_path / "out", ALL_TRAIN).written == {"train": 2}
+    assert prepare(tmp_path / "two.cif", tmp_path / "four", ALL_TRAIN).written == {"train": 2}
 
 
 def test_repetitions_are_left_out_of_train_unless_they_are_kept(tmp_path: Path) -> None:
@@ -150,8 +151,8 @@ def test_repetitions_are_left_out_of_train_unless_they_are_kept(tmp_path: Path) 
     (reason,) = report.counts
     assert reason == "equal to an earlier one (StructureMatcher, ltol 0.2, stol 0.3, angle 5°)"
     assert report.skipped[reason] == ["again (first)"]
-    prepare(source, tmp_path / "out", Settings(split="1/0/0", keep_duplicates=True))
-    assert names(read_store(tmp_path / "out", "train")) == ["first", "q", "again"]
+    prepare(source, tmp_path / "all", Settings(split="1/0/0", keep_duplicates=True))
+    assert names(read_store(tmp_path / "all", "train")) == ["first", "q", "again"]
 
 
 def test_a_source_without_splits_is_split_by_structure(tmp_path: Path) -> None:
@@ -170,8 +171,8 @@ def test_a_source_without_splits_is_split_by_structure(tmp_path: Path) -> None:
     assert sum(len(b) for b in base.values()) == 20, "no structure is in two splits"
     assert len(base["validation"]) == len(base["test"]) == 4
     # Without a word about it, one in twenty is held out for either, but never none.
-    prepare(tmp_path / "x.parquet", tmp_path / "out")
-    assert {s: len(read_store(tmp_path / "out", s)) for s in SPLITS} == dict(
+    prepare(tmp_path / "x.parquet", tmp_path / "other")
+    assert {s: len(read_store(tmp_path / "other", s)) for s in SPLITS} == dict(
         zip(SPLITS, (18, 1, 1), strict=True)
     )
 
@@ -220,9 +221,9 @@ def test_published_splits_are_kept(made: Callable[[Path], Path], tmp_path: Path)
     found = [[n.rpartition("/")[2] for n in names(read_store(tmp_path / "out", s))] for s in SPLITS]
     assert found == [["a", "b"], ["c"], ["d"]]
     with pytest.raises(SettingError, match="has the splits train, validation, test"):
-        prepare(made(tmp_path), tmp_path / "out", ALL_TRAIN)
+        prepare(made(tmp_path), tmp_path / "other", ALL_TRAIN)
     with pytest.raises(SettingError, match="has a split test of its own; leave out --test"):
-        prepare(made(tmp_path), tmp_path / "out", test=made(tmp_path))
+        prepare(made(tmp_path), tmp_path / "other", test=made(tmp_path))
 
 
 def test_splits_beside_what_belongs_to_none_are_refused(tmp_path: Path) -> None:
@@ -278,11 +279,11 @@ def test_train_that_is_held_out_as_well_is_refused_unless_told_what_to_do(tmp_pa
     report = prepare(source, tmp_path / "out", Settings(overlap="allow"), **held_out)
     assert report.written["train"] == 3
     assert "2 of the 3 crystals of train" in about(tmp_path / "out")["report"]["overlap"]
-    report = prepare(source, tmp_path / "out", Settings(overlap="drop"), **held_out)
-    assert names(read_store(tmp_path / "out", "train")) == ["c"]
+    report = prepare(source, tmp_path / "dropped", Settings(overlap="drop"), **held_out)
+    assert names(read_store(tmp_path / "dropped", "train")) == ["c"]
     assert report.counts == {"of train held out as well": 2}
     with pytest.raises(InputError, match="no crystal is left to learn from"):
-        prepare(source, tmp_path / "out", Settings(overlap="drop"), test=source)
+        prepare(source, tmp_path / "none", Settings(overlap="drop"), test=source)
 
 
 def test_the_store_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
@@ -316,7 +317,7 @@ def test_an_ase_database_is_a_source_with_its_key_value_pairs_as_labels(tmp_path
     assert [data[i].labels["band_gap"] for i in range(3)] == [1.0, 1.5, 2.0]
     assert path.read_bytes() == before
     with pytest.raises(SettingError, match="no row of the database has the key 'godo'"):
-        prepare(path, tmp_path / "out", Settings(where={"godo": "1"}))
+        prepare(path, tmp_path / "other", Settings(where={"godo": "1"}))
 
 
 def test_sources_with_nothing_to_prepare_and_places_that_cannot_be_written_are_refused(
@@ -361,6 +362,58 @@ def test_sources_with_nothing_to_prepare_and_places_that_cannot_be_written_are_r
     with pytest.raises(InputError, match="is a store already"):
         prepare(out, tmp_path / "again")
     assert {p.name for p in tmp_path.iterdir()} == {"in.cif", "empty", "x.db", "y.csv", "out"}
+
+
+def test_a_store_is_replaced_by_the_same_and_by_no_other(tmp_path: Path) -> None:
+    out, a, b = tmp_path / "out", tmp_path / "a.csv", tmp_path / "b.csv"
+    write_csv(a, strained(20))
+    write_csv(b, [("b", IRON)])
+    prepare(a, out, workers=1)
+    before = about(out)
+    assert before["settings"]["split"] is not None
+    a.rename(tmp_path / "moved.csv")
+    prepare(tmp_path / "moved.csv", out, workers=1)
+    prepare(tmp_path / "moved.csv", out, Settings(split="0.9/0.05/0.05"), workers=1)
+    (tmp_path / "moved.csv").rename(a)
+    prepare(a, out, workers=1)
+    assert about(out) == before
+
+    def refused(source: Path, settings: Settings | None = None, **held_out: Path) -> str:
+        with pytest.raises(RunError, match="holds a store made otherwise") as error:
+            prepare(source, out, settings or Settings(), workers=1, **held_out)
+        assert about(out) == before
+        return str(error.value)
+
+    message = refused(b)
+    assert "source a.csv there, b.csv asked for" in message
+    assert "Name another folder, or remove this one" in message
+    assert "max_atoms null there, 3 asked for" in refused(a, Settings(max_atoms=3))
+    assert "split {" in refused(a, ALL_TRAIN)
+    assert "test none there, b.csv asked for" in refused(a, test=b)
+    write_csv(a, [("b", IRON)])
+    assert "source a.csv there, a.csv of other contents asked for" in refused(a)
+
+
+def test_a_store_that_says_nothing_of_its_source_is_not_replaced(tmp_path: Path) -> None:
+    write_store(tmp_path / "out", {"train": [Record(NACL)]})
+    write_csv(tmp_path / "b.csv", [("b", IRON)])
+    with pytest.raises(RunError, match=r"source none there, b\.csv asked for"):
+        prepare(tmp_path / "b.csv", tmp_path / "out")
+
+
+def test_the_crystals_of_a_run_become_a_store(tmp_path: Path) -> None:
+    lines = [
+        {"index": 0, "text": encode(NACL), "fault": None},
+        {"index": 1, "text": "5.64", "fault": "TRUNCATED"},
+        {"index": 2, "text": encode(IRON), "fault": None},
+    ]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "settings.json").write_text("{}")
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "run" / "attempts.jsonl").write_text(text)
+    report = prepare(tmp_path / "run", tmp_path / "out", ALL_TRAIN, workers=1)
+    assert not report.counts
+    assert names(read_store(tmp_path / "out", "train")) == ["0", "2"]
 
 
 def test_a_file_beside_the_crystals_is_of_no_account(tmp_path: Path) -> None:
