@@ -20,7 +20,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from crystext.errors import CrystextError, InputError
-from crystext.evaluate.page.numbers import NONE, as_published, fixed, interval
+from crystext.evaluate.departures import lettered, marks
+from crystext.evaluate.page.numbers import NONE, as_published, drawn_of, fixed, interval
 from crystext.evaluate.published import Column, Published, Row, measured, read_published
 from crystext.evaluate.report import Report, read_report
 
@@ -62,13 +63,17 @@ def _block(reports: dict[str, Report], block: Published) -> str:
     columns = list(block.columns.values())
     arrows = {"higher": " ↑", "lower": " ↓", None: ""}
     header = ["system", *(_plain(c.title) + arrows[c.better] for c in columns)]
-    rows = [
-        [_link(name), *(_measured(report, column) for column in columns)]
+    shown = {
+        name: report
         for name, report in reports.items()
         if any(measured(report, column) for column in columns)
+    }
+    rows = [
+        [_link(name), *(_measured(report, column) for column in columns)]
+        for name, report in shown.items()
     ]
     rows += [_published(row, block) for row in block.rows]
-    told = [
+    denominators = [
         f"- **{_plain(c.title)}**: {_plain(c.of)}" + (f"; in {c.unit}" if c.unit else "")
         + (f"; {_plain(c.note)}" if c.note else "")
         for c in columns
@@ -77,6 +82,11 @@ def _block(reports: dict[str, Report], block: Published) -> str:
         f"- **{_plain(row.system)}**: " + "; ".join(_said(row, block))
         for row in block.rows
         if _said(row, block)
+    ]
+    departed = [
+        f"- {_link(name)}, measured otherwise than the protocol says: {told}"
+        for name, report in shown.items()
+        if (told := _departed(report, columns))
     ]
     source = (
         f"Published: [{_plain(block.paper)}]({block.address}), {_plain(block.table)}; {block.data}."
@@ -87,8 +97,9 @@ def _block(reports: dict[str, Report], block: Published) -> str:
             _table(header, rows),
             f"{source} {_plain(block.note)}".rstrip() + "\n",
             "Denominators:\n",
-            *told,
+            *denominators,
             *notes,
+            *departed,
             "",
         ]
     )
@@ -98,8 +109,23 @@ def _measured(report: Report, column: Column) -> str:
     figure = measured(report, column)
     if figure is None or figure.value is None:
         return NONE
-    ends = interval(figure)
-    return f"**{fixed(figure.value)}**" + (f"<br>{ends}" if ends else "")
+    ends = interval(figure) or drawn_of(figure)
+    letters = ", ".join(marks(report, column.ours))
+    return (
+        f"**{fixed(figure.value)}**"
+        + (f"<sup>{letters}</sup>" if letters else "")
+        + (f"<br>{ends}" if ends else "")
+    )
+
+
+def _departed(report: Report, columns: Sequence[Column]) -> str:
+    """Return what the marks in a row stand for; empty where there is none."""
+    marked = {x for c in columns if measured(report, c) for x in marks(report, c.ours)}
+    return "; ".join(
+        f"<sup>{letter}</sup> {_plain(departure.text)}"
+        for letter, departure in lettered(report)
+        if letter in marked
+    )
 
 
 def _published(row: Row, block: Published) -> list[str]:

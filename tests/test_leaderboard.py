@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from crystext.evaluate.funnel import funnel
+from crystext.evaluate.report import Departure
 from evaluation.leaderboard import main
 from tests.evaluate.page.example import report
 
 
-def keep(folder: Path, name: str) -> None:
+def keep(folder: Path, name: str, **changes: Any) -> None:
     (folder / name).mkdir(parents=True)
-    (folder / name / "report.json").write_text(report().model_dump_json(), encoding="utf-8")
+    text = report().model_copy(update=changes).model_dump_json()
+    (folder / name / "report.json").write_text(text, encoding="utf-8")
 
 
 def written(folder: Path) -> str:
@@ -27,6 +31,30 @@ def test_a_report_gets_a_row_that_links_to_it_above_the_published(tmp_path: Path
     mine = "| [mine](reports/mine/report.json) | **0.7500**<br>0.4093 to 0.9285 |"
     assert table[2].startswith(mine)
     assert table[3].startswith("| CDVAE | 1.000 | 0.867 |")
+
+
+ENERGIES = funnel(
+    {"formula": ["NaCl", "KCl"], "metastable": [True, True], "energy_asked": [True, True]}, 2
+)
+
+
+def test_different_formulas_stand_with_the_number_that_they_are_of(tmp_path: Path) -> None:
+    keep(tmp_path / "reports", "mine", funnel=ENERGIES)
+    assert "**1.0000**<br>of 2 |" in written(tmp_path)
+
+
+def test_a_figure_of_another_hull_is_marked_and_the_mark_explained(tmp_path: Path) -> None:
+    told = "hull m3gnet in place of mp2020"
+    departed = [Departure(what="hull", text=told)]
+    keep(tmp_path / "reports", "mine", funnel=ENERGIES, departures=departed)
+    blocks = written(tmp_path).split("\n## ")
+    (gruver,) = [block for block in blocks if block.startswith("Fine-tuned LLaMA-2")]
+    assert "| **1.0000**<sup>a</sup><br>" in gruver
+    assert "| **0.7500**<br>" in gruver
+    assert f"otherwise than the protocol says: <sup>a</sup> {told}" in gruver
+    # Where nothing rests on energies nothing is marked.
+    (prediction,) = [block for block in blocks if block.startswith("Structure prediction")]
+    assert told not in prediction
 
 
 def test_without_reports_the_published_rows_stand_alone(tmp_path: Path) -> None:

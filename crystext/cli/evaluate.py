@@ -206,6 +206,8 @@ def _show(report: Report) -> None:
     for figure in report.figures:
         figures.add_row(figure.stage, figure.title, *_written(figure))
     console.print(figures)
+    for departure in report.departures:
+        typer.echo(f"not as the protocol has it: {departure.text}", err=True)
     for name, note in report.stages.items():
         if note.note:
             typer.echo(f"{name}: {note.state}: {note.note}" if note.state != "done" else

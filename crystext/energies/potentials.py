@@ -44,6 +44,12 @@ def loaded(source: Source) -> Potential:
     return load_potential(source)
 
 
+def name_of(source: str | Path) -> str:
+    """Return the name of the potential that a name or a folder means, without loading it."""
+    # A folder or a repository that holds another one is refused when it is loaded.
+    return CHGNET if str(source).lower() in ("chgnet", CHGNET.lower()) else M3GNET
+
+
 def check_shareable(source: Source) -> None:
     """Raise `SettingError` where another process could not make the potential."""
     function = source.func if isinstance(source, partial) else source

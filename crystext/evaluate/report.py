@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from crystext.errors import InputError
 
-FORMAT: Final = 1
-"""Written into reports; raised when older code could not read them."""
+FORMAT: Final = 2
+"""Written into reports; raised when older code could not read them. 1 tells no departures."""
 
 Better = Literal["higher", "lower"]
 
@@ -128,6 +128,14 @@ class SetNote(_Part):
     sha256: str
 
 
+class Departure(_Part):
+    """Something that was taken in place of what the protocol names."""
+
+    what: Literal["protocol", "reference", "training", "potential", "hull", "relaxed"]
+    text: Text
+    """For people: what, in place of what."""
+
+
 class Made(_Part):
     """What made the report."""
 
@@ -146,10 +154,11 @@ class Made(_Part):
 class Report(_Part):
     """An evaluation."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1, 2] = FORMAT
     protocol: str
     """Name of the protocol."""
     protocol_title: str
+    departures: list[Departure] = []
     input: InputNote
     made: Made
     sets: dict[str, SetNote]

@@ -23,6 +23,7 @@ from crystext.data.catalogue import CATALOGUE
 from crystext.data.store import ABOUT
 from crystext.errors import CrystextError, RunError, SettingError, UnavailableError, did_you_mean
 from crystext.evaluate import kept as on_disk
+from crystext.evaluate.departures import departures
 from crystext.evaluate.figures import Findings
 from crystext.evaluate.funnel import funnel
 from crystext.evaluate.inputs import Input, read_input
@@ -198,6 +199,9 @@ class _Evaluation:
         report = Report(
             protocol=self.rules.name,
             protocol_title=self.rules.title,
+            departures=departures(
+                self.rules, self.options, self.sets, self.done, len(drawn.attempts)
+            ),
             input=InputNote(
                 path=drawn.path.resolve().name,
                 kind=drawn.kind,

@@ -59,3 +59,9 @@ def whole(count: int | None) -> str:
 def unit(text: str) -> str:
     """Return a unit as it is printed: cm³ for cm^3."""
     return text.replace("^2", "²").replace("^3", "³")
+
+
+def drawn_of(figure: Figure) -> str:
+    """Return the denominator where the figure shrinks as it grows; empty elsewhere."""
+    different = figure.stage == "formulas" and figure.of is not None
+    return f"of {figure.of:,}" if different else ""

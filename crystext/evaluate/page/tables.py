@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from crystext.evaluate.departures import lettered, marks
 from crystext.evaluate.page.charts import bar
 from crystext.evaluate.page.markup import Child, details, table, tag
-from crystext.evaluate.page.numbers import NONE, as_published, fixed, interval, percent, unit, whole
+from crystext.evaluate.page.numbers import (
+    NONE,
+    as_published,
+    drawn_of,
+    fixed,
+    interval,
+    percent,
+    unit,
+    whole,
+)
 from crystext.evaluate.published import Published, Row, measured
 from crystext.evaluate.report import Better, Counts, Figure, Report
 
@@ -69,7 +80,9 @@ def published(report: Report, block: Published) -> Element:
         ),
     ]
     ours: list[Child] = [tag("span", report.input.path, " ", tag("small", "this report"))]
-    ours += [_measured(measured(report, column)) for column in block.columns.values()]
+    shown = [(measured(report, c), marks(report, c.ours)) for c in block.columns.values()]
+    ours += [_measured(figure, letters) for figure, letters in shown]
+    marked = {x for figure, letters in shown if _is_there(figure) for x in letters}
     rows = [ours, *(_row(row, block) for row in block.rows)]
     found = table(block.title, header, rows, class_="published")
     told = tag(
@@ -92,12 +105,18 @@ def published(report: Report, block: Published) -> Element:
         f", {block.table}; {block.data}. {block.note}",
         class_="source",
     )
+    departed = (
+        tag("p", tag("sup", letter), f" {departure.text}", class_="source")
+        for letter, departure in lettered(report)
+        if letter in marked
+    )
     exceptions = (
         _exception(row, block)
         for row in block.rows
         if row.note or row.paper is not None or row.table is not None
     )
-    return tag("div", found, source, *exceptions, details("Denominators", told, class_="terms"))
+    terms = details("Denominators", told, class_="terms")
+    return tag("div", found, *departed, source, *exceptions, terms)
 
 
 def counts(found: Counts) -> Element:
@@ -148,12 +167,20 @@ def _exception(row: Row, block: Published) -> Element:
     return tag("p", *parts, row.note + "." if row.note else None, class_="source")
 
 
-def _measured(figure: Figure | None) -> Element:
+def _is_there(figure: Figure | None) -> bool:
+    return figure is not None and figure.value is not None
+
+
+def _measured(figure: Figure | None, letters: Sequence[str]) -> Element:
     if figure is None or figure.value is None:
         return tag("td", NONE, class_="value")
-    ends = interval(figure)
+    ends = interval(figure) or drawn_of(figure)
     return tag(
-        "td", tag("b", fixed(figure.value)), tag("small", ends) if ends else None, class_="value"
+        "td",
+        tag("b", fixed(figure.value)),
+        tag("sup", ", ".join(letters)) if letters else None,
+        tag("small", ends) if ends else None,
+        class_="value",
     )
 
 

@@ -16,7 +16,7 @@ from crystext.evaluate.kept import write_text
 from crystext.evaluate.page import tables
 from crystext.evaluate.page.charts import histogram
 from crystext.evaluate.page.elements import periodic_table
-from crystext.evaluate.page.gallery import Columns, gallery
+from crystext.evaluate.page.gallery import ENERGY, Columns, gallery
 from crystext.evaluate.page.markup import Child, details, html, table, tag
 from crystext.evaluate.page.numbers import percent, whole
 from crystext.evaluate.published import Published, measured, published_for
@@ -135,7 +135,15 @@ def _header(report: Report) -> Element:
             f"Every share is of all attempts, unless it says otherwise. "
             f"Protocol {report.protocol}: {report.protocol_title}.",
         ),
+        _departures(report),
     )
+
+
+def _departures(report: Report) -> Element | None:
+    if not report.departures:
+        return None
+    told = "; ".join(departure.text for departure in report.departures)
+    return tag("p", f"Measured otherwise than the protocol says, with: {told}.", class_="missing")
 
 
 def _funnel(report: Report) -> list[Element]:
@@ -180,9 +188,10 @@ def _stage(report: Report, stage: str) -> list[Element]:
         parts.append(tables.figures(report, stage))
     drawn = [found for found in report.histograms if found.stage == stage]
     if drawn:
-        keys = [_key("drawn", "drawn")]
+        keys: list[Child] = [_key("drawn", "drawn")]
         if any(found.reference_counts is not None for found in drawn):
             keys.append(_key("reference", "reference"))
+        keys.append("The first and the last bin count all that lies beyond them, too.")
         parts.append(tag("p", *keys, class_="key"))
         parts.append(tag("div", *(histogram(found) for found in drawn), class_="charts"))
     frequent = [found for found in report.shares if found.stage == stage]
@@ -209,12 +218,14 @@ def _elements(found: Counts) -> Element:
 def _gallery(columns: Columns, crystals: Sequence[Crystal | None]) -> list[Element]:
     if not any(crystals):
         return []
-    told = tag(
-        "p",
+    told = (
         "Valid and unique ones first, the lowest energy above the hull first where it is known, "
-        "else in the order in which they were drawn. Drag one to turn it.",
+        "else in the order in which they were drawn. Drag one to turn it."
     )
-    return [told, gallery(columns, crystals)]
+    if any(energy is not None for energy in columns.get(ENERGY, ())):
+        told += " Crystals are shown as they were drawn, before they were relaxed; energies above "
+        told += "the hull are of what they relaxed to."
+    return [tag("p", told), gallery(columns, crystals)]
 
 
 def _faults(columns: Columns) -> list[Element]:

@@ -11,7 +11,7 @@ import pytest
 from crystext.crystal import Crystal
 from crystext.errors import RunError
 from crystext.evaluate.page.write import write_page
-from crystext.evaluate.report import Report
+from crystext.evaluate.report import Departure, Report
 from tests.evaluate.page.example import CRYSTALS, columns, report
 from tests.evaluate.page.parsed import Node, parse
 
@@ -102,6 +102,28 @@ def test_ours_stand_above_what_is_published(page: Node) -> None:
     assert "arxiv.org/abs/2402.04379" in {
         a.attributes["href"].removeprefix("https://") for a in published.all("a")
     }
+
+
+def test_figures_of_another_reference_are_marked_beside_the_published(tmp_path: Path) -> None:
+    told = "reference ref80.parquet of 80 crystals in place of MP-20 test"
+    made = report().model_copy(update={"departures": [Departure(what="reference", text=told)]})
+    found = parse(write_page(made, columns(), CRYSTALS, tmp_path).read_text(encoding="utf-8"))
+    assert told in found.all("header")[0].text()
+    (gruver,) = [t for t in found.of_class("published") if "LLaMA-2" in t.text()][:1]
+    header, ours, *others = cells(gruver)
+    marked = dict(zip(header, ours, strict=True))
+    assert marked["Wasserstein elements ↓"] == "0.2500a"
+    assert not marked["structure valid ↑"].startswith("0.7500a")
+    assert all("a" not in cell for row in others for cell in row[1:])
+    assert f"a {told}" in found.by_id("published").text()
+
+
+def test_a_page_says_what_its_pictures_and_its_last_bins_are(page: Node, tmp_path: Path) -> None:
+    assert "shown as they were drawn" in page.by_id("gallery").text()
+    assert "first and the last bin count all that lies beyond" in page.by_id("distributions").text()
+    given = {k: v for k, v in columns().items() if k != "e_above_hull_ev_per_atom"}
+    without = parse(write_page(report(), given, CRYSTALS, tmp_path).read_text(encoding="utf-8"))
+    assert "relaxed" not in without.by_id("gallery").text()
 
 
 def test_what_was_not_measured_says_why(page: Node) -> None:
