@@ -38,7 +38,7 @@ def draw_crystals(crystals: Sequence[Crystal], out: Path, *, columns: int = 4) -
 
     Args:
         crystals: at least one.
-        out: a .png, .svg or .pdf file.
+        out: a .png, .svg or .pdf file; its folder is made if it is not there.
         columns: cells in a row.
 
     Raises:
@@ -56,6 +56,7 @@ def draw_crystals(crystals: Sequence[Crystal], out: Path, *, columns: int = 4) -
             f"{len(crystals)} crystals in {rows} rows and {columns} columns are too many for one "
             "picture; draw fewer, or write .svg or .pdf"
         )
+    out.parent.mkdir(parents=True, exist_ok=True)
     _figure(crystals, columns).savefig(out, dpi=_DPI)
 
 

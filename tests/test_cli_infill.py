@@ -9,7 +9,7 @@ import pytest
 
 from crystext.cli.main import main
 from crystext.read.sites import read_sites
-from crystext.write import cif
+from crystext.write import cif, write_crystals
 from tests.conftest import Run
 from tests.handmade import SRTIO3
 from tests.test_sites import cif_of
@@ -111,6 +111,10 @@ DISORDERED = cif_of(["Na1 Na 0 0 0"]).replace("fract_z", "fract_z\n_atom_site_oc
         (("--replace", "Ti", "--candidates", "Co,Nj"), "no element 'Nj'"),
         (("--with", "Co"), "there is neither"),
         (("--replace", "Ti", "--keep", "symmetry"), "cannot be kept"),
+        (
+            ("--replace", "Ti", "--keep", "spacegroup"),
+            "expected space-group or cell. Did you mean 'space-group'?",
+        ),
         (("--add", "30 O"), "at most 20"),
         (("--replace", "Ti", "--format", "cif"), "there is no --out"),
         (("--replace", "Ti", "--temperature", "-1"), "temperature of -1"),
@@ -141,6 +145,15 @@ def test_a_file_that_cannot_be_completed_gets_one_message(
     path = tmp_path / "x.cif"
     path.write_text(text)
     assert message in refusal(path, "--cell")
+
+
+def test_of_several_structures_one_has_to_be_named(
+    refusal: Callable[..., str], tmp_path: Path
+) -> None:
+    write_crystals([("a", SRTIO3), ("b", SRTIO3)], tmp_path / "cifs", "cif")
+    message = refusal(tmp_path / "cifs", "--replace", "Ti")
+    assert "more than one structure" in message
+    assert "Name a file that holds one alone" in message
 
 
 def test_more_atoms_than_the_model_has_positions_for_are_refused_and_nothing_is_written(

@@ -27,12 +27,19 @@ def prepare(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder, zip, csv, parquet, json or ASE database with structures; a name of "
-            "`crystext data list`; or mp:mp-149,mp-22862 or mp:@ids.txt.",
+            help="A folder, zip, csv, parquet, json or ASE database with structures; a run of "
+            "`crystext sample`; a name of `crystext data list`; or mp:mp-149,mp-22862 or "
+            "mp:@ids.txt.",
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the store.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the store; one that is there is replaced by the same alone.",
+            show_default=False,
+        ),
+    ],
     validation: Annotated[
         str | None,
         typer.Option(help="Source of crystals to choose models by.", show_default="from SOURCE"),

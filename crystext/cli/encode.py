@@ -18,7 +18,8 @@ def encode(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A CIF, POSCAR, extxyz, ...; a folder, a zip, or a csv, parquet or json table.",
+            help="A CIF, POSCAR, extxyz, ...; a folder, a zip, or a csv, parquet or json table; or "
+            "a run of `crystext sample`.",
             show_default=False,
         ),
     ],

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from crystext.infilling.blank import Reference
     from crystext.infilling.propose import Infilling
 
+_KEEPABLE = ("space-group", "cell")
 _CHANGES_SHOWN = 4
 """Changes of a proposal that the table names."""
 _WIDTH = 140
@@ -178,7 +179,7 @@ def infill(
     conventional cell is completed as it stands. Labels of sites are kept; oxidation states and
     magnetic moments in a file are not, as they belong to the structure before.
     """
-    from crystext.errors import SettingError
+    from crystext.errors import SettingError, did_you_mean
     from crystext.formulas import known_element
     from crystext.infilling.blank import Blanks, blank, place_of
     from crystext.infilling.propose import Filler
@@ -200,6 +201,12 @@ def infill(
     if with_ != "?" and not species:
         raise SettingError("--with says what stands at --replace or --site, and there is neither")
     blanks = Blanks(species, coordinates or (), cell, add or (), candidates)
+    for name in keep or []:
+        if name.replace("_", "-") not in _KEEPABLE:
+            raise SettingError(
+                f"--keep {name} cannot be kept; expected {' or '.join(_KEEPABLE)}."
+                + did_you_mean(name, _KEEPABLE)
+            )
     kept = [name.replace("-", "_") for name in keep or []]
     # What cannot be asked is refused before a model is loaded.
     blank(sites, blanks, max_atoms)

@@ -22,16 +22,11 @@ def view(
     """Draw crystals side by side, each with its formula and space group."""
     from itertools import islice
 
-    from crystext.codec import decode
     from crystext.errors import InputError
     from crystext.read import read_crystals
-    from crystext.sampling.run import read_attempts
     from crystext.view import draw_crystals
 
-    if (source / "attempts.jsonl").is_file():
-        found = (decode(attempt["text"]).crystal for attempt in read_attempts(source))
-    else:
-        found = (item.crystal for item in read_crystals(source))
+    found = (item.crystal for item in read_crystals(source))
     crystals = list(islice((c for c in found if c is not None), first, first + n))
     if not crystals:
         raise InputError(f"{source} has no crystal behind the first {first}; try a smaller --first")
