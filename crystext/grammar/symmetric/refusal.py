@@ -73,7 +73,10 @@ def _other_sizes(constraints: Constraints) -> Iterator[str]:
     fitting = [n for sizes in (below, above) for n in [_first(constraints, sizes)] if n is not None]
     if fitting:
         numbers = " or ".join(map(str, fitting))
-        larger = f" (max_atoms {fitting[-1]})" if fitting[-1] > high else ""
+        most = fitting[-1]
+        larger = (
+            f" (max_atoms {most}, on the command line --max-atoms {most})" if most > high else ""
+        )
         yield f"take {numbers} atoms{larger}"
 
 
