@@ -20,6 +20,8 @@ from crystext.crystal import Crystal
 from crystext.energies.corrections import Scale
 from crystext.energies.relaxed import TABLE, Relaxed, RelaxedSet, write_relaxed
 from crystext.errors import CrystextError, InputError, ModelError, RunError, SettingError
+from crystext.evaluate.inputs import read_input
+from crystext.read import read_crystal
 from crystext.write import extxyz, write_crystals
 from tests.chores import COPPER
 
@@ -48,7 +50,8 @@ def test_from_crystals_to_a_hull_of_ones_own_and_a_distance_to_it(
     close = Crystal(ALLOY.lengths, ALLOY.angles, ALLOY.numbers, CENTRE * 0.1)
     (tmp_path / "in.extxyz").write_text("".join([*frames, extxyz(close), "1\nnoise\nQq 0 0 0\n"]))
     out = tmp_path / "relaxed"
-    ended = cli("relax", tmp_path / "in.extxyz", "--out", out, "--potential", weights)
+    command = ("relax", tmp_path / "in.extxyz", "--out", out, "--potential", weights)
+    ended = cli(*command, "--format", "cif")
     assert ended.returncode == 0, ended.stderr
     assert "5 structures: 3 converged, 0 ran out of steps, 2 without an energy" in ended.stdout
     assert "TOO_CLOSE" in ended.stderr
@@ -56,6 +59,14 @@ def test_from_crystals_to_a_hull_of_ones_own_and_a_distance_to_it(
     rows = pq.read_table(out / TABLE).to_pylist()
     assert [row["fault"] for row in rows] == [None, None, None, "TOO_CLOSE", "UNREADABLE"]
     assert rows[2]["energy_ev_per_atom"] == pytest.approx(rows[2]["energy_ev"] / 2)
+
+    # Every structure is met once, in whatever forms the folder holds it.
+    assert len(read_input(out).attempts) == 5
+    names = [f"{i:06d}-in-{i + 1}.cif" for i in range(3)]
+    assert sorted(path.name for path in (out / "cif").iterdir()) == names
+    assert read_crystal(out / "cif" / names[2]).lengths.tolist() == rows[2]["lengths"]
+    again = cli(*command, "--format", "cif")
+    assert again.stdout.splitlines()[-1] == f"3 crystals in {out / 'cif'}", again.stderr
 
     made, placed = tmp_path / "hull.parquet", tmp_path / "placed.csv"
     assert cli("hull", out, "--make", "--out", made).returncode == 0
@@ -103,6 +114,8 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_written(tmp_path: Pa
         ({"potential": "m3gent"}, ModelError, "Did you mean 'm3gnet'"),
         ({"fmax": 0.0}, SettingError, "--fmax 0"),
         ({"timeout": float("nan")}, SettingError, "--timeout nan"),
+        ({"format": "poscr"}, SettingError, "expected cif or poscar.*Did you mean 'poscar'"),
+        ({"format": "parquet"}, SettingError, r"relaxed\.parquet .* written anyway"),
         ({"source": tmp_path / "absent"}, InputError, "absent"),
         ({"out": source}, RunError, "is a file"),
     ]

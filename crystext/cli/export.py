@@ -40,15 +40,16 @@ def export(out: Path, n: int, format: str, keep: Keep, workers: int) -> None:
         named = [pair for pair, twin in zip(named, twins, strict=True) if twin is None]
     kind = file_format(format, out)
     place = out / (kind if kind in ("cif", "poscar") else f"crystals.{kind}")
-    _clear(place)
+    clear(place)
     written = write_crystals(named, place, kind)
     typer.echo(f"{written} crystals in {place}")
 
 
-def _clear(place: Path) -> None:
-    """Remove a folder if it holds nothing but what an earlier export of the run wrote into it."""
+def clear(place: Path) -> None:
+    """Remove a folder if it holds nothing but what an earlier export wrote into it."""
     import re
     import shutil
 
-    if place.is_dir() and all(re.fullmatch(r"\d{6,}\.(cif|vasp)", p.name) for p in place.iterdir()):
+    ours = re.compile(r"\d{6,}(-.*)?\.(cif|vasp)")
+    if place.is_dir() and all(ours.fullmatch(path.name) for path in place.iterdir()):
         shutil.rmtree(place)

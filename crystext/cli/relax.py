@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _NAMED = 10
 """Structures of one fault that are named on standard error; the table names all."""
 
+_FORMATS = ("cif", "poscar")
+"""What relaxed crystals can be written as, a file each."""
+
 
 def relax(
     source: Annotated[
@@ -61,6 +64,14 @@ def relax(
         int | None,
         typer.Option("--n", "-n", min=1, help="The first n structures.", show_default="all"),
     ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="cif|poscar",
+            help="Write the relaxed crystals as files, too, into a folder of this name in OUT.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Relax crystals: positions and cells, by FIRE, to energies that `crystext hull` places.
 
@@ -74,12 +85,17 @@ def relax(
     from crystext.energies.potentials import loaded
     from crystext.energies.relax import Limits
     from crystext.energies.relaxed import FRAMES, TABLE, RelaxedSet, relaxed_row, write_relaxed
-    from crystext.errors import InputError, RunError, SettingError
+    from crystext.errors import InputError, RunError, SettingError, did_you_mean
     from crystext.evaluate.inputs import read_input
 
     for name, value in (("fmax", fmax), ("timeout", timeout)):
         if not 0 < value < float("inf"):
             raise SettingError(f"--{name} {value:g}: expected a number above 0")
+    if format not in (None, *_FORMATS):
+        raise SettingError(
+            f"--format {format}: expected {' or '.join(_FORMATS)}; {TABLE} and {FRAMES} are "
+            f"written anyway.{did_you_mean(format, _FORMATS)}"
+        )
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; expected a folder for {TABLE} and {FRAMES}")
     attempts = read_input(source, n).attempts
@@ -113,6 +129,8 @@ def relax(
             f"none of the {len(rows):,} structures in {source} could be relaxed; {out / TABLE} "
             "says of each why"
         )
+    if format is not None:
+        _write(found, out / format, format)
 
 
 def _tell(found: RelaxedSet, table: Path) -> None:
@@ -133,3 +151,18 @@ def _tell(found: RelaxedSet, table: Path) -> None:
     )
     typer.echo(f"energies: {found.potential}, {found.scale.value}")
     typer.echo(f"written: {table}")
+
+
+def _write(found: RelaxedSet, place: Path, format: str) -> None:
+    """Write the relaxed crystals to a folder, named by their place in the table and their names."""
+    from crystext.cli.export import clear
+    from crystext.write import write_crystals
+
+    named = [
+        (f"{i:06d}" if row.name == str(i) else f"{i:06d}-{row.name}", row.crystal)
+        for i, row in enumerate(found.rows)
+        if row.crystal is not None and row.energy is not None
+    ]
+    clear(place)
+    count = write_crystals(named, place, format)
+    typer.echo(f"{count:,} crystals in {place}")
