@@ -2,8 +2,9 @@
 
     python evaluation/make_hull.py mp2019 --elements MP-PBE-Element-Refs.json.gz \
         --potential FOLDER --work hull_work --out hull.parquet --report m3gnet_hull.json
-    python evaluation/make_hull.py mp20_val.parquet mp20_test.parquet --onto hull.parquet \
-        --potential FOLDER --work more_work --out larger.parquet --report m3gnet_hull_larger.json
+    python evaluation/make_hull.py mp20_val.parquet mp20_test.parquet --where e_above_hull=0 \
+        --onto hull.parquet --potential FOLDER --work more_work --out larger.parquet \
+        --report m3gnet_hull_mp20.json
 
 What it writes is named to `crystext hull` and `crystext evaluate` as `--hull hull.parquet`.
 
@@ -63,13 +64,17 @@ def elements_of(path: Path) -> list[Crystal]:
         raise InputError(f"{path} holds no elemental structures: {error!r}") from None
 
 
-def crystals_of(source: Path) -> Iterator[Crystal]:
+def crystals_of(source: Path, where: dict[str, str]) -> Iterator[Crystal]:
     """Read a store's training split, or another source; what is no crystal of it is left out."""
     if (source / ABOUT).is_file():
         store = read_store(source, "train")
         yield from (store[i].crystal for i in range(len(store)))
     else:
-        yield from (found.crystal for found in read_crystals(source) if found.crystal is not None)
+        yield from (
+            found.crystal
+            for found in read_crystals(source, where=where)
+            if found.crystal is not None
+        )
 
 
 def made(given: argparse.Namespace) -> Report:
@@ -79,7 +84,8 @@ def made(given: argparse.Namespace) -> Report:
     def wanted(crystal: Crystal) -> bool:
         return not holding or not holding.isdisjoint(crystal.symbols)
 
-    crystals = [c for source in given.sources for c in crystals_of(source) if wanted(c)]
+    where = dict([given.where.split("=", 1)]) if given.where else {}
+    crystals = [c for source in given.sources for c in crystals_of(source, where) if wanted(c)]
     elements = [] if given.elements is None else [*filter(wanted, elements_of(given.elements))]
     potential = loaded(given.potential)
     before = [] if given.onto is None else phases_on(given.onto, potential.name)
@@ -134,6 +140,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("sources", type=Path, nargs="+", help="stores, and sources of crystals")
+    parser.add_argument("--where", help="COLUMN=VALUE of the rows, e.g. e_above_hull=0")
     parser.add_argument("--holding", nargs="+", metavar="SYMBOL", help="only what holds one")
     parser.add_argument("--onto", type=Path, metavar="HULL", help="a table whose phases stay")
     parser.add_argument("--elements", type=Path, help="needed where --onto does not have them")
