@@ -4,11 +4,12 @@
 matbench-discovery publishes it (https://doi.org/10.6084/m9.figshare.22715158, CC BY 4.0). It is
 downloaded once and known by its checksums.
 
-`m3gnet` comes with the package: the phases that M3GNet itself finds stable among 34,704 crystals of
+`m3gnet` comes with the package: the phases that M3GNet itself finds stable among crystals of
 Materials Project of 2019 with up to 20 atoms and the elements' ground states, as
-`evaluation/make_hull.py` relaxed them. Hydrogen is not in it: the atoms of its molecule are nearer
-than the potential was trained for. It knows fewer phases than `mp2020`, so that more lies below
-it, and no energy of DFT; energies of M3GNet alone can be held against it.
+`evaluation/make_hull.py` relaxed them. They are the shipped model's training crystals, and of
+MP-20's validation and test splits what DFT has on its hull: it judges, and nothing that learns may
+choose its data by it. It knows fewer phases than `mp2020`, of large cells above all, so that more
+lies below it, and no energy of DFT; energies of M3GNet alone can be held against it.
 
 A table, csv or parquet, has the columns `formula` and `energy_ev_per_atom`, corrections included,
 and elements among its rows. One that `save_hull` wrote says whose energies it holds; of another it

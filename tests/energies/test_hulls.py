@@ -135,7 +135,9 @@ def test_the_hull_of_m3gnet_comes_with_the_package():
     assert hull.date
     # Formation energies of Materials Project (PBE with MP2020 corrections), in eV/atom; the
     # potential and the corrections together are good to some tens of meV.
-    for formula, expected in (("NaCl", -2.10), ("MgO", -3.06), ("SrTiO3", -3.55), ("GaAs", -0.43)):
+    known = {"NaCl": -2.10, "MgO": -3.06, "SrTiO3": -3.55, "GaAs": -0.43, "KCl": -2.26,
+             "NaOH": -1.55, "CaH2": -0.67, "H2O": -1.28}  # fmt: skip
+    for formula, expected in known.items():
         found = hull.energy(Composition(formula).get_el_amt_dict())
         assert found == pytest.approx(expected, abs=0.1), formula
 
