@@ -70,36 +70,40 @@ def open_source(
         )
     elif (path / ABOUT).exists():
         raise InputError(f"{name} is a store already; a training run reads it as it is")
-    about = {"name": Path(name).name, **_read_of(path)}
+    sha256, unreadable = checksum_of_read(path)
+    about: dict[str, Any] = {"name": Path(name).name, "sha256": sha256}
+    if unreadable:
+        about["unreadable"] = unreadable
     return Source(name, lambda: pieces(path, where), lambda: size(path, where), lambda: about)
 
 
-def _read_of(path: Path) -> dict[str, Any]:
-    """Return the checksum of a file, or of those files of a folder that are read.
+def checksum_of_read(path: Path) -> tuple[str, list[str]]:
+    """Return the checksum of a file, or of those files of a folder that are read as crystals.
 
-    What cannot be read is named; reading goes on without it.
+    Returns:
+        The checksum, and the files that cannot be read: reading goes on without them.
 
     Raises:
         InputError: nothing can be read.
     """
     try:
         if path.is_file():
-            return {"sha256": digest(path)}
+            return digest(path), []
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    hashed, unreadable = hashlib.sha256(), []
+    hashed = hashlib.sha256()
+    unreadable: list[str] = []
     for entry in folder_entries(path):
         try:
             assert entry.disk is not None
             hashed.update(f"{digest(entry.disk)}  {entry.path}\n".encode())
         except OSError:
             unreadable.append(str(entry.path))
-    found = {"sha256": hashed.hexdigest()}
-    return {**found, "unreadable": unreadable} if unreadable else found
+    return hashed.hexdigest(), unreadable
 
 
 def checksum(path: Path) -> str:
-    """Return the digest of a file, or, for a folder, of the names and digests of its files."""
+    """Return the digest of a file, or, for a folder that is no source, of all that is in it."""
     if path.is_file():
         return digest(path)
     hashed = hashlib.sha256()

@@ -16,7 +16,7 @@ from typing import Any
 
 from crystext.codec import decode
 from crystext.crystal import Crystal
-from crystext.data.source import checksum
+from crystext.data.source import checksum, checksum_of_read
 from crystext.errors import InputError
 from crystext.read import existing, read_crystals
 from crystext.sampling.run import read_attempts
@@ -90,7 +90,7 @@ def read_input(source: str | Path, n: int | None = None) -> Input:
                 )
                 for item in read_crystals(path)
             ),
-            checksum(path),
+            checksum_of_read(path)[0],
         )
     if n is not None:
         if len(found.attempts) < n:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from crystext.crystal import Crystal
 from crystext.data.catalogue import CATALOGUE, cache_folder, fetch
-from crystext.data.source import checksum
+from crystext.data.source import checksum, checksum_of_read
 from crystext.data.store import ABOUT, Dataset, read_store, write_store
 from crystext.errors import InputError, did_you_mean
 from crystext.evaluate.kept import write_text
@@ -131,7 +131,7 @@ def open_set(spec: KnownSet) -> Known:
         digest = checksum(path / f"{split}.arrow") if (path / f"{split}.arrow").exists() else ""
         data = read_store(path, split)
         return Known(spec.title, digest, data, _kept(digest))
-    digest = checksum(path)
+    digest, _ = checksum_of_read(path)
     key = hashlib.sha256(f"{_READING} {digest} {spec.split}".encode()).hexdigest()
     folder = _kept(key)
     store = folder / "store"

@@ -34,6 +34,14 @@ def test_the_checksum_follows_the_contents(tmp_path):
     assert read_input(path).sha256 != first
 
 
+def test_files_that_are_not_read_are_no_matter(tmp_path):
+    (tmp_path / "good.cif").write_text(ROCK_SALT.structure.to(fmt="cif"))
+    before = read_input(tmp_path).sha256
+    (tmp_path / "README").symlink_to(tmp_path / "absent")
+    (tmp_path / "WAVECAR").write_bytes(b"0")
+    assert read_input(tmp_path).sha256 == before
+
+
 def test_the_first_attempts_can_be_taken_alone(tmp_path):
     run = write_run(tmp_path / "run")
     assert len(read_input(run, 2).attempts) == 2
