@@ -71,10 +71,10 @@ def open_source(
     elif (path / ABOUT).exists():
         raise InputError(f"{name} is a store already; a training run reads it as it is")
     sha256, unreadable = checksum_of_read(path)
-    about: dict[str, Any] = {"name": Path(name).name, "sha256": sha256}
+    told: dict[str, Any] = {"name": Path(name).name, "sha256": sha256}
     if unreadable:
-        about["unreadable"] = unreadable
-    return Source(name, lambda: pieces(path, where), lambda: size(path, where), lambda: about)
+        told["unreadable"] = unreadable
+    return Source(name, lambda: pieces(path, where), lambda: size(path, where), lambda: told)
 
 
 def checksum_of_read(path: Path) -> tuple[str, list[str]]:
