@@ -41,28 +41,34 @@ __all__ = [
 
 
 def read_crystals(
-    source: str | Path, *, where: Mapping[str, str] | None = None
+    source: str | Path, *, where: Mapping[str, str] | None = None, lenient: bool = False
 ) -> Iterator[ReadItem]:
     """Yield every structure of a source, one after another, in a fixed order.
 
     Args:
         source: a file, a folder (searched through, names sorted) or a zip.
         where: for tables, the value that each of these columns must have.
+        lenient: read files that contradict themselves where one reading exists, with a note,
+            instead of refusing them.
 
     Raises:
         InputError: the source is missing, of no known kind, or nothing in it can be read.
         SettingError: `where` names a column that is not there.
     """
-    return _items(existing(source), where or {})
+    return _items(existing(source), where or {}, lenient)
 
 
-def read_crystal(source: str | Path) -> Crystal:
+def read_crystal(source: str | Path, *, lenient: bool = False) -> Crystal:
     """Read the one structure that a source holds.
+
+    Args:
+        source: a file, or a folder or zip with one.
+        lenient: see `read_crystals`.
 
     Raises:
         InputError: it holds none, or several, or it is no crystal.
     """
-    items = read_crystals(source)
+    items = read_crystals(source, lenient=lenient)
     item = next(items)
     if next(items, None) is not None:
         raise InputError(
@@ -127,13 +133,13 @@ def no_row(source: Path, where: Mapping[str, str]) -> InputError:
     return InputError(f"no row of {source} has {wanted}")
 
 
-def _items(source: Path, where: Mapping[str, str]) -> Iterator[ReadItem]:
+def _items(source: Path, where: Mapping[str, str], lenient: bool) -> Iterator[ReadItem]:
     # Problems are held back until a crystal is met: without one, they are the error.
     problems: list[ReadItem] = []
     found = False
     try:
         for piece in pieces(source, where):
-            for item in parse(piece):
+            for item in parse(piece, lenient=lenient):
                 if item.crystal is None and not found:
                     problems.append(item)
                     continue

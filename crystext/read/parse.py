@@ -88,23 +88,41 @@ class ReadItem(NamedTuple):
     """What tells a table's row apart, in a source of many files too; empty where nothing does."""
     split: str = ""
     """The split that the source puts it in, in the source's words; empty where it has none."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what is only probable about the crystal, such as deuterium read as hydrogen or
+    a file without symmetry read as P1; empty where the file says everything without a doubt."""
 
 
-def parse(piece: Piece) -> list[ReadItem]:
-    """Read a piece: one item, or one a frame of a trajectory. Never raises for its data."""
+class Reading(NamedTuple):
+    """A crystal that a parser found, with what is only probable about it."""
 
-    def item(name: str, crystal: Crystal | None, problem: str | None) -> ReadItem:
-        return ReadItem(name, crystal, problem, piece.labels, piece.id, piece.split)
+    crystal: Crystal
+    notes: tuple[str, ...] = ()
+
+
+def parse(piece: Piece, *, lenient: bool = False) -> list[ReadItem]:
+    """Read a piece: one item, or one per frame of a trajectory. Never raises for its data.
+
+    Args:
+        piece: what to read.
+        lenient: read what contradicts itself where one reading exists, and note the contradiction.
+    """
+
+    def item(
+        name: str, crystal: Crystal | None, problem: str | None, notes: tuple[str, ...] = ()
+    ) -> ReadItem:
+        return ReadItem(name, crystal, problem, piece.labels, piece.id, piece.split, notes)
 
     if piece.kind == "problem":
         return [item(piece.name, None, piece.data)]
     kind, _, format = piece.kind.partition(":")
     arguments = (piece.data, format) if format else (piece.data,)
+    options = {"lenient": lenient} if kind in _LENIENT else {}
     with warnings.catch_warnings():
         # What matters of the parsers' warnings is checked below; the rest is no news to a user.
         warnings.simplefilter("ignore")
         try:
-            crystals = _PARSERS[kind](*arguments)
+            crystals = _PARSERS[kind](*arguments, **options)
         except InputError as error:
             return [item(piece.name, None, str(error))]
         except Exception as error:
@@ -114,7 +132,9 @@ def parse(piece: Piece) -> list[ReadItem]:
     items = []
     for i, crystal in enumerate(crystals, start=1):
         name = piece.name if len(crystals) == 1 else f"{piece.name}-{i}"
-        if isinstance(crystal, Crystal):
+        if isinstance(crystal, Reading):
+            items.append(item(name, crystal.crystal, None, crystal.notes))
+        elif isinstance(crystal, Crystal):
             items.append(item(name, crystal, None))
         else:
             items.append(item(name, None, str(crystal)))
@@ -177,7 +197,7 @@ def _expect(text: str, kind: str, what: str) -> None:
         raise InputError(f"it starts with {text.lstrip()[:40]!r}; expected {what}")
 
 
-def _cif(text: str) -> list[Crystal]:
+def _cif(text: str, *, lenient: bool = False) -> list[Crystal]:
     """Read one data block with pymatgen.
 
     Coordinates near 1/3 and the like are rounded to them only where operations of symmetry are
@@ -413,3 +433,6 @@ _PARSERS: dict[str, Callable[..., list[Any]]] = {
     "arrays": _arrays,
     "atoms": _atoms,
 }
+
+_LENIENT = ("cif",)
+"""Kinds whose parsers can read on where a file contradicts itself."""
