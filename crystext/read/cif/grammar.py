@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from crystext.errors import InputError
 
@@ -119,7 +119,7 @@ def _as_block(block: cif.Block) -> Block:
     loops = []
     for item in block:
         if item.pair is not None:
-            name, value = item.pair
+            name, value = cast("tuple[str, str]", item.pair)
             items.setdefault(_plain(name), []).append([_value(value)])
         elif item.loop is not None:
             width = item.loop.width()
