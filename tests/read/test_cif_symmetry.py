@@ -288,6 +288,17 @@ def test_operations_may_stand_unquoted_or_in_one_text_field() -> None:
     assert atoms(text.replace(listed, field)) == "Na2Cl2"
 
 
+@pytest.mark.parametrize("blank", ["", " "])
+@pytest.mark.parametrize("numbers", [("1", "2"), ("+1", "-1"), ("1", "101")])
+def test_operations_may_have_numbers_before_them(blank: str, numbers: tuple[str, str]) -> None:
+    listed = (f"{numbers[0]} +x,{blank}+y,{blank}+z", f"{numbers[1]} -x,{blank}-y,{blank}-z")
+    text = cif_text(GENERAL, "monoclinic", operations=listed).replace("'", "")
+    text = text.replace(
+        "_symmetry_equiv_pos_as", "_symmetry_equiv_pos_site_id\n_symmetry_equiv_pos_as"
+    )
+    assert (atoms(text), notes(text)) == ("Na2Cl2", "")
+
+
 def test_an_operation_that_is_none_is_named() -> None:
     text = cif_text(GENERAL, "monoclinic", operations=("x,y,z", "-x,-y,q"))
     assert "operation of symmetry 2 is '-x,-y,q'" in refusal(text)
