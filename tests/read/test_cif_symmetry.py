@@ -447,6 +447,11 @@ def test_operations_of_any_setting_are_a_group_and_without_one_they_are_none(
         assert part.closed() == whole
 
 
+def test_the_double_prime_of_a_hall_symbol_may_be_two_apostrophes() -> None:
+    for symbol in ('-R 3 2"c', "-R 3 2''c", '-R_3_2"c'):
+        assert operations_of_hall(symbol) == operations_of_list(triplets('-R 3 2"c'))
+
+
 def test_the_group_of_operations_about_a_shifted_origin_is_known() -> None:
     shifted = gemmi.symops_from_hall("-P 2ybc (x+1/8,y+1/6,z)")
     found = Operations(shifted)
