@@ -304,6 +304,12 @@ def test_an_operation_that_is_none_is_named() -> None:
     assert "operation of symmetry 2 is '-x,-y,q'" in refusal(text)
 
 
+def test_more_operations_than_any_group_has_are_refused_at_once() -> None:
+    listed = [f"x+{i}/24,y+{j}/24,z" for i in range(24) for j in range(24)]
+    assert "may be 10,000" in refusal(cif_text(["Na1 Na .1 .2 .3"] * 30, operations=listed))
+    assert "lists 1152 symmetry" in refusal(cif_text(GENERAL, operations=listed * 2))
+
+
 def test_a_list_without_identity_is_completed_by_the_group_that_it_generates() -> None:
     listed = ("1/2-x, 1/2+y, 1/2+z", "1/2+x, 1/2-y, z", "-x, -y, 1/2+z")
     text = cif_text(GENERAL, "orthorhombic", {HM: "P n a 21"}, operations=listed)

@@ -13,11 +13,8 @@ from crystext.formulas import formula_text
 from crystext.read.cif.build import Built, Problem, build
 from crystext.read.cif.cell import nearest_contact
 from crystext.read.cif.formula import Formula, counted
-from crystext.read.cif.sites import SiteRow
+from crystext.read.cif.sites import MAX_EXPANDED, SiteRow
 from crystext.read.cif.symmetry import Candidate, Symmetry
-
-MAX_EXPANDED = 10_000
-"""Sites of a CIF times its symmetry operations."""
 
 _CLOSE = 0.75
 """Sums of covalent radii. Atoms nearer than that speak against an origin, where another has none:
@@ -69,8 +66,8 @@ def choose(
     if not options:
         count = len(symmetry.candidates[0].operations)
         raise InputError(
-            f"it lists {len(rows)} sites and {count} symmetry operations; their product may be "
-            f"{MAX_EXPANDED:,}"
+            f"it lists {len(rows)} sites and its space group has {count} operations; their product "
+            f"may be {MAX_EXPANDED:,}"
         )
     whole = [option for option in options if option.built.is_whole]
     if len(options) == 1 and not symmetry.conflict:
