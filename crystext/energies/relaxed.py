@@ -26,7 +26,7 @@ from crystext.energies.corrections import Scale
 from crystext.energies.relax import Outcome, Relaxation
 from crystext.errors import CrystextError, InputError, SettingError, did_you_mean
 from crystext.properties import reduced_formula
-from crystext.read.parse import crystal_from_ase
+from crystext.read.libraries import crystal_from_ase
 from crystext.write import cif, extxyz, write_text
 
 TABLE, FRAMES = "relaxed.parquet", "relaxed.extxyz"

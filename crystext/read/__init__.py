@@ -1,6 +1,8 @@
 """Reads crystals from whatever holds them: files, folders, zips and tables.
 
-    CIF, POSCAR/CONTCAR, cssr, xsf, res     pymatgen
+    CIF                                     pymatgen
+    POSCAR/CONTCAR                          `poscar`, by VASP's rules
+    cssr, xsf, res, mcsqs                   pymatgen
     extxyz and further formats              ASE
     csv, parquet                            a column `cif` (or `poscar`, `structure`), or arrays:
                                             `lengths` (Å), `angles` (degrees), `numbers`, and
@@ -22,7 +24,8 @@ from typing import TYPE_CHECKING
 
 from crystext.crystal import Crystal
 from crystext.errors import InputError
-from crystext.read.parse import ReadItem, crystal_from_ase, parse
+from crystext.read.libraries import crystal_from_ase
+from crystext.read.parse import ReadItem, parse
 from crystext.read.sources import pieces
 
 if TYPE_CHECKING:

@@ -16,12 +16,11 @@ from typing import BinaryIO, NamedTuple, cast
 from crystext.errors import InputError, SettingError
 from crystext.read.database import database_pieces, database_size
 from crystext.read.folders import search
+from crystext.read.libraries import ASE_FORMATS, PYMATGEN_FORMATS
 from crystext.read.own import ATTEMPTS, attempt_pieces, speaking
 from crystext.read.parse import (
-    ASE_FORMATS,
     MAX_OUTPUT,
     MAX_TEXT,
-    PYMATGEN_FORMATS,
     Piece,
     as_text,
     cif_blocks,
