@@ -40,7 +40,7 @@ ASE knows more; those that need a file on disk, a database or another program ar
 """
 
 _MASSES = {"D": (1.9, 2.2), "T": (2.9, 3.2)}
-"""Masses in u between which ASE's hydrogen is an isotope: it has no symbols for them."""
+"""Masses in u between which hydrogen is an isotope."""
 
 
 def read_pymatgen(text: str, format: str) -> Reading:
@@ -66,12 +66,15 @@ def read_structure(dictionary: Mapping[str, Any]) -> Reading:
 
 def _check_dictionary(dictionary: Mapping[str, Any]) -> None:
     lattice, sites = dictionary.get("lattice"), dictionary.get("sites")
-    if not isinstance(lattice, dict) or not ({"matrix"} <= lattice.keys()):
+    parameters = ("a", "b", "c", "alpha", "beta", "gamma")
+    if not isinstance(lattice, dict) or not (
+        "matrix" in lattice or all(_is_number(lattice.get(key)) for key in parameters)
+    ):
         raise InputError(
             "its lattice is no object with a matrix of three vectors; expected a structure as "
             "pymatgen's as_dict writes it"
         )
-    if not is_vectors(lattice["matrix"], 3):
+    if "matrix" in lattice and not is_vectors(lattice["matrix"], 3):
         raise InputError("the matrix of its lattice is not three vectors of three numbers")
     if not isinstance(sites, list) or not sites:
         raise InputError("it has no list of sites; expected one entry per atom")
@@ -197,13 +200,18 @@ def crystal_from_ase(atoms: Atoms) -> Crystal:
 def _isotopes(atoms: Atoms) -> list[tuple[int, str]]:
     if not atoms.has("masses"):
         return []
-    masses = atoms.get_masses()
-    return [
-        (i + 1, symbol)
-        for i in np.flatnonzero(atoms.numbers == 1).tolist()
-        for symbol, (low, high) in _MASSES.items()
-        if low < masses[i] < high
-    ]
+    each = zip(atoms.numbers.tolist(), atoms.get_masses().tolist(), strict=True)
+    return [(i, isotope_of(z, mass)) for i, (z, mass) in enumerate(each, start=1)]
+
+
+def isotope_of(number: int, mass: float) -> str:
+    """Return the symbol of an isotope of hydrogen that has a mass in u; empty where there is none.
+
+    ASE and OPTIMADE have no symbols for them: their deuterium is hydrogen of another mass.
+    """
+    if number != 1:
+        return ""
+    return next((s for s, (low, high) in _MASSES.items() if low < mass < high), "")
 
 
 def read_arrays(row: Mapping[str, Any]) -> Reading:

@@ -17,6 +17,7 @@ from crystext.codec import decode
 from crystext.crystal import Crystal
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError, in_words
+from crystext.read.documents import read_jarvis, read_optimade
 from crystext.read.libraries import (
     is_binary,
     read_arrays,
@@ -141,7 +142,13 @@ def cif_blocks(text: str) -> list[tuple[str, str]]:
 
 
 def _label(kind: str) -> str:
-    named = {"cif": "the CIF", "poscar": "the POSCAR", "extxyz": "the extxyz frame"}
+    named = {
+        "cif": "the CIF",
+        "poscar": "the POSCAR",
+        "extxyz": "the extxyz frame",
+        "jarvis": "the JARVIS entry",
+        "optimade": "the OPTIMADE structure",
+    }
     return named.get(kind, f"the {kind.rpartition(':')[2]} data")
 
 
@@ -323,6 +330,8 @@ _PARSERS: dict[str, Callable[..., list[Any]]] = {
     "structure": _structure,
     "arrays": _arrays,
     "atoms": _atoms,
+    "jarvis": lambda atoms: [read_jarvis(atoms)],
+    "optimade": lambda attributes: [read_optimade(attributes)],
 }
 
 _LENIENT = ("cif", "poscar")

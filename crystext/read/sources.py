@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, cast
 from crystext.errors import InputError, SettingError
 from crystext.read.database import database_pieces, database_size
 from crystext.read.folders import search
+from crystext.read.json_tables import json_pieces
 from crystext.read.libraries import ASE_FORMATS, PYMATGEN_FORMATS
 from crystext.read.own import ATTEMPTS, attempt_pieces, speaking
 from crystext.read.parse import (
@@ -29,7 +30,6 @@ from crystext.read.parse import (
 from crystext.read.tables import (
     SPLIT_NAMES,
     csv_pieces,
-    json_pieces,
     parquet_pieces,
     row_count,
 )
