@@ -75,6 +75,16 @@ as Python or NumPy prints them, sentences of the interpreter. No message to a us
 the tests look for it in every one that they provoke."""
 
 
+_OF_PROGRAMS = re.compile(
+    r"""
+      \w\(\) | \b(?:None|True|False)\b | \b[bru]['"] | \blen\( | \bself\b | broadcast | ufunc
+    | usecols | local\ variable | \bkwargs?\b | \bpbc\b | \{.*=.*\}
+    """,
+    re.VERBOSE,
+)
+"""What else tells, in a message of another package, that it speaks of a program."""
+
+
 def in_words(error: BaseException, otherwise: str) -> str:
     """Return what another package's exception says of its input, if a user can make sense of it.
 
@@ -83,6 +93,8 @@ def in_words(error: BaseException, otherwise: str) -> str:
         otherwise: a sentence for exceptions that speak of Python; no full stop.
     """
     cause = error.__cause__ or error
+    if isinstance(cause, UnicodeDecodeError):
+        return "it holds bytes that are no text in UTF-8"
     if isinstance(cause, json.JSONDecodeError):
         return f"line {cause.lineno}, column {cause.colno}, is not what JSON has there"
     if isinstance(cause, RecursionError):
@@ -94,11 +106,9 @@ def in_words(error: BaseException, otherwise: str) -> str:
     ):
         return otherwise
     line = next((line.strip() for line in str(cause).splitlines() if line.strip()), "")
-    if not line or PYTHON_INTERNALS.search(line):
+    if not line or PYTHON_INTERNALS.search(line) or _OF_PROGRAMS.search(line):
         return otherwise
-    if len(line) > 200:
-        line = line[:200].rsplit(" ", 1)[0] + " ..."
-    return line.rstrip(".")
+    return line.rstrip(".") if len(line) <= 200 else line[:200].rsplit(" ", 1)[0] + " ..."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

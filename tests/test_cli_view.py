@@ -47,7 +47,7 @@ def test_a_run_is_drawn_without_its_faults(cli: Run, run: Path, tmp_path: Path) 
 def test_some_of_a_run_are_drawn(cli: Run, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.svg"
     ended = cli("view", run, "--out", out, "--n", 1, "--first", 1)
-    assert ended.stdout == f"1 crystals in {out}\n"
+    assert ended.stdout == f"1 crystal in {out}\n"
     assert "Pm-3m" in out.read_text()
 
 

@@ -10,7 +10,7 @@ from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core.lattice import Lattice
-from pymatgen.core.periodic_table import DummySpecies, Element, Species
+from pymatgen.core.periodic_table import DummySpecies, Element
 from pymatgen.core.structure import Structure
 
 from crystext.codec import decode, encode

@@ -7,23 +7,28 @@
     csv, parquet                            a column `cif` (or `poscar`, `structure`), or arrays:
                                             `lengths` (Å), `angles` (degrees), `numbers`, and
                                             `frac_coords` or `positions`, fractional both
-    json, jsonl                             one structure, or rows of them, or POSCAR strings
+    json, jsonl                             one structure, or rows of them, or POSCAR strings;
+                                            entries of JARVIS, responses of OPTIMADE and of the
+                                            Materials Project
     db                                      an ASE database
     a zip, a folder                         any of these; a zip is not unpacked to disk
     what crystext made                      a run of sample, and what relax left; see `own`
 
-A structure that cannot be read is an item with a problem, and reading goes on. Files are data: no
+A structure that cannot be read is an item with a problem, and reading goes on. What is only
+probable about a crystal is a note of its item; functions that return a crystal alone give it as a
+`ReadingWarning`. Files are data: no
 parser that runs code, unpickles or calls another program is used, and sizes are bounded.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crystext.crystal import Crystal
-from crystext.errors import InputError
+from crystext.errors import InputError, ReadingWarning
 from crystext.read.libraries import crystal_from_ase
 from crystext.read.parse import ReadItem, parse
 from crystext.read.sources import pieces
@@ -64,6 +69,8 @@ def read_crystals(
 def read_crystal(source: str | Path, *, lenient: bool = False) -> Crystal:
     """Read the one structure that a source holds.
 
+    What is only probable about it is given as a `ReadingWarning`.
+
     Args:
         source: a file, or a folder or zip with one.
         lenient: see `read_crystals`.
@@ -79,11 +86,15 @@ def read_crystal(source: str | Path, *, lenient: bool = False) -> Crystal:
             "one alone"
         )
     assert item.crystal is not None
+    for note in item.notes:
+        warnings.warn(f"{source}: {note}", ReadingWarning, stacklevel=2)
     return item.crystal
 
 
 def as_crystal(source: Crystal | Structure | Atoms | str | Path) -> Crystal:
     """Return the crystal that something is or holds.
+
+    What is only probable about it is given as a `ReadingWarning`.
 
     Args:
         source: a `Crystal`, pymatgen's `Structure`, ASE's `Atoms`, or the path of a file that holds

@@ -46,7 +46,11 @@ def json_pieces(
             raise SettingError("--where needs a table; this is a single structure")
         yield Piece(stem, "structure", document)
         return
-    yield from row_pieces(_json_rows(document), stem, where)
+    rows = _json_rows(document)
+    if isinstance(document, list):
+        # Texts of a list are structures, or meant to be; those deeper within may be anything.
+        rows = (row for item in document for row in _json_rows(item))
+    yield from row_pieces(rows, stem, where)
 
 
 def _document(text: str) -> Any:
@@ -81,7 +85,8 @@ def _json_rows(document: Any, name: str | None = None, split: str = "") -> Itera
         yield {"name": name, "structure": document, **context}
     elif isinstance(document, list):
         for item in document:
-            yield from _json_rows(item, split=split)
+            if not isinstance(item, str) or "\n" in unescaped(item):
+                yield from _json_rows(item, split=split)
     elif isinstance(document, dict):
         if _is_split_layout(document):
             index = document.get("index") or [None] * len(document["data"])
@@ -89,6 +94,9 @@ def _json_rows(document: Any, name: str | None = None, split: str = "") -> Itera
                 yield {"name": i, **dict(zip(document["columns"], values, strict=False))}
         elif is_structure(document):
             yield {"name": name, "structure": document, **context}
+        elif isinstance(document.get("meta"), dict) and "data" in document:
+            # A response of OPTIMADE or of the Materials Project; the rest of it is no structure.
+            yield from _json_rows(document["data"])
         elif document_kind(document):
             yield {"name": name, **context, **document}
         elif _is_by_columns(document):
@@ -166,16 +174,18 @@ def _from_ase_row(row: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
         vectors = array(row["cell"], float).reshape(3, 3)
         numbers = array(row["numbers"], int).tolist()
-        fractional = array(row["positions"], float).reshape(-1, 3) @ np.linalg.inv(vectors)
+        with np.errstate(all="ignore"):  # What is not finite is refused where it is read.
+            fractional = array(row["positions"], float).reshape(-1, 3) @ np.linalg.inv(vectors)
+            handedness = np.sign(np.linalg.det(vectors))
+            lengths, angles = lengths_and_angles(vectors)
         masses = array(row["masses"], float).tolist() if "masses" in row else [0.0] * len(numbers)
         elements = [isotope_of(z, mass) or z for z, mass in zip(numbers, masses, strict=True)]
     except (LookupError, TypeError, ValueError):  # np.linalg.LinAlgError is a ValueError.
         return None
-    lengths, angles = lengths_and_angles(vectors)
     return {
         "lengths": lengths,
         "angles": angles,
         "numbers": elements,
         # A left-handed basis is inverted together with its coordinates.
-        "positions": fractional * np.sign(np.linalg.det(vectors)),
+        "positions": fractional * handedness,
     }

@@ -154,7 +154,10 @@ def read_ase(data: bytes | str, format: str) -> list[Reading | InputError]:
 
     notes = check_applied(format, data) if isinstance(data, str) else ()
     stream = io.StringIO(data) if isinstance(data, str) else io.BytesIO(data)
-    frames = read(stream, index=slice(None) if ASE_FORMATS[format] else -1, format=format)
+    # ASE asks an installed CASTEP what its keywords are, unless it may take any.
+    options: Any = {"calculator_args": {"keyword_tolerance": 3}} if format == "castep-cell" else {}
+    index = slice(None) if ASE_FORMATS[format] else -1
+    frames = read(stream, index=index, format=format, **options)
     found: list[Reading | InputError] = []
     for atoms in frames if isinstance(frames, list) else [frames]:
         try:

@@ -123,8 +123,8 @@ def _atoms(lines: list[str], lenient: bool) -> _Atoms:
     total, first = sum(counts), at + 1
     if total > len(lines) - first:
         raise InputError(
-            f"lines {first + 1} to {len(lines)} have room for {max(len(lines) - first, 0)} atoms, "
-            f"but its counts add up to {total}; expected a line per atom. The file may be cut off"
+            f"its counts add up to {total} atoms, but it ends {max(len(lines) - first, 0)} lines "
+            f"after line {first}; expected a position per atom. The file may be cut off"
         )
     positions = np.array(
         [_vector(lines, i, "a position of three numbers") for i in range(first, first + total)]

@@ -73,7 +73,7 @@ def csv_pieces(
         with _csv_batches(open_, columns) as batches:
             rows = (row for batch in batches for row in batch.to_pylist())
             yield from row_pieces(rows, stem, where)
-    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError) as error:
         raise InputError(
             f"it is no CSV table that can be read: {in_words(error, 'it cannot be understood')}"
         ) from None
@@ -136,7 +136,7 @@ def row_count(kind: str, open_: Callable[[], BinaryIO], where: Mapping[str, str]
                 first = header.schema.names[:1]
             with _csv_batches(open_, list(where) or first) as batches:
                 return chosen(batches) if where else sum(batch.num_rows for batch in batches)
-    except (pa.ArrowException, OSError, KeyError):
+    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError):
         # Reading it for its structures meets the same, and tells it.
         return None
     return None

@@ -104,13 +104,15 @@ def _cssr(text: str) -> Notes:
             f"expected SPGR = 1 P 1. {_CONVERT}"
         )
     counts = lines[2].split()
-    if len(counts) > 1 and counts[1] != "0":
+    if not counts or not counts[0].isdigit():
+        raise InputError(f"line 3 holds {lines[2].strip()[:40]!r}; expected the number of atoms")
+    if counts[1:2] == ["1"]:
         raise InputError(
             f"line 3 holds {lines[2].strip()[:40]!r}: its coordinates are orthogonal; expected "
             "fractional ones, which are marked by a second number 0"
         )
     listed = sum(bool(re.match(r"\s*\d+\s+\w+\s", line)) for line in lines[4:])
-    if counts and counts[0].isdigit() and int(counts[0]) != listed:
+    if int(counts[0]) != listed:
         raise InputError(f"it lists {listed} atoms, but line 3 says {counts[0]}; expected as many")
     return ()
 
