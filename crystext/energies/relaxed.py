@@ -290,10 +290,30 @@ def _frames(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
     return rows, {key: value for key, value in found.items() if value is not None}
 
 
-def by_fault(rows: Sequence[Relaxed]) -> dict[str, list[Relaxed]]:
-    """Return the structures without an energy, by their fault, the most frequent first."""
-    found: dict[str, list[Relaxed]] = {}
+def told_faults(rows: Sequence[Relaxed], shown: int = 10) -> list[str]:
+    """Return lines that name the structures without an energy and say of each why.
+
+    Those of one fault and one reason share a line; the most frequent fault comes first.
+
+    Args:
+        rows: all structures.
+        shown: structures of one fault that are named.
+    """
+    faults: dict[str, list[Relaxed]] = {}
     for row in rows:
         if row.fault is not None:
-            found.setdefault(row.fault, []).append(row)
-    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+            faults.setdefault(row.fault, []).append(row)
+    lines = []
+    for fault, those in sorted(faults.items(), key=lambda item: -len(item[1])):
+        counted = f"{fault}, {len(those):,} structure{'s' * (len(those) != 1)}"
+        reasons = {row.problem or "no energy" for row in those}
+        named = those[:shown]
+        more = len(those) - len(named)
+        if len(reasons) == 1:
+            names = ", ".join(row.name for row in named) + (f" and {more:,} more" if more else "")
+            lines.append(f"{counted} ({reasons.pop()}): {names}")
+            continue
+        lines.append(f"{counted}:")
+        lines += [f"  {row.name}: {row.problem or 'no energy'}" for row in named]
+        lines += [f"  and {more:,} more, in the column problem of {TABLE}"] if more else []
+    return lines

@@ -47,6 +47,9 @@ __all__ = [
     "read_crystals",
 ]
 
+_SHOWN = 10
+"""Structures of which it is said why they cannot be read, where none can."""
+
 
 def read_crystals(
     source: str | Path, *, where: Mapping[str, str] | None = None, lenient: bool = False
@@ -135,9 +138,17 @@ def nothing_readable(source: Path, problems: list[ReadItem]) -> InputError:
     first = problems[0]
     if len(problems) == 1:
         return InputError(f"{source}: {first.problem}")
+    reasons = dict.fromkeys(str(item.problem) for item in problems)
+    if len(reasons) == 1:
+        return InputError(
+            f"none of the {len(problems):,} structures in {source} can be read; the first, "
+            f"{first.name}: {first.problem}"
+        )
+    shown = "".join(f"\n  {item.name}: {item.problem}" for item in problems[:_SHOWN])
+    more = len(problems) - _SHOWN
+    rest = f"\n  and {more:,} more" if more > 0 else ""
     return InputError(
-        f"none of the {len(problems)} structures in {source} can be read; the first, {first.name}: "
-        f"{first.problem}"
+        f"none of the {len(problems):,} structures in {source} can be read:{shown}{rest}"
     )
 
 
