@@ -27,7 +27,7 @@ PYMATGEN_FORMATS = ("cssr", "xsf", "res", "mcsqs")
 """Formats, by pymatgen's names, that are read by pymatgen from a string."""
 
 ASE_FORMATS: dict[str, bool] = {
-    **dict.fromkeys(("vasp-xdatcar", "traj"), True),
+    "traj": True,
     **dict.fromkeys(("vasp-xml", "vasp-out", "espresso-out", "abinit-out", "gpaw-out"), False),
     **dict.fromkeys(("abinit-in", "castep-cell", "cfg", "cube", "espresso-in", "gen"), False),
     **dict.fromkeys(("lammps-data", "magres", "siesta-xv", "struct_out", "turbomole"), False),

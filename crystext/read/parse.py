@@ -27,7 +27,7 @@ from crystext.read.libraries import (
     read_pymatgen,
     read_structure,
 )
-from crystext.read.poscar import looks_like_poscar, read_poscar
+from crystext.read.poscar import looks_like_poscar, read_poscar, read_xdatcar
 from crystext.read.reading import Reading
 
 MAX_TEXT = 8 * 2**20
@@ -145,6 +145,7 @@ def _label(kind: str) -> str:
     named = {
         "cif": "the CIF",
         "poscar": "the POSCAR",
+        "xdatcar": "the XDATCAR",
         "extxyz": "the extxyz frame",
         "jarvis": "the JARVIS entry",
         "optimade": "the OPTIMADE structure",
@@ -323,6 +324,7 @@ def as_text(data: bytes) -> str:
 _PARSERS: dict[str, Callable[..., list[Any]]] = {
     "cif": _cif,
     "poscar": _poscar,
+    "xdatcar": read_xdatcar,
     "extxyz": _frame,
     "text": _text,
     "pymatgen": _pymatgen,

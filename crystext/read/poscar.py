@@ -34,6 +34,7 @@ _LAYOUT = "a title, a scale, three lattice vectors, symbols, counts, Direct or C
 
 _FORMULA = re.compile(r"(?:[A-Z][a-z]?\d*)+")
 _FORMULA_PART = re.compile(r"([A-Z][a-z]?)(\d*)")
+_CONFIGURATION = re.compile(r"\s*(?:Direct|Cartesian)\s+configuration", re.IGNORECASE)
 _FLAGS = ({"T", "F"}, {".T.", ".F."}, {".TRUE.", ".FALSE."})
 
 
@@ -88,6 +89,38 @@ def read_poscar(text: str, *, lenient: bool = False) -> Reading:
     crystal.check()
     isotopes = [(i, symbol) for i, symbol in enumerate(atoms.symbols, start=1)]
     return Reading(crystal, (*atoms.notes, *isotope_note(isotopes)))
+
+
+def read_xdatcar(text: str) -> list[Reading | InputError]:
+    """Return the crystal of each configuration of an XDATCAR, or why it is none.
+
+    Its header is that of a POSCAR; it is repeated before a configuration where the cell varies.
+
+    Raises:
+        InputError: it has no configuration.
+    """
+    lines = text.rstrip().split("\n")
+    starts = [i for i, line in enumerate(lines) if _CONFIGURATION.match(line)]
+    if not starts:
+        raise InputError(
+            "it has no line such as 'Direct configuration= 1'; expected an XDATCAR: the header of "
+            f"a POSCAR ({_LAYOUT}), and configurations"
+        )
+    header = lines[: starts[0]]
+    found: list[Reading | InputError] = []
+    ends = [*starts[1:], len(lines)]
+    for number, (at, following) in enumerate(zip(starts, ends, strict=True), start=1):
+        try:
+            atoms = sum(_symbols_and_counts([*header, lines[at]])[1])
+            behind = lines[at + 1 : following]
+            found.append(read_poscar("\n".join([*header, *lines[at : at + 1], *behind[:atoms]])))
+        except InputError as error:
+            where = f"configuration {number} (lines are counted from its header)"
+            found.append(InputError(f"{where}: {error}"))
+            continue
+        if any(line.strip() for line in behind[atoms:]):
+            header = behind[atoms:]
+    return found
 
 
 def _scale(lines: list[str], vectors: Floats) -> Floats:

@@ -64,7 +64,7 @@ _LINES = (".jsonl", ".ndjson")
 """Ends of names of JSON rows, line by line, that are read where they are asked for by name: runs of
 this package keep their records so, beside the crystals that these are about."""
 
-_STEMS = {"poscar": "poscar", "contcar": "poscar", "xdatcar": "ase:vasp-xdatcar",
+_STEMS = {"poscar": "poscar", "contcar": "poscar", "xdatcar": "xdatcar",
           "outcar": "ase:vasp-out", "vasprun": "ase:vasp-xml"}  # fmt: skip
 """The kind of a file by how its name begins, for VASP's files."""
 
@@ -296,7 +296,7 @@ def _decompressed(entry: Entry) -> BinaryIO:
 def _file_pieces(
     open_: Callable[[], BinaryIO], name: str, kind: str | None, filename: str
 ) -> Iterator[Piece]:
-    output = kind is None or kind.startswith("ase:")
+    output = kind is None or kind == "xdatcar" or kind.startswith("ase:")
     limit = MAX_OUTPUT if output else MAX_TEXT
     with open_() as stream:
         data = stream.read(limit + 1)
@@ -315,7 +315,7 @@ def _file_pieces(
         else:
             yield from (Piece(block or name, "cif", part) for block, part in blocks)
     else:
-        yield Piece(name, kind, as_text(data) if kind == "poscar" else data)
+        yield Piece(name, kind, as_text(data) if kind in ("poscar", "xdatcar") else data)
 
 
 def _guess(data: bytes, filename: str) -> str:
@@ -328,6 +328,8 @@ def _guess(data: bytes, filename: str) -> str:
         format = filetype(io.BytesIO(data), guess=False)
     except UnknownFileTypeError:
         format = None
+    if format == "vasp-xdatcar":
+        return "xdatcar"
     if format not in ASE_FORMATS:
         raise InputError(
             f"{filename} is of no known format"

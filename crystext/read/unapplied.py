@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
@@ -117,10 +118,45 @@ def _cssr(text: str) -> Notes:
     return ()
 
 
+def _xsf(text: str) -> Notes:
+    """XSF: pymatgen reads the atoms that are there, whatever number stands before them."""
+    lines = [line.split() for line in text.splitlines() if not line.lstrip().startswith("#")]
+    for at, words in enumerate(lines[:-1]):
+        if words[:1] == ["PRIMCOORD"] and lines[at + 1][:1] and lines[at + 1][0].isdigit():
+            behind = takewhile(lambda words: len(words) > 3, lines[at + 2 :])
+            listed = sum(1 for _ in behind)
+            if listed != int(lines[at + 1][0]):
+                raise InputError(
+                    f"it lists {listed} atoms, but its PRIMCOORD says {lines[at + 1][0]}; expected "
+                    "as many"
+                )
+    return ()
+
+
+_CASTEP_UNITS = ("bohr", "ang", "m", "cm", "nm", "pm")
+"""Units of length that ASE knows; it takes others for Å."""
+
+
 def _cell(text: str) -> Notes:
     """CASTEP: positions list every atom, with or without symmetry; a mixture shares a site."""
+    block = ""
     for number, line in enumerate(text.splitlines(), start=1):
-        if "MIXTURE" in re.split("[!#]", line, maxsplit=1)[0].upper():
+        code = re.split("[!#]", line, maxsplit=1)[0].upper()
+        words = code.split()
+        if words[:1] == ["%BLOCK"]:
+            block = " ".join(words[1:])
+        elif words[:1] == ["%ENDBLOCK"]:
+            block = ""
+        elif (
+            block.startswith(("LATTICE_", "POSITIONS_ABS"))
+            and len(words) == 1
+            and words[0].lower() not in _CASTEP_UNITS
+        ):
+            raise InputError(
+                f"line {number} has the unit {words[0]}, which is not applied here; expected "
+                f"{', '.join(_CASTEP_UNITS)}"
+            )
+        if "MIXTURE" in code:
             raise InputError(
                 f"line {number} has a MIXTURE of elements on one site; expected one whole element "
                 "per site. Try an ordered approximation"
@@ -259,9 +295,19 @@ def _espresso(text: str) -> Notes:
     return ()
 
 
+_ABINIT = {"acell", "natom", "ntypat", "typat", "znucl", "rprim", "xred", "xcart", "xangst"}
+
+
 def _abinit(text: str) -> Notes:
     """ABINIT: some variables make the other atoms, or change the cell; ASE knows none of them."""
-    words = {w for line in text.splitlines() for w in re.split("[#!]", line)[0].lower().split()}
+    lines = text.lower().splitlines()
+    words = [w for line in lines for w in re.split("[#!]", line)[0].split()]
+    # ASE knows comments behind # alone, and takes the first of two values.
+    behind = {w for line in lines for w in line.partition("#")[0].partition("!")[2].split()}
+    if met := sorted(behind & _ABINIT):
+        raise InputError(f"it has {', '.join(met)} in a comment behind !; take the comment out")
+    if "xcart" in words and any(w.startswith("ang") for w in words[words.index("xcart") :]):
+        raise InputError("its xcart are in Å, which is not applied here; write them as xangst")
     lost = ("spgroup", "natrd", "nobj", "scalecart", "angdeg", "brvltt", "spgroupma")
     if met := [word for word in lost if word in words]:
         raise InputError(
@@ -271,8 +317,21 @@ def _abinit(text: str) -> Notes:
     return ()
 
 
+def _cube(text: str) -> Notes:
+    """Cube: a negative number of voxels says that lengths are in Å; ASE takes Bohr."""
+    counts = [line.split()[:1] for line in text.splitlines()[3:6]]
+    if any(count and count[0].startswith("-") for count in counts):
+        raise InputError(
+            "its numbers of voxels are negative: its lengths are in Å, which is not applied here; "
+            "expected Bohr, and numbers above 0"
+        )
+    return ()
+
+
 _CHECKS: dict[str, Callable[[str], Notes]] = {
     "res": _res,
+    "xsf": _xsf,
+    "cube": _cube,
     "cssr": _cssr,
     "castep-cell": _cell,
     "cfg": _cfg,

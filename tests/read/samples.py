@@ -185,7 +185,7 @@ SAMPLES: dict[str, Callable[[Path], str]] = {
     "ase:lammps-data": lambda _: LAMMPS,
     "ase:espresso-in": lambda _: ESPRESSO,
     "ase:abinit-in": lambda _: ABINIT,
-    "ase:vasp-xdatcar": lambda _: _by_ase("vasp-xdatcar"),
+    "xdatcar": lambda _: _by_ase("vasp-xdatcar"),
 }
 """Kinds of pieces, and what makes the text of one."""
 
