@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ase.io
 from ase import Atoms
@@ -93,7 +94,7 @@ znucl 55 17
 xred 0 0 0 0.5 0.5 0.5
 """
 
-JARVIS = {
+JARVIS: dict[str, Any] = {
     "jid": "JVASP-23862",
     "formula": "CsCl",
     "atoms": {
@@ -107,7 +108,7 @@ JARVIS = {
     },
 }
 
-OPTIMADE = {
+OPTIMADE: dict[str, Any] = {
     "data": [
         {
             "id": "odbx/1",
