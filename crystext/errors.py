@@ -93,6 +93,8 @@ def in_words(error: BaseException, otherwise: str) -> str:
         otherwise: a sentence for exceptions that speak of Python; no full stop.
     """
     cause = error.__cause__ or error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
     if isinstance(cause, UnicodeDecodeError):
         return "it holds bytes that are no text in UTF-8"
     if isinstance(cause, json.JSONDecodeError):

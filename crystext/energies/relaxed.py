@@ -24,13 +24,14 @@ import numpy as np
 from crystext.crystal import Crystal
 from crystext.energies.corrections import Scale
 from crystext.energies.relax import Outcome, Relaxation
-from crystext.errors import CrystextError, InputError, SettingError, did_you_mean
+from crystext.errors import CrystextError, InputError, SettingError, did_you_mean, in_words
 from crystext.properties import reduced_formula
 from crystext.read.libraries import crystal_from_ase
 from crystext.write import cif, extxyz, write_text
 
 TABLE, FRAMES = "relaxed.parquet", "relaxed.extxyz"
 _ABOUT = b"crystext.relaxed"
+_OTHER = "its contents are not laid out so"
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ def _table(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
         rows = [_relaxed(row) for row in table.to_pylist()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no table of relaxed structures ({error}); expected the {TABLE} that "
+            f"{path} is no table of relaxed structures ({in_words(error, _OTHER)}); expected the {TABLE} that "
             "crystext relax writes, or extxyz with energies"
         ) from None
     if not rows:
@@ -273,7 +274,7 @@ def _frames(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
         if isinstance(error, CrystextError):
             raise
         raise InputError(
-            f"{path} is no extxyz that can be read ({' '.join(str(error).split())[:200]}); "
+            f"{path} is no extxyz that can be read ({in_words(error, _OTHER)}); "
             "expected the folder of crystext relax, its table, or extxyz with energies"
         ) from None
     if not any(row.energy is not None for row in rows):

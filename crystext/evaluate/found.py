@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from crystext.crystal import Crystal
-from crystext.errors import InputError, RunError
+from crystext.errors import InputError, RunError, in_words
 from crystext.evaluate.funnel import kept
 from crystext.evaluate.inputs import read_input
 from crystext.metrics.fingerprints import fingerprints
@@ -53,7 +53,9 @@ def write_found(
     try:
         columns = pq.read_table(table).to_pydict()
     except OSError as error:
-        raise RunError(f"{table} cannot be read: {error}; evaluate first") from None
+        raise RunError(
+            f"{table} cannot be read: {in_words(error, 'it is broken')}; evaluate first"
+        ) from None
     attempts = read_input(source, n, lenient=lenient).attempts
     if len(attempts) != len(columns["index"]):
         raise RunError(

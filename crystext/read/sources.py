@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
 
-from crystext.errors import InputError, SettingError
+from crystext.errors import InputError, SettingError, in_words
 from crystext.read.database import database_pieces, database_size
 from crystext.read.folders import search
 from crystext.read.json_tables import json_pieces
@@ -156,7 +156,7 @@ def _zip_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
     try:
         archive = zipfile.ZipFile(entry.open())
     except zipfile.BadZipFile as error:
-        raise InputError(f"it is no zip file: {error}") from None
+        raise InputError(f"it is no zip file: {in_words(error, 'it is broken')}") from None
     with archive:
         members = _members(archive)
         if len(members) == 1:
@@ -279,12 +279,12 @@ def _entry_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
         lzma.LZMAError,
     ) as error:
         # A file broken off, an encrypted member, a compression that is not known, a wrong checksum.
-        raise InputError(f"it cannot be unpacked: {error}") from None
+        raise InputError(f"it cannot be unpacked: {in_words(error, 'it is broken')}") from None
     except OSError as error:
         # What the system refuses has a number; what gzip and bz2 raise at broken data has none.
         if error.errno is not None:
             raise
-        raise InputError(f"it cannot be unpacked: {error}") from None
+        raise InputError(f"it cannot be unpacked: {in_words(error, 'it is broken')}") from None
 
 
 def _decompressed(entry: Entry) -> BinaryIO:
