@@ -240,7 +240,8 @@ def _parquet(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
         about = json.loads((table.schema.metadata or {}).get(_ABOUT, b"{}"))
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise InputError(
-            f"{path} is no table of phases ({in_words(error, 'its columns are others')}); expected Parquet with the columns "
+            f"{path} is no table of phases ("
+            f"{in_words(error, 'its columns are others')}); expected Parquet with the columns "
             f"{' and '.join(_COLUMNS)}"
         ) from None
     found = [(f, _number(e, path)) for f, e in zip(formulas, energies, strict=True)]
@@ -344,6 +345,7 @@ def _read_points(path: Path) -> Points:
         return points_of((_amounts(f), float(e)) for f, e in zip(formulas, energies, strict=True))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no table of hull points ({in_words(error, 'its columns are others')}); expected Parquet with the columns "
+            f"{path} is no table of hull points ("
+            f"{in_words(error, 'its columns are others')}); expected Parquet with the columns "
             f"{' and '.join(_POINT_COLUMNS)}"
         ) from None

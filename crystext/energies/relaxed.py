@@ -224,7 +224,8 @@ def _table(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
         rows = [_relaxed(row) for row in table.to_pylist()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no table of relaxed structures ({in_words(error, _OTHER)}); expected the {TABLE} that "
+            f"{path} is no table of relaxed structures ("
+            f"{in_words(error, _OTHER)}); expected the {TABLE} that "
             "crystext relax writes, or extxyz with energies"
         ) from None
     if not rows:

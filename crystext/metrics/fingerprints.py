@@ -272,7 +272,8 @@ def _read_cache(path: Path) -> dict[str, Floats]:
             raise ValueError(f"its arrays have the shapes {keys.shape} and {rows.shape}")
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise InputError(
-            f"{path} is no cache of fingerprints ({in_words(error, 'its arrays are others')}); delete it, or give another place"
+            f"{path} is no cache of fingerprints ("
+            f"{in_words(error, 'its arrays are others')}); delete it, or give another place"
         ) from None
     return dict(zip(keys.tolist(), rows, strict=True))
 

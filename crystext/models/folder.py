@@ -198,7 +198,8 @@ def read_description(folder: Path) -> Description:
         raise ModelError(f"the model in {folder} cannot be loaded: {path} lacks {error}") from None
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise ModelError(
-            f"the model in {folder} cannot be loaded: {path} is damaged: {in_words(error, 'its values are of another kind')}"
+            f"the model in {folder} cannot be loaded: {path} is damaged: "
+            f"{in_words(error, 'its values are of another kind')}"
         ) from None
     return Description(fmt, base, element, coordinate, sample_format)
 

@@ -58,5 +58,6 @@ def _checked(name: str, asked: Sequence[Mapping[str, Any]], crystal: Any) -> tup
         return kept_conditions(asked, crystal)
     except (SettingError, KeyError, TypeError) as error:
         raise InputError(
-            f"attempt {name} carries conditions that are none: {in_words(error, 'their names or values are others')}"
+            f"attempt {name} carries conditions that are none: "
+            f"{in_words(error, 'their names or values are others')}"
         ) from None
