@@ -7,7 +7,6 @@ nothing of text, of files, or of which atoms are equivalent by symmetry.
 from __future__ import annotations
 
 import hashlib
-import reprlib
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crystext.checks import kind_of, shown
 from crystext.elements import (
     ATOMIC_NUMBERS,
     ELECTRONEGATIVITY_RANK,
@@ -152,7 +152,7 @@ class Crystal:
         """
         if not hasattr(structure, "frac_coords"):
             raise InputError(
-                f"a {type(structure).__name__} is no pymatgen Structure; crystext.as_crystal makes "
+                f"{kind_of(structure)} is no pymatgen Structure; crystext.as_crystal makes "
                 "a Crystal of an ASE Atoms or of the path of a file"
             )
         symbols = [_symbol(i, site) for i, site in enumerate(structure, start=1)]
@@ -204,7 +204,7 @@ _KINDS = (
 def _array(name: str, value: Any, kind: np.dtype[Any]) -> NDArray[Any]:
     """Return numbers as an array, or refuse what would be other numbers in it."""
     wanted = "atomic numbers, one for each atom" if name == "numbers" else "numbers"
-    wrong = InputError(f"the {name} of a crystal are {reprlib.repr(value)}; expected {wanted}")
+    wrong = InputError(f"the {name} of a crystal are {shown(value)}; expected {wanted}")
     try:
         array = np.asarray(value)
     except ValueError:  # Rows of unequal length.

@@ -27,6 +27,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crystext.checks import kind_of
 from crystext.crystal import Crystal
 from crystext.errors import InputError, ReadingWarning
 from crystext.read.libraries import crystal_from_ase
@@ -118,7 +119,7 @@ def as_crystal(source: Crystal | Structure | Atoms | str | Path) -> Crystal:
     if isinstance(source, Atoms):
         return crystal_from_ase(source)
     raise InputError(
-        f"a {type(source).__name__} is no crystal; expected a crystext Crystal, a pymatgen "
+        f"{kind_of(source)} is no crystal; expected a crystext Crystal, a pymatgen "
         "Structure, an ASE Atoms or the path of a file"
     )
 
