@@ -478,7 +478,7 @@ BAD = {
     "nolength.cif": (CIF.replace("_cell_length_b", "_cell_length_x"), "_cell_length_b"),
     "POSCAR.4": (poscar(NACL).replace("Na Cl\n", ""), "no line says of which elements"),
     "POSCAR.big": (poscar(NACL).replace("4 4\n", "4 99999999999\n"), "its counts add up to"),
-    "POSCAR.cut": (poscar(NACL)[:-30], "add up to 8 atoms, but it ends 6 lines after line 8"),
+    "POSCAR.cut": (poscar(NACL)[:-30], "add up to 8 atoms, but it ends with line 14 and the"),
     "molecule.xyz": ("2\nno cell\nH 0 0 0\nH 0 0 1\n", "no periodic cell"),
     "short.xyz": ("9\nLattice=\"2 0 0 0 2 0 0 0 2\"\nFe 0 0 0\n", "ends within frame 1"),
     "dummy.xyz": ('1\nLattice="2 0 0 0 2 0 0 0 2"\nX 0 0 0\n', "'0', which is not an element"),

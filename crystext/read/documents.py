@@ -30,6 +30,9 @@ def document_kind(row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | Non
     atoms = row.get("atoms", row)
     if isinstance(atoms, dict) and atoms.keys() >= set(_JARVIS):
         return "jarvis", atoms
+    if "jid" in row and "atoms" in row:
+        # An entry without a structure is one all the same, and counts as one that is none.
+        return "jarvis", atoms if isinstance(atoms, dict) else {}
     attributes = row.get("attributes", row)
     if isinstance(attributes, dict) and (
         row.get("type") == "structures" or attributes.keys() >= set(_OPTIMADE)
@@ -44,6 +47,10 @@ def read_jarvis(atoms: Mapping[str, Any]) -> Reading:
     Raises:
         InputError: they are not laid out as JARVIS does, or lattice_mat contradicts abc and angles.
     """
+    if missing := [key for key in _JARVIS if key not in atoms]:
+        raise InputError(
+            f"its atoms lack {', '.join(missing)}; expected the structure of an entry of JARVIS"
+        )
     for key in ("lattice_mat", "coords"):
         if not is_vectors(atoms[key], 3 if key == "lattice_mat" else None):
             raise InputError(f"its {key} are not lists of three numbers")

@@ -150,9 +150,13 @@ def _is_by_columns(document: Mapping[str, Any]) -> bool:
 
 
 def _holds_structure(row: Mapping[str, Any]) -> bool:
-    held = (row.get(column) for column in TEXT_COLUMNS)
-    if any(isinstance(x, str) or (isinstance(x, dict) and is_structure(x)) for x in held):
-        return True
+    for column in TEXT_COLUMNS:
+        held = row.get(column)
+        if isinstance(held, dict) and is_structure(held):
+            return True
+        # Whatever else a document calls its atoms is no text of a structure.
+        if isinstance(held, str) and (column != "atoms" or held.lstrip().startswith("{")):
+            return True
     return array_columns(row) is not None
 
 

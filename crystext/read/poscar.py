@@ -156,8 +156,9 @@ def _atoms(lines: list[str], lenient: bool) -> _Atoms:
     total, first = sum(counts), at + 1
     if total > len(lines) - first:
         raise InputError(
-            f"its counts add up to {total} atoms, but it ends {max(len(lines) - first, 0)} lines "
-            f"after line {first}; expected a position per atom. The file may be cut off"
+            f"its counts add up to {total} atoms, but it ends with line {len(lines)} and the "
+            f"positions begin in line {first + 1}; expected a line for each. The file may be cut "
+            "off"
         )
     positions = np.array(
         [_vector(lines, i, "a position of three numbers") for i in range(first, first + total)]

@@ -230,7 +230,7 @@ def _xsd(text: str) -> Notes:
                 + ": most of its atoms follow from symmetry, which is not applied here; expected "
                 "P 1. In Materials Studio: Build, Symmetry, Make P1; or export as CIF"
             )
-    if "<SymmetrySystem" not in text:
+    if "<AtomisticTreeRoot" in text and "<SymmetrySystem" not in text:
         raise InputError("it holds a molecule; expected a crystal with a SymmetrySystem")
     return ()
 

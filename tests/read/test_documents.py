@@ -95,6 +95,13 @@ def test_a_broken_entry_of_jarvis_is_refused(
     assert reason in problem(changed(JARVIS, "atoms", key, value=value), tmp_path)
 
 
+def test_an_entry_of_jarvis_without_a_structure_counts_as_one_that_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    for atoms in ("na", None, {"elements": []}):
+        assert "its atoms lack lattice_mat" in problem({"jid": "JVASP-1", "atoms": atoms}, tmp_path)
+
+
 def test_a_response_of_optimade_is_read_with_one_structure_and_with_many(tmp_path: Path) -> None:
     one = {**OPTIMADE, "data": OPTIMADE["data"][0]}
     many = {**OPTIMADE, "data": [OPTIMADE["data"][0]] * 3}

@@ -213,7 +213,7 @@ REFUSED = {
     "one count": (PLAIN.replace("1 2\n", "3\n"), "names 2 elements .*and 1 counts"),
     "three counts": (PLAIN.replace("1 2\n", "1 1 1\n"), "names 2 elements .*and 3 counts"),
     "no atoms": (PLAIN.replace("1 2\n", "0 0\n"), "add up to 0 atoms"),
-    "cut off": (PLAIN[:-20], "add up to 3 atoms, but it ends 2 lines after line 8"),
+    "cut off": (PLAIN[:-20], "add up to 3 atoms, but it ends with line 10"),
     "half a line": (PLAIN[:-6], "line 11 holds '0.25 0.5'; expected a position"),
     "header alone": (HEAD, "it ends after line 5"),
     "an empty line within": (PLAIN.replace("0.5 0.5 0.5\n", "\n"), "line 10 holds nothing"),
