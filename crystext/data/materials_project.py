@@ -97,7 +97,7 @@ def project_pieces(ids: list[str]) -> Iterator[Piece]:
                 for id in asked:
                     yield _piece(id, found.get(id))
     except (RequestException, MPRestError, ValueError) as error:
-        reason = in_words(error, "its answer is not laid out as expected")
+        reason = in_words(error, "it cannot be reached, or answers in a layout that is not known")
         raise InputError(
             f"the Materials Project gives no answer: {reason}. Check the network and {KEY_VARIABLE}"
         ) from None
