@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from crystext.codec import FORMATS, Decoded, Fault, decode, encode
     from crystext.conditions import Kept
     from crystext.crystal import Crystal
-    from crystext.errors import CrystextError
+    from crystext.errors import CrystextError, ReadingWarning
     from crystext.lm import CrystalLM
     from crystext.models.load import load_model
     from crystext.read import as_crystal, read_crystal, read_crystals
@@ -31,6 +31,7 @@ __all__ = [
     "Fault",
     "Kept",
     "Proposals",
+    "ReadingWarning",
     "Sample",
     "Samples",
     "Score",
@@ -49,7 +50,7 @@ _HOMES = {
     "codec": ("FORMATS", "Decoded", "Fault", "decode", "encode"),
     "conditions": ("Kept",),
     "crystal": ("Crystal",),
-    "errors": ("CrystextError",),
+    "errors": ("CrystextError", "ReadingWarning"),
     "lm": ("CrystalLM",),
     "models.load": ("load_model",),
     "read": ("as_crystal", "read_crystal", "read_crystals"),

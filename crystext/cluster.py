@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from crystext import __version__
-from crystext.errors import RunError, SettingError
+from crystext.errors import RunError, SettingError, in_words
 
 WAIT_S = 20
 """How long a scheduler and its first worker are waited for, in seconds."""
@@ -74,7 +74,8 @@ def _reached(address: str) -> str:
         host, port = get_address_host_port(address, strict=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingError(
-            f"--cluster {str(file)!r} says no address of a scheduler ({error}); {expected}"
+            f"--cluster {str(file)!r} says no address of a scheduler ("
+            f"{in_words(error, 'it holds none')}); {expected}"
         ) from None
     try:
         socket.create_connection((host, port), WAIT_S).close()

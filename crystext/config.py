@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from crystext.codec import COORDINATE_FORMATS, WYCKOFF
-from crystext.errors import SettingError, did_you_mean
+from crystext.errors import SettingError, did_you_mean, in_words
 from crystext.resources import shipped
 from crystext.tasks import TASKS
 
@@ -262,6 +262,8 @@ def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recip
         values = _yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"{path} is not YAML: it is no text in UTF-8") from None
     except ValueError as error:
         raise SettingError(f"{path} is not YAML: {error}") from None
     if not isinstance(values, dict):
@@ -290,6 +292,8 @@ def parse_recipe(values: dict[str, Any], origin: str, faults: Sequence[str] = ()
         for fault in error.errors():
             where = ".".join(str(part) for part in fault["loc"])
             message = fault["msg"].removeprefix("Value error, ")
+            if fault["type"] == "path_type":
+                message = "expected the path of a file or folder"
             if fault["type"] == "extra_forbidden":
                 *sections, name = map(str, fault["loc"])
                 message = "no such setting." + did_you_mean(name, _setting_names(sections))
@@ -338,7 +342,9 @@ def _yaml(text: str) -> Any:
         return yaml.safe_load(text)
     # What a value of a type cannot be made of, as no date of 2020-13-45, is told by any of these.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise ValueError(" ".join(str(error).split())) from None
+        # A fault of grammar is told in several lines.
+        told = ValueError(" ".join(str(error).split()))
+        raise ValueError(in_words(told, "a value in it is none of those that YAML has")) from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

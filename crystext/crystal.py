@@ -7,7 +7,8 @@ nothing of text, of files, or of which atoms are equivalent by symmetry.
 from __future__ import annotations
 
 import hashlib
-import reprlib
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -16,8 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK, SYMBOLS
-from crystext.errors import InputError
+from crystext.checks import kind_of, shown
+from crystext.elements import (
+    ATOMIC_NUMBERS,
+    ELECTRONEGATIVITY_RANK,
+    HYDROGEN_ISOTOPES,
+    SYMBOLS,
+)
+from crystext.errors import InputError, ReadingWarning
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -135,19 +142,23 @@ class Crystal:
         """Take a pymatgen structure.
 
         Oxidation states, spins and site properties are left behind: the text knows elements only.
+        Deuterium and tritium become hydrogen, with a `ReadingWarning` (see `isotope_note`).
         A left-handed basis is inverted together with its coordinates, which keeps the chirality.
 
         Raises:
-            InputError: it is no such structure; a site is partly occupied, shared, an isotope or
-                not an element; a number is not finite; there is no atom; the cell has no volume.
-                Sites are named from 1.
+            InputError: it is no such structure; a site is partly occupied, shared or not an
+                element; a number is not finite; there is no atom; the cell has no volume. Sites
+                are named from 1.
         """
         if not hasattr(structure, "frac_coords"):
             raise InputError(
-                f"a {type(structure).__name__} is no pymatgen Structure; crystext.as_crystal makes "
+                f"{kind_of(structure)} is no pymatgen Structure; crystext.as_crystal makes "
                 "a Crystal of an ASE Atoms or of the path of a file"
             )
-        numbers = [_atomic_number(i, site) for i, site in enumerate(structure, start=1)]
+        symbols = [_symbol(i, site) for i, site in enumerate(structure, start=1)]
+        numbers = [HYDROGEN_ISOTOPES.get(s) or ATOMIC_NUMBERS[s] for s in symbols]
+        for note in isotope_note(enumerate(symbols, start=1)):
+            warnings.warn(note, ReadingWarning, stacklevel=2)
         lengths = np.array(structure.lattice.abc, dtype=np.float64)
         angles = np.array(structure.lattice.angles, dtype=np.float64)
         positions = np.array(structure.frac_coords, dtype=np.float64).reshape(-1, 3)
@@ -193,7 +204,7 @@ _KINDS = (
 def _array(name: str, value: Any, kind: np.dtype[Any]) -> NDArray[Any]:
     """Return numbers as an array, or refuse what would be other numbers in it."""
     wanted = "atomic numbers, one for each atom" if name == "numbers" else "numbers"
-    wrong = InputError(f"the {name} of a crystal are {reprlib.repr(value)}; expected {wanted}")
+    wrong = InputError(f"the {name} of a crystal are {shown(value)}; expected {wanted}")
     try:
         array = np.asarray(value)
     except ValueError:  # Rows of unequal length.
@@ -272,8 +283,38 @@ def cell_volume(lengths: Floats, angles: Floats) -> Any:
     return 2.0 * np.prod(lengths, axis=-1) * root
 
 
-def _atomic_number(index: int, site: Any) -> int:
-    """Return the atomic number of a pymatgen site, or say what keeps it from being one element."""
+_SHOWN_SITES = 5
+"""Sites that a note names."""
+
+
+def isotope_note(symbols: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+    """Return a note for each isotope of hydrogen among symbols; none where there is none.
+
+    Texts know elements, so deuterium and tritium are read as hydrogen, whatever the format. What
+    goes wrong otherwise: pymatgen gives deuterium the symbol H and a mass of its own, loses that in
+    every file it writes, and counts H and D apart in a formula that shows both as H.
+
+    Args:
+        symbols: the number of each site, from 1, and its symbol.
+    """
+    found: dict[str, list[int]] = {}
+    for site, symbol in symbols:
+        if symbol in HYDROGEN_ISOTOPES:
+            found.setdefault(symbol, []).append(site)
+    notes = []
+    for symbol, sites in sorted(found.items()):
+        named = ", ".join(map(str, sites[:_SHOWN_SITES]))
+        more = f" and {len(sites) - _SHOWN_SITES:,} more" if len(sites) > _SHOWN_SITES else ""
+        isotope = {"D": "deuterium", "T": "tritium"}[symbol]
+        notes.append(
+            f"{isotope} is read as hydrogen (site{'s' * (len(sites) > 1)} {named}{more}): texts "
+            "know elements, not isotopes"
+        )
+    return tuple(notes)
+
+
+def _symbol(index: int, site: Any) -> str:
+    """Return the symbol of a pymatgen site, or say what keeps it from being one element."""
     occupants = list(site.species.items())
     if len(occupants) != 1 or not abs(occupants[0][1] - 1.0) <= 1e-6:
         found = ", ".join(f"{species} {amount:g}" for species, amount in occupants) or "nothing"
@@ -285,9 +326,7 @@ def _atomic_number(index: int, site: Any) -> int:
     species = occupants[0][0]
     element = getattr(species, "element", species)
     # pymatgen's deuterium answers H when asked for its symbol; its name tells it from hydrogen.
-    symbol = getattr(element, "name", None) or getattr(element, "symbol", str(species))
-    if symbol in ("D", "T"):
-        raise InputError(f"site {index} is the isotope {symbol}; the text knows elements: write H")
-    if symbol not in ATOMIC_NUMBERS:
+    symbol = str(getattr(element, "name", None) or getattr(element, "symbol", species))
+    if symbol not in ATOMIC_NUMBERS and symbol not in HYDROGEN_ISOTOPES:
         raise InputError(f"site {index} holds {species}, which is not an element")
-    return ATOMIC_NUMBERS[symbol]
+    return symbol

@@ -20,6 +20,9 @@ SYMBOLS: tuple[str, ...] = tuple(
 ATOMIC_NUMBERS: dict[str, int] = {symbol: z for z, symbol in enumerate(SYMBOLS, start=1)}
 """Atomic number by symbol."""
 
+HYDROGEN_ISOTOPES: dict[str, int] = {"D": 1, "T": 1}
+"""Atomic number by the symbols of deuterium and tritium, which files use like those of elements."""
+
 ELECTRONEGATIVITIES: tuple[float, ...] = tuple(
     float(value)
     for value in """

@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from crystext.errors import SettingError, did_you_mean
+from crystext.errors import SettingError, did_you_mean, in_words
 from crystext.properties import PROPERTIES
 from crystext.resources import shipped
 
@@ -168,7 +168,9 @@ def _read(path: Path, faults: list[str]) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        faults.append(f"{path.name} cannot be read as UTF-8 text: {error}")
+        faults.append(
+            f"{path.name} cannot be read as UTF-8 text: {in_words(error, 'it is broken')}"
+        )
         return None
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from crystext.errors import PYTHON_INTERNALS, CrystextError
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,6 +28,27 @@ settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile("crystext")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+_MESSAGES: list[str] = []
+"""What the errors say that the running test has provoked, in this process and in commands."""
+
+
+def _recorded(error: CrystextError, *arguments: object) -> None:
+    Exception.__init__(error, *arguments)
+    _MESSAGES.append(str(error))
+
+
+CrystextError.__init__ = _recorded  # type: ignore[method-assign, assignment]
+
+
+@pytest.fixture(autouse=True)
+def _no_message_shows_python() -> Iterator[None]:
+    """Fails a test in which an error of the package speaks of Python."""
+    _MESSAGES.clear()
+    yield
+    for message in _MESSAGES:
+        met = PYTHON_INTERNALS.search(message)
+        assert met is None, f"{met.group()!r} is no word for a user, in: {message}"
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +73,11 @@ def cli() -> Run:
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "crystext", *map(str, arguments)]
         settings = {"capture_output": True, "text": True, "timeout": 300, **options}
-        return subprocess.run(command, check=False, **settings)  # type: ignore[call-overload]
+        ended = subprocess.run(command, check=False, **settings)  # type: ignore[call-overload]
+        if isinstance(ended.stderr, str):
+            said = ended.stderr.splitlines()
+            _MESSAGES.extend(line for line in said if line.startswith("crystext: "))
+        return ended  # type: ignore[no-any-return]
 
     return run
 

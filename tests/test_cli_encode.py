@@ -85,3 +85,42 @@ def test_bad_options_are_refused(cli_refuses: Callable[..., str], folder: Path) 
     assert "'--seed'" in cli_refuses("encode", folder, "--seed", "-1")
     out = folder / "nacl.cif" / "x"
     assert "cannot be written" in cli_refuses("encode", folder, "--out", out)
+
+
+DEUTERIDE = "LiD\n1\n4 0 0\n0 4 0\n0 0 4\nLi D\n1 1\nDirect\n0 0 0\n.5 .5 .5\n"
+CONTRADICTED = (
+    DEUTERIDE.replace("D\n1 1", "H\n1 1")
+    .replace(".5 .5 .5", ".5 .5 .5 Li")
+    .replace("0 0 0\n.5", "0 0 0 H\n.5")
+)
+
+
+def test_what_is_only_probable_is_noted_beside_the_text(cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "POSCAR").write_text(DEUTERIDE)
+    note = "deuterium is read as hydrogen (site 2): texts know elements, not isotopes"
+    ended = cli("encode", tmp_path / "POSCAR")
+    assert ended.stderr == f"crystext: POSCAR: note: {note}\n"
+    assert "\nH\n" in ended.stdout
+    row = json.loads(cli("encode", tmp_path / "POSCAR", "--json").stdout)
+    assert row["notes"] == [note]
+
+
+def test_lenient_reads_with_a_note_what_is_refused_otherwise(
+    cli: Run, cli_refuses: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "POSCAR").write_text(CONTRADICTED)
+    assert "labels atom 1 H" in cli_refuses("encode", tmp_path / "POSCAR")
+    ended = cli("encode", tmp_path / "POSCAR", "--lenient")
+    assert ended.returncode == 0, ended.stderr
+    assert "note: line 9 labels atom 1 H" in ended.stderr
+
+
+def test_where_nothing_can_be_read_every_structure_is_told_why(
+    cli_refuses: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "a.cif").write_text("no crystal")
+    (tmp_path / "b.vasp").write_text(CONTRADICTED)
+    message = cli_refuses("encode", tmp_path)
+    assert "none of the 2 structures" in message
+    assert "\n  a: it starts with 'no crystal'" in message
+    assert "\n  b: line 9 labels atom 1 H" in message

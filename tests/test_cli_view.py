@@ -47,7 +47,7 @@ def test_a_run_is_drawn_without_its_faults(cli: Run, run: Path, tmp_path: Path) 
 def test_some_of_a_run_are_drawn(cli: Run, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.svg"
     ended = cli("view", run, "--out", out, "--n", 1, "--first", 1)
-    assert ended.stdout == f"1 crystals in {out}\n"
+    assert ended.stdout == f"1 crystal in {out}\n"
     assert "Pm-3m" in out.read_text()
 
 
@@ -83,3 +83,22 @@ def test_a_damaged_run_is_told_with_the_line(cli_refuses: Refuses, tmp_path: Pat
     (tmp_path / "attempts.jsonl").write_text("{}\n")
     message = cli_refuses("view", tmp_path, "--out", tmp_path / "x.png")
     assert "line 1 is no attempt" in message
+
+
+def test_a_damaged_line_of_a_run_is_told_and_the_others_are_drawn(
+    cli: Run, run: Path, tmp_path: Path
+) -> None:
+    lines = (run / "attempts.jsonl").read_text().split("\n")
+    lines[2] = lines[2][: len(lines[2]) // 2]
+    (tmp_path / "attempts.jsonl").write_text("\n".join(lines))
+    ended = cli("view", tmp_path, "--out", tmp_path / "x.png")
+    assert ended.stdout == f"4 crystals in {tmp_path / 'x.png'}\n"
+    assert "crystext: line 3 is left out: line 3 is no attempt; expected" in ended.stderr
+
+
+def test_what_cannot_be_read_is_told_and_the_others_are_drawn(cli: Run, tmp_path: Path) -> None:
+    write_crystals(HANDMADE.items(), tmp_path / "cifs", "cif")
+    (tmp_path / "cifs" / "a.cif").write_text("broken")
+    ended = cli("view", tmp_path / "cifs", "--out", tmp_path / "x.svg")
+    assert ended.stdout == f"{len(HANDMADE)} crystals in {tmp_path / 'x.svg'}\n"
+    assert "crystext: a is left out: it starts with 'broken'" in ended.stderr

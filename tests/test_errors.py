@@ -27,8 +27,9 @@ def test_any_iterable_of_names_will_do() -> None:
 
 def test_one_except_clause_catches_all_that_the_package_raises_on_purpose() -> None:
     kinds = [x for x in vars(errors).values() if isinstance(x, type) and issubclass(x, Exception)]
-    assert len(kinds) > 3
-    assert all(issubclass(kind, CrystextError) for kind in kinds)
+    raised = [kind for kind in kinds if not issubclass(kind, Warning)]
+    assert len(raised) > 3
+    assert all(issubclass(kind, CrystextError) for kind in raised)
 
 
 def test_no_exception_is_defined_outside_the_errors_module(root: Path) -> None:
@@ -57,3 +58,46 @@ def test_every_error_reaches_the_user_as_its_message_alone(kind: type[CrystextEr
     assert ended.returncode == 2
     assert ended.stderr == "crystext: what was found; what to try\n"
     assert ended.stdout == ""
+
+
+def test_what_is_only_probable_reaches_the_user_as_a_note() -> None:
+    script = (
+        "import warnings; from crystext.errors import ReadingWarning\n"
+        "from crystext.cli import main as cli\n"
+        "@cli.app.command()\n"
+        "def read():\n"
+        "    for _ in range(2): warnings.warn('POSCAR: what is probable', ReadingWarning)\n"
+        "cli.main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, "read"], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert ended.stderr == "crystext: note: POSCAR: what is probable\n" * 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "list index out of range",
+        "could not convert string to float: 'x'",
+        "np.float64(0.5) is no whole number",
+        "KeyError: 'a'",
+        "'NoneType' object is not iterable",
+        "invalid literal for int() with base 10: 'x'",
+        "not enough values to unpack (expected 2, got 1)",
+        "Expecting value: line 1 column 1 (char 0)",
+    ],
+)
+def test_sentences_of_the_interpreter_are_known_as_such(message: str) -> None:
+    assert errors.PYTHON_INTERNALS.search(f"x.cif: the CIF cannot be read: {message}")
+
+
+def test_sentences_for_users_are_not_taken_for_those_of_the_interpreter() -> None:
+    for message in (
+        "site 3 (Fe1) is disordered (occupied by Fe 0.5); expected one whole element per site",
+        "it starts with 'x'; expected a CIF with a data_ block and _atom_site_ rows",
+        "lengths of shape (2,) and positions (3, 3) make no crystal; expected (3,) and (N, 3)",
+        "crystext.as_crystal makes a Crystal of an ASE Atoms or of the path of a file",
+    ):
+        assert not errors.PYTHON_INTERNALS.search(message)

@@ -17,7 +17,7 @@ from pymatgen.io.cif import CifParser
 from crystext.crystal import Crystal
 from crystext.errors import InputError, RunError, SettingError
 from crystext.read import read_crystals
-from crystext.read.parse import crystal_from_ase
+from crystext.read.libraries import crystal_from_ase
 from crystext.write import FILE_FORMATS, cif, extxyz, poscar, write_crystals, write_text
 from tests.handmade import HANDMADE, IRON, NACL, QUARTZ
 from tests.strategies import crystals

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from crystext.cli.lenient import Lenient
 from crystext.errors import SettingError
 
 
@@ -90,12 +91,13 @@ def prepare(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes.", show_default="one a processor")
     ] = None,
+    lenient: Lenient = False,
 ) -> None:
     """Read crystals, standardise, compare and split them, and write a store for training.
 
     Crystals that repeat an earlier one by StructureMatcher are skipped, and a split whose
     validation or test holds crystals of train is refused unless an option says what to do.
-    What is skipped is counted and told.
+    What is skipped, or read with a note, is counted and told.
     """
     from crystext.data.prepare import Settings
     from crystext.data.prepare import prepare as prepare_store
@@ -111,6 +113,7 @@ def prepare(
         seed=seed,
         keep_duplicates=keep_duplicates,
         overlap="allow" if allow_overlap else "drop" if drop_overlap else "refuse",
+        lenient=lenient,
     )
     report = prepare_store(
         source, out, settings, validation=validation, test=test, workers=workers, progress=True

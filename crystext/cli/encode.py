@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.lenient import Lenient
+
 if TYPE_CHECKING:
     from crystext.codec import Format
     from crystext.read import ReadItem
@@ -38,21 +40,31 @@ def encode(
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of --translate and --permute.")] = 0,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a line: name and text.")
+        bool, typer.Option("--json", help="Print one JSON object a line: name, text, notes.")
     ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="File to write instead of standard output.", show_default=False),
     ] = None,
+    lenient: Lenient = False,
 ) -> None:
-    """Print crystals as text, several separated by a blank line."""
+    """Print crystals as text, several separated by a blank line.
+
+    What is only probable about a crystal is noted on standard error.
+    """
     from crystext.codec import get_format
     from crystext.read import read_crystals
     from crystext.write import write_text
 
-    texts = _texts(read_crystals(source), get_format(format), translate, permute, seed)
+    texts = _texts(
+        read_crystals(source, lenient=lenient), get_format(format), translate, permute, seed
+    )
     if as_json:
-        parts = (json.dumps({"name": n, "text": t}, ensure_ascii=False) + "\n" for n, t in texts)
+        parts = (
+            json.dumps({"name": item.name, "text": text, "notes": item.notes}, ensure_ascii=False)
+            + "\n"
+            for item, text in texts
+        )
     else:
         parts = (("\n" if i else "") + text + "\n" for i, (_, text) in enumerate(texts))
     if out is not None:
@@ -68,8 +80,8 @@ def _texts(
     translated: bool,
     permuted: bool,
     seed: int,
-) -> Iterator[tuple[str, str]]:
-    """Yield names and texts; tell of what cannot be read, or be written, on standard error."""
+) -> Iterator[tuple[ReadItem, str]]:
+    """Yield what was read and texts; tell notes and problems on standard error."""
     import numpy as np
 
     from crystext.augment import permute_within_species, translate
@@ -81,6 +93,8 @@ def _texts(
         if item.crystal is None:
             typer.echo(f"crystext: {item.name}: {item.problem}", err=True)
             continue
+        for note in item.notes:
+            typer.echo(f"crystext: {item.name}: note: {note}", err=True)
         crystal = item.crystal
         # A stream of its own for each structure: its text does not depend on those before it.
         rng = np.random.default_rng([seed, i])
@@ -95,6 +109,6 @@ def _texts(
             refused += 1
             continue
         written += 1
-        yield item.name, text
+        yield item, text
     if refused and not written:
         raise InputError("no crystal could be written in this format; try another --format")

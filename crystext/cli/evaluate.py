@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.lenient import Lenient
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -130,6 +132,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    lenient: Lenient = False,
 ) -> None:
     """Measure crystals by a protocol, and write OUT/report.html, report.json, structures.parquet.
 
@@ -177,12 +180,21 @@ def evaluate(
                 n=n,
                 options=options,
                 workers=crew,
+                lenient=lenient,
                 progress=bars.show,
             )
         _show(report)
+        if noted := report.input.noted:
+            typer.echo(
+                f"{noted:,} of {report.input.parsed:,} crystals were read with a note; see the "
+                f"column notes of {out / 'structures.parquet'}",
+                err=True,
+            )
         typer.echo(f"written to {out}")
         if write is not None:
-            count = write_found(step, source, out, write, n, diverse=diverse, workers=crew)
+            count = write_found(
+                step, source, out, write, n, diverse=diverse, workers=crew, lenient=lenient
+            )
             typer.echo(f"{count:,} crystals that are {step} written to {write}")
 
 

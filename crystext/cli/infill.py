@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.lenient import Lenient
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -172,6 +174,7 @@ def infill(
             show_default="cif, with --out",
         ),
     ] = None,
+    lenient: Lenient = False,
 ) -> None:
     """Complete a crystal: what is given stays as it is, the rest is proposed by the model.
 
@@ -192,7 +195,7 @@ def infill(
         _check_place(out, file_format(format, Path("crystals")))
     elif format is not None:
         raise SettingError("--format says what is written into --out, and there is no --out")
-    sites = read_sites(source)
+    sites = read_sites(source, lenient=lenient)
     species: dict[Reference, str | Sequence[str]] = {}
     for symbol in replace or []:
         species[known_element(symbol)] = with_

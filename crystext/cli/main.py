@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from typing import Annotated, NoReturn
 
 import typer
@@ -28,7 +29,7 @@ from crystext.cli.relax import relax
 from crystext.cli.sample import sample
 from crystext.cli.train import train
 from crystext.cli.view import view
-from crystext.errors import CrystextError
+from crystext.errors import CrystextError, ReadingWarning
 
 app = typer.Typer(
     name="crystext",
@@ -91,6 +92,7 @@ _REMEDIES = {
 
 def main() -> None:
     """Run the command line on `sys.argv` and exit."""
+    _show_reading_warnings()
     try:
         try:
             app(prog_name="crystext")
@@ -114,6 +116,25 @@ def main() -> None:
             raise
         _discard_stdout()
         _end(_describe(error), _BAD_INPUT)
+
+
+def _show_reading_warnings() -> None:
+    """Print what is only probable about a crystal as a note, not as a line of the program."""
+    other = warnings.formatwarning
+
+    def format_warning(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        line: str | None = None,
+    ) -> str:
+        if issubclass(category, ReadingWarning):
+            return f"crystext: note: {message}\n"
+        return other(message, category, filename, lineno, line)
+
+    warnings.formatwarning = format_warning
+    warnings.simplefilter("always", ReadingWarning)
 
 
 def _describe(error: OSError) -> str:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.lenient import Lenient, tell_notes
+
 if TYPE_CHECKING:
     from crystext.energies.relaxed import RelaxedSet
-
-_NAMED = 10
-"""Structures of one fault that are named on standard error; the table names all."""
 
 _FORMATS = ("cif", "poscar")
 """What relaxed crystals can be written as, a file each."""
@@ -72,6 +71,7 @@ def relax(
             show_default=False,
         ),
     ] = None,
+    lenient: Lenient = False,
 ) -> None:
     """Relax crystals: positions and cells, by FIRE, to energies that `crystext hull` places.
 
@@ -98,7 +98,8 @@ def relax(
         )
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; expected a folder for {TABLE} and {FRAMES}")
-    attempts = read_input(source, n).attempts
+    attempts = read_input(source, n, lenient=lenient).attempts
+    tell_notes((attempt.name, attempt.notes) for attempt in attempts)
     limits = Limits(fmax=fmax, steps=steps, seconds=timeout)
     crystals = {i: a.crystal for i, a in enumerate(attempts) if a.crystal is not None}
     with lent(cluster, workers) as crew, progress_bars(True) as begin:
@@ -135,17 +136,16 @@ def relax(
 
 def _tell(found: RelaxedSet, table: Path) -> None:
     """Print what became of all, and name those without an energy."""
-    from crystext.energies.relaxed import by_fault
+    from crystext.energies.relaxed import told_faults
 
-    for fault, rows in by_fault(found.rows).items():
-        names = ", ".join(row.name for row in rows[:_NAMED])
-        more = f", and {len(rows) - _NAMED:,} more" if len(rows) > _NAMED else ""
-        typer.echo(f"{fault} ({rows[0].problem or 'no energy'}): {names}{more}", err=True)
+    for line in told_faults(found.rows):
+        typer.echo(line, err=True)
     with_energy = [row for row in found.rows if row.energy is not None]
     steps = [row.steps for row in with_energy if row.steps is not None]
     mean = f", {sum(steps) / len(steps):.1f} steps on average" if steps else ""
     typer.echo(
-        f"{len(found.rows):,} structures: {sum(bool(r.converged) for r in with_energy):,} converged"
+        f"{len(found.rows):,} structure{'s' * (len(found.rows) != 1)}: "
+        f"{sum(bool(r.converged) for r in with_energy):,} converged"
         f", {sum(not r.converged for r in with_energy):,} ran out of steps, "
         f"{len(found.rows) - len(with_energy):,} without an energy{mean}"
     )
@@ -165,4 +165,4 @@ def _write(found: RelaxedSet, place: Path, format: str) -> None:
     ]
     clear(place)
     count = write_crystals(named, place, format)
-    typer.echo(f"{count:,} crystals in {place}")
+    typer.echo(f"{count:,} crystal{'s' * (count != 1)} in {place}")

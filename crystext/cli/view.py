@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from crystext.cli.lenient import Lenient, tell_notes
+
 
 def view(
     source: Annotated[
@@ -18,17 +20,29 @@ def view(
     n: Annotated[int, typer.Option("--n", "-n", help="How many crystals.", min=1)] = 12,
     first: Annotated[int, typer.Option(help="How many crystals to pass over before.", min=0)] = 0,
     columns: Annotated[int, typer.Option(help="Crystals in a row.", min=1)] = 4,
+    lenient: Lenient = False,
 ) -> None:
-    """Draw crystals side by side, each with its formula and space group."""
-    from itertools import islice
+    """Draw crystals side by side, each with its formula and space group.
 
+    Structures that cannot be read are left out and named on standard error.
+    """
     from crystext.errors import InputError
     from crystext.read import read_crystals
     from crystext.view import draw_crystals
 
-    found = (item.crystal for item in read_crystals(source))
-    crystals = list(islice((c for c in found if c is not None), first, first + n))
+    passed, drawn = 0, []
+    for item in read_crystals(source, lenient=lenient):
+        if item.crystal is None:
+            typer.echo(f"crystext: {item.name} is left out: {item.problem}", err=True)
+        elif passed < first:
+            passed += 1
+        else:
+            drawn.append(item)
+        if len(drawn) == n:
+            break
+    crystals = [item.crystal for item in drawn if item.crystal is not None]
     if not crystals:
         raise InputError(f"{source} has no crystal behind the first {first}; try a smaller --first")
+    tell_notes((item.name, item.notes) for item in drawn)
     draw_crystals(crystals, out, columns=columns)
-    typer.echo(f"{len(crystals)} crystals in {out}")
+    typer.echo(f"{len(crystals)} crystal{'s' * (len(crystals) != 1)} in {out}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from crystext.errors import InputError, SettingError
+from crystext.errors import InputError, SettingError, in_words
 from crystext.read.parse import Piece
 from crystext.read.tables import labels_of
 
@@ -38,7 +38,9 @@ def parse_ids(text: str) -> list[str]:
         try:
             listed = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the ids in {path} cannot be read: {error}") from None
+            raise InputError(
+                f"the ids in {path} cannot be read: {in_words(error, 'it is no text')}"
+            ) from None
     ids = list(dict.fromkeys(word for word in re.split(r"[\s,;]+", listed) if word))
     if wrong := [word for word in ids if not re.fullmatch(r"(mp|mvc)-\w+", word)]:
         raise SettingError(
@@ -95,7 +97,7 @@ def project_pieces(ids: list[str]) -> Iterator[Piece]:
                 for id in asked:
                     yield _piece(id, found.get(id))
     except (RequestException, MPRestError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = in_words(error, "it cannot be reached, or answers in a layout that is not known")
         raise InputError(
             f"the Materials Project gives no answer: {reason}. Check the network and {KEY_VARIABLE}"
         ) from None

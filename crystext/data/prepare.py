@@ -50,6 +50,8 @@ class Settings:
     """Whether crystals of train that repeat an earlier one are kept. Held-out ones always are: as
     published, their scores compare."""
     overlap: Overlap = "refuse"
+    lenient: bool = False
+    """Whether files that contradict themselves are read where one reading exists, with a note."""
 
 
 def prepare(
@@ -163,7 +165,7 @@ def _read(
     """Return the crystals of a source by its splits, under `""` if it has none."""
     met: dict[str, list[Record]] = {}
     seen: set[tuple[str, str]] = set()
-    selection = Selection(settings.standard, settings.max_atoms, settings.symprec)
+    selection = Selection(settings.standard, settings.max_atoms, settings.symprec, settings.lenient)
     try:
         advance = begin(f"reading {source.text}", source.size())
         for outcome in outcomes(source.pieces(), selection, workers):
@@ -204,6 +206,8 @@ def _take(
             report.skip(outcome.name, "with the id of an earlier row")
             return
         seen.add((outcome.split, outcome.id))
+    for note in outcome.notes:
+        report.note(outcome.name, note)
     met.setdefault(outcome.split, []).append(outcome.record)
 
 
@@ -332,7 +336,8 @@ def _check_older(out: Path, asked: dict[str, Any]) -> None:
             also = " of other contents" if names[0] == names[1] else ""
             found.append(f"{role} {names[0]} there, {names[1]}{also} asked for")
     old, new = there.get("settings"), asked["settings"]
-    old = old if isinstance(old, dict) else {}
+    # Stores of versions without --lenient were made without it.
+    old = {"lenient": False, **(old if isinstance(old, dict) else {})}
     if new["split"] is None and old.get("split") == _written(parse_shares(DEFAULT_SHARES)):
         new["split"] = old["split"]
     found += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,9 @@ from crystext.tasks.base import Record
 
 SHOWN = 5
 """Names that are given for each reason."""
+
+_IN_BRACKETS = re.compile(r" ?\([^()]*\)")
+_NUMBER = re.compile(r"(?<![A-Za-z])\d+(?:\.\d+)?(?![A-Za-z])")
 
 
 @dataclass
@@ -28,6 +32,10 @@ class PrepareReport:
     """For each reason, the number of structures skipped for it."""
     skipped: dict[str, list[str]] = field(default_factory=dict)
     """For each reason, the names of the first structures skipped for it."""
+    notes: dict[str, int] = field(default_factory=dict)
+    """For each kind of note, the number of crystals that were read with it."""
+    noted: dict[str, list[str]] = field(default_factory=dict)
+    """For each kind of note, the names of the first crystals that were read with it."""
     overlap: str = ""
     """One sentence on crystals of train that validation or test hold too; empty without any."""
 
@@ -37,6 +45,14 @@ class PrepareReport:
         named = self.skipped.setdefault(reason, [])
         if len(named) < SHOWN:
             named.append(f"{name} ({detail})" if detail else name)
+
+    def note(self, name: str, note: str) -> None:
+        """Count a crystal that is read with a note, whatever sites and numbers the note names."""
+        kind = _NUMBER.sub("#", _IN_BRACKETS.sub("", note))
+        self.notes[kind] = self.notes.get(kind, 0) + 1
+        named = self.noted.setdefault(kind, [])
+        if len(named) < SHOWN:
+            named.append(name)
 
     def count(self, splits: Mapping[str, Sequence[Record]]) -> None:
         """Take down what is written."""
@@ -53,7 +69,13 @@ class PrepareReport:
             reason: {"count": n, "examples": self.skipped[reason]}
             for reason, n in self.counts.items()
         }
-        return {"labels": self.labels, "skipped": skipped, "overlap": self.overlap}
+        notes = {note: {"count": n, "examples": self.noted[note]} for note, n in self.notes.items()}
+        return {
+            "labels": self.labels,
+            "skipped": skipped,
+            "notes": notes,
+            "overlap": self.overlap,
+        }
 
     def __str__(self) -> str:
         total = sum(self.written.values())
@@ -64,6 +86,11 @@ class PrepareReport:
         for reason, count in sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0])):
             more = ", ..." if count > SHOWN else ""
             lines.append(f"  {count:,} {reason}: {', '.join(self.skipped[reason])}{more}")
+        for note, count in sorted(self.notes.items(), key=lambda pair: (-pair[1], pair[0])):
+            more = ", ..." if count > SHOWN else ""
+            lines.append(
+                f"  {count:,} read with a note: {note}: {', '.join(self.noted[note])}{more}"
+            )
         return "\n".join([*lines, *([f"  {self.overlap}"] if self.overlap else [])])
 
 

@@ -30,6 +30,7 @@ class Selection(NamedTuple):
     standard: bool
     max_atoms: int | None
     symprec: float
+    lenient: bool = False
 
 
 class Outcome(NamedTuple):
@@ -42,6 +43,8 @@ class Outcome(NamedTuple):
     record: Record | None
     reason: str = ""
     detail: str = ""
+    notes: tuple[str, ...] = ()
+    """On what is only probable about the record's crystal."""
 
 
 def outcomes(given: Iterator[Piece], selection: Selection, workers: int) -> Iterator[Outcome]:
@@ -78,7 +81,11 @@ def outcomes(given: Iterator[Piece], selection: Selection, workers: int) -> Iter
 
 
 def _work(chunk: list[Piece], selection: Selection) -> list[Outcome]:
-    return [_select(item, selection) for piece in chunk for item in parse(piece)]
+    return [
+        _select(item, selection)
+        for piece in chunk
+        for item in parse(piece, lenient=selection.lenient)
+    ]
 
 
 def _select(item: ReadItem, selection: Selection) -> Outcome:
@@ -103,4 +110,4 @@ def _select(item: ReadItem, selection: Selection) -> Outcome:
     if round(float(longest), 2) >= MAX_LENGTH:
         return left_out(f"with a cell length of {MAX_LENGTH} Å or more", f"{longest:g} Å")
     record = Record(crystal, labels, item.name, symmetry_of(crystal))
-    return Outcome(item.name, item.id, item.split, record)
+    return Outcome(item.name, item.id, item.split, record, notes=item.notes)

@@ -31,7 +31,7 @@ from crystext import __version__
 from crystext.crystal import Crystal, Floats, Ints
 from crystext.data.symmetric import SYMMETRY, SymmetricColumns, read_symmetric, symmetric_arrays
 from crystext.elements import SYMBOLS
-from crystext.errors import InputError, RunError, did_you_mean
+from crystext.errors import InputError, RunError, did_you_mean, in_words
 from crystext.properties import LABELS
 from crystext.tasks.base import Record
 from crystext.wyckoff.orbits import SymmetricCrystal
@@ -190,7 +190,9 @@ def read_about(folder: str | Path) -> dict[str, Any]:
     except NotADirectoryError:
         raise InputError(f"{folder} is a file; expected the folder of a store; {make}") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder / ABOUT} cannot be read: {error}; {make}") from None
+        raise InputError(
+            f"{folder / ABOUT} cannot be read: {in_words(error, 'it is no JSON')}; {make}"
+        ) from None
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise InputError(f"{folder} is no store: its {ABOUT} does not say so; {make}")
     if about.get("version") != VERSION:
@@ -230,7 +232,10 @@ def read_store(folder: str | Path, split: str) -> Dataset:
     except FileNotFoundError:
         raise InputError(f"the store {folder} has lost {path.name}; prepare it again") from None
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged: {error}; prepare the store again") from None
+        raise InputError(
+            f"{path} is damaged: "
+            f"{in_words(error, 'its columns are others')}; prepare the store again"
+        ) from None
     recorded = known[split].get("crystals"), known[split].get("atoms")
     if recorded != (len(data), len(data.numbers)):
         raise InputError(

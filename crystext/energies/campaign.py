@@ -33,7 +33,7 @@ from crystext.crystal import Crystal
 from crystext.energies.potentials import Source, check_shareable, loaded
 from crystext.energies.relax import PAPER, Limits, Outcome, Relaxation, relax
 from crystext.energies.together import relax_together
-from crystext.errors import RunError, SettingError
+from crystext.errors import RunError, SettingError, in_words
 from crystext.processes import Workers, share_out
 
 if TYPE_CHECKING:
@@ -186,7 +186,9 @@ def _claim(path: Path, wanted: dict[str, Any]) -> None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise RunError(f"{path} is damaged ({error}); give another folder") from None
+        raise RunError(
+            f"{path} is damaged ({in_words(error, 'it is no JSON')}); give another folder"
+        ) from None
     if found != wanted:
         raise RunError(
             f"{path.parent} holds relaxations made otherwise: {found} there, {wanted} asked for. "

@@ -35,7 +35,7 @@ from typing import Any
 from crystext.data.catalogue import DataSet, RemoteFile, fetch
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.energies.hull import Hull, Points, hull_of, points_of
-from crystext.errors import InputError, SettingError, did_you_mean
+from crystext.errors import InputError, SettingError, did_you_mean, in_words
 
 MP2020 = "mp2020"
 """Name of the hull of Materials Project, and of the energies of its kind."""
@@ -152,7 +152,8 @@ def hull_of_phases(
         references, points = hull_of((_elements(formula), energy) for formula, energy in phases)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"the hull {name} has a phase whose formula cannot be read: {error}"
+            f"the hull {name} has a phase whose formula cannot be read: "
+            f"{in_words(error, 'it is none')}"
         ) from None
     if not references:
         raise InputError(
@@ -239,7 +240,8 @@ def _parquet(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
         about = json.loads((table.schema.metadata or {}).get(_ABOUT, b"{}"))
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise InputError(
-            f"{path} is no table of phases ({error}); expected Parquet with the columns "
+            f"{path} is no table of phases ("
+            f"{in_words(error, 'its columns are others')}); expected Parquet with the columns "
             f"{' and '.join(_COLUMNS)}"
         ) from None
     found = [(f, _number(e, path)) for f, e in zip(formulas, energies, strict=True)]
@@ -280,7 +282,9 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
                 )
             yield from reader
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no csv table that can be read: {error}") from None
+        raise InputError(
+            f"{path} is no csv table that can be read: {in_words(error, 'it is no text')}"
+        ) from None
 
 
 def _number(value: object, path: Path) -> float:
@@ -341,6 +345,7 @@ def _read_points(path: Path) -> Points:
         return points_of((_amounts(f), float(e)) for f, e in zip(formulas, energies, strict=True))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no table of hull points ({error}); expected Parquet with the columns "
+            f"{path} is no table of hull points ("
+            f"{in_words(error, 'its columns are others')}); expected Parquet with the columns "
             f"{' and '.join(_POINT_COLUMNS)}"
         ) from None

@@ -24,13 +24,14 @@ import numpy as np
 from crystext.crystal import Crystal
 from crystext.energies.corrections import Scale
 from crystext.energies.relax import Outcome, Relaxation
-from crystext.errors import CrystextError, InputError, SettingError, did_you_mean
+from crystext.errors import CrystextError, InputError, SettingError, did_you_mean, in_words
 from crystext.properties import reduced_formula
-from crystext.read.parse import crystal_from_ase
+from crystext.read.libraries import crystal_from_ase
 from crystext.write import cif, extxyz, write_text
 
 TABLE, FRAMES = "relaxed.parquet", "relaxed.extxyz"
 _ABOUT = b"crystext.relaxed"
+_OTHER = "its contents are not laid out so"
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,8 @@ def _table(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
         rows = [_relaxed(row) for row in table.to_pylist()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no table of relaxed structures ({error}); expected the {TABLE} that "
+            f"{path} is no table of relaxed structures ("
+            f"{in_words(error, _OTHER)}); expected the {TABLE} that "
             "crystext relax writes, or extxyz with energies"
         ) from None
     if not rows:
@@ -273,7 +275,7 @@ def _frames(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
         if isinstance(error, CrystextError):
             raise
         raise InputError(
-            f"{path} is no extxyz that can be read ({' '.join(str(error).split())[:200]}); "
+            f"{path} is no extxyz that can be read ({in_words(error, _OTHER)}); "
             "expected the folder of crystext relax, its table, or extxyz with energies"
         ) from None
     if not any(row.energy is not None for row in rows):
@@ -290,10 +292,30 @@ def _frames(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
     return rows, {key: value for key, value in found.items() if value is not None}
 
 
-def by_fault(rows: Sequence[Relaxed]) -> dict[str, list[Relaxed]]:
-    """Return the structures without an energy, by their fault, the most frequent first."""
-    found: dict[str, list[Relaxed]] = {}
+def told_faults(rows: Sequence[Relaxed], shown: int = 10) -> list[str]:
+    """Return lines that name the structures without an energy and say of each why.
+
+    Those of one fault and one reason share a line; the most frequent fault comes first.
+
+    Args:
+        rows: all structures.
+        shown: structures of one fault that are named.
+    """
+    faults: dict[str, list[Relaxed]] = {}
     for row in rows:
         if row.fault is not None:
-            found.setdefault(row.fault, []).append(row)
-    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+            faults.setdefault(row.fault, []).append(row)
+    lines = []
+    for fault, those in sorted(faults.items(), key=lambda item: -len(item[1])):
+        counted = f"{fault}, {len(those):,} structure{'s' * (len(those) != 1)}"
+        reasons = {row.problem or "no energy" for row in those}
+        named = those[:shown]
+        more = len(those) - len(named)
+        if len(reasons) == 1:
+            names = ", ".join(row.name for row in named) + (f" and {more:,} more" if more else "")
+            lines.append(f"{counted} ({reasons.pop()}): {names}")
+            continue
+        lines.append(f"{counted}:")
+        lines += [f"  {row.name}: {row.problem or 'no energy'}" for row in named]
+        lines += [f"  and {more:,} more, in the column problem of {TABLE}"] if more else []
+    return lines

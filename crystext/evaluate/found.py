@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from crystext.crystal import Crystal
-from crystext.errors import InputError, RunError
+from crystext.errors import InputError, RunError, in_words
 from crystext.evaluate.funnel import kept
 from crystext.evaluate.inputs import read_input
 from crystext.metrics.fingerprints import fingerprints
@@ -27,6 +27,7 @@ def write_found(
     *,
     diverse: int | None = None,
     workers: Workers = 1,
+    lenient: bool = False,
 ) -> int:
     """Write the crystals that meet the demand of a step of the funnel; return how many.
 
@@ -38,6 +39,7 @@ def write_found(
         n: the first so many attempts were evaluated.
         diverse: writes at most so many, the least alike; see `least_alike`.
         workers: of fingerprints, where `diverse` needs them.
+        lenient: whether it was evaluated so; see `read_crystals`.
 
     Raises:
         SettingError: there is no such step, or the suffix of `out` means no format.
@@ -51,8 +53,10 @@ def write_found(
     try:
         columns = pq.read_table(table).to_pydict()
     except OSError as error:
-        raise RunError(f"{table} cannot be read: {error}; evaluate first") from None
-    attempts = read_input(source, n).attempts
+        raise RunError(
+            f"{table} cannot be read: {in_words(error, 'it is broken')}; evaluate first"
+        ) from None
+    attempts = read_input(source, n, lenient=lenient).attempts
     if len(attempts) != len(columns["index"]):
         raise RunError(
             f"{table} holds {len(columns['index']):,} attempts, and {source} has "

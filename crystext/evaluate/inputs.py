@@ -42,6 +42,8 @@ class Drawn:
     """What was asked for: name, asked, how, as `conditions.Kept` has them."""
     labels: Mapping[str, float] = field(default_factory=dict)
     """Those of `properties.LABELS` that the source gives."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what is only probable about the crystal."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,13 @@ class Input:
     """The model that drew it, where the source says so."""
 
 
-def read_input(source: str | Path, n: int | None = None) -> Input:
+def read_input(source: str | Path, n: int | None = None, *, lenient: bool = False) -> Input:
     """Read all attempts, or the first n of them.
+
+    Args:
+        source: a run directory, or anything that `read_crystals` reads.
+        n: the first so many attempts; None takes all.
+        lenient: see `read_crystals`.
 
     Raises:
         InputError: there is nothing there, it is of no known kind, no attempt is a crystal, or
@@ -87,8 +94,9 @@ def read_input(source: str | Path, n: int | None = None) -> Input:
                     item.problem,
                     (),
                     item.labels,
+                    item.notes,
                 )
-                for item in read_crystals(path)
+                for item in read_crystals(path, lenient=lenient)
             ),
             checksum_of_read(path)[0],
         )

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from crystext.errors import SettingError, did_you_mean
+from crystext.errors import SettingError, did_you_mean, in_words
 from crystext.matching import Tolerances
 from crystext.metrics.coverage import Cutoffs
 from crystext.oxidation import TABLES
@@ -197,7 +197,9 @@ def load_protocol(source: str | Path) -> Protocol:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         if path.exists():
-            raise SettingError(f"the protocol {path} cannot be read: {error}") from None
+            raise SettingError(
+                f"the protocol {path} cannot be read: {in_words(error, 'it is no text')}"
+            ) from None
         raise SettingError(
             f"no protocol is called {str(source)!r}, and no file either; there are "
             f"{', '.join(names)}." + did_you_mean(str(source), names)

@@ -117,6 +117,8 @@ class InputNote(_Part):
     """`run` for a run directory, else `file` or `folder`."""
     attempts: int
     parsed: int
+    noted: int = 0
+    """Crystals that were read with a note on what is only probable about them."""
     sha256: str
 
 

@@ -11,6 +11,7 @@ The report holds every stage whose findings are there, so that stages can be run
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections import Counter
@@ -54,6 +55,7 @@ def evaluate(
     n: int | None = None,
     options: Options | None = None,
     workers: Workers = 1,
+    lenient: bool = False,
     progress: Progress = lambda title, done, whole: None,
 ) -> Report:
     """Measure what is not measured yet, and write the report of all that is.
@@ -67,6 +69,7 @@ def evaluate(
         options: sets, models and potentials in place of the protocol's.
         workers: processes, or an executor. A script that asks for more than one process has to
             have its `if __name__ == "__main__":`.
+        lenient: see `read_crystals`.
         progress: told how far each stage is.
 
     Raises:
@@ -79,7 +82,7 @@ def evaluate(
     sets = _sets(rules, options)
     if isinstance(workers, int) and workers < 1:
         raise SettingError(f"{workers} workers: expected 1 or more")
-    drawn = read_input(source, n)
+    drawn = read_input(source, n, lenient=lenient)
     out = Path(out)
     with _held(out):
         evaluation = _Evaluation(drawn, rules, options, sets, out, workers, progress)
@@ -102,6 +105,7 @@ class _Evaluation:
     ) -> None:
         self.input, self.rules, self.options, self.sets = drawn, rules, options, sets
         self.out, self.workers, self.progress = out, workers, progress
+        self.crystals_sha256 = _checksum(drawn)
         self.columns: dict[str, Sequence[Any]] = _own_columns(drawn)
         self.identities: dict[str, str] = {}
         self.notes: dict[str, StageNote] = {}
@@ -170,7 +174,11 @@ class _Evaluation:
     def _identity(self, stage: Stage, context: Context) -> str:
         part = getattr(self.rules, stage.name)
         providers = {column: s.name for s in STAGES for column in s.columns}
-        drawn = {"input": self.input.sha256, "attempts": len(self.input.attempts)}
+        drawn = {
+            "input": self.input.sha256,
+            "attempts": len(self.input.attempts),
+            "crystals": self.crystals_sha256,
+        }
         return on_disk.identity(
             {
                 **(drawn if stage.of_input else {}),
@@ -207,6 +215,7 @@ class _Evaluation:
                 kind=drawn.kind,
                 attempts=len(drawn.attempts),
                 parsed=sum(x.crystal is not None for x in drawn.attempts),
+                noted=sum(bool(x.notes) for x in drawn.attempts),
                 sha256=drawn.sha256,
             ),
             made=made_now(),
@@ -261,6 +270,14 @@ def _sets(rules: Protocol, options: Options) -> Sets:
     return Sets(specified)
 
 
+def _checksum(drawn: Input) -> str:
+    """Return what tells whether the same crystals were read: files may be read in several ways."""
+    hashed = hashlib.sha256()
+    for attempt in drawn.attempts:
+        hashed.update(b"-" if attempt.crystal is None else attempt.crystal.digest().encode())
+    return hashed.hexdigest()
+
+
 def _own_columns(drawn: Input) -> dict[str, Sequence[Any]]:
     """Return the columns that need no stage."""
     crystals = [attempt.crystal for attempt in drawn.attempts]
@@ -270,6 +287,7 @@ def _own_columns(drawn: Input) -> dict[str, Sequence[Any]]:
         "parsed": [crystal is not None for crystal in crystals],
         "fault": [attempt.fault for attempt in drawn.attempts],
         "problem": [attempt.problem for attempt in drawn.attempts],
+        "notes": [" ".join(f"{n}." for n in x.notes) or None for x in drawn.attempts],
         "formula": [None if c is None else reduced_formula(c.numbers) for c in crystals],
         "n_atoms": [None if c is None else len(c) for c in crystals],
     }

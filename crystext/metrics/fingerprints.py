@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crystext.crystal import Crystal, Floats, Ints
-from crystext.errors import InputError
+from crystext.errors import InputError, in_words
 from crystext.metrics.coordination import Environment, environments
 from crystext.metrics.order_parameters import MOTIFS, Frames, body_centred_pairs, frames
 from crystext.processes import Workers, share_out
@@ -272,7 +272,8 @@ def _read_cache(path: Path) -> dict[str, Floats]:
             raise ValueError(f"its arrays have the shapes {keys.shape} and {rows.shape}")
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise InputError(
-            f"{path} is no cache of fingerprints ({error}); delete it, or give another place"
+            f"{path} is no cache of fingerprints ("
+            f"{in_words(error, 'its arrays are others')}); delete it, or give another place"
         ) from None
     return dict(zip(keys.tolist(), rows, strict=True))
 

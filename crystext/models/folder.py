@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from crystext.codec import Format, get_format
-from crystext.errors import ModelError, SettingError
+from crystext.errors import ModelError, SettingError, in_words
 from crystext.models.hub import HUB_NAME, download
 from crystext.resources import shipped_model
 
@@ -198,7 +198,8 @@ def read_description(folder: Path) -> Description:
         raise ModelError(f"the model in {folder} cannot be loaded: {path} lacks {error}") from None
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise ModelError(
-            f"the model in {folder} cannot be loaded: {path} is damaged: {error}"
+            f"the model in {folder} cannot be loaded: {path} is damaged: "
+            f"{in_words(error, 'its values are of another kind')}"
         ) from None
     return Description(fmt, base, element, coordinate, sample_format)
 
@@ -233,7 +234,9 @@ def default_temperatures(source: str | Path = SHIPPED) -> Temperatures:
         try:
             text = float(json.loads(path.read_text(encoding="utf-8")).get("temperature") or 1.0)
         except (ValueError, AttributeError, TypeError) as error:
-            raise ModelError(f"{path} is damaged: {error}") from None
+            raise ModelError(
+                f"{path} is damaged: {in_words(error, 'its values are of another kind')}"
+            ) from None
     return Temperatures(text, about.element_temperature, about.coordinate_temperature)
 
 
@@ -302,7 +305,9 @@ def _without_place(path: Path) -> bytes:
         for key in ("base", "base_model_name_or_path"):
             content.pop(key, None)
     except (ValueError, AttributeError, TypeError) as error:
-        raise ModelError(f"{path} is damaged: {error}") from None
+        raise ModelError(
+            f"{path} is damaged: {in_words(error, 'its values are of another kind')}"
+        ) from None
     return json.dumps(content, sort_keys=True).encode()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from crystext.errors import ModelError
+from crystext.errors import ModelError, in_words
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """OWNER/NAME."""
@@ -75,8 +75,8 @@ def explained(name: str, wish: str) -> Iterator[None]:
         ) from None
     except (http_error, ConnectionError) as error:
         raise ModelError(
-            f"{name} cannot be {_PAST[wish]}: the Hub cannot be reached ({error}); connect to the "
-            "network and try again"
+            f"{name} cannot be {_PAST[wish]}: the Hub cannot be reached "
+            f"({in_words(error, 'no connection')}); connect to the network and try again"
         ) from None
 
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from crystext.config import LoraSettings
-from crystext.errors import ModelError, SettingError, did_you_mean
+from crystext.errors import ModelError, SettingError, did_you_mean, in_words
 from crystext.models.network import sharded
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _ends(path: str, target: str) -> bool:
 
 
 def _damaged(folder: Path, error: Exception) -> ModelError:
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = in_words(error, "its contents are not those of an adapter")
     return ModelError(
         f"the adapter in {folder} cannot be loaded: {reason[:500]}; copy or make it anew"
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from crystext.errors import CrystextError, ModelError
+from crystext.errors import CrystextError, ModelError, in_words
 from crystext.models.folder import Quantize, require_tokenizer
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def damage_told(folder: Path) -> Iterator[None]:
         raise
     # The readers of tokenizers and weights raise errors of no common class for damaged files.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = in_words(error, "its files are not laid out as transformers has them")
         raise ModelError(
             f"the model in {folder} cannot be loaded: {reason[:500]}; copy or make it anew"
         ) from error

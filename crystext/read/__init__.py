@@ -1,28 +1,37 @@
 """Reads crystals from whatever holds them: files, folders, zips and tables.
 
-    CIF, POSCAR/CONTCAR, cssr, xsf, res     pymatgen
+    CIF                                     pymatgen
+    POSCAR/CONTCAR                          `poscar`, by VASP's rules
+    cssr, xsf, res, mcsqs                   pymatgen
     extxyz and further formats              ASE
     csv, parquet                            a column `cif` (or `poscar`, `structure`), or arrays:
                                             `lengths` (Å), `angles` (degrees), `numbers`, and
                                             `frac_coords` or `positions`, fractional both
-    json, jsonl                             one structure, or rows of them, or POSCAR strings
+    json, jsonl                             one structure, or rows of them, or POSCAR strings;
+                                            entries of JARVIS, responses of OPTIMADE and of the
+                                            Materials Project
     db                                      an ASE database
     a zip, a folder                         any of these; a zip is not unpacked to disk
     what crystext made                      a run of sample, and what relax left; see `own`
 
-A structure that cannot be read is an item with a problem, and reading goes on. Files are data: no
+A structure that cannot be read is an item with a problem, and reading goes on. What is only
+probable about a crystal is a note of its item; functions that return a crystal alone give it as a
+`ReadingWarning`. Files are data: no
 parser that runs code, unpickles or calls another program is used, and sizes are bounded.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crystext.checks import kind_of
 from crystext.crystal import Crystal
-from crystext.errors import InputError
-from crystext.read.parse import ReadItem, crystal_from_ase, parse
+from crystext.errors import InputError, ReadingWarning
+from crystext.read.libraries import crystal_from_ase
+from crystext.read.parse import ReadItem, parse
 from crystext.read.sources import pieces
 
 if TYPE_CHECKING:
@@ -38,6 +47,9 @@ __all__ = [
     "read_crystal",
     "read_crystals",
 ]
+
+_SHOWN = 10
+"""Structures of which it is said why they cannot be read, where none can."""
 
 
 def read_crystals(
@@ -61,6 +73,8 @@ def read_crystals(
 def read_crystal(source: str | Path, *, lenient: bool = False) -> Crystal:
     """Read the one structure that a source holds.
 
+    What is only probable about it is given as a `ReadingWarning`.
+
     Args:
         source: a file, or a folder or zip with one.
         lenient: see `read_crystals`.
@@ -76,11 +90,15 @@ def read_crystal(source: str | Path, *, lenient: bool = False) -> Crystal:
             "one alone"
         )
     assert item.crystal is not None
+    for note in item.notes:
+        warnings.warn(f"{source}: {note}", ReadingWarning, stacklevel=2)
     return item.crystal
 
 
 def as_crystal(source: Crystal | Structure | Atoms | str | Path) -> Crystal:
     """Return the crystal that something is or holds.
+
+    What is only probable about it is given as a `ReadingWarning`.
 
     Args:
         source: a `Crystal`, pymatgen's `Structure`, ASE's `Atoms`, or the path of a file that holds
@@ -101,7 +119,7 @@ def as_crystal(source: Crystal | Structure | Atoms | str | Path) -> Crystal:
     if isinstance(source, Atoms):
         return crystal_from_ase(source)
     raise InputError(
-        f"a {type(source).__name__} is no crystal; expected a crystext Crystal, a pymatgen "
+        f"{kind_of(source)} is no crystal; expected a crystext Crystal, a pymatgen "
         "Structure, an ASE Atoms or the path of a file"
     )
 
@@ -121,9 +139,17 @@ def nothing_readable(source: Path, problems: list[ReadItem]) -> InputError:
     first = problems[0]
     if len(problems) == 1:
         return InputError(f"{source}: {first.problem}")
+    reasons = dict.fromkeys(str(item.problem) for item in problems)
+    if len(reasons) == 1:
+        return InputError(
+            f"none of the {len(problems):,} structures in {source} can be read; the first, "
+            f"{first.name}: {first.problem}"
+        )
+    shown = "".join(f"\n  {item.name}: {item.problem}" for item in problems[:_SHOWN])
+    more = len(problems) - _SHOWN
+    rest = f"\n  and {more:,} more" if more > 0 else ""
     return InputError(
-        f"none of the {len(problems)} structures in {source} can be read; the first, {first.name}: "
-        f"{first.problem}"
+        f"none of the {len(problems):,} structures in {source} can be read:{shown}{rest}"
     )
 
 

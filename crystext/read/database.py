@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from crystext.errors import InputError, SettingError, did_you_mean
+from crystext.errors import InputError, SettingError, did_you_mean, in_words
 from crystext.read.parse import Piece
 from crystext.read.tables import ID_COLUMNS, NAME_COLUMNS, SPLIT, first_of, is_equal, labels_of
 
@@ -39,10 +39,11 @@ def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator
                 row = database.get(id=id)
                 pairs = row.key_value_pairs
                 data = {"numbers": row.numbers, "positions": row.positions, "cell": row.cell}
+                data["masses"] = row.get("masses")
             except Exception as error:
                 # ASE meets broken rows with exceptions of any type.
-                problem = f"row {id} cannot be read: {type(error).__name__}: {error}"
-                yield Piece(f"{stem}-{id}", "problem", problem)
+                reason = in_words(error, "its arrays are not what ASE writes")
+                yield Piece(f"{stem}-{id}", "problem", f"row {id} cannot be read: {reason}")
                 continue
             met |= pairs.keys()
             if not all(key in pairs and is_equal(pairs[key], where[key]) for key in where):

@@ -39,14 +39,15 @@ def speaking(paths: list[PurePosixPath]) -> set[PurePosixPath]:
 
 
 def attempt_pieces(open_: Callable[[], BinaryIO]) -> Iterator[Piece]:
-    """Yield the texts of a run that are crystals, named by their index.
+    """Yield the texts of a run that are crystals, named by their index, and its damaged lines.
 
     The last line may be torn, where the run was killed or goes on.
 
     Raises:
-        InputError: a line is no attempt, or no attempt is a crystal.
+        InputError: no attempt is a crystal, or no line an attempt.
     """
     count = crystals = 0
+    damaged = ""
     with open_() as stream:
         for count, line in enumerate(stream, start=1):
             if not line.endswith(b"\n"):
@@ -55,13 +56,20 @@ def attempt_pieces(open_: Callable[[], BinaryIO]) -> Iterator[Piece]:
             try:
                 attempt = json.loads(line)
                 name, text, fault = str(attempt["index"]), attempt["text"], attempt["fault"]
-            except (ValueError, KeyError, TypeError):
-                raise InputError(
+                if not (isinstance(text, str) and isinstance(fault, str | None)):
+                    raise ValueError
+            except (ValueError, KeyError, TypeError, RecursionError):
+                problem = (
                     f"line {count} is no attempt; expected an object with index, text and fault, "
                     "as crystext sample writes it"
-                ) from None
+                )
+                damaged = damaged or problem
+                yield Piece(f"line {count}", "problem", problem)
+                continue
             if fault is None:
                 crystals += 1
                 yield Piece(name, "text", text)
+    if not crystals and damaged:
+        raise InputError(damaged)
     if not crystals:
         raise InputError(f"none of the {count:,} attempts is a crystal")

@@ -1,4 +1,4 @@
-"""One piece of a source, a text or a row, to crystals, by the parsers of each kind.
+"""One piece of a source, a text or a row, to crystals, by the parser of its kind.
 
 The cell is taken as the file writes it: nothing is reduced to a primitive cell, sorted by symmetry
 or shifted. A CIF of a space group is expanded by its operations (see `crystext.read.cif`); other
@@ -7,43 +7,32 @@ formats are read by pymatgen and ASE. Knows nothing of files.
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from crystext.codec import decode
 from crystext.crystal import Crystal
-from crystext.elements import ATOMIC_NUMBERS
-from crystext.errors import InputError
+from crystext.errors import InputError, in_words
 from crystext.read.cif import looks_like_cif, read_cif
-
-if TYPE_CHECKING:
-    from ase import Atoms
+from crystext.read.documents import read_jarvis, read_optimade
+from crystext.read.libraries import (
+    is_binary,
+    read_arrays,
+    read_ase,
+    read_atoms,
+    read_extxyz_frame,
+    read_pymatgen,
+    read_structure,
+)
+from crystext.read.poscar import looks_like_poscar, read_poscar, read_xdatcar
+from crystext.read.reading import Reading
 
 MAX_TEXT = 8 * 2**20
 """Bytes that the text of one structure may have. Parsers take seconds for a megabyte of noise."""
 
 MAX_OUTPUT = 256 * 2**20
 """Bytes that a trajectory or the output of a calculation may have."""
-
-PYMATGEN_FORMATS = ("cssr", "xsf", "res", "mcsqs")
-"""Formats, by pymatgen's names, that are read by pymatgen from a string."""
-
-ASE_FORMATS: dict[str, bool] = {
-    **dict.fromkeys(("vasp-xdatcar", "traj"), True),
-    **dict.fromkeys(("vasp-xml", "vasp-out", "espresso-out", "abinit-out", "gpaw-out"), False),
-    **dict.fromkeys(("abinit-in", "castep-cell", "cfg", "cube", "espresso-in", "gen"), False),
-    **dict.fromkeys(("lammps-data", "magres", "siesta-xv", "struct_out", "turbomole"), False),
-    **dict.fromkeys(("v-sim", "xsd", "proteindatabank"), False),
-}
-"""Formats, by ASE's names, that hold periodic structures and are read from a stream; True where
-every frame is a structure of its own, False where the last one is what is meant.
-
-ASE knows more; those that need a file on disk, a database or another program are left out.
-"""
 
 
 class Piece(NamedTuple):
@@ -80,13 +69,6 @@ class ReadItem(NamedTuple):
     a file without symmetry read as P1; empty where the file says everything without a doubt."""
 
 
-class Reading(NamedTuple):
-    """A crystal that a parser found, with what is only probable about it."""
-
-    crystal: Crystal
-    notes: tuple[str, ...] = ()
-
-
 def parse(piece: Piece, *, lenient: bool = False) -> list[ReadItem]:
     """Read a piece: one item, or one per frame of a trajectory. Never raises for its data.
 
@@ -114,8 +96,8 @@ def parse(piece: Piece, *, lenient: bool = False) -> list[ReadItem]:
             return [item(piece.name, None, str(error))]
         except Exception as error:
             # Parsers of other packages meet broken data with exceptions of any type.
-            problem = f"{_label(piece.kind)} cannot be read: {_reason(error)}"
-            return [item(piece.name, None, problem)]
+            reason = in_words(error, "its contents are not laid out as the format has them")
+            return [item(piece.name, None, f"{_label(piece.kind)} cannot be read: {reason}")]
     items = []
     for i, crystal in enumerate(crystals, start=1):
         name = piece.name if len(crystals) == 1 else f"{piece.name}-{i}"
@@ -135,32 +117,19 @@ def kind_of_text(text: str) -> str | None:
     head = text[:2000].split("\n")[:6]
     if len(head) > 1 and head[0].strip().isdigit() and "lattice=" in head[1].lower():
         return "extxyz"
-    if len(head) > 5 and _is_poscar(head):
-        return "poscar"
-    return None
-
-
-def _is_poscar(lines: list[str]) -> bool:
-    try:
-        scale = [float(x) for x in lines[1].split()]
-        rows = [[float(x) for x in line.split()[:3]] for line in lines[2:5]]
-    except ValueError:
-        return False
-    return len(scale) in (1, 3) and all(len(row) == 3 for row in rows)
+    return "poscar" if looks_like_poscar(head) else None
 
 
 def _label(kind: str) -> str:
-    named = {"cif": "the CIF", "poscar": "the POSCAR", "extxyz": "the extxyz frame"}
+    named = {
+        "cif": "the CIF",
+        "poscar": "the POSCAR",
+        "xdatcar": "the XDATCAR",
+        "extxyz": "the extxyz frame",
+        "jarvis": "the JARVIS entry",
+        "optimade": "the OPTIMADE structure",
+    }
     return named.get(kind, f"the {kind.rpartition(':')[2]} data")
-
-
-def _reason(error: Exception) -> str:
-    """Return what a parser says is wrong, in one line."""
-    cause = error.__cause__ or error
-    if isinstance(cause, KeyError):
-        return f"{cause} is missing"
-    line = next((line.strip() for line in str(cause).splitlines() if line.strip()), "")
-    return line[:200] or type(cause).__name__
 
 
 def _expect(text: str, kind: str, what: str) -> None:
@@ -182,39 +151,22 @@ def _cif(text: str, *, lenient: bool = False) -> list[Reading]:
     return [Reading(reading.crystal, reading.notes)]
 
 
-def _poscar(text: str) -> list[Crystal]:
-    from pymatgen.io.vasp.inputs import Poscar
-
-    _expect(text, "poscar", "a POSCAR: a title, a scale, three lattice vectors, elements, counts")
-    lines = text.split("\n")
-    counts = [int(x) for line in lines[5:40] for x in line.split() if x.isdecimal()]
-    if sum(len(str(n)) > 7 for n in counts) or max(counts, default=0) > len(lines):
-        raise InputError(
-            f"it has {len(lines)} lines, yet claims up to {max(counts)} atoms of an element"
-        )
-    # Without symbols pymatgen would invent elements: H, He, Li, ...
-    warnings.filterwarnings("error", message="Elements in POSCAR cannot be determined")
-    return [Crystal.from_structure(Poscar.from_str(text, read_velocities=False).structure)]
+def _poscar(text: str, *, lenient: bool = False) -> list[Reading]:
+    if len(text) > MAX_TEXT:
+        raise InputError(f"it has {len(text):,} characters; a structure may have {MAX_TEXT:,}")
+    return [read_poscar(text, lenient=lenient)]
 
 
-def _pymatgen(data: bytes, format: str) -> list[Crystal]:
-    from pymatgen.core.structure import Structure
-
-    return [Crystal.from_structure(Structure.from_str(as_text(data), fmt=format))]  # type: ignore[arg-type]
+def _pymatgen(data: bytes, format: str) -> list[Reading]:
+    return [read_pymatgen(as_text(data), format)]
 
 
-def _structure(dictionary: Mapping[str, Any]) -> list[Crystal]:
-    from pymatgen.core.structure import Structure
-
-    return [Crystal.from_structure(Structure.from_dict(dict(dictionary)))]
+def _structure(dictionary: Mapping[str, Any]) -> list[Reading]:
+    return [read_structure(dictionary)]
 
 
-def _frame(text: str) -> list[Crystal]:
-    from ase.io import read
-
-    atoms = read(io.StringIO(text), format="extxyz")
-    assert not isinstance(atoms, list)
-    return [crystal_from_ase(atoms)]
+def _frame(text: str) -> list[Reading]:
+    return [read_extxyz_frame(text)]
 
 
 def _text(text: str) -> list[Crystal]:
@@ -227,69 +179,16 @@ def _text(text: str) -> list[Crystal]:
     return [decoded.crystal]
 
 
-def _ase(data: bytes, format: str) -> list[Crystal | InputError]:
-    from ase.io import read
-    from ase.io.formats import ioformats
-
-    stream = io.BytesIO(data) if ioformats[format].isbinary else io.StringIO(as_text(data))
-    frames = read(stream, index=slice(None) if ASE_FORMATS[format] else -1, format=format)
-    crystals: list[Crystal | InputError] = []
-    for atoms in frames if isinstance(frames, list) else [frames]:
-        try:
-            crystals.append(crystal_from_ase(atoms))
-        except InputError as error:
-            crystals.append(error)
-    return crystals
+def _ase(data: bytes, format: str) -> list[Reading | InputError]:
+    return read_ase(data if is_binary(format) else as_text(data), format)
 
 
-def _arrays(row: Mapping[str, Any]) -> list[Crystal]:
-    """Take a row of lengths, angles, atomic numbers or symbols, and positions."""
-    lengths, angles = (np.asarray(row[key], dtype=np.float64) for key in ("lengths", "angles"))
-    elements = list(row["numbers"])
-    positions = np.asarray(row["positions"], dtype=np.float64).reshape(-1, 3)
-    if lengths.shape != (3,) or angles.shape != (3,):
-        raise InputError(
-            f"it has {lengths.size} lengths and {angles.size} angles; a cell has three of each"
-        )
-    if len(elements) != len(positions):
-        raise InputError(f"it has {len(elements)} elements and {len(positions)} positions")
-    numbers = [ATOMIC_NUMBERS.get(z, 0) if isinstance(z, str) else int(z) for z in elements]
-    return [_checked(lengths, angles, numbers, positions, elements)]
+def _arrays(row: Mapping[str, Any]) -> list[Reading]:
+    return [read_arrays(row)]
 
 
-def _atoms(row: Mapping[str, Any]) -> list[Crystal]:
-    from ase import Atoms
-
-    return [crystal_from_ase(Atoms(row["numbers"], row["positions"], cell=row["cell"]))]
-
-
-def crystal_from_ase(atoms: Atoms) -> Crystal:
-    """Take ASE's atoms; the cell must have three vectors, whatever `pbc` says.
-
-    Raises:
-        InputError: there is no cell, or the atoms are no crystal (see `Crystal`).
-    """
-    if atoms.cell.rank < 3:
-        raise InputError(
-            "it has no periodic cell in three dimensions; expected three lattice vectors, which "
-            'extxyz writes as Lattice="..."'
-        )
-    positions = atoms.cell.scaled_positions(atoms.positions)
-    if np.linalg.det(atoms.cell.array) < 0:
-        positions = -positions
-    parameters = np.asarray(atoms.cell.cellpar(), dtype=np.float64)
-    return _checked(
-        parameters[:3], parameters[3:], atoms.numbers.tolist(), positions, atoms.numbers
-    )
-
-
-def _checked(lengths: Any, angles: Any, numbers: list[int], positions: Any, found: Any) -> Crystal:
-    for i, z in enumerate(numbers):
-        if not 1 <= z <= len(ATOMIC_NUMBERS):
-            raise InputError(f"site {i + 1} holds {str(found[i])!r}, which is not an element")
-    crystal = Crystal(lengths, angles, np.array(numbers, dtype=np.int64), positions)
-    crystal.check()
-    return crystal
+def _atoms(row: Mapping[str, Any]) -> list[Reading]:
+    return [read_atoms(row)]
 
 
 def as_text(data: bytes) -> str:
@@ -311,6 +210,7 @@ def as_text(data: bytes) -> str:
 _PARSERS: dict[str, Callable[..., list[Any]]] = {
     "cif": _cif,
     "poscar": _poscar,
+    "xdatcar": read_xdatcar,
     "extxyz": _frame,
     "text": _text,
     "pymatgen": _pymatgen,
@@ -318,7 +218,9 @@ _PARSERS: dict[str, Callable[..., list[Any]]] = {
     "structure": _structure,
     "arrays": _arrays,
     "atoms": _atoms,
+    "jarvis": lambda atoms: [read_jarvis(atoms)],
+    "optimade": lambda attributes: [read_optimade(attributes)],
 }
 
-_LENIENT = ("cif",)
+_LENIENT = ("cif", "poscar")
 """Kinds whose parsers can read on where a file contradicts itself."""

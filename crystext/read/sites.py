@@ -36,11 +36,15 @@ class Sites(NamedTuple):
     """What the sites are called, each otherwise: by the file, or by element and number, as Fe1."""
 
 
-def read_sites(source: str | Path) -> Sites:
+def read_sites(source: str | Path, *, lenient: bool = False) -> Sites:
     """Read the one structure of a source, known in whole or in part.
 
     A CIF whose atoms follow from operations of symmetry is read by its parser, as any other format:
     it has to be known in whole.
+
+    Args:
+        source: a file, or a folder or zip with one structure.
+        lenient: see `read_crystals`.
 
     Raises:
         InputError: the source holds none or several, or it is no crystal even in part.
@@ -55,7 +59,7 @@ def read_sites(source: str | Path) -> Sites:
             return _cif_sites(found[0].data)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-    return sites_of(read_crystal(path))
+    return sites_of(read_crystal(path, lenient=lenient))
 
 
 def sites_of(crystal: Crystal, labels: Sequence[str] = ()) -> Sites:

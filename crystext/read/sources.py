@@ -13,16 +13,16 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
 
-from crystext.errors import InputError, SettingError
+from crystext.errors import InputError, SettingError, in_words
 from crystext.read.cif import cif_blocks
 from crystext.read.database import database_pieces, database_size
 from crystext.read.folders import search
+from crystext.read.json_tables import json_pieces
+from crystext.read.libraries import ASE_FORMATS, PYMATGEN_FORMATS
 from crystext.read.own import ATTEMPTS, attempt_pieces, speaking
 from crystext.read.parse import (
-    ASE_FORMATS,
     MAX_OUTPUT,
     MAX_TEXT,
-    PYMATGEN_FORMATS,
     Piece,
     as_text,
     kind_of_text,
@@ -30,7 +30,6 @@ from crystext.read.parse import (
 from crystext.read.tables import (
     SPLIT_NAMES,
     csv_pieces,
-    json_pieces,
     parquet_pieces,
     row_count,
 )
@@ -65,7 +64,7 @@ _LINES = (".jsonl", ".ndjson")
 """Ends of names of JSON rows, line by line, that are read where they are asked for by name: runs of
 this package keep their records so, beside the crystals that these are about."""
 
-_STEMS = {"poscar": "poscar", "contcar": "poscar", "xdatcar": "ase:vasp-xdatcar",
+_STEMS = {"poscar": "poscar", "contcar": "poscar", "xdatcar": "xdatcar",
           "outcar": "ase:vasp-out", "vasprun": "ase:vasp-xml"}  # fmt: skip
 """The kind of a file by how its name begins, for VASP's files."""
 
@@ -157,7 +156,7 @@ def _zip_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
     try:
         archive = zipfile.ZipFile(entry.open())
     except zipfile.BadZipFile as error:
-        raise InputError(f"it is no zip file: {error}") from None
+        raise InputError(f"it is no zip file: {in_words(error, 'it is broken')}") from None
     with archive:
         members = _members(archive)
         if len(members) == 1:
@@ -280,12 +279,12 @@ def _entry_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
         lzma.LZMAError,
     ) as error:
         # A file broken off, an encrypted member, a compression that is not known, a wrong checksum.
-        raise InputError(f"it cannot be unpacked: {error}") from None
+        raise InputError(f"it cannot be unpacked: {in_words(error, 'it is broken')}") from None
     except OSError as error:
         # What the system refuses has a number; what gzip and bz2 raise at broken data has none.
         if error.errno is not None:
             raise
-        raise InputError(f"it cannot be unpacked: {error}") from None
+        raise InputError(f"it cannot be unpacked: {in_words(error, 'it is broken')}") from None
 
 
 def _decompressed(entry: Entry) -> BinaryIO:
@@ -297,7 +296,7 @@ def _decompressed(entry: Entry) -> BinaryIO:
 def _file_pieces(
     open_: Callable[[], BinaryIO], name: str, kind: str | None, filename: str
 ) -> Iterator[Piece]:
-    output = kind is None or kind.startswith("ase:")
+    output = kind is None or kind == "xdatcar" or kind.startswith("ase:")
     limit = MAX_OUTPUT if output else MAX_TEXT
     with open_() as stream:
         data = stream.read(limit + 1)
@@ -316,7 +315,7 @@ def _file_pieces(
         else:
             yield from (Piece(block or name, "cif", part) for block, part in blocks)
     else:
-        yield Piece(name, kind, as_text(data) if kind == "poscar" else data)
+        yield Piece(name, kind, as_text(data) if kind in ("poscar", "xdatcar") else data)
 
 
 def _guess(data: bytes, filename: str) -> str:
@@ -329,6 +328,8 @@ def _guess(data: bytes, filename: str) -> str:
         format = filetype(io.BytesIO(data), guess=False)
     except UnknownFileTypeError:
         format = None
+    if format == "vasp-xdatcar":
+        return "xdatcar"
     if format not in ASE_FORMATS:
         raise InputError(
             f"{filename} is of no known format"

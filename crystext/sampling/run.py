@@ -30,7 +30,7 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from crystext.errors import InUseError, RunError, SettingError
+from crystext.errors import InUseError, RunError, SettingError, in_words
 from crystext.models.folder import model_folder
 from crystext.prompts import load_prompts
 from crystext.sampling.attempt import Attempt
@@ -265,7 +265,9 @@ def _check(out: Path, wanted: dict[str, Any]) -> None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise RunError(f"{path} is damaged ({error}); give another --out") from None
+        raise RunError(
+            f"{path} is damaged ({in_words(error, 'it is no JSON')}); give another --out"
+        ) from None
     if not isinstance(found, dict):
         raise RunError(f"{path} is damaged (no JSON object); give another --out")
     keys = [*wanted, *(key for key in found if key not in wanted)]

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from crystext.errors import CrystextError, RunError
+from crystext.errors import CrystextError, RunError, in_words
 
 Tensors = dict[str, torch.Tensor]
 
@@ -82,7 +82,11 @@ def damage_told(folder: Path) -> Iterator[None]:
         raise
     # What is missing or of another kind is met wherever it is used first.
     except (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        reason = (
+            f"{error} is missing"
+            if isinstance(error, KeyError)
+            else in_words(error, "its contents are not those of a checkpoint")
+        )
         raise RunError(
             f"the checkpoint in {folder} is damaged: {reason}; restore it, or give another --out"
         ) from error

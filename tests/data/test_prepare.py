@@ -443,3 +443,50 @@ def test_held_out_rows_of_the_training_source_stay_out(shared_data: Path, tmp_pa
     assert [data[i].labels["space_group"] for i in range(len(data))] == [
         row["spacegroup"] for row in kept
     ]
+
+
+def deuterides(count: int) -> list[dict[str, Any]]:
+    """Return rows of POSCARs of deuterium and another element each."""
+    row = "LiD\n1\n4 0 0\n0 4 0\n0 0 {}\n{} D\n1 1\nDirect\n0 0 0\n.5 .5 .5\n"
+    elements = ["Li", "Na", "K", "Rb", "Cs", "Cu", "Ag", "Au"]
+    return [
+        {"id": f"x{i}", "poscar": row.format(4 + 0.7 * (i // 8), elements[i % 8])}
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_crystals_that_are_read_with_a_note_are_counted_and_named(
+    workers: int, tmp_path: Path
+) -> None:
+    path = write_table(tmp_path / "x.parquet", deuterides(CHUNK + 6))
+    settings = Settings(split="1/0/0", keep_duplicates=True)
+    report = prepare(path, tmp_path / "out", settings, workers=workers)
+    note = "deuterium is read as hydrogen: texts know elements, not isotopes"
+    assert report.notes == {note: CHUNK + 6}
+    assert f"{CHUNK + 6} read with a note: {note}: x0, x1, x2, x3, x4, ..." in str(report)
+    examples = {"count": CHUNK + 6, "examples": [f"x{i}" for i in range(5)]}
+    assert about(tmp_path / "out")["report"]["notes"] == {note: examples}
+
+
+def test_a_store_of_lenient_reading_says_so_and_is_no_other_store(tmp_path: Path) -> None:
+    rows = deuterides(3)
+    rows[1]["poscar"] = rows[1]["poscar"].replace(".5 .5 .5", ".5 .5 .5\n.7 .7 .7")
+    path = write_table(tmp_path / "x.parquet", rows)
+    strict, lenient = (Settings(split="1/0/0", lenient=x) for x in (False, True))
+    assert prepare(path, tmp_path / "out", strict, workers=1).written == {"train": 2}
+    report = prepare(path, tmp_path / "lenient", lenient, workers=1)
+    assert report.written == {"train": 3}
+    assert any("line # holds a further position" in note for note in report.notes)
+    assert about(tmp_path / "lenient")["settings"]["lenient"] is True
+    with pytest.raises(RunError, match="lenient true there, false asked for"):
+        prepare(path, tmp_path / "lenient", strict, workers=1)
+
+
+def test_a_store_from_before_lenient_reading_is_replaced_by_the_same(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "x.parquet", deuterides(2))
+    prepare(path, tmp_path / "out", ALL_TRAIN, workers=1)
+    said = about(tmp_path / "out")
+    del said["settings"]["lenient"]
+    (tmp_path / "out" / "store.json").write_text(json.dumps(said))
+    assert prepare(path, tmp_path / "out", ALL_TRAIN, workers=1).written == {"train": 2}

@@ -15,6 +15,7 @@ from crystext.energies.relaxed import (
     RelaxedSet,
     read_relaxed,
     relaxed_row,
+    told_faults,
     write_relaxed,
 )
 from crystext.errors import InputError, SettingError
@@ -97,3 +98,27 @@ def test_a_relaxation_that_is_not_done_is_told_to_be_gone_on_with(tmp_path):
 def test_a_row_without_an_energy_has_a_fault_and_its_sentence():
     assert ROWS[1] == Relaxed("b", None, None, 0, None, "TOO_CLOSE", ROWS[1].problem, 0.1)
     assert "closer" in ROWS[1].problem
+
+
+def test_every_structure_without_an_energy_is_named_with_its_reason():
+    broken = [relaxed_row(str(i), None, "UNREADABLE", f"reason {i}") for i in range(4)]
+    dense = [relaxed_row("123", Relaxation(Outcome.TOO_DENSE, None, None, 0, 0.1))]
+    assert told_faults([*ROWS[:1], *dense, *broken], shown=3) == [
+        "UNREADABLE, 4 structures:",
+        "  0: reason 0",
+        "  1: reason 1",
+        "  2: reason 2",
+        f"  and 1 more, in the column problem of {TABLE}",
+        f"TOO_DENSE, 1 structure ({Outcome.TOO_DENSE.value}): 123",
+    ]
+    alike = [relaxed_row(name, None, "UNREADABLE", "it is empty") for name in "abcd"]
+    assert told_faults(alike, shown=3) == [
+        "UNREADABLE, 4 structures (it is empty): a, b, c and 1 more"
+    ]
+
+
+def test_the_table_holds_a_reason_for_each(tmp_path):
+    broken = tuple(relaxed_row(str(i), None, "UNREADABLE", f"reason {i}") for i in range(3))
+    write_relaxed(RelaxedSet("EMT", Scale.OWN, (*ROWS[:1], *broken)), tmp_path)
+    rows = read_relaxed(tmp_path).rows
+    assert [row.problem for row in rows] == [None, "reason 0", "reason 1", "reason 2"]

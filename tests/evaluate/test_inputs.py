@@ -72,3 +72,15 @@ def test_a_record_that_its_text_contradicts_is_refused(tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(InputError, match=r"attempt 4 .* changed by hand"):
         read_input(run)
+
+
+def test_notes_and_lenient_reading_reach_the_attempts(tmp_path):
+    text = "LiD\n1\n4 0 0\n0 4 0\n0 0 4\nLi D\n1 1\nDirect\n0 0 0\n.5 .5 .5\n"
+    (tmp_path / "a.vasp").write_text(text)
+    (tmp_path / "b.vasp").write_text(text.replace("D\n1 1", "H\n1 1") + ".7 .7 .7\n")
+    strict = read_input(tmp_path).attempts
+    assert "deuterium is read as hydrogen" in strict[0].notes[0]
+    assert (strict[1].crystal, strict[1].notes) == (None, ())
+    lenient = read_input(tmp_path, lenient=True).attempts
+    assert lenient[1].crystal is not None
+    assert "a further position" in lenient[1].notes[0]

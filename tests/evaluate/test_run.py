@@ -331,3 +331,30 @@ def test_a_kill_at_any_moment_loses_no_stage(tmp_path, root):
     }
     assert (out / "report.html").stat().st_size > 0
     assert not list(out.rglob("*.partial*"))
+
+
+def test_crystals_that_are_read_with_a_note_are_counted_and_say_which(tmp_path):
+    text = "LiD\n1\n4 0 0\n0 4 0\n0 0 4\nLi {}\n1 1\nDirect\n0 0 0\n.5 .5 .5\n"
+    (tmp_path / "in").mkdir()
+    for name, symbol in (("a", "D"), ("b", "H")):
+        (tmp_path / "in" / f"{name}.vasp").write_text(text.format(symbol))
+    report = evaluate(tmp_path / "in", rules("validity"), tmp_path / "out", only=["validity"])
+    assert (report.input.parsed, report.input.noted) == (2, 1)
+    table = pd.read_parquet(tmp_path / "out" / "structures.parquet")
+    first, second = table["notes"]
+    assert first.startswith("deuterium is read as hydrogen (site 2)")
+    assert pd.isna(second)
+    assert "1 read with a note" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_stage_is_measured_again_where_other_crystals_are_read(tmp_path):
+    text = "LiH\n1\n4 0 0\n0 4 0\n0 0 4\nLi H\n1 1\nDirect\n0 0 0\n.5 .5 .5\n"
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.vasp").write_text(text)
+    (tmp_path / "in" / "b.vasp").write_text(text + ".7 .7 .7\n")
+    counts = []
+    for lenient in (False, True, False):
+        evaluate(tmp_path / "in", rules("validity"), tmp_path / "out", lenient=lenient)
+        table = pd.read_parquet(tmp_path / "out" / "structures.parquet")
+        counts.append(int(table["structure_valid"].eq(True).sum()))
+    assert counts == [1, 2, 1]

@@ -131,7 +131,9 @@ def _header(report: Report) -> Element:
         tag("h1", given.path),
         tag(
             "p",
-            f"{given.attempts:,} attempts, {given.parsed:,} of them crystals. "
+            f"{given.attempts:,} attempts, {given.parsed:,} of them crystals"
+            + (f", {given.noted:,} read with a note (structures.parquet)" if given.noted else "")
+            + ". "
             f"Every share is of all attempts, unless it says otherwise. "
             f"Protocol {report.protocol}: {report.protocol_title}.",
         ),

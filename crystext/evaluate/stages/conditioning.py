@@ -7,7 +7,7 @@ from typing import Any
 
 from crystext.conditions import Kept
 from crystext.conditions.kept import matched
-from crystext.errors import InputError, SettingError, UnavailableError
+from crystext.errors import InputError, SettingError, UnavailableError, in_words
 from crystext.evaluate.figures import Findings
 from crystext.evaluate.stages.base import Context, Stage
 from crystext.metrics.conditioning import kept_conditions
@@ -57,4 +57,7 @@ def _checked(name: str, asked: Sequence[Mapping[str, Any]], crystal: Any) -> tup
     try:
         return kept_conditions(asked, crystal)
     except (SettingError, KeyError, TypeError) as error:
-        raise InputError(f"attempt {name} carries conditions that are none: {error}") from None
+        raise InputError(
+            f"attempt {name} carries conditions that are none: "
+            f"{in_words(error, 'their names or values are others')}"
+        ) from None
