@@ -244,7 +244,10 @@ def test_deuterium_and_tritium_are_read_as_hydrogen_with_a_note(symbol: str, iso
     for formula in ("H2 O", "D H O", "T H O"):
         text = cif_text(rows, names={**P1, SUM: formula})
         assert atoms(text) == "OH2"
-        assert notes(text) == f"its isotope {isotope} is read as H"
+        name = {"D": "deuterium", "T": "tritium"}[isotope]
+        assert notes(text) == (
+            f"{name} is read as hydrogen (site 3): texts know elements, not isotopes"
+        )
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "zero", "?", ".", "0,5", "1e999", "1/0", "''"])

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from crystext.elements import ATOMIC_NUMBERS
+from crystext.crystal import isotope_note
 from crystext.errors import InputError
 from crystext.read.cif.elements import Element, element_of_type, elements_of_labels
 from crystext.read.cif.formula import named_elements
@@ -145,9 +146,7 @@ def _elements(
                 f"{_where(i, row)} is of type {name!r}, which is not an element; expected a symbol "
                 "such as Fe"
             )
-    isotopes = sorted({element.isotope for element in found if element and element.isotope})
-    if isotopes:
-        notes.append(f"its isotope {' and '.join(isotopes)} is read as H")
+    notes.extend(isotope_note((i, e.isotope) for i, e in enumerate(found, start=1) if e))
     return found
 
 
