@@ -63,8 +63,8 @@ def infill(
         str | None,
         typer.Option(
             metavar="ELEMENTS",
-            help="Elements that may stand for a ?: several such as Co,Ni, or similar: those of "
-            "like oxidation states, nearest on Pettifor's scale.",
+            help="Elements that may stand for a ?: several such as Co,Ni, or similar: those of its "
+            "group, then those of like charge, nearest on Pettifor's scale.",
             show_default="all",
         ),
     ] = None,
