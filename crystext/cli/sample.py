@@ -314,12 +314,14 @@ def _rows(path: Path, common: dict[str, object], max_atoms: int) -> tuple[Condit
     """Return the conditions of a table's rows that can be met, and tell of the others."""
     from crystext.conditions import read_table
     from crystext.errors import InputError
+    from crystext.wording import counted
 
     table = read_table(path, common, max_atoms=max_atoms)
     for fault in table.faults:
         typer.echo(f"crystext: {path}, {fault}", err=True)
     if not table.rows:
-        raise InputError(f"none of the {len(table.faults)} rows of {path} can be drawn; see above")
+        rows = counted(len(table.faults), "row")
+        raise InputError(f"{path} has {rows}, and none can be drawn; see above")
     if table.faults:
         typer.echo(
             f"{len(table.faults)} of {len(table.rows) + len(table.faults)} rows left out", err=True

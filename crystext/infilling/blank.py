@@ -16,6 +16,7 @@ from crystext.formulas import known_element, near_elements
 from crystext.infilling.similar import similar_elements
 from crystext.partial import PartialCrystal
 from crystext.read.sites import Sites
+from crystext.wording import counted
 
 UNKNOWN = "?"
 """In place of an element: any that the model holds for probable."""
@@ -264,7 +265,8 @@ def _added(wanted: Sequence[str] | str, there: int, max_atoms: int) -> tuple[Int
     total = there + len(known) + max(least, int(endless))
     if total > max_atoms and (known or least or endless):
         raise SettingError(
-            f"{there} atoms and those to add make {total}, and at most {max_atoms} are written; "
+            f"{counted(there, 'atom')} and those to add make {total}, and at most {max_atoms} are "
+            "written; "
             "add fewer, or raise the number of atoms"
         )
     most = max_atoms - there - len(known) if endless else least
