@@ -74,6 +74,8 @@ class Results(Sequence[ResultT]):
 
     _columns: tuple[str, ...] = ()
     """Those of a table without rows."""
+    _exact: bool = False
+    """Whether CIFs have all digits of the numbers."""
 
     def __init__(self, results: Iterable[ResultT]) -> None:
         self._results = list(results)
@@ -190,7 +192,7 @@ class Results(Sequence[ResultT]):
             to,
             columns=columns,
             labels=labels or None,
-            layout=Layout(symmetrized, conventional),
+            layout=Layout(symmetrized, conventional, self._exact),
             texts=[self._text(result) for result, _ in parsed],
             note=lambda message: warnings.warn(message, stacklevel=4),
         )
@@ -336,6 +338,7 @@ class Proposals(Results[Proposal]):
         *("rank", "log_probability", "formula", "changes", "space_group", "density"),
         *("drawn", "crowded"),
     )
+    _exact = True
 
     def __init__(
         self, results: Iterable[Proposal], infilling: Infilling, seed: int | None = None

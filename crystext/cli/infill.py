@@ -192,12 +192,13 @@ def infill(
     from crystext.sampling.asking import settled_settings
     from crystext.write import Layout, file_format
 
-    layout = Layout(symmetrized, conventional)
+    # What is given stays as it is, to the last digit.
+    layout = Layout(symmetrized, conventional, exact=True)
     if out is not None:
         kind = file_format(format, Path("crystals"))
         layout.check(kind)
         _check_place(out, kind)
-    elif format is not None or layout != Layout():
+    elif format is not None or symmetrized or conventional:
         given = "--format" if format is not None else "--symmetrized and --conventional"
         raise SettingError(
             f"{given} says what is written into --out, and there is no --out; name a folder"

@@ -26,12 +26,20 @@ _BARE = re.compile(r"""[A-Za-z0-9][^\s'"]*""")
 """A word that stands in a CIF as it is."""
 
 
-def cif(crystal: Crystal, name: str = "crystal", labels: Sequence[str] = ()) -> str:
+def cif(
+    crystal: Crystal, name: str = "crystal", labels: Sequence[str] = (), *, exact: bool = False
+) -> str:
     """Return a crystal as a CIF data block in P 1: every atom is listed, as it is.
 
-    Sites have the labels given, or else element and place: Na1, Cl2. Numbers have six decimals (see
-    `decimals`). Atoms that lie at the same place are written, but pymatgen does not read them back.
+    Atoms that lie at the same place are written, but pymatgen does not read them back.
+
+    Args:
+        crystal: the crystal.
+        name: of the data block.
+        labels: of the sites; by element and place where there are none: Na1, Cl2.
+        exact: whether numbers have all their digits instead of six decimals (see `decimals`).
     """
+    written = _all_digits if exact else text_decimal
     names = labels or [f"{symbol}{i}" for i, symbol in enumerate(crystal.symbols, start=1)]
     rows = [
         # What a CIF would have to quote is not kept.
@@ -39,13 +47,13 @@ def cif(crystal: Crystal, name: str = "crystal", labels: Sequence[str] = ()) -> 
             symbol,
             label if _BARE.fullmatch(label) else word(label),
             "1",
-            *map(text_decimal, position),
+            *map(written, position),
         )
         for symbol, label, position in zip(
             crystal.symbols, names, crystal.positions.tolist(), strict=True
         )
     ]
-    return _block(name, crystal, crystal.numbers.tolist(), 1, rows)
+    return _block(name, crystal, crystal.numbers.tolist(), 1, rows, written)
 
 
 def symmetrized_cif(symmetric: SymmetricCrystal, name: str = "crystal") -> str:
@@ -65,7 +73,7 @@ def symmetrized_cif(symmetric: SymmetricCrystal, name: str = "crystal") -> str:
             unit.symbols, site_labels(unit), symmetric.orbits, unit.positions.tolist(), strict=True
         )
     ]  # fmt: skip
-    return _block(name, unit, numbers, symmetric.space_group, rows)
+    return _block(name, unit, numbers, symmetric.space_group, rows, decimal)
 
 
 def _bare(label: str) -> str:
@@ -77,7 +85,7 @@ def cif_of(entry: Entry) -> str:
     """Return the CIF of what is to be written."""
     if entry.symmetric is not None:
         return symmetrized_cif(entry.symmetric, entry.name)
-    return cif(entry.crystal, entry.name, entry.labels)
+    return cif(entry.crystal, entry.name, entry.labels, exact=entry.exact)
 
 
 def word(name: str) -> str:
@@ -118,6 +126,7 @@ def _block(
     numbers: Sequence[int],
     space_group: int,
     rows: Iterable[tuple[str, ...]],
+    written: Callable[[float], str],
 ) -> str:
     """Return a data block.
 
@@ -127,11 +136,11 @@ def _block(
         numbers: atomic numbers of all atoms in the cell.
         space_group: its number.
         rows: of the atoms: symbol, label, multiplicity, Wyckoff letter if any, coordinates.
+        written: makes texts of the cell's lengths and angles.
     """
     setting = _setting(space_group)
     rows = list(rows)
     wyckoff = [" _atom_site_Wyckoff_symbol"] if rows and len(rows[0]) > 6 else []
-    written = text_decimal if space_group == 1 else decimal
     lengths = map(written, cell.lengths.tolist())
     angles = _angles(cell, written)
     formula, units = _formula_unit(numbers)
@@ -172,7 +181,12 @@ def _angles(cell: Crystal, written: Callable[[float], str]) -> list[str]:
     angles = [written(x) for x in cell.angles.tolist()]
     if angles_close(*map(float, angles)) or not angles_close(*cell.angles.tolist()):
         return angles
-    return [np.format_float_positional(x, trim="0") for x in cell.angles.tolist()]
+    return [_all_digits(x) for x in cell.angles.tolist()]
+
+
+def _all_digits(value: float) -> str:
+    """Return the shortest decimal number that reads back as the same float, without exponent."""
+    return np.format_float_positional(value, trim="0")
 
 
 def _formula_unit(numbers: Sequence[int]) -> tuple[str, int]:

@@ -34,6 +34,8 @@ class Layout:
     orbit with its Wyckoff letter and multiplicity. Needs a format that holds a CIF."""
     conventional: bool = False
     """The conventional cell with all its atoms, in any format; beside `symmetrized`, that."""
+    exact: bool = False
+    """CIFs in P 1 have all digits of the numbers, for what has to stay exactly as it was given."""
 
     def check(self, to: str) -> None:
         """Raise `SettingError` where a format has no place for operations of symmetry."""
@@ -60,6 +62,8 @@ class Entry(NamedTuple):
     """Of its sites; by element and number where there are none."""
     symmetric: SymmetricCrystal | None = None
     """What a symmetrised CIF says; None where the CIF lists every atom."""
+    exact: bool = False
+    """Whether a CIF that lists every atom has all digits of the numbers."""
 
 
 def entries(
@@ -83,8 +87,8 @@ def entries(
     left, read = iter(labels or ()), iter(texts or ())
     for name, crystal in crystals:
         own, text = next(left, ()), next(read, None)
-        if layout == AS_IT_IS:
-            yield Entry(name, crystal, own)
+        if not (layout.symmetrized or layout.conventional):
+            yield Entry(name, crystal, own, exact=layout.exact)
             continue
         try:
             symmetric = symmetry_of(crystal, text)
