@@ -156,3 +156,26 @@ def test_help_lists_what_comes_with_the_package(cli: Run, command: str, folder: 
     names = [path.stem for path in shipped(*folder).glob("*.yaml")]
     assert len(names) >= 4
     assert [name for name in names if not re.search(rf"\n  {name} +\S", listed)] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("sample --keep vaild", "--keep: 'vaild' is not one of .* Did you mean 'valid'"),
+        ("sample --until match", "Did you mean 'matched'"),
+        ("sample --temperature hot", "--temperature: expected a number"),
+        ("sample --n ten", "--n: expected a whole number"),
+        ("sample --workers 1.5", "--workers: expected a whole number"),
+        ("sample extra", "there is no place for 'extra'"),
+        ("view x.cif --n 0", "--n: expected 1 or more"),
+        ("merge folder", "--out is missing"),
+        ("encode", "source is missing"),
+    ],
+)
+def test_a_command_that_is_mistyped_gets_one_message_in_plain_words(
+    cli_refuses: Callable[..., str], arguments: str, told: str
+) -> None:
+    message = cli_refuses(*arguments.split())
+    assert re.match(rf"crystext: .*{told}", message), message
+    assert message.count("\n") == 1
+    assert not re.search(r"Value error|Input should be|Invalid value|parse string", message)

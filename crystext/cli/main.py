@@ -28,6 +28,7 @@ from crystext.cli.push import push
 from crystext.cli.relax import relax
 from crystext.cli.sample import sample
 from crystext.cli.train import train
+from crystext.cli.usage import UsageError, usage_message
 from crystext.cli.view import view
 from crystext.errors import CrystextError
 
@@ -100,16 +101,19 @@ def main() -> None:
     """Run the command line on `sys.argv` and exit."""
     try:
         try:
-            app(prog_name="crystext")
+            # Typer returns the status of an exit that a command asks for, and that of an interrupt.
+            status = app(prog_name="crystext", standalone_mode=False)
         finally:
             sys.stdout.flush()
-    except SystemExit as end:
-        # Typer turns an interrupt into this status without a word.
-        if end.code == _INTERRUPTED:
-            _end("interrupted; run the same command again to go on", _INTERRUPTED)
-        raise
-    except KeyboardInterrupt:
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(status if isinstance(status, int) else 0)
+    except (KeyboardInterrupt, typer.Abort):
         _end("interrupted; run the same command again to go on", _INTERRUPTED)
+    except UsageError as error:
+        message = usage_message(error)
+        typer.echo(message if message.startswith("Usage:") else f"crystext: {message}", err=True)
+        sys.exit(_BAD_INPUT)
     except CrystextError as error:
         _end(str(error), _BAD_INPUT)
     except BrokenPipeError:
