@@ -1,6 +1,6 @@
 """The crystal as plain arrays: what every other module passes around.
 
-Knows the cell, the elements and the positions, and how to come from and go to pymatgen. Knows
+Knows the cell, the elements and the positions, and how to go to pymatgen and ASE. Knows
 nothing of text, of files, or of which atoms are equivalent by symmetry.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -27,6 +27,7 @@ from crystext.elements import (
 from crystext.errors import InputError, ReadingWarning
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from pymatgen.core.structure import Structure
 
 Floats = NDArray[np.float64]
@@ -111,6 +112,22 @@ class Crystal:
 
         lattice = Lattice.from_parameters(*self.lengths.tolist(), *self.angles.tolist())
         return Structure(lattice, self.symbols, self.positions)
+
+    def to_ase(self, info: Mapping[str, Any] | None = None) -> Atoms:
+        """Return the crystal as ASE's `Atoms`, periodic in all directions.
+
+        Args:
+            info: kept as `Atoms.info`.
+        """
+        from ase import Atoms
+
+        return Atoms(
+            numbers=self.numbers,
+            scaled_positions=self.positions,
+            cell=self.lattice,
+            pbc=True,
+            info=dict(info or {}),
+        )
 
     def digest(self) -> str:
         """Return 32 hexadecimal digits that stand for exactly these numbers: a key for caches."""

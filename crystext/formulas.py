@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from crystext.checks import whole_number
 from crystext.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
 from crystext.errors import SettingError, did_you_mean
 
@@ -53,6 +55,34 @@ def parse_formula(text: str) -> dict[str, int]:
     if len(open_groups) > 1:
         raise _no_formula(text, compact)
     return open_groups[0]
+
+
+def parse_composition(wanted: str | Mapping[Any, float]) -> dict[str, int]:
+    """Return the elements of a composition and their counts.
+
+    Args:
+        wanted: a formula, see `parse_formula`, or a mapping from elements to whole numbers, such as
+            {"Sr": 1, "Ti": 1, "O": 3} or pymatgen's `Composition`.
+
+    Raises:
+        SettingError: it is neither, or names what is no element.
+    """
+    if isinstance(wanted, str):
+        return parse_formula(wanted)
+    if not isinstance(wanted, Mapping) or not wanted:
+        raise SettingError(
+            f"a composition is {wanted!r}; expected a formula such as SrTiO3, or elements and "
+            "their counts such as {'Sr': 1, 'Ti': 1, 'O': 3}"
+        )
+    counts: dict[str, int] = {}
+    for key, amount in wanted.items():
+        # pymatgen's elements and ions have a symbol.
+        symbol = known_element(getattr(key, "symbol", key))
+        count = whole_number(f"the amount of {symbol}", amount)
+        if not 1 <= count <= _MOST:
+            raise SettingError(f"the amount of {symbol} is {count}; expected 1 to {_MOST:,}")
+        counts[symbol] = counts.get(symbol, 0) + count
+    return counts
 
 
 def reduced(counts: Mapping[str, int]) -> dict[str, int]:

@@ -19,6 +19,7 @@ from crystext.conditions.asked import Asked
 from crystext.crystal import Crystal
 from crystext.errors import SettingError, did_you_mean
 from crystext.infilling.blank import Blanks, Reference
+from crystext.infilling.proposal import Proposal
 from crystext.infilling.propose import Filler
 from crystext.models.folder import SHIPPED, default_format
 from crystext.models.load import LoadedModel, load_model
@@ -81,7 +82,7 @@ class CrystalLM:
         self,
         n: int = 1,
         *,
-        seed: int = 0,
+        seed: int | None = 0,
         max_tries: int = 1,
         guidance: float = 1.0,
         temperature: float | None = None,
@@ -104,7 +105,7 @@ class CrystalLM:
         Args:
             n: how many.
             seed: each crystal's random numbers follow from (seed, index) alone; a larger n adds to
-                the crystals of a smaller one.
+                the crystals of a smaller one. None takes a random seed, which `Samples.seed` says.
             max_tries: draw a crystal again, this many texts in all, until every condition that can
                 be checked is kept; the one that keeps most is taken.
             guidance: scale of what the conditions in the prompt change in the logits; above 1 the
@@ -152,7 +153,7 @@ class CrystalLM:
         self,
         n: int = 1,
         *,
-        seed: int = 0,
+        seed: int | None = 0,
         max_tries: int = 1,
         guidance: float = 1.0,
         temperature: float | None = None,
@@ -205,7 +206,7 @@ class CrystalLM:
 
     def infill(
         self,
-        structure: Crystal | Structure | Atoms | str | Path,
+        structure: Crystal | Structure | Atoms | Sample | Proposal | str | Path,
         *,
         species: Mapping[Reference, str | Sequence[str]] | None = None,
         coordinates: Collection[Reference] | Reference = (),
@@ -216,7 +217,7 @@ class CrystalLM:
         keep: Collection[str] | str = (),
         n: int = 20,
         ranked: bool | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         temperature: float | None = None,
         element_temperature: float | None = None,
         coordinate_temperature: float | None = None,
@@ -234,8 +235,8 @@ class CrystalLM:
         first, or where the cell is to be found that of middle size, and each tells what it changes.
 
         Args:
-            structure: a crystal, a pymatgen Structure, an ASE Atoms, or the path of a file; a CIF
-                may have `?` where something is not known.
+            structure: a crystal, a sample or proposal, a pymatgen Structure, an ASE Atoms, or the
+                path of a file; a CIF may have `?` where something is not known.
             species: what is to stand where, such as `{"Fe1": "?"}`: by element, then at all its
                 sites and the same at each, by label, or by index from 0. `?` is any element,
                 `similar` one like that which is there; else an element, or several to choose from.
@@ -252,7 +253,7 @@ class CrystalLM:
             n: completions that are drawn, or elements that are ranked.
             ranked: whether elements are ranked by their probability rather than drawn, which is
                 done where a single one is not known unless this is False.
-            seed: of the draws.
+            seed: of the draws; None takes a random one, which `Proposals.seed` says.
             temperature: of the draws, as in `sample`; None is the model's own, else 1.
             element_temperature, coordinate_temperature: those of elements and of coordinates.
             top_p: draw from the most probable tokens that hold this share.
@@ -291,11 +292,11 @@ class CrystalLM:
             infilling = self._filler[1].fill(
                 _sites(structure), blanks, n, keep=keep, ranked=ranked, report=report
             )
-        return Proposals(infilling.proposals, infilling)
+        return Proposals(infilling.proposals, infilling, settings.seed)
 
     def score(
         self,
-        crystal: Crystal | Structure | Atoms | str | Path,
+        crystal: Crystal | Structure | Atoms | Sample | Proposal | str | Path,
         *,
         translations: int = 0,
         seed: int = 0,
@@ -309,7 +310,7 @@ class CrystalLM:
         the constraints: the two are not to be compared.
 
         Args:
-            crystal: a crystal, a pymatgen Structure, an ASE Atoms, or the path of a file.
+            crystal: a crystal, a sample or proposal, a pymatgen Structure, an ASE Atoms, or a path.
             translations: average over this many random translations of the crystal, as its text
                 and so its score depend on where the origin is; 0 scores it as it stands. Of the
                 text by symmetry, this many equivalent descriptions.
@@ -330,7 +331,7 @@ class CrystalLM:
 
     def score_all(
         self,
-        crystals: Sequence[Crystal | Structure | Atoms | str | Path],
+        crystals: Sequence[Crystal | Structure | Atoms | Sample | Proposal | str | Path],
         *,
         translations: int = 0,
         seed: int = 0,
@@ -365,7 +366,7 @@ class CrystalLM:
                     max_tries=campaign.max_tries,
                 )
             for attempt in attempts[: campaign.n - batch.start]:
-                yield Sample.of(attempt, request.prompt)
+                yield Sample.of(attempt, request.prompt, campaign.settings.seed)
 
     def _ready(self, campaign: Campaign) -> Sampler:
         """Return the sampler of a campaign, the last one if it draws in the same way."""
@@ -417,7 +418,7 @@ def _threads_of(model: LoadedModel) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _sites(structure: Crystal | Structure | Atoms | str | Path) -> Sites:
+def _sites(structure: Crystal | Structure | Atoms | Sample | Proposal | str | Path) -> Sites:
     """Return the sites of whatever holds a structure, with its own labels where they differ."""
     if isinstance(structure, str | Path):
         return read_sites(structure)

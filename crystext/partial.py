@@ -27,6 +27,7 @@ from crystext.crystal import Crystal, Floats, Ints
 from crystext.elements import ELECTRONEGATIVITY_RANK
 from crystext.errors import InputError
 from crystext.prompts import DEFAULT_MARKS, Marks
+from crystext.wording import counted
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def write_partial(
     for site in (*unknown.elements, *unknown.positions, *unknown.missing):
         if not 0 <= site < len(crystal):
             raise InputError(
-                f"there is no site {site}; the crystal's {len(crystal)} sites count from 0"
+                f"there is no site {site}; the crystal has {counted(len(crystal), 'site')}, "
+                "counted from 0"
             )
     elements, positions, missing = map(
         frozenset, (unknown.elements, unknown.positions, unknown.missing)

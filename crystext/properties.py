@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from crystext.crystal import Crystal
 from crystext.elements import SYMBOLS
 from crystext.errors import InputError
-from crystext.formulas import by_electronegativity, formula_text
+from crystext.formulas import by_electronegativity, formula_text, parse_composition, reduced
 
 LABELS = ("space_group", "formation_energy", "band_gap", "e_above_hull")
 """Properties that a data set carries as columns: space-group number, eV/atom, eV, eV/atom."""
@@ -42,8 +43,21 @@ def written_number(name: str, value: float) -> str:
     return text.lstrip("-") if float(text) == 0 else text
 
 
-def reduced_formula(numbers: NDArray[np.int64]) -> str:
-    """Return the formula with the smallest whole counts, elements by electronegativity: LiFePO4."""
+def reduced_formula(of: NDArray[np.int64] | Crystal | str | Mapping[Any, float]) -> str:
+    """Return the formula with the smallest whole counts, as the field writes it: LiFePO4.
+
+    Elements stand by increasing electronegativity (Pauling), ties by symbol, and 1 is not written:
+    the order of pymatgen's formulas.
+
+    Args:
+        of: atomic numbers, a crystal, or a composition: a formula, or elements and their counts.
+
+    Raises:
+        SettingError: it is a composition that makes no sense.
+    """
+    if isinstance(of, str | Mapping):
+        return formula_text(reduced(parse_composition(of)))
+    numbers = of.numbers if isinstance(of, Crystal) else of
     _, counts = np.unique(numbers, return_counts=True)
     return _formula(numbers, int(np.gcd.reduce(counts)))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import html
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,13 +21,15 @@ from crystext.codec import decode
 from crystext.conditions import Kept, matched
 from crystext.crystal import Crystal
 from crystext.errors import InputError
-from crystext.infilling.proposal import Proposal
+from crystext.infilling.proposal import Proposal, atoms_of
 from crystext.infilling.propose import Infilling
 from crystext.metrics.uniqueness import duplicates_of
-from crystext.properties import reduced_formula
+from crystext.properties import density, reduced_formula
 from crystext.sampling.attempt import Attempt
+from crystext.space_groups import find_space_group
 from crystext.view import png_of_crystals
-from crystext.write import write_crystals
+from crystext.wording import counted
+from crystext.write import Layout, write_crystals
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -59,6 +62,9 @@ class Result(Protocol):
     def row(self) -> dict[str, Any]:
         """Return what a table says of it: plain values by column."""
 
+    def to_ase(self) -> Atoms:
+        """Return the crystal as ASE's Atoms, with the values of `row` in its `info`."""
+
 
 ResultT = TypeVar("ResultT", bound=Result)
 
@@ -68,6 +74,8 @@ class Results(Sequence[ResultT]):
 
     _columns: tuple[str, ...] = ()
     """Those of a table without rows."""
+    _exact: bool = False
+    """Whether CIFs have all digits of the numbers."""
 
     def __init__(self, results: Iterable[ResultT]) -> None:
         self._results = list(results)
@@ -125,19 +133,7 @@ class Results(Sequence[ResultT]):
         What a table would say of one stands in its `info`, save texts of several lines, as that of
         the crystal is: extended XYZ has one line for it all, and ASE could not read them back.
         """
-        from ase import Atoms
-
-        return [
-            Atoms(
-                numbers=crystal.numbers,
-                scaled_positions=crystal.positions,
-                cell=crystal.lattice,
-                pbc=True,
-                info={name: value for name, value in result.row().items() if _fits_a_line(value)},
-            )
-            for result in self
-            if (crystal := result.crystal) is not None
-        ]
+        return [result.to_ase() for result in self if result.crystal is not None]
 
     def to_dataframe(self) -> DataFrame:
         """Return a row for each that was drawn, faults included, and the columns even of none."""
@@ -146,20 +142,36 @@ class Results(Sequence[ResultT]):
         rows = [result.row() for result in self]
         return pd.DataFrame(rows, columns=None if rows else list(self._columns))
 
-    def save(self, out: str | Path, to: str | None = None) -> Path:
+    def save(
+        self,
+        out: str | Path,
+        to: str | None = None,
+        *,
+        symmetrized: bool = False,
+        conventional: bool = False,
+    ) -> Path:
         """Write the crystals to a file or a folder, whole or not at all; return where.
 
-        What is no crystal is left out. Each is named by its index and formula. A Parquet table has
-        the columns of `to_dataframe` as well.
+        What is no crystal is left out. Each is named by its index and formula. Tables (Parquet,
+        CSV) have the columns of `to_dataframe` as well, and so have the properties of pymatgen's
+        structures in JSON.
 
         Args:
-            out: ends in .cif, .extxyz, .xyz or .parquet, or for a single crystal in .vasp, or is
-                called POSCAR; a path without a suffix is a folder with a file for each.
-            to: cif, poscar, extxyz or parquet; None takes it from the path, a folder's is cif.
+            out: ends in .cif, .extxyz, .xyz, .parquet, .csv or .json, or for a single crystal in
+                .vasp, or is called POSCAR; a path without a suffix is a folder with a file for
+                each.
+            to: cif, poscar, extxyz, parquet, csv or json; None takes it from the path, a folder's
+                is cif.
+            symmetrized: CIFs have the conventional cell, the operations of the space group, and one
+                atom for each orbit with its Wyckoff letter. The group is the one that a Wyckoff
+                text declares, else the one that spglib finds at 0.1 Å; atoms are moved onto it. A
+                crystal in which none is found is written as it is, with a warning.
+            conventional: the conventional cell with all its atoms, in any format.
 
         Raises:
             InputError: there is no crystal.
-            SettingError: no such format, or a suffix that means none.
+            SettingError: no such format, a suffix that means none, or operations of symmetry for a
+                format that has no place for them.
             RunError: the place cannot be written, or is a folder that holds something.
         """
         held = [(result, result.crystal) for result in self]
@@ -174,8 +186,21 @@ class Results(Sequence[ResultT]):
         names = dict.fromkeys(name for row in rows for name in row if name not in _WRITTEN)
         columns = {name: _alike([row.get(name) for row in rows]) for name in names}
         labels = [labels for result, _ in parsed if (labels := self._labels(result))]
-        write_crystals(named, out, to, columns=columns, labels=labels or None)
+        write_crystals(
+            named,
+            out,
+            to,
+            columns=columns,
+            labels=labels or None,
+            layout=Layout(symmetrized, conventional, self._exact),
+            texts=[self._text(result) for result, _ in parsed],
+            note=lambda message: warnings.warn(message, stacklevel=4),
+        )
         return Path(out)
+
+    def _text(self, result: ResultT) -> str | None:
+        """Return the text of a whole crystal that was written; None where there is none."""
+        return None
 
     def _labels(self, result: ResultT) -> Sequence[str]:
         """Return what the sites of a crystal are called; nothing where it has no names for them."""
@@ -196,7 +221,7 @@ class Results(Sequence[ResultT]):
         return f"<{self._summary()}>"
 
     def _summary(self) -> str:
-        return f"{type(self).__name__}: {len(self)}, {len(self.crystals)} crystals"
+        return f"{type(self).__name__}: {len(self)}, {counted(len(self.crystals), 'crystal')}"
 
     def _repr_html_(self) -> str:
         shown = self.crystals[:_SHOWN]
@@ -209,11 +234,13 @@ class Sample(Attempt):
     """A text that a model wrote, and the crystal that it is."""
 
     prompt: str = field(default="", kw_only=True)
+    seed: int | None = field(default=None, kw_only=True)
+    """That of the draw: the same seed gives the same sample."""
 
     @classmethod
-    def of(cls, attempt: Attempt, prompt: str) -> Self:
-        """Take an attempt and the prompt that it answers."""
-        return cls(**vars(attempt), prompt=prompt)
+    def of(cls, attempt: Attempt, prompt: str, seed: int | None = None) -> Self:
+        """Take an attempt, the prompt that it answers and the seed it was drawn with."""
+        return cls(**vars(attempt), prompt=prompt, seed=seed)
 
     @cached_property
     def crystal(self) -> Crystal | None:
@@ -230,18 +257,39 @@ class Sample(Attempt):
         """Reduced formula, elements by electronegativity."""
         return None if self.crystal is None else reduced_formula(self.crystal.numbers)
 
+    @cached_property
+    def space_group(self) -> int | None:
+        """Number of the space group that spglib finds at 0.1 Å; None where it finds none."""
+        return None if self.crystal is None else find_space_group(self.crystal)
+
+    @property
+    def density(self) -> float | None:
+        """In g/cm^3; None where the text is no crystal."""
+        return None if self.crystal is None else density(self.crystal)
+
+    def to_ase(self) -> Atoms:
+        """Return the crystal as ASE's Atoms, with what a table says of it in its `info`.
+
+        Raises:
+            InputError: the text is no crystal.
+        """
+        return atoms_of(self)
+
     def row(self) -> dict[str, Any]:
         """Return what a table says of it: plain values by column."""
         return {
             "index": self.index,
             "formula": self.formula,
             "n_atoms": None if self.crystal is None else len(self.crystal),
+            "space_group": self.space_group,
+            "density": self.density,
             "volume": None if self.crystal is None else self.crystal.volume,
             "log_probability": self.log_probability,
             "fault": self.fault,
             "tries": self.tries,
             "matched": self.matched,
             **record_columns(self.conditions),
+            "seed": self.seed,
             "prompt": self.prompt,
             "text": self.text,
         }
@@ -251,7 +299,7 @@ class Sample(Attempt):
             return f"<Sample {self.index}: no crystal ({self.fault})>"
         kept = f", {kept_in_words(self.conditions)}" if self.conditions else ""
         return (
-            f"<Sample {self.index}: {self.formula}, {len(self.crystal)} atoms, "
+            f"<Sample {self.index}: {self.formula}, {counted(len(self.crystal), 'atom')}, "
             f"log-probability {self.log_probability:.1f}{kept}>"
         )
 
@@ -264,9 +312,18 @@ class Samples(Results[Sample]):
     """Samples in the order of their indices."""
 
     _columns = (
-        *("index", "formula", "n_atoms", "volume", "log_probability", "fault", "tries", "matched"),
-        *("prompt", "text"),
+        *("index", "formula", "n_atoms", "space_group", "density", "volume"),
+        *("log_probability", "fault", "tries", "matched", "seed", "prompt", "text"),
     )
+
+    @property
+    def seed(self) -> int | None:
+        """That of the draw, also where a random one was asked for; None of samples of several."""
+        seeds = {sample.seed for sample in self}
+        return seeds.pop() if len(seeds) == 1 else None
+
+    def _text(self, result: Sample) -> str | None:
+        return result.text
 
     def _summary(self) -> str:
         asked = any(sample.conditions for sample in self)
@@ -278,16 +335,22 @@ class Proposals(Results[Proposal]):
     """Completions of one structure, the best first (see `infilling.order`)."""
 
     _columns = (
-        *("rank", "log_probability", "formula", "changes", "space_group", "drawn", "crowded"),
+        *("rank", "log_probability", "formula", "changes", "space_group", "density"),
+        *("drawn", "crowded"),
     )
+    _exact = True
 
-    def __init__(self, results: Iterable[Proposal], infilling: Infilling) -> None:
+    def __init__(
+        self, results: Iterable[Proposal], infilling: Infilling, seed: int | None = None
+    ) -> None:
         super().__init__(results)
         self.infilling = infilling
         """What was asked and how many texts it took: the record of the whole."""
+        self.seed = seed
+        """That of the draw, also where a random one was asked for; ranked elements need none."""
 
     def _like(self, results: Iterable[Proposal]) -> Self:
-        return type(self)(results, self.infilling)
+        return type(self)(results, self.infilling, self.seed)
 
     def _labels(self, result: Proposal) -> Sequence[str]:
         return result.labels
@@ -329,10 +392,6 @@ def _alike(values: list[object]) -> list[object]:
     if len(kinds) <= 1:
         return values
     return [None if value is None else str(value) for value in values]
-
-
-def _fits_a_line(value: object) -> bool:
-    return value is not None and not (isinstance(value, str) and "\n" in value)
 
 
 def _image(crystals: Sequence[Crystal]) -> str:

@@ -27,6 +27,7 @@ from crystext.models.load import LoadedModel
 from crystext.models.network import exact_twin
 from crystext.tasks.base import Example
 from crystext.tokens import example_ids, pad, prompt_ids, token_texts
+from crystext.wording import counted
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -174,7 +175,7 @@ class Score:
 
     def __repr__(self) -> str:
         return (
-            f"<Score of {len(self.crystal)} atoms: {self.total:.2f} nats, "
+            f"<Score of {counted(len(self.crystal), 'atom')}: {self.total:.2f} nats, "
             f"{self.per_token:.3f} per token, readings: {len(self.readings)}>"
         )
 

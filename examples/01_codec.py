@@ -1,4 +1,4 @@
-"""A crystal as text, moved, and read back.
+"""Write a crystal as text, translate it, and read it back.
 
 python examples/01_codec.py
 """

@@ -1,4 +1,4 @@
-"""Crystals from the shipped model, written as CIF files and drawn side by side.
+"""Generate crystals with the shipped model, write them as CIF files and draw them side by side.
 
 python examples/02_sample.py [FOLDER]
 """
@@ -21,7 +21,7 @@ def main(folder: Path) -> None:
     crystals = [
         crystext.decode(attempt["text"]).crystal for attempt in read_attempts(folder / "run")
     ]
-    names = [reduced_formula(crystal.numbers) for crystal in crystals]
+    names = [reduced_formula(crystal) for crystal in crystals]
     print(", ".join(names))
     write_crystals(zip(names, crystals, strict=True), folder / "cifs", "cif")
     draw_crystals(crystals, folder / "crystals.png")

@@ -1,4 +1,4 @@
-"""The shipped model through plain transformers, held to the grammar by a logits processor.
+"""Run the shipped model with transformers alone; a logits processor keeps it to the grammar.
 
 python examples/03_transformers.py
 """
@@ -20,14 +20,14 @@ folder = shipped_model()
 tokenizer = AutoTokenizer.from_pretrained(folder)
 network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
-# Ask for a formula: the model was trained to heed it, nothing here enforces it.
+# The prompt asks for a formula. The model was trained to follow it; nothing here enforces it.
 prompt = generation_prompt(load_prompts(folder / "prompts"), {"formula": "SrTiO3"})
 given = torch.tensor([prompt_ids(tokenizer, prompt)] * 4)
 processor = GrammarProcessor(
     tokenizer, given.shape[1], Automaton(PLAIN, 1, Constraints(max_atoms=20, distance_scale=0.65))
 )
 torch.manual_seed(0)
-# Cooler than the model's own temperature, which is for variety where nothing is asked for.
+# Lower than the model's own temperature, which is set for variety in unconditional sampling.
 generated = network.generate(
     given,
     do_sample=True,

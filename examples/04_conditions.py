@@ -1,4 +1,4 @@
-"""Crystals of one formula and of one space group; what was kept is told.
+"""Generate crystals with a given formula and space group, and see which conditions they satisfy.
 
 python examples/04_conditions.py [FORMULA [SPACE_GROUP [N]]]
 """
@@ -11,8 +11,8 @@ formula, space_group, n = (*sys.argv[1:], *("SrTiO3", "Pm-3m", "10")[len(sys.arg
 
 lm = CrystalLM.load()
 
-# Both are enforced while drawing, and looked for in the crystal: atoms may come to lie so that it
-# has more symmetry, and is drawn again, three times in all.
+# Both are enforced during sampling and checked in the crystal: atoms can happen to lie so that it
+# has a higher symmetry. It is then drawn again, up to three times in all.
 samples = lm.sample(int(n), composition=formula, space_group=space_group, max_tries=3, seed=0)
 print(samples)
 
@@ -20,5 +20,5 @@ for record in samples[0].conditions:
     print(f"{record.name}: asked {record.asked}, {record.how}; found {record.found}")
 
 table = samples.to_dataframe()
-print(table[["formula", "n_atoms", "space_group_found", "space_group_kept", "tries"]])
-print("written to", samples.save("conditions.cif"))
+print(table[["formula", "n_atoms", "density", "space_group", "space_group_kept", "tries"]])
+print("written to", samples.save("conditions.cif", symmetrized=True))

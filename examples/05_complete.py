@@ -1,4 +1,4 @@
-"""Complete a CIF of which something is not known, and replace an element of a known one.
+"""Complete a CIF with unknown values, and substitute an element of a known crystal.
 
 python examples/05_complete.py [CIF]
 """
@@ -33,7 +33,7 @@ O3 O ? ? ?
 
 lm = CrystalLM.load()
 
-# Whatever has a ? in the file is filled in; all else stays as it is, digit by digit.
+# Every ? in the file is filled in; everything else stays exactly as it is.
 path = Path(sys.argv[1] if len(sys.argv) > 1 else "perovskite.cif")
 if len(sys.argv) == 1:
     path.write_text(UNKNOWN)
@@ -42,7 +42,7 @@ print(completions)
 for proposal in completions[:3]:
     print(f"{proposal.log_probability:8.2f} ", "; ".join(map(str, proposal.changes)))
 
-# One element at all its sites: every candidate is ranked by its probability, nothing is drawn.
+# One element at all its sites: every candidate is ranked by its probability, without sampling.
 salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
 proposals = lm.infill(salt, species={"Na": "similar"}, keep=["space_group"])
 print(proposals.to_dataframe()[["rank", "formula", "log_probability", "space_group"]])

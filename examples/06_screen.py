@@ -1,9 +1,9 @@
-"""Screen a chemical system: draw, drop repetitions, rank by the model's score, write POSCARs.
+"""Screen a chemical system: generate, remove duplicates, rank by the model's score, write POSCARs.
 
 python examples/06_screen.py [SYSTEM [N [FOLDER]]]
 
-The score is how probable the model holds a crystal, averaged over translations. It is no energy:
-it says which candidates to spend a relaxation on first.
+The score is the log-probability of a crystal under the model, averaged over translations. It is
+not an energy: it says which candidates to relax first.
 """
 
 import sys
@@ -19,9 +19,9 @@ drawn = lm.sample(int(n), chemical_system=system, n_atoms=(3, 12), e_above_hull=
 distinct = drawn.unique()
 print(f"{len(drawn)} drawn, {len(distinct)} distinct")
 
-scores = lm.score_all(distinct.crystals, translations=4, chemical_system=system, e_above_hull=0.0)
+scores = lm.score_all(distinct, translations=4, chemical_system=system, e_above_hull=0.0)
 balanced = [is_composition_valid(crystal.numbers) for crystal in distinct.crystals]
-# Those whose oxidation states can balance come first, then what the model holds for probable.
+# Crystals whose oxidation states can balance come first, then the most probable ones.
 ranked = sorted(
     zip(distinct, balanced, scores, strict=True), key=lambda row: (not row[1], -row[2].per_token)
 )

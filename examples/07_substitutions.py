@@ -1,11 +1,11 @@
-"""The published substitution experiment: are proposed elements of like size and charge?
+"""The published substitution experiment: do proposed elements have a similar size and charge?
 
 python examples/07_substitutions.py [CRYSTALS [N]]
 
-One element of each crystal is masked at all its sites, and the model asked what could stand there.
-A proposal counts as similar if it shares an oxidation state with the masked element in pymatgen's
-table of ionic radii, at a radius that differs by less than 0.1 Å. Elements without any such
-neighbour (O, F and Na among them) are told apart: no proposal could count for them.
+One element of each crystal is masked at all its sites, and the model ranks the elements that could
+stand there. A proposal counts as similar if it shares an oxidation state with the masked element in
+pymatgen's table of ionic radii, at a radius that differs by less than 0.1 Å. Elements without any
+such neighbour (O, F and Na among them) are left out of the shares: no proposal could count.
 Source: Gruver et al., arXiv:2402.04379, the experiment on infilling.
 """
 
@@ -19,6 +19,7 @@ from pymatgen.core.structure import Structure
 
 from crystext import Crystal, CrystalLM, read_crystals
 from crystext.elements import SYMBOLS
+from crystext.properties import reduced_formula
 from crystext.standardize import standardize
 
 TOP = 5
@@ -67,12 +68,12 @@ for crystal in crystals:
     names = [proposal.crystal.symbols[old] for proposal in proposals]
     others = [name for name in names if name != masked][:TOP]
     likes = similar(masked)
-    print(f"{masked:2} of {''.join(dict.fromkeys(crystal.symbols)):8} {' '.join(others)}")
+    print(f"{masked:2} of {reduced_formula(crystal):8} {' '.join(others)}")
     if likes:
         countable += 1
         first += others[0] in likes
         among += sum(name in likes for name in others)
-print(f"{countable} of {len(crystals)} masked elements have similar ones by the table")
+print(f"{countable} of {len(crystals)} masked elements have similar elements in the table")
 if countable:
-    print(f"the first proposal is one of them for {first / countable:.0%},")
-    print(f"of the first {TOP} proposals {among / (TOP * countable):.0%} are")
+    print(f"the first proposal is similar for {first / countable:.0%} of them,")
+    print(f"and {among / (TOP * countable):.0%} of the first {TOP} proposals are similar")

@@ -17,6 +17,7 @@ import pytest
 ORDER = (
     "errors",
     "checks",
+    "wording",
     "elements",
     "formulas",
     "oxidation",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from crystext import __version__
+from crystext.resources import shipped
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -129,3 +131,51 @@ def test_an_interrupt_ends_with_a_word_and_status_130(tmp_path: Path) -> None:
     _, message = process.communicate(timeout=300)
     assert process.returncode == 130
     assert message == "crystext: interrupted; run the same command again to go on\n"
+
+
+@pytest.mark.parametrize("command", ["", "sample", "data", "data list"])
+def test_h_is_help(cli: Run, command: str) -> None:
+    short, long = cli(*command.split(), "-h"), cli(*command.split(), "--help")
+    assert short.returncode == 0
+    assert short.stdout == long.stdout
+
+
+@pytest.mark.parametrize("command", ["", "data"])
+def test_no_summary_of_a_command_is_cut(cli: Run, command: str) -> None:
+    listed = cli(*command.split(), "--help", env={**os.environ, "COLUMNS": "80"}).stdout
+    assert "..." not in listed
+    lines = listed.partition("Commands:\n")[2].splitlines()
+    assert all(line.endswith(".") and len(line) <= 80 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("command", "folder"), [("train", ["recipes"]), ("evaluate", ["evaluation", "protocols"])]
+)
+def test_help_lists_what_comes_with_the_package(cli: Run, command: str, folder: list[str]) -> None:
+    listed = cli(command, "--help").stdout
+    names = [path.stem for path in shipped(*folder).glob("*.yaml")]
+    assert len(names) >= 4
+    assert [name for name in names if not re.search(rf"\n  {name} +\S", listed)] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("sample --keep vaild", "--keep: 'vaild' is not one of .* Did you mean 'valid'"),
+        ("sample --until match", "Did you mean 'matched'"),
+        ("sample --temperature hot", "--temperature: expected a number"),
+        ("sample --n ten", "--n: expected a whole number"),
+        ("sample --workers 1.5", "--workers: expected a whole number"),
+        ("sample extra", "there is no place for 'extra'"),
+        ("view x.cif --n 0", "--n: expected 1 or more"),
+        ("merge folder", "--out is missing"),
+        ("encode", "source is missing"),
+    ],
+)
+def test_a_command_that_is_mistyped_gets_one_message_in_plain_words(
+    cli_refuses: Callable[..., str], arguments: str, told: str
+) -> None:
+    message = cli_refuses(*arguments.split())
+    assert re.match(rf"crystext: .*{told}", message), message
+    assert message.count("\n") == 1
+    assert not re.search(r"Value error|Input should be|Invalid value|parse string", message)

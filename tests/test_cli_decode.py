@@ -30,7 +30,7 @@ def test_it_prints_a_cif_unless_told_otherwise(cli: Run) -> None:
     text = encode(QUARTZ)
     crystal = decode(text).crystal
     assert crystal is not None
-    assert cli("decode", "-", input=text + "\n").stdout == cif(crystal, "text-1")
+    assert cli("decode", "-", input=text + "\n").stdout == cif(crystal, "text-1-SiO2")
     assert "direct" in cli("decode", "-", "--to", "poscar", input=text).stdout
     assert "Lattice=" in cli("decode", "-", "--to", "extxyz", input=text).stdout
 
@@ -50,7 +50,7 @@ def test_json_lines_carry_names_and_may_hold_blank_lines(cli: Run, tmp_path: Pat
     document = "\n".join(map(json.dumps, rows)) + "\n"
     ended = cli("decode", "-", "--forgiving", "--out", tmp_path / "x", input=document)
     assert ended.returncode == 0
-    assert sorted(p.name for p in (tmp_path / "x").iterdir()) == ["7.cif", "first.cif"]
+    assert sorted(p.name for p in (tmp_path / "x").iterdir()) == ["000007-NaCl.cif", "first.cif"]
     assert "crystext: 7: forgiven: " in ended.stderr
     assert "text before the crystal" in ended.stderr
 

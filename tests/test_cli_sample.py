@@ -16,6 +16,7 @@ from pymatgen.core.structure import Structure
 from crystext.codec import decode
 from crystext.crystal import Crystal
 from crystext.metrics.structure_validity import is_structure_valid
+from crystext.properties import reduced_formula
 from crystext.read import read_crystals
 from crystext.resources import shipped_model
 from crystext.sampling.run import read_attempts
@@ -171,7 +172,7 @@ def test_a_table_without_a_good_row_is_refused(
         "sample", "--model", tiny_model, "--out", out, "--conditions", table
     ).splitlines()
     assert [line.startswith("crystext: ") for line in message] == [True] * 3
-    assert "none of the 2 rows" in message[-1]
+    assert "has 2 rows, and none can be drawn" in message[-1]
     assert not out.exists()
 
 
@@ -215,14 +216,53 @@ def export(cli: Run, run: Path, tiny_model: Path) -> Callable[..., str]:
 def test_cifs_are_written_and_written_again(export: Callable[..., str], run: Path) -> None:
     for _ in range(2):
         assert f"{N} crystals in {run / 'cif'}" in export("--format", "cif")
-        assert [p.name for p in sorted((run / "cif").iterdir())] == [
-            f"{i:06d}.cif" for i in range(N)
-        ]
+        names = [p.name for p in sorted((run / "cif").iterdir())]
+        formulas = [reduced_formula(c) for c in crystals_of([*read_attempts(run)])]
+        assert names == [f"{i:06d}-{formula}.cif" for i, formula in enumerate(formulas)]
     expected = crystals_of([*read_attempts(run)])[3]
-    structure = Structure.from_file(run / "cif" / "000003.cif")
+    structure = Structure.from_file(run / "cif" / names[3])
     assert len(structure) == len(expected)
     assert structure.composition == expected.structure.composition
     assert structure.volume == pytest.approx(expected.volume)
+
+
+def test_symmetrized_cifs_have_the_group_of_the_crystal(
+    export: Callable[..., str], run: Path
+) -> None:
+    rewritten(run, {2: "225\nNa 4a\nCl 4b\n5.64"})
+    export("--format", "cif", "--symmetrized")
+    path = run / "cif" / "000002-NaCl.cif"
+    assert "_space_group_name_H-M_alt   'F m -3 m'" in path.read_text()
+    assert len(Structure.from_file(path)) == 8
+    export("--format", "poscar", "--conventional")
+    assert len(Structure.from_file(run / "poscar" / "000002-NaCl.vasp")) == 8
+
+
+def test_a_cell_that_nothing_writes_is_refused(
+    cli_refuses: Refuses, tiny_model: Path, tmp_path: Path
+) -> None:
+    command = "sample", "--model", tiny_model, "--out", tmp_path / "run"
+    assert "there is no --format; try --format cif" in cli_refuses(*command, "--symmetrized")
+    message = cli_refuses(*command, "--symmetrized", "--format", "poscar")
+    assert "no place for operations of symmetry" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_random_seed_is_recorded_and_gone_on_with(
+    cli: Run, cli_refuses: Refuses, tiny_model: Path, tmp_path: Path
+) -> None:
+    seeds = set()
+    for name in ("one", "two"):
+        command = "sample", "--model", tiny_model, "--out", tmp_path / name, "--seed", "random"
+        for n in ("2", "4"):
+            ended = cli(*command, "--n", n)
+            assert ended.returncode == 0, ended.stderr
+        seeds.add(json.loads((tmp_path / name / "settings.json").read_text())["seed"])
+        assert len(list(read_attempts(tmp_path / name))) == 4
+    assert len(seeds) == 2
+    command = "sample", "--model", tiny_model, "--out", tmp_path / "x"
+    assert "Did you mean 'random'" in cli_refuses(*command, "--seed", "randon")
+    assert "give them all one number" in cli_refuses(*command, "--seed", "random", "--shard", "1/2")
 
 
 def test_a_folder_of_someone_else_is_not_emptied(
@@ -238,12 +278,12 @@ def test_a_folder_of_someone_else_is_not_emptied(
 def test_poscars_are_written(export: Callable[..., str], run: Path) -> None:
     export("--format", "poscar")
     files = sorted((run / "poscar").iterdir())
-    assert [p.stem for p in files] == [f"{i:06d}" for i in range(N)]
+    assert [p.stem.partition("-")[0] for p in files] == [f"{i:06d}" for i in range(N)]
     expected = crystals_of([*read_attempts(run)])[0]
     assert len(ase_read(files[0], format="vasp")) == len(expected)
 
 
-@pytest.mark.parametrize("format", ["extxyz", "parquet"])
+@pytest.mark.parametrize("format", ["extxyz", "parquet", "csv", "json"])
 def test_one_file_of_all_crystals_is_written(
     export: Callable[..., str], run: Path, format: str
 ) -> None:
@@ -270,7 +310,7 @@ def test_only_valid_crystals_are_kept_on_request(export: Callable[..., str], run
     rewritten(run, {2: TOUCHING, 5: TOUCHING})
     assert not is_structure_valid(crystals_of([*read_attempts(run)])[2])
     assert f"{N - 2} crystals in" in export("--format", "cif", "--keep", "valid")
-    kept = {p.stem for p in (run / "cif").iterdir()}
+    kept = {p.stem.partition("-")[0] for p in (run / "cif").iterdir()}
     assert kept == {f"{i:06d}" for i in range(N)} - {"000002", "000005"}
 
 
@@ -278,7 +318,7 @@ def test_only_unique_crystals_are_kept_on_request(export: Callable[..., str], ru
     texts = texts_of([*read_attempts(run)])
     rewritten(run, {4: texts[1], 9: texts[1]})
     export("--format", "cif", "--keep", "unique")
-    kept = {p.stem for p in (run / "cif").iterdir()}
+    kept = {p.stem.partition("-")[0] for p in (run / "cif").iterdir()}
     assert "000001" in kept
     assert not {"000004", "000009"} & kept
 

@@ -470,3 +470,9 @@ def test_all_published_metastable_samples_round_trip(shared_data: Path) -> None:
 def test_the_default_format_has_the_decimals_that_were_measured() -> None:
     assert FORMATS["plain"] is PLAIN
     assert (PLAIN.length_decimals, PLAIN.angle_decimals, PLAIN.coordinate_decimals) == (2, 2, 3)
+
+
+@pytest.mark.parametrize("value", [None, 3, b"text", ["a", "b"]])
+def test_what_is_no_text_is_refused_in_words(value: object) -> None:
+    with pytest.raises(InputError, match=r"a crystal cannot be read from .*; expected a text"):
+        decode(value)  # type: ignore[arg-type]

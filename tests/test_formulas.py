@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from contextlib import suppress
 
 import numpy as np
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 from pymatgen.core.composition import Composition
 
 from crystext.codec.pattern import text_pattern
+from crystext.conditions import Conditions
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.errors import SettingError
 from crystext.formulas import (
     formula_text,
     known_element,
+    parse_composition,
     parse_elements,
     parse_formula,
     reduced,
@@ -116,3 +119,36 @@ def test_what_is_no_element_is_refused_in_the_same_words_everywhere() -> None:
     assert said == {
         "no element 'Lx'; expected a symbol such as Fe. Those with L are Li, La, Lu, Lr, Lv"
     }
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["SrTiO3", "Sr2Ti2O6", {"Sr": 1, "Ti": 1, "O": 3}, {"O": 6.0, "Ti": 2.0, "Sr": 2.0},
+     Composition("SrTiO3"), Composition({"Sr2+": 1, "Ti4+": 1, "O2-": 3})],
+)  # fmt: skip
+def test_a_composition_is_a_formula_or_elements_and_counts(wanted: object) -> None:
+    assert reduced_formula(wanted) == "SrTiO3"  # type: ignore[arg-type]
+    assert Conditions.of(composition=wanted).composition == "SrTiO3"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ({"Sr": 0.5, "O": 1}, "the amount of Sr is 0.5; expected a whole number"),
+        ({"Sr": "1"}, "the amount of Sr is '1'; expected a whole number"),
+        ({"Sr": -1}, "the amount of Sr is -1; expected 1 to 100,000"),
+        ({"Xx": 1}, "no element 'Xx'"),
+        ({1: 1}, "no element 1"),
+        ([1], "expected a formula such as SrTiO3, or elements and their counts"),
+        (None, "expected a formula such as SrTiO3, or elements and their counts"),
+    ],
+)
+def test_a_composition_that_makes_no_sense_is_refused(wanted: object, told: str) -> None:
+    with pytest.raises(SettingError, match=re.escape(told)):
+        parse_composition(wanted)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("formula", ["SrTiO3", "CaF2", "LiFePO4", "H3N", "Al2O3", "MgAl2O4", "ZnS"])
+def test_formulas_have_the_order_of_pymatgen(formula: str) -> None:
+    assert reduced_formula(formula) == Composition(formula).reduced_formula
+    assert reduced_formula({k.symbol: v for k, v in Composition(formula).items()}) == formula

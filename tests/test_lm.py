@@ -326,3 +326,21 @@ def test_nothing_to_fill_in_is_refused(lm: CrystalLM) -> None:
         lm.infill(NACL, species={"Fe1": "?"})
     with pytest.raises(SettingError, match="Did you mean 'space_group'"):
         lm.infill(NACL, cell=True, keep=["spacegroup"])
+
+
+def test_a_random_seed_is_said_and_gives_the_same_again(lm: CrystalLM) -> None:
+    drawn, other = lm.sample(2, seed=None), lm.sample(2, seed=None)
+    assert drawn.seed is not None
+    assert drawn.seed != other.seed
+    assert lm.sample(2, seed=drawn.seed) == drawn
+    assert set(drawn.to_dataframe()["seed"]) == {drawn.seed}
+    assert lm.infill(NACL, species={"Na": "?"}, n=2, seed=None, ranked=False).seed is not None
+
+
+def test_a_sample_is_scored_as_its_crystal_is(lm: CrystalLM) -> None:
+    samples = lm.sample(2, composition={"Na": 1, "Cl": 1})
+    assert {sample.formula for sample in samples} == {"NaCl"}
+    assert lm.score(samples[0]).total == lm.score(samples[0].crystal).total
+    assert len(lm.score_all(samples)) == 2
+    proposals = lm.infill(samples[0], species={"Na": "?"}, n=2)
+    assert lm.score(proposals[0]).total == lm.score(proposals[0].crystal).total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +20,10 @@ from crystext.augment import translate
 from crystext.codec import decode, encode
 from crystext.conditions import Conditions
 from crystext.errors import InputError, RunError, SettingError
-from crystext.read import read_crystals
+from crystext.read import as_crystal, read_crystals
 from crystext.results import Sample, Samples
 from crystext.sampling.attempt import Attempt
+from crystext.space_groups import find_space_group
 from tests.handmade import NACL, QUARTZ, SRTIO3
 
 ASKED = Conditions.of(chemical_system="Na-Cl", band_gap=5.0)
@@ -152,8 +154,8 @@ def test_nothing_is_saved_where_there_is_no_crystal(samples: Samples, tmp_path: 
         samples[1:2].save(tmp_path / "x.cif")
     with pytest.raises(SettingError, match="Did you mean 'extxyz'"):
         samples.save(tmp_path / "x", to="extxy")
-    with pytest.raises(SettingError, match=r"table\.csv ends in \.csv"):
-        samples.save(tmp_path / "table.csv")
+    with pytest.raises(SettingError, match=r"table\.tsv ends in \.tsv"):
+        samples.save(tmp_path / "table.tsv")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     with pytest.raises(RunError, match="holds files already"):
@@ -178,3 +180,54 @@ def test_a_notebook_is_shown_a_picture(samples: Samples) -> None:
     assert four[1] == pytest.approx(4 * one[1], abs=4)
     assert "<img" not in samples[1]._repr_html_()
     assert "<img" not in Samples([])._repr_html_()
+
+
+def test_one_result_goes_to_ase_alone(samples: Samples) -> None:
+    atoms = samples[0].to_ase()
+    assert atoms.get_chemical_formula() == samples.to_ase()[0].get_chemical_formula()
+    assert atoms.info["formula"] == samples[0].formula
+    with pytest.raises(InputError, match="holds no crystal"):
+        next(sample for sample in samples if sample.crystal is None).to_ase()
+
+
+def test_a_sample_is_taken_wherever_a_crystal_is(samples: Samples) -> None:
+    assert as_crystal(samples[0]) is samples[0].crystal
+    with pytest.raises(InputError, match="holds no crystal"):
+        as_crystal(next(sample for sample in samples if sample.crystal is None))
+
+
+def test_a_table_has_space_groups_and_densities(samples: Samples) -> None:
+    table = samples.to_dataframe()
+    for sample, group, density in zip(samples, table["space_group"], table["density"], strict=True):
+        if sample.crystal is None:
+            assert pd.isna(group)
+            assert pd.isna(density)
+        else:
+            assert group == find_space_group(sample.crystal)
+            assert density == pytest.approx(sample.crystal.structure.density, rel=1e-4)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "parquet"])
+def test_tables_and_structures_are_read_back_with_what_they_say(
+    samples: Samples, suffix: str, tmp_path: Path
+) -> None:
+    path = samples.save(tmp_path / f"x.{suffix}")
+    read = [item.crystal for item in read_crystals(path)]
+    for crystal, known in zip(read, samples.crystals, strict=True):
+        assert crystal is not None
+        assert encode(crystal) == encode(known)
+    if suffix == "csv":
+        assert list(pd.read_csv(path)["index"]) == [s.index for s in samples if s.crystal]
+    if suffix == "json":
+        structures = [Structure.from_dict(item) for item in json.loads(path.read_text())]
+        assert structures[0].properties["log_probability"] == samples[0].log_probability
+
+
+def test_symmetrized_files_say_the_group(samples: Samples, tmp_path: Path) -> None:
+    path = samples[:1].save(tmp_path / "x.cif", symmetrized=True)
+    number = find_space_group(samples.crystals[0])
+    assert f"_space_group_IT_number   {number}\n" in path.read_text()
+    path = samples[:1].save(tmp_path / "x.vasp", conventional=True)
+    (item,) = read_crystals(path)
+    assert item.crystal is not None
+    assert find_space_group(item.crystal) == number

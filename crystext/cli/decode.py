@@ -6,11 +6,15 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, tell
 from crystext.errors import InputError, SettingError
+
+if TYPE_CHECKING:
+    from crystext.crystal import Crystal
 
 _BLANK = re.compile(r"\n[ \t]*\n\s*")
 _NUMBER = r"[-+]?[\d.]+(?:[eE][-+]?\d+)?"
@@ -43,18 +47,20 @@ def decode(
     to: Annotated[
         str | None,
         typer.Option(
-            help="Format of the structures: cif, poscar, extxyz, parquet.",
+            help=f"Format of the structures: {FORMAT_NAMES}.",
             show_default="by the name of --out, else cif",
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File (.cif, .vasp, .extxyz, .parquet) or folder to write instead of standard "
-            "output.",
+            help="File (.cif, .vasp, .extxyz, .parquet, .csv, .json) or folder to write instead of "
+            "standard output.",
             show_default=False,
         ),
     ] = None,
+    symmetrized: Symmetrized = False,
+    conventional: Conventional = False,
 ) -> None:
     """Read crystals from text and write them as structures.
 
@@ -65,18 +71,22 @@ def decode(
     """
     from crystext.codec import decode as decode_text
     from crystext.codec import get_format
-    from crystext.write import TEXTS, file_format, write_crystals
+    from crystext.write import Layout, check_place, crystal_texts, file_format, write_crystals
 
     fmt = None if format is None else get_format(format)
-    kind = file_format(to, out or Path())
-    if out is None and kind not in TEXTS:
-        raise SettingError(f"{kind} is no text to be printed; name a file with --out")
+    kind, layout = file_format(to, out or Path()), Layout(symmetrized, conventional)
+    layout.check(kind)
+    if out is None:
+        crystal_texts([], kind)
+    else:
+        check_place(out, kind)
+    crystals, faults, read = [], [], []
     texts = _split(_read(source), strict)
-    crystals, faults = [], []
     for name, text in texts:
         decoded = decode_text(text, format=fmt, strict=strict)
         if decoded.crystal is not None:
-            crystals.append((name, decoded.crystal))
+            crystals.append((_with_formula(name, decoded.crystal), decoded.crystal))
+            read.append(text)
             if decoded.forgiven:
                 typer.echo(f"crystext: {name}: forgiven: {', '.join(decoded.forgiven)}", err=True)
         else:
@@ -94,14 +104,24 @@ def decode(
     for fault in faults:
         typer.echo(f"crystext: {fault}", err=True)
     if out is not None:
-        write_crystals(crystals, out, kind)
+        write_crystals(crystals, out, kind, layout=layout, texts=read, note=tell)
         return
     if kind == "poscar" and len(crystals) > 1:
         raise SettingError(
             f"a POSCAR holds one structure, and there are {len(crystals)}; name a folder with --out"
         )
-    for name, crystal in crystals:
-        typer.echo(TEXTS[kind](crystal, name), nl=False)
+    for text in crystal_texts(crystals, kind, layout=layout, texts=read, note=tell):
+        typer.echo(text, nl=False)
+
+
+def _with_formula(name: str, crystal: Crystal) -> str:
+    """Return a name with the formula behind it, where it is but a number: text-3-SrTiO3."""
+    from crystext.properties import reduced_formula
+
+    if not re.fullmatch(r"(text-)?[0-9]+", name):
+        return name
+    number = f"{int(name):06d}" if name.isdecimal() and len(name) < 10 else name
+    return f"{number}-{reduced_formula(crystal.numbers)}"
 
 
 def _read(source: str) -> str:

@@ -4,8 +4,31 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    from crystext.crystal import Crystal
+    from crystext.write import Layout
+
+FORMAT_NAMES = "cif, poscar, extxyz, parquet, csv or json"
+
+Symmetrized: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--symmetrized",
+        help="Write CIFs with the operations of the space group: the conventional cell, and one "
+        "atom for each orbit with its Wyckoff letter. Atoms move by 0.1 Å at most.",
+    ),
+]
+Conventional: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--conventional",
+        help="Write the conventional cell with all its atoms in place of the primitive one.",
+    ),
+]
 
 
 class Keep(StrEnum):
@@ -17,32 +40,50 @@ class Keep(StrEnum):
     matched = "matched"
 
 
-def export(out: Path, n: int, format: str, keep: Keep, workers: int) -> None:
-    """Write the kept crystals of the first n attempts beside them, named by their index."""
+def export(out: Path, n: int, format: str, keep: Keep, workers: int, layout: Layout) -> None:
+    """Write the kept crystals of the first n attempts beside them, named by index and formula."""
     from itertools import islice
 
     from crystext.codec import decode
     from crystext.metrics.structure_validity import is_structure_valid
     from crystext.metrics.uniqueness import duplicates_of
+    from crystext.properties import reduced_formula
     from crystext.sampling.run import read_attempts
-    from crystext.write import file_format, write_crystals
+    from crystext.wording import counted
+    from crystext.write import write_crystals
 
-    named = [
-        (f"{attempt['index']:06d}", crystal)
+    kept: list[tuple[str, str, Crystal]] = [
+        (f"{attempt['index']:06d}-{reduced_formula(crystal.numbers)}", attempt["text"], crystal)
         for attempt in islice(read_attempts(out), n)
         if attempt["fault"] is None and (crystal := decode(attempt["text"]).crystal) is not None
         if keep is not Keep.matched or attempt.get("matched")
     ]
     if keep is Keep.valid:
-        named = [(name, crystal) for name, crystal in named if is_structure_valid(crystal)]
+        kept = [row for row in kept if is_structure_valid(row[2])]
     elif keep is Keep.unique:
-        twins = duplicates_of([crystal for _, crystal in named], workers=workers)
-        named = [pair for pair, twin in zip(named, twins, strict=True) if twin is None]
-    kind = file_format(format, out)
-    place = out / (kind if kind in ("cif", "poscar") else f"crystals.{kind}")
+        twins = duplicates_of([crystal for *_, crystal in kept], workers=workers)
+        kept = [row for row, twin in zip(kept, twins, strict=True) if twin is None]
+    place = place_in(out, format)
     clear(place)
-    written = write_crystals(named, place, kind)
-    typer.echo(f"{written} crystals in {place}")
+    written = write_crystals(
+        [(name, crystal) for name, _, crystal in kept],
+        place,
+        format,
+        layout=layout,
+        texts=[text for _, text, _ in kept],
+        note=tell,
+    )
+    typer.echo(f"{counted(written, 'crystal')} in {place}")
+
+
+def place_in(out: Path, format: str) -> Path:
+    """Return where crystals of a format go in a folder of results."""
+    return out / (format if format in ("cif", "poscar") else f"crystals.{format}")
+
+
+def tell(message: str) -> None:
+    """Say on standard error what a user should know of the results."""
+    typer.echo(f"crystext: {message}", err=True)
 
 
 def clear(place: Path) -> None:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, place_in, tell
 from crystext.cli.lenient import Lenient
+from crystext.cli.seed import RANDOM, Seed, given_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crystext.infilling.blank import Reference
     from crystext.infilling.propose import Infilling
+    from crystext.write import Layout
 
 _KEEPABLE = ("space-group", "cell")
 _CHANGES_SHOWN = 4
@@ -61,8 +64,8 @@ def infill(
         str | None,
         typer.Option(
             metavar="ELEMENTS",
-            help="Elements that may stand for a ?: several such as Co,Ni, or similar: those of "
-            "like oxidation states, nearest on Pettifor's scale.",
+            help="Elements that may stand for a ?: several such as Co,Ni, or similar: those of its "
+            "group, then those of like charge, nearest on Pettifor's scale.",
             show_default="all",
         ),
     ] = None,
@@ -115,9 +118,7 @@ def infill(
             help="`shipped`, a folder of a model or of an adapter, or OWNER/NAME on the Hub."
         ),
     ] = "shipped",
-    seed: Annotated[
-        int, typer.Option(help="Each completion's random numbers follow from (seed, index).")
-    ] = 0,
+    seed: Seed = "0",
     temperature: Annotated[
         float | None,
         typer.Option(
@@ -170,11 +171,13 @@ def infill(
     format: Annotated[
         str | None,
         typer.Option(
-            help="Of the crystals in --out: cif, poscar, extxyz or parquet.",
+            help=f"Of the crystals in --out: {FORMAT_NAMES}.",
             show_default="cif, with --out",
         ),
     ] = None,
     lenient: Lenient = False,
+    symmetrized: Symmetrized = False,
+    conventional: Conventional = False,
 ) -> None:
     """Complete a crystal: what is given stays as it is, the rest is proposed by the model.
 
@@ -189,12 +192,19 @@ def infill(
     from crystext.models.load import load_model
     from crystext.read.sites import read_sites
     from crystext.sampling.asking import settled_settings
-    from crystext.write import file_format
+    from crystext.write import Layout, file_format
 
+    # What is given stays as it is, to the last digit.
+    layout = Layout(symmetrized, conventional, exact=True)
     if out is not None:
-        _check_place(out, file_format(format, Path("crystals")))
-    elif format is not None:
-        raise SettingError("--format says what is written into --out, and there is no --out")
+        kind = file_format(format, Path("crystals"))
+        layout.check(kind)
+        _check_place(out, kind)
+    elif format is not None or symmetrized or conventional:
+        given = "--format" if format is not None else "--symmetrized and --conventional"
+        raise SettingError(
+            f"{given} says what is written into --out, and there is no --out; name a folder"
+        )
     sites = read_sites(source, lenient=lenient)
     species: dict[Reference, str | Sequence[str]] = {}
     for symbol in replace or []:
@@ -215,7 +225,7 @@ def infill(
     blank(sites, blanks, max_atoms)
     settings = settled_settings(
         model,
-        seed=seed,
+        seed=given_seed(seed),
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
@@ -231,8 +241,10 @@ def infill(
     )
     found = filler.fill(sites, blanks, n, keep=kept, ranked=False if drawn else None)
     _show(found)
+    if seed == RANDOM and found.drawn:
+        typer.echo(f"drawn with --seed {settings.seed}")
     if out is not None:
-        _write(found, out, file_format(format, Path("crystals")))
+        _write(found, out, file_format(format, Path("crystals")), layout)
 
 
 def _check_place(out: Path, kind: str) -> None:
@@ -251,6 +263,7 @@ def _show(found: Infilling) -> None:
     from rich.table import Table
 
     from crystext.properties import reduced_formula, space_group_symbols
+    from crystext.wording import counted
 
     symbols = space_group_symbols()
 
@@ -274,9 +287,10 @@ def _show(found: Infilling) -> None:
     if not console.is_terminal:
         console.width = _WIDTH
     console.print(table)
-    said = [f"{len(found.proposals)} proposals"]
+    said = [counted(len(found.proposals), "proposal")]
     if found.drawn:
-        said.append(f"{found.drawn} drawn, {found.repeated} of them repetitions")
+        repeated = "repetition" if found.repeated == 1 else "repetitions"
+        said.append(f"{found.drawn} drawn, {found.repeated} of them {repeated}")
     if found.cut_off:
         said.append(f"{found.cut_off} cut off where the model knows no further position")
     if found.space_group is not None:
@@ -284,16 +298,22 @@ def _show(found: Infilling) -> None:
     typer.echo("; ".join(said))
 
 
-def _write(found: Infilling, out: Path, kind: str) -> None:
-    """Write the crystals, named by rank, and then the proposals."""
+def _write(found: Infilling, out: Path, kind: str, layout: Layout) -> None:
+    """Write the crystals, named by rank and formula, and then the proposals."""
     import json
 
+    from crystext.properties import reduced_formula
+    from crystext.wording import counted
     from crystext.write import write_crystals, write_text
 
-    named = [(f"{p.index + 1:03d}", p.crystal) for p in found.proposals]
-    place = out / (kind if kind in ("cif", "poscar") else f"crystals.{kind}")
+    named = [
+        (f"{p.index + 1:03d}-{reduced_formula(p.crystal.numbers)}", p.crystal)
+        for p in found.proposals
+    ]
+    place = place_in(out, kind)
     if named:
-        write_crystals(named, place, kind, labels=[p.labels for p in found.proposals])
+        labels = [p.labels for p in found.proposals]
+        write_crystals(named, place, kind, labels=labels, layout=layout, note=tell)
     lines = [json.dumps(p.record(), ensure_ascii=False) for p in found.proposals]
     write_text("".join(f"{line}\n" for line in lines), out / "proposals.jsonl")
-    typer.echo(f"written: {out / 'proposals.jsonl'}, {len(named)} crystals in {place}")
+    typer.echo(f"written: {out / 'proposals.jsonl'}, {counted(len(named), 'crystal')} in {place}")

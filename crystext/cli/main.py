@@ -22,12 +22,14 @@ from crystext.cli.encode import encode
 from crystext.cli.evaluate import evaluate
 from crystext.cli.hull import hull
 from crystext.cli.infill import infill
+from crystext.cli.listing import WithProtocols, WithRecipes
 from crystext.cli.merge import merge
 from crystext.cli.pattern import pattern
 from crystext.cli.push import push
 from crystext.cli.relax import relax
 from crystext.cli.sample import sample
 from crystext.cli.train import train
+from crystext.cli.usage import UsageError, usage_message
 from crystext.cli.view import view
 from crystext.errors import CrystextError, ReadingWarning
 
@@ -37,8 +39,13 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-data = typer.Typer(help="Prepare data for training.", rich_markup_mode=None, no_args_is_help=True)
+data = typer.Typer(
+    help="Prepare data sets for training, and list them.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
 
 
 def _show_version(wanted: bool) -> None:
@@ -56,24 +63,25 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Crystals as text for language models."""
+    """Crystals as text: generate, complete, evaluate and relax them."""
 
 
-app.command()(encode)
-app.command()(decode)
-data.command()(prepare)
-data.command("list")(list_)
+# Summaries fit on a line of 80 characters of `crystext --help`, which cuts longer ones.
+app.command(short_help="Write crystals from files as text.")(encode)
+app.command(short_help="Read crystals from text, write structure files.")(decode)
+data.command(short_help="Write a store of crystals to train on.")(prepare)
+data.command("list", short_help="List the public data sets that prepare knows by name.")(list_)
 app.add_typer(data, name="data")
-app.command()(train)
-app.command()(sample)
-app.command()(infill)
-app.command()(evaluate)
-app.command()(relax)
-app.command()(hull)
-app.command()(merge)
-app.command()(pattern)
-app.command()(push)
-app.command()(view)
+app.command(cls=WithRecipes, short_help="Train or fine-tune a model by a recipe.")(train)
+app.command(short_help="Generate crystals with a model.")(sample)
+app.command(short_help="Complete or substitute in a given crystal.")(infill)
+app.command(cls=WithProtocols, short_help="Measure generated crystals by a protocol.")(evaluate)
+app.command(short_help="Relax crystals with a machine-learned potential.")(relax)
+app.command(short_help="Formation energies and energies above the hull.")(hull)
+app.command(short_help="Merge an adapter into its base model.")(merge)
+app.command(short_help="Print a regular expression for guided decoding.")(pattern)
+app.command(short_help="Upload a model to the Hugging Face Hub.")(push)
+app.command(short_help="Draw a picture of crystals.")(view)
 
 _BAD_INPUT, _INTERRUPTED = 2, 130
 
@@ -95,16 +103,19 @@ def main() -> None:
     _show_reading_warnings()
     try:
         try:
-            app(prog_name="crystext")
+            # Typer returns the status of an exit that a command asks for, and that of an interrupt.
+            status = app(prog_name="crystext", standalone_mode=False)
         finally:
             sys.stdout.flush()
-    except SystemExit as end:
-        # typer turns an interrupt into this status without a word.
-        if end.code == _INTERRUPTED:
-            _end("interrupted; run the same command again to go on", _INTERRUPTED)
-        raise
-    except KeyboardInterrupt:
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(status if isinstance(status, int) else 0)
+    except (KeyboardInterrupt, typer.Abort):
         _end("interrupted; run the same command again to go on", _INTERRUPTED)
+    except UsageError as error:
+        message = usage_message(error)
+        typer.echo(message if message.startswith("Usage:") else f"crystext: {message}", err=True)
+        sys.exit(_BAD_INPUT)
     except CrystextError as error:
         _end(str(error), _BAD_INPUT)
     except BrokenPipeError:

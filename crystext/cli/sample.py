@@ -24,8 +24,9 @@ from crystext.cli.asked import (
     Only,
     SpaceGroup,
 )
-from crystext.cli.export import Keep, export
+from crystext.cli.export import FORMAT_NAMES, Conventional, Keep, Symmetrized, export
 from crystext.cli.progress import Bar
+from crystext.cli.seed import Seed, given_seed
 
 if TYPE_CHECKING:
     from crystext.conditions import Conditions
@@ -99,9 +100,7 @@ def sample(
             help="`shipped`, a folder of a model or of an adapter, or OWNER/NAME on the Hub."
         ),
     ] = "shipped",
-    seed: Annotated[
-        int, typer.Option(help="Each crystal's random numbers follow from (seed, index).")
-    ] = 0,
+    seed: Seed = "0",
     temperature: Annotated[
         float | None,
         typer.Option(
@@ -176,7 +175,7 @@ def sample(
     format: Annotated[
         str | None,
         typer.Option(
-            help="Also write the crystals into OUT: cif, poscar, extxyz or parquet.",
+            help=f"Also write the crystals into OUT: {FORMAT_NAMES}.",
             show_default=False,
         ),
     ] = None,
@@ -186,6 +185,8 @@ def sample(
             help="Which crystals --format writes: structurally valid, unique, or matched."
         ),
     ] = Keep.all,
+    symmetrized: Symmetrized = False,
+    conventional: Conventional = False,
 ) -> None:
     """Draw crystals into OUT/attempts.jsonl, one JSON object per attempt, faults included.
 
@@ -203,15 +204,22 @@ def sample(
     from crystext.sampling.crew import default_workers
     from crystext.sampling.run import sample as draw_missing
     from crystext.sampling.shards import launched_shard, read_shard
-    from crystext.write import file_format
+    from crystext.wording import counted
+    from crystext.write import Layout, file_format
 
+    layout = Layout(symmetrized, conventional)
     if format in FORMATS:
         raise SettingError(
             f"--format says as which files crystals are written, and {format} is a text that a "
             f"model writes; give --text {format}"
         )
     if format is not None:
-        file_format(format, out)
+        layout.check(file_format(format, out))
+    elif layout != Layout():
+        raise SettingError(
+            "--symmetrized and --conventional say how --format writes crystals, and there is no "
+            "--format; try --format cif"
+        )
     elif keep is not Keep.all:
         raise SettingError(
             f"--keep {keep.value} says which crystals --format writes, and there is no --format; "
@@ -246,7 +254,7 @@ def sample(
     settings = settled_settings(
         model,
         wanted,
-        seed=seed,
+        seed=given_seed(seed, out, shard is not None or launched_shard() is not None),
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
@@ -280,11 +288,12 @@ def sample(
             raise
         typer.echo(f"shard {part} is drawn; another process gathers all")
         return
-    typer.echo(f"{done} attempts, {bar.crystals} of them crystals, in {out / 'attempts.jsonl'}")
+    of_them = "1 of them a crystal" if bar.crystals == 1 else f"{bar.crystals:,} of them crystals"
+    typer.echo(f"{counted(done, 'attempt')}, {of_them}, in {out / 'attempts.jsonl'}")
     if any(wanted):
         _summarize(out, campaign.total)
     if format is not None:
-        export(out, campaign.total, format, keep, workers)
+        export(out, campaign.total, format, keep, workers, layout)
 
 
 def _is_whole_with(shard: Shard, campaign: Campaign, out: Path, workers: int) -> bool:
@@ -305,12 +314,14 @@ def _rows(path: Path, common: dict[str, object], max_atoms: int) -> tuple[Condit
     """Return the conditions of a table's rows that can be met, and tell of the others."""
     from crystext.conditions import read_table
     from crystext.errors import InputError
+    from crystext.wording import counted
 
     table = read_table(path, common, max_atoms=max_atoms)
     for fault in table.faults:
         typer.echo(f"crystext: {path}, {fault}", err=True)
     if not table.rows:
-        raise InputError(f"none of the {len(table.faults)} rows of {path} can be drawn; see above")
+        rows = counted(len(table.faults), "row")
+        raise InputError(f"{path} has {rows}, and none can be drawn; see above")
     if table.faults:
         typer.echo(
             f"{len(table.faults)} of {len(table.rows) + len(table.faults)} rows left out", err=True

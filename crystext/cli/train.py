@@ -11,7 +11,9 @@ import typer
 def train(
     recipe: Annotated[
         str,
-        typer.Argument(help="A YAML file, or the name of a shipped recipe.", show_default=False),
+        typer.Argument(
+            help="A YAML file, or the name of a shipped recipe (listed below).", show_default=False
+        ),
     ],
     overrides: Annotated[
         list[str] | None,

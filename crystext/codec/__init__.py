@@ -21,6 +21,7 @@ from crystext.codec.tidy import (
     tidy_symmetric_lines,
 )
 from crystext.crystal import Crystal
+from crystext.errors import InputError
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -61,7 +62,7 @@ def encode(crystal: Crystal | Structure, format: str | Format = PLAIN) -> str:
 
 
 def decode(text: str, *, format: str | Format | None = None, strict: bool = True) -> Decoded:
-    """Read a crystal from text. Never raises for what the text holds.
+    """Read a crystal from text. Never raises for what the text holds; what is no text is refused.
 
     Args:
         text: as `encode` writes it.
@@ -73,9 +74,14 @@ def decode(text: str, *, format: str | Format | None = None, strict: bool = True
             `Decoded.forgiven` says what it met. What reads strictly reads the same either way.
 
     Raises:
+        InputError: it is no text, but None or another object.
         SettingError: no such format.
     """
     fmt = None if format is None else get_format(format)
+    if not isinstance(text, str):
+        raise InputError(
+            f"a crystal cannot be read from {_kind(text)}; expected a text such as encode writes"
+        )
     if not text.strip():
         return Decoded(None, Fault.EMPTY, 1, "nothing but white space" if text else "nothing")
     lines = text.split("\n")
@@ -95,3 +101,7 @@ def decode(text: str, *, format: str | Format | None = None, strict: bool = True
         return Decoded(None, Fault.BAD_ANGLES, tidy[1].number, repr(tidy[1].text), forgiven)
     decoded = read_plain([line.text for line in tidy], [line.number for line in tidy], fmt)
     return replace(decoded, forgiven=forgiven)
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a value of the type {type(value).__name__}"

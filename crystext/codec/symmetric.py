@@ -99,6 +99,29 @@ def read_symmetric(lines: list[str], line_numbers: Sequence[int], fmt: Format | 
         line_numbers: what to call each of them where a fault is told.
         fmt: gives the decimals that every number must have; None takes any.
     """
+    found = _read_orbits(lines, line_numbers, fmt)
+    if isinstance(found, Decoded):
+        return found
+    crystal = compose(found)
+    if crystal.volume > 0:
+        return Decoded(crystal)
+    # A primitive cell may be so much flatter than the conventional one that none is left.
+    return fault_at(Fault.NO_VOLUME, len(lines) - 1, lines, line_numbers)
+
+
+def declared_symmetry(text: str) -> SymmetricCrystal | None:
+    """Return the space group, orbits and cell that a text declares; None where it declares none."""
+    if not is_symmetric(text):
+        return None
+    lines = text.split("\n")
+    found = _read_orbits(lines, range(1, len(lines) + 1), None)
+    return None if isinstance(found, Decoded) else found
+
+
+def _read_orbits(
+    lines: list[str], line_numbers: Sequence[int], fmt: Format | None
+) -> SymmetricCrystal | Decoded:
+    """Return what a text declares, or why it cannot be read; for the arguments see above."""
 
     def fault(kind: Fault, index: int) -> Decoded:
         return fault_at(kind, index, lines, line_numbers)
@@ -133,9 +156,7 @@ def read_symmetric(lines: list[str], line_numbers: Sequence[int], fmt: Format | 
         return fault(Fault.NO_VOLUME, last)
     if fmt is not None and (wrong := _wrong_precision(lines, group, fmt)) is not None:
         return fault(Fault.WRONG_PRECISION, wrong)
-    crystal = compose(SymmetricCrystal(group, tuple(orbits), tuple(cell)))
-    # A primitive cell may be so much flatter than the conventional one that none is left.
-    return Decoded(crystal) if crystal.volume > 0 else fault(Fault.NO_VOLUME, last)
+    return SymmetricCrystal(group, tuple(orbits), tuple(cell))
 
 
 def is_symmetric(text: str) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TypedDict
+from collections.abc import Collection, Mapping
+from typing import Any, TypedDict
 
 
 class Asked(TypedDict, total=False):
     """What a crystal can be asked to be; `Conditions.of` has the spellings of each."""
 
-    composition: str | None
-    """Exact reduced formula, such as "LiFePO4"; the number of formula units is open."""
+    composition: str | Mapping[Any, float] | None
+    """Exactly this formula: "SrTiO3", {"Sr": 1, "Ti": 1, "O": 3} or pymatgen's Composition; the
+    number of formula units is open."""
     chemical_system: str | Collection[str] | None
     """Exactly these elements, each at least once: "Li-Fe-P-O" or a list."""
     elements: str | Collection[str] | None

@@ -67,7 +67,9 @@ class Conditions:
         """Return the conditions that are given by name, in any of their usual spellings.
 
         Args:
-            wanted: None, an empty text and an empty list or set ask for nothing. Elements may be a
+            wanted: None, an empty text and an empty list or set ask for nothing. A composition may
+                be a formula, or elements and their counts as a dict or pymatgen's Composition.
+                Elements may be a
                 text ("Li-Fe-O", "Li Fe O") or several; the number of atoms 8, "8", "8-20" or
                 (8, 20); a space group 225, "Fm-3m" or "F m -3 m"; numbers may be texts. NumPy's
                 numbers and arrays are taken as Python's.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from crystext.checks import whole_number
 from crystext.errors import SettingError, did_you_mean
-from crystext.formulas import formula_text, parse_elements, parse_formula, reduced
+from crystext.formulas import parse_elements
 from crystext.grammar.constraints import CRYSTAL_SYSTEMS
+from crystext.properties import reduced_formula
 from crystext.space_groups import parse_space_group
 
 _RANGES = {
@@ -35,7 +37,7 @@ def parse_condition(name: str, value: Any) -> Any:
         SettingError: it makes no sense; a right one that is near is named.
     """
     if name == "composition":
-        return formula_text(reduced(parse_formula(str(value))))
+        return reduced_formula(value if isinstance(value, Mapping) else str(value))
     if name in ("chemical_system", "elements", "only", "exclude"):
         return parse_elements(value)
     if name == "n_atoms":

@@ -10,6 +10,7 @@ from typing import Any
 
 from crystext.conditions.conditions import NAMES, Conditions
 from crystext.errors import InputError, SettingError, did_you_mean
+from crystext.wording import counted
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def _check_header(path: Path, header: list[str]) -> None:
 def _conditions(header: list[str], cells: list[str], common: Mapping[str, Any]) -> Conditions:
     if len(cells) != len(header):
         raise SettingError(
-            f"{len(cells)} cells below {len(header)} columns; quote cells that hold commas"
+            f"{counted(len(cells), 'cell')} below {counted(len(header), 'column')}; quote cells "
+            "that hold commas"
         )
     own = {name: cell for name, cell in zip(header, cells, strict=True) if cell.strip()}
     return Conditions.of(**{**common, **own})

@@ -12,6 +12,7 @@ import numpy as np
 from crystext.matching import Tolerances
 from crystext.properties import LABELS
 from crystext.tasks.base import Record
+from crystext.wording import counted
 
 SHOWN = 5
 """Names that are given for each reason."""
@@ -79,7 +80,7 @@ class PrepareReport:
 
     def __str__(self) -> str:
         total = sum(self.written.values())
-        lines = [f"{total:,} crystals written, {sum(self.counts.values()):,} skipped"]
+        lines = [f"{counted(total, 'crystal')} written, {sum(self.counts.values()):,} skipped"]
         for split, count in self.written.items():
             known = ", ".join(f"{label} of {n:,}" for label, n in self.labels[split].items() if n)
             lines.append(f"  {split}: {count:,}" + (f"; {known}" if known else ""))

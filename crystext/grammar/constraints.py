@@ -9,6 +9,7 @@ from crystext.checks import real_number, whole_number
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import SettingError, did_you_mean
 from crystext.formulas import formula_text, known_element
+from crystext.wording import counted
 
 MOST_ATOMS = 1000
 """Larger cells are not written."""
@@ -111,7 +112,7 @@ class Constraints:
         needed = len(set(self.require))
         if needed > self.max_atoms:
             raise SettingError(
-                f"{needed} elements have to occur in {self.max_atoms} atoms at most; "
+                f"{needed} elements have to occur in {counted(self.max_atoms, 'atom')} at most; "
                 f"take max_atoms {needed}, or fewer elements"
             )
 

@@ -16,6 +16,7 @@ from crystext.formulas import known_element, near_elements
 from crystext.infilling.similar import similar_elements
 from crystext.partial import PartialCrystal
 from crystext.read.sites import Sites
+from crystext.wording import counted
 
 UNKNOWN = "?"
 """In place of an element: any that the model holds for probable."""
@@ -213,10 +214,11 @@ def place_of(sites: Sites, reference: Reference) -> int:
         if reference in sites.labels:
             return sites.labels.index(reference)
         if not re.fullmatch(r"-?\d{1,9}", reference.strip()):
-            known = [*sites.labels, *SYMBOLS]
+            # An element that the crystal has, where somebody writes fe or sr.
+            held = [SYMBOLS[z - 1] for z in dict.fromkeys(sites.numbers.tolist()) if z]
             raise SettingError(
                 f"no site is called {reference!r}; the sites are {_few(sites.labels)}, or 0 to "
-                f"{count - 1}." + did_you_mean(reference, known)
+                f"{count - 1}." + did_you_mean(reference, [*sites.labels, *held])
             )
     try:
         index = int(reference) if isinstance(reference, str) else whole_number("a site", reference)
@@ -263,7 +265,8 @@ def _added(wanted: Sequence[str] | str, there: int, max_atoms: int) -> tuple[Int
     total = there + len(known) + max(least, int(endless))
     if total > max_atoms and (known or least or endless):
         raise SettingError(
-            f"{there} atoms and those to add make {total}, and at most {max_atoms} are written; "
+            f"{counted(there, 'atom')} and those to add make {total}, and at most {max_atoms} are "
+            "written; "
             "add fewer, or raise the number of atoms"
         )
     most = max_atoms - there - len(known) if endless else least

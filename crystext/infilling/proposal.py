@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from crystext.crystal import Crystal, Floats
 from crystext.elements import SYMBOLS
+from crystext.errors import InputError
 from crystext.grammar.geometry import image_distances, least_distances, shortest_lattice_vector
 from crystext.infilling.blank import free_label
 from crystext.partial import PartialCrystal
-from crystext.properties import reduced_formula
+from crystext.properties import density, reduced_formula
 from crystext.read.sites import Sites
 from crystext.space_groups import find_space_group
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from pymatgen.core.structure import Structure
 
 _ROUNDING = 1e-4
@@ -87,6 +89,10 @@ class Proposal:
         """As spglib finds it at 0.1 Å; None if it finds none."""
         return find_space_group(self.crystal)
 
+    def to_ase(self) -> Atoms:
+        """Return the crystal as ASE's Atoms, with what a table says of it in its `info`."""
+        return atoms_of(self)
+
     @property
     def matched(self) -> bool:
         """Whether it keeps what was to be kept."""
@@ -100,6 +106,7 @@ class Proposal:
             "formula": reduced_formula(self.crystal.numbers),
             "changes": "; ".join(map(str, self.changes)),
             "space_group": self.space_group,
+            "density": density(self.crystal),
             "drawn": self.drawn,
             "crowded": self.crowded,
         }
@@ -116,6 +123,31 @@ class Proposal:
             "positions": self.crystal.positions.tolist(),
             "labels": list(self.labels),
         }
+
+
+class _Result(Protocol):
+    @property
+    def crystal(self) -> Crystal | None: ...
+    def row(self) -> dict[str, Any]: ...
+
+
+def atoms_of(result: _Result) -> Atoms:
+    """Return the crystal of a result as ASE's Atoms, with its row in `info`.
+
+    Texts of several lines are left out: extended XYZ has one line for all of `info`, and ASE could
+    not read them back.
+
+    Raises:
+        InputError: it holds no crystal.
+    """
+    if result.crystal is None:
+        raise InputError(f"{result!r} holds no crystal; take one whose crystal is not None")
+    fits = {
+        name: value
+        for name, value in result.row().items()
+        if value is not None and not (isinstance(value, str) and "\n" in value)
+    }
+    return result.crystal.to_ase(fits)
 
 
 def changes_between(sites: Sites, crystal: Crystal) -> Iterator[Change]:

@@ -25,7 +25,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from crystext.checks import kind_of
 from crystext.crystal import Crystal
@@ -95,14 +95,22 @@ def read_crystal(source: str | Path, *, lenient: bool = False) -> Crystal:
     return item.crystal
 
 
-def as_crystal(source: Crystal | Structure | Atoms | str | Path) -> Crystal:
+class HoldsCrystal(Protocol):
+    """Something that was drawn: a `Sample` or a `Proposal`, for instance."""
+
+    @property
+    def crystal(self) -> Crystal | None:
+        """The crystal; None where there is none."""
+
+
+def as_crystal(source: Crystal | Structure | Atoms | HoldsCrystal | str | Path) -> Crystal:
     """Return the crystal that something is or holds.
 
     What is only probable about it is given as a `ReadingWarning`.
 
     Args:
-        source: a `Crystal`, pymatgen's `Structure`, ASE's `Atoms`, or the path of a file that holds
-            one structure.
+        source: a `Crystal`, a `Sample` or `Proposal`, pymatgen's `Structure`, ASE's `Atoms`, or the
+            path of a file that holds one structure.
 
     Raises:
         InputError: it is none of these, or what it holds is no crystal.
@@ -111,6 +119,11 @@ def as_crystal(source: Crystal | Structure | Atoms | str | Path) -> Crystal:
         return source
     if isinstance(source, str | Path):
         return read_crystal(source)
+    held = getattr(source, "crystal", source)
+    if isinstance(held, Crystal):
+        return held
+    if held is None:
+        raise InputError(f"{source!r} holds no crystal; take one whose crystal is not None")
     from ase import Atoms
     from pymatgen.core.structure import IStructure
 
@@ -119,8 +132,8 @@ def as_crystal(source: Crystal | Structure | Atoms | str | Path) -> Crystal:
     if isinstance(source, Atoms):
         return crystal_from_ase(source)
     raise InputError(
-        f"{kind_of(source)} is no crystal; expected a crystext Crystal, a pymatgen "
-        "Structure, an ASE Atoms or the path of a file"
+        f"{kind_of(source)} is not a crystal; expected a crystext Crystal, Sample or "
+        "Proposal, a pymatgen Structure, an ASE Atoms or the path of a file"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -66,11 +67,16 @@ def make_request(
     return request
 
 
+def random_seed() -> int:
+    """Return a seed that nobody chose, below 2^31: every generator of random numbers takes it."""
+    return secrets.randbelow(2**31)
+
+
 def settled_settings(
     model: str | Path,
     conditions: Iterable[Conditions] = (Conditions(),),
     *,
-    seed: int = 0,
+    seed: int | None = 0,
     temperature: float | None = None,
     element_temperature: float | None = None,
     coordinate_temperature: float | None = None,
@@ -83,7 +89,8 @@ def settled_settings(
     Args:
         model: as `model_folder` takes it.
         conditions: those of every crystal that is to be drawn.
-        seed, top_p, guidance, constrained: see `DrawSettings`.
+        seed: see `DrawSettings`; None takes a random one, which the settings record.
+        top_p, guidance, constrained: see `DrawSettings`.
         temperature, element_temperature, coordinate_temperature: see `settled_temperatures`.
 
     Raises:
@@ -98,7 +105,7 @@ def settled_settings(
         coordinate=coordinate_temperature,
     )
     return DrawSettings(
-        seed=seed,
+        seed=random_seed() if seed is None else seed,
         temperature=settled.text,
         element_temperature=settled.element,
         coordinate_temperature=settled.coordinate,

@@ -30,7 +30,7 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from crystext.errors import InUseError, RunError, SettingError, in_words
+from crystext.errors import InUseError, RunError, SettingError
 from crystext.models.folder import model_folder
 from crystext.prompts import load_prompts
 from crystext.sampling.attempt import Attempt
@@ -253,8 +253,8 @@ def _check(out: Path, wanted: dict[str, Any]) -> None:
     """Refuse a place that holds another campaign, or anything else; change nothing."""
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; expected a folder for the run")
-    path = out / _SETTINGS
-    if not path.exists():
+    found = recorded_settings(out)
+    if found is None:
         there = {p.name for p in out.iterdir()} if out.exists() else set()
         strange = sorted(name for name in there - {_LOCK} if not name.startswith(_PARTIAL_SETTINGS))
         if strange:
@@ -262,14 +262,6 @@ def _check(out: Path, wanted: dict[str, Any]) -> None:
                 f"{out} holds files that are no run ({', '.join(strange[:3])}); give an empty --out"
             )
         return
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunError(
-            f"{path} is damaged ({in_words(error, 'it is no JSON')}); give another --out"
-        ) from None
-    if not isinstance(found, dict):
-        raise RunError(f"{path} is damaged (no JSON object); give another --out")
     keys = [*wanted, *(key for key in found if key not in wanted)]
     different = [key for key in keys if found.get(key) != wanted.get(key)]
     if "model_sha256" not in different:
@@ -284,6 +276,27 @@ def _check(out: Path, wanted: dict[str, Any]) -> None:
             f"{out} holds a run made with other settings:\n" + "\n".join(lines) + "\n"
             "Give those settings to go on with it, or another --out"
         )
+
+
+def recorded_settings(out: Path) -> dict[str, Any] | None:
+    """Return the settings of the run that a directory holds; None where it holds none.
+
+    Raises:
+        RunError: the file that should hold them is damaged.
+    """
+    path = out / _SETTINGS
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise RunError(
+            f"{path} is damaged: expected a JSON object of settings; restore it, or give another "
+            "--out"
+        )
+    return found
 
 
 def _short(value: Any) -> str:

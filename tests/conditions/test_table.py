@@ -30,7 +30,12 @@ def test_a_bad_row_is_told_and_the_others_are_read(written: Path) -> None:
     written.write_text("composition,n_atoms\nNaCl,8\nNaXl,8\nNaCl,5\nNaCl\nNaCl,24\nMgO,4\n")
     table = read_table(written, max_atoms=20)
     assert [row.line for row in table.rows] == [2, 7]
-    starts = ["line 3: 'NaXl' is no", "line 4: NaCl has 2", "line 5: 1 cells", "line 6: 24 atoms"]
+    starts = [
+        "line 3: 'NaXl' is no",
+        "line 4: NaCl has 2",
+        "line 5: 1 cell below",
+        "line 6: 24 atoms",
+    ]
     for fault, start in zip(table.faults, starts, strict=True):
         assert fault.startswith(start)
 

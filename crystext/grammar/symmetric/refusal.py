@@ -77,7 +77,8 @@ def _other_sizes(constraints: Constraints) -> Iterator[str]:
         larger = (
             f" (max_atoms {most}, on the command line --max-atoms {most})" if most > high else ""
         )
-        yield f"take {numbers} atoms{larger}"
+        noun = "atom" if fitting == [1] else "atoms"
+        yield f"take {numbers} {noun}{larger}"
 
 
 def _first(constraints: Constraints, sizes: range) -> int | None:

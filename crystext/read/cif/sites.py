@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from crystext.elements import ATOMIC_NUMBERS
 from crystext.crystal import isotope_note
+from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
 from crystext.read.cif.elements import Element, element_of_type, elements_of_labels
 from crystext.read.cif.formula import named_elements

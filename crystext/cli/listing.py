@@ -1,0 +1,48 @@
+"""Help of commands that take one of several files which come with the package: it lists them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand
+
+
+class _Listing(TyperCommand):
+    """A command whose help ends with the files that it knows by name."""
+
+    title = ""
+    folder: tuple[str, ...] = ()
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the names, each with the first line that its file says of itself."""
+        from crystext.resources import shipped
+
+        files = sorted(shipped(*self.folder).glob("*.yaml"))
+        if files:
+            with formatter.section(self.title):
+                formatter.write_dl([(path.stem, _about(path)) for path in files])
+
+
+class WithRecipes(_Listing):
+    """A command that takes recipes."""
+
+    title = "Shipped recipes"
+    folder = ("recipes",)
+
+
+class WithProtocols(_Listing):
+    """A command that takes protocols."""
+
+    title = "Shipped protocols"
+    folder = ("evaluation", "protocols")
+
+
+def _about(path: Path) -> str:
+    """Return a file's title, else its first comment."""
+    text = path.read_text(encoding="utf-8")
+    title = re.search(r"^title:[ \t]*(.+)$", text, re.MULTILINE)
+    comment = re.search(r"^#[ \t]*(.+)$", text, re.MULTILINE)
+    found = title or comment
+    return found[1].strip("'\" ") if found else ""

@@ -1,0 +1,39 @@
+"""What the command line says where its arguments cannot be taken: one message, in plain words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import typer
+
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""What Typer raises of an option or a command that is not there, or of a value it cannot take."""
+
+_WORDS = (
+    (r"Invalid value for '([^']*)'(?: / '[^']*')*: ", r"\1: "),
+    (r"Value error, ", ""),
+    (r"Input should be a valid integer\b[^.]*", "expected a whole number"),
+    (r"Input should be a valid number\b[^.]*", "expected a number"),
+    (r"Input should be greater than or equal to (\S+)", r"expected \1 or more"),
+    (r"Input should be less than or equal to (\S+)", r"expected \1 or less"),
+    (r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", r"there is no place for '\1'"),
+    (r"Missing (option|argument) '([^']*)'", r"\2 is missing"),
+)
+"""Phrases of Typer and of pydantic, which reads values for it, and what is said instead."""
+
+
+def usage_message(error: Any) -> str:
+    """Return the message of a `UsageError`, or the help of a command that was given nothing."""
+    from crystext.errors import did_you_mean
+
+    text = str(error.format_message()).strip()
+    if text.startswith("Usage:"):
+        return text
+    for phrase, plain in _WORDS:
+        text = re.sub(phrase, plain, text)
+    if choice := re.search(r"'([^']*)' is not one of (.*?)\.?$", text):
+        text = text.rstrip(".") + "." + did_you_mean(choice[1], re.findall(r"'([^']*)'", choice[2]))
+    command = getattr(error.ctx, "command_path", "crystext")
+    end = "" if text.endswith((".", "?")) else "."
+    return f"{text}{end} See {command} --help"

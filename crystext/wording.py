@@ -1,0 +1,17 @@
+"""Words of messages that depend on a number."""
+
+from __future__ import annotations
+
+_PLURALS = {"try": "tries", "batch": "batches", "process": "processes"}
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: `1 crystal`, `0 crystals`, `1,200 crystals`.
+
+    Args:
+        number: how many.
+        noun: in the singular.
+        plural: where it is neither the singular with an s nor known here.
+    """
+    many = plural or _PLURALS.get(noun, f"{noun}s")
+    return f"{number:,} {noun if number == 1 else many}"
