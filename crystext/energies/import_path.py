@@ -68,9 +68,10 @@ def import_potential(source: str) -> Potential:
     if isinstance(made, BaseCalculator):
         name = Path(module).stem if module.endswith(".py") else module
         return Potential(f"{name}:{function}", made)  # type: ignore[arg-type]
+    what = "nothing" if made is None else f"an object of type {type(made).__name__}"
     raise ModelError(
-        f"the function {source} returns an object of type {type(made).__name__}; expected a "
-        "crystext.energies.potential.Potential, or a calculator of ASE"
+        f"the function {source} returns {what}; expected a crystext.energies.potential.Potential, "
+        "or a calculator of ASE"
     )
 
 

@@ -33,6 +33,10 @@ def number():
     return COUNT
 
 
+def forgets():
+    emt()
+
+
 def broken():
     raise OSError("no licence")
 
@@ -71,6 +75,7 @@ def test_a_calculator_alone_has_energies_of_its_own_and_measured_ones_to_meet(fi
         ("{file}:emtt", "has no function 'emtt'.*Did you mean 'emt'"),
         ("{file}:COUNT", "'COUNT', which is no function"),
         ("{file}:number", "object of type int; expected a .*Potential, or a calculator of ASE"),
+        ("{file}:forgets", "returns nothing; expected a"),
         ("{file}:broken", "fails: OSError: no licence"),
         ("{file}:wants", "fails: TypeError.*takes no argument"),
         ("{file}:", "expected MODULE:FUNCTION, such as my_potential.py:make"),
