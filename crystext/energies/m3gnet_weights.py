@@ -87,6 +87,13 @@ def fetch_weights(repository: str = REPOSITORY) -> Path:
             if isinstance(error, errors.HfHubHTTPError):
                 raise
             raise ModelError("the Hub cannot be reached") from None
+        except OSError as error:
+            if error.strerror is None or isinstance(error, ConnectionError):
+                raise
+            raise ModelError(
+                "the weights cannot be written to huggingface_hub's cache, the folder hub in "
+                f"HF_HOME: {error.strerror}"
+            ) from None
     return paths[0].parent
 
 

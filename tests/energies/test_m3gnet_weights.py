@@ -135,6 +135,16 @@ def test_a_repository_that_is_not_there_or_holds_something_else_is_told(
     assert "somebody/else on the Hub is no potential" in asked(environment, "somebody/else")[0]
 
 
+def test_a_cache_that_cannot_be_written_is_told(
+    environment: dict[str, str], hub: FakeHub, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    cache = {"HF_HOME": str(tmp_path / "file" / "cache"), "HF_ENDPOINT": hub.address}
+    said, _ = asked({**environment, **cache})
+    assert "cannot be written to huggingface_hub's cache" in said
+    assert "--potential chgnet" in said
+
+
 def test_the_command_that_is_named_makes_a_folder_that_is_taken(
     environment: dict[str, str], hub: FakeHub, tmp_path: Path
 ) -> None:

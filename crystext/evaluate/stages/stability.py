@@ -168,7 +168,7 @@ def _note(potential: str, hull: Hull, count: int, whole: int, reason: str) -> st
     whose = hull.potential or "DFT with MP2020 corrections"
     return (
         f"Relaxed with {potential}; hull {hull.name} of {hull.date or 'unknown date'}, energies of "
-        f"{whose}.{of}{' ' + reason + '.' if reason else ''}"
+        f"{whose}.{of}{f' Potential: {reason}.' if reason else ''}"
     )
 
 
