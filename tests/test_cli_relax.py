@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from crystext.cli.hull import hull
 from crystext.cli.relax import relax
 from crystext.crystal import Crystal
 from crystext.energies.corrections import Scale
-from crystext.energies.relaxed import TABLE, Relaxed, RelaxedSet, write_relaxed
+from crystext.energies.relaxed import TABLE, Relaxed, RelaxedSet, read_relaxed, write_relaxed
 from crystext.errors import CrystextError, InputError, ModelError, RunError, SettingError
 from crystext.evaluate.inputs import read_input
 from crystext.read import read_crystal
@@ -78,6 +79,62 @@ def test_from_crystals_to_a_hull_of_ones_own_and_a_distance_to_it(
     # Measured: -0.61 eV/atom (O. Kubaschewski et al., Materials Thermochemistry, 1993).
     assert float(table[2]["e_form_ev_per_atom"]) == pytest.approx(-0.61, abs=0.2)
     assert [float(row["e_above_hull_ev_per_atom"]) for row in table[:3]] == [0, 0, 0]
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine without weights and without a network."""
+    return {
+        **os.environ,
+        "HOME": str(tmp_path / "home"),
+        "HF_HOME": str(tmp_path / "cache"),
+        "HF_HUB_OFFLINE": "0",
+        "HF_ENDPOINT": "http://127.0.0.1:9",  # where nothing listens
+    }
+
+
+def test_without_weights_and_network_chgnet_relaxes_and_is_recorded(
+    cli: Run, tmp_path: Path, offline: dict[str, str]
+) -> None:
+    caesium = Crystal(np.full(3, 12.0), np.full(3, 90.0), np.array([55]), CENTRE[:1])
+    write_crystals([("NiAl", ALLOY), ("Cs", caesium)], tmp_path / "in.extxyz")
+    command = ("relax", tmp_path / "in.extxyz", "--out", tmp_path / "out")
+    ended = cli(*command, env=offline)
+    assert ended.returncode == 0, ended.stderr
+    assert "2 structures: 1 converged, 0 ran out of steps, 1 without an energy" in ended.stdout
+    assert "energies: CHGNet-0.3.0" in ended.stdout
+    assert "CHGNet-0.3.0, since M3GNet-MP-2021.2.8-PES is in no cache, and the Hub" in ended.stderr
+    assert "ISOLATED_ATOM" in ended.stderr
+    found = read_relaxed(tmp_path / "out")
+    assert (found.potential, found.scale) == ("CHGNet-0.3.0", Scale.CORRECTED)
+    assert [row.fault for row in found.rows] == [None, "ISOLATED_ATOM"]
+
+
+def test_m3gnet_that_cannot_be_had_is_refused_at_once_with_two_ways_out(
+    cli_refuses: Callable[..., str], tmp_path: Path, offline: dict[str, str]
+) -> None:
+    write_crystals([("NiAl", ALLOY)], tmp_path / "in.extxyz")
+    started = time.monotonic()
+    message = cli_refuses(
+        *("relax", tmp_path / "in.extxyz", "--out", tmp_path / "out", "--potential", "m3gnet"),
+        env=offline,
+    )
+    # At rest 2 s; the retries of matgl and huggingface_hub would take 100 s.
+    assert time.monotonic() - started < 60
+    assert "--potential chgnet" in message
+    assert "hf download materialyze/M3GNet-MP-2021.2.8-PES --local-dir" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_potential_of_ones_own_is_given_by_import_path(
+    cli: Run, root: Path, tmp_path: Path
+) -> None:
+    write_crystals([(str(i), COPPER) for i in range(2)], tmp_path / "in.extxyz")
+    out, example = tmp_path / "out", root / "examples" / "08_potential.py"
+    ended = cli("relax", tmp_path / "in.extxyz", "--out", out, "--potential", f"{example}:emt")
+    assert ended.returncode == 0, ended.stderr
+    assert "energies: EMT of ASE, of another kind" in ended.stdout
+    assert read_relaxed(out).rows[0].energy == pytest.approx(-0.0227, abs=0.02)
 
 
 @pytest.mark.slow

@@ -78,7 +78,9 @@ def evaluate(
     potential: Annotated[
         str | None,
         typer.Option(
-            help="Potential that relaxes: a name, or its folder.", show_default="the protocol's"
+            metavar="auto|m3gnet|chgnet|FOLDER|MODULE:FUNCTION",
+            help="Potential that relaxes, as in `crystext relax`.",
+            show_default="the protocol's, or chgnet where m3gnet cannot be had",
         ),
     ] = None,
     hull: Annotated[

@@ -1,4 +1,4 @@
-"""`crystext relax`: atoms and cells move until no force is left, by a potential that is proved."""
+"""`crystext relax`: atoms and cells move until all forces are small, by a checked potential."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ def relax(
     potential: Annotated[
         str,
         typer.Option(
-            metavar="m3gnet|chgnet|FOLDER",
-            help="m3gnet is M3GNet-MP-2021.2.8 from the Hub, FOLDER the same as matgl keeps it; "
-            "chgnet needs pip install 'crystext[chgnet]'.",
+            metavar="auto|m3gnet|chgnet|FOLDER|MODULE:FUNCTION",
+            help="m3gnet is M3GNet-MP-2021.2.8 from a cache or the Hub, FOLDER the same as matgl "
+            "keeps it; chgnet is CHGNet 0.3.0, which needs no network; auto is m3gnet if it can be "
+            "had, else chgnet. MODULE:FUNCTION is a Python function, such as my_potential.py:make, "
+            "that returns a crystext Potential or an ASE calculator; its module is run.",
         ),
-    ] = "m3gnet",
+    ] = "auto",
     fmax: Annotated[
         float, typer.Option(help="Relax until no force on an atom or the cell exceeds it; eV/Å.")
     ] = 0.1,
@@ -81,8 +83,8 @@ def relax(
     """
     from crystext.cli.workers import lent
     from crystext.data.progress import progress_bars
-    from crystext.energies.campaign import relax_all
-    from crystext.energies.potentials import loaded
+    from crystext.energies.campaign import potential_in, relax_all
+    from crystext.energies.potentials import choose, loaded
     from crystext.energies.relax import Limits
     from crystext.energies.relaxed import FRAMES, TABLE, RelaxedSet, relaxed_row, write_relaxed
     from crystext.errors import InputError, RunError, SettingError, did_you_mean
@@ -100,6 +102,9 @@ def relax(
         raise RunError(f"{out} is a file; expected a folder for {TABLE} and {FRAMES}")
     attempts = read_input(source, n, lenient=lenient).attempts
     tell_notes((attempt.name, attempt.notes) for attempt in attempts)
+    chosen, reason = choose(potential, potential_in(out))
+    if reason:
+        typer.echo(f"potential: {reason}", err=True)
     limits = Limits(fmax=fmax, steps=steps, seconds=timeout)
     crystals = {i: a.crystal for i, a in enumerate(attempts) if a.crystal is not None}
     with lent(cluster, workers) as crew, progress_bars(True) as begin:
@@ -113,7 +118,7 @@ def relax(
         relaxations = relax_all(
             crystals,
             out,
-            potential=potential,
+            potential=chosen,
             limits=limits,
             workers=crew,
             report=report,
@@ -121,7 +126,7 @@ def relax(
     rows = tuple(
         relaxed_row(a.name, relaxations.get(i), a.fault, a.problem) for i, a in enumerate(attempts)
     )
-    used = loaded(potential)
+    used = loaded(chosen)
     found = RelaxedSet(used.name, used.scale, rows, vars(limits))
     write_relaxed(found, out)
     _tell(found, out / TABLE)

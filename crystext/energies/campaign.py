@@ -1,17 +1,17 @@
 """Relaxing many crystals: processes with one thread each, and a file that survives a kill.
 
-    relaxations.jsonl       one JSON object per crystal, as they end, only ever appended to
-    settings.json           what they depend on; other settings are refused
-    relaxing.lock           held by the one who relaxes
+    relaxations.jsonl       one JSON object per crystal, in the order in which they end
+    settings.json           what they depend on: potential and limits; others are refused
+    relaxing.lock           held by the process that relaxes
 
-A crystal is known by its digest, so that a source may grow or be put in another order and nothing
-is relaxed twice, equal crystals neither.
+A crystal is identified by its digest, so that a source may grow or change its order: nothing is
+relaxed twice, nor are equal crystals.
 
-A crystal whose process dies (for want of memory, say) is tried once more, and then counted as an
-outcome of its own. Where the potential calculates many at once, a process relaxes some together,
-and a kill loses those it has in hand. Results do not depend on the number of processes; with what a
-crystal is calculated changes them by rounding, and so may a kill. Whether a crystal is too slow
-depends on the machine.
+A crystal whose process dies (for want of memory, say) is tried once more, and then has an outcome
+of its own. Where the potential calculates many at once, a process relaxes some together, and a kill
+loses those in progress. Results do not depend on the number of processes; rounding differs with the
+crystals that are calculated together, and so may a run that was killed. Whether a crystal is too
+slow depends on the machine.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from crystext.crystal import Crystal
-from crystext.energies.potentials import Source, check_shareable, loaded
+from crystext.energies.neighbours import has_isolated_atom
+from crystext.energies.potential import one_thread
+from crystext.energies.potentials import Source, check_shareable, choose, loaded, made_by
 from crystext.energies.relax import PAPER, Limits, Outcome, Relaxation, relax
 from crystext.energies.together import relax_together
-from crystext.errors import RunError, SettingError, in_words
+from crystext.errors import RunError, SettingError
 from crystext.processes import Workers, share_out
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 _LINES, _SETTINGS, _LOCK = "relaxations.jsonl", "settings.json", "relaxing.lock"
 
 _FEW = 4
-"""Below this number of crystals a process of their own costs more than it saves."""
+"""Fewer crystals than these are relaxed faster without processes of their own."""
 
 
 def relax_all(
@@ -61,13 +63,13 @@ def relax_all(
     Args:
         crystals: by any whole number, e.g. the index of an attempt.
         out: folder; made if it is not there.
-        potential: see `potentials`.
+        potential: see `potentials`; `auto` is the one of the relaxations in the folder, if any.
         limits: of each relaxation.
         workers: processes, with one thread each; or an executor.
         report: called with the number of crystals relaxed, and of all.
 
     Raises:
-        ModelError: the potential cannot be loaded, or does not prove itself.
+        ModelError: the potential cannot be loaded, or gives wrong energies.
         RunError: the folder holds relaxations of other settings, or is damaged, or another process
             is relaxing into it.
         SettingError: fewer than one worker, or a potential that other processes cannot make.
@@ -75,15 +77,21 @@ def relax_all(
     if isinstance(workers, int) and workers < 1:
         raise SettingError(f"{workers} workers: expected 1 or more")
     check_shareable(potential)
-    # Here first: a potential that is refused is refused once, before anything is written.
-    name = loaded(potential).name
+    # One choice for all processes, and for all times that the command is run.
+    potential = choose(potential, potential_in(out)).source
+    # Loaded here first: what is refused is refused once, before anything is written.
+    name, cutoff = loaded(potential).name, loaded(potential).cutoff
+    # A user's function may change, and the name of its potential stay.
+    code = {} if (made := made_by(potential)) is None else {"potential_code": made}
     out.mkdir(parents=True, exist_ok=True)
     digests = {index: crystal.digest() for index, crystal in crystals.items()}
     try:
         with FileLock(out / _LOCK, timeout=0):
-            _claim(out / _SETTINGS, {"potential": name, **asdict(limits)})
+            _claim(out / _SETTINGS, {"potential": name, **code, **asdict(limits)})
             times = Counter(digests.values())
-            done = {digest: r for digest, r in _read(out / _LINES) if digest in times}
+            done = {
+                digest: _seen(r, cutoff) for digest, r in _read(out / _LINES) if digest in times
+            }
             count = sum(times[digest] for digest in done)
             report(count, len(crystals))
             first: dict[str, int] = {}
@@ -107,13 +115,25 @@ def relax_all(
     return {index: done[digest] for index, digest in digests.items()}
 
 
+def potential_in(out: Path) -> str | None:
+    """Return the name of the potential of the relaxations in a folder, or None."""
+    path = out / _SETTINGS
+    if not path.is_file():
+        return None
+    name = _settings(path).get("potential")
+    return None if name is None else str(name)
+
+
 def _relaxed(
     crystals: dict[int, Crystal], potential: Source, limits: Limits, workers: Workers
 ) -> Generator[tuple[int, Relaxation]]:
     """Yield crystals as they are relaxed."""
     if len(crystals) < _FEW:
         for index, crystal in crystals.items():
-            yield index, relax(crystal, loaded(potential).calculator, limits)
+            used = loaded(potential)
+            with one_thread():
+                relaxation = relax(crystal, used.calculator, limits, cutoff=used.cutoff)
+            yield index, relaxation
         return
     make = partial(_relaxer, potential, limits)
     # The largest first, so that no process is left with one when the others are done.
@@ -134,7 +154,7 @@ def _relaxed(
 
 
 def _tasks(sizes: dict[int, int], potential: Potential) -> list[tuple[int, ...]]:
-    """Return which crystals one process takes in hand at a time, in this order.
+    """Return which crystals one process relaxes at a time, in this order.
 
     Args:
         sizes: numbers of atoms, by the indices of the crystals.
@@ -142,8 +162,7 @@ def _tasks(sizes: dict[int, int], potential: Potential) -> list[tuple[int, ...]]
     """
     if potential.evaluate is None:
         return [(index,) for index in sizes]
-    # Many, so that there is one to take the place of another that is done; and not so many that
-    # processes wait for the last.
+    # Enough to replace those that are done; not so many that processes wait for the last.
     least, most = potential.at_once // 2, 4 * potential.at_once
     atoms = min(max(sum(sizes.values()) // 16, least), most)
     tasks: list[list[int]] = []
@@ -163,18 +182,24 @@ def _relaxer(
     """Return what relaxes some crystals, in a process made for it."""
     import torch
 
-    # Two threads relax one crystal slower than one does, and take the other processes' cores.
+    # See `potential.one_thread`; and the cores belong to the other processes.
     torch.set_num_threads(1)
     found = loaded(potential)
     if found.evaluate is None:
-        return partial(_one_by_one, calculator=found.calculator, limits=limits)
-    return partial(relax_together, evaluate=found.evaluate, limits=limits, at_once=found.at_once)
+        return partial(_one_by_one, calculator=found.calculator, limits=limits, cutoff=found.cutoff)
+    return partial(
+        relax_together,
+        evaluate=found.evaluate,
+        limits=limits,
+        at_once=found.at_once,
+        cutoff=found.cutoff,
+    )
 
 
 def _one_by_one(
-    crystals: tuple[Crystal, ...], calculator: Calculator, limits: Limits
+    crystals: tuple[Crystal, ...], calculator: Calculator, limits: Limits, cutoff: float | None
 ) -> list[Relaxation]:
-    return [relax(crystal, calculator, limits) for crystal in crystals]
+    return [relax(crystal, calculator, limits, cutoff=cutoff) for crystal in crystals]
 
 
 def _claim(path: Path, wanted: dict[str, Any]) -> None:
@@ -183,17 +208,38 @@ def _claim(path: Path, wanted: dict[str, Any]) -> None:
         unfinished.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
         unfinished.replace(path)
         return
+    there = _settings(path)
+    if there != wanted:
+        different = [key for key in {**there, **wanted} if there.get(key) != wanted.get(key)]
+        listed = "; ".join(
+            f"{key} is {there.get(key, 'not set')} there, and {wanted.get(key, 'not set')} here"
+            for key in different
+        )
+        raise RunError(
+            f"{path.parent} holds relaxations with other settings ({listed}); give the same "
+            "settings, or another folder"
+        )
+
+
+def _settings(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunError(
-            f"{path} is damaged ({in_words(error, 'it is no JSON')}); give another folder"
-        ) from None
-    if found != wanted:
-        raise RunError(
-            f"{path.parent} holds relaxations made otherwise: {found} there, {wanted} asked for. "
-            "Give another folder"
-        )
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise RunError(f"{path} is damaged: it is no JSON object; give another folder")
+    return found
+
+
+def _seen(relaxation: Relaxation, cutoff: float | None) -> Relaxation:
+    """Take the energy from a crystal with an isolated atom, which older versions gave it."""
+    crystal = relaxation.crystal
+    if crystal is None or cutoff is None:
+        return relaxation
+    lattice = crystal.lattice
+    if not has_isolated_atom(crystal.positions @ lattice, lattice, cutoff):
+        return relaxation
+    return Relaxation(Outcome.ISOLATED_ATOM, None, None, relaxation.steps, relaxation.seconds)
 
 
 def _append(file: IO[str], digest: str, relaxation: Relaxation) -> None:

@@ -3,11 +3,11 @@
 The potential of Chen and Ong, Nat. Comput. Sci. 2, 718 (2022), arXiv:2202.02450, with which Gruver
 et al. (arXiv:2402.04379) relax. Its energies are those of PBE(+U) without corrections.
 
-What goes wrong otherwise: matgl 3.0 to 4.1 loads these weights without a word and gets every
-compound wrong, NaCl by 2 eV/atom and SrTiO3 by 8, while elements come out right and hide it. Its
+What goes wrong otherwise: matgl 3.0 to 4.1 loads these weights without a warning and gives wrong
+energies for every compound, NaCl by 2 eV/atom and SrTiO3 by 8, but right ones for elements. Its
 graph convolution sums the messages of edges into the atom where they start; these weights were
-trained with sums into the atom where they end. So weights are known by their content, known ones
-are run in the way they were trained, and the energies of `PROOF` have to come out before any other.
+trained with sums into the atom where they end. So weights are identified by their digest, known
+ones are run in the way they were trained, and the energies of `PROOF` are checked first.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crystext.energies.corrections import Scale
+from crystext.energies.m3gnet_weights import FILES, M3GNET, find_weights
 from crystext.energies.potential import Evaluate, Potential, Proof, Results
 from crystext.energies.proof import MGO, MOS, NACL, SI, SRTIO3
 from crystext.errors import ModelError
@@ -27,14 +28,8 @@ if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
-M3GNET = "M3GNet-MP-2021.2.8-PES"
-"""Name of the potential, under which the Hub keeps it, too."""
-
 _KNOWN = {"0677372cbfa0203b8b783bba10a0196c2635874879d713247657fb07af2354be": M3GNET}
 """Potentials by the digest of their weights (see `_digest`)."""
-
-_FILES = ("model.json", "model.pt", "state.pt")
-"""What matgl writes of a potential; it reads tensors from them and runs nothing."""
 
 _AT_ONCE, _AT_ONCE_ON_GPU = 160, 4096
 """Atoms that are best calculated together: a crystal of ten takes a thread 6 ms so, and 14 ms
@@ -47,22 +42,21 @@ PROOF: Proof = (
     ("MgO", MGO, -5.9561),
     ("SrTiO3", SRTIO3, -8.0285),
 )
-"""Crystals, and what M3GNet-MP-2021.2.8 says of them in eV/atom.
+"""Crystals, and their energies by M3GNet-MP-2021.2.8 in eV/atom.
 
-The first stood in matgl's own tests when the weights were trained; the others are what the same
-weights, run in the way that gives the first, say near the lattice constants of PBE.
+The first was in matgl's own tests when the weights were trained; the others are from the same
+weights, run in the way that gives the first, near the lattice constants of PBE.
 """
 
 
 def load_m3gnet(source: str | Path = M3GNET) -> Potential:
-    """Load the potential; `potential.prove` has still to be asked.
+    """Load the potential; `potential.prove` has still to be called.
 
     Args:
-        source: a folder with `model.json`, `model.pt` and `state.pt`; else a name on the Hub.
+        source: see `m3gnet_weights.find_weights`.
 
     Raises:
-        ModelError: there is nothing of that name, matgl cannot read it, or its weights are no known
-            ones.
+        ModelError: there are no such weights, matgl cannot read them, or they are not known.
     """
     from crystext.models.device import move_to_gpu
 
@@ -70,8 +64,8 @@ def load_m3gnet(source: str | Path = M3GNET) -> Potential:
     digest = _digest(network)
     if digest not in _KNOWN:
         raise ModelError(
-            f"the potential {source} is none whose energies are known beforehand (its weights have "
-            f"the digest {digest[:12]}), so it cannot prove itself; expected {M3GNET}"
+            f"the potential {source} has unknown weights (digest {digest[:12]}), so its energies "
+            f"cannot be checked; expected {M3GNET}"
         )
     _sum_into_ends(network)
     move_to_gpu(network)
@@ -83,24 +77,22 @@ def load_m3gnet(source: str | Path = M3GNET) -> Potential:
         PROOF,
         evaluate=_evaluate(network),
         at_once=_AT_ONCE_ON_GPU if on_gpu else _AT_ONCE,
+        cutoff=float(network.model.cutoff),  # type: ignore[union-attr,arg-type]
     )
 
 
 def _read(source: str | Path) -> torch.nn.Module:
-    folder = Path(source)
-    missing = [name for name in _FILES if not (folder / name).is_file()]
-    if folder.is_dir() and missing:
-        raise ModelError(f"{folder} is no potential of matgl's: it lacks {', '.join(missing)}")
+    folder = find_weights(source)
     try:
         import matgl
 
-        network: torch.nn.Module = matgl.load_model(source)
-    # Readers of damaged files and of the Hub raise errors of no common class.
+        network: torch.nn.Module = matgl.load_model(folder)
+    # Readers of damaged files raise errors of no common class.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(
-            f"the potential {source} cannot be loaded: {reason[:300]}. Give a folder that holds "
-            f"{', '.join(_FILES)}, or be online to have {M3GNET} downloaded"
+            f"the potential in {folder} cannot be loaded: {reason[:300]}. Expected "
+            f"{', '.join(FILES)} of {M3GNET}, as matgl writes them; try to download them again"
         ) from error
     # In training mode matgl keeps the graph of the gradient, which takes half of the time.
     return network.eval().requires_grad_(False)
@@ -121,7 +113,7 @@ def _calculator(network: torch.nn.Module) -> Calculator:
     from matgl.ext.ase import PESCalculator
 
     class M3GNetCalculator(PESCalculator):
-        """Compares atoms with those it knows at less cost: it is asked five times a step."""
+        """Compares atoms with those it has calculated faster: ASE asks five times a step."""
 
         def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
             known = self.atoms

@@ -1,15 +1,18 @@
-"""A machine-learned potential that has to prove itself before it says anything.
+"""A potential, checked against known energies before it is used.
 
-What a potential is, whatever made it: a calculator of ASE's, what its energies hold, and crystals
-whose energies it has to give. See `potentials` for those that are known by name, and `proof`.
+A potential is an ASE calculator, what its energies hold (see `corrections.Scale`), how far it sees,
+and crystals with known energies. See `potentials` for those known by name, and `proof` for crystals
+that check any other.
 
-What goes wrong otherwise: a calculator that was loaded says nothing of whether it computes what its
-weights have learned, and wrong energies look like energies.
+What goes wrong otherwise: a calculator that loads without an error may still compute something else
+than its weights were trained for, and wrong energies look like energies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 TOLERANCE_EV_PER_ATOM = 1e-3
-"""How far an energy of a proof may be off. Single precision makes no more than 1e-5."""
+"""How far a known energy may be missed. Single precision makes no more than 1e-5."""
 
 Results = Mapping[str, Any]
 """By the names of ASE: energy and free_energy in eV, forces in eV/Å, stress in eV/Å^3 by Voigt."""
@@ -32,25 +35,35 @@ Evaluate = Callable[[Sequence["Atoms"]], list[Results]]
 """Calculates many crystals at once."""
 
 Proof = tuple[tuple[str, Crystal, float], ...]
-"""Crystals, their names, and the energies in eV/atom that a potential has to give them."""
+"""Names of crystals, the crystals, and their known energies by a potential, in eV/atom."""
+
+_NEEDED = ("energy", "forces", "stress")
+"""What a relaxation of atoms and cell asks for, by the names of ASE."""
 
 
 @dataclass(frozen=True)
 class Potential:
-    """A calculator, and what has to be known of its energies."""
+    """An ASE calculator, and what has to be known of its energies.
+
+    An example is in `examples/08_potential.py`.
+    """
 
     name: str
-    """Unlike that of any other weights: relaxations and hulls are known by it."""
+    """Differs from that of any other weights: relaxations and hulls are told apart by it."""
     calculator: Calculator
     """Of ASE; gives energy (eV), forces (eV/Å) and stress (eV/Å^3)."""
     scale: Scale = Scale.OWN
-    """What its energies hold. OWN is the safe answer: such energies meet no others."""
+    """What its energies hold. OWN is the safe answer: such energies are compared with no others."""
     proof: Proof = ()
-    """What it has to give; where it is empty, measured heats of formation (`proof.FORMED`)."""
+    """Known energies that it has to reproduce to `TOLERANCE_EV_PER_ATOM`; where there are none, it
+    has to reproduce measured heats of formation (`proof.FORMED`)."""
     evaluate: Evaluate | None = None
     """Calculates many crystals at once; None where only the calculator does, one at a time."""
     at_once: int = 1
     """How many atoms are best calculated together."""
+    cutoff: float | None = None
+    """Å; atoms that are farther apart do not see each other, and a crystal with an atom that sees
+    none has no energy. None where there is no such distance, or it is not known."""
 
     def energy(self, crystal: Crystal) -> float:
         """Return the energy of a cell in eV, without corrections."""
@@ -60,7 +73,16 @@ class Potential:
 
 
 def prove(potential: Potential) -> None:
-    """Raise `ModelError` unless the potential gives the energies that it has to give."""
+    """Raise `ModelError` unless the potential reproduces its known energies.
+
+    Where it has none, it has to reproduce measured heats of formation.
+    """
+    given = getattr(potential.calculator, "implemented_properties", _NEEDED)
+    if lacking := [name for name in _NEEDED if name not in given]:
+        raise ModelError(
+            f"the potential {potential.name} does not calculate {' and '.join(lacking)}; a "
+            f"relaxation needs {', '.join(_NEEDED)}"
+        )
     wrong = []
     try:
         if potential.proof:
@@ -74,19 +96,46 @@ def prove(potential: Potential) -> None:
             pairs = _formed(potential)
     # Each calculator has errors of its own.
     except Exception as error:
+        of = "its known energies" if potential.proof else "heats of formation of NiAl, SiC and TiC"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise ModelError(
-            f"the potential {potential.name} cannot prove itself: {error!r}; give crystals that it "
-            "knows, with their energies, as its proof"
+            f"the potential {potential.name} cannot be checked: it fails at {of} ({reason}). Make "
+            "a crystext.energies.potential.Potential with proof=((name, crystal, eV per atom), ...)"
+            ", crystals whose energies by this potential are known"
         ) from error
     for name, found, expected in pairs:
         if not abs(found - expected) <= tolerance:
             wrong.append(f"{name} {found:.4f} instead of {expected:.4f}")
     if wrong:
-        raise ModelError(
-            f"the potential {potential.name} gives wrong {kind} in eV/atom: {'; '.join(wrong)}. "
+        remedy = (
             "The installed library runs these weights in another way than they were trained; try "
             "the version in constraints.txt"
+            if potential.proof
+            else "Where it is right as it is, say which energies are known for it: proof=((name, "
+            "crystal, eV per atom), ...) of crystext.energies.potential.Potential"
         )
+        raise ModelError(
+            f"the potential {potential.name} gives wrong {kind} in eV/atom: {'; '.join(wrong)}. "
+            + remedy
+        )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch calculate with one thread: for one crystal two are slower, by far if others work.
+
+    Where torch is not imported yet, nothing is changed.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def to_atoms(crystal: Crystal) -> Atoms:

@@ -1,8 +1,9 @@
-"""Crystals whose energies are known, on which a potential has to prove itself.
+"""Crystals with known energies, by which a potential is checked.
 
 `FORMED` suits any potential: three compounds of solid elements, whose heats of formation are
-measured. A potential that is run in another way than it was trained misses them by volts, and still
-gets elements right; one that works comes within 0.1 eV/atom, whatever functional it has learned.
+measured. A potential that is run in another way than it was trained misses them by some eV/atom,
+even where it gets elements right; one that works comes within 0.1 eV/atom, whatever functional it
+was trained on.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _QUARTERS = [(x + 0.25, y + 0.25, z + 0.25) for x, y, z in _FCC]
 _HCP = [(1 / 3, 2 / 3, 0.25), (2 / 3, 1 / 3, 0.75)]
 
 MOS = _cubic(4.0, [("Mo", _CORNER), ("S", _CENTRE)])
-"""A cell of no real substance, which stands in matgl's own tests."""
+"""A cell of no real substance; its energy is in matgl's own tests."""
 SI = _cubic(5.468, [("Si", _FCC + _QUARTERS)])
 NACL = _cubic(5.692, [("Na", _FCC), ("Cl", _CENTRE + _EDGES)])
 MGO = _cubic(4.25, [("Mg", _FCC), ("O", _CENTRE + _EDGES)])
@@ -52,7 +53,7 @@ ELEMENTS: dict[str, Crystal] = {
     "Si": SI,
     "Ti": _cell([2.93, 2.93, 4.65], [90.0, 90.0, 120.0], [("Ti", _HCP)]),
 }
-"""Solid elements, near the lattice constants of PBE; carbon as diamond, 0.02 eV off graphite."""
+"""Solid elements, near the lattice constants of PBE; carbon is diamond, 0.02 eV above graphite."""
 
 FORMED: tuple[tuple[str, Crystal, float], ...] = (
     ("NiAl", _cubic(2.89, [("Ni", _CORNER), ("Al", _CENTRE)]), -0.614),
@@ -66,4 +67,4 @@ NiAl -118.4 kJ/mol (O. Kubaschewski et al., Materials Thermochemistry, 1993); Si
 """
 
 FORMED_TOLERANCE = 0.2
-"""eV/atom. PBE, and what has learned it, comes within 0.1; what is run wrongly misses by 0.5."""
+"""eV/atom. PBE and potentials trained on it come within 0.1; one run wrongly misses by 0.5."""

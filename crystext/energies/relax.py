@@ -1,12 +1,14 @@
-"""Relaxing a crystal: atoms and cell move until no force is left.
+"""Relaxing a crystal: atoms and cell move until all forces are small.
 
 The rule of Gruver et al. (arXiv:2402.04379) and of most who use M3GNet: ASE's FIRE on positions and
 cell together (in the variables of its FrechetCellFilter), until no force exceeds 0.1 eV/Å, 500
 steps at most.
 
-What goes wrong otherwise: a crystal that cannot be relaxed is one that is not stable, and leaving
-it out flatters every share. So each gets an outcome. Atoms within 1 Å, or less than 4 Å^3 an atom,
-make huge neighbour lists and cost minutes for nothing: such a crystal is judged before it costs.
+What goes wrong otherwise: a crystal that cannot be relaxed is not stable, and leaving it out makes
+every share too large. So each crystal gets an outcome. Atoms within 1 Å, or less than 4 Å^3 an
+atom, make neighbour lists that cost minutes: such a crystal is refused before the potential is
+asked. So is one with an atom beyond the potential's cutoff (see `neighbours`), which would seem to
+converge in no step at all.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystext.crystal import Crystal
+from crystext.energies.neighbours import has_isolated_atom
 from crystext.energies.potential import to_atoms
 from crystext.metrics.structure_validity import StructureFault, structure_fault
 
@@ -31,11 +34,12 @@ if TYPE_CHECKING:
 class Outcome(Enum):
     """How a relaxation ended. The value is one sentence for people."""
 
-    CONVERGED = "no force is left"
-    STEPS_SPENT = "forces are left after the last step allowed"
-    TOO_CLOSE = "atoms are closer than a relaxation can start from"
-    TOO_DENSE = "the cell is smaller than a relaxation can start from, or shrank to that"
-    TOO_THIN = "the cell grew until no atom was left near another"
+    CONVERGED = "all forces are within the limit"
+    STEPS_SPENT = "forces exceed the limit after the last step allowed"
+    TOO_CLOSE = "atoms are too close to start a relaxation"
+    TOO_DENSE = "the volume per atom is too small to start a relaxation, or became too small"
+    TOO_THIN = "the volume per atom is too large to start a relaxation, or became too large"
+    ISOLATED_ATOM = "an atom is farther from every other than the potential sees"
     TOO_SLOW = "the time allowed for one crystal was spent"
     NO_ENERGY = "the potential does not know an element, or gave a number that is not finite"
     DIED = "the process that relaxed it died, twice"
@@ -56,7 +60,7 @@ class Limits:
     min_volume: float = 4.0
     """Å^3 an atom, before and during the relaxation."""
     max_volume: float = 1000.0
-    """Å^3 an atom, during the relaxation."""
+    """Å^3 an atom, likewise."""
 
 
 PAPER = Limits()
@@ -75,15 +79,22 @@ class Relaxation:
     seconds: float
 
 
-def relax(crystal: Crystal, calculator: Calculator, limits: Limits = PAPER) -> Relaxation:
+def relax(
+    crystal: Crystal,
+    calculator: Calculator,
+    limits: Limits = PAPER,
+    *,
+    cutoff: float | None = None,
+) -> Relaxation:
     """Relax a crystal.
 
     Args:
         crystal: left as it is.
         calculator: of ASE, e.g. that of a `Potential`.
         limits: when to stop.
+        cutoff: Å; that of the `Potential`. None asks for the energy of isolated atoms, too.
     """
-    steps = relaxing(crystal, limits)
+    steps = relaxing(crystal, limits, cutoff=cutoff)
     try:
         next(steps).calc = calculator
         while True:
@@ -98,16 +109,19 @@ CALCULATOR_ERRORS = (
     *(ValueError, KeyError, IndexError, RuntimeError, ArithmeticError),
     np.linalg.LinAlgError,
 )
-"""An element the potential does not know, an atom without a neighbour, a matrix without a
-logarithm: each calculator has errors of its own. The crystal is counted, and the next comes."""
+"""An element that the potential does not know, or a matrix without a logarithm: each calculator
+has errors of its own. The crystal is counted, and the next is relaxed."""
 
 
-def relaxing(crystal: Crystal, limits: Limits = PAPER) -> Generator[Atoms, float, Relaxation]:
+def relaxing(
+    crystal: Crystal, limits: Limits = PAPER, *, cutoff: float | None = None
+) -> Generator[Atoms, float, Relaxation]:
     """Relax a crystal, and leave it to the caller what calculates, and when.
 
     Args:
         crystal: left as it is.
         limits: when to stop. The seconds are those spent here, and those that were sent.
+        cutoff: as in `relax`.
 
     Yields:
         The atoms, one object all along, wherever their energy, forces and stress are needed next:
@@ -146,16 +160,13 @@ def relaxing(crystal: Crystal, limits: Limits = PAPER) -> Generator[Atoms, float
     steps = 0
     try:
         while True:
+            if (refused := _refused(atoms, limits, cutoff)) is not None:
+                return ended(refused, steps)
             spent += time.monotonic() - since
             spent += yield atoms
             since = time.monotonic()
-            volume = atoms.get_volume() / len(atoms)
-            if not (np.isfinite(atoms.get_potential_energy()) and np.isfinite(volume)):
+            if not np.isfinite(atoms.get_potential_energy()):
                 return ended(Outcome.NO_ENERGY, steps)
-            if volume < limits.min_volume:
-                return ended(Outcome.TOO_DENSE, steps)
-            if volume > limits.max_volume:
-                return ended(Outcome.TOO_THIN, steps)
             if optimizer.converged():
                 return ended(Outcome.CONVERGED, steps, atoms)
             if spent + time.monotonic() - since > limits.seconds:
@@ -167,6 +178,18 @@ def relaxing(crystal: Crystal, limits: Limits = PAPER) -> Generator[Atoms, float
             steps += 1
     except CALCULATOR_ERRORS:
         return ended(Outcome.NO_ENERGY, steps)
+
+
+def _refused(atoms: Atoms, limits: Limits, cutoff: float | None) -> Outcome | None:
+    """Return why a potential cannot be asked for an energy of these atoms, or None."""
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        return Outcome.NO_ENERGY
+    volume = atoms.get_volume() / len(atoms)
+    if volume < limits.min_volume:
+        return Outcome.TOO_DENSE
+    if cutoff is not None and has_isolated_atom(atoms.positions, atoms.cell.array, cutoff):
+        return Outcome.ISOLATED_ATOM
+    return Outcome.TOO_THIN if volume > limits.max_volume else None
 
 
 def _crystal(atoms: Atoms) -> Crystal:

@@ -1,7 +1,7 @@
-"""Relaxing many crystals at once, where a potential calculates many for little more than one.
+"""Relaxing many crystals at once, with a potential that calculates many faster than one by one.
 
-Each crystal goes its own way, as `relax` would take it; only what is calculated is put together. A
-crystal that is done makes room for the next.
+Each crystal relaxes as `relax` relaxes it alone; only the calculations are put together. A crystal
+that is done makes room for the next.
 """
 
 from __future__ import annotations
@@ -41,15 +41,21 @@ class _Held(Calculator):
 
 
 def relax_together(
-    crystals: Sequence[Crystal], evaluate: Evaluate, limits: Limits = PAPER, at_once: int = 160
+    crystals: Sequence[Crystal],
+    evaluate: Evaluate,
+    limits: Limits = PAPER,
+    at_once: int = 160,
+    *,
+    cutoff: float | None = None,
 ) -> list[Relaxation]:
     """Relax crystals.
 
     Args:
         crystals: left as they are.
-        evaluate: the potential; what it raises for many is looked for one by one.
+        evaluate: the potential; where it raises an error for many, each is calculated alone.
         limits: when each is to stop. Of the time of a calculation each has its share.
         at_once: atoms that are calculated together, at most; a crystal that has more is alone.
+        cutoff: Å; that of the `Potential`, as in `relax`.
 
     Returns:
         What became of each, in their order.
@@ -61,7 +67,7 @@ def relax_together(
         room = at_once - sum(len(run.atoms) for run in running)
         while waiting and (len(waiting[-1][1]) <= room or not running):
             place, crystal = waiting.pop()
-            steps = relaxing(crystal, limits)
+            steps = relaxing(crystal, limits, cutoff=cutoff)
             try:
                 atoms = next(steps)
             except StopIteration as end:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from crystext.energies.potentials import name_of
+from crystext.energies.potentials import Source, name_of
 from crystext.evaluate.known import Sets
 from crystext.evaluate.protocol import NAMES, Protocol, load_protocol, protocol_names
 from crystext.evaluate.report import Departure, Report
@@ -29,7 +29,12 @@ _TOUCHED: dict[str, frozenset[str]] = {
 
 
 def departures(
-    rules: Protocol, options: Options, sets: Sets, done: Collection[str], attempts: int
+    rules: Protocol,
+    options: Options,
+    sets: Sets,
+    done: Collection[str],
+    attempts: int,
+    potential: Source | None = None,
 ) -> list[Departure]:
     """Return the departures that a figure depends on.
 
@@ -39,10 +44,11 @@ def departures(
         sets: those that were compared with.
         done: names of the stages that were measured.
         attempts: how many there are.
+        potential: what relaxed, where that was chosen and not asked for.
     """
     found = [*_of_rules(rules), *_of_sets(rules, sets)]
     if rules.stability is not None and "stability" in done:
-        found += _of_energies(rules, options, attempts)
+        found += _of_energies(rules, options, attempts, potential)
     return found
 
 
@@ -101,11 +107,14 @@ def _of_sets(rules: Protocol, sets: Sets) -> Iterator[Departure]:
             )
 
 
-def _of_energies(rules: Protocol, options: Options, attempts: int) -> Iterator[Departure]:
+def _of_energies(
+    rules: Protocol, options: Options, attempts: int, potential: Source | None
+) -> Iterator[Departure]:
     stability = rules.stability
     assert stability is not None
-    if options.potential is not None:
-        taken, named = name_of(options.potential), name_of(stability.potential)
+    source = options.potential if potential is None else potential
+    if source is not None:
+        taken, named = name_of(source), name_of(stability.potential)
         if taken != named:
             yield Departure(what="potential", text=f"potential {taken} in place of {named}")
     if options.hull not in (None, stability.hull):

@@ -13,7 +13,7 @@ from pathlib import Path
 from crystext import __version__
 from crystext.evaluate.report import Made
 
-LIBRARIES = ("numpy", "scipy", "pymatgen", "spglib", "smact", "ase", "matgl", "torch")
+LIBRARIES = ("numpy", "scipy", "pymatgen", "spglib", "smact", "ase", "matgl", "chgnet", "torch")
 """Distributions whose versions may decide on a value."""
 
 

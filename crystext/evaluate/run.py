@@ -22,6 +22,7 @@ from typing import Any
 
 from crystext.data.catalogue import CATALOGUE
 from crystext.data.store import ABOUT
+from crystext.energies.potentials import Source
 from crystext.errors import CrystextError, RunError, SettingError, UnavailableError, did_you_mean
 from crystext.evaluate import kept as on_disk
 from crystext.evaluate.departures import departures
@@ -36,6 +37,7 @@ from crystext.evaluate.protocol import KnownSet, Protocol, load_protocol
 from crystext.evaluate.report import Counts, InputNote, Report, SetNote, StageNote
 from crystext.evaluate.stages.base import Context, Options, Stage
 from crystext.evaluate.stages.registry import STAGES
+from crystext.evaluate.stages.stability import potential_used
 from crystext.processes import Workers
 from crystext.properties import reduced_formula
 from crystext.read import existing
@@ -136,8 +138,10 @@ class _Evaluation:
             if need not in self.columns:
                 raise UnavailableError(f"it needs {need}, which could not be measured")
         context = self._context(stage)
-        made_from = self._identity(stage, context)
         path = self.out / "work" / f"{stage.name}.parquet"
+        if not measure and not path.exists():
+            return
+        made_from = self._identity(stage, context)
         kept = on_disk.read(path, stage.name, made_from)
         if kept is None:
             if not measure:
@@ -193,6 +197,12 @@ class _Evaluation:
             }
         )
 
+    def _potential(self) -> Source | None:
+        """Return what relaxed, or None where nothing did."""
+        if "stability" not in self.done:
+            return None
+        return potential_used(self.rules, self.options, self.out / "work" / "shared").source
+
     def _check(self, stage: Stage, found: Findings) -> None:
         """Make sure that a stage has kept its promises."""
         assert set(stage.columns) <= set(found.columns), f"{stage.name} left out a column"
@@ -208,7 +218,12 @@ class _Evaluation:
             protocol=self.rules.name,
             protocol_title=self.rules.title,
             departures=departures(
-                self.rules, self.options, self.sets, self.done, len(drawn.attempts)
+                self.rules,
+                self.options,
+                self.sets,
+                self.done,
+                len(drawn.attempts),
+                self._potential(),
             ),
             input=InputNote(
                 path=drawn.path.resolve().name,

@@ -36,10 +36,10 @@ def compared(run: Path, potential: str, n: int) -> Report:
     if found.evaluate is None:
         raise InputError(f"the potential {found.name} calculates one crystal at a time")
     started = time.perf_counter()
-    alone = [relax(crystal, found.calculator) for crystal in crystals]
+    alone = [relax(crystal, found.calculator, cutoff=found.cutoff) for crystal in crystals]
     seconds_alone = time.perf_counter() - started
     started = time.perf_counter()
-    together = relax_together(crystals, found.evaluate, at_once=found.at_once)
+    together = relax_together(crystals, found.evaluate, at_once=found.at_once, cutoff=found.cutoff)
     seconds_together = time.perf_counter() - started
     differences = np.array(
         [

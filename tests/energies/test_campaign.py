@@ -1,15 +1,20 @@
 """Many relaxations in one folder, which a kill leaves ready to go on."""
 
+import json
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
 import pytest
+from ase.calculators.emt import EMT
 from filelock import FileLock
 
 from crystext.crystal import Crystal
-from crystext.energies.campaign import relax_all
-from crystext.energies.relax import Limits, Outcome
+from crystext.energies import potentials
+from crystext.energies.campaign import potential_in, relax_all
+from crystext.energies.chgnet import CHGNET
+from crystext.energies.potentials import loaded
+from crystext.energies.relax import Limits, Outcome, relax
 from crystext.errors import ModelError, RunError, SettingError
 from tests.chores import COPPER, emt
 
@@ -60,8 +65,80 @@ def test_a_torn_file_is_gone_on_with_and_nothing_is_relaxed_twice(weights, tmp_p
     assert energies(again) == pytest.approx(energies(whole), abs=1e-6)
     assert again[0].crystal == whole[0].crystal
 
-    with pytest.raises(RunError, match="made otherwise"):
+    with pytest.raises(RunError, match="steps is 500 there, and 3 here"):
         relax_all(few, torn, potential=weights, limits=Limits(steps=3))
+
+
+def metal(length):
+    """Cubic caesium, as it is and as no crystal is: M3GNet sees to 5 Å, CHGNet to 6 Å."""
+    return Crystal(np.full(3, length), np.full(3, 90.0), np.array([55]), np.zeros((1, 3)))
+
+
+FAR = {
+    0: metal(12.0),
+    1: Crystal(np.full(3, 12.0), np.full(3, 90.0), np.array([55, 37]), CENTRE),
+    2: Crystal(np.full(3, 14.0), np.full(3, 90.0), np.array([55, 18]), CENTRE),
+    3: Crystal(np.full(3, 9.0), np.full(3, 90.0), np.full(4, 29), COPPER.positions),
+}
+
+
+@pytest.mark.parametrize(("name", "number"), [("m3gnet", 3), ("chgnet", 3), ("chgnet", 4)])
+def test_crystals_with_isolated_atoms_have_no_energy(name, number, request, tmp_path):
+    """Four are relaxed in a process of their own."""
+    source = request.getfixturevalue("weights") if name == "m3gnet" else name
+    far = {i: FAR[i] for i in range(number)}
+    found = relax_all(far, tmp_path, potential=source, workers=1)
+    assert set(outcomes(found).values()) == {Outcome.ISOLATED_ATOM}
+    assert set(energies(found).values()) == {None}
+    assert {r.steps for r in found.values()} == {0}
+
+
+def test_an_energy_that_an_older_version_gave_an_isolated_atom_is_taken_back(weights, tmp_path):
+    (only,) = relax_all({0: COPPER}, tmp_path, potential=weights).values()
+    lines = tmp_path / "relaxations.jsonl"
+    old = json.loads(lines.read_text())
+    old["input"] = FAR[3].digest()
+    old["crystal"]["lengths"] = [9.0, 9.0, 9.0]
+    lines.write_text(json.dumps(old) + "\n")
+    (found,) = relax_all({0: FAR[3]}, tmp_path, potential=weights).values()
+    assert only.outcome is Outcome.CONVERGED
+    assert (found.outcome, found.energy) == (Outcome.ISOLATED_ATOM, None)
+
+
+def test_a_folder_keeps_the_potential_that_it_was_begun_with(tmp_path, monkeypatch):
+    begun = relax_all({0: COPPER}, tmp_path, potential="chgnet")
+    assert potential_in(tmp_path) == CHGNET
+
+    def none(*_):
+        raise AssertionError("no other potential is looked for")
+
+    monkeypatch.setattr(potentials, "_first", none)
+    assert potentials.choose("auto", potential_in(tmp_path)).source == "chgnet"
+    assert relax_all({0: COPPER}, tmp_path, potential="auto") == begun
+    with pytest.raises(RunError, match=r"potential is CHGNet-0\.3\.0 there, and EMT here"):
+        relax_all({0: COPPER}, tmp_path, potential=emt)
+
+
+def test_a_damaged_settings_file_is_told(tmp_path):
+    (tmp_path / "settings.json").write_text('["x"')
+    with pytest.raises(RunError, match="is damaged"):
+        relax_all({}, tmp_path, potential=emt)
+
+
+def test_a_function_by_import_path_relaxes_in_processes_and_is_told_from_its_next_version(
+    tmp_path, root
+):
+    example = (root / "examples" / "08_potential.py").read_text()
+    file = tmp_path / "mine.py"
+    file.write_text(example)
+    crystals = strained(5)
+    found = relax_all(crystals, tmp_path / "out", potential=f"{file}:emt", workers=1)
+    alone = {index: relax(crystal, EMT()).energy for index, crystal in crystals.items()}
+    assert energies(found) == alone
+    file.write_text(example.replace("-0.0057", "-0.0056"))
+    loaded.cache_clear()
+    with pytest.raises(RunError, match="potential_code is"):
+        relax_all(crystals, tmp_path / "out", potential=f"{file}:emt")
 
 
 def test_a_potential_that_is_refused_leaves_no_folder(tmp_path):

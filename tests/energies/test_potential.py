@@ -1,4 +1,4 @@
-"""The potentials, and that they say nothing before they have proved themselves."""
+"""The potentials, which are checked against known energies before they are used."""
 
 from types import MethodType
 
@@ -49,7 +49,6 @@ def test_measured_heats_of_formation_tell_a_potential_that_is_run_wrongly(weight
 
 
 def test_chgnet_gives_the_energies_of_its_weights_with_corrections(weights):
-    pytest.importorskip("chgnet")
     chgnet, m3gnet = load_potential("chgnet"), load_m3gnet(weights)
     assert chgnet.scale is Scale.CORRECTED
     # Of the anion, eV: Wang et al., Sci. Rep. 11, 15496 (2021), Table 1.
@@ -64,8 +63,21 @@ def test_any_calculator_of_ase_is_a_potential_once_it_has_proved_itself():
 
 
 def test_a_potential_that_does_not_know_the_crystals_of_its_proof_is_refused():
-    with pytest.raises(ModelError, match="cannot prove itself"):
+    with pytest.raises(ModelError, match=r"cannot be checked.* Si.* proof="):
         load_potential(lambda: Potential("EMT", EMT()))
+
+
+def test_a_calculator_without_a_stress_is_refused_before_it_relaxes():
+    class Unstressed(EMT):
+        implemented_properties = ("energy", "forces")
+
+    with pytest.raises(ModelError, match="does not calculate stress"):
+        load_potential(lambda: Potential("x", Unstressed(), proof=(("Cu", COPPER, -0.00568),)))
+
+
+def test_the_cutoffs_are_those_of_the_networks(weights):
+    assert load_m3gnet(weights).cutoff == 5.0
+    assert load_potential("chgnet").cutoff == 6.0
 
 
 def test_an_energy_that_is_not_a_number_proves_nothing():
@@ -82,7 +94,7 @@ def test_weights_that_are_not_known_are_refused(weights, tmp_path):
     network = _read(weights)
     next(network.parameters()).add_(1e-3)
     network.save(tmp_path / "changed")
-    with pytest.raises(ModelError, match="cannot prove itself"):
+    with pytest.raises(ModelError, match="unknown weights"):
         load_potential(tmp_path / "changed")
 
 

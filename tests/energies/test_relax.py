@@ -7,6 +7,9 @@ from ase.calculators.emt import EMT
 from crystext.crystal import Crystal
 from crystext.energies.relax import Limits, Outcome, relax
 
+EMT_CUTOFF = 5.88
+"""Å; beyond it EMT calculates no pair of copper atoms."""
+
 FCC = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
 
 
@@ -46,10 +49,11 @@ def test_a_displaced_atom_goes_back_to_its_place():
         (copper(2.5), Limits(min_distance=0), Outcome.TOO_DENSE),
         (copper(3.9), Limits(max_volume=10), Outcome.TOO_THIN),
         (copper(number=92), Limits(), Outcome.NO_ENERGY),
+        (copper(9.0), Limits(), Outcome.ISOLATED_ATOM),
     ],
 )
 def test_every_relaxation_has_an_outcome(crystal, limits, outcome):
-    result = relax(crystal, EMT(), limits)
+    result = relax(crystal, EMT(), limits, cutoff=EMT_CUTOFF)
     assert result.outcome is outcome
     with_energy = outcome in (Outcome.CONVERGED, Outcome.STEPS_SPENT)
     assert (result.energy is not None) == (result.crystal is not None) == with_energy
@@ -64,3 +68,39 @@ def test_relaxing_leaves_the_crystal_as_it_is():
     crystal = copper(3.9)
     relax(crystal, EMT())
     assert crystal == copper(3.9)
+
+
+class Forgetful(EMT):
+    """Counts how often it is asked, and pulls the cell apart."""
+
+    asked = 0
+
+    def calculate(self, *arguments, **options):
+        super().calculate(*arguments, **options)
+        self.asked += 1
+        self.results["stress"] = np.array([-0.5, -0.5, -0.5, 0, 0, 0])
+
+
+def test_a_crystal_with_an_isolated_atom_is_refused_before_the_potential_is_asked():
+    calculator = Forgetful()
+    far = copper(12.0, positions=[[0, 0, 0]])
+    assert relax(far, calculator, cutoff=EMT_CUTOFF).outcome is Outcome.ISOLATED_ATOM
+    assert calculator.asked == 0
+    # Without a cutoff, nothing tells that the energy means nothing.
+    assert relax(copper(9.0), EMT()).outcome is Outcome.CONVERGED
+
+
+def test_a_cell_that_grows_until_an_atom_sees_no_other_is_given_up():
+    calculator = Forgetful()
+    result = relax(copper(4.0), calculator, Limits(max_volume=1e6), cutoff=EMT_CUTOFF)
+    assert result.outcome is Outcome.ISOLATED_ATOM
+    assert (result.energy, result.crystal) == (None, None)
+    assert calculator.asked == result.steps > 1
+
+
+def test_forces_that_vanish_by_symmetry_alone_do_not_end_a_relaxation():
+    """Every atom of fcc copper is at a centre of inversion; its stress moves the cell."""
+    result = relax(copper(4.4), EMT(), Limits(fmax=0.01), cutoff=EMT_CUTOFF)
+    assert result.outcome is Outcome.CONVERGED
+    assert result.steps > 1
+    assert result.crystal.lengths == pytest.approx(np.full(3, 3.59), abs=0.02)

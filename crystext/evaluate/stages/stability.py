@@ -2,6 +2,9 @@
 
 Attempts that are no crystal or cannot be relaxed stay in the denominator; so do those with an
 element that the hull lacks, which are unknown and never stable.
+
+Where the protocol's potential is M3GNet and neither a cache nor the Hub has it, CHGNet relaxes, and
+the report says so. An evaluation keeps to the potential that it was begun with.
 """
 
 from __future__ import annotations
@@ -16,15 +19,19 @@ from crystext.data.source import checksum
 from crystext.energies.campaign import relax_all
 from crystext.energies.hull import Hull
 from crystext.energies.hulls import open_hull
-from crystext.energies.potentials import loaded
+from crystext.energies.potentials import AUTO, Choice, choose, identity_of, loaded
 from crystext.energies.relax import Limits
 from crystext.energies.relaxed import RelaxedSet, relaxed_row
 from crystext.energies.verdict import Judged, judge
 from crystext.evaluate.figures import Findings
 from crystext.evaluate.funnel import ENERGY_ASKED
 from crystext.evaluate.made import versions
-from crystext.evaluate.stages.base import Context, Stage
+from crystext.evaluate.protocol import Protocol
+from crystext.evaluate.stages.base import Context, Options, Stage
 from crystext.write import cif
+
+_POTENTIAL = "potential.txt"
+"""The name of the potential that an evaluation was begun with, where it was not asked for."""
 
 
 class Stability(Stage):
@@ -44,14 +51,14 @@ class Stability(Stage):
         "stable",
         "relaxed_cif",
     )
-    version = 2
-    libraries = ("ase", "matgl", "pymatgen", "torch")
+    version = 3
+    libraries = ("ase", "chgnet", "matgl", "pymatgen", "torch")
 
     def settings(self, context: Context) -> dict[str, Any]:
         """Return what tells potential, hull and limits from others, and how many are relaxed."""
         return {
             "limits": asdict(_limits(context)),
-            "potential": _identity(_potential(context)),
+            "potential": identity_of(_choice(context).source),
             "hull": _identity(_hull(context)),
             "relaxed": _count(context),
         }
@@ -61,14 +68,16 @@ class Stability(Stage):
         rules = context.protocol.stability
         assert rules is not None
         # What is missing is told before hours are spent.
-        hull, potential = open_hull(_hull(context)), loaded(_potential(context))
+        hull, choice = open_hull(_hull(context)), _choice(context)
+        potential = loaded(choice.source)
         hull.check(potential.name, potential.scale)
         count = _count(context)
         attempts = context.input.attempts[:count]
+        _record(context, potential.name)
         relaxations = relax_all(
             {i: crystal for i, crystal in context.crystals.items() if i < count},
             _folder(context),
-            potential=_potential(context),
+            potential=choice.source,
             limits=_limits(context),
             workers=context.workers,
             report=context.report,
@@ -85,7 +94,7 @@ class Stability(Stage):
         _fill(found, judged, len(context), rules.metastable, rules.stable)
         outcomes = [relaxations[i].outcome.name if i in relaxations else None for i in range(count)]
         found.columns["relaxation"] = outcomes + [None] * (len(context) - count)
-        found.note = _note(potential.name, hull, count, len(context))
+        found.note = _note(potential.name, hull, count, len(context), choice.reason)
         _figures(found, count, rules.source, rules.metastable, rules.stable)
 
 
@@ -154,18 +163,50 @@ def _figures(found: Findings, asked: int, source: str, metastable: float, stable
     found.counts("relaxation", "how relaxations ended", {x: outcomes.count(x) for x in outcomes})
 
 
-def _note(potential: str, hull: Hull, count: int, whole: int) -> str:
+def _note(potential: str, hull: Hull, count: int, whole: int, reason: str) -> str:
     of = "" if count == whole else f" The first {count:,} of {whole:,} attempts are relaxed."
     whose = hull.potential or "DFT with MP2020 corrections"
     return (
         f"Relaxed with {potential}; hull {hull.name} of {hull.date or 'unknown date'}, energies of "
-        f"{whose}.{of}"
+        f"{whose}.{of}{f' Potential: {reason}.' if reason else ''}"
     )
 
 
-def _potential(context: Context) -> str:
-    assert context.protocol.stability is not None
-    return context.options.potential or context.protocol.stability.potential
+def potential_used(rules: Protocol, options: Options, cache: Path) -> Choice:
+    """Return the potential that is asked for, or that of the protocol; CHGNet where M3GNet is not.
+
+    Args:
+        rules: the protocol.
+        options: what is asked for in place of its own.
+        cache: folder in which the evaluation has noted what it was begun with.
+    """
+    assert rules.stability is not None
+    asked = options.potential
+    if asked not in (None, AUTO):
+        return choose(asked)
+    named = rules.stability.potential
+    if named != "m3gnet":
+        return choose(named)
+    return choose(AUTO, _recorded(cache))
+
+
+def _choice(context: Context) -> Choice:
+    return potential_used(context.protocol, context.options, context.cache)
+
+
+def _recorded(cache: Path) -> str | None:
+    """Return the name of the potential that an evaluation was begun with."""
+    try:
+        return (cache / _POTENTIAL).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _record(context: Context, name: str) -> None:
+    """Note the potential where it was chosen and not asked for."""
+    if context.options.potential in (None, AUTO):
+        context.cache.mkdir(parents=True, exist_ok=True)
+        (context.cache / _POTENTIAL).write_text(name + "\n", encoding="utf-8")
 
 
 def _hull(context: Context) -> str:
@@ -193,10 +234,12 @@ def _identity(source: str) -> str:
 
 def _folder(context: Context) -> Path:
     """Return where relaxations are kept, which serve another hull and other attempts, too."""
+    potential = identity_of(_choice(context).source)
+    library = "chgnet" if potential == "chgnet" else "matgl"
     made_from = {
-        "potential": _identity(_potential(context)),
+        "potential": potential,
         "limits": asdict(_limits(context)),
-        "libraries": versions(("ase", "matgl", "torch")),
+        "libraries": versions(("ase", library, "torch")),
     }
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     return context.cache / f"relaxations-{digest[:16]}"

@@ -11,10 +11,13 @@ import pytest
 import yaml
 
 from crystext.crystal import Crystal
+from crystext.energies import potentials
+from crystext.energies.chgnet import CHGNET
 from crystext.energies.hulls import save_hull
 from crystext.energies.m3gnet import M3GNET
-from crystext.errors import InputError
+from crystext.errors import InputError, ModelError
 from crystext.evaluate.found import write_found
+from crystext.evaluate.report import Report
 from crystext.evaluate.run import evaluate
 from crystext.evaluate.stages.base import Options
 from crystext.read.parse import Piece, parse
@@ -133,6 +136,45 @@ def test_an_input_that_grows_relaxes_what_is_new_alone(weights: str, tmp_path: P
     _, three = energies()
     assert three[:2] == both
     assert len(three) == 3
+
+
+def test_where_m3gnet_cannot_be_had_chgnet_relaxes_and_the_report_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    potentials._first.cache_clear()
+    far = Crystal(np.full(3, 12.0), np.full(3, 90.0), np.array([11, 17]), CENTRE)
+    (tmp_path / "in.extxyz").write_text(extxyz(SALT) + extxyz(far))
+    hull, out = tmp_path / "hull.parquet", tmp_path / "out"
+    save_hull(PHASES.items(), hull, name="own", date="x", potential=None)
+
+    def measured(**options: Any) -> Report:
+        return evaluate(
+            tmp_path / "in.extxyz", protocol(tmp_path), out, only=["stability"],
+            options=Options(hull=str(hull), **options),
+        )  # fmt: skip
+
+    report = measured()
+    told = {departure.what: departure.text for departure in report.departures}
+    assert told["potential"] == f"potential {CHGNET} in place of {M3GNET}"
+    assert f"Relaxed with {CHGNET}" in report.stages["stability"].note
+    assert "is in no cache" in report.stages["stability"].note
+    # An atom that sees no other has no energy, and is in every denominator.
+    found = figures(report)
+    assert (found["relaxed"].value, found["relaxed"].of) == (0.5, 2)
+    assert (found["metastable"].value, found["metastable"].of) == (0.5, 2)
+    rows = pq.read_table(out / "structures.parquet").to_pylist()
+    assert [row["relaxation"] for row in rows] == ["CONVERGED", "ISOLATED_ATOM"]
+    assert [row["metastable"] for row in rows] == [True, None]
+
+    # Once weights can be had, the evaluation goes on with what it was begun with.
+    monkeypatch.setattr(potentials, "_first", lambda: potentials.Choice("m3gnet"))
+    assert measured().departures == report.departures
+    with pytest.raises(ModelError, match="no M3GNet"):
+        measured(potential="m3gnet")
+    potentials.loaded.cache_clear()
 
 
 def test_a_hull_that_is_not_there_is_told_before_anything_is_relaxed(tmp_path: Path) -> None:

@@ -1,0 +1,145 @@
+"""A potential by import path: `package.module:function`, or `file.py:function`.
+
+The function takes no argument, and returns a `Potential` or a calculator of ASE. A calculator alone
+has energies of an unknown kind (`Scale.OWN`), and is checked by measured heats of formation
+(`proof.FORMED`). `examples/08_potential.py` is an example.
+
+What goes wrong otherwise: the module's code is run, with all that it does. So it is run only where
+a user names it, never because a file names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from crystext.energies.potential import Potential
+from crystext.errors import ModelError, did_you_mean
+
+_EXAMPLE = "my_potential.py:make or package.module:make"
+
+
+def is_import_path(source: str) -> bool:
+    """Say whether a text is an import path, not a name or a folder."""
+    return ":" in source and not Path(source).exists()
+
+
+def absolute(source: str) -> str:
+    """Return an import path that means the same file in any working directory."""
+    module, _, function = source.rpartition(":")
+    return f"{Path(module).resolve()}:{function}" if module.endswith(".py") else source
+
+
+def source_file(source: str) -> Path | None:
+    """Return the file of an import path, without running it; None where none is found."""
+    module = source.rpartition(":")[0]
+    if module.endswith(".py"):
+        return Path(module) if Path(module).is_file() else None
+    try:
+        found = importlib.util.find_spec(module)
+    # Finding a submodule imports its package, which may raise anything.
+    except Exception:
+        return None
+    origin = None if found is None or found.origin is None else Path(found.origin)
+    return origin if origin is not None and origin.is_file() else None
+
+
+def import_potential(source: str) -> Potential:
+    """Call a function by its import path, and return its potential, which is not checked yet.
+
+    Args:
+        source: see the module's text.
+
+    Raises:
+        ModelError: there is no such module or function, it raises an error, or it returns something
+            else.
+    """
+    from ase.calculators.calculator import BaseCalculator
+
+    module, _, function = source.rpartition(":")
+    made = _called(_function(source, module, function), source)
+    if isinstance(made, Potential):
+        return made
+    if isinstance(made, BaseCalculator):
+        name = Path(module).stem if module.endswith(".py") else module
+        return Potential(f"{name}:{function}", made)  # type: ignore[arg-type]
+    what = "nothing" if made is None else f"an object of type {type(made).__name__}"
+    raise ModelError(
+        f"the function {source} returns {what}; expected a crystext.energies.potential.Potential, "
+        "or a calculator of ASE"
+    )
+
+
+def _function(source: str, module: str, name: str) -> Callable[[], Any]:
+    if not module or not name:
+        raise ModelError(
+            f"the potential {source!r} is no import path; expected MODULE:FUNCTION, such as "
+            f"{_EXAMPLE}"
+        )
+    imported = _from_file(Path(module)) if module.endswith(".py") else _from_path(module)
+    found = getattr(imported, name, None)
+    if callable(found):
+        return found  # type: ignore[no-any-return]
+    functions = [x for x in vars(imported) if not x.startswith("_") and callable(vars(imported)[x])]
+    what = f"has no function {name!r}" if found is None else f"has {name!r}, which is no function"
+    raise ModelError(
+        f"the module {module} {what}; expected one that takes no argument and returns a Potential."
+        + did_you_mean(name, functions)
+    )
+
+
+def _from_path(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            raise ModelError(
+                f"no module {error.name} is installed or on PYTHONPATH; a module in a file is "
+                "given by its path, such as my_potential.py:make"
+            ) from None
+        raise _failed(name, error) from error
+    # A module may raise anything.
+    except Exception as error:
+        raise _failed(name, error) from error
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ModelError(f"no file {path}; expected MODULE:FUNCTION, such as {_EXAMPLE}")
+    # A name of its own: no installed module is hidden by it.
+    name = f"crystext_potential_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _failed(str(path), error) from error
+    return module
+
+
+def _called(function: Callable[[], Any], source: str) -> Any:
+    try:
+        return function()
+    # As may a function.
+    except Exception as error:
+        raise ModelError(
+            f"the function {source} fails: {_told(error)}; expected one that takes no argument and "
+            "returns a Potential"
+        ) from error
+
+
+def _failed(module: str, error: Exception) -> ModelError:
+    return ModelError(f"the module {module} cannot be imported: {_told(error)}")
+
+
+def _told(error: Exception) -> str:
+    """Return what somebody else's code says of its error."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
