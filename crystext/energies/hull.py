@@ -249,7 +249,9 @@ class Hull:
         return SystemPhases(mixture, in_system, of_all, evidence)
 
 
-def hull_of(phases: Iterable[tuple[Mapping[str, float], float]]) -> tuple[dict[str, float], Compounds]:
+def hull_of(
+    phases: Iterable[tuple[Mapping[str, float], float]],
+) -> tuple[dict[str, float], Compounds]:
     """Return references and compounds of a hull from energies, elements among them.
 
     Of each composition the lowest energy is kept; an element's is its reference. Compounds with an

@@ -135,6 +135,11 @@ def open_hull(
     )
 
 
+def shipped_file(name: str) -> Path | None:
+    """Return the file of a hull that comes with the package; None where none has this name."""
+    return _FILES.get(name)
+
+
 def load_hull(folder: Path) -> Hull:
     """Read a hull from a folder; see the module's text.
 
@@ -375,7 +380,9 @@ def _read_points(path: Path) -> Compounds:
     try:
         table = pq.read_table(path, columns=list(_POINT_COLUMNS))
         formulas, energies = (table[name].to_pylist() for name in _POINT_COLUMNS)
-        return compounds_of((_amounts(f), float(e)) for f, e in zip(formulas, energies, strict=True))
+        return compounds_of(
+            (_amounts(f), float(e)) for f, e in zip(formulas, energies, strict=True)
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is no table of hull points ({error}); expected Parquet with the columns "

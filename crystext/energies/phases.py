@@ -94,7 +94,8 @@ class Compounds:
         entries = np.arange(len(columns)) + np.repeat(first - np.cumsum(sizes) + sizes, sizes)
         fractions = np.zeros((len(elements), len(chosen)))
         fractions[rows[self.elements[entries]], columns] = self.amounts[entries]
-        return fractions / fractions.sum(axis=0)
+        fractions /= fractions.sum(axis=0)
+        return fractions
 
     def composition(self, index: int) -> dict[str, float]:
         """Return the amounts of a compound by element symbol."""

@@ -39,25 +39,25 @@ def test_every_structure_has_a_verdict_and_none_is_left_out():
     lost = Relaxed("lost", None, None, fault="TOO_CLOSE", problem="atoms are close")
     judged = judge(RelaxedSet("EMT", Scale.OWN, (*found.rows, lost)), HULL)
     assert [j.verdict for j in judged] == [
-        Verdict.STABLE,
+        Verdict.CANDIDATE,
         Verdict.METASTABLE,
         Verdict.METASTABLE,
         Verdict.UNSTABLE,
         Verdict.UNKNOWN,
         Verdict.NO_ENERGY,
     ]
-    assert judged[0].placed.above_hull == pytest.approx(-0.1)
-    assert judged[4].placed.unknown == ("Cu",)
+    assert judged[0].position.above_hull == pytest.approx(-0.1)
+    assert judged[4].position.unknown == ("Cu",)
 
 
 def test_no_phase_lies_below_a_hull_of_which_it_is_one(tmp_path):
     found = relaxed(*METALS, ((13, 13, 28), -5.5, True), ((13, 28, 28), -7.2, True))
-    above = [j.placed.above_hull for j in judge(found, own_hull(found))]
+    above = [j.position.above_hull for j in judge(found, own_hull(found))]
     assert min(above) == 0.0
     assert above[:3] == [0.0, 0.0, 0.0]
     make_hull(found, tmp_path / "made.parquet")
     again = judge(found, open_hull(tmp_path / "made.parquet"))
-    assert [j.placed.above_hull for j in again] == pytest.approx(above, abs=1e-9)
+    assert [j.position.above_hull for j in again] == pytest.approx(above, abs=1e-9)
 
 
 def test_what_did_not_converge_is_no_phase_of_a_hull(tmp_path):
