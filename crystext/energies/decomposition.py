@@ -41,7 +41,10 @@ class Mixture:
 
     def __str__(self) -> str:
         """Return the mixture as text, 0.53 Li3PO4 + 0.47 P2O5: shares of the atoms."""
-        return " + ".join(f"{share:.2f} {formula}" for formula, share in self.phases)
+        return " + ".join(
+            f"{share:.2f} {formula}" if share >= 0.01 else f"{share:.1g} {formula}"
+            for formula, share in self.phases
+        )
 
 
 @dataclass(frozen=True)

@@ -50,9 +50,9 @@ Ac3Se4 1.2 eV/atom below it.
 class Evidence(Enum):
     """What a hull knows of a crystal's chemical system. The value is a sentence for people."""
 
-    COMPOSITION = "the hull has a phase of this composition"
-    ELEMENTS = "the hull has two or more compounds of exactly these elements"
-    NONE = "the hull has one compound of exactly these elements at most, of another composition"
+    COMPOSITION = "the hull's table has a phase of this composition"
+    ELEMENTS = "the table has two or more compounds of exactly these elements"
+    NONE = "the table has at most one compound of exactly these elements, of another composition"
 
     @property
     def word(self) -> str:

@@ -1,11 +1,14 @@
 """From relaxed structures to verdicts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from crystext.crystal import Crystal
 from crystext.energies.corrections import Scale
 from crystext.energies.hulls import hull_of_phases, open_hull
+from crystext.energies.potential import to_atoms
 from crystext.energies.relaxed import Relaxed, RelaxedSet
 from crystext.energies.verdict import Verdict, judge, make_hull, own_hull
 from crystext.errors import InputError, SettingError
@@ -75,3 +78,51 @@ def test_a_hull_needs_elements(tmp_path):
 def test_energies_of_two_potentials_are_not_compared():
     with pytest.raises(SettingError, match="EMT"):
         judge(RelaxedSet("CHGNet-0.3.0", Scale.CORRECTED, relaxed(*METALS).rows), HULL)
+
+
+def test_below_a_hull_that_knows_nothing_of_its_elements_nothing_is_a_candidate():
+    found = relaxed(((13, 29), -50.0, True), ((13, 29), -3.1, True), ((13, 29), 1.0, True))
+    metals = {"Al": -1.0, "Cu": -2.0}
+    none = hull_of_phases(metals.items(), name="x", potential="EMT")
+    assert [j.verdict for j in judge(found, none)] == [
+        Verdict.NO_EVIDENCE,
+        Verdict.NO_EVIDENCE,
+        # A phase that is missing can only lower the hull.
+        Verdict.UNSTABLE,
+    ]
+    one = hull_of_phases({**metals, "AlCu3": -1.8}.items(), name="x", potential="EMT")
+    assert judge(found, one)[0].verdict is Verdict.NO_EVIDENCE
+    two = hull_of_phases(
+        {**metals, "AlCu3": -1.8, "Al2Cu": -1.4}.items(), name="x", potential="EMT"
+    )
+    assert judge(found, two)[0].verdict is Verdict.CANDIDATE
+    same = hull_of_phases({**metals, "Al4Cu4": -1.6}.items(), name="x", potential="EMT")
+    assert judge(found, same)[0].verdict is Verdict.CANDIDATE
+
+
+def test_an_element_is_judged_by_its_reference():
+    found = relaxed(((13,), -1.2, True), ((13,), -0.5, True))
+    assert [j.verdict for j in judge(found, HULL)] == [Verdict.CANDIDATE, Verdict.UNSTABLE]
+
+
+def test_a_verdict_is_said_with_its_number_and_the_error_of_the_hull():
+    judged = judge(relaxed(((13, 28), -5.2, True), ((13, 29), -9.0, True)), HULL)
+    assert judged[0].sentence(HULL) == (
+        "candidate: below the hull by 0.100 eV/atom (hull error not known)"
+    )
+    good = replace(HULL, error=0.0147)
+    assert judged[0].sentence(good).endswith("(hull error about 0.015)")
+    assert judged[1].sentence(HULL) == "unknown: the hull lacks one of its elements"
+
+
+def test_a_crystal_of_pymatgen_or_ase_is_placed_as_well():
+    crystal = cell(13, 28)
+    expected = HULL.place(crystal, -5.2, Scale.OWN)
+    assert HULL.place(crystal.structure, -5.2, Scale.OWN) == expected
+    assert HULL.place(to_atoms(crystal), -5.2, Scale.OWN) == expected
+
+
+def test_many_are_placed_as_one_by_one():
+    found = relaxed(((13, 28), -5.2, True), ((13, 13, 28), -5.0, True), ((13, 29), -9.0, True))
+    pairs = [(row.crystal, row.energy) for row in found.rows]
+    assert HULL.place_all(pairs, Scale.OWN) == [HULL.place(c, e, Scale.OWN) for c, e in pairs]
