@@ -33,6 +33,7 @@ from crystext.energies.corrections import Scale, comparable
 from crystext.energies.decomposition import Mixture, lowest_mixtures
 from crystext.energies.phases import Compounds, compounds_of
 from crystext.errors import SettingError
+from crystext.formulas import known_element
 from crystext.read import as_crystal
 
 _ROUNDING = 1e-6
@@ -191,10 +192,18 @@ class Hull:
 
         Args:
             composition: amounts by element symbol, in any unit, such as {"Li": 1, "P": 1, "O": 3}.
+
+        Raises:
+            SettingError: a symbol is no element, or an amount is not above 0.
         """
-        if not set(composition) <= set(self.references):
+        if not composition or not all(0 < n < np.inf for n in composition.values()):
+            raise SettingError(
+                f"the composition is {dict(composition)}; expected amounts above 0 by element "
+                'symbol, such as {"Li": 1, "P": 1, "O": 3}'
+            )
+        if not {known_element(symbol) for symbol in composition} <= self.references.keys():
             return None
-        return self._find({ATOMIC_NUMBERS[s]: n for s, n in composition.items() if n})
+        return self._find({ATOMIC_NUMBERS[symbol]: n for symbol, n in composition.items()})
 
     def energy(self, composition: Mapping[str, float]) -> float | None:
         """Return the hull's energy at a composition, in eV/atom; None where an element is unknown.

@@ -175,3 +175,12 @@ def test_a_hull_that_cannot_be_read_is_named(folder, tmp_path):
     pq.write_table(pa.table({"formula": ["NaCl"]}), folder / "hull_points_x.parquet")
     with pytest.raises(InputError):
         load_hull(folder)
+
+
+def test_a_composition_that_is_none_is_refused_and_a_missing_element_unknown(folder):
+    hull = load_hull(folder)
+    assert hull.phases_at({"Na": 1, "Xe": 1}) is None
+    wrong = [({}, "amounts above 0"), ({"Na": 0, "Cl": 1}, "above 0"), ({"Nq": 1}, "no element")]
+    for composition, match in wrong:
+        with pytest.raises(SettingError, match=match):
+            hull.phases_at(composition)
