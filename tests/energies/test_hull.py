@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import time
+import warnings
 from itertools import islice
 
 import numpy as np
@@ -11,12 +13,15 @@ import pytest
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core.composition import Composition
 from pymatgen.core.structure import Structure
+from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
+from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from crystext.crystal import Crystal
 from crystext.elements import ATOMIC_NUMBERS
-from crystext.energies.corrections import Scale, correction
+from crystext.energies.corrections import Scale, _hubbards, correction
 from crystext.energies.hulls import load_hull
 from crystext.errors import InputError, SettingError
+from crystext.read import read_crystals
 from tests.handmade import HANDMADE
 
 REFERENCES = {"Na": -1.3, "Cl": -1.8, "K": -1.1}
@@ -184,3 +189,24 @@ def test_a_composition_that_is_none_is_refused_and_a_missing_element_unknown(fol
     for composition, match in wrong:
         with pytest.raises(SettingError, match=match):
             hull.phases_at(composition)
+
+
+def test_corrections_are_those_that_pymatgen_gives_an_entry(shared_data):
+    found = read_crystals(shared_data / "mp20_test.parquet")
+    crystals = [item.crystal for item in islice(found, 0, 600, 10)]
+    scheme = MaterialsProject2020Compatibility(check_potcar=False)
+    for crystal in crystals:
+        hubbards = _hubbards(crystal)
+        parameters = {"run_type": "GGA+U" if hubbards else "GGA", "hubbards": hubbards}
+        entry = ComputedStructureEntry(crystal.structure, 0.0, parameters=parameters)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = sum(x.value for x in scheme.get_adjustments(entry))
+        assert correction(crystal) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_cell_of_many_different_elements_is_corrected_at_once():
+    symbols = "Re Os Ru Tc Mn W Mo Ir I Br Cl Xe S Se N P As C".split()
+    started = time.monotonic()
+    assert np.isfinite(correction(crystal(symbols)))
+    assert time.monotonic() - started < 20
