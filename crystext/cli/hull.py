@@ -79,6 +79,7 @@ def hull(
     where the hull has too few phases of its elements to tell, it is no_evidence, and with an
     element that the hull lacks, unknown. Energies of two potentials are never compared.
     """
+    from crystext.data.progress import progress_bars
     from crystext.energies.energy_table import write_energy_table
     from crystext.energies.hulls import DEFAULT_HULL, open_hull
     from crystext.energies.relaxed import read_relaxed, scale_of
@@ -99,15 +100,14 @@ def hull(
         typer.echo(_about(made))
         typer.echo(f"written: {out}")
         return
-    if hull == _SELF:
-        known = own_hull(found)
-    else:
-        from crystext.data.progress import progress_bars
-
-        with progress_bars(True) as begin:
+    count = len(found.rows)
+    with progress_bars(True) as begin:
+        if hull == _SELF:
+            known = own_hull(found)
+        else:
             known = open_hull(hull or DEFAULT_HULL, of=hull_of, begin=begin)
-    results = judge(found, known)
-    write_energy_table(results, known, found.potential, out)
+        results = judge(found, known, report=begin("energies above the hull", count))
+        write_energy_table(results, known, found.potential, out, begin("space groups", count))
     _tell(results, known)
     typer.echo(f"written: {out}")
 

@@ -18,7 +18,7 @@ What has no energy above the hull has no rank and comes last, in the order of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,11 @@ def file_name(index: int, result: StabilityResult) -> str:
 
 
 def write_energy_table(
-    results: Sequence[StabilityResult], hull: Hull, potential: str, out: Path
+    results: Sequence[StabilityResult],
+    hull: Hull,
+    potential: str,
+    out: Path,
+    report: Callable[[int], object] = lambda _count: None,
 ) -> None:
     """Write the table, whole or not at all.
 
@@ -68,15 +72,16 @@ def write_energy_table(
         hull: which they refer to.
         potential: whose energies they are.
         out: a path that ends in `.csv` or `.parquet`.
+        report: called with the number of rows that are done, after each.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
     from pyarrow import csv
 
-    rows = [
-        _row(rank, index, result, hull, potential)
-        for rank, (index, result) in enumerate(ranked(results), start=1)
-    ]
+    rows = []
+    for rank, (index, result) in enumerate(ranked(results), start=1):
+        rows.append(_row(rank, index, result, hull, potential))
+        report(1)
     kinds = dict.fromkeys(_TEXT, pa.string()) | dict.fromkeys(_WHOLE, pa.int64())
     kinds["converged"] = pa.bool_()
     if out.suffix == ".csv":

@@ -123,10 +123,13 @@ class Hull:
     def check(self, potential: str, scale: Scale) -> None:
         """Raise `SettingError` unless energies of a potential may be compared with this hull."""
         if self.potential is not None and self.potential != potential:
+            other = f"a hull of {potential} (crystext hull --make writes one)"
+            if scale is not Scale.OWN:
+                other = f"the hull mp2020, or {other}"
             raise SettingError(
                 f"the hull {self.name} is one of energies of {self.potential}, and these are of "
                 f"{potential}; energies of two potentials cannot be compared. Relax with "
-                f"{self.potential}, or take a hull of {potential} (crystext hull --make writes one)"
+                f"{self.potential}, or take {other}"
             )
         if self.potential is None and scale is Scale.OWN:
             raise SettingError(

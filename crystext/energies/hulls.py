@@ -104,7 +104,8 @@ def open_hull(
     """Return a hull; see the module's text for the names and files.
 
     Args:
-        source: `mp2020`, `m3gnet`, `mp2020-full` (a download), a table, or a folder.
+        source: `mp2020`, `m3gnet`, `mp2020-full` (a download), a table, or a folder. As text, the
+            first two names are those of the package, whatever files there are; ./m3gnet is a file.
         of: whose energies a table holds, where it does not say: `mp2020` for PBE(+U) with MP2020
             corrections, or a potential's name.
         begin: tells of downloads; see `catalogue.fetch`.
@@ -113,13 +114,13 @@ def open_hull(
         InputError: there is no such hull, it cannot be downloaded, or the file holds no hull.
         SettingError: it is not known whose energies a table holds.
     """
+    if isinstance(source, str) and source in _FILES:
+        return _read_file(_FILES[source], None)
     path = Path(source)
     if path.is_dir():
         return load_hull(path)
     if path.is_file():
         return _read_file(path, of)
-    if str(source) in _FILES:
-        return _read_file(_FILES[str(source)], None)
     if str(source) == MP2020_FULL:
         try:
             folder = fetch("hull_mp2020", _MATERIALS_PROJECT, begin)

@@ -12,7 +12,7 @@ are left out, and the share of the others looks better than it is. Each has a ve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -26,6 +26,10 @@ from crystext.properties import reduced_formula
 
 METASTABLE, STABLE = 0.1, 0.0
 """eV/atom above the hull, not reached; the limits of Gruver et al. (arXiv:2402.04379)."""
+
+
+_AT_ONCE = 256
+"""Structures that are placed between two reports of progress."""
 
 
 class Verdict(Enum):
@@ -70,7 +74,12 @@ class StabilityResult:
 
 
 def judge(
-    found: RelaxedSet, hull: Hull, *, metastable: float = METASTABLE, stable: float = STABLE
+    found: RelaxedSet,
+    hull: Hull,
+    *,
+    metastable: float = METASTABLE,
+    stable: float = STABLE,
+    report: Callable[[int], object] = lambda _count: None,
 ) -> list[StabilityResult]:
     """Return where each structure lies, in their order.
 
@@ -79,6 +88,7 @@ def judge(
         hull: one of the same potential, or of DFT where corrections make them comparable.
         metastable: limit of METASTABLE, in eV/atom above the hull; not reached.
         stable: limit of CANDIDATE, likewise.
+        report: called with the number of structures that are done, now and then.
 
     Raises:
         SettingError: the energies cannot be compared with this hull.
@@ -89,8 +99,14 @@ def judge(
         for i, row in enumerate(found.rows)
         if row.crystal is not None and row.energy is not None
     }
-    placed = hull.place_all([*with_energy.values()], found.scale)
-    positions = dict(zip(with_energy, placed, strict=True))
+    positions: dict[int, HullPosition] = {}
+    places = [*with_energy]
+    report(len(found.rows) - len(places))
+    for start in range(0, len(places), _AT_ONCE):
+        part = places[start : start + _AT_ONCE]
+        placed = hull.place_all([with_energy[i] for i in part], found.scale)
+        positions |= zip(part, placed, strict=True)
+        report(len(part))
     return [
         StabilityResult(row, positions.get(i), verdict_of(positions.get(i), metastable, stable))
         for i, row in enumerate(found.rows)

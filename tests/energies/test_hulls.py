@@ -182,3 +182,21 @@ def test_of_the_published_energies_those_on_the_hull_make_it(tmp_path):
     assert hull.energy({"Na": 3, "Cl": 1}) == pytest.approx(-1.0)
     assert len(hull.compounds) == 1
     assert np.isclose(hull.references["Na"], -1.0)
+
+
+def test_a_hull_of_the_package_is_meant_by_its_name_whatever_lies_in_the_folder(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mp2020").mkdir()
+    assert open_hull("mp2020").name == "mp2020"
+    with pytest.raises(InputError, match="expected one"):
+        open_hull(Path("mp2020"))
+
+
+def test_energies_of_another_potential_are_told_of_the_hull_that_fits_them():
+    hull = open_hull("m3gnet")
+    with pytest.raises(SettingError, match="take the hull mp2020, or a hull of CHGNet"):
+        hull.check("CHGNet-0.3.0", Scale.CORRECTED)
+    with pytest.raises(SettingError, match=r"take a hull of MatPES"):
+        hull.check("MatPES", Scale.OWN)

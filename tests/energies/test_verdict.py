@@ -126,3 +126,10 @@ def test_many_are_placed_as_one_by_one():
     found = relaxed(((13, 28), -5.2, True), ((13, 13, 28), -5.0, True), ((13, 29), -9.0, True))
     pairs = [(row.crystal, row.energy) for row in found.rows]
     assert HULL.place_all(pairs, Scale.OWN) == [HULL.place(c, e, Scale.OWN) for c, e in pairs]
+
+
+def test_progress_is_reported_of_all_structures():
+    lost = Relaxed("lost", None, None, fault="TOO_CLOSE")
+    counts = []
+    judge(RelaxedSet("EMT", Scale.OWN, (*relaxed(*METALS).rows, lost)), HULL, report=counts.append)
+    assert sum(counts) == 4
