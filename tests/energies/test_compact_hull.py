@@ -50,7 +50,7 @@ def test_a_compact_hull_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "hull.parquet"
-    write_compact_hull(open_hull("mp2020"), path)
+    write_compact_hull(Hull({"Na": -1.3}, compounds_of([({"Na": 1, "Cl": 1}, -2.0)])), path)
     table = pq.read_table(path)
     pq.write_table(table.drop_columns("counts"), path)
     with pytest.raises(InputError, match=r"damaged hull.*--hull"):

@@ -19,7 +19,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from crystext.crystal import Crystal
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.energies.corrections import Scale, _hubbards, correction
-from crystext.energies.hulls import load_hull
+from crystext.energies.hulls import load_hull, open_hull
 from crystext.errors import InputError, SettingError
 from crystext.read import read_crystals
 from tests.handmade import HANDMADE
@@ -69,8 +69,8 @@ def test_the_hull_is_that_of_pymatgens_phase_diagram(folder, formula):
     assert found == pytest.approx(expected, abs=1e-9)
 
 
-def test_the_published_hull_is_that_of_pymatgens_phase_diagram(shared_data):
-    hull = load_hull(shared_data / "hull")
+def test_the_shipped_hull_is_that_of_pymatgens_phase_diagram():
+    hull = open_hull()
     rng = np.random.default_rng(0)
     systems = sorted({tuple(sorted(c)) for c, _ in hull.compounds if len(c) == 3})
     for symbols in rng.choice(np.array(systems), 5).tolist():
@@ -83,8 +83,8 @@ def test_the_published_hull_is_that_of_pymatgens_phase_diagram(shared_data):
         assert hull.energy(composition) == pytest.approx(expected, abs=1e-7)
 
 
-def test_labels_of_materials_project_lie_above_the_published_hull_as_they_say(shared_data):
-    hull = load_hull(shared_data / "hull")
+def test_labels_of_materials_project_lie_above_the_shipped_hull_as_they_say(shared_data):
+    hull = open_hull()
     table = pq.read_table(shared_data / "mp20_val.parquet").to_pylist()
     errors = []
     for row in islice(table, 0, None, 90):

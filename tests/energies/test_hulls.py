@@ -143,8 +143,8 @@ def test_the_hull_of_m3gnet_comes_with_the_package():
         assert found == pytest.approx(expected, abs=0.1), formula
 
 
-def test_the_hull_of_m3gnet_lies_where_that_of_dft_does(shared_data):
-    ours, theirs = open_hull("m3gnet"), open_hull(shared_data / "hull")
+def test_the_hull_of_m3gnet_lies_where_that_of_dft_does():
+    ours, theirs = open_hull("m3gnet"), open_hull("mp2020")
     heights = [
         (theirs.energy(amounts), found)
         for amounts, _ in islice(theirs.compounds, 0, None, 1000)
