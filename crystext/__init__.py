@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from crystext.codec import FORMATS, Decoded, Fault, decode, encode
     from crystext.conditions import Kept
     from crystext.crystal import Crystal
+    from crystext.energies.hull import Hull
+    from crystext.energies.hulls import open_hull
     from crystext.errors import CrystextError, ReadingWarning
     from crystext.lm import CrystalLM
     from crystext.models.load import load_model
@@ -29,6 +31,7 @@ __all__ = [
     "CrystextError",
     "Decoded",
     "Fault",
+    "Hull",
     "Kept",
     "Proposals",
     "ReadingWarning",
@@ -39,6 +42,7 @@ __all__ = [
     "decode",
     "encode",
     "load_model",
+    "open_hull",
     "permute_within_species",
     "read_crystal",
     "read_crystals",
@@ -50,6 +54,8 @@ _HOMES = {
     "codec": ("FORMATS", "Decoded", "Fault", "decode", "encode"),
     "conditions": ("Kept",),
     "crystal": ("Crystal",),
+    "energies.hull": ("Hull",),
+    "energies.hulls": ("open_hull",),
     "errors": ("CrystextError", "ReadingWarning"),
     "lm": ("CrystalLM",),
     "models.load": ("load_model",),

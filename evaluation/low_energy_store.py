@@ -36,8 +36,9 @@ from crystext.data.store import (
     write_store,
 )
 from crystext.energies.corrections import comparable
-from crystext.energies.hull import Hull, points_of
+from crystext.energies.hull import Hull
 from crystext.energies.hulls import load_hull
+from crystext.energies.phases import compounds_of
 from crystext.energies.potential import to_atoms
 from crystext.energies.potentials import loaded
 from crystext.errors import CrystextError, InputError
@@ -88,7 +89,7 @@ def hull_of_labels(data: Dataset, folder: Path) -> Hull:
         amounts = Counter(data[i].crystal.symbols)
         if len(amounts) > 1:
             phases.append((dict(amounts), float(formation[i] - above[i])))
-    return Hull(load_hull(folder).references, points_of(phases))
+    return Hull(load_hull(folder).references, compounds_of(phases))
 
 
 def known_names(source: str) -> set[str]:

@@ -36,7 +36,8 @@ from crystext.crystal import Crystal
 from crystext.data.store import check_place, read_store
 from crystext.energies.campaign import relax_all
 from crystext.energies.corrections import comparable
-from crystext.energies.hull import Hull, points_of
+from crystext.energies.hull import Hull
+from crystext.energies.phases import compounds_of
 from crystext.energies.potentials import loaded
 from crystext.energies.relax import Limits
 from crystext.errors import CrystextError
@@ -98,10 +99,7 @@ def relaxed_below(
     ]
     sound = [(c, e) for c, e in ended if (x := hull.above(c, e)) is not None and x > LEAST]
     phases = [(Counter(c.symbols), hull.formation_energy(c, e) or 0.0) for c, e in sound]
-    known = [
-        (composition, energy) for points in hull.points.values() for composition, energy in points
-    ]
-    whole = Hull(hull.references, points_of([*known, *phases]))
+    whole = Hull(hull.references, compounds_of([*hull.compounds, *phases]))
     return [c for c, e in sound if (x := whole.above(c, e)) is not None and x <= most]
 
 

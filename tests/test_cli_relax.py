@@ -76,9 +76,21 @@ def test_from_crystals_to_a_hull_of_ones_own_and_a_distance_to_it(
     assert "energies of M3GNet-MP-2021.2.8-PES" in ended.stdout
     table = list(csv.DictReader(placed.open()))
     assert [row["verdict"] for row in table] == ["metastable"] * 3 + ["no_energy"] * 2
+    assert [row["space_group"] for row in table] == ["225", "225", "221", "", ""]
+    assert table[4]["problem"]
+    assert [row["decomposition"] for row in table[:3]] == ["1.00 Al", "1.00 Ni", "1.00 AlNi"]
     # Measured: -0.61 eV/atom (O. Kubaschewski et al., Materials Thermochemistry, 1993).
     assert float(table[2]["e_form_ev_per_atom"]) == pytest.approx(-0.61, abs=0.2)
     assert [float(row["e_above_hull_ev_per_atom"]) for row in table[:3]] == [0, 0, 0]
+
+    # The hull that comes with the package needs no option and no network.
+    ended = cli("hull", out, "--out", placed)
+    assert ended.returncode == 0, ended.stderr
+    assert "hull: mp2020, of 2023-02-07" in ended.stdout
+    table = list(csv.DictReader(placed.open()))
+    assert {row["evidence"] for row in table} == {"composition", ""}
+    alloy = next(row for row in table if row["formula"] == "AlNi")
+    assert float(alloy["e_above_hull_ev_per_atom"]) == pytest.approx(0, abs=0.1)
 
 
 @pytest.fixture

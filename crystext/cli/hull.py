@@ -1,17 +1,20 @@
-"""`crystext hull`: formation energies and distances to the convex hull, of relaxed crystals."""
+"""`crystext hull`: formation energies and energies above the convex hull, of relaxed crystals."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from crystext.energies.hull import Hull
-    from crystext.energies.verdict import Judged
+    from crystext.energies.verdict import StabilityResult
 
 _SELF = "self"
+
+_NAMED = 10
+"""Candidates that are named on standard output; the table names all."""
 
 
 def hull(
@@ -31,10 +34,11 @@ def hull(
     hull: Annotated[
         str | None,
         typer.Option(
-            metavar="mp2020|m3gnet|self|FILE",
-            help="mp2020 is that of Materials Project, downloaded once; m3gnet comes with crystext "
-            "and holds that potential's own energies; self is that of SOURCE's; FILE a table of "
-            "formula and energy_ev_per_atom, such as --make writes.",
+            metavar="mp2020|m3gnet|mp2020-full|self|FILE",
+            help="mp2020: Materials Project with MP2020 corrections, comes with crystext. m3gnet: "
+            "that potential's own energies, comes with crystext. mp2020-full: the complete hull of "
+            "Materials Project, downloaded once. self: the hull of SOURCE's own energies. FILE: a "
+            "table of formula and energy_ev_per_atom, such as --make writes.",
             show_default="mp2020",
         ),
     ] = None,
@@ -69,12 +73,15 @@ def hull(
         ),
     ] = None,
 ) -> None:
-    """Place relaxed crystals: formation energy, and energy above the hull of known phases.
+    """Compare relaxed crystals with the hull of known phases: energies, competing phases, verdicts.
 
-    Energies of PBE(+U) get the corrections of MP2020. A structure with an element that the hull
-    lacks is unknown, never stable; energies of two potentials are never compared.
+    Energies of PBE(+U) get the corrections of MP2020. A crystal below the hull is a candidate;
+    where the hull has too few phases of its elements to tell, it is no_evidence, and with an
+    element that the hull lacks, unknown. Energies of two potentials are never compared.
     """
-    from crystext.energies.hulls import open_hull
+    from crystext.data.progress import progress_bars
+    from crystext.energies.energy_table import write_energy_table
+    from crystext.energies.hulls import DEFAULT_HULL, open_hull
     from crystext.energies.relaxed import read_relaxed, scale_of
     from crystext.energies.verdict import judge, make_hull, own_hull
     from crystext.errors import RunError, SettingError
@@ -93,84 +100,63 @@ def hull(
         typer.echo(_about(made))
         typer.echo(f"written: {out}")
         return
-    if hull == _SELF:
-        known = own_hull(found)
-    else:
-        from crystext.data.progress import progress_bars
-
-        with progress_bars(True) as begin:
-            known = open_hull(hull or "mp2020", of=hull_of, begin=begin)
-    judged = judge(found, known)
-    _write(judged, known, found.potential, out)
-    _tell(judged, known)
+    count = len(found.rows)
+    with progress_bars(True) as begin:
+        if hull == _SELF:
+            known = own_hull(found)
+        else:
+            known = open_hull(hull or DEFAULT_HULL, of=hull_of, begin=begin)
+        results = judge(found, known, report=begin("energies above the hull", count))
+        write_energy_table(results, known, found.potential, out, begin("space groups", count))
+    _tell(results, known)
     typer.echo(f"written: {out}")
 
 
-def _record(judged: Judged, hull: Hull, potential: str) -> dict[str, Any]:
-    from crystext.properties import reduced_formula
-
-    row, placed = judged.relaxed, judged.placed
-    crystal = row.crystal
-    return {
-        "name": row.name,
-        "formula": crystal and reduced_formula(crystal.numbers),
-        "n_atoms": crystal and len(crystal),
-        "energy_ev_per_atom": (
-            None if crystal is None or row.energy is None else row.energy / len(crystal)
-        ),
-        "e_form_ev_per_atom": placed and placed.formation_energy,
-        "e_above_hull_ev_per_atom": placed and placed.above_hull,
-        "verdict": judged.verdict.name.lower(),
-        "unknown_elements": " ".join(placed.unknown) if placed and placed.unknown else None,
-        "steps": row.steps,
-        "converged": row.converged,
-        "fault": row.fault,
-        "potential": potential,
-        "hull": hull.name,
-        "hull_date": hull.date or None,
-    }
-
-
-def _write(judged: list[Judged], hull: Hull, potential: str, out: Path) -> None:
-    """Write the table, whole or not at all."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    from pyarrow import csv
-
-    text = dict.fromkeys(
-        ("name", "formula", "verdict", "unknown_elements", "fault", "potential", "hull",
-         "hull_date"), pa.string()
-    )  # fmt: skip
-    rows = [_record(j, hull, potential) for j in judged]
-    kinds = {**text, "n_atoms": pa.int64(), "steps": pa.int64(), "converged": pa.bool_()}
-    schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in rows[0]])
-    table = pa.Table.from_pylist(rows, schema)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(out.name + ".partial")
-    (csv.write_csv if out.suffix == ".csv" else pq.write_table)(table, unfinished)
-    unfinished.replace(out)
-
-
-def _tell(judged: list[Judged], hull: Hull) -> None:
+def _tell(results: list[StabilityResult], hull: Hull) -> None:
     from collections import Counter
 
+    from crystext.energies.energy_table import ranked
     from crystext.energies.verdict import Verdict
 
-    counts = Counter(j.verdict for j in judged)
-    n = len(judged)
+    counts = Counter(result.verdict for result in results)
     for verdict in Verdict:
         count = counts[verdict]
-        typer.echo(f"{verdict.name.lower():<11}{count:>7,} {count / n:>7.1%}  {verdict.value}")
-    lacking = Counter(x for j in judged if j.placed for x in j.placed.unknown)
+        share = count / len(results)
+        typer.echo(f"{verdict.word:<11}{count:>7,} {share:>7.1%}  {verdict.value}")
+    candidates = [
+        (index, result) for index, result in ranked(results) if result.verdict is Verdict.CANDIDATE
+    ]
+    for index, result in candidates[:_NAMED]:
+        typer.echo(_candidate(index, result, hull))
+    if len(candidates) > _NAMED:
+        typer.echo(f"and {len(candidates) - _NAMED:,} more candidates in the table")
+    lacking = Counter(x for r in results if r.position for x in r.position.unknown)
     if lacking:
         elements = ", ".join(f"{symbol} ({count:,})" for symbol, count in lacking.most_common())
         typer.echo(f"elements that the hull lacks: {elements}")
     typer.echo(_about(hull))
 
 
+def _candidate(index: int, result: StabilityResult, hull: Hull) -> str:
+    from crystext.energies.energy_table import file_name
+    from crystext.properties import reduced_formula
+
+    crystal, position = result.relaxed.crystal, result.position
+    assert crystal is not None
+    assert position is not None
+    assert position.phases is not None
+    phases = position.phases
+    return (
+        f"  {file_name(index, result)}, {reduced_formula(crystal.numbers)}: "
+        f"{result.sentence(hull)}; competes with {phases.mixture}; the hull has "
+        f"{phases.of_all_elements:,} of exactly these elements"
+    )
+
+
 def _about(hull: Hull) -> str:
     about = hull.about()
+    error = "not known" if hull.error is None else f"{hull.error:.3f} eV/atom"
     return (
         f"hull: {about['name']}, of {about['date']}, energies of {about['energies']}; "
-        f"{about['elements']} elements, {about['phases']:,} phases"
+        f"{about['elements']} elements, {about['phases']:,} compounds, error {error}"
     )

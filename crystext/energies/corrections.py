@@ -10,13 +10,22 @@ oxygen atom, and so are energies of a potential that has learned them already, c
 from __future__ import annotations
 
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from crystext.crystal import Crystal
+from crystext.properties import reduced_formula
 
 if TYPE_CHECKING:
     from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
+
+
+_MOST_TRIALS = 2_000_000
+"""Combinations of oxidation states that are tried for a composition; some seconds. pymatgen has no
+limit: of a cell of 18 different elements it tries combinations for hours."""
+
+_MOST_SITES = 20
+"""Atoms of a reduced formula up to which pymatgen guesses oxidation states in this scheme."""
 
 
 class Scale(Enum):
@@ -54,11 +63,44 @@ def correction(crystal: Crystal) -> float:
         crystal.structure,
         0.0,
         parameters={"run_type": "GGA+U" if hubbards else "GGA", "hubbards": hubbards},
+        data={"oxidation_states": _oxidation_states(crystal)},
     )
     with warnings.catch_warnings():
         # Of every alloy it says that no oxidation states were guessed.
         warnings.simplefilter("ignore")
         return float(sum(x.value for x in _scheme().get_adjustments(entry)))
+
+
+def _oxidation_states(crystal: Crystal) -> dict[str, float]:
+    """Return the likely oxidation states, by which the scheme tells anions from other atoms.
+
+    Empty where none of its anions is there, and where none can be guessed: then the scheme takes
+    the most electronegative element alone for an anion.
+    """
+    if _scheme().comp_correction.keys().isdisjoint(crystal.symbols):
+        return {}
+    return dict(_guessed(reduced_formula(crystal.numbers)))
+
+
+@lru_cache(maxsize=100_000)
+def _guessed(formula: str) -> tuple[tuple[str, float], ...]:
+    """Return pymatgen's guess of the oxidation states in a formula; empty where there is none."""
+    from pymatgen.core.composition import Composition
+    from pymatgen.core.periodic_table import Element
+
+    composition = Composition(formula)
+    trials = 1
+    for symbol, count in composition.get_el_amt_dict().items():
+        element = Element(symbol)
+        states = element.icsd_oxidation_states or element.common_oxidation_states
+        sums = {0}
+        for _ in range(int(count)):
+            sums = {total + state for total in sums for state in states}
+        trials *= len(sums)
+    if composition.num_atoms > _MOST_SITES or trials > _MOST_TRIALS:
+        return ()
+    guesses = composition.oxi_state_guesses()
+    return tuple(guesses[0].items()) if guesses else ()
 
 
 @cache

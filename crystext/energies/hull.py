@@ -1,70 +1,114 @@
 """Formation energy, and energy above the convex hull of known phases.
 
     e_form = (E - sum_i n_i μ_i) / N
-    e_hull(c) = min over x >= 0 of sum_p x_p e_p   with   sum_p x_p c_p = c
     e_above_hull = e_form - e_hull(c)
 
 E is the energy of the relaxed cell, corrections included, with n_i atoms of element i, N in all;
-μ_i the energy per atom of the elemental reference; c a composition in atomic fractions, and p runs
-over the hull's table and the elements, whose e_p is 0. The minimum is a linear programme, solved by
-SciPy's HiGHS. What lies below the hull, e_above_hull < 0, the table does not know.
+μ_i is the energy per atom of the elemental reference, c the composition, and e_hull(c) the lowest
+energy of a mixture of the hull's phases at c (`decomposition`).
+
+What a hull does not know, it cannot hold against a crystal. A phase that is missing from the table
+leaves the hull too high, so that the computed e_above_hull is a lower bound of the one on the
+complete hull: a crystal far above an incomplete hull is far above the complete one, but a crystal
+near or below an incomplete hull may be anywhere. So each position says what the hull knows of the
+crystal's chemical system (`Evidence`).
 
 What goes wrong otherwise: a hull without one of the elements is a hull of the others, and what
-holds it looks stable for nothing; so it is unknown. And energies of two potentials differ by more
-than phases do; so a hull knows whose energies it may be held against.
+holds the element looks stable for nothing; so the position is unknown. Energies of two potentials
+differ by more than phases do; so a hull knows which energies may be compared with it.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
 
 import numpy as np
 
 from crystext.crystal import Crystal
+from crystext.elements import ATOMIC_NUMBERS
 from crystext.energies.corrections import Scale, comparable
+from crystext.energies.decomposition import Mixture, lowest_mixtures
+from crystext.energies.phases import Compounds, compounds_of
 from crystext.errors import SettingError
-
-_Composition = dict[str, float]
-"""Atomic fractions by element symbol; they sum to 1."""
+from crystext.formulas import known_element
+from crystext.read import as_crystal
 
 _ROUNDING = 1e-6
-"""eV/atom; HiGHS meets its constraints to 1e-7."""
+"""eV/atom; energies of the shipped table are rounded to 3e-7."""
 
-Points = Mapping[frozenset[str], list[tuple[_Composition, float]]]
-"""Compounds' compositions and formation energies in eV/atom, by the elements they hold."""
+ENOUGH_COMPOUNDS = 2
+"""Compounds of all of a crystal's elements from which a hull has evidence at other compositions.
+
+One compound fixes the hull at its own composition alone. Of Li-P-O a table with Li3PO4 and no other
+ternary puts LiPO3, which exists, 0.06 eV/atom below the hull; of Ac-Se one with AcSe3 alone puts
+Ac3Se4 1.2 eV/atom below it.
+"""
+
+
+class Evidence(Enum):
+    """What a hull knows of a crystal's chemical system. The value is a sentence for people."""
+
+    COMPOSITION = "the hull's table has a phase of this composition"
+    ELEMENTS = "the table has two or more compounds of exactly these elements"
+    NONE = "the table has at most one compound of exactly these elements, of another composition"
+
+    @property
+    def word(self) -> str:
+        """The name in tables."""
+        return self.name.lower()
 
 
 @dataclass(frozen=True)
-class Placed:
-    """Where a crystal lies; nothing is known where the hull lacks an element."""
+class SystemPhases:
+    """The phases that a hull has at a composition and in its chemical system."""
+
+    mixture: Mixture
+    """The competing phases."""
+    in_system: int
+    """Phases of these elements, or some of them, the elements themselves included."""
+    of_all_elements: int
+    """Phases that hold all of these elements and no others."""
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class HullPosition:
+    """Where a crystal lies; nothing is known where the hull lacks one of its elements."""
 
     formation_energy: float | None
     """eV/atom."""
     above_hull: float | None
-    """eV/atom; negative below the hull of what is known."""
+    """eV/atom; negative below the hull."""
     unknown: tuple[str, ...] = ()
     """Elements that the hull lacks."""
+    phases: SystemPhases | None = None
+    """What the hull knows of the chemical system; None where it lacks an element."""
 
 
 @dataclass(frozen=True)
 class Hull:
-    """Elemental references, and the compositions whose lowest formation energy is known."""
+    """Elemental references, and the compounds whose lowest formation energy is known."""
 
     references: Mapping[str, float]
     """eV/atom of each element, corrections included."""
-    points: Points
+    compounds: Compounds
     name: str = "unnamed"
     date: str = ""
     """Of the energies, as far as it is known."""
     potential: str | None = None
     """Whose energies they are; None: of Materials Project's DFT, with MP2020 corrections."""
     sources: tuple[str, ...] = ()
-    """Names of the files it was read from."""
+    """Names of the files that it was read from."""
+    error: float | None = None
+    """Mean absolute error of the hull's height in eV/atom; None where it was not measured."""
+    _found: dict[tuple[tuple[int, int | float], ...], SystemPhases] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
-    def about(self) -> dict[str, str | list[str] | int]:
+    def about(self) -> dict[str, str | list[str] | int | float | None]:
         """Return what a report says of it, as JSON values."""
         return {
             "name": self.name,
@@ -72,16 +116,20 @@ class Hull:
             "energies": self.potential or "Materials Project's DFT with MP2020 corrections",
             "sources": list(self.sources),
             "elements": len(self.references),
-            "phases": sum(map(len, self.points.values())),
+            "phases": len(self.compounds),
+            "error_ev_per_atom": self.error,
         }
 
     def check(self, potential: str, scale: Scale) -> None:
-        """Raise `SettingError` unless energies of a potential may be held against this hull."""
+        """Raise `SettingError` unless energies of a potential may be compared with this hull."""
         if self.potential is not None and self.potential != potential:
+            other = f"a hull of {potential} (crystext hull --make writes one)"
+            if scale is not Scale.OWN:
+                other = f"the hull mp2020, or {other}"
             raise SettingError(
                 f"the hull {self.name} is one of energies of {self.potential}, and these are of "
                 f"{potential}; energies of two potentials cannot be compared. Relax with "
-                f"{self.potential}, or take a hull of {potential} (crystext hull --make writes one)"
+                f"{self.potential}, or take {other}"
             )
         if self.potential is None and scale is Scale.OWN:
             raise SettingError(
@@ -90,18 +138,41 @@ class Hull:
                 "hull --make"
             )
 
-    def place(self, crystal: Crystal, energy: float, scale: Scale) -> Placed:
-        """Return formation energy and distance of a relaxed crystal.
+    def place(self, crystal: Any, energy: float, scale: Scale = Scale.CORRECTED) -> HullPosition:
+        """Return formation energy and distance of a relaxed crystal, and what competes with it.
 
         Args:
-            crystal: the relaxed cell; corrections look at its bonds.
+            crystal: the relaxed cell: a `Crystal`, a pymatgen `Structure` or ASE's `Atoms`.
+                Corrections look at its bonds.
             energy: of the cell, in eV, as the potential gives it.
-            scale: what the energy holds already.
+            scale: what the energy holds already: corrections are added to uncorrected ones.
         """
+        (position,) = self.place_all([(as_crystal(crystal), energy)], scale)
+        return position
+
+    def place_all(
+        self, relaxed: Sequence[tuple[Crystal, float]], scale: Scale
+    ) -> list[HullPosition]:
+        """Return the position of each of many crystals, in their order; see `place`.
+
+        Args:
+            relaxed: crystals, and the energies of their cells in eV.
+            scale: what the energies hold already.
+        """
+        known = [crystal for crystal, _ in relaxed if not self.unknown_elements(crystal)]
+        self._find_all([_composition(crystal) for crystal in known])
+        return [self._place(crystal, energy, scale) for crystal, energy in relaxed]
+
+    def _place(self, crystal: Crystal, energy: float, scale: Scale) -> HullPosition:
         if unknown := self.unknown_elements(crystal):
-            return Placed(None, None, tuple(unknown))
+            return HullPosition(None, None, tuple(unknown))
         whole = comparable(crystal, energy, scale)
-        return Placed(self.formation_energy(crystal, whole), self.above(crystal, whole))
+        return HullPosition(
+            self.formation_energy(crystal, whole),
+            self.above(crystal, whole),
+            (),
+            self._find(_composition(crystal)),
+        )
 
     def unknown_elements(self, crystal: Crystal) -> list[str]:
         """Return the elements of a crystal that the hull has no reference for."""
@@ -119,71 +190,81 @@ class Hull:
         references = sum(self.references[symbol] for symbol in crystal.symbols)
         return (energy - references) / len(crystal)
 
+    def phases_at(self, composition: Mapping[str, float]) -> SystemPhases | None:
+        """Return which phases compete at a composition; None where an element is unknown.
+
+        Args:
+            composition: amounts by element symbol, in any unit, such as {"Li": 1, "P": 1, "O": 3}.
+
+        Raises:
+            SettingError: a symbol is no element, or an amount is not above 0.
+        """
+        if not composition or not all(0 < n < np.inf for n in composition.values()):
+            raise SettingError(
+                f"the composition is {dict(composition)}; expected amounts above 0 by element "
+                'symbol, such as {"Li": 1, "P": 1, "O": 3}'
+            )
+        if not {known_element(symbol) for symbol in composition} <= self.references.keys():
+            return None
+        return self._find({ATOMIC_NUMBERS[symbol]: n for symbol, n in composition.items()})
+
     def energy(self, composition: Mapping[str, float]) -> float | None:
         """Return the hull's energy at a composition, in eV/atom; None where an element is unknown.
 
         Args:
             composition: amounts by element symbol, in any unit.
         """
-        from scipy.optimize import linprog
-
-        symbols = sorted(composition)
-        if not all(symbol in self.references for symbol in symbols):
-            return None
-        if len(symbols) == 1:
-            return 0.0
-        phases = list(self._phases(symbols))
-        fractions_E_P = np.array([[c.get(s, 0.0) for c, _ in phases] for s in symbols])
-        wanted = np.array([composition[s] for s in symbols], dtype=np.float64)
-        solved = linprog(
-            [e for _, e in phases], A_eq=fractions_E_P, b_eq=wanted / wanted.sum(), method="highs"
-        )
-        if not solved.success:  # The elements alone make every composition.
-            raise AssertionError(f"no hull at {dict(composition)}: {solved.message}")
-        return float(solved.fun)
+        found = self.phases_at(composition)
+        return None if found is None else found.mixture.energy
 
     def above(self, crystal: Crystal, energy: float) -> float | None:
         """Return the energy above the hull in eV/atom; None where an element is unknown.
 
-        It is negative where the crystal lies below the hull of what is known.
+        It is negative where the crystal lies below the hull of the phases in the table.
 
         Args:
             crystal: whose composition it is.
             energy: of the cell, in eV, corrections included.
         """
         formation = self.formation_energy(crystal, energy)
-        symbols, counts = np.unique(crystal.symbols, return_counts=True)
-        hull = self.energy(dict(zip(symbols.tolist(), counts.tolist(), strict=True)))
-        if formation is None or hull is None:
+        if formation is None:
             return None
+        height = self._find(_composition(crystal)).mixture.energy
         # A phase of the hull itself must not be stable or not by the rounding of a sum.
-        return 0.0 if abs(formation - hull) < _ROUNDING else formation - hull
+        return 0.0 if abs(formation - height) < _ROUNDING else formation - height
 
-    def _phases(self, symbols: list[str]) -> Iterator[tuple[_Composition, float]]:
-        for symbol in symbols:
-            yield {symbol: 1.0}, 0.0
-        for size in range(2, len(symbols) + 1):
-            for chosen in combinations(symbols, size):
-                yield from self.points.get(frozenset(chosen), [])
+    def _find(self, composition: Mapping[int, float]) -> SystemPhases:
+        (found,) = self._find_all([composition])
+        return found
+
+    def _find_all(self, compositions: Sequence[Mapping[int, float]]) -> list[SystemPhases]:
+        """Return the phases of each composition, computed once for each that differs."""
+        keys = [_key(composition) for composition in compositions]
+        new = {
+            key: composition
+            for key, composition in zip(keys, compositions, strict=True)
+            if key not in self._found
+        }
+        mixtures = lowest_mixtures([*new.values()], self.compounds)
+        for (key, composition), mixture in zip(new.items(), mixtures, strict=True):
+            self._found[key] = self._system(composition, mixture)
+        return [self._found[key] for key in keys]
+
+    def _system(self, composition: Mapping[int, float], mixture: Mixture) -> SystemPhases:
+        elements = len(composition)
+        of_all = 1 if elements == 1 else len(self.compounds.of_all(composition))
+        if elements == 1 or self.compounds.find(composition) is not None:
+            evidence = Evidence.COMPOSITION
+        else:
+            evidence = Evidence.ELEMENTS if of_all >= ENOUGH_COMPOUNDS else Evidence.NONE
+        in_system = elements + len(self.compounds.within(composition))
+        return SystemPhases(mixture, in_system, of_all, evidence)
 
 
-def points_of(phases: Iterable[tuple[Mapping[str, float], float]]) -> Points:
-    """Return the points of a hull from compounds' amounts by symbol and formation energies.
-
-    Args:
-        phases: energies in eV/atom. Elements are left out: they are at 0 by definition.
-    """
-    points: dict[frozenset[str], list[tuple[_Composition, float]]] = defaultdict(list)
-    for amounts, energy in phases:
-        if len(amounts) > 1:
-            total = sum(amounts.values())
-            fractions = {symbol: amount / total for symbol, amount in amounts.items()}
-            points[frozenset(amounts)].append((fractions, energy))
-    return dict(points)
-
-
-def hull_of(phases: Iterable[tuple[Mapping[str, float], float]]) -> tuple[dict[str, float], Points]:
-    """Return references and points of a hull from energies, elements among them.
+def hull_of(
+    phases: Iterable[tuple[Mapping[str, float], float]],
+) -> tuple[dict[str, float], Compounds]:
+    """Return references and compounds of a hull from energies, elements among them.
 
     Of each composition the lowest energy is kept; an element's is its reference. Compounds with an
     element that has none are left out, for they have no formation energy.
@@ -191,14 +272,36 @@ def hull_of(phases: Iterable[tuple[Mapping[str, float], float]]) -> tuple[dict[s
     Args:
         phases: amounts by element symbol, and energies in eV/atom, corrections included.
     """
-    lowest: dict[tuple[tuple[str, float], ...], float] = {}
-    for amounts, energy in phases:
-        total = sum(amounts.values())
-        key = tuple(sorted((symbol, round(x / total, 9)) for symbol, x in amounts.items()))
-        lowest[key] = min(energy, lowest.get(key, np.inf))
-    references = {key[0][0]: energy for key, energy in lowest.items() if len(key) == 1}
-    return references, points_of(
-        (dict(key), energy - sum(x * references[symbol] for symbol, x in key))
-        for key, energy in lowest.items()
-        if all(symbol in references for symbol, _ in key)
+    listed = [*phases]
+    references: dict[str, float] = {}
+    for amounts, energy in listed:
+        if len(amounts) == 1:
+            (symbol,) = amounts
+            references[symbol] = min(energy, references.get(symbol, np.inf))
+    return references, compounds_of(
+        (amounts, energy - _of_elements(amounts, references))
+        for amounts, energy in listed
+        if amounts.keys() <= references.keys()
     )
+
+
+def _of_elements(amounts: Mapping[str, float], references: Mapping[str, float]) -> float:
+    """Return the energy of the elements of a composition, in eV/atom."""
+    total = sum(amounts.values())
+    return sum(n / total * references[symbol] for symbol, n in amounts.items())
+
+
+def _composition(crystal: Crystal) -> dict[int, int]:
+    """Return how many atoms of each atomic number a crystal has."""
+    numbers, counts = np.unique(crystal.numbers, return_counts=True)
+    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+
+def _key(composition: Mapping[int, float]) -> tuple[tuple[int, int | float], ...]:
+    """Return what is the same for all multiples of a composition."""
+    amounts = sorted(composition.items())
+    if all(float(n).is_integer() for _, n in amounts):
+        divisor = np.gcd.reduce([int(n) for _, n in amounts])
+        return tuple((z, int(n) // int(divisor)) for z, n in amounts)
+    total = sum(n for _, n in amounts)
+    return tuple((z, n / total) for z, n in amounts)

@@ -1,19 +1,26 @@
 """Hulls by name and from files, and how one is written.
 
-`mp2020` is the hull of Materials Project of early 2023, PBE(+U) with MP2020 corrections, as
-matbench-discovery publishes it (https://doi.org/10.6084/m9.figshare.22715158, CC BY 4.0). It is
-downloaded once and known by its checksums.
+`mp2020` comes with the package and is the default: 95,834 compounds of Materials Project on its
+scale of 2020, PBE(+U) with MP2020 corrections (Wang et al., Sci. Rep. 11, 15496 (2021)). 41,831 of
+them are from labels of MP-20 and MPTS-52, the others from matbench's formation energies of
+Materials Project of 2019, moved to that scale by a correction that is linear in the composition
+(`mp2020_hull.txt` beside the file; CC BY 4.0). It holds labels of MP-20's validation and test
+splits: it judges, and nothing that learns may choose its data by it.
 
-`m3gnet` comes with the package: the phases that M3GNet itself finds stable among crystals of
+`mp2020-full` is the hull of Materials Project of early 2023 as matbench-discovery publishes it
+(https://doi.org/10.6084/m9.figshare.22715158, CC BY 4.0): every phase on the hull and its exact
+energy. It is downloaded once and known by its checksums.
+
+`m3gnet` comes with the package, too: the phases that M3GNet itself finds stable among crystals of
 Materials Project of 2019 with up to 20 atoms and the elements' ground states, as
-`evaluation/make_hull.py` relaxed them. They are the shipped model's training crystals, and of
-MP-20's validation and test splits what DFT has on its hull: it judges, and nothing that learns may
-choose its data by it. It knows fewer phases than `mp2020`, of large cells above all, so that more
-lies below it, and no energy of DFT; energies of M3GNet alone can be held against it.
+`evaluation/make_hull.py` relaxed them. Of MP-20's validation and test splits it has what DFT has on
+its hull, so that nothing that learns may choose its data by it either. It has fewer phases than
+`mp2020`, of large cells above all, and no energy of DFT: only energies of M3GNet can be compared
+with it, and the errors that the potential makes for all phases cancel.
 
 A table, csv or parquet, has the columns `formula` and `energy_ev_per_atom`, corrections included,
-and elements among its rows. One that `save_hull` wrote says whose energies it holds; of another it
-has to be said.
+and elements among its rows. A table that `save_hull` wrote says which potential its energies are
+of; of another table the caller has to say it.
 
 A folder holds one `hull_points_*.parquet` with the columns `reduced_formula` and
 `e_form_per_atom_hull_point` (eV/atom, MP2020), and one `*elemental-reference-entries.json.gz`,
@@ -34,16 +41,29 @@ from typing import Any
 
 from crystext.data.catalogue import DataSet, RemoteFile, fetch
 from crystext.elements import ATOMIC_NUMBERS
-from crystext.energies.hull import Hull, Points, hull_of, points_of
+from crystext.energies.compact_hull import is_compact_hull, read_compact_hull
+from crystext.energies.hull import Hull, hull_of
+from crystext.energies.phases import Compounds, compounds_of
 from crystext.errors import InputError, SettingError, did_you_mean, in_words
 
 MP2020 = "mp2020"
-"""Name of the hull of Materials Project, and of the energies of its kind."""
+"""Name of the hull of Materials Project that comes with the package, and of energies on its scale:
+PBE(+U) with MP2020 corrections."""
+
+MP2020_FULL = "mp2020-full"
+"""Name of the complete hull of Materials Project, which is downloaded."""
 
 M3GNET_HULL = "m3gnet"
-"""Name of the hull that comes with the package."""
+"""Name of the hull of M3GNet's own energies that comes with the package."""
 
-_SHIPPED = Path(__file__).with_name("m3gnet_hull.parquet")
+DEFAULT_HULL = MP2020
+"""Hull that energies are compared with where none is named; it needs no network."""
+
+NAMES = (MP2020, MP2020_FULL, M3GNET_HULL)
+"""Hulls that `open_hull` knows by name."""
+
+_FILES = {name: Path(__file__).with_name(f"{name}_hull.parquet") for name in (MP2020, M3GNET_HULL)}
+"""What comes with the package."""
 
 _ENERGIES = RemoteFile(
     "2025-02-01-mp-energies.csv.gz",
@@ -71,44 +91,54 @@ _POINT_COLUMNS = ("reduced_formula", "e_form_per_atom_hull_point")
 _COLUMNS = ("formula", "energy_ev_per_atom")
 _ABOUT = b"crystext.hull"
 
+_PLAIN = re.compile(r"([A-Z][a-z]?)([1-9]\d*)?")
+"""An element of a formula without brackets, fractions and charges."""
+
 
 def open_hull(
-    source: str | Path,
+    source: str | Path = DEFAULT_HULL,
     *,
     of: str | None = None,
     begin: Callable[[str, int], Callable[[int], object]] = lambda _name, _total: lambda _size: None,
 ) -> Hull:
-    """Return a hull.
+    """Return a hull; see the module's text for the names and files.
 
     Args:
-        source: `mp2020`, `m3gnet`, a table, or a folder; see the module's text.
-        of: whose energies a table holds, where it does not say: `mp2020`, or a potential's name.
+        source: `mp2020`, `m3gnet`, `mp2020-full` (a download), a table, or a folder. As text, the
+            first two names are those of the package, whatever files there are; ./m3gnet is a file.
+        of: whose energies a table holds, where it does not say: `mp2020` for PBE(+U) with MP2020
+            corrections, or a potential's name.
         begin: tells of downloads; see `catalogue.fetch`.
 
     Raises:
-        InputError: there is no such hull, it cannot be downloaded, or it is none.
+        InputError: there is no such hull, it cannot be downloaded, or the file holds no hull.
         SettingError: it is not known whose energies a table holds.
     """
+    if isinstance(source, str) and source in _FILES:
+        return _read_file(_FILES[source], None)
     path = Path(source)
     if path.is_dir():
         return load_hull(path)
     if path.is_file():
-        return _read_table(path, of)
-    if str(source) == M3GNET_HULL:
-        return _read_table(_SHIPPED, None)
-    if str(source) == MP2020:
+        return _read_file(path, of)
+    if str(source) == MP2020_FULL:
         try:
             folder = fetch("hull_mp2020", _MATERIALS_PROJECT, begin)
         except InputError as error:
             raise InputError(
-                f"{error}. Or take the hull {M3GNET_HULL}, which comes with the package"
+                f"{error}. Or take the hull {MP2020} or {M3GNET_HULL}, which come with the package"
             ) from None
         return _materials_project(folder / _ENERGIES.name, folder / _ELEMENTS.name)
     raise InputError(
-        f"no hull is called {str(source)!r}, and no file or folder either; expected {MP2020}, "
-        f"{M3GNET_HULL}, or a table that crystext hull --make wrote."
-        + did_you_mean(str(source), [MP2020, M3GNET_HULL, "self"])
+        f"no hull is called {str(source)!r}, and there is no such file or folder; expected "
+        f"{', '.join(NAMES)}, or a table that crystext hull --make wrote."
+        + did_you_mean(str(source), [*NAMES, "self"])
     )
+
+
+def shipped_file(name: str) -> Path | None:
+    """Return the file of a hull that comes with the package; None where none has this name."""
+    return _FILES.get(name)
 
 
 def load_hull(folder: Path) -> Hull:
@@ -149,7 +179,7 @@ def hull_of_phases(
         InputError: there is no element among them.
     """
     try:
-        references, points = hull_of((_elements(formula), energy) for formula, energy in phases)
+        references, compounds = hull_of((_elements(formula), energy) for formula, energy in phases)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"the hull {name} has a phase whose formula cannot be read: "
@@ -160,7 +190,7 @@ def hull_of_phases(
             f"the hull {name} has no element, and needs the energy of each of its elements; add "
             "elements, relaxed with the same potential"
         )
-    return Hull(references, points, name, date, potential, sources)
+    return Hull(references, compounds, name, date, potential, sources)
 
 
 def save_hull(
@@ -207,6 +237,10 @@ def _is_on(hull: Hull, amounts: Mapping[str, float], energy: float) -> bool:
         return False
     elements = sum(amount * hull.references[symbol] for symbol, amount in amounts.items())
     return energy - elements / sum(amounts.values()) <= height + _ON_HULL
+
+
+def _read_file(path: Path, of: str | None) -> Hull:
+    return read_compact_hull(path) if is_compact_hull(path) else _read_table(path, of)
 
 
 def _read_table(path: Path, of: str | None) -> Hull:
@@ -261,8 +295,8 @@ def _materials_project(energies: Path, elements: Path) -> Hull:
             stable.append((_amounts(formula), formation))
     return Hull(
         _read_references(elements),
-        points_of(stable),
-        name=MP2020,
+        compounds_of(stable),
+        name=MP2020_FULL,
         date=_MP_DATE,
         sources=(energies.name, elements.name),
     )
@@ -298,6 +332,15 @@ def _number(value: object, path: Path) -> float:
 
 
 def _amounts(formula: str) -> Mapping[str, float]:
+    """Return amounts by symbol of a formula, in whatever form pymatgen reads."""
+    parts = _PLAIN.findall(formula)
+    # Most are plain, and pymatgen takes a hundred times as long.
+    if "".join(symbol + count for symbol, count in parts) == formula:
+        found: dict[str, float] = {}
+        for symbol, count in parts:
+            found[symbol] = found.get(symbol, 0.0) + float(count or 1)
+        if found.keys() <= ATOMIC_NUMBERS.keys():
+            return found
     from pymatgen.core.composition import Composition
 
     return dict(Composition(formula).get_el_amt_dict())
@@ -336,13 +379,15 @@ def _read_references(path: Path) -> dict[str, float]:
         ) from None
 
 
-def _read_points(path: Path) -> Points:
+def _read_points(path: Path) -> Compounds:
     import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(path, columns=list(_POINT_COLUMNS))
         formulas, energies = (table[name].to_pylist() for name in _POINT_COLUMNS)
-        return points_of((_amounts(f), float(e)) for f, e in zip(formulas, energies, strict=True))
+        return compounds_of(
+            (_amounts(f), float(e)) for f, e in zip(formulas, energies, strict=True)
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is no table of hull points ("

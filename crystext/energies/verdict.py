@@ -1,19 +1,25 @@
 """How far above the hull relaxed crystals lie, and what follows from it.
 
+A verdict needs evidence: a crystal near or below a hull that knows nothing of its chemical system
+is NO_EVIDENCE, neither stable nor metastable (`hull.Evidence`). A crystal far above any hull is
+UNSTABLE with or without evidence, because a more complete hull can only lie lower. Rates that are
+compared with published ones are of the numbers alone, as papers count them: below 0 eV/atom is
+"stable" there, whatever the hull knows.
+
 What goes wrong otherwise: crystals that were not relaxed, or hold an element that the hull lacks,
 are left out, and the share of the others looks better than it is. Each has a verdict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
 from crystext.energies.corrections import comparable
-from crystext.energies.hull import Hull, Placed
+from crystext.energies.hull import Evidence, Hull, HullPosition
 from crystext.energies.hulls import hull_of_phases, save_hull
 from crystext.energies.relaxed import Relaxed, RelaxedSet
 from crystext.properties import reduced_formula
@@ -22,49 +28,110 @@ METASTABLE, STABLE = 0.1, 0.0
 """eV/atom above the hull, not reached; the limits of Gruver et al. (arXiv:2402.04379)."""
 
 
-class Verdict(Enum):
-    """Where a structure lies. The value is one sentence for people."""
+_AT_ONCE = 256
+"""Structures that are placed between two reports of progress."""
 
-    STABLE = "below the hull of what is known"
-    METASTABLE = "above it by less than counts as metastable"
-    UNSTABLE = "above it by more"
-    UNKNOWN = "the hull lacks an element"
-    NO_ENERGY = "there is no energy"
+
+class Verdict(Enum):
+    """Where a structure lies. The value is a sentence for people."""
+
+    CANDIDATE = "below the hull of known phases: a candidate for a stable phase"
+    METASTABLE = "on the hull, or above it by less than counts as metastable"
+    UNSTABLE = "above the hull by more"
+    NO_EVIDENCE = "near or below a hull with too few phases of its elements to tell"
+    UNKNOWN = "the hull lacks one of its elements"
+    NO_ENERGY = "it has no energy"
+
+    @property
+    def word(self) -> str:
+        """The name in tables."""
+        return self.name.lower()
 
 
 @dataclass(frozen=True)
-class Judged:
+class StabilityResult:
     """A structure, and where it lies."""
 
     relaxed: Relaxed
-    placed: Placed | None
+    position: HullPosition | None
     """None without an energy."""
     verdict: Verdict
 
+    def sentence(self, hull: Hull) -> str:
+        """Return the verdict with its number and the hull's own error, for people.
+
+        Args:
+            hull: which the position refers to.
+        """
+        above = None if self.position is None else self.position.above_hull
+        if above is None:
+            return f"{self.verdict.word}: {self.relaxed.problem or self.verdict.value}"
+        side = "below" if above < 0 else "above"
+        error = "not known" if hull.error is None else f"about {hull.error:.3f}"
+        return (
+            f"{self.verdict.word}: {side} the hull by {abs(above):.3f} eV/atom (hull error {error})"
+        )
+
 
 def judge(
-    found: RelaxedSet, hull: Hull, *, metastable: float = METASTABLE, stable: float = STABLE
-) -> list[Judged]:
+    found: RelaxedSet,
+    hull: Hull,
+    *,
+    metastable: float = METASTABLE,
+    stable: float = STABLE,
+    report: Callable[[int], object] = lambda _count: None,
+) -> list[StabilityResult]:
     """Return where each structure lies, in their order.
 
     Args:
         found: structures and energies.
         hull: one of the same potential, or of DFT where corrections make them comparable.
-        metastable: eV/atom above the hull, not reached.
-        stable: likewise.
+        metastable: limit of METASTABLE, in eV/atom above the hull; not reached.
+        stable: limit of CANDIDATE, likewise.
+        report: called with the number of structures that are done, now and then.
 
     Raises:
-        SettingError: the energies may not be held against this hull.
+        SettingError: the energies cannot be compared with this hull.
     """
     hull.check(found.potential, found.scale)
-    judged = []
-    for row in found.rows:
-        if row.crystal is None or row.energy is None:
-            judged.append(Judged(row, None, Verdict.NO_ENERGY))
-            continue
-        placed = hull.place(row.crystal, row.energy, found.scale)
-        judged.append(Judged(row, placed, _verdict(placed, metastable, stable)))
-    return judged
+    with_energy = {
+        i: (row.crystal, row.energy)
+        for i, row in enumerate(found.rows)
+        if row.crystal is not None and row.energy is not None
+    }
+    positions: dict[int, HullPosition] = {}
+    places = [*with_energy]
+    report(len(found.rows) - len(places))
+    for start in range(0, len(places), _AT_ONCE):
+        part = places[start : start + _AT_ONCE]
+        placed = hull.place_all([with_energy[i] for i in part], found.scale)
+        positions |= zip(part, placed, strict=True)
+        report(len(part))
+    return [
+        StabilityResult(row, positions.get(i), verdict_of(positions.get(i), metastable, stable))
+        for i, row in enumerate(found.rows)
+    ]
+
+
+def verdict_of(
+    position: HullPosition | None, metastable: float = METASTABLE, stable: float = STABLE
+) -> Verdict:
+    """Return the verdict of a position on a hull.
+
+    Args:
+        position: None of what has no energy.
+        metastable: eV/atom above the hull, not reached.
+        stable: likewise.
+    """
+    if position is None:
+        return Verdict.NO_ENERGY
+    if position.above_hull is None or position.phases is None:
+        return Verdict.UNKNOWN
+    if position.above_hull >= metastable:
+        return Verdict.UNSTABLE
+    if position.phases.evidence is Evidence.NONE:
+        return Verdict.NO_EVIDENCE
+    return Verdict.CANDIDATE if position.above_hull < stable else Verdict.METASTABLE
 
 
 def make_hull(found: RelaxedSet, out: Path, name: str = "") -> Hull:
@@ -104,11 +171,3 @@ def phases_of(found: RelaxedSet) -> Iterable[tuple[str, float]]:
 
 def _today() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d")
-
-
-def _verdict(placed: Placed, metastable: float, stable: float) -> Verdict:
-    if placed.above_hull is None:
-        return Verdict.UNKNOWN
-    if placed.above_hull < stable:
-        return Verdict.STABLE
-    return Verdict.METASTABLE if placed.above_hull < metastable else Verdict.UNSTABLE

@@ -16,11 +16,13 @@ from crystext.evaluate.protocol import NAMES, Protocol, load_protocol, protocol_
 from crystext.evaluate.report import Departure, Report
 from crystext.evaluate.stages.base import Options
 
-_ENERGIES = frozenset({"stability", "metastable", "stable", "msun", "sun"})
+_ENERGIES = frozenset({"stability", "metastable", "stable", "msun", "sun", "candidates"})
 
 _TOUCHED: dict[str, frozenset[str]] = {
     "reference": frozenset({"coverage", "distributions", "ipt"}),
-    "training": frozenset({"novel", "unique_and_novel", "novel_by_fingerprint", "msun", "sun"}),
+    "training": frozenset(
+        {"novel", "unique_and_novel", "novel_by_fingerprint", "msun", "sun", "candidates"}
+    ),
     "potential": _ENERGIES,
     "hull": _ENERGIES,
     "relaxed": _ENERGIES,

@@ -1,9 +1,12 @@
 """The funnel: how many attempts are left after each demand, out of all that were drawn.
 
 The demands down to `novel` add up: each step is of the attempts of the step before. Those about
-energies stand for themselves, as papers count them, and only the last two ask for all at once:
+energies stand for themselves, as papers count them, and only the last three ask for all at once:
 
     M.S.U.N. = metastable, unique and novel;    S.U.N. = stable, unique and novel
+
+Both are by the energy above the hull alone. Candidates are those of S.U.N. for which the hull has
+evidence, at least two compounds of exactly the crystal's elements (`energies.hull.Evidence`).
 
 A demand that nothing is known about has no step. Where energies are known of a part of the
 attempts only, `of` is the size of that part, failed attempts in it included.
@@ -41,6 +44,12 @@ _DEMANDS = (
     _Demand("stable", "stable, of all drawn", ("stable",), True),
     _Demand("msun", "metastable, unique and novel", ("metastable", "unique", "novel"), True),
     _Demand("sun", "stable, unique and novel (S.U.N.)", ("stable", "unique", "novel"), True),
+    _Demand(
+        "candidates",
+        "of S.U.N., those whose elements the hull knows",
+        ("candidate", "unique", "novel"),
+        True,
+    ),
 )
 
 

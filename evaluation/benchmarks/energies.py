@@ -1,7 +1,7 @@
 """Compare a potential, corrections and a hull with labels of Materials Project.
 
     python evaluation/benchmarks/energies.py mp20_test.parquet --n 200 --potential M3GNET_FOLDER \
-        --hull HULL_FOLDER --workers 2 --work WORK_FOLDER --out evaluation/results/energies.json
+        --workers 2 --work WORK_FOLDER --out evaluation/results/energies.json
 
 Crystals drawn at random from the file are relaxed; their formation energies and energies above the
 hull are held against the columns `formation_energy_per_atom` and `e_above_hull`. Relaxations are
@@ -64,13 +64,13 @@ def main(arguments: Sequence[str]) -> int:
         judged = judge(RelaxedSet(potential.name, potential.scale, rows), hull)
         errors: dict[str, list[float]] = {name: [] for name in BARS}
         for record, one in zip(chosen, judged, strict=True):
-            if one.placed is None or one.placed.above_hull is None:
+            if one.position is None or one.position.above_hull is None:
                 continue
-            found = (one.placed.formation_energy, one.placed.above_hull)
+            found = (one.position.formation_energy, one.position.above_hull)
             for name, value in zip(BARS, found, strict=True):
                 assert value is not None
                 errors[name].append(value - record.labels[name])
-        above = [j.placed.above_hull for j in judged if j.placed is not None]
+        above = [j.position.above_hull for j in judged if j.position is not None]
         near = sum(value is not None and value < METASTABLE for value in above)
         return {
             "crystals": options.n,

@@ -1,7 +1,7 @@
 """Relax what a run of `crystext sample` drew, and measure how far above the hull it lies.
 
     python evaluation/benchmarks/stability.py RUN_DIR --n 500 --potential M3GNET_FOLDER \
-        --hull HULL_FOLDER --workers 2 --out evaluation/results/shipped_stability.json
+        --workers 2 --out evaluation/results/shipped_stability.json
 
 All of the first n attempts count, those included that are no crystal or cannot be relaxed. What is
 relaxed is kept in `--work` (RUN_DIR/relaxations); killed at any moment, the same command goes on.
@@ -48,14 +48,14 @@ def row(
     }
     relaxed, energy = relaxation.crystal, relaxation.energy
     if relaxed is not None and energy is not None:
-        placed = hull.place(relaxed, energy, potential.scale)
+        position = hull.place(relaxed, energy, potential.scale)
         found |= {
             "energy_ev_per_atom": rounded(energy / len(relaxed), 5),
-            "formation_energy_ev_per_atom": rounded(placed.formation_energy, 5),
-            "e_above_hull_ev_per_atom": rounded(placed.above_hull, 5),
+            "formation_energy_ev_per_atom": rounded(position.formation_energy, 5),
+            "e_above_hull_ev_per_atom": rounded(position.above_hull, 5),
         }
-        if placed.unknown:
-            found["unknown_elements"] = list(placed.unknown)
+        if position.unknown:
+            found["unknown_elements"] = list(position.unknown)
     return found
 
 

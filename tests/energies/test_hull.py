@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import time
+import warnings
 from itertools import islice
 
 import numpy as np
@@ -11,11 +13,15 @@ import pytest
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core.composition import Composition
 from pymatgen.core.structure import Structure
+from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
+from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from crystext.crystal import Crystal
-from crystext.energies.corrections import Scale, correction
-from crystext.energies.hulls import load_hull
+from crystext.elements import ATOMIC_NUMBERS
+from crystext.energies.corrections import Scale, _hubbards, correction
+from crystext.energies.hulls import load_hull, open_hull
 from crystext.errors import InputError, SettingError
+from crystext.read import read_crystals
 from tests.handmade import HANDMADE
 
 REFERENCES = {"Na": -1.3, "Cl": -1.8, "K": -1.1}
@@ -63,22 +69,22 @@ def test_the_hull_is_that_of_pymatgens_phase_diagram(folder, formula):
     assert found == pytest.approx(expected, abs=1e-9)
 
 
-def test_the_published_hull_is_that_of_pymatgens_phase_diagram(shared_data):
-    hull = load_hull(shared_data / "hull")
+def test_the_shipped_hull_is_that_of_pymatgens_phase_diagram():
+    hull = open_hull()
     rng = np.random.default_rng(0)
-    systems = sorted(sorted(s) for s in hull.points if len(s) == 3)
+    systems = sorted({tuple(sorted(c)) for c, _ in hull.compounds if len(c) == 3})
     for symbols in rng.choice(np.array(systems), 5).tolist():
-        points = {
-            "".join(f"{s}{x:.12f}" for s, x in fractions.items()): energy
-            for fractions, energy in hull._phases(symbols)
+        chosen = hull.compounds.within([ATOMIC_NUMBERS[symbol] for symbol in symbols]).tolist()
+        points = dict.fromkeys(symbols, 0.0) | {
+            hull.compounds.formula(i): hull.compounds.energies[i] for i in chosen
         }
         composition = dict(zip(symbols, rng.integers(1, 9, 3).tolist(), strict=True))
         expected = phase_diagram(points).get_hull_energy_per_atom(Composition(composition))
         assert hull.energy(composition) == pytest.approx(expected, abs=1e-7)
 
 
-def test_labels_of_materials_project_lie_above_the_published_hull_as_they_say(shared_data):
-    hull = load_hull(shared_data / "hull")
+def test_labels_of_materials_project_lie_above_the_shipped_hull_as_they_say(shared_data):
+    hull = open_hull()
     table = pq.read_table(shared_data / "mp20_val.parquet").to_pylist()
     errors = []
     for row in islice(table, 0, None, 90):
@@ -174,3 +180,33 @@ def test_a_hull_that_cannot_be_read_is_named(folder, tmp_path):
     pq.write_table(pa.table({"formula": ["NaCl"]}), folder / "hull_points_x.parquet")
     with pytest.raises(InputError):
         load_hull(folder)
+
+
+def test_a_composition_that_is_none_is_refused_and_a_missing_element_unknown(folder):
+    hull = load_hull(folder)
+    assert hull.phases_at({"Na": 1, "Xe": 1}) is None
+    wrong = [({}, "amounts above 0"), ({"Na": 0, "Cl": 1}, "above 0"), ({"Nq": 1}, "no element")]
+    for composition, match in wrong:
+        with pytest.raises(SettingError, match=match):
+            hull.phases_at(composition)
+
+
+def test_corrections_are_those_that_pymatgen_gives_an_entry(shared_data):
+    found = read_crystals(shared_data / "mp20_test.parquet")
+    crystals = [item.crystal for item in islice(found, 0, 600, 10)]
+    scheme = MaterialsProject2020Compatibility(check_potcar=False)
+    for crystal in crystals:
+        hubbards = _hubbards(crystal)
+        parameters = {"run_type": "GGA+U" if hubbards else "GGA", "hubbards": hubbards}
+        entry = ComputedStructureEntry(crystal.structure, 0.0, parameters=parameters)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = sum(x.value for x in scheme.get_adjustments(entry))
+        assert correction(crystal) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_cell_of_many_different_elements_is_corrected_at_once():
+    symbols = "Re Os Ru Tc Mn W Mo Ir I Br Cl Xe S Se N P As C".split()
+    started = time.monotonic()
+    assert np.isfinite(correction(crystal(symbols)))
+    assert time.monotonic() - started < 20

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -142,13 +143,12 @@ def test_the_hull_of_m3gnet_comes_with_the_package():
         assert found == pytest.approx(expected, abs=0.1), formula
 
 
-def test_the_hull_of_m3gnet_lies_where_that_of_dft_does(shared_data):
-    ours, theirs = open_hull("m3gnet"), open_hull(shared_data / "hull")
+def test_the_hull_of_m3gnet_lies_where_that_of_dft_does():
+    ours, theirs = open_hull("m3gnet"), open_hull("mp2020")
     heights = [
-        (theirs.energy(fractions), found)
-        for points in list(theirs.points.values())[::400]
-        for fractions, _ in points[:1]
-        if (found := ours.energy(fractions)) is not None
+        (theirs.energy(amounts), found)
+        for amounts, _ in islice(theirs.compounds, 0, None, 1000)
+        if (found := ours.energy(amounts)) is not None
     ]
     assert len(heights) > 50
     # It knows fewer phases, so it may lie higher; it lies much lower nowhere.
@@ -180,5 +180,23 @@ def test_of_the_published_energies_those_on_the_hull_make_it(tmp_path):
     )
     assert hull.energy({"Na": 1, "Cl": 1}) == pytest.approx(-2.0)
     assert hull.energy({"Na": 3, "Cl": 1}) == pytest.approx(-1.0)
-    assert sum(map(len, hull.points.values())) == 1
+    assert len(hull.compounds) == 1
     assert np.isclose(hull.references["Na"], -1.0)
+
+
+def test_a_hull_of_the_package_is_meant_by_its_name_whatever_lies_in_the_folder(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mp2020").mkdir()
+    assert open_hull("mp2020").name == "mp2020"
+    with pytest.raises(InputError, match="expected one"):
+        open_hull(Path("mp2020"))
+
+
+def test_energies_of_another_potential_are_told_of_the_hull_that_fits_them():
+    hull = open_hull("m3gnet")
+    with pytest.raises(SettingError, match="take the hull mp2020, or a hull of CHGNet"):
+        hull.check("CHGNet-0.3.0", Scale.CORRECTED)
+    with pytest.raises(SettingError, match=r"take a hull of MatPES"):
+        hull.check("MatPES", Scale.OWN)

@@ -1,7 +1,12 @@
-"""Relaxation by a potential, and distance to the hull of known phases.
+"""Relaxation by a potential, and energy above the hull of known phases.
 
-Attempts that are no crystal or cannot be relaxed stay in the denominator; so do those with an
-element that the hull lacks, which are unknown and never stable.
+Samples that are no crystal or cannot be relaxed count as failures; so do those with an element that
+the hull lacks.
+
+`metastable` and `stable` are of the number alone, as published rates are. `verdict` takes into
+account what the hull knows of a crystal's chemical system: below the hull of too few phases a
+crystal is `stable` by its number and `no_evidence` by its verdict (`energies.verdict`). Both are
+reported, so that the rates can be compared with published ones and read with their evidence.
 
 Where the protocol's potential is M3GNet and neither a cache nor the Hub has it, CHGNet relaxes, and
 the report says so. An evaluation keeps to the potential that it was begun with.
@@ -11,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,11 +24,11 @@ from typing import Any
 from crystext.data.source import checksum
 from crystext.energies.campaign import relax_all
 from crystext.energies.hull import Hull
-from crystext.energies.hulls import open_hull
+from crystext.energies.hulls import open_hull, shipped_file
 from crystext.energies.potentials import AUTO, Choice, choose, identity_of, loaded
 from crystext.energies.relax import Limits
 from crystext.energies.relaxed import RelaxedSet, relaxed_row
-from crystext.energies.verdict import Judged, judge
+from crystext.energies.verdict import StabilityResult, Verdict, judge
 from crystext.evaluate.figures import Findings
 from crystext.evaluate.funnel import ENERGY_ASKED
 from crystext.evaluate.made import versions
@@ -49,17 +55,23 @@ class Stability(Stage):
         "not_in_hull",
         "metastable",
         "stable",
+        "candidate",
+        "verdict",
+        "decomposition",
+        "hull_evidence",
+        "phases_in_system",
+        "phases_with_all_elements",
         "relaxed_cif",
     )
     version = 3
-    libraries = ("ase", "chgnet", "matgl", "pymatgen", "torch")
+    libraries = ("ase", "chgnet", "matgl", "pymatgen", "scipy", "torch")
 
     def settings(self, context: Context) -> dict[str, Any]:
         """Return what tells potential, hull and limits from others, and how many are relaxed."""
         return {
             "limits": asdict(_limits(context)),
             "potential": identity_of(_choice(context).source),
-            "hull": _identity(_hull(context)),
+            "hull": _identity(shipped_file(_hull(context)) or _hull(context)),
             "relaxed": _count(context),
         }
 
@@ -99,26 +111,33 @@ class Stability(Stage):
 
 
 def _fill(
-    found: Findings, judged: list[Judged], whole: int, metastable: float, stable: float
+    found: Findings, judged: list[StabilityResult], whole: int, metastable: float, stable: float
 ) -> None:
     """Fill in a value per attempt, None for those whose energies were not asked for."""
     values: dict[str, list[Any]] = {
         name: [None] * whole for name in Stability.columns if name != ENERGY_ASKED
     }
     for i, one in enumerate(judged):
-        row, placed = one.relaxed, one.placed
+        row, position = one.relaxed, one.position
+        values["verdict"][i] = one.verdict.word
         values["relaxation_steps"][i] = row.steps
         values["converged"][i] = row.converged
-        if row.crystal is None or row.energy is None or placed is None:
+        if row.crystal is None or row.energy is None or position is None:
             continue
         values["relaxed_cif"][i] = cif(row.crystal, row.name)
         values["energy_ev_per_atom"][i] = row.energy / len(row.crystal)
-        values["e_form_ev_per_atom"][i] = placed.formation_energy
-        values["not_in_hull"][i] = " ".join(placed.unknown) or None
-        if (above := placed.above_hull) is not None:
+        values["e_form_ev_per_atom"][i] = position.formation_energy
+        values["not_in_hull"][i] = " ".join(position.unknown) or None
+        if (above := position.above_hull) is not None:
             values["e_above_hull_ev_per_atom"][i] = above
             values["metastable"][i] = above < metastable
             values["stable"][i] = above < stable
+            values["candidate"][i] = one.verdict is Verdict.CANDIDATE
+        if (phases := position.phases) is not None:
+            values["decomposition"][i] = str(phases.mixture)
+            values["hull_evidence"][i] = phases.evidence.word
+            values["phases_in_system"][i] = phases.in_system
+            values["phases_with_all_elements"][i] = phases.of_all_elements
     found.columns |= values
     found.columns[ENERGY_ASKED] = [i < len(judged) for i in range(whole)]
 
@@ -139,10 +158,27 @@ def _figures(found: Findings, asked: int, source: str, metastable: float, stable
     )  # fmt: skip
     found.share(
         "stable", f"stable, below {stable:g} eV/atom", true("stable"), asked, better="higher",
-        source=source, note="below the hull of what is known",
+        source=source, note="by the number alone, as published rates are",
+    )  # fmt: skip
+    # The words of the verdicts are counted, because `metastable` is of the number alone.
+    verdicts = Counter(verdict for verdict in columns["verdict"] if verdict is not None)
+    found.share(
+        "candidate", "candidates, below the hull with evidence",
+        verdicts[Verdict.CANDIDATE.word], asked, better="higher",
+        note="the hull has the composition, or two compounds of exactly these elements",
+    )  # fmt: skip
+    found.share(
+        "metastable_with_evidence", "metastable or candidates, with evidence",
+        verdicts[Verdict.CANDIDATE.word] + verdicts[Verdict.METASTABLE.word], asked,
+        better="higher",
+    )  # fmt: skip
+    found.share(
+        "no_evidence", "near or below the hull, without evidence",
+        verdicts[Verdict.NO_EVIDENCE.word], asked, better="lower",
+        note="the hull has too few compounds of these elements to tell",
     )  # fmt: skip
     found.share("relaxed", "with an energy", len(given("energy_ev_per_atom")), asked)
-    found.share("converged", "relaxed until no force was left", true("converged"), asked)
+    found.share("converged", "relaxed to the limit of the forces", true("converged"), asked)
     found.share(
         "unknown", "unknown, an element is not in the hull",
         sum(value is not None for value in columns["not_in_hull"]), asked, better="lower",
@@ -160,15 +196,23 @@ def _figures(found: Findings, asked: int, source: str, metastable: float, stable
                note="of those with one")  # fmt: skip
     found.histogram("e_above_hull", "energy above the hull", above, unit="eV/atom")
     outcomes = [x for x in columns["relaxation"] if x is not None]
+    evidence = [x for x in columns["hull_evidence"] if x is not None]
+    found.counts(
+        "hull_evidence", "what the hull knows of the chemical system",
+        {x: evidence.count(x) for x in evidence},
+    )  # fmt: skip
+    found.counts("verdicts", "verdicts", verdicts)
     found.counts("relaxation", "how relaxations ended", {x: outcomes.count(x) for x in outcomes})
 
 
 def _note(potential: str, hull: Hull, count: int, whole: int, reason: str) -> str:
-    of = "" if count == whole else f" The first {count:,} of {whole:,} attempts are relaxed."
-    whose = hull.potential or "DFT with MP2020 corrections"
+    of = "" if count == whole else f" The first {count:,} of {whole:,} samples are relaxed."
+    energies = hull.potential or "DFT with MP2020 corrections"
+    error = "" if hull.error is None else f", good to about {hull.error:.3f} eV/atom"
     return (
-        f"Relaxed with {potential}; hull {hull.name} of {hull.date or 'unknown date'}, energies of "
-        f"{whose}.{of}{f' Potential: {reason}.' if reason else ''}"
+        f"Relaxed with {potential}; hull {hull.name} of {hull.date or 'unknown date'}, "
+        f"{len(hull.compounds):,} compounds, energies of {energies}{error}.{of}"
+        f"{f' Potential: {reason}.' if reason else ''}"
     )
 
 
@@ -227,9 +271,9 @@ def _limits(context: Context) -> Limits:
     return Limits(fmax=rules.fmax, steps=rules.steps)
 
 
-def _identity(source: str) -> str:
-    """Return what tells a file or folder from others of the same name."""
-    return checksum(Path(source)) if Path(source).exists() else source
+def _identity(source: str | Path) -> str:
+    """Return the checksum of a file or folder, and any other name as it is."""
+    return checksum(Path(source)) if Path(source).exists() else str(source)
 
 
 def _folder(context: Context) -> Path:

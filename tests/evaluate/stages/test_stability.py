@@ -83,6 +83,14 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     ]  # fmt: skip
     assert [row["metastable"] for row in table] == [True, None, None, True, None]
     assert [row["not_in_hull"] for row in table] == [None, None, "K", None, None]
+    # By its number the salt is stable or metastable; the verdict needs evidence, which is there.
+    assert [row["hull_evidence"] for row in table] == [
+        "composition", None, None, "composition", None
+    ]  # fmt: skip
+    assert table[0]["decomposition"] == "1.00 NaCl"
+    assert [row["verdict"] for row in table][1:3] == ["no_energy", "unknown"]
+    assert found["candidate"].value + found["no_evidence"].value <= 2 / 5
+    assert found["metastable_with_evidence"].value == pytest.approx(2 / 5)
     assert all(row["energy_asked"] for row in table)
 
     # What is written is what was relaxed: the salt was drawn a little too small.
@@ -185,3 +193,23 @@ def test_a_hull_that_is_not_there_is_told_before_anything_is_relaxed(tmp_path: P
             tmp_path / "in.extxyz", protocol(tmp_path), tmp_path / "out", only=["stability"],
             options=options,
         )  # fmt: skip
+
+
+def test_below_a_hull_with_gaps_the_number_counts_and_the_verdict_is_no_evidence(
+    weights: str, tmp_path: Path
+) -> None:
+    (tmp_path / "in.extxyz").write_text(extxyz(SALT))
+    hull, out = tmp_path / "hull.parquet", tmp_path / "out"
+    elements = {symbol: PHASES[symbol] for symbol in ("Na", "Cl")}
+    save_hull(elements.items(), hull, name="gaps", date="x", potential=M3GNET)
+    options = Options(potential=weights, hull=str(hull))
+    report = evaluate(
+        tmp_path / "in.extxyz", protocol(tmp_path), out, only=["stability"], options=options
+    )
+    found = figures(report)
+    assert found["stable"].value == found["metastable"].value == found["no_evidence"].value == 1
+    assert found["candidate"].value == found["metastable_with_evidence"].value == 0
+    (row,) = pq.read_table(out / "structures.parquet").to_pylist()
+    assert (row["stable"], row["candidate"], row["verdict"]) == (True, False, "no_evidence")
+    assert (row["phases_in_system"], row["phases_with_all_elements"]) == (2, 0)
+    assert write_found("stable", tmp_path / "in.extxyz", out, tmp_path / "stable.cif") == 1

@@ -1,0 +1,148 @@
+"""The table of `crystext hull`: a row for each structure, the lowest above the hull first.
+
+    rank, index, name                   rank by energy above the hull, the place in the source, and
+                                        what the source calls it
+    formula, n_atoms, space_group, space_group_symbol
+                                        of the relaxed crystal; the group by spglib at 0.1 Å
+    verdict                             a word of `verdict.Verdict`
+    e_above_hull_ev_per_atom, e_form_ev_per_atom, energy_ev_per_atom
+                                        the last as the potential gives it
+    decomposition                       the competing phases, with the share of the atoms in each
+    evidence, phases_in_system, phases_with_all_elements
+                                        what the hull knows there; see `hull.SystemPhases`
+    hull, hull_date, hull_error_ev_per_atom, unknown_elements
+    steps, converged, fault, problem, potential
+
+What has no energy above the hull has no rank and comes last, in the order of the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from crystext.crystal import Crystal
+from crystext.energies.hull import Hull
+from crystext.energies.verdict import StabilityResult
+from crystext.properties import reduced_formula, space_group_symbols
+from crystext.space_groups import find_space_group
+
+_TEXT = (
+    "name", "formula", "space_group_symbol", "verdict", "decomposition", "evidence", "hull",
+    "hull_date", "unknown_elements", "fault", "problem", "potential",
+)  # fmt: skip
+_WHOLE = (
+    "rank", "index", "n_atoms", "space_group", "phases_in_system", "phases_with_all_elements",
+    "steps",
+)  # fmt: skip
+
+
+def ranked(results: Sequence[StabilityResult]) -> list[tuple[int, StabilityResult]]:
+    """Return places and results, the lowest energy above the hull first, those without one last."""
+
+    def key(item: tuple[int, StabilityResult]) -> tuple[bool, float]:
+        position = item[1].position
+        above = None if position is None else position.above_hull
+        return above is None, above or 0.0
+
+    return sorted(enumerate(results), key=key)
+
+
+def file_name(index: int, result: StabilityResult) -> str:
+    """Return what the source calls a structure: the name of its file, without the suffix.
+
+    A sample has no name but its index, and is written to a file of six digits: 000009.cif.
+    """
+    name = result.relaxed.name
+    return f"{index:06d}" if name == str(index) else name
+
+
+def write_energy_table(
+    results: Sequence[StabilityResult],
+    hull: Hull,
+    potential: str,
+    out: Path,
+    report: Callable[[int], object] = lambda _count: None,
+) -> None:
+    """Write the table, whole or not at all.
+
+    Args:
+        results: in the order of the source.
+        hull: which they refer to.
+        potential: whose energies they are.
+        out: a path that ends in `.csv` or `.parquet`.
+        report: called with the number of rows that are done, after each.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import csv
+
+    rows = []
+    for rank, (index, result) in enumerate(ranked(results), start=1):
+        rows.append(_row(rank, index, result, hull, potential))
+        report(1)
+    kinds = dict.fromkeys(_TEXT, pa.string()) | dict.fromkeys(_WHOLE, pa.int64())
+    kinds["converged"] = pa.bool_()
+    if out.suffix == ".csv":
+        for row in rows:
+            row["formula"] = _csv_formula(row["formula"])
+    schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in rows[0]])
+    table = pa.Table.from_pylist(rows, schema)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(out.name + ".partial")
+    (csv.write_csv if out.suffix == ".csv" else pq.write_table)(table, unfinished)
+    unfinished.replace(out)
+
+
+def _row(
+    rank: int, index: int, result: StabilityResult, hull: Hull, potential: str
+) -> dict[str, Any]:
+    row, position = result.relaxed, result.position
+    crystal = row.crystal
+    above = position and position.above_hull
+    phases = position and position.phases
+    return {
+        "rank": None if above is None else rank,
+        "index": index,
+        "name": file_name(index, result),
+        **_described(crystal),
+        "verdict": result.verdict.word,
+        "e_above_hull_ev_per_atom": above,
+        "e_form_ev_per_atom": position and position.formation_energy,
+        "energy_ev_per_atom": (
+            None if crystal is None or row.energy is None else row.energy / len(crystal)
+        ),
+        "decomposition": str(phases.mixture) if phases else None,
+        "evidence": phases.evidence.word if phases else None,
+        "phases_in_system": phases.in_system if phases else None,
+        "phases_with_all_elements": phases.of_all_elements if phases else None,
+        "hull": hull.name,
+        "hull_date": hull.date or None,
+        "hull_error_ev_per_atom": hull.error,
+        "unknown_elements": " ".join(position.unknown) if position and position.unknown else None,
+        "steps": row.steps,
+        "converged": row.converged,
+        "fault": row.fault,
+        "problem": row.problem,
+        "potential": potential,
+    }
+
+
+def _described(crystal: Crystal | None) -> dict[str, Any]:
+    group = None if crystal is None else find_space_group(crystal)
+    return {
+        "formula": None if crystal is None else reduced_formula(crystal.numbers),
+        "n_atoms": None if crystal is None else len(crystal),
+        "space_group": group,
+        "space_group_symbol": None if group is None else space_group_symbols()[group],
+    }
+
+
+def _csv_formula(formula: str | None) -> str | None:
+    """Return a formula that no reader of CSV files takes for a missing number.
+
+    The formula of sodium nitride with one atom of each is NaN, which pandas reads as missing even
+    between quotes.
+    """
+    return "Na1N1" if formula == "NaN" else formula

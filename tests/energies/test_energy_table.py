@@ -1,0 +1,90 @@
+"""The table of energies: ranked, named as the source names, and read by others as it is meant."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from crystext.crystal import Crystal
+from crystext.energies.corrections import Scale
+from crystext.energies.energy_table import write_energy_table
+from crystext.energies.hull import Hull
+from crystext.energies.hulls import hull_of_phases
+from crystext.energies.relaxed import Relaxed, RelaxedSet
+from crystext.energies.verdict import judge
+
+CENTRE = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
+PHASES = {"Na": -1.3, "N": -8.3, "Cl": -1.8, "NaCl": -3.6, "NaN3": -7.0}
+
+
+def cell(*numbers: int) -> Crystal:
+    return Crystal(np.full(3, 4.0), np.full(3, 90.0), np.array(numbers), CENTRE[: len(numbers)])
+
+
+def hull() -> Hull:
+    return hull_of_phases(PHASES.items(), name="own", date="2026-11-29", potential="EMT")
+
+
+ROWS = (
+    Relaxed("salt", cell(11, 17), -7.0, 4, True),
+    Relaxed("lost", None, None, fault="TOO_CLOSE", problem="atoms are closer than 0.5 Å"),
+    Relaxed("2", cell(11, 17), -7.4, 4, True),
+    Relaxed("nitride", cell(11, 7), -9.0, 4, False),
+    Relaxed("strange", cell(11, 54), -9.0, 4, True),
+)
+
+
+def written(folder: Path, suffix: str) -> Path:
+    path = folder / f"energies{suffix}"
+    found = RelaxedSet("EMT", Scale.OWN, ROWS)
+    write_energy_table(judge(found, hull()), hull(), "EMT", path)
+    return path
+
+
+def test_the_lowest_comes_first_and_what_has_no_energy_last_without_a_rank(
+    tmp_path: Path,
+) -> None:
+    table = pq.read_table(written(tmp_path, ".parquet")).to_pylist()
+    above = [row["e_above_hull_ev_per_atom"] for row in table]
+    assert above[:3] == sorted(above[:3])
+    assert above[3:] == [None, None]
+    assert [row["rank"] for row in table] == [1, 2, 3, None, None]
+    assert [row["name"] for row in table] == ["000002", "salt", "nitride", "lost", "strange"]
+    assert [row["index"] for row in table] == [2, 0, 3, 1, 4]
+
+
+def test_each_row_says_its_hull_its_evidence_and_what_competes(tmp_path: Path) -> None:
+    first, _, nitride, lost, strange = pq.read_table(written(tmp_path, ".parquet")).to_pylist()
+    assert first["verdict"] == "candidate"
+    assert first["decomposition"] == "1.00 NaCl"
+    assert first["evidence"] == "composition"
+    assert (first["hull"], first["hull_date"]) == ("own", "2026-11-29")
+    assert (first["phases_in_system"], first["phases_with_all_elements"]) == (3, 1)
+    assert (first["space_group"], first["space_group_symbol"]) == (221, "Pm-3m")
+    assert nitride["decomposition"] == "0.67 NaN3 + 0.33 Na"
+    assert (nitride["evidence"], nitride["converged"]) == ("none", False)
+    assert lost["verdict"] == "no_energy"
+    assert (lost["fault"], lost["problem"]) == ("TOO_CLOSE", "atoms are closer than 0.5 Å")
+    assert lost["space_group"] is None
+    assert (strange["verdict"], strange["unknown_elements"]) == ("unknown", "Xe")
+    assert strange["decomposition"] is None
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda path: pd.read_csv(path)["formula"].tolist(),
+        lambda path: pyarrow.csv.read_csv(path)["formula"].to_pylist(),
+        lambda path: [row["formula"] for row in csv.DictReader(path.open())],
+    ],
+    ids=["pandas", "pyarrow", "csv"],
+)
+def test_sodium_nitride_is_no_missing_value(read, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert read(written(tmp_path, ".csv"))[2] == "Na1N1"
+    assert pq.read_table(written(tmp_path, ".parquet"))["formula"].to_pylist()[2] == "NaN"
