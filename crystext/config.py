@@ -28,7 +28,8 @@ class DataSettings(_Section):
     """What is learned from, and scored. In an override, `data=FOLDER` stands for `data.store`."""
 
     store: Path
-    """A folder that `crystext data prepare` wrote (see `data.store`)."""
+    """A folder that `crystext data prepare` wrote (see `data.store`), or `textbook`: a few crystals
+    that come with the package (see `data.textbook`)."""
     validation_crystals: int = Field(2000, gt=0)
     """How many of the validation crystals are scored at each evaluation."""
     workers: int = Field(0, ge=0)

@@ -40,5 +40,7 @@ def train(
     trainer.run(Console(stderr=True))
     if trainer.accelerator.is_main_process:
         model = out / "model"
+        if losses := trainer.summary():
+            typer.echo(losses)
         typer.echo(f"the model is in {model}, its losses are drawn in {out / 'loss.png'}")
         typer.echo(f"to draw from it: crystext sample --model {model} --n 100 --out {out}/samples")

@@ -51,7 +51,7 @@ from crystext.training.dropout import drop_in_layers
 from crystext.training.evaluate import Scorer, mean_of, validation_losses
 from crystext.training.examples import Row
 from crystext.training.identity import check_identity, identity
-from crystext.training.log import Log, Teller
+from crystext.training.log import Log, Teller, shown, summary
 from crystext.training.loss import PackedLoss, base_network
 from crystext.training.numbers import NumberWeights
 from crystext.training.optimizers import make_optimizers, set_rate
@@ -70,7 +70,8 @@ from crystext.training.schedule import learning_rate
 from crystext.training.streams import make_streams, read_data
 
 LOG_EVERY = 20
-"""Steps between two lines of the log that tell loss and rate."""
+"""Steps between two lines of the log with the training loss and rate; the first and the last step
+have one, too."""
 
 
 class Trainer:
@@ -178,8 +179,13 @@ class Trainer:
                 self.accelerator.init_trackers("crystext", config=config)
             for sentence in self.streams.told():
                 teller.line(sentence)
-            if self.step == 0 and self.streams.too_long:
-                self._note({"too_long": self.streams.too_long})
+            crystals = len(self.batches.examples.data)
+            teller.line(
+                f"{self.steps:,} steps of {self.sequences:,} examples, {crystals:,} crystals to "
+                f"learn from, on {self.device}"
+            )
+            if self.step == 0:
+                self._score_start(teller)
             self._learn(teller)
         if main:
             draw_losses(self.log.read(), self.out / "loss.png")
@@ -188,8 +194,22 @@ class Trainer:
             self.accelerator.end_training()
         self.accelerator.wait_for_everyone()
 
+    def _score_start(self, teller: Teller) -> None:
+        """Log the validation losses before the first step, which later ones compare with.
+
+        They do not count for `patience`: what is kept has been trained.
+        """
+        if self.streams.too_long:
+            self._note({"too_long": self.streams.too_long})
+        self.model.eval()
+        scores = self._losses()
+        self.model.train()
+        self._note(scores)
+        teller.line(f"step 0 of {self.steps:,}, before training: {shown(scores)}")
+
     def _learn(self, teller: Teller) -> None:
         recipe = self.recipe
+        teller.start(self.step)
         started, tokens, losses = time.monotonic(), 0, []
         for rows in self.batches.stream(self.step, self.steps, recipe.data.workers):
             if self.patience.ended:
@@ -198,8 +218,9 @@ class Trainer:
             losses.append(loss)
             tokens += count
             self.step += 1
+            last = self.step == self.steps
             teller.advance(self.step, float(loss))
-            if self.step % LOG_EVERY == 0:
+            if last or self.step == 1 or self.step % LOG_EVERY == 0:
                 mean = self.accelerator.reduce(torch.stack(losses), "sum").mean()
                 figures = {
                     "train_loss": float(mean),
@@ -208,13 +229,11 @@ class Trainer:
                 }
                 self._note(figures)
                 started, tokens, losses = time.monotonic(), 0, []
-            last = self.step == self.steps
             if last or self.step % recipe.evaluate_every == 0:
                 looked = time.monotonic()
                 scores = self.evaluate()
                 self._note(scores)
-                told = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
-                teller.line(f"step {self.step}: {told}")
+                teller.line(f"step {self.step:,} of {self.steps:,}: {shown(scores)}")
                 # Looking is no training: it does not count against the rate.
                 started += time.monotonic() - looked
             if last or self.step % recipe.checkpoint_every == 0 or self.patience.ended:
@@ -233,11 +252,9 @@ class Trainer:
         recipe = self.recipe
         self.model.eval()
         with exchanged(self.weights, self.average.weights):
-            streams = self.streams.validation
-            scores = validation_losses(self.scorer, streams, recipe.data.validation_crystals)
-            scores["loss_mean"] = mean_of(scores, self.streams.scored)
+            scores = self._losses()
             if recipe.probes.ipt_crystals:
-                any_stream = next(iter(streams.values()))
+                any_stream = next(iter(self.streams.validation.values()))
                 scores["ipt"] = ipt(self.scorer, any_stream, recipe.probes)
             if recipe.probes.sampled_crystals and self.accelerator.is_main_process:
                 scores |= sampled_validity(
@@ -247,6 +264,16 @@ class Trainer:
         self.model.train()
         self.patience.watch(scores["loss_mean"], self.average.weights)
         return scores
+
+    def _losses(self) -> dict[str, float]:
+        """Return the validation losses of the weights as they are, and their mean."""
+        crystals = self.recipe.data.validation_crystals
+        losses = validation_losses(self.scorer, self.streams.validation, crystals)
+        return losses | {"loss_mean": mean_of(losses, self.streams.scored)}
+
+    def summary(self) -> str:
+        """Return in one sentence what the run did to the losses, as far as its log tells."""
+        return summary(self.log.read(), best=self.recipe.patience is not None)
 
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model folder, or an adapter folder; the last deed."""

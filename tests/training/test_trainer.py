@@ -104,10 +104,42 @@ def test_training_lowers_the_loss_on_crystals_it_does_not_repeat(
     values = recipe_values(data, steps=40, ema=0.5) | {"evaluate_every": 10}
     Trainer(parse_recipe(values, "test"), tmp_path / "run").run(QUIET)
     scored = [line for line in log_of(tmp_path / "run") if "loss_unconditional" in line]
-    assert [line["step"] for line in scored] == [10, 20, 30, 40]
+    assert [line["step"] for line in scored] == [0, 10, 20, 30, 40]
     for task in ("unconditional", "conditional", "infill_element", "translated"):
         losses = [line[f"loss_{task}"] for line in scored]
         assert losses[-1] < 0.9 * losses[0], task
+
+
+def test_a_run_logs_what_its_weights_lose_before_the_first_step(
+    data: Path, whole: Path, tmp_path: Path
+) -> None:
+    untrained = Trainer(recipe(data), tmp_path / "run").evaluate()
+    (before,) = (line for line in log_of(whole) if line["step"] == 0)
+    assert before == {"step": 0, **untrained}
+
+
+def test_a_run_of_before_there_were_baselines_goes_on_to_the_same_weights(
+    data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    Trainer(recipe(data, decay_share=0.0, steps=6), out).run(QUIET)
+    kept = [line for line in log_of(out) if line["step"] not in (0, 1)]
+    (out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
+    longer = Trainer(recipe(data, decay_share=0.0), out)
+    longer.run(QUIET)
+    assert "before training" not in longer.summary()
+    assert [x["step"] for x in log_of(out) if "loss_mean" in x] == [6, 12]
+    Trainer(recipe(data, decay_share=0.0), tmp_path / "once").run(QUIET)
+    assert_same_weights(out, tmp_path / "once")
+
+
+def test_a_run_ends_with_its_losses_in_one_sentence(data: Path, whole: Path) -> None:
+    scored = [line["loss_mean"] for line in log_of(whole) if "loss_mean" in line]
+    trained = [line["train_loss"] for line in log_of(whole) if "train_loss" in line]
+    assert Trainer(recipe(data), whole).summary() == (
+        f"validation loss {scored[0]:.4f} before training, {scored[-1]:.4f} after {STEPS} steps; "
+        f"training loss {trained[-1]:.4f}"
+    )
 
 
 def test_what_was_trained_is_a_model_to_draw_from(whole: Path) -> None:
@@ -154,7 +186,7 @@ def test_a_run_that_goes_on_ends_with_the_same_weights_to_the_bit(
     Trainer(recipe(data), out).run(QUIET)
     assert_same_weights(out, whole)
     steps = [line["step"] for line in log_of(out) if "loss_unconditional" in line]
-    assert steps == [6, 12]
+    assert steps == [0, 6, 12]
 
 
 def test_a_longer_run_goes_on_from_a_finished_one(data: Path, tmp_path: Path) -> None:
@@ -179,10 +211,10 @@ def test_a_torn_or_missing_log_does_not_stop_a_run_that_goes_on(data: Path, tmp_
     with (out / "log.jsonl").open("a") as log:
         log.write('{"step": 7, "train')
     Trainer(recipe(data, steps=7), out).run(QUIET)
-    assert [line["step"] for line in log_of(out)] == [6, 7]
+    assert [line["step"] for line in log_of(out)] == [0, 1, 6, 6, 7, 7]
     (out / "log.jsonl").unlink()
     Trainer(recipe(data, steps=8), out).run(QUIET)
-    assert [line["step"] for line in log_of(out)] == [8]
+    assert [line["step"] for line in log_of(out)] == [8, 8]
 
 
 def test_a_run_of_another_recipe_is_refused_and_told_in_what(data: Path, tmp_path: Path) -> None:
@@ -294,7 +326,7 @@ def test_a_log_without_a_checkpoint_begins_anew(data: Path, tmp_path: Path) -> N
     out.mkdir()
     (out / "log.jsonl").write_text('{"step": 1, "train_loss": 9.0}\n{"step": 2, "tra')
     Trainer(recipe(data, steps=6), out).run(QUIET)
-    assert [line["step"] for line in log_of(out)] == [6]
+    assert [line["step"] for line in log_of(out)] == [0, 1, 6, 6]
 
 
 def test_a_place_for_the_model_that_is_taken_is_told_before_training(
@@ -376,7 +408,7 @@ def test_probes_are_logged_and_change_no_weight(data: Path, whole: Path, tmp_pat
     }
     Trainer(parse_recipe(values, "test"), tmp_path / "run").run(QUIET)
     assert_same_weights(tmp_path / "run", whole)
-    probed = [line for line in log_of(tmp_path / "run") if "loss_mean" in line]
+    probed = [line for line in log_of(tmp_path / "run") if line["step"] and "loss_mean" in line]
     assert len(probed) == 2
     for line in probed:
         assert line["ipt"] > 0
