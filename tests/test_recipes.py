@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any
 
 import pytest
-import typer
 
-from crystext.cli.main import app
 from crystext.config import load_recipe
 from crystext.data.catalogue import CATALOGUE
 from crystext.data.textbook import TEXTBOOK
 from crystext.resources import shipped
+from tests.documents import parsed
 
 RECIPES = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
 
@@ -29,17 +27,6 @@ def commands(name: str) -> list[list[str]]:
     lines = shown.replace("\\\n", " ").splitlines()
     words = [shlex.split(line, comments=True) for line in lines]
     return [line[line.index("crystext") + 1 :] for line in words if "crystext" in line]
-
-
-def parsed(arguments: list[str]) -> tuple[str, dict[str, Any]]:
-    """Return the command that arguments call, and what they give it; nothing is run."""
-    command: Any = typer.main.get_command(app)
-    called: list[str] = []
-    while hasattr(command, "commands"):
-        name, *arguments = arguments
-        called.append(name)
-        command = command.commands[name]
-    return " ".join(called), command.make_context(called[-1], arguments).params
 
 
 @pytest.mark.parametrize("name", RECIPES)
