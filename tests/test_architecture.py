@@ -43,6 +43,7 @@ ORDER = (
     "data",
     "grammar",
     "conditions",
+    "recipe_messages",
     "config",
     "models",
     "sampling",

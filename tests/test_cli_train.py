@@ -17,6 +17,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from crystext.resources import shipped
 from crystext.sampling.run import read_attempts
 from tests.conftest import ROOT, Run
 from tests.tiny import write_tiny_store
@@ -138,6 +139,22 @@ def test_what_a_recipe_asks_for_in_vain_is_told(
     message = cli_refuses("train", recipe, override, "--out", tmp_path / "run")
     assert expected in message
     assert not (tmp_path / "run").exists()
+
+
+def test_help_lists_every_recipe_of_the_package(cli: Run) -> None:
+    text = cli("train", "--help").stdout.partition("Recipes that come")[2].partition("\n\n")[0]
+    listed = re.findall(r"^    ([\w-]+)  ", text, re.MULTILINE)
+    assert sorted(listed) == sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
+
+
+def test_a_missing_store_is_answered_with_how_to_make_it(
+    cli_refuses: Callable[..., str], tmp_path: Path
+) -> None:
+    message = cli_refuses("train", "finetune-your-own", cwd=tmp_path, env={**os.environ, **PACKAGE})
+    assert "no store at mine" in message
+    assert "crystext data prepare SOURCE --out mine" in message
+    assert "data=textbook" in message
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_recipe_names_those_there_are(cli_refuses: Callable[..., str]) -> None:

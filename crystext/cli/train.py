@@ -11,24 +11,38 @@ import typer
 def train(
     recipe: Annotated[
         str,
-        typer.Argument(help="A YAML file, or the name of a shipped recipe.", show_default=False),
+        typer.Argument(
+            help="A YAML file, or the name of one of the recipes above.", show_default=False
+        ),
     ],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE]...",
-            help="Settings instead of the recipe's; data=FOLDER is the store to learn from.",
+            help="Settings that replace the recipe's, such as optim.steps=100; data=STORE is what "
+            "to learn from.",
             show_default=False,
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Folder of the run; the model comes to OUT/model.")
+        Path, typer.Option(help="Folder of the run; the model is written to OUT/model.")
     ] = Path("training"),
 ) -> None:
-    """Train a model; the same command goes on with a run that was stopped.
+    """Train a model; the same command continues a run that was interrupted.
 
-    On several processes, GPUs or machines: accelerate launch -m crystext train ...
-    """
+    \b
+    Recipes that come with crystext:
+      smoke              does training work here? 30 steps on textbook crystals
+      finetune-your-own  the shipped model on your crystals (data=STORE), in 4 bits
+      finetune-shipped   the same for Perov-5, with figures to compare with
+      shipped            a model like the shipped one, from new weights
+      llama2-7b          LLaMA 2 7B of the Hub on MP-20, in 4 bits; one GPU
+      llama3-8b          LLaMA 3 8B of the Hub on MP-20, in 4 bits; one GPU
+      llama2-70b         LLaMA 2 70B of the Hub on MP-20, sharded; several GPUs
+
+    STORE is a folder that `crystext data prepare` made of your crystals. On several processes,
+    GPUs or machines: accelerate launch -m crystext train ...
+    """  # noqa: D301
     from crystext.config import load_recipe
 
     settings = load_recipe(recipe, overrides or [])

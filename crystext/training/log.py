@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import yaml
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -20,7 +21,8 @@ from rich.progress import (
     TextColumn,
 )
 
-from crystext.errors import SettingError
+from crystext.config import Recipe
+from crystext.errors import RunError, SettingError
 
 _RECENT = 50
 """Steps that tell how long the next ones take."""
@@ -35,9 +37,19 @@ class Log:
         self.path = path
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Append a line."""
-        with self.path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"step": step, **values}) + "\n")
+        """Append a line.
+
+        Raises:
+            RunError: the disk is full, or refuses otherwise.
+        """
+        try:
+            with self.path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps({"step": step, **values}) + "\n")
+        except OSError as error:
+            raise RunError(
+                f"{self.path} cannot be written: {error.strerror or error}; free some space and "
+                "run the same command again, or give another --out"
+            ) from None
 
     def read(self) -> list[dict[str, Any]]:
         """Return the lines, without one that a kill tore."""
@@ -61,6 +73,14 @@ class Log:
         partial = self.path.with_name(self.path.name + ".partial")
         partial.write_text(kept, encoding="utf-8")
         partial.replace(self.path)
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe with everything that it leaves to defaults, or nothing."""
+    partial = path.with_name(path.name + ".partial")
+    content = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+    partial.write_text(content, encoding="utf-8")
+    partial.replace(path)
 
 
 class Teller:

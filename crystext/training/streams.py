@@ -79,6 +79,12 @@ def read_data(store: Path) -> dict[str, Dataset]:
     """
     if is_textbook(store):
         return {split: read_textbook(split) for split in ("train", "validation")}
+    if not store.exists():
+        raise InputError(
+            f"no store at {store}; make one of your crystals with `crystext data prepare SOURCE "
+            f"--out {store}`, or give data=FOLDER. data=textbook takes a few crystals that come "
+            "with the package"
+        )
     data = {split: read_store(store, split) for split in ("train", "validation")}
     for split, crystals in data.items():
         if len(crystals) == 0:

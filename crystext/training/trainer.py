@@ -20,9 +20,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import yaml
 from accelerate import Accelerator
 from accelerate.state import is_initialized
 from filelock import FileLock, Timeout
@@ -40,6 +38,7 @@ from crystext.training.average import WeightAverage, exchanged, put, trainable
 from crystext.training.batches import Batches, steps_of
 from crystext.training.checkpoint import (
     Tensors,
+    check_run_folder,
     damage_told,
     load_checkpoint,
     optimizer_tensors,
@@ -47,11 +46,11 @@ from crystext.training.checkpoint import (
     save_checkpoint,
 )
 from crystext.training.curve import draw_losses
-from crystext.training.dropout import drop_in_layers
+from crystext.training.dropout import drop_in_layers, dropout_seed
 from crystext.training.evaluate import Scorer, mean_of, validation_losses
 from crystext.training.examples import Row
 from crystext.training.identity import check_identity, identity
-from crystext.training.log import Log, Teller, shown, summary
+from crystext.training.log import Log, Teller, shown, summary, write_recipe
 from crystext.training.loss import PackedLoss, base_network
 from crystext.training.numbers import NumberWeights
 from crystext.training.optimizers import make_optimizers, set_rate
@@ -145,12 +144,12 @@ class Trainer:
             Whether the run went to the last step of the recipe; False where it ended early.
 
         Raises:
-            RunError: the folder is a file, in use, or holds a run of another recipe or on other
-                data; a checkpoint cannot be written or read; or the loss is not finite.
+            RunError: the folder is a file, in use, or holds something else, or a run of another
+                recipe or on other data; a checkpoint cannot be written or read; or the loss is not
+                finite.
             ModelError: something else is where the model is to be.
         """
-        if self.out.exists() and not self.out.is_dir():
-            raise RunError(f"{self.out} is a file; expected a folder for the run")
+        check_run_folder(self.out)
         check_place(self.out / "model")
         self.out.mkdir(parents=True, exist_ok=True)
         # One process of a run writes, so one holds the lock.
@@ -173,7 +172,7 @@ class Trainer:
         with Teller(Console(quiet=True) if not main else console, self.steps) as teller:
             self._restore(teller)
             if main:
-                self._note_recipe()
+                write_recipe(self.recipe, self.out / "recipe.yaml")
             if self.recipe.trackers:
                 config = tracker_config(self.recipe)
                 self.accelerator.init_trackers("crystext", config=config)
@@ -330,7 +329,8 @@ class Trainer:
         # What gathers gradients takes their mean over the processes, and the batch wants the sum.
         scale = self.accelerator.num_processes / max(1, targets)
         for i, part in enumerate(packed):
-            torch.manual_seed(self._dropout_seed(i))
+            process = self.accelerator.process_index
+            torch.manual_seed(dropout_seed(self.recipe.seed, self.step, process, i))
             last = i == len(packed) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 part = part.to(self.device)
@@ -342,9 +342,12 @@ class Trainer:
         )
         # The norm is over all processes, so that all of them stop, or none.
         if not math.isfinite(float(norm)):
+            kept = (self.out / shard_name("checkpoint", self.accelerator)).exists()
+            rate = self.recipe.optim.learning_rate
             raise RunError(
-                f"the loss is {float(mean)} and its gradient {float(norm)} at step {self.step}; "
-                "try a smaller optim.learning_rate. The last checkpoint is whole"
+                f"the loss is {float(mean):g} and its gradient {float(norm):g} in step "
+                f"{self.step + 1:,}; try a smaller optim.learning_rate (it is {rate:g})"
+                + (" and another --out. The last checkpoint is whole" if kept else "")
             )
         for optimizer in self.optimizers.values():
             optimizer.step()
@@ -355,21 +358,11 @@ class Trainer:
     def _weighted(self, losses_K: torch.Tensor, packed: Packed) -> torch.Tensor:
         return losses_K if self.numbers is None else losses_K * self.numbers(packed)
 
-    def _dropout_seed(self, part: int) -> int:
-        key = [self.recipe.seed, self.step, self.accelerator.process_index, part]
-        return int(np.random.SeedSequence(key).generate_state(1)[0])
-
     def _note(self, figures: dict[str, float]) -> None:
         if self.accelerator.is_main_process:
             self.log.write(self.step, figures)
         if self.recipe.trackers:
             self.accelerator.log(figures, step=self.step)
-
-    def _note_recipe(self) -> None:
-        partial = self.out / "recipe.yaml.partial"
-        content = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(self.out / "recipe.yaml")
 
     def _checkpoint(self) -> None:
         tensors = {

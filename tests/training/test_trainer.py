@@ -25,7 +25,7 @@ from crystext.sampling.attempt import DrawSettings, Request
 from crystext.sampling.samplers import make_sampler
 from crystext.tasks.generate import generation_prompt
 from crystext.training.checkpoint import load_checkpoint
-from crystext.training.log import check_trackers
+from crystext.training.log import Log, check_trackers
 from crystext.training.trainer import Trainer
 from tests.tiny import write_tiny_store
 
@@ -431,6 +431,24 @@ def test_a_file_in_the_place_of_the_folder_is_refused(data: Path, tmp_path: Path
         Trainer(recipe(data), tmp_path / "file").run(QUIET)
 
 
+@pytest.mark.parametrize(
+    ("name", "what"), [("store.json", "a store"), ("attempts.jsonl", "a run of crystext sample")]
+)
+def test_a_folder_of_another_kind_is_refused(
+    data: Path, tmp_path: Path, name: str, what: str
+) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(RunError, match=f"holds {what}.*not a training run; give another --out"):
+        Trainer(recipe(data), tmp_path).run(QUIET)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_with_files_of_the_user_is_fine(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "job.log").write_text("started")
+    Trainer(recipe(data, steps=1), tmp_path).run(QUIET)
+    assert (tmp_path / "model").is_dir()
+
+
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_data_without_a_crystal_are_refused(data: Path, tmp_path: Path, split: str) -> None:
     records = [read_store(data, "train")[0]]
@@ -473,8 +491,20 @@ def test_what_cannot_work_is_told_before_a_folder_is_written(
 def test_a_loss_that_is_not_finite_ends_the_run(data: Path, tmp_path: Path) -> None:
     # Weights that overflow: a rate no schedule would have.
     wild = recipe(data, learning_rate=1e30, warmup_steps=0)
-    with pytest.raises(RunError, match=r"the loss is .* try a smaller optim.learning_rate"):
+    expected = (
+        r"the loss is nan .* in step \d+; try a smaller optim.learning_rate \(it is 1e\+30\)$"
+    )
+    with pytest.raises(RunError, match=expected):
         Trainer(wild, tmp_path / "run").run(QUIET)
+
+
+def test_a_full_disk_is_told_of_the_log_as_well(tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("needs /dev/full, a file that is always full")
+    (tmp_path / "log.jsonl").symlink_to(full)
+    with pytest.raises(RunError, match=r"log.jsonl cannot be written: No space left on device; fr"):
+        Log(tmp_path / "log.jsonl").write(0, {"loss_mean": 1.0})
 
 
 def test_training_leaves_the_random_numbers_of_the_program_alone(
