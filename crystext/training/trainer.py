@@ -345,8 +345,8 @@ class Trainer:
             kept = (self.out / shard_name("checkpoint", self.accelerator)).exists()
             rate = self.recipe.optim.learning_rate
             raise RunError(
-                f"the loss is {float(mean):g} and its gradient {float(norm):g} in step "
-                f"{self.step + 1:,}; try a smaller optim.learning_rate (it is {rate:g})"
+                f"the loss ({float(mean):g}) or its gradient ({float(norm):g}) is not finite in "
+                f"step {self.step + 1:,}; try a smaller optim.learning_rate (it is {rate:g})"
                 + (" and another --out. The last checkpoint is whole" if kept else "")
             )
         for optimizer in self.optimizers.values():

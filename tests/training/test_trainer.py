@@ -491,9 +491,7 @@ def test_what_cannot_work_is_told_before_a_folder_is_written(
 def test_a_loss_that_is_not_finite_ends_the_run(data: Path, tmp_path: Path) -> None:
     # Weights that overflow: a rate no schedule would have.
     wild = recipe(data, learning_rate=1e30, warmup_steps=0)
-    expected = (
-        r"the loss is nan .* in step \d+; try a smaller optim.learning_rate \(it is 1e\+30\)$"
-    )
+    expected = r"gradient \(nan\) is not finite in step 2; try .*learning_rate \(it is 1e\+30\)$"
     with pytest.raises(RunError, match=expected):
         Trainer(wild, tmp_path / "run").run(QUIET)
 
