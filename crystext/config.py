@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from crystext.codec import COORDINATE_FORMATS, WYCKOFF
-from crystext.errors import SettingError, did_you_mean, in_words
+from crystext.errors import SettingError, did_you_mean
+from crystext.recipe_messages import expectation, no_setting, read_yaml, shown, tree
 from crystext.resources import shipped
 from crystext.tasks import TASKS
 
@@ -28,7 +28,8 @@ class DataSettings(_Section):
     """What is learned from, and scored. In an override, `data=FOLDER` stands for `data.store`."""
 
     store: Path
-    """A folder that `crystext data prepare` wrote (see `data.store`)."""
+    """A folder that `crystext data prepare` wrote (see `data.store`), or `textbook`: a few crystals
+    that come with the package (see `data.textbook`)."""
     validation_crystals: int = Field(2000, gt=0)
     """How many of the validation crystals are scored at each evaluation."""
     workers: int = Field(0, ge=0)
@@ -259,11 +260,11 @@ def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recip
             + did_you_mean(str(source), known)
         )
     try:
-        values = _yaml(path.read_text(encoding="utf-8"))
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise SettingError(f"{path} is not YAML: it is no text in UTF-8") from None
+        raise SettingError(f"{path} is not YAML: it is not a text in UTF-8") from None
     except ValueError as error:
         raise SettingError(f"{path} is not YAML: {error}") from None
     if not isinstance(values, dict):
@@ -290,19 +291,10 @@ def parse_recipe(values: dict[str, Any], origin: str, faults: Sequence[str] = ()
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         for fault in error.errors():
-            where = ".".join(str(part) for part in fault["loc"])
-            message = fault["msg"].removeprefix("Value error, ")
-            if fault["type"] == "path_type":
-                message = "expected the path of a file or folder"
-            if fault["type"] == "extra_forbidden":
-                *sections, name = map(str, fault["loc"])
-                message = "no such setting." + did_you_mean(name, _setting_names(sections))
-            found = (
-                ""
-                if fault["type"] in ("missing", "extra_forbidden")
-                else f" (found {fault['input']!r})"
-            )
-            lines.append(f"{where}: {message}{found}")
+            place = [str(part) for part in fault["loc"]]
+            unknown = fault["type"] == "extra_forbidden"
+            message = no_setting(place, tree(Recipe)) if unknown else expectation(fault)
+            lines.append(f"{'.'.join(place)}: {message}" if place else message)
     if lines:
         raise SettingError(f"{origin} has faults:\n  " + "\n  ".join(lines))
     return recipe
@@ -317,9 +309,9 @@ def _apply(values: dict[str, Any], override: str) -> str | None:
     if not equals or not last or "" in sections:
         return f"{override!r} is no override; expected key=value, e.g. optim.steps=100"
     try:
-        value = _yaml(text)
+        value = read_yaml(text)
     except ValueError as error:
-        return f"{_shown(override)}: the value is not YAML: {error}"
+        return f"{shown(override)}: the value is not YAML: {error}"
     if key == "data.store" and not isinstance(value, str | dict | list | None):
         # A folder may be called 2019.
         value = text
@@ -330,42 +322,3 @@ def _apply(values: dict[str, Any], override: str) -> str | None:
         values = inner
     values[last] = value
     return None
-
-
-def _yaml(text: str) -> Any:
-    """Return what a YAML text says.
-
-    Raises:
-        ValueError: it is none; in one line.
-    """
-    try:
-        return yaml.safe_load(text)
-    # What a value of a type cannot be made of, as no date of 2020-13-45, is told by any of these.
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
-        # A fault of grammar is told in several lines.
-        told = ValueError(" ".join(str(error).split()))
-        raise ValueError(in_words(told, "a value in it is none of those that YAML has")) from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _shown(override: str) -> str:
-    return repr(override if len(override) < 200 else f"{override[:200]}...")
-
-
-def _setting_names(sections: Sequence[str]) -> list[str]:
-    schema: type[BaseModel] = Recipe
-    for part in sections:
-        if part not in schema.model_fields:
-            return []
-        annotation = schema.model_fields[part].annotation
-        # An optional section is a union with None.
-        inner = [
-            kind
-            for kind in (annotation, *get_args(annotation))
-            if isinstance(kind, type) and issubclass(kind, BaseModel)
-        ]
-        if not inner:
-            return []
-        schema = inner[0]
-    return list(schema.model_fields)

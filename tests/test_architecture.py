@@ -44,6 +44,7 @@ ORDER = (
     "data",
     "grammar",
     "conditions",
+    "recipe_messages",
     "config",
     "models",
     "sampling",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,12 +17,14 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from crystext.resources import shipped
 from crystext.sampling.run import read_attempts
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 from tests.tiny import write_tiny_store
 from tests.training.test_trainer import recipe_values
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+PACKAGE = {"PYTHONPATH": str(ROOT)}
 STEPS = 30
 
 
@@ -41,10 +44,29 @@ def trained(cli: Run, recipe: Path, tmp_path_factory: pytest.TempPathFactory) ->
     ended = cli("train", recipe, "--out", out, env=ONE_THREAD)
     assert ended.returncode == 0, ended.stderr
     assert f"crystext sample --model {out / 'model'}" in ended.stdout
-    last = next(line for line in ended.stderr.splitlines() if line.startswith(f"step {STEPS}: "))
-    assert "loss_unconditional" in last
+    last = next(
+        line for line in ended.stderr.splitlines() if line.startswith(f"step {STEPS} of {STEPS}: v")
+    )
+    assert "unconditional" in last
     assert (out / "loss.png").is_file()
     return out
+
+
+def test_the_one_core_trial_needs_nothing_and_lowers_the_loss(cli: Run, tmp_path: Path) -> None:
+    # A third of its steps; the schedule's end is what the others are for.
+    ended = cli("train", "smoke", "optim.steps=10", cwd=tmp_path, env={**ONE_THREAD, **PACKAGE})
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(
+        r"^step 1 of 10: training loss \d\.\d{4}, .* left$", ended.stderr, re.MULTILINE
+    )
+    told = re.search(r"validation loss (\S+) before training, (\S+) after 10 steps", ended.stdout)
+    assert told is not None, ended.stdout
+    before, after = map(float, told.groups())
+    assert after < 0.95 * before
+    model = tmp_path / "training" / "model"
+    drawn = cli("sample", "--model", model, "--n", 8, "--out", tmp_path / "draws")
+    assert drawn.returncode == 0, drawn.stderr
+    assert [attempt["fault"] for attempt in read_attempts(tmp_path / "draws")] == [None] * 8
 
 
 def test_how_to_draw_is_told_and_works(cli: Run, trained: Path, tmp_path: Path) -> None:
@@ -81,8 +103,8 @@ def test_a_training_that_is_killed_ends_with_the_same_weights_to_the_bit(
 
 def test_the_log_holds_losses_and_rates(trained: Path) -> None:
     lines = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
-    assert [x["step"] for x in lines if "loss_unconditional" in x] == [10, 20, 30]
-    assert [x["step"] for x in lines if "tokens_per_second" in x] == [20]
+    assert [x["step"] for x in lines if "loss_unconditional" in x] == [0, 10, 20, 30]
+    assert [x["step"] for x in lines if "tokens_per_second" in x] == [1, 20, 30]
 
 
 def test_all_faults_of_a_recipe_are_told_at_once(
@@ -117,6 +139,16 @@ def test_what_a_recipe_asks_for_in_vain_is_told(
     message = cli_refuses("train", recipe, override, "--out", tmp_path / "run")
     assert expected in message
     assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_store_is_answered_with_how_to_make_it(
+    cli_refuses: Callable[..., str], tmp_path: Path
+) -> None:
+    message = cli_refuses("train", "finetune-your-own", cwd=tmp_path, env={**os.environ, **PACKAGE})
+    assert "no store at mine" in message
+    assert "crystext data prepare SOURCE --out mine" in message
+    assert "data=textbook" in message
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_recipe_names_those_there_are(cli_refuses: Callable[..., str]) -> None:

@@ -125,6 +125,16 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         ("tasks={unconditional: 1}", "sample_format is 'wyckoff', and the tasks teach plain"),
         ("seed=-1", "seed: "),
         ("seed=1.5", "seed: "),
+        ("seed=1.5", r"seed: expected a whole number \(found 1.5\)"),
+        ("seed=two", r"seed: expected a whole number \(found 'two'\)"),
+        ("optim.learning_rate=fast", r"expected a number \(found 'fast'\)"),
+        ("optim.steps=0", r"optim.steps: expected a number above 0 \(found 0\)"),
+        ("optim.ema=1", r"optim.ema: expected a number below 1 \(found 1\)"),
+        ("compile=maybe", r"compile: expected true or false \(found 'maybe'\)"),
+        ("precision=fp23", r"expected 'bf16' or 'fp32'. Did you mean 'fp32'\?"),
+        ("optim=3", r"optim: expected settings, such as \{name: value\} \(found 3\)"),
+        ("steps=3", r"steps: no such setting. Did you mean 'optim.steps'\?"),
+        ("rank=3", r"rank: no such setting"),
         ("seeds=1", r"seeds: no such setting. Did you mean 'seed'\?"),
         ("optim.ema=1", "optim.ema: "),
         ("optim=", "optim: "),
@@ -156,7 +166,7 @@ def test_what_is_drawn_by_default_has_to_be_learned() -> None:
 def test_a_missing_setting_is_named(tmp_path: Path) -> None:
     path = tmp_path / "short.yaml"
     path.write_text("translate_share: 0.5\ntasks: {unconditional: 1}\n", encoding="utf-8")
-    with pytest.raises(SettingError, match=r"(?s)data: Field required.*optim: Field required"):
+    with pytest.raises(SettingError, match=r"(?s)data: is missing.*optim: is missing"):
         load_recipe(path)
 
 
@@ -168,8 +178,9 @@ def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a: [", "is not YAML"),
-        (b"\xff\xfe\x00", "is not YAML"),
+        (b"a: [", "is not YAML: expected the node content, but found 'its end'"),
+        (b"a: 1\nb 2\nc: 3", "is not YAML: line 3: could not find expected ':'"),
+        (b"\xff\xfe\x00", "is not YAML: it is not a text in UTF-8"),
         (b"", "holds no settings"),
         (b"- 1", "holds no settings"),
         (b"!!python/object/apply:os.system ['true']", "is not YAML"),
@@ -195,3 +206,19 @@ def test_a_recipe_does_not_change_once_it_is_loaded() -> None:
     with pytest.raises(ValueError, match="frozen"):
         recipe.seed = 5  # type: ignore[misc]
     assert isinstance(recipe, Recipe)
+
+
+def test_no_message_shows_what_only_a_program_understands() -> None:
+    wrong = [
+        "seed=x",
+        "optim=3",
+        "model={new: {}, base: a}",
+        "tasks={a: 1}",
+        "data=",
+        "precision=1",
+    ]
+    with pytest.raises(SettingError) as refused:
+        load_recipe("smoke", wrong)
+    message = str(refused.value)
+    for internal in ("Input should", "{'", "NoneType", "dict", "instance", "unable to parse"):
+        assert internal not in message, message

@@ -19,17 +19,19 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE]...",
-            help="Settings instead of the recipe's; data=FOLDER is the store to learn from.",
+            help="Settings that replace the recipe's, such as optim.steps=100; data=STORE is what "
+            "to learn from.",
             show_default=False,
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Folder of the run; the model comes to OUT/model.")
+        Path, typer.Option(help="Folder of the run; the model is written to OUT/model.")
     ] = Path("training"),
 ) -> None:
-    """Train a model; the same command goes on with a run that was stopped.
+    """Train a model; the same command continues a run that was interrupted.
 
-    On several processes, GPUs or machines: accelerate launch -m crystext train ...
+    STORE is a folder that `crystext data prepare` made of your crystals. On several processes,
+    GPUs or machines: accelerate launch -m crystext train ...
     """
     from crystext.config import load_recipe
 
@@ -42,5 +44,7 @@ def train(
     trainer.run(Console(stderr=True))
     if trainer.accelerator.is_main_process:
         model = out / "model"
+        if losses := trainer.summary():
+            typer.echo(losses)
         typer.echo(f"the model is in {model}, its losses are drawn in {out / 'loss.png'}")
         typer.echo(f"to draw from it: crystext sample --model {model} --n 100 --out {out}/samples")

@@ -250,7 +250,20 @@ def read_store(folder: str | Path, split: str) -> Dataset:
     return data
 
 
+def dataset_of(records: Iterable[Record]) -> Dataset:
+    """Return records as a split of a store would hold them, without writing one."""
+    return _dataset(pa.Table.from_batches([_batch(records)]))
+
+
 def _write_split(path: Path, records: Iterable[Record]) -> dict[str, int]:
+    batch = _batch(records)
+    with path.open("wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
+        writer.write_batch(batch)
+    return {"crystals": len(batch), "atoms": len(batch.column("numbers").values)}
+
+
+def _batch(records: Iterable[Record]) -> pa.RecordBatch:
+    """Return the columns of a split."""
     columns: dict[str, list[Any]] = {name: [] for name in _ROW.names}
     symmetric: list[SymmetricCrystal | None] = []
     for record in records:
@@ -283,10 +296,7 @@ def _write_split(path: Path, records: Iterable[Record]) -> dict[str, int]:
         **symmetric_arrays(symmetric),
     }
     schema = pa.schema([*_ROW, *SYMMETRY])
-    batch = pa.record_batch(list(arrays.values()), schema=schema)
-    with path.open("wb") as file, pa.ipc.new_file(file, schema) as writer:
-        writer.write_batch(batch)
-    return {"crystals": len(ends) - 1, "atoms": int(ends[-1])}
+    return pa.record_batch(list(arrays.values()), schema=schema)
 
 
 def _dataset(table: pa.Table) -> Dataset:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,49 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensors], state: dict[str, 
             folder.rename(previous)
         partial.rename(folder)
     except (SafetensorError, OSError) as error:
+        with suppress(OSError):
+            shutil.rmtree(partial)
+        reason = error.strerror if isinstance(error, OSError) else _reason(error)
+        before = ". The checkpoint before is whole" if folder.exists() else ""
         raise RunError(
-            f"no checkpoint can be written to {folder}: {error}. The one before is whole; make "
-            "room and run the same command again"
+            f"no checkpoint can be written to {folder}: {reason or error}; free some space, or "
+            f"give another --out, and run the same command again{before}"
         ) from error
     shutil.rmtree(previous, ignore_errors=True)
+
+
+_OTHERS = {
+    "store.json": "a store of crystals",
+    "attempts.jsonl": "a run of crystext sample",
+    "relaxed.parquet": "relaxed crystals",
+    "report.json": "the report of an evaluation",
+    "model.safetensors": "a model",
+    "adapter_model.safetensors": "an adapter",
+}
+"""Files that tell that a folder is something else than a training run."""
+
+
+def check_run_folder(out: Path) -> None:
+    """Refuse a folder that is something else than a training run.
+
+    Raises:
+        RunError: it is a file, or another command wrote it.
+    """
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file; expected a folder for the run")
+    for name, what in _OTHERS.items():
+        if (out / name).exists():
+            raise RunError(
+                f"{out} holds {what} ({name}), not a training run; give another --out, which may "
+                "be a new folder"
+            )
+
+
+def _reason(error: SafetensorError) -> str:
+    """Return what the system said, without what safetensors says around it."""
+    return re.sub(
+        r"^Error while serializing: (I/O error: )?|\(os error \d+\)$", "", str(error)
+    ).strip()
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensors], dict[str, Any]] | None:

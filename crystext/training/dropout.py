@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -61,3 +62,11 @@ def _dropped(x: torch.Tensor, share: float) -> torch.Tensor:
     bits = numbers.view(torch.int16)[: x.numel()].view(x.shape)
     dropped = min(round(share * 2**16), 2**16 - 1)
     return torch.where(bits < dropped - 2**15, 0, x * (2**16 / (2**16 - dropped)))
+
+
+def dropout_seed(seed: int, step: int, process: int, part: int) -> int:
+    """Return the seed of the random numbers that one part of a batch drops values by.
+
+    It depends on nothing that came before, so that a run goes on from any step.
+    """
+    return int(np.random.SeedSequence([seed, step, process, part]).generate_state(1)[0])

@@ -10,6 +10,7 @@ from typing import Any
 
 from crystext.config import Recipe
 from crystext.data.catalogue import digest
+from crystext.data.textbook import is_textbook, textbook_file
 from crystext.errors import RunError
 from crystext.models.folder import model_hash
 from crystext.models.start import Start
@@ -49,7 +50,7 @@ def identity(recipe: Recipe, start: Start, crystals: int, sequences: int) -> dic
     fixed = recipe.model_dump(mode="json", exclude=_FREE)
     for name in _FREE_OPTIM:
         fixed["optim"].pop(name)
-    splits = (recipe.data.store / f"{split}.arrow" for split in ("train", "validation"))
+    splits = [_data_file(recipe.data.store, split) for split in ("train", "validation")]
     words = json.dumps(asdict(start.prompts), sort_keys=True)
     return {
         "recipe": fixed,
@@ -61,6 +62,10 @@ def identity(recipe: Recipe, start: Start, crystals: int, sequences: int) -> dic
             "base": None if start.folder is None else model_hash(start.folder, quick=True),
         },
     }
+
+
+def _data_file(store: Path, split: str) -> Path:
+    return textbook_file(split) if is_textbook(store) else store / f"{split}.arrow"
 
 
 def check_identity(out: Path, was: dict[str, Any], is_now: dict[str, Any]) -> list[str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import yaml
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,10 +19,15 @@ from rich.progress import (
     Progress,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
 )
 
-from crystext.errors import SettingError
+from crystext.config import Recipe
+from crystext.errors import RunError, SettingError
+
+_RECENT = 50
+"""Steps that tell how long the next ones take."""
+_PAUSE, _LINES = 10.0, 100
+"""Seconds from one line to the next, at least; and most lines of a run."""
 
 
 class Log:
@@ -29,9 +37,19 @@ class Log:
         self.path = path
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Append a line."""
-        with self.path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"step": step, **values}) + "\n")
+        """Append a line.
+
+        Raises:
+            RunError: the disk is full, or refuses otherwise.
+        """
+        try:
+            with self.path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps({"step": step, **values}) + "\n")
+        except OSError as error:
+            raise RunError(
+                f"{self.path} cannot be written: {error.strerror or error}; free some space and "
+                "run the same command again, or give another --out"
+            ) from None
 
     def read(self) -> list[dict[str, Any]]:
         """Return the lines, without one that a kill tore."""
@@ -57,13 +75,26 @@ class Log:
         partial.replace(self.path)
 
 
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe with everything that it leaves to defaults, or nothing."""
+    partial = path.with_name(path.name + ".partial")
+    content = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+    partial.write_text(content, encoding="utf-8")
+    partial.replace(path)
+
+
 class Teller:
-    """Tells a person how far a run is: a bar on a terminal, lines elsewhere."""
+    """Tells a person how far a run is: a bar on a terminal, lines elsewhere.
+
+    Both say the step, the steps in total, the loss and the time left, from the first step on.
+    """
 
     def __init__(self, console: Console, steps: int) -> None:
         self.console, self.steps = console, steps
         self._bar: Progress | None = None
         self._task = TaskID(0)
+        self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT)
+        self._said: tuple[float, int] | None = None
 
     def __enter__(self) -> Self:
         """Show the bar, on a terminal."""
@@ -72,11 +103,10 @@ class Teller:
                 TextColumn("training"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TimeRemainingColumn(),
                 TextColumn("{task.description}"),
                 console=self.console,
             )
-            self._task = self._bar.add_task("", total=self.steps)
+            self._task = self._bar.add_task("preparing", total=self.steps)
             self._bar.start()
         return self
 
@@ -90,14 +120,76 @@ class Teller:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, step: int, loss: float) -> None:
-        """Move the bar."""
+    def start(self, step: int) -> None:
+        """Take the time at which the step after this one starts."""
+        self._recent.append((time.monotonic(), step))
         if self._bar is not None:
-            self._bar.update(self._task, completed=step, description=f"loss {loss:.4f}")
+            self._bar.update(self._task, completed=step, description="first step")
+
+    def advance(self, step: int, loss: float) -> None:
+        """Say how far the run is: in the bar, or in a line now and then."""
+        now = time.monotonic()
+        self._recent.append((now, step))
+        first, since = self._recent[0]
+        left = duration((self.steps - step) * (now - first) / (step - since))
+        if self._bar is not None:
+            self._bar.update(
+                self._task, completed=step, description=f"loss {loss:.4f}, {left} left"
+            )
+        elif self._said is None or self._is_time(now, step):
+            self._said = now, step
+            self.line(f"step {step:,} of {self.steps:,}: training loss {loss:.4f}, {left} left")
+
+    def _is_time(self, now: float, step: int) -> bool:
+        """Tell whether a line is due: neither many in a minute, nor many in a run."""
+        assert self._said is not None
+        then, before = self._said
+        return now - then >= _PAUSE and step - before >= self.steps / _LINES
 
     def line(self, text: str) -> None:
         """Print a line, above the bar where there is one."""
         self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: `8 s`, `4 min 10 s`, `3 h 05 min`, `2 d 04 h`."""
+    whole = max(0, round(seconds))
+    for unit, part, size, width in (
+        ("d", "h", 3600, 24),
+        ("h", "min", 60, 60),
+        ("min", "s", 1, 60),
+    ):
+        if whole >= size * width:
+            return f"{whole // (size * width)} {unit} {whole // size % width:02} {part}"
+    return f"{whole} s"
+
+
+def shown(scores: Mapping[str, float]) -> str:
+    """Return the figures of an evaluation as a line tells them, the mean loss first."""
+    rest = [
+        f"{name.removeprefix('loss_')} {score:.4f}"
+        for name, score in scores.items()
+        if name != "loss_mean"
+    ]
+    return f"validation loss {scores['loss_mean']:.4f} ({', '.join(rest)})"
+
+
+def summary(lines: Sequence[Mapping[str, Any]], *, best: bool) -> str:
+    """Return in one sentence what a run did to the losses.
+
+    Args:
+        lines: of its log. What they lack is left out: a run begun by an earlier version has no
+            losses from before the first step.
+        best: whether the weights of the least validation loss are kept, and not the last ones.
+    """
+    scored = [line for line in lines if "loss_mean" in line]
+    parts = [f"{x['loss_mean']:.4f} before training" for x in scored if x["step"] == 0][:1]
+    if after := [line for line in scored if line["step"] > 0]:
+        kept = min(after, key=lambda line: float(line["loss_mean"])) if best else after[-1]
+        parts.append(f"{kept['loss_mean']:.4f} after {kept['step']:,} steps")
+    told = [f"validation loss {', '.join(parts)}"] if parts else []
+    trained = [line["train_loss"] for line in lines if "train_loss" in line]
+    return "; ".join(told + [f"training loss {loss:.4f}" for loss in trained[-1:]])
 
 
 def check_trackers(names: Sequence[str]) -> None:

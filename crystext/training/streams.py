@@ -13,6 +13,7 @@ from pathlib import Path
 
 from crystext.config import Recipe
 from crystext.data.store import Dataset, read_store
+from crystext.data.textbook import is_textbook, read_textbook
 from crystext.errors import InputError, SettingError
 from crystext.models.start import Start
 from crystext.training.examples import Examples
@@ -70,9 +71,20 @@ class Streams:
 def read_data(store: Path) -> dict[str, Dataset]:
     """Return the crystals to learn from, `train`, and to be scored on, `validation`.
 
+    Args:
+        store: the folder of a store, or `textbook` (see `data.textbook`).
+
     Raises:
         InputError: the store cannot be read, or lacks one of the two.
     """
+    if is_textbook(store):
+        return {split: read_textbook(split) for split in ("train", "validation")}
+    if not store.exists():
+        raise InputError(
+            f"no store at {store}; make one of your crystals with `crystext data prepare SOURCE "
+            f"--out {store}`, or give data=FOLDER. data=textbook takes a few crystals that come "
+            "with the package"
+        )
     data = {split: read_store(store, split) for split in ("train", "validation")}
     for split, crystals in data.items():
         if len(crystals) == 0:

@@ -20,9 +20,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import yaml
 from accelerate import Accelerator
 from accelerate.state import is_initialized
 from filelock import FileLock, Timeout
@@ -40,6 +38,7 @@ from crystext.training.average import WeightAverage, exchanged, put, trainable
 from crystext.training.batches import Batches, steps_of
 from crystext.training.checkpoint import (
     Tensors,
+    check_run_folder,
     damage_told,
     load_checkpoint,
     optimizer_tensors,
@@ -47,11 +46,11 @@ from crystext.training.checkpoint import (
     save_checkpoint,
 )
 from crystext.training.curve import draw_losses
-from crystext.training.dropout import drop_in_layers
+from crystext.training.dropout import drop_in_layers, dropout_seed
 from crystext.training.evaluate import Scorer, mean_of, validation_losses
 from crystext.training.examples import Row
 from crystext.training.identity import check_identity, identity
-from crystext.training.log import Log, Teller
+from crystext.training.log import Log, Teller, shown, summary, write_recipe
 from crystext.training.loss import PackedLoss, base_network
 from crystext.training.numbers import NumberWeights
 from crystext.training.optimizers import make_optimizers, set_rate
@@ -70,7 +69,8 @@ from crystext.training.schedule import learning_rate
 from crystext.training.streams import make_streams, read_data
 
 LOG_EVERY = 20
-"""Steps between two lines of the log that tell loss and rate."""
+"""Steps between two lines of the log with the training loss and rate; the first and the last step
+have one, too."""
 
 
 class Trainer:
@@ -144,12 +144,12 @@ class Trainer:
             Whether the run went to the last step of the recipe; False where it ended early.
 
         Raises:
-            RunError: the folder is a file, in use, or holds a run of another recipe or on other
-                data; a checkpoint cannot be written or read; or the loss is not finite.
+            RunError: the folder is a file, in use, or holds something else, or a run of another
+                recipe or on other data; a checkpoint cannot be written or read; or the loss is not
+                finite.
             ModelError: something else is where the model is to be.
         """
-        if self.out.exists() and not self.out.is_dir():
-            raise RunError(f"{self.out} is a file; expected a folder for the run")
+        check_run_folder(self.out)
         check_place(self.out / "model")
         self.out.mkdir(parents=True, exist_ok=True)
         # One process of a run writes, so one holds the lock.
@@ -172,14 +172,19 @@ class Trainer:
         with Teller(Console(quiet=True) if not main else console, self.steps) as teller:
             self._restore(teller)
             if main:
-                self._note_recipe()
+                write_recipe(self.recipe, self.out / "recipe.yaml")
             if self.recipe.trackers:
                 config = tracker_config(self.recipe)
                 self.accelerator.init_trackers("crystext", config=config)
             for sentence in self.streams.told():
                 teller.line(sentence)
-            if self.step == 0 and self.streams.too_long:
-                self._note({"too_long": self.streams.too_long})
+            crystals = len(self.batches.examples.data)
+            teller.line(
+                f"{self.steps:,} steps of {self.sequences:,} examples, {crystals:,} crystals to "
+                f"learn from, on {self.device}"
+            )
+            if self.step == 0:
+                self._score_start(teller)
             self._learn(teller)
         if main:
             draw_losses(self.log.read(), self.out / "loss.png")
@@ -188,8 +193,22 @@ class Trainer:
             self.accelerator.end_training()
         self.accelerator.wait_for_everyone()
 
+    def _score_start(self, teller: Teller) -> None:
+        """Log the validation losses before the first step, which later ones compare with.
+
+        They do not count for `patience`: what is kept has been trained.
+        """
+        if self.streams.too_long:
+            self._note({"too_long": self.streams.too_long})
+        self.model.eval()
+        scores = self._losses()
+        self.model.train()
+        self._note(scores)
+        teller.line(f"step 0 of {self.steps:,}, before training: {shown(scores)}")
+
     def _learn(self, teller: Teller) -> None:
         recipe = self.recipe
+        teller.start(self.step)
         started, tokens, losses = time.monotonic(), 0, []
         for rows in self.batches.stream(self.step, self.steps, recipe.data.workers):
             if self.patience.ended:
@@ -198,8 +217,9 @@ class Trainer:
             losses.append(loss)
             tokens += count
             self.step += 1
+            last = self.step == self.steps
             teller.advance(self.step, float(loss))
-            if self.step % LOG_EVERY == 0:
+            if last or self.step == 1 or self.step % LOG_EVERY == 0:
                 mean = self.accelerator.reduce(torch.stack(losses), "sum").mean()
                 figures = {
                     "train_loss": float(mean),
@@ -208,13 +228,11 @@ class Trainer:
                 }
                 self._note(figures)
                 started, tokens, losses = time.monotonic(), 0, []
-            last = self.step == self.steps
             if last or self.step % recipe.evaluate_every == 0:
                 looked = time.monotonic()
                 scores = self.evaluate()
                 self._note(scores)
-                told = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
-                teller.line(f"step {self.step}: {told}")
+                teller.line(f"step {self.step:,} of {self.steps:,}: {shown(scores)}")
                 # Looking is no training: it does not count against the rate.
                 started += time.monotonic() - looked
             if last or self.step % recipe.checkpoint_every == 0 or self.patience.ended:
@@ -233,11 +251,9 @@ class Trainer:
         recipe = self.recipe
         self.model.eval()
         with exchanged(self.weights, self.average.weights):
-            streams = self.streams.validation
-            scores = validation_losses(self.scorer, streams, recipe.data.validation_crystals)
-            scores["loss_mean"] = mean_of(scores, self.streams.scored)
+            scores = self._losses()
             if recipe.probes.ipt_crystals:
-                any_stream = next(iter(streams.values()))
+                any_stream = next(iter(self.streams.validation.values()))
                 scores["ipt"] = ipt(self.scorer, any_stream, recipe.probes)
             if recipe.probes.sampled_crystals and self.accelerator.is_main_process:
                 scores |= sampled_validity(
@@ -247,6 +263,16 @@ class Trainer:
         self.model.train()
         self.patience.watch(scores["loss_mean"], self.average.weights)
         return scores
+
+    def _losses(self) -> dict[str, float]:
+        """Return the validation losses of the weights as they are, and their mean."""
+        crystals = self.recipe.data.validation_crystals
+        losses = validation_losses(self.scorer, self.streams.validation, crystals)
+        return losses | {"loss_mean": mean_of(losses, self.streams.scored)}
+
+    def summary(self) -> str:
+        """Return in one sentence what the run did to the losses, as far as its log tells."""
+        return summary(self.log.read(), best=self.recipe.patience is not None)
 
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model folder, or an adapter folder; the last deed."""
@@ -303,7 +329,8 @@ class Trainer:
         # What gathers gradients takes their mean over the processes, and the batch wants the sum.
         scale = self.accelerator.num_processes / max(1, targets)
         for i, part in enumerate(packed):
-            torch.manual_seed(self._dropout_seed(i))
+            process = self.accelerator.process_index
+            torch.manual_seed(dropout_seed(self.recipe.seed, self.step, process, i))
             last = i == len(packed) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 part = part.to(self.device)
@@ -315,9 +342,12 @@ class Trainer:
         )
         # The norm is over all processes, so that all of them stop, or none.
         if not math.isfinite(float(norm)):
+            kept = (self.out / shard_name("checkpoint", self.accelerator)).exists()
+            rate = self.recipe.optim.learning_rate
             raise RunError(
-                f"the loss is {float(mean)} and its gradient {float(norm)} at step {self.step}; "
-                "try a smaller optim.learning_rate. The last checkpoint is whole"
+                f"the loss ({float(mean):g}) or its gradient ({float(norm):g}) is not finite in "
+                f"step {self.step + 1:,}; try a smaller optim.learning_rate (it is {rate:g})"
+                + (" and another --out. The last checkpoint is whole" if kept else "")
             )
         for optimizer in self.optimizers.values():
             optimizer.step()
@@ -328,21 +358,11 @@ class Trainer:
     def _weighted(self, losses_K: torch.Tensor, packed: Packed) -> torch.Tensor:
         return losses_K if self.numbers is None else losses_K * self.numbers(packed)
 
-    def _dropout_seed(self, part: int) -> int:
-        key = [self.recipe.seed, self.step, self.accelerator.process_index, part]
-        return int(np.random.SeedSequence(key).generate_state(1)[0])
-
     def _note(self, figures: dict[str, float]) -> None:
         if self.accelerator.is_main_process:
             self.log.write(self.step, figures)
         if self.recipe.trackers:
             self.accelerator.log(figures, step=self.step)
-
-    def _note_recipe(self) -> None:
-        partial = self.out / "recipe.yaml.partial"
-        content = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(self.out / "recipe.yaml")
 
     def _checkpoint(self) -> None:
         tensors = {

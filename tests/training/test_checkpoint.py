@@ -140,8 +140,9 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
-        with pytest.raises(RunError, match=r"no checkpoint can be written.*one before is whole"):
+        with pytest.raises(RunError, match=r"written to \S+: File too large; .* before is whole$"):
             save_checkpoint(folder, tensors_of(2.0), {"value": 2.0})
+        assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert saved_value(folder) == 1.0
@@ -149,13 +150,13 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
 
 def test_a_place_that_takes_no_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(RunError, match="no checkpoint can be written to"):
+    with pytest.raises(RunError, match=r"written to \S+: Not a directory; .* again$"):
         save_checkpoint(tmp_path / "file" / "checkpoint", tensors_of(1.0), {"value": 1.0})
     # Too large for the disk, as a full one would have it, but for the tensors.
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
-        with pytest.raises(RunError, match="no checkpoint can be written"):
+        with pytest.raises(RunError, match=r"written to \S+: File too large; free .* again$"):
             save_checkpoint(tmp_path / "checkpoint", {}, {"value": "x" * 20_000})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -91,7 +91,7 @@ def test_two_processes_give_the_losses_of_one_and_go_on_as_one(
     assert ended.stdout.count("the model is in") == 1
     Trainer(load_recipe(recipe), tmp_path / "one").run(QUIET)
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
-    assert one.keys() == two.keys() == {10, 20}
+    assert one.keys() == two.keys() == {0, 1, 10, 20}
     for step, values in one.items():
         assert two[step] == pytest.approx(values, rel=1e-3)
     # One process takes over what two have begun.

@@ -25,7 +25,7 @@ from crystext.sampling.attempt import DrawSettings, Request
 from crystext.sampling.samplers import make_sampler
 from crystext.tasks.generate import generation_prompt
 from crystext.training.checkpoint import load_checkpoint
-from crystext.training.log import check_trackers
+from crystext.training.log import Log, check_trackers
 from crystext.training.trainer import Trainer
 from tests.tiny import write_tiny_store
 
@@ -104,10 +104,42 @@ def test_training_lowers_the_loss_on_crystals_it_does_not_repeat(
     values = recipe_values(data, steps=40, ema=0.5) | {"evaluate_every": 10}
     Trainer(parse_recipe(values, "test"), tmp_path / "run").run(QUIET)
     scored = [line for line in log_of(tmp_path / "run") if "loss_unconditional" in line]
-    assert [line["step"] for line in scored] == [10, 20, 30, 40]
+    assert [line["step"] for line in scored] == [0, 10, 20, 30, 40]
     for task in ("unconditional", "conditional", "infill_element", "translated"):
         losses = [line[f"loss_{task}"] for line in scored]
         assert losses[-1] < 0.9 * losses[0], task
+
+
+def test_a_run_logs_what_its_weights_lose_before_the_first_step(
+    data: Path, whole: Path, tmp_path: Path
+) -> None:
+    untrained = Trainer(recipe(data), tmp_path / "run").evaluate()
+    (before,) = (line for line in log_of(whole) if line["step"] == 0)
+    assert before == {"step": 0, **untrained}
+
+
+def test_a_run_of_before_there_were_baselines_goes_on_to_the_same_weights(
+    data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    Trainer(recipe(data, decay_share=0.0, steps=6), out).run(QUIET)
+    kept = [line for line in log_of(out) if line["step"] not in (0, 1)]
+    (out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
+    longer = Trainer(recipe(data, decay_share=0.0), out)
+    longer.run(QUIET)
+    assert "before training" not in longer.summary()
+    assert [x["step"] for x in log_of(out) if "loss_mean" in x] == [6, 12]
+    Trainer(recipe(data, decay_share=0.0), tmp_path / "once").run(QUIET)
+    assert_same_weights(out, tmp_path / "once")
+
+
+def test_a_run_ends_with_its_losses_in_one_sentence(data: Path, whole: Path) -> None:
+    scored = [line["loss_mean"] for line in log_of(whole) if "loss_mean" in line]
+    trained = [line["train_loss"] for line in log_of(whole) if "train_loss" in line]
+    assert Trainer(recipe(data), whole).summary() == (
+        f"validation loss {scored[0]:.4f} before training, {scored[-1]:.4f} after {STEPS} steps; "
+        f"training loss {trained[-1]:.4f}"
+    )
 
 
 def test_what_was_trained_is_a_model_to_draw_from(whole: Path) -> None:
@@ -154,7 +186,7 @@ def test_a_run_that_goes_on_ends_with_the_same_weights_to_the_bit(
     Trainer(recipe(data), out).run(QUIET)
     assert_same_weights(out, whole)
     steps = [line["step"] for line in log_of(out) if "loss_unconditional" in line]
-    assert steps == [6, 12]
+    assert steps == [0, 6, 12]
 
 
 def test_a_longer_run_goes_on_from_a_finished_one(data: Path, tmp_path: Path) -> None:
@@ -179,10 +211,10 @@ def test_a_torn_or_missing_log_does_not_stop_a_run_that_goes_on(data: Path, tmp_
     with (out / "log.jsonl").open("a") as log:
         log.write('{"step": 7, "train')
     Trainer(recipe(data, steps=7), out).run(QUIET)
-    assert [line["step"] for line in log_of(out)] == [6, 7]
+    assert [line["step"] for line in log_of(out)] == [0, 1, 6, 6, 7, 7]
     (out / "log.jsonl").unlink()
     Trainer(recipe(data, steps=8), out).run(QUIET)
-    assert [line["step"] for line in log_of(out)] == [8]
+    assert [line["step"] for line in log_of(out)] == [8, 8]
 
 
 def test_a_run_of_another_recipe_is_refused_and_told_in_what(data: Path, tmp_path: Path) -> None:
@@ -294,7 +326,7 @@ def test_a_log_without_a_checkpoint_begins_anew(data: Path, tmp_path: Path) -> N
     out.mkdir()
     (out / "log.jsonl").write_text('{"step": 1, "train_loss": 9.0}\n{"step": 2, "tra')
     Trainer(recipe(data, steps=6), out).run(QUIET)
-    assert [line["step"] for line in log_of(out)] == [6]
+    assert [line["step"] for line in log_of(out)] == [0, 1, 6, 6]
 
 
 def test_a_place_for_the_model_that_is_taken_is_told_before_training(
@@ -376,7 +408,7 @@ def test_probes_are_logged_and_change_no_weight(data: Path, whole: Path, tmp_pat
     }
     Trainer(parse_recipe(values, "test"), tmp_path / "run").run(QUIET)
     assert_same_weights(tmp_path / "run", whole)
-    probed = [line for line in log_of(tmp_path / "run") if "loss_mean" in line]
+    probed = [line for line in log_of(tmp_path / "run") if line["step"] and "loss_mean" in line]
     assert len(probed) == 2
     for line in probed:
         assert line["ipt"] > 0
@@ -397,6 +429,24 @@ def test_a_file_in_the_place_of_the_folder_is_refused(data: Path, tmp_path: Path
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RunError, match="is a file"):
         Trainer(recipe(data), tmp_path / "file").run(QUIET)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("store.json", "a store"), ("attempts.jsonl", "a run of crystext sample")]
+)
+def test_a_folder_of_another_kind_is_refused(
+    data: Path, tmp_path: Path, name: str, what: str
+) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(RunError, match=f"holds {what}.*not a training run; give another --out"):
+        Trainer(recipe(data), tmp_path).run(QUIET)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_with_files_of_the_user_is_fine(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "job.log").write_text("started")
+    Trainer(recipe(data, steps=1), tmp_path).run(QUIET)
+    assert (tmp_path / "model").is_dir()
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
@@ -441,8 +491,18 @@ def test_what_cannot_work_is_told_before_a_folder_is_written(
 def test_a_loss_that_is_not_finite_ends_the_run(data: Path, tmp_path: Path) -> None:
     # Weights that overflow: a rate no schedule would have.
     wild = recipe(data, learning_rate=1e30, warmup_steps=0)
-    with pytest.raises(RunError, match=r"the loss is .* try a smaller optim.learning_rate"):
+    expected = r"gradient \(nan\) is not finite in step 2; try .*learning_rate \(it is 1e\+30\)$"
+    with pytest.raises(RunError, match=expected):
         Trainer(wild, tmp_path / "run").run(QUIET)
+
+
+def test_a_full_disk_is_told_of_the_log_as_well(tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("needs /dev/full, a file that is always full")
+    (tmp_path / "log.jsonl").symlink_to(full)
+    with pytest.raises(RunError, match=r"log.jsonl cannot be written: No space left on device; fr"):
+        Log(tmp_path / "log.jsonl").write(0, {"loss_mean": 1.0})
 
 
 def test_training_leaves_the_random_numbers_of_the_program_alone(

@@ -1,0 +1,51 @@
+"""The textbook crystals: 96 well-known compounds that come with the package, to try training on.
+
+They are typed from textbooks as Wyckoff texts, 80 to learn from and 16 to be scored on: rock salt,
+perovskite, rutile, spinel and other prototypes, each with the lattice constants of common compounds
+at room temperature, rounded to 0.01 Å (R. W. G. Wyckoff, *Crystal Structures*, 2nd ed., 1963-1971).
+Every prototype of the validation split occurs in the training split with other elements. They show
+that training works; they are far too few to train a model for use.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from crystext.codec import WYCKOFF, decode
+from crystext.data.store import Dataset, dataset_of
+from crystext.resources import shipped
+from crystext.standardize import standardize
+from crystext.tasks.base import Record
+from crystext.wyckoff.orbits import symmetry_of
+
+TEXTBOOK = "textbook"
+"""What a recipe calls them in the place of a store."""
+
+SPLITS = ("train", "validation")
+
+
+def is_textbook(store: Path) -> bool:
+    """Tell whether a recipe's store means the textbook crystals: no folder of that name exists."""
+    return store == Path(TEXTBOOK) and not store.exists()
+
+
+def textbook_file(split: str) -> Path:
+    """Return the file of a split: a JSON object a line, with `name` and `text`."""
+    return shipped("recipes", TEXTBOOK, f"{split}.jsonl")
+
+
+def read_textbook(split: str) -> Dataset:
+    """Return the textbook crystals of a split, `train` or `validation`.
+
+    They are as `data prepare` would write them, each with its space group as a label.
+    """
+    lines = textbook_file(split).read_text(encoding="utf-8").splitlines()
+    return dataset_of(_record(**json.loads(line)) for line in lines)
+
+
+def _record(name: str, text: str) -> Record:
+    crystal = decode(text, format=WYCKOFF).crystal
+    assert crystal is not None, f"{name} cannot be read"
+    crystal, space_group = standardize(crystal)
+    return Record(crystal, {"space_group": float(space_group)}, name, symmetry_of(crystal))
