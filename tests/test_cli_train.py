@@ -17,7 +17,6 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from crystext.resources import shipped
 from crystext.sampling.run import read_attempts
 from tests.conftest import ROOT, Run
 from tests.tiny import write_tiny_store
