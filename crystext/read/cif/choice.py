@@ -91,7 +91,7 @@ def choose(
         return _noted(first, symmetry, ending)
     roomy = [option for option in whole if nearest_contact(option.built.crystal) >= _CLOSE]
     if len(roomy) == 1:
-        why = f"it is read as {roomy[0].candidate.source}, in which no atoms are too close"
+        why = f"it is read with {roomy[0].candidate.source}, in which no atoms are too close"
         return _noted(roomy[0], symmetry, f"{doubt}; {why}")
     return _refuse(doubt, whole, symmetry, lenient)
 
@@ -122,10 +122,10 @@ def _found(problems: Sequence[Problem]) -> str:
 def _why(option: _Option, options: Sequence[_Option]) -> str:
     others = [other for other in options if other is not option]
     if any(not other.built.is_whole for other in others):
-        return f"it is read as {option.candidate.source}, with which its atoms agree"
+        return f"it is read with {option.candidate.source}, which its atoms bear out"
     if others:
-        return f"it is read as {option.candidate.source}; its atoms are the same either way"
-    return f"it is read as {option.candidate.source}"
+        return f"it is read with {option.candidate.source}; its atoms are the same either way"
+    return f"it is read with {option.candidate.source}"
 
 
 def _refuse(doubt: str, options: Sequence[_Option], symmetry: Symmetry, lenient: bool) -> Choice:
@@ -135,12 +135,13 @@ def _refuse(doubt: str, options: Sequence[_Option], symmetry: Symmetry, lenient:
             best = min(usable, key=lambda o: len(o.built.problems))
             found = _found(best.built.problems)
             end = f"; {found}" if found else ""
-            return _noted(best, symmetry, f"{doubt}; it is read as {best.candidate.source}{end}")
+            return _noted(best, symmetry, f"{doubt}; it is read with {best.candidate.source}{end}")
     made = []
     for option in options:
         atoms = formula_text(counted(option.built.crystal.numbers.tolist()))
         against = _found(option.built.problems[:1])
-        made.append(f"{option.candidate.source} makes {atoms}" + (f" ({against})" * bool(against)))
+        reading = f"with {option.candidate.source} its atoms are {atoms}"
+        made.append(f"{reading} ({against})" if against else reading)
     raise InputError(
         f"{doubt}; {', '.join(made[:4])}. Correct it, or give a _chemical_formula_sum and "
         "_cell_formula_units_Z that tell which is right"
