@@ -1,17 +1,15 @@
-"""One piece of a source, a text or a row, to crystals, by the parsers of pymatgen and ASE.
+"""One piece of a source, a text or a row, to crystals, by the parsers of each kind.
 
 The cell is taken as the file writes it: nothing is reduced to a primitive cell, sorted by symmetry
-or shifted. A CIF of a space group is expanded by its operations. Knows nothing of files.
+or shifted. A CIF of a space group is expanded by its operations (see `crystext.read.cif`); other
+formats are read by pymatgen and ASE. Knows nothing of files.
 """
 
 from __future__ import annotations
 
 import io
-import math
-import re
 import warnings
 from collections.abc import Callable, Mapping
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +18,7 @@ from crystext.codec import decode
 from crystext.crystal import Crystal
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
+from crystext.read.cif import looks_like_cif, read_cif
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -29,9 +28,6 @@ MAX_TEXT = 8 * 2**20
 
 MAX_OUTPUT = 256 * 2**20
 """Bytes that a trajectory or the output of a calculation may have."""
-
-MAX_EXPANDED = 10_000
-"""Sites of a CIF times its symmetry operations; pymatgen's time grows with the square of it."""
 
 PYMATGEN_FORMATS = ("cssr", "xsf", "res", "mcsqs")
 """Formats, by pymatgen's names, that are read by pymatgen from a string."""
@@ -48,15 +44,6 @@ every frame is a structure of its own, False where the last one is what is meant
 
 ASE knows more; those that need a file on disk, a database or another program are left out.
 """
-
-
-_DATA = re.compile(r"^[ \t]*data_", re.MULTILINE)
-CELL_KEYS = tuple(
-    f"_cell_{key}"
-    for key in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
-)
-_SITE_KEYS = ("label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy")
-_LETTERS = re.compile(r"[A-Za-z]*")
 
 
 class Piece(NamedTuple):
@@ -143,7 +130,7 @@ def parse(piece: Piece, *, lenient: bool = False) -> list[ReadItem]:
 
 def kind_of_text(text: str) -> str | None:
     """Return `cif`, `poscar` or `extxyz` if the text looks like one of them, at little cost."""
-    if "_cell_length_a" in text and "_atom_site_" in text and _DATA.search(text):
+    if looks_like_cif(text):
         return "cif"
     head = text[:2000].split("\n")[:6]
     if len(head) > 1 and head[0].strip().isdigit() and "lattice=" in head[1].lower():
@@ -160,14 +147,6 @@ def _is_poscar(lines: list[str]) -> bool:
     except ValueError:
         return False
     return len(scale) in (1, 3) and all(len(row) == 3 for row in rows)
-
-
-def cif_blocks(text: str) -> list[tuple[str, str]]:
-    """Return the data blocks of a CIF that list atoms, each with its name."""
-    starts = [match.start() for match in _DATA.finditer(text)]
-    blocks = [text[a:b] for a, b in pairwise([*starts, len(text)])]
-    named = [(block.split(None, 1)[0].removeprefix("data_"), block) for block in blocks]
-    return [(name, block) for name, block in named if "_atom_site_" in block]
 
 
 def _label(kind: str) -> str:
@@ -197,103 +176,10 @@ def _expect(text: str, kind: str, what: str) -> None:
         raise InputError(f"it starts with {text.lstrip()[:40]!r}; expected {what}")
 
 
-def _cif(text: str, *, lenient: bool = False) -> list[Crystal]:
-    """Read one data block with pymatgen.
-
-    Coordinates near 1/3 and the like are rounded to them only where operations of symmetry are
-    applied, which needs it; a P1 cell keeps its numbers as written.
-    """
-    from pymatgen.io.cif import CifBlock, CifParser
-
+def _cif(text: str, *, lenient: bool = False) -> list[Reading]:
     _expect(text, "cif", "a CIF with a data_ block, _cell_length_a and _atom_site_ rows")
-    parser = CifParser.from_str(text, frac_tolerance=0.0, check_cif=False)
-    block: dict[str, Any] = next(iter(parser.as_dict().values()), {})
-    sites = listed_sites(block)
-    operations = len(parser.get_symops(CifBlock(block, [], "")))
-    if len(sites) * operations > MAX_EXPANDED:
-        raise InputError(
-            f"it lists {len(sites)} sites and {operations} symmetry operations; their product "
-            f"may be {MAX_EXPANDED:,}"
-        )
-    for i, site in enumerate(sites, start=1):
-        check_site(i, site)
-    if missing := [key for key in CELL_KEYS if key not in block]:
-        raise InputError(f"it lacks {', '.join(missing)}; expected three lengths and three angles")
-    if operations > 1:
-        parser = CifParser.from_str(text, check_cif=False)
-    try:
-        (structure,) = parser.parse_structures(primitive=False, on_error="raise")
-    except ValueError as error:
-        if "Occupancy" not in str(error):
-            raise
-        raise InputError(
-            "a place is occupied more than once: two atoms lie within 1e-4 of the cell's vectors "
-            "of each other, or occupancies add up to more than 1"
-        ) from None
-    if "implicit_hydrogens" in structure.site_properties:
-        raise InputError("hydrogen atoms are implied, not placed; expected a site for every atom")
-    crystal = Crystal.from_structure(structure)
-    declared = set(re.findall(r"[A-Z][a-z]?", str(block.get("_chemical_formula_sum", ""))))
-    if missing := sorted((declared & set(ATOMIC_NUMBERS)) - set(crystal.symbols)):
-        raise InputError(
-            f"its formula names {', '.join(missing)}, but no site does; expected a site for every "
-            "atom. Add the sites, or correct _chemical_formula_sum"
-        )
-    return [crystal]
-
-
-def listed_sites(block: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the rows of a block's table of sites; a block with one site may do without a loop."""
-    columns = {
-        key: block[f"_atom_site_{key}"] for key in _SITE_KEYS if f"_atom_site_{key}" in block
-    }
-    listed = {k: [v] if isinstance(v, str) else v for k, v in columns.items()}
-    return [dict(zip(listed, row, strict=True)) for row in zip(*listed.values(), strict=True)]
-
-
-def check_site(number: int, site: Mapping[str, str]) -> None:
-    """Refuse a site that is no whole element, or whose type pymatgen would drop or misread.
-
-    It drops OH, and takes Vac for V. Labels, which stand in for types that are not given, may go
-    on after the element, as in `Ow1`. Sites are named here, in the order of the file.
-    """
-    label = site.get("label", "")
-    symbol = site.get("type_symbol", label)
-    letters = _LETTERS.match(symbol).group()  # type: ignore[union-attr]
-    where = f"site {number} ({label})" if label else f"site {number}"
-    if letters in ("D", "T"):
-        raise InputError(f"{where} is the isotope {letters}; the text knows elements: write H")
-    loose = "type_symbol" not in site and not letters.lower().startswith(("oh", "wat", "vac"))
-    begins = {letters[:2].title(), letters[:1].upper()} if loose else {letters.title()}
-    if not begins & ATOMIC_NUMBERS.keys():
-        raise InputError(f"{where} is of type {symbol!r}, which is not an element")
-    for axis in "xyz":
-        value = cif_number(site.get(f"fract_{axis}", ""))
-        if not math.isfinite(value):
-            found = site.get(f"fract_{axis}", "nothing")
-            raise InputError(f"{where} has a coordinate {axis} that is not finite: {found}")
-    occupancy = cif_number(site.get("occupancy", "1"))
-    if occupancy < 1 - 1e-6:
-        raise InputError(
-            f"{where} is disordered (occupied by {letters} {occupancy:g}); expected one whole "
-            "element per site. Try an ordered approximation, e.g. pymatgen's "
-            "OrderDisorderedStructureTransformation"
-        )
-
-
-def element_of(site: Mapping[str, str]) -> str:
-    """Return the symbol of a site that `check_site` let pass."""
-    letters = _LETTERS.match(site.get("type_symbol", site.get("label", ""))).group()  # type: ignore[union-attr]
-    pair = letters[:2].title()
-    return pair if pair in ATOMIC_NUMBERS else letters[:1].upper()
-
-
-def cif_number(text: str) -> float:
-    """Return a number of a CIF, which may bear its uncertainty: 0.25(3); nan where it is none."""
-    try:
-        return float(text.partition("(")[0])
-    except ValueError:
-        return math.nan
+    reading = read_cif(text, lenient=lenient)
+    return [Reading(reading.crystal, reading.notes)]
 
 
 def _poscar(text: str) -> list[Crystal]:

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
 
 from crystext.errors import InputError, SettingError
+from crystext.read.cif import cif_blocks
 from crystext.read.database import database_pieces, database_size
 from crystext.read.folders import search
 from crystext.read.own import ATTEMPTS, attempt_pieces, speaking
@@ -24,7 +25,6 @@ from crystext.read.parse import (
     PYMATGEN_FORMATS,
     Piece,
     as_text,
-    cif_blocks,
     kind_of_text,
 )
 from crystext.read.tables import (

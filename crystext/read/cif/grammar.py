@@ -1,0 +1,257 @@
+"""The text of a CIF to its names and values, by gemmi.
+
+Names are compared without regard to case, and the dotted names of DDLm and mmCIF are taken as the
+plain ones: `_atom_site.fract_x` is `_atom_site_fract_x`. Where a text breaks the grammar in a way
+that leaves one reading, such as an unquoted `P 21/c`, it is mended first; nothing else is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from crystext.errors import InputError
+
+if TYPE_CHECKING:
+    from gemmi import cif
+
+_QUOTES = ("'", '"', ";")
+
+UNKNOWN = ("?", ".", "")
+"""What stands for a value that is not known, or does not apply."""
+
+_REPAIRS = 50
+"""Lines of one text that are mended at most."""
+
+_HEADER = re.compile(r"[ \t]*data_", re.IGNORECASE)
+_ANY_HEADER = re.compile(r"^[ \t]*data_", re.IGNORECASE | re.MULTILINE)
+_SITES = re.compile(
+    r"^[ \t]*_atom_site[_.](label|type_symbol|fract_|cartn_|wyckoff)", re.IGNORECASE | re.MULTILINE
+)
+_CELL = re.compile(r"^[ \t]*_cell[_.]length_a\b", re.IGNORECASE | re.MULTILINE)
+_DATA_NAME = re.compile(r"[ \t]*(_\S+)[ \t]+(\S.*?)[ \t]*$")
+_LOOSE_TRIPLET = re.compile(
+    r"^(?=[^\n]{5,120}$)(?=[^\n]*[xyzXYZ])([ \t]*(?:\d+[ \t]+)?)"
+    r"([-+xyzXYZ\d./ \t]+(?:,[-+xyzXYZ\d./ \t]+){2})$",
+    re.MULTILINE,
+)
+"""An operation of symmetry that has the line for itself, or a number before it, and no quotes."""
+_CHARACTERS = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": " ", "\ufeff": " ",
+                             "\u2018": "'", "\u2019": "'", "\x1a": " ", "\x0c": " "})  # fmt: skip
+
+
+class Block(NamedTuple):
+    """The names and values of one data block."""
+
+    items: Mapping[str, list[list[str]]]
+    """By name in small letters: the columns under that name, one for each time it stands there."""
+    loops: list[dict[str, list[str]]]
+    """The loops, each with its columns; categories of one row that do without a loop are none."""
+
+    def column(self, *names: str) -> list[str]:
+        """Return the values of the first of these names that has any; empty if none has.
+
+        Raises:
+            InputError: the name stands there twice, with other values.
+        """
+        for name in names:
+            columns = self.items.get(name, [])
+            different = [column for column in columns if column != columns[0]]
+            if different:
+                raise InputError(
+                    f"it gives {name} more than once, as {_shown(columns[0])} and as "
+                    f"{_shown(different[0])}; expected one of them. Take out the one that is wrong"
+                )
+            if columns and any(value not in UNKNOWN for value in columns[0]):
+                return columns[0]
+        return []
+
+    def value(self, *names: str) -> str:
+        """Return the one value of the first of these names that has any; empty if none has."""
+        values = {value: None for value in self.column(*names) if value not in UNKNOWN}
+        if len(values) > 1:
+            raise InputError(
+                f"it gives {names[0]} {len(values)} values, {_shown(list(values))}; expected one"
+            )
+        return next(iter(values), "")
+
+
+def looks_like_cif(text: str) -> bool:
+    """Return whether a text has a cell and sites as a CIF names them, at little cost."""
+    return _CELL.search(text) is not None and _SITES.search(text) is not None
+
+
+def cif_blocks(text: str) -> list[tuple[str, str]]:
+    """Return the data blocks of a CIF that list atoms, each with its name and its text.
+
+    What stands within a text field starts no block.
+    """
+    lines = text.split("\n")
+    outside = _outside_of_text_fields(lines)
+    starts = [i for i in outside if _HEADER.match(lines[i])]
+    listing = [i for i in outside if _SITES.match(lines[i])]
+    blocks = []
+    for i, start in enumerate(starts):
+        end = starts[i + 1] if i + 1 < len(starts) else len(lines)
+        if any(start < line < end for line in listing):
+            name = lines[start].split(None, 1)[0][len("data_") :]
+            blocks.append((name, "\n".join(lines[start:end])))
+    return blocks
+
+
+def parse_block(text: str) -> Block:
+    """Return the first data block of a text that lists atoms, or else the first.
+
+    Raises:
+        InputError: its grammar is broken, and there is no one way to mend it.
+    """
+    document = _document(text.translate(_CHARACTERS))
+    blocks = [_as_block(block) for block in document]
+    listing = [b for b in blocks if any(name.startswith("_atom_site_") for name in b.items)]
+    if not blocks:
+        raise InputError("it holds no data block; expected a CIF")
+    return (listing or blocks)[0]
+
+
+def _as_block(block: cif.Block) -> Block:
+    items: dict[str, list[list[str]]] = {}
+    loops = []
+    for item in block:
+        if item.pair is not None:
+            name, value = cast("tuple[str, str]", item.pair)
+            items.setdefault(_plain(name), []).append([_value(value)])
+        elif item.loop is not None:
+            width = item.loop.width()
+            values = [_value(value) for value in item.loop.values]
+            columns = {_plain(n): values[i::width] for i, n in enumerate(item.loop.tags)}
+            for name, column in columns.items():
+                items.setdefault(name, []).append(column)
+            loops.append(columns)
+    return Block(items, loops)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace(".", "_")
+
+
+def _value(raw: str) -> str:
+    if raw[:1] not in _QUOTES:
+        return raw
+    from gemmi import cif
+
+    return cif.as_string(raw).strip()
+
+
+def _shown(values: list[str]) -> str:
+    text = ", ".join(values[:3])
+    return repr(text if len(text) <= 60 else text[:60] + "...")
+
+
+def _outside_of_text_fields(lines: list[str]) -> list[int]:
+    found, inside = [], False
+    for i, line in enumerate(lines):
+        if line.startswith(";"):
+            inside = not inside
+        elif not inside:
+            found.append(i)
+    return found
+
+
+def _document(text: str) -> cif.Document:
+    """Parse a text, mending line by line what gemmi refuses."""
+    from gemmi import cif
+
+    if not _ANY_HEADER.search(text):
+        text = "data_\n" + text
+    text = _LOOSE_TRIPLET.sub(lambda m: f"{m[1]}'{m[2].strip()}'", text)
+    for _ in range(_REPAIRS):
+        try:
+            return cif.read_string(text, check_level=0)
+        except (ValueError, RuntimeError) as error:
+            mended = _mended(text, str(error))
+            if mended is None:
+                raise InputError(_grammar_problem(text, str(error))) from None
+            text = mended
+    raise InputError(f"its grammar is broken on more than {_REPAIRS} lines; expected a CIF")
+
+
+_PLACE = re.compile(r"string:(\d+):(\d+)")
+
+
+def _mended(text: str, error: str) -> str | None:
+    """Return the text with the line that gemmi refuses made right; None if nothing is certain."""
+    if not (place := _PLACE.match(error)):
+        return None
+    lines = text.split("\n")
+    number = int(place[1]) - 1
+    if number >= len(lines):
+        return None
+    line = lines[number]
+    new = _mended_line(line, error)
+    if new is None or new == line:
+        return None
+    lines[number] = new
+    return "\n".join(lines)
+
+
+def _mended_line(line: str, error: str) -> str | None:
+    ascii_only = "".join(c if " " <= c <= "~" or c == "\t" else "_" for c in line)
+    if ascii_only != line:
+        return ascii_only
+    if _HEADER.match(line) and len(line.split()) > 1:
+        return "_".join(line.split())
+    if "unterminated" in error and "text field" not in error:
+        mark = '"' if 'unterminated "' in error else "'"
+        return line.rstrip() + mark
+    if match := _DATA_NAME.match(line):
+        # What follows a name on its line is its value; one of several words wants quotes.
+        value = match[2].strip("'\"") if match[2][0] in "'\"" else match[2]
+        for mark in ("'", '"'):
+            if mark not in value:
+                return f"{match[1]} {mark}{value}{mark}"
+    return None
+
+
+def _grammar_problem(text: str, error: str) -> str:
+    place = _PLACE.match(error)
+    if not place:
+        return f"its CIF grammar is broken: {error.partition(': ')[2] or error}"
+    number = int(place[1])
+    line = text.split("\n")[number - 1].strip()[:60] if number <= text.count("\n") + 1 else ""
+    if "Wrong number of values" in error:
+        return (
+            f"line {number} starts a loop whose values do not fill its columns; expected a value "
+            "for every column of every row. Write ? where one is not known, and quote values with "
+            "spaces"
+        )
+    if "unterminated text field" in error:
+        return (
+            f"line {number} starts a text field that does not end; expected a line that starts "
+            "with a semicolon"
+        )
+    return (
+        f"line {number} breaks the grammar of CIF: {line!r}; expected a name that starts with _ "
+        "and its value, quoted if it has spaces"
+    )
+
+
+def rows(block: Block, marker: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of the loop, or of the single row, that a name belongs to.
+
+    Raises:
+        InputError: the loop stands there twice, with other rows.
+    """
+    tables = [loop for loop in block.loops if marker in loop]
+    category = marker.rpartition("_")[0].rpartition("_")[0] + "_"
+    if not tables and marker in block.items:
+        tables = [{name: columns[0] for name, columns in block.items.items()
+                   if name.startswith(category) and len(columns[0]) == 1}]  # fmt: skip
+    if any(table != tables[0] for table in tables):
+        raise InputError(
+            f"it has two loops with {marker}, and they differ; expected one. Take out the one that "
+            "is wrong, or give each a data block of its own"
+        )
+    for table in tables[:1]:
+        for values in zip(*table.values(), strict=True):
+            yield dict(zip(table, values, strict=True))

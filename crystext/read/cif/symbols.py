@@ -1,0 +1,167 @@
+"""Names of space groups to the settings that they may mean.
+
+Source: the tables of spglib (short, full and extended symbols of 530 settings) and of gemmi (34
+settings beside them), with the spellings of older tables and of programs: F m 3 m, C m c e,
+P2(1)/c, P 2_1/c, F 4/m -3 2/m, R -3 c :H, F d -3 m Z.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from gemmi import SpaceGroup
+
+
+class Named(NamedTuple):
+    """What a symbol of a space group means."""
+
+    settings: tuple[SpaceGroup, ...]
+    """All settings that are called so, the usual one first; empty where there is none."""
+    choice: str
+    """1 or 2 (origin), H or R (axes), where the symbol says it; else empty."""
+
+
+_CHOICES = {"1": "1", "2": "2", "S": "1", "Z": "2", "H": "H", "HR": "H", "R": "R", "RH": "R",
+            "O1": "1", "O2": "2"}  # fmt: skip
+_SUFFIX = re.compile(r"(?:\s*:\s*|\s+)(O?[12]|[SZHR]|HR|RS|RZ)\s*$", re.IGNORECASE)
+_WORDS = re.compile(r"[\[({]?\s*\b(origin|hexagonal|rhombohedral|setting|axes|choice|cell)\b.*$",
+                    re.IGNORECASE)  # fmt: skip
+
+
+def settings_of_symbol(symbol: str) -> Named:
+    """Return what a Hermann-Mauguin symbol means, however it is spelled."""
+    text = _spelled_plainly(symbol)
+    choice = ""
+    if words := _WORDS.search(text):
+        choice = _choice_of_words(words[0])
+        text = text[: words.start()].rstrip(" ,;:-")
+    while (suffix := _SUFFIX.search(text)) and (
+        ":" in suffix[0] or suffix[1] not in ("1", "2", "o1", "o2")
+    ):
+        choice = choice or _CHOICES.get(suffix[1].upper(), "")
+        text = text[: suffix.start()]
+    settings = _find(text)
+    if not settings and (ending := re.fullmatch(r"(.*[^-/\s])([SZHR])", text)):
+        settings, choice = _find(ending[1]), choice or _CHOICES[ending[2]]
+    return Named(settings, choice)
+
+
+def settings_of_number(number: int) -> tuple[SpaceGroup, ...]:
+    """Return the settings of a group by its number, the standard one first."""
+    from gemmi import spacegroup_table_itb
+
+    return tuple(s for s in spacegroup_table_itb() if s.number == number)
+
+
+def choices_of(settings: tuple[SpaceGroup, ...], choice: str) -> tuple[SpaceGroup, ...]:
+    """Return the settings of an origin or of axes, or all of them where the choice is empty."""
+    return tuple(s for s in settings if not choice or extension(s) == choice)
+
+
+def extension(setting: SpaceGroup) -> str:
+    """Return 1, 2, H or R for a setting of which there are two; else an empty string."""
+    return "" if setting.ext == "\0" else str(setting.ext)
+
+
+def choice_of_code(code: str) -> str:
+    """Return the choice that a coordinate-system code means: 1, 2, h, r; else an empty string."""
+    return _CHOICES.get(code.strip().upper()[:1], "") if code[:1] in "12hrHR" else ""
+
+
+def _choice_of_words(words: str) -> str:
+    if match := re.search(
+        r"(?:origin|choice|setting)[^\d]{0,12}\b([12])\b(?!/)", words, re.IGNORECASE
+    ):
+        return match[1]
+    if re.search(r"hexagonal", words):
+        return "H"
+    if re.search(r"rhombohedral", words):
+        return "R"
+    if re.search(r"cent(re|er)|inversion|-3m|(?<![-\d])-1\b|2/m", words):
+        # The second origin of every group that has two is at a centre of inversion.
+        return "2"
+    return "1" if re.search(r"-4|\b23\b|222", words) else ""
+
+
+_BAR = re.compile(r"\\bar\s*\{?\s*(\d)\s*\}?|\\overline\s*\{?\s*(\d)\s*\}?|\\=\s*(\d)|(\d)\u0304"
+                  r"|(\d)\u0305|\u00af(\d)")  # fmt: skip
+
+
+def _spelled_plainly(symbol: str) -> str:
+    text = _BAR.sub(lambda m: "-" + next(g for g in m.groups() if g), symbol)
+    text = text.replace("$", "").replace("\u2212", "-").replace("\u2013", "-")
+    text = re.sub(r"<\s*/?\s*su[bp]\s*>|~|\\,", "", text, flags=re.IGNORECASE)
+    text = re.sub(r"(?<=[2346])\s*[_(\[{]+\s*([1-5])\s*[)\]}]+", r"\1", text)
+    text = re.sub(r"(?<=[2346])_([1-5])", r"\1", text)
+    return " ".join(text.replace("_", " ").replace("'", "").replace('"', "").split())
+
+
+def _find(text: str) -> tuple[SpaceGroup, ...]:
+    spaced = _letters(" ".join(re.sub(r"\s*/\s*", "/", text).split()))
+    tables = _tables()
+    for key, table in ((spaced, tables[0]), (spaced.replace(" ", ""), tables[1])):
+        if found := table.get(key):
+            return found
+    return ()
+
+
+def _letters(text: str) -> str:
+    return text[:1].upper() + text[1:].lower()
+
+
+@cache
+def _tables() -> tuple[dict[str, tuple[SpaceGroup, ...]], dict[str, tuple[SpaceGroup, ...]]]:
+    """Return settings by symbols with spaces, and by symbols without, which are less certain."""
+    from gemmi import spacegroup_table
+
+    spaced: dict[str, list[SpaceGroup]] = {}
+    for index, setting in enumerate(spacegroup_table()):
+        for spelling in _spellings(index, setting):
+            settings = spaced.setdefault(_letters(spelling), [])
+            if all(setting.hall != other.hall for other in settings):
+                settings.append(setting)
+    close: dict[str, list[SpaceGroup]] = {}
+    for spelling, settings in spaced.items():
+        merged = close.setdefault(spelling.replace(" ", ""), [])
+        merged += [s for s in settings if all(s.hall != other.hall for other in merged)]
+    certain = {key: v for key, v in close.items() if len({s.number for s in v}) == 1}
+    return {k: tuple(v) for k, v in spaced.items()}, {k: tuple(v) for k, v in certain.items()}
+
+
+def _spellings(index: int, setting: SpaceGroup) -> list[str]:
+    found = [setting.hm]
+    if index < 530:
+        import spglib
+
+        kind = spglib.get_spacegroup_type(index + 1)
+        assert kind is not None
+        assert kind.number == setting.number
+        names = [kind.international_full]
+        if 3 <= setting.number <= 15:
+            # P 1 21/n 1, the axes without symmetry left out, is the usual P 21/n.
+            names.append(" ".join(part for part in setting.hm.split() if part != "1"))
+        else:
+            names += kind.international.split("=")
+        found += [name.replace("_", "").strip() for name in names]
+    if setting.number >= 195:
+        found += [spelling.replace("-3", "3") for spelling in found]
+    if setting.number in _DOUBLE_GLIDES:
+        found += [spelling for old in list(found) for spelling in _with_e(old)]
+    return found
+
+
+_DOUBLE_GLIDES = (39, 41, 64, 67, 68)
+
+
+def _with_e(symbol: str) -> list[str]:
+    """Return the symbols with e, since 1992, for one with the glides a, b or c of before."""
+    parts = symbol.split()
+    spellings = []
+    for i in range(1, len(parts)):
+        changed = re.sub(r"[abc]$", "e", parts[i])
+        if changed != parts[i]:
+            spellings.append(" ".join([*parts[:i], changed, *parts[i + 1 :]]))
+    return spellings

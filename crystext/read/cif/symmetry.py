@@ -1,0 +1,359 @@
+"""Which operations of symmetry a CIF means: those it lists, or those of the group that it names.
+
+A file says its symmetry up to six times: as a list of operations, a Hall symbol, a Hermann-Mauguin
+symbol in several places, a number and a code for the origin or axes. Where these agree there is one
+answer. Where they do not, or where a symbol leaves the origin open, all answers are returned, for
+the atoms to decide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from crystext.crystal import Floats
+from crystext.errors import InputError
+from crystext.read.cif.build import METRIC
+from crystext.read.cif.grammar import Block
+from crystext.read.cif.operations import (
+    Operations,
+    identity,
+    operations_of_hall,
+    operations_of_list,
+    operations_of_setting,
+)
+from crystext.read.cif.symbols import (
+    Named,
+    choice_of_code,
+    choices_of,
+    extension,
+    settings_of_number,
+    settings_of_symbol,
+)
+
+if TYPE_CHECKING:
+    from gemmi import SpaceGroup
+
+LISTS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
+MAGNETIC = "_space_group_symop_magn_operation_xyz"
+MAGNETIC_CENTRING = "_space_group_symop_magn_centering_xyz"
+MAGNETIC_GROUP = ("_space_group_magn_name_bns", "_space_group_magn_number_bns",
+                  "_space_group_magn_name_og", "_space_group_magn_number_og")  # fmt: skip
+HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
+NAMES = (
+    "_space_group_name_h-m_alt",
+    "_symmetry_space_group_name_h-m",
+    "_space_group_name_h-m",
+    "_space_group_name_h-m_full",
+    "_symmetry_space_group_name_h-m_full",
+)
+REFERENCE = "_space_group_name_h-m_ref"
+NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")
+CODE = "_space_group_it_coordinate_system_code"
+
+
+class Candidate(NamedTuple):
+    """Operations that a file may mean."""
+
+    operations: Operations
+    source: str
+    """What in the file says so."""
+
+
+class Symmetry(NamedTuple):
+    """What a file says of its symmetry."""
+
+    candidates: list[Candidate]
+    """The likeliest first."""
+    conflict: str
+    """What contradicts itself in it; empty where nothing does."""
+    open: str
+    """What it leaves open, such as the origin; empty where it leaves nothing open."""
+    notes: list[str]
+    confirmed: bool
+    """Whether two things in the file agree on the first candidate."""
+
+
+class _Declared(NamedTuple):
+    """A group by its names, apart from any list of operations."""
+
+    hall: tuple[str, Operations] | None
+    names: list[tuple[str, Named]]
+    unknown: list[str]
+    """Symbols that name no group."""
+    number: int
+    """The space group's number; 0 where it is not given."""
+    choices: tuple[str, ...]
+    """1 or 2 (origin), H or R (axes), as far as they are named."""
+
+    @property
+    def choice(self) -> str:
+        """The one choice that is named; empty where none is, or several are."""
+        return self.choices[0] if len(self.choices) == 1 else ""
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether no known group is named."""
+        return not (self.hall or self.names or self.number)
+
+
+def symmetry_of(block: Block, lengths: Floats, angles: Floats) -> Symmetry:
+    """Return the operations that a file may mean.
+
+    Args:
+        block: the data block.
+        lengths: of the cell, in Å.
+        angles: in degrees; with the lengths they tell hexagonal from rhombohedral axes, and which
+            axis of a monoclinic cell is the unique one.
+
+    Raises:
+        InputError: it names a group that is not known, and says nothing else; or an operation
+            cannot be read.
+    """
+    if any(name.startswith(("_space_group_ssg", "_space_group_symop_ssg")) for name in block.items):
+        raise InputError(
+            "it describes a modulated structure by a superspace group; expected a crystal with "
+            "three-dimensional symmetry. Take an approximant, a supercell"
+        )
+    if listed := _magnetic(block):
+        return Symmetry([Candidate(listed, "its magnetic operations")], "", "", [], False)
+    declared = _declared(block)
+    listed = _listed(block)
+    if listed is None and declared.says_nothing and (group := block.value(*MAGNETIC_GROUP)):
+        raise InputError(
+            f"its magnetic space group is {group}, and it lists no operations; expected "
+            "_space_group_symop_magn_operation.xyz. Add them"
+        )
+    if listed is None:
+        return _by_name(declared, lengths, angles)
+    return _by_list(listed, declared, lengths, angles)
+
+
+def _listed(block: Block) -> Operations | None:
+    lists = [block.column(name) for name in LISTS]
+    operations = [operations_of_list(_joined(triplets)) for triplets in lists if triplets]
+    if len(operations) > 1 and operations[0] != operations[1]:
+        raise InputError(
+            f"its two lists of symmetry operations, {LISTS[0]} and {LISTS[1]}, differ; expected "
+            "one. Take out the one that is wrong"
+        )
+    return operations[0] if operations else None
+
+
+def _joined(triplets: list[str]) -> list[str]:
+    """Return operations that stand whole in one text field, or one by one, as one each."""
+    return [
+        line
+        for text in triplets
+        for line in re.split(r"[\n;]", text)
+        if line.strip() and line.strip() not in ("?", ".")
+    ]
+
+
+def _magnetic(block: Block) -> Operations | None:
+    """Return the operations of a magnetic group without what they do to spins."""
+    triplets = block.column(MAGNETIC)
+    if not triplets:
+        return None
+    centrings = block.column(MAGNETIC_CENTRING) or ["x,y,z,+1"]
+    spatial = [operations_of_list([",".join(t.split(",")[:3]) for t in part])
+               for part in (triplets, centrings)]  # fmt: skip
+    product = spatial[0].times(spatial[1])
+    if product.fault:
+        raise InputError(
+            f"its magnetic operations are no group: {product.fault}; expected all operations of "
+            "one, with its centrings"
+        )
+    return product
+
+
+def _declared(block: Block) -> _Declared:
+    symbol = block.value(*HALL)
+    operations = operations_of_hall(symbol) if symbol else None
+    names, unknown = [], []
+    texts = list(dict.fromkeys(value for name in NAMES if (value := block.value(name))))
+    if not texts and (reference := block.value(REFERENCE)):
+        texts = [reference]
+    if symbol and operations is None:
+        texts.append(symbol)
+    for text in texts:
+        named = settings_of_symbol(text)
+        if named.settings:
+            names.append((text, named))
+        else:
+            unknown.append(text)
+    numbers = {value for name in NUMBERS if (value := block.value(name)).isdecimal()}
+    numbers = {str(int(value)) for value in numbers if 1 <= int(value[:9]) <= 230}
+    if len(numbers) > 1:
+        raise InputError(
+            f"it gives its space group two numbers, {' and '.join(sorted(numbers))}; expected one"
+        )
+    choices = [named.choice for _, named in names] + [choice_of_code(block.value(CODE))]
+    return _Declared(
+        (symbol, operations) if operations else None,
+        names,
+        unknown,
+        int(next(iter(numbers), 0)),
+        tuple(dict.fromkeys(filter(None, choices))),
+    )
+
+
+def _by_list(listed: Operations, declared: _Declared, lengths: Floats, angles: Floats) -> Symmetry:
+    own = Candidate(listed, "its list of operations")
+    if listed.fault:
+        return _by_faulty_list(listed, _settings_named(declared, lengths, angles))
+    if conflict := _disagreement(listed, declared):
+        named = _settings_named(declared, lengths, angles)
+        return Symmetry(_distinct([own, *named]), conflict, "", [], False)
+    notes = []
+    if declared.unknown and declared.says_nothing:
+        notes.append(
+            f"its space group {declared.unknown[0]!r} is not known; it is read by its list of "
+            "operations"
+        )
+    if listed.setting is not None and declared.names and not declared.hall:
+        text, name = declared.names[0]
+        if all(s.hm != listed.setting.hm for s in name.settings):
+            notes.append(
+                f"its operations are those of {listed.setting.xhm()}, another setting than its "
+                f"symbol {text!r}; it is read by the operations"
+            )
+    return Symmetry([own], "", "", notes, not declared.says_nothing)
+
+
+def _by_faulty_list(listed: Operations, named: list[Candidate]) -> Symmetry:
+    conflict = f"its list of symmetry operations is no group: {listed.fault}"
+    completed = listed.closed()
+    fitting = [c for c in named if listed.key <= c.operations.key]
+    exact = [c for c in fitting if c.operations == completed]
+    if fitting:
+        return Symmetry(exact or fitting, conflict, "", [], bool(exact))
+    if completed is None:
+        raise InputError(f"{conflict}; expected all operations of one group")
+    own = Candidate(completed, "the group that its operations generate")
+    return Symmetry([own], conflict, "", [], False)
+
+
+def _disagreement(listed: Operations, declared: _Declared) -> str:
+    """Return how a list of operations contradicts the names beside it; empty if it does not."""
+    says = f"its list has {len(listed)} symmetry operations, of space group {listed.number}"
+    if listed.number:
+        if declared.number and declared.number != listed.number:
+            return f"{says}, and its number is {declared.number}"
+        for text, named in declared.names:
+            if all(s.number != listed.number for s in named.settings):
+                return f"{says}, and its symbol is {text!r}"
+    if declared.hall is not None and declared.hall[1] != listed:
+        return f"{says}, and its Hall symbol {declared.hall[0]!r} means others"
+    if listed.setting is not None and declared.choice:
+        choice = extension(listed.setting)
+        if choice and choice != declared.choice:
+            return (
+                f"its list of symmetry operations is that of {listed.setting.xhm()}, and it "
+                f"names the choice {declared.choice!r}"
+            )
+    return ""
+
+
+def _by_name(declared: _Declared, lengths: Floats, angles: Floats) -> Symmetry:
+    candidates = _settings_named(declared, lengths, angles)
+    if not candidates:
+        if declared.unknown:
+            raise InputError(
+                f"its space group {declared.unknown[0]!r} is not known, and it lists no symmetry "
+                "operations; expected a symbol such as 'F m -3 m'. Correct it, or list the "
+                "operations as _space_group_symop_operation_xyz"
+            )
+        note = "it says nothing of symmetry, and is read as P1: as if it listed every atom"
+        return Symmetry([Candidate(identity(), "no symmetry")], "", "", [note], False)
+    notes = []
+    if declared.unknown:
+        notes.append(
+            f"its space group {declared.unknown[0]!r} is not known; it is read as "
+            f"{candidates[0].source}"
+        )
+    conflict = ""
+    numbers = {c.operations.number for c in candidates}
+    if len(numbers) > 1:
+        conflict = f"it names two space groups, {_listing(candidates)}"
+    elif declared.hall is not None and len(candidates) > 1:
+        conflict = f"it names two settings of its space group, {_listing(candidates)}"
+    open_ = ""
+    if not conflict and len(declared.choices) > 1:
+        conflict = f"it names two choices of origin or axes, {' and '.join(declared.choices)}"
+    if not conflict and len(candidates) > 1:
+        open_ = f"it does not say which setting of its space group it means: {_listing(candidates)}"
+    elif not conflict and not declared.hall and not declared.names:
+        settings = {s.hm for s in settings_of_number(declared.number)}
+        if len(settings) > 1:
+            notes.append(
+                f"of its space group it gives the number {declared.number} alone; it is read in "
+                f"the setting {candidates[0].source}"
+            )
+    several = bool(declared.hall) + bool(declared.names) + bool(declared.number) > 1
+    return Symmetry(candidates, conflict, open_, notes, several)
+
+
+def _listing(candidates: Iterable[Candidate]) -> str:
+    return " and ".join(c.source for c in candidates)
+
+
+def _settings_named(declared: _Declared, lengths: Floats, angles: Floats) -> list[Candidate]:
+    """Return the settings that the names of a group may mean, those that fit the cell if any do."""
+    groups = [
+        _chosen(named.settings, declared.choice, lengths, angles) for _, named in declared.names
+    ]
+    if declared.hall is not None:
+        symbol, operations = declared.hall
+        setting = operations.setting
+        own = Candidate(operations, setting.xhm() if setting else f"Hall {symbol}")
+        if setting is None:
+            # Of a shifted origin: the symbols beside it have to name the group, and no more.
+            groups = [g for g in groups if g[0].operations.number != operations.number]
+        groups.insert(0, [own])
+    number = declared.number
+    if number and not any(c.operations.number == number for group in groups for c in group):
+        standard = settings_of_number(number)
+        usual = tuple(s for s in standard if s.hm == standard[0].hm)
+        group = _chosen(usual, declared.choice, lengths, angles)
+        if group[0].operations.misfit(lengths, angles) > METRIC:
+            group = _chosen(standard, declared.choice, lengths, angles)
+        groups.append(group)
+    return _agreed(groups)
+
+
+def _chosen(
+    settings: tuple[SpaceGroup, ...], choice: str, lengths: Floats, angles: Floats
+) -> list[Candidate]:
+    """Return settings of the choice that fit the cell; of axes that all fit, the usual ones."""
+    chosen = choices_of(settings, choice) or settings
+    candidates = [Candidate(operations_of_setting(s), s.xhm()) for s in chosen]
+    fitting = [c for c in candidates if c.operations.misfit(lengths, angles) <= METRIC]
+    if not fitting and choice:
+        # The code says one thing, and the cell another: both are for the atoms to decide.
+        others = [Candidate(operations_of_setting(s), s.xhm()) for s in settings]
+        fitting = [c for c in others if c.operations.misfit(lengths, angles) <= METRIC]
+    candidates = fitting or candidates
+    first = candidates[0].operations.setting
+    assert first is not None
+    return [c for c in candidates if c.operations.setting and c.operations.setting.hm == first.hm]
+
+
+def _agreed(groups: list[list[Candidate]]) -> list[Candidate]:
+    """Return what all names allow; where there is none such, what any of them allows."""
+    if not groups:
+        return []
+    common = [
+        c
+        for c in groups[0]
+        if all(any(c.operations == other.operations for other in group) for group in groups[1:])
+    ]
+    return common or _distinct([c for group in groups for c in group])
+
+
+def _distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
+    found: dict[frozenset[str], Candidate] = {}
+    for candidate in candidates:
+        found.setdefault(candidate.operations.key, candidate)
+    return list(found.values())
