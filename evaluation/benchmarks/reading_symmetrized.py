@@ -53,8 +53,19 @@ from crystext.read import ReadItem, read_crystals
 
 DECIMALS = (3, 4, 5)
 
-OUTCOMES = ("same", "same, noted", "moved", "refused", "another, noted", "another")
-"""What can become of a file; the last one is a fault."""
+OUTCOMES = (
+    "same",
+    "same, noted",
+    "refused",
+    "moved, noted",
+    "another, noted",
+    "moved",
+    "another",
+)
+"""What can become of a file; the last two are faults."""
+
+DECISIVE = (WITH_OPERATIONS, "H-M symbol with qualifier", "Hall symbol")
+"""Forms that leave no choice: a refusal of these is listed."""
 
 MOVED = 0.02
 """Root mean square displacement, over (volume / atoms)^(1/3), from which on atoms are not in their
@@ -100,12 +111,12 @@ def own_files(row: int, standard: Cell, every: bool, rng: np.random.Generator) -
             cut = "every setting, digits cut off"
             chosen.append((cut, form, int(rng.choice(DECIMALS)), True))
         for sample, form, decimals, truncated in chosen:
-            beside = tuple(x for x in forms if rng.random() < 0.3)
+            beside = names_beside(forms, rng)
             layout = Layout(
                 decimals,
                 form,
                 truncated,
-                names=beside if form == WITH_OPERATIONS else (),
+                beside if form == WITH_OPERATIONS else (),
                 formula=bool(rng.random() < 0.5),
                 types=bool(rng.random() < 0.8),
                 multiplicities=bool(rng.random() < 0.3),
@@ -113,6 +124,14 @@ def own_files(row: int, standard: Cell, every: bool, rng: np.random.Generator) -
             )
             text = write_cif(cell, sites, layout)
             yield Written(row, "own", sample, group.xhm(), layout, text, cell)
+
+
+def names_beside(forms: list[str], rng: np.random.Generator) -> tuple[str, ...]:
+    """Return how a file with operations names its setting besides: no data name twice."""
+    symbols = [x for x in forms if "H-M" in x]
+    numbers = [x for x in forms if "number" in x]
+    beside = [str(rng.choice(x)) for x in (symbols, numbers) if rng.random() < 0.4]
+    return (*beside, *(["Hall symbol"] if rng.random() < 0.4 else []))
 
 
 def pymatgen_file(row: int, crystal: Crystal, rng: np.random.Generator) -> Written | None:
@@ -171,7 +190,8 @@ def outcome(item: ReadItem, written: Written, original: Crystal) -> str:
     distances = matcher.get_rms_dist(original.structure, item.crystal.structure)
     if distances is None:
         return f"another{noted}"
-    return f"same{noted}" if written.cell is None and distances[0] < MOVED else "moved"
+    near = written.cell is None and distances[0] < MOVED
+    return f"{'same' if near else 'moved'}{noted}"
 
 
 def spread(crystals: list[Crystal], groups: list[int], size: int, seed: int) -> set[int]:
@@ -207,8 +227,10 @@ def results_of_row(
         said = item.problem if item.crystal is None else "; ".join(item.notes)
         if result == "refused":
             reasons[_general(said or "")] += 1
-        if result in ("moved", "another", "another, noted"):
-            shown.append([row, number, written.setting, *written.layout[:2], result, said or ""])
+        if "same" not in result and (result != "refused" or written.layout.form in DECISIVE):
+            shown.append(
+                [row, number, written.setting, *written.layout[:2], result, (said or "")[-300:]]
+            )
             if failures is not None:
                 name = f"{result.replace(', ', '_')}-{row}-{number}.cif"
                 (failures / name).write_text(written.text, encoding="utf-8")
@@ -313,7 +335,7 @@ def main() -> int:
         result["minutes"] = round(minutes, 1)
     print(json.dumps(result["outcomes"], indent=2))
     write_result(asked.out, result)
-    return 1 if result["outcomes"]["another"] else 0
+    return 1 if result["outcomes"]["another"] or result["outcomes"]["moved"] else 0
 
 
 if __name__ == "__main__":
