@@ -86,7 +86,7 @@ def read_cif(text: str, *, lenient: bool = False) -> CifReading:
     choice = choose(table.rows, symmetry, lengths, angles, formula_of(block), lenient=lenient)
     crystal = choice.built.crystal
     notes = [*table.notes, *choice.notes, *_volume_note(block, crystal)]
-    whole = choice.candidate.operations.is_identity
+    whole = choice.candidate.operations.is_identity and len(crystal) == len(table.rows)
     labels = tuple(row.label for row in table.rows) if whole else ()
     return CifReading(crystal, tuple(dict.fromkeys(notes)), labels)
 

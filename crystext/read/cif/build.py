@@ -25,11 +25,15 @@ _FAR = 0.1
 """Å by which a site may be moved onto a special position where nothing else bears that out."""
 
 
+_DOUBLES = 200
+"""Atoms listed twice at most."""
+
+
 class Problem(NamedTuple):
     """What speaks against a reading."""
 
     kind: str
-    """`metric`, `place`, `contact`, `composition`, `units`, `multiplicity` or `hydrogen`."""
+    """`metric`, `place`, `twice`, `composition`, `units`, `multiplicity` or `hydrogen`."""
     text: str
 
 
@@ -63,10 +67,10 @@ def build(
     numbers = np.array([row.number for row in rows], dtype=np.int64)
     positions = np.array([row.position for row in rows], dtype=np.float64).reshape(-1, 3)
     if operations.is_identity:
-        sizes = [1] * len(rows)
         Crystal(lengths, angles, numbers, positions).check()
-        if (pair := coincident(positions)) is not None:
-            problems.append(_same_place(rows[pair[0]], rows[pair[1]]))
+        kept = _without_doubles(rows, numbers, positions, formula, problems, notes)
+        sizes = [int(i in kept) for i in range(len(rows))]
+        numbers, positions = numbers[kept], positions[kept]
     else:
         Crystal(lengths, angles, numbers, positions).check()
         misfit = operations.misfit(lengths, angles)
@@ -89,6 +93,38 @@ def build(
     crystal = Crystal(lengths, angles, numbers, positions)
     problems += _contradictions(rows, operations, sizes, numbers, formula)
     return Built(crystal, problems, notes)
+
+
+def _without_doubles(
+    rows: Sequence[SiteRow],
+    numbers: Ints,
+    positions: Floats,
+    formula: Formula | None,
+    problems: list[Problem],
+    notes: list[str],
+) -> list[int]:
+    """Return the places of the atoms of a cell that is listed whole, each atom once.
+
+    An atom of a face, at 0 and again at 1, is one where the formula bears it out.
+    """
+    kept = np.arange(len(rows))
+    pairs = []
+    while (pair := coincident(positions[kept])) is not None:
+        first, second = (int(kept[i]) for i in pair)
+        pairs.append((rows[first], rows[second]))
+        if rows[first].number != rows[second].number or len(pairs) > _DOUBLES:
+            problems.append(_same_place(rows[first], rows[second]))
+            break
+        kept = kept[kept != second]
+    else:
+        if pairs and formula and not composition_problem(formula, numbers[kept].tolist()):
+            names = ", ".join(f"{first.label} and {second.label}" for first, second in pairs[:3])
+            notes.append(f"its sites {names} are at one place, and are read as one")
+        elif pairs:
+            problem = _same_place(*pairs[0])
+            problems.append(problem._replace(kind="twice"))
+    result: list[int] = kept.tolist()
+    return result
 
 
 def _multiplied(
@@ -203,7 +239,7 @@ def _contradictions(
     atoms = numbers.tolist()
     composition = composition_problem(formula, atoms) if formula else ""
     attached = sum(row.hydrogens * size for row, size in zip(rows, sizes, strict=True))
-    if attached and (composition or formula is None):
+    if attached and (composition or formula is None or "H" not in formula.counts):
         found.append(
             Problem(
                 "hydrogen",

@@ -66,6 +66,7 @@ def multiply(position: Floats, step: Floats, operations: Operations, vectors: Fl
     if np.count_nonzero(here) > 1:
         images = images[_first_of_each(images)]
     change = np.abs(current - position)
+    images = images - np.floor(images + 1e-12)
     return Site(
         images,
         float(np.linalg.norm((current - position) @ vectors)),

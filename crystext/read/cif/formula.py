@@ -110,13 +110,21 @@ def units_problem(formula: Formula, numbers: Sequence[int]) -> str:
     ratio = _ratio(formula, atoms) or 0.0
     if abs(ratio - formula.units) < 0.02 * formula.units + 1e-6:
         return ""
-    if abs(ratio - 1) < 0.02 and formula.units == math.gcd(*atoms.values()):
+    smallest = math.gcd(*atoms.values())
+    # pymatgen's smallest unit of an element may be its molecule: F8 is four of F2.
+    alike = {smallest, smallest / 2} if len(atoms) == 1 else {smallest}
+    if abs(ratio - 1) < 0.02 and formula.units in alike:
         return ""
     return (
         f"its formula is {formula.text!r} with {formula.units} units in the cell, and its sites "
         f"make {formula_text(atoms)}; expected the same. Correct _cell_formula_units_Z, or the "
         "sites or operations"
     )
+
+
+def tells_amount(formula: Formula | None) -> bool:
+    """Return whether a formula tells more of a cell than that its one element is there."""
+    return formula is not None and (len(formula.counts) > 1 or formula.units > 0)
 
 
 def _ratio(formula: Formula, atoms: Mapping[str, int]) -> float | None:

@@ -56,14 +56,14 @@ class Block(NamedTuple):
             InputError: the name stands there twice, with other values.
         """
         for name in names:
-            columns = self.items.get(name, [])
+            columns = [c for c in self.items.get(name, []) if any(v not in UNKNOWN for v in c)]
             different = [column for column in columns if column != columns[0]]
             if different:
                 raise InputError(
                     f"it gives {name} more than once, as {_shown(columns[0])} and as "
                     f"{_shown(different[0])}; expected one of them. Take out the one that is wrong"
                 )
-            if columns and any(value not in UNKNOWN for value in columns[0]):
+            if columns:
                 return columns[0]
         return []
 

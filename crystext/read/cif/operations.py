@@ -199,7 +199,7 @@ _DECIMAL = re.compile(r"\d*\.\d+")
 def _operation(number: int, text: str) -> Op:
     from gemmi import Op
 
-    compact = re.sub(r"[\s'\"()]", "", text).lower()
+    compact = re.sub(r"^\s*\d+\s+(?=\S)|[\s'\"()]", "", text).lower()
     try:
         return Op(_DECIMAL.sub(_fraction, compact))
     except (RuntimeError, ValueError):

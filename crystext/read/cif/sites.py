@@ -42,6 +42,9 @@ class SiteTable(NamedTuple):
 _EXACT = 2e-3
 """A coordinate of fewer than three digits, 0.5, may be exact, and then says nothing of rounding."""
 
+_OVER = 1e-3
+"""By how much an occupancy may be above 1, as refined or rounded ones are."""
+
 _FRACTION = re.compile(r"[-+]?\d+/\d+")
 _NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:\((\d*)\)?)?")
 
@@ -143,7 +146,7 @@ def _check_disorder(listed: Sequence[Mapping[str, str]]) -> None:
         text = row.get("_atom_site_occupancy", ".")
         occupancy = 1.0 if text in UNKNOWN else cif_number(text)
         where = _where(i, row)
-        if math.isnan(occupancy) or occupancy > 1 + 1e-6:
+        if math.isnan(occupancy) or occupancy > 1 + _OVER:
             raise InputError(f"{where} has the occupancy {text!r}; expected a number from 0 to 1")
         if occupancy < 1 - 1e-6:
             name = row.get("_atom_site_type_symbol", row.get("_atom_site_label", ""))

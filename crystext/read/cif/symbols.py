@@ -21,12 +21,18 @@ class Named(NamedTuple):
     settings: tuple[SpaceGroup, ...]
     """All settings that are called so, the usual one first; empty where there is none."""
     choice: str
-    """1 or 2 (origin), H or R (axes), where the symbol says it; else empty."""
+    """1 or 2 (origin), H or R (axes), or b1, -cba and so on, where it is said; else empty."""
 
 
 _CHOICES = {"1": "1", "2": "2", "S": "1", "Z": "2", "H": "H", "HR": "H", "R": "R", "RH": "R",
             "O1": "1", "O2": "2"}  # fmt: skip
-_SUFFIX = re.compile(r"(?:\s*:\s*|\s+)(O?[12]|[SZHR]|HR|RS|RZ)\s*$", re.IGNORECASE)
+_SUFFIX = re.compile(
+    r"(?:\s*:\s*|\s+)(O?[12]|[SZHR]|HR|RS|RZ|-?[abc][123]?|[12]?-?[abc]-?[abc]-?[abc])\s*$",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"\s*(?:[(\[#]|\bno\b\.?)\s*(?:no\.?|#)?\s*\d{2,3}\s*[)\]]?\s*$", re.IGNORECASE
+)
 _WORDS = re.compile(r"[\[({]?\s*\b(origin|hexagonal|rhombohedral|setting|axes|choice|cell)\b.*$",
                     re.IGNORECASE)  # fmt: skip
 
@@ -38,10 +44,10 @@ def settings_of_symbol(symbol: str) -> Named:
     if words := _WORDS.search(text):
         choice = _choice_of_words(words[0])
         text = text[: words.start()].rstrip(" ,;:-")
-    while (suffix := _SUFFIX.search(text)) and (
-        ":" in suffix[0] or suffix[1] not in ("1", "2", "o1", "o2")
-    ):
-        choice = choice or _CHOICES.get(suffix[1].upper(), "")
+    text = _NUMBER.sub("", text)
+    # A colon ends the symbol itself; what a space sets apart may be a part of it.
+    while (suffix := _SUFFIX.search(text)) and (":" in suffix[0] or suffix[1] in "SZHRszhr"):
+        choice = choice or choice_of_code(suffix[1])
         text = text[: suffix.start()]
     settings = _find(text)
     if not settings and (ending := re.fullmatch(r"(.*[^-/\s])([SZHR])", text)):
@@ -58,7 +64,7 @@ def settings_of_number(number: int) -> tuple[SpaceGroup, ...]:
 
 def choices_of(settings: tuple[SpaceGroup, ...], choice: str) -> tuple[SpaceGroup, ...]:
     """Return the settings of an origin or of axes, or all of them where the choice is empty."""
-    return tuple(s for s in settings if not choice or extension(s) == choice)
+    return tuple(s for s in settings if not choice or choice in (extension(s), s.qualifier))
 
 
 def extension(setting: SpaceGroup) -> str:
@@ -67,8 +73,27 @@ def extension(setting: SpaceGroup) -> str:
 
 
 def choice_of_code(code: str) -> str:
-    """Return the choice that a coordinate-system code means: 1, 2, h, r; else an empty string."""
-    return _CHOICES.get(code.strip().upper()[:1], "") if code[:1] in "12hrHR" else ""
+    """Return what a coordinate-system code means: 1, 2, H, R, or axes as b1; else empty."""
+    text = code.strip()
+    if text.upper() in _CHOICES:
+        return _CHOICES[text.upper()]
+    if re.fullmatch(r"[12]-?[abc]-?[abc]-?[abc]", text, re.IGNORECASE):
+        # The axes stand in the symbol, too.
+        return text[0]
+    return text.lower() if re.fullmatch(r"-?[abc][123]?|(-?[abc]){3}", text, re.IGNORECASE) else ""
+
+
+@cache
+def number_of_schoenflies(symbol: str) -> int:
+    """Return the number of a group by its Schoenflies symbol, C2h^5; 0 where there is none."""
+    import spglib
+
+    plain = re.sub(r"[\s^._]", "", symbol).lower()
+    for hall in range(1, 531):
+        kind = spglib.get_spacegroup_type(hall)
+        if kind is not None and re.sub(r"[\s^._]", "", kind.schoenflies).lower() == plain:
+            return int(kind.number)
+    return 0
 
 
 def _choice_of_words(words: str) -> str:

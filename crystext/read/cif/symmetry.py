@@ -28,6 +28,7 @@ from crystext.read.cif.symbols import (
     choice_of_code,
     choices_of,
     extension,
+    number_of_schoenflies,
     settings_of_number,
     settings_of_symbol,
 )
@@ -50,6 +51,8 @@ NAMES = (
 )
 REFERENCE = "_space_group_name_h-m_ref"
 NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")
+SCHOENFLIES = ("_space_group_name_schoenflies", "_space_group_name_schonflies")
+SYSTEM = ("_space_group_crystal_system", "_symmetry_cell_setting")
 CODE = "_space_group_it_coordinate_system_code"
 
 
@@ -125,9 +128,11 @@ def symmetry_of(block: Block, lengths: Floats, angles: Floats) -> Symmetry:
             f"its magnetic space group is {group}, and it lists no operations; expected "
             "_space_group_symop_magn_operation.xyz. Add them"
         )
-    if listed is None:
-        return _by_name(declared, lengths, angles)
-    return _by_list(listed, declared, lengths, angles)
+    if listed is not None:
+        return _by_list(listed, declared, lengths, angles)
+    if declared.says_nothing and not declared.unknown:
+        return _by_nothing(block)
+    return _by_name(declared, lengths, angles)
 
 
 def _listed(block: Block) -> Operations | None:
@@ -183,18 +188,24 @@ def _declared(block: Block) -> _Declared:
             names.append((text, named))
         else:
             unknown.append(text)
-    numbers = {value for name in NUMBERS if (value := block.value(name)).isdecimal()}
-    numbers = {str(int(value)) for value in numbers if 1 <= int(value[:9]) <= 230}
+    numbers = set()
+    for text in filter(None, [block.value(name) for name in NUMBERS]):
+        if text.isdecimal() and 1 <= int(text[:9]) <= 230:
+            numbers.add(int(text[:9]))
+        else:
+            unknown.append(text)
+    if not names and not numbers and (flies := block.value(*SCHOENFLIES)):
+        numbers = {number} if (number := number_of_schoenflies(flies)) else set()
+        unknown += [] if numbers else [flies]
     if len(numbers) > 1:
-        raise InputError(
-            f"it gives its space group two numbers, {' and '.join(sorted(numbers))}; expected one"
-        )
+        both = " and ".join(map(str, sorted(numbers)))
+        raise InputError(f"it gives its space group two numbers, {both}; expected one")
     choices = [named.choice for _, named in names] + [choice_of_code(block.value(CODE))]
     return _Declared(
         (symbol, operations) if operations else None,
         names,
         unknown,
-        int(next(iter(numbers), 0)),
+        next(iter(numbers), 0),
         tuple(dict.fromkeys(filter(None, choices))),
     )
 
@@ -203,7 +214,10 @@ def _by_list(listed: Operations, declared: _Declared, lengths: Floats, angles: F
     own = Candidate(listed, "its list of operations")
     if listed.fault:
         return _by_faulty_list(listed, _settings_named(declared, lengths, angles))
-    if conflict := _disagreement(listed, declared):
+    conflict = _disagreement(listed, declared)
+    if not conflict and listed.misfit(lengths, angles) > METRIC:
+        conflict = "its list of symmetry operations does not keep its cell"
+    if conflict:
         named = _settings_named(declared, lengths, angles)
         return Symmetry(_distinct([own, *named]), conflict, "", [], False)
     notes = []
@@ -256,17 +270,25 @@ def _disagreement(listed: Operations, declared: _Declared) -> str:
     return ""
 
 
+def _by_nothing(block: Block) -> Symmetry:
+    """Return P1 for a file without a group: a note, or a conflict if it names a crystal system."""
+    candidate = Candidate(identity(), "P1, as if it listed every atom")
+    system = block.value(*SYSTEM).lower()
+    if system in ("", "triclinic", "unknown"):
+        note = f"it says nothing of symmetry, and is read as {candidate.source}"
+        return Symmetry([candidate], "", "", [note], False)
+    conflict = f"it is of the {system} system, and names no space group"
+    return Symmetry([candidate], conflict, "", [], False)
+
+
 def _by_name(declared: _Declared, lengths: Floats, angles: Floats) -> Symmetry:
     candidates = _settings_named(declared, lengths, angles)
     if not candidates:
-        if declared.unknown:
-            raise InputError(
-                f"its space group {declared.unknown[0]!r} is not known, and it lists no symmetry "
-                "operations; expected a symbol such as 'F m -3 m'. Correct it, or list the "
-                "operations as _space_group_symop_operation_xyz"
-            )
-        note = "it says nothing of symmetry, and is read as P1: as if it listed every atom"
-        return Symmetry([Candidate(identity(), "no symmetry")], "", "", [note], False)
+        raise InputError(
+            f"its space group {declared.unknown[0]!r} is not known, and it lists no symmetry "
+            "operations; expected a symbol such as 'F m -3 m'. Correct it, or list the operations "
+            "as _space_group_symop_operation_xyz"
+        )
     notes = []
     if declared.unknown:
         notes.append(
