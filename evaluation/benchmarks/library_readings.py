@@ -20,10 +20,10 @@ import numpy as np
 
 from crystext.crystal import Floats
 
-SECONDS = 20
+SECONDS = 10
 """That one library may take for one structure."""
 
-MAX_ATOMS = 1500
+MAX_ATOMS = 600
 """Of a cell, above which nearest neighbours are not compared."""
 
 

@@ -23,6 +23,7 @@ import re
 import sys
 import tarfile
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -43,7 +44,7 @@ from library_readings import (
 from crystext.errors import InputError
 from crystext.read import ReadItem, read_crystals
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 300_000
 """Of a file; larger ones carry reflections or trajectories."""
 
 FORMATS = {".vasp": "vasp", ".poscar": "vasp", ".xsf": "xsf", ".res": "res", ".cell": "castep-cell"}
@@ -251,7 +252,7 @@ def main() -> int:
         for i, source in enumerate(sources(asked.folder)):
             if i == asked.n:
                 break
-            before = len(rows)
+            before, started = len(rows), time.monotonic()
             for block, item, readings in structures(source, Path(folder)):
                 rows.append(row_of(source, block, item, readings))
                 if asked.failures and rows[-1].outcome.startswith(("another", "as none")):
@@ -259,6 +260,9 @@ def main() -> int:
                     name = f"{source.package}-{PurePosixPath(source.path).name}"
                     (asked.failures / name).write_bytes(source.data)
             skipped[source.package] += len(rows) == before
+            spent = time.monotonic() - started
+            if spent > 10:
+                print(f"{spent:.0f} s for {source.package}, {source.path}", file=sys.stderr)
             if i % 100 == 99:
                 print(f"{i + 1} files, {len(rows)} structures", file=sys.stderr)
     results = ROOT / "evaluation" / "results"
