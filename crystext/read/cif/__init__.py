@@ -42,6 +42,9 @@ CELL = tuple(
     for key in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 )
 
+_ANY_CELL = [1.0, 1.0, 1.0, 90.0, 90.0, 90.0]
+"""Stands in for a cell that is not known, to find out whether there is any symmetry."""
+
 VOLUME = 0.02
 """How far `_cell_volume` may be from the volume of the cell, as a ratio, without a note."""
 
@@ -79,8 +82,14 @@ def read_cif(text: str, *, lenient: bool = False) -> CifReading:
     values = _cell(block)
     for name, value in zip(CELL, values, strict=True):
         if not math.isfinite(value):
-            raise InputError(f"its {name} is {block.value(name)!r}; expected a number")
+            found = block.value(name)
+            raise InputError(
+                f"its {name} is {found!r}; expected a number"
+                if found
+                else f"its {name} is not known; expected a number"
+            )
     lengths, angles = np.array(values[:3]), np.array(values[3:])
+    Crystal(lengths, angles, np.array([1]), np.zeros((1, 3))).check()
     table = site_table(block)
     symmetry = symmetry_of(block, lengths, angles)
     choice = choose(table.rows, symmetry, lengths, angles, formula_of(block), lenient=lenient)
@@ -106,8 +115,8 @@ def read_partial(text: str) -> PartialCif | None:
     )
     if not unknown:
         return None
-    known = np.where(np.isfinite(values), values, [1.0, 1.0, 1.0, 90.0, 90.0, 90.0])
-    symmetry = symmetry_of(block, known[:3], known[3:])
+    known = values if all(map(math.isfinite, values)) else _ANY_CELL
+    symmetry = symmetry_of(block, np.array(known[:3]), np.array(known[3:]))
     if any(not candidate.operations.is_identity for candidate in symmetry.candidates):
         raise InputError(
             "something in it is not known, and its atoms follow from symmetry; expected every atom "

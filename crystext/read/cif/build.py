@@ -57,29 +57,24 @@ def build(
     angles: Floats,
     formula: Formula | None,
 ) -> Built:
-    """Return the crystal of sites under operations that are a group, with all checks made.
-
-    Raises:
-        InputError: the cell has no volume.
-    """
+    """Return the crystal of sites under operations that are a group, with all checks made."""
     problems: list[Problem] = []
     notes: list[str] = []
     numbers = np.array([row.number for row in rows], dtype=np.int64)
     positions = np.array([row.position for row in rows], dtype=np.float64).reshape(-1, 3)
     if operations.is_identity:
-        Crystal(lengths, angles, numbers, positions).check()
         kept = _without_doubles(rows, numbers, positions, formula, problems, notes)
         sizes = [int(i in kept) for i in range(len(rows))]
         numbers, positions = numbers[kept], positions[kept]
     else:
-        Crystal(lengths, angles, numbers, positions).check()
         misfit = operations.misfit(lengths, angles)
         if misfit > METRIC:
             problems.append(
                 Problem(
                     "metric",
-                    "its operations of symmetry do not keep its cell: they need "
-                    "lengths to be equal, or angles to be 90 or 120 degrees, that are not",
+                    f"its operations of symmetry do not keep its cell of {_shown(lengths)} Å and "
+                    f"{_shown(angles)} degrees; expected lengths to be equal, or angles to be 90 "
+                    "or 120 degrees, as the group needs them. Correct the cell, or the group",
                 )
             )
         elif misfit > METRIC_NOTED:
@@ -140,6 +135,7 @@ def _multiplied(
     parts: list[Floats] = []
     owners: list[SiteRow] = []
     sizes: list[int] = []
+    twice: list[tuple[SiteRow, SiteRow]] = []
     for row in rows:
         site = multiply(np.array(row.position), np.array(row.steps), operations, vectors)
         if parts:
@@ -153,7 +149,7 @@ def _multiplied(
                 if not same:
                     problems.append(_same_place(other, row, float(distances[nearest])))
                 else:
-                    _tell_twice(other, row, formula, problems, notes)
+                    twice.append((other, row))
                     sizes.append(0)
                     continue
         if not site.rounded:
@@ -162,7 +158,13 @@ def _multiplied(
         parts.append(site.positions)
         owners += [row] * len(site.positions)
         sizes.append(len(site.positions))
+    if twice:
+        _tell_twice(twice, len(rows) == len(numbers), formula, problems, notes)
     return np.array(numbers, dtype=np.int64), np.concatenate(parts), sizes
+
+
+def _shown(values: Floats) -> str:
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def _within(there: Floats, here: Floats, first: SiteRow, second: SiteRow) -> bool:
@@ -186,18 +188,22 @@ def _same_place(first: SiteRow, second: SiteRow, distance: float | None = None) 
 
 
 def _tell_twice(
-    first: SiteRow,
-    second: SiteRow,
+    twice: Sequence[tuple[SiteRow, SiteRow]],
+    is_whole_list: bool,
     formula: Formula | None,
     problems: list[Problem],
     notes: list[str],
 ) -> None:
-    """Say that one atom is listed twice: a note where the formula can bear it out."""
-    text = f"its sites {first.label} and {second.label} are one by its symmetry"
-    if formula is None:
+    """Say which sites are listed though symmetry makes them of others.
+
+    That is a note where the list is that of all atoms, or where the formula can bear it out.
+    """
+    pairs = ", ".join(f"{first.label} and {second.label}" for first, second in twice[:3])
+    text = f"by its symmetry {pairs}{' and so on' if len(twice) > 3 else ''} are one site"
+    if formula is None and not is_whole_list:
         problems.append(
             Problem(
-                "place",
+                "twice",
                 f"{text}; expected each once. Take one out, or give the operations "
                 "that the list of sites is meant for",
             )

@@ -12,7 +12,7 @@ from crystext.errors import InputError
 from crystext.formulas import formula_text
 from crystext.read.cif.build import Built, Problem, build
 from crystext.read.cif.cell import nearest_contact
-from crystext.read.cif.formula import Formula, counted, tells_amount
+from crystext.read.cif.formula import Formula, counted
 from crystext.read.cif.sites import SiteRow
 from crystext.read.cif.symmetry import Candidate, Symmetry
 
@@ -81,7 +81,7 @@ def choose(
     first = whole[0]
     ending = ""
     if symmetry.conflict:
-        if len(options) == 1 and not symmetry.confirmed and not tells_amount(formula):
+        if len(options) == 1 and not symmetry.confirmed and not (formula and formula.units):
             return _refuse(doubt, options, symmetry, lenient)
         if all(_same(first.built.crystal, other.built.crystal) for other in whole[1:]):
             return _noted(first, symmetry, f"{doubt}; {_why(first, options)}")

@@ -18,6 +18,12 @@ ISOTOPES = {"D": "H", "T": "H"}
 """Isotopes that have symbols of their own, and their element."""
 
 _TYPE = re.compile(r"(\d{1,3})?([A-Za-z]{1,3})(?:[\d+\-.()]*|\d*_\w+|\([IVX]+\))$")
+_HEAVIEST = 98
+"""Californium. Beyond it there are no crystals: OG is an oxygen, and NH4 no nihonium."""
+
+_GROUP = re.compile(r"[A-Z]{2}\d+")
+"""A group of atoms such as CO3, which is no cobalt."""
+
 _LETTERS = re.compile(r"[^A-Za-z]*([A-Za-z]+)")
 _NO_ELEMENT = ("wat", "vac")
 """How labels begin that name a group of atoms, or none."""
@@ -37,6 +43,11 @@ def element_of_type(text: str) -> Element | None:
     if not (match := _TYPE.match(text)):
         return None
     symbol = match[2].title()
+    if match[2].isupper() and (
+        ATOMIC_NUMBERS.get(symbol, 0) > _HEAVIEST
+        or (_GROUP.fullmatch(text) and set(match[2]) < ATOMIC_NUMBERS.keys())
+    ):
+        return None
     if symbol in ISOTOPES:
         return Element(ISOTOPES[symbol], symbol)
     if symbol == "H" and match[1] in ("2", "3"):
@@ -65,7 +76,7 @@ def _of_label(number: int, label: str, known: set[str], declared: set[str]) -> E
         return None
     letters = match[1]
     pair, one = letters[:2].title(), letters[:1].upper()
-    readings = [symbol for symbol in dict.fromkeys((pair, one)) if symbol in ATOMIC_NUMBERS]
+    readings = [s for s in dict.fromkeys((pair, one)) if 1 <= ATOMIC_NUMBERS.get(s, 0) <= _HEAVIEST]
     if one in ISOTOPES and pair not in ATOMIC_NUMBERS and (one in declared or one == "D"):
         return Element("H", one)
     if known:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.formulas import formula_text
+from crystext.formulas import by_electronegativity, formula_text
 from crystext.read.cif.elements import ISOTOPES
 from crystext.read.cif.grammar import Block
 
@@ -71,8 +71,9 @@ def _parse(text: str) -> tuple[dict[str, float], dict[str, float], frozenset[str
 
 
 def counted(numbers: Sequence[int]) -> dict[str, int]:
-    """Return how many atoms of each element there are, in the order of atomic numbers."""
-    return {SYMBOLS[z - 1]: n for z, n in sorted(Counter(numbers).items())}
+    """Return how many atoms of each element there are, in the order of formulas."""
+    counts = {SYMBOLS[z - 1]: n for z, n in Counter(numbers).items()}
+    return {symbol: counts[symbol] for symbol in by_electronegativity(counts)}
 
 
 def composition_problem(formula: Formula, numbers: Sequence[int]) -> str:
@@ -120,11 +121,6 @@ def units_problem(formula: Formula, numbers: Sequence[int]) -> str:
         f"make {formula_text(atoms)}; expected the same. Correct _cell_formula_units_Z, or the "
         "sites or operations"
     )
-
-
-def tells_amount(formula: Formula | None) -> bool:
-    """Return whether a formula tells more of a cell than that its one element is there."""
-    return formula is not None and (len(formula.counts) > 1 or formula.units > 0)
 
 
 def _ratio(formula: Formula, atoms: Mapping[str, int]) -> float | None:

@@ -169,7 +169,7 @@ def _document(text: str) -> cif.Document:
         try:
             return cif.read_string(text, check_level=0)
         except (ValueError, RuntimeError) as error:
-            mended = _mended(text, str(error))
+            mended = _ascii(text) if not text.isascii() else _mended(text, str(error))
             if mended is None:
                 raise InputError(_grammar_problem(text, str(error))) from None
             text = mended
@@ -177,6 +177,11 @@ def _document(text: str) -> cif.Document:
 
 
 _PLACE = re.compile(r"string:(\d+):(\d+)")
+
+
+def _ascii(text: str) -> str:
+    """Return the text with letters that CIF does not know, as tildes."""
+    return re.sub(r"[^\t\n -~]", "~", text)
 
 
 def _mended(text: str, error: str) -> str | None:
@@ -196,9 +201,6 @@ def _mended(text: str, error: str) -> str | None:
 
 
 def _mended_line(line: str, error: str) -> str | None:
-    ascii_only = "".join(c if " " <= c <= "~" or c == "\t" else "_" for c in line)
-    if ascii_only != line:
-        return ascii_only
     if _HEADER.match(line) and len(line.split()) > 1:
         return "_".join(line.split())
     if "unterminated" in error and "text field" not in error:

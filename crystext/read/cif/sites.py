@@ -42,6 +42,9 @@ class SiteTable(NamedTuple):
 _EXACT = 2e-3
 """A coordinate of fewer than three digits, 0.5, may be exact, and then says nothing of rounding."""
 
+_LARGEST = 30
+"""Powers of ten that a coordinate may have."""
+
 _OVER = 1e-3
 """By how much an occupancy may be above 1, as refined or rounded ones are."""
 
@@ -58,12 +61,16 @@ def cif_number(text: str) -> float:
 def cif_step(text: str) -> float:
     """Return what the last printed digit of a number counts, or its uncertainty if that is more."""
     match = _NUMBER.fullmatch(text)
-    if match is None:
+    if match is None or not math.isfinite(float(match[1])):
         return 0.0
-    decimals = len(match[1].partition(".")[2].lower().partition("e")[0])
-    exponent = match[1].lower().partition("e")[2]
+    mantissa, _, exponent = match[1].lower().partition("e")
+    # Zeros at the end may be those of a format, as in 0.33330.
+    decimals = len(mantissa.partition(".")[2].rstrip("0"))
+    if exponent and abs(float(exponent)) > _LARGEST:
+        return 0.0
     step = 10.0 ** (int(exponent or 0) - decimals)
-    return float(step * max(1, int(match[2] or 1)))
+    uncertainty = int(match[2][:6]) * 10.0 ** -len(mantissa.partition(".")[2]) if match[2] else 0.0
+    return max(step, uncertainty)
 
 
 def site_table(block: Block, *, partial: bool = False) -> SiteTable:
@@ -160,9 +167,9 @@ def _check_disorder(listed: Sequence[Mapping[str, str]]) -> None:
         if group not in (*UNKNOWN, "0"):
             groups.setdefault(group, where)
     if len(groups) > 1 or any(group.startswith("-") for group in groups):
-        shown = " and ".join(f"{where} to group {group}" for group, where in groups.items())
+        shown = ", ".join(f"{where} in group {group}" for group, where in groups.items())
         raise InputError(
-            f"it is disordered: {shown[:120]} of sites that stand for each other; expected one "
+            f"it is disordered: sites stand for each other, such as {shown[:120]}; expected one "
             "whole element per site. Keep one group, and correct its occupancies"
         )
 

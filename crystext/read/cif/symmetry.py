@@ -56,6 +56,10 @@ SYSTEM = ("_space_group_crystal_system", "_symmetry_cell_setting")
 CODE = "_space_group_it_coordinate_system_code"
 
 
+_ROUNDING = 1e-3
+"""How much a printed cell misses a metric by, as `Operations.misfit` counts it."""
+
+
 class Candidate(NamedTuple):
     """Operations that a file may mean."""
 
@@ -295,6 +299,18 @@ def _by_name(declared: _Declared, lengths: Floats, angles: Floats) -> Symmetry:
             f"its space group {declared.unknown[0]!r} is not known; it is read as "
             f"{candidates[0].source}"
         )
+    setting = candidates[0].operations.setting
+    choice = extension(setting) if setting else ""
+    if (
+        len(declared.choices) == 1
+        and choice
+        and declared.choice in "12HR"
+        and (declared.choice != choice)
+    ):
+        notes.append(
+            f"it names the choice {declared.choice!r} of its space group, which its cell does not "
+            f"fit; it is read as {candidates[0].source}"
+        )
     conflict = ""
     numbers = {c.operations.number for c in candidates}
     if len(numbers) > 1:
@@ -349,14 +365,15 @@ def _chosen(
     settings: tuple[SpaceGroup, ...], choice: str, lengths: Floats, angles: Floats
 ) -> list[Candidate]:
     """Return settings of the choice that fit the cell; of axes that all fit, the usual ones."""
-    chosen = choices_of(settings, choice) or settings
-    candidates = [Candidate(operations_of_setting(s), s.xhm()) for s in chosen]
-    fitting = [c for c in candidates if c.operations.misfit(lengths, angles) <= METRIC]
-    if not fitting and choice:
-        # The code says one thing, and the cell another: both are for the atoms to decide.
-        others = [Candidate(operations_of_setting(s), s.xhm()) for s in settings]
-        fitting = [c for c in others if c.operations.misfit(lengths, angles) <= METRIC]
-    candidates = fitting or candidates
+    named = choices_of(settings, choice) or settings
+    for possible in (named, settings):
+        # The code may say one thing, and the cell another: the cell cannot be otherwise.
+        candidates = [Candidate(operations_of_setting(s), s.xhm()) for s in possible]
+        misfits = [c.operations.misfit(lengths, angles) for c in candidates]
+        if min(misfits) <= METRIC:
+            best = min(misfits) + _ROUNDING
+            candidates = [c for c, m in zip(candidates, misfits, strict=True) if m <= best]
+            break
     first = candidates[0].operations.setting
     assert first is not None
     return [c for c in candidates if c.operations.setting and c.operations.setting.hm == first.hm]
