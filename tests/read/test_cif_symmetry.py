@@ -288,6 +288,17 @@ def test_operations_may_stand_unquoted_or_in_one_text_field() -> None:
     assert atoms(text.replace(listed, field)) == "Na2Cl2"
 
 
+@pytest.mark.parametrize("blank", ["", " "])
+@pytest.mark.parametrize("numbers", [("1", "2"), ("+1", "-1"), ("1", "101")])
+def test_operations_may_have_numbers_before_them(blank: str, numbers: tuple[str, str]) -> None:
+    listed = (f"{numbers[0]} +x,{blank}+y,{blank}+z", f"{numbers[1]} -x,{blank}-y,{blank}-z")
+    text = cif_text(GENERAL, "monoclinic", operations=listed).replace("'", "")
+    text = text.replace(
+        "_symmetry_equiv_pos_as", "_symmetry_equiv_pos_site_id\n_symmetry_equiv_pos_as"
+    )
+    assert (atoms(text), notes(text)) == ("Na2Cl2", "")
+
+
 def test_an_operation_that_is_none_is_named() -> None:
     text = cif_text(GENERAL, "monoclinic", operations=("x,y,z", "-x,-y,q"))
     assert "operation of symmetry 2 is '-x,-y,q'" in refusal(text)
@@ -434,6 +445,11 @@ def test_operations_of_any_setting_are_a_group_and_without_one_they_are_none(
         part = operations_of_list(listed[:left_out] + listed[left_out + 1 :])
         assert part.fault != ""
         assert part.closed() == whole
+
+
+def test_the_double_prime_of_a_hall_symbol_may_be_two_apostrophes() -> None:
+    for symbol in ('-R 3 2"c', "-R 3 2''c", '-R_3_2"c'):
+        assert operations_of_hall(symbol) == operations_of_list(triplets('-R 3 2"c'))
 
 
 def test_the_group_of_operations_about_a_shifted_origin_is_known() -> None:

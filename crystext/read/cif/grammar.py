@@ -31,12 +31,11 @@ _SITES = re.compile(
 )
 _CELL = re.compile(r"^[ \t]*_cell[_.]length_a\b", re.IGNORECASE | re.MULTILINE)
 _DATA_NAME = re.compile(r"[ \t]*(_\S+)[ \t]+(\S.*?)[ \t]*$")
-_LOOSE_TRIPLET = re.compile(
-    r"^(?=[^\n]{5,120}$)(?=[^\n]*[xyzXYZ])([ \t]*(?:\d+[ \t]+)?)"
-    r"([-+xyzXYZ\d./ \t]+(?:,[-+xyzXYZ\d./ \t]+){2})$",
+_TRIPLET_LINE = re.compile(
+    r"^(?=[^\n]{5,120}$)(?=[^\n]*[xyzXYZ])[-+xyzXYZ\d./ \t]+(?:,[-+xyzXYZ\d./ \t]+){2}$",
     re.MULTILINE,
 )
-"""An operation of symmetry that has the line for itself, or a number before it, and no quotes."""
+_NUMBERED = re.compile(r"([ \t]*(?:[-+]?\d+[ \t]+)?)(.*)")
 _CHARACTERS = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": " ", "\ufeff": " ",
                              "\u2018": "'", "\u2019": "'", "\x1a": " ", "\x0c": " "})  # fmt: skip
 
@@ -164,7 +163,7 @@ def _document(text: str) -> cif.Document:
 
     if not _ANY_HEADER.search(text):
         text = "data_\n" + text
-    text = _LOOSE_TRIPLET.sub(lambda m: f"{m[1]}'{m[2].strip()}'", text)
+    text = _TRIPLET_LINE.sub(_quoted, text)
     for _ in range(_REPAIRS):
         try:
             return cif.read_string(text, check_level=0)
@@ -174,6 +173,12 @@ def _document(text: str) -> cif.Document:
                 raise InputError(_grammar_problem(text, str(error))) from None
             text = mended
     raise InputError(f"its grammar is broken on more than {_REPAIRS} lines; expected a CIF")
+
+
+def _quoted(line: re.Match[str]) -> str:
+    """Quote an operation of symmetry with blanks in it, alone on a line or behind a number."""
+    number, triplet = _NUMBERED.fullmatch(line[0]).groups()  # type: ignore[union-attr]
+    return line[0] if len(triplet.split()) == 1 else f"{number}'{triplet.strip()}'"
 
 
 _PLACE = re.compile(r"string:(\d+):(\d+)")

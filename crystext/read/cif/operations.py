@@ -170,7 +170,9 @@ def operations_of_setting(setting: SpaceGroup) -> Operations:
 def operations_of_hall(symbol: str) -> Operations | None:
     """Return the operations of a Hall symbol; None where it is none."""
     try:
-        return _operations_of_hall(" ".join(symbol.replace("_", " ").split()))
+        # Two apostrophes are the double prime to who writes them, and to gemmi one prime.
+        plain = symbol.replace("''", '"').replace("\\", "").replace("_", " ")
+        return _operations_of_hall(" ".join(plain.split()))
     except (RuntimeError, ValueError):
         return None
 
