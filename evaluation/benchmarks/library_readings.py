@@ -36,12 +36,9 @@ class Reading(NamedTuple):
     """Å^3, of the cell."""
     distances: tuple[tuple[str, float], ...] = ()
     """For each atom, its element and the distance of its nearest neighbour in Å, sorted."""
+    ordered: bool = True
+    """Whether every place holds one whole atom."""
     problem: str = ""
-
-    @property
-    def ordered(self) -> bool:
-        """Whether every place holds one whole atom."""
-        return all(abs(n - round(n)) < 1e-3 for _, n in self.formula)
 
     @property
     def text(self) -> str:
@@ -88,7 +85,7 @@ def reading_of(vectors: Floats, species: list[tuple[str, float]], positions: Flo
         nearest = _nearest(vectors, np.asarray(positions, dtype=float))
         pairs = zip([x for x, _ in named], nearest.tolist(), strict=True)
         distances = tuple(sorted((x, round(d, 3)) for x, d in pairs))
-    return Reading(formula, volume, distances)
+    return Reading(formula, volume, distances, whole)
 
 
 def _nearest(vectors: Floats, positions: Floats) -> Floats:
