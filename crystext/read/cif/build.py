@@ -273,10 +273,11 @@ def _multiplicity_problem(
     given = [
         (row, size) for row, size in zip(rows, sizes, strict=True) if row.multiplicity and size
     ]
+    if all(row.multiplicity == size for row, size in given):
+        return ""
     centrings = int((operations.rotations == np.eye(3, dtype=int)).all(axis=(1, 2)).sum())
-    for factor in (1, centrings):
-        if all(row.multiplicity * factor == size for row, size in given):
-            return ""
+    if all(row.multiplicity * centrings == size for row, size in given):
+        return ""
     if all(row.multiplicity * size == len(operations) for row, size in given):
         return ""
     row, size = next((r, s) for r, s in given if r.multiplicity != s)

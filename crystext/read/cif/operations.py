@@ -113,6 +113,8 @@ class Operations:
         It is the largest change of a scalar product of two cell vectors, over the product of their
         lengths: 0.01 where a length changes by half a percent.
         """
+        if self.is_identity:
+            return 0.0
         vectors = basis_vectors(lengths, angles)
         metric = vectors @ vectors.T
         rotations = np.unique(self.rotations, axis=0)

@@ -8,7 +8,7 @@ P2(1)/c, P 2_1/c, F 4/m -3 2/m, R -3 c :H, F d -3 m Z.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _WORDS = re.compile(r"[\[({]?\s*\b(origin|hexagonal|rhombohedral|setting|axes|ch
                     re.IGNORECASE)  # fmt: skip
 
 
+@lru_cache(maxsize=256)
 def settings_of_symbol(symbol: str) -> Named:
     """Return what a Hermann-Mauguin symbol means, however it is spelled."""
     text = _spelled_plainly(symbol)
