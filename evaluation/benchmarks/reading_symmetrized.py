@@ -195,14 +195,13 @@ def outcome(item: ReadItem, written: Written, original: Crystal) -> str:
     return f"{'same' if near else 'moved'}{noted}"
 
 
-def spread(crystals: list[Crystal], groups: list[int], size: int, seed: int) -> set[int]:
-    """Return rows of about so many crystals, spread over space groups as evenly as can be."""
-    rng = np.random.default_rng(seed)
+def spread(groups: list[int], size: int, seed: int) -> set[int]:
+    """Return indices of about so many crystals, spread over space groups as evenly as can be."""
     rows: dict[int, list[int]] = defaultdict(list)
-    for i in rng.permutation(len(crystals)).tolist():
+    for i in np.random.default_rng(seed).permutation(len(groups)).tolist():
         rows[groups[i]].append(i)
     chosen: list[int] = []
-    for turn in range(len(crystals)):
+    for turn in range(len(groups)):
         chosen += [waiting[turn] for waiting in rows.values() if turn < len(waiting)]
         if len(chosen) >= size:
             break
@@ -303,6 +302,7 @@ def main() -> int:
     parser.add_argument("--pymatgen", type=int, default=3000, help="crystals that it writes, too")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", type=Path, help="JSON lines to continue from")
+    parser.add_argument("--minutes", type=float, help="to stop after, to be continued")
     parser.add_argument("--failures", type=Path, help="folder for files that became another")
     parser.add_argument("--out", default="reading_symmetrized", help="name of the result")
     asked = parser.parse_args()
@@ -315,7 +315,7 @@ def main() -> int:
     groups = columns["spacegroup.number"].to_pylist()
     n = min(asked.n or len(crystals), len(crystals))
     rows = [int(i) for i in np.linspace(0, len(crystals) - 1, n)]
-    every = spread([crystals[i] for i in rows], [groups[i] for i in rows], asked.every, asked.seed)
+    every = {rows[i] for i in spread([groups[row] for row in rows], asked.every, asked.seed)}
     if asked.failures:
         asked.failures.mkdir(parents=True, exist_ok=True)
     done: dict[int, dict[str, Any]] = {}
@@ -325,21 +325,25 @@ def main() -> int:
     started, read_before = time.monotonic(), len(done)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "crystal.cif"
-        for i, row in enumerate(rows):
+        # In any order, so that what is done by then is a fair sample.
+        for i in np.random.default_rng(asked.seed).permutation(n).tolist():
+            row = rows[i]
+            if asked.minutes and time.monotonic() - started > asked.minutes * 60:
+                break
             if row in done:
                 continue
             by_pymatgen = i % max(1, round(n / asked.pymatgen)) == 0
             done[row] = results_of_row(
-                row, crystals[row], i in every, by_pymatgen, asked.seed, path, asked.failures
+                row, crystals[row], row in every, by_pymatgen, asked.seed, path, asked.failures
             )
             if asked.checkpoint:
                 with asked.checkpoint.open("a", encoding="utf-8") as out:
                     out.write(json.dumps(done[row]) + "\n")
-            if i % 200 == 199:
-                print(f"{i + 1} of {n} crystals", file=sys.stderr)
-    result = summary([done[row] for row in rows])
+            if len(done) % 200 == 0:
+                print(f"{len(done)} of {n} crystals", file=sys.stderr)
+    result = summary([done[row] for row in rows if row in done])
     minutes = (time.monotonic() - started) / 60
-    result |= {"seed": asked.seed, "crystals_in_every_setting": len(every)}
+    result |= {"seed": asked.seed, "crystals_in_every_setting": len(every & done.keys())}
     if not read_before:
         result["minutes"] = round(minutes, 1)
     print(json.dumps(result["outcomes"], indent=2))
