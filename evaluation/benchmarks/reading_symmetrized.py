@@ -326,7 +326,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "crystal.cif"
         # In any order, so that what is done by then is a fair sample.
-        for i in np.random.default_rng(asked.seed).permutation(n).tolist():
+        for i in np.random.default_rng([asked.seed, 1]).permutation(n).tolist():
             row = rows[i]
             if asked.minutes and time.monotonic() - started > asked.minutes * 60:
                 break
