@@ -15,6 +15,7 @@ import numpy as np
 
 from crystext.crystal import Floats, Ints, basis_vectors
 from crystext.errors import InputError
+from crystext.standardize import spglib_that_raises_quietly
 
 if TYPE_CHECKING:
     from gemmi import Op, SpaceGroup
@@ -99,12 +100,13 @@ class Operations:
             return int(self.setting.number)
         import spglib
 
-        try:
-            kind = spglib.get_spacegroup_type_from_symmetry(
-                self.rotations.astype("intc"), self.translations
-            )
-        except Exception:  # spglib's way to say that it finds none differs between versions.
-            return 0
+        with spglib_that_raises_quietly():
+            try:
+                kind = spglib.get_spacegroup_type_from_symmetry(
+                    self.rotations.astype("intc"), self.translations
+                )
+            except spglib.SpglibError:
+                return 0
         return 0 if kind is None else int(kind.number)
 
     def misfit(self, lengths: Floats, angles: Floats) -> float:
