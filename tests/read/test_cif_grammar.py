@@ -75,6 +75,12 @@ def test_what_stands_beside_the_crystal_does_not_matter(
     assert read_file(tmp_path, text) == [2]
 
 
+def test_lines_may_end_as_other_systems_end_them() -> None:
+    text = cif_text(GENERAL, "monoclinic", operations=("x, y, z", "-x, -y, -z")).replace("'", "")
+    for end in ("\r\n", "\r"):
+        assert atoms(text.replace("\n", end)) == "Na2Cl2"
+
+
 def test_a_category_of_one_row_does_without_a_loop() -> None:
     names = {**P1, "_atom_site_label": "Po1", "_atom_site_type_symbol": "Po"}
     names |= {f"_atom_site_fract_{axis}": "0" for axis in "xyz"}

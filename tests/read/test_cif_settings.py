@@ -32,16 +32,19 @@ def metric(rotations: Floats, rng: np.random.Generator) -> Floats:
 
 
 def special_position(rotations: Floats, translations: Floats, rng: np.random.Generator) -> Floats:
-    """Return a position that one operation, picked at random, maps to itself, if it can."""
+    """Return a position that an operation, picked at random, maps to itself.
+
+    A glide or a screw has no such position: what comes out is a general one.
+    """
     pick = rng.integers(len(rotations))
-    position: Floats = rng.uniform(0, 1, 3)
-    path = [position]
+    first: Floats = rng.uniform(0, 1, 3)
+    path = [first]
     for _ in range(5):
-        path.append(rotations[pick] @ path[-1] + translations[pick])
-        if np.allclose(path[-1], position):
-            return np.mean(path[:-1], axis=0)
+        image = rotations[pick] @ path[-1] + translations[pick]
+        if np.allclose(image, first):
+            break
+        path.append(image)
     mean: Floats = np.mean(path, axis=0)
-    # An operation without a fixed point, a glide or a screw, moves the mean on.
     return mean
 
 
@@ -76,7 +79,7 @@ def test_a_setting_makes_its_atoms_however_it_is_named(
 ) -> None:
     rng = np.random.default_rng(seed)
     rotations, translations = matrices(setting)
-    vectors = np.linalg.cholesky(metric(rotations, rng))
+    vectors = np.linalg.cholesky(metric(rotations, rng)).astype(np.float64)
     lengths, angles = lengths_and_angles(vectors)
     positions = [special_position(rotations, translations, rng) for _ in range(3)]
     orbits = [images(p, rotations, translations) for p in positions]

@@ -131,7 +131,7 @@ def test_a_file_without_symmetry_is_p1_with_a_note() -> None:
 def test_a_crystal_system_without_a_group_says_that_something_is_missing() -> None:
     names: Mapping[str, object] = {"_space_group_crystal_system": "cubic"}
     assert "names no space group" in refusal(cif_text(NACL, names=names))
-    assert "makes NaCl" in refusal(cif_text(NACL, names={**names, SUM: "Na Cl", Z: 4}))
+    assert "its atoms are NaCl" in refusal(cif_text(NACL, names={**names, SUM: "Na Cl", Z: 4}))
     whole = cif_text(CSCL, names={**names, SUM: "Cs Cl", Z: 1})
     assert atoms(whole) == "CsCl"
     assert "cubic" in notes(whole)
@@ -227,9 +227,9 @@ def test_formula_or_multiplicities_find_an_origin_that_is_not_named(
 def test_an_origin_that_nothing_tells_is_refused_and_lenient_takes_one() -> None:
     text = cif_text(["C1 C 0 0 0"], "diamond", {HM: "F d -3 m"})
     found = refusal(text)
-    assert "F d -3 m:1 makes C8" in found
-    assert "F d -3 m:2 makes C16" in found
-    assert "it is read as F d -3 m:1" in notes(text, lenient=True)
+    assert "with F d -3 m:1 its atoms are C8" in found
+    assert "with F d -3 m:2 its atoms are C16" in found
+    assert "it is read with F d -3 m:1" in notes(text, lenient=True)
 
 
 def test_an_origin_that_only_distances_tell_is_noted() -> None:
@@ -304,6 +304,12 @@ def test_an_operation_that_is_none_is_named() -> None:
     assert "operation of symmetry 2 is '-x,-y,q'" in refusal(text)
 
 
+def test_more_operations_than_any_group_has_are_refused_at_once() -> None:
+    listed = [f"x+{i}/24,y+{j}/24,z" for i in range(24) for j in range(24)]
+    assert "may be 10,000" in refusal(cif_text(["Na1 Na .1 .2 .3"] * 30, operations=listed))
+    assert "lists 1152 symmetry" in refusal(cif_text(GENERAL, operations=listed * 2))
+
+
 def test_a_list_without_identity_is_completed_by_the_group_that_it_generates() -> None:
     listed = ("1/2-x, 1/2+y, 1/2+z", "1/2+x, 1/2-y, z", "-x, -y, 1/2+z")
     text = cif_text(GENERAL, "orthorhombic", {HM: "P n a 21"}, operations=listed)
@@ -334,7 +340,7 @@ def test_a_list_of_another_group_than_the_symbol_is_decided_by_the_atoms(
     assert atoms(text) == "Ca4F8"
     assert "its symbol is 'F m -3 m'" in notes(text)
     without = cif_text(rows, names={HM: "F m -3 m"}, operations=operations)
-    assert "F m -3 m makes Ca4F8" in refusal(without)
+    assert "with F m -3 m its atoms are Ca4F8" in refusal(without)
 
 
 def test_translations_alone_are_a_group_of_their_own() -> None:

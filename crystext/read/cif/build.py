@@ -249,7 +249,8 @@ def _contradictions(
         found.append(
             Problem(
                 "hydrogen",
-                f"{attached} hydrogen atoms are attached to its sites, not placed; "
+                f"{attached} hydrogen {'atom is' if attached == 1 else 'atoms are'} attached to "
+                "its sites, not placed; "
                 "expected a site for every atom. Add the sites",
             )
         )

@@ -13,11 +13,8 @@ from crystext.formulas import formula_text
 from crystext.read.cif.build import Built, Problem, build
 from crystext.read.cif.cell import nearest_contact
 from crystext.read.cif.formula import Formula, counted
-from crystext.read.cif.sites import SiteRow
+from crystext.read.cif.sites import MAX_EXPANDED, SiteRow
 from crystext.read.cif.symmetry import Candidate, Symmetry
-
-MAX_EXPANDED = 10_000
-"""Sites of a CIF times its symmetry operations."""
 
 _CLOSE = 0.75
 """Sums of covalent radii. Atoms nearer than that speak against an origin, where another has none:
@@ -69,8 +66,8 @@ def choose(
     if not options:
         count = len(symmetry.candidates[0].operations)
         raise InputError(
-            f"it lists {len(rows)} sites and {count} symmetry operations; their product may be "
-            f"{MAX_EXPANDED:,}"
+            f"it lists {len(rows)} sites and its space group has {count} operations; their product "
+            f"may be {MAX_EXPANDED:,}"
         )
     whole = [option for option in options if option.built.is_whole]
     if len(options) == 1 and not symmetry.conflict:
@@ -94,7 +91,7 @@ def choose(
         return _noted(first, symmetry, ending)
     roomy = [option for option in whole if nearest_contact(option.built.crystal) >= _CLOSE]
     if len(roomy) == 1:
-        why = f"it is read as {roomy[0].candidate.source}, in which no atoms are too close"
+        why = f"it is read with {roomy[0].candidate.source}, in which no atoms are too close"
         return _noted(roomy[0], symmetry, f"{doubt}; {why}")
     return _refuse(doubt, whole, symmetry, lenient)
 
@@ -125,10 +122,10 @@ def _found(problems: Sequence[Problem]) -> str:
 def _why(option: _Option, options: Sequence[_Option]) -> str:
     others = [other for other in options if other is not option]
     if any(not other.built.is_whole for other in others):
-        return f"it is read as {option.candidate.source}, with which its atoms agree"
+        return f"it is read with {option.candidate.source}, which its atoms bear out"
     if others:
-        return f"it is read as {option.candidate.source}; its atoms are the same either way"
-    return f"it is read as {option.candidate.source}"
+        return f"it is read with {option.candidate.source}; its atoms are the same either way"
+    return f"it is read with {option.candidate.source}"
 
 
 def _refuse(doubt: str, options: Sequence[_Option], symmetry: Symmetry, lenient: bool) -> Choice:
@@ -138,12 +135,13 @@ def _refuse(doubt: str, options: Sequence[_Option], symmetry: Symmetry, lenient:
             best = min(usable, key=lambda o: len(o.built.problems))
             found = _found(best.built.problems)
             end = f"; {found}" if found else ""
-            return _noted(best, symmetry, f"{doubt}; it is read as {best.candidate.source}{end}")
+            return _noted(best, symmetry, f"{doubt}; it is read with {best.candidate.source}{end}")
     made = []
     for option in options:
         atoms = formula_text(counted(option.built.crystal.numbers.tolist()))
         against = _found(option.built.problems[:1])
-        made.append(f"{option.candidate.source} makes {atoms}" + (f" ({against})" * bool(against)))
+        reading = f"with {option.candidate.source} its atoms are {atoms}"
+        made.append(f"{reading} ({against})" if against else reading)
     raise InputError(
         f"{doubt}; {', '.join(made[:4])}. Correct it, or give a _chemical_formula_sum and "
         "_cell_formula_units_Z that tell which is right"

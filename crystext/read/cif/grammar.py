@@ -105,7 +105,8 @@ def parse_block(text: str) -> Block:
     Raises:
         InputError: its grammar is broken, and there is no one way to mend it.
     """
-    document = _document(text.translate(_CHARACTERS))
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CHARACTERS)
+    document = _document(text)
     blocks = [_as_block(block) for block in document]
     listing = [b for b in blocks if any(name.startswith("_atom_site_") for name in b.items)]
     if not blocks:

@@ -24,6 +24,10 @@ _DENOMINATOR = 24
 """Translations are multiples of 1/24: gemmi's unit, in which those of all settings are whole."""
 
 
+MAX_OPERATIONS = 1000
+"""Operations that a file may list; cells of several primitive ones can have more than 192."""
+
+
 class Operations:
     """A list of operations, each once, in order, translations within the cell."""
 
@@ -161,8 +165,13 @@ def operations_of_list(triplets: Sequence[str]) -> Operations:
     """Return the operations that a file lists, such as `-x, y+1/2, -z`.
 
     Raises:
-        InputError: one of them is no operation.
+        InputError: one of them is no operation, or there are far more than a group has.
     """
+    if len(triplets) > MAX_OPERATIONS:
+        raise InputError(
+            f"it lists {len(triplets)} symmetry operations; a space group has up to 192, and a "
+            f"list may have {MAX_OPERATIONS:,}"
+        )
     return Operations(_operation(number, text) for number, text in enumerate(triplets, start=1))
 
 

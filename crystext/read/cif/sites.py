@@ -15,6 +15,9 @@ from crystext.read.cif.grammar import UNKNOWN, Block, rows
 
 AXES = "xyz"
 
+MAX_EXPANDED = 10_000
+"""Sites of a CIF times its symmetry operations."""
+
 
 class SiteRow(NamedTuple):
     """A site as the file lists it."""
@@ -92,6 +95,8 @@ def site_table(block: Block, *, partial: bool = False) -> SiteTable:
         listed = [row for row in listed if row not in dummies]
     if not listed:
         raise InputError("it lists no atoms; expected _atom_site_ rows with fractional coordinates")
+    if len(listed) > MAX_EXPANDED:
+        raise InputError(f"it lists {len(listed)} sites; a structure may have {MAX_EXPANDED:,}")
     elements = _elements(block, listed, partial, notes)
     _check_disorder(listed)
     sites = [

@@ -215,7 +215,7 @@ def _declared(block: Block) -> _Declared:
 
 
 def _by_list(listed: Operations, declared: _Declared, lengths: Floats, angles: Floats) -> Symmetry:
-    own = Candidate(listed, "its list of operations")
+    own = Candidate(listed, "the operations that it lists")
     if listed.fault:
         return _by_faulty_list(listed, _settings_named(declared, lengths, angles))
     conflict = _disagreement(listed, declared)
@@ -255,7 +255,8 @@ def _by_faulty_list(listed: Operations, named: list[Candidate]) -> Symmetry:
 
 def _disagreement(listed: Operations, declared: _Declared) -> str:
     """Return how a list of operations contradicts the names beside it; empty if it does not."""
-    says = f"its list has {len(listed)} symmetry operations, of space group {listed.number}"
+    count = "1 symmetry operation" if len(listed) == 1 else f"{len(listed)} symmetry operations"
+    says = f"its list has {count}, of space group {listed.number}"
     if listed.number:
         if declared.number and declared.number != listed.number:
             return f"{says}, and its number is {declared.number}"
@@ -296,7 +297,7 @@ def _by_name(declared: _Declared, lengths: Floats, angles: Floats) -> Symmetry:
     notes = []
     if declared.unknown:
         notes.append(
-            f"its space group {declared.unknown[0]!r} is not known; it is read as "
+            f"its space group {declared.unknown[0]!r} is not known; it is read with "
             f"{candidates[0].source}"
         )
     setting = candidates[0].operations.setting
@@ -309,7 +310,7 @@ def _by_name(declared: _Declared, lengths: Floats, angles: Floats) -> Symmetry:
     ):
         notes.append(
             f"it names the choice {declared.choice!r} of its space group, which its cell does not "
-            f"fit; it is read as {candidates[0].source}"
+            f"fit; it is read with {candidates[0].source}"
         )
     conflict = ""
     numbers = {c.operations.number for c in candidates}
