@@ -1,6 +1,6 @@
-"""The table of `crystext hull`: a row for each structure, the lowest above the hull first.
+"""The table of `crystext hull`: a row for each structure, the best candidates first.
 
-    rank, index, name                   rank by energy above the hull, the place in the source, and
+    rank, index, name                   rank as said below, the place in the source, and
                                         what the source calls it
     formula, n_atoms, space_group, space_group_symbol
                                         of the relaxed crystal; the group by spglib at 0.1 Å
@@ -13,7 +13,9 @@
     hull, hull_date, hull_error_ev_per_atom, unknown_elements
     steps, converged, fault, problem, potential
 
-What has no energy above the hull has no rank and comes last, in the order of the source.
+Rows are ranked by energy above the hull. Structures that lie near or below a hull without evidence
+for it come after all that have evidence: the deepest of them are those of which the hull knows
+least. What has no energy above the hull has no rank and comes last, in the order of the source.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any
 
 from crystext.crystal import Crystal
 from crystext.energies.hull import Hull
-from crystext.energies.verdict import StabilityResult
+from crystext.energies.verdict import StabilityResult, Verdict
 from crystext.properties import reduced_formula, space_group_symbols
 from crystext.space_groups import find_space_group
 
@@ -39,12 +41,15 @@ _WHOLE = (
 
 
 def ranked(results: Sequence[StabilityResult]) -> list[tuple[int, StabilityResult]]:
-    """Return places and results, the lowest energy above the hull first, those without one last."""
+    """Return places and results: with evidence by energy above the hull, without, without energy.
 
-    def key(item: tuple[int, StabilityResult]) -> tuple[bool, float]:
-        position = item[1].position
-        above = None if position is None else position.above_hull
-        return above is None, above or 0.0
+    What goes wrong otherwise: a system of which the hull has one phase puts everything in it on top.
+    """
+
+    def key(item: tuple[int, StabilityResult]) -> tuple[bool, bool, float]:
+        result = item[1]
+        above = None if result.position is None else result.position.above_hull
+        return above is None, result.verdict is Verdict.NO_EVIDENCE, above or 0.0
 
     return sorted(enumerate(results), key=key)
 

@@ -13,7 +13,7 @@ import pytest
 
 from crystext.crystal import Crystal
 from crystext.energies.corrections import Scale
-from crystext.energies.energy_table import write_energy_table
+from crystext.energies.energy_table import ranked, write_energy_table
 from crystext.energies.hull import Hull
 from crystext.energies.hulls import hull_of_phases
 from crystext.energies.relaxed import Relaxed, RelaxedSet
@@ -57,6 +57,12 @@ def test_the_lowest_comes_first_and_what_has_no_energy_last_without_a_rank(
     assert [row["rank"] for row in table] == [1, 2, 3, None, None]
     assert [row["name"] for row in table] == ["000002", "salt", "nitride", "lost", "strange"]
     assert [row["index"] for row in table] == [2, 0, 3, 1, 4]
+
+
+def test_what_lies_below_a_hull_without_evidence_comes_after_what_has_evidence() -> None:
+    rows = (Relaxed("deep", cell(11, 7), -20.0, 4, True), *ROWS[:1])
+    results = judge(RelaxedSet("EMT", Scale.OWN, rows), hull())
+    assert [result.relaxed.name for _, result in ranked(results)] == ["salt", "deep"]
 
 
 def test_each_row_says_its_hull_its_evidence_and_what_competes(tmp_path: Path) -> None:
