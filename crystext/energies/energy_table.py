@@ -43,7 +43,7 @@ _WHOLE = (
 def ranked(results: Sequence[StabilityResult]) -> list[tuple[int, StabilityResult]]:
     """Return places and results: with evidence by energy above the hull, without, without energy.
 
-    What goes wrong otherwise: a system of which the hull has one phase puts everything in it on top.
+    What goes wrong otherwise: a system of which the hull has one phase fills the top of the list.
     """
 
     def key(item: tuple[int, StabilityResult]) -> tuple[bool, bool, float]:
