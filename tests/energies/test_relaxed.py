@@ -97,7 +97,7 @@ def test_a_relaxation_that_is_not_done_is_told_to_be_gone_on_with(tmp_path):
 
 def test_a_row_without_an_energy_has_a_fault_and_its_sentence():
     assert ROWS[1] == Relaxed("b", None, None, 0, None, "TOO_CLOSE", ROWS[1].problem, 0.1)
-    assert "closer" in ROWS[1].problem
+    assert "too close" in ROWS[1].problem
 
 
 def test_every_structure_without_an_energy_is_named_with_its_reason():
