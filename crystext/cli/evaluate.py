@@ -144,6 +144,7 @@ def evaluate(
     from crystext.evaluate.funnel import check_step
     from crystext.evaluate.run import evaluate as measure
     from crystext.evaluate.stages.base import Options
+    from crystext.evaluate.words import number_of
     from crystext.write import check_place
 
     step = keep or "msun"
@@ -183,7 +184,8 @@ def evaluate(
         typer.echo(f"written to {out}")
         if write is not None:
             count = write_found(step, source, out, write, n, diverse=diverse, workers=crew)
-            typer.echo(f"{count:,} crystals that are {step} written to {write}")
+            were = "is" if count == 1 else "are"
+            typer.echo(f"{number_of(count, 'crystal')} that {were} {step} written to {write}")
 
 
 def _show(report: Report) -> None:
@@ -215,11 +217,14 @@ def _show(report: Report) -> None:
 
 
 def _written(figure: Figure) -> Sequence[str]:
-    def number(x: float) -> str:
-        return f"{x:.4f}" + (f" {figure.unit}" if figure.unit else "")
+    from crystext.evaluate.words import without_sign_of_zero
 
-    value = "none" if figure.value is None else number(figure.value)
+    def number(x: float) -> str:
+        return without_sign_of_zero(f"{x:.4f}")
+
+    unit = f" {figure.unit}" if figure.unit else ""
+    value = "none" if figure.value is None else number(figure.value) + unit
     interval = ""
     if figure.low is not None and figure.high is not None:
-        interval = f"{figure.low:.4f} to {figure.high:.4f}"
+        interval = f"{number(figure.low)} to {number(figure.high)}"
     return value, interval, "" if figure.of is None else f"{figure.of:,}"

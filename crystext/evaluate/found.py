@@ -8,6 +8,7 @@ from crystext.crystal import Crystal
 from crystext.errors import InputError, RunError
 from crystext.evaluate.funnel import kept
 from crystext.evaluate.inputs import read_input
+from crystext.evaluate.words import number_of
 from crystext.metrics.fingerprints import fingerprints
 from crystext.metrics.least_alike import least_alike
 from crystext.processes import Workers
@@ -55,13 +56,15 @@ def write_found(
     attempts = read_input(source, n).attempts
     if len(attempts) != len(columns["index"]):
         raise RunError(
-            f"{table} holds {len(columns['index']):,} attempts, and {source} has "
+            f"{table} holds {number_of(len(columns['index']), 'attempt')}, and {source} has "
             f"{len(attempts):,}; evaluate it again"
         )
     # What is no crystal was drawn, too.
     chosen = [i for i in kept(step, columns) if attempts[i].crystal is not None]
     if not chosen:
-        raise InputError(f"of {len(attempts):,} attempts none is {step}; nothing is written")
+        raise InputError(
+            f"of {number_of(len(attempts), 'attempt')} none is {step}; nothing is written"
+        )
     relaxed = columns.get("relaxed_cif", [None] * len(attempts))
     crystals = []
     for i in chosen:

@@ -13,6 +13,7 @@ from crystext.evaluate import protocol
 from crystext.evaluate.figures import Findings
 from crystext.evaluate.stages.base import Context, Stage
 from crystext.evaluate.stages.validity import judge
+from crystext.evaluate.words import number_of
 from crystext.matching import Tolerances, counted, map_groups
 from crystext.metrics.structure_prediction import rms_distance
 from crystext.properties import reduced_formula
@@ -40,8 +41,8 @@ class Prediction(Stage):
         n, known = len(context), context.sets.get("targets")
         if len(known) != n:
             raise InputError(
-                f"{known.title} holds {len(known):,} targets for {n:,} attempts; expected as many, "
-                "in the order of the attempts"
+                f"{known.title} holds {number_of(len(known), 'target')} for "
+                f"{number_of(n, 'attempt')}; expected as many, in the order of the attempts"
             )
         targets = known.crystals
         sound = context.map(partial(_is_valid, rules=context.protocol.validity), targets)
