@@ -33,12 +33,15 @@ from crystext.codec import decode, encode
 from crystext.codec.formats import Format
 from crystext.codec.symmetric import encode_symmetric
 from crystext.crystal import Crystal
-from crystext.data.shipped import FINGERPRINT, KEY, LABEL_OF, SCALE, SHIPPED_SETS
+from crystext.data.shipped import FINGERPRINT, KEY, LABEL_OF, NONE, SCALE, SHIPPED_SETS
 from crystext.data.standard import MIN_LENGTH
 from crystext.errors import InputError
+from crystext.evaluate.stages.distributions import groups_name
 from crystext.matching import PYMATGEN, is_same, reduce_for_matching
 from crystext.metrics.fingerprints import METHOD, fingerprints
+from crystext.metrics.space_group_distribution import NONE_FOUND
 from crystext.space_groups import find_space_group
+from crystext.wyckoff.orbits import LOOSE
 
 SYMMETRIC = Format("wyckoff", 4, 3, 5, by_symmetry=True)
 """Format of the texts."""
@@ -58,6 +61,8 @@ class Written(NamedTuple):
     """Why it is no text by symmetry; empty if it is."""
     shortest: float
     """Cell length in Å of the primitive cell."""
+    group: int
+    """Space group that spglib finds in what is read, at 0.1 Å."""
 
 
 def write(cif: str) -> Written:
@@ -70,10 +75,19 @@ def write(cif: str) -> Written:
         assert read is not None
         # The text begins with the group that spglib found at 0.1 Å.
         reason = difference(crystal, int(text.partition("\n")[0]), read)
-        shortest = float(read.lengths.min())
     except InputError as error:
-        text, reason, shortest = "", str(error), float(crystal.lengths.min())
-    return Written(text if not reason else encode(crystal, WHOLE), reason, shortest)
+        read, reason = crystal, str(error)
+    if reason:
+        text = encode(crystal, WHOLE)
+    return written(text, reason, float(read.lengths.min()))
+
+
+def written(text: str, reason: str, shortest: float) -> Written:
+    """Return a text with the space group of the crystal that is read from it."""
+    first = text.partition("\n")[0]
+    # Of a text by symmetry that came back, spglib's is its own.
+    found = int(first) if first.isdigit() else find_space_group(decode(text).crystal)
+    return Written(text, reason, shortest, found or NONE_FOUND)
 
 
 def difference(crystal: Crystal, group: int, read: Crystal) -> str:
@@ -99,8 +113,10 @@ def project_ids(train: Any, known: Any) -> dict[str, str]:
     return found
 
 
-def write_set(path: Path, rows: list[dict[str, Any]], about: dict[str, Any], print_of: Any) -> None:
-    """Write a set; a column of fingerprints where they are given."""
+def write_set(
+    path: Path, rows: list[dict[str, Any]], about: dict[str, Any], groups: Any, print_of: Any
+) -> None:
+    """Write a set, with columns of space groups and of fingerprints where they are given."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -116,8 +132,10 @@ def write_set(path: Path, rows: list[dict[str, Any]], about: dict[str, Any], pri
     table = pa.Table.from_pylist(rows, schema=pa.schema(fields))
     # Numbers of one kind lie together, which halves what they take.
     split = [name for name, kind in fields if kind == pa.float32()]
+    if groups is not None:
+        table = table.append_column(groups_name(LOOSE), pa.array(groups, pa.int16()))
     if print_of is not None:
-        scaled = np.where(np.isfinite(print_of), np.rint(print_of * SCALE), -1).astype(np.int16)
+        scaled = np.where(np.isfinite(print_of), np.rint(print_of * SCALE), NONE).astype(np.int16)
         column = pa.FixedSizeListArray.from_arrays(pa.array(scaled.ravel()), scaled.shape[1])
         table = table.append_column(FINGERPRINT, column)
         about = {**about, "fingerprints": METHOD}
@@ -137,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("train", "ids", "test", "val", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--only", choices=SHIPPED_SETS, help="one of them")
     asked = parser.parse_args(arguments)
     train = pd.read_parquet(asked.train)
     train = train[~train.matches_heldout]
@@ -147,21 +166,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked.out.mkdir(parents=True, exist_ok=True)
     lost: dict[str, Any] = {}
     for name, table in tables.items():
+        if asked.only not in (None, name):
+            continue
         with ProcessPoolExecutor(asked.workers) as pool:
-            written = list(pool.map(write, table.cif, chunksize=50))
+            written_rows = list(pool.map(write, table.cif, chunksize=50))
         labels = LABELS if name != "shipped" else ()
         rows = [
             {"material_id": row["material_id"], "text": one.text, **{x: row[x] for x in labels}}
-            for one, (_, row) in zip(written, table.iterrows(), strict=True)
+            for one, (_, row) in zip(written_rows, table.iterrows(), strict=True)
             if one.shortest >= MIN_LENGTH
         ]
-        prints = None
+        prints = groups = None
+        if name != "shipped":
+            groups = [one.group for one in written_rows]
         if name == "mp20_test":
             assert len(rows) == len(table)
             crystals = [crystal_of_p1_cif(cif) for cif in table.cif]
             prints = fingerprints(crystals, workers=asked.workers).structures
         reasons = [(r["material_id"], w.reason) for w, (_, r) in
-                   zip(written, table.iterrows(), strict=True) if w.reason]  # fmt: skip
+                   zip(written_rows, table.iterrows(), strict=True) if w.reason]  # fmt: skip
         assert len(rows) == SHIPPED_SETS[name].crystals, f"{name}: {len(rows)}"
         about = {
             "made by": "evaluation/reference_sets.py",
@@ -169,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "in full": len(reasons),
         }
         path = asked.out / SHIPPED_SETS[name].file
-        write_set(path, rows, about, prints)
+        write_set(path, rows, about, groups, prints)
         lost[name] = {"crystals": len(rows), "bytes": path.stat().st_size,
                       "project ids": sum(r["material_id"].startswith("m") and "-" in
                                          r["material_id"] for r in rows),

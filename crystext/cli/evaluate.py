@@ -24,7 +24,11 @@ def evaluate(
         ),
     ],
     protocol: Annotated[
-        str, typer.Option(help="Name of a shipped protocol (mp20, perov5, ...), or a YAML file.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="A protocol that ships (mp20, perov5, carbon24, gruver2024), or a YAML file.",
+        ),
     ] = "mp20",
     out: Annotated[Path, typer.Option(help="Folder of the report; made, or gone on with.")] = Path(
         "report"
@@ -33,7 +37,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="STAGE",
-            help="Only this stage, such as validity; may be repeated, or be a list a,b.",
+            help="Only this stage: validity, novelty, coverage, distributions, conditioning, "
+            "prediction, ipt or stability. May be repeated, or be a list a,b.",
             show_default="all of the protocol",
         ),
     ] = None,
@@ -44,18 +49,19 @@ def evaluate(
     reference: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE",
-            help="Crystals to compare with, instead of the protocol's: a store, a data set's name, "
-            "or any source of crystals.",
+            metavar="NAME|FILE",
+            help="Crystals to compare with, instead of the protocol's: mp20_test or mp20_val, "
+            "which ship; a data set's name, to be downloaded; a store; or any source of crystals.",
             show_default="the protocol's",
         ),
     ] = None,
     train: Annotated[
         str | None,
         typer.Option(
-            metavar="STORE",
-            help="Crystals that the generator learned from, for novelty; likewise.",
-            show_default="the protocol's",
+            metavar="NAME|STORE",
+            help="Crystals that the generator learned from, for novelty; likewise, or shipped: "
+            "what the shipped model learned from.",
+            show_default="shipped for what the shipped model drew, else the protocol's",
         ),
     ] = None,
     targets: Annotated[

@@ -40,7 +40,10 @@ FINGERPRINT = "fingerprint"
 """Column of structures' fingerprints, as whole numbers."""
 
 SCALE = 10_000
-"""What the numbers of a fingerprint, all between 0 and 1, were multiplied by before rounding."""
+"""What the numbers of a fingerprint, all between -1 and 1, were multiplied by before rounding."""
+
+NONE = -32_768
+"""What stands for each number of a fingerprint that could not be computed."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,20 @@ def shipped_fingerprints(path: Path, method: str) -> Floats | None:
         return None
     column = table[FINGERPRINT].combine_chunks()
     rows = column.values.to_numpy().reshape(len(table), -1).astype(np.float64)
-    # A fingerprint that could not be computed was written as negative numbers.
-    rows[rows < 0] = np.nan
+    rows[rows == NONE] = np.nan
     return np.asarray(rows / SCALE)
+
+
+def shipped_numbers(path: Path, name: str) -> list[int] | None:
+    """Return a whole number of each crystal of a set; None where the file has none of that name.
+
+    Args:
+        path: of the set's file.
+        name: of what was computed; it stands for all that the numbers depend on.
+    """
+    table = _table(path)
+    found: list[int] | None = table[name].to_pylist() if name in table.column_names else None
+    return found
 
 
 def _table(path: Path) -> Any:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from crystext.crystal import Crystal
 from crystext.data.catalogue import CATALOGUE, cache_folder, fetch
@@ -21,11 +22,12 @@ from crystext.data.shipped import (
     SHIPPED_SETS,
     read_shipped_set,
     shipped_fingerprints,
+    shipped_numbers,
     shipped_set,
 )
 from crystext.data.source import checksum, checksum_of_read
 from crystext.data.store import ABOUT, Dataset, read_store, write_store
-from crystext.errors import CrystextError, InputError, did_you_mean
+from crystext.errors import CrystextError, InputError, RunError, did_you_mean
 from crystext.evaluate.kept import write_text
 from crystext.evaluate.protocol import KnownSet
 from crystext.metrics.fingerprints import (
@@ -54,6 +56,8 @@ class Known:
     """Where what is computed of it is kept."""
     shipped: Path | None = None
     """The file, where the set ships with the package."""
+    keeps: bool = True
+    """Whether anything can be kept in the folder."""
 
     def __len__(self) -> int:
         return len(self.data)
@@ -75,16 +79,18 @@ class Known:
             structures = shipped_fingerprints(self.shipped, METHOD)
             if structures is not None:
                 return Fingerprints(structures, composition_fingerprints(self.crystals))
-        cache = self.folder / "fingerprints.npz"
+        cache = self.folder / "fingerprints.npz" if self.keeps else None
         return fingerprints(self.crystals, cache=cache, workers=workers, report=report)
 
     def numbers(self, name: str, compute: Callable[[list[Crystal]], Sequence[int]]) -> list[int]:
-        """Return a whole number of each crystal, from the cache where it is there.
+        """Return a whole number of each crystal: as they ship, or from the cache if it is there.
 
         Args:
             name: of what is computed; it stands for all that the numbers depend on.
             compute: returns the numbers of all crystals.
         """
+        if self.shipped is not None and (ships := shipped_numbers(self.shipped, name)) is not None:
+            return ships
         path = self.folder / f"{name}.json"
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
@@ -94,8 +100,9 @@ class Known:
         if whole and all(isinstance(x, int) for x in found):
             return found  # type: ignore[no-any-return]
         computed = list(compute(self.crystals))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(computed))
+        if self.keeps:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, json.dumps(computed))
         return computed
 
 
@@ -156,7 +163,7 @@ def open_set(spec: KnownSet, instead: str = "") -> Known:
 
     Raises:
         InputError: it is not there, cannot be downloaded, or holds something that is no crystal.
-        RunError: the cache cannot be written.
+        RunError: neither the cache nor a temporary folder can be written.
     """
     path = _located(spec, instead)
     if (path / ABOUT).is_file():
@@ -170,15 +177,25 @@ def open_set(spec: KnownSet, instead: str = "") -> Known:
     digest, _ = checksum_of_read(path)
     key = hashlib.sha256(f"{_READING} {digest} {split}".encode()).hexdigest()
     folder = _kept(key)
-    store = folder / "store"
+    shipped, keeps = path if ships else None, True
     try:
-        data = read_store(store, "test")
+        data = read_store(folder / "store", "test")
     except InputError:
         # Not there, or of another version: it can be made again.
         records = list(read_shipped_set(path)) if ships else _records(path, spec)
-        write_store(store, {"test": records}, {"source": path.name})
-        data = read_store(store, "test")
-    return Known(spec.title, key, data, folder, path if ships else None)
+        try:
+            data = _stored(records, folder / "store", path.name)
+        except RunError:
+            # A cache that cannot be written costs time at every evaluation, and no result.
+            keeps = False
+            with TemporaryDirectory() as elsewhere:
+                data = _stored(records, Path(elsewhere, "store"), path.name)
+    return Known(spec.title, key, data, folder, shipped, keeps)
+
+
+def _stored(records: Sequence[Record], folder: Path, source: str) -> Dataset:
+    write_store(folder, {"test": records}, {"source": source})
+    return read_store(folder, "test")
 
 
 def names_shipped(source: str) -> bool:
