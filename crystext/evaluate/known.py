@@ -173,9 +173,9 @@ def open_set(spec: KnownSet, instead: str = "") -> Known:
         return Known(spec.title, digest, data, _kept(digest))
     ships = names_shipped(spec.source)
     # A shipped file holds one split.
-    split = None if ships else spec.split
+    part = None if ships else spec.split
     digest, _ = checksum_of_read(path)
-    key = hashlib.sha256(f"{_READING} {digest} {split}".encode()).hexdigest()
+    key = hashlib.sha256(f"{_READING} {digest} {part}".encode()).hexdigest()
     folder = _kept(key)
     shipped, keeps = path if ships else None, True
     try:

@@ -121,3 +121,13 @@ def test_a_file_goes_before_a_shipped_set_of_its_name(tmp_path, monkeypatch):
     write_table(tmp_path / "a.parquet", [BRASS])
     (tmp_path / "a.parquet").rename(tmp_path / "mp20_test")
     assert not names_shipped("mp20_test")
+
+
+def test_a_cache_that_cannot_be_written_costs_no_result(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CRYSTEXT_CACHE", str(tmp_path / "file"))
+    path = write_table(tmp_path / "a.parquet", [ROCK_SALT, BRASS])
+    found = open_set(spec(path))
+    assert [len(c) for c in found.crystals] == [2, 2]
+    assert found.numbers("sizes", lambda crystals: [len(c) for c in crystals]) == [2, 2]
+    assert found.fingerprints(1).known.all()
