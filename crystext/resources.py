@@ -21,5 +21,10 @@ def shipped_model() -> Path:
     return _package() / "weights"
 
 
+def shipped_sets() -> Path:
+    """Return the folder of the sets of crystals that come with the package."""
+    return _package() / "data" / "sets"
+
+
 def _package() -> Path:
     return Path(str(files("crystext")))

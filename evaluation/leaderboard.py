@@ -20,10 +20,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from crystext.errors import CrystextError, InputError
-from crystext.evaluate.departures import lettered, marks
+from crystext.evaluate.departures import departed, lettered
 from crystext.evaluate.page.numbers import NONE, as_published, drawn_of, fixed, interval
 from crystext.evaluate.published import Column, Published, Row, measured, read_published
-from crystext.evaluate.report import Report, read_report
+from crystext.evaluate.report import Departure, Figure, Report, read_report
 
 HERE = Path(__file__).parent
 
@@ -69,7 +69,7 @@ def _block(reports: dict[str, Report], block: Published) -> str:
         if any(measured(report, column) for column in columns)
     }
     rows = [
-        [_link(name), *(_measured(report, column) for column in columns)]
+        [_link(name), *(_measured(report, column, columns) for column in columns)]
         for name, report in shown.items()
     ]
     rows += [_published(row, block) for row in block.rows]
@@ -83,7 +83,7 @@ def _block(reports: dict[str, Report], block: Published) -> str:
         for row in block.rows
         if _said(row, block)
     ]
-    departed = [
+    otherwise = [
         f"- {_link(name)}, measured otherwise than the protocol says: {told}"
         for name, report in shown.items()
         if (told := _departed(report, columns))
@@ -99,18 +99,19 @@ def _block(reports: dict[str, Report], block: Published) -> str:
             "Denominators:\n",
             *denominators,
             *notes,
-            *departed,
+            *otherwise,
             "",
         ]
     )
 
 
-def _measured(report: Report, column: Column) -> str:
+def _measured(report: Report, column: Column, shown: Sequence[Column]) -> str:
     figure = measured(report, column)
     if figure is None or figure.value is None:
         return NONE
     ends = interval(figure) or drawn_of(figure)
-    letters = ", ".join(marks(report, column.ours))
+    marks = _letters(report, shown)
+    letters = ", ".join(marks[x] for x in departed(report, column.ours))
     return (
         f"**{fixed(figure.value)}**"
         + (f"<sup>{letters}</sup>" if letters else "")
@@ -120,12 +121,18 @@ def _measured(report: Report, column: Column) -> str:
 
 def _departed(report: Report, columns: Sequence[Column]) -> str:
     """Return what the marks in a row stand for; empty where there is none."""
-    marked = {x for c in columns if measured(report, c) for x in marks(report, c.ours)}
     return "; ".join(
         f"<sup>{letter}</sup> {_plain(departure.text)}"
-        for letter, departure in lettered(report)
-        if letter in marked
+        for departure, letter in _letters(report, columns).items()
     )
+
+
+def _letters(report: Report, columns: Sequence[Column]) -> dict[Departure, str]:
+    return lettered(report, [c.ours for c in columns if _is_there(measured(report, c))])
+
+
+def _is_there(figure: Figure | None) -> bool:
+    return figure is not None and figure.value is not None
 
 
 def _published(row: Row, block: Published) -> list[str]:

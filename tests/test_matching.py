@@ -3,12 +3,25 @@ import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from crystext.augment import permute_within_species, translate
+from crystext.codec import decode
 from crystext.crystal import Crystal
+from crystext.data.shipped import read_shipped_set, shipped_set
 from crystext.data.store import read_store, write_store
-from crystext.matching import DIFFCSP, PYMATGEN, Peers, Tolerances, is_same, reduce_for_matching
+from crystext.matching import (
+    DIFFCSP,
+    PYMATGEN,
+    Peers,
+    Tolerances,
+    group_by_formula,
+    is_same,
+    reduce_for_matching,
+)
 from crystext.metrics.novelty import matches_in
+from crystext.metrics.structure_prediction import rms_distance
 from crystext.metrics.uniqueness import duplicates_of
+from crystext.space_groups import find_space_group
 from crystext.tasks.base import Record
+from tests.handmade import QUARTZ
 
 
 def crystal(lengths, angles, numbers, positions):
@@ -24,6 +37,7 @@ CENTRE = [[0, 0, 0], [0.5, 0.5, 0.5]]
 ROCK_SALT = crystal([3.99, 3.99, 3.99], [60, 60, 60], [11, 17], CENTRE)
 CAESIUM_CHLORIDE_TYPE = crystal([3.4, 3.4, 3.4], [90] * 3, [11, 17], CENTRE)
 POTASSIUM_SALT = crystal([3.99, 3.99, 3.99], [60, 60, 60], [19, 17], CENTRE)
+ONE_WAY = [decode(text).crystal for text in ("139\nCa 2a\n4.170 4.814", "225\nCa 4a\n5.507")]
 NEEDLE = crystal([0.5, 0.5, 300], [90] * 3, [11, 17], CENTRE)
 
 
@@ -49,6 +63,19 @@ def jittered(seed, n):
     return made
 
 
+def either_way(tolerances):
+    """Return pymatgen's own answer for two crystals, asked in both orders."""
+    matcher = StructureMatcher(
+        ltol=tolerances.ltol, stol=tolerances.stol, angle_tol=tolerances.angle_tol
+    )
+
+    def fits(one, other):
+        first, second = one.structure, other.structure
+        return matcher.fit(first, second) or matcher.fit(second, first)
+
+    return fits
+
+
 def test_shifted_shuffled_and_enlarged_copies_are_duplicates():
     rng = np.random.default_rng(0)
     big = supercell(ROCK_SALT)
@@ -66,18 +93,14 @@ def test_duplicates_point_at_the_first_kept_crystal_of_the_whole_list():
 
 
 @pytest.mark.parametrize("tolerances", [Tolerances(), Tolerances(0.2, 0.3, 5)])
-def test_kept_crystals_are_those_of_pymatgens_grouping(tolerances):
+def test_kept_crystals_are_those_that_pymatgen_fits_in_neither_order(tolerances):
     crystals = jittered(seed=1, n=60)
-    structures = [c.structure for c in crystals]
-    matcher = StructureMatcher(
-        ltol=tolerances.ltol, stol=tolerances.stol, angle_tol=tolerances.angle_tol
-    )
-    expected = [None] * len(crystals)
-    place = {id(s): i for i, s in enumerate(structures)}
-    for group in matcher.group_structures(structures):
-        first, *rest = (place[id(s)] for s in group)
-        for i in rest:
-            expected[i] = first
+    fits = either_way(tolerances)
+    expected, kept = [], []
+    for i, one in enumerate(crystals):
+        expected.append(next((k for k in kept if fits(crystals[k], one)), None))
+        if expected[-1] is None:
+            kept.append(i)
     found = duplicates_of(crystals, tolerances=tolerances)
     assert found == expected
     assert len(crystals) > found.count(None) > 3
@@ -119,14 +142,11 @@ def test_a_new_polymorph_of_a_known_formula_is_novel(reference):
     assert matches_in([layered], reference) == [None]
 
 
-def test_matches_are_those_of_pymatgens_fit(reference):
+def test_matches_are_those_of_pymatgens_fit_in_either_order(reference):
     crystals = jittered(seed=2, n=40)
-    matcher = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10)
-    known = [reference[row].crystal.structure for row in range(len(reference))]
-    expected = [
-        next((row for row, k in enumerate(known) if matcher.fit(k, c.structure)), None)
-        for c in crystals
-    ]
+    fits = either_way(DIFFCSP)
+    known = [reference[row].crystal for row in range(len(reference))]
+    expected = [next((row for row, k in enumerate(known) if fits(k, c)), None) for c in crystals]
     found = matches_in(crystals, reference)
     assert found == expected
     assert len(set(found)) > 2
@@ -179,7 +199,67 @@ def test_what_is_answered_without_the_matcher_is_what_it_would_answer(tolerances
             for second in reduced:
                 answers.append(is_same(matcher, first, second))
                 same_size = len(first) == len(second)
-                expected = same_size and fit(first, second, skip_structure_reduction=True)
+                expected = same_size and any(
+                    fit(*pair, skip_structure_reduction=True)
+                    for pair in ((first, second), (second, first))
+                )
                 assert answers[-1] == expected
-    assert sum(answers) <= len(asked) < 0.7 * len(answers)
+    assert sum(answers) <= len(asked) < 0.7 * 2 * len(answers)
     assert sum(answers) > 20
+
+
+def one_way(first, second, tolerances=DIFFCSP):
+    return bool(tolerances.matcher().fit(first.structure, second.structure))
+
+
+def test_a_match_does_not_depend_on_the_order():
+    """Two phases of calcium of MP-20 test: the matcher maps one on the other, and not back."""
+    pair = ONE_WAY
+    assert one_way(*pair) != one_way(*reversed(pair))
+    first, second = map(reduce_for_matching, pair)
+    matcher = DIFFCSP.matcher()
+    assert is_same(matcher, first, second)
+    assert is_same(matcher, second, first)
+    assert duplicates_of(pair) == duplicates_of(pair[::-1]) == [None, 0]
+
+
+@pytest.mark.parametrize("tolerances", [DIFFCSP, PYMATGEN])
+def test_no_match_of_real_crystals_depends_on_the_order(tolerances, tmp_path):
+    records = list(read_shipped_set(shipped_set("mp20_test")))
+    groups = [g for g in group_by_formula(r.crystal.numbers for r in records).values() if g[1:]]
+    chosen = np.random.default_rng(0).choice(len(groups), 60, replace=False)
+    pairs = [[records[i].crystal for i in groups[k][:2]] for k in chosen]
+    matcher, matched = tolerances.matcher(), 0
+    for k, (one, other) in enumerate(pairs):
+        first, second = reduce_for_matching(one), reduce_for_matching(other)
+        answer = is_same(matcher, first, second)
+        assert answer == is_same(matcher, second, first)
+        assert (duplicates_of([one, other], tolerances=tolerances)[1] == 0) == answer
+        assert (duplicates_of([other, one], tolerances=tolerances)[1] == 0) == answer
+        matched += answer
+        if k < 10:
+            for known, asked in ((one, other), (other, one)):
+                write_store(tmp_path / "store", {"train": [Record(known)]})
+                store = read_store(tmp_path / "store", "train")
+                assert matches_in([asked], store, tolerances=tolerances) == [0 if answer else None]
+    assert 0 < matched < len(pairs)
+
+
+def test_oxidation_states_of_a_source_decide_nothing():
+    bare = ROCK_SALT.structure
+    charged = bare.copy()
+    charged.add_oxidation_state_by_element({"Na": 1, "Cl": -1})
+    matcher = StructureMatcher()
+    assert matcher.fit(bare, charged) != matcher.fit(charged, bare), "as pymatgen has it"
+    crystals = [Crystal.from_structure(x) for x in (bare, charged)]
+    assert duplicates_of(crystals) == duplicates_of(crystals[::-1]) == [None, 0]
+    assert str(crystals[1].structure.composition) == "Na1 Cl1"
+
+
+def test_enantiomorphs_are_one_crystal(reference, tmp_path):
+    left = Crystal(QUARTZ.lengths, QUARTZ.angles, QUARTZ.numbers, 1 - QUARTZ.positions)
+    assert {find_space_group(c) for c in (QUARTZ, left)} == {152, 154}
+    assert duplicates_of([QUARTZ, left]) == duplicates_of([left, QUARTZ]) == [None, 0]
+    write_store(tmp_path / "store", {"train": [Record(QUARTZ)]})
+    assert matches_in([left], read_store(tmp_path / "store", "train")) == [0]
+    assert rms_distance(left, QUARTZ) == pytest.approx(0, abs=1e-3)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.export import Conventional, Symmetrized, tell
 from crystext.cli.lenient import Lenient
 
 if TYPE_CHECKING:
@@ -26,7 +27,11 @@ def evaluate(
         ),
     ],
     protocol: Annotated[
-        str, typer.Option(help="Name of a shipped protocol (mp20, perov5, ...), or a YAML file.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="A protocol that ships (mp20, perov5, carbon24, gruver2024), or a YAML file.",
+        ),
     ] = "mp20",
     out: Annotated[Path, typer.Option(help="Folder of the report; made, or gone on with.")] = Path(
         "report"
@@ -35,7 +40,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="STAGE",
-            help="Only this stage, such as validity; may be repeated, or be a list a,b.",
+            help="Only this stage: validity, novelty, coverage, distributions, conditioning, "
+            "prediction, ipt or stability. May be repeated, or be a list a,b.",
             show_default="all of the protocol",
         ),
     ] = None,
@@ -46,18 +52,19 @@ def evaluate(
     reference: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE",
-            help="Crystals to compare with, instead of the protocol's: a store, a data set's name, "
-            "or any source of crystals.",
+            metavar="NAME|FILE",
+            help="Crystals to compare with, instead of the protocol's: mp20_test or mp20_val, "
+            "which ship; a data set's name, to be downloaded; a store; or any source of crystals.",
             show_default="the protocol's",
         ),
     ] = None,
     train: Annotated[
         str | None,
         typer.Option(
-            metavar="STORE",
-            help="Crystals that the generator learned from, for novelty; likewise.",
-            show_default="the protocol's",
+            metavar="NAME|STORE",
+            help="Crystals that the generator learned from, for novelty; likewise, or shipped: "
+            "what the shipped model learned from.",
+            show_default="shipped for what the shipped model drew, else the protocol's",
         ),
     ] = None,
     targets: Annotated[
@@ -134,6 +141,8 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    symmetrized: Symmetrized = False,
+    conventional: Conventional = False,
     lenient: Lenient = False,
 ) -> None:
     """Measure crystals by a protocol, and write OUT/report.html, report.json, structures.parquet.
@@ -149,7 +158,8 @@ def evaluate(
     from crystext.evaluate.funnel import check_step
     from crystext.evaluate.run import evaluate as measure
     from crystext.evaluate.stages.base import Options
-    from crystext.write import check_place
+    from crystext.wording import counted
+    from crystext.write import Layout, check_place, file_format
 
     step = keep or "msun"
     check_step(step)
@@ -157,8 +167,12 @@ def evaluate(
         raise SettingError(f"--keep {keep} says which crystals are written; give --write, too")
     if diverse is not None and write is None:
         raise SettingError(f"--diverse {diverse} says how many are written; give --write, too")
+    layout = Layout(symmetrized, conventional)
+    if write is None and (symmetrized or conventional):
+        raise SettingError("--symmetrized and --conventional say how --write writes; give it, too")
     if write is not None:
         # What cannot be written is refused before hours of measuring.
+        layout.check(file_format(None, write))
         check_place(write)
         if write.resolve() == out.resolve():
             raise SettingError(f"--write {write} is where the report goes; name another place")
@@ -195,9 +209,19 @@ def evaluate(
         typer.echo(f"written to {out}")
         if write is not None:
             count = write_found(
-                step, source, out, write, n, diverse=diverse, workers=crew, lenient=lenient
+                step,
+                source,
+                out,
+                write,
+                n,
+                diverse=diverse,
+                workers=crew,
+                lenient=lenient,
+                layout=layout,
+                note=tell,
             )
-            typer.echo(f"{count:,} crystals that are {step} written to {write}")
+            were = "is" if count == 1 else "are"
+            typer.echo(f"{counted(count, 'crystal')} that {were} {step} written to {write}")
 
 
 def _show(report: Report) -> None:
@@ -229,11 +253,14 @@ def _show(report: Report) -> None:
 
 
 def _written(figure: Figure) -> Sequence[str]:
-    def number(x: float) -> str:
-        return f"{x:.4f}" + (f" {figure.unit}" if figure.unit else "")
+    from crystext.evaluate.words import without_sign_of_zero
 
-    value = "none" if figure.value is None else number(figure.value)
+    def number(x: float) -> str:
+        return without_sign_of_zero(f"{x:.4f}")
+
+    unit = f" {figure.unit}" if figure.unit else ""
+    value = "none" if figure.value is None else number(figure.value) + unit
     interval = ""
     if figure.low is not None and figure.high is not None:
-        interval = f"{figure.low:.4f} to {figure.high:.4f}"
+        interval = f"{number(figure.low)} to {number(figure.high)}"
     return value, interval, "" if figure.of is None else f"{figure.of:,}"

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.export import Conventional, Symmetrized, tell
 from crystext.cli.lenient import Lenient, tell_notes
 
 if TYPE_CHECKING:
     from crystext.energies.relaxed import RelaxedSet
+    from crystext.write import Layout
 
 _FORMATS = ("cif", "poscar")
 """What relaxed crystals can be written as, a file each."""
@@ -73,11 +75,13 @@ def relax(
             show_default=False,
         ),
     ] = None,
+    symmetrized: Symmetrized = False,
+    conventional: Conventional = False,
     lenient: Lenient = False,
 ) -> None:
     """Relax crystals: positions and cells, by FIRE, to energies that `crystext hull` places.
 
-    The potential has to give the known energies of known compounds before it gives any other.
+    The potential is first checked against known energies of known compounds.
     Structures that cannot be read or relaxed stay in the table with their fault. Killed at any
     moment, the same command goes on.
     """
@@ -89,6 +93,7 @@ def relax(
     from crystext.energies.relaxed import FRAMES, TABLE, RelaxedSet, relaxed_row, write_relaxed
     from crystext.errors import InputError, RunError, SettingError, did_you_mean
     from crystext.evaluate.inputs import read_input
+    from crystext.write import Layout
 
     for name, value in (("fmax", fmax), ("timeout", timeout)):
         if not 0 < value < float("inf"):
@@ -98,6 +103,11 @@ def relax(
             f"--format {format}: expected {' or '.join(_FORMATS)}; {TABLE} and {FRAMES} are "
             f"written anyway.{did_you_mean(format, _FORMATS)}"
         )
+    layout = Layout(symmetrized, conventional)
+    if format is not None:
+        layout.check(format)
+    elif symmetrized or conventional:
+        raise SettingError("--symmetrized and --conventional say how --format writes; give it, too")
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; expected a folder for {TABLE} and {FRAMES}")
     attempts = read_input(source, n, lenient=lenient).attempts
@@ -136,12 +146,13 @@ def relax(
             "says of each why"
         )
     if format is not None:
-        _write(found, out / format, format)
+        _write(found, out / format, format, layout)
 
 
 def _tell(found: RelaxedSet, table: Path) -> None:
     """Print what became of all, and name those without an energy."""
     from crystext.energies.relaxed import told_faults
+    from crystext.wording import counted
 
     for line in told_faults(found.rows):
         typer.echo(line, err=True)
@@ -149,7 +160,7 @@ def _tell(found: RelaxedSet, table: Path) -> None:
     steps = [row.steps for row in with_energy if row.steps is not None]
     mean = f", {sum(steps) / len(steps):.1f} steps on average" if steps else ""
     typer.echo(
-        f"{len(found.rows):,} structure{'s' * (len(found.rows) != 1)}: "
+        f"{counted(len(found.rows), 'structure')}: "
         f"{sum(bool(r.converged) for r in with_energy):,} converged"
         f", {sum(not r.converged for r in with_energy):,} ran out of steps, "
         f"{len(found.rows) - len(with_energy):,} without an energy{mean}"
@@ -158,9 +169,10 @@ def _tell(found: RelaxedSet, table: Path) -> None:
     typer.echo(f"written: {table}")
 
 
-def _write(found: RelaxedSet, place: Path, format: str) -> None:
+def _write(found: RelaxedSet, place: Path, format: str, layout: Layout) -> None:
     """Write the relaxed crystals to a folder, named by their place in the table and their names."""
     from crystext.cli.export import clear
+    from crystext.wording import counted
     from crystext.write import write_crystals
 
     named = [
@@ -169,5 +181,5 @@ def _write(found: RelaxedSet, place: Path, format: str) -> None:
         if row.crystal is not None and row.energy is not None
     ]
     clear(place)
-    count = write_crystals(named, place, format)
-    typer.echo(f"{count:,} crystal{'s' * (count != 1)} in {place}")
+    count = write_crystals(named, place, format, layout=layout, note=tell)
+    typer.echo(f"{counted(count, 'crystal')} in {place}")

@@ -148,6 +148,7 @@ def fetch(
     name: str,
     data: DataSet,
     begin: Callable[[str, int], Callable[[int], object]] = lambda _name, _total: lambda _size: None,
+    split: str | None = None,
 ) -> Path:
     """Return where the files of a data set lie, after downloading those that are missing.
 
@@ -158,24 +159,33 @@ def fetch(
         data: the data set.
         begin: called with the name and size in bytes of a file whose download starts; what it
             returns is called with the number of bytes that came.
+        split: `train`, `validation` or `test`: only this one is needed. A data set that is
+            published as one file is fetched whole.
 
     Returns:
         The file, or the folder if there are several.
 
     Raises:
-        InputError: there is no network, or what came is not what was published.
+        InputError: a file cannot be downloaded, or what came is not what was published.
         RunError: the cache cannot be written.
     """
     folder = cache_folder() / name
-    for file in data.files:
+    files = data.files
+    if split is not None and len(files) > 1:
+        files = tuple(file for file in files if file.name.startswith(_STARTS[split]))
+    for file in files:
         try:
-            _fetch(file, folder, begin)
+            _fetch(name, file, folder, begin)
         except OSError as error:
             raise RunError(
                 f"{folder / file.name} cannot be written: {error.strerror or error}; free some "
                 f"space, or name another cache folder with {CACHE_VARIABLE}"
             ) from None
-    return folder / data.files[0].name if len(data.files) == 1 else folder
+    return folder / files[0].name if len(files) == 1 else folder
+
+
+_STARTS = {"train": "train", "validation": "val", "test": "test"}
+"""How the name of a split's file begins."""
 
 
 def digest(path: Path, kind: str = "sha256") -> str:
@@ -193,18 +203,25 @@ def digest(path: Path, kind: str = "sha256") -> str:
 
 
 def _fetch(
-    file: RemoteFile, folder: Path, begin: Callable[[str, int], Callable[[int], object]]
+    name: str,
+    file: RemoteFile,
+    folder: Path,
+    begin: Callable[[str, int], Callable[[int], object]],
 ) -> None:
     path, trusted = folder / file.name, folder / f"{file.name}.sha256"
     checksum = file.checksum
     if not checksum and trusted.exists():
         checksum = f"sha256:{trusted.read_text(encoding='ascii').strip()}"
     if not (path.exists() and _agrees(path, checksum)):
-        _download(file, path, checksum, begin)
+        _download(name, file, path, checksum, begin)
     if not file.checksum and not trusted.exists():
         partial = trusted.with_name(trusted.name + ".partial")
         partial.write_text(digest(path) + "\n", encoding="ascii")
         partial.replace(trusted)
+
+
+_CONNECT_S = 5
+"""How long a server is waited for, in seconds."""
 
 
 def _agrees(path: Path, checksum: str) -> bool:
@@ -234,6 +251,7 @@ class _Bar:
 
 
 def _download(
+    name: str,
     file: RemoteFile,
     path: Path,
     checksum: str,
@@ -247,7 +265,7 @@ def _download(
     # It tells of every download, and advises users to write the checksum into their code.
     pooch.get_logger().setLevel(logging.WARNING)
     http = pooch.HTTPDownloader(
-        progressbar=_Bar(file.name, begin), chunk_size=2**16, timeout=(20, 60)
+        progressbar=_Bar(file.name, begin), chunk_size=2**16, timeout=(_CONNECT_S, 60)
     )
 
     def verified(url: str, output: str, _: object) -> None:
@@ -266,8 +284,25 @@ def _download(
     try:
         pooch.retrieve(file.url, None, path.name, path.parent, downloader=verified)
     except RequestException as error:
-        reason = " ".join(str(error.args[0] if error.args else error).split())
         raise InputError(
-            f"{file.url} cannot be downloaded: {reason[:300]}. Without a network, put the file at "
-            f"{path} by hand, and run the command again"
+            f"the data set {name} is not on this machine, and {file.url} cannot be downloaded: "
+            f"{_reason(error)}. Put the file at {path} by hand, and run the command again"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return why a download failed, in words that no library chose."""
+    from requests import exceptions as failed
+
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"the server answers {response.status_code} {response.reason or ''}".rstrip()
+    if isinstance(error, failed.Timeout):
+        return "the server does not answer in time"
+    if isinstance(error, failed.ChunkedEncodingError):
+        return "the connection broke off"
+    if isinstance(error, failed.SSLError):
+        return "the server's certificate is not trusted here"
+    if isinstance(error, failed.ProxyError):
+        return "the proxy does not answer"
+    return "there is no connection to the server"

@@ -7,7 +7,7 @@ another one, even where it holds the same crystals: nobody has compared them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from crystext.energies.potentials import Source, name_of
@@ -15,6 +15,7 @@ from crystext.evaluate.known import Sets
 from crystext.evaluate.protocol import NAMES, Protocol, load_protocol, protocol_names
 from crystext.evaluate.report import Departure, Report
 from crystext.evaluate.stages.base import Options
+from crystext.wording import counted
 
 _ENERGIES = frozenset({"stability", "metastable", "stable", "msun", "sun", "candidates"})
 
@@ -54,24 +55,26 @@ def departures(
     return found
 
 
-def marks(report: Report, ours: str | None) -> list[str]:
-    """Return the letters of the departures that a figure depends on.
+def departed(report: Report, ours: str | None) -> list[Departure]:
+    """Return the departures that a figure depends on.
 
     Args:
         report: has the figure.
         ours: where it has it; see `published.Column`.
     """
     parts = set((ours or "").split("."))
-    return [
-        letter
-        for letter, departure in lettered(report)
-        if departure.what == "protocol" or _TOUCHED[departure.what] & parts
-    ]
+    return [x for x in report.departures if x.what == "protocol" or _TOUCHED[x.what] & parts]
 
 
-def lettered(report: Report) -> list[tuple[str, Departure]]:
-    """Return the departures of a report with the letters that they are marked by."""
-    return list(zip("abcdef", report.departures, strict=False))
+def lettered(report: Report, ours: Iterable[str | None]) -> dict[Departure, str]:
+    """Return the departures that figures shown together depend on, marked a, b, c without a gap.
+
+    Args:
+        report: has the figures.
+        ours: where it has them; see `published.Column`.
+    """
+    touched = {departure for name in ours for departure in departed(report, name)}
+    return dict(zip([x for x in report.departures if x in touched], "abcdef", strict=False))
 
 
 def _of_rules(rules: Protocol) -> Iterator[Departure]:
@@ -100,13 +103,9 @@ def _of_sets(rules: Protocol, sets: Sets) -> Iterator[Departure]:
         if known is None or taken is None or opened is None:
             continue
         if (taken.source, taken.split) != (known.source, known.split):
-            yield Departure.model_validate(
-                {
-                    "what": role,
-                    "text": f"{title} {opened.title} of {len(opened):,} crystals in place of "
-                    f"{known.title}",
-                }
-            )
+            held = counted(len(opened), "crystal")
+            text = f"{title} {opened.title} of {held} in place of {known.title}"
+            yield Departure.model_validate({"what": role, "text": text})
 
 
 def _of_energies(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from crystext.crystal import Crystal
@@ -12,7 +13,8 @@ from crystext.metrics.fingerprints import fingerprints
 from crystext.metrics.least_alike import least_alike
 from crystext.processes import Workers
 from crystext.read.parse import Piece, parse
-from crystext.write import write_crystals
+from crystext.wording import counted
+from crystext.write import AS_IT_IS, Layout, write_crystals
 
 _TOLD = ("e_above_hull_ev_per_atom", "e_form_ev_per_atom")
 """Columns that go into a Parquet table beside the crystals, where they are known."""
@@ -28,6 +30,8 @@ def write_found(
     diverse: int | None = None,
     workers: Workers = 1,
     lenient: bool = False,
+    layout: Layout = AS_IT_IS,
+    note: Callable[[str], None] = lambda message: None,
 ) -> int:
     """Write the crystals that meet the demand of a step of the funnel; return how many.
 
@@ -40,6 +44,8 @@ def write_found(
         diverse: writes at most so many, the least alike; see `least_alike`.
         workers: of fingerprints, where `diverse` needs them.
         lenient: whether it was evaluated so; see `read_crystals`.
+        layout: the cell that is written, and whether CIFs have operations of symmetry.
+        note: is told of each crystal in which no symmetry is found; see `write_crystals`.
 
     Raises:
         SettingError: there is no such step, or the suffix of `out` means no format.
@@ -59,13 +65,15 @@ def write_found(
     attempts = read_input(source, n, lenient=lenient).attempts
     if len(attempts) != len(columns["index"]):
         raise RunError(
-            f"{table} holds {len(columns['index']):,} attempts, and {source} has "
+            f"{table} holds {counted(len(columns['index']), 'attempt')}, and {source} has "
             f"{len(attempts):,}; evaluate it again"
         )
     # What is no crystal was drawn, too.
     chosen = [i for i in kept(step, columns) if attempts[i].crystal is not None]
     if not chosen:
-        raise InputError(f"of {len(attempts):,} attempts none is {step}; nothing is written")
+        raise InputError(
+            f"of {counted(len(attempts), 'attempt')} none is {step}; nothing is written"
+        )
     relaxed = columns.get("relaxed_cif", [None] * len(attempts))
     crystals = []
     for i in chosen:
@@ -77,7 +85,7 @@ def write_found(
         chosen = [chosen[place] for place in places]
         crystals = [crystals[place] for place in places]
     told = {name: [columns[name][i] for i in chosen] for name in _TOLD if name in columns}
-    return write_crystals(crystals, out, columns=told)
+    return write_crystals(crystals, out, columns=told, layout=layout, note=note)
 
 
 def _read(text: str) -> Crystal | None:

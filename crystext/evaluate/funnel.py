@@ -40,8 +40,8 @@ _DEMANDS = (
     _Demand("valid", "and composition valid", ("valid",)),
     _Demand("unique", "and unique", ("valid", "unique")),
     _Demand("novel", "and novel", ("valid", "unique", "novel")),
-    _Demand("metastable", "metastable, of all drawn", ("metastable",), True),
-    _Demand("stable", "stable, of all drawn", ("stable",), True),
+    _Demand("metastable", "metastable", ("metastable",), True),
+    _Demand("stable", "stable", ("stable",), True),
     _Demand("msun", "metastable, unique and novel", ("metastable", "unique", "novel"), True),
     _Demand("sun", "stable, unique and novel (S.U.N.)", ("stable", "unique", "novel"), True),
     _Demand(
@@ -109,10 +109,12 @@ def funnel(columns: Mapping[str, Sequence[Any]], attempts: int) -> list[Step]:
         share = Share(len(kept), of)
         low, high = share.interval()
         formulas = {columns["formula"][i] for i in kept} - {None}
+        # Their counts are of fewer attempts than those above them.
+        part = f", of the {of:,} that were relaxed" if of < attempts else ", of all drawn"
         steps.append(
             Step(
                 name=demand.name,
-                title=demand.title,
+                title=demand.title + (part if demand.energies else ""),
                 count=len(kept),
                 of=of,
                 share=share.value,

@@ -20,6 +20,7 @@ from crystext.data.source import checksum, checksum_of_read
 from crystext.errors import InputError
 from crystext.read import existing, read_crystals
 from crystext.sampling.run import read_attempts
+from crystext.wording import counted
 
 UNREADABLE = "UNREADABLE"
 """Fault of what a file gives in place of a crystal."""
@@ -102,12 +103,14 @@ def read_input(source: str | Path, n: int | None = None, *, lenient: bool = Fals
         )
     if n is not None:
         if len(found.attempts) < n:
-            raise InputError(f"{path} holds {len(found.attempts):,} attempts; {n:,} were asked for")
+            raise InputError(
+                f"{path} holds {counted(len(found.attempts), 'attempt')}; {n:,} were asked for"
+            )
         found = Input(path, found.kind, found.attempts[:n], found.sha256, found.model)
     if not any(attempt.crystal is not None for attempt in found.attempts):
         first = found.attempts[0].problem if found.attempts else None
         raise InputError(
-            f"none of the {len(found.attempts):,} attempts in {path} is a crystal"
+            f"none of the {counted(len(found.attempts), 'attempt')} in {path} is a crystal"
             + (f"; of the first: {first}" if first else "")
         )
     return found

@@ -21,16 +21,24 @@ from pathlib import Path
 from typing import Any
 
 from crystext.data.catalogue import CATALOGUE
+from crystext.data.shipped import SHIPPED_SETS, TRAINING
 from crystext.data.store import ABOUT
 from crystext.energies.potentials import Source
-from crystext.errors import CrystextError, RunError, SettingError, UnavailableError, did_you_mean
+from crystext.errors import (
+    CrystextError,
+    InputError,
+    RunError,
+    SettingError,
+    UnavailableError,
+    did_you_mean,
+)
 from crystext.evaluate import kept as on_disk
 from crystext.evaluate.departures import departures
 from crystext.evaluate.figures import Findings
 from crystext.evaluate.funnel import funnel
 from crystext.evaluate.inputs import Input, read_input
 from crystext.evaluate.kept import Kept
-from crystext.evaluate.known import Sets
+from crystext.evaluate.known import Sets, names_shipped, set_names
 from crystext.evaluate.made import made_now, versions
 from crystext.evaluate.page.write import write_page
 from crystext.evaluate.protocol import KnownSet, Protocol, load_protocol
@@ -38,9 +46,9 @@ from crystext.evaluate.report import Counts, InputNote, Report, SetNote, StageNo
 from crystext.evaluate.stages.base import Context, Options, Stage
 from crystext.evaluate.stages.registry import STAGES
 from crystext.evaluate.stages.stability import potential_used
+from crystext.models.folder import SHIPPED
 from crystext.processes import Workers
 from crystext.properties import reduced_formula
-from crystext.read import existing
 
 _OURS = {"structures.parquet", "report.json", "report.html", "work", "lock"}
 
@@ -81,10 +89,14 @@ def evaluate(
     rules = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
     options = options or Options()
     wanted = _wanted(rules, only)
-    sets = _sets(rules, options)
+    for given in (options.reference, options.training, options.targets):
+        if given is not None:
+            # Before a large input is read.
+            _named_set(given, None)
     if isinstance(workers, int) and workers < 1:
         raise SettingError(f"{workers} workers: expected 1 or more")
     drawn = read_input(source, n, lenient=lenient)
+    sets = _sets(rules, options, drawn)
     out = Path(out)
     with _held(out):
         evaluation = _Evaluation(drawn, rules, options, sets, out, workers, progress)
@@ -270,16 +282,19 @@ def _wanted(rules: Protocol, only: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in known if name in wanted)
 
 
-def _sets(rules: Protocol, options: Options) -> Sets:
-    """Return the sets that are named; those that the user names have to be there."""
+def _sets(rules: Protocol, options: Options, drawn: Input) -> Sets:
+    """Return the sets that are named; those that the user names have to be there.
+
+    What the shipped model drew is compared with what that model learned from, whatever training set
+    the protocol names.
+    """
     specified = {}
     for role, split in (("reference", "test"), ("training", "train"), ("targets", None)):
         given: str | None = getattr(options, role)
+        if given is None and role == "training" and drawn.model == SHIPPED:
+            given = TRAINING
         if given is not None:
-            own = given in CATALOGUE or (existing(given) / ABOUT).is_file()
-            specified[role] = KnownSet.model_validate(
-                {"title": Path(given).name, "source": given, "split": split if own else None}
-            )
+            specified[role] = _named_set(given, split)
         elif role != "targets" and (known := getattr(rules, role)) is not None:
             specified[role] = known
     return Sets(specified)
@@ -291,6 +306,22 @@ def _checksum(drawn: Input) -> str:
     for attempt in drawn.attempts:
         hashed.update(b"-" if attempt.crystal is None else attempt.crystal.digest().encode())
     return hashed.hexdigest()
+
+
+def _named_set(given: str, split: str | None) -> KnownSet:
+    """Return a set that the user names, which has to be there, or to have a name."""
+    if names_shipped(given):
+        return KnownSet(title=SHIPPED_SETS[given].title, source=given)
+    own = given in CATALOGUE
+    if not own and not Path(given).exists():
+        names = set_names()
+        raise InputError(
+            f"no file or folder {given}, and no set of crystals of that name; there are "
+            f"{', '.join(names)}." + did_you_mean(given, names)
+        )
+    if own or (Path(given) / ABOUT).is_file():
+        return KnownSet.model_validate({"title": Path(given).name, "source": given, "split": split})
+    return KnownSet(title=Path(given).name, source=given)
 
 
 def _own_columns(drawn: Input) -> dict[str, Sequence[Any]]:

@@ -49,8 +49,9 @@ _FIRST = {n: LABELS.index(f"wt CN_{n}") for n in range(1, MAX_COORDINATION + 1)}
 
 _BODY_CENTRED = LABELS.index("body-centered cubic CN_8")
 
-_METHOD = "ops-1"
-"""Written into caches; to be changed together with the numbers."""
+METHOD = "ops-1"
+"""How structures' fingerprints are computed, as caches and sets that ship have it; to be changed
+together with the numbers."""
 _CHUNK = 50
 """Crystals computed together, and handed out together."""
 _SAVE_EVERY = 20
@@ -118,9 +119,7 @@ def fingerprints(
             _write_cache(cache, known)
     return Fingerprints(
         np.array([known[key] for key in keys]).reshape(len(keys), len(LABELS)),
-        np.array([composition_fingerprint(c.numbers) for c in crystals]).reshape(
-            len(keys), len(_magpie().mean)
-        ),
+        composition_fingerprints(crystals),
     )
 
 
@@ -215,6 +214,12 @@ def _body_centred_of_pymatgen(place: _Place) -> float:
     return float(value or 0.0)
 
 
+def composition_fingerprints(crystals: Sequence[Crystal]) -> Floats:
+    """Return the standardised fingerprints of the compositions of crystals, shape (N, 132)."""
+    rows = [composition_fingerprint(crystal.numbers) for crystal in crystals]
+    return np.array(rows).reshape(len(crystals), len(_magpie().mean))
+
+
 def composition_fingerprint(numbers: Ints) -> Floats:
     """Return the standardised fingerprint of a composition, shape (132,).
 
@@ -265,7 +270,7 @@ def _read_cache(path: Path) -> dict[str, Floats]:
         return {}
     try:
         with np.load(path, allow_pickle=False) as file:
-            if str(file["method"]) != _METHOD:
+            if str(file["method"]) != METHOD:
                 return {}
             keys, rows = file["keys"], file["structures"]
         if rows.shape != (len(keys), len(LABELS)):
@@ -284,6 +289,6 @@ def _write_cache(path: Path, known: dict[str, Floats]) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial.npz")
     np.savez_compressed(
         partial, keys=np.array(list(known)), structures=np.array(list(known.values())),
-        method=np.array(_METHOD),
+        method=np.array(METHOD),
     )  # fmt: skip
     partial.replace(path)

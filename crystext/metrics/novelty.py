@@ -2,8 +2,10 @@
 
     novelty = #{i : no reference structure matches i} / number of attempts
 
-by StructureMatcher (see `matching`); a crystal whose reduced formula the reference lacks is novel
-without a comparison. Source of the tolerances: DiffCSP (Jiao et al., arXiv:2309.04475).
+by StructureMatcher, in either order of the two, oxidation states ignored (see `matching`); a
+crystal whose reduced formula the reference lacks is novel without a comparison. Source of the
+tolerances: DiffCSP (Jiao et al., arXiv:2309.04475). Enantiomorphs, as of P3_121 and P3_221, are one
+crystal: the mirror image of a known one is not novel.
 
 What goes wrong otherwise: novelty by distance of fingerprints (CDVAE's) calls a structure novel for
 a composition a little off, and novelty by formula calls a new polymorph old. A text that cannot be
@@ -19,11 +21,11 @@ from crystext.crystal import Crystal
 from crystext.data.store import Dataset
 from crystext.matching import (
     DIFFCSP,
+    Peers,
     Tolerances,
-    counted,
     group_by_formula,
-    is_same,
     map_groups,
+    progress_counter,
     reduce_for_matching,
 )
 from crystext.processes import Workers
@@ -60,7 +62,7 @@ def matches_in(
             for formula in shared
         ],
         workers,
-        counted(report, len(shared)),
+        progress_counter(report, len(shared)),
     )
     rows: list[int | None] = [None] * len(crystals)
     for formula, matches in zip(shared, found, strict=True):
@@ -73,10 +75,8 @@ def _matches_in_group(
     group: tuple[list[Crystal], list[Crystal]], tolerances: Tolerances
 ) -> list[int | None]:
     crystals, references = group
-    matcher = tolerances.matcher()
-    reduced = [reduce_for_matching(reference) for reference in references]
-    candidates = (reduce_for_matching(crystal) for crystal in crystals)
+    peers = Peers([reduce_for_matching(c) for c in (*references, *crystals)], tolerances)
     return [
-        next((k for k, known in enumerate(reduced) if is_same(matcher, known, candidate)), None)
-        for candidate in candidates
+        next((k for k in range(len(references)) if peers.same(k, i)), None)
+        for i in range(len(references), len(references) + len(crystals))
     ]

@@ -2,8 +2,9 @@
 
     uniqueness = #{i : no kept j < i matches i} / number of attempts
 
-where i is kept if it matches no earlier kept crystal by StructureMatcher (see `matching`). Source
-of the tolerances: DiffCSP (Jiao et al., arXiv:2309.04475).
+where i is kept if it matches no earlier kept crystal by StructureMatcher, in either order of the
+two, oxidation states ignored (see `matching`). Source of the tolerances: DiffCSP (Jiao et al.,
+arXiv:2309.04475). Enantiomorphs, as of P3_121 and P3_221, are one crystal.
 
 What goes wrong otherwise: counting formulas alone calls two polymorphs one; counting texts calls a
 shifted or rotated copy new. Matching is not transitive (a like b, b like c, a unlike c), so the
@@ -18,11 +19,11 @@ from functools import partial
 from crystext.crystal import Crystal
 from crystext.matching import (
     DIFFCSP,
+    Peers,
     Tolerances,
-    counted,
     group_by_formula,
-    is_same,
     map_groups,
+    progress_counter,
     reduce_for_matching,
 )
 from crystext.processes import Workers
@@ -51,7 +52,7 @@ def duplicates_of(
         partial(_duplicates_in_group, tolerances=tolerances),
         [[crystals[i] for i in group] for group in groups],
         workers,
-        counted(report, len(groups)),
+        progress_counter(report, len(groups)),
     )
     for group, found in zip(groups, within, strict=True):
         for i, earlier in zip(group, found, strict=True):
@@ -60,12 +61,11 @@ def duplicates_of(
 
 
 def _duplicates_in_group(crystals: list[Crystal], tolerances: Tolerances) -> list[int | None]:
-    matcher = tolerances.matcher()
-    reduced = [reduce_for_matching(crystal) for crystal in crystals]
+    peers = Peers([reduce_for_matching(crystal) for crystal in crystals], tolerances)
     kept: list[int] = []
     repeats: list[int | None] = []
-    for i, candidate in enumerate(reduced):
-        earlier = next((k for k in kept if is_same(matcher, reduced[k], candidate)), None)
+    for i in range(len(crystals)):
+        earlier = next((k for k in kept if peers.same(k, i)), None)
         repeats.append(earlier)
         if earlier is None:
             kept.append(i)

@@ -18,9 +18,10 @@ from crystext.write.files import (
     write_text,
 )
 from crystext.write.structure_text import TEXT_FORMATS, extxyz, poscar
-from crystext.write.symmetry import Layout
+from crystext.write.symmetry import AS_IT_IS, Layout
 
 __all__ = [
+    "AS_IT_IS",
     "FILE_FORMATS",
     "TEXT_FORMATS",
     "Layout",

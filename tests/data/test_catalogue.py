@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from crystext.data import catalogue
 from crystext.data.catalogue import CATALOGUE, DataSet, RemoteFile, digest, fetch
@@ -133,7 +134,7 @@ def test_what_is_not_what_was_published_is_refused_and_not_kept(
 
 def test_a_download_that_breaks_off_is_not_kept(server: str, cache: Path) -> None:
     data = DataSet(1, "", (RemoteFile("broken.csv", f"{server}/broken.csv", ""),))
-    with pytest.raises(InputError, match=r"broken\.csv cannot be downloaded: .*10 bytes read"):
+    with pytest.raises(InputError, match=r"broken\.csv cannot be downloaded: the connection broke"):
         fetch("small", data)
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
@@ -148,14 +149,51 @@ def test_without_a_network_the_answer_is_the_address_and_the_place(
     with pytest.raises(InputError) as refused:
         fetch("small", data)
     place = cache / "small" / "train.csv"
-    assert f"{nobody}/train.csv cannot be downloaded" in str(refused.value)
-    assert f"put the file at {place} by hand" in str(refused.value)
+    assert str(refused.value) == (
+        f"the data set small is not on this machine, and {nobody}/train.csv cannot be downloaded: "
+        f"there is no connection to the server. Put the file at {place} by hand, and run the "
+        "command again"
+    )
     for name in CONTENT:
         (cache / "small" / name).write_bytes((served / name).read_bytes())
     assert fetch("small", data) == cache / "small"
     missing = DataSet(1, "", (RemoteFile("none.csv", f"{server}/none.csv", ""),))
-    with pytest.raises(InputError, match=r"none\.csv cannot be downloaded: 404"):
+    with pytest.raises(InputError, match=r"none\.csv cannot be downloaded: the server answers 404"):
         fetch("missing", missing)
+
+
+def test_a_split_is_downloaded_without_the_others(server: str, served: Path, cache: Path) -> None:
+    data = data_set(server, served, "git")
+    for split, name in (("test", "test.csv"), ("validation", "val.csv"), ("train", "train.csv")):
+        assert fetch("small", data, split=split) == cache / "small" / name
+        assert Handler.asked.pop() == f"/{name}"
+    whole = DataSet(1, "", data.files[:1])
+    assert fetch("one", whole, split="test") == cache / "one" / "train.csv"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (requests.ConnectTimeout(), "does not answer in time"),
+        (requests.ReadTimeout(), "does not answer in time"),
+        (requests.exceptions.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED]"), "certificate"),
+        (requests.exceptions.ProxyError("HTTPConnectionPool(host='x')"), "proxy"),
+        (requests.ConnectionError("HTTPSConnectionPool(host='raw.x.com')"), "no connection"),
+        (requests.exceptions.InvalidSchema("x"), "no connection"),
+    ],
+)
+def test_why_a_download_failed_is_told_without_a_librarys_words(
+    error: Exception, expected: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(requests, "get", fail)
+    data = DataSet(1, "", (RemoteFile("a.csv", "https://x.com/a.csv", ""),))
+    with pytest.raises(InputError, match=expected) as refused:
+        fetch("small", data)
+    assert "Pool" not in str(refused.value)
+    assert "SSL" not in str(refused.value)
 
 
 def test_a_cache_that_cannot_be_written_is_told(cache: Path, server: str, served: Path) -> None:

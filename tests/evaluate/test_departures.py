@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crystext.energies.m3gnet import M3GNET
-from crystext.evaluate.departures import departures, marks
+from crystext.evaluate.departures import departed, departures, lettered
 from crystext.evaluate.known import Sets
 from crystext.evaluate.protocol import Protocol, load_protocol
 from crystext.evaluate.report import Departure
@@ -74,12 +74,26 @@ def test_a_set_in_place_of_the_protocols_marks_what_is_compared_with_it(
         "training set two.parquet of 2 crystals in place of MP-20 train",
     ]
     places = ("coverage.recall", "novelty.unique_and_novel", "funnel.msun", "validity.valid", None)
-    assert [marks(made, place) for place in places] == [["a"], ["b"], ["b"], [], []]
+    reference, training = made.departures
+    expected = [[reference], [training], [training], [], []]
+    assert [departed(made, place) for place in places] == expected
+    assert lettered(made, places) == {reference: "a", training: "b"}
+
+
+def test_letters_of_figures_shown_together_leave_no_gap() -> None:
+    all_three = [
+        Departure(what=what, text=what)
+        for what in ("reference", "training", "hull")  # type: ignore[arg-type]
+    ]
+    made = report().model_copy(update={"departures": all_three})
+    reference, training, hull = all_three
+    assert lettered(made, ["coverage.recall", None, "funnel.stable"]) == {reference: "a", hull: "b"}
+    assert lettered(made, ["novelty.novel"]) == {training: "a"}
 
 
 @pytest.mark.parametrize("place", ["funnel.metastable", "formulas.metastable", "funnel.sun"])
 def test_another_hull_marks_whatever_rests_on_energies(place: str) -> None:
     hull = Departure(what="hull", text="hull m3gnet in place of mp2020")
     made = report().model_copy(update={"departures": [hull]})
-    assert marks(made, place) == ["a"]
-    assert marks(made, "coverage.recall") == []
+    assert departed(made, place) == [hull]
+    assert departed(made, "coverage.recall") == []

@@ -10,9 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from crystext.codec import encode
+from crystext.data import shipped
 from crystext.data.store import write_store
 from crystext.errors import InputError, RunError, SettingError
 from crystext.evaluate.protocol import Protocol
@@ -177,6 +181,27 @@ def test_a_missing_training_set_is_told_and_the_rest_goes_on(run, tmp_path):
     assert "novel" not in values(report, "novelty")
     assert report.stages["coverage"].state == "unavailable"
     assert "--reference" in report.stages["coverage"].note
+
+
+def test_what_the_shipped_model_drew_is_compared_with_what_it_learned_from(tmp_path, monkeypatch):
+    known = {"material_id": ["mp-1", "mp-2"], "text": [encode(BRASS), encode(ROCK_SALT, "wyckoff")]}
+    (tmp_path / "sets").mkdir()
+    pq.write_table(pa.table(known), tmp_path / "sets" / "training.parquet")
+    monkeypatch.setattr(shipped, "shipped_sets", lambda: tmp_path / "sets")
+    drawn = write_run(tmp_path / "run", model="shipped")
+    report = evaluate(drawn, rules("novelty"), tmp_path / "out")
+    assert report.sets["training"].title == "the shipped model's training set"
+    table = pd.read_parquet(tmp_path / "out" / "structures.parquet")
+    matches = table.training_match.fillna("").tolist()
+    assert matches == ["mp-2", "mp-1", "mp-2", "", "", ""]
+    assert "mp-1" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    other = write_run(tmp_path / "other", model="my-model")
+    report = evaluate(other, rules("novelty"), tmp_path / "other-out")
+    assert "novelty is not known: no training set is named" in report.stages["novelty"].note
+    named = evaluate(
+        other, rules("novelty"), tmp_path / "named", options=Options(training="shipped")
+    )
+    assert named.sets["training"].crystals == 2
 
 
 def test_nothing_measured_is_an_error(run, tmp_path):

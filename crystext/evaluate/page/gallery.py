@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -14,10 +13,12 @@ from crystext.codec import encode
 from crystext.crystal import Crystal
 from crystext.elements import SYMBOLS
 from crystext.errors import InputError
-from crystext.evaluate.page.markup import Child, details, tag
+from crystext.evaluate.page.markup import Child, details, tag, typeset, typeset_group
+from crystext.evaluate.words import without_sign_of_zero
 from crystext.properties import reduced_formula, space_group_symbols
 from crystext.space_groups import find_space_group
 from crystext.view import ROTATION, with_faces
+from crystext.wording import counted
 
 SHOWN = 24
 """Crystals of a gallery."""
@@ -28,7 +29,7 @@ _MOST_ATOMS = 200
 _RADII = 0.5
 """What covalent radii are multiplied by, so that atoms do not hide each other."""
 
-ENERGY = "e_above_hull_ev_per_atom"
+ENERGY, TRAINING_MATCH = "e_above_hull_ev_per_atom", "training_match"
 
 Columns = Mapping[str, Sequence[Any]]
 """A value per attempt, by name: the columns of `structures.parquet`."""
@@ -63,19 +64,23 @@ def gallery(columns: Columns, crystals: Sequence[Crystal | None]) -> Element:
         crystal = crystals[i]
         assert crystal is not None
         name = str(_value(columns, "name", i) or i)
-        cards.append(_card(name, crystal, _value(columns, ENERGY, i)))
+        energy, known = _value(columns, ENERGY, i), _value(columns, TRAINING_MATCH, i)
+        cards.append(_card(name, crystal, energy, known))
     return tag("div", *cards, class_="gallery")
 
 
-def _card(name: str, crystal: Crystal, e_above_hull: float | None) -> Element:
+def _card(name: str, crystal: Crystal, e_above_hull: float | None, known: str | None) -> Element:
     formula = reduced_formula(crystal.numbers)
     number = find_space_group(crystal)
     group = "no space group found"
     if number is not None:
         group = f"{space_group_symbols()[number]} ({number})"
-    facts = [group, f"{len(crystal)} atoms"]
+    facts = [group, counted(len(crystal), "atom")]
     if e_above_hull is not None:
-        facts.append(f"{e_above_hull:.3f} eV/atom above the hull")
+        energy = without_sign_of_zero(f"{e_above_hull:.3f}")
+        facts.append(f"{energy} eV/atom above the hull")
+    if known is not None:
+        facts.append(f"matches {known} of the training set")
     canvas = tag(
         "canvas",
         class_="crystal",
@@ -88,16 +93,10 @@ def _card(name: str, crystal: Crystal, e_above_hull: float | None) -> Element:
         "article",
         canvas,
         tag("h3", *typeset(formula)),
-        tag("p", "; ".join(facts)),
+        tag("p", *typeset_group(group), "; " + "; ".join(facts[1:])),
         tag("p", *_legend(crystal), class_="legend"),
         details(f"Text of {name}", tag("pre", _text(crystal))),
     )
-
-
-def typeset(formula: str) -> list[Child]:
-    """Return a formula with its numbers as subscripts."""
-    runs: list[str] = re.findall(r"\d+|\D+", formula)
-    return [tag("sub", run) if run.isdigit() else run for run in runs]
 
 
 def _drawing(crystal: Crystal) -> dict[str, Any]:

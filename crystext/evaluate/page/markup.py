@@ -6,6 +6,7 @@ never as strings, so that no such text can become an element.
 
 from __future__ import annotations
 
+import re
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 Child = Element | str | None
@@ -69,6 +70,18 @@ def _cell(cell: Child, name: str, **attributes: str) -> Element:
     if isinstance(cell, Element) and cell.tag in ("td", "th"):
         return cell
     return tag(name, cell, **attributes)
+
+
+def typeset(formula: str) -> list[Child]:
+    """Return a formula with its numbers as subscripts."""
+    runs: list[str] = re.findall(r"\d+|\D+", formula)
+    return [tag("sub", run) if run.isdigit() else run for run in runs]
+
+
+def typeset_group(symbol: str) -> list[Child]:
+    """Return a space group's symbol with what follows a _ as a subscript: 194 P6_3/mmc."""
+    runs: list[str] = re.findall(r"_\d|[^_]+|_", symbol)
+    return [tag("sub", run[1]) if re.fullmatch(r"_\d", run) else run for run in runs]
 
 
 def details(summary: str, *children: Child, class_: str | None = None) -> Element:

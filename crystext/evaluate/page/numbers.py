@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crystext.evaluate.published import Column
 from crystext.evaluate.report import Figure
+from crystext.evaluate.words import without_sign_of_zero
 
 NONE = "–"
 """Where there is no number."""
@@ -33,7 +34,7 @@ def fixed(value: float | None, digits: int = 4) -> str:
         return NONE
     if abs(value) >= 1000 or (value == int(value) and abs(value) > 1):
         return f"{value:,.0f}"
-    return f"{value:.{digits}f}"
+    return without_sign_of_zero(f"{value:.{digits}f}")
 
 
 def interval(figure: Figure) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from xml.etree.ElementTree import Element
 
-from crystext.evaluate.departures import lettered, marks
+from crystext.evaluate.departures import departed, lettered
 from crystext.evaluate.page.charts import bar
-from crystext.evaluate.page.markup import Child, details, table, tag
+from crystext.evaluate.page.markup import Child, details, table, tag, typeset, typeset_group
 from crystext.evaluate.page.numbers import (
     NONE,
     as_published,
@@ -25,6 +26,9 @@ _ARROWS: dict[Better | None, tuple[str, str]] = {
     "higher": ("↑", "higher is better"),
     "lower": ("↓", "lower is better"),
 }
+
+_MATCHES = 200
+"""Attempts that are shown with the crystal that they match."""
 
 _SHOWN = 15
 """Labels of a table of counts that are shown at once."""
@@ -55,7 +59,7 @@ def figures(report: Report, stage: str) -> Element:
     """Return all figures of a stage."""
     rows: list[list[Child]] = [
         [
-            _titled(figure.title, figure.note),
+            _titled(figure.title, _note(figure)),
             tag("td", fixed(figure.value), class_="value"),
             interval(figure),
             whole(figure.of),
@@ -80,9 +84,12 @@ def published(report: Report, block: Published) -> Element:
         ),
     ]
     ours: list[Child] = [tag("span", report.input.path, " ", tag("small", "this report"))]
-    shown = [(measured(report, c), marks(report, c.ours)) for c in block.columns.values()]
-    ours += [_measured(figure, letters) for figure, letters in shown]
-    marked = {x for figure, letters in shown if _is_there(figure) for x in letters}
+    shown = [(measured(report, column), column.ours) for column in block.columns.values()]
+    letters = lettered(report, [name for figure, name in shown if _is_there(figure)])
+    ours += [
+        _measured(figure, [letters.get(x, "") for x in departed(report, name)])
+        for figure, name in shown
+    ]
     rows = [ours, *(_row(row, block) for row in block.rows)]
     found = table(block.title, header, rows, class_="published")
     told = tag(
@@ -105,10 +112,9 @@ def published(report: Report, block: Published) -> Element:
         f", {block.table}; {block.data}. {block.note}",
         class_="source",
     )
-    departed = (
+    notes = (
         tag("p", tag("sup", letter), f" {departure.text}", class_="source")
-        for letter, departure in lettered(report)
-        if letter in marked
+        for departure, letter in letters.items()
     )
     exceptions = (
         _exception(row, block)
@@ -116,7 +122,7 @@ def published(report: Report, block: Published) -> Element:
         if row.note or row.paper is not None or row.table is not None
     )
     terms = details("Denominators", told, class_="terms")
-    return tag("div", found, *departed, source, *exceptions, terms)
+    return tag("div", found, *notes, source, *exceptions, terms)
 
 
 def counts(found: Counts) -> Element:
@@ -133,7 +139,7 @@ def counts(found: Counts) -> Element:
     for i, label in enumerate(found.labels):
         mark = None if reference is None else reference[i]
         row: list[Child] = [
-            label,
+            tag("span", *_SET.get(found.name, _as_it_is)(label)),
             tag("td", bar(shares[i], reference=mark, whole=top), class_="chart"),
             whole(found.counts[i]),
             percent(shares[i]),
@@ -149,12 +155,33 @@ def counts(found: Counts) -> Element:
     return box
 
 
+def training_matches(columns: Mapping[str, Sequence[Any]]) -> Element | None:
+    """Return which attempt matches which crystal of the training set; None where none does."""
+    known, names = columns.get("training_match", ()), columns.get("name")
+    at = [i for i, match in enumerate(known) if match is not None]
+    if not at:
+        return None
+    rows: list[list[Child]] = [
+        [
+            str(i) if names is None else str(names[i]),
+            tag("span", *typeset(str(columns["formula"][i]))),
+            str(known[i]),
+        ]
+        for i in at[:_MATCHES]
+    ]
+    title = "Attempts that match a crystal of the training set"
+    more = len(at) - len(rows)
+    note = f"{more:,} more are in structures.parquet, column training_match." if more else None
+    found = table(title, ["attempt", "formula", "matches"], rows, class_="matches")
+    return details(f"{title}: {len(at):,}", found, tag("p", note, class_="source"))
+
+
 def _row(row: Row, block: Published) -> list[Child]:
     values = (
         tag("td", as_published(row.values.get(name), column), class_="value")
         for name, column in block.columns.items()
     )
-    return [_titled(row.system, "published"), *values]
+    return [_titled(row.system, ["published"]), *values]
 
 
 def _exception(row: Row, block: Published) -> Element:
@@ -190,8 +217,24 @@ def _ours_of(figure: Figure | None) -> str:
     return f". Here: {figure.title}" + (f", of {figure.of:,}." if figure.of else ".")
 
 
-def _titled(title: str, note: str) -> Element:
-    return tag("span", title, " " if note else None, tag("small", note) if note else None)
+def _as_it_is(label: str) -> list[Child]:
+    return [label]
+
+
+_SET: dict[str, Callable[[str], list[Child]]] = {
+    "formulas": typeset,
+    "space_groups": typeset_group,
+}
+"""How the labels of some counts are set, by the name of the counts."""
+
+
+def _note(figure: Figure) -> Sequence[Child]:
+    """Return a figure's note, which for one of them is a formula."""
+    return typeset(figure.note) if figure.name == "most_frequent_formula" else [figure.note]
+
+
+def _titled(title: str, note: Sequence[Child]) -> Element:
+    return tag("span", title, " ", tag("small", *note)) if any(note) else tag("span", title)
 
 
 def _arrow(better: Better | None) -> Element | None:

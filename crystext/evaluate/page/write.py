@@ -21,6 +21,7 @@ from crystext.evaluate.page.markup import Child, details, html, table, tag
 from crystext.evaluate.page.numbers import percent, whole
 from crystext.evaluate.published import Published, measured, published_for
 from crystext.evaluate.report import Counts, Report
+from crystext.wording import counted
 
 PAGE = "report.html"
 
@@ -88,7 +89,7 @@ def page(
     made: list[tuple[str, str, list[Element]]] = [
         ("funnel", "Funnel", _funnel(report)),
         ("published", "Published figures", _published(report, published)),
-        *((stage, _title(stage), _stage(report, stage)) for stage in _stages(report)),
+        *((stage, _title(stage), _stage(report, stage, columns)) for stage in _stages(report)),
         ("gallery", "Crystals", _gallery(columns, crystals)),
         ("faults", "Faults", _faults(columns)),
         ("made", "How it was made", _made(report)),
@@ -118,7 +119,10 @@ def _head(report: Report, script: str) -> Element:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="generator", content=f"crystext {report.made.crystext}"),
-        tag("title", f"{report.input.path}: evaluation of {report.input.attempts:,} attempts"),
+        tag(
+            "title",
+            f"{report.input.path}: evaluation of {counted(report.input.attempts, 'attempt')}",
+        ),
         tag("style", *(_asset(name) for name in _STYLES)),
     )
 
@@ -131,7 +135,7 @@ def _header(report: Report) -> Element:
         tag("h1", given.path),
         tag(
             "p",
-            f"{given.attempts:,} attempts, {given.parsed:,} of them crystals"
+            f"{counted(given.attempts, 'attempt')}, {given.parsed:,} of them crystals"
             + (f", {given.noted:,} read with a note (structures.parquet)" if given.noted else "")
             + ". "
             f"Every share is of all attempts, unless it says otherwise. "
@@ -179,7 +183,7 @@ def _title(stage: str) -> str:
     return _TITLES.get(stage, stage.capitalize())
 
 
-def _stage(report: Report, stage: str) -> list[Element]:
+def _stage(report: Report, stage: str, columns: Columns) -> list[Element]:
     parts: list[Element] = []
     said = report.stages.get(stage)
     if said is not None and said.state == "unavailable":
@@ -188,6 +192,8 @@ def _stage(report: Report, stage: str) -> list[Element]:
         parts.append(tag("p", said.note))
     if any(figure.stage == stage for figure in report.figures):
         parts.append(tables.figures(report, stage))
+    if stage == "novelty" and (matches := tables.training_matches(columns)) is not None:
+        parts.append(matches)
     drawn = [found for found in report.histograms if found.stage == stage]
     if drawn:
         keys: list[Child] = [_key("drawn", "drawn")]
@@ -264,7 +270,7 @@ def _made(report: Report) -> list[Element]:
     facts: list[list[Child]] = [
         ["input", f"{report.input.path} ({report.input.kind})", report.input.sha256],
         *(
-            _row(role, f"{s.title}, {s.crystals:,} crystals", s.sha256)
+            _row(role, f"{s.title}, {counted(s.crystals, 'crystal')}", s.sha256)
             for role, s in report.sets.items()
         ),
     ]

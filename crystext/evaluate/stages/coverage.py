@@ -13,6 +13,7 @@ from crystext.evaluate.stages.drawn import drawn_fingerprints
 from crystext.metrics.coverage import coverage_at, distances
 from crystext.metrics.diversity import mean_pairwise_distance
 from crystext.metrics.share import Share
+from crystext.wording import counted
 
 
 class Coverage(Stage):
@@ -46,7 +47,9 @@ class Coverage(Stage):
             found.share(name, title, value.count, value.of, better="higher", source=rules.source,
                         note=f"{cutoffs}; {note}")  # fmt: skip
 
-        share("recall", f"recall of {reference.title}", result.recall, f"by {n:,} attempts")
+        share(
+            "recall", f"recall of {reference.title}", result.recall, f"by {counted(n, 'attempt')}"
+        )
         share("precision", "precision, of all attempts", result.precision_of_all, "CDVAE's rule")
         if (fingerprinted := result.precision_of_fingerprinted) is not None:
             share("precision_of_fingerprinted", "precision, of those with a fingerprint",
@@ -72,5 +75,6 @@ class Coverage(Stage):
         missing, lacking = int((~made.known).sum()), int((~known.known).sum())
         if missing or lacking:
             found.note = (
-                f"without a fingerprint: {missing:,} drawn crystals, {lacking:,} of the reference"
+                f"without a fingerprint: {counted(missing, 'drawn crystal')}, {lacking:,} of the "
+                "reference"
             )

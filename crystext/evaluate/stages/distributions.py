@@ -106,8 +106,7 @@ class Distributions(Stage):
         at = f"spglib at {rules.symprec:g} Å"
         known = None
         if reference is not None:
-            name = f"space-groups-{rules.symprec:g}-spglib-{version('spglib')}"
-            known = space_group_counts(reference.numbers(name, groups_of))
+            known = space_group_counts(reference.numbers(groups_name(rules.symprec), groups_of))
             found.number(
                 "space_groups", "space groups, total variation distance",
                 total_variation(drawn, known), of=drawn.total(), better="lower",
@@ -128,6 +127,11 @@ class Distributions(Stage):
                 known = [x for x in reference.data.labels[name].tolist() if math.isfinite(x)]
             _compare(found, name, f"{title}, as labelled", unit, values, known or None, "",
                      f"of the {len(values):,} that carry it")  # fmt: skip
+
+
+def groups_name(symprec: float) -> str:
+    """Return what the space groups of a set are kept under, at a tolerance in Å."""
+    return f"space-groups-{symprec:g}-spglib-{version('spglib')}"
 
 
 def _compare(

@@ -13,9 +13,10 @@ from crystext.evaluate import protocol
 from crystext.evaluate.figures import Findings
 from crystext.evaluate.stages.base import Context, Stage
 from crystext.evaluate.stages.validity import judge
-from crystext.matching import Tolerances, counted, map_groups
+from crystext.matching import Tolerances, map_groups, progress_counter
 from crystext.metrics.structure_prediction import rms_distance
 from crystext.properties import reduced_formula
+from crystext.wording import counted
 
 _CHUNK = 50
 """Pairs that a process is given at once."""
@@ -40,8 +41,8 @@ class Prediction(Stage):
         n, known = len(context), context.sets.get("targets")
         if len(known) != n:
             raise InputError(
-                f"{known.title} holds {len(known):,} targets for {n:,} attempts; expected as many, "
-                "in the order of the attempts"
+                f"{known.title} holds {counted(len(known), 'target')} for "
+                f"{counted(n, 'attempt')}; expected as many, in the order of the attempts"
             )
         targets = known.crystals
         sound = context.map(partial(_is_valid, rules=context.protocol.validity), targets)
@@ -55,7 +56,7 @@ class Prediction(Stage):
             _Distances(rules.tolerances),
             chunks,
             context.workers,
-            counted(context.report, len(chunks)),
+            progress_counter(context.report, len(chunks)),
         )
         distances = dict(zip(compared, (x for chunk in answers for x in chunk), strict=True))
         found.columns["target_rms"] = [distances.get(i) for i in range(n)]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crystext.crystal import Crystal
-from crystext.evaluate.page.gallery import choose, gallery, typeset
+from crystext.evaluate.page.gallery import choose, gallery
+from crystext.evaluate.page.markup import typeset
 from tests.handmade import HANDMADE, NACL
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from crystext.crystal import Crystal
 from crystext.errors import RunError
+from crystext.evaluate.figures import Findings
 from crystext.evaluate.page.write import write_page
 from crystext.evaluate.report import Departure, Report
 from tests.evaluate.page.example import CRYSTALS, columns, report
@@ -185,3 +186,45 @@ def test_styles_name_only_colours_that_the_page_defines(page: Node) -> None:
     names = {frozenset(re.findall(r"(--[\w-]+):", block)) for block in (light, dark, printed)}
     assert len(names) == 1
     assert set(re.findall(r"var\((--[\w-]+)\)", style)) - {"--strength"} == set(*names)
+
+
+def test_crystals_that_are_known_are_named_with_what_they_match(tmp_path: Path) -> None:
+    given = columns(training_match=["mp-22862", *[None] * 6, "matbench_000171"])
+    found = report(given)
+    novelty = Findings("novelty")
+    novelty.share("most_frequent_formula", "the most frequent formula's share", 2, 8, note="SrTiO3")
+    novelty.counts("formulas", "most frequent formulas", {"SrTiO3": 1, "NaCl": 2})
+    found = found.model_copy(
+        update={
+            "figures": [*found.figures, *novelty.figures],
+            "shares": [*found.shares, *novelty.shares],
+        }
+    )
+    made = parse(write_page(found, given, CRYSTALS, tmp_path).read_text(encoding="utf-8"))
+    (matches,) = made.of_class("matches")
+    assert cells(matches)[1:] == [
+        ["sample-0", "NaCl", "mp-22862"],
+        ["sample-7", "NaCl", "matbench_000171"],
+    ]
+    assert "match a crystal of the training set: 2" in made.by_id("novelty").text()
+    assert made.by_id("gallery").text().count("matches mp-22862 of the training set") == 1
+    subscripts = [x.text() for x in made.by_id("novelty").all("sub")]
+    assert subscripts == ["3", "3"], "in the note and in the table"
+
+
+def test_no_zero_has_a_sign_and_one_atom_is_no_atoms(tmp_path: Path) -> None:
+    given = columns(e_above_hull_ev_per_atom=[-0.0001] * len(CRYSTALS))
+    made = parse(write_page(report(given), given, CRYSTALS, tmp_path).read_text(encoding="utf-8"))
+    told = made.by_id("gallery").text()
+    assert "0.000 eV/atom" in told
+    assert "-0.000" not in told
+    assert "; 1 atom;" in told, "of iron"
+    assert "1 atoms" not in told
+
+
+def test_energies_of_some_say_of_how_many() -> None:
+    some = {"energy_asked": [True] * 3 + [False] * 5, "metastable": [True, True] + [None] * 6}
+    titles = [step.title for step in report(columns(**some)).funnel]
+    assert "metastable, of the 3 that were relaxed" in titles
+    every = {"energy_asked": [True] * 8, "metastable": [True, True] + [None] * 6}
+    assert "metastable, of all drawn" in [step.title for step in report(columns(**every)).funnel]

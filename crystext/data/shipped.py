@@ -1,0 +1,132 @@
+"""Sets of crystals that ship with the package, so that an evaluation needs no network.
+
+A set is a Parquet file of `crystext/data/sets`, a row for each crystal: its id, and the crystal as
+this package writes it. Most are texts by symmetry, with more decimals than the model's; a crystal
+that such a text would change is a plain text. `README.md` beside the files says where they are from
+and under which licence, and `evaluation/reference_sets.py` makes them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crystext.codec import decode
+from crystext.crystal import Floats
+from crystext.errors import InputError
+from crystext.resources import shipped_sets
+from crystext.tasks.base import Record
+
+TRAINING = "shipped"
+"""Name of the crystals that the shipped model learned from."""
+
+LABEL_OF = {
+    "spacegroup.number": "space_group",
+    "formation_energy_per_atom": "formation_energy",
+    "band_gap": "band_gap",
+    "e_above_hull": "e_above_hull",
+}
+"""What the columns that MP-20 publishes are here."""
+
+KEY = b"crystext"
+"""Key of the file's metadata: JSON with what made it, and how fingerprints were computed."""
+
+FINGERPRINT = "fingerprint"
+"""Column of structures' fingerprints, as whole numbers."""
+
+SCALE = 10_000
+"""What the numbers of a fingerprint, all between -1 and 1, were multiplied by before rounding."""
+
+NONE = -32_768
+"""What stands for each number of a fingerprint that could not be computed."""
+
+
+@dataclass(frozen=True)
+class ShippedSet:
+    """A set that ships."""
+
+    file: str
+    title: str
+    crystals: int
+
+
+SHIPPED_SETS = {
+    TRAINING: ShippedSet("training.parquet", "the shipped model's training set", 34704),
+    "mp20_test": ShippedSet("mp20_test.parquet", "MP-20 test", 9046),
+    "mp20_val": ShippedSet("mp20_val.parquet", "MP-20 validation", 9047),
+}
+"""By name."""
+
+
+def shipped_set(name: str) -> Path:
+    """Return the file of a set of `SHIPPED_SETS`."""
+    return shipped_sets() / SHIPPED_SETS[name].file
+
+
+def read_shipped_set(path: Path) -> Iterator[Record]:
+    """Yield the crystals of a set, with their ids and labels.
+
+    Raises:
+        InputError: the file cannot be read, or a text in it is none.
+    """
+    table = _table(path)
+    labels = [name for name in table.column_names if name in LABEL_OF]
+    for row in table.select(["material_id", "text", *labels]).to_pylist():
+        decoded = decode(row["text"])
+        if decoded.crystal is None:
+            raise InputError(f"{path} is damaged at {row['material_id']}; install crystext again")
+        values = {LABEL_OF[name]: row[name] for name in labels if row[name] is not None}
+        yield Record(decoded.crystal, values, row["material_id"])
+
+
+def shipped_fingerprints(path: Path, method: str) -> Floats | None:
+    """Return the structures' fingerprints of a set; shape (N, 61), nan where a crystal has none.
+
+    They are those of the published crystals, to 1/20,000. Computing them takes minutes.
+
+    Args:
+        path: of the set's file.
+        method: how they are to have been computed; see `metrics.fingerprints.METHOD`.
+
+    Returns:
+        None where the file has none, or such as were computed in another way.
+    """
+    table = _table(path)
+    if FINGERPRINT not in table.column_names or _about(table).get("fingerprints") != method:
+        return None
+    column = table[FINGERPRINT].combine_chunks()
+    rows = column.values.to_numpy().reshape(len(table), -1).astype(np.float64)
+    rows[rows == NONE] = np.nan
+    return np.asarray(rows / SCALE)
+
+
+def shipped_numbers(path: Path, name: str) -> list[int] | None:
+    """Return a whole number of each crystal of a set; None where the file has none of that name.
+
+    Args:
+        path: of the set's file.
+        name: of what was computed; it stands for all that the numbers depend on.
+    """
+    table = _table(path)
+    found: list[int] | None = table[name].to_pylist() if name in table.column_names else None
+    return found
+
+
+def _table(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read: {error}; install crystext again") from None
+
+
+def _about(table: Any) -> dict[str, Any]:
+    found = json.loads((table.schema.metadata or {}).get(KEY, b"{}"))
+    return found if isinstance(found, dict) else {}
