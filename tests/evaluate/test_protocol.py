@@ -34,7 +34,9 @@ def test_a_shipped_protocol_names_known_sets_and_published_cutoffs(name):
     protocol = load_protocol(name)
     assert protocol.name == name
     assert {protocol.reference.source, protocol.training.source} <= set(set_names())
-    assert (protocol.reference.split, protocol.training.split) == ("test", "train")
+    assert protocol.training.split == "train"
+    # A set that ships is one split, and says which by its name.
+    assert (protocol.reference.split or protocol.reference.source) in ("test", "mp20_test")
     assert protocol.coverage.cutoffs == CUTOFFS[{"gruver2024": "mp20"}.get(name, name)]
 
 
