@@ -4,7 +4,7 @@ Each crystal is reduced once (Niggli, then primitive), only crystals of one redu
 compared, and formulas are spread over processes.
 
 The matcher's answer may depend on which structure comes first: it maps the first lattice on the
-second, and of 85 pairs of MP-20 test that match under DiffCSP's tolerances in some order, 5 match
+second, and of 83 pairs of MP-20 test that match under DiffCSP's tolerances in some order, 5 match
 in one order only (`evaluation/results/matching_orders.json`). So two crystals are the same here if
 one can be mapped on the other or the other on the one. It also depends on oxidation states, where
 one side alone carries some; crystals here are bare elements, whatever they were read from.

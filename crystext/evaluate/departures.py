@@ -104,7 +104,7 @@ def _of_sets(rules: Protocol, sets: Sets) -> Iterator[Departure]:
             continue
         if (taken.source, taken.split) != (known.source, known.split):
             held = counted(len(opened), "crystal")
-            text = f"{title} {opened.title} of {held} in place of {known.title}"
+            text = f"{title}: {opened.title} ({held}) in place of {known.title}"
             yield Departure.model_validate({"what": role, "text": text})
 
 

@@ -70,8 +70,8 @@ def test_a_set_in_place_of_the_protocols_marks_what_is_compared_with_it(
         run, "mp20", tmp_path / "out", only=["validity", "novelty", "coverage"], options=given
     )
     assert [departure.text for departure in made.departures] == [
-        "reference two.parquet of 2 crystals in place of MP-20 test",
-        "training set two.parquet of 2 crystals in place of MP-20 train",
+        "reference: two.parquet (2 crystals) in place of MP-20 test",
+        "training set: two.parquet (2 crystals) in place of MP-20 train",
     ]
     places = ("coverage.recall", "novelty.unique_and_novel", "funnel.msun", "validity.valid", None)
     reference, training = made.departures
