@@ -33,9 +33,11 @@ from typing import Any, NamedTuple
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import gemmi
 import numpy as np
 from common import crystal_of_p1_cif, write_result
 from symmetrized_cifs import (
+    SYMPREC,
     WITH_OPERATIONS,
     WITHOUT_OPERATIONS,
     Cell,
@@ -68,10 +70,6 @@ OUTCOMES = (
 DECISIVE = (WITH_OPERATIONS, "H-M symbol with qualifier", "Hall symbol")
 """Forms that leave no choice: a refusal of these is listed."""
 
-MOVED = 0.02
-"""Root mean square displacement, over (volume / atoms)^(1/3), from which on atoms are not in their
-places. Rounding to three decimals moves them by 0.002, spglib's symmetrising by 0.004 at most."""
-
 SHOWN = 200
 """Files that are no longer the same, at most, that the result lists."""
 
@@ -87,8 +85,7 @@ class Written(NamedTuple):
     setting: str
     layout: Layout
     text: str
-    cell: Cell | None
-    """None where the writer chose the cell."""
+    cell: Cell
 
 
 def own_files(row: int, standard: Cell, every: bool, rng: np.random.Generator) -> Iterator[Written]:
@@ -138,14 +135,20 @@ def names_beside(forms: list[str], rng: np.random.Generator) -> tuple[str, ...]:
 def pymatgen_file(row: int, crystal: Crystal, rng: np.random.Generator) -> Written | None:
     """Return the file that pymatgen makes of a crystal; None where it can write none."""
     from pymatgen.io.cif import CifWriter
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
     decimals = int(rng.choice([*DECIMALS, 8]))
     try:
-        text = str(CifWriter(crystal.structure, symprec=0.01, significant_figures=decimals))
+        text = str(CifWriter(crystal.structure, symprec=SYMPREC, significant_figures=decimals))
+        # What the writer takes the sites of.
+        refined = SpacegroupAnalyzer(crystal.structure, symprec=SYMPREC).get_refined_structure()
     except (TypeError, ValueError):
         return None
-    layout = Layout(decimals, WITH_OPERATIONS)
-    return Written(row, "pymatgen", "pymatgen", "pymatgen's", layout, text, None)
+    numbers, group = np.array(refined.atomic_numbers), gemmi.SpaceGroup("P 1")
+    cell = Cell(group, refined.lattice.matrix, numbers, refined.frac_coords)
+    return Written(
+        row, "pymatgen", "pymatgen", "pymatgen's", Layout(decimals, WITH_OPERATIONS), text, cell
+    )
 
 
 def read(text: str, path: Path) -> ReadItem:
@@ -160,8 +163,8 @@ def read(text: str, path: Path) -> ReadItem:
 
 def is_in_place(crystal: Crystal, written: Written) -> bool:
     """Say whether a crystal has the cell and the atoms that were written, to their precision."""
-    cell, unit = written.cell, 10.0**-written.layout.decimals
-    if cell is None or len(crystal.numbers) != len(cell.numbers):
+    cell, unit = written.cell, max(10.0**-written.layout.decimals, 1e-5)
+    if len(crystal.numbers) != len(cell.numbers):
         return False
     lengths, angles = lengths_and_angles(cell.vectors)
     if max(abs(crystal.lengths - lengths).max(), abs(crystal.angles - angles).max()) > 1.1 * unit:
@@ -187,12 +190,8 @@ def outcome(item: ReadItem, written: Written, original: Crystal) -> str:
     noted = ", noted" if item.notes else ""
     if is_in_place(item.crystal, written):
         return f"same{noted}"
-    matcher = StructureMatcher(scale=False)
-    distances = matcher.get_rms_dist(original.structure, item.crystal.structure)
-    if distances is None:
-        return f"another{noted}"
-    near = written.cell is None and distances[0] < MOVED
-    return f"{'same' if near else 'moved'}{noted}"
+    fits = StructureMatcher(scale=False).fit(original.structure, item.crystal.structure)
+    return f"{'moved' if fits else 'another'}{noted}"
 
 
 def spread(groups: list[int], size: int, seed: int) -> set[int]:
