@@ -15,6 +15,7 @@ atoms decide. A file without a doubt has no notes.
     grammar      text to names and values, by gemmi
     sites        rows to whole atoms; `elements` tells what types and labels mean
     operations   lists and Hall symbols to operations; `symbols` does so for names of groups
+    declared     what the file says of its group by names and number
     symmetry     which operations the file may mean
     cell, build  sites and operations to a crystal, and what speaks against it; `formula` counts
     choice       which of several readings the atoms bear out

@@ -63,9 +63,33 @@ def settings_of_number(number: int) -> tuple[SpaceGroup, ...]:
     return tuple(s for s in spacegroup_table_itb() if s.number == number)
 
 
-def choices_of(settings: tuple[SpaceGroup, ...], choice: str) -> tuple[SpaceGroup, ...]:
-    """Return the settings of an origin or of axes, or all of them where the choice is empty."""
-    return tuple(s for s in settings if not choice or choice in (extension(s), s.qualifier))
+def is_settled_by(number: int, choice: str, axes: str) -> bool:
+    """Whether a number, with the choices beside it, leaves one setting of gemmi's whole table."""
+    from gemmi import spacegroup_table
+
+    settings = tuple(s for s in spacegroup_table() if s.number == number)
+    if choice:
+        return len(choices_of(settings_of_number(number), choice, axes)) == 1
+    return len({s.hm for s in settings}) == 1
+
+
+def choices_of(
+    settings: tuple[SpaceGroup, ...], choice: str, axes: str = ""
+) -> tuple[SpaceGroup, ...]:
+    """Return the settings of an origin or of axes, or all of them where nothing is chosen.
+
+    Args:
+        settings: of one group.
+        choice: 1, 2, H, R, or axes as b1.
+        axes: of orthorhombic groups with two origins, as ba-c, beside the choice of the origin.
+    """
+    chosen = tuple(s for s in settings if not choice or choice in (extension(s), s.qualifier))
+    if not chosen and choice[-1:] == "1":
+        # A group with one choice of its cell has axes b, and the code b1.
+        chosen = tuple(s for s in settings if s.qualifier == choice[:-1])
+    if axes:
+        chosen = tuple(s for s in chosen if s.qualifier == ("" if axes == "abc" else axes))
+    return chosen
 
 
 def extension(setting: SpaceGroup) -> str:
@@ -78,10 +102,15 @@ def choice_of_code(code: str) -> str:
     text = code.strip()
     if text.upper() in _CHOICES:
         return _CHOICES[text.upper()]
-    if re.fullmatch(r"[12]-?[abc]-?[abc]-?[abc]", text, re.IGNORECASE):
-        # The axes stand in the symbol, too.
+    if axes_of_code(text):
         return text[0]
     return text.lower() if re.fullmatch(r"-?[abc][123]?|(-?[abc]){3}", text, re.IGNORECASE) else ""
+
+
+def axes_of_code(code: str) -> str:
+    """Return the axes that stand behind the origin in a coordinate-system code: ba-c of 1ba-c."""
+    match = re.fullmatch(r"\s*[12](-?[abc]-?[abc]-?[abc])\s*", code, re.IGNORECASE)
+    return match[1].lower() if match else ""
 
 
 @cache

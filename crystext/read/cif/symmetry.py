@@ -12,25 +12,24 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from crystext.crystal import Floats
 from crystext.errors import InputError
 from crystext.read.cif.build import METRIC
+from crystext.read.cif.declared import Declared, declared_symmetry
 from crystext.read.cif.grammar import Block
 from crystext.read.cif.operations import (
     Operations,
     identity,
-    operations_of_hall,
     operations_of_list,
     operations_of_setting,
 )
 from crystext.read.cif.symbols import (
-    Named,
-    choice_of_code,
     choices_of,
     extension,
-    number_of_schoenflies,
+    is_settled_by,
     settings_of_number,
-    settings_of_symbol,
 )
 
 if TYPE_CHECKING:
@@ -41,19 +40,7 @@ MAGNETIC = "_space_group_symop_magn_operation_xyz"
 MAGNETIC_CENTRING = "_space_group_symop_magn_centering_xyz"
 MAGNETIC_GROUP = ("_space_group_magn_name_bns", "_space_group_magn_number_bns",
                   "_space_group_magn_name_og", "_space_group_magn_number_og")  # fmt: skip
-HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
-NAMES = (
-    "_space_group_name_h-m_alt",
-    "_symmetry_space_group_name_h-m",
-    "_space_group_name_h-m",
-    "_space_group_name_h-m_full",
-    "_symmetry_space_group_name_h-m_full",
-)
-REFERENCE = "_space_group_name_h-m_ref"
-NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")
-SCHOENFLIES = ("_space_group_name_schoenflies", "_space_group_name_schonflies")
 SYSTEM = ("_space_group_crystal_system", "_symmetry_cell_setting")
-CODE = "_space_group_it_coordinate_system_code"
 
 
 _ROUNDING = 1e-3
@@ -82,29 +69,6 @@ class Symmetry(NamedTuple):
     """Whether two things in the file agree on the first candidate."""
 
 
-class _Declared(NamedTuple):
-    """A group by its names, apart from any list of operations."""
-
-    hall: tuple[str, Operations] | None
-    names: list[tuple[str, Named]]
-    unknown: list[str]
-    """Symbols that name no group."""
-    number: int
-    """The space group's number; 0 where it is not given."""
-    choices: tuple[str, ...]
-    """1 or 2 (origin), H or R (axes), as far as they are named."""
-
-    @property
-    def choice(self) -> str:
-        """The one choice that is named; empty where none is, or several are."""
-        return self.choices[0] if len(self.choices) == 1 else ""
-
-    @property
-    def says_nothing(self) -> bool:
-        """Whether no known group is named."""
-        return not (self.hall or self.names or self.number)
-
-
 def symmetry_of(block: Block, lengths: Floats, angles: Floats) -> Symmetry:
     """Return the operations that a file may mean.
 
@@ -125,7 +89,7 @@ def symmetry_of(block: Block, lengths: Floats, angles: Floats) -> Symmetry:
         )
     if listed := _magnetic(block):
         return Symmetry([Candidate(listed, "its magnetic operations")], "", "", [], False)
-    declared = _declared(block)
+    declared = declared_symmetry(block)
     listed = _listed(block)
     if listed is None and declared.says_nothing and (group := block.value(*MAGNETIC_GROUP)):
         raise InputError(
@@ -177,44 +141,7 @@ def _magnetic(block: Block) -> Operations | None:
     return product
 
 
-def _declared(block: Block) -> _Declared:
-    symbol = block.value(*HALL)
-    operations = operations_of_hall(symbol) if symbol else None
-    names, unknown = [], []
-    texts = list(dict.fromkeys(value for name in NAMES if (value := block.value(name))))
-    if not texts and (reference := block.value(REFERENCE)):
-        texts = [reference]
-    if symbol and operations is None:
-        texts.append(symbol)
-    for text in texts:
-        named = settings_of_symbol(text)
-        if named.settings:
-            names.append((text, named))
-        else:
-            unknown.append(text)
-    numbers = set()
-    for text in filter(None, [block.value(name) for name in NUMBERS]):
-        if text.isdecimal() and 1 <= int(text[:9]) <= 230:
-            numbers.add(int(text[:9]))
-        else:
-            unknown.append(text)
-    if not names and not numbers and (flies := block.value(*SCHOENFLIES)):
-        numbers = {number} if (number := number_of_schoenflies(flies)) else set()
-        unknown += [] if numbers else [flies]
-    if len(numbers) > 1:
-        both = " and ".join(map(str, sorted(numbers)))
-        raise InputError(f"it gives its space group two numbers, {both}; expected one")
-    choices = [named.choice for _, named in names] + [choice_of_code(block.value(CODE))]
-    return _Declared(
-        (symbol, operations) if operations else None,
-        names,
-        unknown,
-        next(iter(numbers), 0),
-        tuple(dict.fromkeys(filter(None, choices))),
-    )
-
-
-def _by_list(listed: Operations, declared: _Declared, lengths: Floats, angles: Floats) -> Symmetry:
+def _by_list(listed: Operations, declared: Declared, lengths: Floats, angles: Floats) -> Symmetry:
     own = Candidate(listed, "the operations that it lists")
     if listed.fault:
         return _by_faulty_list(listed, _settings_named(declared, lengths, angles))
@@ -253,7 +180,7 @@ def _by_faulty_list(listed: Operations, named: list[Candidate]) -> Symmetry:
     return Symmetry([own], conflict, "", [], False)
 
 
-def _disagreement(listed: Operations, declared: _Declared) -> str:
+def _disagreement(listed: Operations, declared: Declared) -> str:
     """Return how a list of operations contradicts the names beside it; empty if it does not."""
     count = "1 symmetry operation" if len(listed) == 1 else f"{len(listed)} symmetry operations"
     says = f"its list has {count}, of space group {listed.number}"
@@ -286,7 +213,7 @@ def _by_nothing(block: Block) -> Symmetry:
     return Symmetry([candidate], conflict, "", [], False)
 
 
-def _by_name(declared: _Declared, lengths: Floats, angles: Floats) -> Symmetry:
+def _by_name(declared: Declared, lengths: Floats, angles: Floats) -> Symmetry:
     candidates = _settings_named(declared, lengths, angles)
     if not candidates:
         raise InputError(
@@ -323,22 +250,45 @@ def _by_name(declared: _Declared, lengths: Floats, angles: Floats) -> Symmetry:
         conflict = f"it names two choices of origin or axes, {' and '.join(declared.choices)}"
     if not conflict and len(candidates) > 1:
         open_ = f"it does not say which setting of its space group it means: {_listing(candidates)}"
-    elif not conflict and not declared.hall and not declared.names:
-        settings = {s.hm for s in settings_of_number(declared.number)}
-        if len(settings) > 1:
-            notes.append(
-                f"of its space group it gives the number {declared.number} alone; it is read in "
-                f"the setting {candidates[0].source}"
-            )
+    elif not conflict and not declared.hall:
+        notes += _doubts(declared, candidates[0].source, lengths, angles)
     several = bool(declared.hall) + bool(declared.names) + bool(declared.number) > 1
     return Symmetry(candidates, conflict, open_, notes, several)
+
+
+def _axes(declared: Declared) -> str:
+    """Return the axes that a code means beside a number: the usual ones, if it names an origin."""
+    return declared.axes or ("abc" if declared.choice in ("1", "2") else "")
+
+
+def _doubts(declared: Declared, source: str, lengths: Floats, angles: Floats) -> list[str]:
+    """Return what is not said of the setting in which a group is read, as notes."""
+    if not declared.names:
+        if is_settled_by(declared.number, declared.choice, _axes(declared)):
+            return []
+        return [
+            f"of its space group it gives the number {declared.number} alone; it is read in the "
+            f"setting {source}"
+        ]
+    symbol, named = declared.names[0]
+    if named.choice and named.choice not in "12HR":
+        return [f"its space group {symbol!r} is read in the setting {source}"]
+    axes = {
+        s.hm for s in named.settings if operations_of_setting(s).misfit(lengths, angles) <= METRIC
+    }
+    if len(axes) > 1 and not declared.choice:
+        return [
+            f"its space group {symbol!r} does not say which axis is the unique one, and its cell "
+            f"fits several; it is read in the setting {source}"
+        ]
+    return []
 
 
 def _listing(candidates: Iterable[Candidate]) -> str:
     return " and ".join(c.source for c in candidates)
 
 
-def _settings_named(declared: _Declared, lengths: Floats, angles: Floats) -> list[Candidate]:
+def _settings_named(declared: Declared, lengths: Floats, angles: Floats) -> list[Candidate]:
     """Return the settings that the names of a group may mean, those that fit the cell if any do."""
     groups = [
         _chosen(named.settings, declared.choice, lengths, angles) for _, named in declared.names
@@ -354,7 +304,8 @@ def _settings_named(declared: _Declared, lengths: Floats, angles: Floats) -> lis
     number = declared.number
     if number and not any(c.operations.number == number for group in groups for c in group):
         standard = settings_of_number(number)
-        usual = tuple(s for s in standard if s.hm == standard[0].hm)
+        usual = choices_of(standard, declared.choice, _axes(declared)) if declared.choice else ()
+        usual = usual or tuple(s for s in standard if s.hm == standard[0].hm)
         group = _chosen(usual, declared.choice, lengths, angles)
         if group[0].operations.misfit(lengths, angles) > METRIC:
             group = _chosen(standard, declared.choice, lengths, angles)
@@ -369,15 +320,18 @@ def _chosen(
     named = choices_of(settings, choice) or settings
     for possible in (named, settings):
         # The code may say one thing, and the cell another: the cell cannot be otherwise.
-        candidates = [Candidate(operations_of_setting(s), s.xhm()) for s in possible]
-        misfits = [c.operations.misfit(lengths, angles) for c in candidates]
-        if min(misfits) <= METRIC:
-            best = min(misfits) + _ROUNDING
-            candidates = [c for c, m in zip(candidates, misfits, strict=True) if m <= best]
+        operations = [operations_of_setting(s) for s in possible]
+        misfits = [o.misfit(lengths, angles) for o in operations]
+        best = min(misfits) + _ROUNDING if min(misfits) <= METRIC else np.inf
+        fitting = [
+            (s, Candidate(o, s.xhm()))
+            for s, o, misfit in zip(possible, operations, misfits, strict=True)
+            if misfit <= best
+        ]
+        if best < np.inf:
             break
-    first = candidates[0].operations.setting
-    assert first is not None
-    return [c for c in candidates if c.operations.setting and c.operations.setting.hm == first.hm]
+    # By their own symbol: two settings of group 68 have the same operations at one origin.
+    return [candidate for s, candidate in fitting if s.hm == fitting[0][0].hm]
 
 
 def _agreed(groups: list[list[Candidate]]) -> list[Candidate]:
