@@ -1,6 +1,6 @@
 """Reads crystals from whatever holds them: files, folders, zips and tables.
 
-    CIF                                     pymatgen
+    CIF                                     `cif`, by gemmi's grammar and symmetry
     POSCAR/CONTCAR                          `poscar`, by VASP's rules
     cssr, xsf, res, mcsqs                   pymatgen
     extxyz and further formats              ASE
@@ -16,8 +16,8 @@
 
 A structure that cannot be read is an item with a problem, and reading goes on. What is only
 probable about a crystal is a note of its item; functions that return a crystal alone give it as a
-`ReadingWarning`. Files are data: no
-parser that runs code, unpickles or calls another program is used, and sizes are bounded.
+`ReadingWarning`. Files are data: no parser that runs code, unpickles or calls another program is
+used, and sizes are bounded.
 """
 
 from __future__ import annotations

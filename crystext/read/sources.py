@@ -53,10 +53,14 @@ _SUFFIXES = {
     ".cfg": "ase:cfg",
     ".cube": "ase:cube",
     ".gen": "ase:gen",
+    ".lammps-data": "ase:lammps-data",
+    ".lmp": "ase:lammps-data",
     ".magres": "ase:magres",
     ".pdb": "ase:proteindatabank",
     ".traj": "ase:traj",
+    ".struct_out": "ase:struct_out",
     ".xsd": "ase:xsd",
+    ".xv": "ase:siesta-xv",
 }
 """The kind of a file by the end of its name."""
 
