@@ -28,6 +28,10 @@ class ModelError(CrystextError):
     """A model folder that is missing, incomplete, unsafe to load or of the wrong kind."""
 
 
+class UserCodeError(ModelError):
+    """Code that a user named, such as a potential's function, failed; its message quotes Python."""
+
+
 class RunError(CrystextError):
     """A run directory that cannot be written, or that belongs to other settings."""
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import yaml
 
-from crystext.errors import did_you_mean
+from crystext.errors import did_you_mean, in_words
 
 _EXPECTED = {
     "missing": "is missing",
@@ -93,13 +93,13 @@ def read_yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark is not None and text.count("\n") else ""
-        words = error.problem or error.context or "it cannot be read"
-        raise ValueError(
-            line + " ".join(words.replace("<stream end>", "its end").split())
-        ) from None
+        problem = ValueError((error.problem or "").replace("<stream end>", "its end"))
+        words = in_words(problem, error.context or "a key or value in it is none that YAML has")
+        raise ValueError(line + " ".join(words.split())) from None
     # What a value of a type cannot be made of, as no date of 2020-13-45, is told by any of these.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise ValueError(" ".join(str(error).split())) from None
+        words = in_words(error, "a value in it is none of those that YAML has")
+        raise ValueError(" ".join(words.split())) from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from crystext.errors import PYTHON_INTERNALS, CrystextError
+from crystext.errors import PYTHON_INTERNALS, CrystextError, UserCodeError
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,7 +35,9 @@ _MESSAGES: list[str] = []
 
 def _recorded(error: CrystextError, *arguments: object) -> None:
     Exception.__init__(error, *arguments)
-    _MESSAGES.append(str(error))
+    # What a user's own code raises is quoted: to its author it is no internal.
+    if not isinstance(error, UserCodeError):
+        _MESSAGES.append(str(error))
 
 
 CrystextError.__init__ = _recorded  # type: ignore[method-assign, assignment]

@@ -85,7 +85,7 @@ def test_crystals_of_a_step_that_was_not_measured_are_refused_and_the_report_is_
         (["--keep", "metastabel"], "Did you mean 'metastable'"),
         (["--keep", "valid"], "give --write, too"),
         (["--diverse", "9"], "give --write, too"),
-        (["--write", "found.csv"], "found.csv ends in .csv"),
+        (["--write", "found.doc"], "found.doc ends in .doc"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_written(

@@ -130,7 +130,6 @@ def test_samples_come_as_they_are_drawn(lm: CrystalLM) -> None:
         ({"n": "SrTiO3"}, "did you mean composition='SrTiO3'"),
         ({"n": 2.5}, "n is 2.5; expected a whole number"),
         ({"n": None}, "n is None"),
-        ({"seed": None}, "seed is None"),
         ({"temperature": "1"}, "temperature is '1'; expected a number"),
         ({"element_temperature": "1"}, "element_temperature is '1'"),
         ({"top_p": None}, "top_p is None"),

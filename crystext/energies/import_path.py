@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from crystext.energies.potential import Potential
-from crystext.errors import ModelError, did_you_mean
+from crystext.errors import ModelError, UserCodeError, did_you_mean
 
 _EXAMPLE = "my_potential.py:make or package.module:make"
 
@@ -130,14 +130,14 @@ def _called(function: Callable[[], Any], source: str) -> Any:
         return function()
     # As may a function.
     except Exception as error:
-        raise ModelError(
+        raise UserCodeError(
             f"the function {source} fails: {_told(error)}; expected one that takes no argument and "
             "returns a Potential"
         ) from error
 
 
 def _failed(module: str, error: Exception) -> ModelError:
-    return ModelError(f"the module {module} cannot be imported: {_told(error)}")
+    return UserCodeError(f"the module {module} cannot be imported: {_told(error)}")
 
 
 def _told(error: Exception) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from crystext.crystal import Crystal
 from crystext.energies.corrections import Scale
 from crystext.energies.proof import ELEMENTS, FORMED, FORMED_TOLERANCE
-from crystext.errors import ModelError
+from crystext.errors import ModelError, in_words
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -97,7 +97,7 @@ def prove(potential: Potential) -> None:
     # Each calculator has errors of its own.
     except Exception as error:
         of = "its known energies" if potential.proof else "heats of formation of NiAl, SiC and TiC"
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        reason = in_words(error, "its calculator does not run on them")
         raise ModelError(
             f"the potential {potential.name} cannot be checked: it fails at {of} ({reason}). Make "
             "a crystext.energies.potential.Potential with proof=((name, crystal, eV per atom), ...)"

@@ -134,8 +134,8 @@ def check_shareable(source: Source) -> None:
     name = getattr(function, "__qualname__", "")
     if "<" in name:
         raise SettingError(
-            f"the potential is made by {name}, which other processes cannot import; define the "
-            "function at the top of a module"
+            "the potential is made by a function inside another one, or without a name; other "
+            "processes cannot import it. Define the function at the top of a module"
         )
 
 

@@ -268,7 +268,7 @@ ADAPTER_HARMS: dict[Callable[[Path], None], str] = {
     changed("adapter_config.json", megatron_config={"a": 1}): "no plain LoRA",
     changed("crystext.json", base="/no/where"): "no model folder /no/where.*write its place into",
     changed("crystext.json", quantize="int3"): "quantize is 'int3'",
-    changed("crystext.json", base=None): "base is None",
+    changed("crystext.json", base=None): "its values are of another kind",
 }
 
 

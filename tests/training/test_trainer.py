@@ -308,7 +308,7 @@ def without_a_tensor(checkpoint: Path) -> None:
         (without("adamw"), "'adamw' is missing"),
         (without_a_tensor, "'model.norm.weight' is missing"),
         (with_state("{}"), "'identity' is missing"),
-        (with_state("[]"), "list indices"),
+        (with_state("[]"), "its contents are not those"),
         (with_state('{"identity": {}}'), "'recipe' is missing"),
     ],
 )

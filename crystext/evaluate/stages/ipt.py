@@ -1,6 +1,9 @@
-"""How much a model's surprise at crystals of the reference depends on where their origin is.
+"""How much a model's perplexity of reference crystals depends on where their origin is.
 
-This is of the model alone: nothing that was drawn enters.
+This is of the model alone: no sample enters. Each crystal is scored in its standard primitive cell
+(`standardize`), so that the figure hardly depends on the cell in which a reference is stored; what
+is left is the order of axes of equal length. What goes wrong otherwise: a model that learned from
+standard cells is measured by its perplexity of others.
 """
 
 from __future__ import annotations
@@ -12,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crystext.errors import UnavailableError
+from crystext.crystal import Crystal
+from crystext.errors import InputError, UnavailableError
 from crystext.evaluate import protocol
 from crystext.evaluate.figures import Findings
 from crystext.evaluate.stages.base import Context, Stage
+from crystext.standardize import standardize
 
 if TYPE_CHECKING:
     from crystext.scoring import Scorer
@@ -29,7 +34,8 @@ class Ipt(Stage):
 
     name, title = "ipt", "perplexity under translation"
     of_input = False
-    libraries = ("torch",)
+    libraries = ("spglib", "torch")
+    version = 2
 
     def settings(self, context: Context) -> dict[str, Any]:
         """Return the model's digest and the checksum of the reference."""
@@ -52,7 +58,7 @@ class Ipt(Stage):
         with path.open("a", encoding="utf-8") as file:
             for start in range(0, len(left), _AT_ONCE):
                 part = left[start : start + _AT_ONCE]
-                values = _increases(model, [reference.crystals[i] for i in part], rules)
+                values = _increases(model, [_standard(reference.crystals[i]) for i in part], rules)
                 for i, value in zip(part, values, strict=True):
                     done[i] = value
                     file.write(json.dumps({"key": key, "crystal": i, "ipt": value}) + "\n")
@@ -62,8 +68,9 @@ class Ipt(Stage):
         found.mean(
             "ipt", "increase in perplexity under translation", values, better="lower",
             source=rules.source,
-            note=f"{rules.translations} translations each of crystals of {reference.title}; tokens "
-            "of the crystal only, given the prompt, above the lowest of them",
+            note=f"{rules.translations} translations each of crystals of {reference.title}, in the "
+            "standard primitive cell; tokens of the crystal only, given the prompt, above the "
+            "lowest of them",
         )  # fmt: skip
         found.number(
             "ipt_median", "its median", float(np.median(values)), of=count, better="lower",
@@ -101,6 +108,13 @@ def _increases(model: str, crystals: list[Any], rules: protocol.Ipt) -> list[flo
     prompt = generation_prompt(scorer.model.prompts)
     scores = scorer.score(crystals, prompt, translations=rules.translations, seed=rules.seed)
     return [score.increase_in_perplexity for score in scores]
+
+
+def _standard(crystal: Crystal) -> Crystal:
+    try:
+        return standardize(crystal)[0]
+    except InputError:
+        return crystal
 
 
 def _read(path: Path, key: str) -> dict[int, float]:
