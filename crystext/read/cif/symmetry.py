@@ -250,8 +250,10 @@ def _by_name(declared: Declared, lengths: Floats, angles: Floats) -> Symmetry:
         conflict = f"it names two choices of origin or axes, {' and '.join(declared.choices)}"
     if not conflict and len(candidates) > 1:
         open_ = f"it does not say which setting of its space group it means: {_listing(candidates)}"
-    elif not conflict and not declared.hall:
-        notes += _doubts(declared, candidates[0].source, lengths, angles)
+    if not conflict and not declared.hall:
+        symbols = {c.source.partition(":")[0] for c in candidates}
+        source = candidates[0].source if len(candidates) == 1 else " or ".join(sorted(symbols))
+        notes += _doubts(declared, source, lengths, angles)
     several = bool(declared.hall) + bool(declared.names) + bool(declared.number) > 1
     return Symmetry(candidates, conflict, open_, notes, several)
 
