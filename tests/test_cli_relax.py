@@ -241,3 +241,18 @@ def test_an_element_that_the_hull_lacks_is_named_and_the_others_are_placed(
     assert [row["verdict"] for row in table] == ["metastable", "metastable", "unknown"]
     assert table[2]["unknown_elements"] == "Cu"
     assert table[2]["e_above_hull_ev_per_atom"] is None
+
+
+def test_a_table_of_another_source_is_replaced_with_a_word_and_its_files_go(
+    cli: Run, tmp_path: Path
+) -> None:
+    for name, crystal in (("al", ALUMINIUM), ("ni", NICKEL)):
+        (tmp_path / f"{name}.extxyz").write_text(extxyz(crystal, name))
+    potential = Path(__file__).parents[1] / "examples" / "08_potential.py"
+    options = ("--out", tmp_path / "relaxed", "--potential", f"{potential}:emt")
+    first = cli("relax", tmp_path / "al.extxyz", *options, "--format", "cif")
+    assert first.returncode == 0, first.stderr
+    assert "replaces" not in first.stderr
+    second = cli("relax", tmp_path / "ni.extxyz", *options)
+    assert "held 1 structure that this source does not hold" in second.stderr
+    assert not (tmp_path / "relaxed" / "cif").exists()

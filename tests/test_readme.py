@@ -100,8 +100,6 @@ def test_what_is_shown_runs_in_order_from_a_fresh_clone(
     assert scripts == len(CHECKS)
 
 
-# Strict: it fails as soon as all of these work offline, and then this mark is to be taken away.
-@pytest.mark.xfail(reason="needs the shipped sets, the shipped hull and the potential offline")
 def test_what_is_evaluated_runs_offline_after_it(
     readme: str, clone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

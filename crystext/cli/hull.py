@@ -122,7 +122,7 @@ def _tell(results: list[StabilityResult], hull: Hull) -> None:
     for verdict in Verdict:
         count = counts[verdict]
         share = count / len(results)
-        typer.echo(f"{verdict.word:<11}{count:>7,} {share:>7.1%}  {verdict.value}")
+        typer.echo(f"{verdict.word:<11}{count:>7,} {share:>7.1%}  {verdict.meaning()}")
     candidates = [
         (index, result) for index, result in ranked(results) if result.verdict is Verdict.CANDIDATE
     ]

@@ -11,7 +11,7 @@ from crystext.cli.export import Conventional, Symmetrized, tell
 from crystext.cli.lenient import Lenient, tell_notes
 
 if TYPE_CHECKING:
-    from crystext.energies.relaxed import RelaxedSet
+    from crystext.energies.relaxed import Relaxed, RelaxedSet
     from crystext.write import Layout
 
 _FORMATS = ("cif", "poscar")
@@ -138,6 +138,7 @@ def relax(
     )
     used = loaded(chosen)
     found = RelaxedSet(used.name, used.scale, rows, vars(limits))
+    _tell_replaced(out, found)
     write_relaxed(found, out)
     _tell(found, out / TABLE)
     if not any(row.energy is not None for row in rows):
@@ -147,6 +148,32 @@ def relax(
         )
     if format is not None:
         _write(found, out / format, format, layout)
+
+
+def _tell_replaced(out: Path, found: RelaxedSet) -> None:
+    """Say that the table of other structures is replaced, and remove what was written of them."""
+    from crystext.cli.export import clear, tell
+    from crystext.energies.relaxed import TABLE, read_relaxed
+    from crystext.errors import CrystextError
+    from crystext.wording import counted
+
+    try:
+        earlier = read_relaxed(out).rows if (out / TABLE).exists() else ()
+    except CrystextError:
+        return
+    if lost := {_known_by(row) for row in earlier} - {_known_by(row) for row in found.rows}:
+        tell(
+            f"{out / TABLE} held {counted(len(lost), 'structure')} that this source does not hold; "
+            "this table replaces it. Their relaxations are kept: give their source again to have "
+            "them back"
+        )
+        for format in _FORMATS:
+            clear(out / format)
+
+
+def _known_by(row: Relaxed) -> tuple[str, tuple[int, ...]]:
+    """Return what tells a structure from those of another source: its name and its elements."""
+    return row.name, () if row.crystal is None else tuple(sorted(row.crystal.numbers.tolist()))
 
 
 def _tell(found: RelaxedSet, table: Path) -> None:

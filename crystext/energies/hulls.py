@@ -131,7 +131,7 @@ def open_hull(
         return _materials_project(folder / _ENERGIES.name, folder / _ELEMENTS.name)
     raise InputError(
         f"no hull is called {str(source)!r}, and there is no such file or folder; expected "
-        f"{', '.join(NAMES)}, or a table that crystext hull --make wrote."
+        f"{', '.join(NAMES)}, self, or a table that crystext hull --make wrote."
         + did_you_mean(str(source), [*NAMES, "self"])
     )
 

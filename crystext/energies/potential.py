@@ -99,9 +99,9 @@ def prove(potential: Potential) -> None:
         of = "its known energies" if potential.proof else "heats of formation of NiAl, SiC and TiC"
         reason = in_words(error, "its calculator does not run on them")
         raise ModelError(
-            f"the potential {potential.name} cannot be checked: it fails at {of} ({reason}). Make "
-            "a crystext.energies.potential.Potential with proof=((name, crystal, eV per atom), ...)"
-            ", crystals whose energies by this potential are known"
+            f"the potential {potential.name} cannot be checked: it fails at {of} ({reason}). "
+            "Return a Potential with proof=((name, crystal, eV per atom), ...), energies that are "
+            "known for it: see examples/08_potential.py"
         ) from error
     for name, found, expected in pairs:
         if not abs(found - expected) <= tolerance:
@@ -111,8 +111,9 @@ def prove(potential: Potential) -> None:
             "The installed library runs these weights in another way than they were trained; try "
             "the version in constraints.txt"
             if potential.proof
-            else "Where it is right as it is, say which energies are known for it: proof=((name, "
-            "crystal, eV per atom), ...) of crystext.energies.potential.Potential"
+            else "If they are right for this potential, return a Potential with proof=((name, "
+            "crystal, eV per atom), ...), energies that are known for it: see "
+            "examples/08_potential.py"
         )
         raise ModelError(
             f"the potential {potential.name} gives wrong {kind} in eV/atom: {'; '.join(wrong)}. "

@@ -40,7 +40,7 @@ class Outcome(Enum):
     TOO_DENSE = "the volume per atom is too small to start a relaxation, or became too small"
     TOO_THIN = "the volume per atom is too large to start a relaxation, or became too large"
     ISOLATED_ATOM = "an atom is farther from every other than the potential sees"
-    TOO_SLOW = "the time allowed for one crystal was spent"
+    TOO_SLOW = "it took longer than the time allowed for one crystal; try a longer --timeout"
     NO_ENERGY = "the potential does not know an element, or gave a number that is not finite"
     DIED = "the process that relaxed it died, twice"
 

@@ -150,6 +150,11 @@ def read_relaxed(
     path = Path(source)
     if path.is_dir():
         if not (path / TABLE).is_file():
+            if (path / "attempts.jsonl").is_file():
+                raise InputError(
+                    f"{path} is a run of crystext sample, whose crystals have no energies yet; "
+                    f"relax them first: crystext relax {path} --out relaxed"
+                )
             raise InputError(
                 f"the folder {path} has no {TABLE}; expected that of crystext relax, which writes "
                 "it when all is relaxed: run it again to go on"

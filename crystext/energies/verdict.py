@@ -33,11 +33,11 @@ _AT_ONCE = 256
 
 
 class Verdict(Enum):
-    """Where a structure lies. The value is a sentence for people."""
+    """Where a structure lies. The value is a sentence for people; see `meaning`."""
 
     CANDIDATE = "below the hull of known phases: a candidate for a stable phase"
-    METASTABLE = "on the hull, or above it by less than counts as metastable"
-    UNSTABLE = "above the hull by more"
+    METASTABLE = "on the hull, or above it by less than {metastable:g} eV/atom"
+    UNSTABLE = "above the hull by {metastable:g} eV/atom or more"
     NO_EVIDENCE = "near or below a hull with too few phases of its elements to tell"
     UNKNOWN = "the hull lacks one of its elements"
     NO_ENERGY = "it has no energy"
@@ -46,6 +46,10 @@ class Verdict(Enum):
     def word(self) -> str:
         """The name in tables."""
         return self.name.lower()
+
+    def meaning(self) -> str:
+        """Return the sentence, with the default limit of METASTABLE in eV/atom."""
+        return self.value.format(metastable=METASTABLE)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class StabilityResult:
         """
         above = None if self.position is None else self.position.above_hull
         if above is None:
-            return f"{self.verdict.word}: {self.relaxed.problem or self.verdict.value}"
+            return f"{self.verdict.word}: {self.relaxed.problem or self.verdict.meaning()}"
         side = "below" if above < 0 else "above"
         error = "not known" if hull.error is None else f"about {hull.error:.3f}"
         return (

@@ -139,7 +139,10 @@ def _elements(
         declared = named_elements(block)
         found = elements_of_labels(names, declared)
         if not declared:
-            notes.append("its elements are taken from the labels of its sites, as it has no types")
+            notes.append(
+                "its elements are taken from the labels of its sites, as it has no "
+                "_atom_site_type_symbol"
+            )
     for i, (row, name, element) in enumerate(zip(listed, names, found, strict=True), start=1):
         if element is None and not (partial and name in UNKNOWN):
             raise InputError(
