@@ -467,3 +467,46 @@ def test_the_group_of_operations_about_a_shifted_origin_is_known() -> None:
 def test_a_crystal_of_symmetry_lies_within_its_cell() -> None:
     crystal: Crystal = read_cif(cif_text(GENERAL, "monoclinic", {HM: "P 21/c"})).crystal
     assert ((crystal.positions >= 0) & (crystal.positions < 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("symbol", "expected"),
+    [
+        ("P 21/c (unique axis b)", "P 1 21/c 1"),
+        ("P 21/n (unique axis b)", "P 1 21/n 1"),
+        ("P 21/c, unique axis b, cell choice 1", "P 1 21/c 1"),
+        ("P 21/b (unique axis c)", "P 1 1 21/b"),
+        ("P2\u2081/c", "P 1 21/c 1"),
+        ("F 4 3 m", "F -4 3 m"),
+        ("I43d", "I -4 3 d"),
+        ("H 3 2", "R 3 2:H"),
+        ("Fm-3m O_h^5", "F m -3 m"),
+        ("Fd-3m O2", "F d -3 m:2"),
+    ],
+)
+def test_words_and_spellings_of_programs_name_a_setting(symbol: str, expected: str) -> None:
+    named = settings_of_symbol(symbol)
+    assert choices_of(named.settings, named.choice)[0].xhm() == expected
+
+
+def test_a_code_of_other_axes_than_the_symbol_is_left_to_the_atoms() -> None:
+    text = cif_text(GENERAL, "monoclinic", {HM: "P 21/c", CODE: "b2"}, scale=3)
+    assert "P 1 21/c 1 and P 1 21/n 1" in refusal(text)
+    assert refusal(text.replace('"b2"', '"b1"')) == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "hall"), [("-b1", "-P 2yab"), ("-b3", "-P 2ybc"), ("b2", "-P 2yn")]
+)
+def test_a_code_beside_a_number_names_the_axes(code: str, hall: str) -> None:
+    text = cif_text(GENERAL, "monoclinic", {NUMBER: 14, CODE: code})
+    by_hall = cif_text(GENERAL, "monoclinic", {HALL: hall})
+    assert np.allclose(read_cif(text).crystal.positions, read_cif(by_hall).crystal.positions)
+
+
+@pytest.mark.parametrize(
+    "operation", ["x+1/10,y,z", "x+" + "1" * 100_000 + "/2,y,z", "x" + "+0" * 100_000 + ",y,z"]
+)
+def test_an_operation_that_no_space_group_has_is_refused_at_once(operation: str) -> None:
+    text = cif_text(GENERAL, "triclinic", operations=("x,y,z", operation))
+    assert "multiples of 1/24" in refusal(text)
