@@ -480,6 +480,7 @@ def test_a_crystal_of_symmetry_lies_within_its_cell() -> None:
         ("F 4 3 m", "F -4 3 m"),
         ("I43d", "I -4 3 d"),
         ("H 3 2", "R 3 2:H"),
+        ("P 4/n 21/m 2/m (origin choice 2)", "P 4/n m m:2"),
         ("Fm-3m O_h^5", "F m -3 m"),
         ("Fd-3m O2", "F d -3 m:2"),
     ],
@@ -510,3 +511,13 @@ def test_a_code_beside_a_number_names_the_axes(code: str, hall: str) -> None:
 def test_an_operation_that_no_space_group_has_is_refused_at_once(operation: str) -> None:
     text = cif_text(GENERAL, "triclinic", operations=("x,y,z", operation))
     assert "multiples of 1/24" in refusal(text)
+
+
+def test_an_origin_is_not_decided_by_a_contact_that_some_crystals_have() -> None:
+    # Two carbon atoms are 0.97 Å apart about the first origin, 0.64 of their radii; then 1.07 Å.
+    for x, decided in ((0.09, True), (0.10, False)):
+        text = cif_text([f"C1 C {x} 0.02 0.2"], "orthorhombic", {HM: "P n n n"})
+        if decided:
+            assert "it is read with P n n n:2, in which no atoms are too close" in notes(text)
+        else:
+            assert "which setting of its space group" in refusal(text)

@@ -19,6 +19,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from crystext.crystal import Crystal
 from crystext.read import ReadItem, read_crystal, read_crystals
 from tests.handmade import NACL, QUARTZ
+from tests.read.cif_texts import CSCL, P1, cif_text
 from tests.read.samples import JARVIS, OPTIMADE
 
 
@@ -246,3 +247,9 @@ def test_json_of_ase_is_read_in_its_old_and_new_form(tmp_path: Path) -> None:
     (item,) = read(old, tmp_path)
     assert item.crystal is not None
     assert np.allclose(item.crystal.positions, NACL.positions)
+
+
+def test_texts_of_a_table_may_end_their_lines_as_old_programs_do(tmp_path: Path) -> None:
+    cif = cif_text(CSCL, names=P1).replace("\n", "\r")
+    pq.write_table(pa.table({"cif": [cif]}), tmp_path / "x.parquet")
+    assert read_crystal(tmp_path / "x.parquet").symbols == ["Cs", "Cl"]

@@ -218,6 +218,13 @@ def _spellings(index: int, setting: SpaceGroup) -> list[str]:
         else:
             names += kind.international.split("=")
         found += [name.replace("_", "").strip() for name in names]
+    if 123 <= setting.number <= 142:
+        # spglib's full symbols leave out the axes along the diagonals, which are all twofold.
+        first, second, third = setting.hm.split()[1:]
+        middles = {name.split()[2] for name in found if len(name.split()) == 4} | {second}
+        found += [
+            f"{setting.hm[0]} {first} {middle} 2/{third}" for middle in middles if "/" in middle
+        ]
     if setting.number >= 195:
         found += [spelling.replace("-3", "3") for spelling in found]
     if 215 <= setting.number <= 220:
