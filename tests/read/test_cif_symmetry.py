@@ -25,6 +25,7 @@ from tests.read.cif_texts import (
     GENERAL,
     HM,
     NACL,
+    P1,
     SUM,
     Z,
     atoms,
@@ -521,3 +522,8 @@ def test_an_origin_is_not_decided_by_a_contact_that_some_crystals_have() -> None
             assert "it is read with P n n n:2, in which no atoms are too close" in notes(text)
         else:
             assert "which setting of its space group" in refusal(text)
+
+
+def test_a_message_quotes_the_start_of_what_is_long() -> None:
+    for names in ({HM: "(origin" * 5000}, {HALL: "P 2 " * 5000}, {**P1, SUM: "Na" * 5000}):
+        assert 0 < len(refusal(cif_text(NACL, names=names))) < 500
