@@ -10,6 +10,7 @@ specification 1.2, section "Structures Entries".
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
@@ -17,7 +18,8 @@ import numpy as np
 
 from crystext.crystal import Crystal, Floats, isotope_note, lengths_and_angles
 from crystext.elements import ATOMIC_NUMBERS, HYDROGEN_ISOTOPES
-from crystext.errors import InputError
+from crystext.errors import InputError, SettingError
+from crystext.formulas import formula_text, parse_formula, reduced
 from crystext.read.libraries import is_vectors, isotope_of
 from crystext.read.reading import Reading
 
@@ -54,9 +56,12 @@ def read_jarvis(atoms: Mapping[str, Any]) -> Reading:
     for key in ("lattice_mat", "coords"):
         if not is_vectors(atoms[key], 3 if key == "lattice_mat" else None):
             raise InputError(f"its {key} are not lists of three numbers")
-    symbols = _strings(atoms["elements"], "elements")
+    symbols = [symbol.strip() for symbol in _strings(atoms["elements"], "elements")]
+    cartesian = atoms.get("cartesian") or False
+    if not isinstance(cartesian, bool):
+        raise InputError(f"its cartesian is {str(cartesian)[:40]!r}; expected true or false")
     vectors, places = np.array(atoms["lattice_mat"], float), np.array(atoms["coords"], float)
-    crystal, notes = _crystal(vectors, symbols, places, bool(atoms.get("cartesian", False)))
+    crystal, notes = _crystal(vectors, symbols, places, cartesian)
     for key, found in (("abc", crystal.lengths), ("angles", crystal.angles)):
         given = atoms.get(key)
         # They are written with few decimals, so only what is another cell contradicts.
@@ -166,6 +171,19 @@ def _check_counts(attributes: Mapping[str, Any], crystal: Crystal) -> None:
                 f"its sites hold {', '.join(sorted(there))}, but elements has "
                 f"{', '.join(sorted(elements)) or 'none'}; expected the same"
             )
+    formula = attributes.get("chemical_formula_reduced")
+    if not isinstance(formula, str) or len(formula) > 1000:
+        return
+    try:
+        written = reduced(parse_formula(formula))
+    except SettingError:
+        return
+    found = reduced(Counter(crystal.symbols))
+    if written != found:
+        raise InputError(
+            f"its sites make {formula_text(found)}, but its chemical_formula_reduced is "
+            f"{formula[:60]!r}; expected the same"
+        )
 
 
 def _crystal(

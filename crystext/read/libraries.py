@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crystext.crystal import Crystal, isotope_note
+from crystext.crystal import Crystal, isotope_note, lengths_and_angles
 from crystext.elements import ATOMIC_NUMBERS, HYDROGEN_ISOTOPES
 from crystext.errors import InputError, ReadingWarning
 from crystext.read.reading import Reading, noted
@@ -76,6 +76,16 @@ def _check_dictionary(dictionary: Mapping[str, Any]) -> None:
         )
     if "matrix" in lattice and not is_vectors(lattice["matrix"], 3):
         raise InputError("the matrix of its lattice is not three vectors of three numbers")
+    if "matrix" in lattice:
+        lengths, angles = lengths_and_angles(np.array(lattice["matrix"], float))
+        for key, found in zip(parameters, (*lengths, *angles), strict=True):
+            given = lattice.get(key)
+            # They follow from the matrix, so only what is another cell contradicts.
+            if _is_number(given) and abs(given - found) > 0.1:
+                raise InputError(
+                    f"the {key} of its lattice is {given:g}, but that of its matrix {found:.4g}; "
+                    "expected the same"
+                )
     if not isinstance(sites, list) or not sites:
         raise InputError("it has no list of sites; expected one entry per atom")
     for number, site in enumerate(sites, start=1):

@@ -146,6 +146,7 @@ def _expect(text: str, kind: str, what: str) -> None:
 
 
 def _cif(text: str, *, lenient: bool = False) -> list[Reading]:
+    text = _unix_lines(text)
     _expect(text, "cif", "a CIF with a data_ block, _cell_length_a and _atom_site_ rows")
     reading = read_cif(text, lenient=lenient)
     return [Reading(reading.crystal, reading.notes)]
@@ -154,7 +155,7 @@ def _cif(text: str, *, lenient: bool = False) -> list[Reading]:
 def _poscar(text: str, *, lenient: bool = False) -> list[Reading]:
     if len(text) > MAX_TEXT:
         raise InputError(f"it has {len(text):,} characters; a structure may have {MAX_TEXT:,}")
-    return [read_poscar(text, lenient=lenient)]
+    return [read_poscar(_unix_lines(text), lenient=lenient)]
 
 
 def _pymatgen(data: bytes, format: str) -> list[Reading]:
@@ -204,6 +205,10 @@ def as_text(data: bytes) -> str:
     except UnicodeDecodeError:
         # Old CIFs write Å and accents in this encoding, in which any byte means something.
         text = data.decode("latin-1")
+    return _unix_lines(text)
+
+
+def _unix_lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

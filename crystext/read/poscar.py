@@ -331,7 +331,7 @@ def _line(lines: list[str], at: int) -> str:
 
 
 def _is_count(words: list[str]) -> bool:
-    return words != [] and words[0].isascii() and words[0].isdigit()
+    return words != [] and words[0].isascii() and words[0].isdigit() and len(words[0]) < 20
 
 
 def _unexpected(lines: list[str], at: int, expected: str) -> InputError:

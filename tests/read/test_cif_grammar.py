@@ -188,3 +188,8 @@ def test_megabytes_of_blanks_and_quotes_take_no_time() -> None:
         text = TEXT.replace("data_t\n", f"data_t\n_note {filler}\n")
         refusal(text)
     assert read_cif(TEXT).crystal.symbols == ["Cs", "Cl"]
+
+
+def test_a_comment_behind_words_without_quotes_is_none_of_them() -> None:
+    text = cif_text(NACL).replace("data_t\n", f"data_t\n{HM} F m -3 m # rock salt\n")
+    assert atoms(text) == "Na4Cl4"

@@ -212,12 +212,26 @@ def test_a_formula_of_another_kind_tells_elements_too() -> None:
         assert atoms(cif_text(rows, names=names, columns=LABELS)) == "CH"
 
 
-@pytest.mark.parametrize("labels", [("CD", "C1"), ("HO3'", "O3'"), ("NP", "C1"), ("CA", "O1")])
+@pytest.mark.parametrize("labels", [("CD", "S1"), ("HO3'", "O3'"), ("NP", "C1"), ("CA", "O1")])
 def test_a_label_that_may_be_either_of_two_elements_is_refused(labels: tuple[str, ...]) -> None:
     rows = [f"{label} 0.{i} 0 0" for i, label in enumerate(labels)]
     assert "may stand for" in refusal(cif_text(rows, names=P1, columns=LABELS))
-    both = {"CD": "Cd C2", "HO3'": "Ho H O", "NP": "Np N C", "CA": "Ca C O"}[labels[0]]
+    both = {"CD": "Cd C S", "HO3'": "Ho H O", "NP": "Np N C", "CA": "Ca C O"}[labels[0]]
     assert "may stand for" in refusal(cif_text(rows, names={**P1, SUM: both}, columns=LABELS))
+
+
+def test_an_element_of_the_formula_that_one_label_alone_may_name_is_that_label() -> None:
+    for labels, formula in (
+        (("CA", "C1", "O1"), "C Ca O"),
+        (("CO1", "C1", "O1", "O2"), "C Co O2"),
+        (("CD1", "CD2", "C1", "N1"), "C Cd2 N"),
+    ):
+        rows = [f"{label} 0.{i} 0 0" for i, label in enumerate(labels)]
+        text = cif_text(rows, names={**P1, SUM: formula}, columns=LABELS)
+        assert sorted(atoms(text)) == sorted(formula.replace(" ", ""))
+    rows = [f"{label} 0.{i} 0 0" for i, label in enumerate(("CD1", "CD2", "C1", "N1"))]
+    other = cif_text(rows, names={**P1, SUM: "C2 Cd N"}, columns=LABELS)
+    assert "its sites make" in refusal(other)
 
 
 def test_labels_in_place_of_types_are_noted_unless_the_formula_bears_them_out() -> None:

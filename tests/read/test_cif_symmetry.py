@@ -25,6 +25,7 @@ from tests.read.cif_texts import (
     GENERAL,
     HM,
     NACL,
+    P1,
     SUM,
     Z,
     atoms,
@@ -467,3 +468,62 @@ def test_the_group_of_operations_about_a_shifted_origin_is_known() -> None:
 def test_a_crystal_of_symmetry_lies_within_its_cell() -> None:
     crystal: Crystal = read_cif(cif_text(GENERAL, "monoclinic", {HM: "P 21/c"})).crystal
     assert ((crystal.positions >= 0) & (crystal.positions < 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("symbol", "expected"),
+    [
+        ("P 21/c (unique axis b)", "P 1 21/c 1"),
+        ("P 21/n (unique axis b)", "P 1 21/n 1"),
+        ("P 21/c, unique axis b, cell choice 1", "P 1 21/c 1"),
+        ("P 21/b (unique axis c)", "P 1 1 21/b"),
+        ("P2\u2081/c", "P 1 21/c 1"),
+        ("F 4 3 m", "F -4 3 m"),
+        ("I43d", "I -4 3 d"),
+        ("H 3 2", "R 3 2:H"),
+        ("P 4/n 21/m 2/m (origin choice 2)", "P 4/n m m:2"),
+        ("Fm-3m O_h^5", "F m -3 m"),
+        ("Fd-3m O2", "F d -3 m:2"),
+    ],
+)
+def test_words_and_spellings_of_programs_name_a_setting(symbol: str, expected: str) -> None:
+    named = settings_of_symbol(symbol)
+    assert choices_of(named.settings, named.choice)[0].xhm() == expected
+
+
+def test_a_code_of_other_axes_than_the_symbol_is_left_to_the_atoms() -> None:
+    text = cif_text(GENERAL, "monoclinic", {HM: "P 21/c", CODE: "b2"}, scale=3)
+    assert "P 1 21/c 1 and P 1 21/n 1" in refusal(text)
+    assert refusal(text.replace('"b2"', '"b1"')) == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "hall"), [("-b1", "-P 2yab"), ("-b3", "-P 2ybc"), ("b2", "-P 2yn")]
+)
+def test_a_code_beside_a_number_names_the_axes(code: str, hall: str) -> None:
+    text = cif_text(GENERAL, "monoclinic", {NUMBER: 14, CODE: code})
+    by_hall = cif_text(GENERAL, "monoclinic", {HALL: hall})
+    assert np.allclose(read_cif(text).crystal.positions, read_cif(by_hall).crystal.positions)
+
+
+@pytest.mark.parametrize(
+    "operation", ["x+1/10,y,z", "x+" + "1" * 100_000 + "/2,y,z", "x" + "+0" * 100_000 + ",y,z"]
+)
+def test_an_operation_that_no_space_group_has_is_refused_at_once(operation: str) -> None:
+    text = cif_text(GENERAL, "triclinic", operations=("x,y,z", operation))
+    assert "multiples of 1/24" in refusal(text)
+
+
+def test_an_origin_is_not_decided_by_a_contact_that_some_crystals_have() -> None:
+    # Two carbon atoms are 0.97 Å apart about the first origin, 0.64 of their radii; then 1.07 Å.
+    for x, decided in ((0.09, True), (0.10, False)):
+        text = cif_text([f"C1 C {x} 0.02 0.2"], "orthorhombic", {HM: "P n n n"})
+        if decided:
+            assert "it is read with P n n n:2, in which no atoms are too close" in notes(text)
+        else:
+            assert "which setting of its space group" in refusal(text)
+
+
+def test_a_message_quotes_the_start_of_what_is_long() -> None:
+    for names in ({HM: "(origin" * 5000}, {HALL: "P 2 " * 5000}, {**P1, SUM: "Na" * 5000}):
+        assert 0 < len(refusal(cif_text(NACL, names=names))) < 500

@@ -19,6 +19,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from crystext.crystal import Crystal
 from crystext.read import ReadItem, read_crystal, read_crystals
 from tests.handmade import NACL, QUARTZ
+from tests.read.cif_texts import CSCL, P1, cif_text
 from tests.read.samples import JARVIS, OPTIMADE
 
 
@@ -87,6 +88,7 @@ def test_cartesian_coordinates_of_jarvis_are_read_as_such(tmp_path: Path) -> Non
         ("elements", "CsCl", "elements are no list of names"),
         ("abc", [5.0, 4.12, 4.12], "its abc are 5, 4.12, 4.12, but those of its lattice_mat"),
         ("angles", [90, 90, 60], "its angles are 90, 90, 60"),
+        ("cartesian", "false", "its cartesian is 'false'; expected true or false"),
     ],
 )
 def test_a_broken_entry_of_jarvis_is_refused(
@@ -154,6 +156,7 @@ def test_what_else_a_response_holds_is_no_structure(tmp_path: Path) -> None:
         ({"lattice_vectors": [[4, 0, 0], [0, 4, 0], [None] * 3]}, "lattice_vectors are not"),
         ({"cartesian_site_positions": [[0, 0, 0]]}, "2 elements and 1 positions"),
         ({"nsites": 3}, "it lists 2 sites, but nsites is 3"),
+        ({"chemical_formula_reduced": "Cl2Cs"}, "but its chemical_formula_reduced is 'Cl2Cs'"),
         ({"elements": ["Cl", "Rb"]}, "its sites hold Cl, Cs, but elements has Cl, Rb"),
     ],
 )  # fmt: skip
@@ -215,6 +218,7 @@ def test_a_molecule_is_told_to_be_none(tmp_path: Path) -> None:
     [
         (("lattice",), [], "its lattice is no object"),
         (("lattice", "matrix"), [[1, 2], [3]], "not three vectors"),
+        (("lattice", "a"), 9.5, "the a of its lattice is 9.5, but that of its matrix"),
         (("sites",), {}, "no list of sites"),
         (("sites", 0, "species"), "Na", "site 1 has no species"),
         (("sites", 0, "abc"), [0, 0], "site 1 has no coordinates"),
@@ -243,3 +247,9 @@ def test_json_of_ase_is_read_in_its_old_and_new_form(tmp_path: Path) -> None:
     (item,) = read(old, tmp_path)
     assert item.crystal is not None
     assert np.allclose(item.crystal.positions, NACL.positions)
+
+
+def test_texts_of_a_table_may_end_their_lines_as_old_programs_do(tmp_path: Path) -> None:
+    cif = cif_text(CSCL, names=P1).replace("\n", "\r")
+    pq.write_table(pa.table({"cif": [cif]}), tmp_path / "x.parquet")
+    assert read_crystal(tmp_path / "x.parquet").symbols == ["Cs", "Cl"]

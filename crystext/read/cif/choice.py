@@ -16,9 +16,11 @@ from crystext.read.cif.formula import Formula, counted
 from crystext.read.cif.sites import MAX_EXPANDED, SiteRow
 from crystext.read.cif.symmetry import Candidate, Symmetry
 
-_CLOSE = 0.75
-"""Sums of covalent radii. Atoms nearer than that speak against an origin, where another has none:
-the smallest ratio in MP-20 is 0.68."""
+_CLOSE = 0.65
+"""Sums of covalent radii. Atoms nearer than that speak against an origin, where those of the other
+are all further apart than `_ROOMY`: the smallest ratio in MP-20 is 0.68."""
+
+_ROOMY = 0.75
 
 
 class Choice(NamedTuple):
@@ -89,8 +91,9 @@ def choose(
         if not certain and len(whole) < len(options):
             ending = f"{doubt}; {_why(first, options)}"
         return _noted(first, symmetry, ending)
-    roomy = [option for option in whole if nearest_contact(option.built.crystal) >= _CLOSE]
-    if len(roomy) == 1:
+    contacts = [nearest_contact(option.built.crystal) for option in whole]
+    roomy = [option for option, nearest in zip(whole, contacts, strict=True) if nearest >= _ROOMY]
+    if len(roomy) == 1 and sum(nearest < _CLOSE for nearest in contacts) == len(whole) - 1:
         why = f"it is read with {roomy[0].candidate.source}, in which no atoms are too close"
         return _noted(roomy[0], symmetry, f"{doubt}; {why}")
     return _refuse(doubt, whole, symmetry, lenient)

@@ -29,6 +29,10 @@ SCHOENFLIES = ("_space_group_name_schoenflies", "_space_group_name_schonflies")
 CODE = "_space_group_it_coordinate_system_code"
 
 
+_SHOWN = 60
+"""Characters of a symbol that messages show."""
+
+
 class Declared(NamedTuple):
     """A group by its names, apart from any list of operations."""
 
@@ -73,16 +77,16 @@ def declared_symmetry(block: Block) -> Declared:
         if named.settings:
             names.append((text, named))
         else:
-            unknown.append(text)
+            unknown.append(text[:_SHOWN])
     numbers = set()
     for text in filter(None, [block.value(name) for name in NUMBERS]):
         if text.isdecimal() and 1 <= int(text[:9]) <= 230:
             numbers.add(int(text[:9]))
         else:
-            unknown.append(text)
+            unknown.append(text[:_SHOWN])
     if not names and not numbers and (flies := block.value(*SCHOENFLIES)):
         numbers = {number} if (number := number_of_schoenflies(flies)) else set()
-        unknown += [] if numbers else [flies]
+        unknown += [] if numbers else [flies[:_SHOWN]]
     if len(numbers) > 1:
         both = " and ".join(map(str, sorted(numbers)))
         raise InputError(f"it gives its space group two numbers, {both}; expected one")

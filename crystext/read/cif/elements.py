@@ -55,22 +55,47 @@ def element_of_type(text: str) -> Element | None:
     return Element(symbol) if symbol in ATOMIC_NUMBERS else None
 
 
-def elements_of_labels(labels: Sequence[str], formula: Iterable[str]) -> list[Element | None]:
+def elements_of_labels(
+    labels: Sequence[str], formula: Iterable[str], *, counted: bool = False
+) -> list[Element | None]:
     """Return the element that each label names; None where it names none.
 
     Args:
         labels: of the sites, in their order.
         formula: the elements of the file's own formula, D and T among them; empty if it has none.
+        counted: whether the atoms are going to be compared with the amounts of that formula. Then
+            CA beside C1, in a formula with Ca and C, is the calcium that no other label names.
 
     Raises:
         InputError: a label may name either of two elements, and the formula does not tell which.
     """
     declared = set(formula)
     known = {ISOTOPES.get(symbol, symbol) for symbol in declared}
-    return [_of_label(i, label, known, declared) for i, label in enumerate(labels, start=1)]
+    found: list[Element | _Either | None] = [
+        _of_label(i, label, known, declared) for i, label in enumerate(labels, start=1)
+    ]
+    certain = {element.symbol for element in found if isinstance(element, Element)}
+    result: list[Element | None] = []
+    for element in found:
+        if isinstance(element, _Either):
+            if not counted or element.pair in certain or element.one not in certain:
+                raise element.refusal
+            element = Element(element.pair)
+        result.append(element)
+    return result
 
 
-def _of_label(number: int, label: str, known: set[str], declared: set[str]) -> Element | None:
+class _Either(NamedTuple):
+    """The two elements that a label may name."""
+
+    pair: str
+    one: str
+    refusal: InputError
+
+
+def _of_label(
+    number: int, label: str, known: set[str], declared: set[str]
+) -> Element | _Either | None:
     match = _LETTERS.match(label)
     if match is None or label in UNKNOWN or match[1].lower().startswith(_NO_ELEMENT):
         return None
@@ -89,9 +114,10 @@ def _of_label(number: int, label: str, known: set[str], declared: set[str]) -> E
     if letters.lower().startswith("oh") and not known:
         return None
     if len(readings) > 1:
-        raise InputError(
+        refusal = InputError(
             f"site {number} ({label}) has no type, and its label may stand for {readings[0]} or "
             f"{readings[1]}; expected _atom_site_type_symbol. Add it, or a _chemical_formula_sum "
             "that tells them apart"
         )
+        return _Either(readings[0], readings[1], refusal)
     return Element(readings[0]) if readings else None

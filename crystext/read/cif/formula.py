@@ -16,6 +16,10 @@ from crystext.read.cif.grammar import Block
 _PART = re.compile(r"([A-Z][a-z]?)(\d+\.?\d*|\.\d+)?")
 
 
+_SHOWN = 80
+"""Characters of a formula that messages show."""
+
+
 class Formula(NamedTuple):
     """The formula of a CIF, and how many of its units a cell holds."""
 
@@ -38,7 +42,8 @@ def formula_of(block: Block) -> Formula | None:
         return None
     units = block.value("_cell_formula_units_z")
     count = int(units) if units.isdecimal() and len(units) < 7 else 0
-    return Formula(text, *parsed, count)
+    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return Formula(shown, *parsed, count)
 
 
 def named_elements(block: Block) -> frozenset[str]:

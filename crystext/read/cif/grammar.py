@@ -214,7 +214,9 @@ def _mended_line(line: str, error: str) -> str | None:
         return line.rstrip() + mark
     if match := _DATA_NAME.match(line):
         # What follows a name on its line is its value; one of several words wants quotes.
-        value = match[2].strip("'\"") if match[2][0] in "'\"" else match[2]
+        value = match[2].strip("'\"")
+        if match[2][0] not in "'\"":
+            value = re.split(r"\s#", match[2], maxsplit=1)[0].rstrip()
         for mark in ("'", '"'):
             if mark not in value:
                 return f"{match[1]} {mark}{value}{mark}"

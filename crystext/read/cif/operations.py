@@ -210,17 +210,27 @@ def _settings_by_operations() -> dict[frozenset[str], SpaceGroup]:
 
 _DECIMAL = re.compile(r"\d*\.\d+")
 
+_LONGEST = 100
+"""Characters that an operation may have, blanks aside."""
+
+_LARGE = re.compile(r"\d{4}")
+
 
 def _operation(number: int, text: str) -> Op:
     from gemmi import Op
 
     compact = re.sub(r"^\s*\d+\s+(?=\S)|[\s'\"()]", "", text).lower()
+    plain = _DECIMAL.sub(_fraction, compact[: _LONGEST + 1])
     try:
-        return Op(_DECIMAL.sub(_fraction, compact))
+        # Of numbers that are too large gemmi makes others.
+        if len(compact) <= _LONGEST and not _LARGE.search(plain):
+            return Op(plain)
     except (RuntimeError, ValueError):
-        raise InputError(
-            f"its operation of symmetry {number} is {text[:40]!r}; expected the form -x, y+1/2, -z"
-        ) from None
+        pass
+    raise InputError(
+        f"its operation of symmetry {number} is {text[:40]!r}; expected the form -x, y+1/2, -z, "
+        f"with translations that are multiples of 1/{_DENOMINATOR}"
+    )
 
 
 def _fraction(match: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ from crystext.crystal import isotope_note
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
 from crystext.read.cif.elements import Element, element_of_type, elements_of_labels
-from crystext.read.cif.formula import named_elements
+from crystext.read.cif.formula import formula_of, named_elements
 from crystext.read.cif.grammar import UNKNOWN, Block, rows
 
 AXES = "xyz"
@@ -52,7 +52,7 @@ _LARGEST = 30
 _OVER = 1e-3
 """By how much an occupancy may be above 1, as refined or rounded ones are."""
 
-_FRACTION = re.compile(r"[-+]?\d+/\d+")
+_FRACTION = re.compile(r"[-+]?\d{1,6}/\d{1,6}")
 _NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:\((\d*)\)?)?")
 
 
@@ -137,7 +137,8 @@ def _elements(
         found = [element_of_type(name) for name in names]
     else:
         declared = named_elements(block)
-        found = elements_of_labels(names, declared)
+        counted = formula_of(block) is not None
+        found = elements_of_labels(names, declared, counted=counted)
         if not declared:
             notes.append(
                 "its elements are taken from the labels of its sites, as it has no "

@@ -8,6 +8,7 @@ P2(1)/c, P 2_1/c, F 4/m -3 2/m, R -3 c :H, F d -3 m Z.
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,8 +34,9 @@ _SUFFIX = re.compile(
 _NUMBER = re.compile(
     r"\s*(?:[(\[#]|\bno\b\.?)\s*(?:no\.?|#)?\s*\d{2,3}\s*[)\]]?\s*$", re.IGNORECASE
 )
-_WORDS = re.compile(r"[\[({]?\s*\b(origin|hexagonal|rhombohedral|setting|axes|choice|cell)\b.*$",
-                    re.IGNORECASE)  # fmt: skip
+_WORDS = re.compile(r"[\[({]?\s*\b(origin|hexagonal|rhombohedral|setting|axes|choice|cell|unique)\b"
+                    r".*$", re.IGNORECASE)  # fmt: skip
+_SCHOENFLIES = re.compile(r"\s+[CDOTS][ _]?[0-9a-z{}]*\^\{?\d{1,2}\}?\s*$", re.IGNORECASE)
 
 
 @lru_cache(maxsize=256)
@@ -45,9 +47,11 @@ def settings_of_symbol(symbol: str) -> Named:
     if words := _WORDS.search(text):
         choice = _choice_of_words(words[0])
         text = text[: words.start()].rstrip(" ,;:-")
-    text = _NUMBER.sub("", text)
+    text = _SCHOENFLIES.sub("", _NUMBER.sub("", text))
     # A colon ends the symbol itself; what a space sets apart may be a part of it.
-    while (suffix := _SUFFIX.search(text)) and (":" in suffix[0] or suffix[1] in "SZHRszhr"):
+    while (suffix := _SUFFIX.search(text)) and (
+        ":" in suffix[0] or suffix[1].upper() in _CHOICES.keys() - {"1", "2"}
+    ):
         choice = choice or choice_of_code(suffix[1])
         text = text[: suffix.start()]
     settings = _find(text)
@@ -84,9 +88,16 @@ def choices_of(
         axes: of orthorhombic groups with two origins, as ba-c, beside the choice of the origin.
     """
     chosen = tuple(s for s in settings if not choice or choice in (extension(s), s.qualifier))
-    if not chosen and choice[-1:] == "1":
-        # A group with one choice of its cell has axes b, and the code b1.
-        chosen = tuple(s for s in settings if s.qualifier == choice[:-1])
+    if not chosen and (match := re.fullmatch(r"(-?)([abc])([123]?)", choice)):
+        # The settings that the tables leave out, because others have their operations: -b1 is b3.
+        # A group with one choice of its cell has axes b, and the codes b1 and -b1; the axis alone,
+        # as the words "unique axis b" name it, leaves the cell open.
+        opposite, axis, cell = match.groups()
+        same = axis + ({"1": "3", "2": "2", "3": "1"}[cell] if opposite and cell else cell)
+        alike = {same, axis} if cell in ("", "1") else {same}
+        chosen = tuple(s for s in settings if s.qualifier in alike)
+        if not chosen and not cell:
+            chosen = tuple(s for s in settings if s.qualifier[:1] == axis)
     if axes:
         chosen = tuple(s for s in chosen if s.qualifier == ("" if axes == "abc" else axes))
     return chosen
@@ -127,6 +138,10 @@ def number_of_schoenflies(symbol: str) -> int:
 
 
 def _choice_of_words(words: str) -> str:
+    axis = re.search(r"unique[\s-]*axis\W*([abc])\b", words, re.IGNORECASE)
+    cell = re.search(r"cell[\s-]*choice\W*([123])\b", words, re.IGNORECASE)
+    if axis or cell:
+        return (axis[1].lower() if axis else "b") + (cell[1] if cell else "")
     if match := re.search(
         r"(?:origin|choice|setting)[^\d]{0,12}\b([12])\b(?!/)", words, re.IGNORECASE
     ):
@@ -146,6 +161,8 @@ _BAR = re.compile(r"\\bar\s*\{?\s*(\d)\s*\}?|\\overline\s*\{?\s*(\d)\s*\}?|\\=\s
 
 
 def _spelled_plainly(symbol: str) -> str:
+    # Digits above and below the line are digits.
+    symbol = "".join(unicodedata.normalize("NFKC", c) if c.isdigit() else c for c in symbol)
     text = _BAR.sub(lambda m: "-" + next(g for g in m.groups() if g), symbol)
     text = text.replace("$", "").replace("\u2212", "-").replace("\u2013", "-")
     text = re.sub(r"<\s*/?\s*su[bp]\s*>|~|\\,", "", text, flags=re.IGNORECASE)
@@ -201,8 +218,20 @@ def _spellings(index: int, setting: SpaceGroup) -> list[str]:
         else:
             names += kind.international.split("=")
         found += [name.replace("_", "").strip() for name in names]
+    if 123 <= setting.number <= 142:
+        # spglib's full symbols leave out the axes along the diagonals, which are all twofold.
+        first, second, third = setting.hm.split()[1:]
+        middles = {name.split()[2] for name in found if len(name.split()) == 4} | {second}
+        found += [
+            f"{setting.hm[0]} {first} {middle} 2/{third}" for middle in middles if "/" in middle
+        ]
     if setting.number >= 195:
         found += [spelling.replace("-3", "3") for spelling in found]
+    if 215 <= setting.number <= 220:
+        found += [spelling.replace("-4", "4") for spelling in found]
+    if setting.number in (146, 155) and extension(setting) == "H":
+        # As the Protein Data Bank has them.
+        found.append("H" + setting.hm[1:])
     if setting.number in _DOUBLE_GLIDES:
         found += [spelling for old in list(found) for spelling in _with_e(old)]
     return found

@@ -295,6 +295,12 @@ def _settings_named(declared: Declared, lengths: Floats, angles: Floats) -> list
     groups = [
         _chosen(named.settings, declared.choice, lengths, angles) for _, named in declared.names
     ]
+    if declared.choice and declared.choice not in "12HR":
+        for _, named in declared.names:
+            if not choices_of(named.settings, declared.choice):
+                # The symbol is that of other axes than the code means: the atoms have to decide.
+                meant = choices_of(settings_of_number(named.settings[0].number), declared.choice)
+                groups += [_chosen(meant, "", lengths, angles)] if meant else []
     if declared.hall is not None:
         symbol, operations = declared.hall
         setting = operations.setting
