@@ -19,6 +19,9 @@ from crystext.recipe_messages import expectation, no_setting, read_yaml, shown, 
 from crystext.resources import shipped
 from crystext.tasks import TASKS
 
+_ALTERNATIVES = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
+"""Settings of `optim` of which one is given, not both."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -139,7 +142,7 @@ class OptimSettings(_Section):
     def _one_length_and_one_size(self) -> Self:
         faults = [
             f"give either {one} or {other}"
-            for one, other in (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
+            for one, other in _ALTERNATIVES
             if (getattr(self, one) is None) == (getattr(self, other) is None)
         ]
         if faults:
@@ -247,6 +250,9 @@ class Recipe(_Section):
 def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recipe:
     """Load a recipe: a file, or the name of a shipped one, with `section.key=value` overrides.
 
+    An override of `optim.steps` takes the place of the recipe's `epochs`, and the reverse; so with
+    `batch_tokens` and `batch_sequences`.
+
     Raises:
         SettingError: with every fault of the recipe and of the overrides.
     """
@@ -272,6 +278,7 @@ def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recip
     if not isinstance(values.get("data"), dict | list | None):
         values["data"] = {"store": values["data"]}
     faults = [fault for x in overrides or [] if (fault := _apply(values, x)) is not None]
+    faults += _replace_alternatives(values, overrides or [])
     return parse_recipe(values, str(path), faults)
 
 
@@ -281,12 +288,12 @@ def parse_recipe(values: dict[str, Any], origin: str, faults: Sequence[str] = ()
     Args:
         values: the settings, as YAML gives them.
         origin: names the settings in the error.
-        faults: what else was found wrong with them.
+        faults: what was found wrong with overrides of them.
 
     Raises:
         SettingError: with every fault.
     """
-    lines = list(faults)
+    lines: list[str] = []
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
@@ -295,9 +302,28 @@ def parse_recipe(values: dict[str, Any], origin: str, faults: Sequence[str] = ()
             unknown = fault["type"] == "extra_forbidden"
             message = no_setting(place, tree(Recipe)) if unknown else expectation(fault)
             lines.append(f"{'.'.join(place)}: {message}" if place else message)
-    if lines:
-        raise SettingError(f"{origin} has faults:\n  " + "\n  ".join(lines))
+    if lines or faults:
+        where = f"{origin} has" if lines else "the overrides have"
+        raise SettingError(f"{where} faults:\n  " + "\n  ".join([*faults, *lines]))
     return recipe
+
+
+def _replace_alternatives(values: dict[str, Any], overrides: Sequence[str]) -> list[str]:
+    """Remove what an override takes the place of, and return which overrides exclude each other."""
+    optim = values.get("optim")
+    if not isinstance(optim, dict):
+        return []
+    given = {x.partition("=")[0]: x for x in overrides}
+    faults = []
+    for pair in _ALTERNATIVES:
+        chosen = [x for x in pair if f"optim.{x}" in given and optim.get(x) is not None]
+        if len(chosen) == 2:
+            both = " and ".join(given[f"optim.{x}"] for x in chosen)
+            faults.append(f"{both} exclude each other; give either {pair[0]} or {pair[1]}")
+        if chosen:
+            # Of two, one stays, so that the recipe is not blamed as well.
+            optim.update({x: None for x in pair if x != chosen[0]})
+    return faults
 
 
 def _apply(values: dict[str, Any], override: str) -> str | None:

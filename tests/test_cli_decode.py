@@ -77,6 +77,8 @@ def test_bad_texts_among_good_ones_are_listed_with_their_line(cli: Run) -> None:
         ("", "is empty"),
         ("\n \n", "is empty"),
         ("noise", "BAD_LENGTHS, line 1"),
+        (cif(NACL), "standard input is a CIF; expected texts of crystals. Use crystext encode"),
+        ("# made by hand\n" + cif(NACL), "Use crystext encode"),
         ("noise\n\nmore", "none of the 2 texts is a crystal"),
         (TEXTS[0][:-3], "TRUNCATED"),
         ('{"name": 1}', "line 1 is no JSON object with a text"),

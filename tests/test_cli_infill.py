@@ -97,6 +97,12 @@ def test_every_option_reaches_the_proposals(
         assert record["positions"][:5] == SRTIO3.positions.tolist()
 
 
+def test_the_seed_of_a_completion_goes_on_with_no_run(cli: Run) -> None:
+    shown = {name: cli(name, "--help").stdout for name in ("sample", "infill")}
+    assert "goes on with the seed" in " ".join(shown["sample"].replace("│", " ").split())
+    assert "holds a run" not in " ".join(shown["infill"].replace("│", " ").split())
+
+
 DISORDERED = cif_of(["Na1 Na 0 0 0"]).replace("fract_z", "fract_z\n_atom_site_occupancy")
 
 
@@ -109,6 +115,8 @@ DISORDERED = cif_of(["Na1 Na 0 0 0"]).replace("fract_z", "fract_z\n_atom_site_oc
         (("--replace", "ti"), "Did you mean 'Ti'"),
         (("--replace", "Fe"), "there is no Fe in it"),
         (("--replace", "Ti", "--candidates", "Co,Nj"), "no element 'Nj'"),
+        (("--replace", "Ti", "--candidates", "simlar"), "Did you mean 'similar'"),
+        (("--replace", "Ti", "--with", "Similar"), "Did you mean 'similar'"),
         (("--with", "Co"), "there is neither"),
         (("--replace", "Ti", "--keep", "symmetry"), "cannot be kept"),
         (

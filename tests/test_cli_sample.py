@@ -419,6 +419,16 @@ def test_a_file_for_a_folder_is_refused(
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_fewer_attempts_than_the_run_holds_are_not_drawn_and_it_says_so(
+    cli: Run, run: Path, tiny_model: Path
+) -> None:
+    before = (run / "attempts.jsonl").read_bytes()
+    ended = cli("sample", "--model", tiny_model, "--out", run, *USUAL, "--n", N - 4)
+    assert ended.returncode == 0, ended.stderr
+    assert f"none was drawn: --n {N - 4} is fewer than the run holds already" in ended.stdout
+    assert (run / "attempts.jsonl").read_bytes() == before
+
+
 def test_a_place_that_cannot_be_written_is_told(cli_refuses: Refuses, tiny_model: Path) -> None:
     message = cli_refuses("sample", "--model", tiny_model, "--out", "/proc/nowhere/run")
     assert message.startswith("crystext: /proc/nowhere/run cannot be written: ")
@@ -429,5 +439,6 @@ def test_a_place_that_cannot_be_written_is_told(cli_refuses: Refuses, tiny_model
 def test_other_settings_are_refused(cli_refuses: Refuses, run: Path, tiny_model: Path) -> None:
     command = "sample", "--model", tiny_model, "--out", run, *USUAL, "--seed", 7, "--top-p", 0.5
     message = cli_refuses(*command)
-    assert "  seed: 0 there, 7 asked for\n  top_p: 1.0 there, 0.5 asked for\n" in message
+    assert "  seed (--seed): 0 there, 7 asked for\n" in message
+    assert "  top_p (--top-p): 1.0 there, 0.5 asked for\n" in message
     assert "give" in message.lower()

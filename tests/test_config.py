@@ -139,7 +139,7 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         ("optim.ema=1", "optim.ema: "),
         ("optim=", "optim: "),
         ("data.store=", "data.store: "),
-        ("optim.epochs=3", "give either steps or epochs"),
+        ("optim.steps=null", "give either steps or epochs"),
         ("optim.batch_tokens=null", "give either batch_tokens or batch_sequences"),
         ("patience=0", "patience: "),
         ("seed=2020-13-45", "the value is not YAML: month must be in 1..12"),
@@ -153,6 +153,26 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
 def test_a_value_that_makes_no_sense_is_refused(override: str, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         load_recipe("shipped", [override])
+
+
+def test_an_override_takes_the_place_of_its_alternative() -> None:
+    recipe = load_recipe("finetune-your-own", ["optim.steps=3", "optim.batch_tokens=512"])
+    assert (recipe.optim.steps, recipe.optim.epochs) == (3, None)
+    assert (recipe.optim.batch_tokens, recipe.optim.batch_sequences) == (512, None)
+    recipe = load_recipe("shipped", ["optim.epochs=2"])
+    assert (recipe.optim.steps, recipe.optim.epochs) == (None, 2)
+    recipe = load_recipe("finetune-your-own", ["optim.steps=null"])
+    assert recipe.optim.epochs == load_recipe("finetune-your-own").optim.epochs
+
+
+@pytest.mark.parametrize("name", ["shipped", "finetune-your-own"])
+def test_overrides_that_exclude_each_other_are_blamed_themselves(name: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        load_recipe(name, ["optim.steps=3", "optim.epochs=2"])
+    assert str(caught.value) == (
+        "the overrides have faults:\n"
+        "  optim.steps=3 and optim.epochs=2 exclude each other; give either steps or epochs"
+    )
 
 
 def test_what_is_drawn_by_default_has_to_be_learned() -> None:

@@ -24,6 +24,7 @@ _START = re.compile(
     rf"^(?:{_TRIPLE}\n\s*{_TRIPLE}$|[ \t]*[1-9][0-9]{{0,2}}[ \t]*\n\s*{_ORBIT})", re.MULTILINE
 )
 """A cell, or a space group and an orbit."""
+_CIF = re.compile(r"\A\s*data_|_cell_length", re.IGNORECASE)
 
 
 def decode(
@@ -81,7 +82,8 @@ def decode(
     else:
         check_place(out, kind)
     crystals, faults, read = [], [], []
-    texts = _split(_read(source), strict)
+    document = _read(source)
+    texts = _split(document, strict)
     for name, text in texts:
         decoded = decode_text(text, format=fmt, strict=strict)
         if decoded.crystal is not None:
@@ -96,6 +98,12 @@ def decode(
                 f"found {decoded.detail}"
             )
     if not crystals:
+        if _CIF.search(document):
+            name = "standard input" if source == "-" else source
+            raise InputError(
+                f"{name} is a CIF; expected texts of crystals. "
+                "Use crystext encode, which reads CIFs"
+            )
         hint = " Try --forgiving." if strict else ""
         if len(faults) == 1:
             raise InputError(f"{faults[0]}.{hint}")

@@ -26,7 +26,7 @@ from crystext.cli.asked import (
 )
 from crystext.cli.export import FORMAT_NAMES, Conventional, Keep, Symmetrized, export
 from crystext.cli.progress import Bar
-from crystext.cli.seed import Seed, given_seed
+from crystext.cli.seed import SeedOfRun, given_seed
 
 if TYPE_CHECKING:
     from crystext.conditions import Conditions
@@ -100,7 +100,7 @@ def sample(
             help="`shipped`, a folder of a model or of an adapter, or OWNER/NAME on the Hub."
         ),
     ] = "shipped",
-    seed: Seed = "0",
+    seed: SeedOfRun = "0",
     temperature: Annotated[
         float | None,
         typer.Option(
@@ -290,6 +290,8 @@ def sample(
         return
     of_them = "1 of them a crystal" if bar.crystals == 1 else f"{bar.crystals:,} of them crystals"
     typer.echo(f"{counted(done, 'attempt')}, {of_them}, in {out / 'attempts.jsonl'}")
+    if done > campaign.total:
+        typer.echo(f"none was drawn: --n {n} is fewer than the run holds already")
     if any(wanted):
         _summarize(out, campaign.total)
     if format is not None:

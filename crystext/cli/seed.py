@@ -10,12 +10,20 @@ import typer
 
 RANDOM = "random"
 
-Seed: TypeAlias = Annotated[
+SeedOfRun: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="N|random",
         help="Random numbers follow from (seed, index). `random` takes a seed that is recorded; an "
         "OUT that holds a run goes on with the seed of the run.",
+    ),
+]
+
+Seed: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="N|random",
+        help="The same seed draws the same again. `random` takes a seed that is printed.",
     ),
 ]
 

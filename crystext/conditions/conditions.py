@@ -18,7 +18,7 @@ from crystext.crystal import Crystal
 from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import SettingError, did_you_mean
 from crystext.formulas import by_electronegativity, formula_text, parse_formula
-from crystext.grammar.constraints import MOST_ATOMS, Constraints
+from crystext.grammar.constraints import MOST_ATOMS, Constraints, largest_size
 from crystext.oxidation import can_be_neutral, nearest_neutral
 from crystext.properties import crystal_system, density, reduced_formula, written_number
 from crystext.space_groups import find_space_group
@@ -201,8 +201,8 @@ class Conditions:
         if self.n_atoms is not None and fewest > max_atoms >= 1:
             raise SettingError(
                 f"{fewest} atoms are asked for, and crystals may have {max_atoms}; ask for "
-                f"{max_atoms} or fewer, or take max_atoms {fewest} (models write well what they "
-                "were taught: the shipped one, 20)"
+                f"{max_atoms} or fewer, or take {largest_size(fewest)}. Models write well what "
+                "they were taught: the shipped one, 20"
             )
         system = self.crystal_system
         if self.space_group is not None:

@@ -56,14 +56,20 @@ class Findings:
         title: str,
         values: Sequence[float],
         *,
+        nonnegative: bool = False,
         unit: str = "",
         better: Better | None = None,
         source: str = "",
         note: str = "",
     ) -> None:
-        """Add a mean with its interval; values that are not finite are left out of it."""
+        """Add a mean with its interval; values that are not finite are left out of it.
+
+        The interval of a quantity that cannot be negative, as a count or a distance, is cut at 0.
+        """
         found = mean(values)
         value, low, high = found.value, found.low, found.high
+        if nonnegative and low < 0:
+            low = 0.0
         self._add(name, title, value, low, high, found.of, unit, better, source, note)
 
     def number(

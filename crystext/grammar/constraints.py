@@ -113,7 +113,7 @@ class Constraints:
         if needed > self.max_atoms:
             raise SettingError(
                 f"{needed} elements have to occur in {counted(self.max_atoms, 'atom')} at most; "
-                f"take max_atoms {needed}, or fewer elements"
+                f"take {largest_size(needed)}, or fewer elements"
             )
 
     def _check_formula(self) -> None:
@@ -134,7 +134,8 @@ class Constraints:
         below, above = high // unit * unit, -(-low // unit) * unit
         if below == 0 and low == 1:
             raise SettingError(
-                f"{written} has {unit} atoms, and a crystal may have {high}; take max_atoms {unit}"
+                f"{written} has {unit} atoms, and a crystal may have {high}; "
+                f"take {largest_size(unit)}"
                 + (f", which is above the largest of {MOST_ATOMS}" if unit > MOST_ATOMS else "")
             )
         nearest = " or ".join(str(n) for n in (below, above) if 1 <= n <= MOST_ATOMS)
@@ -144,6 +145,11 @@ class Constraints:
         )
 
 
+def largest_size(atoms: int) -> str:
+    """Return how the largest size of a crystal is set, in Python and on the command line."""
+    return f"max_atoms {atoms} (on the command line --max-atoms {atoms})"
+
+
 def _check_atoms(low: int, high: int) -> None:
     if not 1 <= high <= MOST_ATOMS:
         raise SettingError(f"at most {high} atoms: expected 1 to {MOST_ATOMS}")
@@ -151,7 +157,8 @@ def _check_atoms(low: int, high: int) -> None:
         raise SettingError(f"at least {low} atoms: expected 1 or more")
     if low > high:
         raise SettingError(
-            f"at least {low} atoms and at most {high}; take max_atoms {low}, or min_atoms {high}"
+            f"at least {low} atoms and at most {high}; take {largest_size(low)}, "
+            f"or ask for {high} or fewer"
         )
 
 

@@ -153,6 +153,8 @@ def _list_of(wanted: str | Sequence[str]) -> tuple[str, ...]:
         if name in (UNKNOWN, SIMILAR):
             if len(names) > 1:
                 raise SettingError(f"{name} stands beside other elements; give either, not both")
+        elif name not in ATOMIC_NUMBERS and (near := did_you_mean(name, [SIMILAR])):
+            raise SettingError(f"no element {name!r}; expected ?, similar, or a symbol.{near}")
         else:
             known_element(name)
     return tuple(dict.fromkeys(names))

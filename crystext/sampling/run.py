@@ -35,6 +35,7 @@ from crystext.models.folder import model_folder
 from crystext.prompts import load_prompts
 from crystext.sampling.attempt import Attempt
 from crystext.sampling.campaign import Batch, Campaign
+from crystext.sampling.differences import differences
 from crystext.sampling.shards import FOLDER, Shard, batch_file
 from crystext.sampling.workers import Job, draw_batches
 from crystext.write import write_text
@@ -262,18 +263,10 @@ def _check(out: Path, wanted: dict[str, Any]) -> None:
                 f"{out} holds files that are no run ({', '.join(strange[:3])}); give an empty --out"
             )
         return
-    keys = [*wanted, *(key for key in found if key not in wanted)]
-    different = [key for key in keys if found.get(key) != wanted.get(key)]
-    if "model_sha256" not in different:
-        # The same weights in another place.
-        different = [key for key in different if key != "model"]
-    if different:
-        lines = [
-            f"  {key}: {_short(found.get(key))} there, {_short(wanted.get(key))} asked for"
-            for key in different
-        ]
+    if lines := differences(found, wanted):
+        listed = "".join(f"\n  {line}" for line in lines)
         raise RunError(
-            f"{out} holds a run made with other settings:\n" + "\n".join(lines) + "\n"
+            f"{out} holds a run made with other settings:{listed}\n"
             "Give those settings to go on with it, or another --out"
         )
 
@@ -297,12 +290,6 @@ def recorded_settings(out: Path) -> dict[str, Any] | None:
             "--out"
         )
     return found
-
-
-def _short(value: Any) -> str:
-    """Return a setting for a message; a long table's conditions are cut short."""
-    text = repr(value)
-    return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def _claim(out: Path, wanted: dict[str, Any]) -> None:

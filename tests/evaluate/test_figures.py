@@ -35,6 +35,17 @@ def test_a_number_that_is_not_finite_is_none():
     assert found.figures[1].of == 0
 
 
+def test_the_interval_of_what_cannot_be_negative_is_cut_at_nought():
+    found = Findings("a")
+    found.mean("steps", "steps", [0, 2, 20], nonnegative=True)
+    found.mean("energy", "energy", [0, 2, 20])
+    found.mean("one", "one", [3], nonnegative=True)
+    steps, energy, one = found.figures
+    assert energy.low < 0
+    assert (steps.low, steps.high) == (0, energy.high)
+    assert one.low is None
+
+
 def test_labels_of_the_reference_alone_are_kept():
     found = Findings("a")
     found.counts("x", "x", {"Na": 2, "Cl": 3}, {"Na": 1, "Fe": 7})

@@ -17,7 +17,10 @@ LARGE = (("Al", 10), ("O", 14))
     [
         ({"max_atoms": 0}, "expected 1 to 1000"),
         ({"min_atoms": 0}, "expected 1 or more"),
-        ({"min_atoms": 9, "max_atoms": 8}, "take max_atoms 9, or min_atoms 8"),
+        (
+            {"min_atoms": 9, "max_atoms": 8},
+            "(on the command line --max-atoms 9), or ask for 8 or fewer",
+        ),
         ({"distance_scale": 1.5}, "expected 0 (off) to 1"),
         ({"crystal_system": "cubik"}, "Did you mean 'cubic'?"),
         ({"require": ("fe",)}, "Did you mean 'Fe'?"),
@@ -31,7 +34,10 @@ LARGE = (("Al", 10), ("O", 14))
         ({"only": ("Na",), "exclude": ("Na",)}, "leave at least one of Na"),
         ({"only": ()}, "leave at least one"),
         ({"exclude": SYMBOLS}, "all elements are excluded"),
-        ({"require": ("Li", "Na", "K"), "max_atoms": 2}, "take max_atoms 3"),
+        (
+            {"require": ("Li", "Na", "K"), "max_atoms": 2},
+            "take max_atoms 3 (on the command line --max-atoms 3), or",
+        ),
         ({"formula": LARGE}, "has 24 atoms, and a crystal may have 20; take max_atoms 24"),
         ({"formula": LIFEPO4, "min_atoms": 20, "max_atoms": 20}, "take 14 or 21 atoms"),
         ({"formula": LIFEPO4, "min_atoms": 8, "max_atoms": 12}, "take 7 or 14 atoms"),

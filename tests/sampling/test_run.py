@@ -284,9 +284,9 @@ def test_a_campaign_of_many_requests_is_cut_and_completed_to_the_same_bytes(
     sample(table, tmp_path / "run")
     assert path.read_bytes() == drawn
     before = contents(tmp_path / "run")
-    with pytest.raises(RunError, match=r"conditions: .* asked for"):
+    with pytest.raises(RunError, match=r"conditions \(--conditions\): .* asked for"):
         sample(replace(table, conditions=table.conditions[:2]), tmp_path / "run")
-    with pytest.raises(RunError, match="n: 5 there, 6 asked for"):
+    with pytest.raises(RunError, match=r"n \(--n\): 5 there, 6 asked for"):
         sample(replace(table, n=6), tmp_path / "run")
     assert contents(tmp_path / "run") == before
 
@@ -311,17 +311,20 @@ def test_elements_cannot_be_excluded_without_constraints(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": 12}, "seed: 11 there, 12 asked for"),
-        ({"temperature": 0.7}, "temperature: 1.0 there, 0.7 asked for"),
-        ({"top_p": 0.9}, "top_p: 1.0 there, 0.9 asked for"),
-        ({"max_atoms": 5}, "max_atoms: 3 there, 5 asked for"),
-        ({"distance_scale": 0.0}, "distance_scale: 0.65 there, 0.0 asked for"),
-        ({"exclude": "U"}, "exclude: None there, 'U' asked for"),
-        ({"composition": "NaCl"}, "composition: None there, 'NaCl' asked for"),
-        ({"space_group": "Fm-3m"}, "space_group: None there, 225 asked for"),
-        ({"max_tries": 2, "n_atoms": "1-3"}, "max_tries: 1 there, 2 asked for"),
-        ({"guidance": 2.0, "composition": "NaCl"}, "guidance: 1.0 there, 2.0 asked for"),
-        ({"constrained": False}, "constrained: True there, False asked for"),
+        ({"seed": 12}, "seed (--seed): 11 there, 12 asked for"),
+        ({"temperature": 0.7}, "temperature (--temperature): 1.0 there, 0.7 asked for"),
+        ({"top_p": 0.9}, "top_p (--top-p): 1.0 there, 0.9 asked for"),
+        ({"max_atoms": 5}, "max_atoms (--max-atoms): 3 there, 5 asked for"),
+        ({"distance_scale": 0.0}, "distance_scale (--min-distance): 0.65 there, 0.0 asked for"),
+        ({"exclude": "U"}, "exclude (--exclude): not given there, 'U' asked for"),
+        ({"composition": "NaCl"}, "composition (--composition): not given there, 'NaCl' asked for"),
+        ({"space_group": "Fm-3m"}, "space_group (--space-group): not given there, 225 asked for"),
+        ({"max_tries": 2, "n_atoms": "1-3"}, "max_tries (--max-tries): 1 there, 2 asked for"),
+        (
+            {"guidance": 2.0, "composition": "NaCl"},
+            "guidance (--guidance): 1.0 there, 2.0 asked for",
+        ),
+        ({"constrained": False}, "constrained (--constrained): True there, False asked for"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -340,7 +343,7 @@ def test_every_difference_is_named_at_once(campaign: Campaign, run: Path) -> Non
     with pytest.raises(RunError) as refusal:
         sample(other, run)
     names = [line.split(":")[0].strip() for line in str(refusal.value).splitlines()[1:-1]]
-    assert sorted(names) == ["batch_size", "seed", "top_p"]
+    assert sorted(names) == ["batch_size (--batch-size)", "seed (--seed)", "top_p (--top-p)"]
 
 
 def test_another_model_is_refused_and_the_same_in_another_place_is_not(

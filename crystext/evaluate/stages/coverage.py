@@ -56,7 +56,9 @@ class Coverage(Stage):
                   fingerprinted, "the rule of Gruver et al.")  # fmt: skip
 
         def distance(name: str, title: str, values: Floats) -> None:
-            found.mean(name, title, values.tolist(), better="lower", source=rules.source)
+            found.mean(
+                name, title, values.tolist(), nonnegative=True, better="lower", source=rules.source
+            )
 
         distance("amsd_recall", "AMSD, recall", far.structures_of_reference)
         distance("amsd_precision", "AMSD, precision", far.structures_of_generated)

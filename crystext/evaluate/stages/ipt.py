@@ -66,8 +66,8 @@ class Ipt(Stage):
                 context.report(len(done), count)
         values = [done[i] for i in chosen]
         found.mean(
-            "ipt", "increase in perplexity under translation", values, better="lower",
-            source=rules.source,
+            "ipt", "increase in perplexity under translation", values, nonnegative=True,
+            better="lower", source=rules.source,
             note=f"{rules.translations} translations each of crystals of {reference.title}, in the "
             "standard primitive cell; tokens of the crystal only, given the prompt, above the "
             "lowest of them",

@@ -74,8 +74,8 @@ class Prediction(Stage):
         rule = "pairs of valid crystals only" if rules.both_valid else "whether valid or not"
         found.share("match_rate", "match rate", len(fits), n, better="higher",
                     source=rules.source, note=rule)  # fmt: skip
-        found.mean("rmse", "RMS distance of those that match", fits, better="lower",
-                   source=rules.source, note="in units of (V/N)^(1/3)")  # fmt: skip
+        found.mean("rmse", "RMS distance of those that match", fits, nonnegative=True,
+                   better="lower", source=rules.source, note="in units of (V/N)^(1/3)")  # fmt: skip
         found.share("formula_match", "formula of the target", sum(x is True for x in same), n,
                     better="higher")  # fmt: skip
         found.share("valid_targets", "targets that are valid", sum(sound), n,

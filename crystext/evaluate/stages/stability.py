@@ -190,7 +190,7 @@ def _figures(found: Findings, asked: int, source: str, metastable: float, stable
         )
         if energy is not None
     ]
-    found.mean("steps", "steps of relaxation", steps, better="lower",
+    found.mean("steps", "steps of relaxation", steps, nonnegative=True, better="lower",
                note="of those with an energy")  # fmt: skip
     found.mean("e_above_hull", "energy above the hull", above, unit="eV/atom", better="lower",
                note="of those with one")  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 from crystext.errors import SettingError
 from crystext.formulas import formula_text
-from crystext.grammar.constraints import MOST_ATOMS, Constraints
+from crystext.grammar.constraints import MOST_ATOMS, Constraints, largest_size
 from crystext.grammar.symmetric.look_ahead import LookAhead, look_ahead
 from crystext.grammar.symmetric.places import places
 from crystext.properties import crystal_system
@@ -74,9 +74,7 @@ def _other_sizes(constraints: Constraints) -> Iterator[str]:
     if fitting:
         numbers = " or ".join(map(str, fitting))
         most = fitting[-1]
-        larger = (
-            f" (max_atoms {most}, on the command line --max-atoms {most})" if most > high else ""
-        )
+        larger = f": {largest_size(most)}" if most > high else ""
         noun = "atom" if fitting == [1] else "atoms"
         yield f"take {numbers} {noun}{larger}"
 

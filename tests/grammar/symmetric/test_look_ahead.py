@@ -140,7 +140,7 @@ def test_what_a_refusal_advises_is_possible(group: int, first: int, second: int)
     assert f"space group {group} has the formula" in message
     sizes, _, others = message.partition("; ")[2].partition("another")
     if "max_atoms" in sizes:
-        most = int(sizes.split("max_atoms ")[1].split(",")[0])
+        most = int(sizes.split("max_atoms ")[1].split(" ")[0])
         assert f"--max-atoms {most})" in sizes, "as it is typed"
         larger = Constraints(max_atoms=most, min_atoms=most, formula=formula, space_group=group)
         assert LookAhead(larger).groups[group]

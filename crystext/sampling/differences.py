@@ -1,0 +1,46 @@
+"""What tells two campaigns apart, setting by setting, as a message lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_OPTIONS = {
+    "distance_scale": "--min-distance",
+    "format": "--text",
+    "model_sha256": None,
+    "prompt": None,
+}
+"""Options of `crystext sample` that are called otherwise than the setting; None: there is none."""
+
+
+def differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return a line for each setting that differs, with the option that sets it.
+
+    Args:
+        there: settings of the run in a folder, as `Campaign.identity` returns them.
+        wanted: those of the campaign that is to go on with it.
+    """
+    keys = [*wanted, *(key for key in there if key not in wanted)]
+    different = [key for key in keys if there.get(key) != wanted.get(key)]
+    if "model_sha256" not in different:
+        # The same weights in another place.
+        different = [key for key in different if key != "model"]
+    return [
+        f"{_named(key)}: {_short(there.get(key), 'there')}, {_short(wanted.get(key), 'here')}"
+        for key in different
+    ]
+
+
+def _named(key: str) -> str:
+    option = _OPTIONS.get(key, "--" + key.replace("_", "-"))
+    return key if option is None else f"{key} ({option})"
+
+
+def _short(value: Any, where: str) -> str:
+    """Return a setting and where it holds; a long table's conditions are cut short."""
+    if value is None:
+        return f"not given {where}"
+    text = repr(value)
+    text = text if len(text) <= 300 else f"{text[:300]}..."
+    return f"{text} {'there' if where == 'there' else 'asked for'}"
