@@ -34,7 +34,7 @@ SHORTER = {
     r"--n 10000 --out run": "--n 60 --workers 1 --out run",
     r"--until matched": "--until matched --n 3 --workers 1",
     r"train smoke": "train smoke optim.steps=2",
-    r"train finetune-your-own": "train finetune-your-own optim.epochs=null optim.steps=2 "
+    r"train finetune-your-own": "train finetune-your-own optim.steps=2 "
     "optim.warmup_steps=1 optim.batch_sequences=4",
     r"--n 1000 --out draws": "--n 4 --workers 1 --out draws",
     r"data prepare run": "data prepare run --workers 1",
