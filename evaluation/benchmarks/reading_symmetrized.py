@@ -331,7 +331,7 @@ def main() -> int:
                 break
             if row in done:
                 continue
-            by_pymatgen = i % max(1, round(n / asked.pymatgen)) == 0
+            by_pymatgen = asked.pymatgen > 0 and i % max(1, round(n / asked.pymatgen)) == 0
             done[row] = results_of_row(
                 row, crystals[row], row in every, by_pymatgen, asked.seed, path, asked.failures
             )
