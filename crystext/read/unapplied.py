@@ -119,7 +119,7 @@ def _cssr(text: str) -> Notes:
 
 
 def _xsf(text: str) -> Notes:
-    """XSF: pymatgen reads the atoms that are there, whatever number stands before them."""
+    """XSF: pymatgen 2026.10 reads fewer atoms than the file says that there are, without a word."""
     lines = [line.split() for line in text.splitlines() if not line.lstrip().startswith("#")]
     for at, words in enumerate(lines[:-1]):
         if words[:1] == ["PRIMCOORD"] and lines[at + 1][:1] and lines[at + 1][0].isdigit():

@@ -42,10 +42,9 @@ def cif(
     written = _all_digits if exact else text_decimal
     names = labels or [f"{symbol}{i}" for i, symbol in enumerate(crystal.symbols, start=1)]
     rows = [
-        # What a CIF would have to quote is not kept.
         (
             symbol,
-            label if _BARE.fullmatch(label) else word(label),
+            _bare(label),
             "1",
             *map(written, position),
         )
