@@ -9,6 +9,11 @@ in one order only (`evaluation/results/matching_orders.json`). So two crystals a
 one can be mapped on the other or the other on the one. It also depends on oxidation states, where
 one side alone carries some; crystals here are bare elements, whatever they were read from.
 
+It can depend on the cell, too: pymatgen's search for a primitive cell merges atoms that are nearly
+one lattice translation apart, as in a phase of gallium, whose primitive cell then does not match
+its conventional one (`findings/pymatgen_primitive_gallium.sh`). The search is kept, for published
+rates are made with it.
+
 Sameness is not transitive, so which crystals are compared is part of the result. Tolerances decide
 it as much: they are named wherever a number is printed. Crystals that differ by handedness alone,
 such as quartz in P3_121 and in P3_221, are one: the matcher takes mappings that reflect, too.
