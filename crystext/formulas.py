@@ -36,7 +36,8 @@ def parse_formula(text: str) -> dict[str, int]:
     """What a number that comes next counts."""
     for part in [*parts, ""]:
         factor = int(part[:7]) if part.isdigit() else 1
-        if not 1 <= factor <= _MOST or (part.isdigit() and not last):
+        # No count begins with 0: SrTi03 means the letter O.
+        if not 1 <= factor <= _MOST or part.startswith("0") or (part.isdigit() and not last):
             raise _no_formula(text, compact)
         for symbol, count in last.items():
             group = open_groups[-1]
@@ -146,7 +147,7 @@ def _no_formula(text: str, compact: str) -> SettingError:
     what = "expected symbols with whole numbers behind them, such as LiFePO4 or Ca(OH)2"
     if strange is not None:
         what = f"there is no element {strange!r}"
-    guess = _recapitalized(compact)
+    guess = _recapitalized(re.sub(r"(?<![0-9])0", "O", compact))
     if guess is not None and guess != compact:
         near = f" Did you mean {guess!r}?"
     else:

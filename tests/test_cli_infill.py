@@ -112,6 +112,7 @@ DISORDERED = cif_of(["Na1 Na 0 0 0"]).replace("fract_z", "fract_z\n_atom_site_oc
         ((), "nothing to fill in"),
         (("--site", "9"), "there is no site 9; sites count from 0 to 4"),
         (("--site", "Fe1"), "no site is called 'Fe1'"),
+        (("--site", "Ti"), "Did you mean 'Ti4'"),
         (("--replace", "ti"), "Did you mean 'Ti'"),
         (("--replace", "Fe"), "there is no Fe in it"),
         (("--replace", "Ti", "--candidates", "Co,Nj"), "no element 'Nj'"),

@@ -152,3 +152,15 @@ def test_a_composition_that_makes_no_sense_is_refused(wanted: object, told: str)
 def test_formulas_have_the_order_of_pymatgen(formula: str) -> None:
     assert reduced_formula(formula) == Composition(formula).reduced_formula
     assert reduced_formula({k.symbol: v for k, v in Composition(formula).items()}) == formula
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("SrTi03", "SrTiO3"), ("Mg0", "MgO"), ("Si02", "SiO2")]
+)
+def test_a_zero_in_place_of_oxygen_is_refused(text: str, meant: str) -> None:
+    with pytest.raises(SettingError, match=f"is no formula.*Did you mean '{meant}'"):
+        parse_formula(text)
+
+
+def test_zeros_within_a_count_are_kept() -> None:
+    assert parse_formula("Fe10Si20") == {"Fe": 10, "Si": 20}

@@ -216,11 +216,14 @@ def place_of(sites: Sites, reference: Reference) -> int:
         if reference in sites.labels:
             return sites.labels.index(reference)
         if not re.fullmatch(r"-?\d{1,9}", reference.strip()):
-            # An element that the crystal has, where somebody writes fe or sr.
-            held = [SYMBOLS[z - 1] for z in dict.fromkeys(sites.numbers.tolist()) if z]
+            near = did_you_mean(reference, sites.labels)
+            if not near:
+                # An element that the crystal has, where somebody writes fe or sr.
+                held = [SYMBOLS[z - 1] for z in dict.fromkeys(sites.numbers.tolist()) if z]
+                near = did_you_mean(reference, [symbol for symbol in held if symbol != reference])
             raise SettingError(
                 f"no site is called {reference!r}; the sites are {_few(sites.labels)}, or 0 to "
-                f"{count - 1}." + did_you_mean(reference, [*sites.labels, *held])
+                f"{count - 1}.{near}"
             )
     try:
         index = int(reference) if isinstance(reference, str) else whole_number("a site", reference)

@@ -89,6 +89,7 @@ def test_one_text_asks_for_what_a_list_does() -> None:
         ({"coordinates": 0.5}, "a site is 0.5"),
         ({"add": 2}, "2 is given"),
         ({"species": {"Tj1": "?"}}, "Did you mean 'Ti1'"),
+        ({"species": {"Ti9": "?"}}, "Did you mean 'Ti1'"),
         (
             {"species": {"Ti": "zr"}},
             "no element 'zr'; expected a symbol such as Fe. Did you mean 'Zr'",
