@@ -1,8 +1,8 @@
 """Make a hull of a potential's own: the phases that it finds stable among known crystals.
 
     python -m evaluation.shipped_model.build_m3gnet_hull mp2019 \
-        --elements MP-PBE-Element-Refs.json.gz --potential FOLDER --work hull_work --out hull.parquet \
-        --report m3gnet_hull.json
+        --elements MP-PBE-Element-Refs.json.gz --potential FOLDER --work hull_work \
+        --out hull.parquet --report m3gnet_hull.json
     python -m evaluation.shipped_model.build_m3gnet_hull mp20_val.parquet mp20_test.parquet \
         --where e_above_hull=0 --onto hull.parquet --potential FOLDER --work more_work \
         --out larger.parquet --report m3gnet_hull_mp20.json

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from evaluation.average_weights import main
+from evaluation.shipped_model.average_checkpoints import main
 
 WEIGHTS = "model.safetensors"
 
