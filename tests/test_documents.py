@@ -76,7 +76,9 @@ def test_every_linked_file_exists(document: Path) -> None:
 @each_document
 def test_every_result_that_is_cited_is_kept(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
-    for cited in re.findall(r"evaluation/(?:results|reports)/[\w./*-]+\.(?:jsonl?|csv|html)", text):
+    for cited in re.findall(
+        r"evaluation/(?:results|reports)/[\w./*-]+\.(?:jsonl?|csv|html|md)", text
+    ):
         assert list(ROOT.glob(cited)), cited
 
 

@@ -154,7 +154,8 @@ def self_generated() -> str:
     low = shares["metastable, of those not like its own draws either"]["share"]
     return (
         f"The model was trained on {taught:,} of its own earlier samples, which M3GNet placed low "
-        f"in energy. {percent(new - newer)} of the samples match one of these and no crystal of "
+        "in energy, the potential that judges the energies here. "
+        f"{percent(new - newer)} of the samples match one of these and no crystal of "
         f"the data. Where these count as known too, {percent(newer)} of the samples are novel, "
         f"{percent(msun)} of those relaxed are below 0.1 eV/atom, unique and novel, and "
         f"{percent(low)} of the novel ones lie below 0.1 eV/atom "
