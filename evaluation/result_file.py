@@ -36,9 +36,9 @@ from rich.table import Table
 
 from crystext.data.source import checksum
 from crystext.errors import CrystextError, InputError
-from crystext.evaluate.made import commit, processor
-from crystext.metrics.share import Share
-from crystext.models.folder import model_folder
+from crystext.metrics.intervals import Share
+from crystext.models.layout import model_folder
+from crystext.runtime.provenance import commit, processor
 
 Report = dict[str, Any]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from crystext.crystal import Crystal
-from crystext.elements import ATOMIC_NUMBERS
+from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
-from crystext.properties import LABELS
-from crystext.read import read_crystals
-from crystext.tasks.base import Record
+from crystext.io.read import read_crystals
+from crystext.structures.crystal import Crystal
+from crystext.structures.property_schema import LABELS
+from crystext.structures.record import Record
 
 _CELL = [f"_cell_{x}" for x in ("length_a", "length_b", "length_c")] + [
     f"_cell_angle_{x}" for x in ("alpha", "beta", "gamma")

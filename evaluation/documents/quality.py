@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 
-from crystext.energies.verdict import METASTABLE
+from crystext.energies.stability import METASTABLE
 from evaluation.documents.sources import (
     PLAIN_WEIGHTS,
     REPORT,

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from crystext.energies.campaign import relax_all
-from crystext.energies.hulls import open_hull
+from crystext.energies.hull_sources import open_hull
 from crystext.energies.potentials import loaded
 from crystext.energies.relax import PAPER
-from crystext.energies.relaxed import RelaxedSet, relaxed_row
-from crystext.energies.verdict import METASTABLE, judge
+from crystext.energies.relaxation_files import RelaxedSet, relaxed_row
+from crystext.energies.relaxation_run import relax_all
+from crystext.energies.stability import METASTABLE, judge
 from crystext.errors import InputError
 from evaluation.result_file import Report, progress, rounded, share, write_result
 from evaluation.sources import read_records

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from crystext.data.store import read_store
 from crystext.errors import InputError
-from crystext.evaluate.inputs import read_input
+from crystext.evaluate.samples import read_input
 from crystext.metrics.novelty import matches_in
 from evaluation.result_file import Report, progress, share, write_result
 

@@ -21,15 +21,15 @@ from pathlib import Path
 
 import numpy as np
 
-from crystext.crystal import Crystal
 from crystext.data.store import read_store
-from crystext.evaluate.inputs import read_input
+from crystext.evaluate.samples import read_input
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.coverage import CUTOFFS, Coverage, coverage
-from crystext.metrics.fingerprints import fingerprints
-from crystext.metrics.least_alike import least_alike
+from crystext.metrics.diverse_subset import least_alike
+from crystext.metrics.matminer.fingerprints import fingerprints
 from crystext.metrics.structure_validity import is_structure_valid
-from crystext.properties import reduced_formula
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import reduced_formula
 from evaluation.result_file import Report, progress, rounded, share, write_result
 from evaluation.sources import read_records
 

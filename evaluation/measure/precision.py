@@ -23,9 +23,9 @@ from typing import TypedDict
 
 import numpy as np
 
-from crystext.augment import translate
-from crystext.codec import COORDINATE_FORMATS, Format, decode, encode
-from crystext.crystal import Crystal
+from crystext.structures.augment import translate
+from crystext.structures.crystal import Crystal
+from crystext.text import COORDINATE_FORMATS, Format, decode, encode
 from evaluation.result_file import Report, write_result
 from evaluation.sources import check_against_pymatgen, crystal_of_p1_cif
 

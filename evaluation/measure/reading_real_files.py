@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import gemmi
 
 from crystext.errors import InputError
-from crystext.read import ReadItem, read_crystals
+from crystext.io.read import ReadItem, read_crystals
 from evaluation.measure.library_readings import (
     Reading,
     agree,

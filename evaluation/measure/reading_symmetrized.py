@@ -37,9 +37,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import gemmi
 import numpy as np
 
-from crystext.crystal import Crystal, lengths_and_angles
 from crystext.errors import InputError
-from crystext.read import ReadItem, read_crystals
+from crystext.io.read import ReadItem, read_crystals
+from crystext.structures.crystal import Crystal, lengths_and_angles
 from evaluation.measure.symmetrized_cifs import (
     SYMPREC,
     WITH_OPERATIONS,

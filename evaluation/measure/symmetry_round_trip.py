@@ -19,11 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crystext.codec import WYCKOFF, decode, encode
-from crystext.crystal import Crystal
 from crystext.errors import InputError
-from crystext.properties import reduced_formula
-from crystext.space_groups import find_space_group
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import reduced_formula
+from crystext.structures.space_groups import find_space_group
+from crystext.text import WYCKOFF, decode, encode
 from evaluation.result_file import Report, progress, rounded, share, write_result
 from evaluation.sources import read_records
 

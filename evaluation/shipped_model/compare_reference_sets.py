@@ -24,7 +24,7 @@ from crystext.data.shipped import TRAINING
 from crystext.data.store import write_store
 from crystext.evaluate.run import evaluate
 from crystext.evaluate.stages.base import Options
-from crystext.tasks.base import Record
+from crystext.structures.record import Record
 from evaluation.result_file import Report, write_result
 from evaluation.sources import crystal_of_p1_cif
 

@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from crystext.crystal import Crystal
-from crystext.elements import ATOMIC_NUMBERS
-from crystext.read.parse import Piece, parse
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.io.read.parse import Piece, parse
+from crystext.structures.crystal import Crystal
 from evaluation.result_file import Report, write_result
 from evaluation.sources import crystal_of_p1_cif
 

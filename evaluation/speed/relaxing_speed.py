@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from crystext.energies.batched_relaxation import relax_together
 from crystext.energies.potentials import loaded
 from crystext.energies.relax import Outcome, relax
-from crystext.energies.together import relax_together
 from crystext.errors import InputError
-from crystext.evaluate.inputs import read_input
+from crystext.evaluate.samples import read_input
 from evaluation.result_file import Report, rounded, share, write_result
 
 SAME = 1e-3

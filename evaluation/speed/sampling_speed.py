@@ -29,11 +29,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from crystext.codec import decode
+from crystext.generation.run import read_attempts
 from crystext.models.load import load_model
-from crystext.sampling.run import read_attempts
-from crystext.tasks.generate import generation_prompt
-from crystext.tokens import prompt_ids
+from crystext.tasks.generation import generation_prompt
+from crystext.text import decode
+from crystext.tokenization.encode import prompt_ids
 from evaluation.result_file import Report, write_result
 
 BATCH, OTHER_BATCH = 250, 100

@@ -42,9 +42,9 @@ from transformers import (
 )
 from transformers import Trainer as HuggingFaceTrainer
 
-from crystext.config import Recipe, load_recipe
-from crystext.tokens import IGNORED
+from crystext.tokenization.encode import IGNORED
 from crystext.training.examples import Examples, Row
+from crystext.training.recipe import Recipe, load_recipe
 from crystext.training.trainer import LOG_EVERY, Trainer
 from evaluation.result_file import write_result
 

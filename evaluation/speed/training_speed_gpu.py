@@ -31,11 +31,11 @@ from transformers import (
     PreTrainedModel,
 )
 
-from crystext.config import LoraSettings
 from crystext.errors import InputError
 from crystext.models.lora import new_adapter
-from crystext.tokens import IGNORED
-from crystext.training.average import trainable
+from crystext.models.settings import LoraSettings
+from crystext.tokenization.encode import IGNORED
+from crystext.training.ema import trainable
 from crystext.training.examples import Row
 from crystext.training.loss import PackedLoss
 from crystext.training.packing import cut, pack

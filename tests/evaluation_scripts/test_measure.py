@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crystext.codec import decode, encode
-from crystext.crystal import Crystal
+from crystext.structures.crystal import Crystal
+from crystext.text import decode, encode
 from tests.handmade import HANDMADE
 
 CENTRE = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crystext.errors import InputError
-from crystext.models.folder import model_folder
+from crystext.models.layout import model_folder
 from evaluation.result_file import (
     CURRENT,
     INDEPENDENT,

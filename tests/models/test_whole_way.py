@@ -10,21 +10,21 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from crystext.codec import FORMATS, PLAIN, decode, encode
-from crystext.config import LoraSettings, ModelSettings, NewLlamaSettings
-from crystext.grammar.constraints import Constraints
-from crystext.models.folder import model_hash
+from crystext.conditions.constraints import Constraints
+from crystext.inference.any_tokenizer_sampler import TextSampler
+from crystext.inference.coordinate_sampler import SlotSampler
+from crystext.inference.samplers import make_sampler
+from crystext.inference.types import DrawSettings, Request
+from crystext.models.initialize import Start, start_model
+from crystext.models.layout import model_hash
 from crystext.models.load import LoadedModel, load_model, save_model
 from crystext.models.merge import merge_adapter
-from crystext.models.start import Start, start_model
-from crystext.resources import shipped_model
-from crystext.sampling.attempt import DrawSettings, Request
-from crystext.sampling.samplers import make_sampler
-from crystext.sampling.slot_sampler import SlotSampler
-from crystext.sampling.text_sampler import TextSampler
+from crystext.models.settings import LoraSettings, ModelSettings, NewLlamaSettings
+from crystext.runtime.resources import shipped_model
 from crystext.tasks.base import Example
-from crystext.tasks.generate import generation_prompt
-from crystext.tokens import example_ids
+from crystext.tasks.generation import generation_prompt
+from crystext.text import FORMATS, PLAIN, decode, encode
+from crystext.tokenization.encode import example_ids
 from tests.foreign_tokenizers import llama_2_like, llama_3_like
 from tests.handmade import NACL
 
