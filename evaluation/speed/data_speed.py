@@ -72,14 +72,14 @@ def preparing(table: pa.Table, folder: Path) -> dict[str, Any]:
     """Measure `prepare`, and leave its store at folder/store."""
     pq.write_table(table, folder / "x.parquet")
 
-    def run(**settings: Any) -> None:
-        prepare(folder / "x.parquet", folder / "store", Settings(**settings), workers=1)
+    def run(store: str, **settings: Any) -> None:
+        prepare(folder / "x.parquet", folder / store, Settings(**settings), workers=1)
 
     # What is imported at the first call is no part of the rate.
     pq.write_table(table.slice(0, 20), folder / "first.parquet")
     prepare(folder / "first.parquet", folder / "first", Settings(split="1/0/0"), workers=1)
-    without = processor_seconds(lambda: run(keep_duplicates=True, split="1/0/0"))
-    whole = processor_seconds(lambda: run(split="0.9/0.05/0.05"))
+    without = processor_seconds(lambda: run("whole", keep_duplicates=True, split="1/0/0"))
+    whole = processor_seconds(lambda: run("store", split="0.9/0.05/0.05"))
     return {
         "crystals": table.num_rows,
         "crystals_per_second": round(table.num_rows / whole, 1),
