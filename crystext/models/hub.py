@@ -33,6 +33,18 @@ def download(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=_LEFT))
 
 
+def connection_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of a failed connection, of the HTTP library that huggingface_hub uses.
+
+    Before version 1 that is requests, whose errors have one base class; later it is another one,
+    whose base class huggingface_hub itself imports.
+    """
+    from huggingface_hub import errors
+    from requests import RequestException
+
+    return (errors.HTTPError, RequestException)  # type: ignore[attr-defined]
+
+
 @contextmanager
 def explained(name: str, wish: str) -> Iterator[None]:
     """Turn what the Hub refuses into a message that says what to do about it.
@@ -42,9 +54,6 @@ def explained(name: str, wish: str) -> Iterator[None]:
         wish: `read` or `write`.
     """
     from huggingface_hub import errors
-
-    # Of the HTTP library that the installed huggingface_hub stands on, whichever it is.
-    http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
 
     log_in = "log in with `hf auth login`, or set HF_TOKEN"
     try:
@@ -73,7 +82,7 @@ def explained(name: str, wish: str) -> Iterator[None]:
         raise ModelError(
             f"{name} cannot be {_PAST[wish]}: the Hub answers {status or error}; {remedy}"
         ) from None
-    except (http_error, ConnectionError) as error:
+    except (*connection_errors(), ConnectionError) as error:
         raise ModelError(
             f"{name} cannot be {_PAST[wish]}: the Hub cannot be reached "
             f"({in_words(error, 'no connection')}); connect to the network and try again"

@@ -18,10 +18,16 @@ import torch
 
 from crystext.errors import CrystextError, ModelError, in_words
 from crystext.models.folder import Quantize, require_tokenizer
+from crystext.models.older_transformers import tokenizer_class, with_rope
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import (
+        BitsAndBytesConfig,
+        PreTrainedConfig,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+    )
 
 _EXACT = 1_000_000_000
 """Networks of fewer parameters are copied into float32; more would take too much memory."""
@@ -60,6 +66,7 @@ def read_network(
     with damage_told(folder):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
+            config=_config(folder),
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
@@ -85,12 +92,19 @@ def outline(folder: Path) -> PreTrainedModel:
     Raises:
         ModelError: config.json is damaged, or no causal language model's.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     with damage_told(folder):
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = _config(folder)
         with torch.device("meta"):
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-any-return]
+
+
+def _config(folder: Path) -> PreTrainedConfig:
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    return with_rope(config, folder)
 
 
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -102,11 +116,9 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     Raises:
         ModelError: there is none, it is damaged, or it has no end-of-sequence token.
     """
-    from transformers import AutoTokenizer
-
     require_tokenizer(folder)
     with damage_told(folder):
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        tokenizer: PreTrainedTokenizerBase = tokenizer_class(folder).from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
     if tokenizer.pad_token_id is None:
