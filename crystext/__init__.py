@@ -9,18 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crystext.augment import permute_within_species, translate
-    from crystext.codec import FORMATS, Decoded, Fault, decode, encode
     from crystext.conditions import Kept
-    from crystext.crystal import Crystal
     from crystext.energies.hull import Hull
-    from crystext.energies.hulls import open_hull
+    from crystext.energies.hull_sources import open_hull
     from crystext.errors import CrystextError, ReadingWarning
+    from crystext.generation.results import Proposals, Sample, Samples
+    from crystext.inference.likelihood import Score
+    from crystext.io.read import as_crystal, read_crystal, read_crystals
     from crystext.lm import CrystalLM
     from crystext.models.load import load_model
-    from crystext.read import as_crystal, read_crystal, read_crystals
-    from crystext.results import Proposals, Sample, Samples
-    from crystext.scoring import Score
+    from crystext.structures.augment import permute_within_species, translate
+    from crystext.structures.crystal import Crystal
+    from crystext.text import FORMATS, Decoded, Fault, decode, encode
 
 __version__ = "0.1.0"
 
@@ -50,18 +50,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "augment": ("permute_within_species", "translate"),
-    "codec": ("FORMATS", "Decoded", "Fault", "decode", "encode"),
+    "structures.augment": ("permute_within_species", "translate"),
+    "text": ("FORMATS", "Decoded", "Fault", "decode", "encode"),
     "conditions": ("Kept",),
-    "crystal": ("Crystal",),
+    "structures.crystal": ("Crystal",),
     "energies.hull": ("Hull",),
-    "energies.hulls": ("open_hull",),
+    "energies.hull_sources": ("open_hull",),
     "errors": ("CrystextError", "ReadingWarning"),
     "lm": ("CrystalLM",),
     "models.load": ("load_model",),
-    "read": ("as_crystal", "read_crystal", "read_crystals"),
-    "results": ("Proposals", "Sample", "Samples"),
-    "scoring": ("Score",),
+    "io.read": ("as_crystal", "read_crystal", "read_crystals"),
+    "generation.results": ("Proposals", "Sample", "Samples"),
+    "inference.likelihood": ("Score",),
 }
 """The module that each public name comes from."""
 

@@ -13,28 +13,28 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from crystext.codec import get_format
 from crystext.conditions import NAMES, Conditions
-from crystext.conditions.asked import Asked
-from crystext.crystal import Crystal
+from crystext.conditions.keywords import Asked
 from crystext.errors import SettingError, did_you_mean
-from crystext.infilling.blank import Blanks, Reference
-from crystext.infilling.proposal import Proposal
-from crystext.infilling.propose import Filler
-from crystext.models.folder import SHIPPED, default_format
+from crystext.generation.infilling.complete import Filler
+from crystext.generation.infilling.result import Proposal
+from crystext.generation.infilling.specify import Blanks, Reference
+from crystext.generation.rejection_sampling import draw_judged
+from crystext.generation.requests import settled_settings
+from crystext.generation.results import Proposals, Sample, Samples
+from crystext.generation.sampling_run import Campaign, default_batch_size
+from crystext.inference.likelihood import Score, Scorer
+from crystext.inference.samplers import Sampler, make_sampler
+from crystext.inference.types import ORDINARY
+from crystext.io.read import as_crystal
+from crystext.io.read.partial_structures import Sites, read_sites, sites_of
+from crystext.models.layout import SHIPPED, default_format
 from crystext.models.load import LoadedModel, load_model
-from crystext.progress import progress_bar
-from crystext.prompts import PromptSet
-from crystext.read import as_crystal
-from crystext.read.sites import Sites, read_sites, sites_of
-from crystext.results import Proposals, Sample, Samples
-from crystext.sampling.asking import settled_settings
-from crystext.sampling.attempt import ORDINARY
-from crystext.sampling.campaign import Campaign, default_batch_size
-from crystext.sampling.samplers import Sampler, make_sampler
-from crystext.sampling.tries import draw_judged
-from crystext.scoring import Score, Scorer
-from crystext.tasks.generate import generation_prompt
+from crystext.runtime.progress import progress_bar
+from crystext.structures.crystal import Crystal
+from crystext.tasks.generation import generation_prompt
+from crystext.tasks.prompts import PromptSet
+from crystext.text import get_format
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -20,8 +20,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from crystext.errors import CrystextError, InputError
-from crystext.evaluate.departures import departed, lettered
-from crystext.evaluate.page.numbers import NONE, as_published, drawn_of, fixed, interval
+from crystext.evaluate.deviations import departed, lettered
+from crystext.evaluate.html.numbers import NONE, as_published, drawn_of, fixed, interval
 from crystext.evaluate.published import Column, Published, Row, measured, read_published
 from crystext.evaluate.report import Departure, Figure, Report, read_report
 

@@ -26,7 +26,6 @@ import numpy as np
 import pyarrow.parquet as pq
 from benchmarks.reports import progress
 
-from crystext.crystal import Crystal
 from crystext.data.store import (
     SPLITS,
     Dataset,
@@ -37,13 +36,14 @@ from crystext.data.store import (
 )
 from crystext.energies.corrections import comparable
 from crystext.energies.hull import Hull
-from crystext.energies.hulls import load_hull
+from crystext.energies.hull_sources import load_hull
 from crystext.energies.phases import compounds_of
 from crystext.energies.potential import to_atoms
 from crystext.energies.potentials import loaded
 from crystext.errors import CrystextError, InputError
-from crystext.processes import share_out
-from crystext.tasks.base import Record
+from crystext.runtime.processes import share_out
+from crystext.structures.crystal import Crystal
+from crystext.structures.record import Record
 
 AT_ONCE = 20
 """Crystals whose energies are calculated together."""

@@ -35,16 +35,16 @@ import pyarrow.parquet as pq
 from benchmarks.reports import Report, origin, progress, publish
 from pymatgen.core.structure import Structure
 
-from crystext.crystal import Crystal
 from crystext.data.store import ABOUT, read_store
-from crystext.energies.campaign import relax_all
-from crystext.energies.hulls import open_hull, save_hull
+from crystext.energies.hull_sources import open_hull, save_hull
 from crystext.energies.potentials import loaded
 from crystext.energies.relax import Outcome
-from crystext.energies.relaxed import RelaxedSet, relaxed_row
-from crystext.energies.verdict import phases_of
+from crystext.energies.relaxation_files import RelaxedSet, relaxed_row
+from crystext.energies.relaxation_run import relax_all
+from crystext.energies.stability import phases_of
 from crystext.errors import InputError
-from crystext.read import read_crystals
+from crystext.io.read import read_crystals
+from crystext.structures.crystal import Crystal
 
 
 def elements_of(path: Path) -> list[Crystal]:

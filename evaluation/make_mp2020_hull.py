@@ -30,14 +30,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 from benchmarks.reports import Report, origin, publish, rounded
 
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.chemistry.formulas import parse_formula
 from crystext.data.catalogue import digest
-from crystext.elements import ATOMIC_NUMBERS
 from crystext.energies.compact_hull import read_compact_hull, write_compact_hull
 from crystext.energies.decomposition import lowest_mixtures
 from crystext.energies.hull import Hull
-from crystext.energies.hulls import load_hull
+from crystext.energies.hull_sources import load_hull
 from crystext.errors import InputError
-from crystext.formulas import parse_formula
 
 ON_HULL = 1e-6
 """eV/atom; a phase that is no higher above it lies on the hull."""

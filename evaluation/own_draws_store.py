@@ -32,24 +32,24 @@ from pathlib import Path
 from benchmarks.reports import progress
 from low_energy_store import above_hull, hull_of_labels, write_like
 
-from crystext.crystal import Crystal
+from crystext.chemistry.formulas import by_electronegativity
 from crystext.data.store import check_place, read_store
-from crystext.energies.campaign import relax_all
 from crystext.energies.corrections import comparable
 from crystext.energies.hull import Hull
 from crystext.energies.phases import compounds_of
 from crystext.energies.potentials import loaded
 from crystext.energies.relax import Limits
+from crystext.energies.relaxation_run import relax_all
 from crystext.errors import CrystextError
-from crystext.evaluate.inputs import read_input
-from crystext.formulas import by_electronegativity
+from crystext.evaluate.samples import read_input
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.novelty import matches_in
 from crystext.metrics.structure_validity import structure_fault
 from crystext.metrics.uniqueness import duplicates_of
-from crystext.standardize import standardize
-from crystext.tasks.base import Record
-from crystext.wyckoff.orbits import symmetry_of
+from crystext.structures.crystal import Crystal
+from crystext.structures.record import Record
+from crystext.structures.standardize import standardize
+from crystext.structures.wyckoff.orbits import symmetry_of
 
 LEAST = -0.2
 """eV/atom; what lies further below the hull of the training crystals, the potential got wrong."""

@@ -29,19 +29,19 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 from common import crystal_of_p1_cif
 
-from crystext.codec import decode, encode
-from crystext.codec.formats import Format
-from crystext.codec.symmetric import encode_symmetric
-from crystext.crystal import Crystal
 from crystext.data.shipped import FINGERPRINT, KEY, LABEL_OF, NONE, SCALE, SHIPPED_SETS
-from crystext.data.standard import MIN_LENGTH
+from crystext.data.standardize import MIN_LENGTH
 from crystext.errors import InputError
 from crystext.evaluate.stages.distributions import groups_name
-from crystext.matching import PYMATGEN, is_same, reduce_for_matching
-from crystext.metrics.fingerprints import METHOD, fingerprints
+from crystext.metrics.matminer.fingerprints import METHOD, fingerprints
 from crystext.metrics.space_group_distribution import NONE_FOUND
-from crystext.space_groups import find_space_group
-from crystext.wyckoff.orbits import LOOSE
+from crystext.structures.crystal import Crystal
+from crystext.structures.matching import PYMATGEN, is_same, reduce_for_matching
+from crystext.structures.space_groups import find_space_group
+from crystext.structures.wyckoff.orbits import LOOSE
+from crystext.text import decode, encode
+from crystext.text.formats import Format
+from crystext.text.wyckoff import encode_symmetric
 
 SYMMETRIC = Format("wyckoff", 4, 3, 5, by_symmetry=True)
 """Format of the texts."""

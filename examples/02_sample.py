@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import crystext
-from crystext.properties import reduced_formula
-from crystext.sampling.attempt import DrawSettings
-from crystext.sampling.campaign import Campaign
-from crystext.sampling.run import read_attempts, sample
-from crystext.view import draw_crystals
-from crystext.write import write_crystals
+from crystext.generation.run import read_attempts, sample
+from crystext.generation.sampling_run import Campaign
+from crystext.inference.types import DrawSettings
+from crystext.io.render import draw_crystals
+from crystext.io.write import write_crystals
+from crystext.structures.properties import reduced_formula
 
 
 def main(folder: Path) -> None:

@@ -7,14 +7,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import crystext
-from crystext.codec import PLAIN
+from crystext.conditions.constraints import Constraints
+from crystext.grammar.any_tokenizer import GrammarProcessor
 from crystext.grammar.automaton import Automaton
-from crystext.grammar.characters import GrammarProcessor
-from crystext.grammar.constraints import Constraints
-from crystext.prompts import load_prompts
-from crystext.resources import shipped_model
-from crystext.tasks.generate import generation_prompt
-from crystext.tokens import prompt_ids
+from crystext.runtime.resources import shipped_model
+from crystext.tasks.generation import generation_prompt
+from crystext.tasks.prompts import load_prompts
+from crystext.text import PLAIN
+from crystext.tokenization.encode import prompt_ids
 
 folder = shipped_model()
 tokenizer = AutoTokenizer.from_pretrained(folder)

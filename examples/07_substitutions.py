@@ -18,9 +18,9 @@ from pymatgen.core.periodic_table import Element
 from pymatgen.core.structure import Structure
 
 from crystext import Crystal, CrystalLM, read_crystals
-from crystext.elements import SYMBOLS
-from crystext.properties import reduced_formula
-from crystext.standardize import standardize
+from crystext.chemistry.elements import SYMBOLS
+from crystext.structures.properties import reduced_formula
+from crystext.structures.standardize import standardize
 
 TOP = 5
 RADII = {symbol: Element(symbol).ionic_radii for symbol in SYMBOLS[:94]}

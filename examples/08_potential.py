@@ -15,7 +15,7 @@ from ase.calculators.emt import EMT
 from crystext.energies.potential import Potential
 from crystext.energies.potentials import load_potential
 from crystext.energies.relax import relax
-from crystext.read import as_crystal
+from crystext.io.read import as_crystal
 
 
 def emt() -> Potential:

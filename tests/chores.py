@@ -6,9 +6,9 @@ import signal
 import numpy as np
 from ase.calculators.emt import EMT
 
-from crystext.crystal import Crystal
 from crystext.energies.potential import Potential
 from crystext.errors import InputError
+from crystext.structures.crystal import Crystal
 
 COPPER = Crystal(
     np.full(3, 3.61),

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from crystext.codec import COORDINATE_FORMATS, encode
-from crystext.elements import SYMBOLS
+from crystext.chemistry.elements import SYMBOLS
+from crystext.conditions.constraints import Constraints
+from crystext.grammar.any_tokenizer import TokenTree
 from crystext.grammar.automaton import Automaton
-from crystext.grammar.characters import TokenTree
-from crystext.grammar.constraints import Constraints
-from crystext.vocabulary import build_tokenizer
+from crystext.text import COORDINATE_FORMATS, encode
+from crystext.tokenization.crystal_vocabulary import build_tokenizer
 from tests.grammar.random_writing import seeded, write
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystext.crystal import Crystal
-from crystext.elements import ATOMIC_NUMBERS
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.structures.crystal import Crystal
 
 
 def crystal(

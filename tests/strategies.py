@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from crystext.codec import COORDINATE_FORMATS, encode
-from crystext.crystal import Crystal, angles_close
-from crystext.elements import SYMBOLS
+from crystext.chemistry.elements import SYMBOLS
+from crystext.structures.crystal import Crystal, angles_close
+from crystext.text import COORDINATE_FORMATS, encode
 
 _lengths = st.floats(1.0, 60.0)
 _angles = st.floats(20.0, 160.0)

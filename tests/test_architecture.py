@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -16,51 +17,30 @@ import pytest
 
 ORDER = (
     "errors",
-    "checks",
-    "wording",
-    "elements",
-    "formulas",
-    "oxidation",
-    "resources",
-    "cluster",
-    "processes",
-    "progress",
-    "crystal",
-    "properties",
-    "standardize",
-    "wyckoff",
-    "codec",
-    "augment",
-    "read",
-    "write",
-    "space_groups",
-    "superposition",
-    "matching",
-    "prompts",
-    "partial",
-    "vocabulary",
-    "tasks",
-    "tokens",
-    "data",
-    "grammar",
+    "runtime",
+    "chemistry",
+    "structures",
     "conditions",
-    "recipe_messages",
-    "config",
-    "models",
-    "sampling",
+    "text",
+    "io",
+    "data",
     "metrics",
-    "infilling",
-    "scoring",
     "energies",
-    "view",
-    "evaluate",
+    "tasks",
+    "tokenization",
+    "models",
+    "grammar",
+    "inference",
+    "generation",
     "training",
-    "results",
+    "evaluate",
     "lm",
     "cli",
     "__main__",
 )
 """Files and folders of the package; each may import those before it, and no other."""
+
+CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
 
 MAX_LINES = 450
 
@@ -97,6 +77,17 @@ def imports(module: str) -> Iterator[tuple[int, str]]:
 def unit(module: str) -> str:
     """Return the file or folder directly below the package that a module belongs to."""
     return module.split(".")[1] if "." in module else ""
+
+
+def order_in_words() -> str:
+    """Return the order as CONTRIBUTING.md shows it."""
+    text = textwrap.fill(" < ".join(ORDER[:-1]), 100, break_on_hyphens=False)
+    return f"```\n{text}\n```"
+
+
+def test_contributing_shows_the_order_of_the_rooms() -> None:
+    """`python -m tests.test_architecture` writes it."""
+    assert order_in_words() in CONTRIBUTING.read_text(encoding="utf-8")
 
 
 def is_own(name: str) -> bool:
@@ -254,3 +245,10 @@ def test_harmless_code_is_let_pass(code: str) -> None:
 
 def _normal(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+if __name__ == "__main__":
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    CONTRIBUTING.write_text(
+        re.sub(r"```\nerrors <.*?\n```", order_in_words(), text, flags=re.DOTALL), encoding="utf-8"
+    )

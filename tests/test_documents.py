@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crystext.resources import shipped
+from crystext.runtime.resources import shipped
 from tests.documents import DOCUMENTS, ROOT, calls, parsed, shown_commands
 
 each_document = pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from crystext.evaluate.funnel import funnel
 from crystext.evaluate.report import Departure
 from evaluation.leaderboard import main
-from tests.evaluate.page.example import report
+from tests.evaluate.html.example import report
 
 
 def keep(folder: Path, name: str, **changes: Any) -> None:

@@ -13,17 +13,17 @@ import pytest
 import torch
 from ase import Atoms
 
-from crystext.codec import encode
-from crystext.elements import SYMBOLS
+from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError, ModelError, SettingError
+from crystext.generation.results import Proposals
+from crystext.generation.run import read_attempts, sample
+from crystext.generation.sampling_run import Campaign
+from crystext.inference.types import DrawSettings
+from crystext.io.read import read_crystal
+from crystext.io.read.partial_structures import read_sites
+from crystext.io.write import cif
 from crystext.lm import CrystalLM
-from crystext.read import read_crystal
-from crystext.read.sites import read_sites
-from crystext.results import Proposals
-from crystext.sampling.attempt import DrawSettings
-from crystext.sampling.campaign import Campaign
-from crystext.sampling.run import read_attempts, sample
-from crystext.write import cif
+from crystext.text import encode
 from tests.handmade import NACL, QUARTZ
 
 

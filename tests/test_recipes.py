@@ -7,10 +7,10 @@ import shlex
 
 import pytest
 
-from crystext.config import load_recipe
 from crystext.data.catalogue import CATALOGUE
 from crystext.data.textbook import TEXTBOOK
-from crystext.resources import shipped
+from crystext.runtime.resources import shipped
+from crystext.training.recipe import load_recipe
 from tests.documents import parsed
 
 RECIPES = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))

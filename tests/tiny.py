@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from crystext.codec import PLAIN
-from crystext.crystal import Crystal
 from crystext.data.store import write_store
-from crystext.models.llama import new_llama
+from crystext.models.architectures.llama import new_llama
 from crystext.models.load import save_model
-from crystext.prompts import load_prompts
+from crystext.structures.crystal import Crystal
 from crystext.tasks import Record
-from crystext.vocabulary import build_tokenizer
+from crystext.tasks.prompts import load_prompts
+from crystext.text import PLAIN
+from crystext.tokenization.crystal_vocabulary import build_tokenizer
 from tests.handmade import HANDMADE
 
 SMALL_LENGTHS = [f"{separator}{i}." for separator in ("", " ") for i in (3, 4, 5)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crystext.cli.lenient import Lenient
+from crystext.cli.options.lenient import Lenient
 from crystext.errors import SettingError
 
 

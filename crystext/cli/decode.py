@@ -14,7 +14,7 @@ from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, tell
 from crystext.errors import InputError, SettingError
 
 if TYPE_CHECKING:
-    from crystext.crystal import Crystal
+    from crystext.structures.crystal import Crystal
 
 _BLANK = re.compile(r"\n[ \t]*\n\s*")
 _NUMBER = r"[-+]?[\d.]+(?:[eE][-+]?\d+)?"
@@ -70,9 +70,9 @@ def decode(
     lines and all. Texts that are no crystal are listed with the line where reading stopped; the
     others are written.
     """
-    from crystext.codec import decode as decode_text
-    from crystext.codec import get_format
-    from crystext.write import Layout, check_place, crystal_texts, file_format, write_crystals
+    from crystext.io.write import Layout, check_place, crystal_texts, file_format, write_crystals
+    from crystext.text import decode as decode_text
+    from crystext.text import get_format
 
     fmt = None if format is None else get_format(format)
     kind, layout = file_format(to, out or Path()), Layout(symmetrized, conventional)
@@ -124,7 +124,7 @@ def decode(
 
 def _with_formula(name: str, crystal: Crystal) -> str:
     """Return a name with the formula behind it, where it is but a number: text-3-SrTiO3."""
-    from crystext.properties import reduced_formula
+    from crystext.structures.properties import reduced_formula
 
     if not re.fullmatch(r"(text-)?[0-9]+", name):
         return name

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crystext.cli.lenient import Lenient
+from crystext.cli.options.lenient import Lenient
 
 if TYPE_CHECKING:
-    from crystext.codec import Format
-    from crystext.read import ReadItem
+    from crystext.io.read import ReadItem
+    from crystext.text import Format
 
 
 def encode(
@@ -52,9 +52,9 @@ def encode(
 
     What is only probable about a crystal is noted on standard error.
     """
-    from crystext.codec import get_format
-    from crystext.read import read_crystals
-    from crystext.write import write_text
+    from crystext.io.read import read_crystals
+    from crystext.io.write import write_text
+    from crystext.text import get_format
 
     texts = _texts(
         read_crystals(source, lenient=lenient), get_format(format), translate, permute, seed
@@ -84,9 +84,9 @@ def _texts(
     """Yield what was read and texts; tell notes and problems on standard error."""
     import numpy as np
 
-    from crystext.augment import permute_within_species, translate
-    from crystext.codec import encode
     from crystext.errors import InputError
+    from crystext.structures.augment import permute_within_species, translate
+    from crystext.text import encode
 
     written = refused = 0
     for i, item in enumerate(items):

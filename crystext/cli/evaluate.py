@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystext.cli.export import Conventional, Symmetrized, tell
-from crystext.cli.lenient import Lenient
+from crystext.cli.options.lenient import Lenient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,14 +152,14 @@ def evaluate(
     was; what is measured already is not measured again. With --write, crystals become files too.
     """
     from crystext.cli.evaluate_progress import Bars
-    from crystext.cli.workers import lent
+    from crystext.cli.options.workers import lent
     from crystext.errors import SettingError
-    from crystext.evaluate.found import write_found
+    from crystext.evaluate.export import write_found
     from crystext.evaluate.funnel import check_step
     from crystext.evaluate.run import evaluate as measure
     from crystext.evaluate.stages.base import Options
-    from crystext.wording import counted
-    from crystext.write import Layout, check_place, file_format
+    from crystext.io.write import Layout, check_place, file_format
+    from crystext.runtime.wording import counted
 
     step = keep or "msun"
     check_step(step)

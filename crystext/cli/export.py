@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 if TYPE_CHECKING:
-    from crystext.crystal import Crystal
-    from crystext.write import Layout
+    from crystext.io.write import Layout
+    from crystext.structures.crystal import Crystal
 
 FORMAT_NAMES = "cif, poscar, extxyz, parquet, csv or json"
 
@@ -44,13 +44,13 @@ def export(out: Path, n: int, format: str, keep: Keep, workers: int, layout: Lay
     """Write the kept crystals of the first n attempts beside them, named by index and formula."""
     from itertools import islice
 
-    from crystext.codec import decode
+    from crystext.generation.run import read_attempts
+    from crystext.io.write import write_crystals
     from crystext.metrics.structure_validity import is_structure_valid
     from crystext.metrics.uniqueness import duplicates_of
-    from crystext.properties import reduced_formula
-    from crystext.sampling.run import read_attempts
-    from crystext.wording import counted
-    from crystext.write import write_crystals
+    from crystext.runtime.wording import counted
+    from crystext.structures.properties import reduced_formula
+    from crystext.text import decode
 
     kept: list[tuple[str, str, Crystal]] = [
         (f"{attempt['index']:06d}-{reduced_formula(crystal.numbers)}", attempt["text"], crystal)

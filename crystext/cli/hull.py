@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from crystext.energies.hull import Hull
-    from crystext.energies.verdict import StabilityResult
+    from crystext.energies.stability import StabilityResult
 
 _SELF = "self"
 
@@ -81,9 +81,9 @@ def hull(
     """
     from crystext.data.progress import progress_bars
     from crystext.energies.energy_table import write_energy_table
-    from crystext.energies.hulls import DEFAULT_HULL, open_hull
-    from crystext.energies.relaxed import read_relaxed, scale_of
-    from crystext.energies.verdict import judge, make_hull, own_hull
+    from crystext.energies.hull_sources import DEFAULT_HULL, open_hull
+    from crystext.energies.relaxation_files import read_relaxed, scale_of
+    from crystext.energies.stability import judge, make_hull, own_hull
     from crystext.errors import RunError, SettingError
 
     allowed = (".parquet",) if make else (".csv", ".parquet")
@@ -116,7 +116,7 @@ def _tell(results: list[StabilityResult], hull: Hull) -> None:
     from collections import Counter
 
     from crystext.energies.energy_table import ranked
-    from crystext.energies.verdict import Verdict
+    from crystext.energies.stability import Verdict
 
     counts = Counter(result.verdict for result in results)
     for verdict in Verdict:
@@ -139,7 +139,7 @@ def _tell(results: list[StabilityResult], hull: Hull) -> None:
 
 def _candidate(index: int, result: StabilityResult, hull: Hull) -> str:
     from crystext.energies.energy_table import file_name
-    from crystext.properties import reduced_formula
+    from crystext.structures.properties import reduced_formula
 
     crystal, position = result.relaxed.crystal, result.position
     assert crystal is not None

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, place_in, tell
-from crystext.cli.lenient import Lenient
-from crystext.cli.seed import RANDOM, Seed, given_seed
+from crystext.cli.options.lenient import Lenient
+from crystext.cli.options.seed import RANDOM, Seed, given_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crystext.infilling.blank import Reference
-    from crystext.infilling.propose import Infilling
-    from crystext.write import Layout
+    from crystext.generation.infilling.complete import Infilling
+    from crystext.generation.infilling.specify import Reference
+    from crystext.io.write import Layout
 
 _KEEPABLE = ("space-group", "cell")
 _CHANGES_SHOWN = 4
@@ -185,14 +185,14 @@ def infill(
     conventional cell is completed as it stands. Labels of sites are kept; oxidation states and
     magnetic moments in a file are not, as they belong to the structure before.
     """
+    from crystext.chemistry.formulas import known_element
     from crystext.errors import SettingError, did_you_mean
-    from crystext.formulas import known_element
-    from crystext.infilling.blank import Blanks, blank, place_of
-    from crystext.infilling.propose import Filler
+    from crystext.generation.infilling.complete import Filler
+    from crystext.generation.infilling.specify import Blanks, blank, place_of
+    from crystext.generation.requests import settled_settings
+    from crystext.io.read.partial_structures import read_sites
+    from crystext.io.write import Layout, file_format
     from crystext.models.load import load_model
-    from crystext.read.sites import read_sites
-    from crystext.sampling.asking import settled_settings
-    from crystext.write import Layout, file_format
 
     # What is given stays as it is, to the last digit.
     layout = Layout(symmetrized, conventional, exact=True)
@@ -262,8 +262,8 @@ def _show(found: Infilling) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from crystext.properties import reduced_formula, space_group_symbols
-    from crystext.wording import counted
+    from crystext.runtime.wording import counted
+    from crystext.structures.properties import reduced_formula, space_group_symbols
 
     symbols = space_group_symbols()
 
@@ -302,9 +302,9 @@ def _write(found: Infilling, out: Path, kind: str, layout: Layout) -> None:
     """Write the crystals, named by rank and formula, and then the proposals."""
     import json
 
-    from crystext.properties import reduced_formula
-    from crystext.wording import counted
-    from crystext.write import write_crystals, write_text
+    from crystext.io.write import write_crystals, write_text
+    from crystext.runtime.wording import counted
+    from crystext.structures.properties import reduced_formula
 
     named = [
         (f"{p.index + 1:03d}-{reduced_formula(p.crystal.numbers)}", p.crystal)

@@ -17,7 +17,7 @@ class _Listing(TyperCommand):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the names, each with the first line that its file says of itself."""
-        from crystext.resources import shipped
+        from crystext.runtime.resources import shipped
 
         files = sorted(shipped(*self.folder).glob("*.yaml"))
         if files:

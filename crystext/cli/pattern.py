@@ -24,8 +24,8 @@ def pattern(
     Engines with guided decoding, such as vLLM, take it to keep a model to texts that can be read.
     What holds over the whole text, such as distances of atoms, only `crystext sample` sees to.
     """
-    from crystext.codec.pattern import text_pattern
-    from crystext.elements import SYMBOLS
+    from crystext.chemistry.elements import SYMBOLS
+    from crystext.text.regex import text_pattern
 
     elements = SYMBOLS if only is None else only.replace(",", " ").split()
     typer.echo(text_pattern(format, max_atoms=max_atoms, elements=elements))

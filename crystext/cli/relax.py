@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystext.cli.export import Conventional, Symmetrized, tell
-from crystext.cli.lenient import Lenient, tell_notes
+from crystext.cli.options.lenient import Lenient, tell_notes
 
 if TYPE_CHECKING:
-    from crystext.energies.relaxed import Relaxed, RelaxedSet
-    from crystext.write import Layout
+    from crystext.energies.relaxation_files import Relaxed, RelaxedSet
+    from crystext.io.write import Layout
 
 _FORMATS = ("cif", "poscar")
 """What relaxed crystals can be written as, a file each."""
@@ -85,15 +85,21 @@ def relax(
     Structures that cannot be read or relaxed stay in the table with their fault. Killed at any
     moment, the same command goes on.
     """
-    from crystext.cli.workers import lent
+    from crystext.cli.options.workers import lent
     from crystext.data.progress import progress_bars
-    from crystext.energies.campaign import potential_in, relax_all
     from crystext.energies.potentials import choose, loaded
     from crystext.energies.relax import Limits
-    from crystext.energies.relaxed import FRAMES, TABLE, RelaxedSet, relaxed_row, write_relaxed
+    from crystext.energies.relaxation_files import (
+        FRAMES,
+        TABLE,
+        RelaxedSet,
+        relaxed_row,
+        write_relaxed,
+    )
+    from crystext.energies.relaxation_run import potential_in, relax_all
     from crystext.errors import InputError, RunError, SettingError, did_you_mean
-    from crystext.evaluate.inputs import read_input
-    from crystext.write import Layout
+    from crystext.evaluate.samples import read_input
+    from crystext.io.write import Layout
 
     for name, value in (("fmax", fmax), ("timeout", timeout)):
         if not 0 < value < float("inf"):
@@ -153,9 +159,9 @@ def relax(
 def _tell_replaced(out: Path, found: RelaxedSet) -> None:
     """Say that the table of other structures is replaced, and remove what was written of them."""
     from crystext.cli.export import clear, tell
-    from crystext.energies.relaxed import TABLE, read_relaxed
+    from crystext.energies.relaxation_files import TABLE, read_relaxed
     from crystext.errors import CrystextError
-    from crystext.wording import counted
+    from crystext.runtime.wording import counted
 
     try:
         earlier = read_relaxed(out).rows if (out / TABLE).exists() else ()
@@ -178,8 +184,8 @@ def _known_by(row: Relaxed) -> tuple[str, tuple[int, ...]]:
 
 def _tell(found: RelaxedSet, table: Path) -> None:
     """Print what became of all, and name those without an energy."""
-    from crystext.energies.relaxed import told_faults
-    from crystext.wording import counted
+    from crystext.energies.relaxation_files import told_faults
+    from crystext.runtime.wording import counted
 
     for line in told_faults(found.rows):
         typer.echo(line, err=True)
@@ -199,8 +205,8 @@ def _tell(found: RelaxedSet, table: Path) -> None:
 def _write(found: RelaxedSet, place: Path, format: str, layout: Layout) -> None:
     """Write the relaxed crystals to a folder, named by their place in the table and their names."""
     from crystext.cli.export import clear
-    from crystext.wording import counted
-    from crystext.write import write_crystals
+    from crystext.io.write import write_crystals
+    from crystext.runtime.wording import counted
 
     named = [
         (f"{i:06d}" if row.name == str(i) else f"{i:06d}-{row.name}", row.crystal)

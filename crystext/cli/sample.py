@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crystext.cli.asked import (
+from crystext.cli.export import FORMAT_NAMES, Conventional, Keep, Symmetrized, export
+from crystext.cli.options.conditions import (
     BandGap,
     ChemicalSystem,
     Composition,
@@ -24,14 +25,13 @@ from crystext.cli.asked import (
     Only,
     SpaceGroup,
 )
-from crystext.cli.export import FORMAT_NAMES, Conventional, Keep, Symmetrized, export
+from crystext.cli.options.seed import SeedOfRun, given_seed
 from crystext.cli.progress import Bar
-from crystext.cli.seed import SeedOfRun, given_seed
 
 if TYPE_CHECKING:
     from crystext.conditions import Conditions
-    from crystext.sampling.campaign import Campaign
-    from crystext.sampling.shards import Shard
+    from crystext.generation.sampling_run import Campaign
+    from crystext.generation.shards import Shard
 
 _TRIES = 20
 
@@ -195,17 +195,17 @@ def sample(
     command goes on where it was; the result is the same to the byte. A larger --n extends a run,
     save with --conditions. Other settings need another --out.
     """
-    from crystext.codec import FORMATS
     from crystext.conditions import Conditions
     from crystext.errors import InUseError, SettingError
-    from crystext.models.folder import default_format
-    from crystext.sampling.asking import settled_settings
-    from crystext.sampling.campaign import Campaign, default_batch_size
-    from crystext.sampling.crew import default_workers
-    from crystext.sampling.run import sample as draw_missing
-    from crystext.sampling.shards import launched_shard, read_shard
-    from crystext.wording import counted
-    from crystext.write import Layout, file_format
+    from crystext.generation.requests import settled_settings
+    from crystext.generation.run import sample as draw_missing
+    from crystext.generation.sampling_run import Campaign, default_batch_size
+    from crystext.generation.shards import launched_shard, read_shard
+    from crystext.generation.worker_pool import default_workers
+    from crystext.io.write import Layout, file_format
+    from crystext.models.layout import default_format
+    from crystext.runtime.wording import counted
+    from crystext.text import FORMATS
 
     layout = Layout(symmetrized, conventional)
     if format in FORMATS:
@@ -300,7 +300,7 @@ def sample(
 
 def _is_whole_with(shard: Shard, campaign: Campaign, out: Path, workers: int) -> bool:
     """Draw a shard; tell whether it was the last, so that all are to be gathered here."""
-    from crystext.sampling.run import draw_shard
+    from crystext.generation.run import draw_shard
 
     with Bar(sum(batch.size for batch in shard.batches(campaign))) as bar:
         whole = draw_shard(campaign, out, shard, workers=workers, report=bar.show)
@@ -316,7 +316,7 @@ def _rows(path: Path, common: dict[str, object], max_atoms: int) -> tuple[Condit
     """Return the conditions of a table's rows that can be met, and tell of the others."""
     from crystext.conditions import read_table
     from crystext.errors import InputError
-    from crystext.wording import counted
+    from crystext.runtime.wording import counted
 
     table = read_table(path, common, max_atoms=max_atoms)
     for fault in table.faults:
@@ -335,8 +335,8 @@ def _summarize(out: Path, n: int) -> None:
     """Say for each condition how many of the first n attempts keep it."""
     from itertools import islice
 
-    from crystext.sampling.run import read_attempts
-    from crystext.sampling.tally import tally
+    from crystext.generation.condition_summary import tally
+    from crystext.generation.run import read_attempts
 
     for line in tally(islice(read_attempts(out), n)).lines():
         typer.echo(line)

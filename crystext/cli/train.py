@@ -33,7 +33,7 @@ def train(
     STORE is a folder that `crystext data prepare` made of your crystals. On several processes,
     GPUs or machines: accelerate launch -m crystext train ...
     """
-    from crystext.config import load_recipe
+    from crystext.training.recipe import load_recipe
 
     settings = load_recipe(recipe, overrides or [])
     from rich.console import Console

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crystext.cli.lenient import Lenient, tell_notes
+from crystext.cli.options.lenient import Lenient, tell_notes
 
 
 def view(
@@ -27,8 +27,8 @@ def view(
     Structures that cannot be read are left out and named on standard error.
     """
     from crystext.errors import InputError
-    from crystext.read import read_crystals
-    from crystext.view import draw_crystals
+    from crystext.io.read import read_crystals
+    from crystext.io.render import draw_crystals
 
     passed, drawn = 0, []
     for item in read_crystals(source, lenient=lenient):

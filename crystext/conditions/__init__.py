@@ -5,7 +5,7 @@ it, `kept` is the record of the verdict, and `table` reads many conditions from 
 """
 
 from crystext.conditions.conditions import NAMES, Conditions
-from crystext.conditions.kept import Kept, matched
+from crystext.conditions.outcome import Kept, matched
 from crystext.conditions.table import Row, Table, read_table
 
 __all__ = ["NAMES", "Conditions", "Kept", "Row", "Table", "matched", "read_table"]

@@ -12,16 +12,17 @@ from collections.abc import Sized
 from dataclasses import dataclass, fields
 from typing import Any
 
-from crystext.conditions.kept import How, Kept
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.chemistry.formulas import by_electronegativity, formula_text, parse_formula
+from crystext.chemistry.oxidation import can_be_neutral, nearest_neutral
+from crystext.conditions.constraints import MOST_ATOMS, Constraints, largest_size
+from crystext.conditions.outcome import How, Kept
 from crystext.conditions.parse import parse_condition, plain_value
-from crystext.crystal import Crystal
-from crystext.elements import ATOMIC_NUMBERS
 from crystext.errors import SettingError, did_you_mean
-from crystext.formulas import by_electronegativity, formula_text, parse_formula
-from crystext.grammar.constraints import MOST_ATOMS, Constraints, largest_size
-from crystext.oxidation import can_be_neutral, nearest_neutral
-from crystext.properties import crystal_system, density, reduced_formula, written_number
-from crystext.space_groups import find_space_group
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import crystal_system, density, reduced_formula
+from crystext.structures.property_schema import written_number
+from crystext.structures.space_groups import find_space_group
 
 DENSITY_TOLERANCE = 0.05
 """Share of the density asked for by which that of a crystal may differ and still be it."""

@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from crystext.checks import whole_number
+from crystext.chemistry.formulas import parse_elements
+from crystext.conditions.constraints import CRYSTAL_SYSTEMS
 from crystext.errors import SettingError, did_you_mean
-from crystext.formulas import parse_elements
-from crystext.grammar.constraints import CRYSTAL_SYSTEMS
-from crystext.properties import reduced_formula
-from crystext.space_groups import parse_space_group
+from crystext.runtime.validate import whole_number
+from crystext.structures.properties import reduced_formula
+from crystext.structures.space_groups import parse_space_group
 
 _RANGES = {
     "density": (0.01, 30.0, "g/cm3"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from crystext.conditions.conditions import NAMES, Conditions
 from crystext.errors import InputError, SettingError, did_you_mean
-from crystext.wording import counted
+from crystext.runtime.wording import counted
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
-from crystext.crystal import Crystal
-from crystext.matching import (
+from crystext.structures.crystal import Crystal
+from crystext.structures.matching import (
     DIFFCSP,
     PYMATGEN,
     Peers,

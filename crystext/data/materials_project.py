@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from crystext.errors import InputError, SettingError, in_words
-from crystext.read.parse import Piece
-from crystext.read.tables import labels_of
+from crystext.io.read.parse import Piece
+from crystext.io.read.tables import labels_of
 
 PREFIX = "mp:"
 """What a source of ids begins with."""

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crystext.data.duplicates import REPEATED, SEPARATE, compare
+from crystext.data.prepare_report import SHOWN, PrepareReport, named
 from crystext.data.progress import Begin, progress_bars
-from crystext.data.report import SHOWN, PrepareReport, named
 from crystext.data.source import Source, open_source
 from crystext.data.split import DEFAULT_SHARES, assign, parse_shares
-from crystext.data.standard import Outcome, Selection, outcomes
+from crystext.data.standardize import Outcome, Selection, outcomes
 from crystext.data.store import ABOUT, SPLITS, check_place, write_store
 from crystext.errors import InputError, RunError, SettingError
-from crystext.processes import cores
-from crystext.read import no_row, nothing_readable
-from crystext.read.tables import SPLIT_NAMES
-from crystext.tasks.base import Record
+from crystext.io.read import no_row, nothing_readable
+from crystext.io.read.tables import SPLIT_NAMES
+from crystext.runtime.processes import cores
+from crystext.structures.record import Record
 
 Overlap = Literal["refuse", "allow", "drop"]
 """What is done about crystals of train that validation or test hold too."""

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from crystext.codec import decode
-from crystext.crystal import Floats
 from crystext.errors import InputError
-from crystext.resources import shipped_sets
-from crystext.tasks.base import Record
+from crystext.runtime.resources import shipped_sets
+from crystext.structures.crystal import Floats
+from crystext.structures.record import Record
+from crystext.text import decode
 
 TRAINING = "shipped"
 """Name of the crystals that the shipped model learned from."""

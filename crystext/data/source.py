@@ -17,8 +17,8 @@ from crystext.data.catalogue import CATALOGUE, digest, fetch
 from crystext.data.materials_project import PREFIX, check_client, parse_ids, project_pieces
 from crystext.data.store import ABOUT
 from crystext.errors import InputError, SettingError, did_you_mean
-from crystext.read.parse import Piece
-from crystext.read.sources import folder_entries, pieces, size
+from crystext.io.read.parse import Piece
+from crystext.io.read.sources import folder_entries, pieces, size
 
 
 class Source(NamedTuple):

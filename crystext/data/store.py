@@ -28,13 +28,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from crystext import __version__
-from crystext.crystal import Crystal, Floats, Ints
-from crystext.data.symmetric import SYMMETRY, SymmetricColumns, read_symmetric, symmetric_arrays
-from crystext.elements import SYMBOLS
+from crystext.chemistry.elements import SYMBOLS
+from crystext.data.wyckoff_columns import (
+    SYMMETRY,
+    SymmetricColumns,
+    read_symmetric,
+    symmetric_arrays,
+)
 from crystext.errors import InputError, RunError, did_you_mean, in_words
-from crystext.properties import LABELS
-from crystext.tasks.base import Record
-from crystext.wyckoff.orbits import SymmetricCrystal
+from crystext.structures.crystal import Crystal, Floats, Ints
+from crystext.structures.property_schema import LABELS
+from crystext.structures.record import Record
+from crystext.structures.wyckoff.orbits import SymmetricCrystal
 
 SPLITS = ("train", "validation", "test")
 """What a store may hold, in this order."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from crystext.codec import WYCKOFF, decode
 from crystext.data.store import Dataset, dataset_of
-from crystext.resources import shipped
-from crystext.standardize import standardize
-from crystext.tasks.base import Record
-from crystext.wyckoff.orbits import symmetry_of
+from crystext.runtime.resources import shipped
+from crystext.structures.record import Record
+from crystext.structures.standardize import standardize
+from crystext.structures.wyckoff.orbits import symmetry_of
+from crystext.text import WYCKOFF, decode
 
 TEXTBOOK = "textbook"
 """What a recipe calls them in the place of a store."""

@@ -10,8 +10,8 @@
 `hull.place` takes energies of PBE(+U) with MP2020 corrections; `corrections.Scale` says what other
 energies hold. A table of many relaxed crystals is judged by `verdict.judge`:
 
-    from crystext.energies.relaxed import read_relaxed
-    from crystext.energies.verdict import judge
+    from crystext.energies.relaxation_files import read_relaxed
+    from crystext.energies.stability import judge
 
     for result in judge(read_relaxed("relaxed"), hull):    # the folder of `crystext relax`
         print(result.relaxed.name, result.sentence(hull))

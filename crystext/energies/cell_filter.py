@@ -20,7 +20,7 @@ from scipy.linalg import expm, expm_frechet
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from crystext.crystal import Floats
+    from crystext.structures.crystal import Floats
 
 
 class CellFilter(FrechetCellFilter):

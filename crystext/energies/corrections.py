@@ -13,8 +13,8 @@ from enum import Enum
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from crystext.crystal import Crystal
-from crystext.properties import reduced_formula
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import reduced_formula
 
 if TYPE_CHECKING:
     from pymatgen.entries.compatibility import MaterialsProject2020Compatibility

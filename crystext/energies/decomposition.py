@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.elements import SYMBOLS
+from crystext.chemistry.elements import SYMBOLS
 from crystext.energies.phases import Compounds
 
 _AT_ONCE = 64

@@ -24,11 +24,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from crystext.crystal import Crystal
 from crystext.energies.hull import Hull
-from crystext.energies.verdict import StabilityResult, Verdict
-from crystext.properties import reduced_formula, space_group_symbols
-from crystext.space_groups import find_space_group
+from crystext.energies.stability import StabilityResult, Verdict
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import reduced_formula, space_group_symbols
+from crystext.structures.space_groups import find_space_group
 
 _TEXT = (
     "name", "formula", "space_group_symbol", "verdict", "decomposition", "evidence", "hull",

@@ -27,14 +27,14 @@ from typing import Any
 
 import numpy as np
 
-from crystext.crystal import Crystal
-from crystext.elements import ATOMIC_NUMBERS
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.chemistry.formulas import known_element
 from crystext.energies.corrections import Scale, comparable
 from crystext.energies.decomposition import Mixture, lowest_mixtures
 from crystext.energies.phases import Compounds, compounds_of
 from crystext.errors import SettingError
-from crystext.formulas import known_element
-from crystext.read import as_crystal
+from crystext.io.read import as_crystal
+from crystext.structures.crystal import Crystal
 
 _ROUNDING = 1e-6
 """eV/atom; energies of the shipped table are rounded to 3e-7."""

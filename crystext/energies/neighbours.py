@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from crystext.crystal import Floats
+    from crystext.structures.crystal import Floats
 
 _SELF = 1e-8
 """Å; an image of an atom that is nearer than this is the atom itself."""

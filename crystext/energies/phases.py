@@ -15,8 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.formulas import by_electronegativity, formula_text
+from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.chemistry.formulas import by_electronegativity, formula_text
 
 _WORD = 64
 """Bits of an integer of a mask; two of them hold all elements."""

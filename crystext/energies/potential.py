@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crystext.crystal import Crystal
 from crystext.energies.corrections import Scale
-from crystext.energies.proof import ELEMENTS, FORMED, FORMED_TOLERANCE
+from crystext.energies.known_energies import ELEMENTS, FORMED, FORMED_TOLERANCE
 from crystext.errors import ModelError, in_words
+from crystext.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crystext.crystal import Crystal
 from crystext.energies.neighbours import has_isolated_atom
 from crystext.energies.potential import to_atoms
 from crystext.metrics.structure_validity import StructureFault, structure_fault
+from crystext.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     from ase import Atoms

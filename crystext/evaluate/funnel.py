@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from crystext.errors import SettingError, UnavailableError, did_you_mean
 from crystext.evaluate.report import Step
-from crystext.metrics.share import Share
+from crystext.metrics.intervals import Share
 
 ENERGY_ASKED = "energy_asked"
 """Column that is true of the attempts, failed ones included, whose energies were asked for."""

@@ -13,11 +13,11 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from crystext.chemistry.oxidation import TABLES
 from crystext.errors import SettingError, did_you_mean, in_words
-from crystext.matching import Tolerances
 from crystext.metrics.coverage import Cutoffs
-from crystext.oxidation import TABLES
-from crystext.resources import shipped
+from crystext.runtime.resources import shipped
+from crystext.structures.matching import Tolerances
 
 NAMES = ("validity", "novelty", "coverage", "distributions", "conditioning", "prediction", "ipt",
          "stability")  # fmt: skip

@@ -23,7 +23,7 @@ from pydantic import (
 
 from crystext.errors import SettingError, did_you_mean
 from crystext.evaluate.report import Better, Figure, Report
-from crystext.resources import shipped
+from crystext.runtime.resources import shipped
 
 
 def _said(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from crystext.errors import InputError
+from crystext.runtime.provenance import Made
 
 FORMAT: Final = 2
 """Written into reports; raised when older code could not read them. 1 tells no departures."""
@@ -136,21 +137,6 @@ class Departure(_Part):
     what: Literal["protocol", "reference", "training", "potential", "hull", "relaxed"]
     text: Text
     """For people: what, in place of what."""
-
-
-class Made(_Part):
-    """What made the report."""
-
-    date: str
-    """ISO 8601, UTC."""
-    crystext: str
-    commit: str | None
-    """Of the checkout that the package lies in, where it does."""
-    python: str
-    versions: dict[str, str]
-    """Of the libraries that decide on values, by their names."""
-    machine: str
-    """Processor and number of cores."""
 
 
 class Report(_Part):

@@ -32,23 +32,23 @@ from crystext.errors import (
     UnavailableError,
     did_you_mean,
 )
-from crystext.evaluate import kept as on_disk
-from crystext.evaluate.departures import departures
-from crystext.evaluate.figures import Findings
+from crystext.evaluate import stage_cache as on_disk
+from crystext.evaluate.deviations import departures
 from crystext.evaluate.funnel import funnel
-from crystext.evaluate.inputs import Input, read_input
-from crystext.evaluate.kept import Kept
-from crystext.evaluate.known import Sets, names_shipped, set_names
-from crystext.evaluate.made import made_now, versions
-from crystext.evaluate.page.write import write_page
+from crystext.evaluate.html.write import write_page
 from crystext.evaluate.protocol import KnownSet, Protocol, load_protocol
+from crystext.evaluate.reference_sets import Sets, names_shipped, set_names
 from crystext.evaluate.report import Counts, InputNote, Report, SetNote, StageNote
+from crystext.evaluate.samples import Input, read_input
+from crystext.evaluate.stage_cache import Kept
+from crystext.evaluate.stage_result import Findings
 from crystext.evaluate.stages.base import Context, Options, Stage
 from crystext.evaluate.stages.registry import STAGES
 from crystext.evaluate.stages.stability import potential_used
-from crystext.models.folder import SHIPPED
-from crystext.processes import Workers
-from crystext.properties import reduced_formula
+from crystext.models.layout import SHIPPED
+from crystext.runtime.processes import Workers
+from crystext.runtime.provenance import made_now, versions
+from crystext.structures.properties import reduced_formula
 
 _OURS = {"structures.parquet", "report.json", "report.html", "work", "lock"}
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystext.codec import Format
-from crystext.crystal import Crystal, Floats, Ints, basis_vectors
+from crystext.conditions.constraints import Constraints
 from crystext.grammar.cells import CellRules
 from crystext.grammar.composition import Composition
-from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import END, Field, Kind, field_at, value_count
-from crystext.grammar.geometry import Bools, least_distances, shortest_lattice_vector
-from crystext.grammar.room import Surroundings
+from crystext.grammar.free_volume import Surroundings
+from crystext.structures.crystal import Crystal, Floats, Ints, basis_vectors
+from crystext.structures.distances import Bools, least_distances, shortest_lattice_vector
+from crystext.text import Format
 
 
 class Automaton:

@@ -13,17 +13,17 @@ from functools import cache
 
 import numpy as np
 
-from crystext.codec import Format
-from crystext.crystal import Floats, Ints
 from crystext.grammar.fields import Kind, value_count
-from crystext.grammar.geometry import (
+from crystext.grammar.lattices import Character, characters_of
+from crystext.structures.crystal import Floats, Ints
+from crystext.structures.distances import (
     MAX_ANGLE,
     MIN_ANGLE,
     Bools,
     keeps_images_apart,
     unit_volume_squared,
 )
-from crystext.grammar.lattices import Character, characters_of
+from crystext.text import Format
 
 _BLOCK = 1 << 16
 """How many cells are looked at together: bounds the memory."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystext.crystal import Floats, Ints
-from crystext.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
-from crystext.grammar.constraints import Constraints
+from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
+from crystext.conditions.constraints import Constraints
 from crystext.grammar.fields import END
-from crystext.grammar.geometry import Bools, least_distances
+from crystext.structures.crystal import Floats, Ints
+from crystext.structures.distances import Bools, least_distances
 
 _RANK = np.array(ELECTRONEGATIVITY_RANK)
 _VALUES = len(_RANK)

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
-from crystext.codec import Format
-from crystext.elements import SYMBOLS
-from crystext.vocabulary import MAX_ANGLE, MAX_LENGTH, position_names
-from crystext.wyckoff.cells import free_parameters
-from crystext.wyckoff.positions import GROUPS, positions
+from crystext.chemistry.elements import SYMBOLS
+from crystext.structures.wyckoff.cell_parameters import free_parameters
+from crystext.structures.wyckoff.positions import GROUPS, positions
+from crystext.text import Format
+from crystext.text.formats import MAX_ANGLE, MAX_LENGTH
+from crystext.tokenization.crystal_vocabulary import position_names
 
 END = 0
 """The value that stands for the end of the text, in the place of an element."""

@@ -18,20 +18,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crystext.codec import Format
-from crystext.crystal import Crystal, Floats, Ints, basis_vectors, cell_volume
-from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.conditions.constraints import Constraints
 from crystext.grammar.cells import CellRules
-from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import END, Field, Kind, decimals, value_count
-from crystext.grammar.geometry import (
+from crystext.grammar.free_volume import Surroundings
+from crystext.structures.crystal import Crystal, Floats, Ints, basis_vectors, cell_volume
+from crystext.structures.distances import (
     Bools,
     image_distances,
     least_distances,
     shortest_lattice_vector,
 )
-from crystext.grammar.room import Surroundings
-from crystext.partial import PartialCrystal
+from crystext.text import Format
+from crystext.text.partial import PartialCrystal
 
 
 @dataclass(frozen=True)

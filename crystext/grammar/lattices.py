@@ -18,7 +18,7 @@ from functools import cache
 
 import numpy as np
 
-from crystext.crystal import Floats
+from crystext.structures.crystal import Floats
 
 
 @dataclass(frozen=True, eq=False)

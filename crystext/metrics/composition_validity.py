@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystext.crystal import Ints
+from crystext.chemistry.oxidation import TABLES, can_be_neutral
 from crystext.errors import SettingError, did_you_mean
-from crystext.oxidation import TABLES, can_be_neutral
+from crystext.structures.crystal import Ints
 
 
 def is_composition_valid(numbers: Ints, *, table: str = "smact14", alloys: bool = True) -> bool:

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crystext.conditions import Conditions, Kept
-from crystext.crystal import Crystal
+from crystext.structures.crystal import Crystal
 
 
 def kept_conditions(

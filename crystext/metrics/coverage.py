@@ -23,11 +23,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.crystal import Floats
 from crystext.errors import SettingError, did_you_mean
-from crystext.metrics.fingerprints import Fingerprints
-from crystext.metrics.pairs import nearest
-from crystext.metrics.share import Share
+from crystext.metrics.intervals import Share
+from crystext.metrics.matminer.fingerprints import Fingerprints
+from crystext.metrics.pairwise_distances import nearest
+from crystext.structures.crystal import Floats
 
 
 class Cutoffs(NamedTuple):

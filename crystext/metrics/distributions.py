@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from crystext.crystal import Crystal
-from crystext.properties import density
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import density
 
 QUANTITIES: dict[str, Callable[[Crystal], float]] = {
     "density_g_per_cm3": density,

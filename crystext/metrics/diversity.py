@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystext.crystal import Floats
-from crystext.metrics.pairs import mean_distance
+from crystext.metrics.pairwise_distances import mean_distance
+from crystext.structures.crystal import Floats
 
 
 def mean_pairwise_distance(fingerprints: Floats) -> float:

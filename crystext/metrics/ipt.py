@@ -18,11 +18,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from crystext.augment import redescribe, translate
-from crystext.codec import Format, encode
-from crystext.codec.symmetric import write_orbits
-from crystext.crystal import Crystal
-from crystext.wyckoff.orbits import decompose
+from crystext.structures.augment import redescribe, translate
+from crystext.structures.crystal import Crystal
+from crystext.structures.wyckoff.orbits import decompose
+from crystext.text import Format, encode
+from crystext.text.wyckoff import write_orbits
 
 
 def transformed_texts(crystal: Crystal, fmt: Format, count: int, seed: int) -> list[str]:

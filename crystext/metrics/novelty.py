@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from crystext.crystal import Crystal
 from crystext.data.store import Dataset
-from crystext.matching import (
+from crystext.runtime.processes import Workers
+from crystext.structures.crystal import Crystal
+from crystext.structures.matching import (
     DIFFCSP,
     Peers,
     Tolerances,
@@ -28,7 +29,6 @@ from crystext.matching import (
     progress_counter,
     reduce_for_matching,
 )
-from crystext.processes import Workers
 
 
 def matches_in(

@@ -16,9 +16,9 @@ looks more exact; and a prediction that failed, left out, raises the rate.
 
 from __future__ import annotations
 
-from crystext.crystal import Crystal
-from crystext.matching import DIFFCSP, Tolerances, reduce_for_matching
-from crystext.properties import reduced_formula
+from crystext.structures.crystal import Crystal
+from crystext.structures.matching import DIFFCSP, Tolerances, reduce_for_matching
+from crystext.structures.properties import reduced_formula
 
 
 def rms_distance(

@@ -21,7 +21,7 @@ from enum import Enum
 
 import numpy as np
 
-from crystext.crystal import Crystal, Floats
+from crystext.structures.crystal import Crystal, Floats
 
 MIN_DISTANCE = 0.5
 """Å; CDVAE's cutoff."""

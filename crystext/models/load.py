@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from crystext.codec import Format
 from crystext.errors import ModelError
-from crystext.models.folder import (
+from crystext.models.initialize import TrainedBase
+from crystext.models.layout import (
     DEFAULT_TEMPERATURES,
     INSIDE,
     SHIPPED,
@@ -36,9 +36,9 @@ from crystext.models.network import (
     read_network,
     read_tokenizer,
 )
-from crystext.models.start import TrainedBase
-from crystext.prompts import PromptSet, load_prompts, write_prompts
-from crystext.resources import shipped_model
+from crystext.runtime.resources import shipped_model
+from crystext.tasks.prompts import PromptSet, load_prompts, write_prompts
+from crystext.text import Format
 
 if TYPE_CHECKING:
     from peft import PeftModel

@@ -15,9 +15,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from crystext.config import LoraSettings
 from crystext.errors import ModelError, SettingError, did_you_mean, in_words
 from crystext.models.network import sharded
+from crystext.models.settings import LoraSettings
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel

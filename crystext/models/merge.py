@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from crystext.errors import ModelError
-from crystext.models.folder import default_temperatures, model_folder, read_description
+from crystext.models.layout import default_temperatures, model_folder, read_description
 from crystext.models.load import merge_into_base, save_model
 from crystext.models.network import read_tokenizer
-from crystext.prompts import load_prompts
+from crystext.tasks.prompts import load_prompts
 
 
 def merge_adapter(source: str | Path, out: Path) -> None:

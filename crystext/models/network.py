@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from crystext.errors import CrystextError, ModelError, in_words
-from crystext.models.folder import Quantize, require_tokenizer
+from crystext.models.layout import Quantize, require_tokenizer
 from crystext.models.older_transformers import tokenizer_class, with_rope
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from crystext.errors import ModelError
-from crystext.models.folder import (
+from crystext.models.layout import (
     INSIDE,
     SHIPPED,
     Description,
@@ -16,8 +16,8 @@ from crystext.models.folder import (
     model_folder,
     read_description,
 )
-from crystext.models.hub import HUB_NAME, explained
-from crystext.prompts import load_prompts
+from crystext.runtime.hub import HUB_NAME, explained
+from crystext.tasks.prompts import load_prompts
 
 _SENT = {".json", ".safetensors", ".txt", ".yaml", ".jinja", ".model", ".md"}
 

@@ -5,10 +5,11 @@ To add a task: one file here that defines a `Task`, and one line in `TASKS`.
 
 from __future__ import annotations
 
-from crystext.tasks.base import Example, Record, Task
-from crystext.tasks.generate import CONDITIONAL, UNCONDITIONAL
-from crystext.tasks.infill import INFILL_ATOMS, INFILL_CELL, INFILL_COORDINATES, INFILL_SITES
-from crystext.tasks.infill_element import INFILL_ELEMENT
+from crystext.structures.record import Record
+from crystext.tasks.base import Example, Task
+from crystext.tasks.element_infilling import INFILL_ELEMENT
+from crystext.tasks.generation import CONDITIONAL, UNCONDITIONAL
+from crystext.tasks.infilling import INFILL_ATOMS, INFILL_CELL, INFILL_COORDINATES, INFILL_SITES
 from crystext.tasks.wyckoff import (
     WYCKOFF_CONDITIONAL,
     WYCKOFF_INFILL_ELEMENT,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from crystext.codec import Format
-from crystext.crystal import Crystal
-from crystext.prompts import PromptSet
-from crystext.wyckoff.orbits import SymmetricCrystal
+from crystext.structures.record import Record
+from crystext.tasks.prompts import PromptSet
+from crystext.text import Format
 
 
 class Example(NamedTuple):
@@ -19,19 +18,6 @@ class Example(NamedTuple):
 
     prompt: str
     completion: str
-
-
-@dataclass(frozen=True)
-class Record:
-    """A crystal with the labels a data set gives it."""
-
-    crystal: Crystal
-    labels: Mapping[str, float] = field(default_factory=dict)
-    """Values of `properties.LABELS`; what is unknown is missing or nan."""
-    name: str = ""
-    """What its source calls it; no two need differ."""
-    symmetric: SymmetricCrystal | None = None
-    """The crystal by its symmetry, for tasks that write it so."""
 
 
 @dataclass(frozen=True)

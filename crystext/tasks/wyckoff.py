@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from crystext.augment import redescribe
-from crystext.codec import WYCKOFF, Format
-from crystext.codec.symmetric import write_orbits
-from crystext.elements import SYMBOLS
-from crystext.prompts import PromptSet
-from crystext.tasks.base import Example, Record, Task
-from crystext.tasks.generate import generation_prompt, some_properties
-from crystext.wyckoff.orbits import SymmetricCrystal, compose
+from crystext.chemistry.elements import SYMBOLS
+from crystext.structures.augment import redescribe
+from crystext.structures.record import Record
+from crystext.structures.wyckoff.orbits import SymmetricCrystal, compose
+from crystext.tasks.base import Example, Task
+from crystext.tasks.generation import generation_prompt, some_properties
+from crystext.tasks.prompts import PromptSet
+from crystext.text import WYCKOFF, Format
+from crystext.text.wyckoff import write_orbits
 
 
 def _unconditional(

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.augment import permute_within_species, translate
-from crystext.codec import Format
 from crystext.data.store import Dataset
-from crystext.prompts import PromptSet
+from crystext.structures.augment import permute_within_species, translate
+from crystext.structures.record import Record
+from crystext.structures.wyckoff.orbits import SymmetricCrystal, symmetry_of
 from crystext.tasks import TASKS
-from crystext.tasks.base import Example, Record
-from crystext.tokens import examples_ids
-from crystext.wyckoff.orbits import SymmetricCrystal, symmetry_of
+from crystext.tasks.base import Example
+from crystext.tasks.prompts import PromptSet
+from crystext.text import Format
+from crystext.tokenization.encode import examples_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -21,8 +21,8 @@ from rich.progress import (
     TextColumn,
 )
 
-from crystext.config import Recipe
 from crystext.errors import RunError, SettingError
+from crystext.training.recipe import Recipe
 
 _RECENT = 50
 """Steps that tell how long the next ones take."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from crystext.config import OptimSettings
 from crystext.errors import SettingError
+from crystext.training.recipe import OptimSettings
 
 _BETAS = (0.9, 0.95)
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from crystext.tokens import IGNORED
+from crystext.tokenization.encode import IGNORED
 from crystext.training.examples import Row
 
 _ROWS_OF_A_GRID = 24

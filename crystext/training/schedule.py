@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from crystext.config import OptimSettings
+from crystext.training.recipe import OptimSettings
 
 
 def learning_rate(step: int, steps: int, optim: OptimSettings) -> float:

@@ -26,15 +26,13 @@ from accelerate.state import is_initialized
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from crystext.codec import Format, get_format
-from crystext.config import Recipe
 from crystext.errors import RunError
-from crystext.models.folder import Temperatures
+from crystext.models.initialize import start_model
+from crystext.models.layout import Temperatures
 from crystext.models.load import check_place, save_model
-from crystext.models.start import start_model
-from crystext.prompts import load_prompts
+from crystext.tasks.prompts import load_prompts
+from crystext.text import Format, get_format
 from crystext.training.attention import ordinary_attention
-from crystext.training.average import WeightAverage, exchanged, put, trainable
 from crystext.training.batches import Batches, steps_of
 from crystext.training.checkpoint import (
     Tensors,
@@ -45,19 +43,8 @@ from crystext.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from crystext.training.curve import draw_losses
-from crystext.training.dropout import drop_in_layers, dropout_seed
-from crystext.training.evaluate import Scorer, mean_of, validation_losses
-from crystext.training.examples import Row
-from crystext.training.identity import check_identity, identity
-from crystext.training.log import Log, Teller, shown, summary, write_recipe
-from crystext.training.loss import PackedLoss, base_network
-from crystext.training.numbers import NumberWeights
-from crystext.training.optimizers import make_optimizers, set_rate
-from crystext.training.packing import Packed, cut, nothing, pack
-from crystext.training.patience import Patience
-from crystext.training.probes import ipt, sampled_validity
-from crystext.training.processes import (
+from crystext.training.datasets import make_streams, read_data
+from crystext.training.distributed import (
     check_machine,
     prepare,
     same_weights,
@@ -65,8 +52,21 @@ from crystext.training.processes import (
     sharded,
     tracker_config,
 )
+from crystext.training.dropout import drop_in_layers, dropout_seed
+from crystext.training.early_stopping import Patience
+from crystext.training.ema import WeightAverage, exchanged, put, trainable
+from crystext.training.examples import Row
+from crystext.training.log import Log, Teller, shown, summary, write_recipe
+from crystext.training.loss import PackedLoss, base_network
+from crystext.training.loss_plot import draw_losses
+from crystext.training.number_weighting import NumberWeights
+from crystext.training.optimizers import make_optimizers, set_rate
+from crystext.training.packing import Packed, cut, nothing, pack
+from crystext.training.recipe import Recipe
+from crystext.training.run_identity import check_identity, identity
+from crystext.training.sample_checks import ipt, sampled_validity
 from crystext.training.schedule import learning_rate
-from crystext.training.streams import make_streams, read_data
+from crystext.training.validation import Scorer, mean_of, validation_losses
 
 LOG_EVERY = 20
 """Steps between two lines of the log with the training loss and rate; the first and the last step

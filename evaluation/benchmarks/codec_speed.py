@@ -27,11 +27,11 @@ from collections.abc import Callable
 import numpy as np
 from common import crystal_of_p1_cif, write_result
 
-from crystext.augment import permute_within_species, translate
-from crystext.codec import decode, encode
-from crystext.crystal import Crystal
-from crystext.prompts import load_prompts
-from crystext.vocabulary import build_tokenizer
+from crystext.structures.augment import permute_within_species, translate
+from crystext.structures.crystal import Crystal
+from crystext.tasks.prompts import load_prompts
+from crystext.text import decode, encode
+from crystext.tokenization.crystal_vocabulary import build_tokenizer
 
 
 def published_route(cif: str, rng: np.random.Generator) -> str:

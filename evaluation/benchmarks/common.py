@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from crystext.crystal import Crystal
-from crystext.elements import ATOMIC_NUMBERS
-from crystext.evaluate.made import commit, processor
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.runtime.provenance import commit, processor
+from crystext.structures.crystal import Crystal
 
 ROOT = Path(__file__).parents[2]
 

@@ -25,18 +25,18 @@ from pathlib import Path
 import numpy as np
 from reports import Report, origin, progress, publish, read_records, share
 
-from crystext.codec import PLAIN, WYCKOFF, get_format
 from crystext.conditions import Conditions
 from crystext.errors import InputError, SettingError
-from crystext.models.folder import Temperatures, default_temperatures
+from crystext.generation.rejection_sampling import draw_judged
+from crystext.generation.requests import make_request, temperatures_for
+from crystext.inference.samplers import make_sampler
+from crystext.inference.types import ORDINARY, Attempt, DrawSettings
+from crystext.models.layout import Temperatures, default_temperatures
 from crystext.models.load import LoadedModel, load_model
-from crystext.properties import reduced_formula
-from crystext.sampling.asking import make_request, temperatures_for
-from crystext.sampling.attempt import ORDINARY, Attempt, DrawSettings
-from crystext.sampling.samplers import make_sampler
-from crystext.sampling.tries import draw_judged
-from crystext.space_groups import SYMPREC
-from crystext.tasks.base import Record
+from crystext.structures.properties import reduced_formula
+from crystext.structures.record import Record
+from crystext.structures.space_groups import SYMPREC
+from crystext.text import PLAIN, WYCKOFF, get_format
 
 WAYS = {"formula": ("composition",), "cell": ("composition", "n_atoms"),
         "space group": ("space_group",), "both": ("composition", "space_group"),

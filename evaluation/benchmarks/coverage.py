@@ -16,9 +16,9 @@ from pathlib import Path
 
 from reports import Report, origin, progress, publish, read_attempts, read_reference, rounded, share
 
-from crystext.crystal import Crystal
 from crystext.metrics.coverage import CUTOFFS, Coverage, Cutoffs, coverage, cutoffs
-from crystext.metrics.fingerprints import fingerprints
+from crystext.metrics.matminer.fingerprints import fingerprints
+from crystext.structures.crystal import Crystal
 
 
 def measure(

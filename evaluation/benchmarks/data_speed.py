@@ -31,13 +31,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from common import write_result
 
-from crystext.codec import FORMATS
-from crystext.config import load_recipe
 from crystext.data.prepare import Settings, prepare
 from crystext.data.store import Dataset, read_store, write_store
-from crystext.prompts import load_prompts
+from crystext.tasks.prompts import load_prompts
+from crystext.text import FORMATS
+from crystext.tokenization.crystal_vocabulary import build_tokenizer
 from crystext.training.examples import Examples
-from crystext.vocabulary import build_tokenizer
+from crystext.training.recipe import load_recipe
 
 CRYSTALS = 45_000
 """About as many as MP-20 has; how many are loaded."""

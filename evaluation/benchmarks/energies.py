@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 from reports import Report, origin, progress, publish, read_records, rounded, share
 
-from crystext.energies.campaign import relax_all
-from crystext.energies.hulls import open_hull
+from crystext.energies.hull_sources import open_hull
 from crystext.energies.potentials import loaded
 from crystext.energies.relax import PAPER
-from crystext.energies.relaxed import RelaxedSet, relaxed_row
-from crystext.energies.verdict import METASTABLE, judge
+from crystext.energies.relaxation_files import RelaxedSet, relaxed_row
+from crystext.energies.relaxation_run import relax_all
+from crystext.energies.stability import METASTABLE, judge
 from crystext.errors import InputError
 
 BARS = {"formation_energy": 0.03, "e_above_hull": 0.05}

@@ -22,13 +22,13 @@ from pathlib import Path
 import torch
 from reports import Report, origin, publish, rounded
 
-from crystext.codec import get_format
 from crystext.conditions import Conditions
-from crystext.models.folder import default_temperatures
+from crystext.generation.requests import make_request
+from crystext.inference.samplers import make_sampler
+from crystext.inference.types import ORDINARY, DrawSettings
+from crystext.models.layout import default_temperatures
 from crystext.models.load import LoadedModel, load_model
-from crystext.sampling.asking import make_request
-from crystext.sampling.attempt import ORDINARY, DrawSettings
-from crystext.sampling.samplers import make_sampler
+from crystext.text import get_format
 
 ASKED = {
     "formula": Conditions.of(composition="LiFePO4"),

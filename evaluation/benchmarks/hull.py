@@ -30,12 +30,12 @@ import numpy as np
 import pyarrow.parquet as pq
 from reports import Report, origin, publish, rounded
 
-from crystext.elements import ATOMIC_NUMBERS
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.chemistry.formulas import parse_formula
 from crystext.energies.decomposition import lowest_mixtures
 from crystext.energies.hull import Hull, HullPosition
-from crystext.energies.hulls import DEFAULT_HULL, open_hull
-from crystext.energies.verdict import verdict_of
-from crystext.formulas import parse_formula
+from crystext.energies.hull_sources import DEFAULT_HULL, open_hull
+from crystext.energies.stability import verdict_of
 
 GROUPS = ((0, 0), (1, 1), (2, 2), (3, 4), (5, None))
 """Numbers of other compounds of exactly the same elements."""

@@ -25,20 +25,21 @@ import numpy as np
 import torch
 from reports import Report, origin, progress, publish, read_records, rounded, share
 
-from crystext.crystal import Crystal, cell_volume
-from crystext.elements import SYMBOLS
+from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError, ModelError
-from crystext.infilling.blank import Blanks
-from crystext.infilling.propose import Filler
+from crystext.generation.infilling.complete import Filler
+from crystext.generation.infilling.specify import Blanks
+from crystext.inference.any_tokenizer_sampler import TextSampler
+from crystext.inference.types import DrawSettings, Request
+from crystext.io.read.partial_structures import sites_of
 from crystext.models.load import LoadedModel, load_model
-from crystext.read.sites import sites_of
-from crystext.sampling.attempt import DrawSettings, Request
-from crystext.sampling.text_sampler import TextSampler
-from crystext.standardize import standardize
+from crystext.structures.crystal import Crystal, cell_volume
+from crystext.structures.record import Record
+from crystext.structures.standardize import standardize
 from crystext.tasks import TASKS
-from crystext.tasks.base import Example, Record
-from crystext.tasks.infill_element import element_prompt
-from crystext.tokens import completion_ids, prompt_ids
+from crystext.tasks.base import Example
+from crystext.tasks.element_infilling import element_prompt
+from crystext.tokenization.encode import completion_ids, prompt_ids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from reports import Report, origin, publish, read_records, share
 
-from crystext.crystal import Crystal
-from crystext.infilling.blank import Blanks
-from crystext.infilling.propose import Filler
+from crystext.generation.infilling.complete import Filler
+from crystext.generation.infilling.specify import Blanks
+from crystext.io.read.partial_structures import sites_of
 from crystext.models.load import load_model
-from crystext.read.sites import sites_of
+from crystext.structures.crystal import Crystal
 
 _ALIKE = Crystal(
     np.array([4.1, 4.2, 7.3]),

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import gemmi
 import numpy as np
 
-from crystext.crystal import Floats
+from crystext.structures.crystal import Floats
 
 SECONDS = 10
 """That one library may take for one structure."""

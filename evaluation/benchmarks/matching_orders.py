@@ -3,8 +3,9 @@
     python evaluation/benchmarks/matching_orders.py --out FILE
 
 Pairs are all of one reduced formula and one number of atoms in MP-20 test, as it ships, reduced as
-for every match of this package. `crystext.matching` takes two crystals as one if either order fits;
-`either_way` counts these, and `both_ways` what `StructureMatcher.fit(..., symmetric=True)` counts.
+for every match of this package. `crystext.structures.matching` takes two crystals as one if either
+order fits; `either_way` counts these, and `both_ways` what `StructureMatcher.fit(...,
+symmetric=True)` counts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from reports import Report, origin, progress, publish
 
 from crystext.data.shipped import read_shipped_set, shipped_set
-from crystext.matching import (
+from crystext.structures.matching import (
     DIFFCSP,
     PYMATGEN,
     Tolerances,
@@ -27,7 +28,7 @@ from crystext.matching import (
     is_same,
     reduce_for_matching,
 )
-from crystext.properties import reduced_formula
+from crystext.structures.properties import reduced_formula
 
 
 def measure() -> Report:

@@ -20,7 +20,7 @@ from reports import Report, origin, progress, publish, share
 
 from crystext.data.store import read_store
 from crystext.errors import InputError
-from crystext.evaluate.inputs import read_input
+from crystext.evaluate.samples import read_input
 from crystext.metrics.novelty import matches_in
 
 

@@ -23,14 +23,14 @@ import coverage
 import numpy as np
 from reports import Report, origin, publish, read_attempts, read_reference, share
 
-from crystext.crystal import Crystal
 from crystext.data.store import read_store
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.coverage import CUTOFFS
-from crystext.metrics.fingerprints import fingerprints
-from crystext.metrics.least_alike import least_alike
+from crystext.metrics.diverse_subset import least_alike
+from crystext.metrics.matminer.fingerprints import fingerprints
 from crystext.metrics.structure_validity import is_structure_valid
-from crystext.properties import reduced_formula
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import reduced_formula
 
 
 def measure(

@@ -21,9 +21,9 @@ from typing import TypedDict
 import numpy as np
 from common import check_against_pymatgen, crystal_of_p1_cif, write_result
 
-from crystext.augment import translate
-from crystext.codec import COORDINATE_FORMATS, Format, decode, encode
-from crystext.crystal import Crystal
+from crystext.structures.augment import translate
+from crystext.structures.crystal import Crystal
+from crystext.text import COORDINATE_FORMATS, Format, decode, encode
 
 TOLERANCES = (0.1, 0.01)
 

@@ -42,7 +42,7 @@ from library_readings import (
 )
 
 from crystext.errors import InputError
-from crystext.read import ReadItem, read_crystals
+from crystext.io.read import ReadItem, read_crystals
 
 MAX_BYTES = 300_000
 """Of a file; larger ones carry reflections or trajectories."""

@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from common import crystal_of_p1_cif, write_result
 
-from crystext.crystal import Crystal
-from crystext.elements import ATOMIC_NUMBERS
-from crystext.read.parse import Piece, parse
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.io.read.parse import Piece, parse
+from crystext.structures.crystal import Crystal
 
 _CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 _SITE = ("label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy")

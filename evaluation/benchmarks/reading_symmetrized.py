@@ -50,9 +50,9 @@ from symmetrized_cifs import (
     write_cif,
 )
 
-from crystext.crystal import Crystal, lengths_and_angles
 from crystext.errors import InputError
-from crystext.read import ReadItem, read_crystals
+from crystext.io.read import ReadItem, read_crystals
+from crystext.structures.crystal import Crystal, lengths_and_angles
 
 DECIMALS = (3, 4, 5)
 

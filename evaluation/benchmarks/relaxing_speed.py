@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from reports import Report, origin, publish, read_attempts, rounded, share
 
+from crystext.energies.batched_relaxation import relax_together
 from crystext.energies.potentials import loaded
 from crystext.energies.relax import Outcome, relax
-from crystext.energies.together import relax_together
 from crystext.errors import InputError
 
 SAME = 1e-3

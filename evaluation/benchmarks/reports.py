@@ -19,15 +19,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from crystext.codec import PLAIN, WYCKOFF, Decoded, decode
-from crystext.codec.symmetric import is_symmetric
-from crystext.crystal import Crystal
 from crystext.errors import CrystextError, InputError
-from crystext.evaluate.made import commit, processor
-from crystext.metrics.share import Share
-from crystext.properties import LABELS
-from crystext.read import read_crystals
-from crystext.tasks.base import Record
+from crystext.io.read import read_crystals
+from crystext.metrics.intervals import Share
+from crystext.runtime.provenance import commit, processor
+from crystext.structures.crystal import Crystal
+from crystext.structures.property_schema import LABELS
+from crystext.structures.record import Record
+from crystext.text import PLAIN, WYCKOFF, Decoded, decode
+from crystext.text.wyckoff import is_symmetric
 
 Report = dict[str, Any]
 

@@ -23,18 +23,18 @@ from typing import Any
 import numpy as np
 from reports import origin, publish, read_attempts, read_reference, share
 
-from crystext.crystal import Crystal
+from crystext.chemistry.oxidation import TABLES
 from crystext.data.store import read_store
 from crystext.errors import InputError
 from crystext.evaluate.protocol import load_protocol
 from crystext.evaluate.stages.validity import judge
-from crystext.matching import DIFFCSP, reduce_for_matching
 from crystext.metrics.distributions import wasserstein
 from crystext.metrics.novelty import matches_in
 from crystext.metrics.uniqueness import duplicates_of
-from crystext.oxidation import TABLES
-from crystext.properties import reduced_formula, space_group_symbols
-from crystext.space_groups import SYMPREC, find_space_group
+from crystext.structures.crystal import Crystal
+from crystext.structures.matching import DIFFCSP, reduce_for_matching
+from crystext.structures.properties import reduced_formula, space_group_symbols
+from crystext.structures.space_groups import SYMPREC, find_space_group
 
 RULES = load_protocol("mp20").validity
 

@@ -33,12 +33,12 @@ from rich.console import Console
 from rich.table import Table
 
 from crystext import __version__
-from crystext.codec import decode
-from crystext.models.folder import model_hash
+from crystext.generation.run import read_attempts
+from crystext.models.layout import model_hash
 from crystext.models.load import load_model
-from crystext.sampling.run import read_attempts
-from crystext.tasks.generate import generation_prompt
-from crystext.tokens import prompt_ids
+from crystext.tasks.generation import generation_prompt
+from crystext.text import decode
+from crystext.tokenization.encode import prompt_ids
 
 BATCH, OTHER_BATCH = 250, 100
 MAX_ATOMS = 20

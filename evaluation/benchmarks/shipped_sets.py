@@ -27,7 +27,7 @@ from crystext.data.shipped import TRAINING
 from crystext.data.store import write_store
 from crystext.evaluate.run import evaluate
 from crystext.evaluate.stages.base import Options
-from crystext.tasks.base import Record
+from crystext.structures.record import Record
 
 STAGES = ("validity", "novelty", "coverage", "distributions")
 

@@ -19,16 +19,16 @@ from pathlib import Path
 
 from reports import Report, origin, progress, publish, read_attempts, rounded, share
 
-from crystext.codec import Decoded
-from crystext.crystal import Crystal
-from crystext.energies.campaign import relax_all
 from crystext.energies.hull import Hull
-from crystext.energies.hulls import open_hull
+from crystext.energies.hull_sources import open_hull
 from crystext.energies.potential import Potential
 from crystext.energies.potentials import loaded
 from crystext.energies.relax import PAPER, Relaxation
-from crystext.energies.verdict import METASTABLE, STABLE
-from crystext.properties import reduced_formula
+from crystext.energies.relaxation_run import relax_all
+from crystext.energies.stability import METASTABLE, STABLE
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import reduced_formula
+from crystext.text import Decoded
 
 
 def row(

@@ -15,8 +15,8 @@ import gemmi
 import numpy as np
 import spglib
 
-from crystext.crystal import Crystal, Floats, Ints, basis_vectors, lengths_and_angles
-from crystext.elements import SYMBOLS
+from crystext.chemistry.elements import SYMBOLS
+from crystext.structures.crystal import Crystal, Floats, Ints, basis_vectors, lengths_and_angles
 
 SYMPREC = 0.01
 """Å: what spglib takes for symmetric. pymatgen's and the usual value for writing CIFs."""

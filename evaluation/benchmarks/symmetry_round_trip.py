@@ -20,11 +20,11 @@ from typing import NamedTuple
 import numpy as np
 from reports import Report, origin, progress, publish, read_records, rounded, share
 
-from crystext.codec import WYCKOFF, decode, encode
-from crystext.crystal import Crystal
 from crystext.errors import InputError
-from crystext.properties import reduced_formula
-from crystext.space_groups import find_space_group
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import reduced_formula
+from crystext.structures.space_groups import find_space_group
+from crystext.text import WYCKOFF, decode, encode
 
 
 class Outcome(NamedTuple):

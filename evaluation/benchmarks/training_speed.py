@@ -51,13 +51,14 @@ from transformers import (
 )
 from transformers import Trainer as HuggingFaceTrainer
 
-from crystext.config import LoraSettings, Recipe, load_recipe
 from crystext.models.lora import new_adapter
-from crystext.tokens import IGNORED
-from crystext.training.average import trainable
+from crystext.models.settings import LoraSettings
+from crystext.tokenization.encode import IGNORED
+from crystext.training.ema import trainable
 from crystext.training.examples import Examples, Row
 from crystext.training.loss import PackedLoss
 from crystext.training.packing import cut, pack
+from crystext.training.recipe import Recipe, load_recipe
 from crystext.training.trainer import LOG_EVERY, Trainer
 
 QUIET = Console(quiet=True)

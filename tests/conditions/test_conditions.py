@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crystext.conditions import NAMES, Conditions, Kept, matched
-from crystext.crystal import Crystal
 from crystext.errors import SettingError
-from crystext.properties import written_properties
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import written_properties
 from tests.handmade import HANDMADE, NACL
 
 ROCK_SALT: dict[str, Any] = {

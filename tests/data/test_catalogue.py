@@ -23,7 +23,7 @@ from crystext.data.catalogue import CATALOGUE, DataSet, RemoteFile, digest, fetc
 from crystext.data.prepare import Settings, prepare
 from crystext.data.store import read_store
 from crystext.errors import InputError, RunError
-from crystext.write import cif
+from crystext.io.write import cif
 from tests.handmade import IRON, NACL, QUARTZ, SRTIO3
 
 CONTENT = {"train.csv": (NACL, QUARTZ), "val.csv": (IRON,), "test.csv": (SRTIO3,)}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from crystext.augment import permute_within_species, translate
-from crystext.crystal import Crystal
 from crystext.data import duplicates
 from crystext.data.duplicates import REPEATED, SEPARATE, Sameness, compare
+from crystext.structures.augment import permute_within_species, translate
+from crystext.structures.crystal import Crystal
 from tests.handmade import HANDMADE, IRON, NACL, QUARTZ, SRTIO3
 
 

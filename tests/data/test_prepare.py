@@ -17,15 +17,15 @@ import pyarrow.parquet as pq
 import pytest
 from ase import Atoms
 
-from crystext.codec import encode
-from crystext.crystal import Crystal
 from crystext.data.prepare import Settings, prepare
-from crystext.data.standard import CHUNK
+from crystext.data.standardize import CHUNK
 from crystext.data.store import Dataset, read_store, write_store
 from crystext.errors import InputError, RunError, SettingError
-from crystext.standardize import standardize
+from crystext.io.write import cif, poscar, write_crystals
+from crystext.structures.crystal import Crystal
+from crystext.structures.standardize import standardize
 from crystext.tasks import Record
-from crystext.write import cif, poscar, write_crystals
+from crystext.text import encode
 from tests.handmade import HANDMADE, IRON, NACL, QUARTZ, SRTIO3, WURTZITE
 
 ALL_TRAIN = Settings(split="1/0/0")

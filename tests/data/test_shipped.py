@@ -16,11 +16,11 @@ from crystext.data.shipped import (
     shipped_set,
 )
 from crystext.errors import InputError
-from crystext.matching import PYMATGEN, is_same, reduce_for_matching
-from crystext.metrics.fingerprints import METHOD, structure_fingerprints
-from crystext.properties import density
-from crystext.read.parse import Piece, parse
-from crystext.space_groups import find_space_group
+from crystext.io.read.parse import Piece, parse
+from crystext.metrics.matminer.fingerprints import METHOD, structure_fingerprints
+from crystext.structures.matching import PYMATGEN, is_same, reduce_for_matching
+from crystext.structures.properties import density
+from crystext.structures.space_groups import find_space_group
 
 LABELS = {label: column for column, label in LABEL_OF.items()}
 

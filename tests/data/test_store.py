@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crystext.crystal import Crystal
 from crystext.data.store import VERSION, check_place, read_store, write_store
 from crystext.errors import InputError, RunError
-from crystext.properties import LABELS
+from crystext.structures.crystal import Crystal
+from crystext.structures.property_schema import LABELS
 from crystext.tasks import Record
 from tests.handmade import HANDMADE, NACL
 from tests.strategies import crystals

@@ -14,15 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 from pymatgen.core.composition import Composition
 
-from crystext.elements import ATOMIC_NUMBERS
-from crystext.energies import hulls
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.chemistry.formulas import parse_formula
+from crystext.energies import hull_sources as hulls
 from crystext.energies.compact_hull import read_compact_hull, write_compact_hull
 from crystext.energies.decomposition import lowest_mixtures
 from crystext.energies.hull import Evidence, Hull
-from crystext.energies.hulls import load_hull, open_hull, shipped_file
+from crystext.energies.hull_sources import load_hull, open_hull, shipped_file
 from crystext.energies.phases import compounds_of
 from crystext.errors import InputError
-from crystext.formulas import parse_formula
 
 
 def test_a_compact_hull_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_the_shipped_hull_needs_no_network_and_no_heavy_library() -> None:
         "import socket, sys\n"
         "def refuse(*_, **__): raise OSError('no network')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from crystext.energies.hulls import open_hull\n"
+        "from crystext.energies.hull_sources import open_hull\n"
         "hull = open_hull()\n"
         "print(hull.name, len(hull.compounds), len(hull.references))\n"
         "print([name for name in ('pandas', 'torch', 'pymatgen.core', 'ase') "

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core.composition import Composition
 
-from crystext.elements import ATOMIC_NUMBERS
+from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.energies.decomposition import Mixture, lowest_mixtures
 from crystext.energies.phases import compounds_of
 

@@ -11,13 +11,13 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from crystext.crystal import Crystal
 from crystext.energies.corrections import Scale
 from crystext.energies.energy_table import ranked, write_energy_table
 from crystext.energies.hull import Hull
-from crystext.energies.hulls import hull_of_phases
-from crystext.energies.relaxed import Relaxed, RelaxedSet
-from crystext.energies.verdict import judge
+from crystext.energies.hull_sources import hull_of_phases
+from crystext.energies.relaxation_files import Relaxed, RelaxedSet
+from crystext.energies.stability import judge
+from crystext.structures.crystal import Crystal
 
 CENTRE = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
 PHASES = {"Na": -1.3, "N": -8.3, "Cl": -1.8, "NaCl": -3.6, "NaN3": -7.0}

@@ -16,12 +16,12 @@ from pymatgen.core.structure import Structure
 from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from crystext.crystal import Crystal
-from crystext.elements import ATOMIC_NUMBERS
+from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.energies.corrections import Scale, _hubbards, correction
-from crystext.energies.hulls import load_hull, open_hull
+from crystext.energies.hull_sources import load_hull, open_hull
 from crystext.errors import InputError, SettingError
-from crystext.read import read_crystals
+from crystext.io.read import read_crystals
+from crystext.structures.crystal import Crystal
 from tests.handmade import HANDMADE
 
 REFERENCES = {"Na": -1.3, "Cl": -1.8, "K": -1.1}

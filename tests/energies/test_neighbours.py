@@ -8,9 +8,9 @@ from ase.neighborlist import neighbor_list
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystext.crystal import Crystal
 from crystext.energies.neighbours import has_isolated_atom
 from crystext.energies.potential import to_atoms
+from crystext.structures.crystal import Crystal
 
 
 def isolated(crystal: Crystal, cutoff: float) -> bool:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.energies.phases import compounds_of, formula_of
 
 symbols = st.sampled_from(SYMBOLS[:103])

@@ -7,10 +7,10 @@ import pytest
 from ase.calculators.emt import EMT
 
 from crystext.energies.corrections import Scale
-from crystext.energies.m3gnet import PROOF, _calculator, _read, load_m3gnet
+from crystext.energies.known_energies import NACL, SRTIO3
 from crystext.energies.potential import Potential, prove, to_atoms
 from crystext.energies.potentials import load_potential
-from crystext.energies.proof import NACL, SRTIO3
+from crystext.energies.potentials.m3gnet import PROOF, _calculator, _read, load_m3gnet
 from crystext.errors import ModelError
 from tests.chores import COPPER, emt
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 
-from crystext.crystal import Crystal
 from crystext.energies.relax import Limits, Outcome, relax
+from crystext.structures.crystal import Crystal
 
 EMT_CUTOFF = 5.88
 """Å; beyond it EMT calculates no pair of copper atoms."""

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crystext.codec import decode, encode
-from crystext.crystal import Crystal
+from crystext.structures.crystal import Crystal
+from crystext.text import decode, encode
 
 CENTRE = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
 

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from crystext.errors import SettingError
-from crystext.evaluate.known import set_names
 from crystext.evaluate.protocol import load_protocol, protocol_names
+from crystext.evaluate.reference_sets import set_names
 from crystext.metrics.coverage import CUTOFFS
 
 MINIMAL = {

@@ -9,8 +9,8 @@ import yaml
 from crystext.errors import SettingError
 from crystext.evaluate.funnel import funnel
 from crystext.evaluate.published import measured, published_for, read_published
-from crystext.resources import shipped
-from tests.evaluate.page.example import report
+from crystext.runtime.resources import shipped
+from tests.evaluate.html.example import report
 from tests.handmade import NACL, WURTZITE
 
 SHIPPED = sorted(shipped("evaluation", "reference").glob("*.yaml"))
@@ -122,7 +122,7 @@ def test_every_figure_of_ours_that_a_column_names_is_one_that_is_measured(
 ) -> None:
     from crystext.evaluate.run import evaluate
     from crystext.evaluate.stages.base import Options
-    from crystext.write import write_crystals
+    from crystext.io.write import write_crystals
 
     monkeypatch.setenv("CRYSTEXT_CACHE", str(tmp_path / "cache"))
     known = tmp_path / "known.extxyz"

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from crystext.codec import encode
 from crystext.data import shipped
 from crystext.data.store import write_store
 from crystext.errors import InputError, RunError, SettingError
@@ -24,7 +23,8 @@ from crystext.evaluate.report import read_report
 from crystext.evaluate.run import evaluate
 from crystext.evaluate.stages import registry
 from crystext.evaluate.stages.base import Options
-from crystext.tasks.base import Record
+from crystext.structures.record import Record
+from crystext.text import encode
 from tests.evaluate.crystals import (
     BRASS,
     CENTRE,

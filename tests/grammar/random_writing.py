@@ -7,9 +7,9 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.crystal import Crystal, Ints
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.fields import END, Kind
+from crystext.structures.crystal import Crystal, Ints
 
 
 def seeded(seed: int) -> Random:

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystext.codec import COORDINATE_FORMATS, FORMATS, PLAIN, Format, decode, encode
-from crystext.crystal import Crystal, Floats
-from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.conditions.constraints import CRYSTAL_SYSTEMS, Constraints
 from crystext.grammar.automaton import Automaton
-from crystext.grammar.constraints import CRYSTAL_SYSTEMS, Constraints
 from crystext.grammar.fields import END, Kind, value_count
-from crystext.grammar.geometry import CONTACT, least_distances
-from crystext.properties import crystal_system
-from crystext.standardize import standardize
+from crystext.structures.crystal import Crystal, Floats
+from crystext.structures.distances import CONTACT, least_distances
+from crystext.structures.properties import crystal_system
+from crystext.structures.standardize import standardize
+from crystext.text import COORDINATE_FORMATS, FORMATS, PLAIN, Format, decode, encode
 from tests.grammar.random_writing import next_values, seeded, write
 from tests.grammar.test_fields import values_of
 from tests.handmade import HANDMADE

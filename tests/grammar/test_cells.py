@@ -9,14 +9,14 @@ import spglib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystext.codec import FORMATS, PLAIN, Format
-from crystext.crystal import Crystal, Floats, basis_vectors
+from crystext.conditions.constraints import CRYSTAL_SYSTEMS, Constraints
 from crystext.grammar.automaton import Automaton
 from crystext.grammar.cells import CellRules
-from crystext.grammar.constraints import CRYSTAL_SYSTEMS, Constraints
 from crystext.grammar.fields import Kind
-from crystext.properties import crystal_system
-from crystext.standardize import standardize
+from crystext.structures.crystal import Crystal, Floats, basis_vectors
+from crystext.structures.properties import crystal_system
+from crystext.structures.standardize import standardize
+from crystext.text import FORMATS, PLAIN, Format
 from tests.grammar.random_writing import choose, seeded
 
 ROUNDED = FORMATS["gruver2024-rounded"]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from crystext.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK, SYMBOLS
+from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK, SYMBOLS
+from crystext.conditions.constraints import Constraints
 from crystext.grammar.composition import Composition
-from crystext.grammar.constraints import Constraints
 from crystext.grammar.fields import END
 
 FOUR = ("O", "Na", "Cs", "Fe")

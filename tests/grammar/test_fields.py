@@ -3,9 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crystext.codec import COORDINATE_FORMATS, Format, decode, encode
-from crystext.crystal import Crystal
-from crystext.elements import SYMBOLS
+from crystext.chemistry.elements import SYMBOLS
 from crystext.grammar.fields import (
     END,
     Kind,
@@ -15,6 +13,8 @@ from crystext.grammar.fields import (
     value_count,
     value_texts,
 )
+from crystext.structures.crystal import Crystal
+from crystext.text import COORDINATE_FORMATS, Format, decode, encode
 from tests.handmade import HANDMADE
 
 each_format = pytest.mark.parametrize("fmt", COORDINATE_FORMATS, ids=lambda fmt: fmt.name)

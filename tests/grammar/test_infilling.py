@@ -5,17 +5,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from crystext.codec import PLAIN
-from crystext.crystal import Crystal
-from crystext.elements import ATOMIC_NUMBERS
-from crystext.grammar.completion_slots import CompletionSlots
-from crystext.grammar.constraints import Constraints
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.conditions.constraints import Constraints
+from crystext.grammar.completion_token_reader import CompletionSlots
 from crystext.grammar.fields import END, Kind, value_texts
-from crystext.grammar.geometry import least_distances
 from crystext.grammar.infilling import InfillingAutomaton
-from crystext.partial import PartialCrystal
-from crystext.tokens import completion_ids
-from crystext.vocabulary import build_tokenizer
+from crystext.structures.crystal import Crystal
+from crystext.structures.distances import least_distances
+from crystext.text import PLAIN
+from crystext.text.partial import PartialCrystal
+from crystext.tokenization.crystal_vocabulary import build_tokenizer
+from crystext.tokenization.encode import completion_ids
 from tests.handmade import NACL, SRTIO3, crystal
 from tests.strategies import crystals
 

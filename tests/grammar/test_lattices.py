@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crystext.crystal import Floats
-from crystext.grammar.constraints import CRYSTAL_SYSTEMS
+from crystext.conditions.constraints import CRYSTAL_SYSTEMS
 from crystext.grammar.lattices import Character, characters_of
+from crystext.structures.crystal import Floats
 
 ALL = {x.number: x for system in CRYSTAL_SYSTEMS for x in characters_of(system)}
 

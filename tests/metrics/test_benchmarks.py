@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crystext.codec import decode, encode
-from crystext.crystal import Crystal
+from crystext.structures.crystal import Crystal
+from crystext.text import decode, encode
 from tests.handmade import HANDMADE
 
 CENTRE = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -212,7 +212,7 @@ def test_too_few_steps_to_tell_a_rate_are_refused(root, tmp_path):
 
 def test_results_are_joined_by_their_names(measure, tmp_path):
     from crystext.data.store import write_store
-    from crystext.tasks.base import Record
+    from crystext.structures.record import Record
 
     write_run(tmp_path / "run", [encode(ROCK_SALT)])
     write_table(tmp_path / "known.parquet", [ROCK_SALT])

@@ -10,10 +10,10 @@ from pymatgen.core import Composition
 from smact import Element, metals
 from smact.screening import smact_validity
 
-from crystext.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.chemistry.oxidation import TABLES
 from crystext.errors import SettingError
 from crystext.metrics.composition_validity import is_composition_valid
-from crystext.oxidation import TABLES
 
 PEERS = ("cdvae", "llama-2-7B_0.7_0.7", "llama-2-7B_1.0_1.0", "llama-2-13B_1.0_1.0")
 

@@ -7,7 +7,7 @@ import pytest
 
 from crystext.errors import SettingError
 from crystext.metrics.coverage import Cutoffs, coverage, cutoffs
-from crystext.metrics.fingerprints import Fingerprints
+from crystext.metrics.matminer.fingerprints import Fingerprints
 
 
 def some(rng, count):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from pymatgen.core.units import Mass
 
-from crystext.crystal import Crystal
 from crystext.metrics.distributions import wasserstein
+from crystext.structures.crystal import Crystal
 
 
 def binary(length, numbers):

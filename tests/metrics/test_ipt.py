@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from crystext.codec import PLAIN, WYCKOFF, decode
 from crystext.metrics.ipt import increase_in_perplexity, mean_ipt, transformed_texts
+from crystext.text import PLAIN, WYCKOFF, decode
 from tests.handmade import HANDMADE, QUARTZ
 
 CRYSTALS = list(HANDMADE.values())[:3]

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crystext.io.read import read_crystals
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.structure_validity import is_structure_valid
-from crystext.read import read_crystals
 
 ROOM = 3.0
 """Å^3 an atom; diamond, the densest of all elements in atoms, has 5.7."""

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crystext.codec import decode, encode
-from crystext.crystal import Crystal
 from crystext.data.store import write_store
-from crystext.tasks.base import Record
+from crystext.structures.crystal import Crystal
+from crystext.structures.record import Record
+from crystext.text import decode, encode
 
 CENTRE = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from crystext.augment import translate
-from crystext.crystal import Crystal
-from crystext.matching import PYMATGEN
 from crystext.metrics.structure_prediction import rms_distance
+from crystext.structures.augment import translate
+from crystext.structures.crystal import Crystal
+from crystext.structures.matching import PYMATGEN
 from tests.handmade import HANDMADE, NACL, QUARTZ, SRTIO3
 
 

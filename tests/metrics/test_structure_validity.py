@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from pymatgen.core.lattice import Lattice
 
-from crystext.crystal import Crystal
 from crystext.metrics.structure_validity import (
     StructureFault,
     is_structure_valid,
     structure_fault,
 )
+from crystext.structures.crystal import Crystal
 
 
 def crystal(lengths, angles, numbers, positions):

@@ -12,14 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
-from crystext.codec import PLAIN, WYCKOFF, Format
 from crystext.errors import ModelError
-from crystext.models.folder import default_format, model_folder, model_hash
-from crystext.models.llama import new_llama, number_embeddings
+from crystext.models.architectures.llama import new_llama, number_embeddings
+from crystext.models.layout import default_format, model_folder, model_hash
 from crystext.models.load import load_model, save_model
-from crystext.prompts import load_prompts
-from crystext.resources import shipped_model
-from crystext.vocabulary import build_tokenizer
+from crystext.runtime.resources import shipped_model
+from crystext.tasks.prompts import load_prompts
+from crystext.text import PLAIN, WYCKOFF, Format
+from crystext.tokenization.crystal_vocabulary import build_tokenizer
 
 PROMPTS = load_prompts()
 

@@ -10,21 +10,21 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from crystext.codec import FORMATS, PLAIN, decode, encode
-from crystext.config import LoraSettings, ModelSettings, NewLlamaSettings
-from crystext.grammar.constraints import Constraints
-from crystext.models.folder import model_hash
+from crystext.conditions.constraints import Constraints
+from crystext.inference.any_tokenizer_sampler import TextSampler
+from crystext.inference.coordinate_sampler import SlotSampler
+from crystext.inference.samplers import make_sampler
+from crystext.inference.types import DrawSettings, Request
+from crystext.models.initialize import Start, start_model
+from crystext.models.layout import model_hash
 from crystext.models.load import LoadedModel, load_model, save_model
 from crystext.models.merge import merge_adapter
-from crystext.models.start import Start, start_model
-from crystext.resources import shipped_model
-from crystext.sampling.attempt import DrawSettings, Request
-from crystext.sampling.samplers import make_sampler
-from crystext.sampling.slot_sampler import SlotSampler
-from crystext.sampling.text_sampler import TextSampler
+from crystext.models.settings import LoraSettings, ModelSettings, NewLlamaSettings
+from crystext.runtime.resources import shipped_model
 from crystext.tasks.base import Example
-from crystext.tasks.generate import generation_prompt
-from crystext.tokens import example_ids
+from crystext.tasks.generation import generation_prompt
+from crystext.text import FORMATS, PLAIN, decode, encode
+from crystext.tokenization.encode import example_ids
 from tests.foreign_tokenizers import llama_2_like, llama_3_like
 from tests.handmade import NACL
 
@@ -202,7 +202,9 @@ def test_peft_alone_finds_the_base_and_reads_the_adapter(trained: Trained) -> No
 
 def test_transformers_alone_reads_the_merged_model(trained: Trained, tmp_path: Path) -> None:
     merge_adapter(trained.folder, tmp_path / "merged")
-    network = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", use_safetensors=True)
+    # transformers 4 reads float32 unless told otherwise, 5 reads what is stored.
+    options = {"use_safetensors": True, "dtype": "auto"}
+    network = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", **options)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "merged")
     assert network.dtype == torch.bfloat16
     assert tokenizer.get_vocab() == trained.start.tokenizer.get_vocab()

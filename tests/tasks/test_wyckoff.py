@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from crystext.codec import PLAIN, WYCKOFF, decode, encode
-from crystext.elements import ATOMIC_NUMBERS
-from crystext.prompts import load_prompts
-from crystext.properties import cell_formula
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.structures.properties import cell_formula
+from crystext.structures.wyckoff.orbits import decompose
 from crystext.tasks import TASKS, Example, Record
-from crystext.tasks.generate import generation_prompt
-from crystext.wyckoff.orbits import decompose
+from crystext.tasks.generation import generation_prompt
+from crystext.tasks.prompts import load_prompts
+from crystext.text import PLAIN, WYCKOFF, decode, encode
 from tests.handmade import HANDMADE
-from tests.tasks.test_generate import asked_for
+from tests.tasks.test_generation import asked_for
 
 PROMPTS = load_prompts()
 NAMES = sorted(HANDMADE)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from crystext.augment import permute_within_species, translate
-from crystext.codec import PLAIN
 from crystext.data.store import Dataset, read_store
-from crystext.prompts import load_prompts
-from crystext.tokens import IGNORED
+from crystext.structures.augment import permute_within_species, translate
+from crystext.tasks.prompts import load_prompts
+from crystext.text import PLAIN
+from crystext.tokenization.crystal_vocabulary import build_tokenizer
+from crystext.tokenization.encode import IGNORED
 from crystext.training.batches import Batches, steps_of
 from crystext.training.examples import Examples, Row
-from crystext.vocabulary import build_tokenizer
 from tests.tiny import write_tiny_store
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import torch
 import yaml
 from rich.console import Console
 
-from crystext.config import load_recipe
 from crystext.training.checkpoint import load_checkpoint
+from crystext.training.recipe import load_recipe
 from crystext.training.trainer import Trainer
 from tests.tiny import write_tiny_store
 

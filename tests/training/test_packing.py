@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from crystext.errors import ModelError
-from crystext.tokens import IGNORED
+from crystext.tokenization.encode import IGNORED
 from crystext.training.attention import ordinary_attention, packed_attention
 from crystext.training.examples import Row
 from crystext.training.loss import PackedLoss

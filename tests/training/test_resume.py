@@ -17,7 +17,7 @@ import yaml
 from rich.console import Console
 from safetensors.torch import load_file
 
-from crystext.config import load_recipe
+from crystext.training.recipe import load_recipe
 from crystext.training.trainer import Trainer
 from tests.tiny import write_tiny_store
 

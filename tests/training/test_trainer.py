@@ -15,17 +15,17 @@ from filelock import FileLock
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from crystext.config import Recipe, load_recipe, parse_recipe
+from crystext.conditions.constraints import Constraints
 from crystext.data.store import read_store, write_store
 from crystext.errors import InputError, ModelError, RunError, SettingError
-from crystext.grammar.constraints import Constraints
+from crystext.inference.samplers import make_sampler
+from crystext.inference.types import DrawSettings, Request
 from crystext.models.load import load_model
-from crystext.resources import shipped, shipped_model
-from crystext.sampling.attempt import DrawSettings, Request
-from crystext.sampling.samplers import make_sampler
-from crystext.tasks.generate import generation_prompt
+from crystext.runtime.resources import shipped, shipped_model
+from crystext.tasks.generation import generation_prompt
 from crystext.training.checkpoint import load_checkpoint
 from crystext.training.log import Log, check_trackers
+from crystext.training.recipe import Recipe, load_recipe, parse_recipe
 from crystext.training.trainer import Trainer
 from tests.tiny import write_tiny_store
 

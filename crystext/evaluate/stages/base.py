@@ -39,13 +39,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from crystext.crystal import Crystal
-from crystext.evaluate.figures import Findings
-from crystext.evaluate.inputs import Input
-from crystext.evaluate.known import Known, Sets
 from crystext.evaluate.protocol import Protocol
-from crystext.matching import map_groups
-from crystext.processes import Workers
+from crystext.evaluate.reference_sets import Known, Sets
+from crystext.evaluate.samples import Input
+from crystext.evaluate.stage_result import Findings
+from crystext.runtime.processes import Workers
+from crystext.structures.crystal import Crystal
+from crystext.structures.matching import map_groups
 
 _Value = TypeVar("_Value")
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crystext.conditions import Kept
-from crystext.conditions.kept import matched
+from crystext.conditions.outcome import matched
 from crystext.errors import InputError, SettingError, UnavailableError, in_words
-from crystext.evaluate.figures import Findings
+from crystext.evaluate.stage_result import Findings
 from crystext.evaluate.stages.base import Context, Stage
 from crystext.metrics.conditioning import kept_conditions
 

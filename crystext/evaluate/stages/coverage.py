@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from crystext.crystal import Floats
-from crystext.evaluate.figures import Findings
+from crystext.evaluate.stage_result import Findings
 from crystext.evaluate.stages.base import Context, Stage
 from crystext.evaluate.stages.drawn import drawn_fingerprints
 from crystext.metrics.coverage import coverage_at, distances
 from crystext.metrics.diversity import mean_pairwise_distance
-from crystext.metrics.share import Share
-from crystext.wording import counted
+from crystext.metrics.intervals import Share
+from crystext.runtime.wording import counted
+from crystext.structures.crystal import Floats
 
 
 class Coverage(Stage):

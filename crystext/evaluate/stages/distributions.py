@@ -12,10 +12,9 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-from crystext.crystal import Crystal
 from crystext.errors import CrystextError
-from crystext.evaluate.figures import Findings
-from crystext.evaluate.known import Known
+from crystext.evaluate.reference_sets import Known
+from crystext.evaluate.stage_result import Findings
 from crystext.evaluate.stages.base import Context, Stage
 from crystext.metrics.distributions import QUANTITIES, wasserstein_distance
 from crystext.metrics.space_group_distribution import (
@@ -24,8 +23,9 @@ from crystext.metrics.space_group_distribution import (
     space_group_counts,
     total_variation,
 )
-from crystext.properties import space_group_symbols
-from crystext.space_groups import find_space_group
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import space_group_symbols
+from crystext.structures.space_groups import find_space_group
 
 _TITLES = {"density_g_per_cm3": ("density", "g/cm^3"), "n_elements": ("number of elements", "")}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crystext.evaluate.stages.base import Context
-from crystext.metrics.fingerprints import Fingerprints, fingerprints
+from crystext.metrics.matminer.fingerprints import Fingerprints, fingerprints
 
 
 def drawn_fingerprints(context: Context) -> Fingerprints:

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crystext.crystal import Crystal
 from crystext.errors import InputError, UnavailableError
 from crystext.evaluate import protocol
-from crystext.evaluate.figures import Findings
+from crystext.evaluate.stage_result import Findings
 from crystext.evaluate.stages.base import Context, Stage
-from crystext.standardize import standardize
+from crystext.structures.crystal import Crystal
+from crystext.structures.standardize import standardize
 
 if TYPE_CHECKING:
-    from crystext.scoring import Scorer
+    from crystext.inference.likelihood import Scorer
 
 _AT_ONCE = 20
 """Crystals that are scored between two savings."""
@@ -88,21 +88,21 @@ def _model(context: Context) -> str:
 
 @cache
 def _digest(model: str) -> str:
-    from crystext.models.folder import model_folder, model_hash
+    from crystext.models.layout import model_folder, model_hash
 
     return model_hash(model_folder(model))
 
 
 @cache
 def _scorer(model: str) -> Scorer:
+    from crystext.inference.likelihood import Scorer
     from crystext.models.load import load_model
-    from crystext.scoring import Scorer
 
     return Scorer(load_model(model))
 
 
 def _increases(model: str, crystals: list[Any], rules: protocol.Ipt) -> list[float]:
-    from crystext.tasks.generate import generation_prompt
+    from crystext.tasks.generation import generation_prompt
 
     scorer = _scorer(model)
     prompt = generation_prompt(scorer.model.prompts)

@@ -10,14 +10,14 @@ from typing import Any
 
 from crystext.errors import CrystextError
 from crystext.evaluate import protocol
-from crystext.evaluate.figures import Findings
-from crystext.evaluate.known import Known
+from crystext.evaluate.reference_sets import Known
+from crystext.evaluate.stage_result import Findings
 from crystext.evaluate.stages.base import Context, Stage
 from crystext.evaluate.stages.drawn import drawn_fingerprints
 from crystext.metrics.coverage import distances
-from crystext.metrics.fingerprint_novelty import is_novel
 from crystext.metrics.novelty import matches_in
-from crystext.metrics.repetition import repetition
+from crystext.metrics.novelty_by_fingerprint import is_novel
+from crystext.metrics.unique_formulas import repetition
 from crystext.metrics.uniqueness import duplicates_of
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from crystext.crystal import Crystal
 from crystext.errors import InputError
 from crystext.evaluate import protocol
-from crystext.evaluate.figures import Findings
+from crystext.evaluate.stage_result import Findings
 from crystext.evaluate.stages.base import Context, Stage
 from crystext.evaluate.stages.validity import judge
-from crystext.matching import Tolerances, map_groups, progress_counter
 from crystext.metrics.structure_prediction import rms_distance
-from crystext.properties import reduced_formula
-from crystext.wording import counted
+from crystext.runtime.wording import counted
+from crystext.structures.crystal import Crystal
+from crystext.structures.matching import Tolerances, map_groups, progress_counter
+from crystext.structures.properties import reduced_formula
 
 _CHUNK = 50
 """Pairs that a process is given at once."""

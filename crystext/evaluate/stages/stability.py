@@ -22,19 +22,19 @@ from pathlib import Path
 from typing import Any
 
 from crystext.data.source import checksum
-from crystext.energies.campaign import relax_all
 from crystext.energies.hull import Hull
-from crystext.energies.hulls import open_hull, shipped_file
+from crystext.energies.hull_sources import open_hull, shipped_file
 from crystext.energies.potentials import AUTO, Choice, choose, identity_of, loaded
 from crystext.energies.relax import Limits
-from crystext.energies.relaxed import RelaxedSet, relaxed_row
-from crystext.energies.verdict import StabilityResult, Verdict, judge
-from crystext.evaluate.figures import Findings
+from crystext.energies.relaxation_files import RelaxedSet, relaxed_row
+from crystext.energies.relaxation_run import relax_all
+from crystext.energies.stability import StabilityResult, Verdict, judge
 from crystext.evaluate.funnel import ENERGY_ASKED
-from crystext.evaluate.made import versions
 from crystext.evaluate.protocol import Protocol
+from crystext.evaluate.stage_result import Findings
 from crystext.evaluate.stages.base import Context, Options, Stage
-from crystext.write import cif
+from crystext.io.write import cif
+from crystext.runtime.provenance import versions
 
 _POTENTIAL = "potential.txt"
 """The name of the potential that an evaluation was begun with, where it was not asked for."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-from crystext.crystal import Crystal
+from crystext.chemistry.oxidation import TABLES
 from crystext.evaluate import protocol
-from crystext.evaluate.figures import Findings
+from crystext.evaluate.stage_result import Findings
 from crystext.evaluate.stages.base import Context, Stage
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.structure_validity import StructureFault, structure_fault
-from crystext.oxidation import TABLES
+from crystext.structures.crystal import Crystal
 
 
 class Validity(Stage):

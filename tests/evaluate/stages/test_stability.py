@@ -10,18 +10,18 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from crystext.crystal import Crystal
 from crystext.energies import potentials
-from crystext.energies.chgnet import CHGNET
-from crystext.energies.hulls import save_hull
-from crystext.energies.m3gnet import M3GNET
+from crystext.energies.hull_sources import save_hull
+from crystext.energies.potentials.chgnet import CHGNET
+from crystext.energies.potentials.m3gnet import M3GNET
 from crystext.errors import InputError, ModelError
-from crystext.evaluate.found import write_found
+from crystext.evaluate.export import write_found
 from crystext.evaluate.report import Report
 from crystext.evaluate.run import evaluate
 from crystext.evaluate.stages.base import Options
-from crystext.read.parse import Piece, parse
-from crystext.write import extxyz
+from crystext.io.read.parse import Piece, parse
+from crystext.io.write import extxyz
+from crystext.structures.crystal import Crystal
 
 CENTRE = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
 

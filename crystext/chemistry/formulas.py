@@ -1,0 +1,179 @@
+"""Chemical formulas and lists of elements as people write them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
+from crystext.errors import SettingError, did_you_mean
+from crystext.runtime.validate import whole_number
+
+_PART = re.compile(r"[A-Z][a-z]?|\d+|[()]")
+_ASCII = str.maketrans("₀₁₂₃₄₅₆₇₈₉[]{}", "0123456789()()")
+_MOST = 100_000
+"""Counts beyond this are taken for a slip of the keyboard."""
+_LONGEST = 60
+"""Characters of a formula up to which a slip in it is looked for."""
+
+
+def parse_formula(text: str) -> dict[str, int]:
+    """Return the elements of a formula and their counts, as written: Ca(OH)2 has two H.
+
+    Spaces are ignored, brackets may be nested, and counts are whole numbers.
+
+    Raises:
+        SettingError: it is no formula, or names what is no element.
+    """
+    compact = re.sub(r"[\s_]", "", text.translate(_ASCII))
+    parts = _PART.findall(compact)
+    if not parts or "".join(parts) != compact:
+        raise _no_formula(text, compact)
+    open_groups: list[dict[str, int]] = [{}]
+    last: dict[str, int] = {}
+    """What a number that comes next counts."""
+    for part in [*parts, ""]:
+        factor = int(part[:7]) if part.isdigit() else 1
+        # No count begins with 0: SrTi03 means the letter O.
+        if not 1 <= factor <= _MOST or part.startswith("0") or (part.isdigit() and not last):
+            raise _no_formula(text, compact)
+        for symbol, count in last.items():
+            group = open_groups[-1]
+            group[symbol] = group.get(symbol, 0) + factor * count
+        last = {}
+        if part == "(":
+            open_groups.append({})
+        elif part == ")":
+            last = open_groups.pop()
+            if not open_groups or not last:
+                raise _no_formula(text, compact)
+        elif part.isalpha():
+            if part not in ATOMIC_NUMBERS:
+                raise _no_formula(text, compact)
+            last = {part: 1}
+    if len(open_groups) > 1:
+        raise _no_formula(text, compact)
+    return open_groups[0]
+
+
+def parse_composition(wanted: str | Mapping[Any, float]) -> dict[str, int]:
+    """Return the elements of a composition and their counts.
+
+    Args:
+        wanted: a formula, see `parse_formula`, or a mapping from elements to whole numbers, such as
+            {"Sr": 1, "Ti": 1, "O": 3} or pymatgen's `Composition`.
+
+    Raises:
+        SettingError: it is neither, or names what is no element.
+    """
+    if isinstance(wanted, str):
+        return parse_formula(wanted)
+    if not isinstance(wanted, Mapping) or not wanted:
+        raise SettingError(
+            f"a composition is {wanted!r}; expected a formula such as SrTiO3, or elements and "
+            "their counts such as {'Sr': 1, 'Ti': 1, 'O': 3}"
+        )
+    counts: dict[str, int] = {}
+    for key, amount in wanted.items():
+        # pymatgen's elements and ions have a symbol.
+        symbol = known_element(getattr(key, "symbol", key))
+        count = whole_number(f"the amount of {symbol}", amount)
+        if not 1 <= count <= _MOST:
+            raise SettingError(f"the amount of {symbol} is {count}; expected 1 to {_MOST:,}")
+        counts[symbol] = counts.get(symbol, 0) + count
+    return counts
+
+
+def reduced(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return counts without a common divisor, elements by electronegativity."""
+    divisor = math.gcd(*counts.values())
+    return {symbol: counts[symbol] // divisor for symbol in by_electronegativity(counts)}
+
+
+def formula_text(counts: Mapping[str, int] | Iterable[tuple[str, int]]) -> str:
+    """Return a formula in the order of its counts; 1 is not written."""
+    pairs = counts.items() if isinstance(counts, Mapping) else counts
+    return "".join(f"{symbol}{n if n != 1 else ''}" for symbol, n in pairs)
+
+
+def by_electronegativity(symbols: Iterable[str]) -> list[str]:
+    """Return elements in the order in which texts and formulas have them."""
+    return sorted(symbols, key=lambda symbol: ELECTRONEGATIVITY_RANK[ATOMIC_NUMBERS[symbol]])
+
+
+def parse_elements(wanted: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the elements that are listed, each once, by electronegativity.
+
+    Args:
+        wanted: symbols with hyphens, commas or spaces between them, or one by one.
+
+    Raises:
+        SettingError: there is none, or one is no element.
+    """
+    try:
+        texts = [wanted] if isinstance(wanted, str) else [str(part) for part in wanted]
+    except TypeError:
+        raise SettingError(f"elements are {wanted!r}; expected symbols, such as Li-Fe-O") from None
+    symbols = [symbol for text in texts for symbol in re.split(r"[-–,;\s]+", text) if symbol]
+    if not symbols:
+        raise SettingError("no element is named; expected symbols, such as Li-Fe-O")
+    return tuple(by_electronegativity({known_element(symbol) for symbol in symbols}))
+
+
+def known_element(symbol: str) -> str:
+    """Return the symbol of an element.
+
+    Raises:
+        SettingError: it is none; those that may be meant are named.
+    """
+    if symbol not in ATOMIC_NUMBERS:
+        near = near_elements(str(symbol))
+        raise SettingError(f"no element {symbol!r}; expected a symbol such as Fe.{near}")
+    return symbol
+
+
+def near_elements(symbol: str) -> str:
+    """Return which elements may be meant by what is none, as the end of a message."""
+    alike = [known for known in ATOMIC_NUMBERS if known[0] == symbol[:1].upper()]
+    listed = f" Those with {alike[0][0]} are {', '.join(alike)}" if alike else ""
+    return did_you_mean(symbol, ATOMIC_NUMBERS) or listed
+
+
+def _no_formula(text: str, compact: str) -> SettingError:
+    words = re.findall(r"[A-Za-z][a-z]*", compact)
+    strange = next((word for word in words if word not in ATOMIC_NUMBERS), None)
+    what = "expected symbols with whole numbers behind them, such as LiFePO4 or Ca(OH)2"
+    if strange is not None:
+        what = f"there is no element {strange!r}"
+    guess = _recapitalized(re.sub(r"(?<![0-9])0", "O", compact))
+    if guess is not None and guess != compact:
+        near = f" Did you mean {guess!r}?"
+    else:
+        near = "" if strange is None else near_elements(strange)
+    shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+    return SettingError(f"{shown!r} is no formula: {what}.{near}")
+
+
+def _recapitalized(text: str) -> str | None:
+    """Return the text with capitals where elements begin; None if it cannot be read so.
+
+    Of several readings, such as LiFePO4 and LiFePo4, few and light elements are the likelier ones.
+    """
+    if len(text) > _LONGEST:
+        return None
+    readings: list[tuple[int, str] | None] = [None] * len(text) + [(0, "")]
+    """The best reading of the rest of the text from each place, with what speaks against it."""
+    for start in range(len(text) - 1, -1, -1):
+        found = []
+        for end in (start + 1, start + 2):
+            part = text[start:end]
+            symbol = part.capitalize()
+            cost = 20 + ATOMIC_NUMBERS[symbol] if symbol in ATOMIC_NUMBERS else None
+            if part.isdigit() or part in ("(", ")"):
+                cost = 0
+            if end <= len(text) and cost is not None and (rest := readings[end]) is not None:
+                found.append((cost + rest[0], symbol + rest[1]))
+        readings[start] = min(found, default=None)
+    return readings[0][1] if readings[0] is not None else None

@@ -1,0 +1,112 @@
+"""Whether elements, in given numbers, can take oxidation states that sum to zero.
+
+The rules are those of SMACT, with its tables: see `metrics/composition_validity`, which measures
+crystals by them. Here they serve to say beforehand that a formula cannot be neutral.
+
+Pauling's test is a threshold: sort the elements by electronegativity; then all below some place
+are no anions and all above it no cations. So instead of trying every combination of states, whose
+number grows exponentially, each place is tried with the set of charges that can be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import combinations_with_replacement, product
+
+from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.chemistry.formulas import reduced
+
+TABLES = {"smact14": "oxidation_states_smact14", "icsd24": "oxidation_states_icsd24"}
+"""Names of the oxidation tables, and SMACT's for them."""
+
+_FARTHEST = 4
+"""Atoms that are added or taken away, at most, in the search for a neutral neighbour."""
+
+
+@lru_cache(maxsize=1 << 17)
+def can_be_neutral(
+    numbers: tuple[int, ...], counts: tuple[int, ...], table: str = "smact14", alloys: bool = True
+) -> bool:
+    """Say whether one element alone, metals alone, or charges that balance make up a composition.
+
+    Args:
+        numbers: atomic numbers, each once.
+        counts: how many atoms of each.
+        table: a name of `TABLES`.
+        alloys: accept compositions of metals alone, whatever their charges.
+    """
+    if len(numbers) == 1:
+        return True
+    if alloys and all(_is_metal(z) for z in numbers):
+        return True
+    chemistry = [_chemistry(z, table) for z in numbers]
+    charges = [[n * q for q in states] for n, (states, _) in zip(counts, chemistry, strict=True)]
+    known = [chi for _, chi in chemistry if chi is not None]
+    if len(known) < len(numbers):
+        return _can_balance(charges)
+    # Elements of equal electronegativity stay on one side: neither may take the other's electrons.
+    return any(
+        _can_balance(
+            [
+                [q for q in choices if (q >= 0 if chi < threshold else q <= 0)]
+                for choices, chi in zip(charges, known, strict=True)
+            ]
+        )
+        for threshold in {*known, float("inf")}
+    )
+
+
+def nearest_neutral(formula: Mapping[str, int], most_atoms: int) -> dict[str, int] | None:
+    """Return the neutral formula that is the fewest atoms from a given one; None if none is near.
+
+    Args:
+        formula: count by symbol.
+        most_atoms: larger formulas are not proposed.
+    """
+    for changed in _neighbours(list(formula.values())):
+        counts = dict(zip(formula, changed, strict=True))
+        numbers = tuple(ATOMIC_NUMBERS[symbol] for symbol in counts)
+        if sum(changed) <= most_atoms and can_be_neutral(numbers, tuple(changed)):
+            return reduced(counts)
+    return None
+
+
+def _neighbours(counts: Sequence[int]) -> Iterator[list[int]]:
+    """Yield counts that differ by one atom, then by two, and so on; none is brought to zero."""
+    for distance in range(1, _FARTHEST + 1):
+        for places in combinations_with_replacement(range(len(counts)), distance):
+            touched = sorted(set(places))
+            for signs in product((1, -1), repeat=len(touched)):
+                changed = list(counts)
+                for place, sign in zip(touched, signs, strict=True):
+                    changed[place] += sign * places.count(place)
+                if min(changed) > 0:
+                    yield changed
+
+
+def _can_balance(charges: Sequence[Sequence[int]]) -> bool:
+    """Say whether one number of each list can be taken so that they sum to zero."""
+    sums = {0}
+    for choices in charges:
+        sums = {total + charge for total in sums for charge in choices}
+    return 0 in sums
+
+
+@cache
+def _is_metal(number: int) -> bool:
+    import smact
+
+    return SYMBOLS[number - 1] in smact.metals
+
+
+@cache
+def _chemistry(number: int, table: str) -> tuple[tuple[int, ...], float | None]:
+    """Return SMACT's oxidation states and Pauling electronegativity; () and None if unknown."""
+    import smact
+
+    try:
+        element = smact.Element(SYMBOLS[number - 1])
+    except (KeyError, NameError):  # SMACT ends at Z = 103
+        return (), None
+    return tuple(getattr(element, TABLES[table]) or ()), element.pauling_eneg

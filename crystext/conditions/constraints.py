@@ -1,0 +1,167 @@
+"""What every crystal that is written has to be, as far as it can be seen to while it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.chemistry.formulas import formula_text, known_element
+from crystext.errors import SettingError, did_you_mean
+from crystext.runtime.validate import real_number, whole_number
+from crystext.runtime.wording import counted
+
+MOST_ATOMS = 1000
+"""Larger cells are not written."""
+
+CRYSTAL_SYSTEMS = (
+    "triclinic",
+    "monoclinic",
+    "orthorhombic",
+    "tetragonal",
+    "trigonal",
+    "hexagonal",
+    "cubic",
+)
+"""The names of the crystal systems."""
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """Bounds on a crystal that leave some crystal possible: together they were looked at, too.
+
+    Raises:
+        SettingError: a number out of range, a name that does not exist, or bounds that exclude each
+            other; the message says which, and what would be possible.
+    """
+
+    max_atoms: int = 20
+    distance_scale: float = 0.0
+    """Least distance of two atoms over the sum of their covalent radii; 0 lets atoms lie
+    anywhere."""
+    exclude: tuple[str, ...] = ()
+    """Elements that may not occur."""
+    min_atoms: int = 1
+    require: tuple[str, ...] = ()
+    """Elements each of which has to occur."""
+    only: tuple[str, ...] | None = None
+    """The elements that may occur; None is all of them."""
+    formula: tuple[tuple[str, int], ...] = ()
+    """Symbol and count of the elements of a formula unit, of which a crystal has any whole number.
+    Empty where any formula will do."""
+    crystal_system: str | None = None
+    """One of `CRYSTAL_SYSTEMS`. The cell has that of some lattice of the system."""
+    space_group: int | None = None
+    """Number of the space group. Texts by symmetry have it; in others it is not seen to."""
+
+    def __post_init__(self) -> None:
+        """Check each bound, then whether they go together."""
+        for name in ("min_atoms", "max_atoms"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name)))
+        scale = real_number("the least distance of atoms", self.distance_scale)
+        object.__setattr__(self, "distance_scale", scale)
+        _check_atoms(self.min_atoms, self.max_atoms)
+        if not 0 <= self.distance_scale <= 1:
+            raise SettingError(
+                f"a distance scale of {self.distance_scale:g}: expected 0 (off) to 1 "
+                "(covalent spheres that touch)"
+            )
+        system = self.crystal_system
+        if system is not None and system not in CRYSTAL_SYSTEMS:
+            raise SettingError(
+                f"no crystal system {system!r}; there are {', '.join(CRYSTAL_SYSTEMS)}."
+                + did_you_mean(system, CRYSTAL_SYSTEMS)
+            )
+        for symbol in (*self.exclude, *self.require, *(self.only or ()), *self._in_formula):
+            known_element(symbol)
+        self._check_elements()
+        if self.formula:
+            self._check_formula()
+
+    @property
+    def formula_units(self) -> tuple[int, ...]:
+        """The numbers of formula units that fit; empty without a formula."""
+        if not self.formula:
+            return ()
+        unit = sum(count for _, count in self.formula)
+        return tuple(range(-(-self.min_atoms // unit), self.max_atoms // unit + 1))
+
+    @property
+    def _in_formula(self) -> tuple[str, ...]:
+        return tuple(symbol for symbol, _ in self.formula)
+
+    def _check_elements(self) -> None:
+        required = dict.fromkeys((*self.require, *self._in_formula))
+        if both := [symbol for symbol in required if symbol in self.exclude]:
+            raise SettingError(
+                f"{_named(both)} asked for and excluded; ask for other elements, or exclude others"
+            )
+        if self.only is not None:
+            if outside := [symbol for symbol in required if symbol not in self.only]:
+                raise SettingError(
+                    f"{_named(outside)} asked for, but not among the elements that may occur "
+                    f"({', '.join(self.only)}); add to these, or ask for others"
+                )
+            if not set(self.only) - set(self.exclude):
+                raise SettingError(
+                    "all elements that may occur are excluded; leave at least one of "
+                    f"{', '.join(self.only) or 'them'}"
+                )
+        if len(set(self.exclude)) == len(ATOMIC_NUMBERS):
+            raise SettingError("all elements are excluded; leave at least one")
+        needed = len(set(self.require))
+        if needed > self.max_atoms:
+            raise SettingError(
+                f"{needed} elements have to occur in {counted(self.max_atoms, 'atom')} at most; "
+                f"take {largest_size(needed)}, or fewer elements"
+            )
+
+    def _check_formula(self) -> None:
+        symbols, counts = zip(*self.formula, strict=True)
+        written = formula_text(self.formula)
+        if min(counts) < 1:
+            raise SettingError(f"the formula {written}: expected counts of 1 or more")
+        if twice := [symbol for symbol in symbols if symbols.count(symbol) > 1]:
+            raise SettingError(f"the formula {written} has {twice[0]} more than once; add them up")
+        if beyond := [symbol for symbol in dict.fromkeys(self.require) if symbol not in symbols]:
+            raise SettingError(
+                f"{_named(beyond)} asked for, but not in the formula {written}; "
+                "ask for the formula alone, or for elements alone"
+            )
+        if self.formula_units:
+            return
+        unit, low, high = sum(counts), self.min_atoms, self.max_atoms
+        below, above = high // unit * unit, -(-low // unit) * unit
+        if below == 0 and low == 1:
+            raise SettingError(
+                f"{written} has {unit} atoms, and a crystal may have {high}; "
+                f"take {largest_size(unit)}"
+                + (f", which is above the largest of {MOST_ATOMS}" if unit > MOST_ATOMS else "")
+            )
+        nearest = " or ".join(str(n) for n in (below, above) if 1 <= n <= MOST_ATOMS)
+        asked = f"{low}" if low == high else f"{low} to {high}"
+        raise SettingError(
+            f"{written} has {unit} atoms, of which {asked} is no multiple; take {nearest} atoms"
+        )
+
+
+def largest_size(atoms: int) -> str:
+    """Return how the largest size of a crystal is set, in Python and on the command line."""
+    return f"max_atoms {atoms} (on the command line --max-atoms {atoms})"
+
+
+def _check_atoms(low: int, high: int) -> None:
+    if not 1 <= high <= MOST_ATOMS:
+        raise SettingError(f"at most {high} atoms: expected 1 to {MOST_ATOMS}")
+    if low < 1:
+        raise SettingError(f"at least {low} atoms: expected 1 or more")
+    if low > high:
+        raise SettingError(
+            f"at least {low} atoms and at most {high}; take {largest_size(low)}, "
+            f"or ask for {high} or fewer"
+        )
+
+
+def _named(symbols: Iterable[str]) -> str:
+    names = list(symbols)
+    return f"{', '.join(names)} {'are' if len(names) > 1 else 'is'}"

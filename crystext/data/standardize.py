@@ -1,0 +1,113 @@
+"""Pieces of a source to records: parsed, standardised and selected, by several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
+from typing import NamedTuple
+
+from crystext.errors import CrystextError, RunError
+from crystext.io.read.parse import Piece, ReadItem, parse
+from crystext.structures.record import Record
+from crystext.structures.standardize import standardize
+from crystext.structures.wyckoff.orbits import symmetry_of
+from crystext.text.formats import MAX_LENGTH
+
+MIN_LENGTH = 1.0
+"""Å; a shorter cell length is a mistake of its source: no two atoms are that close."""
+
+CHUNK = 64
+"""Pieces that a worker takes at a time."""
+
+
+class Selection(NamedTuple):
+    """What is done to each structure, and which are kept."""
+
+    standard: bool
+    max_atoms: int | None
+    symprec: float
+    lenient: bool = False
+
+
+class Outcome(NamedTuple):
+    """What became of a structure: a record, or why there is none."""
+
+    name: str
+    id: str
+    split: str
+    """In the source's words."""
+    record: Record | None
+    reason: str = ""
+    detail: str = ""
+    notes: tuple[str, ...] = ()
+    """On what is only probable about the record's crystal."""
+
+
+def outcomes(given: Iterator[Piece], selection: Selection, workers: int) -> Iterator[Outcome]:
+    """Yield what becomes of each piece, in order, with few pieces in flight.
+
+    Raises:
+        RunError: a worker process died.
+    """
+    first = list(islice(given, CHUNK))
+    chunks = chain([first], iter(lambda: list(islice(given, CHUNK)), []))
+    # Starting processes takes longer than the work on a few structures.
+    if workers == 1 or len(first) < CHUNK:
+        for chunk in chunks:
+            yield from _work(chunk, selection)
+        return
+    # Forking a process that already has threads, such as pyarrow's, can lock it up.
+    context = multiprocessing.get_context("spawn")
+    waiting: deque[Future[list[Outcome]]] = deque()
+    pool = ProcessPoolExecutor(workers, mp_context=context)
+    try:
+        for chunk in chunks:
+            waiting.append(pool.submit(_work, chunk, selection))
+            if len(waiting) > 3 * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenProcessPool:
+        raise RunError(
+            "a worker process died, most likely for want of memory; try fewer --workers"
+        ) from None
+    finally:
+        # What is still waiting when something went wrong need not be done.
+        pool.shutdown(cancel_futures=True)
+
+
+def _work(chunk: list[Piece], selection: Selection) -> list[Outcome]:
+    return [
+        _select(item, selection)
+        for piece in chunk
+        for item in parse(piece, lenient=selection.lenient)
+    ]
+
+
+def _select(item: ReadItem, selection: Selection) -> Outcome:
+    def left_out(reason: str, detail: str) -> Outcome:
+        return Outcome(item.name, item.id, item.split, None, reason, detail)
+
+    crystal, labels = item.crystal, dict(item.labels)
+    if crystal is None:
+        return left_out("cannot be read", item.problem or "")
+    if selection.standard:
+        try:
+            crystal, space_group = standardize(crystal, selection.symprec)
+        except CrystextError as error:
+            return left_out("cannot be standardised", str(error))
+        labels.setdefault("space_group", float(space_group))
+    if selection.max_atoms is not None and len(crystal) > selection.max_atoms:
+        return left_out(f"with more than {selection.max_atoms} atoms", str(len(crystal)))
+    shortest, longest = crystal.lengths.min(), crystal.lengths.max()
+    if shortest < MIN_LENGTH:
+        return left_out(f"with a cell length below {MIN_LENGTH:g} Å", f"{shortest:g} Å")
+    # Rounding to two decimals must stay below as well.
+    if round(float(longest), 2) >= MAX_LENGTH:
+        return left_out(f"with a cell length of {MAX_LENGTH} Å or more", f"{longest:g} Å")
+    record = Record(crystal, labels, item.name, symmetry_of(crystal))
+    return Outcome(item.name, item.id, item.split, record, notes=item.notes)

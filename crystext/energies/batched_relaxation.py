@@ -1,0 +1,107 @@
+"""Relaxing many crystals at once, with a potential that calculates many faster than one by one.
+
+Each crystal relaxes as `relax` relaxes it alone; only the calculations are put together. A crystal
+that is done makes room for the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ase.calculators.calculator import Calculator
+
+from crystext.energies.potential import Evaluate, Results
+from crystext.energies.relax import CALCULATOR_ERRORS, PAPER, Limits, Relaxation, relaxing
+from crystext.structures.crystal import Crystal
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+class _Run(NamedTuple):
+    """A crystal that is being relaxed."""
+
+    place: int
+    steps: Generator[Atoms, float, Relaxation]
+    atoms: Atoms
+    held: _Held
+
+
+class _Held(Calculator):
+    """Gives what was last calculated of atoms, without looking whether they have moved since."""
+
+    implemented_properties = ("energy", "free_energy", "forces", "stress")  # type: ignore[assignment]
+
+    def get_property(
+        self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
+    ) -> Any:
+        return self.results[name]
+
+
+def relax_together(
+    crystals: Sequence[Crystal],
+    evaluate: Evaluate,
+    limits: Limits = PAPER,
+    at_once: int = 160,
+    *,
+    cutoff: float | None = None,
+) -> list[Relaxation]:
+    """Relax crystals.
+
+    Args:
+        crystals: left as they are.
+        evaluate: the potential; where it raises an error for many, each is calculated alone.
+        limits: when each is to stop. Of the time of a calculation each has its share.
+        at_once: atoms that are calculated together, at most; a crystal that has more is alone.
+        cutoff: Å; that of the `Potential`, as in `relax`.
+
+    Returns:
+        What became of each, in their order.
+    """
+    found: dict[int, Relaxation] = {}
+    waiting = list(enumerate(crystals))[::-1]
+    running: list[_Run] = []
+    while waiting or running:
+        room = at_once - sum(len(run.atoms) for run in running)
+        while waiting and (len(waiting[-1][1]) <= room or not running):
+            place, crystal = waiting.pop()
+            steps = relaxing(crystal, limits, cutoff=cutoff)
+            try:
+                atoms = next(steps)
+            except StopIteration as end:
+                found[place] = end.value
+                continue
+            atoms.calc = held = _Held()  # type: ignore[no-untyped-call]
+            running.append(_Run(place, steps, atoms, held))
+            room -= len(crystal)
+        started = time.monotonic()
+        results = _evaluated([run.atoms for run in running], evaluate)
+        share = (time.monotonic() - started) / max(len(running), 1)
+        left = []
+        for run, result in zip(running, results, strict=True):
+            try:
+                if isinstance(result, Exception):
+                    run.steps.throw(result)
+                else:
+                    run.held.results = dict(result)
+                    run.steps.send(share)
+            except StopIteration as end:
+                found[run.place] = end.value
+            else:
+                left.append(run)
+        running = left
+    return [found[place] for place in range(len(crystals))]
+
+
+def _evaluated(atoms: list[Atoms], evaluate: Evaluate) -> list[Results | Exception]:
+    """Calculate, and return what was raised in the place of what raised it."""
+    if not atoms:
+        return []
+    try:
+        return list(evaluate(atoms))
+    except CALCULATOR_ERRORS as error:
+        if len(atoms) == 1:
+            return [error]
+        return [_evaluated([one], evaluate)[0] for one in atoms]

@@ -1,0 +1,398 @@
+"""Hulls by name and from files, and how one is written.
+
+`mp2020` comes with the package and is the default: 95,834 compounds of Materials Project on its
+scale of 2020, PBE(+U) with MP2020 corrections (Wang et al., Sci. Rep. 11, 15496 (2021)). 41,831 of
+them are from labels of MP-20 and MPTS-52, the others from matbench's formation energies of
+Materials Project of 2019, moved to that scale by a correction that is linear in the composition
+(`mp2020_hull.txt` beside the file; CC BY 4.0). It holds labels of MP-20's validation and test
+splits: it judges, and nothing that learns may choose its data by it.
+
+`mp2020-full` is the hull of Materials Project of early 2023 as matbench-discovery publishes it
+(https://doi.org/10.6084/m9.figshare.22715158, CC BY 4.0): every phase on the hull and its exact
+energy. It is downloaded once and known by its checksums.
+
+`m3gnet` comes with the package, too: the phases that M3GNet itself finds stable among crystals of
+Materials Project of 2019 with up to 20 atoms and the elements' ground states, as
+`evaluation/make_hull.py` relaxed them. Of MP-20's validation and test splits it has what DFT has on
+its hull, so that nothing that learns may choose its data by it either. It has fewer phases than
+`mp2020`, of large cells above all, and no energy of DFT: only energies of M3GNet can be compared
+with it, and the errors that the potential makes for all phases cancel. Its reference of caesium is
+not a bond's energy: in the bcc crystal the nearest atoms are 5.3 Å apart, farther than M3GNet sees,
+and the potential gives each atom the energy of an isolated one.
+
+A table, csv or parquet, has the columns `formula` and `energy_ev_per_atom`, corrections included,
+and elements among its rows. A table that `save_hull` wrote says which potential its energies are
+of; of another table the caller has to say it.
+
+A folder holds one `hull_points_*.parquet` with the columns `reduced_formula` and
+`e_form_per_atom_hull_point` (eV/atom, MP2020), and one `*elemental-reference-entries.json.gz`,
+pymatgen's entries by symbol.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.data.catalogue import DataSet, RemoteFile, fetch
+from crystext.energies.compact_hull import is_compact_hull, read_compact_hull
+from crystext.energies.hull import Hull, hull_of
+from crystext.energies.phases import Compounds, compounds_of
+from crystext.errors import InputError, SettingError, did_you_mean, in_words
+
+MP2020 = "mp2020"
+"""Name of the hull of Materials Project that comes with the package, and of energies on its scale:
+PBE(+U) with MP2020 corrections."""
+
+MP2020_FULL = "mp2020-full"
+"""Name of the complete hull of Materials Project, which is downloaded."""
+
+M3GNET_HULL = "m3gnet"
+"""Name of the hull of M3GNet's own energies that comes with the package."""
+
+DEFAULT_HULL = MP2020
+"""Hull that energies are compared with where none is named; it needs no network."""
+
+NAMES = (MP2020, MP2020_FULL, M3GNET_HULL)
+"""Hulls that `open_hull` knows by name."""
+
+_FILES = {name: Path(__file__).with_name(f"{name}_hull.parquet") for name in (MP2020, M3GNET_HULL)}
+"""What comes with the package."""
+
+_ENERGIES = RemoteFile(
+    "2025-02-01-mp-energies.csv.gz",
+    "https://ndownloader.figshare.com/files/52080797",
+    "md5:7eb0c49fc169ba92783f2f6d0d19d741",
+)
+_ELEMENTS = RemoteFile(
+    "2023-02-07-mp-elemental-reference-entries.json.gz",
+    "https://ndownloader.figshare.com/files/40387775",
+    "md5:6e93b6f38d6e27d6c811d3cafb23a070",
+)
+_MATERIALS_PROJECT = DataSet(
+    154718,
+    "formation energies and distances of Materials Project (Riebesell et al. 2025)",
+    (_ENERGIES, _ELEMENTS),
+)
+_MP_DATE = "2023-01-10"
+"""When matbench-discovery asked Materials Project; 2025 added symmetries to the same energies."""
+
+_ON_HULL = 1e-6
+"""eV/atom; what is no higher above it lies on the published hull."""
+
+_POINTS, _REFERENCES = "hull_points_*.parquet", "*elemental-reference-entries.json.gz"
+_POINT_COLUMNS = ("reduced_formula", "e_form_per_atom_hull_point")
+_COLUMNS = ("formula", "energy_ev_per_atom")
+_ABOUT = b"crystext.hull"
+
+_PLAIN = re.compile(r"([A-Z][a-z]?)([1-9]\d*)?")
+"""An element of a formula without brackets, fractions and charges."""
+
+
+def open_hull(
+    source: str | Path = DEFAULT_HULL,
+    *,
+    of: str | None = None,
+    begin: Callable[[str, int], Callable[[int], object]] = lambda _name, _total: lambda _size: None,
+) -> Hull:
+    """Return a hull; see the module's text for the names and files.
+
+    Args:
+        source: `mp2020`, `m3gnet`, `mp2020-full` (a download), a table, or a folder. As text, the
+            first two names are those of the package, whatever files there are; ./m3gnet is a file.
+        of: whose energies a table holds, where it does not say: `mp2020` for PBE(+U) with MP2020
+            corrections, or a potential's name.
+        begin: tells of downloads; see `catalogue.fetch`.
+
+    Raises:
+        InputError: there is no such hull, it cannot be downloaded, or the file holds no hull.
+        SettingError: it is not known whose energies a table holds.
+    """
+    if isinstance(source, str) and source in _FILES:
+        return _read_file(_FILES[source], None)
+    path = Path(source)
+    if path.is_dir():
+        return load_hull(path)
+    if path.is_file():
+        return _read_file(path, of)
+    if str(source) == MP2020_FULL:
+        try:
+            folder = fetch("hull_mp2020", _MATERIALS_PROJECT, begin)
+        except InputError as error:
+            raise InputError(
+                f"{error}. Or take the hull {MP2020} or {M3GNET_HULL}, which come with the package"
+            ) from None
+        return _materials_project(folder / _ENERGIES.name, folder / _ELEMENTS.name)
+    raise InputError(
+        f"no hull is called {str(source)!r}, and there is no such file or folder; expected "
+        f"{', '.join(NAMES)}, self, or a table that crystext hull --make wrote."
+        + did_you_mean(str(source), [*NAMES, "self"])
+    )
+
+
+def shipped_file(name: str) -> Path | None:
+    """Return the file of a hull that comes with the package; None where none has this name."""
+    return _FILES.get(name)
+
+
+def load_hull(folder: Path) -> Hull:
+    """Read a hull from a folder; see the module's text.
+
+    Raises:
+        InputError: a file is missing, twice there, or not what it should be.
+    """
+    table, entries = _only(folder, _POINTS), _only(folder, _REFERENCES)
+    dated = re.match(r"\d{4}-\d\d-\d\d", entries.name)
+    return Hull(
+        _read_references(entries),
+        _read_points(table),
+        name=folder.name,
+        date=dated.group() if dated else "",
+        sources=(table.name, entries.name),
+    )
+
+
+def hull_of_phases(
+    phases: Iterable[tuple[str, float]],
+    *,
+    name: str,
+    date: str = "",
+    potential: str | None,
+    sources: tuple[str, ...] = (),
+) -> Hull:
+    """Return the hull of phases.
+
+    Args:
+        phases: formulas and energies in eV/atom, corrections included.
+        name: of the hull, in reports.
+        date: of the energies.
+        potential: whose they are; None for Materials Project's DFT.
+        sources: names of the files they are from.
+
+    Raises:
+        InputError: there is no element among them.
+    """
+    try:
+        references, compounds = hull_of((_elements(formula), energy) for formula, energy in phases)
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"the hull {name} has a phase whose formula cannot be read: "
+            f"{in_words(error, 'it is none')}"
+        ) from None
+    if not references:
+        raise InputError(
+            f"the hull {name} has no element, and needs the energy of each of its elements; add "
+            "elements, relaxed with the same potential"
+        )
+    return Hull(references, compounds, name, date, potential, sources)
+
+
+def save_hull(
+    phases: Iterable[tuple[str, float]], out: Path, *, name: str, date: str, potential: str | None
+) -> Hull:
+    """Write a table of phases that `open_hull` reads, whole or not at all, and return the hull.
+
+    Args:
+        phases: formulas and energies in eV/atom, corrections included. Those on the hull are
+            written, for the others change no distance.
+        out: a path that ends in `.parquet`.
+        name: of the hull, in reports.
+        date: of the energies.
+        potential: whose they are; None for Materials Project's DFT.
+
+    Raises:
+        InputError: there is no element among them.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    lowest: dict[str, float] = {}
+    for formula, energy in phases:
+        lowest[formula] = min(energy, lowest.get(formula, math.inf))
+    told = partial(hull_of_phases, name=name, date=date, potential=potential, sources=(out.name,))
+    of_all = told(lowest.items())
+    lowest = {f: e for f, e in lowest.items() if _is_on(of_all, _elements(f), e)}
+    made = told(lowest.items())
+    about = json.dumps({"name": name, "date": date, "potential": potential}).encode()
+    table = pa.table(
+        {"formula": list(lowest), "energy_ev_per_atom": list(lowest.values())}
+    ).replace_schema_metadata({_ABOUT: about})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(out.name + ".partial")
+    pq.write_table(table, unfinished)
+    unfinished.replace(out)
+    return made
+
+
+def _is_on(hull: Hull, amounts: Mapping[str, float], energy: float) -> bool:
+    """Tell whether a phase lies on a hull; energies in eV/atom."""
+    height = hull.energy(amounts)
+    if height is None:
+        return False
+    elements = sum(amount * hull.references[symbol] for symbol, amount in amounts.items())
+    return energy - elements / sum(amounts.values()) <= height + _ON_HULL
+
+
+def _read_file(path: Path, of: str | None) -> Hull:
+    return read_compact_hull(path) if is_compact_hull(path) else _read_table(path, of)
+
+
+def _read_table(path: Path, of: str | None) -> Hull:
+    phases, about = _csv(path) if ".csv" in path.name else _parquet(path)
+    if not about and of is None:
+        raise SettingError(
+            f"{path} does not say whose energies it holds, and energies of two kinds cannot be "
+            f"compared; say so by --hull-of: {MP2020} for PBE(+U) with MP2020 corrections, or the "
+            "potential's name"
+        )
+    potential = about.get("potential") if about else None if of == MP2020 else of
+    return hull_of_phases(
+        phases,
+        name=str(about.get("name", path.name)),
+        date=str(about.get("date", "")),
+        potential=potential if potential is None else str(potential),
+        sources=(path.name,),
+    )
+
+
+def _csv(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
+    return [(r[_COLUMNS[0]], _number(r[_COLUMNS[1]], path)) for r in _rows(path, _COLUMNS)], {}
+
+
+def _parquet(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=list(_COLUMNS))
+        formulas, energies = (table[name].to_pylist() for name in _COLUMNS)
+        about = json.loads((table.schema.metadata or {}).get(_ABOUT, b"{}"))
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{path} is no table of phases ("
+            f"{in_words(error, 'its columns are others')}); expected Parquet with the columns "
+            f"{' and '.join(_COLUMNS)}"
+        ) from None
+    found = [(f, _number(e, path)) for f, e in zip(formulas, energies, strict=True)]
+    return found, about if isinstance(about, dict) else {}
+
+
+def _materials_project(energies: Path, elements: Path) -> Hull:
+    """Read the published table, of which those entries count that lie on the hull."""
+    columns = ("formation_energy_per_atom", "energy_above_hull")
+    stable: list[tuple[Mapping[str, float], float]] = []
+    for row in _rows(energies, columns):
+        formula = row.get("formula") or row.get("formula_pretty")
+        if not formula:
+            raise InputError(f"{energies} has no column formula; put the published file there")
+        formation, above = (_number(row[column], energies) for column in columns)
+        if above <= _ON_HULL:
+            stable.append((_amounts(formula), formation))
+    return Hull(
+        _read_references(elements),
+        compounds_of(stable),
+        name=MP2020_FULL,
+        date=_MP_DATE,
+        sources=(energies.name, elements.name),
+    )
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV file, gzipped or not, that has these columns."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(
+                    f"{path} lacks the column {', '.join(missing)}; expected "
+                    f"{' and '.join(columns)}"
+                )
+            yield from reader
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{path} is no csv table that can be read: {in_words(error, 'it is no text')}"
+        ) from None
+
+
+def _number(value: object, path: Path) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{path} has the energy {value!r}; expected eV/atom")
+    return number
+
+
+def _amounts(formula: str) -> Mapping[str, float]:
+    """Return amounts by symbol of a formula, in whatever form pymatgen reads."""
+    parts = _PLAIN.findall(formula)
+    # Most are plain, and pymatgen takes a hundred times as long.
+    if "".join(symbol + count for symbol, count in parts) == formula:
+        found: dict[str, float] = {}
+        for symbol, count in parts:
+            found[symbol] = found.get(symbol, 0.0) + float(count or 1)
+        if found.keys() <= ATOMIC_NUMBERS.keys():
+            return found
+    from pymatgen.core.composition import Composition
+
+    return dict(Composition(formula).get_el_amt_dict())
+
+
+def _elements(formula: str) -> Mapping[str, float]:
+    """Return amounts by symbol; pymatgen takes letters that are none for dummies."""
+    amounts = _amounts(formula)
+    strange = sorted(set(amounts) - ATOMIC_NUMBERS.keys())
+    if strange or not amounts:
+        raise ValueError(f"{formula!r} is no formula of elements")
+    return amounts
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise InputError(f"expected one {pattern} in {folder}, found {names}")
+    return found[0]
+
+
+def _read_references(path: Path) -> dict[str, float]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            entries: dict[str, Any] = json.load(file)
+        return {
+            symbol: (entry["energy"] + entry.get("correction", 0.0))
+            / sum(entry["composition"].values())
+            for symbol, entry in entries.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+        raise InputError(
+            f"{path} holds no elemental reference entries ({error!r}); expected a gzipped JSON "
+            "object that maps symbols to entries with energy and composition"
+        ) from None
+
+
+def _read_points(path: Path) -> Compounds:
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=list(_POINT_COLUMNS))
+        formulas, energies = (table[name].to_pylist() for name in _POINT_COLUMNS)
+        return compounds_of(
+            (_amounts(f), float(e)) for f, e in zip(formulas, energies, strict=True)
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is no table of hull points ("
+            f"{in_words(error, 'its columns are others')}); expected Parquet with the columns "
+            f"{' and '.join(_POINT_COLUMNS)}"
+        ) from None

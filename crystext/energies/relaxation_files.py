@@ -1,0 +1,326 @@
+"""What `crystext relax` leaves, and where `crystext hull` takes energies from.
+
+    relaxed.parquet     a row per structure that was given, in their order, failures included:
+                        name, energy_ev of the cell and energy_ev_per_atom, steps, converged, fault
+                        (a word, null where there is an energy), problem (its sentence), seconds,
+                        and the relaxed crystal as `write_crystals` has it
+    relaxed.extxyz      the relaxed crystals with their energies, for ASE and others
+
+Both say which potential the energies are of and what they hold (see `corrections.Scale`). Energies
+of another program are taken from extxyz, where it is told whose they are.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crystext.energies.corrections import Scale
+from crystext.energies.relax import Outcome, Relaxation
+from crystext.errors import CrystextError, InputError, SettingError, did_you_mean, in_words
+from crystext.io.read.libraries import crystal_from_ase
+from crystext.io.write import cif, extxyz, write_text
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import reduced_formula
+
+TABLE, FRAMES = "relaxed.parquet", "relaxed.extxyz"
+_ABOUT = b"crystext.relaxed"
+_OTHER = "its contents are not laid out so"
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """A structure that was to be relaxed."""
+
+    name: str
+    crystal: Crystal | None
+    """Relaxed; None without an energy."""
+    energy: float | None
+    """eV a cell, as the potential gives it."""
+    steps: int | None = None
+    converged: bool | None = None
+    fault: str | None = None
+    """A word; None where there is an energy."""
+    problem: str | None = None
+    """A sentence about the fault."""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class RelaxedSet:
+    """Structures and their energies, all of one potential."""
+
+    potential: str
+    scale: Scale
+    rows: tuple[Relaxed, ...]
+    limits: Mapping[str, float] | None = None
+    """See `relax.Limits`."""
+
+
+def relaxed_row(
+    name: str, relaxation: Relaxation | None, fault: str | None = None, problem: str | None = None
+) -> Relaxed:
+    """Return what became of a structure.
+
+    Args:
+        name: of the structure.
+        relaxation: None where there was no crystal to relax.
+        fault: why there was none, in a word.
+        problem: the same in a sentence.
+    """
+    if relaxation is None:
+        return Relaxed(name, None, None, fault=fault, problem=problem)
+    outcome, energy = relaxation.outcome, relaxation.energy
+    return Relaxed(
+        name,
+        relaxation.crystal,
+        energy,
+        relaxation.steps,
+        None if energy is None else outcome is Outcome.CONVERGED,
+        outcome.name if energy is None else None,
+        outcome.value if energy is None else None,
+        relaxation.seconds,
+    )
+
+
+def write_relaxed(found: RelaxedSet, out: Path) -> None:
+    """Write both files to a folder, each whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    vector = pa.list_(pa.float64())
+    about = {
+        "potential": found.potential,
+        "energies": found.scale.word,
+        "limits": dict(found.limits or {}),
+    }
+    schema = pa.schema(
+        [
+            *(("name", pa.string()), ("energy_ev", pa.float64())),
+            *(("energy_ev_per_atom", pa.float64()), ("steps", pa.int64())),
+            *(("converged", pa.bool_()), ("fault", pa.string()), ("problem", pa.string())),
+            *(("seconds", pa.float64()), ("cif", pa.string()), ("formula", pa.string())),
+            *(("n_atoms", pa.int64()), ("volume", pa.float64())),
+            *(("lengths", vector), ("angles", vector)),
+            *(("numbers", pa.list_(pa.int64())), ("positions", pa.list_(vector))),
+        ],
+        metadata={_ABOUT: json.dumps(about).encode()},
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    unfinished = out / (TABLE + ".partial")
+    pq.write_table(pa.Table.from_pylist([_record(row) for row in found.rows], schema), unfinished)
+    unfinished.replace(out / TABLE)
+    frames = [
+        extxyz(
+            row.crystal,
+            row.name,
+            {
+                "energy": row.energy,
+                "converged": bool(row.converged),
+                "potential": found.potential,
+                "energies": found.scale.word,
+            },
+        )
+        for row in found.rows
+        if row.crystal is not None and row.energy is not None
+    ]
+    write_text("".join(frames), out / FRAMES)
+
+
+def read_relaxed(
+    source: str | Path, *, potential: str | None = None, scale: Scale | None = None
+) -> RelaxedSet:
+    """Read structures with energies.
+
+    Args:
+        source: the folder of a relaxation, its table, or extxyz with the energy of each frame.
+        potential: what the energies are of, where the file does not say.
+        scale: what they hold, likewise.
+
+    Raises:
+        InputError: there is nothing there, or no energy in it.
+        SettingError: it is not known what the energies are of, or it is said otherwise.
+    """
+    path = Path(source)
+    if path.is_dir():
+        if not (path / TABLE).is_file():
+            if (path / "attempts.jsonl").is_file():
+                raise InputError(
+                    f"{path} is a run of crystext sample, whose crystals have no energies yet; "
+                    f"relax them first: crystext relax {path} --out relaxed"
+                )
+            raise InputError(
+                f"the folder {path} has no {TABLE}; expected that of crystext relax, which writes "
+                "it when all is relaxed: run it again to go on"
+            )
+        path = path / TABLE
+    if not path.is_file():
+        raise InputError(f"no file or folder {path}; check the path")
+    rows, said = _table(path) if path.suffix == ".parquet" else _frames(path)
+    named, held = said.get("potential"), said.get("energies")
+    if named is not None and potential is not None and named != potential:
+        raise SettingError(f"{path} holds energies of {named}, not of {potential}")
+    if held is not None and scale is not None and held != scale.word:
+        raise SettingError(f"{path} says that its energies are {held}, not {scale.word}")
+    whose, kept = named or potential, scale if held is None else scale_of(held)
+    if whose is None or kept is None:
+        raise SettingError(
+            f"{path} does not say which potential its energies are of, or what they hold; say so "
+            "by --potential NAME and --energies " + "|".join(x.word for x in Scale)
+        )
+    return RelaxedSet(whose, kept, tuple(rows))
+
+
+def scale_of(word: str) -> Scale:
+    """Return the scale of this name.
+
+    Raises:
+        SettingError: there is none.
+    """
+    words = {scale.word: scale for scale in Scale}
+    if word not in words:
+        raise SettingError(
+            f"energies of no kind are called {word!r}; there are {', '.join(words)}."
+            + did_you_mean(word, words)
+        )
+    return words[word]
+
+
+def _record(row: Relaxed) -> dict[str, Any]:
+    crystal = row.crystal
+    record: dict[str, Any] = {
+        "name": row.name,
+        "energy_ev": row.energy,
+        "steps": row.steps,
+        "converged": row.converged,
+        "fault": row.fault,
+        "problem": row.problem,
+        "seconds": row.seconds,
+    }
+    if crystal is None or row.energy is None:
+        return record
+    return record | {
+        "energy_ev_per_atom": row.energy / len(crystal),
+        "cif": cif(crystal, row.name),
+        "formula": reduced_formula(crystal.numbers),
+        "n_atoms": len(crystal),
+        "volume": crystal.volume,
+        "lengths": crystal.lengths.tolist(),
+        "angles": crystal.angles.tolist(),
+        "numbers": crystal.numbers.tolist(),
+        "positions": crystal.positions.tolist(),
+    }
+
+
+def _table(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
+    import pyarrow.parquet as pq
+
+    columns = ["name", "energy_ev", "steps", "converged", "fault", "problem", "seconds",
+               "lengths", "angles", "numbers", "positions"]  # fmt: skip
+    try:
+        table = pq.read_table(path, columns=columns)
+        about = json.loads((table.schema.metadata or {}).get(_ABOUT, b"{}"))
+        rows = [_relaxed(row) for row in table.to_pylist()]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is no table of relaxed structures ("
+            f"{in_words(error, _OTHER)}); expected the {TABLE} that "
+            "crystext relax writes, or extxyz with energies"
+        ) from None
+    if not rows:
+        raise InputError(f"{path} holds no structure")
+    known = about.items() if isinstance(about, dict) else ()
+    return rows, {key: value for key, value in known if isinstance(value, str)}
+
+
+def _relaxed(row: dict[str, Any]) -> Relaxed:
+    crystal = None
+    if row["numbers"] is not None:
+        crystal = Crystal(
+            np.array(row["lengths"], dtype=np.float64),
+            np.array(row["angles"], dtype=np.float64),
+            np.array(row["numbers"], dtype=np.int64),
+            np.array(row["positions"], dtype=np.float64).reshape(-1, 3),
+        )
+        crystal.check()
+    keys = ("steps", "converged", "fault", "problem", "seconds")
+    return Relaxed(row["name"], crystal, row["energy_ev"], *(row[key] for key in keys))
+
+
+def _frames(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
+    """Read extxyz, of one potential's energies."""
+    from ase.io import iread
+
+    rows: list[Relaxed] = []
+    said: dict[str, set[str | None]] = {"potential": set(), "energies": set()}
+    try:
+        for i, atoms in enumerate(iread(path, index=":", format="extxyz"), start=1):
+            name = str(atoms.info.get("name", f"{path.stem}-{i}"))
+            for key, values in said.items():
+                values.add(str(atoms.info[key]) if key in atoms.info else None)
+            held = atoms.calc.results if atoms.calc is not None else {}
+            energy = float(held.get("energy", math.nan))
+            try:
+                crystal = crystal_from_ase(atoms)
+            except InputError as error:
+                rows.append(Relaxed(name, None, None, fault="UNREADABLE", problem=str(error)))
+                continue
+            if math.isfinite(energy):
+                rows.append(Relaxed(name, crystal, energy))
+            else:
+                rows.append(Relaxed(name, None, None, fault="NO_ENERGY", problem="it has none"))
+    # ASE's reader meets broken data with exceptions of any type.
+    except Exception as error:
+        if isinstance(error, CrystextError):
+            raise
+        raise InputError(
+            f"{path} is no extxyz that can be read ({in_words(error, _OTHER)}); "
+            "expected the folder of crystext relax, its table, or extxyz with energies"
+        ) from None
+    if not any(row.energy is not None for row in rows):
+        raise InputError(
+            f"{path} holds no energy; expected energy=... of each frame. crystext relax computes "
+            "and writes them"
+        )
+    if mixed := [key for key, values in said.items() if len(values) > 1]:
+        raise InputError(
+            f"{path} mixes frames of different {' and '.join(mixed)}; energies of two kinds cannot "
+            "be compared: write each to a file of its own"
+        )
+    found = {key: next(iter(values)) for key, values in said.items()}
+    return rows, {key: value for key, value in found.items() if value is not None}
+
+
+def told_faults(rows: Sequence[Relaxed], shown: int = 10) -> list[str]:
+    """Return lines that name the structures without an energy and say of each why.
+
+    Those of one fault and one reason share a line; the most frequent fault comes first.
+
+    Args:
+        rows: all structures.
+        shown: structures of one fault that are named.
+    """
+    faults: dict[str, list[Relaxed]] = {}
+    for row in rows:
+        if row.fault is not None:
+            faults.setdefault(row.fault, []).append(row)
+    lines = []
+    for fault, those in sorted(faults.items(), key=lambda item: -len(item[1])):
+        counted = f"{fault}, {len(those):,} structure{'s' * (len(those) != 1)}"
+        reasons = {row.problem or "no energy" for row in those}
+        named = those[:shown]
+        more = len(those) - len(named)
+        if len(reasons) == 1:
+            names = ", ".join(row.name for row in named) + (f" and {more:,} more" if more else "")
+            lines.append(f"{counted} ({reasons.pop()}): {names}")
+            continue
+        lines.append(f"{counted}:")
+        lines += [f"  {row.name}: {row.problem or 'no energy'}" for row in named]
+        lines += [f"  and {more:,} more, in the column problem of {TABLE}"] if more else []
+    return lines

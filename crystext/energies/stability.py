@@ -1,0 +1,177 @@
+"""How far above the hull relaxed crystals lie, and what follows from it.
+
+A verdict needs evidence: a crystal near or below a hull that knows nothing of its chemical system
+is NO_EVIDENCE, neither stable nor metastable (`hull.Evidence`). A crystal far above any hull is
+UNSTABLE with or without evidence, because a more complete hull can only lie lower. Rates that are
+compared with published ones are of the numbers alone, as papers count them: below 0 eV/atom is
+"stable" there, whatever the hull knows.
+
+What goes wrong otherwise: crystals that were not relaxed, or hold an element that the hull lacks,
+are left out, and the share of the others looks better than it is. Each has a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+
+from crystext.energies.corrections import comparable
+from crystext.energies.hull import Evidence, Hull, HullPosition
+from crystext.energies.hull_sources import hull_of_phases, save_hull
+from crystext.energies.relaxation_files import Relaxed, RelaxedSet
+from crystext.structures.properties import reduced_formula
+
+METASTABLE, STABLE = 0.1, 0.0
+"""eV/atom above the hull, not reached; the limits of Gruver et al. (arXiv:2402.04379)."""
+
+
+_AT_ONCE = 256
+"""Structures that are placed between two reports of progress."""
+
+
+class Verdict(Enum):
+    """Where a structure lies. The value is a sentence for people; see `meaning`."""
+
+    CANDIDATE = "below the hull of known phases: a candidate for a stable phase"
+    METASTABLE = "on the hull, or above it by less than {metastable:g} eV/atom"
+    UNSTABLE = "above the hull by {metastable:g} eV/atom or more"
+    NO_EVIDENCE = "near or below a hull with too few phases of its elements to tell"
+    UNKNOWN = "the hull lacks one of its elements"
+    NO_ENERGY = "it has no energy"
+
+    @property
+    def word(self) -> str:
+        """The name in tables."""
+        return self.name.lower()
+
+    def meaning(self) -> str:
+        """Return the sentence, with the default limit of METASTABLE in eV/atom."""
+        return self.value.format(metastable=METASTABLE)
+
+
+@dataclass(frozen=True)
+class StabilityResult:
+    """A structure, and where it lies."""
+
+    relaxed: Relaxed
+    position: HullPosition | None
+    """None without an energy."""
+    verdict: Verdict
+
+    def sentence(self, hull: Hull) -> str:
+        """Return the verdict with its number and the hull's own error, for people.
+
+        Args:
+            hull: which the position refers to.
+        """
+        above = None if self.position is None else self.position.above_hull
+        if above is None:
+            return f"{self.verdict.word}: {self.relaxed.problem or self.verdict.meaning()}"
+        side = "below" if above < 0 else "above"
+        error = "not known" if hull.error is None else f"about {hull.error:.3f}"
+        return (
+            f"{self.verdict.word}: {side} the hull by {abs(above):.3f} eV/atom (hull error {error})"
+        )
+
+
+def judge(
+    found: RelaxedSet,
+    hull: Hull,
+    *,
+    metastable: float = METASTABLE,
+    stable: float = STABLE,
+    report: Callable[[int], object] = lambda _count: None,
+) -> list[StabilityResult]:
+    """Return where each structure lies, in their order.
+
+    Args:
+        found: structures and energies.
+        hull: one of the same potential, or of DFT where corrections make them comparable.
+        metastable: limit of METASTABLE, in eV/atom above the hull; not reached.
+        stable: limit of CANDIDATE, likewise.
+        report: called with the number of structures that are done, now and then.
+
+    Raises:
+        SettingError: the energies cannot be compared with this hull.
+    """
+    hull.check(found.potential, found.scale)
+    with_energy = {
+        i: (row.crystal, row.energy)
+        for i, row in enumerate(found.rows)
+        if row.crystal is not None and row.energy is not None
+    }
+    positions: dict[int, HullPosition] = {}
+    places = [*with_energy]
+    report(len(found.rows) - len(places))
+    for start in range(0, len(places), _AT_ONCE):
+        part = places[start : start + _AT_ONCE]
+        placed = hull.place_all([with_energy[i] for i in part], found.scale)
+        positions |= zip(part, placed, strict=True)
+        report(len(part))
+    return [
+        StabilityResult(row, positions.get(i), verdict_of(positions.get(i), metastable, stable))
+        for i, row in enumerate(found.rows)
+    ]
+
+
+def verdict_of(
+    position: HullPosition | None, metastable: float = METASTABLE, stable: float = STABLE
+) -> Verdict:
+    """Return the verdict of a position on a hull.
+
+    Args:
+        position: None of what has no energy.
+        metastable: eV/atom above the hull, not reached.
+        stable: likewise.
+    """
+    if position is None:
+        return Verdict.NO_ENERGY
+    if position.above_hull is None or position.phases is None:
+        return Verdict.UNKNOWN
+    if position.above_hull >= metastable:
+        return Verdict.UNSTABLE
+    if position.phases.evidence is Evidence.NONE:
+        return Verdict.NO_EVIDENCE
+    return Verdict.CANDIDATE if position.above_hull < stable else Verdict.METASTABLE
+
+
+def make_hull(found: RelaxedSet, out: Path, name: str = "") -> Hull:
+    """Write a hull of relaxed structures, elements among them, and return it.
+
+    Only relaxations that converged count: an energy on the way down would make all others look
+    stable that are compared with it.
+
+    Raises:
+        InputError: there is no element among them.
+    """
+    return save_hull(
+        phases_of(found), out, name=name or out.stem, date=_today(), potential=found.potential
+    )
+
+
+def own_hull(found: RelaxedSet) -> Hull:
+    """Return the hull of relaxed structures themselves, elements among them.
+
+    Raises:
+        InputError: there is no element among them.
+    """
+    return hull_of_phases(phases_of(found), name="self", date=_today(), potential=found.potential)
+
+
+def phases_of(found: RelaxedSet) -> Iterable[tuple[str, float]]:
+    """Return formulas and energies in eV/atom, corrections included, of what converged."""
+    return [
+        (
+            reduced_formula(row.crystal.numbers),
+            comparable(row.crystal, row.energy, found.scale) / len(row.crystal),
+        )
+        for row in found.rows
+        if row.crystal is not None and row.energy is not None and row.converged is not False
+    ]
+
+
+def _today() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,214 @@
+"""What a stage found: columns with a value per attempt, and figures of all of them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from crystext.evaluate.report import Better, Counts, Figure, Histogram
+from crystext.metrics.intervals import Share
+from crystext.metrics.mean import mean
+
+
+@dataclass
+class Findings:
+    """Filled by a stage while it runs; written to disk as a whole when it is done.
+
+    A column has one value per attempt, in their order: bool, int, float or str, and None where
+    there is none, as for an attempt that is no crystal. Its name stands in `structures.parquet`, so
+    it is unlike those of all other stages, and carries its unit.
+    """
+
+    stage: str
+    columns: dict[str, Sequence[Any]] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+    histograms: list[Histogram] = field(default_factory=list)
+    shares: list[Counts] = field(default_factory=list)
+    note: str = ""
+    """A sentence for people: what was left out, say; usually empty."""
+
+    def share(
+        self,
+        name: str,
+        title: str,
+        count: int,
+        of: int,
+        *,
+        better: Better | None = None,
+        source: str = "",
+        note: str = "",
+    ) -> None:
+        """Add a share with Wilson's interval; without a value where it is of nothing."""
+        value = low = high = None
+        if of:
+            measured = Share(count, of)
+            value, (low, high) = measured.value, measured.interval()
+        self._add(name, title, value, low, high, of, "", better, source, note)
+
+    def mean(
+        self,
+        name: str,
+        title: str,
+        values: Sequence[float],
+        *,
+        nonnegative: bool = False,
+        unit: str = "",
+        better: Better | None = None,
+        source: str = "",
+        note: str = "",
+    ) -> None:
+        """Add a mean with its interval; values that are not finite are left out of it.
+
+        The interval of a quantity that cannot be negative, as a count or a distance, is cut at 0.
+        """
+        found = mean(values)
+        value, low, high = found.value, found.low, found.high
+        if nonnegative and low < 0:
+            low = 0.0
+        self._add(name, title, value, low, high, found.of, unit, better, source, note)
+
+    def number(
+        self,
+        name: str,
+        title: str,
+        value: float | None,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        of: int | None = None,
+        unit: str = "",
+        better: Better | None = None,
+        source: str = "",
+        note: str = "",
+    ) -> None:
+        """Add any other number."""
+        self._add(name, title, value, low, high, of, unit, better, source, note)
+
+    def histogram(
+        self,
+        name: str,
+        title: str,
+        values: Sequence[float],
+        reference: Sequence[float] | None = None,
+        *,
+        unit: str = "",
+        edges: Sequence[float] | None = None,
+    ) -> None:
+        """Add a histogram, of 40 bins between the 1st and 99th percentile where no edges are given.
+
+        Values outside count with the first or the last bin, those that are not finite not at all.
+        """
+        kept = _finite(values)
+        known = None if reference is None else _finite(reference)
+        if edges is None:
+            both = np.concatenate([kept, kept[:0] if known is None else known])
+            if not len(both):
+                return
+            low, high = np.percentile(both, [1, 99]).tolist()
+            if not high > low:
+                low, high = low - 0.5, low + 0.5
+            edges = np.linspace(low, high, 41).tolist()
+        limits = np.asarray(edges, dtype=np.float64)
+
+        def counted(found: Any) -> list[int]:
+            inside = np.clip(found, limits[0], limits[-1])
+            return np.histogram(inside, limits)[0].tolist()  # type: ignore[no-any-return]
+
+        self.histograms.append(
+            Histogram(
+                stage=self.stage,
+                name=name,
+                title=title,
+                unit=unit,
+                edges=limits.tolist(),
+                counts=counted(kept),
+                reference_counts=None if known is None else counted(known),
+            )
+        )
+
+    def counts(
+        self,
+        name: str,
+        title: str,
+        counts: Mapping[str, int],
+        reference: Mapping[str, int] | None = None,
+        *,
+        of: int | None = None,
+        reference_of: int | None = None,
+        most: int | None = None,
+    ) -> None:
+        """Add how often each label occurs, the most frequent first.
+
+        Args:
+            name: of the table, unique within the stage.
+            title: for people.
+            counts: by label.
+            reference: by label, in the reference.
+            of: what a count is divided by where that is not their sum: crystals, where one may have
+                several labels or some of the labels are left out.
+            reference_of: likewise, for the reference.
+            most: labels that are kept; None keeps all.
+        """
+        both = Counter(counts)
+        for label in reference or {}:
+            both.setdefault(label, 0)
+        labels = [label for label, _ in both.most_common(most)]
+        self.shares.append(
+            Counts(
+                stage=self.stage,
+                name=name,
+                title=title,
+                labels=labels,
+                counts=[both[label] for label in labels],
+                reference_counts=(
+                    None if reference is None else [reference.get(label, 0) for label in labels]
+                ),
+                of=of,
+                reference_of=reference_of,
+            )
+        )
+
+    def _add(
+        self,
+        name: str,
+        title: str,
+        value: float | None,
+        low: float | None,
+        high: float | None,
+        of: int | None,
+        unit: str,
+        better: Better | None,
+        source: str,
+        note: str,
+    ) -> None:
+        assert all(name != figure.name for figure in self.figures), f"{name} twice"
+        self.figures.append(
+            Figure(
+                stage=self.stage,
+                name=name,
+                title=title,
+                value=_or_none(value),
+                low=_or_none(low),
+                high=_or_none(high),
+                of=of,
+                unit=unit,
+                better=better,
+                source=source,
+                note=note,
+            )
+        )
+
+
+def _or_none(value: float | None) -> float | None:
+    """Return a finite number or None, for JSON knows no others."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _finite(values: Sequence[float]) -> Any:
+    found = np.asarray(values, dtype=np.float64)
+    return found[np.isfinite(found)]

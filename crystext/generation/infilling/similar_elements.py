@@ -1,0 +1,114 @@
+"""Which elements could stand in place of another.
+
+Chemists replace an element by one of its own group, or by a neighbour on Pettifor's scale that
+forms ions of the same charge. That is the rule:
+
+1. Candidates are of the same kind: a noble gas for a noble gas, a metal for a metal, a non-metal of
+   the same or a neighbouring group for a non-metal. Metalloids (B, Si, Ge, As, Sb, Te, Po) stand
+   with both metals and non-metals. Hydrogen stands beside the halogens, not among the alkali
+   metals.
+2. They share a common oxidation state with the element, or belong to its group.
+3. Elements of its group come first, then the others, each nearest first on Pettifor's scale, which
+   puts the elements in one row such that neighbours form alike compounds. Short-lived elements
+   (Po to Ra, and those beyond Pu) are candidates for one another alone.
+
+The published rule, a shared oxidation state and radii that differ by less than 0.1 Å (Gruver et
+al., arXiv:2402.04379), finds nothing for 35 elements, O, F and Na among them. No radius decides
+here, so every element has candidates.
+
+Sources: Pettifor, Solid State Commun. 51, 31 (1984); pymatgen's table of elements for the scale,
+groups, kinds and oxidation states.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.chemistry.formulas import known_element
+
+_LAST = 103
+"""Atomic number of the last element that has a place on the scale."""
+
+_SHORT_LIVED = frozenset((*range(84, 89), *range(95, 119)))
+"""Atomic numbers of elements of which hardly a crystal structure is known."""
+
+COUNT = 8
+"""Candidates of an element, where there are so many."""
+
+
+def similar_elements(symbol: str, count: int = COUNT) -> tuple[str, ...]:
+    """Return the elements most like one, the most alike first, itself left out.
+
+    Args:
+        symbol: of any of the 118 elements; one beyond lawrencium counts as the one above it in the
+            periodic table.
+        count: how many, at most.
+
+    Raises:
+        SettingError: no such element.
+    """
+    traits = _traits()
+    own = traits[known_element(symbol)]
+
+    def unlikeness(other: str) -> tuple[bool, float, int]:
+        # Of two equally near ones, the lighter comes first.
+        its = traits[other]
+        return its.group != own.group, abs(its.scale - own.scale), ATOMIC_NUMBERS[other]
+
+    others = [other for other in traits if other != symbol and _is_alike(own, traits[other])]
+    if ATOMIC_NUMBERS[symbol] not in _SHORT_LIVED:
+        others = [other for other in others if ATOMIC_NUMBERS[other] not in _SHORT_LIVED]
+    return tuple(sorted(others, key=unlikeness)[:count])
+
+
+class _Traits(NamedTuple):
+    """What decides whether an element could stand for another."""
+
+    kinds: frozenset[str]
+    group: int
+    scale: float
+    """Place on Pettifor's scale."""
+    states: frozenset[int]
+    """Oxidation states."""
+
+
+def _is_alike(one: _Traits, other: _Traits) -> bool:
+    common = one.kinds & other.kinds
+    if not common:
+        return False
+    apart = abs(one.group - other.group)
+    if "metal" not in common and apart > 1:
+        return False
+    return not apart or bool(one.states & other.states)
+
+
+@cache
+def _traits() -> dict[str, _Traits]:
+    from pymatgen.core.periodic_table import Element
+
+    found = {}
+    for z, symbol in enumerate(SYMBOLS, start=1):
+        element = Element(symbol)
+        # Of the elements beyond, which have no place on the scale, the one above is taken.
+        known = element if z <= _LAST else Element(SYMBOLS[z - 33])
+        found[symbol] = _Traits(
+            _kinds(known),
+            # Beside the halogens: hydrides are like fluorides, and H+ is no alkali ion.
+            18 if symbol == "H" else int(element.group),
+            float(known.mendeleev_no),
+            frozenset(known.common_oxidation_states),
+        )
+    return found
+
+
+def _kinds(element: object) -> frozenset[str]:
+    from pymatgen.core.periodic_table import Element
+
+    assert isinstance(element, Element)
+    if element.is_noble_gas:
+        return frozenset(("noble gas",))
+    if element.is_metalloid:
+        return frozenset(("metal", "non-metal"))
+    return frozenset(("metal" if element.is_metal else "non-metal",))

@@ -1,0 +1,299 @@
+"""What a user asks of a structure, as a partial crystal: which sites, which lines, which atoms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.chemistry.formulas import known_element, near_elements
+from crystext.errors import InputError, SettingError, did_you_mean
+from crystext.generation.infilling.similar_elements import similar_elements
+from crystext.io.read.partial_structures import Sites
+from crystext.runtime.validate import whole_number
+from crystext.runtime.wording import counted
+from crystext.structures.crystal import Floats, Ints
+from crystext.text.partial import PartialCrystal
+
+UNKNOWN = "?"
+"""In place of an element: any that the model holds for probable."""
+SIMILAR = "similar"
+"""In place of an element: one like the one that is there, see `similar`."""
+AS_MANY = "..."
+"""In place of atoms to add: as many as the model likes, one at least."""
+
+Reference = int | str
+"""A site by its index from 0, or by its label."""
+
+
+@dataclass(frozen=True)
+class Blanks:
+    """What of a structure is to be filled in, besides what it leaves open itself."""
+
+    species: Mapping[Reference, str | Sequence[str]] = field(default_factory=dict)
+    """What is to stand where: by element, then at all its sites and the same at each, by label or
+    by index. `?` for any, `similar`, an element, or several that it may be."""
+    coordinates: Collection[Reference] | Reference = ()
+    """Sites whose coordinates are to be found, an element for all its sites; `all` for all."""
+    cell: bool = False
+    """Whether lengths and angles are to be found."""
+    add: Sequence[str] | str = ()
+    """Atoms that are missing: `2 O`, `O`, `2 ?`, or `...` for as many as the model likes; several
+    in one text with commas between them."""
+    candidates: Sequence[str] | str | None = None
+    """Elements that may stand for a `?`: several, or `similar`; None for any."""
+
+
+def blank(sites: Sites, blanks: Blanks, max_atoms: int) -> tuple[PartialCrystal, Sites]:
+    """Return a partial crystal, and the sites it came of, added ones included.
+
+    Args:
+        sites: the structure, as it is given.
+        blanks: what is asked.
+        max_atoms: most atoms of the whole crystal, where the model says how many are added.
+
+    Raises:
+        SettingError: it names what is not there, or asks for nothing.
+        InputError: the structure cannot be completed in that way.
+    """
+    _check_angles(sites)
+    numbers, positions = sites.numbers.copy(), sites.positions.copy()
+    candidates: dict[int, tuple[str, ...]] = {}
+    among = None if blanks.candidates is None else _list_of(blanks.candidates)
+    for site in np.flatnonzero(sites.numbers == 0).tolist():
+        if found := _among(among, 0, sites.labels[site]):
+            candidates[site] = found
+    shared: list[tuple[int, ...]] = []
+    asked: dict[int, Reference] = {}
+    if not isinstance(blanks.species, Mapping):
+        raise SettingError(
+            f"species are {blanks.species!r}; expected what is to stand where, such as "
+            "{'Fe1': '?'}"
+        )
+    for reference, wanted in blanks.species.items():
+        where = _places(sites, reference)
+        for site in where:
+            if site in asked:
+                raise SettingError(
+                    f"site {site} ({sites.labels[site]}) is asked for twice, by "
+                    f"{asked[site]!r} and {reference!r}; name it once"
+                )
+            asked[site] = reference
+        choice = _list_of(wanted)
+        old = int(sites.numbers[where[0]])
+        if choice == (UNKNOWN,):
+            choice = _among(among, old, sites.labels[where[0]])
+        elif choice == (SIMILAR,):
+            choice = _among(choice, old, sites.labels[where[0]])
+        numbers[list(where)] = 0
+        if choice:
+            candidates.update(dict.fromkeys(where, choice))
+        if _is_everywhere(sites, reference):
+            shared.append(where)
+    for site in _sites_of(sites, blanks.coordinates):
+        positions[site] = np.nan
+    whole = np.full(3, np.nan)
+    added, more = _added(blanks.add, len(sites.numbers), max_atoms)
+    partial = PartialCrystal(
+        whole if blanks.cell else sites.lengths,
+        whole if blanks.cell else sites.angles,
+        np.append(numbers, added),
+        np.vstack([positions, np.full((len(added), 3), np.nan)]),
+        tuple(shared),
+        candidates,
+        more,
+        _among(among, 0, "an atom to add") if more[1] else None,
+    )
+    partial = _with_what_is_settled(partial)
+    if partial.is_whole:
+        raise SettingError(
+            "there is nothing to fill in: all is known. Say what is to be replaced, found or "
+            "added, or write ? into the file where something is not known"
+        )
+    return partial, _with_added(sites, added)
+
+
+def _check_angles(sites: Sites) -> None:
+    unknown = np.isnan(sites.angles)
+    if unknown.any() and not unknown.all():
+        raise InputError(
+            f"of the three angles {int(unknown.sum())} are not known; expected all or none to be "
+            "given, for they decide together whether a cell closes"
+        )
+
+
+def _with_what_is_settled(partial: PartialCrystal) -> PartialCrystal:
+    """Give sites of which one candidate is left that element, if something else is unknown."""
+    settled = {site: names[0] for site, names in partial.candidates.items() if len(names) == 1}
+    numbers: Ints = partial.numbers.copy()
+    for site, symbol in settled.items():
+        numbers[site] = ATOMIC_NUMBERS[symbol]
+    after = PartialCrystal(
+        partial.lengths,
+        partial.angles,
+        numbers,
+        partial.positions,
+        tuple(group for group in partial.shared if not numbers[group[0]]),
+        {site: names for site, names in partial.candidates.items() if site not in settled},
+        partial.more,
+        partial.more_candidates,
+    )
+    return partial if after.is_whole else after
+
+
+def _list_of(wanted: str | Sequence[str]) -> tuple[str, ...]:
+    """Return what may stand somewhere, each name checked."""
+    names = words(wanted)
+    if not names:
+        raise SettingError("no element is named; expected ?, similar, or elements such as Co,Ni")
+    for name in names:
+        if name in (UNKNOWN, SIMILAR):
+            if len(names) > 1:
+                raise SettingError(f"{name} stands beside other elements; give either, not both")
+        elif name not in ATOMIC_NUMBERS and (near := did_you_mean(name, [SIMILAR])):
+            raise SettingError(f"no element {name!r}; expected ?, similar, or a symbol.{near}")
+        else:
+            known_element(name)
+    return tuple(dict.fromkeys(names))
+
+
+def words(wanted: str | Iterable[str]) -> tuple[str, ...]:
+    """Return names that are given one by one, or in one text with commas or spaces between them.
+
+    Raises:
+        SettingError: they are something else.
+    """
+    if isinstance(wanted, str):
+        return tuple(wanted.replace(",", " ").split())
+    names = tuple(wanted) if isinstance(wanted, Iterable) else (wanted,)
+    if all(isinstance(name, str) for name in names):
+        return names
+    raise SettingError(f"{wanted!r} is given; expected a text or several")
+
+
+def _among(names: tuple[str, ...] | None, old: int, label: str) -> tuple[str, ...]:
+    """Return the elements that are meant for a site; none where any will do."""
+    if names is None or names == (UNKNOWN,):
+        return ()
+    if names == (SIMILAR,):
+        if not old:
+            raise SettingError(
+                f"{label} has no element that others could be similar to; name the candidates"
+            )
+        return similar_elements(SYMBOLS[old - 1])
+    return names
+
+
+def _is_everywhere(sites: Sites, reference: Reference) -> bool:
+    """Tell whether a reference means an element, and so all its sites."""
+    return isinstance(reference, str) and reference in ATOMIC_NUMBERS
+
+
+def _places(sites: Sites, reference: Reference) -> tuple[int, ...]:
+    """Return the sites that are meant by an element, a label or an index."""
+    if not _is_everywhere(sites, reference):
+        return (place_of(sites, reference),)
+    where = np.flatnonzero(sites.numbers == ATOMIC_NUMBERS[str(reference)]).tolist()
+    if not where and reference in sites.labels:
+        return (sites.labels.index(str(reference)),)
+    if not where:
+        held = {SYMBOLS[z - 1]: None for z in sites.numbers.tolist() if z}
+        raise SettingError(f"there is no {reference} in it; the crystal holds {_few(held)}")
+    return tuple(where)
+
+
+def place_of(sites: Sites, reference: Reference) -> int:
+    """Return the site that is meant by a label or an index.
+
+    Raises:
+        SettingError: there is none.
+    """
+    count = len(sites.labels)
+    if isinstance(reference, str):
+        if reference in sites.labels:
+            return sites.labels.index(reference)
+        if not re.fullmatch(r"-?\d{1,9}", reference.strip()):
+            near = did_you_mean(reference, sites.labels)
+            if not near:
+                # An element that the crystal has, where somebody writes fe or sr.
+                held = [SYMBOLS[z - 1] for z in dict.fromkeys(sites.numbers.tolist()) if z]
+                near = did_you_mean(reference, [symbol for symbol in held if symbol != reference])
+            raise SettingError(
+                f"no site is called {reference!r}; the sites are {_few(sites.labels)}, or 0 to "
+                f"{count - 1}.{near}"
+            )
+    try:
+        index = int(reference) if isinstance(reference, str) else whole_number("a site", reference)
+    except SettingError as error:
+        raise SettingError(f"{error} from 0 to {count - 1}, a label or an element") from None
+    if not 0 <= index < count:
+        raise SettingError(f"there is no site {index}; sites count from 0 to {count - 1}")
+    return index
+
+
+def _few(names: Collection[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
+
+
+def _sites_of(sites: Sites, wanted: Collection[Reference] | Reference) -> list[int]:
+    if isinstance(wanted, str):
+        if wanted.strip() == "all":
+            return list(range(len(sites.numbers)))
+        wanted = words(wanted)
+    elif not isinstance(wanted, Iterable):
+        wanted = [wanted]
+    return [site for reference in wanted for site in _places(sites, reference)]
+
+
+def _added(wanted: Sequence[str] | str, there: int, max_atoms: int) -> tuple[Ints, tuple[int, int]]:
+    """Return the atoms to add whose elements are named, and least and most of the others."""
+    known: list[int] = []
+    least, endless = 0, False
+    for text in wanted.split(",") if isinstance(wanted, str) else words(wanted):
+        match = re.fullmatch(r"\s*(\d{1,6})?\s*(\S+)\s*", text)
+        count, name = (int(match[1] or 1), match[2]) if match else (0, "")
+        if name == AS_MANY and match and match[1] is None:
+            endless = True
+        elif count < 1 or (name != UNKNOWN and name not in ATOMIC_NUMBERS):
+            raise SettingError(
+                f"{text!r} says no atoms to add; expected such as '2 O', '2 ?' or '...'."
+                + near_elements(name)
+            )
+        elif name == UNKNOWN:
+            least += count
+        else:
+            known += [ATOMIC_NUMBERS[name]] * count
+    total = there + len(known) + max(least, int(endless))
+    if total > max_atoms and (known or least or endless):
+        raise SettingError(
+            f"{counted(there, 'atom')} and those to add make {total}, and at most {max_atoms} are "
+            "written; "
+            "add fewer, or raise the number of atoms"
+        )
+    most = max_atoms - there - len(known) if endless else least
+    return np.array(known, dtype=np.int64), (max(least, int(endless)), most)
+
+
+def _with_added(sites: Sites, added: Ints) -> Sites:
+    """Return the sites with places for added atoms, of which nothing was there before."""
+    labels = list(sites.labels)
+    for z in added.tolist():
+        labels.append(free_label(SYMBOLS[z - 1], labels))
+    unknown: Floats = np.full((len(added), 3), np.nan)
+    return sites._replace(
+        numbers=np.append(sites.numbers, np.zeros(len(added), dtype=np.int64)),
+        positions=np.vstack([sites.positions, unknown]),
+        labels=tuple(labels),
+    )
+
+
+def free_label(symbol: str, taken: Collection[str]) -> str:
+    """Return a label of an element that no site has yet: the symbol and the least number."""
+    number = 1
+    while f"{symbol}{number}" in taken:
+        number += 1
+    return f"{symbol}{number}"

@@ -1,0 +1,399 @@
+"""What was drawn, in the forms in which people go on with it.
+
+`Results` is a sequence of things that hold a crystal or the reason why there is none: it makes
+pymatgen's and ASE's objects of them, tables, files and pictures. `Sample` and `Samples` are what
+drawing gives, `Proposals` what infilling gives. What was no crystal stays in its place, so that a
+share of all can be computed.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, overload
+
+from crystext.conditions import Kept, matched
+from crystext.errors import InputError
+from crystext.generation.infilling.complete import Infilling
+from crystext.generation.infilling.result import Proposal, atoms_of
+from crystext.inference.types import Attempt
+from crystext.io.render import png_of_crystals
+from crystext.io.write import Layout, write_crystals
+from crystext.metrics.uniqueness import duplicates_of
+from crystext.runtime.wording import counted
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import density, reduced_formula
+from crystext.structures.space_groups import find_space_group
+from crystext.text import decode
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pandas import DataFrame
+    from pymatgen.core.structure import Structure
+
+_SHOWN = 8
+"""Crystals in the picture of many."""
+
+
+class Result(Protocol):
+    """One thing that was drawn."""
+
+    @property
+    def index(self) -> int:
+        """Its place among all that were drawn, from 0."""
+
+    @property
+    def crystal(self) -> Crystal | None:
+        """The crystal; None where the text is none."""
+
+    @property
+    def structure(self) -> Structure | None:
+        """The crystal as a pymatgen structure, a new one each time."""
+
+    @property
+    def matched(self) -> bool:
+        """Whether it is a crystal that keeps all that can be checked."""
+
+    def row(self) -> dict[str, Any]:
+        """Return what a table says of it: plain values by column."""
+
+    def to_ase(self) -> Atoms:
+        """Return the crystal as ASE's Atoms, with the values of `row` in its `info`."""
+
+
+ResultT = TypeVar("ResultT", bound=Result)
+
+
+class Results(Sequence[ResultT]):
+    """A sequence of what was drawn; slices are of the same kind."""
+
+    _columns: tuple[str, ...] = ()
+    """Those of a table without rows."""
+    _exact: bool = False
+    """Whether CIFs have all digits of the numbers."""
+
+    def __init__(self, results: Iterable[ResultT]) -> None:
+        self._results = list(results)
+
+    @overload
+    def __getitem__(self, place: int) -> ResultT: ...
+    @overload
+    def __getitem__(self, place: slice) -> Self: ...
+    def __getitem__(self, place: int | slice) -> ResultT | Self:
+        if isinstance(place, slice):
+            return self._part(self._results[place])
+        return self._results[place]
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._results == other._results
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def crystals(self) -> list[Crystal]:
+        """The crystals, in order; what is none is left out."""
+        return [crystal for crystal in (result.crystal for result in self) if crystal is not None]
+
+    @property
+    def structures(self) -> list[Structure]:
+        """The crystals as pymatgen structures, new ones each time; what is none is left out."""
+        return [s for s in (result.structure for result in self) if s is not None]
+
+    @property
+    def matched(self) -> Self:
+        """Those that are crystals and keep every condition that can be checked."""
+        return self._part(result for result in self if result.matched)
+
+    def unique(self, workers: int = 1) -> Self:
+        """Return the crystals without repetitions: the first of each, in order.
+
+        Args:
+            workers: processes that compare; for more than one, a script needs its
+                `if __name__ == "__main__":`.
+
+        Crystals are the same where pymatgen's StructureMatcher says so, see `metrics.uniqueness`.
+        """
+        held = [(result, result.crystal) for result in self]
+        parsed = [(result, crystal) for result, crystal in held if crystal is not None]
+        earlier = duplicates_of([crystal for _, crystal in parsed], workers=workers)
+        pairs = zip(parsed, earlier, strict=True)
+        return self._part(result for (result, _), twin in pairs if twin is None)
+
+    def to_ase(self) -> list[Atoms]:
+        """Return the crystals as ASE's Atoms; what is none is left out.
+
+        What a table would say of one stands in its `info`, save texts of several lines, as that of
+        the crystal is: extended XYZ has one line for it all, and ASE could not read them back.
+        """
+        return [result.to_ase() for result in self if result.crystal is not None]
+
+    def to_dataframe(self) -> DataFrame:
+        """Return a row for each that was drawn, faults included, and the columns even of none."""
+        import pandas as pd
+
+        rows = [result.row() for result in self]
+        return pd.DataFrame(rows, columns=None if rows else list(self._columns))
+
+    def save(
+        self,
+        out: str | Path,
+        to: str | None = None,
+        *,
+        symmetrized: bool = False,
+        conventional: bool = False,
+    ) -> Path:
+        """Write the crystals to a file or a folder, whole or not at all; return where.
+
+        What is no crystal is left out. Each is named by its index and formula. Tables (Parquet,
+        CSV) have the columns of `to_dataframe` as well, and so have the properties of pymatgen's
+        structures in JSON.
+
+        Args:
+            out: ends in .cif, .extxyz, .xyz, .parquet, .csv or .json, or for a single crystal in
+                .vasp, or is called POSCAR; a path without a suffix is a folder with a file for
+                each.
+            to: cif, poscar, extxyz, parquet, csv or json; None takes it from the path, a folder's
+                is cif.
+            symmetrized: CIFs have the conventional cell, the operations of the space group, and one
+                atom for each orbit with its Wyckoff letter. The group is the one that a Wyckoff
+                text declares, else the one that spglib finds at 0.1 Å; atoms are moved onto it. A
+                crystal in which none is found is written as it is, with a warning.
+            conventional: the conventional cell with all its atoms, in any format.
+
+        Raises:
+            InputError: there is no crystal.
+            SettingError: no such format, a suffix that means none, or operations of symmetry for a
+                format that has no place for them.
+            RunError: the place cannot be written, or is a folder that holds something.
+        """
+        held = [(result, result.crystal) for result in self]
+        parsed = [(result, crystal) for result, crystal in held if crystal is not None]
+        if not parsed:
+            raise InputError(f"none of {len(self)} is a crystal, so there is nothing to write")
+        named = [
+            (f"{result.index:06d}-{reduced_formula(crystal.numbers)}", crystal)
+            for result, crystal in parsed
+        ]
+        rows = [result.row() for result, _ in parsed]
+        names = dict.fromkeys(name for row in rows for name in row if name not in _WRITTEN)
+        columns = {name: _alike([row.get(name) for row in rows]) for name in names}
+        labels = [labels for result, _ in parsed if (labels := self._labels(result))]
+        write_crystals(
+            named,
+            out,
+            to,
+            columns=columns,
+            labels=labels or None,
+            layout=Layout(symmetrized, conventional, self._exact),
+            texts=[self._text(result) for result, _ in parsed],
+            note=lambda message: warnings.warn(message, stacklevel=4),
+        )
+        return Path(out)
+
+    def _text(self, result: ResultT) -> str | None:
+        """Return the text of a whole crystal that was written; None where there is none."""
+        return None
+
+    def _labels(self, result: ResultT) -> Sequence[str]:
+        """Return what the sites of a crystal are called; nothing where it has no names for them."""
+        return ()
+
+    def _part(self, results: Iterable[ResultT]) -> Self:
+        """Return some of these; if they are none, their table has the columns of these still."""
+        part = self._like(results)
+        if not len(part):
+            part._columns = tuple(self.to_dataframe().columns)
+        return part
+
+    def _like(self, results: Iterable[ResultT]) -> Self:
+        """Return a sequence of this kind."""
+        return type(self)(results)
+
+    def __repr__(self) -> str:
+        return f"<{self._summary()}>"
+
+    def _summary(self) -> str:
+        return f"{type(self).__name__}: {len(self)}, {counted(len(self.crystals), 'crystal')}"
+
+    def _repr_html_(self) -> str:
+        shown = self.crystals[:_SHOWN]
+        picture = f"<br>{_image(shown)}" if shown else ""
+        return f"<div>{html.escape(self._summary())}{picture}</div>"
+
+
+@dataclass(frozen=True)
+class Sample(Attempt):
+    """A text that a model wrote, and the crystal that it is."""
+
+    prompt: str = field(default="", kw_only=True)
+    seed: int | None = field(default=None, kw_only=True)
+    """That of the draw: the same seed gives the same sample."""
+
+    @classmethod
+    def of(cls, attempt: Attempt, prompt: str, seed: int | None = None) -> Self:
+        """Take an attempt, the prompt that it answers and the seed it was drawn with."""
+        return cls(**vars(attempt), prompt=prompt, seed=seed)
+
+    @cached_property
+    def crystal(self) -> Crystal | None:
+        """The crystal; None where the text is none."""
+        return None if self.fault else decode(self.text).crystal
+
+    @property
+    def structure(self) -> Structure | None:
+        """The crystal as a pymatgen structure, a new one each time."""
+        return None if self.crystal is None else self.crystal.structure
+
+    @property
+    def formula(self) -> str | None:
+        """Reduced formula, elements by electronegativity."""
+        return None if self.crystal is None else reduced_formula(self.crystal.numbers)
+
+    @cached_property
+    def space_group(self) -> int | None:
+        """Number of the space group that spglib finds at 0.1 Å; None where it finds none."""
+        return None if self.crystal is None else find_space_group(self.crystal)
+
+    @property
+    def density(self) -> float | None:
+        """In g/cm^3; None where the text is no crystal."""
+        return None if self.crystal is None else density(self.crystal)
+
+    def to_ase(self) -> Atoms:
+        """Return the crystal as ASE's Atoms, with what a table says of it in its `info`.
+
+        Raises:
+            InputError: the text is no crystal.
+        """
+        return atoms_of(self)
+
+    def row(self) -> dict[str, Any]:
+        """Return what a table says of it: plain values by column."""
+        return {
+            "index": self.index,
+            "formula": self.formula,
+            "n_atoms": None if self.crystal is None else len(self.crystal),
+            "space_group": self.space_group,
+            "density": self.density,
+            "volume": None if self.crystal is None else self.crystal.volume,
+            "log_probability": self.log_probability,
+            "fault": self.fault,
+            "tries": self.tries,
+            "matched": self.matched,
+            **record_columns(self.conditions),
+            "seed": self.seed,
+            "prompt": self.prompt,
+            "text": self.text,
+        }
+
+    def __repr__(self) -> str:
+        if self.crystal is None:
+            return f"<Sample {self.index}: no crystal ({self.fault})>"
+        kept = f", {kept_in_words(self.conditions)}" if self.conditions else ""
+        return (
+            f"<Sample {self.index}: {self.formula}, {counted(len(self.crystal), 'atom')}, "
+            f"log-probability {self.log_probability:.1f}{kept}>"
+        )
+
+    def _repr_html_(self) -> str:
+        picture = "" if self.crystal is None else f"<br>{_image([self.crystal])}"
+        return f"<div>{html.escape(repr(self)[1:-1])}{picture}</div>"
+
+
+class Samples(Results[Sample]):
+    """Samples in the order of their indices."""
+
+    _columns = (
+        *("index", "formula", "n_atoms", "space_group", "density", "volume"),
+        *("log_probability", "fault", "tries", "matched", "seed", "prompt", "text"),
+    )
+
+    @property
+    def seed(self) -> int | None:
+        """That of the draw, also where a random one was asked for; None of samples of several."""
+        seeds = {sample.seed for sample in self}
+        return seeds.pop() if len(seeds) == 1 else None
+
+    def _text(self, result: Sample) -> str | None:
+        return result.text
+
+    def _summary(self) -> str:
+        asked = any(sample.conditions for sample in self)
+        kept = f", {len(self.matched)} as asked" if asked else ""
+        return f"{super()._summary()}{kept}"
+
+
+class Proposals(Results[Proposal]):
+    """Completions of one structure, the best first (see `infilling.order`)."""
+
+    _columns = (
+        *("rank", "log_probability", "formula", "changes", "space_group", "density"),
+        *("drawn", "crowded"),
+    )
+    _exact = True
+
+    def __init__(
+        self, results: Iterable[Proposal], infilling: Infilling, seed: int | None = None
+    ) -> None:
+        super().__init__(results)
+        self.infilling = infilling
+        """What was asked and how many texts it took: the record of the whole."""
+        self.seed = seed
+        """That of the draw, also where a random one was asked for; ranked elements need none."""
+
+    def _like(self, results: Iterable[Proposal]) -> Self:
+        return type(self)(results, self.infilling, self.seed)
+
+    def _labels(self, result: Proposal) -> Sequence[str]:
+        return result.labels
+
+    def _summary(self) -> str:
+        changes = "; ".join(map(str, self[0].changes)) if len(self) else ""
+        best = f", first {changes or 'as it was'}" if len(self) else ""
+        dropped = self.infilling.dropped
+        return f"Proposals: {len(self)}{best}" + (
+            f", {dropped} left out that keep less" if dropped else ""
+        )
+
+
+def record_columns(records: Iterable[Kept]) -> dict[str, Any]:
+    """Return what was asked, what was found and whether that is it, as columns of a table."""
+    columns: dict[str, Any] = {}
+    for record in records:
+        columns[f"{record.name}_asked"] = record.asked
+        columns[f"{record.name}_how"] = record.how
+        columns[f"{record.name}_found"] = record.found
+        columns[f"{record.name}_kept"] = record.kept
+    return columns
+
+
+def kept_in_words(records: Sequence[Kept]) -> str:
+    """Say in a few words whether the conditions are kept."""
+    if matched(records):
+        return "as asked"
+    return "not as asked: " + ", ".join(r.name for r in records if r.kept is False)
+
+
+_WRITTEN = ("formula", "n_atoms", "volume")
+"""Columns that `write_crystals` writes of its own."""
+
+
+def _alike(values: list[object]) -> list[object]:
+    """Return the values of a column, as texts where they are of several kinds."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) <= 1:
+        return values
+    return [None if value is None else str(value) for value in values]
+
+
+def _image(crystals: Sequence[Crystal]) -> str:
+    data = base64.b64encode(png_of_crystals(crystals, dpi=72)).decode()
+    return f'<img src="data:image/png;base64,{data}">'

@@ -1,0 +1,68 @@
+"""How many processes should draw, where nobody says: what processors, memory and work allow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from crystext.models.layout import base_folder, is_adapter, model_folder, read_description
+from crystext.runtime.processes import cores
+
+_OVERHEAD_BYTES = 800_000_000
+"""Of a process besides the weights: torch, and the keys and values of a batch of 250 texts."""
+_WEIGHT_COPIES = 2
+"""The weights as they are read, and as they are laid out for drawing."""
+_LARGE_BYTES = 500_000_000
+"""Weights from which a model is drawn from on a GPU, where there is one: by one process."""
+
+
+def default_workers(source: str | Path, batches: int) -> int:
+    """Return how many processes draw: one a processor, as far as memory and full batches go.
+
+    Each is reckoned at 0.8 GB and twice the model's weights. A large model is drawn from by one
+    process if there is a GPU.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    weights = _weight_bytes(model_folder(source))
+    if weights > _LARGE_BYTES:
+        import torch
+
+        if torch.cuda.is_available():
+            return 1
+    each = _OVERHEAD_BYTES + _WEIGHT_COPIES * weights
+    return max(1, min(cores(), batches, available_bytes() // each))
+
+
+def available_bytes() -> int:
+    """Return the memory that processes can still take: the machine's, or less in a container."""
+    free = _machine_bytes()
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = int((group / "memory.max").read_text())
+        # Cached files count as used there, and would give way.
+        used = int((group / "memory.current").read_text())
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        free = min(free, limit - used + int(stat.get("inactive_file", 0)))
+    except (OSError, ValueError):
+        # No such limit, which is then the word `max`, or another system's way to set one.
+        pass
+    return max(0, free)
+
+
+def _machine_bytes() -> int:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            name, _, amount = line.partition(":")
+            if name == "MemAvailable":
+                return int(amount.split()[0]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _weight_bytes(folder: Path) -> int:
+    if is_adapter(folder) and (base := read_description(folder).base) is not None:
+        folder = base_folder(base.source, folder)
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))

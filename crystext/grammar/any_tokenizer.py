@@ -1,0 +1,318 @@
+"""The automaton read character by character: for the vocabulary of any language model.
+
+Tokens of a general vocabulary may hold a digit, a whole number, or the end of one field and the
+start of the next. A token is allowed if each of its characters is, so whatever is generated is the
+start of a text that `codec.decode` takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+import torch
+
+from crystext.chemistry.elements import SYMBOLS
+from crystext.errors import ModelError
+from crystext.grammar.fields import END, Field, Kind, value_texts
+from crystext.structures.crystal import Ints
+from crystext.structures.distances import Bools
+from crystext.text import Format
+from crystext.tokenization.crystal_vocabulary import position_names
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class Fields(Protocol):
+    """What is read: an automaton of one text, of a whole crystal or of a completion."""
+
+    format: Format
+
+    @property
+    def field(self) -> Field:
+        """The field that comes next; behind the last, an element that can only be the end."""
+
+    def separator_behind(self, value: int) -> str:
+        """Return what stands between this value of the next field and the field behind it."""
+
+    def allowed(self) -> Bools:
+        """Return which values the next field can take: shape (1, number of values)."""
+
+    def push(self, values: Ints) -> None:
+        """Take a value for the next field: shape (1,)."""
+
+    def copy(self) -> Self:
+        """Return an automaton in the same state that goes its own way."""
+
+
+@dataclass(frozen=True)
+class _Spellings:
+    """How the values of a field are written, and the starts of these texts."""
+
+    value: dict[str, int]
+    """The value of each whole text; the end of a crystal has none."""
+    index: dict[str, int]
+    """A number for each start of a text."""
+    starts: Ints
+    """The numbers of the starts of each text, the whole one repeated: (texts, longest length)."""
+    common: frozenset[str]
+    """The starts that all texts have."""
+
+    def open_starts(self, allowed: Bools) -> Bools:
+        """Return which starts lead to an allowed value: shape (starts,)."""
+        leads = np.zeros(len(self.index), dtype=np.bool_)
+        # The end, value 0 of an element's place, is the only value without a text.
+        leads[self.starts[allowed[-len(self.starts) :]]] = True
+        return leads
+
+
+@cache
+def _spellings(kind: Kind, fmt: Format) -> _Spellings:
+    value = {text: i for i, text in enumerate(value_texts(kind, fmt)) if text}
+    longest = max(map(len, value))
+    starts = [[text[:end] for end in range(1, longest + 1)] for text in value]
+    index = {start: i for i, start in enumerate(dict.fromkeys(x for row in starts for x in row))}
+    numbers = np.array([[index[start] for start in row] for row in starts])
+    return _Spellings(value, index, numbers, frozenset.intersection(*map(frozenset, starts)))
+
+
+class _Turn:
+    """One field of one text, while it is being written."""
+
+    def __init__(self, automaton: Fields) -> None:
+        self._automaton, self.field = automaton, automaton.field
+        self._spellings = _spellings(self.field.kind, automaton.format)
+
+    @cached_property
+    def _allowed(self) -> Bools:
+        return np.asarray(self._automaton.allowed()[0])
+
+    @cached_property
+    def _open_starts(self) -> list[bool]:
+        return list(self._spellings.open_starts(self._allowed).tolist())
+
+    @property
+    def can_be_written(self) -> bool:
+        """Whether some value is allowed; only an element's place can be left to the end alone."""
+        return self.field.kind is not Kind.ELEMENT or any(self._open_starts)
+
+    @property
+    def may_be_the_end(self) -> bool:
+        """Whether the text may end in place of this field."""
+        return self.field.kind is Kind.ELEMENT and bool(self._allowed[END])
+
+    def may_start(self, text: str) -> bool:
+        """Tell whether an allowed value's text starts so."""
+        # What all texts have in common needs no look at the atoms, which is the costly part.
+        if text in self._spellings.common:
+            return True
+        number = self._spellings.index.get(text)
+        return number is not None and self._open_starts[number]
+
+    def value(self, text: str) -> int | None:
+        """Return the value that is written so, or None if there is none or it is not allowed."""
+        value = self._spellings.value.get(text)
+        return value if value is not None and self._allowed[value] else None
+
+    def separator_behind(self, value: int) -> str:
+        """Return what has to follow this value, if anything does."""
+        return self._automaton.separator_behind(value)
+
+    def take(self, value: int) -> _Turn:
+        """Return the next field's turn."""
+        automaton = self._automaton.copy()
+        automaton.push(np.array([value]))
+        return _Turn(automaton)
+
+
+class TextReader:
+    """How far one text has come, and which characters can follow. Never changes."""
+
+    __slots__ = ("_turn", "_typed")
+
+    def __init__(self, turn: _Turn, typed: str = "") -> None:
+        self._turn, self._typed = turn, typed
+
+    @classmethod
+    def at_start(cls, automaton: Fields) -> TextReader:
+        """Return the reader of an empty text, given an automaton of one crystal at its start."""
+        return cls(_Turn(automaton.copy()))
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the text so far is a whole crystal, or a whole completion."""
+        value = self._turn.value(self._typed)
+        return value is not None and self._turn.take(value).may_be_the_end
+
+    def step(self, character: str) -> TextReader | None:
+        """Return the reader behind one more character, or None if it cannot follow."""
+        turn, typed = self._turn, self._typed + character
+        if turn.may_start(typed):
+            return TextReader(turn, typed)
+        if character not in _SEPARATORS or (value := turn.value(self._typed)) is None:
+            return None
+        if character != turn.separator_behind(value):
+            return None
+        after = turn.take(value)
+        return TextReader(after) if after.can_be_written else None
+
+    def read(self, text: str) -> TextReader | None:
+        """Return the reader behind more text, or None if some character of it cannot follow."""
+        reader: TextReader | None = self
+        for character in text:
+            if reader is not None:
+                reader = reader.step(character)
+        return reader
+
+
+@dataclass
+class _Node:
+    """A place in the tree of token texts."""
+
+    tokens: list[int] = field(default_factory=list)
+    children: dict[str, _Node] = field(default_factory=dict)
+
+
+_DIGITS = "0123456789. \n"
+_SEPARATORS = " \n"
+_LETTERS = frozenset(letter for symbol in SYMBOLS for letter in symbol)
+_SYMBOL_PARTS = frozenset(["", *SYMBOLS]) | _LETTERS
+"""The letters that a token of a crystal's text can have: elements never stand side by side."""
+_POSITION_LETTERS = frozenset(name[-1] for name in position_names())
+
+
+class TokenTree:
+    """The tokens of a vocabulary that can occur in a crystal's text, by their characters."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, by_symmetry: bool = False) -> None:
+        """Gather the tokens.
+
+        Args:
+            tokenizer: the model's.
+            by_symmetry: whether the texts name Wyckoff positions.
+
+        Raises:
+            ModelError: a character of a crystal's text is no token of its own, so that a text
+                could come to where no token goes on; or no token ends a text.
+        """
+        if tokenizer.eos_token_id is None:
+            raise ModelError(
+                "the tokenizer has no end-of-sequence token, which closes a crystal's text; "
+                "set its eos_token"
+            )
+        self.end = int(tokenizer.eos_token_id)
+        letters = _LETTERS | _POSITION_LETTERS if by_symmetry else _LETTERS
+        parts = _SYMBOL_PARTS | letters
+        self.texts = {
+            token: text for token, text in _token_texts(tokenizer) if text.strip(_DIGITS) in parts
+        }
+        """What each of these tokens adds to a text."""
+        self._root = _Node()
+        for token, text in self.texts.items():
+            node = self._root
+            for character in text:
+                node = node.children.setdefault(character, _Node())
+            node.tokens.append(token)
+        known = {character for character, node in self._root.children.items() if node.tokens}
+        if missing := sorted(letters.union(_DIGITS) - known):
+            raise ModelError(
+                f"the tokenizer has no token for {missing[0]!r} alone ({len(missing)} characters "
+                "of a crystal's text are missing), so a text could not always be finished; try a "
+                "tokenizer with bytes or with all ASCII characters"
+            )
+
+    def allowed(self, reader: TextReader) -> list[int]:
+        """Return the tokens that can follow, the end left out."""
+        found: list[int] = []
+        pending = [(self._root, reader)]
+        while pending:
+            node, state = pending.pop()
+            for character, child in node.children.items():
+                if (after := state.step(character)) is not None:
+                    found.extend(child.tokens)
+                    if child.children:
+                        pending.append((child, after))
+        return found
+
+
+class GrammarProcessor:
+    """A logits processor for `transformers`' generate: every completion is a crystal's text.
+
+    Rows may be reordered between calls (beam search): a row is known by what it has generated. The
+    texts all start behind the same number of prompt tokens, so pad prompts on the left.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        prompt_tokens: int,
+        automaton: Fields,
+        tree: TokenTree | None = None,
+    ) -> None:
+        """Set up for prompts of that many tokens.
+
+        Args:
+            tokenizer: the model's.
+            prompt_tokens: length of the (padded) prompts.
+            automaton: of one crystal, at its first field.
+            tree: the tokenizer's tokens, to share among processors.
+        """
+        self.tree = tree if tree is not None else TokenTree(tokenizer)
+        self.prompt_tokens = prompt_tokens
+        self._start = TextReader.at_start(automaton)
+        self._readers: dict[tuple[int, ...], TextReader] = {}
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return the scores (B, V) with those of tokens that cannot follow at minus infinity."""
+        return scores.masked_fill(
+            ~self.mask(input_ids[:, self.prompt_tokens :], scores.shape[1]), -torch.inf
+        )
+
+    def mask(self, generated_B_T: torch.Tensor, vocabulary: int) -> torch.Tensor:
+        """Return which tokens can follow what each row has generated: shape (B, vocabulary)."""
+        mask = torch.zeros(len(generated_B_T), vocabulary, dtype=torch.bool)
+        readers: dict[tuple[int, ...], TextReader] = {}
+        for row, generated in enumerate(generated_B_T.tolist()):
+            key = tuple(generated)
+            if self.tree.end in key:
+                mask[row, self.tree.end] = True
+                continue
+            readers[key] = reader = self._reader(key)
+            mask[row, self.tree.allowed(reader)] = True
+            mask[row, self.tree.end] = reader.may_end
+        self._readers = readers
+        return mask.to(generated_B_T.device)
+
+    def _reader(self, key: tuple[int, ...]) -> TextReader:
+        if key in self._readers:
+            return self._readers[key]
+        known = self._readers.get(key[:-1])
+        reader, new = (self._start, key) if known is None else (known, key[-1:])
+        for token in new:
+            after = reader.read(self.tree.texts[token])
+            assert after is not None, "a token was generated that the mask did not allow"
+            reader = after
+        return reader
+
+
+def _token_texts(tokenizer: PreTrainedTokenizerBase) -> Iterable[tuple[int, str]]:
+    """Yield each token that adds to a text, with what it adds; special tokens add nothing.
+
+    Decoded behind another token, since some tokenizers drop a space at the start of a text.
+    """
+    anchor: list[int] = tokenizer("0", add_special_tokens=False)["input_ids"][-1:]
+    ids = list(range(len(tokenizer)))
+    before, *texts = tokenizer.batch_decode(
+        [anchor, *([*anchor, i] for i in ids)],
+        skip_special_tokens=True,
+        clean_up_tokenization_spaces=False,
+    )
+    return (
+        (i, text.removeprefix(before))
+        for i, text in zip(ids, texts, strict=True)
+        if text.startswith(before) and text != before
+    )

@@ -1,0 +1,114 @@
+"""The automaton of completions read in the small vocabulary: which token ids a field's values are.
+
+How a completion is cut depends on which lines follow each other: an element's newlines belong to
+its token in some places, and are tokens of their own in others. So a completion of the same lines
+with known values is cut by the tokenizer, and each field's tokens are those at its place, with
+other values put in.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crystext.errors import ModelError
+from crystext.grammar.fields import Field, Kind, value_texts
+from crystext.structures.crystal import Ints
+from crystext.text import Format
+from crystext.tokenization.encode import completion_ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_EXAMPLES = {Kind.LENGTH: "5.64", Kind.ANGLE: "90.00", Kind.ELEMENT: "Na", Kind.COORDINATE: "0.125"}
+"""Values of the completion that is cut, in the format of the small vocabulary."""
+
+
+class CompletionSlots:
+    """Token ids of the values of each field of a completion."""
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, fmt: Format, fields: list[Field]
+    ) -> None:
+        """Look the ids up.
+
+        Args:
+            tokenizer: one that has the small vocabulary.
+            fmt: the format of the text.
+            fields: of the completion, its end last.
+
+        Raises:
+            ModelError: the tokenizer cuts in another way than the small vocabulary's.
+        """
+        known = tokenizer.get_vocab()
+        pieces = {i: piece for piece, i in known.items()}
+        text, places = "", []
+        for field in fields[:-1]:
+            text += field.separator
+            places.append((len(text), len(text) + len(_EXAMPLES[field.kind])))
+            text += _EXAMPLES[field.kind]
+        ends = [end for _, end in places]
+        self._forced: list[list[int]] = [[] for _ in fields]
+        self._tokens: list[list[Ints]] = [[] for _ in fields]
+        at = 0
+        for i in completion_ids(tokenizer, text):
+            piece = pieces[i]
+            # The first field that ends behind the start of the piece is the one it belongs to.
+            place = bisect_right(ends, at)
+            start, end = places[place]
+            if text[at : at + len(piece)] != piece or at + len(piece) > min(
+                [x for x, _ in places[place + 1 :]], default=len(text)
+            ):
+                raise _no_small_vocabulary(piece)
+            if at + len(piece) <= start:
+                self._forced[place].append(i)
+            else:
+                before, behind = text[at : max(start, at)], text[end : at + len(piece)]
+                part = len(self._tokens[place])
+                self._tokens[place].append(
+                    _ids(known, fields[place].kind, fmt, part, before, behind)
+                )
+            at += len(piece)
+        end_of_text = np.array([tokenizer.eos_token_id], dtype=np.int64)
+        self._tokens[-1] = [end_of_text]
+        for field, tokens in zip(fields, self._tokens, strict=True):
+            if len(tokens) != (2 if field.kind in (Kind.LENGTH, Kind.ANGLE) else 1):
+                raise _no_small_vocabulary(_EXAMPLES[field.kind])
+            if field.kind is Kind.ELEMENT and tokens[0] is not end_of_text:
+                tokens[0] = np.concatenate([end_of_text, tokens[0]])
+        self.most_tokens = sum(map(len, self._forced)) + sum(map(len, self._tokens))
+        """Of a whole completion, its end included."""
+
+    def forced(self, place: int) -> list[int]:
+        """Return the ids that stand before a field whatever its value is."""
+        return self._forced[place]
+
+    def tokens_at(self, place: int) -> list[Ints]:
+        """Return the ids that spell a field: one array for each of its tokens.
+
+        Of an element the first id is that of the end; behind the last field there is no other.
+        """
+        return self._tokens[place]
+
+
+def _ids(
+    known: dict[str, int], kind: Kind, fmt: Format, part: int, before: str, behind: str
+) -> Ints:
+    """Return the ids of one of the tokens that spell a field, for each of its values."""
+    texts = [text for text in value_texts(kind, fmt) if text]
+    if kind in (Kind.LENGTH, Kind.ANGLE):
+        split = [text.partition(".") for text in texts]
+        texts = list(dict.fromkeys(a + dot if part == 0 else b for a, dot, b in split))
+    spelled = [before + text + behind for text in texts]
+    if missing := [piece for piece in spelled if piece not in known]:
+        raise _no_small_vocabulary(missing[0])
+    return np.array([known[piece] for piece in spelled], dtype=np.int64)
+
+
+def _no_small_vocabulary(piece: str) -> ModelError:
+    return ModelError(
+        f"the tokenizer does not cut a completion into one or two tokens a field, at {piece!r}; it "
+        "is not a small crystal vocabulary"
+    )

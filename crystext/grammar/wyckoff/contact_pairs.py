@@ -1,0 +1,104 @@
+"""The pairs of atoms that bound a cell, and their distances as sums of terms in its parameters.
+
+The square of a distance is q g: q holds the squares and products of the fractional differences,
+g the squares a², b², c² and the products 2bc cosα, 2ac cosβ, 2ab cosγ. Here q is divided by the
+square of the least distance of the pair, so that the pair is far enough apart where q g >= 1, and
+terms of parameters that symmetry ties are added up. Where no term of g can be negative, a pair with
+smaller q in all terms makes another one redundant, and few pairs are left.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crystext.structures.crystal import Floats, Ints
+from crystext.structures.distances import Bools
+
+_SAME = 1e-6
+"""Fractional: below this a difference is none."""
+
+_HAIR = 1e-9
+_AT_ONCE = 16
+"""Rows that are compared with all others together."""
+
+_STEPS = np.indices((3, 3, 3)).reshape(3, -1).T - 1
+
+_AXES_THAT_LEAN = {
+    "monoclinic": (True, False, True),
+    "trigonal": (True, True, False),
+    "hexagonal": (True, True, False),
+    "triclinic": (True, True, True),
+}
+"""Axes at other than right angles: of a difference along these, the nearest image may be a step
+away from the one with the least coordinates."""
+
+
+def contact_terms(
+    system: str, sites: list[Floats], numbers: list[int], least_distances: Floats
+) -> Floats:
+    """Return the terms of all pairs that may bound the cell: shape (pairs, terms).
+
+    The terms are those of
+
+        cubic                   a²
+        tetragonal, hexagonal   a², c²          (and trigonal)
+        orthorhombic            a², b², c²
+        monoclinic              a², b², c², -2ac cosβ, where β is not acute
+        triclinic               a², b², c², 2bc cosα, 2ac cosβ, 2ab cosγ
+
+    Args:
+        system: crystal system.
+        sites: of each orbit in the conventional cell, the representative first; shape (m, 3) each.
+        numbers: atomic number of each orbit.
+        least_distances: of elements, Å, see `geometry.least_distances`; shape (119, 119).
+    """
+    steps = _STEPS[(~(_STEPS != 0) | _AXES_THAT_LEAN.get(system, (False,) * 3)).all(axis=1)]
+    everywhere = np.concatenate(sites)
+    element: Ints = np.repeat(numbers, [len(orbit) for orbit in sites])
+    first = np.array([orbit[0] for orbit in sites])
+    # By symmetry the pairs of a representative with all sites stand for all pairs.
+    apart = everywhere[None] - first[:, None]
+    apart -= np.rint(apart)
+    distances = least_distances[np.array(numbers)[:, None], element]
+    vectors = (apart[:, :, None] + steps).reshape(-1, 3)
+    lattice = np.concatenate([steps, np.eye(3)])
+    vectors = np.concatenate([vectors, lattice])
+    own = least_distances[numbers, numbers].max()
+    reach = np.concatenate(
+        [np.repeat(distances.reshape(-1), len(steps)), np.full(len(lattice), own)]
+    )
+    itself = (abs(vectors) < _SAME).all(axis=1)
+    x, y, z = (vectors[~itself] / reach[~itself, None]).T
+    if system == "cubic":
+        return _least(np.stack([x * x + y * y + z * z], axis=1))
+    if system == "tetragonal":
+        return _least(np.stack([x * x + y * y, z * z], axis=1))
+    if system in ("trigonal", "hexagonal"):
+        return _least(np.stack([x * x + y * y - x * y, z * z], axis=1))
+    if system == "orthorhombic":
+        return _least(np.stack([x * x, y * y, z * z], axis=1))
+    if system == "monoclinic":
+        return _least(np.stack([x * x, y * y, z * z, -x * z], axis=1))
+    return np.stack([x * x, y * y, z * z, y * z, x * z, x * y], axis=1)
+
+
+def _least(terms: Floats) -> Floats:
+    """Return the rows that are not, in every term, at least another row."""
+    left = terms[np.argsort(terms.sum(axis=1), kind="stable")]
+    kept: list[Floats] = []
+    while len(left):
+        # A row is worse than one before it only: those at hand are compared, and rule out others.
+        some = left[:_AT_ONCE]
+        among = np.tril(_is_worse(some[:, None], some), k=-1).any(axis=1)
+        kept.append(some[~among])
+        left = left[_AT_ONCE:]
+        left = left[~_is_worse(left[:, None], kept[-1]).any(axis=1)]
+    return np.concatenate(kept)
+
+
+def _is_worse(rows: Floats, others: Floats) -> Bools:
+    """Tell which rows have, in every term, at least what others have: terms are the last axis."""
+    worse = rows[..., 0] >= others[..., 0] - _HAIR
+    for term in range(1, rows.shape[-1]):
+        worse &= rows[..., term] >= others[..., term] - _HAIR
+    return np.asarray(worse)

@@ -1,0 +1,126 @@
+"""Looking ahead where a formula is asked for: each element's atoms are a sum of orbit sizes.
+
+Positions with a free coordinate hold any number of orbits. Points hold one each; a size that
+points alone have is scarce, and the elements share what there is of it. So whether a formula can be
+written is a question of how many points of each scarce size every element takes, and all ways are
+tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
+from crystext.conditions.constraints import Constraints
+from crystext.grammar.fields import END
+from crystext.grammar.wyckoff.site_table import Places, places
+from crystext.structures.distances import Bools
+
+
+class Filled(NamedTuple):
+    """How much of a formula was written."""
+
+    space_group: int
+    taken: int = 0
+    """Points that hold an orbit, see `Places`."""
+    element: int = 0
+    """Which of the formula's elements is at hand, counted from 0 in the order of texts."""
+    atoms: int = 0
+    """Atoms of that element so far."""
+    units: int = 0
+    """Number of formula units, where the elements before say it; else 0."""
+
+
+class FormulaLookAhead:
+    """Which elements and positions lead to a whole number of formula units that was asked for."""
+
+    def __init__(self, constraints: Constraints) -> None:
+        """Look up what is asked for."""
+        counts = {ATOMIC_NUMBERS[symbol]: count for symbol, count in constraints.formula}
+        self._elements = sorted(counts, key=lambda z: ELECTRONEGATIVITY_RANK[z])
+        self._counts = tuple(counts[z] for z in self._elements)
+        self._units = constraints.formula_units
+
+    def start(self, space_group: int) -> Filled | None:
+        """Return the state before the first orbit, or None where no crystal can follow."""
+        state = Filled(space_group)
+        return state if any(self._can_end(state, units) for units in self._units) else None
+
+    def elements(self, state: Filled) -> Bools:
+        """Return which elements may come next, at index 0 whether the orbits may end: (119,)."""
+        allowed = np.zeros(len(ELECTRONEGATIVITY_RANK), dtype=np.bool_)
+        for units in self._open_units(state):
+            wanted = units * self._counts[state.element]
+            if state.atoms < wanted:
+                allowed[self._elements[state.element]] |= self._can_end(state, units)
+            elif state.element + 1 == len(self._elements):
+                allowed[END] |= state.atoms == wanted
+            elif state.atoms == wanted:
+                following = Filled(state.space_group, state.taken, state.element + 1, 0, units)
+                allowed[self._elements[state.element + 1]] |= self._can_end(following, units)
+        return allowed
+
+    def begin(self, state: Filled, element: int) -> Filled:
+        """Return the state in which an orbit of this element is begun."""
+        if element == self._elements[state.element]:
+            return state
+        units = state.atoms // self._counts[state.element]
+        return Filled(state.space_group, state.taken, state.element + 1, 0, units)
+
+    def positions(self, begun: Filled) -> list[int]:
+        """Return which positions the orbit that is begun may have."""
+        known = places(begun.space_group).open_places(begun.taken)
+        units = self._open_units(begun)
+        return [p for p in known if any(self._can_end(self.put(begun, p), n) for n in units)]
+
+    def put(self, begun: Filled, place: int) -> Filled:
+        """Return the state in which the orbit that was begun has this position."""
+        known = places(begun.space_group)
+        taken, atoms = known.take(begun.taken, place), begun.atoms + known.sizes[place]
+        return begun._replace(taken=taken, atoms=atoms)
+
+    def _open_units(self, state: Filled) -> tuple[int, ...]:
+        return (state.units,) if state.units else self._units
+
+    def _can_end(self, state: Filled, units: int) -> bool:
+        """Tell whether so many formula units can be written from here."""
+        known = places(state.space_group)
+        needs = [units * count for count in self._counts[state.element :]]
+        needs[0] -= state.atoms
+        return needs[0] >= 0 and _can_fill(known, known.stock(state.taken), tuple(needs))
+
+
+@cache
+def _can_fill(known: Places, stock: tuple[int, ...], needs: tuple[int, ...]) -> bool:
+    """Tell whether these positions can hold so many atoms of each of several elements."""
+    if not needs:
+        return True
+    return any(_can_fill(known, left, needs[1:]) for left in _ways(known, stock, needs[0]))
+
+
+def _ways(known: Places, stock: tuple[int, ...], atoms: int) -> Iterator[tuple[int, ...]]:
+    """Yield what can be left of the scarce sizes once one element has so many atoms."""
+    sums = _sums(known.free_sizes, atoms)
+    ranges = [
+        range(min(left, atoms // size) + 1)
+        for size, left in zip(known.scarce_sizes, stock, strict=True)
+    ]
+    for used in product(*ranges):
+        rest = atoms - sum(n * size for n, size in zip(used, known.scarce_sizes, strict=True))
+        if rest >= 0 and sums[rest]:
+            yield tuple(left - n for left, n in zip(stock, used, strict=True))
+
+
+@cache
+def _sums(sizes: tuple[int, ...], atoms: int) -> tuple[bool, ...]:
+    """Tell which numbers from 0 to `atoms` are sums of these sizes, each any number of times."""
+    reached = [True] + [False] * atoms
+    for size in sizes:
+        for n in range(size, atoms + 1):
+            reached[n] |= reached[n - size]
+    return tuple(reached)

@@ -1,0 +1,70 @@
+"""The automaton of a text by symmetry as fields of single values, for the reader of characters.
+
+Behind an orbit comes either another one or the cell: the two are one field here, whose values are
+the elements and, behind these, the values of the first length.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+
+from crystext.chemistry.elements import SYMBOLS
+from crystext.grammar.fields import END, Field, Kind, value_count
+from crystext.grammar.wyckoff.automaton import SymmetricAutomaton
+from crystext.structures.crystal import Ints
+from crystext.structures.distances import Bools
+
+_ELEMENTS = len(SYMBOLS) + 1
+_ELEMENT_OR_LENGTH = Field(Kind.ELEMENT_OR_LENGTH, 0, "\n")
+
+
+class MergedFields:
+    """One unfinished crystal; see `characters.Fields`."""
+
+    def __init__(self, automaton: SymmetricAutomaton) -> None:
+        """Take an automaton; it goes on with the fields."""
+        self._automaton, self.format = automaton, automaton.format
+
+    @property
+    def field(self) -> Field:
+        """The field that comes next; behind the last, an element that can only be the end."""
+        field = self._automaton.field
+        if field.kind is Kind.ELEMENT and not self._automaton.finished:
+            return _ELEMENT_OR_LENGTH
+        return field
+
+    def separator_behind(self, value: int) -> str:
+        """Return what stands between this value of the next field and the field behind it."""
+        if self.field.kind is Kind.ELEMENT_OR_LENGTH:
+            return " "
+        return self._automaton.separator_behind(value)
+
+    def allowed(self) -> Bools:
+        """Return which values the next field can take: shape (1, number of values)."""
+        allowed = self._automaton.allowed()
+        if self.field.kind is Kind.ELEMENT_OR_LENGTH:
+            lengths = np.zeros(value_count(Kind.LENGTH, self.format), dtype=np.bool_)
+            if allowed[END]:
+                lengths = self._at_cell().allowed()
+            allowed = np.concatenate([allowed, lengths])
+            allowed[END] = False
+        return allowed[None]
+
+    def push(self, values: Ints) -> None:
+        """Take a value for the next field: shape (1,)."""
+        value = int(values[0])
+        if self.field.kind is Kind.ELEMENT_OR_LENGTH and value >= _ELEMENTS:
+            self._automaton.push(END)
+            value -= _ELEMENTS
+        self._automaton.push(value)
+
+    def copy(self) -> Self:
+        """Return fields in the same state that go their own way."""
+        return type(self)(self._automaton.copy())
+
+    def _at_cell(self) -> SymmetricAutomaton:
+        automaton = self._automaton.copy()
+        automaton.push(END)
+        return automaton

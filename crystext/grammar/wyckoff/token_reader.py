@@ -1,0 +1,86 @@
+r"""The text by symmetry in the small vocabulary: which token ids the values of a field are.
+
+    152         "152"
+    Si 3a 0.470 "\nSi " "3a" " 0.470"
+    4.91 5.40   "\n4." "91" " 5." "40"
+
+A text is at one of several turns, each with tokens of its own. Behind an orbit the token of another
+one may stand or that of the whole part of the first length: the only turn with two sorts of tokens.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crystext.chemistry.elements import SYMBOLS
+from crystext.errors import ModelError
+from crystext.grammar.token_reader import DECIMALS
+from crystext.structures.crystal import Ints
+from crystext.structures.wyckoff.positions import GROUPS
+from crystext.text import WYCKOFF, Format
+from crystext.text.formats import MAX_ANGLE, MAX_LENGTH
+from crystext.tokenization.crystal_vocabulary import orbit_start, position_names
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class Turn(Enum):
+    """What the next token of a text is."""
+
+    GROUP = "space group"
+    ELEMENT = "element"
+    POSITION = "position"
+    COORDINATE = "coordinate"
+    FIRST_WHOLE = "whole part of the first length"
+    WHOLE = "whole part of another cell parameter"
+    DECIMALS = "decimals of a cell parameter"
+
+
+class SymmetricTokens:
+    """Token ids of the values of each turn, for a tokenizer that has the small vocabulary."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Look the ids up; raise `ModelError` if the tokenizer lacks one."""
+        known = tokenizer.get_vocab()
+        pieces = {
+            Turn.GROUP: [str(number) for number in range(1, GROUPS + 1)],
+            Turn.ELEMENT: [orbit_start(symbol) for symbol in SYMBOLS],
+            Turn.POSITION: list(position_names()),
+            Turn.COORDINATE: [f" 0.{i:03d}" for i in range(1000)],
+            Turn.FIRST_WHOLE: [f"\n{i}." for i in range(MAX_LENGTH)],
+            Turn.WHOLE: [f" {i}." for i in range(MAX_ANGLE)],
+            Turn.DECIMALS: [f"{i:02d}" for i in range(DECIMALS)],
+        }
+        self.ids: Ints
+        """Of all turns, one turn behind the other."""
+        self.places: dict[Turn, slice] = {}
+        """Where each turn's are among them."""
+        found: list[int] = []
+        for turn, listed in pieces.items():
+            if missing := [piece for piece in listed if piece not in known]:
+                raise ModelError(
+                    f"the tokenizer has no token {missing[0]!r}; "
+                    "it is not a small vocabulary with texts by symmetry"
+                )
+            self.places[turn] = slice(len(found), len(found) + len(listed))
+            found.extend(known[piece] for piece in listed)
+        self.ids = np.array(found, dtype=np.int64)
+
+    def first_value(self, turn: Turn) -> int:
+        """Return the value of a turn's first token: groups and elements count from 1."""
+        return 1 if turn in (Turn.GROUP, Turn.ELEMENT) else 0
+
+
+def speaks_symmetric_vocabulary(tokenizer: PreTrainedTokenizerBase, fmt: Format) -> bool:
+    """Tell whether a model writes this text in tokens of the small vocabulary."""
+    if fmt != WYCKOFF:
+        return False
+    try:
+        SymmetricTokens(tokenizer)
+    except ModelError:
+        return False
+    return True

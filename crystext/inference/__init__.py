@@ -1,0 +1,1 @@
+"""One model, one batch: sampling under a grammar, likelihoods, rankings."""

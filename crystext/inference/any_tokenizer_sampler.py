@@ -1,0 +1,192 @@
+"""Draws crystals from any causal language model, by its own vocabulary.
+
+Serves models with a general tokenizer, and models of any kind when the constraints are off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from crystext.errors import ModelError
+from crystext.grammar.any_tokenizer import GrammarProcessor, TokenTree
+from crystext.inference.categorical import draw, uniform_numbers
+from crystext.inference.guidance import mix, weighted_prompts
+from crystext.inference.request_grammar import (
+    MOST_DRAWS,
+    fields_for,
+    is_misdrawn,
+    kind_behind,
+    most_characters,
+    read_answer,
+)
+from crystext.inference.types import Attempt, DrawSettings, Request
+from crystext.models.load import LoadedModel
+from crystext.text import Format
+from crystext.tokenization.encode import prompt_ids
+
+
+class TextSampler:
+    """A model and its tokenizer, ready to draw."""
+
+    def __init__(
+        self, model: LoadedModel, settings: DrawSettings, fmt: Format | None = None
+    ) -> None:
+        """Get ready.
+
+        Args:
+            model: to draw from.
+            settings: how to draw.
+            fmt: the format of the texts; None is the model's own.
+
+        Raises:
+            ModelError: the tokenizer has no end-of-sequence token, or cannot write a crystal.
+        """
+        if model.tokenizer.eos_token_id is None:
+            raise ModelError(
+                f"the tokenizer in {model.folder} has no end-of-sequence token, which closes a "
+                "crystal's text; set its eos_token"
+            )
+        self.model, self.settings = model, settings
+        self.format = model.format if fmt is None else fmt
+        self._tree = None
+        if settings.constrained:
+            self._tree = TokenTree(model.tokenizer, by_symmetry=self.format.by_symmetry)
+
+    def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
+        """Draw one text for each index; seed, index and redraw decide its random numbers.
+
+        A text that is not ended when the model knows no further position is cut off there. A text
+        by symmetry is drawn again, up to `MOST_DRAWS` times, if it `is_misdrawn`.
+
+        Raises:
+            ModelError: the prompt alone takes all the positions that the model knows.
+        """
+        done: dict[int, Attempt] = {}
+        left = list(indices)
+        with torch.inference_mode():
+            for again in range(MOST_DRAWS):
+                drawn = self._draw(request, left, redraw, again)
+                done |= {attempt.index: attempt for attempt in drawn}
+                if not self.settings.constrained:
+                    break
+                left = [a.index for a in drawn if is_misdrawn(request, a.text, self.format)]
+                if not left:
+                    break
+        return [done[index] for index in indices]
+
+    def _draw(
+        self, request: Request, indices: Sequence[int], redraw: int, again: int
+    ) -> list[Attempt]:
+        settings, network, tokenizer = self.settings, self.model.network, self.model.tokenizer
+        prompts = weighted_prompts(request, settings.guidance)
+        read = [prompt_ids(tokenizer, asked.prompt) for asked in prompts]
+        given = max(read, key=len)
+        known = getattr(network.config, "max_position_embeddings", None)
+        # At the worst, one for each character, and the end.
+        budget = most_characters(request, self.format) + 1
+        if known is not None:
+            budget = min(budget, known - len(given))
+        if budget < 1:
+            raise ModelError(
+                f"the prompt has {len(given)} tokens and the model knows {known} positions; "
+                "try a shorter prompt"
+            )
+        end, vocabulary = int(tokenizer.eos_token_id), len(tokenizer)
+        uniform = torch.from_numpy(
+            uniform_numbers(settings.seed, indices, budget, redraw=redraw, again=again)
+        )
+        processor = self._processor(len(given), request)
+        device = next(network.parameters()).device
+        step_ids = [torch.tensor([ids] * len(indices), device=device) for ids in read]
+        generated = torch.empty(len(indices), 0, dtype=torch.long)
+        log_probability = torch.zeros(len(indices), dtype=torch.float64)
+        ended = torch.zeros(len(indices), dtype=torch.bool)
+        caches = [None] * len(read)
+        for step in range(budget):
+            outputs = [
+                network(input_ids=ids, past_key_values=cache, use_cache=True)
+                for ids, cache in zip(step_ids, caches, strict=True)
+            ]
+            caches = [output.past_key_values for output in outputs]
+            # Rows of the output layer behind the vocabulary's end are padding.
+            logits = mix([output.logits[:, -1, :vocabulary].cpu() for output in outputs], prompts)
+            allowed = processor.mask(generated, vocabulary) if processor else None
+            temperatures = self._temperatures(request, given, generated)
+            tokens, chance = self._tokens(logits, uniform[:, step], allowed, temperatures)
+            tokens = tokens.masked_fill(ended, end)
+            log_probability += chance.double().masked_fill(ended, 0.0)
+            generated = torch.cat([generated, tokens[:, None]], dim=1)
+            ended |= tokens == end
+            if ended.all():
+                break
+            step_ids = [tokens[:, None].to(device)] * len(read)
+        return [
+            self._attempt(request, index, given, row, float(chance))
+            for index, row, chance in zip(indices, generated.tolist(), log_probability, strict=True)
+        ]
+
+    def _tokens(
+        self,
+        logits: torch.Tensor,
+        uniform: torch.Tensor,
+        allowed: torch.Tensor | None,
+        temperatures: list[float],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw the next token of each row, and its log-probability, at its field's temperature."""
+        tokens = torch.empty(len(logits), dtype=torch.long)
+        chances = torch.empty(len(logits), dtype=logits.dtype)
+        for temperature in sorted(set(temperatures)):
+            rows = torch.tensor([i for i, t in enumerate(temperatures) if t == temperature])
+            drawn, chance = draw(
+                logits[rows],
+                uniform[rows],
+                allowed_B_V=None if allowed is None else allowed[rows],
+                temperature=temperature,
+                top_p=self.settings.top_p,
+            )
+            tokens[rows], chances[rows] = drawn, chance.to(chances.dtype)
+        return tokens, chances
+
+    def _temperatures(
+        self, request: Request, given: list[int], generated: torch.Tensor
+    ) -> list[float]:
+        settings, fmt = self.settings, self.format
+        if settings.element_temperature is None and settings.coordinate_temperature is None:
+            return [settings.temperature] * len(generated)
+        start = len(self._text(given))
+        texts = (self._text(given + row)[start:] for row in generated.tolist())
+        return [settings.temperature_of(kind_behind(request, text, fmt)) for text in texts]
+
+    def _text(self, ids: list[int]) -> str:
+        # A special token amid a text is a fault of it, and is to be seen.
+        text = self.model.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+        assert isinstance(text, str)
+        return text
+
+    def _processor(self, prompt_tokens: int, request: Request) -> GrammarProcessor | None:
+        if self._tree is None:
+            return None
+        fields = fields_for(request, self.format)
+        return GrammarProcessor(self.model.tokenizer, prompt_tokens, fields, self._tree)
+
+    def _attempt(
+        self,
+        request: Request,
+        index: int,
+        given: list[int],
+        generated: list[int],
+        log_probability: float,
+    ) -> Attempt:
+        end = self.model.tokenizer.eos_token_id
+        whole = end in generated
+        body = generated[: generated.index(end)] if whole else generated
+
+        # Decoded behind the prompt: some tokenizers drop a space at the start of a text.
+        text = self._text(given + body)[len(self._text(given)) :]
+        decoded = read_answer(request, text, self.format)
+        fault = decoded.fault.name if decoded.fault else None
+        if fault is None and not whole:
+            fault = "TRUNCATED"
+        return Attempt(index, text, fault, round(log_probability, 4), len(body) + whole)

@@ -1,0 +1,301 @@
+"""How probable a model holds a crystal: its log-probability, whole, per site and per token.
+
+What is scored is a text of the crystal behind a prompt, plain or by symmetry, as it would be drawn
+without constraints at temperature 1. A text depends on where the origin was put, so a score does
+too. Averaged over random translations it is one of the crystal rather than of its description; the
+spread among them tells how much the model minds (see `metrics.ipt`). Which cell was chosen still
+counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from crystext.errors import ModelError, SettingError
+from crystext.metrics.ipt import increase_in_perplexity, transformed_texts
+from crystext.models.load import LoadedModel
+from crystext.models.network import exact_twin
+from crystext.runtime.device import move_to_gpu
+from crystext.runtime.validate import whole_number
+from crystext.runtime.wording import counted
+from crystext.structures.crystal import Crystal, Floats, Ints
+from crystext.tasks.base import Example
+from crystext.text import Format, encode
+from crystext.tokenization.encode import example_ids, pad, prompt_ids, token_texts
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_LOGITS = 2**24
+"""Most logits that are held at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A text of a crystal and the log-probability of each of its tokens."""
+
+    text: str
+    tokens: tuple[str, ...]
+    """What each token adds to the text; the last one is the end and adds nothing. T of them."""
+    log_probabilities: Floats
+    """In nats, each given the prompt and the tokens before it; shape (T,)."""
+    lines: Ints
+    """Which line of the text a token belongs to, from 0; the end is a line of its own. Shape (T,).
+    A token of several lines counts for the last of which it holds a part."""
+
+    @cached_property
+    def total(self) -> float:
+        """Log-probability of the text and its end, in nats."""
+        return float(self.log_probabilities.sum())
+
+    @cached_property
+    def per_line(self) -> Floats:
+        """Log-probability of each line, in nats: lengths, angles, then two per atom, the end."""
+        count = self.text.count("\n") + 2
+        sums = np.zeros(count)
+        np.add.at(sums, self.lines, self.log_probabilities)
+        return sums
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean loss per token of the text, in nats, the end left out, as perplexity has it."""
+        return -float(self.log_probabilities[:-1].mean())
+
+
+@dataclass(frozen=True)
+class SiteScore:
+    """Log-probability of an atom, in nats, given the cell and the atoms written before it."""
+
+    site: int
+    """Index of the site in the crystal that was given, from 0."""
+    symbol: str
+    element: float
+    """Of its element, and so of there being a further atom."""
+    coordinates: float
+    """Of its position, given the element."""
+
+    @property
+    def total(self) -> float:
+        """Of both together."""
+        return self.element + self.coordinates
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """Log-probabilities of a crystal under a model, in nats: means over its readings."""
+
+    crystal: Crystal
+    prompt: str
+    readings: tuple[Reading, ...]
+    """One of the crystal as it stands, or one for each random translation of it."""
+    by_symmetry: bool = False
+    """Whether the texts give the crystal by its symmetry."""
+
+    @cached_property
+    def total(self) -> float:
+        """Of the whole text and its end."""
+        return float(np.mean([reading.total for reading in self.readings]))
+
+    @property
+    def per_token(self) -> float:
+        """Of the whole text and its end, over the number of tokens."""
+        return float(np.mean([r.total / len(r.tokens) for r in self.readings]))
+
+    @cached_property
+    def _per_line(self) -> list[float]:
+        mean = np.mean([reading.per_line for reading in self.readings], axis=0)
+        return [float(x) for x in mean]
+
+    @property
+    def cell(self) -> float:
+        """Of the lengths and the angles, as far as they are free."""
+        lines = self._per_line
+        return lines[-2] if self.by_symmetry else lines[0] + lines[1]
+
+    @property
+    def end(self) -> float:
+        """Of there being no further atom."""
+        return self._per_line[-1]
+
+    @cached_property
+    def sites(self) -> tuple[SiteScore, ...]:
+        """Of each atom, in the order of the crystal that was given.
+
+        Raises:
+            SettingError: the texts give the crystal by its symmetry, not atom by atom.
+        """
+        self._need_sites()
+        lines, symbols = self._per_line[2:-1], self.crystal.symbols
+        order = self.crystal.text_order().tolist()
+        scores = [
+            SiteScore(site, symbols[site], lines[2 * place], lines[2 * place + 1])
+            for place, site in enumerate(order)
+        ]
+        return tuple(sorted(scores, key=lambda score: score.site))
+
+    def _need_sites(self) -> None:
+        if self.by_symmetry:
+            raise SettingError(
+                "a text by symmetry has orbits, no sites; score the crystal in the plain format"
+            )
+
+    @property
+    def increase_in_perplexity(self) -> float:
+        """IPT of the crystal over its readings, of one reading 0; see `metrics.ipt`."""
+        return increase_in_perplexity([reading.mean_loss for reading in self.readings])
+
+    def to_dataframe(self) -> DataFrame:
+        """Return a row for each line of the text: part, site, symbol, log-probability in nats.
+
+        The site is missing for the cell and the end.
+
+        Raises:
+            SettingError: the texts give the crystal by its symmetry, not atom by atom.
+        """
+        self._need_sites()
+        import pandas as pd
+
+        order = self.crystal.text_order().tolist()
+        sites = [None, None, *(site for site in order for _ in range(2)), None]
+        parts = ["lengths", "angles", *(["element", "coordinates"] * len(order)), "end"]
+        return pd.DataFrame(
+            {
+                "part": parts,
+                "site": pd.array(sites, dtype="Int64"),
+                "symbol": [None if site is None else self.crystal.symbols[site] for site in sites],
+                "log_probability": self._per_line,
+            }
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<Score of {counted(len(self.crystal), 'atom')}: {self.total:.2f} nats, "
+            f"{self.per_token:.3f} per token, readings: {len(self.readings)}>"
+        )
+
+
+class Scorer:
+    """A model, ready to score."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        """Lay the model out: in float32, unless it is large or packed into 4 bits.
+
+        Numbers of 16 bits would be off by some hundredths of a nat a token, and by others in each
+        batch.
+        """
+        self.model, self._network = model, exact_twin(model.network)
+        move_to_gpu(self._network)
+
+    def score(
+        self,
+        crystals: Sequence[Crystal],
+        prompt: str,
+        *,
+        format: Format | None = None,
+        translations: int = 0,
+        seed: int = 0,
+    ) -> list[Score]:
+        """Score crystals behind a prompt.
+
+        Args:
+            crystals: any number.
+            prompt: as `generation_prompt` makes it.
+            format: of the texts; None is the model's own. The prompt has to ask for it.
+            translations: score this many random translations of each crystal in place of the
+                crystal as it stands; by symmetry, this many equivalent descriptions.
+            seed: of the translations, which are the same for every crystal.
+
+        Raises:
+            InputError: a crystal cannot be written.
+            ModelError: a text takes more positions than the model knows.
+            SettingError: a negative number, or a format that the model does not write.
+        """
+        translations = whole_number("translations", translations)
+        seed = whole_number("seed", seed)
+        if translations < 0 or seed < 0:
+            raise SettingError(
+                f"{translations} translations with seed {seed}: expected whole numbers from 0 on"
+            )
+        fmt = format or self.model.format
+        if fmt != self.model.format and not fmt.by_symmetry:
+            raise SettingError(
+                f"a text in the format {fmt.name} is to be scored, and the model writes "
+                f"{self.model.format.name}; leave the format out"
+            )
+        texts = [
+            transformed_texts(crystal, fmt, translations, seed)
+            if translations
+            else [encode(crystal, fmt)]
+            for crystal in crystals
+        ]
+        readings = iter(self._read(prompt, [text for group in texts for text in group]))
+        return [
+            Score(crystal, prompt, tuple(next(readings) for _ in group), fmt.by_symmetry)
+            for crystal, group in zip(crystals, texts, strict=True)
+        ]
+
+    def _read(self, prompt: str, texts: list[str]) -> list[Reading]:
+        tokenizer = self.model.tokenizer
+        start = len(prompt_ids(tokenizer, prompt))
+        rows = [example_ids(tokenizer, Example(prompt, text)) for text in texts]
+        known = getattr(self._network.config, "max_position_embeddings", None)
+        longest = max((len(ids) for ids, _ in rows), default=0)
+        if known is not None and longest > known:
+            raise ModelError(
+                f"a crystal takes {longest} tokens, prompt included, and the model knows {known} "
+                "positions; score crystals of fewer atoms"
+            )
+        readings: dict[int, Reading] = {}
+        with torch.inference_mode():
+            for batch in self._batches([len(ids) for ids, _ in rows]):
+                chances = self._log_probabilities([rows[i] for i in batch], start)
+                for i, chance in zip(batch, chances, strict=True):
+                    tokens = token_texts(tokenizer, rows[i][0][start:-1])
+                    lines = _lines(tokens)
+                    end = texts[i].count("\n") + 1
+                    readings[i] = Reading(
+                        texts[i], (*tokens, ""), chance, np.array([*lines, end], dtype=np.int64)
+                    )
+        return [readings[i] for i in range(len(texts))]
+
+    def _batches(self, sizes: list[int]) -> Iterator[list[int]]:
+        """Yield the numbers of texts that are scored together, short ones first."""
+        vocabulary = int(self._network.get_input_embeddings().weight.shape[0])  # type: ignore[index]
+        batch: list[int] = []
+        for i in sorted(range(len(sizes)), key=lambda i: sizes[i]):
+            if batch and (len(batch) + 1) * sizes[i] * vocabulary > _LOGITS:
+                yield batch
+                batch = []
+            batch.append(i)
+        if batch:
+            yield batch
+
+    def _log_probabilities(
+        self, rows: list[tuple[list[int], list[int]]], start: int
+    ) -> list[Floats]:
+        """Return the log-probability of each token behind the first `start`, row by row."""
+        filler = int(self.model.tokenizer.eos_token_id)
+        ids_B_T = torch.from_numpy(pad(rows, filler)[0])
+        device = next(self._network.parameters()).device
+        logits = self._network(input_ids=ids_B_T.to(device)).logits[:, start - 1 : -1].float()
+        chosen = ids_B_T[:, start:].to(device)
+        chances = logits.log_softmax(dim=-1).gather(2, chosen[..., None]).squeeze(2)
+        found = chances.double().cpu().numpy()
+        return [np.array(found[row, : len(ids) - start]) for row, (ids, _) in enumerate(rows)]
+
+
+def _lines(tokens: Sequence[str]) -> list[int]:
+    """Return for each token the last line of which it holds a part, or which it opens."""
+    lines, line = [], 0
+    for token in tokens:
+        # An element's token may hold the newline behind it; the line that opens is not its own.
+        body = token.rstrip("\n") or token
+        lines.append(line + body.count("\n"))
+        line += token.count("\n")
+    return lines

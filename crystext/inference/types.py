@@ -1,0 +1,115 @@
+"""What is asked of a sampler, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crystext.conditions import Kept, matched
+from crystext.conditions.constraints import Constraints
+from crystext.errors import SettingError
+from crystext.grammar.fields import Kind
+from crystext.runtime.validate import real_number, whole_number
+from crystext.text import Format
+from crystext.text.partial import PartialCrystal
+
+ORDINARY = Constraints(distance_scale=0.65)
+"""What is seen to where nothing else is asked for: atoms do not meet, and are 20 at most."""
+
+
+_OPTIONAL = ("element_temperature", "coordinate_temperature")
+
+
+@dataclass(frozen=True)
+class DrawSettings:
+    """How texts are drawn.
+
+    Raises:
+        SettingError: a number out of range.
+    """
+
+    seed: int = 0
+    temperature: float = 1.0
+    """Logits are divided by it; 0 takes the most probable token."""
+    element_temperature: float | None = None
+    """Its own value for elements, and for whether a further atom follows; None is `temperature`.
+    Space groups and Wyckoff positions are drawn at that: they are structure, as the cell is.
+    Where it is the higher one, compositions are various and coordinates precise."""
+    coordinate_temperature: float | None = None
+    """Its own value for coordinates; None is `temperature`."""
+    top_p: float = 1.0
+    """Draw from the smallest set of most probable tokens that holds this much probability."""
+    guidance: float = 1.0
+    """Scale of what the conditions in a prompt change in the logits; 1 is off: see `guidance`."""
+    constrained: bool = True
+    """Whether only texts that are crystals, and such as the request allows, can be written."""
+
+    def __post_init__(self) -> None:
+        """Make plain numbers of what is given, and check the ranges."""
+        object.__setattr__(self, "seed", whole_number("seed", self.seed))
+        given = [name for name in _OPTIONAL if getattr(self, name) is not None]
+        for name in ("temperature", *given, "top_p", "guidance"):
+            object.__setattr__(self, name, real_number(name, getattr(self, name)))
+        if not 0 <= self.seed < 2**63:
+            raise SettingError(f"a seed of {self.seed}: expected a whole number from 0 to 2^63 - 1")
+        for name in ("temperature", *given):
+            value = getattr(self, name)
+            if not 0 <= value <= 10:
+                raise SettingError(
+                    f"a {name.replace('_', ' ')} of {value:g}: expected 0 (most probable) to 10; "
+                    "try 1.0"
+                )
+        if not 0 < self.top_p <= 1:
+            raise SettingError(f"a top-p of {self.top_p:g}: expected a number in (0, 1]; 1 is off")
+        if not 0 <= self.guidance <= 10:
+            raise SettingError(
+                f"a guidance of {self.guidance:g}: expected 0 (conditions unheard) to 10; "
+                "1 is off, try 1.5"
+            )
+
+    def temperature_of(self, kind: Kind) -> float:
+        """Return the temperature at which fields of a kind are drawn."""
+        own = {
+            Kind.ELEMENT: self.element_temperature,
+            Kind.COORDINATE: self.coordinate_temperature,
+        }.get(kind)
+        return self.temperature if own is None else own
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a model is asked for, and what is seen to while it answers."""
+
+    prompt: str
+    constraints: Constraints = ORDINARY
+    """Where nothing is constrained, `max_atoms` still says how long a text may get."""
+    unconditional: str | None = None
+    """The prompt less its conditions, which guidance compares with; None: there is no guidance."""
+    partial: PartialCrystal | None = None
+    """What the text is to complete; None where it is that of a whole crystal."""
+    format: Format | None = None
+    """The format of the text; None is the model's own."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One text that a model was asked for."""
+
+    index: int
+    text: str
+    fault: str | None
+    """Name of the `codec.Fault`; None where the text is a crystal."""
+    log_probability: float
+    """Of the text that was drawn, in its format, under the model and the constraints at temperature
+    1, guidance included, in nats. The second coordinate of an atom counts as free: which values of
+    it leave room is not looked up for all. In a text by symmetry, all coordinates do."""
+    tokens: int
+    """How many the text took, the end included."""
+    tries: int = 1
+    """How many texts were drawn until this one was taken."""
+    conditions: tuple[Kept, ...] = ()
+    """What was asked of the crystal, and whether it keeps it."""
+
+    @property
+    def matched(self) -> bool:
+        """Whether it is a crystal that keeps all that can be checked."""
+        return self.fault is None and matched(self.conditions)

@@ -1,0 +1,1 @@
+"""Files of crystals: reading any format, writing and drawing."""

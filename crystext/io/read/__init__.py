@@ -1,0 +1,194 @@
+"""Reads crystals from whatever holds them: files, folders, zips and tables.
+
+    CIF                                     `cif`, by gemmi's grammar and symmetry
+    POSCAR/CONTCAR                          `poscar`, by VASP's rules
+    cssr, xsf, res, mcsqs                   pymatgen
+    extxyz and further formats              ASE
+    csv, parquet                            a column `cif` (or `poscar`, `structure`), or arrays:
+                                            `lengths` (Å), `angles` (degrees), `numbers`, and
+                                            `frac_coords` or `positions`, fractional both
+    json, jsonl                             one structure, or rows of them, or POSCAR strings;
+                                            entries of JARVIS, responses of OPTIMADE and of the
+                                            Materials Project
+    db                                      an ASE database
+    a zip, a folder                         any of these; a zip is not unpacked to disk
+    what crystext made                      a run of sample, and what relax left; see `own`
+
+A structure that cannot be read is an item with a problem, and reading goes on. What is only
+probable about a crystal is a note of its item; functions that return a crystal alone give it as a
+`ReadingWarning`. Files are data: no parser that runs code, unpickles or calls another program is
+used, and sizes are bounded.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from crystext.errors import InputError, ReadingWarning
+from crystext.io.read.libraries import crystal_from_ase
+from crystext.io.read.parse import ReadItem, parse
+from crystext.io.read.sources import pieces
+from crystext.runtime.validate import kind_of
+from crystext.structures.crystal import Crystal
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core.structure import Structure
+
+__all__ = [
+    "ReadItem",
+    "as_crystal",
+    "existing",
+    "no_row",
+    "nothing_readable",
+    "read_crystal",
+    "read_crystals",
+]
+
+_SHOWN = 10
+"""Structures of which it is said why they cannot be read, where none can."""
+
+
+def read_crystals(
+    source: str | Path, *, where: Mapping[str, str] | None = None, lenient: bool = False
+) -> Iterator[ReadItem]:
+    """Yield every structure of a source, one after another, in a fixed order.
+
+    Args:
+        source: a file, a folder (searched through, names sorted) or a zip.
+        where: for tables, the value that each of these columns must have.
+        lenient: read files that contradict themselves where one reading exists, with a note,
+            instead of refusing them.
+
+    Raises:
+        InputError: the source is missing, of no known kind, or nothing in it can be read.
+        SettingError: `where` names a column that is not there.
+    """
+    return _items(existing(source), where or {}, lenient)
+
+
+def read_crystal(source: str | Path, *, lenient: bool = False) -> Crystal:
+    """Read the one structure that a source holds.
+
+    What is only probable about it is given as a `ReadingWarning`.
+
+    Args:
+        source: a file, or a folder or zip with one.
+        lenient: see `read_crystals`.
+
+    Raises:
+        InputError: it holds none, or several, or it is no crystal.
+    """
+    items = read_crystals(source, lenient=lenient)
+    item = next(items)
+    if next(items, None) is not None:
+        raise InputError(
+            f"{source} holds more than one structure; expected exactly one. Name a file that holds "
+            "one alone"
+        )
+    assert item.crystal is not None
+    for note in item.notes:
+        warnings.warn(f"{source}: {note}", ReadingWarning, stacklevel=2)
+    return item.crystal
+
+
+class HoldsCrystal(Protocol):
+    """Something that was drawn: a `Sample` or a `Proposal`, for instance."""
+
+    @property
+    def crystal(self) -> Crystal | None:
+        """The crystal; None where there is none."""
+
+
+def as_crystal(source: Crystal | Structure | Atoms | HoldsCrystal | str | Path) -> Crystal:
+    """Return the crystal that something is or holds.
+
+    What is only probable about it is given as a `ReadingWarning`.
+
+    Args:
+        source: a `Crystal`, a `Sample` or `Proposal`, pymatgen's `Structure`, ASE's `Atoms`, or the
+            path of a file that holds one structure.
+
+    Raises:
+        InputError: it is none of these, or what it holds is no crystal.
+    """
+    if isinstance(source, Crystal):
+        return source
+    if isinstance(source, str | Path):
+        return read_crystal(source)
+    held = getattr(source, "crystal", source)
+    if isinstance(held, Crystal):
+        return held
+    if held is None:
+        raise InputError(f"{source!r} holds no crystal; take one whose crystal is not None")
+    from ase import Atoms
+    from pymatgen.core.structure import IStructure
+
+    if isinstance(source, IStructure):
+        return Crystal.from_structure(source)
+    if isinstance(source, Atoms):
+        return crystal_from_ase(source)
+    raise InputError(
+        f"{kind_of(source)} is not a crystal; expected a crystext Crystal, Sample or "
+        "Proposal, a pymatgen Structure, an ASE Atoms or the path of a file"
+    )
+
+
+def existing(source: str | Path) -> Path:
+    """Return the path of a source, or raise `InputError` if there is nothing."""
+    path = Path(source)
+    if not path.exists():
+        raise InputError(f"no file or folder {path}; check the path")
+    return path
+
+
+def nothing_readable(source: Path, problems: list[ReadItem]) -> InputError:
+    """Return the error that tells why nothing in a source could be read."""
+    if not problems:
+        return InputError(f"{source} holds no structure")
+    first = problems[0]
+    if len(problems) == 1:
+        return InputError(f"{source}: {first.problem}")
+    reasons = dict.fromkeys(str(item.problem) for item in problems)
+    if len(reasons) == 1:
+        return InputError(
+            f"none of the {len(problems):,} structures in {source} can be read; the first, "
+            f"{first.name}: {first.problem}"
+        )
+    shown = "".join(f"\n  {item.name}: {item.problem}" for item in problems[:_SHOWN])
+    more = len(problems) - _SHOWN
+    rest = f"\n  and {more:,} more" if more > 0 else ""
+    return InputError(
+        f"none of the {len(problems):,} structures in {source} can be read:{shown}{rest}"
+    )
+
+
+def no_row(source: Path, where: Mapping[str, str]) -> InputError:
+    """Return the error that tells that no row of a table meets the conditions."""
+    wanted = " and ".join(f"{column}={value}" for column, value in where.items())
+    return InputError(f"no row of {source} has {wanted}")
+
+
+def _items(source: Path, where: Mapping[str, str], lenient: bool) -> Iterator[ReadItem]:
+    # Problems are held back until a crystal is met: without one, they are the error.
+    problems: list[ReadItem] = []
+    found = False
+    try:
+        for piece in pieces(source, where):
+            for item in parse(piece, lenient=lenient):
+                if item.crystal is None and not found:
+                    problems.append(item)
+                    continue
+                if not found:
+                    found = True
+                    yield from problems
+                yield item
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    if not found and where and not problems:
+        raise no_row(source, where)
+    if not found:
+        raise nothing_readable(source, problems)

@@ -1,0 +1,101 @@
+"""What a CIF says of its space group by names: Hall and H-M symbols, its number and codes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from crystext.errors import InputError
+from crystext.io.read.cif.grammar import Block
+from crystext.io.read.cif.operations import Operations, operations_of_hall
+from crystext.io.read.cif.symbols import (
+    Named,
+    axes_of_code,
+    choice_of_code,
+    number_of_schoenflies,
+    settings_of_symbol,
+)
+
+HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
+NAMES = (
+    "_space_group_name_h-m_alt",
+    "_symmetry_space_group_name_h-m",
+    "_space_group_name_h-m",
+    "_space_group_name_h-m_full",
+    "_symmetry_space_group_name_h-m_full",
+)
+REFERENCE = "_space_group_name_h-m_ref"
+NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")
+SCHOENFLIES = ("_space_group_name_schoenflies", "_space_group_name_schonflies")
+CODE = "_space_group_it_coordinate_system_code"
+
+
+_SHOWN = 60
+"""Characters of a symbol that messages show."""
+
+
+class Declared(NamedTuple):
+    """A group by its names, apart from any list of operations."""
+
+    hall: tuple[str, Operations] | None
+    names: list[tuple[str, Named]]
+    unknown: list[str]
+    """Symbols that name no group."""
+    number: int
+    """The space group's number; 0 where it is not given."""
+    choices: tuple[str, ...]
+    """1 or 2 (origin), H or R (axes), as far as they are named."""
+    axes: str
+    """Of an orthorhombic group with two origins, as ba-c, as far as the code names them."""
+
+    @property
+    def choice(self) -> str:
+        """The one choice that is named; empty where none is, or several are."""
+        return self.choices[0] if len(self.choices) == 1 else ""
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether no known group is named."""
+        return not (self.hall or self.names or self.number)
+
+
+def declared_symmetry(block: Block) -> Declared:
+    """Return what a data block says of its space group by names.
+
+    Raises:
+        InputError: it gives the group two numbers.
+    """
+    symbol = block.value(*HALL)
+    operations = operations_of_hall(symbol) if symbol else None
+    names, unknown = [], []
+    texts = list(dict.fromkeys(value for name in NAMES if (value := block.value(name))))
+    if not texts and (reference := block.value(REFERENCE)):
+        texts = [reference]
+    if symbol and operations is None:
+        texts.append(symbol)
+    for text in texts:
+        named = settings_of_symbol(text)
+        if named.settings:
+            names.append((text, named))
+        else:
+            unknown.append(text[:_SHOWN])
+    numbers = set()
+    for text in filter(None, [block.value(name) for name in NUMBERS]):
+        if text.isdecimal() and 1 <= int(text[:9]) <= 230:
+            numbers.add(int(text[:9]))
+        else:
+            unknown.append(text[:_SHOWN])
+    if not names and not numbers and (flies := block.value(*SCHOENFLIES)):
+        numbers = {number} if (number := number_of_schoenflies(flies)) else set()
+        unknown += [] if numbers else [flies[:_SHOWN]]
+    if len(numbers) > 1:
+        both = " and ".join(map(str, sorted(numbers)))
+        raise InputError(f"it gives its space group two numbers, {both}; expected one")
+    choices = [named.choice for _, named in names] + [choice_of_code(block.value(CODE))]
+    return Declared(
+        (symbol, operations) if operations else None,
+        names,
+        unknown,
+        next(iter(numbers), 0),
+        tuple(dict.fromkeys(filter(None, choices))),
+        axes_of_code(block.value(CODE)),
+    )

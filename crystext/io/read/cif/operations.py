@@ -1,0 +1,250 @@
+"""Operations of symmetry: as a CIF lists them, as Hall symbols and settings make them.
+
+Settings are those of gemmi's table, whose 530 of the International Tables have the order, the
+origins and the operations of spglib's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crystext.errors import InputError
+from crystext.structures.crystal import Floats, Ints, basis_vectors
+from crystext.structures.standardize import spglib_that_raises_quietly
+
+if TYPE_CHECKING:
+    from gemmi import Op, SpaceGroup
+
+_DENOMINATOR = 24
+"""Translations are multiples of 1/24: gemmi's unit, in which those of all settings are whole."""
+
+
+MAX_OPERATIONS = 1000
+"""Operations that a file may list; cells of several primitive ones can have more than 192."""
+
+
+class Operations:
+    """A list of operations, each once, in order, translations within the cell."""
+
+    def __init__(self, operations: Iterable[Op]) -> None:
+        self._by_triplet: dict[str, Op] = {}
+        for operation in operations:
+            wrapped = operation.wrap()
+            self._by_triplet.setdefault(wrapped.triplet(), wrapped)
+
+    def __len__(self) -> int:
+        return len(self._by_triplet)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Operations) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @cached_property
+    def key(self) -> frozenset[str]:
+        """The operations as triplets, x,y,z and so on, without their order."""
+        return frozenset(self._by_triplet)
+
+    @cached_property
+    def rotations(self) -> Ints:
+        """Matrices that act on columns of fractional coordinates; shape (n, 3, 3)."""
+        parts = [operation.rot for operation in self._by_triplet.values()]
+        return np.array(parts, dtype=np.int64).reshape(-1, 3, 3) // _DENOMINATOR
+
+    @cached_property
+    def _twenty_fourths(self) -> Ints:
+        parts = [operation.tran for operation in self._by_triplet.values()]
+        return np.array(parts, dtype=np.int64).reshape(-1, 3)
+
+    @cached_property
+    def translations(self) -> Floats:
+        """Fractional translations; shape (n, 3)."""
+        return self._twenty_fourths / _DENOMINATOR
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether this is P1: nothing but x, y, z."""
+        return self.key == {"x,y,z"}
+
+    @cached_property
+    def setting(self) -> SpaceGroup | None:
+        """The setting of the table that has exactly these operations; None if none has."""
+        return _settings_by_operations().get(self.key)
+
+    @cached_property
+    def fault(self) -> str:
+        """What keeps them from being a group, as the end of a sentence; empty if nothing does."""
+        if self.setting is not None:
+            return ""
+        if "x,y,z" not in self.key:
+            return "the identity x, y, z is missing"
+        if (np.abs(np.rint(np.linalg.det(self.rotations))) != 1).any():
+            return "one of them changes the volume"
+        codes = _codes(self.rotations, self._twenty_fourths)
+        products = np.einsum("iab,jbc->ijac", self.rotations, self.rotations)
+        moved = np.einsum("iab,jb->ija", self.rotations, self._twenty_fourths)
+        sums = (moved + self._twenty_fourths[:, None, :]) % _DENOMINATOR
+        outside = ~np.isin(_codes(products, sums), codes)
+        if not outside.any():
+            return ""
+        first, second = np.argwhere(outside)[0]
+        names = list(self._by_triplet)
+        return f"{names[first]} after {names[second]} is an operation that is not among them"
+
+    @cached_property
+    def number(self) -> int:
+        """The space group's number; 0 where it cannot be told."""
+        if self.setting is not None:
+            return int(self.setting.number)
+        import spglib
+
+        with spglib_that_raises_quietly():
+            try:
+                kind = spglib.get_spacegroup_type_from_symmetry(
+                    self.rotations.astype("intc"), self.translations
+                )
+            except spglib.SpglibError:
+                return 0
+        return 0 if kind is None else int(kind.number)
+
+    def misfit(self, lengths: Floats, angles: Floats) -> float:
+        """Return how far the operations are from keeping a cell's metric, as a ratio.
+
+        It is the largest change of a scalar product of two cell vectors, over the product of their
+        lengths: 0.01 where a length changes by half a percent.
+        """
+        if self.is_identity:
+            return 0.0
+        vectors = basis_vectors(lengths, angles)
+        metric = vectors @ vectors.T
+        rotations = np.unique(self.rotations, axis=0)
+        turned = np.einsum("nia,ij,njb->nab", rotations, metric, rotations)
+        return float((np.abs(turned - metric) / np.outer(lengths, lengths)).max())
+
+    def times(self, other: Operations) -> Operations:
+        """Return every one of these after every one of others."""
+        ours, theirs = self._by_triplet.values(), other._by_triplet.values()
+        return Operations(left.combine(right) for right in theirs for left in ours)
+
+    def closed(self, limit: int = 192) -> Operations | None:
+        """Return the group that they generate; None where it has more operations than `limit`."""
+        from gemmi import Op
+
+        generators = list(self._by_triplet.values())
+        group = {"x,y,z": Op("x,y,z")}
+        fresh = list(group.values())
+        while fresh:
+            produced = {}
+            for left in generators:
+                for right in fresh:
+                    product = left.combine(right).wrap()
+                    triplet = product.triplet()
+                    if triplet not in group:
+                        produced[triplet] = product
+            group.update(produced)
+            fresh = list(produced.values())
+            if len(group) > limit:
+                return None
+        return Operations(group.values())
+
+
+def identity() -> Operations:
+    """Return P1."""
+    from gemmi import Op
+
+    return Operations([Op("x,y,z")])
+
+
+def operations_of_list(triplets: Sequence[str]) -> Operations:
+    """Return the operations that a file lists, such as `-x, y+1/2, -z`.
+
+    Raises:
+        InputError: one of them is no operation, or there are far more than a group has.
+    """
+    if len(triplets) > MAX_OPERATIONS:
+        raise InputError(
+            f"it lists {len(triplets)} symmetry operations; a space group has up to 192, and a "
+            f"list may have {MAX_OPERATIONS:,}"
+        )
+    return Operations(_operation(number, text) for number, text in enumerate(triplets, start=1))
+
+
+def operations_of_setting(setting: SpaceGroup) -> Operations:
+    """Return all operations of a setting, centring among them."""
+    return _operations_of_hall(setting.hall)
+
+
+def operations_of_hall(symbol: str) -> Operations | None:
+    """Return the operations of a Hall symbol; None where it is none."""
+    try:
+        # Two apostrophes are the double prime to who writes them, and to gemmi one prime.
+        plain = symbol.replace("''", '"').replace("\\", "").replace("_", " ")
+        return _operations_of_hall(" ".join(plain.split()))
+    except (RuntimeError, ValueError):
+        return None
+
+
+@cache
+def _operations_of_hall(symbol: str) -> Operations:
+    from gemmi import symops_from_hall
+
+    return Operations(symops_from_hall(symbol))
+
+
+@cache
+def _settings_by_operations() -> dict[frozenset[str], SpaceGroup]:
+    from gemmi import spacegroup_table
+
+    found: dict[frozenset[str], SpaceGroup] = {}
+    for setting in spacegroup_table():
+        key = frozenset(operation.wrap().triplet() for operation in setting.operations())
+        found.setdefault(key, setting)
+    return found
+
+
+_DECIMAL = re.compile(r"\d*\.\d+")
+
+_LONGEST = 100
+"""Characters that an operation may have, blanks aside."""
+
+_LARGE = re.compile(r"\d{4}")
+
+
+def _operation(number: int, text: str) -> Op:
+    from gemmi import Op
+
+    compact = re.sub(r"^\s*\d+\s+(?=\S)|[\s'\"()]", "", text).lower()
+    plain = _DECIMAL.sub(_fraction, compact[: _LONGEST + 1])
+    try:
+        # Of numbers that are too large gemmi makes others.
+        if len(compact) <= _LONGEST and not _LARGE.search(plain):
+            return Op(plain)
+    except (RuntimeError, ValueError):
+        pass
+    raise InputError(
+        f"its operation of symmetry {number} is {text[:40]!r}; expected the form -x, y+1/2, -z, "
+        f"with translations that are multiples of 1/{_DENOMINATOR}"
+    )
+
+
+def _fraction(match: re.Match[str]) -> str:
+    """Return a rounded decimal, 0.3333, as the fraction that it stands for."""
+    value = float(match[0])
+    nearest = round(value * _DENOMINATOR)
+    if abs(value - nearest / _DENOMINATOR) > 0.004:
+        return match[0]
+    return f"{nearest}/{_DENOMINATOR}"
+
+
+def _codes(rotations: Ints, translations: Ints) -> Ints:
+    """Return a number for each operation that no other has; shapes (..., 3, 3) and (..., 3)."""
+    weights = 7 ** np.arange(9)
+    rotation = ((rotations.reshape(*rotations.shape[:-2], 9) + 3) * weights).sum(axis=-1)
+    codes: Ints = rotation * _DENOMINATOR**3 + translations @ (_DENOMINATOR ** np.arange(3))
+    return codes

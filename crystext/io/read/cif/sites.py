@@ -1,0 +1,215 @@
+"""The rows of a CIF's table of sites: each a whole atom of one element, or a reason to refuse."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.errors import InputError
+from crystext.io.read.cif.elements import Element, element_of_type, elements_of_labels
+from crystext.io.read.cif.formula import formula_of, named_elements
+from crystext.io.read.cif.grammar import UNKNOWN, Block, rows
+from crystext.structures.crystal import isotope_note
+
+AXES = "xyz"
+
+MAX_EXPANDED = 10_000
+"""Sites of a CIF times its symmetry operations."""
+
+
+class SiteRow(NamedTuple):
+    """A site as the file lists it."""
+
+    label: str
+    number: int
+    """Atomic number; 0 where the file has `?` and that is allowed."""
+    position: tuple[float, float, float]
+    """Fractional; nan where the file has `?` and that is allowed."""
+    steps: tuple[float, float, float]
+    """What the last printed digit of each coordinate counts."""
+    multiplicity: int
+    """How many atoms the file says the site makes; 0 where it does not say."""
+    hydrogens: int
+    """How many hydrogen atoms are attached to the atom, placed or not."""
+
+
+class SiteTable(NamedTuple):
+    """The sites of a CIF, in its order, with what is only probable about them."""
+
+    rows: list[SiteRow]
+    notes: list[str]
+
+
+_EXACT = 2e-3
+"""A coordinate of fewer than three digits, 0.5, may be exact, and then says nothing of rounding."""
+
+_LARGEST = 30
+"""Powers of ten that a coordinate may have."""
+
+_OVER = 1e-3
+"""By how much an occupancy may be above 1, as refined or rounded ones are."""
+
+_FRACTION = re.compile(r"[-+]?\d{1,6}/\d{1,6}")
+_NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:\((\d*)\)?)?")
+
+
+def cif_number(text: str) -> float:
+    """Return a number of a CIF, which may bear its uncertainty: 0.25(3); nan where it is none."""
+    match = _NUMBER.fullmatch(text)
+    return float(match[1]) if match else math.nan
+
+
+def cif_step(text: str) -> float:
+    """Return what the last printed digit of a number counts, or its uncertainty if that is more."""
+    match = _NUMBER.fullmatch(text)
+    if match is None or not math.isfinite(float(match[1])):
+        return 0.0
+    mantissa, _, exponent = match[1].lower().partition("e")
+    # Zeros at the end may be those of a format, as in 0.33330.
+    decimals = len(mantissa.partition(".")[2].rstrip("0"))
+    if exponent and abs(float(exponent)) > _LARGEST:
+        return 0.0
+    step = 10.0 ** (int(exponent or 0) - decimals)
+    uncertainty = int(match[2][:6]) * 10.0 ** -len(mantissa.partition(".")[2]) if match[2] else 0.0
+    return max(step, uncertainty)
+
+
+def site_table(block: Block, *, partial: bool = False) -> SiteTable:
+    """Return the sites of a block.
+
+    Args:
+        block: the data block.
+        partial: take `?` and `.` for what is not known, in place of an element or a coordinate.
+
+    Raises:
+        InputError: there is no site; one is no whole atom of one element at a known place.
+    """
+    listed = _rows(block)
+    notes = []
+    dummies = [row for row in listed if row.get("_atom_site_calc_flag", "").lower() == "dum"]
+    if dummies:
+        names = ", ".join(row.get("_atom_site_label", "?") for row in dummies[:5])
+        notes.append(f"its dummy sites are left out: {names}")
+        listed = [row for row in listed if row not in dummies]
+    if not listed:
+        raise InputError("it lists no atoms; expected _atom_site_ rows with fractional coordinates")
+    if len(listed) > MAX_EXPANDED:
+        raise InputError(f"it lists {len(listed)} sites; a structure may have {MAX_EXPANDED:,}")
+    elements = _elements(block, listed, partial, notes)
+    _check_disorder(listed)
+    sites = [
+        _site(i, row, element, partial)
+        for i, (row, element) in enumerate(zip(listed, elements, strict=True), start=1)
+    ]
+    finest = min((step for site in sites for step in site.steps if step), default=0.0)
+    for i, site in enumerate(sites):
+        a, b, c = (step if 0 < step < _EXACT else finest for step in site.steps)
+        sites[i] = site._replace(steps=(a, b, c))
+    return SiteTable(sites, notes)
+
+
+def _rows(block: Block) -> list[dict[str, str]]:
+    listed = list(rows(block, "_atom_site_fract_x"))
+    if not listed and "_atom_site_cartn_x" in block.items:
+        raise InputError(
+            "it gives Cartesian coordinates alone; expected _atom_site_fract_x, _y and _z. Write "
+            "fractional coordinates"
+        )
+    return listed
+
+
+def _where(number: int, row: Mapping[str, str]) -> str:
+    label = row.get("_atom_site_label", "")
+    return f"site {number} ({label})" if label not in UNKNOWN else f"site {number}"
+
+
+def _elements(
+    block: Block, listed: Sequence[Mapping[str, str]], partial: bool, notes: list[str]
+) -> list[Element | None]:
+    """Return the element of each site; None where it is not known, and that is allowed."""
+    typed = "_atom_site_type_symbol" in listed[0]
+    names = [row.get("_atom_site_type_symbol", row.get("_atom_site_label", "?")) for row in listed]
+    found: list[Element | None]
+    if typed:
+        found = [element_of_type(name) for name in names]
+    else:
+        declared = named_elements(block)
+        counted = formula_of(block) is not None
+        found = elements_of_labels(names, declared, counted=counted)
+        if not declared:
+            notes.append(
+                "its elements are taken from the labels of its sites, as it has no "
+                "_atom_site_type_symbol"
+            )
+    for i, (row, name, element) in enumerate(zip(listed, names, found, strict=True), start=1):
+        if element is None and not (partial and name in UNKNOWN):
+            raise InputError(
+                f"{_where(i, row)} is of type {name!r}, which is not an element; expected a symbol "
+                "such as Fe"
+            )
+    notes.extend(isotope_note((i, e.isotope) for i, e in enumerate(found, start=1) if e))
+    return found
+
+
+def _check_disorder(listed: Sequence[Mapping[str, str]]) -> None:
+    """Refuse sites that are occupied in part, or that stand for each other."""
+    groups: dict[str, str] = {}
+    for i, row in enumerate(listed, start=1):
+        text = row.get("_atom_site_occupancy", ".")
+        occupancy = 1.0 if text in UNKNOWN else cif_number(text)
+        where = _where(i, row)
+        if math.isnan(occupancy) or occupancy > 1 + _OVER:
+            raise InputError(f"{where} has the occupancy {text!r}; expected a number from 0 to 1")
+        if occupancy < 1 - 1e-6:
+            name = row.get("_atom_site_type_symbol", row.get("_atom_site_label", ""))
+            letters = re.match(r"[A-Za-z]*", name)
+            raise InputError(
+                f"{where} is disordered (occupied by {letters[0] if letters else name} "
+                f"{occupancy:g}); expected one whole element per site. Try an ordered "
+                "approximation, e.g. pymatgen's OrderDisorderedStructureTransformation"
+            )
+        group = row.get("_atom_site_disorder_group", ".")
+        if group not in (*UNKNOWN, "0"):
+            groups.setdefault(group, where)
+    if len(groups) > 1 or any(group.startswith("-") for group in groups):
+        shown = ", ".join(f"{where} in group {group}" for group, where in groups.items())
+        raise InputError(
+            f"it is disordered: sites stand for each other, such as {shown[:120]}; expected one "
+            "whole element per site. Keep one group, and correct its occupancies"
+        )
+
+
+def _site(number: int, row: Mapping[str, str], element: Element | None, partial: bool) -> SiteRow:
+    values, steps = [], []
+    for axis in AXES:
+        text = row.get(f"_atom_site_fract_{axis}", "?")
+        if partial and text in UNKNOWN:
+            values.append(math.nan)
+            steps.append(0.0)
+            continue
+        value, step = cif_number(text), cif_step(text)
+        if _FRACTION.fullmatch(text) and int(text.partition("/")[2]):
+            above, _, below = text.partition("/")
+            value, step = int(above) / int(below), 1e-6
+        if not math.isfinite(value):
+            raise InputError(
+                f"{_where(number, row)} has a coordinate {axis} that is not finite: {text}; "
+                "expected a number"
+            )
+        values.append(value)
+        steps.append(step)
+    multiplicity = row.get(
+        "_atom_site_symmetry_multiplicity", row.get("_atom_site_site_symmetry_multiplicity", "")
+    )
+    hydrogens = row.get("_atom_site_attached_hydrogens", "")
+    return SiteRow(
+        row.get("_atom_site_label", "?"),
+        ATOMIC_NUMBERS[element.symbol] if element else 0,
+        (values[0], values[1], values[2]),
+        (steps[0], steps[1], steps[2]),
+        int(multiplicity) if multiplicity.isdecimal() and len(multiplicity) < 5 else 0,
+        int(hydrogens) if hydrogens.isdecimal() and len(hydrogens) < 3 else 0,
+    )

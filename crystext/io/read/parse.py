@@ -1,0 +1,231 @@
+"""One piece of a source, a text or a row, to crystals, by the parser of its kind.
+
+The cell is taken as the file writes it: nothing is reduced to a primitive cell, sorted by symmetry
+or shifted. A CIF of a space group is expanded by its operations (see `crystext.io.read.cif`); other
+formats are read by pymatgen and ASE. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from crystext.errors import InputError, in_words
+from crystext.io.read.cif import looks_like_cif, read_cif
+from crystext.io.read.documents import read_jarvis, read_optimade
+from crystext.io.read.libraries import (
+    is_binary,
+    read_arrays,
+    read_ase,
+    read_atoms,
+    read_extxyz_frame,
+    read_pymatgen,
+    read_structure,
+)
+from crystext.io.read.poscar import looks_like_poscar, read_poscar, read_xdatcar
+from crystext.io.read.reading import Reading
+from crystext.structures.crystal import Crystal
+from crystext.text import decode
+
+MAX_TEXT = 8 * 2**20
+"""Bytes that the text of one structure may have. Parsers take seconds for a megabyte of noise."""
+
+MAX_OUTPUT = 256 * 2**20
+"""Bytes that a trajectory or the output of a calculation may have."""
+
+
+class Piece(NamedTuple):
+    """What one structure, or one trajectory, is to be read from."""
+
+    name: str
+    kind: str
+    """A key of `_PARSERS`, or `pymatgen:FORMAT`, or `ase:FORMAT`; `problem` for one lost."""
+    data: Any
+    """Text, bytes or a mapping, as the kind asks for; a sentence where the kind is `problem`."""
+    labels: Mapping[str, float] = {}
+    id: str = ""
+    """What tells a table's row apart, in a source of many files too; empty where nothing does."""
+    split: str = ""
+    """The split that the source puts it in, in the source's words; empty where it has none."""
+
+
+class ReadItem(NamedTuple):
+    """A structure that was met in a source: a crystal, or why there is none."""
+
+    name: str
+    """From the file's name or the row's identifier; no two need differ."""
+    crystal: Crystal | None
+    problem: str | None
+    """One sentence; None where there is a crystal."""
+    labels: Mapping[str, float]
+    """Those of `property_schema.LABELS` that the source gives."""
+    id: str = ""
+    """What tells a table's row apart, in a source of many files too; empty where nothing does."""
+    split: str = ""
+    """The split that the source puts it in, in the source's words; empty where it has none."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what is only probable about the crystal, such as deuterium read as hydrogen or
+    a file without symmetry read as P1; empty where the file says everything without a doubt."""
+
+
+def parse(piece: Piece, *, lenient: bool = False) -> list[ReadItem]:
+    """Read a piece: one item, or one per frame of a trajectory. Never raises for its data.
+
+    Args:
+        piece: what to read.
+        lenient: read what contradicts itself where one reading exists, and note the contradiction.
+    """
+
+    def item(
+        name: str, crystal: Crystal | None, problem: str | None, notes: tuple[str, ...] = ()
+    ) -> ReadItem:
+        return ReadItem(name, crystal, problem, piece.labels, piece.id, piece.split, notes)
+
+    if piece.kind == "problem":
+        return [item(piece.name, None, piece.data)]
+    kind, _, format = piece.kind.partition(":")
+    arguments = (piece.data, format) if format else (piece.data,)
+    options = {"lenient": lenient} if kind in _LENIENT else {}
+    with warnings.catch_warnings():
+        # What matters of the parsers' warnings is checked below; the rest is no news to a user.
+        warnings.simplefilter("ignore")
+        try:
+            crystals = _PARSERS[kind](*arguments, **options)
+        except InputError as error:
+            return [item(piece.name, None, str(error))]
+        except Exception as error:
+            # Parsers of other packages meet broken data with exceptions of any type.
+            reason = in_words(error, "its contents are not laid out as the format has them")
+            return [item(piece.name, None, f"{_label(piece.kind)} cannot be read: {reason}")]
+    items = []
+    for i, crystal in enumerate(crystals, start=1):
+        name = piece.name if len(crystals) == 1 else f"{piece.name}-{i}"
+        if isinstance(crystal, Reading):
+            items.append(item(name, crystal.crystal, None, crystal.notes))
+        elif isinstance(crystal, Crystal):
+            items.append(item(name, crystal, None))
+        else:
+            items.append(item(name, None, str(crystal)))
+    return items
+
+
+def kind_of_text(text: str) -> str | None:
+    """Return `cif`, `poscar` or `extxyz` if the text looks like one of them, at little cost."""
+    if looks_like_cif(text):
+        return "cif"
+    head = text[:2000].split("\n")[:6]
+    if len(head) > 1 and head[0].strip().isdigit() and "lattice=" in head[1].lower():
+        return "extxyz"
+    return "poscar" if looks_like_poscar(head) else None
+
+
+def _label(kind: str) -> str:
+    named = {
+        "cif": "the CIF",
+        "poscar": "the POSCAR",
+        "xdatcar": "the XDATCAR",
+        "extxyz": "the extxyz frame",
+        "jarvis": "the JARVIS entry",
+        "optimade": "the OPTIMADE structure",
+    }
+    return named.get(kind, f"the {kind.rpartition(':')[2]} data")
+
+
+def _expect(text: str, kind: str, what: str) -> None:
+    """Raise unless a text is of the kind: its parser must not be given megabytes of noise."""
+    if not text.strip():
+        raise InputError(f"it is empty; expected {what}")
+    if len(text) > MAX_TEXT:
+        raise InputError(
+            f"it has {len(text):,} characters; a structure may have {MAX_TEXT:,}. Take out what is "
+            "not structure, such as embedded reflections"
+        )
+    if kind_of_text(text) != kind:
+        raise InputError(f"it starts with {text.lstrip()[:40]!r}; expected {what}")
+
+
+def _cif(text: str, *, lenient: bool = False) -> list[Reading]:
+    text = _unix_lines(text)
+    _expect(text, "cif", "a CIF with a data_ block, _cell_length_a and _atom_site_ rows")
+    reading = read_cif(text, lenient=lenient)
+    return [Reading(reading.crystal, reading.notes)]
+
+
+def _poscar(text: str, *, lenient: bool = False) -> list[Reading]:
+    if len(text) > MAX_TEXT:
+        raise InputError(f"it has {len(text):,} characters; a structure may have {MAX_TEXT:,}")
+    return [read_poscar(_unix_lines(text), lenient=lenient)]
+
+
+def _pymatgen(data: bytes, format: str) -> list[Reading]:
+    return [read_pymatgen(as_text(data), format)]
+
+
+def _structure(dictionary: Mapping[str, Any]) -> list[Reading]:
+    return [read_structure(dictionary)]
+
+
+def _frame(text: str) -> list[Reading]:
+    return [read_extxyz_frame(text)]
+
+
+def _text(text: str) -> list[Crystal]:
+    decoded = decode(text)
+    if decoded.crystal is None:
+        assert decoded.fault is not None
+        raise InputError(
+            f"line {decoded.line} of its text: {decoded.fault.value}; found {decoded.detail}"
+        )
+    return [decoded.crystal]
+
+
+def _ase(data: bytes, format: str) -> list[Reading | InputError]:
+    return read_ase(data if is_binary(format) else as_text(data), format)
+
+
+def _arrays(row: Mapping[str, Any]) -> list[Reading]:
+    return [read_arrays(row)]
+
+
+def _atoms(row: Mapping[str, Any]) -> list[Reading]:
+    return [read_atoms(row)]
+
+
+def as_text(data: bytes) -> str:
+    """Decode a text file.
+
+    Raises:
+        InputError: it is binary.
+    """
+    if b"\0" in data:
+        raise InputError("it is a binary file; expected text")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Old CIFs write Å and accents in this encoding, in which any byte means something.
+        text = data.decode("latin-1")
+    return _unix_lines(text)
+
+
+def _unix_lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+_PARSERS: dict[str, Callable[..., list[Any]]] = {
+    "cif": _cif,
+    "poscar": _poscar,
+    "xdatcar": read_xdatcar,
+    "extxyz": _frame,
+    "text": _text,
+    "pymatgen": _pymatgen,
+    "ase": _ase,
+    "structure": _structure,
+    "arrays": _arrays,
+    "atoms": _atoms,
+    "jarvis": lambda atoms: [read_jarvis(atoms)],
+    "optimade": lambda attributes: [read_optimade(attributes)],
+}
+
+_LENIENT = ("cif", "poscar")
+"""Kinds whose parsers can read on where a file contradicts itself."""

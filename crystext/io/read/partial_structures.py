@@ -1,0 +1,99 @@
+"""One structure as its file lists it: sites in their order, with labels, unknowns where it has `?`.
+
+Other readers bring atoms into the order of their parser and know only whole crystals. Here the rows
+of a CIF stay where they are, and `?` or `.` in place of an element, a coordinate or a number of the
+cell is a value that is not known.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from crystext.chemistry.elements import SYMBOLS
+from crystext.errors import InputError
+from crystext.io.read import existing, read_crystal
+from crystext.io.read.cif import read_cif, read_partial
+from crystext.io.read.sources import pieces
+from crystext.structures.crystal import Crystal, Floats, Ints
+
+
+class Sites(NamedTuple):
+    """What a file says of a structure. nan, or 0 of an element, where it says nothing."""
+
+    lengths: Floats
+    """Å; shape (3,)."""
+    angles: Floats
+    """Degrees; shape (3,)."""
+    numbers: Ints
+    """Atomic numbers; shape (N,)."""
+    positions: Floats
+    """Fractional coordinates; shape (N, 3)."""
+    labels: tuple[str, ...]
+    """What the sites are called, each otherwise: by the file, or by element and number, as Fe1."""
+
+
+def read_sites(source: str | Path, *, lenient: bool = False) -> Sites:
+    """Read the one structure of a source, known in whole or in part.
+
+    A CIF whose atoms follow from operations of symmetry is read by its parser, as any other format:
+    it has to be known in whole.
+
+    Args:
+        source: a file, or a folder or zip with one structure.
+        lenient: see `read_crystals`.
+
+    Raises:
+        InputError: the source holds none or several, or it is no crystal even in part.
+    """
+    path = existing(source)
+    try:
+        found = list(islice(pieces(path, {}), 2))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if len(found) == 1 and found[0].kind == "cif":
+        try:
+            return _cif_sites(found[0].data)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    return sites_of(read_crystal(path, lenient=lenient))
+
+
+def sites_of(crystal: Crystal, labels: Sequence[str] = ()) -> Sites:
+    """Return the sites of a crystal, with labels of their own if none are given."""
+    return Sites(
+        crystal.lengths,
+        crystal.angles,
+        crystal.numbers,
+        crystal.positions,
+        tuple(labels) or _made_labels(crystal.numbers),
+    )
+
+
+def _cif_sites(text: str) -> Sites:
+    if (part := read_partial(text)) is not None:
+        return Sites(
+            part.lengths, part.angles, part.numbers, part.positions,
+            _labels(part.labels, part.numbers),
+        )  # fmt: skip
+    reading = read_cif(text)
+    return sites_of(reading.crystal, _labels(reading.labels, reading.crystal.numbers))
+
+
+def _labels(labels: tuple[str, ...], numbers: Ints) -> tuple[str, ...]:
+    """Return the file's labels, or made ones where they do not tell the sites apart."""
+    apart = len(set(labels)) == len(labels) > 0 and not {"?", ".", ""} & set(labels)
+    return labels if apart else _made_labels(numbers)
+
+
+def _made_labels(numbers: Ints) -> tuple[str, ...]:
+    counted: Counter[str] = Counter()
+    labels = []
+    for z in numbers.tolist():
+        symbol = SYMBOLS[z - 1] if z else "X"
+        counted[symbol] += 1
+        labels.append(f"{symbol}{counted[symbol]}")
+    return tuple(labels)

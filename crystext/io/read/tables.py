@@ -1,0 +1,266 @@
+"""Rows of CSV and Parquet tables to pieces, with their labels, without parsing structures."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+from crystext.errors import InputError, SettingError, did_you_mean, in_words
+from crystext.io.read.documents import document_kind
+from crystext.io.read.parse import Piece, kind_of_text
+from crystext.structures.property_schema import LABELS
+
+TEXT_COLUMNS = ("cif", "poscar", "structure", "cif_structure", "atoms")
+"""Columns that may hold a structure as CIF, as POSCAR or as a dictionary of pymatgen or JARVIS; the
+first that has a value wins."""
+
+ARRAY_COLUMNS = {
+    "lengths": ("lengths",),
+    "angles": ("angles",),
+    "numbers": ("numbers", "species", "atom_types"),
+    "positions": ("frac_coords", "positions", "coords"),
+}
+"""Columns that together hold a structure as arrays, with the names that others give them; the first
+found wins. Positions are fractional whatever they are called; a table that says so for some column,
+as pymatgen's names do, may have Cartesian ones beside it."""
+
+ID_COLUMNS = ("material_id", "id", "mp_id", "jid", "entry_id")
+"""Columns that tell the rows of a table apart."""
+
+NAME_COLUMNS = ("name", *ID_COLUMNS)
+"""Columns that say what a row is called. A name such as `salt` may be that of many rows."""
+
+LABEL_COLUMNS = {
+    "space_group": ("space_group", "spacegroup.number", "spacegroup", "spacegroup_number"),
+    "formation_energy": ("formation_energy", "formation_energy_per_atom"),
+    "band_gap": ("band_gap", "gap pbe"),
+    "e_above_hull": ("e_above_hull", "energy_above_hull"),
+}
+"""Names of the labels in the CDVAE splits, matbench and Materials Project; the first found wins."""
+assert tuple(LABEL_COLUMNS) == LABELS
+
+SPLIT = "split"
+"""Column of the split that a row belongs to; a JSON table's outer keys are taken for it."""
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""What data sets call their splits, and what they are called here."""
+
+_BLOCK = 32 * 2**20
+"""Bytes of a CSV file that are read at a time; a row must fit."""
+
+
+def csv_pieces(
+    open_: Callable[[], BinaryIO], stem: str, where: Mapping[str, str]
+) -> Iterator[Piece]:
+    """Yield the rows of a CSV table."""
+    import pyarrow as pa
+
+    try:
+        with _csv_batches(open_, []) as header:
+            columns = _columns(header.schema.names, where)
+        with _csv_batches(open_, columns) as batches:
+            rows = (row for batch in batches for row in batch.to_pylist())
+            yield from row_pieces(rows, stem, where)
+    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"it is no CSV table that can be read: {in_words(error, 'it cannot be understood')}"
+        ) from None
+
+
+def _csv_batches(open_: Callable[[], BinaryIO], columns: list[str]) -> Any:
+    """Open a CSV table; of no columns, all are read."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    # A column's type is guessed from the first block; a later one may differ. Text always fits.
+    types = dict.fromkeys(columns, pa.string())
+    return csv.open_csv(
+        pa.PythonFile(open_(), mode="r"),
+        read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False),
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(column_types=types, include_columns=columns),
+    )
+
+
+def parquet_pieces(
+    open_: Callable[[], BinaryIO], stem: str, where: Mapping[str, str]
+) -> Iterator[Piece]:
+    """Yield the rows of a Parquet table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with open_() as stream, pq.ParquetFile(stream) as file:
+            columns = _columns(file.schema_arrow.names, where)
+            batches = file.iter_batches(batch_size=1000, columns=columns, use_threads=False)
+            rows = (row for batch in batches for row in batch.to_pylist())
+            yield from row_pieces(rows, stem, where)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise InputError(
+            f"it is no Parquet table that can be read: {in_words(error, 'it cannot be understood')}"
+        ) from None
+
+
+def row_count(kind: str, open_: Callable[[], BinaryIO], where: Mapping[str, str]) -> int | None:
+    """Return how many rows of a table meet the conditions; None if that is not told cheaply."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def chosen(batches: Iterable[Any]) -> int:
+        return sum(
+            all(is_equal(value, wanted) for value, wanted in zip(row, where.values(), strict=True))
+            for batch in batches
+            for row in zip(*(batch.column(name).to_pylist() for name in where), strict=True)
+        )
+
+    try:
+        if kind == "parquet":
+            with open_() as stream, pq.ParquetFile(stream) as file:
+                if not where:
+                    return int(file.metadata.num_rows)
+                return chosen(file.iter_batches(columns=list(where), use_threads=False))
+        if kind == "csv":
+            with _csv_batches(open_, []) as header:
+                first = header.schema.names[:1]
+            with _csv_batches(open_, list(where) or first) as batches:
+                return chosen(batches) if where else sum(batch.num_rows for batch in batches)
+    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError):
+        # Reading it for its structures meets the same, and tells it.
+        return None
+    return None
+
+
+def _columns(names: list[str], where: Mapping[str, str]) -> list[str]:
+    """Return the columns to read, or say that no structure can be among them."""
+    arrays = array_columns(dict.fromkeys(names, ()))
+    texts = [name for name in TEXT_COLUMNS if name in names][:1]
+    if arrays is None and not texts:
+        raise InputError(
+            f"no column holds structures; found {', '.join(map(repr, names[:12]))}, expected "
+            f"{', '.join(TEXT_COLUMNS)}, or lengths, angles, numbers and fractional positions"
+        )
+    for column in where:
+        _check_column(column, names)
+    wanted = {*NAME_COLUMNS, SPLIT, *where, *(c for known in LABEL_COLUMNS.values() for c in known)}
+    wanted |= set(arrays.values()) if arrays else set(texts)
+    return [name for name in names if name in wanted]
+
+
+def is_structure(value: Mapping[str, Any]) -> bool:
+    """Return whether a mapping is a structure as pymatgen's as_dict writes it."""
+    return "lattice" in value and "sites" in value
+
+
+def array_columns(row: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return the column of each array, or None unless all four are there."""
+    found = {
+        key: next((name for name in names if name in row), None)
+        for key, names in ARRAY_COLUMNS.items()
+    }
+    whole = {key: name for key, name in found.items() if name is not None}
+    return whole if len(whole) == len(ARRAY_COLUMNS) else None
+
+
+def row_pieces(
+    rows: Iterable[Mapping[str, Any]], stem: str, where: Mapping[str, str]
+) -> Iterator[Piece]:
+    """Yield a piece for each row that meets the conditions."""
+    for i, row in enumerate(rows, start=1):
+        for column in where:
+            _check_column(column, row)
+        if not all(is_equal(row[column], value) for column, value in where.items()):
+            continue
+        kind, data = _structure_of(row)
+        split = "" if row.get(SPLIT) is None else str(row[SPLIT])
+        name = first_of(row, NAME_COLUMNS) or f"{stem}-{i}"
+        yield Piece(name, kind, data, labels_of(row), first_of(row, ID_COLUMNS), split)
+
+
+def first_of(row: Mapping[str, Any], columns: Iterable[str]) -> str:
+    """Return the text of the first of these columns that a row has a value in, or none."""
+    return next((str(row[c]) for c in columns if row.get(c) not in (None, "")), "")
+
+
+def _structure_of(row: Mapping[str, Any]) -> tuple[str, Any]:
+    if columns := array_columns(row):
+        if all(row[column] is None for column in columns.values()):
+            return "problem", "the row has no structure"
+        try:
+            return "arrays", {key: _array(row[column]) for key, column in columns.items()}
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return "problem", "its arrays are not written as lists of numbers or symbols"
+    if document := document_kind(row):
+        return document
+    if "molecule" in row:
+        return "problem", "it is a molecule; expected a crystal, which has a lattice"
+    value = next((row[c] for c in TEXT_COLUMNS if row.get(c) is not None), None)
+    if isinstance(value, str) and value.strip():
+        if not value.lstrip().startswith("{"):
+            text = unescaped(value)
+            return kind_of_text(text) or "cif", text
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            reason = in_words(error, "it cannot be understood")
+            return "problem", f"its structure is no JSON: {reason}"
+    if isinstance(value, dict) and is_structure(value):
+        return "structure", value
+    if isinstance(value, dict) and (document := document_kind(value)):
+        return document
+    return "problem", "the row has no structure"
+
+
+def _array(value: Any) -> Any:
+    """Return a list; one that a CSV file holds is written as Python or JSON writes it."""
+    return ast.literal_eval(value) if isinstance(value, str) else value
+
+
+def unescaped(text: str) -> str:
+    """Give a text its line ends back where they were escaped twice, as in the CDVAE tables."""
+    return text if "\n" in text else text.replace("\\n", "\n")
+
+
+def labels_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the labels of a row that are there and make sense."""
+    labels: dict[str, float] = {}
+    for name, columns in LABEL_COLUMNS.items():
+        value = next((row[c] for c in columns if row.get(c) is not None), None)
+        try:
+            number = math.nan if value is None else float(value)
+        except (TypeError, ValueError):
+            continue
+        possible = name != "space_group" or number in range(1, 231)
+        if math.isfinite(number) and possible:
+            labels[name] = number
+    return labels
+
+
+def _check_column(column: str, names: Iterable[str]) -> None:
+    known = list(names)
+    if column not in known:
+        raise SettingError(
+            f"the table has no column {column!r}; found {', '.join(map(repr, known[:20]))}."
+            + did_you_mean(column, known)
+        )
+
+
+def is_equal(value: Any, wanted: str) -> bool:
+    """Return whether a cell equals a value typed on the command line: False, 225, train, 1e-3."""
+    if str("" if value is None else value).lower() == wanted.lower():
+        return True
+    try:
+        return not isinstance(value, bool) and float(value) == float(wanted)
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,121 @@
+"""Pictures of crystals, for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crystext.errors import InputError
+from crystext.structures.crystal import Crystal, Floats, Ints
+from crystext.structures.properties import reduced_formula
+from crystext.structures.space_groups import SYMPREC
+from crystext.structures.standardize import find_symmetry
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_ENDINGS = (".png", ".svg", ".pdf")
+
+_WIDTH, _HEIGHT, _DPI = 2.6, 2.9, 150
+"""Inches of a cell's picture, and pixels of an inch."""
+
+_MOST_PIXELS = 2**16 - 1
+"""Along a side of a raster picture; more cannot be drawn."""
+
+ROTATION = "-75x,-12y,4z"
+"""Turns of the cell before it is projected, as ASE writes them: c up, a to the right."""
+
+
+def draw_crystals(crystals: Sequence[Crystal], out: Path, *, columns: int = 4) -> None:
+    """Draw unit cells side by side, titled by formula and space group (spglib, symprec 0.1 Å).
+
+    Atoms on the faces of a cell are drawn on the opposite faces, too.
+
+    Args:
+        crystals: at least one.
+        out: a .png, .svg or .pdf file; its folder is made if it is not there.
+        columns: cells in a row.
+
+    Raises:
+        InputError: another ending, or more crystals than fit in a raster picture.
+    """
+    if out.suffix.lower() not in _ENDINGS:
+        raise InputError(
+            f"{out} is no picture that can be written; end it in {', '.join(_ENDINGS)}"
+        )
+    columns = min(columns, len(crystals))
+    rows = -(-len(crystals) // columns)
+    size = _WIDTH * columns, _HEIGHT * rows
+    if out.suffix.lower() == ".png" and max(size) * _DPI > _MOST_PIXELS:
+        raise InputError(
+            f"{len(crystals)} crystals in {rows} rows and {columns} columns are too many for one "
+            "picture; draw fewer, or write .svg or .pdf"
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _figure(crystals, columns).savefig(out, dpi=_DPI)
+
+
+def png_of_crystals(crystals: Sequence[Crystal], *, columns: int = 4, dpi: int = 100) -> bytes:
+    """Return the picture that `draw_crystals` would write, as the bytes of a PNG file.
+
+    Args:
+        crystals: at least one, and no more than a page's.
+        columns: cells in a row.
+        dpi: pixels of an inch; a cell has 2.6 by 2.9 inches.
+    """
+    buffer = BytesIO()
+    _figure(crystals, min(columns, len(crystals))).savefig(buffer, dpi=dpi, format="png")
+    return buffer.getvalue()
+
+
+def _figure(crystals: Sequence[Crystal], columns: int) -> Figure:
+    from ase import Atoms
+    from ase.visualize.plot import plot_atoms
+    from matplotlib.figure import Figure
+
+    rows = -(-len(crystals) // columns)
+    figure = Figure(figsize=(_WIDTH * columns, _HEIGHT * rows), layout="constrained")
+    for place, crystal in enumerate(crystals, start=1):
+        axes = figure.add_subplot(rows, columns, place)
+        numbers, positions = with_faces(crystal)
+        atoms = Atoms(numbers, scaled_positions=positions, cell=crystal.lattice)
+        plot_atoms(atoms, axes, radii=0.45, rotation=ROTATION)
+        axes.set_axis_off()
+        axes.set_title(
+            f"{_typeset(reduced_formula(crystal.numbers))}\n{_space_group(crystal)}", fontsize=9
+        )
+    return figure
+
+
+def with_faces(crystal: Crystal) -> tuple[Ints, Floats]:
+    """Return the atoms that a picture shows: those on faces repeated on the faces opposite.
+
+    Returns:
+        Atomic numbers of shape (M,), and fractional positions of shape (M, 3), with M >= N.
+    """
+    numbers, positions = [], []
+    for number, position in zip(crystal.numbers.tolist(), crystal.positions % 1.0, strict=True):
+        shifts = [(0, 1) if x < 0.01 else (0, -1) if x > 0.99 else (0,) for x in position]
+        for i in shifts[0]:
+            for j in shifts[1]:
+                for k in shifts[2]:
+                    numbers.append(number)
+                    positions.append(position + np.array([i, j, k]))
+    return np.array(numbers), np.array(positions)
+
+
+def _typeset(formula: str) -> str:
+    return re.sub(r"(\d+)", r"$_{\1}$", formula)
+
+
+def _space_group(crystal: Crystal) -> str:
+    try:
+        found = find_symmetry(crystal.lattice, crystal.positions, crystal.numbers, SYMPREC)
+    except InputError:
+        return "no space group found"
+    return f"{found.international} ({found.number})"

@@ -1,0 +1,37 @@
+"""Writes crystals to files that other programs read: CIF, POSCAR, extxyz, Parquet, CSV, JSON.
+
+`decimals` says how numbers are printed, `cif_text` writes CIF and `structure_text` the other texts
+of one crystal. `symmetry` finds the conventional cell and the orbits that a symmetrised CIF has.
+`tables` writes rows, and `files` puts everything in its place: what is written appears under its
+name only when it is whole, and the same crystals give the same bytes.
+"""
+
+from __future__ import annotations
+
+from crystext.io.write.cif_text import cif, symmetrized_cif
+from crystext.io.write.files import (
+    FILE_FORMATS,
+    check_place,
+    crystal_texts,
+    file_format,
+    write_crystals,
+    write_text,
+)
+from crystext.io.write.structure_text import TEXT_FORMATS, extxyz, poscar
+from crystext.io.write.symmetry import AS_IT_IS, Layout
+
+__all__ = [
+    "AS_IT_IS",
+    "FILE_FORMATS",
+    "TEXT_FORMATS",
+    "Layout",
+    "check_place",
+    "cif",
+    "crystal_texts",
+    "extxyz",
+    "file_format",
+    "poscar",
+    "symmetrized_cif",
+    "write_crystals",
+    "write_text",
+]

@@ -1,0 +1,48 @@
+"""Numbers as files have them: six decimals of Å, degrees and fractions, trailing zeros left out.
+
+Six decimals of a coordinate are 1e-5 Å in a cell of 10 Å: far below what any potential or
+experiment resolves, and fine enough that 0.333333 is taken for 1/3 by every reader.
+"""
+
+from __future__ import annotations
+
+from crystext.text import FORMATS
+
+PLACES = 6
+"""Decimals of a number in a CIF."""
+
+_MOST_PLACES = 17
+"""Decimals beyond which a float has no further digit that matters here."""
+
+_TEXT_PLACES = max(
+    max(fmt.length_decimals, fmt.angle_decimals, fmt.coordinate_decimals)
+    for fmt in FORMATS.values()
+)
+"""Most decimals to which a text format rounds."""
+
+
+def decimal(value: float, places: int = PLACES) -> str:
+    """Return a number in decimals, without exponent and without trailing zeros: 5.64, 90.0."""
+    text = f"{value:.{places}f}".rstrip("0")
+    if text[-1] == ".":
+        text += "0"
+    return "0.0" if text == "-0.0" else text
+
+
+def text_decimal(value: float) -> str:
+    """Return a number in six decimals, or in as many as the text of the crystal depends on.
+
+    Rounding twice is not rounding once: 0.12549996 has six decimals 0.125500, which is 0.126 in
+    three; its own three are 0.125. Such a number gets more decimals, so a crystal that is written
+    and read has the same text as before.
+    """
+    places, text = PLACES, decimal(value)
+    while _is_halfway(text) and places < _MOST_PLACES and float(text) != value:
+        places += 1
+        text = decimal(value, places)
+    return text
+
+
+def _is_halfway(text: str) -> bool:
+    """Tell whether a text format rounds a number up or down by its last digit alone."""
+    return text[-1] == "5" and len(text) - text.index(".") <= _TEXT_PLACES + 2

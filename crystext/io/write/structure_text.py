@@ -1,0 +1,109 @@
+"""One crystal as POSCAR or extended XYZ, and the formats that are texts of one crystal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from crystext.io.write.cif_text import cif_of
+from crystext.io.write.decimals import decimal
+from crystext.io.write.symmetry import Entry
+from crystext.structures.crystal import Crystal
+
+TEXT_FORMATS = ("cif", "poscar", "extxyz", "json")
+"""Formats in which a crystal is a text by itself."""
+
+_CARTESIAN_PLACES = 8
+"""Decimals of Å in extended XYZ."""
+
+
+def text_of(entry: Entry, to: str) -> str:
+    """Return what is to be written in one of `TEXT_FORMATS`."""
+    if to == "cif":
+        return cif_of(entry)
+    if to == "json":
+        return json.dumps(structure_dict(entry)) + "\n"
+    return (poscar if to == "poscar" else extxyz)(entry.crystal, entry.name)
+
+
+def poscar(crystal: Crystal, name: str = "crystal") -> str:
+    """Return a crystal as a POSCAR (VASP 5). Atoms are put in text order: one group an element.
+
+    Vectors and coordinates have ten decimals: VASP looks for symmetry to 1e-5, which six decimals
+    of rounded vectors come too near to.
+    """
+    crystal = crystal.in_text_order()
+    counts: dict[str, int] = {}
+    for symbol in crystal.symbols:
+        counts[symbol] = counts.get(symbol, 0) + 1
+    lines = [
+        line(name),
+        "1.0",
+        *(_columns(vector) for vector in crystal.lattice.tolist()),
+        " ".join(counts),
+        " ".join(map(str, counts.values())),
+        "direct",
+        *(_columns(position) for position in crystal.positions.tolist()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def extxyz(
+    crystal: Crystal, name: str = "crystal", info: Mapping[str, float | bool | str] | None = None
+) -> str:
+    """Return a crystal as one frame of extended XYZ: Cartesian positions in Å, eight decimals.
+
+    Args:
+        crystal: the crystal.
+        name: kept as the frame's `name`.
+        info: further values of the frame by key, such as its energy in eV as `energy`.
+    """
+    lattice = " ".join(_cartesian(x) for x in crystal.lattice.ravel().tolist())
+    further = "".join(f" {key}={_value(value)}" for key, value in (info or {}).items())
+    lines = [
+        str(len(crystal)),
+        f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 name="{line(name)}"{further} '
+        'pbc="T T T"',
+    ]
+    cartesian = (crystal.positions @ crystal.lattice).tolist()
+    for symbol, position in zip(crystal.symbols, cartesian, strict=True):
+        lines.append(" ".join((symbol, *map(_cartesian, position))))
+    return "\n".join(lines) + "\n"
+
+
+def structure_dict(
+    entry: Entry, properties: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """Return a crystal as pymatgen's `Structure.as_dict` has it, with all digits.
+
+    Args:
+        entry: what is to be written.
+        properties: kept as those of the structure, the name as well.
+    """
+    structure = entry.crystal.structure
+    for site, label in zip(structure, entry.labels, strict=False):
+        site.label = label
+    structure.properties = {"name": entry.name, **(properties or {})}
+    written: dict[str, object] = structure.as_dict()
+    return written
+
+
+def line(name: str) -> str:
+    """Return a name that fits on a line, without quotation marks."""
+    return re.sub(r'[\s"\\]+', " ", name).strip() or "crystal"
+
+
+def _columns(numbers: list[float]) -> str:
+    return " ".join(f"{round(x, 10) + 0.0:16.10f}" for x in numbers)
+
+
+def _cartesian(value: float) -> str:
+    return decimal(value, _CARTESIAN_PLACES)
+
+
+def _value(value: float | bool | str) -> str:
+    """Return a value as extended XYZ has it."""
+    if isinstance(value, bool):
+        return "T" if value else "F"
+    return f'"{line(value)}"' if isinstance(value, str) else repr(value)

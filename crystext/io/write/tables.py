@@ -1,0 +1,103 @@
+"""Crystals as rows of a table: Parquet, CSV, and a list of pymatgen's structures in JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from crystext.io.write.cif_text import cif_of
+from crystext.io.write.structure_text import structure_dict
+from crystext.io.write.symmetry import Entry
+from crystext.structures.properties import reduced_formula
+
+ROWS = 1000
+"""Crystals in a row group of a Parquet file."""
+
+Columns = Mapping[str, Sequence[object]]
+"""Further columns of a table: plain values by name, one for each crystal."""
+
+
+def write_parquet(crystals: Iterable[Entry], out: Path, columns: Columns) -> int:
+    """Write a Parquet table, arrays with all digits among its columns; return its rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    vector = pa.list_(pa.float64())
+    schema = pa.schema(
+        [
+            *(("name", pa.string()), ("cif", pa.string()), ("formula", pa.string())),
+            *(("n_atoms", pa.int64()), ("volume", pa.float64())),
+            *(("lengths", vector), ("angles", vector)),
+            *(("numbers", pa.list_(pa.int64())), ("positions", pa.list_(vector))),
+            *((name, pa.array(values).type) for name, values in columns.items()),
+        ]
+    )
+    count = 0
+    iterator = iter(crystals)
+    with pq.ParquetWriter(out, schema) as writer:
+        while group := list(islice(iterator, ROWS)):
+            rows = [
+                {**_row(entry), **_arrays(entry), **_further(columns, count + i)}
+                for i, entry in enumerate(group)
+            ]
+            count += len(group)
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    return count
+
+
+def write_csv(crystals: Iterable[Entry], out: Path, columns: Columns) -> int:
+    """Write a CSV table, structures as CIF in its column `cif`; return its rows.
+
+    pandas takes the formula NaN of sodium nitride for a missing value, quoted or not, unless it is
+    told `keep_default_na=False`.
+    """
+    count = 0
+    names = [*("name", "cif", "formula", "n_atoms", "volume"), *columns]
+    with out.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        for count, entry in enumerate(crystals, start=1):
+            writer.writerow({**_row(entry), **_further(columns, count - 1)})
+    return count
+
+
+def write_json(crystals: Iterable[Entry], out: Path, columns: Columns) -> int:
+    """Write a JSON list of structures as pymatgen has them, one a line; return how many.
+
+    `Structure.from_dict` makes a structure of each. Its properties hold the name and the columns.
+    """
+    count = 0
+    with out.open("w", encoding="utf-8", newline="\n") as file:
+        for count, entry in enumerate(crystals, start=1):
+            written = structure_dict(entry, _further(columns, count - 1))
+            file.write(("[\n" if count == 1 else ",\n") + json.dumps(written))
+        file.write("\n]\n")
+    return count
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "cif": cif_of(entry),
+        "formula": reduced_formula(entry.crystal.numbers),
+        "n_atoms": len(entry.crystal),
+        "volume": entry.crystal.volume,
+    }
+
+
+def _arrays(entry: Entry) -> dict[str, Any]:
+    crystal = entry.crystal
+    return {
+        "lengths": crystal.lengths.tolist(),
+        "angles": crystal.angles.tolist(),
+        "numbers": crystal.numbers.tolist(),
+        "positions": crystal.positions.tolist(),
+    }
+
+
+def _further(columns: Columns, place: int) -> dict[str, object]:
+    return {name: values[place] for name, values in columns.items()}

@@ -1,0 +1,1 @@
+"""Fingerprints as matminer defines them, without matminer."""

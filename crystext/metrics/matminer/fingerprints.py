@@ -1,0 +1,294 @@
+"""Fingerprints of crystals: 61 numbers for the structure, 132 for the composition.
+
+Structure: the mean over all atoms of matminer's `CrystalNNFingerprint` with the preset "ops": for
+each coordination number n from 1 to 24 its probability, then that times each motif's order
+parameter (see `coordination` and `order_parameters`). Composition: for each of 22 elemental
+properties of Magpie the minimum, maximum, range, mean, mean absolute deviation and mode over atoms,
+standardised by CDVAE's constants; what is unknown of an element is 0 after that, as in CDVAE.
+
+Sources: Zimmermann and Jain, RSC Adv. 10, 6063 (2020); Ward et al., npj Comput. Mater. 2, 16028
+(2016); Xie et al., ICLR 2022, arXiv:2110.06197. The numbers are those of matminer 0.10.1, which
+cannot be installed beside pandas 3 and needs some twenty times as long.
+
+What goes wrong otherwise: a crystal without a fingerprint (an atom on another, say) that is left
+out makes precision look better than it is; here it is a row of nan, to be counted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crystext.errors import InputError, in_words
+from crystext.metrics.matminer.crystal_nn import Environment, environments
+from crystext.metrics.matminer.order_parameters import MOTIFS, Frames, body_centred_pairs, frames
+from crystext.runtime.processes import Workers, share_out
+from crystext.structures.crystal import Crystal, Floats, Ints
+
+MAX_COORDINATION = 24
+
+LABELS = tuple(
+    f"{name} CN_{n}"
+    for n in range(1, MAX_COORDINATION + 1)
+    for name in ("wt", *(motif for motif, _ in MOTIFS.get(n, [])))
+)
+"""What the 61 numbers of a structure are."""
+
+_FIRST = {n: LABELS.index(f"wt CN_{n}") for n in range(1, MAX_COORDINATION + 1)}
+"""Place of each coordination number's probability."""
+
+_BODY_CENTRED = LABELS.index("body-centered cubic CN_8")
+
+METHOD = "ops-1"
+"""How structures' fingerprints are computed, as caches and sets that ship have it; to be changed
+together with the numbers."""
+_CHUNK = 50
+"""Crystals computed together, and handed out together."""
+_SAVE_EVERY = 20
+"""Chunks between two savings of the cache."""
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """Fingerprints of N crystals, failed ones included as rows of nan."""
+
+    structures: Floats
+    """Shape (N, 61)."""
+    compositions: Floats
+    """Standardised; shape (N, 132)."""
+
+    def __len__(self) -> int:
+        return len(self.structures)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which crystals have both; shape (N,)."""
+        both = np.concatenate([self.structures, self.compositions], axis=1)
+        known: NDArray[np.bool_] = np.isfinite(both).all(axis=1)
+        return known
+
+
+def fingerprints(
+    crystals: Sequence[Crystal],
+    *,
+    cache: Path | None = None,
+    workers: Workers = 1,
+    report: Callable[[int, int], None] = lambda done, whole: None,
+) -> Fingerprints:
+    """Return the fingerprints of crystals.
+
+    Args:
+        crystals: in any number.
+        cache: an .npz file of structures' fingerprints by crystal, read where it is there, and
+            brought up to date now and then, so that little is lost to a kill.
+        workers: processes, or an executor; the result does not depend on it.
+        report: called with the number of crystals done, and of all.
+
+    Raises:
+        InputError: the cache is no such file.
+    """
+    keys = [crystal.digest() for crystal in crystals]
+    known = _read_cache(cache) if cache is not None else {}
+    missing = {key: c for key, c in zip(keys, crystals, strict=True) if key not in known}
+    report(len(crystals) - len(missing), len(crystals))
+    items = list(missing.items())
+    chunks = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
+    tasks = [(number, [crystal for _, crystal in chunk]) for number, chunk in enumerate(chunks)]
+    done = len(crystals) - len(missing)
+    if workers != 1 and len(tasks) > 1:
+        answers = share_out(_structures_maker, tasks, workers)
+    else:
+        answers = ((number, structure_fingerprints(chunk)) for number, chunk in tasks)
+    for count, (number, rows) in enumerate(answers, start=1):
+        if rows is None:  # The process died over one of them, for want of memory.
+            rows = np.full((len(chunks[number]), len(LABELS)), np.nan)
+        known |= {key: row for (key, _), row in zip(chunks[number], rows, strict=True)}
+        done += len(chunks[number])
+        report(done, len(crystals))
+        if cache is not None and (count % _SAVE_EVERY == 0 or count == len(tasks)):
+            _write_cache(cache, known)
+    return Fingerprints(
+        np.array([known[key] for key in keys]).reshape(len(keys), len(LABELS)),
+        composition_fingerprints(crystals),
+    )
+
+
+def structure_fingerprints(crystals: Sequence[Crystal]) -> Floats:
+    """Return the structures' fingerprints, shape (N, 61); nan where an atom has no neighbours."""
+    return np.array([rows.mean(axis=0) for rows in site_fingerprints(crystals)])
+
+
+def site_fingerprints(crystals: Sequence[Crystal]) -> list[Floats]:
+    """Return the fingerprint of each atom of each crystal, shapes (atoms, 61); nan if it failed."""
+    sites = [np.zeros((len(crystal), len(LABELS))) for crystal in crystals]
+    alike: dict[int, list[_Place]] = defaultdict(list)
+    for crystal, rows in zip(crystals, sites, strict=True):
+        try:
+            found = environments(crystal)
+        except InputError:
+            rows[:] = np.nan
+            continue
+        for atom, (row, surroundings) in enumerate(zip(rows, found, strict=True)):
+            for environment in surroundings:
+                n = len(environment.vectors)
+                if n <= MAX_COORDINATION:
+                    row[_FIRST[n]] = environment.probability
+                    alike[n].append(_Place(row, environment, crystal, atom))
+    for n, places in alike.items():
+        for i in range(0, len(places), _AT_ONCE):
+            _fill_motifs(n, places[i : i + _AT_ONCE])
+    return sites
+
+
+_AT_ONCE = 256
+"""Environments of one size whose motifs are computed together: some 10 MB."""
+
+
+_TIE = 1e-9
+"""Weights, and parts of an order parameter, that differ by less are equal but for rounding."""
+
+
+class _Place(NamedTuple):
+    """An environment, and the row of numbers it contributes to."""
+
+    row: Floats
+    environment: Environment
+    crystal: Crystal
+    atom: int
+
+
+def _fill_motifs(n: int, places: Sequence[_Place]) -> None:
+    motifs = MOTIFS.get(n, [])
+    if not motifs:
+        return
+    seen = frames(np.array([place.environment.vectors for place in places]))
+    for number, (_, motif) in enumerate(motifs, start=_FIRST[n] + 1):
+        for place, value in zip(places, motif(seen).tolist(), strict=True):
+            place.row[number] = value * place.environment.probability
+    if n == 8:
+        for place, hazy in zip(places, _is_hazy(places, seen), strict=True):
+            if hazy:
+                value = _body_centred_of_pymatgen(place)
+                place.row[_BODY_CENTRED] = value * place.environment.probability
+
+
+def _is_hazy(places: Sequence[_Place], seen: Frames) -> NDArray[np.bool_]:
+    """Say for which environments rounding decides on the body-centred parameter.
+
+    The first of a pair is its pole, so the order of neighbours of equal weight matters; and the
+    parameter jumps where two neighbours stand at right angles.
+    """
+    weights = np.array([place.environment.weights for place in places])
+    tied = np.abs(weights[:, :, None] - weights[:, None, :]) < _TIE
+    pairs = body_centred_pairs(seen)
+    unlike = np.abs(pairs - pairs.swapaxes(1, 2)) > _TIE
+    upright = np.abs(seen.theta - math.pi / 2) < _TIE
+    hazy: NDArray[np.bool_] = (upright | (tied & unlike)).any(axis=(1, 2))
+    return hazy
+
+
+def _body_centred_of_pymatgen(place: _Place) -> float:
+    """Return the parameter as rounding happens to leave it in pymatgen."""
+    import warnings
+
+    from pymatgen.core.local_env import CrystalNN, LocalStructOrderParams
+
+    structure = place.crystal.structure
+    with warnings.catch_warnings():
+        # That there are no oxidation states.
+        warnings.simplefilter("ignore")
+        found = CrystalNN().get_nn_data(structure, place.atom).cn_nninfo.get(8, [])
+    sites: Any = [structure[place.atom], *(neighbour["site"] for neighbour in found)]
+    indices = list(range(1, len(sites)))
+    (value,) = LocalStructOrderParams(["bcc"]).get_order_parameters(sites, 0, indices)
+    return float(value or 0.0)
+
+
+def composition_fingerprints(crystals: Sequence[Crystal]) -> Floats:
+    """Return the standardised fingerprints of the compositions of crystals, shape (N, 132)."""
+    rows = [composition_fingerprint(crystal.numbers) for crystal in crystals]
+    return np.array(rows).reshape(len(crystals), len(_magpie().mean))
+
+
+def composition_fingerprint(numbers: Ints) -> Floats:
+    """Return the standardised fingerprint of a composition, shape (132,).
+
+    Args:
+        numbers: atomic numbers of all atoms, in any order.
+    """
+    found, counts = np.unique(numbers, return_counts=True)
+    counts //= np.gcd.reduce(counts)
+    return _composition(tuple(found.tolist()), tuple(counts.tolist()))
+
+
+@lru_cache(maxsize=1 << 16)
+def _composition(numbers: tuple[int, ...], counts: tuple[int, ...]) -> Floats:
+    values_E_P = _magpie().elements[np.array(numbers) - 1]
+    shares = np.array(counts) / sum(counts)
+    low, high = values_E_P.min(axis=0), values_E_P.max(axis=0)
+    mean = shares @ values_E_P
+    deviation = shares @ np.abs(values_E_P - mean)
+    # Of several elements that are the most frequent, the lowest value counts.
+    mode = values_E_P[np.isclose(shares, shares.max())].min(axis=0)
+    features = np.stack([low, high, high - low, mean, deviation, mode], axis=1).ravel()
+    return np.nan_to_num((features - _magpie().mean) / _magpie().std, nan=0.0)
+
+
+class _Magpie(NamedTuple):
+    elements: Floats
+    """By atomic number from 1; shape (118, 22)."""
+    mean: Floats
+    std: Floats
+
+
+@cache
+def _magpie() -> _Magpie:
+    path = Path(__file__).parents[1] / "tables" / "magpie.json"
+    table = json.loads(path.read_text(encoding="utf-8"))
+    properties = [values for name, values in table["elements"].items() if name != "source"]
+    scale = table["standardisation"]
+    elements = [[math.nan if x is None else x for x in values] for values in properties]
+    return _Magpie(np.array(elements).T, np.array(scale["mean"]), np.array(scale["std"]))
+
+
+def _structures_maker() -> Callable[[Sequence[Crystal]], Floats]:
+    return structure_fingerprints
+
+
+def _read_cache(path: Path) -> dict[str, Floats]:
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["method"]) != METHOD:
+                return {}
+            keys, rows = file["keys"], file["structures"]
+        if rows.shape != (len(keys), len(LABELS)):
+            raise ValueError(f"its arrays have the shapes {keys.shape} and {rows.shape}")
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(
+            f"{path} is no cache of fingerprints ("
+            f"{in_words(error, 'its arrays are others')}); delete it, or give another place"
+        ) from None
+    return dict(zip(keys.tolist(), rows, strict=True))
+
+
+def _write_cache(path: Path, known: dict[str, Floats]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # np.savez appends .npz to a name that does not end in it.
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial.npz")
+    np.savez_compressed(
+        partial, keys=np.array(list(known)), structures=np.array(list(known.values())),
+        method=np.array(METHOD),
+    )  # fmt: skip
+    partial.replace(path)

@@ -1,0 +1,1 @@
+"""Networks that a recipe can start from, one a file."""

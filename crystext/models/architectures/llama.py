@@ -1,0 +1,93 @@
+"""LLaMA networks with random weights for the small vocabulary."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from crystext.chemistry.elements import SYMBOLS
+from crystext.text.formats import MAX_ANGLE
+from crystext.tokenization.crystal_vocabulary import element_line, orbit_start
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+
+def new_llama(
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    hidden_size: int,
+    intermediate_size: int,
+    layers: int,
+    heads: int,
+    max_tokens: int,
+    seed: int,
+) -> LlamaForCausalLM:
+    """Make a LLaMA with random weights for the small vocabulary; the seed decides them."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden_size,
+        intermediate_size=intermediate_size,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=max_tokens,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = LlamaForCausalLM(config)
+    vocabulary = tokenizer.get_vocab()
+    rows = number_embeddings(vocabulary, hidden_size, config.initializer_range, seed)
+    table = network.model.embed_tokens.weight
+    with torch.no_grad():
+        for i, row in rows.items():
+            table[i] = torch.from_numpy(row)
+        # An element in a prompt or an orbit begins near its line in a crystal, so that what is
+        # asked for can be copied before the network has learned that these are one.
+        for symbol in SYMBOLS:
+            line = vocabulary[element_line(symbol)]
+            for other in (vocabulary[symbol], vocabulary[orbit_start(symbol)]):
+                table[other] = 0.9 * table[line] + 0.4 * table[other]
+    return network
+
+
+def number_embeddings(
+    vocabulary: dict[str, int], width: int, scale: float, seed: int
+) -> dict[int, np.ndarray[Any, Any]]:
+    """Return starting embeddings in which near numbers lie near, for the tokens that are numbers.
+
+    A number v of period P is [cos(2π k v / P), sin(2π k v / P)] over a set of whole k, low ones
+    more often, with a little noise; so a translation of the crystal turns all coordinates by one
+    rotation. Periods: 1 for coordinates, 100 for decimals, 360 for whole Å and degrees.
+
+    Returns:
+        Row by token id; each row has `width` entries of root mean square `scale`.
+    """
+    rng = np.random.default_rng(seed)
+    half = width // 2
+    harmonics = np.sort(np.round(np.exp(rng.uniform(0.0, math.log(250.0), half))))
+    rows: dict[int, np.ndarray[Any, Any]] = {}
+    # Tokenizers hand out their vocabulary in any order; each row's noise follows from its id.
+    for i, piece in sorted((i, piece) for piece, i in vocabulary.items()):
+        digits = piece.strip()
+        if digits.startswith("0.") and len(digits) == 5:
+            turn = float(digits)
+        elif len(digits) == 2 and digits.isdigit():
+            turn = int(digits) / 100
+        elif digits.endswith(".") and digits[:-1].isdigit() and int(digits[:-1]) < MAX_ANGLE:
+            turn = int(digits[:-1]) / 360
+        else:
+            continue
+        phases = 2 * np.pi * harmonics * turn
+        row = np.concatenate([np.cos(phases), np.sin(phases), np.zeros(width % 2)]) * math.sqrt(2)
+        rows[i] = (scale * (0.9 * row + 0.4 * rng.standard_normal(width))).astype(np.float32)
+    return rows

@@ -1,0 +1,238 @@
+"""What training starts from: a base or random weights, with or without an adapter.
+
+Everything that can be wrong with a choice is found here, before anything is written.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, cast
+
+import torch
+from safetensors.torch import save_file
+
+from crystext.errors import SettingError
+from crystext.models.architectures.llama import new_llama
+from crystext.models.layout import (
+    INSIDE,
+    SHIPPED,
+    Base,
+    Dtype,
+    base_folder,
+    find_folder,
+    is_adapter,
+    model_folder,
+    read_description,
+)
+from crystext.models.lora import check_targets, merged, new_adapter, read_adapter
+from crystext.models.network import (
+    check_fit,
+    dequantized,
+    outline,
+    read_network,
+    read_tokenizer,
+    sharded,
+)
+from crystext.models.settings import ModelSettings
+from crystext.tasks.prompts import PromptSet, load_prompts
+from crystext.text import Format
+from crystext.tokenization.crystal_vocabulary import build_tokenizer
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class TrainedBase(Base):
+    """A base, and how to make it again where it lies nowhere."""
+
+    make: Callable[[], PreTrainedModel] | None = None
+    """Given where `source` is `INSIDE`: the base has to be written beside the adapter."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network with all that training needs to know of it."""
+
+    network: PreTrainedModel | PeftModel
+    """Its parameters that are to be trained require gradients, and no others."""
+    tokenizer: PreTrainedTokenizerBase
+    prompts: PromptSet
+    format: Format
+    base: TrainedBase | None
+    """What the adapter stands on; None where every weight is trained."""
+    folder: Path | None = None
+    """Of the model or adapter that training starts from; None where it starts anew."""
+
+
+def start_model(
+    settings: ModelSettings,
+    prompts: PromptSet | None,
+    fmt: Format,
+    *,
+    max_tokens: int,
+    seed: int,
+    device: torch.device,
+    compute_dtype: torch.dtype,
+) -> Start:
+    """Make or read the network that training starts from.
+
+    Weights that are trained are in float32; those of a base under an adapter in the type that is
+    computed in, or in 4 bits. The seed decides random weights, the adapter's included.
+
+    Args:
+        settings: the recipe's.
+        prompts: the recipe's words; None takes those that the base was trained with, else the
+            default ones.
+        fmt: the text format to train.
+        max_tokens: longest example; a new network knows as many positions.
+        seed: of random weights.
+        device: where to train. With FSDP the weights stay where they are, to be sharded.
+        compute_dtype: type of the products.
+
+    Raises:
+        SettingError: a LoRA target that does not exist, or examples longer than the base knows
+            positions.
+        ModelError: the base cannot be had (nowhere, gated, without a network), or is damaged.
+    """
+    if settings.new is not None:
+        return _new(settings, prompts, fmt, max_tokens, seed, device, compute_dtype)
+    assert settings.base is not None
+    folder = find_folder(settings.base)
+    adapter: Path | None = None
+    if is_adapter(folder):
+        adapter = model_folder(folder)
+        base = read_description(adapter).base
+        assert base is not None
+        under = base_folder(base.source, adapter)
+        source = str(under.resolve()) if base.source == INSIDE else base.source
+    else:
+        under = base_folder(folder)
+        source = settings.base if _moves_not(settings.base) else str(folder.resolve())
+    tokenizer = read_tokenizer(adapter or under)
+    if tokenizer.eos_token_id is None:
+        raise SettingError(
+            f"model.base: the tokenizer of {settings.base} has no end-of-sequence token, which "
+            "closes a crystal's text; set its eos_token"
+        )
+    plan = outline(under)
+    check_fit(under, plan, tokenizer)
+    known = getattr(plan.config, "max_position_embeddings", None)
+    if known is not None and max_tokens > known:
+        raise SettingError(
+            f"optim.max_tokens is {max_tokens}, and {settings.base} knows {known} positions; "
+            f"give {known} or less"
+        )
+    if settings.lora is not None:
+        check_targets(plan, settings.lora, settings.base)
+    words = prompts or _prompts_of(folder)
+    place = None if sharded() else device
+    if settings.lora is None:
+        network = _whole(under, adapter, place)
+        _checkpoint_activations(network, settings)
+        return Start(network.train(), tokenizer, words, fmt, None, folder)
+    frozen = read_network(under, dtype=compute_dtype, quantize=settings.quantize, device=place)
+    model = (
+        new_adapter(frozen, settings.lora, seed)
+        if adapter is None
+        else read_adapter(frozen, adapter, settings.lora)
+    )
+    _checkpoint_activations(model, settings)
+    stands_on = TrainedBase(source, settings.quantize, _name(compute_dtype))
+    return Start(model.train(), tokenizer, words, fmt, stands_on, folder)
+
+
+def _new(
+    settings: ModelSettings,
+    prompts: PromptSet | None,
+    fmt: Format,
+    max_tokens: int,
+    seed: int,
+    device: torch.device,
+    compute_dtype: torch.dtype,
+) -> Start:
+    from transformers.utils.logging import disable_progress_bar
+
+    words = prompts or load_prompts()
+    tokenizer = build_tokenizer(words.phrases())
+    sizes = settings.new
+    assert sizes is not None
+
+    def make() -> PreTrainedModel:
+        return new_llama(
+            tokenizer,
+            hidden_size=sizes.hidden_size,
+            intermediate_size=sizes.intermediate_size,
+            layers=sizes.layers,
+            heads=sizes.heads,
+            max_tokens=max_tokens,
+            seed=seed,
+        )
+
+    disable_progress_bar()
+    network = make()
+    if settings.lora is None:
+        if not sharded():
+            network.to(device)  # type: ignore[arg-type]
+        _checkpoint_activations(network, settings)
+        return Start(network.train(), tokenizer, words, fmt, None)
+    check_targets(network, settings.lora, "the new LLaMA")
+    # bitsandbytes packs weights as they are read. Every process reads a copy of its own, and
+    # `save_pretrained` writes in the first one only.
+    with TemporaryDirectory() as folder:
+        network.config.save_pretrained(folder)
+        # Tied weights once, under the name of the embedding: transformers 4 looks for no other.
+        weights = {name: weight.detach() for name, weight in network.named_parameters()}
+        save_file(weights, f"{folder}/model.safetensors", metadata={"format": "pt"})
+        frozen = read_network(
+            Path(folder),
+            dtype=compute_dtype,
+            quantize=settings.quantize,
+            device=None if sharded() else device,
+        )
+    model = new_adapter(frozen, settings.lora, seed)
+    _checkpoint_activations(model, settings)
+    base = TrainedBase(INSIDE, settings.quantize, _name(compute_dtype), make)
+    return Start(model.train(), tokenizer, words, fmt, base)
+
+
+def _whole(under: Path, adapter: Path | None, place: torch.device | None) -> PreTrainedModel:
+    """Return a network to be trained whole; an adapter of its own becomes part of it."""
+    base = None if adapter is None else read_description(adapter).base
+    if adapter is None or base is None:
+        return read_network(under, dtype=torch.float32, device=place)
+    network = read_network(under, dtype=getattr(torch, base.dtype), quantize=base.quantize)
+    if base.quantize != "none":
+        network = dequantized(network)
+    network = merged(read_adapter(network.float(), adapter)).requires_grad_(True)
+    return network if place is None else network.to(place)  # type: ignore[arg-type]
+
+
+def _prompts_of(folder: Path) -> PromptSet:
+    own = folder / "prompts"
+    return load_prompts(own) if own.is_dir() else load_prompts()
+
+
+def _checkpoint_activations(network: PreTrainedModel | PeftModel, settings: ModelSettings) -> None:
+    if not settings.gradient_checkpointing:
+        return
+    with warnings.catch_warnings():
+        # Its name of tomorrow is not known to every version of transformers that will do.
+        warnings.filterwarnings("ignore", "`gradient_checkpointing_enable`", FutureWarning)
+        network.gradient_checkpointing_enable(
+            gradient_checkpointing_kwargs={"use_reentrant": False}
+        )
+
+
+def _moves_not(source: str) -> bool:
+    """Tell whether a base is known by a name rather than by a place on this machine."""
+    return source == SHIPPED or not Path(source).expanduser().is_dir()
+
+
+def _name(dtype: torch.dtype) -> Dtype:
+    return cast("Dtype", str(dtype).removeprefix("torch."))

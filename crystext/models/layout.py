@@ -1,0 +1,321 @@
+"""Where a model lies on disk, whether it is whole, and which one it is.
+
+A model folder is what transformers writes (config.json, model.safetensors, tokenizer files), plus
+`crystext.json` (text format) and `prompts/` (the prompt set). An adapter folder is what peft writes
+(adapter_config.json, adapter_model.safetensors) with the tokenizer and the same additions;
+`crystext.json` names the base that it stands on, and how that was held in training. Nothing in
+either is ever executed: weights are read from safetensors only. This module reads no weights into
+memory as tensors, and so needs neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from crystext.errors import ModelError, SettingError, in_words
+from crystext.runtime.hub import HUB_NAME, download
+from crystext.runtime.resources import shipped_model
+from crystext.text import Format, get_format
+
+SHIPPED = "shipped"
+"""Name of the model that comes with the package."""
+
+INSIDE = "base"
+"""Source of a base that lies in the adapter's own folder, under this name."""
+
+Quantize = Literal["none", "nf4"]
+Dtype = Literal["bfloat16", "float16", "float32"]
+
+_WANTED = f"expected {SHIPPED!r}, a folder with config.json or adapter_config.json, or OWNER/NAME"
+_SMALL = 2**28
+"""Bytes of a file that take a fraction of a second to hash."""
+
+_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+
+
+@dataclass(frozen=True)
+class Base:
+    """The model that an adapter stands on, as it was held while the adapter was trained."""
+
+    source: str
+    """`shipped`, an absolute path, a name on the Hub, or `INSIDE`."""
+    quantize: Quantize
+    dtype: Dtype
+    """Type of the weights, before they were quantised."""
+
+
+@dataclass(frozen=True)
+class Temperatures:
+    """The temperatures that a model asks to be sampled at."""
+
+    text: float = 1.0
+    """As generation_config.json has it, where other programs find it."""
+    element: float | None = None
+    coordinate: float | None = None
+    """None is that of the text; crystext.json has these two."""
+
+
+DEFAULT_TEMPERATURES = Temperatures()
+
+
+@dataclass(frozen=True)
+class Description:
+    """What crystext.json says."""
+
+    format: Format
+    base: Base | None
+    """None where the folder holds a whole model."""
+    element_temperature: float | None = None
+    coordinate_temperature: float | None = None
+    sample_format: Format | None = None
+    """What is drawn where nobody says; None is `format`."""
+
+
+def model_folder(source: str | Path = SHIPPED) -> Path:
+    """Return the folder of a model or an adapter of this package, once it is known to be whole.
+
+    Args:
+        source: `shipped`, a folder, or a name on the Hub, from where the files are then fetched.
+
+    Raises:
+        ModelError: there is no such model, the folder is incomplete, or its weights are not
+            safetensors.
+    """
+    folder = find_folder(source)
+    if is_adapter(folder):
+        _require(folder, "adapter_config.json", "crystext.json", "prompts", "tokenizer.json")
+        if not (folder / "adapter_model.safetensors").is_file():
+            raise ModelError(
+                f"the adapter folder {folder} lacks adapter_model.safetensors (other weight "
+                "formats are not read: they can run code)"
+            )
+        return folder
+    weights = [] if has_safetensors(folder) else ["model.safetensors"]
+    _require(folder, "config.json", "crystext.json", "prompts", "tokenizer.json", *weights)
+    return folder
+
+
+def find_folder(source: str | Path) -> Path:
+    """Return the folder of anything that could be a model, whole or not.
+
+    Raises:
+        ModelError: it is neither a folder nor a model that can be had from the Hub.
+    """
+    if str(source) == SHIPPED:
+        return shipped_model()
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    if isinstance(source, str) and not folder.exists() and HUB_NAME.fullmatch(source):
+        return download(source)
+    raise ModelError(f"no model folder {source}; {_WANTED} on the Hub")
+
+
+def base_folder(source: str | Path, inside: Path | None = None) -> Path:
+    """Return the folder of any causal language model that an adapter can stand on.
+
+    Args:
+        source: as `Base` has it.
+        inside: the adapter's folder.
+
+    Raises:
+        ModelError: there is no such model, it has no config.json, or its weights are pickles.
+    """
+    if source == INSIDE and inside is not None:
+        folder = inside / INSIDE
+    else:
+        try:
+            folder = find_folder(source)
+        except ModelError as error:
+            if inside is None:
+                raise
+            raise ModelError(
+                f"{error}. The adapter in {inside} stands on it; bring it there, or write its "
+                f"place into {inside / 'crystext.json'} as base"
+            ) from None
+    _require(folder, "config.json")
+    if not has_safetensors(folder):
+        pickles = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth"))
+        found = f"as pickles only ({pickles[0]}), which can run code when read" if pickles else ""
+        raise ModelError(
+            f"the model in {folder} has its weights {found or 'nowhere'}; expected *.safetensors"
+            + ("; have the file converted by someone who trusts it" if pickles else "")
+        )
+    return folder
+
+
+def require_tokenizer(folder: Path) -> None:
+    """Refuse a folder without a vocabulary."""
+    if not any((folder / name).is_file() for name in _VOCABULARIES):
+        raise ModelError(
+            f"the model in {folder} has no tokenizer: none of {', '.join(_VOCABULARIES)} is there; "
+            "copy the tokenizer's files into the folder"
+        )
+
+
+def is_adapter(folder: Path) -> bool:
+    """Tell whether a folder holds an adapter rather than a whole model."""
+    return (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file()
+
+
+def has_safetensors(folder: Path) -> bool:
+    """Tell whether a folder holds a whole model's weights in the one format that is read."""
+    return any(p.name != "adapter_model.safetensors" for p in folder.glob("*.safetensors"))
+
+
+def read_description(folder: Path) -> Description:
+    """Read crystext.json.
+
+    Raises:
+        ModelError: it is damaged, or names a format that there is not.
+    """
+    path = folder / "crystext.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        fmt = get_format(found["format"])
+        element, coordinate = (
+            None if (value := found.get(f"{kind}_temperature")) is None else float(value)
+            for kind in ("element", "coordinate")
+        )
+        drawn = found.get("sample_format")
+        sample_format = None if drawn is None else get_format(drawn)
+        base = None
+        if is_adapter(folder):
+            base = Base(found["base"], found["quantize"], found["dtype"])
+            for name, kind in (("quantize", Quantize), ("dtype", Dtype)):
+                if getattr(base, name) not in get_args(kind):
+                    raise ValueError(f"{name} is {getattr(base, name)!r}")
+            if not isinstance(base.source, str):
+                raise ValueError(f"base is {base.source!r}")
+    except SettingError as error:
+        raise ModelError(f"{path}: {error}") from None
+    except KeyError as error:
+        raise ModelError(f"the model in {folder} cannot be loaded: {path} lacks {error}") from None
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise ModelError(
+            f"the model in {folder} cannot be loaded: {path} is damaged: "
+            f"{in_words(error, 'its values are of another kind')}"
+        ) from None
+    return Description(fmt, base, element, coordinate, sample_format)
+
+
+def write_description(folder: Path, about: Description) -> None:
+    """Write crystext.json."""
+    content: dict[str, Any] = {"format": about.format.name}
+    if about.base is not None:
+        content |= {
+            "base": about.base.source,
+            "quantize": about.base.quantize,
+            "dtype": about.base.dtype,
+        }
+    for name in ("element_temperature", "coordinate_temperature"):
+        if (value := getattr(about, name)) is not None:
+            content[name] = value
+    if about.sample_format is not None:
+        content["sample_format"] = about.sample_format.name
+    (folder / "crystext.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def default_temperatures(source: str | Path = SHIPPED) -> Temperatures:
+    """Return the temperatures that a model asks to be sampled at; 1 where it asks for none.
+
+    Raises:
+        ModelError: no such model, or a file of it is damaged.
+    """
+    folder = model_folder(source)
+    about = read_description(folder)
+    path, text = folder / "generation_config.json", 1.0
+    if path.exists():
+        try:
+            text = float(json.loads(path.read_text(encoding="utf-8")).get("temperature") or 1.0)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise ModelError(
+                f"{path} is damaged: {in_words(error, 'its values are of another kind')}"
+            ) from None
+    return Temperatures(text, about.element_temperature, about.coordinate_temperature)
+
+
+def default_format(source: str | Path = SHIPPED) -> str | None:
+    """Return the name of the format that is drawn from a model where nobody says.
+
+    None is the one that its numbers have.
+
+    Raises:
+        ModelError: no such model, or a file of it is damaged.
+    """
+    about = read_description(model_folder(source))
+    return None if about.sample_format is None else about.sample_format.name
+
+
+def model_hash(folder: Path, *, quick: bool = False) -> str:
+    """Return the SHA-256 of a model folder's weights, settings, tokenizer and prompts.
+
+    An adapter's covers its base too, and not the place where that lies.
+
+    Args:
+        folder: of a model, an adapter or a base.
+        quick: of large files take the size and a part of each hundredth: this tells trained
+            weights from others, and proves nothing.
+
+    Raises:
+        ModelError: the adapter's base is not to be had.
+    """
+    digest = hashlib.sha256()
+    for path in _hashed_files(folder):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        if is_adapter(folder) and path.name in ("adapter_config.json", "crystext.json"):
+            digest.update(hashlib.sha256(_without_place(path)).digest())
+            continue
+        digest.update(_file_hash(path, quick))
+    if is_adapter(folder) and (base := read_description(folder).base) is not None:
+        digest.update(b"base\0")
+        digest.update(model_hash(base_folder(base.source, folder), quick=quick).encode())
+    return digest.hexdigest()
+
+
+def _file_hash(path: Path, quick: bool) -> bytes:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if not quick or size <= _SMALL:
+            return hashlib.file_digest(file, "sha256").digest()
+        digest = hashlib.sha256(str(size).encode())
+        for i in range(100):
+            file.seek(i * size // 100)
+            digest.update(file.read(2**16))
+    return digest.digest()
+
+
+def _hashed_files(folder: Path) -> Iterator[Path]:
+    suffixes = {".json", ".safetensors", ".txt", ".yaml"}
+    inside = folder / INSIDE if is_adapter(folder) else None
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in suffixes and p.is_file()):
+        if inside is None or inside not in path.parents:
+            yield path
+
+
+def _without_place(path: Path) -> bytes:
+    """Return a settings file's content less the place of the base, which is not the model's."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for key in ("base", "base_model_name_or_path"):
+            content.pop(key, None)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ModelError(
+            f"{path} is damaged: {in_words(error, 'its values are of another kind')}"
+        ) from None
+    return json.dumps(content, sort_keys=True).encode()
+
+
+def _require(folder: Path, *names: str) -> None:
+    missing = [
+        name for name in names if name == "model.safetensors" or not (folder / name).exists()
+    ]
+    if "model.safetensors" in missing:
+        missing[-1] += " (other weight formats are not read: they can run code)"
+    if missing:
+        raise ModelError(f"the model folder {folder} lacks {', '.join(missing)}")

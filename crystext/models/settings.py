@@ -1,0 +1,61 @@
+"""The settings of a recipe that decide on the model: base or sizes, quantisation, adapter."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from crystext.runtime.schema import Section
+
+
+class NewLlamaSettings(Section):
+    """A LLaMA with random weights and the small vocabulary."""
+
+    hidden_size: int = Field(256, gt=0)
+    intermediate_size: int = Field(704, gt=0)
+    layers: int = Field(6, gt=0)
+    heads: int = Field(4, gt=0)
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        # Rotary positions turn the entries of a head in pairs.
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is no multiple of twice the heads ({self.heads})"
+            )
+        return self
+
+
+class LoraSettings(Section):
+    """Low-rank adapters (Hu et al., arXiv:2106.09685); all other weights stay as they are."""
+
+    rank: int = Field(8, gt=0)
+    alpha: float = Field(32, gt=0)
+    """The adapter's product is scaled by alpha / rank."""
+    dropout: float = Field(0.05, ge=0, lt=1)
+    targets: list[str] | Literal["all-linear"] = "all-linear"
+    """Names of the linear layers that get an adapter, e.g. [q_proj, v_proj]."""
+
+
+class ModelSettings(Section):
+    """Where training starts: from a base, or from random weights; with or without an adapter."""
+
+    base: str | None = None
+    """`shipped`, a model folder, or a name on the Hub."""
+    new: NewLlamaSettings | None = None
+    quantize: Literal["none", "nf4"] = "none"
+    """nf4: the base is held in 4 bits with double quantisation (Dettmers et al.,
+    arXiv:2305.14314); needs `lora`."""
+    lora: LoraSettings | None = None
+    """None trains every weight."""
+    gradient_checkpointing: bool = False
+    """Compute activations twice instead of keeping them: less memory, about a third more time."""
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if (self.base is None) == (self.new is None):
+            raise ValueError("give either base (what to start from) or new (the sizes), not both")
+        if self.quantize != "none" and self.lora is None:
+            raise ValueError("a quantised base cannot be trained itself; add lora: {}")
+        return self

@@ -1,0 +1,1 @@
+"""What every other room runs on: processes, files, provenance, downloads, progress."""

@@ -1,0 +1,119 @@
+"""What is wrong with a recipe, in words; and its YAML, read as data.
+
+Knows YAML's errors and pydantic's kinds of errors, and says what was expected instead. Does not
+know which settings there are (`training.recipe`, `evaluate.protocol`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from crystext.errors import did_you_mean, in_words
+
+
+class Section(BaseModel):
+    """A part of a file of settings: unknown names and numbers that are not finite are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+_EXPECTED = {
+    "missing": "is missing",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "finite_number": "expected a finite number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "string_type": "expected a name",
+    "list_type": "expected a list, such as [a, b]",
+    "dict_type": "expected settings, such as {{name: value}}",
+    "model_type": "expected settings, such as {{name: value}}",
+    "path_type": "expected the path of a folder",
+    "greater_than": "expected a number above {gt:g}",
+    "greater_than_equal": "expected a number of at least {ge:g}",
+    "less_than": "expected a number below {lt:g}",
+    "less_than_equal": "expected a number of at most {le:g}",
+    "literal_error": "expected {expected}",
+}
+"""By pydantic's names of errors (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
+
+
+def expectation(fault: Mapping[str, Any]) -> str:
+    """Return what was expected where pydantic found a fault, and what was found instead."""
+    kind, found = str(fault["type"]), fault["input"]
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if kind in _EXPECTED:
+        message = _EXPECTED[kind].format_map(fault.get("ctx", {}))
+    if kind == "missing" or isinstance(found, dict):
+        return message
+    if kind == "literal_error" and isinstance(found, str):
+        choices = str(fault["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        message += f".{near}" if (near := did_you_mean(found, choices)) else ""
+    return f"{message} (found {shown(found)})"
+
+
+def no_setting(place: Sequence[str], settings: Mapping[str, Any]) -> str:
+    """Return that there is no such setting, and which one may be meant.
+
+    Args:
+        place: of the setting: its section, if any, and its name.
+        settings: all settings of a recipe, as `tree` returns them.
+    """
+    *sections, name = place
+    there: Mapping[str, Any] = settings
+    for section in sections:
+        there = there.get(section) or {}
+    near = did_you_mean(name, there)
+    if not near:
+        whole = [
+            f"{section}.{name}" for section, inner in settings.items() if name in (inner or {})
+        ]
+        near = f" Did you mean {whole[0]!r}?" if whole else ""
+    return "no such setting." + near
+
+
+def tree(schema: Any) -> dict[str, Any]:
+    """Return the names of a pydantic model's fields, each with those of the section it is."""
+    found: dict[str, Any] = {}
+    for name, info in schema.model_fields.items():
+        # An optional section is a union with None.
+        kinds = (info.annotation, *get_args(info.annotation))
+        inner = [kind for kind in kinds if hasattr(kind, "model_fields")]
+        found[name] = tree(inner[0]) if inner else None
+    return found
+
+
+def read_yaml(text: str) -> Any:
+    """Return what a YAML text says.
+
+    Raises:
+        ValueError: it is none; in one line.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 1}: " if mark is not None and text.count("\n") else ""
+        problem = ValueError((error.problem or "").replace("<stream end>", "its end"))
+        words = in_words(problem, error.context or "a key or value in it is none that YAML has")
+        raise ValueError(line + " ".join(words.split())) from None
+    # What a value of a type cannot be made of, as no date of 2020-13-45, is told by any of these.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
+        words = in_words(error, "a value in it is none of those that YAML has")
+        raise ValueError(" ".join(words.split())) from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def shown(value: object, most: int = 200) -> str:
+    """Return a value as it is quoted in a message, cut where it is long."""
+    if isinstance(value, str) and len(value) > most:
+        return repr(f"{value[:most]}...")
+    return repr(value)

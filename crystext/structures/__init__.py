@@ -1,0 +1,1 @@
+"""Crystals and what is computed from a crystal alone: symmetry, distances, matching."""

@@ -1,0 +1,98 @@
+"""Random changes of a crystal's description that leave the crystal the same."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from crystext.chemistry.elements import ELECTRONEGATIVITY_RANK
+from crystext.structures.crystal import Crystal, Floats
+from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_values
+from crystext.structures.wyckoff.normalizer import choices
+from crystext.structures.wyckoff.orbits import (
+    Orbit,
+    SymmetricCrystal,
+    equivalent_sites,
+    representatives,
+)
+from crystext.structures.wyckoff.positions import Position, positions
+
+
+def translate(crystal: Crystal, rng: np.random.Generator) -> Crystal:
+    """Shift all atoms by one vector drawn uniformly from the cell, and wrap them into it.
+
+    Source: Gruver et al., arXiv:2402.04379, section 3 (augmentation by random translations).
+    """
+    positions = (crystal.positions + rng.random(3)) % 1.0
+    return Crystal(crystal.lengths, crystal.angles, crystal.numbers, positions)
+
+
+def permute_within_species(crystal: Crystal, rng: np.random.Generator) -> Crystal:
+    """Shuffle the atoms of each element among themselves; the sequence of elements stays."""
+    shuffled = rng.permutation(len(crystal))
+    order = np.empty_like(shuffled)
+    # Both sides list the sites element by element; the shuffled side in random order within each.
+    order[np.argsort(crystal.numbers, kind="stable")] = shuffled[
+        np.argsort(crystal.numbers[shuffled], kind="stable")
+    ]
+    return Crystal(crystal.lengths, crystal.angles, crystal.numbers, crystal.positions[order])
+
+
+def redescribe(symmetric: SymmetricCrystal, rng: np.random.Generator) -> SymmetricCrystal:
+    """Choose origin, axes, the site that stands for each orbit, and the orbits' order at random.
+
+    Origin and axes are those that the space group leaves open (`wyckoff.normaliser`). Orbits keep
+    the order of elements, by increasing electronegativity; those of one element are shuffled.
+    """
+    group = symmetric.space_group
+    known = choices(group)
+    chosen = int(rng.integers(len(known.rotations)))
+    axes = known.rotations[chosen]
+    shift = known.shifts[chosen] + known.arbitrary * rng.random(3)
+    orbits = []
+    for orbit in symmetric.orbits:
+        if not len(orbit.free):
+            moved = _position_of(group, orbit.position.letter, chosen)
+            orbits.append(orbit._replace(position=moved))
+            continue
+        site = axes @ orbit.position.site(orbit.free) + shift
+        orbits.append(_orbit_through(site, orbit, rng))
+    order = rng.permutation(len(orbits)).tolist()
+    order.sort(key=lambda i: ELECTRONEGATIVITY_RANK[orbits[i].number])
+    lengths, angles = cell_parameters(group, symmetric.cell)
+    # Axes that are exchanged bring their lengths; all angles that are free lie between fixed axes.
+    cell = free_values(group, lengths[np.abs(axes).argmax(axis=1)], angles)
+    return SymmetricCrystal(group, tuple(orbits[i] for i in order), tuple(cell))
+
+
+@cache
+def _position_of(space_group: int, letter: str, chosen: int) -> Position:
+    """Return the position that a choice of origin and axes makes of one without free coordinates.
+
+    Where the origin is arbitrary along an axis, all positions are free along it.
+    """
+    known = choices(space_group)
+    was = positions(space_group)[letter]
+    site = known.rotations[chosen] @ was.offset + known.shifts[chosen]
+    orbit = Orbit(0, was, was.offset[:0])
+    return _orbit_through(site, orbit, np.random.default_rng(0)).position
+
+
+def _orbit_through(site: Floats, orbit: Orbit, rng: np.random.Generator) -> Orbit:
+    """Return the orbit of a site, with one of its representatives drawn at random.
+
+    The site's position has as many atoms as that of the orbit before, and as many free coordinates.
+    """
+    was = orbit.position
+    candidates = [
+        p
+        for p in positions(was.space_group).values()
+        if p.multiplicity == was.multiplicity and len(p.free) == len(was.free)
+    ]
+    sites = equivalent_sites(was.space_group, site)
+    for position in candidates:
+        found = representatives(position, sites)
+        if len(found):
+            return Orbit(orbit.number, position, found[int(rng.integers(len(found)))])
+    raise AssertionError(f"no position of space group {was.space_group} holds {site}")

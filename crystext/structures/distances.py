@@ -1,0 +1,346 @@
+"""What keeps atoms apart: the cells that stay open, and the places an atom can take.
+
+Nothing here knows of text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crystext.structures.crystal import Floats, Ints
+
+Bools = NDArray[np.bool_]
+
+CONTACT = 0.5
+"""Å. No two atoms, images included, may be nearer: the limit of the field's validity test."""
+
+MIN_ANGLE, MAX_ANGLE = 10.0, 170.0
+"""Degrees. Cell angles that are drawn lie between these; reduced cells lie well inside."""
+
+_MIN_OPENNESS = 0.01
+"""Least V / abc of a cell. Angles within the limits above can always reach it, since it is below
+sin²10°."""
+
+_ROUNDING = 1e-15
+"""What rounding may take from a sum of cosines."""
+
+_HAIR = 1e-9
+"""What rounding may take from the square of a vector, as a share of it."""
+
+_BLOCK = 1 << 18
+"""How many pairs of an atom and an image are looked at together: bounds the memory."""
+
+
+@cache
+def least_distances(scale: float) -> Floats:
+    """Return the least distance of each pair of elements in Å; shape (119, 119), by number.
+
+    It is `scale` times the sum of the covalent radii (Cordero et al., Dalton Trans. 2008, 2832, as
+    tabulated by ASE), and never below `CONTACT`. In 4,000 crystals of the Materials Project the
+    smallest ratio of a distance to the sum of radii was 0.68 (Rb-Rb).
+    """
+    from ase.data import covalent_radii
+
+    radii = np.zeros(119)
+    radii[1:] = covalent_radii[1:119]
+    table: Floats = np.maximum(scale * (radii[:, None] + radii[None, :]), CONTACT)
+    return table
+
+
+def is_open(
+    lengths: Floats,
+    cos_alpha: Floats | float,
+    cos_beta: Floats | float,
+    cos_gamma: Floats | float,
+    contact: float,
+) -> Bools:
+    """Tell with which angles a cell of these lengths is open.
+
+    It has to fill 1% of the box of its lengths, V >= 0.01 abc, and each of its heights, V over the
+    area of a face, has to be `contact`. A lattice vector with n steps along some axis bridges n of
+    that axis's heights, so no lattice vector is shorter than `contact` then.
+
+    Args:
+        lengths: Å; shape (..., 3), where the rest fits the shape of the cosines.
+        cos_alpha, cos_beta, cos_gamma: cosines of the angles; of one shape, or single numbers.
+        contact: Å; 0 for none.
+
+    Returns:
+        True where the cell is open; of the shape of the cosines.
+    """
+    squares = (cos_alpha * cos_alpha, cos_beta * cos_beta, cos_gamma * cos_gamma)
+    openness = unit_volume_squared(cos_alpha, cos_beta, cos_gamma)
+    least: Floats | float = _MIN_OPENNESS**2
+    for length, square in zip(np.moveaxis(lengths, -1, 0), squares, strict=True):
+        # The face that a, say, rises from has the area b c sinα: its height is a V/(abc) / sinα.
+        least = np.maximum(least, (contact / length) ** 2 * (1.0 - square))
+    return np.asarray(openness >= least - _ROUNDING)
+
+
+def unit_volume_squared(
+    cos_alpha: Floats | float, cos_beta: Floats | float, cos_gamma: Floats | float
+) -> Floats | float:
+    """Return the square of V / abc of cells with these angles; below 0 where there is no cell."""
+    squares = cos_alpha * cos_alpha + cos_beta * cos_beta + cos_gamma * cos_gamma
+    return 1.0 - squares + 2.0 * cos_alpha * cos_beta * cos_gamma
+
+
+def keeps_images_apart(
+    lengths: Floats,
+    cos_alpha: Floats | float,
+    cos_beta: Floats | float,
+    cos_gamma: Floats | float,
+    contact: float,
+) -> Bools:
+    """Tell with which angles a cell is open and has no lattice vector shorter than `contact`.
+
+    Heights may be lower than that, down to 0.7 of it, as in reduced cells, where no height is below
+    1/sqrt(2) of the shortest vector. A vector of two steps along some axis is then long enough, and
+    those of one step at most are looked at.
+
+    Args:
+        lengths: Å, each at least `contact`; shape (..., 3), where the rest fits the cosines.
+        cos_alpha, cos_beta, cos_gamma: cosines of the angles; of one shape, or single numbers.
+        contact: Å; 0 for none.
+
+    Returns:
+        Of the shape of the cosines.
+    """
+    low = is_open(lengths, cos_alpha, cos_beta, cos_gamma, 0.7 * contact)
+    if contact == 0:
+        return low
+    doubtful = low & ~is_open(lengths, cos_alpha, cos_beta, cos_gamma, contact)
+    if doubtful.any():
+        cosines = (cos_alpha, cos_beta, cos_gamma)
+        abc = [np.broadcast_to(x, low.shape)[doubtful] for x in np.moveaxis(lengths, -1, 0)]
+        angles = [np.broadcast_to(x, low.shape)[doubtful] for x in cosines]
+        low[doubtful] = _shortest_step(abc, angles) >= contact**2 * (1.0 - _HAIR)
+    return low
+
+
+def _shortest_step(abc: list[Floats], cosines: list[Floats]) -> Floats:
+    """Return the least square of a lattice vector of one step along two axes or three, in Å²."""
+    (a, b, c), (cos_alpha, cos_beta, cos_gamma) = abc, cosines
+    squares = a * a + b * b, a * a + c * c, b * b + c * c
+    ab, ac, bc = 2 * a * b * cos_gamma, 2 * a * c * cos_beta, 2 * b * c * cos_alpha
+    pairs = [squares[0] - abs(ab), squares[1] - abs(ac), squares[2] - abs(bc)]
+    whole = squares[0] + c * c
+    # The signs of two axes against the third: all four ways to cross the cell.
+    crossings = [whole + x * ab + y * ac + x * y * bc for x in (-1, 1) for y in (-1, 1)]
+    return np.asarray(np.minimum.reduce([*pairs, *crossings]))
+
+
+def reduced_basis(lattice: Floats) -> Floats:
+    """Return the shortest possible basis of each lattice, by increasing length: Minkowski's.
+
+    Its first vector is a shortest lattice vector, and of a point whose coordinates in it lie in
+    [-1/2, 1/2], the nearest lattice point has coordinates -1, 0 or 1.
+    Source: the greedy algorithm of Semaev, CaLC 2001, and Nguyen and Stehlé, ANTS 2004.
+
+    Args:
+        lattice: basis vectors as rows, Å; shape (B, 3, 3).
+    """
+    basis = lattice
+    squares = (basis**2).sum(axis=2)
+    while True:
+        order = np.argsort(squares, axis=1)[:, :, None]
+        a, b, c = np.moveaxis(np.take_along_axis(basis, order, axis=1), 1, 0)
+        aa, ab = (a * a).sum(axis=1), (a * b).sum(axis=1)
+        b = b - np.round(ab / aa)[:, None] * a
+        # The nearest to c of the lattice points of a and b: next to where c falls upon their plane.
+        ab, bb = (a * b).sum(axis=1), (b * b).sum(axis=1)
+        ac, bc = (a * c).sum(axis=1), (b * c).sum(axis=1)
+        area = aa * bb - ab**2
+        c = c - np.round((ac * bb - bc * ab) / area)[:, None] * a
+        c = c - np.round((bc * aa - ac * ab) / area)[:, None] * b
+        near = c[:, None] + _AROUND[:, :1] * a[:, None] + _AROUND[:, 1:] * b[:, None]
+        nearest = (near**2).sum(axis=2).argmin(axis=1)
+        basis = np.stack([a, b, near[np.arange(len(near)), nearest]], axis=1)
+        before, squares = np.sort(squares, axis=1), (basis**2).sum(axis=2)
+        if not (squares < (1 - 1e-9) * before).any():
+            return np.asarray(basis)
+
+
+def shortest_lattice_vector(lattice: Floats) -> Floats:
+    """Return the length of the shortest lattice vector in Å: shape (B, 3, 3) to (B,)."""
+    return np.asarray(np.linalg.norm(reduced_basis(lattice)[:, 0], axis=1))
+
+
+def blocked_columns(
+    lattice: Floats, positions: Floats, distances: Floats, columns: Floats, grid: int
+) -> Bools:
+    """Tell which places along c an atom cannot take, given its x and y.
+
+    Around each atom and each of its images lies a sphere; a line along c cuts it in an interval,
+    found in closed form, so the cost hardly grows with `grid`. It grows with the number of images
+    in reach: with the square of distance over height of the cell, which `is_open` keeps low.
+
+    Args:
+        lattice: basis vectors as rows, Å; shape (B, 3, 3).
+        positions: fractional coordinates of the atoms there are; shape (B, N, 3).
+        distances: how far the new atom has to stay from each, Å; shape (B, N); 0 for no atom.
+        columns: x and y of the new atom; shape (B, 2).
+        grid: number of values of a coordinate.
+
+    Returns:
+        True where z = k / grid is too near; shape (B, grid).
+    """
+    blocked = np.zeros((len(lattice), grid), dtype=np.bool_)
+    found = _blocked_intervals(lattice, positions, distances, columns, grid)
+    for rows, row, first, count in found:
+        blocked[rows] = _union(len(rows), row, first, count, grid)
+    return blocked
+
+
+def columns_with_room(
+    lattice: Floats, positions: Floats, distances: Floats, columns: Floats, grid: int
+) -> Bools:
+    """Tell which columns have a place that `blocked_columns` leaves free: shape (B,)."""
+    room = np.ones(len(lattice), dtype=np.bool_)
+    found = _blocked_intervals(lattice, positions, distances, columns, grid)
+    for rows, row, first, count in found:
+        # Intervals that are too short to fill a column even side by side need no closer look.
+        full = np.bincount(row, weights=count, minlength=len(rows)) >= grid
+        kept = full[row]
+        place = np.cumsum(full) - 1
+        union = _union(int(full.sum()), place[row[kept]], first[kept], count[kept], grid)
+        room[rows[full]] = ~union.all(axis=1)
+    return room
+
+
+def _blocked_intervals(
+    lattice: Floats, positions: Floats, distances: Floats, columns: Floats, grid: int
+) -> Iterator[tuple[Ints, Ints, Ints, Ints]]:
+    """Yield some of the rows at a time, and intervals of places: row among these, first, count."""
+    atoms = positions.shape[1]
+    if atoms == 0:
+        return
+    # A hair more than the distance, so that rounding never leaves a pair a hair too near.
+    reach = np.where(distances > 0, distances + 1e-6, 0.0)
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(lattice), axis=1)[:, :2]
+    # An image n steps away lies at least (|n| - 1/2) heights off: farther ones cannot reach.
+    spans = np.floor(reach.max(axis=1)[:, None] / heights + 0.5).astype(np.int64)
+    for i, j in np.unique(spans, axis=0).tolist():
+        steps = _steps(i, j)
+        same = np.nonzero((spans == (i, j)).all(axis=1))[0]
+        size = max(1, _BLOCK // (atoms * len(steps)))
+        for start in range(0, len(same), size):
+            rows = same[start : start + size]
+            away = columns[rows, None, :] - positions[rows, :, :2]
+            away -= np.round(away)
+            offsets = (away[:, :, None, :] + steps) @ lattice[rows, None, :2, :]
+            z = positions[rows, :, 2]
+            yield rows, *_intervals(offsets, lattice[rows, 2], z, reach[rows], grid)
+
+
+def _intervals(
+    offsets: Floats, along: Floats, z: Floats, reach: Floats, grid: int
+) -> tuple[Ints, Ints, Ints]:
+    """Return the places of lines along c that lie in spheres: row, first place, how many.
+
+    Args:
+        offsets: from a sphere's centre to where the line has the centre's z, Å; (B, N, images, 3).
+        along: the basis vector c, Å; (B, 3).
+        z: fractional, of the centres; (B, N).
+        reach: radii, Å; (B, N).
+        grid: number of places.
+    """
+    square = (along**2).sum(axis=1)[:, None, None]
+    dot = (offsets @ along[:, None, :, None])[..., 0]
+    reach_square = (reach**2)[:, :, None]
+    # |p + t c|² < r²: t between the roots, which exist where the discriminant is above zero.
+    discriminant = dot**2 - square * ((offsets**2).sum(axis=3) - reach_square)
+    row, atom, step = np.nonzero((discriminant > 0) & (reach_square > 0))
+    square = square[row, 0, 0]
+    half = np.sqrt(discriminant[row, atom, step]) / square
+    centre = z[row, atom] - dot[row, atom, step] / square
+    first = np.ceil((centre - half) * grid).astype(np.int64)
+    count = np.minimum(np.floor((centre + half) * grid).astype(np.int64) - first + 1, grid)
+    some = count > 0
+    return row[some], first[some] % grid, count[some]
+
+
+def _union(rows: int, row: Ints, first: Ints, count: Ints, grid: int) -> Bools:
+    """Return the places that intervals cover, of which some go beyond the end and begin anew."""
+    width = 2 * grid + 1
+    starts = np.bincount(row * width + first, minlength=rows * width)
+    ends = np.bincount(row * width + first + count, minlength=rows * width)
+    covered = np.cumsum((starts - ends).reshape(rows, width), axis=1) > 0
+    return np.asarray(covered[:, :grid] | covered[:, grid : 2 * grid])
+
+
+def clearances(lattice: Floats, positions: Floats, distances: Floats, places: Floats) -> Floats:
+    """Return by how much places in one cell keep the asked-for distances, in Å; below 0: not.
+
+    Args:
+        lattice: basis vectors as rows, Å; shape (3, 3).
+        positions: fractional coordinates of the atoms there are; shape (N, 3), N > 0.
+        distances: how far to stay from each, Å; shape (N,).
+        places: fractional coordinates; shape (M, 3).
+
+    Returns:
+        Smallest difference of distance found and distance asked for; shape (M,).
+    """
+    basis = reduced_basis(lattice[None])[0]
+    spare = np.full(len(places), np.inf)
+    for position, distance in zip(positions, distances.tolist(), strict=True):
+        away = (places - position) @ lattice @ np.linalg.inv(basis)
+        away -= np.round(away)
+        images = (away @ basis)[:, None] + _IMAGES @ basis
+        nearest = np.sqrt((images**2).sum(axis=2).min(axis=1))
+        spare = np.minimum(spare, nearest - distance)
+    return spare
+
+
+def image_distances(lattice: Floats, places: Floats, positions: Floats) -> Floats:
+    """Return how far the nearest image of each atom lies from a place, in many cells.
+
+    Args:
+        lattice: basis vectors as rows, Å; shape (B, 3, 3).
+        places: fractional coordinates; shape (B, 3).
+        positions: fractional coordinates of the atoms; shape (B, N, 3).
+
+    Returns:
+        Å; shape (B, N).
+    """
+    basis = reduced_basis(lattice)
+    away = (positions - places[:, None]) @ lattice @ np.linalg.inv(basis)
+    away -= np.round(away)
+    images = (away @ basis)[:, :, None] + (_IMAGES @ basis)[:, None]
+    distances: Floats = np.sqrt((images**2).sum(axis=3).min(axis=2))
+    return distances
+
+
+def keeps_distances(lattice: Floats, positions: Floats, numbers: Ints, scale: float) -> bool:
+    """Tell whether all atoms of a crystal, images included, are the least distances apart.
+
+    Args:
+        lattice: basis vectors as rows, Å; shape (3, 3).
+        positions: fractional coordinates; shape (N, 3).
+        numbers: atomic numbers; shape (N,).
+        scale: see `least_distances`; 0 lets all pass.
+    """
+    if scale == 0:
+        return True
+    same = np.tile(lattice, (len(numbers), 1, 1))
+    found = image_distances(same, positions, np.tile(positions, (len(numbers), 1, 1)))
+    np.fill_diagonal(found, shortest_lattice_vector(lattice[None])[0])
+    wanted = least_distances(scale)[numbers[:, None], numbers]
+    return bool((found >= wanted - 1e-6).all())
+
+
+def _steps(*reach: int) -> Ints:
+    """Return all steps of up to so many along each axis, one a row."""
+    counted = np.indices([2 * n + 1 for n in reach]).reshape(len(reach), -1).T
+    return np.asarray(counted - np.array(reach))
+
+
+_AROUND = _steps(1, 1)
+"""Steps to the neighbours in a plane, and none."""
+
+_IMAGES = _steps(1, 1, 1)
+"""Steps to the neighbours in space, and none."""

@@ -1,0 +1,109 @@
+"""Whether two crystals can be laid on each other at all: what a matcher need not be asked.
+
+pymatgen's StructureMatcher maps the first lattice on the second in all ways that its tolerances
+allow, shifts one atom onto one of its kind, and measures distances only if every atom of the second
+has one of its kind within a box around it. Here all lattices are tried at once, as arrays: of
+layers in a long cell there are hundreds, and nearly always none will do. What is left over is for
+the matcher to judge; tests compare the two.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crystext.structures.crystal import Floats, lengths_and_angles
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+    from pymatgen.core.lattice import Lattice
+    from pymatgen.core.structure import Structure
+
+_TINY = 1e-6
+"""Added to every limit, so that the last digits do not decide."""
+
+_LATTICES_AT_ONCE = 200
+"""Lattices whose atoms are compared together; more would take more memory and no less time."""
+
+
+def can_be_superposed(matcher: StructureMatcher, first: Structure, second: Structure) -> bool:
+    """Say whether the matcher finds anything to measure.
+
+    Args:
+        matcher: without supercells and with scaling, as `Tolerances.matcher` makes it.
+        first: reduced, of the same composition and number of atoms as the second.
+        second: the one that the first is mapped on.
+
+    Returns:
+        False only if `matcher.fit` of the two, not to be reduced again, is False.
+    """
+    from pymatgen.core.lattice import Lattice
+
+    ratio = (second.volume / first.volume) ** (1 / 6)
+    onto = Lattice(second.lattice.matrix / ratio)
+    bases_L_3_3 = _mappings(Lattice(first.lattice.matrix * ratio), onto, matcher)
+    boxes_L_3 = _boxes(bases_L_3_3, onto, len(second), matcher.stol) + _TINY
+    moved_L_N_3 = first.cart_coords * ratio @ np.linalg.inv(bases_L_3_3)
+    kinds_1, kinds_2 = (np.array(s.atomic_numbers) for s in (first, second))
+    alike_N_N = kinds_2[:, None] == kinds_1
+    fewest = int(np.argmin(alike_N_N.sum(axis=1)))
+    for start in range(0, len(bases_L_3_3), _LATTICES_AT_ONCE):
+        lattices = slice(start, start + _LATTICES_AT_ONCE)
+        moved, box = moved_L_N_3[lattices], boxes_L_3[lattices, None, None, :]
+        between = second.frac_coords[None, :, None, :] - moved[:, None, :, :]
+        for site in np.flatnonzero(alike_N_N[fewest]):
+            apart = between + (moved[:, site] - second.frac_coords[fewest])[:, None, None, :]
+            apart -= np.round(apart)
+            near = (np.abs(apart) <= box).all(axis=-1) & alike_N_N
+            if near.any(axis=2).all(axis=1).any():
+                return True
+    return False
+
+
+def _mappings(lattice: Lattice, onto: Lattice, matcher: StructureMatcher) -> Floats:
+    """Return all bases of a lattice that are like that of another; shape (L, 3, 3).
+
+    Those of pymatgen's `Lattice.find_all_mappings`, made without an object for each.
+    """
+    longest = max(onto.abc) * (1 + matcher.ltol)
+    found: Any = lattice.get_points_in_sphere(
+        [[0, 0, 0]], [0, 0, 0], longest + _TINY, zip_results=False
+    )
+    points, distances = np.asarray(found[0]), np.asarray(found[1])
+    ratios = distances[:, None] / np.array(onto.abc)
+    long_enough = (ratios > 1 / (1 + matcher.ltol) - _TINY) & (ratios < 1 + matcher.ltol + _TINY)
+    integers = [points[long_enough[:, k]] for k in range(3)]
+    vectors = [x @ lattice.matrix for x in integers]
+    units = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in vectors]
+
+    def agree(i: int, j: int, angle: float) -> NDArray[np.bool_]:
+        angles = np.degrees(np.arccos(np.clip(units[i] @ units[j].T, -1, 1)))
+        within: NDArray[np.bool_] = np.abs(angles - angle) <= matcher.angle_tol + _TINY
+        return within
+
+    alpha, beta, gamma = agree(1, 2, onto.alpha), agree(0, 2, onto.beta), agree(0, 1, onto.gamma)
+    bases = [np.zeros((0, 3, 3))]
+    for a in range(len(vectors[0])):
+        b, c = np.nonzero(alpha & gamma[a][:, None] & beta[a])
+        scale, basis = (
+            np.stack([np.broadcast_to(x[0][a], (len(b), 3)), x[1][b], x[2][c]], axis=1)
+            for x in (integers, vectors)
+        )
+        bases.append(basis[np.abs(np.abs(np.linalg.det(scale)) - 1) < 0.5])
+    return np.concatenate(bases)
+
+
+def _boxes(bases_L_3_3: Floats, onto: Lattice, atoms: int, stol: float) -> Floats:
+    """Return how far atoms may be apart along each vector of the averaged lattice; shape (L, 3)."""
+    lengths_L_3, angles_L_3 = lengths_and_angles(bases_L_3_3)
+    angles, mean_L_3 = (angles_L_3 + onto.angles) / 2, (lengths_L_3 + onto.abc) / 2
+    cos, sin = np.cos(np.radians(angles)), np.sin(np.radians(angles))
+    # The volume of a cell of unit lengths; reciprocal lengths are sin(angle) / (length * volume).
+    unit_volume = np.sqrt(np.maximum(1 - (cos**2).sum(axis=1) + 2 * cos.prod(axis=1), 0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reciprocal_L_3 = sin / (mean_L_3 * unit_volume[:, None])
+        spacing_L = (mean_L_3.prod(axis=1) * unit_volume / atoms) ** (1 / 3)
+        boxes: Floats = 2 * stol * reciprocal_L_3 * spacing_L[:, None]
+    return np.nan_to_num(boxes, nan=np.inf)

@@ -1,0 +1,279 @@
+"""When two crystals are the same: pymatgen's StructureMatcher, set up for many comparisons.
+
+Each crystal is reduced once (Niggli, then primitive), only crystals of one reduced formula are
+compared, and formulas are spread over processes.
+
+The matcher's answer may depend on which structure comes first: it maps the first lattice on the
+second, and of 83 pairs of MP-20 test that match under DiffCSP's tolerances in some order, 5 match
+in one order only (`evaluation/results/matching_orders.json`). So two crystals are the same here if
+one can be mapped on the other or the other on the one. It also depends on oxidation states, where
+one side alone carries some; crystals here are bare elements, whatever they were read from.
+
+It can depend on the cell, too: pymatgen's search for a primitive cell merges atoms that are nearly
+one lattice translation apart, as in a phase of gallium, whose primitive cell then does not match
+its conventional one (`findings/pymatgen_primitive_gallium.sh`). The search is kept, for published
+rates are made with it.
+
+Sameness is not transitive, so which crystals are compared is part of the result. Tolerances decide
+it as much: they are named wherever a number is printed. Crystals that differ by handedness alone,
+such as quartz in P3_121 and in P3_221, are one: the matcher takes mappings that reflect, too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from copy import copy
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from crystext.errors import RunError
+from crystext.runtime.cluster import is_lost
+from crystext.runtime.processes import Workers
+from crystext.structures.crystal import Crystal, Floats, Ints
+from crystext.structures.match_prefilter import can_be_superposed
+from crystext.structures.properties import reduced_formula
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+    from pymatgen.core.lattice import Lattice
+    from pymatgen.core.structure import Structure
+
+_Group = TypeVar("_Group")
+_Answer = TypeVar("_Answer")
+
+_MAX_LATTICE_POINTS = 5000
+"""Lattice points that one comparison may list. Half of 6,000 crystals of Materials Project need at
+most 17, the thinnest of them 1,918; without a limit, one needle of a cell takes all memory."""
+
+_TASKS = 256
+"""At least, for an executor whose number of workers is not known."""
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """How far two crystals may differ and still be one. Defaults are DiffCSP's.
+
+    Source: Jiao et al., NeurIPS 2023, arXiv:2309.04475. These are wide: rock salt matches even its
+    copy with both atoms nearly on one place. Pymatgen's own defaults are stricter (0.2, 0.3, 5).
+    """
+
+    ltol: float = 0.3
+    """Of lengths, as a fraction."""
+    stol: float = 0.5
+    """Of sites, as a fraction of (V / N)^(1/3)."""
+    angle_tol: float = 10.0
+    """Of angles, in degrees."""
+
+    def matcher(self) -> StructureMatcher:
+        """Return pymatgen's matcher with these tolerances."""
+        from pymatgen.analysis.structure_matcher import StructureMatcher
+
+        return StructureMatcher(ltol=self.ltol, stol=self.stol, angle_tol=self.angle_tol)
+
+
+DIFFCSP = Tolerances()
+
+PYMATGEN = Tolerances(ltol=0.2, stol=0.3, angle_tol=5.0)
+"""Pymatgen's own: what is one under these is one entry of a database."""
+
+
+def reduce_for_matching(crystal: Crystal) -> Structure | None:
+    """Return the structure that `StructureMatcher.fit` would make of a crystal before comparing.
+
+    None where the cell has no Niggli form, or is so thin that listing the lattice points within
+    its longest vector would take all memory; such a crystal is taken to match nothing.
+    """
+    structure = crystal.structure
+    # Before the Niggli reduction too: it lists the same points.
+    if _lattice_points(structure.lattice.get_lll_reduced_lattice()) > _MAX_LATTICE_POINTS:
+        return None
+    try:
+        reduced = structure.get_reduced_structure("niggli").get_primitive_structure()
+    except ValueError:
+        return None
+    return None if _lattice_points(reduced.lattice) > _MAX_LATTICE_POINTS else reduced
+
+
+def _lattice_points(lattice: Lattice) -> float:
+    """Return about how many lattice points the matcher lists: those within the longest vector."""
+    return 4 / 3 * math.pi * (max(lattice.abc) * (1 + DIFFCSP.ltol)) ** 3 / lattice.volume
+
+
+def is_same(matcher: StructureMatcher, first: Structure | None, second: Structure | None) -> bool:
+    """Say whether two structures from `reduce_for_matching` match; None matches nothing.
+
+    The order of the two is of no account: one mapping, either way, is enough.
+    """
+    if first is None or second is None:
+        return False
+    return _fits(matcher, first, second) or _fits(matcher, second, first)
+
+
+def _fits(matcher: StructureMatcher, first: Structure, second: Structure) -> bool:
+    """Say whether the matcher maps the first structure on the second."""
+    if len(first) != len(second) or not can_be_superposed(matcher, first, second):
+        return False
+    return bool(matcher.fit(first, second, skip_structure_reduction=True))
+
+
+class Peers:
+    """Crystals of one reduced formula, of which it is asked which are the same.
+
+    The answers are those of `is_same`. The matcher maps the lattice of its first structure on that
+    of its second, both scaled to one volume; where lengths alone forbid that, it is not asked, and
+    nothing is lost.
+    """
+
+    def __init__(self, reduced: Sequence[Structure | None], tolerances: Tolerances) -> None:
+        """Take structures from `reduce_for_matching`; None is like nothing."""
+        self.reduced, self.matcher = reduced, tolerances.matcher()
+        self._sizes = np.array([0 if s is None else len(s) for s in reduced])
+        lengths = [np.zeros((2, 3)) if s is None else _scaled_lengths(s) for s in reduced]
+        self._minima, self._edges = np.array(lengths).reshape(-1, 2, 3).swapaxes(0, 1)
+        self._set_reach(tolerances)
+
+    def under(self, tolerances: Tolerances) -> Peers:
+        """Return the same crystals to be judged by other tolerances."""
+        other = copy(self)
+        other.matcher = tolerances.matcher()
+        other._set_reach(tolerances)
+        return other
+
+    def _set_reach(self, tolerances: Tolerances) -> None:
+        # Vectors that fit edges are a basis, so the k-th of them is no shorter than the k-th
+        # minimum. The last digits of both are left to chance.
+        self._longest = self._edges * (1 + tolerances.ltol) * (1 + 1e-6)
+
+    def candidates(self, i: int, among: Sequence[int]) -> list[int]:
+        """Return those of some crystals that the matcher has to be asked about."""
+        others = np.asarray(among, dtype=np.int64)
+        sized = (self._sizes[others] == self._sizes[i]) & (self._sizes[i] > 0)
+        onto = (self._minima[i] <= self._longest[others]).all(axis=1)
+        back = (self._minima[others] <= self._longest[i]).all(axis=1)
+        return others[sized & (onto | back)].tolist()  # type: ignore[no-any-return]
+
+    def same(self, i: int, j: int) -> bool:
+        """Say whether two crystals are the same."""
+        one, other = self.reduced[i], self.reduced[j]
+        if one is None or other is None:
+            return False
+        return any(
+            (self._minima[first] <= self._longest[second]).all()
+            and _fits(self.matcher, structure, onto)
+            for first, second, structure, onto in ((j, i, other, one), (i, j, one, other))
+        )
+
+
+def _scaled_lengths(structure: Structure) -> Floats:
+    """Return minima of a lattice and edges of its cell, sorted, for volume 1; shape (2, 3)."""
+    lattice = structure.lattice
+    try:
+        minima = sorted(lattice.get_niggli_reduced_lattice().abc)
+    except ValueError:
+        minima = [0.0] * 3
+    lengths: Floats = np.array([minima, sorted(lattice.abc)]) / lattice.volume ** (1 / 3)
+    return lengths
+
+
+def group_by_formula(numbers: Iterable[Ints]) -> dict[str, list[int]]:
+    """Return the indices of all crystals, given by atomic numbers, under their reduced formula."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, atoms in enumerate(numbers):
+        groups[reduced_formula(atoms)].append(i)
+    return dict(groups)
+
+
+def progress_counter(report: Callable[[int, int], None], whole: int) -> Callable[[], None]:
+    """Return what counts each call, for `map_groups`, and reports how many of how many there were.
+
+    Args:
+        report: called with both numbers.
+        whole: how many there will be.
+    """
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        report(done, whole)
+
+    return advance
+
+
+def map_groups(
+    function: Callable[[_Group], _Answer],
+    groups: Sequence[_Group],
+    workers: Workers,
+    advance: Callable[[], object] = lambda: None,
+    *,
+    largest_first: bool = False,
+) -> list[_Answer]:
+    """Return `function` of each group, in their order, computed by so many processes.
+
+    The processes are spawned: they share no state, and a calling script needs its
+    `if __name__ == "__main__":`.
+
+    Args:
+        function: one that a process can import.
+        groups: what it is called with.
+        workers: processes; of 1, none is started. Or an executor.
+        advance: called for every group that is done.
+        largest_first: whether the first groups may take as long as all others together; they are
+            then handed out one by one.
+
+    Raises:
+        RunError: a process died.
+    """
+    answers: list[_Answer] = []
+    if isinstance(workers, Executor):
+        # On a cluster a task costs some milliseconds, however small it is.
+        alone = _TASKS if largest_first else 0
+        size = max(1, len(groups) // _TASKS)
+        tasks = [groups[i : i + 1] for i in range(min(alone, len(groups)))]
+        tasks += [groups[i : i + size] for i in range(alone, len(groups), size)]
+        try:
+            for some in workers.map(partial(_each, function), tasks):
+                answers += some
+                for _ in some:
+                    advance()
+        except Exception as error:
+            if is_lost(error):
+                raise RunError(
+                    "workers of the cluster died, most likely for want of memory; give each more"
+                ) from None
+            raise
+        return answers
+    if workers <= 1 or len(groups) < 2:
+        for group in groups:
+            answers.append(function(group))
+            advance()
+        return answers
+    chunk = max(1, len(groups) // (8 * workers))
+    head = 4 * workers if largest_first else 0
+    try:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            parts = (
+                pool.map(function, groups[:head]),
+                pool.map(function, groups[head:], chunksize=chunk),
+            )
+            for answer in chain.from_iterable(parts):
+                answers.append(answer)
+                advance()
+    except BrokenProcessPool:
+        raise RunError(
+            "a worker process died, most likely for want of memory; try fewer --workers"
+        ) from None
+    return answers
+
+
+def _each(function: Callable[[_Group], _Answer], groups: Sequence[_Group]) -> list[_Answer]:
+    return [function(group) for group in groups]

@@ -1,0 +1,90 @@
+"""Space groups: by number, by symbol in common spellings, and that of a crystal."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from crystext.errors import InputError, SettingError, did_you_mean
+from crystext.structures.crystal import Crystal
+from crystext.structures.standardize import find_symmetry
+
+SYMPREC = 0.1
+"""Å; the tolerance at which the field reports space groups."""
+
+_FORMER = {"Abm2": 39, "Aba2": 41, "Cmca": 64, "Cmma": 67, "Ccca": 68}
+"""Symbols that were in use until the International Tables of 1992 wrote e for a double glide."""
+
+
+def parse_space_group(wanted: int | str) -> int:
+    """Return the number of a space group.
+
+    Args:
+        wanted: a number, or a symbol: short, full, or of another setting; with or without spaces
+            and underscores, and with or without the bar of a cubic group (Fm3m).
+
+    Raises:
+        SettingError: there is no such group; the nearest is named.
+    """
+    text = str(wanted).strip()
+    if isinstance(wanted, bool) or not text:
+        raise SettingError(f"space group {wanted!r}: expected 1 to 230, or a symbol such as Fm-3m")
+    if digits := re.fullmatch(r"([-+]?)0*(\d+)(\.0*)?", text):
+        # A longer number is no nearer to any group.
+        number = int(digits[1] + digits[2][:9])
+        if not 1 <= number <= 230:
+            nearest = min(max(number, 1), 230)
+            raise SettingError(
+                f"no space group has the number {text}; expected 1 to 230. The nearest is {nearest}"
+            )
+        return number
+    spellings = _spellings()
+    plain = re.sub(r"[\s_]", "", text).replace("−", "-").replace("–", "-")
+    if plain in spellings:
+        return spellings[plain]
+    for known, number in spellings.items():
+        if known.lower() == plain.lower():
+            return number
+    raise SettingError(
+        f"no space group is called {text!r}; expected 1 to 230, or a symbol such as Fm-3m."
+        + did_you_mean(plain, spellings)
+    )
+
+
+@cache
+def _spellings() -> dict[str, int]:
+    """Return the number of each spelling, without spaces and underscores.
+
+    Source: spglib's table of 530 settings. No two groups share a spelling.
+    """
+    import spglib
+
+    found: dict[str, int] = {}
+    for hall in range(1, 531):
+        kind = spglib.get_spacegroup_type(hall)
+        if kind is None:
+            continue
+        full = kind.international_full
+        spellings = [kind.international_short, full, *kind.international.split("=")]
+        if 3 <= kind.number <= 15:
+            # P 1 2_1/n 1, the axes without symmetry left out, is the usual P2_1/n.
+            spellings.append("".join(part for part in full.split() if part != "1"))
+        if kind.number >= 200:
+            spellings.append(kind.international_short.replace("-3", "3"))
+        for spelling in spellings:
+            found.setdefault(re.sub(r"[\s_]", "", spelling), kind.number)
+    return found | _FORMER
+
+
+def find_space_group(crystal: Crystal, symprec: float = SYMPREC) -> int | None:
+    """Return the number of the space group that spglib finds; None if it finds none.
+
+    Args:
+        crystal: the crystal.
+        symprec: Å; how far atoms may be from where the symmetry wants them.
+    """
+    try:
+        found = find_symmetry(crystal.lattice, crystal.positions, crystal.numbers, symprec)
+    except InputError:
+        return None
+    return int(found.number)

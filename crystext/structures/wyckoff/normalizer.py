@@ -1,0 +1,88 @@
+"""The equivalent choices of origin and axes of a space group's cell.
+
+Another choice describes the same crystal in the same setting: the same operations, the same kind
+of cell, but other coordinates and perhaps other Wyckoff letters. These choices form the Euclidean
+normaliser of the group (International Tables for Crystallography A, chapter 3.5), and for
+orthorhombic groups also those that exchange axes. Choices that would turn a crystal into its mirror
+image are left out; where the group itself does so, nothing is missing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import permutations, product
+from typing import NamedTuple
+
+import numpy as np
+
+from crystext.structures.crystal import Floats
+from crystext.structures.properties import crystal_system
+from crystext.structures.wyckoff.positions import operations
+
+_PARTS = 24
+"""Origins are looked for at the 24ths of the axes: no group has an alternative elsewhere, save
+along the directions in which its origin is arbitrary."""
+
+
+class Choices(NamedTuple):
+    """Equivalent choices of origin and axes: a site x becomes `rotations[i] @ x + shifts[i]`."""
+
+    rotations: Floats
+    """Shape (K, 3, 3)."""
+    shifts: Floats
+    """Shape (K, 3)."""
+    arbitrary: Floats
+    """Shape (3,): 1 along axes on which the origin may lie anywhere, 0 along others."""
+
+
+@cache
+def choices(space_group: int) -> Choices:
+    """Return the equivalent choices of a space group's origin and axes, itself among them.
+
+    Some of them differ by an operation of the group only.
+
+    Raises:
+        SettingError: the number is not in 1..230.
+    """
+    turns, moves = operations(space_group)
+    arbitrary = np.diagonal(turns.mean(axis=0)).round(6)
+    steps = [np.zeros(1) if free else np.arange(_PARTS) / _PARTS for free in arbitrary]
+    origins = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    rotations, shifts = [], []
+    for axes in _axes(space_group):
+        inverse = np.rint(np.linalg.inv(axes))
+        fitting = origins
+        for turn, move in zip(turns, moves, strict=True):
+            images = moves[(turns == np.rint(axes @ turn @ inverse)).all(axis=(1, 2))]
+            turned = np.rint(axes @ turn @ inverse)
+            moved = axes @ move + fitting @ (np.eye(3) - turned).T
+            off = moved[:, None] - images
+            off -= np.rint(off)
+            fitting = fitting[(np.abs(off).max(axis=2, initial=0.0) < 1e-6).any(axis=1)]
+            if not len(fitting):
+                break
+        rotations.append(np.broadcast_to(axes, (len(fitting), 3, 3)))
+        shifts.append(fitting)
+    return Choices(np.concatenate(rotations), np.concatenate(shifts), arbitrary)
+
+
+def _axes(space_group: int) -> list[Floats]:
+    """Return the proper rotations that map a cell of the group onto one of the same kind."""
+    system = crystal_system(space_group)
+    signed = [
+        np.eye(3)[list(order)] * np.array(signs)[:, None]
+        for order in permutations(range(3))
+        for signs in product((1.0, -1.0), repeat=3)
+    ]
+    if system == "triclinic":
+        return [np.eye(3)]
+    if system == "monoclinic":
+        return [np.eye(3), np.diag([-1.0, 1.0, -1.0])]
+    if system == "tetragonal":
+        signed = [m for m in signed if abs(m[2, 2]) == 1]
+    elif system in ("trigonal", "hexagonal"):
+        sixfold = np.array([[1.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+        twofold = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
+        turns = [np.linalg.matrix_power(sixfold, n) for n in range(6)]
+        signed = [*turns, *(m @ twofold for m in turns)]
+    return [m for m in signed if np.linalg.det(m) > 0]

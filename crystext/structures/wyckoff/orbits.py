@@ -1,0 +1,253 @@
+"""A crystal as a space group and orbits, and back to atoms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from crystext.chemistry.elements import ELECTRONEGATIVITY_RANK
+from crystext.errors import InputError
+from crystext.structures.crystal import Crystal, Floats, Ints, basis_vectors, lengths_and_angles
+from crystext.structures.standardize import find_symmetry, niggli_reduced
+from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_values
+from crystext.structures.wyckoff.positions import Position, operations, positions
+
+LOOSE = 0.1
+"""Å; how far atoms may be from where symmetry wants them."""
+TIGHT = 1e-3
+"""Å; tolerance of the second look, at a cell that the first has made as symmetric as it is."""
+
+_ON_POSITION = 2e-3
+"""Fractional; how far a site may be from the position that spglib says it is on."""
+_SAME_SITE = 5
+"""Decimals to which sites are told apart."""
+_AS_ONE = np.array([10 ** (2 * _SAME_SITE), 10**_SAME_SITE, 1])
+_SITE_DECIMALS = 9
+"""Decimals of a site's coordinates: what is beyond is noise of the matrix products."""
+_IMAGE = 5e-9
+"""Fractional; how far rounding may take a site from the image of another."""
+
+
+class Orbit(NamedTuple):
+    """Equivalent atoms."""
+
+    number: int
+    """Atomic number."""
+    position: Position
+    free: Floats
+    """Free coordinates of the representative site, in [0, 1)."""
+
+
+@dataclass(frozen=True)
+class SymmetricCrystal:
+    """A crystal described by what its symmetry leaves free."""
+
+    space_group: int
+    orbits: tuple[Orbit, ...]
+    cell: tuple[float, ...]
+    """Free parameters of the conventional cell, as `cells.free_parameters` names them."""
+
+    @property
+    def atoms(self) -> int:
+        """Number of atoms in a primitive cell."""
+        in_cell = sum(orbit.position.multiplicity for orbit in self.orbits)
+        return in_cell // len(primitive_translations(self.space_group))
+
+
+def decompose(crystal: Crystal) -> SymmetricCrystal:
+    """Return a crystal's space group at 0.1 Å, orbits and free cell parameters.
+
+    Of an orbit's sites that could stand for it, the one of least free coordinates does. Orbits
+    come by increasing electronegativity, then letter, then coordinates.
+
+    Raises:
+        InputError: spglib finds no symmetry, or no setting in which the sites are on its positions.
+    """
+    lattice, sites, numbers = _idealised(crystal)
+    number, lattice, sites, letters, orbit_of = _in_default_setting(lattice, sites, numbers)
+    known = positions(number)
+    orbits = []
+    for first in np.unique(orbit_of):
+        members = orbit_of == first
+        position = known[letters[int(np.flatnonzero(members)[0])]]
+        found = representatives(position, sites[members])
+        if not len(found):
+            raise InputError(
+                f"spglib puts atoms on position {position.name} of space group {number}, and none "
+                "of them is where that position is"
+            )
+        orbits.append(Orbit(int(numbers[first]), position, found[0]))
+    orbits.sort(key=_text_order)
+    cell = free_values(number, *lengths_and_angles(lattice))
+    return SymmetricCrystal(number, tuple(orbits), tuple(cell))
+
+
+def symmetry_of(crystal: Crystal) -> SymmetricCrystal | None:
+    """Return a crystal by its symmetry, as `decompose` does; None where that finds none."""
+    try:
+        return decompose(crystal)
+    except InputError:
+        return None
+
+
+def compose(symmetric: SymmetricCrystal) -> Crystal:
+    """Return the atoms of a primitive cell, reduced after Niggli if spglib can reduce it.
+
+    Raises:
+        InputError: an orbit's coordinates put it on a position of fewer atoms.
+    """
+    group = symmetric.space_group
+    lattice = basis_vectors(*cell_parameters(group, symmetric.cell))
+    vectors = _reduced(primitive_basis(group) @ lattice)
+    to_primitive = lattice @ np.linalg.inv(vectors)
+    sites, numbers = [], []
+    for orbit in symmetric.orbits:
+        own = primitive_sites(orbit) @ to_primitive
+        sites.append(np.round(own - np.floor(own), _SITE_DECIMALS) % 1.0)
+        numbers += [orbit.number] * len(own)
+    lengths, angles = lengths_and_angles(vectors)
+    return Crystal(lengths, angles, np.array(numbers, dtype=np.int64), np.concatenate(sites))
+
+
+def _reduced(basis: Floats) -> Floats:
+    """Return a right-handed basis of the same lattice, reduced after Niggli.
+
+    spglib gives up on some cells that are much longer than wide: these stay as they are.
+    """
+    found = niggli_reduced(basis)
+    vectors = basis if found is None else found
+    return -vectors if np.linalg.det(vectors) < 0 else vectors
+
+
+def primitive_sites(orbit: Orbit) -> Floats:
+    """Return those sites of an orbit that differ by more than a lattice vector.
+
+    Returns:
+        Fractional coordinates in the conventional cell, of as many sites as a primitive cell has.
+
+    Raises:
+        InputError: the orbit's coordinates put it on a position of fewer atoms.
+    """
+    position = orbit.position
+    return _primitive_sites(position.space_group, position.letter, tuple(orbit.free.tolist()))
+
+
+# A text's orbits are looked at one by one, and then composed.
+@lru_cache(maxsize=4096)
+def _primitive_sites(space_group: int, letter: str, free: tuple[float, ...]) -> Floats:
+    position = positions(space_group)[letter]
+    sites = orbit_sites(position, np.array(free))
+    centring = primitive_translations(space_group)
+    own: list[Floats] = []
+    left = sites
+    while len(left):
+        own.append(left[0])
+        apart = left[:, None] - (left[0] + centring)
+        apart -= np.rint(apart)
+        left = left[(np.abs(apart).max(axis=2) > _IMAGE).all(axis=1)]
+    if len(own) * len(centring) != position.multiplicity or len(sites) != position.multiplicity:
+        raise InputError(
+            f"an orbit on {position.name} of space group {space_group} has {len(sites)} "
+            "atoms where its coordinates put it; they belong to a position of higher symmetry"
+        )
+    found = np.array(own)
+    found.flags.writeable = False
+    return found
+
+
+def orbit_sites(position: Position, free: Floats) -> Floats:
+    """Return all sites of an orbit in the conventional cell: shape (atoms, 3), in [0, 1)."""
+    return equivalent_sites(position.space_group, position.site(free))
+
+
+def equivalent_sites(space_group: int, site: Floats) -> Floats:
+    """Return all sites that a group makes of one, in the conventional cell: shape (N, 3)."""
+    rotations, translations = operations(space_group)
+    return _distinct(rotations @ site + translations)
+
+
+def representatives(position: Position, sites: Floats) -> Floats:
+    """Return the free coordinates of those sites that are on the representative itself.
+
+    Args:
+        position: where the sites are.
+        sites: fractional coordinates in the conventional cell; shape (N, 3).
+
+    Returns:
+        Shape (R, number of free coordinates), in [0, 1), in increasing order.
+    """
+    axes = list(position.free)
+    free = sites[:, axes] - np.floor(sites[:, axes])
+    free[free > 1.0 - 0.1 * _ON_POSITION] = 0.0
+    off = sites - (free @ position.matrix.T + position.offset)
+    off -= np.rint(off)
+    near = free[np.abs(off).max(axis=1, initial=0.0) < _ON_POSITION]
+    return np.asarray(near[np.lexsort(near.T[::-1])] if len(axes) else near)
+
+
+@cache
+def primitive_translations(space_group: int) -> Floats:
+    """Return the lattice points in a conventional cell, the origin first: shape (K, 3)."""
+    rotations, translations = operations(space_group)
+    points: Floats = translations[(rotations == np.eye(3)).all(axis=(1, 2))]
+    return points[np.lexsort(points.T)]
+
+
+@cache
+def primitive_basis(space_group: int) -> Floats:
+    """Return a basis of the primitive lattice as rows, in terms of the conventional vectors."""
+    centring = primitive_translations(space_group)
+    corners = np.indices((2, 2, 2)).reshape(3, -1).T
+    candidates = [*np.eye(3), *(t - n for t in centring if t.any() for n in corners)]
+    for rows in combinations(candidates, 3):
+        basis = np.array(rows)
+        if np.isclose(abs(np.linalg.det(basis)), 1.0 / len(centring)):
+            return basis
+    raise AssertionError(f"space group {space_group} has no primitive cell")
+
+
+def _text_order(orbit: Orbit) -> tuple[int, str, list[float]]:
+    letter = orbit.position.letter
+    # A comes behind z.
+    return ELECTRONEGATIVITY_RANK[orbit.number], letter.replace("A", "~"), orbit.free.tolist()
+
+
+def _idealised(crystal: Crystal) -> tuple[Floats, Floats, Ints]:
+    """Return the standardised conventional cell: lattice, sites and numbers."""
+    dataset = find_symmetry(crystal.lattice, crystal.positions, crystal.numbers, LOOSE)
+    return (
+        np.asarray(dataset.std_lattice),
+        np.asarray(dataset.std_positions),
+        np.asarray(dataset.std_types, dtype=np.int64),
+    )
+
+
+def _in_default_setting(
+    lattice: Floats, sites: Floats, numbers: Ints
+) -> tuple[int, Floats, Floats, list[str], Ints]:
+    """Return group, lattice, sites, letters and orbits in the setting of `positions`.
+
+    Of a group's settings spglib takes the one that `hall_number` names, unless told otherwise.
+    """
+    dataset = find_symmetry(lattice, sites, numbers, TIGHT)
+    moved = sites @ np.asarray(dataset.transformation_matrix).T + dataset.origin_shift
+    return (
+        int(dataset.number),
+        np.asarray(dataset.std_lattice),
+        np.asarray(moved - np.floor(moved)),
+        list(dataset.wyckoffs),
+        np.asarray(dataset.crystallographic_orbits),
+    )
+
+
+def _distinct(sites: Floats) -> Floats:
+    """Return sites wrapped into the cell, each once, in the order of their coordinates."""
+    wrapped = np.round(sites - np.floor(sites), _SITE_DECIMALS) % 1.0
+    whole = np.rint(wrapped * 10**_SAME_SITE).astype(np.int64) % 10**_SAME_SITE
+    # Three coordinates as one number, which is several times faster to sort than rows.
+    _, first = np.unique(whole @ _AS_ONE, return_index=True)
+    return np.asarray(wrapped[first])

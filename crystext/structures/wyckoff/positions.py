@@ -1,0 +1,121 @@
+"""Wyckoff positions of the 230 space groups: where atoms can lie, and how many lie there.
+
+Settings are spglib's default ones: the first Hall number of each group, that is origin choice 1,
+hexagonal axes for rhombohedral groups, and unique axis b. Letters are those of the International
+Tables for Crystallography A; the one behind z, of group 47, is written A. The table
+(`positions.json`) was made by `derivation`, which a test repeats.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from crystext.errors import SettingError
+from crystext.structures.crystal import Floats
+
+AXES = "xyz"
+GROUPS = 230
+"""How many space groups there are."""
+
+_TERM = re.compile(r"(?P<sign>[+-]?)(?P<number>\d+(?:/\d+)?)?\*?(?P<axis>[xyz])?")
+
+
+@dataclass(frozen=True, eq=False)
+class Position:
+    """One Wyckoff position: a representative site with its free coordinates.
+
+    A site's fractional coordinates are `matrix @ free + offset`.
+    """
+
+    space_group: int
+    letter: str
+    multiplicity: int
+    """Atoms in the conventional cell."""
+    free: tuple[int, ...]
+    """Axes (0, 1, 2) whose coordinates are free; the others follow from them."""
+    matrix: Floats
+    """Shape (3, number of free coordinates), whole numbers."""
+    offset: Floats
+    """Shape (3,); zero on free axes."""
+
+    @property
+    def name(self) -> str:
+        """Multiplicity and letter, such as 4a."""
+        return f"{self.multiplicity}{self.letter}"
+
+    def site(self, free: Floats) -> Floats:
+        """Return the representative site that has these free coordinates."""
+        return np.asarray(self.matrix @ free + self.offset)
+
+
+@cache
+def positions(space_group: int) -> dict[str, Position]:
+    """Return the Wyckoff positions of a space group by letter, in the order of the letters.
+
+    Raises:
+        SettingError: the number is not in 1..230.
+    """
+    rows = _table().get(str(space_group))
+    if rows is None:
+        raise SettingError(f"no space group has the number {space_group}; expected 1 to 230")
+    return {
+        letter: Position(space_group, letter, multiplicity, *read_triplet(triplet))
+        for letter, multiplicity, triplet in rows
+    }
+
+
+@cache
+def operations(space_group: int) -> tuple[Floats, Floats]:
+    """Return rotations (M, 3, 3) and translations (M, 3) of a group, centring included.
+
+    Source: spglib's database, in the setting of this module.
+    """
+    import spglib
+
+    found = spglib.get_symmetry_from_database(hall_number(space_group))
+    assert found is not None
+    return found["rotations"].astype(np.float64), found["translations"] % 1.0
+
+
+@cache
+def hall_number(space_group: int) -> int:
+    """Return the Hall number of a group's setting: the first of those it has."""
+    import spglib
+
+    for hall in range(1, 531):
+        kind = spglib.get_spacegroup_type(hall)
+        if kind is not None and kind.number == space_group:
+            return hall
+    raise SettingError(f"no space group has the number {space_group}; expected 1 to 230")
+
+
+def read_triplet(triplet: str) -> tuple[tuple[int, ...], Floats, Floats]:
+    """Return free axes, matrix and offset of a site written as in the Tables: x,2x,1/4."""
+    matrix, offset = np.zeros((3, 3)), np.zeros(3)
+    for row, text in enumerate(triplet.split(",")):
+        for term in re.findall(r"[+-]?[^+-]+", text):
+            parts = _TERM.fullmatch(term)
+            assert parts is not None, triplet
+            value = float(Fraction(parts["number"] or 1)) * (-1 if parts["sign"] == "-" else 1)
+            if parts["axis"]:
+                matrix[row, AXES.index(parts["axis"])] += value
+            else:
+                offset[row] += value
+    free = tuple(axis for axis in range(3) if matrix[:, axis].any())
+    return free, matrix[:, free], offset
+
+
+@cache
+def _table() -> dict[str, list[tuple[str, int, str]]]:
+    text = (
+        files("crystext.structures.wyckoff").joinpath("positions.json").read_text(encoding="utf-8")
+    )
+    table: dict[str, list[tuple[str, int, str]]] = json.loads(text)
+    return table

@@ -1,0 +1,77 @@
+"""Writing a whole crystal: any crystal, or one with asked-for properties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from crystext.structures.properties import cell_formula, known_properties, written_properties
+from crystext.structures.record import Record
+from crystext.tasks.base import Example, Task
+from crystext.tasks.prompts import PromptSet
+from crystext.text import Format, encode
+
+_STOP = 0.5
+"""Chance that no further property is asked for; one in sixteen prompts asks for five or more."""
+
+_FREQUENCY = {"formula": 20.0, "space_group": 3.0, "elements": 1.5, "chemical_system": 1.5}
+"""How often a property is the first to be asked for, relative to 1 of those not named: what people
+ask for most is practised most."""
+
+
+def generation_prompt(
+    prompts: PromptSet, conditions: Mapping[str, str] | None = None, *, by_symmetry: bool = False
+) -> str:
+    """Return the prompt that asks for a crystal with these properties, in this order.
+
+    Args:
+        prompts: the words.
+        conditions: property name to value, as `properties.written_properties` writes it.
+        by_symmetry: whether it is to be written by its symmetry, not in plain text.
+
+    Raises:
+        SettingError: the prompts have no words for that.
+    """
+    lines = condition_lines(prompts, conditions or {})
+    return prompts.render("generate_wyckoff" if by_symmetry else "generate", conditions=lines)
+
+
+def condition_lines(prompts: PromptSet, conditions: Mapping[str, str]) -> str:
+    """Return the lines of a prompt that ask for properties, in the order given."""
+    return "".join(prompts.condition(name, value) for name, value in conditions.items())
+
+
+def some_properties(record: Record, prompts: PromptSet, rng: np.random.Generator) -> dict[str, str]:
+    """Draw some of a record's known properties, in random order.
+
+    Every subset can come; its size has a geometric distribution, cut at their number, so that few
+    properties are asked for most of the time. Formula and space group come most often. Half of the
+    formulas are those of the whole cell, Na4Cl4 for NaCl, so that a prompt can also say how large
+    the cell is to be.
+    """
+    names = sorted(set(known_properties(record.labels)) & prompts.conditions.keys())
+    size = min(int(rng.geometric(_STOP)), len(names))
+    weights = np.array([_FREQUENCY.get(name, 1.0) for name in names])
+    chosen = rng.choice(names, size=size, replace=False, p=weights / weights.sum()).tolist()
+    written = written_properties(record.crystal, record.labels, chosen)
+    if "formula" in chosen and rng.random() < 0.5:
+        written["formula"] = cell_formula(record.crystal.numbers)
+    return written
+
+
+def _unconditional(
+    record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
+) -> Example:
+    return Example(generation_prompt(prompts), encode(record.crystal, fmt))
+
+
+def _conditional(
+    record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
+) -> Example:
+    prompt = generation_prompt(prompts, some_properties(record, prompts, rng))
+    return Example(prompt, encode(record.crystal, fmt))
+
+
+UNCONDITIONAL = Task("unconditional", _unconditional)
+CONDITIONAL = Task("conditional", _conditional)

@@ -1,0 +1,184 @@
+"""Prompt sets: folders of templates, and their rendering.
+
+A prompt set is a folder:
+
+    generate.txt          asks for a crystal in plain text
+    generate_wyckoff.txt  asks for a crystal by its symmetry
+    infill_element.txt    asks for an element that was masked at all its sites
+    infill.txt            asks for whatever else is not known of a crystal
+    conditions.yaml       the line that asks for a property, for each property
+    marks.yaml            what stands for things that are not known: `mask` and `more`
+
+`generate.txt` and `conditions.yaml` must be there. Training and sampling render through the same
+calls. A model folder carries the set it was trained with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from crystext.errors import SettingError, did_you_mean, in_words
+from crystext.runtime.resources import shipped
+from crystext.structures.properties import PROPERTIES
+from crystext.text.partial import DEFAULT_MARKS, Marks
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+TEMPLATES = {
+    "generate": {"conditions"},
+    "generate_wyckoff": {"conditions"},
+    "infill_element": {"crystal"},
+    "infill": {"crystal", "conditions"},
+}
+"""The templates that a set can have, and what each has to mention."""
+
+_REQUIRED = ("generate",)
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """The words in which a model is asked."""
+
+    templates: Mapping[str, str]
+    """Template text by name."""
+    conditions: Mapping[str, str]
+    """The line that asks for a property, by the property's name."""
+    marks: Marks = DEFAULT_MARKS
+
+    def render(self, template: str, **values: str) -> str:
+        """Fill a template. The prompt ends where the completion begins.
+
+        Raises:
+            SettingError: the set has no such template.
+        """
+        if template not in self.templates:
+            raise SettingError(
+                f"the prompts have no {template}.txt, so that cannot be asked for; they have "
+                f"{', '.join(f'{name}.txt' for name in self.templates)}"
+            )
+        return _fill(self.templates[template], values)
+
+    def condition(self, name: str, value: str) -> str:
+        """Return the prompt line that asks for a property.
+
+        Raises:
+            SettingError: the set has no line for it.
+        """
+        if name not in self.conditions:
+            raise SettingError(
+                f"the prompts cannot ask for {name!r}; they know {', '.join(self.conditions)}."
+                + did_you_mean(name, self.conditions)
+            )
+        return _fill(self.conditions[name], {"value": value})
+
+    def phrases(self) -> list[str]:
+        """Return the literal parts of all templates: candidates for tokens of their own."""
+        texts = [*self.templates.values(), *self.conditions.values()]
+        parts = {part for text in texts for part in _PLACEHOLDER.split(text)[::2]}
+        return sorted(part for part in parts if len(part) > 1)
+
+
+def load_prompts(source: str | Path = "default") -> PromptSet:
+    """Load a prompt set: the name of a shipped one, or a folder.
+
+    Raises:
+        SettingError: no such set, or a file of it is missing or lacks a placeholder; all faults
+            of the set are named at once.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        folder = shipped("prompts", str(source))
+    if not folder.is_dir():
+        known = sorted(p.name for p in shipped("prompts").iterdir() if p.is_dir())
+        raise SettingError(
+            f"no prompt set {str(source)!r}: neither a folder nor one of {', '.join(known)}."
+            + did_you_mean(str(source), known)
+        )
+    faults: list[str] = []
+    templates: dict[str, str] = {}
+    for name, needed in TEMPLATES.items():
+        path = folder / f"{name}.txt"
+        if not path.is_file():
+            if name in _REQUIRED:
+                faults.append(f"{path.name} is missing")
+            continue
+        text = _read(path, faults)
+        if text is None:
+            continue
+        templates[name] = text
+        found = set(_PLACEHOLDER.findall(templates[name]))
+        if found != needed:
+            faults.append(
+                f"{path.name} has the placeholders {sorted(found)}, expected {sorted(needed)}"
+            )
+    conditions = _read_mapping(folder / "conditions.yaml", faults)
+    for name, line in conditions.items():
+        if name not in PROPERTIES:
+            faults.append(
+                f"conditions.yaml: unknown property {name!r}." + did_you_mean(str(name), PROPERTIES)
+            )
+        elif not isinstance(line, str) or _PLACEHOLDER.findall(line) != ["value"]:
+            faults.append(f"conditions.yaml: the line of {name} must hold {{value}} once")
+    marks: dict[str, Any] = {}
+    if (folder / "marks.yaml").is_file():
+        marks = _read_mapping(folder / "marks.yaml", faults)
+    known = [mark.name for mark in fields(Marks)]
+    for name, mark in marks.items():
+        if name not in known:
+            faults.append(f"marks.yaml: unknown mark {name!r}." + did_you_mean(str(name), known))
+        elif not isinstance(mark, str) or not mark.strip() or "\n" in mark:
+            faults.append(f"marks.yaml: {name} must be a line of text, found {mark!r}")
+    if faults:
+        raise SettingError(f"the prompt set {folder} has faults:\n  " + "\n  ".join(faults))
+    return PromptSet(templates, conditions, Marks(**marks))
+
+
+def write_prompts(folder: Path, prompts: PromptSet) -> None:
+    """Write a prompt set into a folder, which `load_prompts` reads back."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in prompts.templates.items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    for name, values in (
+        ("conditions", dict(prompts.conditions)),
+        ("marks", asdict(prompts.marks)),
+    ):
+        text = yaml.safe_dump(values, sort_keys=False, width=1000)
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def _read(path: Path, faults: list[str]) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(
+            f"{path.name} cannot be read as UTF-8 text: {in_words(error, 'it is broken')}"
+        )
+        return None
+
+
+def _read_mapping(path: Path, faults: list[str]) -> dict[str, Any]:
+    if not path.is_file():
+        faults.append(f"{path.name} is missing")
+        return {}
+    text = _read(path, faults)
+    if text is None:
+        return {}
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        faults.append(f"{path.name} is not YAML: {' '.join(str(error).split())}")
+        return {}
+    if not isinstance(values, dict):
+        faults.append(f"{path.name} is not a mapping of names to lines")
+        return {}
+    return values
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)

@@ -1,0 +1,72 @@
+"""What comes of reading a text: a crystal, or why it is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from crystext.structures.crystal import Crystal
+
+if TYPE_CHECKING:
+    from pymatgen.core.structure import Structure
+
+
+class Fault(Enum):
+    """Why a text is not a crystal. The value is one sentence for people."""
+
+    EMPTY = "there is no text"
+    BAD_LENGTHS = "the line of cell lengths is not three positive numbers"
+    BAD_ANGLES = "the line of cell angles is not three numbers between 0 and 180"
+    NO_VOLUME = "the cell lengths and angles enclose no volume"
+    NO_ATOMS = "the text ends after the cell"
+    UNKNOWN_ELEMENT = "a line that should be an element symbol is none"
+    BAD_POSITION = "the line of coordinates is not three numbers in [0, 1)"
+    TRUNCATED = "the text ends in the middle of a line or of an atom"
+    WRONG_PRECISION = "a number has other decimals than the format asks for"
+    # Of texts by symmetry.
+    UNKNOWN_SPACE_GROUP = "the first line is not the number of a space group, 1 to 230"
+    UNKNOWN_POSITION = "the space group has no Wyckoff position of that name"
+    POINT_TAKEN = "a position without free coordinates is taken twice"
+    HIGHER_SYMMETRY = "an orbit's coordinates put it on a position of fewer atoms"
+    BAD_CELL = "the last line does not hold the cell parameters that the space group leaves free"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What came of reading a text: a crystal, or a fault and where it lies."""
+
+    crystal: Crystal | None
+    fault: Fault | None = None
+    line: int | None = None
+    """Number, from 1, of the line at which reading stopped; None where a crystal was read."""
+    detail: str = ""
+    """What was found at that line."""
+    forgiven: tuple[str, ...] = field(default=())
+    """What the forgiving reader passed over, in the order met."""
+
+    @property
+    def structure(self) -> Structure | None:
+        """The crystal as a pymatgen `Structure`, or None."""
+        return None if self.crystal is None else self.crystal.structure
+
+    def __bool__(self) -> bool:
+        return self.crystal is not None
+
+
+def fault_at(kind: Fault, index: int, lines: list[str], line_numbers: Sequence[int]) -> Decoded:
+    """Return a fault that lies at a line, or behind the last.
+
+    Args:
+        kind: of fault.
+        index: of the line, from 0.
+        lines: of the text.
+        line_numbers: what to call each of them.
+    """
+    inside = index < len(lines)
+    number = line_numbers[index] if inside else line_numbers[-1] + 1
+    found = lines[index] if inside else ""
+    # A line of noise may be megabytes long: what is quoted is cut.
+    quoted = repr(found[:60]) + ("..." if len(found) > 60 else "")
+    return Decoded(None, kind, number, quoted)

@@ -1,0 +1,246 @@
+"""Crystals of which a part is not known: the text that shows what is given, and the text asked for.
+
+What is given is written like any crystal, with `?` for each line that is not known: the lengths,
+the angles, an element, the coordinates of an atom. `...` at the end says that further atoms may
+follow. The text asked for holds the lines that `?` stands for, from top to bottom, and then the
+further atoms.
+
+    given           asked for
+    5.64 5.64 5.64
+    ?               90.00 90.00 90.00
+    Na
+    ?               0.000 0.000 0.000
+    ?               Cl
+    0.500 0.500 0.500
+    ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from crystext.chemistry.elements import ELECTRONEGATIVITY_RANK
+from crystext.errors import InputError
+from crystext.runtime.wording import counted
+from crystext.structures.crystal import Crystal, Floats, Ints
+from crystext.text import Decoded, Fault, Format, decode, encode_as_ordered
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a crystal's text has in place of what is not known."""
+
+    mask: str = "?"
+    """Stands for a line."""
+    more: str = "..."
+    """Is the last line of a crystal that may have further atoms."""
+
+
+DEFAULT_MARKS = Marks()
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Which parts of a crystal are not known. Sites are indices, from 0."""
+
+    lengths: bool = False
+    angles: bool = False
+    elements: Collection[int] = ()
+    """Sites whose element is not known."""
+    positions: Collection[int] = ()
+    """Sites whose coordinates are not known."""
+    missing: Collection[int] = ()
+    """Sites that are missing altogether, their number included."""
+
+
+def write_partial(
+    crystal: Crystal, unknown: Unknown, fmt: Format, marks: Marks = DEFAULT_MARKS
+) -> tuple[str, str]:
+    """Return what is given of a crystal, and what is asked for.
+
+    Sites are written in text order; those of unknown element follow in the crystal's own order,
+    since their place among the others would tell how electronegative they are. Missing sites come
+    last, in text order. The values of what is unknown do not touch what is given.
+
+    Raises:
+        InputError: a site is not there, or the crystal cannot be written (see `encode`).
+    """
+    for site in (*unknown.elements, *unknown.positions, *unknown.missing):
+        if not 0 <= site < len(crystal):
+            raise InputError(
+                f"there is no site {site}; the crystal has {counted(len(crystal), 'site')}, "
+                "counted from 0"
+            )
+    elements, positions, missing = map(
+        frozenset, (unknown.elements, unknown.positions, unknown.missing)
+    )
+    order = text_order(crystal.numbers.tolist(), elements, missing)
+    lines = encode_as_ordered(
+        Crystal(crystal.lengths, crystal.angles, crystal.numbers[order], crystal.positions[order]),
+        fmt,
+    ).split("\n")
+    hidden = [unknown.lengths, unknown.angles]
+    for site in order:
+        hidden += [site in elements, site in positions] if site not in missing else [False] * 2
+    present = 2 + 2 * (len(order) - len(missing))
+    given = [marks.mask if hide else line for line, hide in zip(lines, hidden, strict=True)][
+        :present
+    ]
+    if missing:
+        given.append(marks.more)
+    wanted = [line for line, hide in zip(lines, hidden, strict=True) if hide]
+    return "\n".join(given), "\n".join(wanted + lines[present:])
+
+
+def text_order(
+    numbers: Sequence[int], unnamed: Collection[int], missing: Collection[int] = ()
+) -> list[int]:
+    """Return the sites of a partial crystal in the order in which they are written.
+
+    Args:
+        numbers: atomic numbers.
+        unnamed: sites whose element is not known.
+        missing: sites that are missing altogether.
+    """
+
+    def place(site: int) -> tuple[bool, bool, int]:
+        nameless = site in unnamed and site not in missing
+        rank = 0 if nameless else ELECTRONEGATIVITY_RANK[numbers[site]]
+        return site in missing, nameless, rank
+
+    return sorted(range(len(numbers)), key=place)
+
+
+def mask_element(crystal: Crystal, symbol: str, fmt: Format, marks: Marks = DEFAULT_MARKS) -> str:
+    """Return the text of a crystal with `?` on the line of every site of the element.
+
+    Sites are masked, never substrings: masking C leaves Ca and Cl alone. They stay in their place,
+    as Gruver et al. have it (arXiv:2402.04379, section 3): it tells how electronegative the element
+    is beside the others. `write_partial` hides that too.
+
+    Raises:
+        InputError: the crystal has no such element, or cannot be written (see `encode`).
+    """
+    if symbol not in crystal.symbols:
+        found = ", ".join(sorted(set(crystal.symbols)))
+        raise InputError(f"there is no {symbol} to mask; the crystal holds {found}")
+    lines = encode_as_ordered(crystal.in_text_order(), fmt).split("\n")
+    lines[2::2] = [marks.mask if line == symbol else line for line in lines[2::2]]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class PartialCrystal:
+    """A crystal of which some is not known, as it is to be completed.
+
+    A line of its text of which one number is not known is asked for as a whole, and the lengths
+    with the angles; the numbers that are known stand in the answer as they are.
+    """
+
+    lengths: Floats
+    """Å; shape (3,). nan where not known."""
+    angles: Floats
+    """Degrees; shape (3,). All known, or all nan."""
+    numbers: Ints
+    """Atomic numbers; shape (N,). 0 where not known."""
+    positions: Floats
+    """Fractional coordinates; shape (N, 3). nan where not known."""
+    shared: tuple[tuple[int, ...], ...] = ()
+    """Groups of sites of unknown element; the sites of a group hold one element."""
+    candidates: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Elements that a site of unknown element may hold; any where none are named."""
+    more: tuple[int, int] = (0, 0)
+    """Least and most atoms that are missing altogether; the least is at least 1 if the most is."""
+    more_candidates: tuple[str, ...] | None = None
+    """Elements of the missing atoms; None for any."""
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def unknown(self) -> Unknown:
+        """Which lines are not known. Missing atoms count as one site behind the last."""
+        angles = bool(np.isnan(self.angles).any())
+        return Unknown(
+            # Tasks hide both, so angles are never the first that is asked for.
+            lengths=angles or bool(np.isnan(self.lengths).any()),
+            angles=angles,
+            elements=np.flatnonzero(self.numbers == 0).tolist(),
+            positions=np.flatnonzero(np.isnan(self.positions).any(axis=1)).tolist(),
+            missing=[len(self)] if self.more[1] else [],
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is unknown."""
+        return self.unknown == Unknown(elements=[], positions=[], missing=[])
+
+    @property
+    def order(self) -> list[int]:
+        """The sites in the order of the text."""
+        return text_order(self.numbers.tolist(), np.flatnonzero(self.numbers == 0).tolist())
+
+    @property
+    def is_one_element(self) -> bool:
+        """Whether nothing is unknown but one element, at all the sites of one group."""
+        unknown = self.unknown
+        shared = tuple(unknown.elements) in {tuple(sorted(group)) for group in self.shared}
+        return shared and unknown == Unknown(elements=unknown.elements, positions=[], missing=[])
+
+    def given(self, fmt: Format, marks: Marks = DEFAULT_MARKS) -> str:
+        """Return the text of what is given, as `write_partial` writes it.
+
+        Raises:
+            InputError: what is given cannot be written (see `encode`).
+        """
+        # What is unknown does not touch the text, so any crystal will do there.
+        ends = int(self.more[1] > 0)
+        whole = Crystal(
+            np.where(np.isnan(self.lengths), 10.0, self.lengths),
+            np.where(np.isnan(self.angles), 90.0, self.angles),
+            np.append(np.maximum(self.numbers, 1), np.ones(ends, dtype=np.int64)),
+            np.vstack([np.nan_to_num(self.positions, nan=0.0), np.zeros((ends, 3))]),
+        )
+        return write_partial(whole, self.unknown, fmt, marks)[0]
+
+    def complete(self, text: str, fmt: Format) -> Decoded:
+        """Read a completion: the inverse of leaving out what is not known.
+
+        What is given stands in the crystal as it was given, unrounded, and its sites are in the
+        order of this one; atoms that were missing altogether come last. Never raises for what the
+        text holds: the fault, and its line in the text of the whole crystal, say what is wrong.
+        """
+        lines = self.given(fmt).split("\n")
+        answers = text.split("\n")
+        unknown = [i for i, line in enumerate(lines) if line == DEFAULT_MARKS.mask]
+        if self.is_one_element:
+            answers = answers[:1] * len(unknown) + answers[1:]
+        if len(answers) < len(unknown):
+            return Decoded(None, Fault.TRUNCATED, unknown[len(answers)] + 1, "nothing")
+        for i, answer in zip(unknown, answers, strict=False):
+            lines[i] = answer
+        if lines[-1] == DEFAULT_MARKS.more:
+            lines.pop()
+        decoded = decode("\n".join(lines + answers[len(unknown) :]), format=fmt)
+        if decoded.crystal is None:
+            return decoded
+        found = decoded.crystal
+        place = np.argsort(self.order).tolist() + list(range(len(self), len(found)))
+        numbers, positions = found.numbers[place], found.positions[place]
+        here = slice(len(self))
+        numbers[here] = np.where(self.numbers == 0, numbers[here], self.numbers)
+        positions[here] = _known_first(self.positions, positions[here])
+        whole = Crystal(
+            _known_first(self.lengths, found.lengths),
+            _known_first(self.angles, found.angles),
+            numbers,
+            positions,
+        )
+        return Decoded(whole)
+
+
+def _known_first(known: Floats, found: Floats) -> Floats:
+    return np.asarray(np.where(np.isnan(known), found, known))

@@ -1,0 +1,153 @@
+"""What a recipe's data give: examples to learn from, and examples to be scored on.
+
+Looks at the first of them before a step is made, so that a run on nothing is refused and what is
+left out is told. Does not know how examples are made (`examples`), nor how they become batches
+(`batches`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from crystext.data.store import Dataset, read_store
+from crystext.data.textbook import is_textbook, read_textbook
+from crystext.errors import InputError, SettingError
+from crystext.models.initialize import Start
+from crystext.training.examples import Examples
+from crystext.training.recipe import Recipe
+
+_SAMPLE = 256
+"""Examples that stand for all of a stream."""
+
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The examples of a run."""
+
+    train: Examples
+    validation: dict[str, Examples]
+    """By what they test, each with an example at least; `translated` is the unconditional task on
+    randomly translated crystals, all others are tasks on crystals as the data have them."""
+    lengths: list[int]
+    """Tokens of the first examples to learn from, those that are too long among them."""
+    unscored: list[str]
+    """Tasks that no validation crystal gives an example of that is short enough."""
+
+    @property
+    def scored(self) -> list[str]:
+        """The recipe's tasks that have validation examples."""
+        return [name for name in self.train.tasks if name in self.validation]
+
+    @property
+    def too_long(self) -> float:
+        """Share of the examples that are left out for their length, as the first ones have it."""
+        return sum(n > self.train.max_tokens for n in self.lengths) / len(self.lengths)
+
+    def batch_sequences(self, batch_tokens: int) -> int:
+        """Return how many examples hold a number of tokens on average."""
+        # Those that are too long take places in a batch, but no tokens.
+        tokens = sum(n for n in self.lengths if n <= self.train.max_tokens)
+        return max(1, round(batch_tokens * _SAMPLE / tokens))
+
+    def told(self) -> Iterator[str]:
+        """Yield a sentence for each thing that is left out."""
+        most = self.train.max_tokens
+        if self.too_long:
+            yield (
+                f"about {self.too_long:.1%} of the examples are longer than {most} tokens "
+                "(optim.max_tokens) and are left out"
+            )
+        if self.unscored:
+            yield (
+                f"not scored: {', '.join(self.unscored)}, of which no validation crystal gives an "
+                f"example of at most {most} tokens"
+            )
+
+
+def read_data(store: Path) -> dict[str, Dataset]:
+    """Return the crystals to learn from, `train`, and to be scored on, `validation`.
+
+    Args:
+        store: the folder of a store, or `textbook` (see `data.textbook`).
+
+    Raises:
+        InputError: the store cannot be read, or lacks one of the two.
+    """
+    if is_textbook(store):
+        return {split: read_textbook(split) for split in ("train", "validation")}
+    if not store.exists():
+        raise InputError(
+            f"no store at {store}; make one of your crystals with `crystext data prepare SOURCE "
+            f"--out {store}`, or give data=FOLDER. data=textbook takes a few crystals that come "
+            "with the package"
+        )
+    data = {split: read_store(store, split) for split in ("train", "validation")}
+    for split, crystals in data.items():
+        if len(crystals) == 0:
+            raise InputError(f"the store {store} holds no {split} crystal; expected one or more")
+    return data
+
+
+def make_streams(recipe: Recipe, data: Mapping[str, Dataset], start: Start) -> Streams:
+    """Set up a run's examples.
+
+    Args:
+        recipe: the run's.
+        data: as `read_data` returns it.
+        start: whose words and tokens they are in.
+
+    Raises:
+        SettingError: no crystal gives an example that is short enough.
+    """
+
+    def examples(split: str, seed: int, tasks: dict[str, float], translated: float) -> Examples:
+        return Examples(
+            data[split],
+            start.tokenizer,
+            start.prompts,
+            start.format,
+            task_weights=tasks,
+            translate_share=translated,
+            max_tokens=recipe.optim.max_tokens,
+            seed=seed,
+            loss_on_prompt=recipe.loss_on_prompt,
+        )
+
+    train = examples("train", recipe.seed, recipe.tasks, recipe.translate_share)
+    lengths = train.lengths(range(_SAMPLE))
+    if not any(n <= train.max_tokens for n in lengths):
+        raise _nothing(train, "train", lengths)
+    wanted = {name: examples("validation", 0, {name: 1.0}, 0.0) for name in train.tasks}
+    if "unconditional" in wanted:
+        wanted["translated"] = examples("validation", 0, {"unconditional": 1.0}, 1.0)
+    crystals = min(recipe.data.validation_crystals, len(data["validation"]))
+    validation = {name: x for name, x in wanted.items() if _has_any(x, crystals)}
+    unscored = [name for name in wanted if name not in validation]
+    if not any(name in validation for name in train.tasks):
+        first = wanted[train.tasks[0]]
+        raise _nothing(first, "validation", first.lengths(range(min(crystals, _SAMPLE))))
+    return Streams(train, validation, lengths, unscored)
+
+
+def _has_any(examples: Examples, crystals: int) -> bool:
+    return any(
+        examples.rows(range(first, min(first + _AT_ONCE, crystals)))
+        for first in range(0, crystals, _AT_ONCE)
+    )
+
+
+def _nothing(examples: Examples, split: str, lengths: list[int]) -> SettingError:
+    found = f"the data give no batch: of {len(examples.data)} {split} crystals"
+    if not lengths:
+        return SettingError(
+            f"{found} those looked at cannot be written by their symmetry; add a task that does "
+            "without, such as unconditional"
+        )
+    return SettingError(
+        f"{found} none makes an example of at most {examples.max_tokens} tokens (the shortest of "
+        f"the first {len(lengths)} has {min(lengths)}); raise optim.max_tokens"
+    )

@@ -1,0 +1,295 @@
+"""Recipes: everything that a training run depends on, as one YAML file.
+
+The classes are the schema. `load_recipe` reads a file, applies `key=value` overrides, and answers
+a bad recipe with all its faults at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from crystext.errors import SettingError, did_you_mean
+from crystext.models.settings import ModelSettings
+from crystext.runtime.resources import shipped
+from crystext.runtime.schema import Section, expectation, no_setting, read_yaml, shown, tree
+from crystext.tasks import TASKS
+from crystext.text import COORDINATE_FORMATS, WYCKOFF
+
+_ALTERNATIVES = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
+"""Settings of `optim` of which one is given, not both."""
+
+
+class DataSettings(Section):
+    """What is learned from, and scored. In an override, `data=FOLDER` stands for `data.store`."""
+
+    store: Path
+    """A folder that `crystext data prepare` wrote (see `data.store`), or `textbook`: a few crystals
+    that come with the package (see `data.textbook`)."""
+    validation_crystals: int = Field(2000, gt=0)
+    """How many of the validation crystals are scored at each evaluation."""
+    workers: int = Field(0, ge=0)
+    """Processes that make examples ahead of each training process; 0: it makes them itself, some
+    100,000 tokens of the small vocabulary a second. They change no batch."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _store_alone(cls, value: Any) -> Any:
+        return value if value is None or isinstance(value, dict | list) else {"store": value}
+
+    @field_validator("store", mode="before")
+    @classmethod
+    def _store_is_text(cls, value: Any) -> Any:
+        # Some digits of a name may be lost already, as those of 2019_10.
+        if isinstance(value, int | float | date):
+            raise ValueError("YAML takes it for something else than a name; put it in quotes")
+        return value
+
+
+class OptimSettings(Section):
+    """How long, how fast and on how much at once.
+
+    Give `steps` or `epochs`, and `batch_tokens` or `batch_sequences`: a batch is what one step
+    learns from, whatever the number of processes.
+    """
+
+    optimizer: Literal["muon", "adamw", "paged_adamw_8bit"] = "adamw"
+    """muon: for the matrices, AdamW for the rest (from scratch); adamw: AdamW for all;
+    paged_adamw_8bit: the same in 8 bits, from bitsandbytes."""
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["cosine", "constant", "wsd"] = "cosine"
+    """After the warm-up: half a cosine to zero; or constant; or constant with a fall at the end."""
+    warmup_steps: int = Field(100, ge=0)
+    decay_share: float = Field(0.4, ge=0, le=1)
+    """wsd: share of the steps, at the end, over which the rate falls linearly to zero."""
+    weight_decay: float = Field(0.0, ge=0)
+    steps: int | None = Field(None, gt=0)
+    epochs: float | None = Field(None, gt=0)
+    """Passes over the training crystals."""
+    batch_tokens: int | None = Field(None, gt=0)
+    """On average: a batch is the number of sequences that hold so many tokens in the mean."""
+    batch_sequences: int | None = Field(None, gt=0)
+    micro_tokens: int = Field(8192, gt=0)
+    """Most tokens that a process passes through the network at once; a larger share of a batch is
+    passed in parts, whose gradients add up. Decides the memory, not the result."""
+    max_tokens: int = Field(256, gt=0)
+    """Longer examples are left out."""
+    clip_norm: float = Field(1.0, gt=0)
+    ema: float = Field(0.0, ge=0, lt=1)
+    """Decay of the moving average of the trained weights; the average is what is saved and scored.
+    0: no average."""
+
+    @model_validator(mode="after")
+    def _one_length_and_one_size(self) -> Self:
+        faults = [
+            f"give either {one} or {other}"
+            for one, other in _ALTERNATIVES
+            if (getattr(self, one) is None) == (getattr(self, other) is None)
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+class ProbeSettings(Section):
+    """What is looked at in each evaluation, besides the losses. 0 crystals: not at all."""
+
+    ipt_crystals: int = Field(0, ge=0)
+    """Validation crystals of which the increase in perplexity under translation is taken
+    (`metrics.ipt`)."""
+    ipt_translations: int = Field(20, ge=2)
+    sampled_crystals: int = Field(0, ge=0)
+    """Crystals drawn with the present weights, of which the valid ones are counted."""
+    sampled_max_atoms: int = Field(20, gt=0)
+
+
+class Recipe(Section):
+    """One whole training run."""
+
+    seed: int = Field(0, ge=0, lt=2**32)
+    data: DataSettings
+    format: str = "plain"
+    prompts: str | None = None
+    """A shipped prompt set or a folder; None: the words that the base was trained with, or else the
+    default ones."""
+    tasks: dict[str, float]
+    """Relative weight of each task."""
+    translate_share: float = Field(ge=0, le=1)
+    """Share of the examples that are shifted by a random translation."""
+    loss_on_prompt: bool = False
+    number_weight: float = Field(1.0, gt=0, le=1)
+    """What a token of a coordinate, a length or an angle weighs in the loss, where one of anything
+    else weighs 1 (`training.numbers`, which says why)."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of what each layer adds that is dropped in training, where every weight is trained
+    (`training.dropout`); an adapter has its own, `model.lora.dropout`."""
+    model: ModelSettings
+    optim: OptimSettings
+    precision: Literal["bf16", "fp32"] = "bf16"
+    compile: bool = False
+    """Let torch.compile fuse the model; needs a C++ compiler, pays off after some minutes."""
+    temperature: float = Field(1.0, gt=0)
+    """What the model asks to be sampled at; the model folder keeps it."""
+    element_temperature: float | None = Field(None, gt=0)
+    coordinate_temperature: float | None = Field(None, gt=0)
+    """Those of elements and of coordinates, where they differ (see `DrawSettings`)."""
+    sample_format: str | None = None
+    """What the model asks to be drawn where nobody says: `wyckoff`, if a task teaches that, or the
+    `format`, as for None."""
+    evaluate_every: int = Field(500, gt=0)
+    checkpoint_every: int = Field(100, gt=0)
+    patience: int | None = Field(None, gt=0)
+    """End after so many evaluations in a row whose mean loss is no new minimum, and save the
+    weights of the minimum."""
+    probes: ProbeSettings = ProbeSettings()
+    trackers: list[Literal["tensorboard", "wandb"]] = Field(default_factory=list)
+    """Where the figures of the log go besides, through accelerate."""
+
+    @model_validator(mode="after")
+    def _one_dropout(self) -> Self:
+        if self.dropout and self.model.lora is not None:
+            raise ValueError("dropout is for weights trained whole; give model.lora.dropout")
+        return self
+
+    @model_validator(mode="after")
+    def _sample_format_is_learned(self) -> Self:
+        learned = {
+            WYCKOFF.name if TASKS[name].by_symmetry else self.format
+            for name, weight in self.tasks.items()
+            if weight > 0
+        }
+        drawn = self.sample_format or self.format
+        if drawn not in learned:
+            known = ", ".join(sorted(learned))
+            raise ValueError(f"sample_format is {drawn!r}, and the tasks teach {known}")
+        return self
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, name: str) -> str:
+        known = [fmt.name for fmt in COORDINATE_FORMATS]
+        if name not in known:
+            raise ValueError(
+                f"no such format; there are {', '.join(known)}." + did_you_mean(name, known)
+            )
+        return name
+
+    @field_validator("tasks")
+    @classmethod
+    def _known_tasks(cls, tasks: dict[str, float]) -> dict[str, float]:
+        faults = [
+            f"no task {name!r}." + did_you_mean(name, TASKS) for name in tasks if name not in TASKS
+        ]
+        faults += [f"weight of {name} is below 0" for name, weight in tasks.items() if weight < 0]
+        if not faults and not sum(tasks.values()) > 0:
+            faults.append("no task has a weight above 0")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return tasks
+
+
+def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recipe:
+    """Load a recipe: a file, or the name of a shipped one, with `section.key=value` overrides.
+
+    An override of `optim.steps` takes the place of the recipe's `epochs`, and the reverse; so with
+    `batch_tokens` and `batch_sequences`.
+
+    Raises:
+        SettingError: with every fault of the recipe and of the overrides.
+    """
+    path = Path(source)
+    if not path.is_file():
+        path = shipped("recipes", f"{source}.yaml")
+    if not path.is_file():
+        known = sorted(p.stem for p in shipped("recipes").glob("*.yaml"))
+        raise SettingError(
+            f"no recipe {str(source)!r}: neither a file nor one of {', '.join(known)}."
+            + did_you_mean(str(source), known)
+        )
+    try:
+        values = read_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"{path} is not YAML: it is not a text in UTF-8") from None
+    except ValueError as error:
+        raise SettingError(f"{path} is not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise SettingError(f"{path} holds no settings; expected a mapping of keys to values")
+    if not isinstance(values.get("data"), dict | list | None):
+        values["data"] = {"store": values["data"]}
+    faults = [fault for x in overrides or [] if (fault := _apply(values, x)) is not None]
+    faults += _replace_alternatives(values, overrides or [])
+    return parse_recipe(values, str(path), faults)
+
+
+def parse_recipe(values: dict[str, Any], origin: str, faults: Sequence[str] = ()) -> Recipe:
+    """Check settings against the schema.
+
+    Args:
+        values: the settings, as YAML gives them.
+        origin: names the settings in the error.
+        faults: what was found wrong with overrides of them.
+
+    Raises:
+        SettingError: with every fault.
+    """
+    lines: list[str] = []
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        for fault in error.errors():
+            place = [str(part) for part in fault["loc"]]
+            unknown = fault["type"] == "extra_forbidden"
+            message = no_setting(place, tree(Recipe)) if unknown else expectation(fault)
+            lines.append(f"{'.'.join(place)}: {message}" if place else message)
+    if lines or faults:
+        where = f"{origin} has" if lines else "the overrides have"
+        raise SettingError(f"{where} faults:\n  " + "\n  ".join([*faults, *lines]))
+    return recipe
+
+
+def _replace_alternatives(values: dict[str, Any], overrides: Sequence[str]) -> list[str]:
+    """Remove what an override takes the place of, and return which overrides exclude each other."""
+    optim = values.get("optim")
+    if not isinstance(optim, dict):
+        return []
+    given = {x.partition("=")[0]: x for x in overrides}
+    faults = []
+    for pair in _ALTERNATIVES:
+        chosen = [x for x in pair if f"optim.{x}" in given and optim.get(x) is not None]
+        if len(chosen) == 2:
+            both = " and ".join(given[f"optim.{x}"] for x in chosen)
+            faults.append(f"{both} exclude each other; give either {pair[0]} or {pair[1]}")
+        if chosen:
+            # Of two, one stays, so that the recipe is not blamed as well.
+            optim.update({x: None for x in pair if x != chosen[0]})
+    return faults
+
+
+def _apply(values: dict[str, Any], override: str) -> str | None:
+    """Set one value, or return what is wrong with the override."""
+    key, equals, text = override.partition("=")
+    if key == "data" and text and not text.startswith("{"):
+        key = "data.store"
+    *sections, last = key.split(".")
+    if not equals or not last or "" in sections:
+        return f"{override!r} is no override; expected key=value, e.g. optim.steps=100"
+    try:
+        value = read_yaml(text)
+    except ValueError as error:
+        return f"{shown(override)}: the value is not YAML: {error}"
+    if key == "data.store" and not isinstance(value, str | dict | list | None):
+        # A folder may be called 2019.
+        value = text
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            return f"{override!r}: {section} is a value, not a section"
+        values = inner
+    values[last] = value
+    return None

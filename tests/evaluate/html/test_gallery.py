@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+from xml.etree.ElementTree import Element
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crystext.evaluate.html.gallery import choose, gallery
+from crystext.evaluate.html.markup import typeset
+from crystext.structures.crystal import Crystal
+from tests.handmade import HANDMADE, NACL
+
+
+def drawings(cards: Element) -> list[dict[str, list[list[float]]]]:
+    return [json.loads(str(canvas.get("data-crystal"))) for canvas in cards.iter("canvas")]
+
+
+def test_valid_unique_crystals_of_low_energy_come_first() -> None:
+    given = {
+        "valid": [True, True, False, True, True, None],
+        "unique": [True, False, True, True, True, None],
+        "e_above_hull_ev_per_atom": [0.3, 0.0, 0.0, 0.1, None, None],
+    }
+    crystals = [NACL] * 5 + [None]
+    assert choose(given, crystals) == [3, 0, 4, 1, 2]
+    assert choose(given, crystals, n=2) == [3, 0]
+
+
+def test_without_energies_crystals_come_as_they_were_drawn() -> None:
+    assert choose({}, [None, NACL, NACL]) == [1, 2]
+
+
+@pytest.mark.parametrize("name", HANDMADE)
+def test_a_drawn_cell_is_the_crystals_cell(name: str) -> None:
+    crystal = HANDMADE[name]
+    (drawn,) = drawings(gallery({}, [crystal]))
+    cell = np.array(drawn["cell"])
+    assert np.linalg.norm(cell, axis=1) == pytest.approx(crystal.lengths, abs=2e-3)
+    products = [cell[1] @ cell[2], cell[0] @ cell[2], cell[0] @ cell[1]]
+    a, b, c = crystal.lengths
+    cosines = np.array(products) / [b * c, a * c, a * b]
+    assert np.degrees(np.arccos(cosines)) == pytest.approx(crystal.angles, abs=0.1)
+
+
+@pytest.mark.parametrize("name", HANDMADE)
+def test_each_drawn_atom_is_one_of_the_crystals(name: str) -> None:
+    crystal: Crystal = HANDMADE[name]
+    (drawn,) = drawings(gallery({}, [crystal]))
+    atoms = np.array(drawn["atoms"])
+    fractions = atoms[:, :3] @ np.linalg.inv(np.array(drawn["cell"])) + 0.5
+    away = fractions[:, None] - crystal.positions[None]
+    nearest = np.abs(away - np.round(away)).max(axis=2)
+    assert nearest.min(axis=1).max() < 2e-3
+    # Every atom is drawn, and the kinds are those of the atoms that they lie on.
+    assert set(nearest.argmin(axis=1)) == set(range(len(crystal)))
+    kinds = sorted(set(crystal.numbers.tolist()))
+    lain_on = crystal.numbers[nearest.argmin(axis=1)]
+    assert [kinds[int(kind)] for kind in atoms[:, 4]] == lain_on.tolist()
+
+
+@given(st.from_regex(r"([A-Z][a-z]?[0-9]{0,3}){1,4}", fullmatch=True))
+def test_numbers_of_a_formula_are_subscripts(formula: str) -> None:
+    parts = typeset(formula)
+    assert "".join(x if isinstance(x, str) else str(x.text) for x in parts) == formula
+    assert all(not any(sign.isdigit() for sign in x) for x in parts if isinstance(x, str))
+
+
+def test_a_card_tells_formula_group_energy_and_text() -> None:
+    cards = gallery({"name": ["mine"], "e_above_hull_ev_per_atom": [0.0125]}, [NACL])
+    told = "".join(cards.itertext())
+    for expected in ("NaCl", "Fm-3m (225)", "8 atoms", "0.013 eV/atom", "5.64 5.64 5.64", "mine"):
+        assert expected in told

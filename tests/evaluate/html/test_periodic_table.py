@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from crystext.chemistry.elements import SYMBOLS
+from crystext.evaluate.html.periodic_table import periodic_table, places
+from crystext.evaluate.report import Counts
+
+
+def counts(drawn: dict[str, int], known: dict[str, int] | None = None) -> Counts:
+    labels = sorted({*drawn, *(known or {})})
+    return Counts(
+        stage="distributions",
+        name="elements",
+        title="elements",
+        labels=labels,
+        counts=[drawn.get(x, 0) for x in labels],
+        reference_counts=None if known is None else [known.get(x, 0) for x in labels],
+        of=100,
+        reference_of=None if known is None else 200,
+    )
+
+
+def marks(found: Counts) -> dict[str, str]:
+    tiles = {tile[0].text: tile[2].text for tile in periodic_table(found)}
+    return {str(symbol): mark for symbol, mark in tiles.items() if mark}
+
+
+def test_each_element_has_a_place_of_its_own() -> None:
+    assert set(places()) == set(SYMBOLS)
+    assert len(set(places().values())) == len(SYMBOLS)
+    known = {"H": (1, 1), "He": (1, 18), "Fe": (4, 8), "Hf": (6, 4), "Og": (7, 18)}
+    assert {symbol: places()[symbol] for symbol in known} == known
+    # The series stand below, each in the row of its own.
+    assert [places()[x] for x in ("La", "Lu", "Ac", "Lr")] == [(9, 3), (9, 17), (10, 3), (10, 17)]
+
+
+def test_an_element_twice_as_frequent_as_in_the_reference_is_marked() -> None:
+    drawn = {"O": 50, "Fe": 30, "Cu": 10, "Au": 2}
+    known = {"O": 100, "Fe": 20, "Cu": 80, "Au": 0}
+    assert marks(counts(drawn, known)) == {"Fe": "▲", "Cu": "▼"}
+
+
+def test_nothing_is_marked_without_a_reference() -> None:
+    assert marks(counts({"O": 50})) == {}
+
+
+def test_shares_are_of_crystals() -> None:
+    tiles = {tile[0].text: tile for tile in periodic_table(counts({"O": 50, "Fe": 5}, {"O": 100}))}
+    assert tiles["O"].get("title") == "O: 50.0% of the crystals drawn, 50.0% of the reference"
+    assert tiles["Fe"][1].text == "5.0%"
+    assert "absent" in str(tiles["Au"].get("class"))

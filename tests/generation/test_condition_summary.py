@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from crystext.conditions import Conditions
+from crystext.generation.condition_summary import tally
+from tests.handmade import NACL, SRTIO3
+
+
+def test_each_condition_is_counted_over_the_attempts_that_were_asked_for_it() -> None:
+    both = Conditions.of(composition="NaCl", space_group=225, band_gap=5)
+    one = Conditions.of(composition="SrTiO3")
+    judged = [both.check(NACL), both.check(SRTIO3), both.check(None), one.check(SRTIO3)]
+    attempts = [
+        {
+            "conditions": [asdict(record) for record in records],
+            "matched": place in (0, 3),
+            "tries": 2,
+        }
+        for place, records in enumerate(judged)
+    ]
+    assert tally(attempts).lines() == [
+        "composition: enforced, kept by 2 of 4",
+        "space_group: steered, kept by 1 of 3",
+        "band_gap: steered; no crystal shows whether it is kept",
+        "all that can be checked: 2 of 4, by 2.0 tries each",
+    ]
+
+
+def test_attempts_at_any_crystal_have_no_summary() -> None:
+    assert tally([{"conditions": [], "matched": True, "tries": 1}]).lines() == []

@@ -1,0 +1,67 @@
+"""Environments beside those of pymatgen's CrystalNN, which tessellates."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, reject, settings
+from pymatgen.core.local_env import CrystalNN
+
+from crystext.errors import InputError
+from crystext.metrics.matminer.crystal_nn import environments
+from crystext.metrics.structure_validity import structure_fault
+from crystext.structures.crystal import Crystal
+from tests.handmade import HANDMADE
+from tests.strategies import crystals
+
+
+def pymatgens(crystal):
+    """Probabilities by coordination number, of each atom."""
+    structure = crystal.structure
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = [CrystalNN().get_nn_data(structure, i) for i in range(len(structure))]
+    return [{n: w for n, w in data.cn_weights.items() if n > 0} for data in found]
+
+
+@pytest.mark.parametrize("name", HANDMADE)
+def test_environments_are_those_of_crystalnn(name):
+    for found, expected in zip(
+        environments(HANDMADE[name]), pymatgens(HANDMADE[name]), strict=True
+    ):
+        assert {len(e.vectors): e.probability for e in found} == pytest.approx(expected, abs=1e-9)
+
+
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@given(crystals(max_atoms=5))
+def test_environments_of_any_crystal_are_those_of_crystalnn(crystal):
+    assume(crystal.numbers.max() < 95)  # Of heavier elements no radius is known.
+    # In needles pymatgen's tessellation breaks off, or finds no weight in any face.
+    assume(20 <= crystal.angles.min() <= crystal.angles.max() <= 160)
+    assume(structure_fault(crystal, min_distance=0.7, min_volume=4.0 * len(crystal)) is None)
+    try:
+        theirs = pymatgens(crystal)
+    except ValueError:
+        reject()  # Of some sparse crystals pymatgen finds no cell around an atom.
+    for found, expected in zip(environments(crystal), theirs, strict=True):
+        ours = {len(e.vectors): e.probability for e in found}
+        # Weights are rounded to three decimals, on either side where they lie between.
+        for n in ours.keys() | expected.keys():
+            assert ours.get(n, 0.0) == pytest.approx(expected.get(n, 0.0), abs=3e-3)
+
+
+def test_a_lonely_atom_has_no_neighbours():
+    crystal = Crystal(np.full(3, 30.0), np.full(3, 90.0), np.array([11]), np.zeros((1, 3)))
+    assert environments(crystal) == [[]]
+
+
+@pytest.mark.parametrize(
+    ("length", "places", "said"),
+    [(0.2, [[0, 0, 0]], "expected 0.1"), (4.0, [[0, 0, 0], [1, 0, 0]], "lie on each other")],
+)
+def test_what_has_no_neighbours_in_any_sense_is_refused(length, places, said):
+    crystal = Crystal(
+        np.full(3, length), np.full(3, 90.0), np.full(len(places), 11), np.array(places, float)
+    )
+    with pytest.raises(InputError, match=said):
+        environments(crystal)
