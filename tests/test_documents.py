@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crystext.runtime.resources import shipped
+from crystext.runtime.resources import shipped_path
 from tests.documents import DOCUMENTS, ROOT, calls, parsed, shown_commands
 
 each_document = pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_the_recipes_are_listed_as_they_are() -> None:
     section = text.partition("## Recipes")[2].partition("\n## ")[0]
     cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     listed = re.findall(r"`([\w-]+)`", " ".join(cells))
-    assert sorted(listed) == sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
+    assert sorted(listed) == sorted(path.stem for path in shipped_path("recipes").glob("*.yaml"))

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from crystext import FORMATS, decode, encode
 from crystext.cli.main import app
-from crystext.conditions import NAMES
+from crystext.conditions import CONDITION_NAMES
 from tests.documents import blocks, calls, lines, words
 
 
@@ -174,4 +174,4 @@ def test_the_table_lists_every_format_with_its_decimals(readme: str) -> None:
 def test_the_table_of_control_lists_every_condition(readme: str) -> None:
     section = readme.partition("## Control")[2].partition("\n## ")[0]
     cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(NAMES)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(CONDITION_NAMES)

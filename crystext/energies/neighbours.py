@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from crystext.structures.crystal import Floats
 
-_SELF = 1e-8
+_SELF_DISTANCE = 1e-8
 """Å; an image of an atom that is nearer than this is the atom itself."""
 
 
@@ -35,7 +35,7 @@ def has_isolated_atom(positions: Floats, lattice: Floats, cutoff: float) -> bool
         r=float(cutoff),
         pbc=np.ones(3, dtype=np.int64),
         lattice=np.ascontiguousarray(lattice, dtype=np.float64),
-        tol=_SELF,
+        tol=_SELF_DISTANCE,
     )
-    are_pairs = (centers != others) | (distances > _SELF)
+    are_pairs = (centers != others) | (distances > _SELF_DISTANCE)
     return len(np.unique(centers[are_pairs])) < len(points)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.runtime.provenance import commit, processor
+from crystext.runtime.provenance import git_commit, processor_name
 from crystext.structures.crystal import Crystal
 
 ROOT = Path(__file__).parents[2]
@@ -70,8 +70,10 @@ def check_against_pymatgen(cifs: list[str], crystals: list[Crystal]) -> None:
 def circumstances() -> dict[str, Any]:
     """Return what a number has to carry: machine, commit and command."""
     return {
-        "machine": f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "commit": commit(ROOT) or "none",
+        "machine": (
+            f"{processor_name()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+        ),
+        "commit": git_commit(ROOT) or "none",
         "command": shlex.join(
             ["python", Path(sys.argv[0]).resolve().relative_to(ROOT).as_posix()]
             + [Path(x).name if Path(x).exists() else x for x in sys.argv[1:]]

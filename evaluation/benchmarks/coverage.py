@@ -16,7 +16,13 @@ from pathlib import Path
 
 from reports import Report, origin, progress, publish, read_attempts, read_reference, rounded, share
 
-from crystext.metrics.coverage import CUTOFFS, Coverage, Cutoffs, coverage, cutoffs
+from crystext.metrics.coverage import (
+    COVERAGE_CUTOFFS,
+    CoverageCutoffs,
+    CoverageResult,
+    coverage,
+    coverage_cutoffs,
+)
 from crystext.metrics.matminer.fingerprints import fingerprints
 from crystext.structures.crystal import Crystal
 
@@ -25,7 +31,7 @@ def measure(
     crystals: Sequence[Crystal],
     attempts: int,
     reference: Sequence[Crystal],
-    limits: Cutoffs,
+    limits: CoverageCutoffs,
     cache: Path | None,
     workers: int,
 ) -> Report:
@@ -45,14 +51,14 @@ def measure(
         "cutoffs": {"structure": limits.structure, "composition": limits.composition},
         "without_fingerprint": {
             "no crystal": attempts - len(crystals),
-            "crystals": int((~made.known).sum()),
-            "reference": int((~known.known).sum()),
+            "crystals": int((~made.is_complete).sum()),
+            "reference": int((~known.is_complete).sum()),
         },
         **as_rows(coverage(made, known, limits, attempts=attempts)),
     }
 
 
-def as_rows(found: Coverage) -> Report:
+def as_rows(found: CoverageResult) -> Report:
     """Return coverage as it stands in a report."""
     shares = {
         "recall": found.recall,
@@ -76,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("run", type=Path, metavar="RUN_DIR")
     parser.add_argument("--reference", type=Path, required=True, help="crystals to cover")
     parser.add_argument("--where", help="COLUMN=VALUE of the reference's rows, e.g. split=test")
-    parser.add_argument("--cutoffs", default="mp20", help=", ".join(CUTOFFS))
+    parser.add_argument("--cutoffs", default="mp20", help=", ".join(COVERAGE_CUTOFFS))
     parser.add_argument("--n", type=int, help="attempts, from the first; all without it")
     parser.add_argument("--cache", type=Path, help="folder for fingerprints")
     parser.add_argument("--workers", type=int, default=1)
@@ -84,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
 
     def measured() -> Report:
-        limits = cutoffs(options.cutoffs)
+        limits = coverage_cutoffs(options.cutoffs)
         decoded = read_attempts(options.run / "attempts.jsonl", options.n)
         crystals = [d.crystal for d in decoded if d.crystal is not None]
         reference = read_reference(options.reference, options.where)

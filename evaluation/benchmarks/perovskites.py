@@ -25,8 +25,8 @@ from reports import Report, origin, publish, read_attempts, read_reference, shar
 
 from crystext.data.store import read_store
 from crystext.metrics.composition_validity import is_composition_valid
-from crystext.metrics.coverage import CUTOFFS
-from crystext.metrics.diverse_subset import least_alike
+from crystext.metrics.coverage import COVERAGE_CUTOFFS
+from crystext.metrics.diverse_subset import diverse_subset
 from crystext.metrics.matminer.fingerprints import fingerprints
 from crystext.metrics.structure_validity import is_structure_valid
 from crystext.structures.crystal import Crystal
@@ -57,7 +57,9 @@ def measure_crystals(
     """Return validity and coverage of the crystals among so many attempts."""
     structures = [is_structure_valid(c) for c in crystals]
     compositions = [is_composition_valid(c.numbers, table="smact14") for c in crystals]
-    covered = coverage.measure(crystals, attempts, reference, CUTOFFS["perov5"], cache, workers)
+    covered = coverage.measure(
+        crystals, attempts, reference, COVERAGE_CUTOFFS["perov5"], cache, workers
+    )
     formulas = {reduced_formula(c.numbers) for c in crystals}
     shares = {
         "structurally valid": sum(structures),
@@ -103,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.n is not None and attempts > options.n:
             cache = options.cache and options.cache / "drawn.npz"
             known = fingerprints(crystals, cache=cache, workers=options.workers)
-            chosen = [crystals[i] for i in least_alike(known, options.n)]
+            chosen = [crystals[i] for i in diverse_subset(known, options.n)]
             found[f"after, least alike of {attempts} attempts"] = measure_crystals(
                 chosen, options.n, reference, options.cache, options.workers
             )

@@ -28,7 +28,7 @@ import numpy as np
 from common import crystal_of_p1_cif, write_result
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.io.read.parse import Piece, parse
+from crystext.io.read.parse import Piece, parse_piece
 from crystext.structures.crystal import Crystal
 
 _CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
@@ -75,7 +75,7 @@ def pymatgen(text: str) -> Any:
 
 def ours(text: str) -> Crystal:
     """Read a CIF by crystext."""
-    (item,) = parse(Piece("crystal", "cif", text))
+    (item,) = parse_piece(Piece("crystal", "cif", text))
     if item.crystal is None:
         raise ValueError(item.problem)
     return item.crystal

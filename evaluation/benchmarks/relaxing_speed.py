@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from reports import Report, origin, publish, read_attempts, rounded, share
 
-from crystext.energies.batched_relaxation import relax_together
-from crystext.energies.potentials import loaded
-from crystext.energies.relax import Outcome, relax
+from crystext.energies.batched_relaxation import relax_batched
+from crystext.energies.potentials import load_potential_once
+from crystext.energies.relax import RelaxationOutcome, relax
 from crystext.errors import InputError
 
 SAME = 1e-3
@@ -32,14 +32,14 @@ def compared(run: Path, potential: str, n: int) -> Report:
     """Relax the first n crystals in both ways."""
     attempts = read_attempts(run / "attempts.jsonl", n)
     crystals = [attempt.crystal for attempt in attempts if attempt.crystal is not None]
-    found = loaded(potential)
+    found = load_potential_once(potential)
     if found.evaluate is None:
         raise InputError(f"the potential {found.name} calculates one crystal at a time")
     started = time.perf_counter()
     alone = [relax(crystal, found.calculator, cutoff=found.cutoff) for crystal in crystals]
     seconds_alone = time.perf_counter() - started
     started = time.perf_counter()
-    together = relax_together(crystals, found.evaluate, at_once=found.at_once, cutoff=found.cutoff)
+    together = relax_batched(crystals, found.evaluate, max_atoms=found.at_once, cutoff=found.cutoff)
     seconds_together = time.perf_counter() - started
     differences = np.array(
         [
@@ -71,7 +71,7 @@ def compared(run: Path, potential: str, n: int) -> Report:
             "ends within 1 meV/atom": share(int((differences <= SAME).sum()), len(differences)),
             **{
                 f"converged, {name}": share(
-                    sum(r.outcome is Outcome.CONVERGED for r in way), len(way)
+                    sum(r.outcome is RelaxationOutcome.CONVERGED for r in way), len(way)
                 )
                 for name, way in (("alone", alone), ("together", together))
             },

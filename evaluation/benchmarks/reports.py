@@ -21,13 +21,13 @@ from rich.table import Table
 
 from crystext.errors import CrystextError, InputError
 from crystext.io.read import read_crystals
-from crystext.metrics.intervals import Share
-from crystext.runtime.provenance import commit, processor
+from crystext.metrics.intervals import Proportion
+from crystext.runtime.provenance import git_commit, processor_name
 from crystext.structures.crystal import Crystal
 from crystext.structures.property_schema import LABELS
 from crystext.structures.record import Record
 from crystext.text import PLAIN, WYCKOFF, Decoded, decode
-from crystext.text.wyckoff import is_symmetric
+from crystext.text.wyckoff import is_wyckoff_text
 
 Report = dict[str, Any]
 
@@ -42,7 +42,7 @@ def read_attempts(path: Path, n: int | None = None) -> list[Decoded]:
             try:
                 attempt = json.loads(line)
                 index, recorded = int(attempt["index"]), attempt["fault"]
-                fmt = WYCKOFF if is_symmetric(attempt["text"]) else PLAIN
+                fmt = WYCKOFF if is_wyckoff_text(attempt["text"]) else PLAIN
                 decoded = decode(attempt["text"], format=fmt)
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise InputError(
@@ -52,7 +52,7 @@ def read_attempts(path: Path, n: int | None = None) -> list[Decoded]:
             if index in attempts:
                 raise InputError(f"line {number} of {path} repeats attempt {index}")
             if (recorded is None) != bool(decoded):
-                found = "a crystal" if decoded.fault is None else decoded.fault.name
+                found = "a crystal" if decoded.failure is None else decoded.failure.name
                 raise InputError(
                     f"line {number} of {path} records the fault {recorded}, but its text decodes "
                     f"as {found}; was it written in another format than {fmt.name!r}?"
@@ -87,11 +87,11 @@ def read_reference(path: Path, where: str | None = None) -> list[Crystal]:
 
 def share(count: int, of: int) -> Report:
     """Return count, share and interval as they stand in a report."""
-    measured = Share(count, of)
+    measured = Proportion(count, of)
     return {
         "count": count,
         "share": round(measured.value, 4),
-        "interval_95": [round(end, 4) for end in measured.interval()],
+        "interval_95": [round(end, 4) for end in measured.wilson_interval()],
     }
 
 
@@ -103,8 +103,8 @@ def origin(script: str, arguments: Sequence[str], packages: Sequence[str] = ()) 
     return {
         "command": shlex.join(["python", path.relative_to(root).as_posix(), *words]),
         # With -dirty where files were changed since.
-        "commit": commit(root),
-        "machine": {"cpu": processor(), "cores": os.cpu_count()},
+        "commit": git_commit(root),
+        "machine": {"cpu": processor_name(), "cores": os.cpu_count()},
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("numpy", "pymatgen", *packages)},

@@ -23,16 +23,16 @@ from typing import Any
 import numpy as np
 from reports import origin, publish, read_attempts, read_reference, share
 
-from crystext.chemistry.oxidation import TABLES
+from crystext.chemistry.oxidation import OXIDATION_TABLES
 from crystext.data.store import read_store
 from crystext.errors import InputError
 from crystext.evaluate.protocol import load_protocol
-from crystext.evaluate.stages.validity import judge
+from crystext.evaluate.stages.validity import check_validity
 from crystext.metrics.distributions import wasserstein
-from crystext.metrics.novelty import matches_in
+from crystext.metrics.novelty import find_matches
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.structures.crystal import Crystal
-from crystext.structures.matching import DIFFCSP, reduce_for_matching
+from crystext.structures.matching import DIFFCSP_TOLERANCES, reduce_for_matching
 from crystext.structures.properties import reduced_formula, space_group_symbols
 from crystext.structures.space_groups import SYMPREC, find_space_group
 
@@ -42,23 +42,23 @@ RULES = load_protocol("mp20").validity
 def verdicts(crystals: Sequence[Crystal], train: Path, workers: int) -> dict[str, list[bool]]:
     """Return what every metric says of each crystal."""
     duplicates = duplicates_of(crystals, workers=workers)
-    matches = matches_in(crystals, read_store(train, "train"), workers=workers)
-    judged = [judge(c, RULES) for c in crystals]
+    matches = find_matches(crystals, read_store(train, "train"), workers=workers)
+    judged = [check_validity(c, RULES) for c in crystals]
     compositions = {
         f"composition valid, {table}{'' if alloys else ', no alloy shortcut'}": [
-            verdict.compositions[table, alloys] for verdict in judged
+            verdict.composition_valid[table, alloys] for verdict in judged
         ]
-        for table in TABLES
+        for table in OXIDATION_TABLES
         for alloys in (True, False)
     }
-    structures = [verdict.structure for verdict in judged]
+    structures = [verdict.structure_valid for verdict in judged]
     both = _all(structures, compositions["composition valid, smact14"])
     unique = [earlier is None for earlier in duplicates]
     novel = [row is None for row in matches]
     return {
         "parsed": [True] * len(crystals),
         "structurally valid": structures,
-        "structurally valid, self-images included": [v.fault is None for v in judged],
+        "structurally valid, self-images included": [v.structure_fault is None for v in judged],
         **compositions,
         "valid (structure, smact14)": both,
         "unique": unique,
@@ -105,14 +105,18 @@ def measure(run: Path, train: Path, reference: Path | None, workers: int) -> dic
     decoded = read_attempts(run / "attempts.jsonl")
     n = len(decoded)
     crystals = [d.crystal for d in decoded if d.crystal is not None]
-    faults = Counter(d.fault.name for d in decoded if d.fault is not None)
+    faults = Counter(d.failure.name for d in decoded if d.failure is not None)
     judged = verdicts(crystals, train, workers)
     formulas = Counter(reduced_formula(c.numbers) for c in crystals)
     groups = Counter(space_group(c) for c in crystals)
     report: dict[str, Any] = {
         "attempts": n,
         "denominator": "all attempts, those included that are no crystal",
-        "matcher": {"ltol": DIFFCSP.ltol, "stol": DIFFCSP.stol, "angle_tol": DIFFCSP.angle_tol},
+        "matcher": {
+            "ltol": DIFFCSP_TOLERANCES.ltol,
+            "stol": DIFFCSP_TOLERANCES.stol,
+            "angle_tol": DIFFCSP_TOLERANCES.angle_tol,
+        },
         "symprec": SYMPREC,
         "shares": {
             **{name: share(sum(column), n) for name, column in judged.items()},

@@ -22,10 +22,10 @@ from reports import Report, origin, progress, publish, read_attempts, rounded, s
 from crystext.energies.hull import Hull
 from crystext.energies.hull_sources import open_hull
 from crystext.energies.potential import Potential
-from crystext.energies.potentials import loaded
-from crystext.energies.relax import PAPER, Relaxation
+from crystext.energies.potentials import load_potential_once
+from crystext.energies.relax import PAPER_LIMITS, Relaxation
 from crystext.energies.relaxation_run import relax_all
-from crystext.energies.stability import METASTABLE, STABLE
+from crystext.energies.stability import METASTABLE_EV_PER_ATOM, STABLE_EV_PER_ATOM
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula
 from crystext.text import Decoded
@@ -36,8 +36,8 @@ def row(
 ) -> Report:
     """Return what is known of one attempt."""
     if attempt.crystal is None or relaxation is None:
-        assert attempt.fault is not None
-        return {"index": index, "outcome": attempt.fault.name}
+        assert attempt.failure is not None
+        return {"index": index, "outcome": attempt.failure.name}
     found: Report = {
         "index": index,
         "formula": reduced_formula(attempt.crystal.numbers),
@@ -54,8 +54,8 @@ def row(
             "formation_energy_ev_per_atom": rounded(position.formation_energy, 5),
             "e_above_hull_ev_per_atom": rounded(position.above_hull, 5),
         }
-        if position.unknown:
-            found["unknown_elements"] = list(position.unknown)
+        if position.unknown_elements:
+            found["unknown_elements"] = list(position.unknown_elements)
     return found
 
 
@@ -67,7 +67,7 @@ def summary(rows: Sequence[Report]) -> Report:
         found = [(row, row.get("e_above_hull_ev_per_atom")) for row in rows]
         return [row for row, energy in found if energy is not None and energy < limit]
 
-    metastable, stable = below(METASTABLE), below(STABLE)
+    metastable, stable = below(METASTABLE_EV_PER_ATOM), below(STABLE_EV_PER_ATOM)
     relaxed = [r for r in rows if "energy_ev_per_atom" in r]
     return {
         "attempts": n,
@@ -104,8 +104,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
 
     def measured() -> Report:
-        hull, potential = open_hull(options.hull), loaded(options.potential)
-        hull.check(potential.name, potential.scale)
+        hull, potential = open_hull(options.hull), load_potential_once(options.potential)
+        hull.check_comparable(potential.name, potential.scale)
         attempts = read_attempts(options.run / "attempts.jsonl", options.n)
         crystals: dict[int, Crystal] = {
             i: a.crystal for i, a in enumerate(attempts) if a.crystal is not None
@@ -124,8 +124,8 @@ def main(arguments: Sequence[str]) -> int:
             **summary(rows),
             "potential": potential.name,
             "energies": potential.scale.value,
-            "hull": hull.about(),
-            "limits": vars(PAPER),
+            "hull": hull.summary(),
+            "limits": vars(PAPER_LIMITS),
         }
 
     made = origin(__file__, arguments, ("ase", "matgl", "torch", "scipy"))

@@ -53,11 +53,11 @@ from transformers import Trainer as HuggingFaceTrainer
 
 from crystext.models.lora import new_adapter
 from crystext.models.settings import LoraSettings
-from crystext.tokenization.encode import IGNORED
-from crystext.training.ema import trainable
-from crystext.training.examples import Examples, Row
+from crystext.tokenization.encode import IGNORED_LABEL
+from crystext.training.ema import trainable_parameters
+from crystext.training.examples import Examples, TokenizedExample
 from crystext.training.loss import PackedLoss
-from crystext.training.packing import cut, pack
+from crystext.training.packing import pack, split_micro_batches
 from crystext.training.recipe import Recipe, load_recipe
 from crystext.training.trainer import LOG_EVERY, Trainer
 
@@ -75,8 +75,8 @@ class Timed(Trainer):
         self.times: list[float] = []
         self.tokens: list[int] = []
 
-    def _update(self, rows: list[Row]) -> tuple[torch.Tensor, int]:
-        loss, tokens = super()._update(rows)
+    def _update(self, rows: list[TokenizedExample]) -> tuple[torch.Tensor, int]:
+        loss, tokens = super()._train_step(rows)
         if self.device.type == "cuda":
             torch.cuda.synchronize()
         self.times.append(time.monotonic())
@@ -117,7 +117,7 @@ def packed_rate(store: Path, seed: int) -> tuple[float, Examples, PreTrainedMode
     )
     with tempfile.TemporaryDirectory() as folder:
         trainer = Timed(recipe, Path(folder) / "run")
-        config = trainer.start.network.config
+        config = trainer.initial_model.network.config
         trainer.run(QUIET)
     return trainer.rate(WARM_UP), trainer.batches.examples, LlamaForCausalLM(config)
 
@@ -138,7 +138,7 @@ def padded_rate(network: PreTrainedModel, examples: Examples, seed: int) -> tupl
     rows = examples.rows(range(SEQUENCES * STEPS))
     data = [{"input_ids": ids, "labels": labels} for ids, labels in rows]
     clock, padded = Clock(), []
-    collate = DataCollatorForSeq2Seq(examples.tokenizer, label_pad_token_id=IGNORED)
+    collate = DataCollatorForSeq2Seq(examples.tokenizer, label_pad_token_id=IGNORED_LABEL)
 
     def counted(features: list[dict[str, Any]]) -> Any:
         batch = collate(features)
@@ -182,7 +182,7 @@ def operations(examples: Examples, network: torch.nn.Module, count: int = 500) -
     weights = sum(p.numel() for p in network.parameters()) - output * (1 if tied else 2)
     rows = examples.rows(range(count))
     lengths = np.array([len(ids) for ids, _ in rows], dtype=np.float64)
-    targets = sum(label != IGNORED for _, labels in rows for label in labels[1:])
+    targets = sum(label != IGNORED_LABEL for _, labels in rows for label in labels[1:])
     attention = 6 * config.num_hidden_layers * config.hidden_size * float((lengths**2).sum())
     return 6 * weights + (6 * output * targets + attention) / float(lengths.sum())
 
@@ -317,13 +317,13 @@ def adapter_on_four_bits(
     model = new_adapter(network, LoraSettings(rank=8, alpha=32, dropout=0.05), seed=0)
     model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     loss = PackedLoss(model.train(), device, bf16=True)
-    optimizer = torch.optim.AdamW(trainable(model).values(), lr=5e-4)
+    optimizer = torch.optim.AdamW(trainable_parameters(model).values(), lr=5e-4)
 
-    def characters(position: int) -> Row:
+    def characters(position: int) -> TokenizedExample:
         example = examples.example(position % len(examples.data), position // len(examples.data))
         assert example is not None, "no task of this recipe needs a symmetry"
         given, wanted = ([3 + ord(c) for c in text] for text in example)
-        return [1, *given, *wanted, 2], [IGNORED] * (1 + len(given)) + [*wanted, 2]
+        return [1, *given, *wanted, 2], [IGNORED_LABEL] * (1 + len(given)) + [*wanted, 2]
 
     position, tokens, times, operated = 0, [], [], 0.0
     weights = 4 * sizes["hidden_size"] ** 2 + 3 * sizes["hidden_size"] * sizes["intermediate_size"]
@@ -334,11 +334,11 @@ def adapter_on_four_bits(
         if step == WARM_UP and device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
             busy.start()
-        rows: list[Row] = []
+        rows: list[TokenizedExample] = []
         while sum(len(ids) for ids, _ in rows) < 2 * micro_tokens:
             rows.append(characters(position))
             position += 1
-        for part in cut(rows, micro_tokens):
+        for part in split_micro_batches(rows, micro_tokens):
             packed = pack(part).to(device)
             loss(packed).sum().div(packed.tokens).backward()
             if step >= WARM_UP:
@@ -373,7 +373,7 @@ def shipped_on_gpu(store: Path, steps: int) -> dict[str, Any]:
     busy = Utilisation()
     with tempfile.TemporaryDirectory() as folder:
         trainer = Timed(recipe, Path(folder) / "run")
-        needed = operations(trainer.batches.examples, trainer.start.network)
+        needed = operations(trainer.batches.examples, trainer.initial_model.network)
         if trainer.device.type == "cuda":
             busy.start()
         trainer.run(QUIET)

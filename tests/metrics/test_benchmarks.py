@@ -12,7 +12,7 @@ import pytest
 
 from crystext.structures.crystal import Crystal
 from crystext.text import decode, encode
-from tests.handmade import HANDMADE
+from tests.example_crystals import EXAMPLE_CRYSTALS
 
 CENTRE = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
 
@@ -31,7 +31,7 @@ def write_run(run, texts):
     run.mkdir()
     with (run / "attempts.jsonl").open("w") as file:
         for index, text in enumerate(texts):
-            fault = decode(text).fault
+            fault = decode(text).failure
             row = {"index": index, "prompt": "", "text": text, "fault": fault and fault.name}
             file.write(json.dumps(row) + "\n")
 
@@ -67,7 +67,10 @@ def counts(shares):
 
 def test_coverage_counts_all_attempts_and_keeps_fingerprints(measure, tmp_path):
     write_run(tmp_path / "run", [encode(ROCK_SALT), encode(COINCIDING), "none", encode(ROCK_SALT)])
-    write_table(tmp_path / "known.parquet", [ROCK_SALT, HANDMADE["quartz"], HANDMADE["iron"]])
+    write_table(
+        tmp_path / "known.parquet",
+        [ROCK_SALT, EXAMPLE_CRYSTALS["quartz"], EXAMPLE_CRYSTALS["iron"]],
+    )
     options = ("run", "--reference", "known.parquet", "--cache", "cache")
     report = measure("coverage.py", *options)
     assert counts(report["shares"]) == {
@@ -85,7 +88,7 @@ def test_coverage_counts_all_attempts_and_keeps_fingerprints(measure, tmp_path):
 
 
 def test_perovskites_are_compared_before_and_after(measure, tmp_path):
-    perovskite = HANDMADE["srtio3"]
+    perovskite = EXAMPLE_CRYSTALS["srtio3"]
     write_run(tmp_path / "before", [encode(ROCK_SALT), "none"])
     write_run(tmp_path / "after", [encode(perovskite), encode(perovskite)])
     write_table(tmp_path / "perov.parquet", [perovskite, ROCK_SALT], split=["test", "train"])
@@ -129,7 +132,7 @@ def test_stability_counts_what_cannot_be_judged(measure, tmp_path, shared_data):
 
 
 def test_conditioning_asks_in_each_way_and_counts_every_answer(measure, tmp_path, tiny_model):
-    crystals = list(HANDMADE.values())
+    crystals = list(EXAMPLE_CRYSTALS.values())
     write_table(
         tmp_path / "known.parquet", crystals, **{"spacegroup.number": [225, 221, 186, 229, 152]}
     )
@@ -159,7 +162,7 @@ def test_conditioning_asks_in_each_way_and_counts_every_answer(measure, tmp_path
 
 
 def test_infilling_ranks_elements_and_compares_volumes(measure, tmp_path, tiny_model):
-    write_table(tmp_path / "known.parquet", list(HANDMADE.values()))
+    write_table(tmp_path / "known.parquet", list(EXAMPLE_CRYSTALS.values()))
     report = measure(
         *("infilling.py", "known.parquet", "--n", 4, "--cells", 1, "--model", tiny_model)
     )

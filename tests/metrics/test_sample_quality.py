@@ -38,7 +38,7 @@ def write_attempts(run, texts):
     run.mkdir()
     with (run / "attempts.jsonl").open("w") as file:
         for index, text in enumerate(texts):
-            fault = decode(text).fault
+            fault = decode(text).failure
             row = {"index": index, "prompt": "", "text": text, "fault": fault and fault.name}
             file.write(json.dumps(row) + "\n")
 
