@@ -64,7 +64,8 @@ def read_network(
         {} if quantize == "none" else {"quantization_config": _nf4_config(dtype)}
     )
     if device is not None:
-        extra["device_map"] = {"": device}
+        # accelerate numbers CPUs, and transformers 4 would take cpu:0 for the first GPU.
+        extra["device_map"] = {"": "cpu" if device.type == "cpu" else device}
     with explain_damage(folder):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
