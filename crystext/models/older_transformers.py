@@ -16,22 +16,21 @@ from typing import TYPE_CHECKING
 from crystext.errors import ModelError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+    from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerFast
 
 _FAST = "TokenizersBackend"
 """The name of `PreTrainedTokenizerFast` since transformers 5."""
 
 
-def tokenizer_class(folder: Path) -> type[PreTrainedTokenizerBase]:
+def tokenizer_class(folder: Path) -> type[AutoTokenizer | PreTrainedTokenizerFast]:
     """Return the class that reads the tokenizer of a folder: `AutoTokenizer`, where that can."""
     import transformers
 
-    known: type[PreTrainedTokenizerBase] = transformers.AutoTokenizer
     path = folder / "tokenizer_config.json"
     if hasattr(transformers, _FAST) or not path.is_file():
-        return known
+        return transformers.AutoTokenizer
     written = json.loads(path.read_text(encoding="utf-8")).get("tokenizer_class")
-    return transformers.PreTrainedTokenizerFast if written == _FAST else known
+    return transformers.PreTrainedTokenizerFast if written == _FAST else transformers.AutoTokenizer
 
 
 def with_rope(config: PreTrainedConfig, folder: Path) -> PreTrainedConfig:

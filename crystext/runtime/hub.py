@@ -59,6 +59,7 @@ def hub_errors_explained(name: str, action: str) -> Iterator[None]:
     """
     from huggingface_hub import errors
 
+    unreachable: tuple[type[Exception], ...] = (*connection_errors(), ConnectionError)
     log_in = "log in with `hf auth login`, or set HF_TOKEN"
     try:
         yield
@@ -89,7 +90,7 @@ def hub_errors_explained(name: str, action: str) -> Iterator[None]:
             f"{name} cannot be {_PAST_PARTICIPLE[action]}: the Hub answers {status or error}; "
             f"{remedy}"
         ) from None
-    except (*connection_errors(), ConnectionError) as error:
+    except unreachable as error:
         raise ModelError(
             f"{name} cannot be {_PAST_PARTICIPLE[action]}: the Hub cannot be reached "
             f"({describe_error(error, 'no connection')}); connect to the network and try again"
