@@ -178,7 +178,7 @@ def test_a_run_that_goes_on_ends_with_the_same_weights_to_the_bit(
     class Stopping(Trainer):
         """Stops as if killed, before the step is counted."""
 
-        def _update(self, rows: Any) -> Any:
+        def _train_step(self, rows: Any) -> Any:
             if self.step == stop:
                 raise Stopped
             return super()._train_step(rows)
