@@ -165,7 +165,8 @@ def infill(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for proposals.jsonl and the crystals; empty or new.", show_default="none"
+            help="Folder for infill_results.jsonl and the crystals; empty or new.",
+            show_default="none",
         ),
     ] = None,
     format: Annotated[
@@ -252,7 +253,9 @@ def _check_output_folder(out: Path, kind: str) -> None:
     from crystext.errors import RunError
 
     if out.exists() and not out.is_dir():
-        raise RunError(f"{out} is a file; expected a folder for proposals.jsonl and {kind} files")
+        raise RunError(
+            f"{out} is a file; expected a folder for infill_results.jsonl and {kind} files"
+        )
     if out.is_dir() and any(out.iterdir()):
         raise RunError(f"the folder {out} holds files already; name another, or empty it")
 
@@ -316,7 +319,7 @@ def _write_results(result: InfillRun, out: Path, kind: str, layout: Layout) -> N
         labels = [p.labels for p in result.results]
         write_crystals(named, place, kind, labels=labels, layout=layout, note=print_note)
     lines = [json.dumps(p.record(), ensure_ascii=False) for p in result.results]
-    write_text("".join(f"{line}\n" for line in lines), out / "proposals.jsonl")
+    write_text("".join(f"{line}\n" for line in lines), out / "infill_results.jsonl")
     typer.echo(
-        f"written: {out / 'proposals.jsonl'}, {format_count(len(named), 'crystal')} in {place}"
+        f"written: {out / 'infill_results.jsonl'}, {format_count(len(named), 'crystal')} in {place}"
     )

@@ -276,7 +276,7 @@ def sample(
         max_atoms=max_atoms,
         min_distance_ratio=min_distance,
         batch_size=batch_size,
-        max_tries=max_tries,
+        max_attempts_per_sample=max_tries,
         format=default_format(model) if text is None else text,
     )
     if workers is None:

@@ -25,12 +25,11 @@ from crystext.generation.sampling_run import SampleBatch, SamplingRun
 from crystext.generation.shards import SHARDS_FOLDER, Shard, batch_file
 from crystext.generation.workers import WorkerConfig, sample_batches
 from crystext.inference.types import Attempt
+from crystext.io.read.crystext_outputs import ATTEMPT_EXPECTED, ATTEMPTS_FILE, parse_attempt
 from crystext.models.layout import model_folder
 from crystext.runtime.files import write_text
-from crystext.runtime.run_folder import JsonLines, RunFolder, rename_keys
+from crystext.runtime.run_folder import JsonLines, RunFolder
 from crystext.tasks.prompts import load_prompts
-
-ATTEMPTS_FILE = "attempts.jsonl"
 
 _OPTION_NAMES = {
     "min_distance_ratio": "--min-distance",
@@ -44,14 +43,6 @@ _OPTION_NAMES = {
 _SETTINGS_OF_0_1 = {
     "max_tries": "max_attempts_per_sample",
     "distance_scale": "min_distance_ratio",
-}
-
-_KEYS_OF_0_1 = {"fault": "failure", "tries": "attempts", "matched": "satisfied"}
-_CONDITION_KEYS_OF_0_1 = {
-    "asked": "requested",
-    "how": "handling",
-    "found": "actual",
-    "kept": "satisfied",
 }
 
 
@@ -189,7 +180,9 @@ def _worker_config(run: SamplingRun) -> WorkerConfig:
     # The folder, so that a model from the Hub is looked for there once.
     folder = model_folder(run.model).absolute()
     requests = run.requests(load_prompts(folder / "prompts"))
-    return WorkerConfig(str(folder), run.settings, requests, run.conditions, run.max_attempts_per_sample)
+    return WorkerConfig(
+        str(folder), run.settings, requests, run.conditions, run.max_attempts_per_sample
+    )
 
 
 def _gather_or_sample(
@@ -262,29 +255,7 @@ def _check_folder(folder: RunFolder, settings: dict[str, Any]) -> None:
 
 
 def _attempts_file(path: Path) -> JsonLines[dict[str, Any]]:
-    return JsonLines(path, _parse_attempt, "a JSON object with index, text and failure")
-
-
-def _parse_attempt(value: Any) -> dict[str, Any]:
-    attempt = present_keys(value)
-    failure, index, text = attempt["failure"], attempt["index"], attempt["text"]
-    if not (isinstance(index, int) and isinstance(text, str) and isinstance(failure, str | None)):
-        raise ValueError("one is of another kind")
-    return attempt
-
-
-def present_keys(value: Any) -> dict[str, Any]:
-    """Return a line of attempts.jsonl with the present names of keys that version 0.1 wrote.
-
-    Raises:
-        TypeError: it is not a JSON object.
-    """
-    if not isinstance(value, dict):
-        raise TypeError("not a JSON object")
-    attempt = rename_keys(value, _KEYS_OF_0_1)
-    if isinstance(conditions := attempt.get("conditions"), list):
-        attempt["conditions"] = [rename_keys(x, _CONDITION_KEYS_OF_0_1) for x in conditions]
-    return attempt
+    return JsonLines(path, parse_attempt, ATTEMPT_EXPECTED)
 
 
 def _count_samples(file: JsonLines[dict[str, Any]]) -> tuple[int, int]:

@@ -103,7 +103,7 @@ def run_tasks(
 def run_in_order(
     make_function: Callable[[], Callable[[_Task], _Answer]],
     tasks: Sequence[_Task],
-    workers: int,
+    workers: Workers,
     *,
     remedy: str = "try fewer --workers",
 ) -> Generator[_Answer, None, None]:
@@ -114,7 +114,7 @@ def run_in_order(
     Args:
         make_function: see `run_tasks`.
         tasks: handed out one by one. A process that waits for a slower one does not run far ahead.
-        workers: processes, at most.
+        workers: processes, at most; or an executor, which is given all tasks at once.
         remedy: what to do where a process is killed for want of memory.
 
     Raises:
@@ -122,6 +122,16 @@ def run_in_order(
         RunError: a process died; what was yielded before stands.
         RuntimeError: another error of theirs, with its traceback.
     """
+    if isinstance(workers, Executor):
+        try:
+            yield from workers.map(partial(_make_and_run, make_function), tasks)
+        except Exception as error:
+            if is_worker_death(error):
+                raise RunError(
+                    "workers of the cluster died, most likely for want of memory; give each more"
+                ) from None
+            raise
+        return
     early: dict[int, _Answer] = {}
     submitted = 0
     with closing(_Pool[int, _Task, _Answer](make_function, workers)) as pool:
@@ -164,6 +174,10 @@ def _run_on_executor(
     finally:
         for future in futures:
             future.cancel()
+
+
+def _make_and_run(make_function: Callable[[], Callable[[_Task], _Answer]], task: _Task) -> _Answer:
+    return make_function()(task)
 
 
 def _run_one_task(make_function: Callable[[], Callable[[_Task], _Answer]], task: _Task) -> _Answer:

@@ -152,7 +152,7 @@ def test_what_was_trained_is_a_model_to_draw_from(whole: Path) -> None:
         ),
         range(3),
     )
-    assert [attempt.fault for attempt in attempts] == [None] * 3
+    assert [attempt.failure for attempt in attempts] == [None] * 3
 
 
 def test_the_saved_model_is_the_average_of_the_weights(whole: Path) -> None:
