@@ -143,7 +143,7 @@ def test_files_are_named_by_index_and_formula(samples: Samples, tmp_path: Path) 
 
 def test_a_saved_table_holds_the_records_too(samples: Samples, tmp_path: Path) -> None:
     saved = pd.read_parquet(samples.save(tmp_path / "x.parquet"))
-    told = samples.to_dataframe().query("fault.isna()").reset_index(drop=True)
+    told = samples.to_dataframe().query("failure.isna()").reset_index(drop=True)
     assert set(told.columns) < set(saved.columns)
     for column in (
         "formula",
