@@ -43,6 +43,5 @@ def plot_losses(lines: Sequence[dict[str, Any]], path: Path) -> None:
     axes.set_ylabel("loss (nats per token)")
     axes.grid(alpha=0.3)
     axes.legend()
-    partial = path.with_name(path.name + ".partial")
-    figure.savefig(partial, format="png", dpi=120)
-    partial.replace(path)
+    with replace_atomically(path) as partial:
+        figure.savefig(partial, format="png", dpi=120)

@@ -158,4 +158,4 @@ def test_a_run_of_another_recipe_is_refused(
     cli_refuses: Callable[..., str], recipe: Path, trained: Path
 ) -> None:
     message = cli_refuses("train", recipe, "optim.learning_rate=0.5", "--out", trained)
-    assert "another recipe" in message
+    assert "holds a training run with other settings" in message
