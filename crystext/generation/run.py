@@ -31,13 +31,7 @@ from crystext.runtime.files import write_text
 from crystext.runtime.run_folder import JsonLines, RunFolder
 from crystext.tasks.prompts import load_prompts
 
-_OPTION_NAMES = {
-    "min_distance_ratio": "--min-distance",
-    "max_attempts_per_sample": "--max-tries",
-    "format": "--text",
-    "model_sha256": None,
-    "prompt": None,
-}
+_OPTION_NAMES = {"format": "--text-format", "model_sha256": None, "prompt": None}
 """Options of `crystext sample` that are called otherwise than the setting; None: there is none."""
 
 _SETTINGS_OF_0_1 = {

@@ -320,13 +320,16 @@ def test_elements_cannot_be_excluded_without_constraints(
         ({"temperature": 0.7}, "temperature (--temperature): 1.0 there, 0.7 here"),
         ({"top_p": 0.9}, "top_p (--top-p): 1.0 there, 0.9 here"),
         ({"max_atoms": 5}, "max_atoms (--max-atoms): 3 there, 5 here"),
-        ({"min_distance_ratio": 0.0}, "min_distance_ratio (--min-distance): 0.65 there, 0.0 here"),
+        (
+            {"min_distance_ratio": 0.0},
+            "min_distance_ratio (--min-distance-ratio): 0.65 there, 0.0 here",
+        ),
         ({"exclude": "U"}, "exclude (--exclude): not given there, 'U' here"),
         ({"composition": "NaCl"}, "composition (--composition): not given there, 'NaCl' here"),
         ({"space_group": "Fm-3m"}, "space_group (--space-group): not given there, 225 here"),
         (
             {"max_attempts_per_sample": 2, "n_atoms": "1-3"},
-            "max_attempts_per_sample (--max-tries): 1 there, 2 here",
+            "max_attempts_per_sample (--max-attempts-per-sample): 1 there, 2 here",
         ),
         (
             {"guidance": 2.0, "composition": "NaCl"},
