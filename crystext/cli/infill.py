@@ -309,7 +309,8 @@ def _write_results(result: InfillRun, out: Path, kind: str, layout: Layout) -> N
     """Write the crystals, named by rank and formula, and then the proposals."""
     import json
 
-    from crystext.io.write import write_crystals, write_text
+    from crystext.io.write import write_crystals
+    from crystext.runtime.files import write_text
     from crystext.runtime.wording import format_count
     from crystext.structures.properties import reduced_formula
 
@@ -322,7 +323,7 @@ def _write_results(result: InfillRun, out: Path, kind: str, layout: Layout) -> N
         labels = [p.labels for p in result.results]
         write_crystals(named, place, kind, labels=labels, layout=layout, note=print_note)
     lines = [json.dumps(p.record(), ensure_ascii=False) for p in result.results]
-    write_text("".join(f"{line}\n" for line in lines), out / "infill_results.jsonl")
+    write_text(out / "infill_results.jsonl", "".join(f"{line}\n" for line in lines))
     typer.echo(
         f"written: {out / 'infill_results.jsonl'}, {format_count(len(named), 'crystal')} in {place}"
     )

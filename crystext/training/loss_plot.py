@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from crystext.runtime.files import replace_atomically
+
 
 def plot_losses(lines: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw the losses of a log against the step, as PNG.

@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from crystext.data.catalogue import CACHE_VARIABLE
+from crystext.runtime.files import CACHE_VARIABLE
 from crystext.data.shipped import TRAINING_SET
 from crystext.data.store import write_store
 from crystext.evaluate.run import evaluate
