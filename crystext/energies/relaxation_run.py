@@ -110,6 +110,8 @@ def relax_all(
         for index, digest in digests.items():
             first.setdefault(digest, index)
         left = {i: crystals[i] for digest, i in first.items() if digest not in done}
+        if left:
+            folder.record_start({"crystals": len(left)})
         with (
             file.appending() as append,
             closing(_relax_in_processes(left, potential, limits, workers)) as relaxed,

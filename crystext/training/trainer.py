@@ -184,6 +184,7 @@ class Trainer:
             self._restore_checkpoint(progress)
             if main:
                 write_recipe(self.recipe, self.out / "recipe.yaml")
+                self.folder.record_start({"step": self.step})
             if self.recipe.trackers:
                 config = tracker_config(self.recipe)
                 self.accelerator.init_trackers("crystext", config=config)

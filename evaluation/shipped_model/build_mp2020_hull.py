@@ -31,12 +31,12 @@ import pyarrow.parquet as pq
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.chemistry.formulas import parse_formula
-from crystext.runtime.files import file_digest
 from crystext.energies.compact_hull import read_compact_hull, write_compact_hull
 from crystext.energies.decomposition import lowest_mixtures
 from crystext.energies.hull import Hull
 from crystext.energies.hull_sources import read_hull_folder
 from crystext.errors import InputError
+from crystext.runtime.files import file_digest
 from evaluation.result_file import Report, rounded, write_result
 
 ON_HULL = 1e-6

@@ -242,3 +242,18 @@ def test_no_message_shows_what_only_a_program_understands() -> None:
     message = str(refused.value)
     for internal in ("Input should", "{'", "NoneType", "dict", "instance", "unable to parse"):
         assert internal not in message, message
+
+
+def test_settings_of_version_0_1_are_read_under_their_present_names(tmp_path: Path) -> None:
+    text = shipped_path("recipes", "shipped.yaml").read_text(encoding="utf-8")
+    old = text.replace("translate_probability:", "translate_share:")
+    old = old.replace("  decay_fraction:", "  decay_share:") + "probes: {ipt_crystals: 3}\n"
+    assert old.count("share:") >= 2
+    path = tmp_path / "old.yaml"
+    path.write_text(old, encoding="utf-8")
+    overrides = ["probes.ipt_crystals=4", "optim.decay_share=0.25"]
+    now = load_recipe("shipped", ["sample_checks.ipt_crystals=4", "optim.decay_fraction=0.25"])
+    assert load_recipe(path, overrides) == now
+    path.write_text(old + "sample_checks: {ipt_crystals: 4}\n", encoding="utf-8")
+    with pytest.raises(SettingError, match="probes is the former name of sample_checks"):
+        load_recipe(path)

@@ -83,7 +83,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def weights(out: Path) -> dict[str, torch.Tensor]:
     found = load_checkpoint(out / "checkpoint")
     assert found is not None
-    return found[0]["weights"] | {f"average.{k}": v for k, v in found[0]["average"].items()}
+    return found[0]["weights"] | {f"average.{k}": v for k, v in found[0]["ema"].items()}
 
 
 def weights_step(out: Path) -> int:
@@ -159,7 +159,7 @@ def test_the_saved_model_is_the_average_of_the_weights(whole: Path) -> None:
     saved = load_file(whole / "model" / "model.safetensors")
     found = load_checkpoint(whole / "checkpoint")
     assert found is not None
-    average = found[0]["average"]
+    average = found[0]["ema"]
     assert set(saved) == set(average)
     for name, tensor in saved.items():
         assert torch.equal(tensor, average[name].bfloat16()), name
@@ -178,7 +178,7 @@ def test_a_run_that_goes_on_ends_with_the_same_weights_to_the_bit(
     class Stopping(Trainer):
         """Stops as if killed, before the step is counted."""
 
-        def _update(self, rows: Any) -> Any:
+        def _train_step(self, rows: Any) -> Any:
             if self.step == stop:
                 raise Stopped
             return super()._train_step(rows)
@@ -189,6 +189,26 @@ def test_a_run_that_goes_on_ends_with_the_same_weights_to_the_bit(
     assert_same_weights(out, whole)
     steps = [line["step"] for line in log_of(out) if "loss_unconditional" in line]
     assert steps == [0, 6, 12]
+
+
+def test_a_checkpoint_of_version_0_1_goes_on_to_the_same_weights(
+    data: Path, tmp_path: Path
+) -> None:
+    """Its names of files and keys were others; see `training.checkpoint` and `training.recipe`."""
+    out, optim = tmp_path / "run", {"decay_fraction": 0.0}
+    Trainer(recipe(data, steps=6, **optim), out).run(QUIET)
+    (out / "checkpoint" / "ema.safetensors").rename(out / "checkpoint" / "average.safetensors")
+    path = out / "checkpoint" / "state.json"
+    state = json.loads(path.read_text())
+    state["least"], state["since"] = state.pop("best_loss"), state.pop("evaluations_since_best")
+    saved = state["identity"]["recipe"]
+    saved["translate_share"] = saved.pop("translate_probability")
+    path.write_text(json.dumps(state))
+    longer = Trainer(recipe(data, steps=11, **optim), out)
+    longer.run(QUIET)
+    Trainer(recipe(data, steps=11, **optim), tmp_path / "once").run(QUIET)
+    assert_same_weights(out, tmp_path / "once")
+    assert not (out / "checkpoint" / "average.safetensors").exists()
 
 
 def test_a_longer_run_goes_on_from_a_finished_one(data: Path, tmp_path: Path) -> None:
