@@ -201,7 +201,7 @@ class CrystalLM:
             max_atoms=max_atoms,
             min_distance_ratio=min_distance,
             batch_size=batch_size,
-            max_tries=max_tries,
+            max_attempts_per_sample=max_tries,
             format=default_format(self.model.folder) if format is None else format,
         )
         run.requests(self.prompts)
@@ -370,7 +370,7 @@ class CrystalLM:
                     range(batch.start, batch.start + batch.size),
                     fmt=self.model.format,
                     constrained=run.settings.constrained,
-                    max_attempts_per_sample=run.max_tries,
+                    max_attempts_per_sample=run.max_attempts_per_sample,
                 )
             for attempt in attempts[: run.n - batch.start]:
                 yield Sample.from_attempt(attempt, request.prompt, run.settings.seed)

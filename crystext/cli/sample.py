@@ -281,7 +281,7 @@ def sample(
         max_atoms=max_atoms,
         min_distance_ratio=min_distance,
         batch_size=batch_size,
-        max_tries=max_tries,
+        max_attempts_per_sample=max_tries,
         format=default_format(model) if text is None else text,
     )
     if workers is None:
@@ -293,7 +293,7 @@ def sample(
         return
     try:
         with SamplingProgress(run.total) as bar:
-            done = draw_missing(run, out, workers=workers, report=bar.update)
+            done = draw_missing(run, out, workers=workers, report=bar.report)
     except InUseError:
         if part is None:
             raise
@@ -314,7 +314,7 @@ def _sample_shard(shard: Shard, run: SamplingRun, out: Path, workers: int) -> bo
     from crystext.generation.run import sample_shard
 
     with SamplingProgress(sum(batch.size for batch in shard.batches(run))) as bar:
-        whole = sample_shard(run, out, shard, workers=workers, report=bar.update)
+        whole = sample_shard(run, out, shard, workers=workers, report=bar.report)
     if not whole:
         typer.echo(
             f"shard {shard} is drawn, in {out / 'shards'}; the last one gathers all, and so does "

@@ -29,13 +29,13 @@ _SMALL_MODEL_BYTES = 256 * 2**20
 many, and what it remembers of a thousand fits any memory."""
 
 
-def default_batch_size(model: str | Path, max_tries: int = 1) -> int:
+def default_batch_size(model: str | Path, max_attempts_per_sample: int = 1) -> int:
     """Return how many texts are drawn together where nobody says.
 
     A thousand with a small model and 250 with others; 50 where each crystal is drawn until it has
     what is asked for, because a batch waits for its last.
     """
-    if whole_number("max_tries", max_tries) > 1:
+    if whole_number("max_attempts_per_sample", max_attempts_per_sample) > 1:
         return 50
     folder = model_folder(model)
     weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
@@ -68,7 +68,7 @@ class SamplingRun:
     max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms
     min_distance_ratio: float = DEFAULT_CONSTRAINTS.min_distance_ratio
     batch_size: int = 250
-    max_tries: int = 1
+    max_attempts_per_sample: int = 1
     """Texts that are drawn, at most, until one is a crystal of which all that can be checked is as
     asked for."""
     format: str | None = None
@@ -78,14 +78,16 @@ class SamplingRun:
         """Check the ranges, and what can only be seen of all settings together."""
         if self.format is not None:
             get_format(self.format)
-        for name in ("n", "batch_size", "max_tries"):
+        for name in ("n", "batch_size", "max_attempts_per_sample"):
             object.__setattr__(self, name, whole_number(name, getattr(self, name)))
         if self.n < 1:
             raise SettingError(f"{self.n} crystals: expected 1 or more")
         if self.batch_size < 1:
             raise SettingError(f"a batch size of {self.batch_size}: expected 1 or more")
-        if not 1 <= self.max_tries <= 1000:
-            raise SettingError(f"{self.max_tries} tries: expected 1 to 1000")
+        if not 1 <= self.max_attempts_per_sample <= 1000:
+            raise SettingError(
+                f"{self.max_attempts_per_sample} attempts per sample: expected 1 to 1000"
+            )
         if not self.conditions:
             raise SettingError("no conditions are given; for any crystal, give empty ones")
         if self.settings.guidance != 1 and not any(c.prompt_properties() for c in self.conditions):
@@ -93,7 +95,7 @@ class SamplingRun:
                 "guidance makes the prompt's conditions count for more or less, and there is none "
                 "in the prompt; ask for something, or leave guidance at 1"
             )
-        if self.max_tries > 1 and not any(c.can_be_checked for c in self.conditions):
+        if self.max_attempts_per_sample > 1 and not any(c.can_be_checked for c in self.conditions):
             raise SettingError(
                 "crystals are to be drawn until they match, and nothing is asked for that could "
                 "be checked; ask for something else beside, or draw once"
@@ -165,10 +167,10 @@ class SamplingRun:
             "model": self.model,
             "model_sha256": model_hash(folder),
             "batch_size": self.batch_size,
-            "max_tries": self.max_tries,
+            "max_attempts_per_sample": self.max_attempts_per_sample,
             **asdict(self.settings),
             "max_atoms": self.max_atoms,
-            "distance_scale": self.min_distance_ratio,
+            "min_distance_ratio": self.min_distance_ratio,
         }
         if self.format is not None:
             identity["format"] = self.format

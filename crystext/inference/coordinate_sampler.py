@@ -210,7 +210,7 @@ class _CoordinateBatch:
             index=self.indices[place],
             # Pieces of the small vocabulary that make a field are the text they stand for.
             text="".join([self.sampler.pieces[i] for i in written]),
-            fault=None,
+            failure=None,
             log_probability=round(float(self.log_probability[place]), 4),
             tokens=self.step + 1,
         )

@@ -96,7 +96,7 @@ class Attempt:
 
     index: int
     text: str
-    fault: str | None
+    failure: str | None
     """Name of the `text.DecodeFailure`; None where the text is a crystal."""
     log_probability: float
     """Of the text that was drawn, in its format, under the model and the constraints at temperature
@@ -104,12 +104,12 @@ class Attempt:
     it leave room is not looked up for all. In a text by symmetry, all coordinates do."""
     tokens: int
     """How many the text took, the end included."""
-    tries: int = 1
+    attempts: int = 1
     """How many texts were drawn until this one was taken."""
     conditions: tuple[ConditionResult, ...] = ()
     """What was asked of the crystal, and whether it keeps it."""
 
     @property
-    def matched(self) -> bool:
+    def satisfied(self) -> bool:
         """Whether it is a crystal that keeps all that can be checked."""
-        return self.fault is None and all_satisfied(self.conditions)
+        return self.failure is None and all_satisfied(self.conditions)

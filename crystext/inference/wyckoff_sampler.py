@@ -337,7 +337,7 @@ class _WyckoffBatch:
         self.done[index] = Attempt(
             index=index,
             text=written,
-            fault=None,
+            failure=None,
             log_probability=round(float(self.log_probability[text.place]), 4),
             tokens=self.step + 1,
         )

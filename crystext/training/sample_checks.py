@@ -131,5 +131,5 @@ def _sampled_texts(sampler: Sampler, request: Request, count: int) -> list[str]:
     texts = []
     for start in range(0, count, _BATCH_SIZE):
         attempts = sampler.draw(request, range(start, min(count, start + _BATCH_SIZE)))
-        texts += ["" if attempt.fault else attempt.text for attempt in attempts]
+        texts += ["" if attempt.failure else attempt.text for attempt in attempts]
     return texts
