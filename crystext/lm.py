@@ -23,9 +23,9 @@ from crystext.generation.rejection_sampling import sample_until_satisfied
 from crystext.generation.requests import resolve_settings
 from crystext.generation.results import InfillResults, Sample, Samples
 from crystext.generation.sampling_run import SamplingRun, default_batch_size
+from crystext.inference.generate import TextGenerator
 from crystext.inference.likelihood import LikelihoodScorer, Score
-from crystext.inference.samplers import Sampler, make_sampler
-from crystext.inference.types import DEFAULT_CONSTRAINTS
+from crystext.inference.types import DEFAULT_CONSTRAINTS, SamplingSettings
 from crystext.io.read import as_crystal
 from crystext.io.read.partial_structures import (
     PartialStructure,
@@ -57,7 +57,7 @@ class CrystalLM:
     def __init__(self, model: LoadedModel, name: str | None = None) -> None:
         """Take a model in memory; `load` is the usual way. The name is for people."""
         self.model, self.name = model, str(model.folder) if name is None else name
-        self._sampler: tuple[object, Sampler] | None = None
+        self._generator: TextGenerator | None = None
         self._scorer: LikelihoodScorer | None = None
         self._infiller: tuple[object, Infiller] | None = None
 
@@ -205,7 +205,7 @@ class CrystalLM:
             format=default_format(self.model.folder) if format is None else format,
         )
         run.requests(self.prompts)
-        self._sampler_for(run)
+        self._generator_for(run.settings).sampler(run.text_format)
         return self._iter_run(run)
 
     def infill(
@@ -360,11 +360,11 @@ class CrystalLM:
 
     def _iter_run(self, run: SamplingRun) -> Iterator[Sample]:
         (asked,), (request,) = run.conditions, run.requests(self.prompts)
-        sampler = self._sampler_for(run)
+        generator = self._generator_for(run.settings)
         for batch in run.iter_batches():
             with _single_threaded_if_small(self.model):
                 attempts = sample_until_satisfied(
-                    sampler,
+                    generator,
                     request,
                     asked,
                     range(batch.start, batch.start + batch.size),
@@ -375,12 +375,11 @@ class CrystalLM:
             for attempt in attempts[: run.n - batch.start]:
                 yield Sample.from_attempt(attempt, request.prompt, run.settings.seed)
 
-    def _sampler_for(self, run: SamplingRun) -> Sampler:
-        """Return the sampler of a campaign, the last one if it draws in the same way."""
-        key = run.settings, run.text_format
-        if self._sampler is None or self._sampler[0] != key:
-            self._sampler = key, make_sampler(self.model, *key)
-        return self._sampler[1]
+    def _generator_for(self, settings: SamplingSettings) -> TextGenerator:
+        """Return the generator of these settings, the last one if it has them."""
+        if self._generator is None or self._generator.settings != settings:
+            self._generator = TextGenerator(self.model, settings)
+        return self._generator
 
 
 def _parse_conditions(keywords: Any) -> Conditions:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from crystext.conditions import Conditions
-from crystext.inference.samplers import Sampler
+from crystext.inference.generate import Sampler
 from crystext.inference.types import Attempt, Request
 from crystext.text import Format, decode
 

@@ -146,7 +146,7 @@ def _worker_main(config: WorkerConfig, parent: Connection) -> None:
         from tqdm import tqdm
 
         from crystext.generation.rejection_sampling import sample_until_satisfied
-        from crystext.inference.samplers import make_sampler
+        from crystext.inference.generate import TextGenerator
         from crystext.models.load import load_model
 
         # Sums split over threads round otherwise: one thread makes a batch the same everywhere.
@@ -155,12 +155,12 @@ def _worker_main(config: WorkerConfig, parent: Connection) -> None:
         # leave it behind, and Python warn of that.
         tqdm.set_lock(threading.RLock())
         model = load_model(config.model)
-        sampler = make_sampler(model, config.settings, config.requests[batch.request].format)
+        generator = TextGenerator(model, config.settings)
         while True:
             attempts = sample_until_satisfied(
-                sampler,
-                config.requests[batch.request],
-                config.conditions[batch.request],
+                generator,
+                config.requests[batch.request_index],
+                config.conditions[batch.request_index],
                 range(batch.start, batch.start + batch.size),
                 fmt=model.format,
                 constrained=config.settings.constrained,

@@ -29,7 +29,7 @@ from crystext.conditions import Conditions
 from crystext.errors import InputError, SettingError
 from crystext.generation.rejection_sampling import sample_until_satisfied
 from crystext.generation.requests import make_request, temperatures_for_conditions
-from crystext.inference.samplers import make_sampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Attempt, SamplingSettings
 from crystext.models.layout import Temperatures, default_temperatures
 from crystext.models.load import LoadedModel, load_model
@@ -101,7 +101,7 @@ def ask(
         guidance=options.guidance,
     )
     fmt = get_format(options.text)
-    sampler = make_sampler(model, settings, fmt)
+    sampler = TextGenerator(model, settings).sampler(fmt)
     attempts: list[Attempt] = []
     prompts_kept, refused = 0, []
     how = "enforced" if enforced else "prompt alone"

@@ -24,7 +24,7 @@ from reports import Report, origin, publish, rounded
 
 from crystext.conditions import Conditions
 from crystext.generation.requests import make_request
-from crystext.inference.samplers import make_sampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import DEFAULT_CONSTRAINTS, SamplingSettings
 from crystext.models.layout import default_temperatures
 from crystext.models.load import LoadedModel, load_model
@@ -51,7 +51,7 @@ def cost(model: LoadedModel, text: str, asked: Conditions, n: int, seed: int) ->
         coordinate_temperature=temperatures.coordinate,
     )
     own = None if fmt == model.format else fmt
-    sampler = make_sampler(model, settings, own)
+    sampler = TextGenerator(model, settings).sampler(own)
     enforced = make_request(asked, model.prompts, fmt=own)
     requests = {
         "enforced": enforced,

@@ -12,11 +12,11 @@ from crystext.generation.requests import make_request
 from crystext.grammar.any_tokenizer import GrammarProcessor
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.samplers import Sampler
+from crystext.inference.generate import Sampler
 from crystext.inference.types import Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.tokenization.encode import prompt_ids
-from tests.inference.test_coordinate_sampler import exact_sampler, recomputed
+from tests.inference.test_coordinate_reader import exact_sampler, recomputed
 
 SETTINGS = SamplingSettings(seed=3)
 ROWS = 4

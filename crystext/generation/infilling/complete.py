@@ -19,7 +19,7 @@ from crystext.generation.infilling.result import (
 from crystext.generation.infilling.specify import InfillSpec, specify, split_names
 from crystext.generation.infilling.symmetry import share_elements_by_orbit, space_group_of
 from crystext.inference.element_ranking import ElementRanker, is_single_element
-from crystext.inference.samplers import Sampler, make_sampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
 from crystext.io.read.partial_structures import PartialStructure
 from crystext.metrics.uniqueness import duplicates_of
@@ -118,7 +118,7 @@ class Infiller:
             min_distance_ratio=min_distance_ratio,
             exclude=Conditions.from_keywords(exclude=exclude).exclude,
         )
-        self._sampler: Sampler | None = None
+        self._generator = TextGenerator(model, self.settings)
         self._ranker: ElementRanker | None = None
 
     def infill(
@@ -225,15 +225,15 @@ class Infiller:
         self, job: _InfillJob, n: int, report: Callable[[int], object]
     ) -> list[_CompletionText]:
         """Draw texts, and count those that are equal as one."""
-        self._sampler = self._sampler or make_sampler(self.model, self.settings)
         texts: dict[str, _CompletionText] = {}
-        for start in range(0, n, self.batch_size):
-            batch = range(start, min(start + self.batch_size, n))
-            for drawn in self._sampler.draw(job.request, batch):
+        done = 0
+        for batch in self._generator.draw_batches(job.request, n, self.batch_size):
+            for drawn in batch:
                 before = texts.get(drawn.text)
                 count = 1 + (before.times_drawn if before else 0)
                 texts[drawn.text] = _CompletionText(drawn.text, drawn.log_probability, count)
-            report(batch.stop)
+            done += len(batch)
+            report(done)
         return list(texts.values())
 
     def _collect_results(

@@ -19,7 +19,8 @@ from crystext.grammar.fields import END, FieldKind
 from crystext.grammar.infilling import InfillingAutomaton
 from crystext.grammar.token_reader import allowed_decimals, allowed_whole_parts
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.coordinate_sampler import CoordinateSampler
+from crystext.inference.batch import BatchSampler
+from crystext.inference.coordinate_reader import CoordinateVocabulary
 from crystext.inference.element_ranking import ElementRanker
 from crystext.inference.fast_llama import FastLlama
 from crystext.inference.types import Attempt, Request, SamplingSettings
@@ -239,7 +240,9 @@ def test_the_log_probability_is_what_transformers_gives_under_the_same_masks(
     model: LoadedModel, filler: Infiller
 ) -> None:
     request = filler._make_job(SITES, EVERYTHING, ()).request
-    sampler = CoordinateSampler(model, SamplingSettings(seed=3))
+    sampler = BatchSampler(
+        model, SamplingSettings(seed=3), CoordinateVocabulary(model, model.format)
+    )
     sampler.llama = FastLlama(model.network, torch.float32)
     precise = exact(model)
     for attempt in sampler.draw(request, range(8)):
