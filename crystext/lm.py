@@ -8,33 +8,35 @@ several processes and keeps what it has when it is stopped.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
-from crystext.conditions import CONDITION_NAMES, Conditions
+from crystext.conditions import Conditions
+from crystext.conditions.constraints import Constraints
 from crystext.conditions.keywords import ConditionKwargs
-from crystext.errors import SettingError, did_you_mean
-from crystext.generation.infilling.complete import Infiller
+from crystext.errors import SettingError
+from crystext.generation.infilling.complete import Infiller, make_infill_task
 from crystext.generation.infilling.result import InfillResult
 from crystext.generation.infilling.specify import InfillSpec, SiteReference
-from crystext.generation.rejection_sampling import sample_until_satisfied
+from crystext.generation.keywords import (
+    SampleKwargs,
+    SamplingKwargs,
+    parse_conditions,
+    prompt_properties,
+    split_keywords,
+)
+from crystext.generation.rejection_sampling import iter_attempts
 from crystext.generation.requests import resolve_settings
 from crystext.generation.results import InfillResults, Sample, Samples
-from crystext.generation.sampling_run import SamplingRun, default_batch_size
+from crystext.generation.sampling_run import SamplingRun, make_sampling_run
 from crystext.inference.generate import TextGenerator
-from crystext.inference.likelihood import LikelihoodScorer, Score
-from crystext.inference.types import DEFAULT_CONSTRAINTS, SamplingSettings
+from crystext.inference.threads import single_thread_if_small
+from crystext.inference.types import DEFAULT_CONSTRAINTS
 from crystext.io.read import as_crystal
-from crystext.io.read.partial_structures import (
-    PartialStructure,
-    partial_structure_of,
-    read_partial_structure,
-)
-from crystext.models.layout import SHIPPED, default_format
-from crystext.models.load import LoadedModel, load_model
+from crystext.io.read.partial_structures import PartialStructure, as_partial_structure
+from crystext.models.layout import SHIPPED, ModelFolder, open_model
 from crystext.runtime.progress import progress_bar
+from crystext.runtime.renamed import refuse_old_keywords
 from crystext.structures.crystal import Crystal
 from crystext.tasks.generation import generation_prompt
 from crystext.tasks.prompts import PromptSet
@@ -43,6 +45,13 @@ from crystext.text import get_format
 if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core.structure import Structure
+
+    from crystext.inference.likelihood import LikelihoodScorer, Score
+    from crystext.models.load import LoadedModel
+
+_refuse_old_keywords = refuse_old_keywords(
+    max_tries="max_attempts_per_sample", min_distance="min_distance_ratio"
+)
 
 
 class CrystalLM:
@@ -54,12 +63,22 @@ class CrystalLM:
     One object serves one thread at a time.
     """
 
-    def __init__(self, model: LoadedModel, name: str | None = None) -> None:
-        """Take a model in memory; `load` is the usual way. The name is for people."""
-        self.model, self.name = model, str(model.folder) if name is None else name
+    def __init__(self, model: LoadedModel | ModelFolder, name: str | None = None) -> None:
+        """Take a model; `load` is the usual way.
+
+        Args:
+            model: one in memory; or its folder, from which it is loaded when it is first needed.
+            name: for people.
+        """
+        self._loaded: LoadedModel | None
+        if isinstance(model, ModelFolder):
+            self.files, self._loaded = model, None
+        else:
+            self.files, self._loaded = model.files or open_model(model.folder), model
+        self.name = str(self.files.path) if name is None else name
         self._generator: TextGenerator | None = None
         self._scorer: LikelihoodScorer | None = None
-        self._infiller: tuple[object, Infiller] | None = None
+        self._infiller: Infiller | None = None
 
     @classmethod
     def load(cls, source: str | Path = SHIPPED) -> Self:
@@ -71,30 +90,56 @@ class CrystalLM:
         Raises:
             ModelError: there is no such model, or it is incomplete, damaged or unsafe to load.
         """
+        from crystext.models.load import load_model
+
         return cls(load_model(source), str(source))
+
+    @classmethod
+    def open(cls, source: str | Path = SHIPPED) -> Self:
+        """Return a model whose weights are loaded when they are first needed.
+
+        Args:
+            source: as in `load`.
+
+        Raises:
+            ModelError: there is no such model, or it is incomplete.
+        """
+        return cls(open_model(source), str(source))
+
+    @property
+    def model(self) -> LoadedModel:
+        """The model in memory."""
+        if self._loaded is None:
+            from crystext.models.load import load_model
+
+            self._loaded = load_model(self.files)
+        return self._loaded
 
     @property
     def prompts(self) -> PromptSet:
         """The words in which the model is asked."""
-        return self.model.prompts
+        return self.files.prompts if self._loaded is None else self._loaded.prompts
 
     def __repr__(self) -> str:
-        weights = sum(p.numel() for p in self.model.network.parameters())
+        if self._loaded is None:
+            return f"<CrystalLM {self.name}: not loaded yet>"
+        weights = sum(p.numel() for p in self._loaded.network.parameters())
         return f"<CrystalLM {self.name}: {weights / 1e6:,.1f} million parameters>"
 
+    @_refuse_old_keywords
     def sample(
         self,
         n: int = 1,
         *,
         seed: int | None = 0,
-        max_tries: int = 1,
+        max_attempts_per_sample: int = 1,
         guidance: float = 1.0,
         temperature: float | None = None,
         element_temperature: float | None = None,
         coordinate_temperature: float | None = None,
         top_p: float = 1.0,
         max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
-        min_distance: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
+        min_distance_ratio: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
         constrained: bool = True,
         batch_size: int | None = None,
         format: str | None = None,
@@ -110,8 +155,8 @@ class CrystalLM:
             n: how many.
             seed: each crystal's random numbers follow from (seed, index) alone; a larger n adds to
                 the crystals of a smaller one. None takes a random seed, which `Samples.seed` says.
-            max_tries: draw a crystal again, this many texts in all, until every condition that can
-                be checked is kept; the one that keeps most is taken.
+            max_attempts_per_sample: draw a crystal again, this many texts in all, until every
+                condition that can be checked is satisfied; the one that satisfies most is taken.
             guidance: scale of what the conditions in the prompt change in the logits; above 1 the
                 model obeys more, varies less and takes twice the time.
             temperature: 0 takes the most probable token; None is the model's own, else 1. If given,
@@ -120,11 +165,12 @@ class CrystalLM:
             coordinate_temperature: that of coordinates.
             top_p: draw from the most probable tokens that hold this share.
             max_atoms: most atoms in a cell.
-            min_distance: least distance of atoms over the sum of their covalent radii; 0 is off.
+            min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
+                off.
             constrained: whether only texts that are crystals, and as asked, can be written.
             batch_size: texts drawn together, whole batches whatever n is, the first cut at 10,
                 100, 250 and 500; None is 1,000 with a small model, 250 with another, and 50 with
-                several tries.
+                several attempts per sample.
             format: `wyckoff` for texts by symmetry, where the model knows them: the space group
                 asked for, or one of the crystal system, is then enforced. None is the model's own.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
@@ -135,82 +181,58 @@ class CrystalLM:
                 or cannot be met.
             ModelError: the model cannot write a crystal, or none of that length.
         """
-        samples = self.iter_samples(
+        run = self.sampling_run(
             n,
+            [parse_conditions(conditions)],
             seed=seed,
-            max_tries=max_tries,
+            max_attempts_per_sample=max_attempts_per_sample,
             guidance=guidance,
             temperature=temperature,
             element_temperature=element_temperature,
             coordinate_temperature=coordinate_temperature,
             top_p=top_p,
             max_atoms=max_atoms,
-            min_distance=min_distance,
+            min_distance_ratio=min_distance_ratio,
             constrained=constrained,
             batch_size=batch_size,
             format=format,
-            **conditions,
         )
-        return Samples(_with_progress(samples, n, progress))
+        return Samples(_with_progress(self._iter_run(run), n, progress))
 
-    def iter_samples(
-        self,
-        n: int = 1,
-        *,
-        seed: int | None = 0,
-        max_tries: int = 1,
-        guidance: float = 1.0,
-        temperature: float | None = None,
-        element_temperature: float | None = None,
-        coordinate_temperature: float | None = None,
-        top_p: float = 1.0,
-        max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
-        min_distance: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
-        constrained: bool = True,
-        batch_size: int | None = None,
-        format: str | None = None,
-        **conditions: Unpack[ConditionKwargs],
-    ) -> Iterator[Sample]:
+    @_refuse_old_keywords
+    def iter_samples(self, n: int = 1, **keywords: Unpack[SampleKwargs]) -> Iterator[Sample]:
         """Yield what `sample` returns, as it comes: a batch is drawn when it is reached.
 
         Takes what `sample` takes, and refuses the same before anything is drawn.
+        """
+        conditions, options = split_keywords(keywords)
+        return self._iter_run(self.sampling_run(n, [conditions], **options))
+
+    def sampling_run(
+        self, n: int, conditions: Sequence[Conditions], **options: Unpack[SamplingKwargs]
+    ) -> SamplingRun:
+        """Return what `sample` draws as a run, which `generation.run` draws into a folder.
+
+        Args:
+            n: how many crystals of each of the conditions.
+            conditions: what crystals are to be, in one or several ways.
+            **options: as in `sample`.
+
+        Raises:
+            SettingError, ModelError: as `sample`.
         """
         if isinstance(n, str):
             raise SettingError(
                 f"n is {n!r}, and says how many crystals to draw; did you mean composition={n!r}?"
             )
-        asked = _parse_conditions(conditions)
-        settings = resolve_settings(
-            self.model.folder,
-            [asked],
-            seed=seed,
-            temperature=temperature,
-            element_temperature=element_temperature,
-            coordinate_temperature=coordinate_temperature,
-            top_p=top_p,
-            guidance=guidance,
-            constrained=constrained,
-        )
-        if batch_size is None:
-            batch_size = default_batch_size(self.model.folder, max_tries)
-        run = SamplingRun(
-            n,
-            str(self.model.folder),
-            settings,
-            (asked,),
-            max_atoms=max_atoms,
-            min_distance_ratio=min_distance,
-            batch_size=batch_size,
-            max_tries=max_tries,
-            format=default_format(self.model.folder) if format is None else format,
-        )
-        run.requests(self.prompts)
-        self._generator_for(run.settings).sampler(run.text_format)
-        return self._iter_run(run)
+        return make_sampling_run(self.files, n, conditions, **options)
 
+    @_refuse_old_keywords
     def infill(
         self,
-        structure: Crystal | Structure | Atoms | Sample | InfillResult | str | Path,
+        structure: (
+            Crystal | Structure | Atoms | Sample | InfillResult | PartialStructure | str | Path
+        ),
         *,
         species: Mapping[SiteReference, str | Sequence[str]] | None = None,
         coordinates: Collection[SiteReference] | SiteReference = (),
@@ -227,7 +249,7 @@ class CrystalLM:
         coordinate_temperature: float | None = None,
         top_p: float = 1.0,
         max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
-        min_distance: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
+        min_distance_ratio: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
         batch_size: int = 250,
         progress: bool | None = None,
     ) -> InfillResults:
@@ -262,7 +284,8 @@ class CrystalLM:
             element_temperature, coordinate_temperature: those of elements and of coordinates.
             top_p: draw from the most probable tokens that hold this share.
             max_atoms: most atoms of a crystal to which atoms are added.
-            min_distance: least distance of atoms over the sum of their covalent radii; 0 is off.
+            min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
+                off.
             batch_size: completions drawn together.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
 
@@ -271,34 +294,31 @@ class CrystalLM:
             SettingError: something is asked for that is not there or makes no sense.
             ModelError: the model knows too few positions, or cannot write crystals.
         """
+        spec = InfillSpec(species or {}, coordinates, cell, add, candidates)
+        task = make_infill_task(
+            as_partial_structure(structure), spec, keep=keep, max_atoms=max_atoms
+        )
         settings = resolve_settings(
-            self.model.folder,
+            self.files,
             seed=seed,
             temperature=temperature,
             element_temperature=element_temperature,
             coordinate_temperature=coordinate_temperature,
             top_p=top_p,
         )
-        exclude = Conditions.from_keywords(exclude=exclude).exclude
-        key = settings, min_distance, max_atoms, exclude, batch_size
-        if self._infiller is None or self._infiller[0] != key:
-            infiller = Infiller(
-                self.model,
-                settings,
-                min_distance_ratio=min_distance,
-                max_atoms=max_atoms,
-                exclude=exclude,
-                batch_size=batch_size,
-            )
-            self._infiller = key, infiller
-        spec = InfillSpec(species or {}, coordinates, cell, add, candidates)
+        constraints = Constraints(
+            max_atoms=max_atoms,
+            min_distance_ratio=min_distance_ratio,
+            exclude=Conditions.from_keywords(exclude=exclude).exclude,
+        )
+        key = settings, constraints, batch_size
+        if self._infiller is None or self._infiller.key != key:
+            self._infiller = Infiller(self.model, *key)
         with (
             progress_bar("completing", n, progress) as report,
-            _single_threaded_if_small(self.model),
+            single_thread_if_small(self.model.network),
         ):
-            result = self._infiller[1].infill(
-                _read_sites(structure), spec, n, keep=keep, ranked=ranked, report=report
-            )
+            (result,) = self._infiller.complete([task], n, ranked=ranked, report=report)
         return InfillResults(result.results, result, settings.seed)
 
     def score(
@@ -348,91 +368,26 @@ class CrystalLM:
         """Return the score of each crystal, many at once, and of the text that `score` says."""
         fmt = self.model.format if format is None else get_format(format)
         prompt = generation_prompt(
-            self.prompts, _prompt_properties(_parse_conditions(conditions)), wyckoff=fmt.is_wyckoff
+            self.prompts, prompt_properties(parse_conditions(conditions)), wyckoff=fmt.is_wyckoff
         )
         taken = [as_crystal(crystal) for crystal in crystals]
         if self._scorer is None:
+            from crystext.inference.likelihood import LikelihoodScorer
+
             self._scorer = LikelihoodScorer(self.model)
-        with _single_threaded_if_small(self.model):
+        with single_thread_if_small(self.model.network):
             return self._scorer.score(
                 taken, prompt, format=fmt, translations=translations, seed=seed
             )
 
     def _iter_run(self, run: SamplingRun) -> Iterator[Sample]:
-        (asked,), (request,) = run.conditions, run.requests(self.prompts)
-        generator = self._generator_for(run.settings)
-        for batch in run.iter_batches():
-            with _single_threaded_if_small(self.model):
-                attempts = sample_until_satisfied(
-                    generator,
-                    request,
-                    asked,
-                    range(batch.start, batch.start + batch.size),
-                    fmt=self.model.format,
-                    constrained=run.settings.constrained,
-                    max_attempts_per_sample=run.max_tries,
-                )
-            for attempt in attempts[: run.n - batch.start]:
-                yield Sample.from_attempt(attempt, request.prompt, run.settings.seed)
-
-    def _generator_for(self, settings: SamplingSettings) -> TextGenerator:
-        """Return the generator of these settings, the last one if it has them."""
-        if self._generator is None or self._generator.settings != settings:
-            self._generator = TextGenerator(self.model, settings)
-        return self._generator
-
-
-def _parse_conditions(keywords: Any) -> Conditions:
-    """Return what is asked for; a name that is no condition may be meant for another keyword."""
-    for name in keywords:
-        if name not in CONDITION_NAMES:
-            known = [*CONDITION_NAMES, *signature(CrystalLM.sample).parameters]
-            raise SettingError(
-                f"nothing can be asked for by the name {name!r}; there are "
-                f"{', '.join(CONDITION_NAMES)}." + did_you_mean(name, known)
-            )
-    return Conditions.from_keywords(**keywords)
-
-
-def _prompt_properties(conditions: Conditions) -> dict[str, str]:
-    """Return the lines of a prompt, or refuse what no line says: a score cannot depend on it."""
-    silent = [*conditions.not_in_prompt(), *(["neutral"] if conditions.neutral else [])]
-    if silent:
-        raise SettingError(
-            f"no line of a prompt says {silent[0]!r}, so a score cannot depend on it; leave it out"
-        )
-    return conditions.prompt_properties()
-
-
-_SINGLE_THREAD_PARAMETERS = 100_000_000
-"""Parameters below which a network is run on one thread: more would hardly be faster."""
-
-
-@contextmanager
-def _single_threaded_if_small(model: LoadedModel) -> Iterator[None]:
-    """Run a small network on one thread: sums that are split over threads round otherwise."""
-    import torch
-
-    if sum(p.numel() for p in model.network.parameters()) > _SINGLE_THREAD_PARAMETERS:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _read_sites(
-    structure: Crystal | Structure | Atoms | Sample | InfillResult | str | Path,
-) -> PartialStructure:
-    """Return the sites of whatever holds a structure, with its own labels where they differ."""
-    if isinstance(structure, str | Path):
-        return read_partial_structure(structure)
-    crystal = as_crystal(structure)
-    labels = [str(label) for label in getattr(structure, "labels", ())]
-    return partial_structure_of(crystal, labels if len(set(labels)) == len(crystal) else ())
+        """Draw a run; what cannot be drawn is refused at once, the rest comes batch by batch."""
+        (request,) = run.requests(self.prompts)
+        if self._generator is None or self._generator.settings != run.settings:
+            self._generator = TextGenerator(self.model, run.settings)
+        self._generator.sampler(request.format)
+        attempts = iter_attempts(run, request, self._generator)
+        return (Sample.from_attempt(x, request.prompt, run.settings.seed) for x in attempts)
 
 
 def _with_progress(samples: Iterator[Sample], n: int, progress: bool | None) -> Iterator[Sample]:

@@ -9,6 +9,14 @@ import typer
 
 from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, crystals_path, print_note
 from crystext.cli.options.lenient import Lenient
+from crystext.cli.options.sampling import (
+    CoordinateTemperature,
+    ElementTemperature,
+    MinDistanceRatio,
+    Model,
+    Temperature,
+    TopP,
+)
 from crystext.cli.options.seed import RANDOM, Seed, parse_seed
 
 if TYPE_CHECKING:
@@ -112,44 +120,13 @@ def infill(
             show_default="what is given",
         ),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            help="`shipped`, a folder of a model or of an adapter, or OWNER/NAME on the Hub."
-        ),
-    ] = "shipped",
+    model: Model = "shipped",
     seed: Seed = "0",
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="Of the drawing; 0 takes the most probable token. If given, it is that of "
-            "elements and coordinates as well, unless these are given too.",
-            show_default="the model's own, else 1",
-        ),
-    ] = None,
-    element_temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="That of elements, and of whether a further atom follows.",
-            show_default="the model's own, else --temperature",
-        ),
-    ] = None,
-    coordinate_temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="That of coordinates.", show_default="the model's own, else --temperature"
-        ),
-    ] = None,
-    top_p: Annotated[
-        float, typer.Option(help="Draw from the most probable tokens that hold this share.")
-    ] = 1.0,
-    min_distance: Annotated[
-        float,
-        typer.Option(
-            help="Least distance of what is filled in from any atom over the sum of their covalent "
-            "radii; 0 is off."
-        ),
-    ] = 0.65,
+    temperature: Temperature = None,
+    element_temperature: ElementTemperature = None,
+    coordinate_temperature: CoordinateTemperature = None,
+    top_p: TopP = 1.0,
+    min_distance_ratio: MinDistanceRatio = 0.65,
     exclude: Annotated[
         list[str] | None,
         typer.Option(
@@ -187,12 +164,10 @@ def infill(
     """
     from crystext.chemistry.formulas import check_element
     from crystext.errors import SettingError, did_you_mean
-    from crystext.generation.infilling.complete import Infiller
-    from crystext.generation.infilling.specify import InfillSpec, site_index, specify
-    from crystext.generation.requests import resolve_settings
+    from crystext.generation.infilling.specify import site_index
     from crystext.io.read.partial_structures import read_partial_structure
     from crystext.io.write import Layout, file_format
-    from crystext.models.load import load_model
+    from crystext.lm import CrystalLM
 
     # What is given stays as it is, to the last digit.
     layout = Layout(symmetrized, conventional, exact=True)
@@ -213,36 +188,37 @@ def infill(
         species[site_index(sites, reference)] = with_
     if with_ != "?" and not species:
         raise SettingError("--with says what stands at --replace or --site, and there is neither")
-    spec = InfillSpec(species, coordinates or (), cell, add or (), candidates)
     for name in keep or []:
         if name.replace("_", "-") not in _KEEP_CHOICES:
             raise SettingError(
                 f"--keep {name} cannot be kept; expected {' or '.join(_KEEP_CHOICES)}."
                 + did_you_mean(name, _KEEP_CHOICES)
             )
-    kept = [name.replace("-", "_") for name in keep or []]
-    # What cannot be asked is refused before a model is loaded.
-    specify(sites, spec, max_atoms)
-    settings = resolve_settings(
-        model,
+    results = CrystalLM.open(model).infill(
+        sites,
+        species=species,
+        coordinates=coordinates or (),
+        cell=cell,
+        add=add or (),
+        candidates=candidates,
+        exclude=exclude or (),
+        keep=[name.replace("-", "_") for name in keep or []],
+        n=n,
+        ranked=False if drawn else None,
         seed=parse_seed(seed),
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
         top_p=top_p,
-    )
-    infiller = Infiller(
-        load_model(model),
-        settings,
-        min_distance_ratio=min_distance,
         max_atoms=max_atoms,
-        exclude=exclude or (),
+        min_distance_ratio=min_distance_ratio,
         batch_size=batch_size,
+        progress=False,
     )
-    result = infiller.infill(sites, spec, n, keep=kept, ranked=False if drawn else None)
+    result = results.infill_run
     _print_results(result)
     if seed == RANDOM and result.texts_drawn:
-        typer.echo(f"drawn with --seed {settings.seed}")
+        typer.echo(f"drawn with --seed {results.seed}")
     if out is not None:
         _write_results(result, out, file_format(format, Path("crystals")), layout)
 

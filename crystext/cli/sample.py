@@ -31,6 +31,14 @@ from crystext.cli.options.conditions import (
     Only,
     SpaceGroup,
 )
+from crystext.cli.options.sampling import (
+    CoordinateTemperature,
+    ElementTemperature,
+    MinDistanceRatio,
+    Model,
+    Temperature,
+    TopP,
+)
 from crystext.cli.options.seed import RunSeed, parse_seed
 from crystext.cli.progress import SamplingProgress
 
@@ -84,9 +92,10 @@ def sample(
             show_default="drawn once",
         ),
     ] = None,
-    max_tries: Annotated[
+    max_attempts_per_sample: Annotated[
         int | None,
         typer.Option(
+            "--max-tries",
             help="Texts drawn for a crystal, at most; of those that never match, the one that "
             "keeps most is written.",
             show_default=f"{_DEFAULT_MAX_ATTEMPTS} with --until, else 1",
@@ -100,44 +109,14 @@ def sample(
         ),
     ] = 1.0,
     out: Annotated[Path, typer.Option(help="Run directory; made, or gone on with.")] = Path("run"),
-    model: Annotated[
-        str,
-        typer.Option(
-            help="`shipped`, a folder of a model or of an adapter, or OWNER/NAME on the Hub."
-        ),
-    ] = "shipped",
+    model: Model = "shipped",
     seed: RunSeed = "0",
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="0 takes the most probable token. If given, it is that of elements and "
-            "coordinates as well, unless these are given too.",
-            show_default="the model's own, else 1",
-        ),
-    ] = None,
-    element_temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="That of elements, and of whether a further atom follows.",
-            show_default="the model's own, else --temperature, as where a formula is asked for",
-        ),
-    ] = None,
-    coordinate_temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="That of coordinates.", show_default="the model's own, else --temperature"
-        ),
-    ] = None,
-    top_p: Annotated[
-        float, typer.Option(help="Draw from the most probable tokens that hold this share.")
-    ] = 1.0,
+    temperature: Temperature = None,
+    element_temperature: ElementTemperature = None,
+    coordinate_temperature: CoordinateTemperature = None,
+    top_p: TopP = 1.0,
     max_atoms: Annotated[int, typer.Option(help="Most atoms in a cell.")] = 20,
-    min_distance: Annotated[
-        float,
-        typer.Option(
-            help="Least distance of atoms over the sum of their covalent radii; 0 is off."
-        ),
-    ] = 0.65,
+    min_distance_ratio: MinDistanceRatio = 0.65,
     constrained: Annotated[
         bool,
         typer.Option(
@@ -203,13 +182,11 @@ def sample(
     """
     from crystext.conditions import Conditions
     from crystext.errors import InUseError, SettingError
-    from crystext.generation.requests import resolve_settings
     from crystext.generation.run import run_sampling as draw_missing
-    from crystext.generation.sampling_run import SamplingRun, default_batch_size
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.generation.worker_pool import default_workers
     from crystext.io.write import Layout, file_format
-    from crystext.models.layout import default_format
+    from crystext.lm import CrystalLM
     from crystext.runtime.wording import format_count
     from crystext.text import FORMATS
 
@@ -231,12 +208,11 @@ def sample(
             f"--keep {keep.value} says which crystals --format writes, and there is no --format; "
             "try --format cif"
         )
-    if until is None and max_tries is not None:
+    if until is None and max_attempts_per_sample is not None:
         raise SettingError("--max-tries says when --until gives up; add --until matched")
-    if max_tries is None:
-        max_tries = 1 if until is None else _DEFAULT_MAX_ATTEMPTS
-    if batch_size is None:
-        batch_size = default_batch_size(model, max_tries)
+    if max_attempts_per_sample is None:
+        max_attempts_per_sample = 1 if until is None else _DEFAULT_MAX_ATTEMPTS
+    lm = CrystalLM.open(model)
     keywords: dict[str, object] = {
         "composition": composition,
         "chemical_system": chemical_system,
@@ -257,32 +233,26 @@ def sample(
         requested = _read_conditions(conditions, keywords, max_atoms)
     else:
         requested = (Conditions.from_keywords(**keywords),)
-    settings = resolve_settings(
-        model,
+    run = lm.sampling_run(
+        n,
         requested,
         seed=parse_seed(seed, out, shard is not None or shard_from_environment() is not None),
+        max_attempts_per_sample=max_attempts_per_sample,
+        guidance=guidance,
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
         top_p=top_p,
-        guidance=guidance,
-        constrained=constrained,
-    )
-    run = SamplingRun(
-        n,
-        model,
-        settings,
-        conditions=requested,
         max_atoms=max_atoms,
-        min_distance_ratio=min_distance,
+        min_distance_ratio=min_distance_ratio,
+        constrained=constrained,
         batch_size=batch_size,
-        max_tries=max_tries,
-        format=default_format(model) if text is None else text,
+        format=text,
     )
     if workers is None:
         # Processes that were launched together share the machine.
         beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if shard_from_environment() else 1
-        workers = max(1, default_workers(model, parallel_units=run.parallel_units) // beside)
+        workers = max(1, default_workers(lm.files, parallel_units=run.parallel_units) // beside)
     part = shard_from_environment() if shard is None else parse_shard(shard)
     if part is not None and not _sample_shard(part, run, out, workers):
         return

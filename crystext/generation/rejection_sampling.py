@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from crystext.conditions import Conditions
-from crystext.inference.generate import Sampler
+from crystext.generation.sampling_run import SamplingRun
+from crystext.inference.generate import Sampler, TextGenerator
+from crystext.inference.threads import single_thread_if_small
 from crystext.inference.types import Attempt, Request
 from crystext.text import Format, decode
 
@@ -51,6 +53,31 @@ def sample_until_satisfied(
         if not left:
             break
     return [best[index] for index in indices]
+
+
+def iter_attempts(
+    run: SamplingRun, request: Request, generator: TextGenerator
+) -> Iterator[Attempt]:
+    """Yield the attempts of a run with one request, sampled in this process, batch by batch.
+
+    Args:
+        run: what is to be sampled.
+        request: made of the run's conditions.
+        generator: of the run's settings.
+    """
+    (conditions,) = run.conditions
+    for batch in run.iter_batches():
+        with single_thread_if_small(generator.model.network):
+            attempts = sample_until_satisfied(
+                generator,
+                request,
+                conditions,
+                range(batch.start, batch.start + batch.size),
+                fmt=generator.model.format,
+                constrained=run.settings.constrained,
+                max_attempts_per_sample=run.max_attempts_per_sample,
+            )
+        yield from attempts[: run.n - batch.start]
 
 
 def _merit(attempt: Attempt) -> tuple[bool, int]:

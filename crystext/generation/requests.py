@@ -11,7 +11,7 @@ from crystext.conditions import Conditions
 from crystext.errors import SettingError
 from crystext.grammar.wyckoff.infeasible import raise_if_infeasible
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
-from crystext.models.layout import Temperatures, default_temperatures
+from crystext.models.layout import ModelFolder, Temperatures, open_model
 from crystext.tasks.generation import generation_prompt
 from crystext.tasks.prompts import PromptSet
 from crystext.text import Format
@@ -73,7 +73,7 @@ def random_seed() -> int:
 
 
 def resolve_settings(
-    model: str | Path,
+    model: str | Path | ModelFolder,
     conditions: Iterable[Conditions] = (Conditions(),),
     *,
     seed: int | None = 0,
@@ -87,7 +87,7 @@ def resolve_settings(
     """Return how to draw from a model: at its own temperatures where none are said.
 
     Args:
-        model: as `model_folder` takes it.
+        model: as `open_model` takes it.
         conditions: those of every crystal that is to be drawn.
         seed: see `SamplingSettings`; None takes a random one, which the settings record.
         top_p, guidance, constrained: see `SamplingSettings`.
@@ -98,7 +98,7 @@ def resolve_settings(
         SettingError: a number out of range.
     """
     settled = resolve_temperatures(
-        default_temperatures(model),
+        open_model(model).temperatures,
         conditions,
         text=temperature,
         element=element_temperature,

@@ -20,6 +20,7 @@ from crystext.conditions import Conditions
 from crystext.errors import CrystextError, RunError
 from crystext.generation.sampling_run import SampleBatch
 from crystext.inference.types import Attempt, Request, SamplingSettings
+from crystext.models.layout import ModelFolder
 from crystext.runtime.processes import die_with_parent, one_thread_per_process
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _MAX_BATCHES_AHEAD = 4
 class WorkerConfig:
     """What all batches of a campaign have in common."""
 
-    model: str
+    model: ModelFolder
     settings: SamplingSettings
     requests: tuple[Request, ...]
     """All for texts in one format."""

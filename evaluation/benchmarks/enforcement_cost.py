@@ -26,7 +26,7 @@ from crystext.conditions import Conditions
 from crystext.generation.requests import make_request
 from crystext.inference.generate import TextGenerator
 from crystext.inference.types import DEFAULT_CONSTRAINTS, SamplingSettings
-from crystext.models.layout import default_temperatures
+from crystext.models.layout import open_model
 from crystext.models.load import LoadedModel, load_model
 from crystext.text import get_format
 
@@ -43,7 +43,7 @@ BATCH = 250
 def cost(model: LoadedModel, text: str, asked: Conditions, n: int, seed: int) -> Report:
     """Draw n texts in each way."""
     fmt = get_format(text)
-    temperatures = default_temperatures(model.folder)
+    temperatures = open_model(model.folder).temperatures
     settings = SamplingSettings(
         seed=seed,
         temperature=temperatures.text,

@@ -261,7 +261,9 @@ def table(tiny_model: Path) -> SamplingRun:
         Conditions.from_keywords(chemical_system="Li-O", neutral=True, space_group="Pm-3m"),
     )
     model = str(tiny_model)
-    return SamplingRun(5, model, SETTINGS, rows, max_atoms=3, batch_size=3, max_tries=2)
+    return SamplingRun(
+        5, model, SETTINGS, rows, max_atoms=3, batch_size=3, max_attempts_per_sample=2
+    )
 
 
 def test_a_campaign_of_many_requests_is_cut_and_completed_to_the_same_bytes(
@@ -321,7 +323,10 @@ def test_elements_cannot_be_excluded_without_constraints(
         ({"exclude": "U"}, "exclude (--exclude): not given there, 'U' asked for"),
         ({"composition": "NaCl"}, "composition (--composition): not given there, 'NaCl' asked for"),
         ({"space_group": "Fm-3m"}, "space_group (--space-group): not given there, 225 asked for"),
-        ({"max_tries": 2, "n_atoms": "1-3"}, "max_tries (--max-tries): 1 there, 2 asked for"),
+        (
+            {"max_attempts_per_sample": 2, "n_atoms": "1-3"},
+            "max_tries (--max-tries): 1 there, 2 asked for",
+        ),
         (
             {"guidance": 2.0, "composition": "NaCl"},
             "guidance (--guidance): 1.0 there, 2.0 asked for",

@@ -37,7 +37,7 @@ def request_(model: LoadedModel) -> Request:
 def without_conditions(request: Request) -> Request:
     assert request.unconditional_prompt is not None
     assert request.unconditional_prompt != request.prompt
-    return replace(request, prompt=request.unconditional_prompt, unconditional=None)
+    return replace(request, prompt=request.unconditional_prompt, unconditional_prompt=None)
 
 
 def text_sampler(model: LoadedModel, settings: SamplingSettings) -> Sampler:
@@ -52,7 +52,7 @@ def test_guidance_of_one_is_none_and_of_zero_hears_no_conditions(
     model: LoadedModel, request_: Request, make: type
 ) -> None:
     bare = without_conditions(request_)
-    heard = make(model, SETTINGS).draw(replace(request_, unconditional=None), range(ROWS))
+    heard = make(model, SETTINGS).draw(replace(request_, unconditional_prompt=None), range(ROWS))
     unheard = make(model, SETTINGS).draw(bare, range(ROWS))
     assert {x.text for x in heard}.isdisjoint(x.text for x in unheard)
     for guidance, expected in ((1.0, heard), (0.0, unheard)):
