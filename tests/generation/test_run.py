@@ -325,7 +325,7 @@ def test_elements_cannot_be_excluded_without_constraints(
         ({"space_group": "Fm-3m"}, "space_group (--space-group): not given there, 225 asked for"),
         (
             {"max_attempts_per_sample": 2, "n_atoms": "1-3"},
-            "max_tries (--max-tries): 1 there, 2 asked for",
+            "max_tries (--max-attempts-per-sample): 1 there, 2 asked for",
         ),
         (
             {"guidance": 2.0, "composition": "NaCl"},

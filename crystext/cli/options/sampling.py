@@ -36,7 +36,7 @@ TopP: TypeAlias = Annotated[
 MinDistanceRatio: TypeAlias = Annotated[
     float,
     typer.Option(
-        "--min-distance",
+        "--min-distance-ratio",
         help="Least distance of atoms over the sum of their covalent radii; 0 is off.",
     ),
 ]
