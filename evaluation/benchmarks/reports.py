@@ -26,8 +26,8 @@ from crystext.runtime.provenance import git_commit, processor_name
 from crystext.structures.crystal import Crystal
 from crystext.structures.property_schema import LABELS
 from crystext.structures.record import Record
-from crystext.text import PLAIN, WYCKOFF, Decoded, decode
-from crystext.text.wyckoff import is_wyckoff_text
+from crystext.text import Decoded, decode
+from crystext.text.formats import recognized_format
 
 Report = dict[str, Any]
 
@@ -42,7 +42,7 @@ def read_attempts(path: Path, n: int | None = None) -> list[Decoded]:
             try:
                 attempt = json.loads(line)
                 index, recorded = int(attempt["index"]), attempt["fault"]
-                fmt = WYCKOFF if is_wyckoff_text(attempt["text"]) else PLAIN
+                fmt = recognized_format(attempt["text"])
                 decoded = decode(attempt["text"], format=fmt)
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise InputError(
