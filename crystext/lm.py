@@ -367,9 +367,8 @@ class CrystalLM:
     ) -> list[Score]:
         """Return the score of each crystal, many at once, and of the text that `score` says."""
         fmt = self.model.format if format is None else get_format(format)
-        prompt = generation_prompt(
-            self.prompts, prompt_properties(parse_conditions(conditions)), wyckoff=fmt.is_wyckoff
-        )
+        properties = prompt_properties(parse_conditions(conditions))
+        prompt = generation_prompt(self.prompts, properties, fmt)
         taken = [as_crystal(crystal) for crystal in crystals]
         if self._scorer is None:
             from crystext.inference.likelihood import LikelihoodScorer
@@ -382,7 +381,7 @@ class CrystalLM:
 
     def _iter_run(self, run: SamplingRun) -> Iterator[Sample]:
         """Draw a run; what cannot be drawn is refused at once, the rest comes batch by batch."""
-        (request,) = run.requests(self.prompts)
+        (request,) = run.requests(self.prompts, self.model.format)
         if self._generator is None or self._generator.settings != run.settings:
             self._generator = TextGenerator(self.model, run.settings)
         self._generator.sampler(request.format)

@@ -164,7 +164,7 @@ def _check_workers(workers: int) -> None:
 
 
 def _worker_config(run: SamplingRun) -> WorkerConfig:
-    requests = run.requests(run.files.prompts)
+    requests = run.requests(run.files.prompts, run.files.description.format)
     return WorkerConfig(
         run.files, run.settings, requests, run.conditions, run.max_attempts_per_sample
     )

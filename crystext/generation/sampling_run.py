@@ -147,8 +147,13 @@ class SamplingRun:
                 if place * self.n + start + size > done:
                     yield SampleBatch(place * self.n + start, size, place)
 
-    def requests(self, prompts: PromptSet) -> tuple[Request, ...]:
-        """Return what a sampler is asked for each of the conditions, in the words of a model."""
+    def requests(self, prompts: PromptSet, own_format: Format) -> tuple[Request, ...]:
+        """Return what a sampler is asked for each of the conditions.
+
+        Args:
+            prompts: the model's words.
+            own_format: the model's, in which texts are where the run names no other.
+        """
         return tuple(
             make_request(
                 conditions,
@@ -156,7 +161,7 @@ class SamplingRun:
                 max_atoms=self.max_atoms,
                 min_distance_ratio=self.min_distance_ratio,
                 constrained=self.settings.constrained,
-                fmt=self.text_format,
+                fmt=self.text_format or own_format,
             )
             for conditions in self.conditions
         )
@@ -167,7 +172,7 @@ class SamplingRun:
         A single request is told by its prompt and the conditions by their names; of many, all are
         listed.
         """
-        requests = self.requests(self.files.prompts)
+        requests = self.requests(self.files.prompts, self.files.description.format)
         identity: dict[str, Any] = {
             "model": self.files.source,
             "model_sha256": model_hash(self.files.path),

@@ -90,7 +90,7 @@ class TextGenerator:
         from crystext.runtime.device import move_to_gpu
 
         model, settings = self.model, self.settings
-        if fmt != model.format and not fmt.is_wyckoff:
+        if fmt != model.format and fmt.template == model.format.template:
             raise SettingError(
                 f"the format {fmt.name} is asked for, and the model writes {model.format.name}; "
                 "leave the format out"
