@@ -1,8 +1,8 @@
-"""A model in the hands of a Python program: draw crystals, complete them, score them.
+"""`CrystalLM`: sample crystals from a model, complete them and score them in Python.
 
-Everything is done in the process that calls, on one thread for small models, so that the same seed
-gives the same crystals as on the command line. For large numbers, `crystext sample` draws in
-several processes and keeps what it has when it is stopped.
+Everything runs in the calling process, on one thread for small models, so that the same seed gives
+the same crystals as on the command line. For large numbers, `crystext sample` runs several
+processes, and a run that was stopped can be resumed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _refuse_old_keywords = refuse_old_keywords(
 
 
 class CrystalLM:
-    """A language model of crystals, ready to draw, to complete and to score them.
+    """A language model that samples, completes and scores crystals.
 
         lm = CrystalLM.load()
         lm.sample(100, composition="LiFePO4", space_group=62)
@@ -117,7 +117,7 @@ class CrystalLM:
 
     @property
     def prompts(self) -> PromptSet:
-        """The words in which the model is asked."""
+        """The prompts that the model was trained with."""
         return self.files.prompts if self._loaded is None else self._loaded.prompts
 
     def __repr__(self) -> str:
@@ -146,35 +146,36 @@ class CrystalLM:
         progress: bool | None = None,
         **conditions: Unpack[ConditionKwargs],
     ) -> Samples:
-        """Draw crystals, any or such as are asked for.
+        """Sample crystals, with or without conditions.
 
-        What can be seen to while a crystal is written is enforced, and the rest asked for in the
-        prompt; the record of each sample tells which is which, and what came of it.
+        The grammar enforces the conditions that it can; the prompt asks for the others. Each sample
+        records how each condition was handled, and whether it is satisfied.
 
         Args:
-            n: how many.
+            n: number of samples.
             seed: each crystal's random numbers follow from (seed, index) alone; a larger n adds to
-                the crystals of a smaller one. None takes a random seed, which `Samples.seed` says.
-            max_attempts_per_sample: draw a crystal again, this many texts in all, until every
-                condition that can be checked is satisfied; the one that satisfies most is taken.
+                the crystals of a smaller one. None takes a random seed, found in `Samples.seed`.
+            max_attempts_per_sample: texts sampled for a crystal, at most, until it satisfies every
+                condition that can be checked; the one that satisfies most is taken.
             guidance: scale of what the conditions in the prompt change in the logits; above 1 the
                 model obeys more, varies less and takes twice the time.
             temperature: 0 takes the most probable token; None is the model's own, else 1. If given,
                 it is that of elements and coordinates too, unless these are given.
             element_temperature: that of elements, and of whether a further atom follows.
             coordinate_temperature: that of coordinates.
-            top_p: draw from the most probable tokens that hold this share.
+            top_p: sample from the most probable tokens that hold this much probability.
             max_atoms: most atoms in a cell.
             min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
                 off.
-            constrained: whether only texts that are crystals, and as asked, can be written.
-            batch_size: texts drawn together, whole batches whatever n is, the first cut at 10,
+            constrained: whether only texts that are crystals, and satisfy the conditions that the
+                grammar enforces, can be written.
+            batch_size: texts sampled together, whole batches whatever n is, the first cut at 10,
                 100, 250 and 500; None is 1,000 with a small model, 250 with another, and 50 with
                 several attempts per sample.
-            format: `wyckoff` for texts by symmetry, where the model knows them: the space group
-                asked for, or one of the crystal system, is then enforced. None is the model's own.
+            format: name of the text format; None is the model's default. In the `wyckoff` format,
+                if the model writes it, the space group or the crystal system is enforced.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
-            **conditions: what is asked for, see `ConditionKwargs`.
+            **conditions: what crystals are to be, see `ConditionKwargs`.
 
         Raises:
             SettingError: a number out of range; conditions that are unknown, contradict each other
@@ -201,9 +202,9 @@ class CrystalLM:
 
     @_refuse_old_keywords
     def iter_samples(self, n: int = 1, **keywords: Unpack[SampleKwargs]) -> Iterator[Sample]:
-        """Yield what `sample` returns, as it comes: a batch is drawn when it is reached.
+        """Yield what `sample` returns, as it comes: a batch is sampled when it is reached.
 
-        Takes what `sample` takes, and refuses the same before anything is drawn.
+        Takes what `sample` takes, and refuses the same before anything is sampled.
         """
         conditions, options = split_keywords(keywords)
         return self._iter_run(self.sampling_run(n, [conditions], **options))
@@ -211,7 +212,7 @@ class CrystalLM:
     def sampling_run(
         self, n: int, conditions: Sequence[Conditions], **options: Unpack[SamplingKwargs]
     ) -> SamplingRun:
-        """Return what `sample` draws as a run, which `generation.run` draws into a folder.
+        """Return the run that `sample` carries out; `generation.run` carries it out in a folder.
 
         Args:
             n: how many crystals of each of the conditions.
@@ -253,7 +254,7 @@ class CrystalLM:
         batch_size: int = 250,
         progress: bool | None = None,
     ) -> InfillResults:
-        """Fill in what of a structure is not known, or is to be another.
+        """Complete a structure of which something is unknown or to be replaced.
 
         What is given stays exactly as given: cell, elements, coordinates and labels of sites.
         Oxidation states and site properties such as magnetic moments are dropped, as they belong to
@@ -261,8 +262,8 @@ class CrystalLM:
         first, or where the cell is to be found that of middle size, and each tells what it changes.
 
         Args:
-            structure: a crystal, a sample or proposal, a pymatgen Structure, an ASE Atoms, or the
-                path of a file; a CIF may have `?` where something is not known.
+            structure: a crystal, a sample or an infill result, a pymatgen Structure, an ASE Atoms,
+                or the path of a file; a CIF may have `?` where something is not known.
             species: what is to stand where, such as `{"Fe1": "?"}`: by element, then at all its
                 sites and the same at each, by label, or by index from 0. `?` is any element,
                 `similar` one like that which is there; else an element, or several to choose from.
@@ -276,22 +277,22 @@ class CrystalLM:
             keep: `space_group`, so that sites which it makes equal hold one element and what has
                 another group is left out, and `cell`, which is kept unless it is to be found; one,
                 or a list.
-            n: completions that are drawn, or elements that are ranked.
-            ranked: whether elements are ranked by their probability rather than drawn, which is
+            n: completions that are sampled, or elements that are ranked.
+            ranked: whether elements are ranked by their probability rather than sampled, which is
                 done where a single one is not known unless this is False.
-            seed: of the draws; None takes a random one, which `InfillResults.seed` says.
-            temperature: of the draws, as in `sample`; None is the model's own, else 1.
+            seed: as in `sample`; a random one is found in `InfillResults.seed`.
+            temperature: as in `sample`.
             element_temperature, coordinate_temperature: those of elements and of coordinates.
-            top_p: draw from the most probable tokens that hold this share.
+            top_p: sample from the most probable tokens that hold this much probability.
             max_atoms: most atoms of a crystal to which atoms are added.
             min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
                 off.
-            batch_size: completions drawn together.
+            batch_size: completions sampled together.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
 
         Raises:
             InputError: the structure cannot be read, or not be completed in that way.
-            SettingError: something is asked for that is not there or makes no sense.
+            SettingError: a site that does not exist, or settings that make no sense together.
             ModelError: the model knows too few positions, or cannot write crystals.
         """
         spec = InfillSpec(species or {}, coordinates, cell, add, candidates)
@@ -332,22 +333,22 @@ class CrystalLM:
     ) -> Score:
         """Return the log-probability of a crystal under the model: whole, per site and per token.
 
-        What is scored is the plain text of the crystal, where nobody says otherwise, unconstrained.
-        `Sample.log_probability` is that of the text that was drawn, mostly one by symmetry, under
-        the constraints: the two are not to be compared.
+        The text that is scored is in the model's own format by default, and unconstrained.
+        `Sample.log_probability` is that of the text that was sampled, mostly in the Wyckoff format,
+        under the constraints: the two cannot be compared.
 
         Args:
-            crystal: a crystal, a sample or proposal, a pymatgen Structure, an ASE Atoms, or a path.
+            crystal: a crystal, a sample, a pymatgen Structure, an ASE Atoms, or a path.
             translations: average over this many random translations of the crystal, as its text
-                and so its score depend on where the origin is; 0 scores it as it stands. Of the
-                text by symmetry, this many equivalent descriptions.
+                and so its score depend on where the origin is; 0 scores it as it stands. In the
+                Wyckoff format, this many equivalent descriptions.
             seed: of the translations.
-            format: `wyckoff` for the text by symmetry, behind the prompt that asks for it; its
-                score has no sites. None is the plain text, in the model's own decimals.
+            format: name of the text format, behind the prompt that asks for it; in the `wyckoff`
+                format the score has no sites. None is the model's own.
             **conditions: what the prompt asks for, as in `sample`; nothing is enforced here.
 
         Raises:
-            InputError: it is no crystal, or one that the format cannot hold.
+            InputError: it is not a crystal, or one that the format cannot hold.
             SettingError: conditions that make no sense, or a format that the model does not write.
             ModelError: its text is longer than the model can read.
         """
@@ -380,7 +381,7 @@ class CrystalLM:
             )
 
     def _iter_run(self, run: SamplingRun) -> Iterator[Sample]:
-        """Draw a run; what cannot be drawn is refused at once, the rest comes batch by batch."""
+        """Sample a run batch by batch; what the model cannot write is refused at once."""
         (request,) = run.requests(self.prompts, self.model.format)
         if self._generator is None or self._generator.settings != run.settings:
             self._generator = TextGenerator(self.model, run.settings)

@@ -1,4 +1,4 @@
-"""`crystext infill`: completions of a crystal of which something is not known, or is to change."""
+"""`crystext infill`: complete a crystal of which something is unknown or to be replaced."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 _KEEP_CHOICES = ("space-group", "cell")
 _MAX_CHANGES_SHOWN = 4
-"""Changes of a proposal that the table names."""
+"""Changes of a result that the table names."""
 _TABLE_WIDTH = 140
-"""Characters of a line of the table where it goes to no terminal."""
+"""Characters of a line of the table if it does not go to a terminal."""
 
 
 def infill(
@@ -101,23 +101,23 @@ def infill(
     n: Annotated[
         int,
         typer.Option(
-            "--n", "-n", help="How many are drawn; of ranked elements, how many are listed."
+            "--n", "-n", help="Number of completions sampled; of ranked elements, number listed."
         ),
     ] = 20,
     drawn: Annotated[
         bool,
         typer.Option(
             "--draw",
-            help="Draw also where one element is all that is not known; else such elements are "
-            "ranked by their probability.",
+            help="Sample even if a single element is unknown; by default, elements are then ranked "
+            "by their probability.",
         ),
     ] = False,
     keep: Annotated[
         list[str] | None,
         typer.Option(
             metavar="space-group|cell",
-            help="space-group: sites that it makes equal hold one element, and proposals that "
-            "spglib finds in another one at 0.1 Å are left out.",
+            help="space-group: equivalent sites hold one element, and results in another space "
+            "group (spglib, 0.1 Å) are left out.",
             show_default="what is given",
         ),
     ] = None,
@@ -139,7 +139,7 @@ def infill(
     max_atoms: Annotated[
         int, typer.Option(help="Most atoms in a cell to which atoms are added.")
     ] = 20,
-    batch_size: Annotated[int, typer.Option(help="Completions drawn together.")] = 250,
+    batch_size: Annotated[int, typer.Option(help="Completions sampled together.")] = 250,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -158,7 +158,7 @@ def infill(
     symmetrized: Symmetrized = False,
     conventional: Conventional = False,
 ) -> None:
-    """Complete a crystal: what is given stays as it is, the rest is proposed by the model.
+    """Complete a crystal: the model fills in what is unknown, and everything else stays.
 
     Models know primitive, Niggli-reduced cells best: `crystext view` shows what a structure's is. A
     conventional cell is completed as it stands. Labels of sites are kept; oxidation states and
@@ -236,7 +236,7 @@ def _check_output_folder(out: Path, kind: str) -> None:
 
 
 def _print_results(result: InfillRun) -> None:
-    """Print the proposals as a table, and beneath it what became of the others."""
+    """Print the results as a table, and below it how many others were left out and why."""
     from rich.console import Console
     from rich.table import Table
 
@@ -278,7 +278,7 @@ def _print_results(result: InfillRun) -> None:
 
 
 def _write_results(result: InfillRun, out: Path, kind: str, layout: Layout) -> None:
-    """Write the crystals, named by rank and formula, and then the proposals."""
+    """Write the crystals, named by rank and formula, and then the table of results."""
     import json
 
     from crystext.io.write import write_crystals, write_text

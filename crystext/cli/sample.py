@@ -1,4 +1,4 @@
-"""`crystext sample`: crystals from a model, as they come, into a run directory."""
+"""`crystext sample`: sample crystals from a model into a run directory."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _DEFAULT_MAX_ATTEMPTS = 20
 
 
 class SampleUntil(StrEnum):
-    """What ends the tries at one crystal."""
+    """When a crystal is not sampled again."""
 
     satisfied = "satisfied"
 
@@ -61,7 +61,7 @@ def sample(
     n: Annotated[
         int,
         typer.Option(
-            "--n", "-n", help="How many attempts the run is to hold; for each row of --conditions."
+            "--n", "-n", help="Number of samples in the run; for each row of --conditions."
         ),
     ] = 100,
     composition: Composition = None,
@@ -81,34 +81,34 @@ def sample(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A CSV file with a request a row: columns composition, space_group, ..., named as "
-            "the options are. Options given beside it hold where a row says nothing.",
+            help="A CSV file with conditions in each row: columns composition, space_group, ..., "
+            "named like the options. Options given beside it hold where a row has no value.",
             show_default="none",
         ),
     ] = None,
     until: Annotated[
         SampleUntil | None,
         typer.Option(
-            help="Draw a crystal again until all that can be checked is as asked for.",
-            show_default="drawn once",
+            help="Sample a crystal again until it satisfies every condition that can be checked.",
+            show_default="sampled once",
         ),
     ] = None,
     max_attempts_per_sample: Annotated[
         int | None,
         typer.Option(
-            help="Texts drawn for a crystal, at most; of those that never match, the one that "
-            "keeps most is written.",
+            help="Texts sampled for a crystal, at most; if none satisfies all conditions, the one "
+            "that satisfies most is written.",
             show_default=f"{_DEFAULT_MAX_ATTEMPTS} with --until, else 1",
         ),
     ] = None,
     guidance: Annotated[
         float,
         typer.Option(
-            help="Scale of what the conditions in the prompt change in the logits; 1 is off, more "
-            "obeys more and takes twice the time."
+            help="Scale of what the conditions in the prompt change in the logits; 1 is off. Above "
+            "1 the model obeys more, varies less and takes twice the time."
         ),
     ] = 1.0,
-    out: Annotated[Path, typer.Option(help="Run directory; made, or gone on with.")] = Path("run"),
+    out: Annotated[Path, typer.Option(help="Run directory; a run in it is resumed.")] = Path("run"),
     model: Model = "shipped",
     seed: RunSeed = "0",
     temperature: Temperature = None,
@@ -121,20 +121,20 @@ def sample(
         bool,
         typer.Option(
             "--constrained/--unconstrained",
-            help="Whether only texts that are crystals can be drawn.",
+            help="Whether only texts that are crystals can be sampled.",
         ),
     ] = True,
     batch_size: Annotated[
         int | None,
         typer.Option(
-            help="Texts drawn together; the first batch is cut at 10, 100, 250 and 500.",
+            help="Texts sampled together; the first batch is cut at 10, 100, 250 and 500.",
             show_default="1000; 250 with a large model, 50 with --until",
         ),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes that draw, each with 0.8 GB and twice the model's weights.",
+            help="Processes that sample, each with 0.8 GB and twice the model's weights.",
             show_default="one a processor, as far as memory and batches go",
         ),
     ] = None,
@@ -142,9 +142,9 @@ def sample(
         str | None,
         typer.Option(
             metavar="K/N",
-            help="Draw every Nth batch, the Kth first, into OUT/shards. The command without it "
-            "gathers the shards and draws what they lack; so does the last of N processes in one "
-            "OUT.",
+            help="Sample every Nth batch, the Kth first, into OUT/shards. The command without this "
+            "option gathers the shards and samples what they lack; so does the last of N processes "
+            "in one OUT.",
             show_default="that of a process started by `accelerate launch` or torchrun, else all",
         ),
     ] = None,
@@ -153,8 +153,8 @@ def sample(
         typer.Option(
             "--text-format",
             metavar="FORMAT",
-            help="`wyckoff` has crystals written by their symmetry, if the model knows how: the "
-            "space group is then seen to.",
+            help="Text format; `wyckoff` writes crystals by their symmetry, if the model knows it, "
+            "and enforces the space group.",
             show_default="the model's own",
         ),
     ] = None,
@@ -173,12 +173,12 @@ def sample(
     symmetrized: Symmetrized = False,
     conventional: Conventional = False,
 ) -> None:
-    """Draw crystals into OUT/attempts.jsonl, one JSON object per attempt, faults included.
+    """Sample crystals into OUT/attempts.jsonl, one JSON object per sample, failures included.
 
-    What is asked for goes into the prompt, is seen to while drawing where it can be, and is looked
-    for in each crystal afterwards; each attempt carries the record. Killed at any moment, the same
-    command goes on where it was; the result is the same to the byte. A larger --n extends a run,
-    save with --conditions. Other settings need another --out.
+    Conditions go into the prompt, are enforced by the grammar where it can, and are checked in each
+    crystal; each sample carries the record. A run that was killed is resumed by the same command,
+    with the same result to the byte. A larger --n extends a run, except with --conditions. Other
+    settings need another --out.
     """
     from crystext.conditions import Conditions
     from crystext.errors import InUseError, SettingError
@@ -277,7 +277,7 @@ def sample(
 
 
 def _sample_shard(shard: Shard, run: SamplingRun, out: Path, workers: int) -> bool:
-    """Draw a shard; tell whether it was the last, so that all are to be gathered here."""
+    """Sample a shard; return whether it was the last, so that all are gathered here."""
     from crystext.generation.run import sample_shard
 
     with SamplingProgress(sum(batch.size for batch in shard.batches(run))) as bar:
@@ -293,7 +293,7 @@ def _sample_shard(shard: Shard, run: SamplingRun, out: Path, workers: int) -> bo
 def _read_conditions(
     path: Path, common: dict[str, object], max_atoms: int
 ) -> tuple[Conditions, ...]:
-    """Return the conditions of a table's rows that can be met, and tell of the others."""
+    """Return the conditions of a table's rows that can be met, and print why others cannot."""
     from crystext.conditions import read_condition_table
     from crystext.errors import InputError
     from crystext.runtime.wording import format_count
@@ -312,7 +312,7 @@ def _read_conditions(
 
 
 def _print_condition_summary(out: Path, n: int) -> None:
-    """Say for each condition how many of the first n attempts keep it."""
+    """Print for each condition how many of the first n samples satisfy it."""
     from itertools import islice
 
     from crystext.generation.condition_summary import summarize_conditions

@@ -1,4 +1,4 @@
-"""Drawing, looking at what came, and drawing again what does not have what was asked for."""
+"""Rejection sampling: texts are sampled again until their crystals satisfy the conditions."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def sample_until_satisfied(
     constrained: bool = True,
     max_attempts_per_sample: int = 1,
 ) -> list[Attempt]:
-    """Draw one text for each index, and record which conditions its crystal keeps.
+    """Sample one text for each index, and record which conditions its crystal satisfies.
 
     Args:
-        sampler: draws.
+        sampler: samples the texts.
         request: made of the conditions.
-        conditions: what is looked for.
+        conditions: what crystals are checked for.
         indices: of the crystals.
         fmt: the model's own format, in which texts are unless the request names another.
-        constrained: whether the sampler sees to the request's constraints.
-        max_attempts_per_sample: a crystal that lacks something is drawn again, with random numbers
-            of its own, until that many texts were drawn. Of several, the one that keeps most is
+        constrained: whether the sampler enforces the request's constraints.
+        max_attempts_per_sample: a crystal that fails a condition is sampled again, with random
+            numbers of its own, up to that many texts. Of several, the one that satisfies most is
             returned, of equals the first.
     """
     fmt = fmt if request.format is None else request.format

@@ -1,4 +1,4 @@
-"""Where a model lies on disk, whether it is whole, and which one it is.
+"""A model on disk: its folder, its description, and its digest.
 
 A model folder is what transformers writes (config.json, model.safetensors, tokenizer files), plus
 `crystext.json` (text format) and `prompts/` (the prompt set). An adapter folder is what peft writes
@@ -55,7 +55,7 @@ class AdapterBase:
 
 @dataclass(frozen=True)
 class Temperatures:
-    """The temperatures that a model asks to be sampled at."""
+    """The temperatures at which a model is sampled by default."""
 
     text: float = 1.0
     """As generation_config.json has it, where other programs find it."""
@@ -77,7 +77,7 @@ class ModelDescription:
     element_temperature: float | None = None
     coordinate_temperature: float | None = None
     sample_format: Format | None = None
-    """What is drawn where nobody says; None is `format`."""
+    """The format that is sampled by default; None is `format`."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Models in memory: a network, its tokenizer, and the words it was trained with; to disk and back.
+"""Models in memory (network, tokenizer, prompts): loaded from disk, and saved.
 
 See `layout` for what lies on disk.
 """
@@ -50,7 +50,7 @@ _LARGE_MODEL_PARAMETERS = 1_000_000_000
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model with all that is needed to ask it."""
+    """A model in memory: network, tokenizer, prompts and text format."""
 
     network: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerBase
@@ -87,8 +87,8 @@ def save_model(
         prompts: the words it was trained with.
         fmt: the text format it was trained to write.
         base: `InitialModel.base`, of an adapter.
-        temperatures: at which it asks to be sampled.
-        sample_format: what it asks to be drawn where nobody says; None is `fmt`.
+        temperatures: at which it is sampled by default.
+        sample_format: the format that is sampled by default; None is `fmt`.
         state: the network's weights by name, where they lie elsewhere than in it.
 
     Raises:

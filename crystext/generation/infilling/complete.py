@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from crystext.models.load import LoadedModel
 
 KEEP_OPTIONS = ("space_group", "cell")
-"""What a completion can be asked to keep."""
+"""What completions can keep."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class InfillRun:
     truncated: int
     """Texts among them for which the model knew too few positions."""
     rejected: int
-    """Proposals left out because they do not keep what was to be kept."""
+    """Results left out because they do not keep what was to be kept."""
     space_group: int | None
     """That which was to be kept; None where none was."""
 
@@ -87,7 +87,7 @@ def make_infill_task(
         max_atoms: most atoms of a crystal to which atoms are added.
 
     Raises:
-        SettingError: something is asked for that is not there, or cannot be kept.
+        SettingError: a site does not exist, or something cannot be kept.
         InputError: the structure cannot be completed in that way.
     """
     keep = split_names(keep)
@@ -129,10 +129,10 @@ class Infiller:
 
         Args:
             model: the model.
-            settings: how it is drawn from.
+            settings: how it is sampled.
             constraints: most atoms of a crystal to which atoms are added, least distance of atoms,
                 and elements that nothing is filled with.
-            batch_size: completions that are drawn together.
+            batch_size: completions that are sampled together.
 
         Raises:
             SettingError: a number out of range.
@@ -171,7 +171,7 @@ class Infiller:
             report: called with the number of completions sampled so far.
 
         Raises:
-            SettingError: something is asked for that is not there, or cannot be kept.
+            SettingError: a site does not exist, or something cannot be kept.
             InputError: the structure cannot be completed in that way.
             ModelError: the model knows too few positions, or cannot write crystals.
         """
@@ -220,7 +220,7 @@ class Infiller:
         return runs
 
     def request(self, task: InfillTask) -> Request:
-        """Return what the model is asked for a structure."""
+        """Return the request for the completion of a structure."""
         partial, group = task.partial, task.space_group
         prompts = self.model.prompts
         given = partial.known_text(self.model.format, prompts.marks)
@@ -250,7 +250,7 @@ class Infiller:
     def _draw(
         self, request: Request, n: int, report: Callable[[int], object]
     ) -> list[_CompletionText]:
-        """Draw texts, and count those that are equal as one."""
+        """Sample texts, and count those that are equal as one."""
         texts: dict[str, _CompletionText] = {}
         done = 0
         for batch in self._generator.draw_batches(request, n, self.batch_size):
