@@ -19,8 +19,8 @@ samples = lm.sample(
 print(samples)
 
 for record in samples[0].conditions:
-    print(f"{record.name}: asked {record.asked}, {record.how}; found {record.found}")
+    print(f"{record.name}: asked {record.requested}, {record.handling}; found {record.actual}")
 
 table = samples.to_dataframe()
-print(table[["formula", "n_atoms", "density", "space_group", "space_group_kept", "tries"]])
+print(table[["formula", "n_atoms", "density", "space_group", "space_group_satisfied", "attempts"]])
 print("written to", samples.save("conditions.cif", symmetrized=True))

@@ -64,7 +64,7 @@ def test_what_can_be_enforced_is_kept_by_every_crystal(
     for drawn in lm.sample(6, max_atoms=6, **asked):
         assert keeps(drawn)
         (record,) = drawn.conditions
-        assert (record.name, record.how, record.kept) == (*asked, "enforced", True)
+        assert (record.name, record.handling, record.satisfied) == (*asked, "enforced", True)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_every_knob_changes_what_is_drawn(lm: CrystalLM, knob: dict[str, Any]) -
     given = {"space_group": 225, "max_atoms": 4, "temperature": 1.0}
     plain, turned = lm.sample(8, **given), lm.sample(8, **{**given, **knob})
     # Drawn again in vain, a crystal stays the one that it was first.
-    assert [(x.text, x.tries) for x in plain] != [(x.text, x.tries) for x in turned]
+    assert [(x.text, x.attempts) for x in plain] != [(x.text, x.attempts) for x in turned]
 
 
 def test_what_does_not_match_is_drawn_again_up_to_the_limit(lm: CrystalLM) -> None:
     drawn = lm.sample(4, space_group=230, max_attempts_per_sample=3)
-    assert all(x.matched or x.tries == 3 for x in drawn)
+    assert all(x.satisfied or x.attempts == 3 for x in drawn)
 
 
 def test_a_larger_number_adds_to_the_crystals_of_a_smaller_one(lm: CrystalLM) -> None:
@@ -125,7 +125,7 @@ def test_samples_come_as_they_are_drawn(lm: CrystalLM) -> None:
         ({"space_group": 231}, "231"),
         ({"temperature": -1}, "temperature of -1"),
         ({"n": 0}, "0 crystals"),
-        ({"max_attempts_per_sample": 0}, "0 attempts"),
+        ({"max_attempts_per_sample": 0}, "0 attempts per sample"),
         ({"batch_size": 0}, "batch size of 0"),
         ({"guidance": 2.0}, "guidance"),
         ({"n_atoms": 50}, "50 atoms"),
@@ -234,7 +234,7 @@ def test_the_shipped_model_is_the_default_and_keeps_a_formula() -> None:
     drawn = lm.sample(4, composition="SrTiO3", space_group="Pm-3m")
     assert [x.formula for x in drawn] == ["SrTiO3"] * 4
     found = [x.structure.get_space_group_info(0.1)[1] for x in drawn if x.structure]
-    assert [x.conditions[1].found for x in drawn] == found
+    assert [x.conditions[1].actual for x in drawn] == found
 
 
 def test_a_model_that_is_not_there_is_named() -> None:
@@ -254,7 +254,7 @@ def test_infilling_keeps_what_is_given_and_tells_what_it_changes(
         assert {x.crystal.symbols[0] for x in ranked} == {"K", "Rb"}
         for x in ranked:
             assert x.crystal.positions.tolist() == NACL.positions.tolist()
-            assert {change.old for change in x.changes} == {"Na"}
+            assert {change.before for change in x.changes} == {"Na"}
     by_likelihood = [x.log_probability for x in ranked]
     assert by_likelihood == sorted(by_likelihood, reverse=True)
     assert repr(ranked[:1]).startswith("<InfillResults: 1, first Na1 Na -> ")

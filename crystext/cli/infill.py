@@ -143,7 +143,8 @@ def infill(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for proposals.jsonl and the crystals; empty or new.", show_default="none"
+            help="Folder for infill_results.jsonl and the crystals; empty or new.",
+            show_default="none",
         ),
     ] = None,
     format: Annotated[
@@ -230,7 +231,9 @@ def _check_output_folder(out: Path, kind: str) -> None:
     from crystext.errors import RunError
 
     if out.exists() and not out.is_dir():
-        raise RunError(f"{out} is a file; expected a folder for proposals.jsonl and {kind} files")
+        raise RunError(
+            f"{out} is a file; expected a folder for infill_results.jsonl and {kind} files"
+        )
     if out.is_dir() and any(out.iterdir()):
         raise RunError(f"the folder {out} holds files already; name another, or empty it")
 
@@ -281,7 +284,8 @@ def _write_results(result: InfillRun, out: Path, kind: str, layout: Layout) -> N
     """Write the crystals, named by rank and formula, and then the table of results."""
     import json
 
-    from crystext.io.write import write_crystals, write_text
+    from crystext.io.write import write_crystals
+    from crystext.runtime.files import write_text
     from crystext.runtime.wording import format_count
     from crystext.structures.properties import reduced_formula
 
@@ -294,9 +298,9 @@ def _write_results(result: InfillRun, out: Path, kind: str, layout: Layout) -> N
         labels = [p.labels for p in result.results]
         write_crystals(named, place, kind, labels=labels, layout=layout, note=print_note)
     lines = [json.dumps(p.record(), ensure_ascii=False) for p in result.results]
-    write_text("".join(f"{line}\n" for line in lines), out / "proposals.jsonl")
+    write_text(out / "infill_results.jsonl", "".join(f"{line}\n" for line in lines))
     typer.echo(
-        f"written: {out / 'proposals.jsonl'}, {format_count(len(named), 'crystal')} in {place}"
+        f"written: {out / 'infill_results.jsonl'}, {format_count(len(named), 'crystal')} in {place}"
     )
 
 

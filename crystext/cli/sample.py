@@ -260,7 +260,7 @@ def sample(
         return
     try:
         with SamplingProgress(run.total) as bar:
-            done = draw_missing(run, out, workers=workers, report=bar.update)
+            done = draw_missing(run, out, workers=workers, report=bar.report)
     except InUseError:
         if part is None:
             raise
@@ -281,7 +281,7 @@ def _sample_shard(shard: Shard, run: SamplingRun, out: Path, workers: int) -> bo
     from crystext.generation.run import sample_shard
 
     with SamplingProgress(sum(batch.size for batch in shard.batches(run))) as bar:
-        whole = sample_shard(run, out, shard, workers=workers, report=bar.update)
+        whole = sample_shard(run, out, shard, workers=workers, report=bar.report)
     if not whole:
         typer.echo(
             f"shard {shard} is drawn, in {out / 'shards'}; the last one gathers all, and so does "

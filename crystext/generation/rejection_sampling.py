@@ -43,7 +43,7 @@ def sample_until_satisfied(
     looked_at = conditions.can_be_checked
     for redraw in range(max_attempts_per_sample):
         for drawn in sampler.draw(request, left, redraw=redraw):
-            read = looked_at and drawn.fault is None
+            read = looked_at and drawn.failure is None
             crystal = fmt.decode(drawn.text).crystal if read else None
             records = conditions.check(
                 crystal, constrained=constrained, enforced_by_format=fmt.enforces
@@ -51,8 +51,8 @@ def sample_until_satisfied(
             fresh = replace(drawn, conditions=records)
             known = best.get(drawn.index)
             kept = fresh if known is None or _merit(fresh) > _merit(known) else known
-            best[drawn.index] = replace(kept, tries=redraw + 1)
-        left = [index for index in left if not best[index].matched]
+            best[drawn.index] = replace(kept, attempts=redraw + 1)
+        left = [index for index in left if not best[index].satisfied]
         if not left:
             break
     return [best[index] for index in indices]
@@ -84,4 +84,4 @@ def iter_attempts(
 
 
 def _merit(attempt: Attempt) -> tuple[bool, int]:
-    return attempt.fault is None, sum(record.kept is True for record in attempt.conditions)
+    return attempt.failure is None, sum(record.satisfied is True for record in attempt.conditions)

@@ -177,10 +177,10 @@ class SamplingRun:
             "model": self.files.source,
             "model_sha256": model_hash(self.files.path),
             "batch_size": self.batch_size,
-            "max_tries": self.max_attempts_per_sample,
+            "max_attempts_per_sample": self.max_attempts_per_sample,
             **asdict(self.settings),
             "max_atoms": self.max_atoms,
-            "distance_scale": self.min_distance_ratio,
+            "min_distance_ratio": self.min_distance_ratio,
         }
         if self.format is not None:
             identity["format"] = self.format

@@ -180,7 +180,7 @@ class TextBatch:
             index=self._indices[place],
             # Pieces of the crystal vocabulary that make a field are the text they stand for.
             text="".join([self._sampler.pieces[i] for i in ids]),
-            fault=None,
+            failure=None,
             log_probability=round(float(self._log_probability[place]), 4),
             tokens=len(ids) + 1,
         )

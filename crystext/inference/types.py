@@ -98,7 +98,7 @@ class Attempt:
 
     index: int
     text: str
-    fault: str | None
+    failure: str | None
     """Name of the `text.DecodeFailure`; None where the text is a crystal."""
     log_probability: float
     """Of the text in its format, under the model and the constraints at temperature 1, guidance
@@ -106,12 +106,12 @@ class Attempt:
     room is not looked up for all. In the Wyckoff format, all coordinates count as free."""
     tokens: int
     """Number of tokens, the end included."""
-    tries: int = 1
+    attempts: int = 1
     """Number of texts sampled until this one was taken."""
     conditions: tuple[ConditionResult, ...] = ()
     """The conditions, and whether the crystal satisfies them."""
 
     @property
-    def matched(self) -> bool:
+    def satisfied(self) -> bool:
         """Whether it is a crystal that satisfies every condition that can be checked."""
-        return self.fault is None and all_satisfied(self.conditions)
+        return self.failure is None and all_satisfied(self.conditions)

@@ -5,9 +5,7 @@ See `layout` for what lies on disk.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -36,6 +34,7 @@ from crystext.models.network import (
     read_network,
     read_tokenizer,
 )
+from crystext.runtime.files import replace_folder
 from crystext.runtime.resources import shipped_model
 from crystext.tasks.prompts import PromptSet, write_prompts
 from crystext.text import Format
@@ -98,7 +97,8 @@ def save_model(
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    with _replace_folder(folder) as partial:
+    check_model_path(folder)
+    with replace_folder(folder) as partial:
         if isinstance(network, PeftModel):
             assert base is not None, "an adapter stands on a base"
             write_adapter(partial, network, _base_name_for_peft(base, folder), state)
@@ -214,24 +214,3 @@ def check_model_path(folder: Path) -> None:
             raise ModelError(f"{folder} is a file; expected a place for a model folder")
         if any(folder.iterdir()) and not (folder / "crystext.json").is_file():
             raise ModelError(f"{folder} holds files that are no model; give an empty place")
-
-
-@contextmanager
-def _replace_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder to write into, which takes the place of another once it is whole."""
-    folder = folder.absolute()
-    check_model_path(folder)
-    partial = folder.with_name(folder.name + ".partial")
-    previous = folder.with_name(folder.name + ".previous")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    shutil.rmtree(previous, ignore_errors=True)
-    if folder.exists():
-        folder.rename(previous)
-    partial.rename(folder)
-    shutil.rmtree(previous, ignore_errors=True)

@@ -13,7 +13,18 @@ from pathlib import Path
 from crystext import __version__
 from crystext.runtime.schema import StrictModel
 
-LIBRARIES = ("numpy", "scipy", "pymatgen", "spglib", "smact", "ase", "matgl", "chgnet", "torch")
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "pymatgen",
+    "spglib",
+    "smact",
+    "ase",
+    "matgl",
+    "chgnet",
+    "torch",
+    "transformers",
+)
 """Distributions whose versions may decide on a value."""
 
 

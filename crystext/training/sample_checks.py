@@ -130,4 +130,4 @@ def sampled_validity(
 def _sampled_texts(generator: TextGenerator, request: Request, count: int) -> list[str]:
     """Return texts that ended; one that was cut off is no crystal's, and comes as nothing."""
     batches = generator.draw_batches(request, count, _BATCH_SIZE)
-    return ["" if attempt.fault else attempt.text for batch in batches for attempt in batch]
+    return ["" if attempt.failure else attempt.text for batch in batches for attempt in batch]

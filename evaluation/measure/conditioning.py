@@ -70,12 +70,12 @@ def asked_of(record: Record, names: Sequence[str], max_atoms: int) -> Conditions
 def counted(attempts: Sequence[Attempt], names: Sequence[str]) -> Report:
     """Return the shares of attempts that are crystals, and that keep each condition and all."""
     n = len(attempts)
-    shares = {"crystals": share(sum(x.fault is None for x in attempts), n)}
+    shares = {"crystals": share(sum(x.failure is None for x in attempts), n)}
     for name in names:
-        kept = sum(r.kept is True for x in attempts for r in x.conditions if r.name == name)
+        kept = sum(r.satisfied is True for x in attempts for r in x.conditions if r.name == name)
         shares[f"{name} as asked for"] = share(kept, n)
     if len(names) > 1:
-        shares["all as asked for"] = share(sum(x.matched for x in attempts), n)
+        shares["all as asked for"] = share(sum(x.satisfied for x in attempts), n)
     return shares
 
 
@@ -128,11 +128,11 @@ def ask(
         )
         attempts += drawn
         tokens += sum(x.tokens for x in drawn)
-        prompts_kept += any(x.matched for x in drawn)
+        prompts_kept += any(x.satisfied for x in drawn)
         report(len(attempts), len(wanted) * options.samples)
     shares = counted(attempts, names)
     shares["prompts with an answer as asked for"] = share(prompts_kept, len(wanted) - len(refused))
-    mean = sum(x.tries for x in attempts) / len(attempts)
+    mean = sum(x.attempts for x in attempts) / len(attempts)
     spent = time.process_time() - started
     return {
         **shares,

@@ -96,7 +96,7 @@ def nearest(structure: Structure) -> float:
 
 def test_every_text_is_a_crystal_of_the_model_s_format(attempts: list[Attempt]) -> None:
     assert [attempt.index for attempt in attempts] == list(range(ROWS))
-    assert {attempt.fault for attempt in attempts} == {None}
+    assert {attempt.failure for attempt in attempts} == {None}
     assert len(crystals_of(attempts)) == ROWS
     assert len({attempt.text for attempt in attempts}) == ROWS
 

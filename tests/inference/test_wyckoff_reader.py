@@ -102,8 +102,8 @@ def test_a_formula_and_a_space_group_are_kept_together(model: LoadedModel) -> No
     assert all(attempt.text.startswith("62\n") for attempt in drawn)
     for attempt in drawn:
         records = {record.name: record for record in attempt.conditions}
-        assert {record.how for record in records.values()} == {"enforced"}
-        assert records["composition"].kept
+        assert {record.handling for record in records.values()} == {"enforced"}
+        assert records["composition"].satisfied
 
 
 def test_what_no_crystal_can_be_is_refused_before_drawing(model: LoadedModel) -> None:
@@ -180,7 +180,7 @@ def test_any_tokenizer_writes_the_same_kind_of_texts(model: LoadedModel) -> None
     """Character by character; the constraints are those of the small vocabulary's sampler."""
     sampler = AnyTokenizerSampler(model, SETTINGS, WYCKOFF)
     drawn = sampler.draw(request(model, max_atoms=2, space_group=221), range(2))
-    assert {attempt.fault for attempt in drawn} == {None}
+    assert {attempt.failure for attempt in drawn} == {None}
     assert all(attempt.text.startswith("221\n") for attempt in drawn)
     assert max(map(len, crystals_of(drawn))) <= 2
 
@@ -210,7 +210,7 @@ def test_from_python_the_format_is_named(model: LoadedModel) -> None:
     for sample in samples:
         assert 195 <= int(sample.text.split("\n")[0]) <= 230
         (record,) = sample.conditions
-        assert (record.name, record.how) == ("crystal_system", "enforced")
+        assert (record.name, record.handling) == ("crystal_system", "enforced")
     with pytest.raises(SettingError, match="Did you mean 'wyckoff'"):
         CrystalLM(model).sample(1, format="wycoff")
     with pytest.raises(SettingError, match="the model writes plain"):

@@ -228,7 +228,7 @@ def test_crystals_are_drawn_from_it(trained: Trained, loaded: LoadedModel) -> No
         ),
         range(2),
     )
-    assert [attempt.fault for attempt in attempts] == [None, None]
+    assert [attempt.failure for attempt in attempts] == [None, None]
     for attempt in attempts:
         assert decode(attempt.text, format=loaded.format).crystal is not None
 

@@ -73,9 +73,9 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         "optim.shedule=cosine",
         "optim.optimizer=adam",
         "optim.epochs=3",
-        "probes.ipt_crystal=4",
+        "sample_checks.ipt_crystal=4",
         "trackers=[mlflow]",
-        "translate_share=2",
+        "translate_probability=2",
         "format=plane",
         "tasks.unconditionall=1",
         "precision=fp16",
@@ -96,9 +96,9 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         "model.new.haeds: no such setting. Did you mean 'heads'?",
         "optim.shedule: no such setting. Did you mean 'schedule'?",
         "optim.optimizer: ",
-        "probes.ipt_crystal: no such setting. Did you mean 'ipt_crystals'?",
+        "sample_checks.ipt_crystal: no such setting. Did you mean 'ipt_crystals'?",
         "trackers.0: ",
-        "translate_share: ",
+        "translate_probability: ",
         "Did you mean 'plain'?",
         "Did you mean 'unconditional'?",
         "precision: ",
@@ -185,7 +185,7 @@ def test_what_is_drawn_by_default_has_to_be_learned() -> None:
 
 def test_a_missing_setting_is_named(tmp_path: Path) -> None:
     path = tmp_path / "short.yaml"
-    path.write_text("translate_share: 0.5\ntasks: {unconditional: 1}\n", encoding="utf-8")
+    path.write_text("translate_probability: 0.5\ntasks: {unconditional: 1}\n", encoding="utf-8")
     with pytest.raises(SettingError, match=r"(?s)data: is missing.*optim: is missing"):
         load_recipe(path)
 

@@ -294,7 +294,7 @@ class Infiller:
             judged = [
                 replace(p, keeps_space_group=p.space_group == task.space_group) for p in judged
             ]
-        kept = [proposal for proposal in judged if proposal.matched]
+        kept = [proposal for proposal in judged if proposal.satisfied]
         kept.sort(key=lambda result: result.atoms_too_close)
         drawn = sum(text.times_drawn for text in texts)
         return InfillRun(

@@ -120,10 +120,10 @@ def test_proposals_come_by_probability_with_what_each_changes(filler: Infiller) 
     assert sum(p.times_drawn for p in found.results) == found.texts_drawn == 20
     assert found.duplicates == 20 - len(found.results)
     for proposal in found.results:
-        changes = {(change.what, change.label): change for change in proposal.changes}
-        assert changes["element", "a"].old == "O"
-        assert changes["element", "a"].new == proposal.crystal.symbols[0]
-        assert changes["coordinates", "Sr_y"].new == tuple(proposal.crystal.positions[4].tolist())
+        changes = {(change.quantity, change.label): change for change in proposal.changes}
+        assert changes["element", "a"].before == "O"
+        assert changes["element", "a"].after == proposal.crystal.symbols[0]
+        assert changes["coordinates", "Sr_y"].after == tuple(proposal.crystal.positions[4].tolist())
         assert proposal.labels[0].startswith(proposal.crystal.symbols[0])
         assert proposal.labels[1:3] == ("b", "c")
         assert proposal.labels[4] == "Sr_y"
@@ -258,7 +258,7 @@ def test_read_character_by_character_the_same_is_given_and_completions_are_cryst
         filler.request(task), range(3)
     )
     for attempt in drawn:
-        assert attempt.fault is None
+        assert attempt.failure is None
         found = task.partial.decode_completion(attempt.text, model.format).crystal
         assert found is not None
         assert found.symbols[1:3] == ["O", "O"]
