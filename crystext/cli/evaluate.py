@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.command import Command
 from crystext.cli.export import Conventional, Symmetrized, print_note
+from crystext.cli.listing import ProtocolCommand
 from crystext.cli.options.lenient import Lenient
 
 if TYPE_CHECKING:
@@ -265,3 +267,6 @@ def _metric_cells(metric: MetricValue) -> Sequence[str]:
     if metric.low is not None and metric.high is not None:
         interval = f"{number(metric.low)} to {number(metric.high)}"
     return value, interval, "" if metric.total is None else f"{metric.total:,}"
+
+
+COMMAND = Command(evaluate, "Measure generated crystals by a protocol.", cls=ProtocolCommand)

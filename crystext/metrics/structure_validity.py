@@ -22,12 +22,8 @@ from enum import Enum
 import numpy as np
 
 from crystext.metrics.base import Metric, per_crystal
+from crystext.metrics.thresholds import MIN_DISTANCE, MIN_VOLUME
 from crystext.structures.crystal import Crystal, Floats
-
-MIN_DISTANCE = 0.5
-"""Å; CDVAE's cutoff."""
-MIN_VOLUME = 0.1
-"""Å^3; CDVAE's smallest cell."""
 
 _MANY_IMAGES = 1000
 """Above this number of translations the basis is reduced before they are tried."""

@@ -1,51 +1,51 @@
 """The Jinja2 environment of the page: templates beside this file, autoescaping, and filters.
 
 What a page shows comes from files of others: names, formulas, texts. Every value is escaped where a
-template writes it; only the results of the filters here, which escape their parts, are markup.
+template writes it. Marked as safe there are the styles and the script of this folder, and sections
+that are templates themselves.
 """
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from crystext.evaluate.html import numbers
 from crystext.evaluate.report import LabelKind
 from crystext.runtime.wording import format_count
 
 
-def render(template: str, **values: Any) -> Markup:
-    """Return a template filled with values, as markup."""
-    return Markup(_environment().get_template(template).render(values))  # noqa: S704
+class Run(NamedTuple):
+    """Part of a line of text."""
+
+    text: str
+    is_subscript: bool
 
 
-def typeset_formula(formula: str) -> Markup:
+def render(template: str, **values: Any) -> str:
+    """Return a template filled with values."""
+    return _environment().get_template(template).render(values)
+
+
+def formula_runs(formula: str) -> list[Run]:
     """Return a formula with its numbers as subscripts."""
-    return _with_subscripts(re.findall(r"\d+|\D+", formula), r"(\d+)")
+    return [Run(run, run.isdecimal()) for run in re.findall(r"\d+|\D+", formula)]
 
 
-def typeset_group(symbol: str) -> Markup:
+def group_runs(symbol: str) -> list[Run]:
     """Return a space group's symbol with what follows a _ as a subscript: 194 P6_3/mmc."""
-    return _with_subscripts(re.findall(r"_\d|[^_]+|_", symbol), r"_(\d)")
+    runs = re.findall(r"_\d|[^_]+|_", symbol)
+    return [Run(run[-1], True) if re.fullmatch(r"_\d", run) else Run(run, False) for run in runs]
 
 
-def typeset_label(label: str, kind: LabelKind) -> Markup | str:
+def label_runs(label: str, kind: LabelKind) -> list[Run]:
     """Return a label of counts as its kind is written."""
     if kind == "formula":
-        return typeset_formula(label)
-    return typeset_group(label) if kind == "space_group" else label
-
-
-def _with_subscripts(runs: list[str], pattern: str) -> Markup:
-    parts = []
-    for run in runs:
-        match = re.fullmatch(pattern, run)
-        parts.append(Markup("<sub>{}</sub>").format(match[1]) if match else run)
-    return Markup("").join(parts)
+        return formula_runs(label)
+    return group_runs(label) if kind == "space_group" else [Run(label, False)]
 
 
 def _coordinate(value: float) -> str:
@@ -65,14 +65,13 @@ def _environment() -> Environment:
         "coordinate": _coordinate,
         "count": format_count,
         "fixed": numbers.format_fixed,
-        "formula": typeset_formula,
-        "group": typeset_group,
+        "formula_runs": formula_runs,
+        "group_runs": group_runs,
         "integer": numbers.format_integer,
         "interval": numbers.format_interval,
         "number": numbers.format_number,
         "percent": numbers.format_percent,
         "published": numbers.format_published,
-        "typeset": typeset_label,
         "unit": numbers.format_unit,
     }
     environment.globals["MISSING"] = numbers.MISSING

@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from markupsafe import Markup
-
 from crystext.evaluate.deviations import deviation_letters, deviations_affecting
 from crystext.evaluate.html.charts import Bar, bar_chart
-from crystext.evaluate.html.environment import typeset_label
+from crystext.evaluate.html.environment import Run, label_runs
 from crystext.evaluate.published import PublishedColumn, PublishedTable, metric_for_column
 from crystext.evaluate.report import LabelCounts, MetricValue, ProtocolDeviation, Report
 
@@ -51,7 +49,7 @@ class Comparison(NamedTuple):
 class LabelRow(NamedTuple):
     """A label with its count, and that of the reference."""
 
-    label: Markup | str
+    label: list[Run]
     bar: Bar
     n: int
     proportion: float
@@ -138,7 +136,7 @@ def label_table(counts: LabelCounts) -> LabelTable:
     top = max([*proportions[:_MAX_LABELS], *(known or [])[:_MAX_LABELS], 1e-9])
     rows = [
         LabelRow(
-            typeset_label(label, counts.kind),
+            label_runs(label, counts.kind),
             bar_chart(
                 proportions[i], reference=None if known is None else known[i], full_width=top
             ),

@@ -9,8 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from markupsafe import Markup
-
 from crystext.errors import RunError
 from crystext.evaluate.html import tables
 from crystext.evaluate.html.charts import bar_chart, histogram_chart
@@ -36,7 +34,7 @@ class Section(NamedTuple):
 
     anchor: str
     title: str
-    body: Markup
+    body: str
 
 
 class ElementCounts(NamedTuple):
@@ -93,13 +91,11 @@ def render_page(
     places |= {stage.name: stage.section for stage in loadable_stages(names)}
     comparisons = tables.compare(report, published)
     sections = [
-        Section("funnel", "Funnel", _funnel(report) if report.funnel else Markup()),
+        Section("funnel", "Funnel", _funnel(report) if report.funnel else ""),
         Section(
             "published",
             "Published values",
-            render("published.html", report=report, comparisons=comparisons)
-            if comparisons
-            else Markup(),
+            render("published.html", report=report, comparisons=comparisons) if comparisons else "",
         ),
         *(
             Section(name, places[name].heading, _stage(report, name, places[name], columns))
@@ -125,11 +121,11 @@ def render_page(
         sections=[section for section in sections if section.body],
         script=script,
         script_digest=digest,
-        style=Markup().join(_asset(name) for name in _STYLES),
+        style="".join(_asset(name) for name in _STYLES),
     )
 
 
-def _funnel(report: Report) -> Markup:
+def _funnel(report: Report) -> str:
     rows = []
     for step in report.funnel:
         inner = step.unique_formulas / step.total if step.total else 0.0
@@ -138,7 +134,7 @@ def _funnel(report: Report) -> Markup:
     return render("funnel.html", rows=rows)
 
 
-def _stage(report: Report, stage: str, place: ReportSection, columns: Columns) -> Markup:
+def _stage(report: Report, stage: str, place: ReportSection, columns: Columns) -> str:
     counts = [found for found in report.counts if found.stage == stage]
     matches = (tables.match_table(columns, name, title) for name, title in place.matches.items())
     body = render(
@@ -156,26 +152,26 @@ def _stage(report: Report, stage: str, place: ReportSection, columns: Columns) -
         ],
         counts=[tables.label_table(x) for x in counts if x.kind != "element"],
     )
-    return body if body.strip() else Markup()
+    return body if body.strip() else ""
 
 
-def _gallery(columns: Columns, crystals: Sequence[Crystal | None]) -> Markup:
+def _gallery(columns: Columns, crystals: Sequence[Crystal | None]) -> str:
     if not any(crystals):
-        return Markup()
+        return ""
     return render(
         "gallery.html", introduction=introduction(columns), cards=cards(columns, crystals)
     )
 
 
-def _failures(columns: Columns) -> Markup:
+def _failures(columns: Columns) -> str:
     captions = {"failure": "Samples that are not crystals"}
     for stage in loadable_stages():
         captions |= stage.section.failures
     found = [tables.failure_table(columns, name, caption) for name, caption in captions.items()]
     shown = [table for table in found if table is not None]
-    return render("failures.html", tables=shown) if shown else Markup()
+    return render("failures.html", tables=shown) if shown else ""
 
 
-def _asset(name: str) -> Markup:
-    """Return a style or script of the package, which is no text of others."""
-    return Markup(files(__package__).joinpath(name).read_text(encoding="utf-8"))  # noqa: S704
+def _asset(name: str) -> str:
+    """Return a style or script of the package."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
