@@ -15,15 +15,13 @@ import hashlib
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from crystext.data.shipped import TRAINING_SET
 from crystext.errors import (
     CrystextError,
-    RunError,
     SettingError,
     UnavailableError,
     did_you_mean,
@@ -47,11 +45,13 @@ from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import EvaluationOptions, Stage, StageContext
 from crystext.evaluate.stages.registry import STAGES
 from crystext.models.layout import SHIPPED
+from crystext.runtime.files import json_digest, write_parquet, write_text
 from crystext.runtime.processes import Workers
 from crystext.runtime.provenance import collect_provenance, installed_versions
+from crystext.runtime.run_folder import LOCK_FILE, RunFolder
 from crystext.structures.properties import reduced_formula
 
-_OUTPUT_NAMES = {"structures.parquet", "report.json", "report.html", "work", "lock"}
+_OUTPUT_NAMES = {"structures.parquet", "report.json", "report.html", "work", LOCK_FILE}
 
 ProgressCallback = Callable[[str, int, int], None]
 """Called with a stage's title, how much of it is done, and of how much."""
@@ -99,7 +99,9 @@ def evaluate(
     samples = read_samples(source, n, lenient=lenient)
     sets = _specify_reference_sets(protocol, options, samples)
     out = Path(out)
-    with _locked_folder(out):
+    folder = RunFolder(out, "an evaluation", owned=_OUTPUT_NAMES)
+    folder.check_contents()
+    with folder.writing(), folder.locked():
         evaluation = _Evaluation(samples, protocol, options, sets, out, workers, progress)
         evaluation.run(wanted, only or wanted)
         return evaluation.publish()
@@ -203,7 +205,7 @@ class _Evaluation:
             "samples": len(self.sample_set.samples),
             "crystals": self.crystals_sha256,
         }
-        return stage_cache.make_cache_key(
+        return json_digest(
             {
                 **(samples if stage.uses_samples else {}),
                 "stage": stage.name,
@@ -262,9 +264,9 @@ class _Evaluation:
             stages=self.statuses,
         )
         table = stage_cache.to_table(self.columns)
-        stage_cache.write_table(self.out / "structures.parquet", table)
+        write_parquet(self.out / "structures.parquet", table)
         text = report.model_dump_json(indent=2)
-        stage_cache.write_text(self.out / "report.json", text + "\n")
+        write_text(self.out / "report.json", text + "\n")
         write_page(report, self.columns, [x.crystal for x in samples.samples], self.out)
         return report
 
@@ -336,28 +338,3 @@ def _failure_counts(sample_set: SampleSet) -> LabelCounts:
     failures = Counter(x.failure for x in sample_set.samples if x.failure is not None)
     result.add_label_counts("failures", "samples that are not crystals, by failure", failures)
     return result.label_counts[0]
-
-
-@contextmanager
-def _locked_folder(out: Path) -> Iterator[None]:
-    """Make a folder and hold it, or say why it cannot be had."""
-    from filelock import FileLock, Timeout
-
-    if out.exists() and not out.is_dir():
-        raise RunError(f"{out} is a file; expected a folder for the report")
-    strange = sorted({p.name for p in out.iterdir()} - _OUTPUT_NAMES) if out.exists() else []
-    # A write that was cut short may have left a part.
-    strange = [name for name in strange if not name.endswith(".partial")]
-    if strange:
-        raise RunError(
-            f"{out} holds files that are no evaluation ({', '.join(strange[:3])}); give an empty "
-            "--out"
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(out / "lock", timeout=0):
-            yield
-    except Timeout:
-        raise RunError(
-            f"another process is writing to {out}; wait for it, or give another --out"
-        ) from None

@@ -6,9 +6,6 @@ key of what they were made from. A result with another key counts as missing.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crystext.evaluate.report import Histogram, LabelCounts, MetricValue
 from crystext.evaluate.stage_result import StageResult
+from crystext.runtime.files import write_parquet
 
 _METADATA_KEY = b"crystext"
 
@@ -41,12 +39,6 @@ class _CacheMetadata(BaseModel):
     counts: list[LabelCounts]
 
 
-def make_cache_key(parts: Mapping[str, Any]) -> str:
-    """Return the digest of JSON values."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def write_stage(path: Path, cache_key: str, cached: CachedStage, rows: int) -> None:
     """Write a result; a reader sees all of it or none."""
     result = cached.result
@@ -60,7 +52,7 @@ def write_stage(path: Path, cache_key: str, cached: CachedStage, rows: int) -> N
     )
     table = to_table({"index": range(rows), **result.columns})
     metadata = {_METADATA_KEY: about.model_dump_json().encode()}
-    write_table(path, table.replace_schema_metadata(metadata))
+    write_parquet(path, table.replace_schema_metadata(metadata))
 
 
 def read_stage(path: Path, stage: str, cache_key: str) -> CachedStage | None:
@@ -86,20 +78,3 @@ def to_table(columns: Mapping[str, Sequence[Any]]) -> Any:
     import pyarrow as pa
 
     return pa.table({n: pa.array(list(v), from_pandas=True) for n, v in columns.items()})
-
-
-def write_table(path: Path, table: Any) -> None:
-    """Write a Parquet file as a whole."""
-    import pyarrow.parquet as pq
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    pq.write_table(table, partial)
-    partial.replace(path)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file as a whole."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

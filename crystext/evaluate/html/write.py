@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from crystext.errors import RunError
 from crystext.evaluate.html import tables
 from crystext.evaluate.html.charts import bar_chart, histogram_chart
 from crystext.evaluate.html.environment import render
@@ -18,9 +17,9 @@ from crystext.evaluate.html.periodic_table import Tile, periodic_table
 from crystext.evaluate.html.tables import Columns, LabelTable
 from crystext.evaluate.published import PublishedTable, published_tables
 from crystext.evaluate.report import Report
-from crystext.evaluate.stage_cache import write_text
 from crystext.evaluate.stages.base import ReportSection
 from crystext.evaluate.stages.registry import loadable_stages
+from crystext.runtime.files import write_text
 from crystext.structures.crystal import Crystal
 
 PAGE_NAME = "report.html"
@@ -71,11 +70,8 @@ def write_page(
     blocks = published_tables(report.protocol) if published is None else published
     text = render_page(report, columns, crystals, blocks)
     path = folder / PAGE_NAME
-    try:
-        # Names of files may hold bytes that are not UTF-8.
-        write_text(path, text.encode("utf-8", "replace").decode("utf-8"))
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}") from None
+    # Names of files may hold bytes that are not UTF-8.
+    write_text(path, text.encode("utf-8", "replace").decode("utf-8"))
     return path
 
 

@@ -54,7 +54,7 @@ class ConditioningStage(Stage[ConditioningSettings]):
             source=settings.source,
         )
         for name in names:
-            of_name = [next((x.kept for x in row if x.name == name), None) for row in checked]
+            of_name = [next((x.satisfied for x in row if x.name == name), None) for row in checked]
             result.columns[f"{name}_satisfied"] = of_name
             known = [x for x in of_name if x is not None]
             result.add_proportion(

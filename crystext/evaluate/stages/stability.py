@@ -14,8 +14,6 @@ the report says so. An evaluation keeps to the potential that it was begun with.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -53,6 +51,7 @@ from crystext.evaluate.stages.base import (
 )
 from crystext.io.write import cif
 from crystext.metrics.base import Better
+from crystext.runtime.files import json_digest, write_text
 from crystext.runtime.provenance import installed_versions
 from crystext.runtime.wording import without_sign_of_zero
 
@@ -363,8 +362,7 @@ def _recorded_potential(cache: Path) -> str | None:
 def _record_potential(context: StageContext, name: str) -> None:
     """Note the potential where it was chosen and not given."""
     if context.options.potential in (None, AUTO):
-        context.cache.mkdir(parents=True, exist_ok=True)
-        (context.cache / _POTENTIAL_FILE).write_text(name + "\n", encoding="utf-8")
+        write_text(context.cache / _POTENTIAL_FILE, name + "\n")
 
 
 def _relaxation_count(
@@ -393,8 +391,7 @@ def _relaxation_folder(context: StageContext, settings: StabilitySettings) -> Pa
         "limits": asdict(_relaxation_limits(settings)),
         "libraries": installed_versions(("ase", library, "torch")),
     }
-    digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
-    return context.cache / f"relaxations-{digest[:16]}"
+    return context.cache / f"relaxations-{json_digest(made_from)[:16]}"
 
 
 STAGE = StabilityStage()
