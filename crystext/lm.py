@@ -204,7 +204,7 @@ class CrystalLM:
             max_tries=max_tries,
             format=default_format(self.model.folder) if format is None else format,
         )
-        run.requests(self.prompts)
+        run.requests(self.prompts, self.model.format)
         self._sampler_for(run)
         return self._iter_run(run)
 
@@ -347,9 +347,8 @@ class CrystalLM:
     ) -> list[Score]:
         """Return the score of each crystal, many at once, and of the text that `score` says."""
         fmt = self.model.format if format is None else get_format(format)
-        prompt = generation_prompt(
-            self.prompts, _prompt_properties(_parse_conditions(conditions)), wyckoff=fmt.is_wyckoff
-        )
+        properties = _prompt_properties(_parse_conditions(conditions))
+        prompt = generation_prompt(self.prompts, properties, fmt)
         taken = [as_crystal(crystal) for crystal in crystals]
         if self._scorer is None:
             self._scorer = LikelihoodScorer(self.model)
@@ -359,7 +358,7 @@ class CrystalLM:
             )
 
     def _iter_run(self, run: SamplingRun) -> Iterator[Sample]:
-        (asked,), (request,) = run.conditions, run.requests(self.prompts)
+        (asked,), (request,) = run.conditions, run.requests(self.prompts, self.model.format)
         sampler = self._sampler_for(run)
         for batch in run.iter_batches():
             with _single_threaded_if_small(self.model):

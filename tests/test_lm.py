@@ -23,7 +23,7 @@ from crystext.io.read import read_crystal
 from crystext.io.read.partial_structures import read_partial_structure
 from crystext.io.write import cif
 from crystext.lm import CrystalLM
-from crystext.text import encode
+from crystext.text import WYCKOFF, encode
 from tests.example_crystals import NACL, QUARTZ
 
 
@@ -193,7 +193,7 @@ def test_a_score_depends_on_what_the_prompt_says(lm: CrystalLM) -> None:
 def test_the_text_by_symmetry_is_scored_where_it_is_asked_for(lm: CrystalLM) -> None:
     asked = {"composition": "SiO2", "format": "wyckoff"}
     score = lm.score(QUARTZ, **asked)
-    assert score.by_symmetry
+    assert score.format is WYCKOFF
     assert score.readings[0].text == encode(QUARTZ, "wyckoff")
     assert score.prompt == lm.sample(1, **asked)[0].prompt
     assert [x.total for x in lm.score_all([QUARTZ], **asked)] == [score.total]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from crystext.conditions import Conditions
 from crystext.inference.samplers import Sampler
 from crystext.inference.types import Attempt, Request
-from crystext.text import Format, decode
+from crystext.text import Format
 
 
 def sample_until_satisfied(
@@ -35,14 +35,17 @@ def sample_until_satisfied(
             returned, of equals the first.
     """
     fmt = fmt if request.format is None else request.format
+    constrained = constrained and fmt.grammar is not None
     best: dict[int, Attempt] = {}
     left = indices
     looked_at = conditions.can_be_checked
     for redraw in range(max_attempts_per_sample):
         for drawn in sampler.draw(request, left, redraw=redraw):
             read = looked_at and drawn.fault is None
-            crystal = decode(drawn.text, format=fmt).crystal if read else None
-            records = conditions.check(crystal, constrained=constrained, wyckoff=fmt.is_wyckoff)
+            crystal = fmt.decode(drawn.text).crystal if read else None
+            records = conditions.check(
+                crystal, constrained=constrained, enforced_by_format=fmt.enforces
+            )
             fresh = replace(drawn, conditions=records)
             known = best.get(drawn.index)
             kept = fresh if known is None or _merit(fresh) > _merit(known) else known

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from crystext.conditions import Conditions
 from crystext.errors import SettingError
-from crystext.grammar.wyckoff.infeasible import raise_if_infeasible
+from crystext.grammar.base import grammar_of
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
 from crystext.models.layout import Temperatures, default_temperatures
 from crystext.tasks.generation import generation_prompt
 from crystext.tasks.prompts import PromptSet
-from crystext.text import Format
+from crystext.text import PLAIN, Format
 
 
 def make_request(
@@ -36,13 +36,15 @@ def make_request(
         prompts: the model's words.
         max_atoms, min_distance_ratio: see `Constraints`.
         constrained: whether the sampler sees to constraints.
-        fmt: the format of the text; None is the model's own.
+        fmt: the format of the text; None is the model's own, taken for a coordinate format.
 
     Raises:
         SettingError: a condition that can be neither said nor seen to, or not be met; or the
             prompts cannot ask for such a text.
     """
-    by_symmetry = fmt is not None and fmt.is_wyckoff
+    text_format = fmt or PLAIN
+    grammar = grammar_of(text_format)
+    constrained = constrained and grammar is not None
     if not constrained and (silent := conditions.not_in_prompt()):
         raise SettingError(
             f"{silent[0]} is asked for, but without constraints nothing keeps a model from "
@@ -51,19 +53,18 @@ def make_request(
     lines = conditions.prompt_properties()
     if constrained:
         enforced = {"formula", "chemical_system", "n_atoms"}
-        if by_symmetry:
-            enforced |= {"space_group", "crystal_system"}
+        enforced |= set(text_format.enforces)
         enforced -= set(prompts.conditions)
         lines = {name: value for name, value in lines.items() if name not in enforced}
     constraints = conditions.constraints(max_atoms=max_atoms, min_distance_ratio=min_distance_ratio)
     request = Request(
-        generation_prompt(prompts, lines, wyckoff=by_symmetry),
+        generation_prompt(prompts, lines, text_format),
         constraints,
-        generation_prompt(prompts, wyckoff=by_symmetry) if lines else None,
+        generation_prompt(prompts, fmt=text_format) if lines else None,
         format=fmt,
     )
-    if constrained and by_symmetry:
-        raise_if_infeasible(constraints)
+    if constrained and grammar is not None:
+        grammar.check(constraints)
     return request
 
 

@@ -37,7 +37,7 @@ from crystext.generation.shards import SHARDS_FOLDER, Shard, batch_file
 from crystext.generation.workers import WorkerConfig, sample_batches
 from crystext.inference.types import Attempt
 from crystext.io.write import write_text
-from crystext.models.layout import model_folder
+from crystext.models.layout import model_folder, read_description
 from crystext.tasks.prompts import load_prompts
 
 _RECORDED_PACKAGES = ("torch", "transformers", "numpy")
@@ -168,7 +168,8 @@ def _check_workers(workers: int) -> None:
 def _worker_config(run: SamplingRun) -> WorkerConfig:
     # The folder, so that a model from the Hub is looked for there once.
     folder = model_folder(run.model).absolute()
-    requests = run.requests(load_prompts(folder / "prompts"))
+    own_format = read_description(folder).format
+    requests = run.requests(load_prompts(folder / "prompts"), own_format)
     return WorkerConfig(str(folder), run.settings, requests, run.conditions, run.max_tries)
 
 

@@ -12,7 +12,7 @@ from crystext.conditions import Conditions
 from crystext.errors import SettingError
 from crystext.generation.requests import make_request
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
-from crystext.models.layout import is_adapter, model_folder, model_hash
+from crystext.models.layout import is_adapter, model_folder, model_hash, read_description
 from crystext.runtime.validate import whole_number
 from crystext.tasks.prompts import PromptSet, load_prompts
 from crystext.text import Format, get_format
@@ -139,8 +139,13 @@ class SamplingRun:
                 if place * self.n + start + size > done:
                     yield SampleBatch(place * self.n + start, size, place)
 
-    def requests(self, prompts: PromptSet) -> tuple[Request, ...]:
-        """Return what a sampler is asked for each of the conditions, in the words of a model."""
+    def requests(self, prompts: PromptSet, own_format: Format) -> tuple[Request, ...]:
+        """Return what a sampler is asked for each of the conditions.
+
+        Args:
+            prompts: the model's words.
+            own_format: the model's, in which texts are where the run names no other.
+        """
         return tuple(
             make_request(
                 conditions,
@@ -148,7 +153,7 @@ class SamplingRun:
                 max_atoms=self.max_atoms,
                 min_distance_ratio=self.min_distance_ratio,
                 constrained=self.settings.constrained,
-                fmt=self.text_format,
+                fmt=self.text_format or own_format,
             )
             for conditions in self.conditions
         )
@@ -160,7 +165,8 @@ class SamplingRun:
         listed.
         """
         folder = model_folder(self.model)
-        requests = self.requests(load_prompts(folder / "prompts"))
+        own_format = read_description(folder).format
+        requests = self.requests(load_prompts(folder / "prompts"), own_format)
         identity: dict[str, Any] = {
             "model": self.model,
             "model_sha256": model_hash(folder),

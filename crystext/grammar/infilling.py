@@ -301,7 +301,8 @@ class InfillingAutomaton:
             self._cells.min_vector_length * np.sin(np.radians(self.partial.angles[axis])) / volume
         )
         values = np.arange(value_count(FieldKind.LENGTH, self.format))
-        allowed = (values > 0) & (values >= least * 10**self.format.length_decimals)
+        unit = 10 ** decimals_of(FieldKind.LENGTH, self.format)
+        allowed = (values > 0) & (values >= least * unit)
         # A cell so flat that no length is enough gets the longest.
         allowed[-1] = True
         return np.tile(allowed, (len(self), 1))

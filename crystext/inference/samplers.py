@@ -46,7 +46,7 @@ def make_sampler(
     from crystext.runtime.device import move_to_gpu
 
     fmt = model.format if fmt is None else fmt
-    if fmt != model.format and not fmt.is_wyckoff:
+    if fmt != model.format and fmt.template == model.format.template:
         raise SettingError(
             f"the format {fmt.name} is asked for, and the model writes {model.format.name}; leave "
             "the format out"

@@ -66,12 +66,13 @@ class SamplingSettings:
                 "1 is off, try 1.5"
             )
 
-    def temperature_of(self, kind: FieldKind) -> float:
-        """Return the temperature at which fields of a kind are drawn."""
-        own = {
-            FieldKind.ELEMENT: self.element_temperature,
-            FieldKind.COORDINATE: self.coordinate_temperature,
-        }.get(kind)
+    def temperature_of(self, kind: FieldKind | None) -> float:
+        """Return the temperature at which fields of a kind are drawn; None: in any other text."""
+        own = None
+        if kind is FieldKind.ELEMENT:
+            own = self.element_temperature
+        elif kind is FieldKind.COORDINATE:
+            own = self.coordinate_temperature
         return self.temperature if own is None else own
 
 

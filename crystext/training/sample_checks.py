@@ -19,7 +19,7 @@ from crystext.models.layout import Temperatures
 from crystext.models.load import LoadedModel, load_model, save_model
 from crystext.tasks.base import Example
 from crystext.tasks.generation import generation_prompt
-from crystext.text import Format, decode
+from crystext.text import Format
 from crystext.tokenization.encode import IGNORED_LABEL, example_ids
 from crystext.training.attention import standard_attention
 from crystext.training.examples import Examples, TokenizedExample
@@ -40,7 +40,8 @@ def validation_ipt(
     The crystal's text counts, the end of sequence does not. All processes do the same work: there
     is little of it.
     """
-    tokenizer, prompt = examples.tokenizer, generation_prompt(examples.prompts)
+    tokenizer = examples.tokenizer
+    prompt = generation_prompt(examples.prompts, fmt=examples.format)
 
     def mean_losses(texts: list[str]) -> list[float]:
         rows: list[TokenizedExample] = []
@@ -76,6 +77,7 @@ def sampled_validity(
     Returns:
         `sampled_parse`, `sampled_structure_valid`, `sampled_composition_valid`.
     """
+    fmt = fmt or initial_model.format
     settings = SamplingSettings(
         seed=_SEED,
         temperature=temperatures.text,
@@ -84,7 +86,7 @@ def sampled_validity(
         constrained=False,
     )
     request = Request(
-        generation_prompt(initial_model.prompts, wyckoff=fmt is not None and fmt.is_wyckoff),
+        generation_prompt(initial_model.prompts, fmt=fmt),
         Constraints(max_atoms=checks.sampled_max_atoms),
         format=fmt,
     )
@@ -117,7 +119,8 @@ def sampled_validity(
             )
             model = load_model(saved)
         texts = _sampled_texts(make_sampler(model, settings, fmt), request, checks.sampled_crystals)
-    crystals = [decoded.crystal for text in texts if (decoded := decode(text)).crystal is not None]
+    decoded = [fmt.decode(text).crystal for text in texts]
+    crystals = [crystal for crystal in decoded if crystal is not None]
     shares = {
         "sampled_parse": len(crystals),
         "sampled_structure_valid": sum(is_structure_valid(x) for x in crystals),

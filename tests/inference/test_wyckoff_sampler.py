@@ -30,7 +30,6 @@ from crystext.structures.wyckoff.orbits import primitive_translations
 from crystext.structures.wyckoff.positions import wyckoff_positions
 from crystext.tasks.prompts import PromptSet
 from crystext.text import WYCKOFF, decode
-from crystext.text.wyckoff import is_wyckoff_text
 from crystext.tokenization.encode import completion_ids, prompt_ids
 
 SETTINGS = SamplingSettings(seed=1)
@@ -236,4 +235,4 @@ def test_the_model_says_which_text_is_drawn_and_the_user_has_the_last_word(
     (folder / "crystext.json").write_text(text, encoding="utf-8")
     lm = CrystalLM.load(folder)
     drawn = [lm.sample(1, max_atoms=2, batch_size=1, format=f)[0] for f in (None, "plain")]
-    assert [is_wyckoff_text(sample.text) for sample in drawn] == [True, False]
+    assert [WYCKOFF.recognizes(sample.text) for sample in drawn] == [True, False]

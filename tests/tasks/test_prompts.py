@@ -14,7 +14,7 @@ from crystext.tasks.element_infilling import element_prompt
 from crystext.tasks.generation import generation_prompt
 from crystext.tasks.infilling import infill_prompt
 from crystext.tasks.prompts import TEMPLATES, load_prompts, write_prompts
-from crystext.text import PLAIN
+from crystext.text import PLAIN, WYCKOFF
 from crystext.text.partial import UnknownParts, encode_partial
 from tests.example_crystals import NACL
 
@@ -30,7 +30,7 @@ def test_prompts_are_rendered_as_ever() -> None:
     prompts = load_prompts()
     everything = format_properties(NACL, LABELS)
     assert generation_prompt(prompts) == golden("prompt.generate")
-    assert generation_prompt(prompts, wyckoff=True) == golden("prompt.generate_wyckoff")
+    assert generation_prompt(prompts, fmt=WYCKOFF) == golden("prompt.generate_wyckoff")
     assert generation_prompt(prompts, everything) == golden("prompt.generate.conditions")
     assert element_prompt(NACL, "Na", prompts, PLAIN) == golden("prompt.infill_element")
     unknown = UnknownParts(angles=True, elements=[1], positions=[0, 6], missing=[2, 3, 7])
