@@ -91,7 +91,7 @@ def measure(index: int, cif: str, formats: list[CoordinateFormat]) -> Row:
     return Row(reference=reference, kept=kept, squared_displacement=displacements)
 
 
-def measure_all(options: argparse.Namespace, formats: Sequence[Format]) -> Report:
+def measure_all(options: argparse.Namespace, formats: Sequence[CoordinateFormat]) -> Report:
     """Send the crystals through every precision; print the table and return it."""
     import pyarrow.parquet as pq
 
