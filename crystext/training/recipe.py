@@ -6,7 +6,7 @@ a bad recipe with all its faults at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -29,6 +29,31 @@ from crystext.text import FORMATS
 
 _EXCLUSIVE_SETTINGS = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
 """Settings of `optim` of which one is given, not both."""
+
+_RENAMED_SETTINGS = {
+    "probes": "sample_checks",
+    "translate_share": "translate_probability",
+    "optim.decay_share": "optim.decay_fraction",
+}
+"""Settings by their name in version 0.1, which still works, and their name now."""
+
+
+def with_new_setting_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a recipe with today's names in place of those of version 0.1.
+
+    An old name beside its new one is left: the schema refuses it.
+    """
+    renamed = dict(values)
+    for old, new in _RENAMED_SETTINGS.items():
+        (*section, old_key), new_key = old.split("."), new.rpartition(".")[2]
+        inner = renamed
+        if section:
+            if not isinstance(renamed.get(section[0]), Mapping):
+                continue
+            inner = renamed[section[0]] = dict(renamed[section[0]])
+        if old_key in inner and new_key not in inner:
+            inner[new_key] = inner.pop(old_key)
+    return renamed
 
 
 class DataSettings(StrictModel):
@@ -71,8 +96,8 @@ class OptimSettings(StrictModel):
     schedule: Literal["cosine", "constant", "wsd"] = "cosine"
     """After the warm-up: half a cosine to zero; or constant; or constant with a fall at the end."""
     warmup_steps: int = Field(100, ge=0)
-    decay_share: float = Field(0.4, ge=0, le=1)
-    """wsd: share of the steps, at the end, over which the rate falls linearly to zero."""
+    decay_fraction: float = Field(0.4, ge=0, le=1)
+    """wsd: fraction of the steps, at the end, over which the rate falls linearly to zero."""
     weight_decay: float = Field(0.0, ge=0)
     steps: int | None = Field(None, gt=0)
     epochs: float | None = Field(None, gt=0)
@@ -125,8 +150,8 @@ class Recipe(StrictModel):
     default ones."""
     tasks: dict[str, float]
     """Relative weight of each task."""
-    translate_share: float = Field(ge=0, le=1)
-    """Share of the examples that are shifted by a random translation."""
+    translate_probability: float = Field(ge=0, le=1)
+    """Probability that an example's crystal is shifted by a random translation."""
     loss_on_prompt: bool = False
     number_weight: float = Field(1.0, gt=0, le=1)
     """What a token of a coordinate, a length or an angle weighs in the loss, where one of anything
@@ -152,9 +177,14 @@ class Recipe(StrictModel):
     patience: int | None = Field(None, gt=0)
     """End after so many evaluations in a row whose mean loss is no new minimum, and save the
     weights of the minimum."""
-    probes: SampleCheckSettings = SampleCheckSettings()
+    sample_checks: SampleCheckSettings = SampleCheckSettings()
     trackers: list[Literal["tensorboard", "wandb"]] = Field(default_factory=list)
     """Where the figures of the log go besides, through accelerate."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_settings(cls, values: Any) -> Any:
+        return with_new_setting_names(values) if isinstance(values, Mapping) else values
 
     @model_validator(mode="after")
     def _check_dropout(self) -> Self:
@@ -176,7 +206,8 @@ class Recipe(StrictModel):
     @classmethod
     def _check_format(cls, name: str) -> str:
         # What tasks of their own teach is asked for by a prompt of its own, besides this format.
-        taught = {task.format.name for task in TASKS.values() if task.format is not None}
+        formats = [TASKS[task].format for task in TASKS if not TASKS.from_plugin(task)]
+        taught = {fmt.name for fmt in formats if fmt is not None}
         known = [other for other in FORMATS if other not in taught]
         if name not in known:
             raise ValueError(
@@ -226,6 +257,7 @@ def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recip
         raise SettingError(f"{path} is not YAML: {error}") from None
     if not isinstance(values, dict):
         raise SettingError(f"{path} holds no settings; expected a mapping of keys to values")
+    values = with_new_setting_names(values)
     if not isinstance(values.get("data"), dict | list | None):
         values["data"] = {"store": values["data"]}
     faults = [fault for x in overrides or [] if (fault := _apply_override(values, x)) is not None]
@@ -253,16 +285,20 @@ def parse_recipe(
         for fault in error.errors():
             place = [str(part) for part in fault["loc"]]
             unknown = fault["type"] == "extra_forbidden"
-            message = (
-                unknown_setting_message(place, field_tree(Recipe))
-                if unknown
-                else describe_validation_error(fault)
-            )
+            message = _unknown_setting(place) if unknown else describe_validation_error(fault)
             lines.append(f"{'.'.join(place)}: {message}" if place else message)
     if lines or override_errors:
         where = f"{origin} has" if lines else "the overrides have"
         raise SettingError(f"{where} faults:\n  " + "\n  ".join([*override_errors, *lines]))
     return recipe
+
+
+def _unknown_setting(place: Sequence[str]) -> str:
+    """Return what is wrong with a setting that the schema does not know."""
+    new = _RENAMED_SETTINGS.get(".".join(place))
+    if new is not None:
+        return f"is called {new} now, which is given as well; remove one of the two"
+    return unknown_setting_message(place, field_tree(Recipe))
 
 
 def _replace_alternatives(values: dict[str, Any], overrides: Sequence[str]) -> list[str]:
@@ -288,6 +324,9 @@ def _apply_override(values: dict[str, Any], override: str) -> str | None:
     key, equals, text = override.partition("=")
     if key == "data" and text and not text.startswith("{"):
         key = "data.store"
+    for old, new in _RENAMED_SETTINGS.items():
+        if key == old or key.startswith(f"{old}."):
+            key = new + key.removeprefix(old)
     *sections, last = key.split(".")
     if not equals or not last or "" in sections:
         return f"{override!r} is no override; expected key=value, e.g. optim.steps=100"

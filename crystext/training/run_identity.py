@@ -13,7 +13,7 @@ from crystext.data.textbook import is_textbook, textbook_file
 from crystext.errors import RunError
 from crystext.models.initialize import InitialModel
 from crystext.models.layout import model_hash
-from crystext.training.recipe import Recipe
+from crystext.training.recipe import Recipe, with_new_setting_names
 
 _CHANGEABLE_SETTINGS = {
     "data",
@@ -25,12 +25,12 @@ _CHANGEABLE_SETTINGS = {
     "evaluate_every",
     "checkpoint_every",
     "patience",
-    "probes",
+    "sample_checks",
     "trackers",
 }
 """Where things are, how fast they are done, how often to look."""
 
-_CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "decay_share", "micro_tokens")
+_CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "decay_fraction", "micro_tokens")
 """How long a run is, and how a batch is cut."""
 
 
@@ -85,8 +85,10 @@ def check_run_identity(out: Path, saved: dict[str, Any], current: dict[str, Any]
     Raises:
         RunError: with all settings that differ, or with what else does.
     """
-    if saved["recipe"] != current["recipe"]:
-        told = "; ".join(_differences(saved["recipe"], current["recipe"]))
+    # A run that version 0.1 began has settings by their names of then.
+    saved_recipe = with_new_setting_names(saved["recipe"])
+    if saved_recipe != current["recipe"]:
+        told = "; ".join(_differences(saved_recipe, current["recipe"]))
         raise RunError(
             f"{out} holds a run of another recipe ({told}); give another --out, or that recipe, "
             "which is in recipe.yaml there"

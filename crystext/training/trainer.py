@@ -277,12 +277,15 @@ class Trainer:
         self.model.eval()
         with swapped_weights(self.weights_module, self.ema.weights):
             scores = self._validation_losses()
-            if recipe.probes.ipt_crystals:
+            if recipe.sample_checks.ipt_crystals:
                 any_dataset = next(iter(self.datasets.validation.values()))
-                scores["ipt"] = validation_ipt(self.scorer, any_dataset, recipe.probes)
-            if recipe.probes.sampled_crystals and self.accelerator.is_main_process:
+                scores["ipt"] = validation_ipt(self.scorer, any_dataset, recipe.sample_checks)
+            if recipe.sample_checks.sampled_crystals and self.accelerator.is_main_process:
                 scores |= sampled_validity(
-                    self.initial_model, recipe.probes, self._temperatures(), self._sample_format()
+                    self.initial_model,
+                    recipe.sample_checks,
+                    self._temperatures(),
+                    self._sample_format(),
                 )
             self.accelerator.wait_for_everyone()
         self.model.train()

@@ -73,9 +73,9 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         "optim.shedule=cosine",
         "optim.optimizer=adam",
         "optim.epochs=3",
-        "probes.ipt_crystal=4",
+        "sample_checks.ipt_crystal=4",
         "trackers=[mlflow]",
-        "translate_share=2",
+        "translate_probability=2",
         "format=plane",
         "tasks.unconditionall=1",
         "precision=fp16",
@@ -96,9 +96,9 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         "model.new.haeds: no such setting. Did you mean 'heads'?",
         "optim.shedule: no such setting. Did you mean 'schedule'?",
         "optim.optimizer: ",
-        "probes.ipt_crystal: no such setting. Did you mean 'ipt_crystals'?",
+        "sample_checks.ipt_crystal: no such setting. Did you mean 'ipt_crystals'?",
         "trackers.0: ",
-        "translate_share: ",
+        "translate_probability: ",
         "Did you mean 'plain'?",
         "Did you mean 'unconditional'?",
         "precision: ",
@@ -185,7 +185,7 @@ def test_what_is_drawn_by_default_has_to_be_learned() -> None:
 
 def test_a_missing_setting_is_named(tmp_path: Path) -> None:
     path = tmp_path / "short.yaml"
-    path.write_text("translate_share: 0.5\ntasks: {unconditional: 1}\n", encoding="utf-8")
+    path.write_text("translate_probability: 0.5\ntasks: {unconditional: 1}\n", encoding="utf-8")
     with pytest.raises(SettingError, match=r"(?s)data: is missing.*optim: is missing"):
         load_recipe(path)
 
@@ -242,3 +242,51 @@ def test_no_message_shows_what_only_a_program_understands() -> None:
     message = str(refused.value)
     for internal in ("Input should", "{'", "NoneType", "dict", "instance", "unable to parse"):
         assert internal not in message, message
+
+
+OLD_NAMES = {
+    "translate_share: 0.05": "translate_probability: 0.05",
+    "  decay_share: 0.5": "  decay_fraction: 0.5",
+    "probes: {ipt_crystals: 3}": "sample_checks: {ipt_crystals: 3}",
+}
+
+
+def recipe_text(*, old: bool) -> str:
+    """Return the shipped recipe with sample checks, in the words of version 0.1 or of today."""
+    text = shipped_path("recipes", "shipped.yaml").read_text(encoding="utf-8")
+    text += "\nsample_checks: {ipt_crystals: 3}\n"
+    for old_line, new_line in OLD_NAMES.items():
+        assert text.count(new_line + "\n") == 1
+        text = text.replace(new_line, old_line) if old else text
+    return text
+
+
+def test_a_recipe_of_version_0_1_is_the_same_recipe(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text(recipe_text(old=True), encoding="utf-8")
+    new.write_text(recipe_text(old=False), encoding="utf-8")
+    assert load_recipe(old) == load_recipe(new)
+    assert Recipe.model_validate(yaml.safe_load(old.read_text())) == load_recipe(new)
+    # Overrides have either name, whichever the recipe has.
+    for path in (old, new):
+        for names in (OLD_NAMES.keys(), OLD_NAMES.values()):
+            share, decay, _ = (name.strip().split(":")[0] for name in names)
+            changed = load_recipe(path, [f"{share}=0.7", f"optim.{decay}=0.1"])
+            assert (changed.translate_probability, changed.optim.decay_fraction) == (0.7, 0.1)
+    assert load_recipe(old, ["probes.ipt_crystals=5"]).sample_checks.ipt_crystals == 5
+
+
+def test_a_setting_under_its_old_and_its_new_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "both.yaml"
+    text = recipe_text(old=False)
+    for old_line, new_line in OLD_NAMES.items():
+        text = text.replace(new_line, f"{new_line}\n{old_line}")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingError) as caught:
+        load_recipe(path)
+    for line in (
+        "translate_share: is called translate_probability now, which is given as well",
+        "optim.decay_share: is called optim.decay_fraction now, which is given as well",
+        "probes: is called sample_checks now, which is given as well",
+    ):
+        assert line in str(caught.value)

@@ -44,7 +44,7 @@ def recipe_values(data: Path, **optim: Any) -> dict[str, Any]:
         "seed": 1,
         "data": {"store": str(data), "validation_crystals": 10},
         "tasks": {"unconditional": 0.5, "conditional": 0.3, "infill_element": 0.2},
-        "translate_share": 0.5,
+        "translate_probability": 0.5,
         "model": {"new": {"hidden_size": 32, "intermediate_size": 64, "layers": 1, "heads": 2}},
         "optim": {
             "optimizer": "muon",
@@ -122,14 +122,14 @@ def test_a_run_of_before_there_were_baselines_goes_on_to_the_same_weights(
     data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    Trainer(recipe(data, decay_share=0.0, steps=6), out).run(QUIET)
+    Trainer(recipe(data, decay_fraction=0.0, steps=6), out).run(QUIET)
     kept = [line for line in log_of(out) if line["step"] not in (0, 1)]
     (out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
-    longer = Trainer(recipe(data, decay_share=0.0), out)
+    longer = Trainer(recipe(data, decay_fraction=0.0), out)
     longer.run(QUIET)
     assert "before training" not in longer.summary()
     assert [x["step"] for x in log_of(out) if "loss_mean" in x] == [6, 12]
-    Trainer(recipe(data, decay_share=0.0), tmp_path / "once").run(QUIET)
+    Trainer(recipe(data, decay_fraction=0.0), tmp_path / "once").run(QUIET)
     assert_same_weights(out, tmp_path / "once")
 
 
@@ -192,7 +192,7 @@ def test_a_run_that_goes_on_ends_with_the_same_weights_to_the_bit(
 
 
 def test_a_longer_run_goes_on_from_a_finished_one(data: Path, tmp_path: Path) -> None:
-    optim = {"decay_share": 0.0}
+    optim = {"decay_fraction": 0.0}
     Trainer(recipe(data, steps=6, **optim), tmp_path / "run").run(QUIET)
     Trainer(recipe(data, steps=11, **optim), tmp_path / "run").run(QUIET)
     Trainer(recipe(data, steps=11, **optim), tmp_path / "once").run(QUIET)
@@ -400,9 +400,11 @@ def test_a_run_without_progress_ends_early_and_keeps_its_best_weights(
     assert [x["loss_mean"] for x in log_of(tmp_path / "run") if "loss_mean" in x] == scored
 
 
-def test_probes_are_logged_and_change_no_weight(data: Path, whole: Path, tmp_path: Path) -> None:
+def test_sample_checks_are_logged_and_change_no_weight(
+    data: Path, whole: Path, tmp_path: Path
+) -> None:
     values = recipe_values(data)
-    values["probes"] = {
+    values["sample_checks"] = {
         "ipt_crystals": 2,
         "ipt_translations": 3,
         "sampled_crystals": 2,
