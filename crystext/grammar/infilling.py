@@ -65,6 +65,12 @@ def infill_fields(partial: PartialCrystal) -> list[InfillField]:
     return [*blanks, _END_FIELD]
 
 
+def is_single_element(partial: PartialCrystal) -> bool:
+    """Tell whether a partial crystal is completed by naming one element."""
+    first, *others = infill_fields(partial)
+    return first.field.kind is FieldKind.ELEMENT and len(others) == 1
+
+
 def _unknown_fields(partial: PartialCrystal) -> Iterator[InfillField]:
     unknown = partial.unknown
     if unknown.lengths:

@@ -1,4 +1,4 @@
-"""What a request has a model write: a whole crystal, or what is not known of a partial one."""
+"""The grammar of a request: of a whole crystal, or of the completion of a partial one."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ a bad recipe with all its faults at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,46 +14,30 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from crystext.errors import SettingError, did_you_mean
+from crystext.models.layout import Temperatures
 from crystext.models.settings import ModelSettings
 from crystext.runtime.resources import shipped_path
 from crystext.runtime.schema import (
     StrictModel,
-    describe_validation_error,
-    field_tree,
     parse_yaml,
+    rename_settings,
+    renamed_setting,
+    setting_faults,
     truncated_repr,
-    unknown_setting_message,
 )
 from crystext.tasks import TASKS
-from crystext.text import FORMATS
+from crystext.text import FORMATS, Format, get_format
 
 _EXCLUSIVE_SETTINGS = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
 """Settings of `optim` of which one is given, not both."""
 
-_RENAMED_SETTINGS = {
+
+RENAMED_SETTINGS = {
     "probes": "sample_checks",
     "translate_share": "translate_probability",
     "optim.decay_share": "optim.decay_fraction",
 }
-"""Settings by their name in version 0.1, which still works, and their name now."""
-
-
-def with_new_setting_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a recipe with today's names in place of those of version 0.1.
-
-    An old name beside its new one is left: the schema refuses it.
-    """
-    renamed = dict(values)
-    for old, new in _RENAMED_SETTINGS.items():
-        (*section, old_key), new_key = old.split("."), new.rpartition(".")[2]
-        inner = renamed
-        if section:
-            if not isinstance(renamed.get(section[0]), Mapping):
-                continue
-            inner = renamed[section[0]] = dict(renamed[section[0]])
-        if old_key in inner and new_key not in inner:
-            inner[new_key] = inner.pop(old_key)
-    return renamed
+"""Present names of settings by those of version 0.1, which recipes may still have."""
 
 
 class DataSettings(StrictModel):
@@ -181,10 +165,13 @@ class Recipe(StrictModel):
     trackers: list[Literal["tensorboard", "wandb"]] = Field(default_factory=list)
     """Where the figures of the log go besides, through accelerate."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _rename_settings(cls, values: Any) -> Any:
-        return with_new_setting_names(values) if isinstance(values, Mapping) else values
+    def temperatures(self) -> Temperatures:
+        """Return what a model of this recipe is sampled at unless others are given."""
+        return Temperatures(self.temperature, self.element_temperature, self.coordinate_temperature)
+
+    def sample_format_object(self) -> Format | None:
+        """Return the format in which a model of this recipe is sampled; None is its own."""
+        return None if self.sample_format is None else get_format(self.sample_format)
 
     @model_validator(mode="after")
     def _check_dropout(self) -> Self:
@@ -257,12 +244,13 @@ def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recip
         raise SettingError(f"{path} is not YAML: {error}") from None
     if not isinstance(values, dict):
         raise SettingError(f"{path} holds no settings; expected a mapping of keys to values")
-    values = with_new_setting_names(values)
     if not isinstance(values.get("data"), dict | list | None):
         values["data"] = {"store": values["data"]}
-    faults = [fault for x in overrides or [] if (fault := _apply_override(values, x)) is not None]
-    faults += _replace_alternatives(values, overrides or [])
-    return parse_recipe(values, str(path), faults)
+    overrides = [renamed_setting(override, RENAMED_SETTINGS) for override in overrides or []]
+    renaming_faults = rename_settings(values, RENAMED_SETTINGS)
+    faults = [fault for x in overrides if (fault := _apply_override(values, x)) is not None]
+    faults += _replace_alternatives(values, overrides)
+    return parse_recipe(values, str(path), [*renaming_faults, *faults])
 
 
 def parse_recipe(
@@ -278,27 +266,15 @@ def parse_recipe(
     Raises:
         SettingError: with every fault.
     """
-    lines: list[str] = []
+    lines = rename_settings(values, RENAMED_SETTINGS)
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        for fault in error.errors():
-            place = [str(part) for part in fault["loc"]]
-            unknown = fault["type"] == "extra_forbidden"
-            message = _unknown_setting(place) if unknown else describe_validation_error(fault)
-            lines.append(f"{'.'.join(place)}: {message}" if place else message)
+        lines += setting_faults(error, Recipe)
     if lines or override_errors:
         where = f"{origin} has" if lines else "the overrides have"
         raise SettingError(f"{where} faults:\n  " + "\n  ".join([*override_errors, *lines]))
     return recipe
-
-
-def _unknown_setting(place: Sequence[str]) -> str:
-    """Return what is wrong with a setting that the schema does not know."""
-    new = _RENAMED_SETTINGS.get(".".join(place))
-    if new is not None:
-        return f"is called {new} now, which is given as well; remove one of the two"
-    return unknown_setting_message(place, field_tree(Recipe))
 
 
 def _replace_alternatives(values: dict[str, Any], overrides: Sequence[str]) -> list[str]:
@@ -324,9 +300,6 @@ def _apply_override(values: dict[str, Any], override: str) -> str | None:
     key, equals, text = override.partition("=")
     if key == "data" and text and not text.startswith("{"):
         key = "data.store"
-    for old, new in _RENAMED_SETTINGS.items():
-        if key == old or key.startswith(f"{old}."):
-            key = new + key.removeprefix(old)
     *sections, last = key.split(".")
     if not equals or not last or "" in sections:
         return f"{override!r} is no override; expected key=value, e.g. optim.steps=100"

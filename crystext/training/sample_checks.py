@@ -8,8 +8,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from crystext.conditions.constraints import Constraints
-from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.samplers import Sampler, make_sampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Request, SamplingSettings
 from crystext.metrics.ipt import mean_ipt
 from crystext.models.initialize import InitialModel
@@ -99,9 +98,8 @@ def sampled_validity(
                 initial_model.format,
                 Path("in training"),
             )
-            texts = _sampled_texts(
-                AnyTokenizerSampler(model, settings, fmt), request, checks.sampled_crystals
-            )
+            generator = TextGenerator(model, settings, in_place=True)
+            texts = _sampled_texts(generator, request, checks.sampled_crystals)
     else:
         # By way of the disk: what is drawn from is what would be saved, and training stays alone
         # with its network.
@@ -116,7 +114,7 @@ def sampled_validity(
                 base=initial_model.base,
             )
             model = load_model(saved)
-        texts = _sampled_texts(make_sampler(model, settings, fmt), request, checks.sampled_crystals)
+        texts = _sampled_texts(TextGenerator(model, settings), request, checks.sampled_crystals)
     example = Example(request.prompt, "", fmt)
     scores = [UNCONDITIONAL.score(example, text) for text in texts]
     return {
@@ -125,10 +123,7 @@ def sampled_validity(
     }
 
 
-def _sampled_texts(sampler: Sampler, request: Request, count: int) -> list[str]:
+def _sampled_texts(generator: TextGenerator, request: Request, count: int) -> list[str]:
     """Return texts that ended; one that was cut off is no crystal's, and comes as nothing."""
-    texts = []
-    for start in range(0, count, _BATCH_SIZE):
-        attempts = sampler.draw(request, range(start, min(count, start + _BATCH_SIZE)))
-        texts += ["" if attempt.fault else attempt.text for attempt in attempts]
-    return texts
+    batches = generator.draw_batches(request, count, _BATCH_SIZE)
+    return ["" if attempt.failure else attempt.text for batch in batches for attempt in batch]

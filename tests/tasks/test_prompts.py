@@ -14,7 +14,7 @@ from crystext.tasks.element_infilling import element_prompt
 from crystext.tasks.generation import generation_prompt
 from crystext.tasks.infilling import infill_prompt
 from crystext.tasks.prompts import TEMPLATES, load_prompts, write_prompts
-from crystext.text import PLAIN, WYCKOFF
+from crystext.text import FORMATS, PLAIN, WYCKOFF
 from crystext.text.partial import UnknownParts, encode_partial
 from tests.example_crystals import NACL
 
@@ -42,8 +42,9 @@ def test_prompts_are_rendered_as_ever() -> None:
 
 def test_every_template_and_every_property_has_its_words() -> None:
     prompts = load_prompts()
-    generic = {name.replace("generate_wyckoff", "generate_*") for name in prompts.templates}
-    assert generic == set(TEMPLATES)
+    asked_by_formats = {fmt.template for fmt in FORMATS.values()}
+    fixed = {name for name in TEMPLATES if "*" not in name}
+    assert set(prompts.templates) == fixed | asked_by_formats
     assert set(prompts.conditions) == set(PROPERTIES)
     assert {p.stem for p in shipped_path("prompts", "default").glob("*.txt")} == set(
         prompts.templates

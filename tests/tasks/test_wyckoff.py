@@ -23,7 +23,7 @@ NAMES = sorted(EXAMPLE_CRYSTALS)
 def example(task: str, name: str, rng: np.random.Generator) -> Example:
     crystal = EXAMPLE_CRYSTALS[name]
     record = Record(crystal, {"space_group": 1.0}, name, to_wyckoff(crystal))
-    return TASKS[task].make(record, PROMPTS, PLAIN, rng)
+    return TASKS[task].make(record, PROMPTS, TASKS[task].format or PLAIN, rng)
 
 
 @settings(max_examples=30, deadline=None)

@@ -244,49 +244,16 @@ def test_no_message_shows_what_only_a_program_understands() -> None:
         assert internal not in message, message
 
 
-OLD_NAMES = {
-    "translate_share: 0.05": "translate_probability: 0.05",
-    "  decay_share: 0.5": "  decay_fraction: 0.5",
-    "probes: {ipt_crystals: 3}": "sample_checks: {ipt_crystals: 3}",
-}
-
-
-def recipe_text(*, old: bool) -> str:
-    """Return the shipped recipe with sample checks, in the words of version 0.1 or of today."""
+def test_settings_of_version_0_1_are_read_under_their_present_names(tmp_path: Path) -> None:
     text = shipped_path("recipes", "shipped.yaml").read_text(encoding="utf-8")
-    text += "\nsample_checks: {ipt_crystals: 3}\n"
-    for old_line, new_line in OLD_NAMES.items():
-        assert text.count(new_line + "\n") == 1
-        text = text.replace(new_line, old_line) if old else text
-    return text
-
-
-def test_a_recipe_of_version_0_1_is_the_same_recipe(tmp_path: Path) -> None:
-    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
-    old.write_text(recipe_text(old=True), encoding="utf-8")
-    new.write_text(recipe_text(old=False), encoding="utf-8")
-    assert load_recipe(old) == load_recipe(new)
-    assert Recipe.model_validate(yaml.safe_load(old.read_text())) == load_recipe(new)
-    # Overrides have either name, whichever the recipe has.
-    for path in (old, new):
-        for names in (OLD_NAMES.keys(), OLD_NAMES.values()):
-            share, decay, _ = (name.strip().split(":")[0] for name in names)
-            changed = load_recipe(path, [f"{share}=0.7", f"optim.{decay}=0.1"])
-            assert (changed.translate_probability, changed.optim.decay_fraction) == (0.7, 0.1)
-    assert load_recipe(old, ["probes.ipt_crystals=5"]).sample_checks.ipt_crystals == 5
-
-
-def test_a_setting_under_its_old_and_its_new_name_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "both.yaml"
-    text = recipe_text(old=False)
-    for old_line, new_line in OLD_NAMES.items():
-        text = text.replace(new_line, f"{new_line}\n{old_line}")
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(SettingError) as caught:
+    old = text.replace("translate_probability:", "translate_share:")
+    old = old.replace("  decay_fraction:", "  decay_share:") + "probes: {ipt_crystals: 3}\n"
+    assert old.count("share:") >= 2
+    path = tmp_path / "old.yaml"
+    path.write_text(old, encoding="utf-8")
+    overrides = ["probes.ipt_crystals=4", "optim.decay_share=0.25"]
+    now = load_recipe("shipped", ["sample_checks.ipt_crystals=4", "optim.decay_fraction=0.25"])
+    assert load_recipe(path, overrides) == now
+    path.write_text(old + "sample_checks: {ipt_crystals: 4}\n", encoding="utf-8")
+    with pytest.raises(SettingError, match="probes is the former name of sample_checks"):
         load_recipe(path)
-    for line in (
-        "translate_share: is called translate_probability now, which is given as well",
-        "optim.decay_share: is called optim.decay_fraction now, which is given as well",
-        "probes: is called sample_checks now, which is given as well",
-    ):
-        assert line in str(caught.value)

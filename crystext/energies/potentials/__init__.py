@@ -7,8 +7,7 @@ OWNER/NAME              the same weights in another repository of the Hub
 chgnet                  CHGNet 0.3.0, whose weights are in its package
 module:function         a function that makes a `Potential`; see `import_path`
 a function              the same, from Python
-
-a name of a plugin      see `base`
+any other name          a plugin's; see `base`
 
 Each is checked against known energies before it is used. To add one: one file here with a
 `PotentialLoader`, and one line in `POTENTIALS`.
@@ -21,7 +20,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from crystext.data.catalogue import digest
 from crystext.data.source import checksum
 from crystext.energies.import_path import (
     absolute_import_path,
@@ -32,6 +30,7 @@ from crystext.energies.import_path import (
 from crystext.energies.potential import Potential, check_energies, one_thread
 from crystext.energies.potentials.base import PotentialLoader
 from crystext.errors import ModelError, SettingError, did_you_mean
+from crystext.runtime.files import file_digest
 from crystext.runtime.registry import Registry
 
 PotentialSource = str | Path | Callable[[], Potential]
@@ -158,7 +157,7 @@ def code_digest(source: PotentialSource) -> str | None:
     if not isinstance(source, str) or not is_import_path(source):
         return None
     file = source_file(source)
-    return source if file is None else digest(file)
+    return source if file is None else file_digest(file)
 
 
 def check_shareable(source: PotentialSource) -> None:
