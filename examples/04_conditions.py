@@ -13,7 +13,9 @@ lm = CrystalLM.load()
 
 # Both are enforced during sampling and checked in the crystal: atoms can happen to lie so that it
 # has a higher symmetry. It is then drawn again, up to three times in all.
-samples = lm.sample(int(n), composition=formula, space_group=space_group, max_tries=3, seed=0)
+samples = lm.sample(
+    int(n), composition=formula, space_group=space_group, max_attempts_per_sample=3, seed=0
+)
 print(samples)
 
 for record in samples[0].conditions:

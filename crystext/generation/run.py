@@ -26,10 +26,8 @@ from crystext.generation.shards import SHARDS_FOLDER, Shard, batch_file
 from crystext.generation.workers import WorkerConfig, sample_batches
 from crystext.inference.types import Attempt
 from crystext.io.read.crystext_outputs import ATTEMPT_EXPECTED, ATTEMPTS_FILE, parse_attempt
-from crystext.models.layout import model_folder
 from crystext.runtime.files import write_text
 from crystext.runtime.run_folder import JsonLines, RunFolder
-from crystext.tasks.prompts import load_prompts
 
 _OPTION_NAMES = {"format": "--text-format", "model_sha256": None, "prompt": None}
 """Options of `crystext sample` that are called otherwise than the setting; None: there is none."""
@@ -171,11 +169,9 @@ def _check_workers(workers: int) -> None:
 
 
 def _worker_config(run: SamplingRun) -> WorkerConfig:
-    # The folder, so that a model from the Hub is looked for there once.
-    folder = model_folder(run.model).absolute()
-    requests = run.requests(load_prompts(folder / "prompts"))
+    requests = run.requests(run.files.prompts, run.files.description.format)
     return WorkerConfig(
-        str(folder), run.settings, requests, run.conditions, run.max_attempts_per_sample
+        run.files, run.settings, requests, run.conditions, run.max_attempts_per_sample
     )
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from crystext.conditions import Conditions
 from crystext.generation.sampling_run import SampleBatch
 from crystext.inference.types import Attempt, Request, SamplingSettings
+from crystext.models.layout import ModelFolder
 from crystext.runtime.processes import run_in_order
 
 
@@ -19,7 +20,7 @@ from crystext.runtime.processes import run_in_order
 class WorkerConfig:
     """What all batches of a run have in common."""
 
-    model: str
+    model: ModelFolder
     settings: SamplingSettings
     requests: tuple[Request, ...]
     """All for texts in one format."""
@@ -58,7 +59,7 @@ def _make_sampling(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt
     from tqdm import tqdm
 
     from crystext.generation.rejection_sampling import sample_until_satisfied
-    from crystext.inference.samplers import make_sampler
+    from crystext.inference.generate import TextGenerator
     from crystext.models.load import load_model
 
     # Sums split over threads round otherwise: one thread makes a batch the same everywhere.
@@ -67,11 +68,11 @@ def _make_sampling(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt
     # leave it behind, and Python warn of that.
     tqdm.set_lock(threading.RLock())
     model = load_model(config.model)
-    sampler = make_sampler(model, config.settings, config.requests[0].format)
+    generator = TextGenerator(model, config.settings)
 
     def sample(batch: SampleBatch) -> list[Attempt]:
         return sample_until_satisfied(
-            sampler,
+            generator,
             config.requests[batch.request_index],
             config.conditions[batch.request_index],
             range(batch.start, batch.start + batch.size),

@@ -1,4 +1,4 @@
-"""Models in memory: a network, its tokenizer, and the words it was trained with; to disk and back.
+"""Models in memory (network, tokenizer, prompts): loaded from disk, and saved.
 
 See `layout` for what lies on disk.
 """
@@ -20,10 +20,10 @@ from crystext.models.layout import (
     SHIPPED,
     AdapterBase,
     ModelDescription,
+    ModelFolder,
     Temperatures,
     base_folder,
-    model_folder,
-    read_description,
+    open_model,
     write_description,
 )
 from crystext.models.lora import merge_and_unload, read_adapter, write_adapter
@@ -36,7 +36,7 @@ from crystext.models.network import (
 )
 from crystext.runtime.files import replace_folder
 from crystext.runtime.resources import shipped_model
-from crystext.tasks.prompts import PromptSet, load_prompts, write_prompts
+from crystext.tasks.prompts import PromptSet, write_prompts
 from crystext.text import Format
 
 if TYPE_CHECKING:
@@ -49,13 +49,15 @@ _LARGE_MODEL_PARAMETERS = 1_000_000_000
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model with all that is needed to ask it."""
+    """A model in memory: network, tokenizer, prompts and text format."""
 
     network: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerBase
     prompts: PromptSet
     format: Format
     folder: Path
+    files: ModelFolder | None = None
+    """What it was loaded from; None for a model in training."""
 
 
 def save_model(
@@ -84,8 +86,8 @@ def save_model(
         prompts: the words it was trained with.
         fmt: the text format it was trained to write.
         base: `InitialModel.base`, of an adapter.
-        temperatures: at which it asks to be sampled.
-        sample_format: what it asks to be drawn where nobody says; None is `fmt`.
+        temperatures: at which it is sampled by default.
+        sample_format: the format that is sampled by default; None is `fmt`.
         state: the network's weights by name, where they lie elsewhere than in it.
 
     Raises:
@@ -119,8 +121,10 @@ def save_model(
         write_description(partial, about)
 
 
-def load_model(source: str | Path = SHIPPED) -> LoadedModel:
+def load_model(source: str | Path | ModelFolder = SHIPPED) -> LoadedModel:
     """Load the shipped model, a model folder, an adapter folder, or one of these from the Hub.
+
+    What was opened already, by `open_model`, is not looked for again.
 
     An adapter is merged into its base, see `merge_into_base`. But where there is a GPU, a 4-bit
     base of more than 10^9 parameters stays in 4 bits and keeps its adapter beside it.
@@ -129,8 +133,8 @@ def load_model(source: str | Path = SHIPPED) -> LoadedModel:
         ModelError: there is no such model, its folder is incomplete or damaged, its weights are not
             safetensors, or an adapter's base cannot be had.
     """
-    folder = model_folder(source)
-    about = read_description(folder)
+    files = open_model(source)
+    folder, about = files.path, files.description
     tokenizer = read_tokenizer(folder)
     network: PreTrainedModel | PeftModel
     if about.base is None:
@@ -140,9 +144,7 @@ def load_model(source: str | Path = SHIPPED) -> LoadedModel:
         network = _load_on_base(folder, about.base, tokenizer, torch.device("cuda"))
     else:
         network = merge_into_base(folder, about.base, tokenizer)
-    return LoadedModel(
-        network.eval(), tokenizer, load_prompts(folder / "prompts"), about.format, folder
-    )
+    return LoadedModel(network.eval(), tokenizer, files.prompts, about.format, folder, files)
 
 
 def merge_into_base(

@@ -26,7 +26,7 @@ from crystext.runtime.schema import (
     truncated_repr,
 )
 from crystext.tasks import TASKS
-from crystext.text import COORDINATE_FORMATS, WYCKOFF, Format, get_format
+from crystext.text import FORMATS, Format, get_format
 
 _EXCLUSIVE_SETTINGS = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
 """Settings of `optim` of which one is given, not both."""
@@ -181,11 +181,8 @@ class Recipe(StrictModel):
 
     @model_validator(mode="after")
     def _check_sample_format(self) -> Self:
-        learned = {
-            WYCKOFF.name if TASKS[name].needs_wyckoff else self.format
-            for name, weight in self.tasks.items()
-            if weight > 0
-        }
+        formats = [TASKS[name].format for name, weight in self.tasks.items() if weight > 0]
+        learned = {self.format if fmt is None else fmt.name for fmt in formats}
         drawn = self.sample_format or self.format
         if drawn not in learned:
             known = ", ".join(sorted(learned))
@@ -195,7 +192,9 @@ class Recipe(StrictModel):
     @field_validator("format")
     @classmethod
     def _check_format(cls, name: str) -> str:
-        known = [fmt.name for fmt in COORDINATE_FORMATS]
+        # What tasks of their own teach is asked for by a prompt of its own, besides this format.
+        taught = {task.format.name for task in TASKS.values() if task.format is not None}
+        known = [other for other in FORMATS if other not in taught]
         if name not in known:
             raise ValueError(
                 f"no such format; there are {', '.join(known)}." + did_you_mean(name, known)

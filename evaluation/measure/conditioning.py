@@ -28,9 +28,9 @@ from crystext.conditions import Conditions
 from crystext.errors import InputError, SettingError
 from crystext.generation.rejection_sampling import sample_until_satisfied
 from crystext.generation.requests import make_request, temperatures_for_conditions
-from crystext.inference.samplers import make_sampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Attempt, SamplingSettings
-from crystext.models.layout import Temperatures, default_temperatures
+from crystext.models.layout import Temperatures, open_model
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.properties import reduced_formula
 from crystext.structures.record import Record
@@ -102,7 +102,7 @@ def ask(
         guidance=options.guidance,
     )
     fmt = get_format(options.text)
-    sampler = make_sampler(model, settings, fmt)
+    sampler = TextGenerator(model, settings).sampler(fmt)
     attempts: list[Attempt] = []
     prompts_kept, refused = 0, []
     how = "enforced" if enforced else "prompt alone"
@@ -161,7 +161,7 @@ def measured(options: argparse.Namespace) -> Report:
         names = WAYS[way]
         found = [asked_of(record, names, options.max_atoms) for record in chosen]
         wanted = [conditions for conditions in found if conditions is not None]
-        asked = temperatures_for_conditions(default_temperatures(options.model), wanted)
+        asked = temperatures_for_conditions(open_model(options.model).temperatures, wanted)
         if options.temperature is not None:
             asked = Temperatures(options.temperature)
         rows: Report = {"too_large_to_ask_for": len(found) - len(wanted)}

@@ -21,7 +21,7 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula
 from crystext.text import decode
 from tests.conftest import Run
-from tests.inference.test_coordinate_sampler import nearest_over_radii
+from tests.inference.test_coordinate_reader import nearest_over_radii
 
 Refuses = Callable[..., str]
 Draw = Callable[..., list[dict[str, Any]]]

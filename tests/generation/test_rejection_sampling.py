@@ -9,12 +9,12 @@ import pytest
 from crystext.conditions import Conditions
 from crystext.generation.requests import make_request, temperatures_for_conditions
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.coordinate_sampler import CoordinateSampler
+from crystext.inference.batch import BatchSampler
 from crystext.inference.types import Attempt, SamplingSettings
 from crystext.models.layout import Temperatures
 from crystext.models.load import LoadedModel, load_model
 from crystext.text import PLAIN, decode
-from tests.inference.test_coordinate_sampler import exact_sampler
+from tests.inference.test_coordinate_reader import exact_sampler
 
 SETTINGS = SamplingSettings(seed=9)
 ASKED = Conditions.from_keywords(chemical_system="Li-O", neutral=True, density=2.0, band_gap=1.0)
@@ -30,12 +30,12 @@ def model(tiny_model: Path) -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def sampler(model: LoadedModel) -> CoordinateSampler:
+def sampler(model: LoadedModel) -> BatchSampler:
     return exact_sampler(model, SETTINGS)
 
 
 @pytest.fixture(scope="module")
-def draw(model: LoadedModel, sampler: CoordinateSampler) -> Draw:
+def draw(model: LoadedModel, sampler: BatchSampler) -> Draw:
     """Draws with up to so many tries."""
     from crystext.generation.rejection_sampling import sample_until_satisfied
 
@@ -83,7 +83,7 @@ def test_what_matches_is_not_drawn_again_and_what_does_not_is(
 
 
 def test_a_redraw_is_that_of_its_index_and_number_and_the_best_is_taken(
-    model: LoadedModel, sampler: CoordinateSampler, tried: list[Attempt]
+    model: LoadedModel, sampler: BatchSampler, tried: list[Attempt]
 ) -> None:
     request = make_request(ASKED, model.prompts, max_atoms=4)
     for attempt in tried:

@@ -14,9 +14,9 @@ from crystext.errors import ModelError
 from crystext.grammar.any_tokenizer import GrammarProcessor
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.coordinate_sampler import CoordinateSampler
+from crystext.inference.batch import BatchSampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.request_grammar import max_characters
-from crystext.inference.samplers import make_sampler
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Crystal
@@ -24,7 +24,7 @@ from crystext.tasks.generation import generation_prompt
 from crystext.text import FORMATS, PLAIN, DecodeFailure, decode, encode
 from crystext.tokenization.encode import completion_ids, prompt_ids
 from tests.example_crystals import NACL
-from tests.inference.test_coordinate_sampler import nearest_over_radii
+from tests.inference.test_coordinate_reader import nearest_over_radii
 
 COMMON = ("H", "Li", "O", "F", "Na", "Cl", "Fe")
 SETTINGS = SamplingSettings(seed=5)
@@ -212,8 +212,8 @@ def test_a_tokenizer_without_an_end_is_refused(tiny_model: Path) -> None:
 
 
 def test_the_slot_sampler_is_taken_where_it_can_be(model: LoadedModel) -> None:
-    assert isinstance(make_sampler(model, SETTINGS), CoordinateSampler)
-    assert isinstance(make_sampler(model, UNCONSTRAINED), AnyTokenizerSampler)
+    assert isinstance(TextGenerator(model, SETTINGS).sampler(), BatchSampler)
+    assert isinstance(TextGenerator(model, UNCONSTRAINED).sampler(), AnyTokenizerSampler)
 
 
 def test_a_llama_that_the_slot_sampler_cannot_take_is_drawn_from_all_the_same(
@@ -229,6 +229,6 @@ def test_a_llama_that_the_slot_sampler_cannot_take_is_drawn_from_all_the_same(
         attention_bias=True,
     )
     biased = replace(model, network=LlamaForCausalLM(config).eval())
-    sampler = make_sampler(biased, SETTINGS)
+    sampler = TextGenerator(biased, SETTINGS).sampler()
     assert isinstance(sampler, AnyTokenizerSampler)
     assert len(crystals_of(sampler.draw(asked(prompt, max_atoms=1), range(2)))) == 2

@@ -80,7 +80,7 @@ def test_an_adapter_on_four_bits_goes_on_to_the_same_weights(recipe: Path, tmp_p
         pass
 
     class Stopping(Trainer):
-        def _update(self, rows: Any) -> Any:
+        def _train_step(self, rows: Any) -> Any:
             if self.step == 5:
                 raise Stopped
             return super()._train_step(rows)

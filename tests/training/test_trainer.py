@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from crystext.conditions.constraints import Constraints
 from crystext.data.store import read_store, write_store
 from crystext.errors import InputError, ModelError, RunError, SettingError
-from crystext.inference.samplers import make_sampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Request, SamplingSettings
 from crystext.models.load import load_model
 from crystext.runtime.resources import shipped_model, shipped_path
@@ -145,7 +145,7 @@ def test_a_run_ends_with_its_losses_in_one_sentence(data: Path, whole: Path) -> 
 def test_what_was_trained_is_a_model_to_draw_from(whole: Path) -> None:
     model = load_model(whole / "model")
     assert model.network.dtype == torch.bfloat16
-    sampler = make_sampler(model, SamplingSettings())
+    sampler = TextGenerator(model, SamplingSettings()).sampler()
     attempts = sampler.draw(
         Request(
             generation_prompt(model.prompts), Constraints(max_atoms=2, min_distance_ratio=0.65)
