@@ -10,7 +10,7 @@ from typing import Any
 
 from crystext.errors import InputError, SettingError, describe_error
 from crystext.io.read.parse import Piece
-from crystext.io.read.tables import labels_of
+from crystext.structures.property_schema import parse_labels
 
 SOURCE_PREFIX = "mp:"
 """What a source of ids begins with."""
@@ -112,4 +112,4 @@ def _piece(id: str, document: Any) -> Piece:
     if hasattr(structure, "as_dict"):
         structure = structure.as_dict()
     row = {**document, "spacegroup_number": (document.get("symmetry") or {}).get("number")}
-    return Piece(id, "structure", structure, labels_of(row), id)
+    return Piece(id, "structure", structure, parse_labels(row), id)

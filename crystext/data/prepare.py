@@ -17,7 +17,7 @@ from crystext.data.prepare_report import MAX_EXAMPLES, PrepareReport, describe_t
 from crystext.data.progress import StartProgress, progress_bars
 from crystext.data.source import Source, open_source
 from crystext.data.split import DEFAULT_FRACTIONS, assign_splits, parse_fractions
-from crystext.data.standardize import StandardizedItem, StandardizeSettings, standardize_pieces
+from crystext.data.standardize import StandardizeSettings, standardize_pieces
 from crystext.data.store import SPLITS, STORE_FILE, check_store_path, write_store
 from crystext.errors import InputError, RunError, SettingError
 from crystext.io.read import no_row_error, nothing_readable_error
@@ -172,9 +172,9 @@ def _read_source(
     )
     try:
         advance = start_progress(f"reading {source.name}", source.estimate_size())
-        for outcome in standardize_pieces(source.pieces(), selection, workers):
+        for record in standardize_pieces(source.pieces(), selection, workers):
             advance(1)
-            _collect_outcome(outcome, met, seen, report)
+            _collect_record(record, met, seen, report)
     except InputError as error:
         text = str(error)
         raise InputError(text if source.name in text else f"{source.name}: {text}") from None
@@ -196,23 +196,23 @@ def _read_source(
     return joined
 
 
-def _collect_outcome(
-    outcome: StandardizedItem,
+def _collect_record(
+    record: Record,
     met: dict[str, list[Record]],
     seen: set[tuple[str, str]],
     report: PrepareReport,
 ) -> None:
-    if outcome.record is None:
-        report.add_skipped(outcome.name, outcome.reason, outcome.detail)
+    if record.failure is not None:
+        report.add_skipped(record.name, record.failure.kind, record.failure.message)
         return
-    if outcome.id:
-        if (outcome.split, outcome.id) in seen:
-            report.add_skipped(outcome.name, "with the id of an earlier row")
+    if record.id:
+        if (record.split, record.id) in seen:
+            report.add_skipped(record.name, "with the id of an earlier row")
             return
-        seen.add((outcome.split, outcome.id))
-    for note in outcome.notes:
-        report.add_note(outcome.name, note)
-    met.setdefault(outcome.split, []).append(outcome.record)
+        seen.add((record.split, record.id))
+    for note in record.notes:
+        report.add_note(record.name, note)
+    met.setdefault(record.split, []).append(record)
 
 
 def _records_of_split(splits: dict[str, list[Record]], split: str) -> list[Record]:
@@ -251,8 +251,8 @@ def _deduplicate_and_split(
     train = splits["train"]
     known = [(s, record) for s, records in splits.items() if s != "train" for record in records]
     same = find_duplicates(
-        [record.crystal for record in train],
-        [record.crystal for _, record in known],
+        [record.require_crystal() for record in train],
+        [record.require_crystal() for _, record in known],
         drop_repeats=not settings.keep_duplicates,
         group=fractions is not None and fractions["train"] < 1,
         workers=workers,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from crystext.runtime.wording import format_count
 from crystext.structures.matching import MatchTolerances
-from crystext.structures.property_schema import LABELS
+from crystext.structures.property_schema import PROPERTIES, is_known
 from crystext.structures.record import Record
 
 MAX_EXAMPLES = 5
@@ -59,10 +58,18 @@ class PrepareReport:
         """Take down what is written."""
         for split, records in splits.items():
             self.written_counts[split] = len(records)
-            self.label_counts[split] = {
-                label: sum(not np.isnan(r.labels.get(label, np.nan)) for r in records)
-                for label in LABELS
-            }
+            counts = Counter(
+                name
+                for record in records
+                for name in record.labels
+                if is_known(record.labels[name])
+            )
+            # Those that this installation does not know come last.
+            names = [
+                *(x for x in PROPERTIES if x in counts),
+                *sorted(counts.keys() - {*PROPERTIES}),
+            ]
+            self.label_counts[split] = {name: counts[name] for name in names}
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the store keeps."""

@@ -4,14 +4,14 @@
                                         what the source calls it
     formula, n_atoms, space_group, space_group_symbol
                                         of the relaxed crystal; the group by spglib at 0.1 Å
-    verdict                             a word of `stability.StabilityVerdict`
+    stability                           a word of `stability.StabilityVerdict`
     e_above_hull_ev_per_atom, e_form_ev_per_atom, energy_ev_per_atom
                                         the last as the potential gives it
     decomposition                       the competing phases, with the share of the atoms in each
     evidence, phases_in_system, phases_with_all_elements
                                         what the hull knows there; see `hull.SystemPhases`
     hull, hull_date, hull_error_ev_per_atom, unknown_elements
-    steps, converged, fault, problem, potential
+    steps, converged, failure, message, potential
 
 Rows are ranked by energy above the hull. Structures that lie near or below a hull without evidence
 for it come after all that have evidence: the deepest of them are those of which the hull knows
@@ -31,8 +31,8 @@ from crystext.structures.properties import reduced_formula, space_group_symbols
 from crystext.structures.space_groups import find_space_group
 
 _TEXT_COLUMNS = (
-    "name", "formula", "space_group_symbol", "verdict", "decomposition", "evidence", "hull",
-    "hull_date", "unknown_elements", "fault", "problem", "potential",
+    "name", "formula", "space_group_symbol", "stability", "decomposition", "evidence", "hull",
+    "hull_date", "unknown_elements", "failure", "message", "potential",
 )  # fmt: skip
 _INTEGER_COLUMNS = (
     "rank", "index", "n_atoms", "space_group", "phases_in_system", "phases_with_all_elements",
@@ -112,7 +112,7 @@ def _row(
         "index": index,
         "name": file_name(index, result),
         **_crystal_columns(crystal),
-        "verdict": result.verdict.label,
+        "stability": result.verdict.label,
         "e_above_hull_ev_per_atom": above,
         "e_form_ev_per_atom": position and position.formation_energy,
         "energy_ev_per_atom": (
@@ -130,8 +130,8 @@ def _row(
         else None,
         "steps": row.steps,
         "converged": row.converged,
-        "fault": row.failure,
-        "problem": row.message,
+        "failure": row.failure_kind,
+        "message": row.message,
         "potential": potential,
     }
 

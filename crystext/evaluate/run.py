@@ -359,7 +359,7 @@ def _input_columns(sample_set: SampleSet) -> dict[str, Sequence[Any]]:
         "index": range(len(crystals)),
         "name": [attempt.name for attempt in sample_set.samples],
         "parsed": [crystal is not None for crystal in crystals],
-        "fault": [attempt.failure for attempt in sample_set.samples],
+        "fault": [attempt.failure_kind for attempt in sample_set.samples],
         "problem": [attempt.message for attempt in sample_set.samples],
         "notes": [" ".join(f"{n}." for n in x.notes) or None for x in sample_set.samples],
         "formula": [None if c is None else reduced_formula(c.numbers) for c in crystals],
@@ -370,7 +370,7 @@ def _input_columns(sample_set: SampleSet) -> dict[str, Sequence[Any]]:
 def _failure_counts(sample_set: SampleSet) -> LabelCounts:
     found = StageResult("parsing")
     faults = Counter(
-        attempt.failure for attempt in sample_set.samples if attempt.failure is not None
+        attempt.failure.kind for attempt in sample_set.samples if attempt.failure is not None
     )
     found.add_label_counts("faults", "attempts that are no crystal, by fault", faults)
     return found.label_counts[0]

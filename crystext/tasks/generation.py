@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from crystext.structures.properties import available_properties, cell_formula, format_properties
+from crystext.structures.properties import cell_formula
+from crystext.structures.property_schema import available_properties, format_properties
 from crystext.structures.record import Record
 from crystext.tasks.base import Example, Task
 from crystext.tasks.prompts import PromptSet
@@ -57,27 +58,28 @@ def sample_properties(
     formulas are those of the whole cell, Na4Cl4 for NaCl, so that a prompt can also say how large
     the cell is to be.
     """
-    names = sorted(set(available_properties(record.labels)) & prompts.conditions.keys())
+    names = sorted(available_properties(record.labels, prompts.conditions))
     size = min(int(rng.geometric(_STOP_PROBABILITY)), len(names))
     weights = np.array([_FIRST_PROPERTY_WEIGHTS.get(name, 1.0) for name in names])
     chosen = rng.choice(names, size=size, replace=False, p=weights / weights.sum()).tolist()
-    written = format_properties(record.crystal, record.labels, chosen)
+    crystal = record.require_crystal()
+    written = format_properties(crystal, record.labels, chosen)
     if "formula" in chosen and rng.random() < 0.5:
-        written["formula"] = cell_formula(record.crystal.numbers)
+        written["formula"] = cell_formula(crystal.numbers)
     return written
 
 
 def _unconditional(
     record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
 ) -> Example:
-    return Example(generation_prompt(prompts), encode(record.crystal, fmt))
+    return Example(generation_prompt(prompts), encode(record.require_crystal(), fmt))
 
 
 def _conditional(
     record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
 ) -> Example:
     prompt = generation_prompt(prompts, sample_properties(record, prompts, rng))
-    return Example(prompt, encode(record.crystal, fmt))
+    return Example(prompt, encode(record.require_crystal(), fmt))
 
 
 UNCONDITIONAL = Task("unconditional", _unconditional)

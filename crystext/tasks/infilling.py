@@ -63,7 +63,7 @@ def _hide_atoms(crystal: Crystal, rng: np.random.Generator) -> UnknownParts:
 
 def _infill_task(name: str, hide: Callable[[Crystal, np.random.Generator], UnknownParts]) -> Task:
     def make(record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator) -> Example:
-        crystal = record.crystal
+        crystal = record.require_crystal()
         # Sites of unknown element are written in the crystal's order, which must tell nothing.
         order = rng.permutation(len(crystal))
         shuffled = Crystal(

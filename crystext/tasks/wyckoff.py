@@ -32,7 +32,7 @@ def _conditional(
     """Ask for properties of the crystal as its text has it: its own group, a primitive cell."""
     symmetric = _require_wyckoff(record)
     labels = {**record.labels, "space_group": float(symmetric.space_group)}
-    crystal = record.crystal
+    crystal = record.require_crystal()
     if len(crystal) != symmetric.n_atoms:
         crystal = from_wyckoff(symmetric)
     asked = sample_properties(replace(record, crystal=crystal, labels=labels), prompts, rng)

@@ -24,7 +24,6 @@ from crystext.io.read import read_crystals
 from crystext.metrics.intervals import Proportion
 from crystext.runtime.provenance import git_commit, processor_name
 from crystext.structures.crystal import Crystal
-from crystext.structures.property_schema import LABELS
 from crystext.structures.record import Record
 from crystext.text import PLAIN, WYCKOFF, Decoded, decode
 from crystext.text.wyckoff import is_wyckoff_text
@@ -74,15 +73,14 @@ def read_records(path: Path, where: str | None = None) -> list[Record]:
     records = []
     for item in read_crystals(path, where={column: value} if where else None):
         if item.crystal is None:
-            raise InputError(f"{path}, {item.name}: {item.problem}")
-        labels = {name: item.labels[name] for name in LABELS if name in item.labels}
-        records.append(Record(item.crystal, labels))
+            raise InputError(f"{path}, {item.name}: {item.message}")
+        records.append(Record(item.crystal, item.labels))
     return records
 
 
 def read_reference(path: Path, where: str | None = None) -> list[Crystal]:
     """Read the crystals of a source."""
-    return [record.crystal for record in read_records(path, where)]
+    return [record.require_crystal() for record in read_records(path, where)]
 
 
 def share(count: int, of: int) -> Report:

@@ -5,13 +5,14 @@ import json
 import pytest
 
 from crystext.errors import CrystextError, InputError
-from crystext.evaluate.samples import UNREADABLE, read_samples
+from crystext.evaluate.samples import read_samples
+from crystext.structures.record import UNREADABLE
 from tests.evaluate.example_inputs import BRASS, ROCK_SALT, TEXTS, write_run, write_table
 
 
 def test_every_text_of_a_run_is_an_attempt(tmp_path):
     found = read_samples(write_run(tmp_path / "run", model="shipped"))
-    assert [x.failure for x in found.samples] == [None] * 4 + ["BAD_LENGTHS", "TRUNCATED"]
+    assert [x.failure_kind for x in found.samples] == [None] * 4 + ["BAD_LENGTHS", "TRUNCATED"]
     assert all((x.crystal is None) == (x.message is not None) for x in found.samples)
     assert (found.kind, found.model) == ("run", "shipped")
 
@@ -21,7 +22,7 @@ def test_a_structure_that_cannot_be_read_is_an_attempt(tmp_path):
     (tmp_path / "bad.cif").write_text("data_x\n_cell_length_a nan\nloop_\n_atom_site_label\nNa\n")
     (tmp_path / "empty.cif").write_text("")
     found = read_samples(tmp_path)
-    faults = {x.name: x.failure for x in found.samples}
+    faults = {x.name: x.failure_kind for x in found.samples}
     assert faults == {"bad": UNREADABLE, "empty": UNREADABLE, "good": None}
     assert found.kind == "folder"
 

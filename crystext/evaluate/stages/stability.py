@@ -101,7 +101,7 @@ class StabilityStage(Stage):
             report=context.report_progress,
         )
         rows = tuple(
-            relaxed_structure(a.name, relaxations.get(i), a.failure) for i, a in enumerate(attempts)
+            relaxed_structure(attempt, relaxations.get(i)) for i, attempt in enumerate(attempts)
         )
         judged = assess_stability(
             RelaxedSet(potential.name, potential.scale, rows),

@@ -55,18 +55,20 @@ def attempt_pieces(open_: Callable[[], BinaryIO]) -> Iterator[Piece]:
                 break
             try:
                 attempt = json.loads(line)
-                name, text, fault = str(attempt["index"]), attempt["text"], attempt["fault"]
-                if not (isinstance(text, str) and isinstance(fault, str | None)):
+                name, text = str(attempt["index"]), attempt["text"]
+                # Version 0.1 called the failure fault.
+                failure = attempt["failure"] if "failure" in attempt else attempt["fault"]
+                if not (isinstance(text, str) and isinstance(failure, str | None)):
                     raise ValueError
             except (ValueError, KeyError, TypeError, RecursionError):
                 problem = (
-                    f"line {count} is no attempt; expected an object with index, text and fault, "
+                    f"line {count} is no attempt; expected an object with index, text and failure, "
                     "as crystext sample writes it"
                 )
                 damaged = damaged or problem
                 yield Piece(f"line {count}", "problem", problem)
                 continue
-            if fault is None:
+            if failure is None:
                 crystals += 1
                 yield Piece(name, "text", text)
     if not crystals and damaged:
