@@ -360,7 +360,7 @@ class CrystalLM:
 
     def _iter_run(self, run: SamplingRun) -> Iterator[Sample]:
         (asked,), (request,) = run.conditions, run.requests(self.prompts)
-        sampler = self._sampler_for(run)
+        sampler, fmt = self._sampler_for(run), request.format or self.model.format
         for batch in run.iter_batches():
             with _single_threaded_if_small(self.model):
                 attempts = sample_until_satisfied(
@@ -373,7 +373,7 @@ class CrystalLM:
                     max_attempts_per_sample=run.max_tries,
                 )
             for attempt in attempts[: run.n - batch.start]:
-                yield Sample.from_attempt(attempt, request.prompt, run.settings.seed)
+                yield Sample.from_attempt(attempt, request.prompt, run.settings.seed, fmt)
 
     def _sampler_for(self, run: SamplingRun) -> Sampler:
         """Return the sampler of a campaign, the last one if it draws in the same way."""

@@ -34,6 +34,8 @@ class LabelColumns(Mapping[str, Any]):
 
     def __init__(self, columns: Mapping[str, Any]) -> None:
         self._columns = dict(columns)
+        self._numbers = [(x, y) for x, y in columns.items() if isinstance(y, np.ndarray)]
+        self._others = [(x, y) for x, y in columns.items() if not isinstance(y, np.ndarray)]
 
     def __getitem__(self, name: str) -> Any:
         return self._columns[name]
@@ -47,9 +49,12 @@ class LabelColumns(Mapping[str, Any]):
     def row(self, i: int) -> dict[str, Label]:
         """Return the labels of a record; those that are unknown are left out."""
         labels: dict[str, Label] = {}
-        for name, column in self._columns.items():
-            value = float(column[i]) if isinstance(column, np.ndarray) else column[i].as_py()
-            if is_known(value):
+        for name, column in self._numbers:
+            number = float(column[i])
+            if number == number:  # It is not nan.
+                labels[name] = number
+        for name, column in self._others:
+            if (value := column[i].as_py()) is not None:
                 labels[name] = value
         return labels
 

@@ -223,11 +223,9 @@ def _read_table(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
         failure = ("failure", "message") if "failure" in names else ("fault", "problem")
         columns = ["name", "energy_ev", "steps", "converged", *failure, "seconds",
                    "lengths", "angles", "numbers", "positions"]  # fmt: skip
-        table = pq.read_table(path, columns=columns).rename_columns(
-            ["failure" if x == "fault" else "message" if x == "problem" else x for x in columns]
-        )
+        table = pq.read_table(path, columns=columns)
         about = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
-        rows = [_from_row(row) for row in table.to_pylist()]
+        rows = [_from_row(row, *failure) for row in table.to_pylist()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is no table of relaxed structures ("
@@ -240,7 +238,7 @@ def _read_table(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
     return rows, {key: value for key, value in known if isinstance(value, str)}
 
 
-def _from_row(row: dict[str, Any]) -> RelaxedStructure:
+def _from_row(row: dict[str, Any], kind_column: str, message_column: str) -> RelaxedStructure:
     crystal = None
     if row["numbers"] is not None:
         crystal = Crystal(
@@ -250,11 +248,11 @@ def _from_row(row: dict[str, Any]) -> RelaxedStructure:
             np.array(row["positions"], dtype=np.float64).reshape(-1, 3),
         )
         crystal.check()
-    kind = row["failure"]
+    kind, message = row[kind_column], row[message_column]
     return RelaxedStructure(
         crystal,
         name=row["name"],
-        failure=None if kind is None else Failure(kind, row["message"] or ""),
+        failure=None if kind is None else Failure(kind, message or ""),
         energy=row["energy_ev"],
         steps=row["steps"],
         converged=row["converged"],

@@ -43,7 +43,7 @@ def sample_until_satisfied(
             read = looked_at and drawn.fault is None
             crystal = decode(drawn.text, format=fmt).crystal if read else None
             records = conditions.check(crystal, constrained=constrained, wyckoff=fmt.is_wyckoff)
-            fresh = replace(drawn, conditions=records)
+            fresh = replace(drawn, conditions=records, checked_crystal=crystal)
             known = best.get(drawn.index)
             kept = fresh if known is None or _merit(fresh) > _merit(known) else known
             best[drawn.index] = replace(kept, tries=redraw + 1)

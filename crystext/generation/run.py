@@ -352,8 +352,18 @@ def _complete_lines(file: IO[bytes], path: Path) -> Iterator[tuple[dict[str, Any
 def _attempt_lines(prompt: str, attempts: Sequence[Attempt]) -> list[_AttemptLine]:
     lines = []
     for attempt in attempts:
-        values = {"index": attempt.index, "prompt": prompt, **asdict(attempt)}
-        text = json.dumps(values | {"matched": attempt.matched}) + "\n"
+        values = {
+            "index": attempt.index,
+            "prompt": prompt,
+            "text": attempt.text,
+            "fault": attempt.fault,
+            "log_probability": attempt.log_probability,
+            "tokens": attempt.tokens,
+            "tries": attempt.tries,
+            "conditions": [asdict(condition) for condition in attempt.conditions],
+            "matched": attempt.matched,
+        }
+        text = json.dumps(values) + "\n"
         lines.append(_AttemptLine(attempt.index, attempt.fault is None, text))
     return lines
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crystext.conditions import ConditionResult, all_satisfied
 from crystext.conditions.constraints import Constraints
 from crystext.errors import SettingError
 from crystext.grammar.fields import FieldKind
 from crystext.runtime.validate import real_number, whole_number
+from crystext.structures.crystal import Crystal
 from crystext.text import Format
 from crystext.text.partial import PartialCrystal
 
@@ -108,6 +109,9 @@ class Attempt:
     """How many texts were drawn until this one was taken."""
     conditions: tuple[ConditionResult, ...] = ()
     """What was asked of the crystal, and whether it keeps it."""
+    checked_crystal: Crystal | None = field(default=None, compare=False, repr=False)
+    """The crystal, decoded already where its conditions were checked; None elsewhere. Files do not
+    hold it."""
 
     @property
     def matched(self) -> bool:

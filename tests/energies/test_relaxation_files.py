@@ -1,6 +1,7 @@
 """The files between relaxing and placing."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -143,3 +144,22 @@ def test_the_table_holds_a_reason_for_each(tmp_path):
     write_relaxed(RelaxedSet("EMT", EnergyCorrection.OWN, (*ROWS[:1], *broken)), tmp_path)
     rows = read_relaxed(tmp_path).structures
     assert [row.message for row in rows] == [None, "reason 0", "reason 1", "reason 2"]
+
+
+def test_a_table_of_version_0_1_is_read(tmp_path):
+    write_relaxed(SET, tmp_path)
+    table = pq.read_table(tmp_path / TABLE)
+    old = {"failure": "fault", "message": "problem"}
+    columns = [old.get(name, name) for name in table.column_names]
+    renamed = table.rename_columns(columns).replace_schema_metadata(table.schema.metadata)
+    pq.write_table(renamed, tmp_path / TABLE)
+    assert read_relaxed(tmp_path) == SET
+
+
+def test_what_a_source_says_of_a_structure_is_kept_with_its_energy():
+    before = Record(COPPER, {"band_gap": 0.0}, "copper", id="7", split="test", notes=("old",))
+    relaxation = Relaxation(RelaxationOutcome.CONVERGED, COPPER, -0.02, 7, 0.5)
+    after = relaxed_structure(before, relaxation)
+    assert (after.name, after.id, after.split) == ("copper", "7", "test")
+    assert (after.labels, after.notes) == ({"band_gap": 0.0}, ("old",))
+    assert (after.energy, after.failure, after.converged) == (-0.02, None, True)
