@@ -165,7 +165,7 @@ def test_what_a_parser_would_pass_over_is_refused(name: str) -> None:
 def test_lengths_of_a_cube_in_angstrom_are_refused(tmp_path: Path) -> None:
     text = FORMAT_EXAMPLES["ase:cube"](tmp_path).split("\n")
     text[3] = "-" + text[3]
-    assert "its lengths are in Å" in str(read("ase:cube", "\n".join(text)).problem)
+    assert "its lengths are in Å" in str(read("ase:cube", "\n".join(text)).message)
 
 
 READ = {
