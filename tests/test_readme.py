@@ -32,7 +32,7 @@ ELSEWHERE = {
 SHORTER = {
     r"--n 100 --out run": "--n 30 --workers 1 --out run",
     r"--n 10000 --out run": "--n 60 --workers 1 --out run",
-    r"--until matched": "--until matched --n 3 --workers 1",
+    r"--until satisfied": "--until satisfied --n 3 --workers 1",
     r"train smoke": "train smoke optim.steps=2",
     r"train finetune-your-own": "train finetune-your-own optim.steps=2 "
     "optim.warmup_steps=1 optim.batch_sequences=4",
@@ -108,7 +108,7 @@ def test_what_is_evaluated_runs_offline_after_it(
     monkeypatch.setenv("CRYSTEXT_CACHE", str(tmp_path / "cache"))
     if not (clone / "run").exists():
         type_in("crystext sample --n 10000 --out run")
-        type_in("crystext sample --composition SrTiO3 --until matched --out titanates")
+        type_in("crystext sample --composition SrTiO3 --until satisfied --out titanates")
     ran = 0
     for _, content in blocks(readme, "sh"):
         for command in filter(needs_energies, lines(content)):
