@@ -3,8 +3,8 @@
 label.NAME      a column for each label that a record of the split has. Numbers are float64, nan
                 where unknown; booleans and categories (texts) are null there.
 
-`store.json` says the unit and the title of each, so that a store can be understood where the
-property is not installed. Stores of version 1 have four columns without the prefix, all numbers.
+`store.json` has the title and unit of each, so that a store can be understood where the property
+is not installed. Stores of version 1 have four columns without the prefix, all numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from crystext.structures.property_schema import PROPERTIES, is_known
 from crystext.structures.record import Label
 
 LABEL_PREFIX = "label."
-"""What the name of a label's column begins with."""
+"""Prefix of the columns of labels."""
 
 _VERSION_1_LABELS = ("space_group", "formation_energy", "band_gap", "e_above_hull")
 
@@ -129,7 +129,7 @@ def label_names(columns: Iterable[str]) -> list[str]:
 
 
 def describe_properties(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return what `store.json` says of properties; of those not installed, nothing is known."""
+    """Return the titles, units and kinds of properties, of those that are installed."""
     return {
         name: {"title": entry.title, "unit": entry.unit, "kind": entry.kind}
         for name in names

@@ -19,14 +19,14 @@ from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from crystext.text.formats import MAX_LENGTH
 
 MIN_LENGTH = 1.0
-"""Å; a shorter cell length is a mistake of its source: no two atoms are that close."""
+"""Å; a shorter cell length is an error of the source: no two atoms are that close."""
 
 CHUNK_SIZE = 64
 """Pieces that a worker takes at a time."""
 
 
 class StandardizeSettings(NamedTuple):
-    """What is done to each structure, and which are kept."""
+    """How structures are standardised, and which are kept."""
 
     standard: bool
     max_atoms: int | None

@@ -1,7 +1,7 @@
-"""The store: a folder of crystals that a training run maps into memory, without parsing.
+"""The store: a folder of crystals that a training run maps into memory without parsing.
 
-    store.json          what made it: format, version, source, settings, counts
-    train.arrow         one Arrow IPC file a split, of those there are
+    store.json          format, version, source, settings, counts, and the properties of its labels
+    train.arrow         one Arrow IPC file for each split that the store has
     validation.arrow
     test.arrow
 
@@ -11,7 +11,7 @@ the crystal by its symmetry (`wyckoff_columns`). Reading maps the file, so it ta
 for any number of crystals, and processes that read one store share its memory. Version 1, which
 had four labels and no others, is read as well.
 
-A store is written beside its place and renamed, and an older one is replaced as a whole.
+A store is written beside its place and then renamed; an older one is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SPLITS = ("train", "validation", "test")
 """What a store may hold, in this order."""
 
 STORE_FILE = "store.json"
-"""The file of a store that tells what made it."""
+"""The file with the metadata of a store."""
 
 STORE_FORMAT, STORE_VERSION = "crystext store", 2
 """What `store.json` says a store is; the version is raised when older code could not read it."""
@@ -90,7 +90,7 @@ class Dataset:
     names: Sequence[Any] = ()
     """What the source calls each crystal, as Arrow strings; M, or none."""
     wyckoff: WyckoffColumns | None = None
-    """The crystals by their symmetry; None where the store does not tell."""
+    """The crystals by space group and orbits; None where the store lacks them."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -115,12 +115,13 @@ def write_store(
     Args:
         folder: an empty or missing folder, or an older store, which is replaced. Nothing is changed
             before the new one is complete.
-        splits: crystals by names of `SPLITS`. Atoms are put in text order. What is known of their
-            symmetry is kept, and nothing is looked for.
-        metadata: what `store.json` is to say besides: source, settings, what was skipped.
+        splits: records by names of `SPLITS`; each holds a crystal. Atoms are put in text order. A
+            Wyckoff description is kept where there is one; none is computed here.
+        metadata: further entries of `store.json`: source, settings, what was skipped.
 
     Raises:
-        RunError: the folder is something else than a store, or cannot be written.
+        RunError: the folder is not a store, or cannot be written; or a label has values of several
+            types.
     """
     assert splits.keys() <= set(SPLITS), "a store has no other splits"
     # Where a link points to, for the folder behind it is what is replaced.
@@ -163,10 +164,10 @@ def write_store(
 
 
 def check_store_path(folder: Path) -> None:
-    """Find out, before the work for it, that a store cannot be written to a place.
+    """Check that a store can be written to a place, before the work for it.
 
     Raises:
-        RunError: something else is there, or it may not be written.
+        RunError: something else is there, or the place is not writable.
     """
     if folder.exists():
         if not folder.is_dir():
@@ -230,8 +231,8 @@ def read_store(folder: str | Path, split: str) -> Dataset:
         split: `train`, `validation` or `test`.
 
     Raises:
-        InputError: there is no store, it is of another version, it has no such split, or its
-            file is damaged.
+        InputError: the store or the split is missing, the version is not readable, or the file is
+            damaged.
     """
     path = Path(folder) / f"{split}.arrow"
     about = read_metadata(folder)
@@ -259,18 +260,18 @@ def read_store(folder: str | Path, split: str) -> Dataset:
     if recorded != (len(data), len(data.numbers)):
         raise InputError(
             f"{path} is damaged: it holds {len(data):,} crystals with {len(data.numbers):,} atoms, "
-            f"{STORE_FILE} tells of {recorded[0]} with {recorded[1]}; prepare the store again"
+            f"{STORE_FILE} records {recorded[0]} with {recorded[1]}; prepare the store again"
         )
     if ((data.numbers < 1) | (data.numbers > len(SYMBOLS))).any():
         raise InputError(
-            f"{path} is damaged: it holds atomic numbers that no element has; prepare the store "
-            "again"
+            f"{path} is damaged: it holds atomic numbers outside 1 to {len(SYMBOLS)}; prepare the "
+            "store again"
         )
     return data
 
 
 def build_dataset(records: Iterable[Record]) -> Dataset:
-    """Return records as a split of a store would hold them, without writing one."""
+    """Return records as a split of a store holds them, in memory."""
     return _dataset_of_table(pa.Table.from_batches([_record_batch(records)]), STORE_VERSION)
 
 
@@ -339,7 +340,7 @@ def _dataset_of_table(table: pa.Table, version: int) -> Dataset:
     }
     offsets = column["numbers"].offsets.to_numpy()
     if not np.array_equal(offsets, column["positions"].offsets.to_numpy()):
-        raise ValueError("its crystals have as many atoms as positions no more")
+        raise ValueError("its crystals have different numbers of atoms and positions")
     return Dataset(
         lengths=column["lengths"].values.to_numpy().reshape(-1, 3),
         angles=column["angles"].values.to_numpy().reshape(-1, 3),

@@ -1,4 +1,4 @@
-"""What `crystext relax` leaves, and where `crystext hull` takes energies from.
+"""Tables of relaxed structures: `crystext relax` writes them, `crystext hull` reads them.
 
     relaxed.parquet     a row per structure that was given, in their order, failures included:
                         name, energy_ev of the cell and energy_ev_per_atom, steps, converged,
@@ -6,9 +6,9 @@
                         seconds, and the relaxed crystal as `write_crystals` has it
     relaxed.extxyz      the relaxed crystals with their energies, for ASE and others
 
-Both say which potential the energies are of and what they hold (see
-`corrections.EnergyCorrection`). Energies of another program are taken from
-extxyz, where it is told whose they are.
+Both name the potential of the energies and their corrections (see `corrections.EnergyCorrection`).
+Energies of another program are read from extxyz; potential and corrections are then given by the
+user where the file lacks them.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class RelaxedSet:
 
 
 def relaxed_structure(record: Record, relaxation: Relaxation | None) -> RelaxedStructure:
-    """Return what became of a structure, with the name and labels of its record.
+    """Return the relaxed structure of a record, with the name and labels of the record.
 
     Args:
-        record: of the structure before.
+        record: the structure before relaxation.
         relaxation: None where there was no crystal to relax.
     """
     given = {field.name: getattr(record, field.name) for field in fields(Record)}
@@ -136,12 +136,12 @@ def read_relaxed(
 
     Args:
         source: the folder of a relaxation, its table, or extxyz with the energy of each frame.
-        potential: what the energies are of, where the file does not say.
-        scale: what they hold, likewise.
+        potential: of the energies, where the file does not name it.
+        scale: corrections that the energies contain, likewise.
 
     Raises:
-        InputError: there is nothing there, or no energy in it.
-        SettingError: it is not known what the energies are of, or it is said otherwise.
+        InputError: the source is missing, or holds no energy.
+        SettingError: potential or corrections are unknown, or contradict the file.
     """
     path = Path(source)
     if path.is_dir():
@@ -174,15 +174,15 @@ def read_relaxed(
 
 
 def correction_from_label(label: str) -> EnergyCorrection:
-    """Return the scale of this name.
+    """Return the corrections of a label, such as `corrected`.
 
     Raises:
-        SettingError: there is none.
+        SettingError: no corrections have this label.
     """
     words = {scale.label: scale for scale in EnergyCorrection}
     if label not in words:
         raise SettingError(
-            f"energies of no kind are called {label!r}; there are {', '.join(words)}."
+            f"no energy corrections are called {label!r}; there are {', '.join(words)}."
             + did_you_mean(label, words)
         )
     return words[label]
@@ -282,7 +282,7 @@ def _read_frames(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
                 rows.append(RelaxedStructure(crystal, name=name, energy=energy))
             else:
                 rows.append(RelaxedStructure.failed(name, "NO_ENERGY", "it has none"))
-    # ASE's reader meets broken data with exceptions of any type.
+    # ASE's reader raises exceptions of any type for broken data.
     except Exception as error:
         if isinstance(error, CrystextError):
             raise
@@ -305,7 +305,7 @@ def _read_frames(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
 
 
 def describe_failures(structures: Sequence[RelaxedStructure], max_names: int = 10) -> list[str]:
-    """Return lines that name the structures without an energy and say of each why.
+    """Return lines that name the structures without an energy, with the reasons.
 
     Those of one kind and one reason share a line; the most frequent kind comes first.
 

@@ -28,7 +28,7 @@ _ATTEMPTS_FILE, _SETTINGS_FILE = "attempts.jsonl", "settings.json"
 
 @dataclass(frozen=True)
 class SampleSet:
-    """All attempts of a source, in its order."""
+    """All samples of a source, in its order."""
 
     path: Path
     kind: str
@@ -37,20 +37,20 @@ class SampleSet:
     sha256: str
     """Of the file, or of the names and contents of a folder's files."""
     model: str | None = None
-    """The model that drew it, where the source says so."""
+    """The model that drew them, where the source says so."""
 
 
 def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = False) -> SampleSet:
-    """Read all attempts, or the first n of them.
+    """Read all samples, or the first n of them.
 
     Args:
         source: a run directory, or anything that `read_crystals` reads.
-        n: the first so many attempts; None takes all.
+        n: number of samples to read, from the first; None reads all.
         lenient: see `read_crystals`.
 
     Raises:
-        InputError: there is nothing there, it is of no known kind, no attempt is a crystal, or
-            there are fewer than n.
+        InputError: the source is missing or of no known kind, holds no crystal, or has fewer than n
+            samples.
         RunError: a run directory is damaged.
     """
     path = require_path(source)

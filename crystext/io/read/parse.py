@@ -30,24 +30,24 @@ from crystext.structures.record import UNREADABLE, Failure, Label, Record
 from crystext.text import decode
 
 MAX_TEXT_BYTES = 8 * 2**20
-"""Bytes that the text of one structure may have. Parsers take seconds for a megabyte of noise."""
+"""Limit for the text of one structure: parsers take seconds for a megabyte of noise."""
 
 MAX_OUTPUT_BYTES = 256 * 2**20
-"""Bytes that a trajectory or the output of a calculation may have."""
+"""Limit for a trajectory or the output of a calculation."""
 
 
 class Piece(NamedTuple):
-    """What one structure, or one trajectory, is to be read from."""
+    """The unparsed data of one structure, or of one trajectory."""
 
     name: str
     kind: str
-    """A key of `_PARSERS`, or `pymatgen:FORMAT`, or `ase:FORMAT`; `problem` for one lost."""
+    """A key of `_PARSERS`, or `pymatgen:FORMAT`, or `ase:FORMAT`; `problem` where unreadable."""
     data: Any
-    """Text, bytes or a mapping, as the kind asks for; a sentence where the kind is `problem`."""
+    """Text, bytes or a mapping, as the kind needs it; a sentence where the kind is `problem`."""
     labels: Mapping[str, Label] = {}
     """By property name; see `property_schema`."""
     id: str = ""
-    """What tells a table's row apart, in a source of many files too; empty where nothing does."""
+    """Tells the rows of a table apart, also in a source of many files; empty where nothing does."""
     split: str = ""
     """The split that the source puts it in, in the source's words; empty where it has none."""
 
@@ -73,14 +73,14 @@ def parse_piece(piece: Piece, *, lenient: bool = False) -> list[Record]:
     arguments = (piece.data, format) if format else (piece.data,)
     options = {"lenient": lenient} if kind in _LENIENT_KINDS else {}
     with warnings.catch_warnings():
-        # What matters of the parsers' warnings is checked below; the rest is no news to a user.
+        # The parsers below check what matters of these warnings.
         warnings.simplefilter("ignore")
         try:
             crystals = _PARSERS[kind](*arguments, **options)
         except InputError as error:
             return [failed(piece.name, str(error))]
         except Exception as error:
-            # Parsers of other packages meet broken data with exceptions of any type.
+            # Parsers of other packages raise exceptions of any type for broken data.
             reason = describe_error(error, "its contents are not laid out as the format has them")
             return [failed(piece.name, f"{_describe_kind(piece.kind)} cannot be read: {reason}")]
     records = []
