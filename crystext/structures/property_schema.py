@@ -106,7 +106,7 @@ class Property:
         """
         if self.kind == "number":
             return self._parse_number(raw)
-        text = str(raw).strip()
+        text = " ".join(str(raw).split())  # A prompt gives a property one line.
         if self.kind == "boolean":
             # Tables that mix booleans with gaps write 1.0.
             return _BOOLEANS.get(text.lower().removesuffix(".0"))

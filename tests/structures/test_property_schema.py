@@ -94,6 +94,8 @@ def test_numbers_out_of_range_and_unknown_categories_are_not_read() -> None:
         "magnetic_ordering": "FiM",
         "is_metal": True,
     }
+    colour = Property("colour", "colour", kind="category")
+    assert colour.parse(" pale\n green ") == "pale green"
     positive = Property("bulk_modulus", "bulk modulus", unit="GPa", minimum=0)
     assert positive.title_with_unit == "bulk modulus (GPa)"
     assert (positive.parse(-1), positive.parse("1.5")) == (None, 1.5)
