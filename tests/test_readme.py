@@ -45,7 +45,7 @@ SHORTER = {
 """What makes minutes of a command seconds: fewer crystals or steps, and no second process."""
 
 CHECKS = {
-    0: "assert decoded.fault is None\n"
+    0: "assert decoded.failure is None\n"
     "assert decoded.structure.composition == structure.composition\n"
     "assert len(moved) == len(crystal) == 2\n",
     1: "assert {x.formula for x in samples} == {'SrTiO3'}\n"

@@ -100,8 +100,7 @@ def _read_run(path: Path) -> SampleSet:
 def _read_attempt(attempt: dict[str, Any], fmt: Format | None, path: Path) -> Record:
     name = str(attempt["index"])
     decoded = decode(attempt["text"], format=fmt)
-    # Version 0.1 called the failure fault.
-    recorded = attempt["failure"] if "failure" in attempt else attempt["fault"]
+    recorded = attempt["failure"]
     if fmt is not None and (decoded.failure is None) != (recorded is None):
         # A model's folder can hold another model by now.
         decoded = decode(attempt["text"])
@@ -120,11 +119,9 @@ def _read_attempt(attempt: dict[str, Any], fmt: Format | None, path: Path) -> Re
 
 
 def _requested_conditions(name: str, conditions: Any) -> dict[str, Label]:
-    """Return the values that a run requested, by condition; 0.1 called them `asked`."""
+    """Return the values that a run requested of a sample, by condition."""
     try:
-        return {
-            str(x["name"]): x["requested"] if "requested" in x else x["asked"] for x in conditions
-        }
+        return {str(x["name"]): x["requested"] for x in conditions}
     except (KeyError, TypeError) as error:
         raise InputError(
             f"attempt {name} carries conditions that are none: "

@@ -8,7 +8,7 @@ ASKED = {"composition": "NaCl", "space_group": 225, "n_atoms": "2-8", "band_gap"
 
 
 def kept(crystal):
-    return {record.name: record.kept for record in check_conditions(ASKED, crystal)}
+    return {record.name: record.satisfied for record in check_conditions(ASKED, crystal)}
 
 
 def test_each_condition_is_looked_for_in_the_crystal():
