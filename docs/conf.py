@@ -2,8 +2,8 @@
 
 sphinx-build -W -n -b html docs build/docs
 
-The build needs no network: the theme brings its fonts and scripts along, pages of other projects are
-not read, and links to the outside are not visited.
+The build needs no network: the theme brings its fonts and scripts along, pages of other projects
+are not read, and links to the outside are not visited.
 """
 
 import sys
@@ -47,9 +47,9 @@ napoleon_use_rtype = False
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 90
 
-# Types of Python, numpy, pymatgen, ASE and pandas are described elsewhere; what an annotation says of
-# this package's own types has to lead somewhere.
-nitpick_ignore_regex = [("py:.*", r"(?!crystext\.).*")]
+# Only what the package exports is described here. A type of an annotation that is described nowhere
+# stands as text; a name such as `crystext.Sample` has to lead somewhere.
+nitpick_ignore_regex = [("py:.*", r"(?!crystext\.[A-Z]).*")]
 
 html_theme = "furo"
 html_title = f"crystext {release}"
@@ -58,3 +58,18 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 copybutton_exclude = ".linenos, .gp, .go"
+
+
+def _link_public_name(app, env, node, contnode):  # type: ignore[no-untyped-def]
+    """Link a type by the name that the package exports, wherever it is defined."""
+    name = node.get("reftarget", "").rpartition(".")[2]
+    if node.get("refdomain") != "py" or name not in crystext.__all__:
+        return None
+    return env.domains["py"].resolve_xref(
+        env, node["refdoc"], app.builder, "obj", f"crystext.{name}", node, contnode
+    )
+
+
+def setup(app):  # type: ignore[no-untyped-def]
+    """Connect what this file adds to Sphinx."""
+    app.connect("missing-reference", _link_public_name)

@@ -41,6 +41,13 @@ def in_words(annotation: Any) -> str:
     return names.get(annotation, "text")
 
 
+def yaml_of(value: object) -> str:
+    """Return how a YAML file writes a plain value."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
 def summary(field: FieldInfo) -> str:
     """Return what a key takes, within which limits, and what stands for it where it is left out."""
     kind = section_of(field.annotation)
@@ -56,9 +63,7 @@ def summary(field: FieldInfo) -> str:
     elif kind or field.default_factory is not None:
         default = "optional"
     else:
-        shown = {None: "null", True: "true", False: "false"}
-        value = field.default
-        default = f"default: `{shown[value] if value is None or value is True or value is False else value}`"
+        default = f"default: `{yaml_of(field.default)}`"
     return "; ".join([" and ".join([takes, *limits]), default])
 
 
