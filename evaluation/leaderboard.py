@@ -1,7 +1,7 @@
 """Write LEADERBOARD.md: reports of `crystext evaluate` above what is published of other systems.
 
-    python evaluation/leaderboard.py            # evaluation/reports/*/report.json -> LEADERBOARD.md
-    python evaluation/leaderboard.py --check    # fail where the file is not what the reports say
+    python -m evaluation.leaderboard            # evaluation/reports/*/report.json -> LEADERBOARD.md
+    python -m evaluation.leaderboard --check    # fail where the file is not what the reports say
 
 A system gets a row by its report alone: evaluate what it drew (`crystext evaluate SAMPLES
 --protocol mp20 --out evaluation/reports/NAME`), keep `report.json` and `report.html`, and run this
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 
 INTRODUCTION = """# Leaderboard
 
-Made by `python evaluation/leaderboard.py` from the reports in `evaluation/reports` and the
+Made by `python -m evaluation.leaderboard` from the reports in `evaluation/reports` and the
 published figures in `evaluation/reference`; the script says how a system gets a row. Rows with a
 link are measured by `crystext evaluate`, all attempts in every denominator, with 95% intervals. The
 others are published, and what they are of stands below each table. Numbers compare within a table,

@@ -18,6 +18,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "MODEL_CARD.md",
     ROOT / "evaluation" / "LEADERBOARD.md",
+    ROOT / "evaluation" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 

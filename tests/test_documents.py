@@ -54,8 +54,9 @@ def test_a_command_that_does_not_exist_would_be_found(arguments: list[str], expe
 @each_document
 def test_every_script_exists_and_has_the_options(document: Path) -> None:
     for command in shown_commands(document.read_text(encoding="utf-8")):
-        for script, options in re.findall(r"python (evaluation/[\w/]+\.py)(.*)", command):
-            source = (ROOT / script).read_text(encoding="utf-8")
+        for module, options in re.findall(r"python -m (evaluation\.[\w.]+)(.*)", command):
+            script = ROOT / f"{module.replace('.', '/')}.py"
+            source = script.read_text(encoding="utf-8")
             for option in re.findall(r"(?<=\s)--[\w-]+", options):
                 assert f'"{option}"' in source, f"{script} has no option {option}"
 
@@ -75,7 +76,9 @@ def test_every_linked_file_exists(document: Path) -> None:
 @each_document
 def test_every_result_that_is_cited_is_kept(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
-    for cited in re.findall(r"evaluation/(?:results|reports)/[\w./*-]+\.(?:jsonl?|csv|html)", text):
+    for cited in re.findall(
+        r"evaluation/(?:results|reports)/[\w./*-]+\.(?:jsonl?|csv|html|md)", text
+    ):
         assert list(ROOT.glob(cited)), cited
 
 

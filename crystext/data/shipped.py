@@ -3,7 +3,7 @@
 A set is a Parquet file of `crystext/data/sets`, a row for each crystal: its id, and the crystal as
 this package writes it. Most are texts by symmetry, with more decimals than the model's; a crystal
 that such a text would change is a plain text. `README.md` beside the files says where they are from
-and under which licence, and `evaluation/reference_sets.py` makes them.
+and under which licence, and `evaluation/shipped_model/build_reference_sets.py` makes them.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 
 The metadata of the Parquet file hold name, date, error, sources, and the energy per atom of each
 elemental reference. Rows are sorted by chemical system, which is what makes them compress.
-`evaluation/make_mp2020_hull.py` writes the file that comes with the package.
+`evaluation/shipped_model/build_mp2020_hull.py` writes the file that comes with the package.
 """
 
 from __future__ import annotations

@@ -13,12 +13,12 @@ energy. It is downloaded once and known by its checksums.
 
 `m3gnet` comes with the package, too: the phases that M3GNet itself finds stable among crystals of
 Materials Project of 2019 with up to 20 atoms and the elements' ground states, as
-`evaluation/make_hull.py` relaxed them. Of MP-20's validation and test splits it has what DFT has on
-its hull, so that nothing that learns may choose its data by it either. It has fewer phases than
-`mp2020`, of large cells above all, and no energy of DFT: only energies of M3GNet can be compared
-with it, and the errors that the potential makes for all phases cancel. Its reference of caesium is
-not a bond's energy: in the bcc crystal the nearest atoms are 5.3 Å apart, farther than M3GNet sees,
-and the potential gives each atom the energy of an isolated one.
+`evaluation/shipped_model/build_m3gnet_hull.py` relaxed them. Of MP-20's validation and test splits
+it has what DFT has on its hull, so that nothing that learns may choose its data by it either. It
+has fewer phases than `mp2020`, of large cells above all, and no energy of DFT: only energies of
+M3GNet can be compared with it, and the errors that the potential makes for all phases cancel. Its
+reference of caesium is not a bond's energy: in the bcc crystal the nearest atoms are 5.3 Å apart,
+farther than M3GNet sees, and the potential gives each atom the energy of an isolated one.
 
 A table, csv or parquet, has the columns `formula` and `energy_ev_per_atom`, corrections included,
 and elements among its rows. A table that `save_hull` wrote says which potential its energies are

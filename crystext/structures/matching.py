@@ -5,9 +5,10 @@ compared, and formulas are spread over processes.
 
 The matcher's answer may depend on which structure comes first: it maps the first lattice on the
 second, and of 83 pairs of MP-20 test that match under DiffCSP's tolerances in some order, 5 match
-in one order only (`evaluation/results/matching_orders.json`). So two crystals are the same here if
-one can be mapped on the other or the other on the one. It also depends on oxidation states, where
-one side alone carries some; crystals here are bare elements, whatever they were read from.
+in one order only (`matching_orders.json` in `evaluation/results`). So two crystals are the same
+here if one can be mapped on the other or the other on the one. It also depends on oxidation
+states, where one side alone carries some; crystals here are bare elements, whatever they were read
+from.
 
 It can depend on the cell, too: pymatgen's search for a primitive cell merges atoms that are nearly
 one lattice translation apart, as in a phase of gallium, whose primitive cell then does not match

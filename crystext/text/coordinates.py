@@ -12,7 +12,7 @@ For a format with two decimals in lengths and angles and three in coordinates:
 Lines are joined by a newline and the last has none. Atoms come by increasing electronegativity.
 The cell is written as it is given: nothing is reduced, standardised or shifted here.
 Source: Gruver et al., ICLR 2024, arXiv:2402.04379, section 3; the precision of the default format
-was measured (`evaluation/benchmarks/precision.py`).
+was measured (`evaluation/measure/precision.py`).
 """
 
 from __future__ import annotations

@@ -52,12 +52,9 @@ CRYSTALS = {
 
 
 @pytest.fixture
-def benchmark_modules(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any, Any]:
+def benchmark_modules() -> tuple[Any, Any, Any]:
     """The writer, the measurement, and what other libraries read."""
-    monkeypatch.syspath_prepend(root / "evaluation" / "benchmarks")
-    import library_readings
-    import reading_symmetrized
-    import symmetrized_cifs
+    from evaluation.measure import library_readings, reading_symmetrized, symmetrized_cifs
 
     return symmetrized_cifs, reading_symmetrized, library_readings
 

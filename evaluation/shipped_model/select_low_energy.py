@@ -1,0 +1,149 @@
+"""Make a training store of the crystals of another that lie low in energy.
+
+    python -m evaluation.shipped_model.select_low_energy mp2019 \
+        --known mp2019_le20.parquet:in_mp20_train --hull hull --potential FOLDER --out mp2019_low
+
+Kept are the crystals that a column of a table says are known to lie low (here those of MP-20's
+training split, which holds nothing above 0.08 eV/atom), and of the others those that M3GNet places
+between `--least` and `--most` on the hull of the crystals of the store that have energies, as they
+are, not relaxed. That hull lacks what is held out, so it is too high where much is: what lies far
+below it is no better known than what lies above. Validation and test are copied.
+
+`--hull` is a folder of which the elements' energies are used, and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from crystext.data.store import (
+    SPLITS,
+    Dataset,
+    check_place,
+    read_about,
+    read_store,
+    write_store,
+)
+from crystext.energies.corrections import comparable
+from crystext.energies.hull import Hull
+from crystext.energies.hull_sources import load_hull
+from crystext.energies.phases import compounds_of
+from crystext.energies.potential import to_atoms
+from crystext.energies.potentials import loaded
+from crystext.errors import CrystextError, InputError
+from crystext.runtime.processes import share_out
+from crystext.structures.crystal import Crystal
+from crystext.structures.record import Record
+from evaluation.result_file import progress
+
+AT_ONCE = 20
+"""Crystals whose energies are calculated together."""
+
+
+def energies_maker(potential: str) -> Callable[[Sequence[Crystal]], list[float]]:
+    """Return what calculates energies, corrections included, in eV."""
+    return partial(energies, potential)
+
+
+def energies(potential: str, crystals: Sequence[Crystal]) -> list[float]:
+    """Return the energies of crystals as they are."""
+    used = loaded(potential)
+    if used.evaluate is None:
+        whole = [used.energy(crystal) for crystal in crystals]
+    else:
+        whole = [float(x["energy"]) for x in used.evaluate([to_atoms(c) for c in crystals])]
+    return [comparable(c, e, used.scale) for c, e in zip(crystals, whole, strict=True)]
+
+
+def above_hull(
+    crystals: Mapping[int, Crystal], hull: Hull, potential: str, workers: int
+) -> dict[int, float | None]:
+    """Return how far above a hull crystals lie as they are, in eV/atom; None where unknown."""
+    # Of one size together, so that no process waits for the largest.
+    order = sorted(crystals, key=lambda i: -len(crystals[i]))
+    parts = [tuple(order[i : i + AT_ONCE]) for i in range(0, len(order), AT_ONCE)]
+    tasks = ((part, [crystals[i] for i in part]) for part in parts)
+    report = progress("calculating")
+    found: dict[int, float | None] = {}
+    for part, calculated in share_out(partial(energies_maker, potential), tasks, workers):
+        for i, energy in zip(part, calculated or (), strict=False):
+            found[i] = hull.above(crystals[i], energy)
+        report(len(found), len(order))
+    return found
+
+
+def hull_of_labels(data: Dataset, folder: Path) -> Hull:
+    """Return the hull of the crystals that have energies."""
+    formation, above = data.labels["formation_energy"], data.labels["e_above_hull"]
+    phases = []
+    for i in np.flatnonzero(np.isfinite(formation) & np.isfinite(above)).tolist():
+        amounts = Counter(data[i].crystal.symbols)
+        if len(amounts) > 1:
+            phases.append((dict(amounts), float(formation[i] - above[i])))
+    return Hull(load_hull(folder).references, compounds_of(phases))
+
+
+def known_names(source: str) -> set[str]:
+    """Return the ids of the rows of TABLE:COLUMN in which the column is true."""
+    path, _, column = source.rpartition(":")
+    try:
+        table = pq.read_table(path, columns=["id", column])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{source} is no table with a column: {error}") from None
+    rows = zip(table["id"].to_pylist(), table[column].to_pylist(), strict=True)
+    return {name for name, is_known in rows if is_known}
+
+
+def write_like(
+    store: Path, out: Path, train: Sequence[Record], settings: argparse.Namespace
+) -> None:
+    """Write a store with other training crystals than one that is there, and all else as in it."""
+    held_out = [s for s in SPLITS[1:] if s in read_about(store)["splits"]]
+    splits = {s: read_store(store, s) for s in held_out}
+    write_store(
+        out,
+        {"train": train, **{s: [x[i] for i in range(len(x))] for s, x in splits.items()}},
+        {"settings": {name: str(value) for name, value in vars(settings).items()}},
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run from the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("store", type=Path, help="folder that crystext data prepare made")
+    parser.add_argument("--known", required=True, metavar="TABLE:COLUMN")
+    parser.add_argument("--hull", type=Path, required=True)
+    parser.add_argument("--potential", default="m3gnet")
+    parser.add_argument("--least", type=float, default=-0.1, help="eV/atom above the hull")
+    parser.add_argument("--most", type=float, default=0.07, help="eV/atom above the hull")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    try:
+        check_place(given.out)
+        data, known = read_store(given.store, "train"), known_names(given.known)
+        records = [data[i] for i in range(len(data))]
+        others = {i: r.crystal for i, r in enumerate(records) if r.name not in known}
+        hull = hull_of_labels(data, given.hull)
+        above = above_hull(others, hull, given.potential, given.workers)
+        low = {i for i, x in above.items() if x is not None and given.least < x <= given.most}
+        kept = [r for i, r in enumerate(records) if r.name in known or i in low]
+        write_like(given.store, given.out, kept, given)
+    except (CrystextError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{len(kept):,} of {len(records):,} crystals, {len(low):,} of them by their energy")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
