@@ -1,6 +1,6 @@
 """Settings of the documentation site, for Sphinx.
 
-sphinx-build -W -n -b html docs build/docs
+sphinx-build -W -n -b html docs build/site
 
 The build needs no network: the theme brings its fonts and scripts along, pages of other projects
 are not read, and links to the outside are not visited.

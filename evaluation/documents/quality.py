@@ -92,19 +92,17 @@ def quality() -> str:
 
 @figure("quality.summary")
 def summary() -> str:
-    """The main figures in a sentence."""
-    found = {name: row["value"] for name, row in report_values().items()}
-    drawn, relaxed = (
-        report_values()[name]["of"] for name in ("validity.composition_valid", "funnel.msun")
-    )
+    """The main figures in two sentences."""
+    rows = report_values()
+    rate = {name: percent(row["value"]) for name, row in rows.items() if row["value"] is not None}
+    sampled, relaxed = rows["validity.composition_valid"]["of"], rows["funnel.msun"]["of"]
     return (
-        f"Of {drawn:,} samples of the shipped model, with default settings, "
-        f"{percent(found['validity.structure_valid'])} are structurally valid, "
-        f"{percent(found['validity.composition_valid'])} have a valid composition, "
-        f"{percent(found['novelty.unique'])} are unique, and {percent(found['novelty.novel'])} match no "
-        f"training crystal. Of the first {relaxed:,}, relaxed with M3GNet, {percent(found['funnel.msun'])} "
-        "are unique, novel and less than 0.1 eV/atom above the hull "
-        f"(`{REPORT}`)."
+        f"Of {sampled:,} samples of the shipped model with default settings, "
+        f"{rate['validity.structure_valid']} are structurally valid, "
+        f"{rate['validity.composition_valid']} have a valid composition, "
+        f"{rate['novelty.unique']} are unique, and {rate['novelty.novel']} match no training "
+        f"crystal. Of the first {relaxed:,}, relaxed with M3GNet, {rate['funnel.msun']} are "
+        f"unique, novel and less than 0.1 eV/atom above the hull ({named(REPORT)})."
     )
 
 
