@@ -33,6 +33,9 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 
+# `--option` in a sentence keeps its two hyphens.
+smartquotes = False
+
 # Notebooks keep the outputs that their authors saw; tests execute them.
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}

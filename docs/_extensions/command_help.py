@@ -33,7 +33,9 @@ class CommandHelp(SphinxDirective):
         name = self.arguments[0] if self.arguments else ""
         command = find(name)
         called = f"crystext {name}".strip()
-        context = command.make_context(called, [], resilient_parsing=True)
+        context = command.make_context(
+            called, [], resilient_parsing=True, help_option_names=["-h", "--help"]
+        )
         usage = f"{called} {' '.join(command.collect_usage_pieces(context))}"
         found: list[nodes.Node] = [nodes.literal_block(usage, usage, language="text")]
         found += [paragraph(text) for text in inspect.cleandoc(command.help).split("\n\n")]
