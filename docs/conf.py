@@ -33,9 +33,6 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 
-# `--option` in a sentence keeps its two hyphens.
-smartquotes = False
-
 # Notebooks keep the outputs that their authors saw; tests execute them.
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}
@@ -73,6 +70,17 @@ def _link_public_name(app, env, node, contnode):  # type: ignore[no-untyped-def]
     )
 
 
+def _mark_examples(app, what, name, obj, options, lines):  # type: ignore[no-untyped-def]
+    """Have indented lines behind a blank one set as code, as docstrings mean them."""
+    for place in range(len(lines) - 1, 1, -1):
+        indented = lines[place].startswith("    ") and not lines[place - 1].strip()
+        before = next((line for line in reversed(lines[: place - 1]) if line.strip()), "    ")
+        if indented and not before.startswith("    "):
+            lines[place:place] = ["::", ""]
+
+
 def setup(app):  # type: ignore[no-untyped-def]
     """Connect what this file adds to Sphinx."""
     app.connect("missing-reference", _link_public_name)
+    # Before napoleon, which indents.
+    app.connect("autodoc-process-docstring", _mark_examples, priority=400)

@@ -6,14 +6,19 @@ import re
 
 from docutils import nodes
 
+_CODE = re.compile(r"`([^`]+)`|(?<![\w-])(--[a-z][\w-]*)")
+"""What stands between single backticks, and the names of options."""
+
 
 def paragraph(text: str) -> nodes.paragraph:
-    """Return a paragraph; what stands between single backticks is code."""
-    parts = re.split(r"`([^`]+)`", " ".join(text.split()))
-    node = nodes.paragraph()
-    for place, part in enumerate(parts):
-        if part:
-            node += nodes.literal(part, part) if place % 2 else nodes.Text(part)
+    """Return a paragraph in which code is set as code."""
+    text = " ".join(text.split())
+    node, end = nodes.paragraph(), 0
+    for code in _CODE.finditer(text):
+        node += nodes.Text(text[end : code.start()])
+        node += nodes.literal(code[0], code[1] or code[2])
+        end = code.end()
+    node += nodes.Text(text[end:])
     return node
 
 

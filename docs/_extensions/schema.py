@@ -36,7 +36,7 @@ def in_words(annotation: Any) -> str:
         return f"a list of {in_words(get_args(annotation)[0])}"
     if get_origin(annotation) is dict:
         key, value = get_args(annotation)
-        return f"{in_words(key)}: {in_words(value)}"
+        return f"a section of {in_words(key)}: {in_words(value)}"
     names = {int: "whole number", float: "number", bool: "true or false", type(None): "null"}
     return names.get(annotation, "text")
 
@@ -53,7 +53,7 @@ def summary(field: FieldInfo) -> str:
     kind = section_of(field.annotation)
     takes = "a section" if kind else in_words(field.annotation)
     limits = [
-        f"{word} {getattr(limit, name):g}"
+        f"{word} {getattr(limit, name):,}"
         for limit in field.metadata
         for name, word in _LIMITS.items()
         if getattr(limit, name, None) is not None
@@ -64,7 +64,7 @@ def summary(field: FieldInfo) -> str:
         default = "optional"
     else:
         default = f"default: `{yaml_of(field.default)}`"
-    return "; ".join([" and ".join([takes, *limits]), default])
+    return "; ".join([", ".join([takes, *limits]), default])
 
 
 def meaning(model: type[BaseModel], name: str) -> str:
