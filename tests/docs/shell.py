@@ -24,7 +24,8 @@ MOST = 6
 
 FEWER = {
     r"--n 100 --out run\b": "--n 30 --out run",  # is split for training afterwards
-    r"--relax \d+": "--relax 1",
+    r"evaluate run --relax \d+": "evaluate run --only validity,novelty,stability --relax 1",
+    r"--until matched --max-tries \d+ --n \d+": "--until matched --max-tries 2 --n 2",
     r"relax (novel.extxyz|titanates)": r"relax \1 --n 2 --steps 2",
     r"relax (examples/CsCl.cif)": r"relax \1 --steps 2",
     r"train smoke": "train smoke optim.steps=2",
