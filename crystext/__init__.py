@@ -9,31 +9,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crystext.conditions import Kept
+    from crystext.conditions import ConditionResult
     from crystext.energies.hull import Hull
     from crystext.energies.hull_sources import open_hull
     from crystext.errors import CrystextError, ReadingWarning
-    from crystext.generation.results import Proposals, Sample, Samples
+    from crystext.generation.results import InfillResults, Sample, Samples
     from crystext.inference.likelihood import Score
     from crystext.io.read import as_crystal, read_crystal, read_crystals
     from crystext.lm import CrystalLM
     from crystext.models.load import load_model
     from crystext.structures.augment import permute_within_species, translate
     from crystext.structures.crystal import Crystal
-    from crystext.text import FORMATS, Decoded, Fault, decode, encode
+    from crystext.text import FORMATS, Decoded, DecodeFailure, decode, encode
 
 __version__ = "0.1.0"
 
 __all__ = [
     "FORMATS",
+    "ConditionResult",
     "Crystal",
     "CrystalLM",
     "CrystextError",
+    "DecodeFailure",
     "Decoded",
-    "Fault",
     "Hull",
-    "Kept",
-    "Proposals",
+    "InfillResults",
     "ReadingWarning",
     "Sample",
     "Samples",
@@ -51,8 +51,8 @@ __all__ = [
 
 _HOMES = {
     "structures.augment": ("permute_within_species", "translate"),
-    "text": ("FORMATS", "Decoded", "Fault", "decode", "encode"),
-    "conditions": ("Kept",),
+    "text": ("FORMATS", "Decoded", "DecodeFailure", "decode", "encode"),
+    "conditions": ("ConditionResult",),
     "structures.crystal": ("Crystal",),
     "energies.hull": ("Hull",),
     "energies.hull_sources": ("open_hull",),
@@ -60,7 +60,7 @@ _HOMES = {
     "lm": ("CrystalLM",),
     "models.load": ("load_model",),
     "io.read": ("as_crystal", "read_crystal", "read_crystals"),
-    "generation.results": ("Proposals", "Sample", "Samples"),
+    "generation.results": ("InfillResults", "Sample", "Samples"),
     "inference.likelihood": ("Score",),
 }
 """The module that each public name comes from."""

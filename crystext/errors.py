@@ -79,7 +79,7 @@ as Python or NumPy prints them, sentences of the interpreter. No message to a us
 the tests look for it in every one that they provoke."""
 
 
-_OF_PROGRAMS = re.compile(
+_PROGRAMMING_WORDS = re.compile(
     r"""
       \w\(\) | \b(?:None|True|False)\b | \b[bru]['"] | \blen\( | \bself\b | broadcast | ufunc
     | usecols | local\ variable | \bkwargs?\b | \bpbc\b | \{.*=.*\}
@@ -89,12 +89,12 @@ _OF_PROGRAMS = re.compile(
 """What else tells, in a message of another package, that it speaks of a program."""
 
 
-def in_words(error: BaseException, otherwise: str) -> str:
+def describe_error(error: BaseException, fallback: str) -> str:
     """Return what another package's exception says of its input, if a user can make sense of it.
 
     Args:
         error: of any type, as parsers meet broken data.
-        otherwise: a sentence for exceptions that speak of Python; no full stop.
+        fallback: a sentence for exceptions that speak of Python; no full stop.
     """
     cause = error.__cause__ or error
     if isinstance(cause, OSError) and cause.strerror:
@@ -110,19 +110,19 @@ def in_words(error: BaseException, otherwise: str) -> str:
     if isinstance(
         cause, LookupError | TypeError | AttributeError | ArithmeticError | AssertionError
     ):
-        return otherwise
+        return fallback
     line = next((line.strip() for line in str(cause).splitlines() if line.strip()), "")
-    if not line or PYTHON_INTERNALS.search(line) or _OF_PROGRAMS.search(line):
-        return otherwise
+    if not line or PYTHON_INTERNALS.search(line) or _PROGRAMMING_WORDS.search(line):
+        return fallback
     return line.rstrip(".") if len(line) <= 200 else line[:200].rsplit(" ", 1)[0] + " ..."
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return `" Did you mean 'x'?"` for the nearest known name, or an empty string.
 
     A name that is right but for its case is always found.
     """
-    known = list(known)
-    same = [other for other in known if other.lower() == name.lower()]
-    near = same or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    choices = list(choices)
+    same = [other for other in choices if other.lower() == name.lower()]
+    near = same or difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -13,21 +13,25 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from crystext.conditions import NAMES, Conditions
-from crystext.conditions.keywords import Asked
+from crystext.conditions import CONDITION_NAMES, Conditions
+from crystext.conditions.keywords import ConditionKwargs
 from crystext.errors import SettingError, did_you_mean
-from crystext.generation.infilling.complete import Filler
-from crystext.generation.infilling.result import Proposal
-from crystext.generation.infilling.specify import Blanks, Reference
-from crystext.generation.rejection_sampling import draw_judged
-from crystext.generation.requests import settled_settings
-from crystext.generation.results import Proposals, Sample, Samples
-from crystext.generation.sampling_run import Campaign, default_batch_size
-from crystext.inference.likelihood import Score, Scorer
+from crystext.generation.infilling.complete import Infiller
+from crystext.generation.infilling.result import InfillResult
+from crystext.generation.infilling.specify import InfillSpec, SiteReference
+from crystext.generation.rejection_sampling import sample_until_satisfied
+from crystext.generation.requests import resolve_settings
+from crystext.generation.results import InfillResults, Sample, Samples
+from crystext.generation.sampling_run import SamplingRun, default_batch_size
+from crystext.inference.likelihood import LikelihoodScorer, Score
 from crystext.inference.samplers import Sampler, make_sampler
-from crystext.inference.types import ORDINARY
+from crystext.inference.types import DEFAULT_CONSTRAINTS
 from crystext.io.read import as_crystal
-from crystext.io.read.partial_structures import Sites, read_sites, sites_of
+from crystext.io.read.partial_structures import (
+    PartialStructure,
+    partial_structure_of,
+    read_partial_structure,
+)
 from crystext.models.layout import SHIPPED, default_format
 from crystext.models.load import LoadedModel, load_model
 from crystext.runtime.progress import progress_bar
@@ -54,8 +58,8 @@ class CrystalLM:
         """Take a model in memory; `load` is the usual way. The name is for people."""
         self.model, self.name = model, str(model.folder) if name is None else name
         self._sampler: tuple[object, Sampler] | None = None
-        self._scorer: Scorer | None = None
-        self._filler: tuple[object, Filler] | None = None
+        self._scorer: LikelihoodScorer | None = None
+        self._infiller: tuple[object, Infiller] | None = None
 
     @classmethod
     def load(cls, source: str | Path = SHIPPED) -> Self:
@@ -89,13 +93,13 @@ class CrystalLM:
         element_temperature: float | None = None,
         coordinate_temperature: float | None = None,
         top_p: float = 1.0,
-        max_atoms: int = ORDINARY.max_atoms,
-        min_distance: float = ORDINARY.distance_scale,
+        max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
+        min_distance: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
         constrained: bool = True,
         batch_size: int | None = None,
         format: str | None = None,
         progress: bool | None = None,
-        **conditions: Unpack[Asked],
+        **conditions: Unpack[ConditionKwargs],
     ) -> Samples:
         """Draw crystals, any or such as are asked for.
 
@@ -124,7 +128,7 @@ class CrystalLM:
             format: `wyckoff` for texts by symmetry, where the model knows them: the space group
                 asked for, or one of the crystal system, is then enforced. None is the model's own.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
-            **conditions: what is asked for, see `Asked`.
+            **conditions: what is asked for, see `ConditionKwargs`.
 
         Raises:
             SettingError: a number out of range; conditions that are unknown, contradict each other
@@ -147,7 +151,7 @@ class CrystalLM:
             format=format,
             **conditions,
         )
-        return Samples(_shown(samples, n, progress))
+        return Samples(_with_progress(samples, n, progress))
 
     def iter_samples(
         self,
@@ -160,12 +164,12 @@ class CrystalLM:
         element_temperature: float | None = None,
         coordinate_temperature: float | None = None,
         top_p: float = 1.0,
-        max_atoms: int = ORDINARY.max_atoms,
-        min_distance: float = ORDINARY.distance_scale,
+        max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
+        min_distance: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
         constrained: bool = True,
         batch_size: int | None = None,
         format: str | None = None,
-        **conditions: Unpack[Asked],
+        **conditions: Unpack[ConditionKwargs],
     ) -> Iterator[Sample]:
         """Yield what `sample` returns, as it comes: a batch is drawn when it is reached.
 
@@ -175,8 +179,8 @@ class CrystalLM:
             raise SettingError(
                 f"n is {n!r}, and says how many crystals to draw; did you mean composition={n!r}?"
             )
-        asked = _conditions(conditions)
-        settings = settled_settings(
+        asked = _parse_conditions(conditions)
+        settings = resolve_settings(
             self.model.folder,
             [asked],
             seed=seed,
@@ -189,27 +193,27 @@ class CrystalLM:
         )
         if batch_size is None:
             batch_size = default_batch_size(self.model.folder, max_tries)
-        campaign = Campaign(
+        run = SamplingRun(
             n,
             str(self.model.folder),
             settings,
             (asked,),
             max_atoms=max_atoms,
-            distance_scale=min_distance,
+            min_distance_ratio=min_distance,
             batch_size=batch_size,
             max_tries=max_tries,
             format=default_format(self.model.folder) if format is None else format,
         )
-        campaign.requests(self.prompts)
-        self._ready(campaign)
-        return self._draw(campaign)
+        run.requests(self.prompts)
+        self._sampler_for(run)
+        return self._iter_run(run)
 
     def infill(
         self,
-        structure: Crystal | Structure | Atoms | Sample | Proposal | str | Path,
+        structure: Crystal | Structure | Atoms | Sample | InfillResult | str | Path,
         *,
-        species: Mapping[Reference, str | Sequence[str]] | None = None,
-        coordinates: Collection[Reference] | Reference = (),
+        species: Mapping[SiteReference, str | Sequence[str]] | None = None,
+        coordinates: Collection[SiteReference] | SiteReference = (),
         cell: bool = False,
         add: Sequence[str] | str = (),
         candidates: Sequence[str] | str | None = None,
@@ -222,11 +226,11 @@ class CrystalLM:
         element_temperature: float | None = None,
         coordinate_temperature: float | None = None,
         top_p: float = 1.0,
-        max_atoms: int = ORDINARY.max_atoms,
-        min_distance: float = ORDINARY.distance_scale,
+        max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
+        min_distance: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
         batch_size: int = 250,
         progress: bool | None = None,
-    ) -> Proposals:
+    ) -> InfillResults:
         """Fill in what of a structure is not known, or is to be another.
 
         What is given stays exactly as given: cell, elements, coordinates and labels of sites.
@@ -253,7 +257,7 @@ class CrystalLM:
             n: completions that are drawn, or elements that are ranked.
             ranked: whether elements are ranked by their probability rather than drawn, which is
                 done where a single one is not known unless this is False.
-            seed: of the draws; None takes a random one, which `Proposals.seed` says.
+            seed: of the draws; None takes a random one, which `InfillResults.seed` says.
             temperature: of the draws, as in `sample`; None is the model's own, else 1.
             element_temperature, coordinate_temperature: those of elements and of coordinates.
             top_p: draw from the most probable tokens that hold this share.
@@ -267,7 +271,7 @@ class CrystalLM:
             SettingError: something is asked for that is not there or makes no sense.
             ModelError: the model knows too few positions, or cannot write crystals.
         """
-        settings = settled_settings(
+        settings = resolve_settings(
             self.model.folder,
             seed=seed,
             temperature=temperature,
@@ -275,33 +279,36 @@ class CrystalLM:
             coordinate_temperature=coordinate_temperature,
             top_p=top_p,
         )
-        exclude = Conditions.of(exclude=exclude).exclude
+        exclude = Conditions.from_keywords(exclude=exclude).exclude
         key = settings, min_distance, max_atoms, exclude, batch_size
-        if self._filler is None or self._filler[0] != key:
-            filler = Filler(
+        if self._infiller is None or self._infiller[0] != key:
+            infiller = Infiller(
                 self.model,
                 settings,
-                distance_scale=min_distance,
+                min_distance_ratio=min_distance,
                 max_atoms=max_atoms,
                 exclude=exclude,
                 batch_size=batch_size,
             )
-            self._filler = key, filler
-        blanks = Blanks(species or {}, coordinates, cell, add, candidates)
-        with progress_bar("completing", n, progress) as report, _threads_of(self.model):
-            infilling = self._filler[1].fill(
-                _sites(structure), blanks, n, keep=keep, ranked=ranked, report=report
+            self._infiller = key, infiller
+        spec = InfillSpec(species or {}, coordinates, cell, add, candidates)
+        with (
+            progress_bar("completing", n, progress) as report,
+            _single_threaded_if_small(self.model),
+        ):
+            result = self._infiller[1].infill(
+                _read_sites(structure), spec, n, keep=keep, ranked=ranked, report=report
             )
-        return Proposals(infilling.proposals, infilling, settings.seed)
+        return InfillResults(result.results, result, settings.seed)
 
     def score(
         self,
-        crystal: Crystal | Structure | Atoms | Sample | Proposal | str | Path,
+        crystal: Crystal | Structure | Atoms | Sample | InfillResult | str | Path,
         *,
         translations: int = 0,
         seed: int = 0,
         format: str | None = None,
-        **conditions: Unpack[Asked],
+        **conditions: Unpack[ConditionKwargs],
     ) -> Score:
         """Return the log-probability of a crystal under the model: whole, per site and per token.
 
@@ -331,83 +338,83 @@ class CrystalLM:
 
     def score_all(
         self,
-        crystals: Sequence[Crystal | Structure | Atoms | Sample | Proposal | str | Path],
+        crystals: Sequence[Crystal | Structure | Atoms | Sample | InfillResult | str | Path],
         *,
         translations: int = 0,
         seed: int = 0,
         format: str | None = None,
-        **conditions: Unpack[Asked],
+        **conditions: Unpack[ConditionKwargs],
     ) -> list[Score]:
         """Return the score of each crystal, many at once, and of the text that `score` says."""
         fmt = self.model.format if format is None else get_format(format)
         prompt = generation_prompt(
-            self.prompts, _said(_conditions(conditions)), by_symmetry=fmt.by_symmetry
+            self.prompts, _prompt_properties(_parse_conditions(conditions)), wyckoff=fmt.is_wyckoff
         )
         taken = [as_crystal(crystal) for crystal in crystals]
         if self._scorer is None:
-            self._scorer = Scorer(self.model)
-        with _threads_of(self.model):
+            self._scorer = LikelihoodScorer(self.model)
+        with _single_threaded_if_small(self.model):
             return self._scorer.score(
                 taken, prompt, format=fmt, translations=translations, seed=seed
             )
 
-    def _draw(self, campaign: Campaign) -> Iterator[Sample]:
-        (asked,), (request,) = campaign.conditions, campaign.requests(self.prompts)
-        sampler = self._ready(campaign)
-        for batch in campaign.iter_batches():
-            with _threads_of(self.model):
-                attempts = draw_judged(
+    def _iter_run(self, run: SamplingRun) -> Iterator[Sample]:
+        (asked,), (request,) = run.conditions, run.requests(self.prompts)
+        sampler = self._sampler_for(run)
+        for batch in run.iter_batches():
+            with _single_threaded_if_small(self.model):
+                attempts = sample_until_satisfied(
                     sampler,
                     request,
                     asked,
                     range(batch.start, batch.start + batch.size),
                     fmt=self.model.format,
-                    constrained=campaign.settings.constrained,
-                    max_tries=campaign.max_tries,
+                    constrained=run.settings.constrained,
+                    max_attempts_per_sample=run.max_tries,
                 )
-            for attempt in attempts[: campaign.n - batch.start]:
-                yield Sample.of(attempt, request.prompt, campaign.settings.seed)
+            for attempt in attempts[: run.n - batch.start]:
+                yield Sample.from_attempt(attempt, request.prompt, run.settings.seed)
 
-    def _ready(self, campaign: Campaign) -> Sampler:
+    def _sampler_for(self, run: SamplingRun) -> Sampler:
         """Return the sampler of a campaign, the last one if it draws in the same way."""
-        key = campaign.settings, campaign.text_format
+        key = run.settings, run.text_format
         if self._sampler is None or self._sampler[0] != key:
             self._sampler = key, make_sampler(self.model, *key)
         return self._sampler[1]
 
 
-def _conditions(given: Any) -> Conditions:
+def _parse_conditions(keywords: Any) -> Conditions:
     """Return what is asked for; a name that is no condition may be meant for another keyword."""
-    for name in given:
-        if name not in NAMES:
-            known = [*NAMES, *signature(CrystalLM.sample).parameters]
+    for name in keywords:
+        if name not in CONDITION_NAMES:
+            known = [*CONDITION_NAMES, *signature(CrystalLM.sample).parameters]
             raise SettingError(
-                f"nothing can be asked for by the name {name!r}; there are {', '.join(NAMES)}."
-                + did_you_mean(name, known)
+                f"nothing can be asked for by the name {name!r}; there are "
+                f"{', '.join(CONDITION_NAMES)}." + did_you_mean(name, known)
             )
-    return Conditions.of(**given)
+    return Conditions.from_keywords(**keywords)
 
 
-def _said(asked: Conditions) -> dict[str, str]:
+def _prompt_properties(conditions: Conditions) -> dict[str, str]:
     """Return the lines of a prompt, or refuse what no line says: a score cannot depend on it."""
-    silent = [*asked.silent(), *(["neutral"] if asked.neutral else [])]
+    silent = [*conditions.not_in_prompt(), *(["neutral"] if conditions.neutral else [])]
     if silent:
         raise SettingError(
             f"no line of a prompt says {silent[0]!r}, so a score cannot depend on it; leave it out"
         )
-    return asked.properties()
+    return conditions.prompt_properties()
 
 
-_SMALL = 100_000_000
+_SINGLE_THREAD_PARAMETERS = 100_000_000
 """Parameters below which a network is run on one thread: more would hardly be faster."""
 
 
 @contextmanager
-def _threads_of(model: LoadedModel) -> Iterator[None]:
+def _single_threaded_if_small(model: LoadedModel) -> Iterator[None]:
     """Run a small network on one thread: sums that are split over threads round otherwise."""
     import torch
 
-    if sum(p.numel() for p in model.network.parameters()) > _SMALL:
+    if sum(p.numel() for p in model.network.parameters()) > _SINGLE_THREAD_PARAMETERS:
         yield
         return
     before = torch.get_num_threads()
@@ -418,16 +425,18 @@ def _threads_of(model: LoadedModel) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _sites(structure: Crystal | Structure | Atoms | Sample | Proposal | str | Path) -> Sites:
+def _read_sites(
+    structure: Crystal | Structure | Atoms | Sample | InfillResult | str | Path,
+) -> PartialStructure:
     """Return the sites of whatever holds a structure, with its own labels where they differ."""
     if isinstance(structure, str | Path):
-        return read_sites(structure)
+        return read_partial_structure(structure)
     crystal = as_crystal(structure)
     labels = [str(label) for label in getattr(structure, "labels", ())]
-    return sites_of(crystal, labels if len(set(labels)) == len(crystal) else ())
+    return partial_structure_of(crystal, labels if len(set(labels)) == len(crystal) else ())
 
 
-def _shown(samples: Iterator[Sample], n: int, progress: bool | None) -> Iterator[Sample]:
+def _with_progress(samples: Iterator[Sample], n: int, progress: bool | None) -> Iterator[Sample]:
     """Yield samples under a bar."""
     with progress_bar("drawing", n, progress) as report:
         for done, sample in enumerate(samples, start=1):

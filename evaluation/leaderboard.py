@@ -20,10 +20,22 @@ from pathlib import Path
 from urllib.parse import quote
 
 from crystext.errors import CrystextError, InputError
-from crystext.evaluate.deviations import departed, lettered
-from crystext.evaluate.html.numbers import NONE, as_published, drawn_of, fixed, interval
-from crystext.evaluate.published import Column, Published, Row, measured, read_published
-from crystext.evaluate.report import Departure, Figure, Report, read_report
+from crystext.evaluate.deviations import deviation_letters, deviations_affecting
+from crystext.evaluate.html.numbers import (
+    MISSING,
+    denominator_text,
+    format_fixed,
+    format_interval,
+    format_published,
+)
+from crystext.evaluate.published import (
+    PublishedColumn,
+    PublishedRow,
+    PublishedTable,
+    metric_for_column,
+    read_published_table,
+)
+from crystext.evaluate.report import MetricValue, ProtocolDeviation, Report, read_report
 
 HERE = Path(__file__).parent
 
@@ -37,7 +49,7 @@ and no further than that.
 """
 
 
-def leaderboard(reports: dict[str, Report], blocks: Sequence[Published]) -> str:
+def leaderboard(reports: dict[str, Report], blocks: Sequence[PublishedTable]) -> str:
     """Return the leaderboard as Markdown.
 
     Args:
@@ -59,14 +71,14 @@ def leaderboard(reports: dict[str, Report], blocks: Sequence[Published]) -> str:
     return "\n".join(parts)
 
 
-def _block(reports: dict[str, Report], block: Published) -> str:
+def _block(reports: dict[str, Report], block: PublishedTable) -> str:
     columns = list(block.columns.values())
     arrows = {"higher": " ↑", "lower": " ↓", None: ""}
     header = ["system", *(_plain(c.title) + arrows[c.better] for c in columns)]
     shown = {
         name: report
         for name, report in reports.items()
-        if any(measured(report, column) for column in columns)
+        if any(metric_for_column(report, column) for column in columns)
     }
     rows = [
         [_link(name), *(_measured(report, column, columns) for column in columns)]
@@ -105,21 +117,21 @@ def _block(reports: dict[str, Report], block: Published) -> str:
     )
 
 
-def _measured(report: Report, column: Column, shown: Sequence[Column]) -> str:
-    figure = measured(report, column)
+def _measured(report: Report, column: PublishedColumn, shown: Sequence[PublishedColumn]) -> str:
+    figure = metric_for_column(report, column)
     if figure is None or figure.value is None:
-        return NONE
-    ends = interval(figure) or drawn_of(figure)
+        return MISSING
+    ends = format_interval(figure) or denominator_text(figure)
     marks = _letters(report, shown)
-    letters = ", ".join(marks[x] for x in departed(report, column.ours))
+    letters = ", ".join(marks[x] for x in deviations_affecting(report, column.ours))
     return (
-        f"**{fixed(figure.value)}**"
+        f"**{format_fixed(figure.value)}**"
         + (f"<sup>{letters}</sup>" if letters else "")
         + (f"<br>{ends}" if ends else "")
     )
 
 
-def _departed(report: Report, columns: Sequence[Column]) -> str:
+def _departed(report: Report, columns: Sequence[PublishedColumn]) -> str:
     """Return what the marks in a row stand for; empty where there is none."""
     return "; ".join(
         f"<sup>{letter}</sup> {_plain(departure.text)}"
@@ -127,20 +139,25 @@ def _departed(report: Report, columns: Sequence[Column]) -> str:
     )
 
 
-def _letters(report: Report, columns: Sequence[Column]) -> dict[Departure, str]:
-    return lettered(report, [c.ours for c in columns if _is_there(measured(report, c))])
+def _letters(report: Report, columns: Sequence[PublishedColumn]) -> dict[ProtocolDeviation, str]:
+    return deviation_letters(
+        report, [c.ours for c in columns if _is_there(metric_for_column(report, c))]
+    )
 
 
-def _is_there(figure: Figure | None) -> bool:
+def _is_there(figure: MetricValue | None) -> bool:
     return figure is not None and figure.value is not None
 
 
-def _published(row: Row, block: Published) -> list[str]:
+def _published(row: PublishedRow, block: PublishedTable) -> list[str]:
     columns = block.columns.items()
-    return [_plain(row.system), *(as_published(row.values.get(n), column) for n, column in columns)]
+    return [
+        _plain(row.system),
+        *(format_published(row.values.get(n), column) for n, column in columns),
+    ]
 
 
-def _said(row: Row, block: Published) -> list[str]:
+def _said(row: PublishedRow, block: PublishedTable) -> list[str]:
     said = []
     if row.paper is not None or row.table is not None:
         address = row.address or block.address
@@ -187,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, and fail if it is old")
     given = parser.parse_args(arguments)
     try:
-        blocks = [read_published(path) for path in sorted(given.reference.glob("*.yaml"))]
+        blocks = [read_published_table(path) for path in sorted(given.reference.glob("*.yaml"))]
         if not blocks:
             raise InputError(f"{given.reference} holds no *.yaml; expected published figures")
         text = leaderboard(read_reports(given.reports), blocks)

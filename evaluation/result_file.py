@@ -36,9 +36,9 @@ from rich.table import Table
 
 from crystext.data.source import checksum
 from crystext.errors import CrystextError, InputError
-from crystext.metrics.intervals import Share
+from crystext.metrics.intervals import Proportion
 from crystext.models.layout import model_folder
-from crystext.runtime.provenance import commit, processor
+from crystext.runtime.provenance import git_commit, processor_name
 
 Report = dict[str, Any]
 
@@ -147,8 +147,8 @@ def provenance(script: str, arguments: Sequence[str], packages: Sequence[str]) -
     module = ".".join(Path(script).resolve().relative_to(ROOT).with_suffix("").parts)
     return {
         "command": shlex.join(["python", "-m", module, *words]),
-        "commit": commit(ROOT),
-        "machine": {"cpu": processor(), "cores": os.cpu_count()},
+        "commit": git_commit(ROOT),
+        "machine": {"cpu": processor_name(), "cores": os.cpu_count()},
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("numpy", "pymatgen", *packages)},
@@ -158,11 +158,11 @@ def provenance(script: str, arguments: Sequence[str], packages: Sequence[str]) -
 
 def share(count: int, of: int) -> Report:
     """Return count, proportion and 95% interval (Wilson) as they stand in a result file."""
-    measured = Share(count, of)
+    measured = Proportion(count, of)
     return {
         "count": count,
         "share": round(measured.value, 4),
-        "interval_95": [round(end, 4) for end in measured.interval()],
+        "interval_95": [round(end, 4) for end in measured.wilson_interval()],
     }
 
 

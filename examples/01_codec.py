@@ -25,4 +25,4 @@ decoded = crystext.decode(text)
 print("\nread back:", decoded.structure.composition.reduced_formula)
 
 broken = crystext.decode(text.replace("Cl", "Xx"))
-print("a broken text:", broken.fault.name, "at line", broken.line, "-", broken.fault.value)
+print("a broken text:", broken.failure.name, "at line", broken.line, "-", broken.failure.value)

@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 
 import crystext
-from crystext.generation.run import read_attempts, sample
-from crystext.generation.sampling_run import Campaign
-from crystext.inference.types import DrawSettings
+from crystext.generation.run import read_attempts, run_sampling
+from crystext.generation.sampling_run import SamplingRun
+from crystext.inference.types import SamplingSettings
 from crystext.io.render import draw_crystals
 from crystext.io.write import write_crystals
 from crystext.structures.properties import reduced_formula
 
 
 def main(folder: Path) -> None:
-    campaign = Campaign(n=12, model="shipped", settings=DrawSettings(seed=1), batch_size=12)
-    sample(campaign, folder / "run")
+    campaign = SamplingRun(n=12, model="shipped", settings=SamplingSettings(seed=1), batch_size=12)
+    run_sampling(campaign, folder / "run")
     crystals = [
         crystext.decode(attempt["text"]).crystal for attempt in read_attempts(folder / "run")
     ]

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import crystext
 from crystext.conditions.constraints import Constraints
 from crystext.grammar.any_tokenizer import GrammarProcessor
-from crystext.grammar.automaton import Automaton
+from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.runtime.resources import shipped_model
 from crystext.tasks.generation import generation_prompt
 from crystext.tasks.prompts import load_prompts
@@ -24,7 +24,9 @@ network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 prompt = generation_prompt(load_prompts(folder / "prompts"), {"formula": "SrTiO3"})
 given = torch.tensor([prompt_ids(tokenizer, prompt)] * 4)
 processor = GrammarProcessor(
-    tokenizer, given.shape[1], Automaton(PLAIN, 1, Constraints(max_atoms=20, distance_scale=0.65))
+    tokenizer,
+    given.shape[1],
+    CoordinateAutomaton(PLAIN, 1, Constraints(max_atoms=20, min_distance_ratio=0.65)),
 )
 torch.manual_seed(0)
 # Lower than the model's own temperature, which is set for variety in unconditional sampling.

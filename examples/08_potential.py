@@ -5,8 +5,8 @@ crystext relax CRYSTALS --potential examples/08_potential.py:emt --out relaxed
 
 The function takes no argument and returns a `Potential`. It is checked by the energies in `proof`
 before it relaxes anything; without any, by measured heats of formation of NiAl, SiC and TiC. Its
-energies are of a kind of their own (`Scale.OWN`) unless `scale` says otherwise, and are compared
-with those of the same name only.
+energies are of a kind of their own (`EnergyCorrection.OWN`) unless `scale` says otherwise, and are
+compared with those of the same name only.
 """
 
 from ase.build import bulk

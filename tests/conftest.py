@@ -101,6 +101,6 @@ def cli_refuses(cli: Run) -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model with random weights."""
-    from tests.tiny import write_tiny_model
+    from tests.tiny_model import write_tiny_model
 
     return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny")

@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer({"error": code}, status, X_Error_Code=code, X_Error_Message=code)
 
     @property
-    def _known(self) -> bool:
+    def _is_authorized(self) -> bool:
         return self.headers.get("Authorization") == f"Bearer {TOKEN}"
 
     def do_HEAD(self) -> None:
@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         name = "/".join(parts[:2])
         files = self.repositories.get(name)
         if files is None:
-            self._error(404 if self._known else 401, "RepoNotFound")
+            self._error(404 if self._is_authorized else 401, "RepoNotFound")
         elif api and "tree" in parts:
             self._answer(
                 [
@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif api:
             self._answer({"id": name, "sha": COMMIT, "siblings": []})
         elif name.startswith("locked/"):
-            self._error(403 if self._known else 401, "GatedRepo")
+            self._error(403 if self._is_authorized else 401, "GatedRepo")
         elif (path := "/".join(parts[4:])) in files:
             content = files[path]
             self._answer(content, X_Repo_Commit=COMMIT, ETag=f'"{_oid(content)}"')
@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         path = urlparse(self.path).path
         name = "/".join(path.split("/")[3:5])
-        if not self._known:
+        if not self._is_authorized:
             self._error(401, "Unauthorized")
         elif path == "/api/validate-yaml":
             self._answer({"errors": [], "warnings": []})
@@ -125,11 +125,11 @@ class _Handler(BaseHTTPRequestHandler):
             address = f"http://{self.headers['Host']}/{name}"
             self._answer({"commitUrl": f"{address}/commit/{COMMIT}", "commitOid": COMMIT})
 
-    def _create(self, wish: dict[str, Any]) -> None:
-        name = "/".join(filter(None, [wish.get("organization"), wish["name"]]))
+    def _create(self, request: dict[str, Any]) -> None:
+        name = "/".join(filter(None, [request.get("organization"), request["name"]]))
         self.repositories.setdefault(name, {})
-        visibility = wish.get("visibility")
-        self.private[name] = wish.get("private", visibility and visibility == "private")
+        visibility = request.get("visibility")
+        self.private[name] = request.get("private", visibility and visibility == "private")
         self._answer({"url": f"http://{self.headers['Host']}/{name}", "name": name})
 
 

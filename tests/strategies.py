@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.structures.crystal import Crystal, angles_close
+from crystext.structures.crystal import Crystal, angles_form_cell
 from crystext.text import COORDINATE_FORMATS, encode
 
 _lengths = st.floats(1.0, 60.0)
@@ -56,7 +56,7 @@ _systems: dict[str, SearchStrategy[tuple[list[float], list[float]]]] = {
 LATTICE_SYSTEMS = tuple(_systems)
 
 # Values at which rounding, wrapping or cutting could go wrong.
-_telling = st.sampled_from(
+_rounding_cases = st.sampled_from(
     [
         0.0,
         -0.0,
@@ -81,27 +81,27 @@ _telling = st.sampled_from(
         0.0015,
     ]
 )
-coordinates = st.floats(-2.0, 2.0) | st.floats(0.0, 1.0) | _telling
+coordinates = st.floats(-2.0, 2.0) | st.floats(0.0, 1.0) | _rounding_cases
 
 
 @st.composite
 def crystals(draw: st.DrawFn, system: str | None = None, max_atoms: int = 12) -> Crystal:
     """Crystals of one lattice system, or of any; their cells still close by 0.02 degrees."""
     cells = _systems[system] if system else st.one_of(*_systems.values())
-    lengths, angles = draw(cells.filter(lambda cell: _closes_with_room(cell[1])))
+    lengths, angles = draw(cells.filter(lambda cell: _closes_when_rounded(cell[1])))
     elements = st.lists(st.integers(1, len(SYMBOLS)), min_size=1, max_size=max_atoms)
     numbers = draw(elements)
     positions = [[draw(coordinates) for _ in range(3)] for _ in numbers]
     return Crystal(np.array(lengths), np.array(angles), np.array(numbers), np.array(positions))
 
 
-def _closes_with_room(angles: list[float]) -> bool:
+def _closes_when_rounded(angles: list[float]) -> bool:
     """Return whether whole degrees, too, form a cell: the coarsest format must hold it."""
     rounded = [round(x) for x in angles]
-    return angles_close(*angles) and angles_close(*rounded)
+    return angles_form_cell(*angles) and angles_form_cell(*rounded)
 
 
-def spoil(text: str, start: int, stop: int, insert: str) -> str:
+def corrupt(text: str, start: int, stop: int, insert: str) -> str:
     """Return a text of which a part is replaced; places are taken modulo its length."""
     start, stop = sorted((start % (len(text) + 1), stop % (len(text) + 1)))
     return text[:start] + insert + text[stop:]
@@ -112,7 +112,7 @@ texts_of_crystals = st.builds(encode, crystals(max_atoms=5), st.sampled_from(COO
 _inserts = st.text(max_size=8) | st.sampled_from(
     ["\n", "\n\n", " ", "\t", "\r\n", "-", "1e400", "nan", "0.5 0.5 0.5\n", "Na\n", "?", "٣", "ﬂ"]
 )
-spoilt_texts = st.builds(
-    spoil, texts_of_crystals, st.integers(0, 500), st.integers(0, 500), _inserts
+corrupted_texts = st.builds(
+    corrupt, texts_of_crystals, st.integers(0, 500), st.integers(0, 500), _inserts
 )
 """Texts of crystals with one part cut out or replaced: nearly right."""

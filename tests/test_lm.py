@@ -15,16 +15,16 @@ from ase import Atoms
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError, ModelError, SettingError
-from crystext.generation.results import Proposals
-from crystext.generation.run import read_attempts, sample
-from crystext.generation.sampling_run import Campaign
-from crystext.inference.types import DrawSettings
+from crystext.generation.results import InfillResults
+from crystext.generation.run import read_attempts, run_sampling
+from crystext.generation.sampling_run import SamplingRun
+from crystext.inference.types import SamplingSettings
 from crystext.io.read import read_crystal
-from crystext.io.read.partial_structures import read_sites
+from crystext.io.read.partial_structures import read_partial_structure
 from crystext.io.write import cif
 from crystext.lm import CrystalLM
 from crystext.text import encode
-from tests.handmade import NACL, QUARTZ
+from tests.example_crystals import NACL, QUARTZ
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def lm(tiny_model: Path) -> CrystalLM:
 def test_a_seed_gives_the_crystals_of_the_command_line(
     lm: CrystalLM, tiny_model: Path, tmp_path: Path
 ) -> None:
-    sample(Campaign(12, str(tiny_model), DrawSettings(seed=7)), tmp_path / "run")
+    run_sampling(SamplingRun(12, str(tiny_model), SamplingSettings(seed=7)), tmp_path / "run")
     wanted = list(read_attempts(tmp_path / "run"))
     drawn = lm.sample(12, seed=7)
     assert [x.text for x in drawn] == [x["text"] for x in wanted]
@@ -230,8 +230,8 @@ def test_infilling_keeps_what_is_given_and_tells_what_it_changes(
             assert {change.old for change in x.changes} == {"Na"}
     by_likelihood = [x.log_probability for x in ranked]
     assert by_likelihood == sorted(by_likelihood, reverse=True)
-    assert repr(ranked[:1]).startswith("<Proposals: 1, first Na1 Na -> ")
-    assert ranked.infilling.drawn == ranked[:1].infilling.drawn == 0
+    assert repr(ranked[:1]).startswith("<InfillResults: 1, first Na1 Na -> ")
+    assert ranked.infill_run.texts_drawn == ranked[:1].infill_run.texts_drawn == 0
     assert ranked.to_dataframe()["rank"].tolist() == [1, 2]
     assert len(read_crystal(ranked[:1].save(tmp_path / "best.cif"))) == len(NACL)
 
@@ -259,14 +259,14 @@ def test_every_knob_of_infilling_changes_what_is_proposed(
     assert told(plain) != told(turned)
 
 
-def told(proposals: Proposals) -> tuple[int, list[str]]:
-    return proposals.infilling.drawn, [x.text for x in proposals]
+def told(proposals: InfillResults) -> tuple[int, list[str]]:
+    return proposals.infill_run.texts_drawn, [x.text for x in proposals]
 
 
 def test_elements_are_filled_in_at_a_temperature_of_their_own(lm: CrystalLM) -> None:
     given = {"species": {0: "?", 4: "?"}, "n": 8, "min_distance": 0.0}
     cold = lm.infill(NACL, **given, element_temperature=0.0)
-    assert [x.drawn for x in cold] == [8]
+    assert [x.times_drawn for x in cold] == [8]
     assert len(lm.infill(NACL, **given)) > 1
 
 
@@ -279,7 +279,7 @@ def test_infilling_draws_at_the_temperatures_that_the_model_asks_for(
         json.dumps(about | {"coordinate_temperature": 0.0})
     )
     given = {"coordinates": [0, 5], "n": 4, "min_distance": 0.0}
-    assert [x.drawn for x in cold.infill(NACL, **given)] == [4]
+    assert [x.times_drawn for x in cold.infill(NACL, **given)] == [4]
     assert len(lm.infill(NACL, **given)) == 4
     warm = cold.infill(NACL, **given, temperature=1.0)
     assert [x.text for x in warm] == [x.text for x in lm.infill(NACL, **given)]
@@ -298,7 +298,7 @@ def test_labels_go_through_infilling_into_structures_and_files(
     assert best.structure.site_properties == {}
     assert {str(species) for species in best.structure.species} == {"K", "Na", "Cl"}
     path = lm.infill(given, species={"A_0": "?"}, candidates=["K"]).save(tmp_path / "x.cif")
-    assert read_sites(path).labels == best.labels
+    assert read_partial_structure(path).labels == best.labels
 
 
 @pytest.mark.parametrize("exclude", ["Fe", "Fe O", "Fe,O", ["Fe", "O"], {"Fe"}], ids=str)
@@ -311,7 +311,7 @@ def test_elements_are_excluded_from_infilling_as_from_drawing(lm: CrystalLM, exc
 def test_what_is_to_be_kept_may_be_one_name(lm: CrystalLM) -> None:
     given = {"species": {"Na": "?"}, "candidates": "K Rb", "min_distance": 0.0}
     for keep in ("space_group", "space_group, cell", ["cell", "space_group"]):
-        assert lm.infill(NACL, **given, keep=keep).infilling.space_group == 225
+        assert lm.infill(NACL, **given, keep=keep).infill_run.space_group == 225
     with pytest.raises(SettingError, match="'OF'; expected a symbol"):
         lm.infill(NACL, **given, exclude="OF")
     with pytest.raises(SettingError, match=r"n is 2\.5"):

@@ -9,15 +9,15 @@ import pytest
 
 from crystext.data.catalogue import CATALOGUE
 from crystext.data.textbook import TEXTBOOK
-from crystext.runtime.resources import shipped
+from crystext.runtime.resources import shipped_path
 from crystext.training.recipe import load_recipe
 from tests.documents import parsed
 
-RECIPES = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
+RECIPES = sorted(path.stem for path in shipped_path("recipes").glob("*.yaml"))
 
 
 def head(name: str) -> str:
-    text = shipped("recipes", f"{name}.yaml").read_text(encoding="utf-8")
+    text = shipped_path("recipes", f"{name}.yaml").read_text(encoding="utf-8")
     return "\n".join(line for line in text.splitlines() if line.startswith("#"))
 
 
@@ -53,4 +53,4 @@ def test_an_option_that_does_not_exist_would_be_found() -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_files_that_a_recipe_names_are_shipped(name: str) -> None:
     for path in re.findall(r"recipes/[\w/.-]*\.yaml", head(name)):
-        assert shipped(path).is_file(), path
+        assert shipped_path(path).is_file(), path

@@ -36,7 +36,7 @@ ELECTRONEGATIVITIES: tuple[float, ...] = tuple(
 )
 """Pauling electronegativities by atomic number minus one, as pymatgen has them; nan if unknown."""
 
-_RANKED = sorted(
+_BY_ELECTRONEGATIVITY = sorted(
     range(1, 119),
     key=lambda z: (
         math.inf if math.isnan(ELECTRONEGATIVITIES[z - 1]) else ELECTRONEGATIVITIES[z - 1],
@@ -45,7 +45,7 @@ _RANKED = sorted(
 )
 
 ELECTRONEGATIVITY_RANK: tuple[int, ...] = tuple(
-    {z: rank for rank, z in enumerate(_RANKED)}.get(z, -1) for z in range(119)
+    {z: rank for rank, z in enumerate(_BY_ELECTRONEGATIVITY)}.get(z, -1) for z in range(119)
 )
 """Place of element `z` in the order of increasing electronegativity, ties by symbol.
 

@@ -11,11 +11,11 @@ from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
 from crystext.errors import SettingError, did_you_mean
 from crystext.runtime.validate import whole_number
 
-_PART = re.compile(r"[A-Z][a-z]?|\d+|[()]")
+_TOKEN = re.compile(r"[A-Z][a-z]?|\d+|[()]")
 _ASCII = str.maketrans("₀₁₂₃₄₅₆₇₈₉[]{}", "0123456789()()")
-_MOST = 100_000
+_MAX_COUNT = 100_000
 """Counts beyond this are taken for a slip of the keyboard."""
-_LONGEST = 60
+_MAX_HINT_LENGTH = 60
 """Characters of a formula up to which a slip in it is looked for."""
 
 
@@ -28,17 +28,17 @@ def parse_formula(text: str) -> dict[str, int]:
         SettingError: it is no formula, or names what is no element.
     """
     compact = re.sub(r"[\s_]", "", text.translate(_ASCII))
-    parts = _PART.findall(compact)
+    parts = _TOKEN.findall(compact)
     if not parts or "".join(parts) != compact:
-        raise _no_formula(text, compact)
+        raise _formula_error(text, compact)
     open_groups: list[dict[str, int]] = [{}]
     last: dict[str, int] = {}
     """What a number that comes next counts."""
     for part in [*parts, ""]:
         factor = int(part[:7]) if part.isdigit() else 1
         # No count begins with 0: SrTi03 means the letter O.
-        if not 1 <= factor <= _MOST or part.startswith("0") or (part.isdigit() and not last):
-            raise _no_formula(text, compact)
+        if not 1 <= factor <= _MAX_COUNT or part.startswith("0") or (part.isdigit() and not last):
+            raise _formula_error(text, compact)
         for symbol, count in last.items():
             group = open_groups[-1]
             group[symbol] = group.get(symbol, 0) + factor * count
@@ -48,120 +48,122 @@ def parse_formula(text: str) -> dict[str, int]:
         elif part == ")":
             last = open_groups.pop()
             if not open_groups or not last:
-                raise _no_formula(text, compact)
+                raise _formula_error(text, compact)
         elif part.isalpha():
             if part not in ATOMIC_NUMBERS:
-                raise _no_formula(text, compact)
+                raise _formula_error(text, compact)
             last = {part: 1}
     if len(open_groups) > 1:
-        raise _no_formula(text, compact)
+        raise _formula_error(text, compact)
     return open_groups[0]
 
 
-def parse_composition(wanted: str | Mapping[Any, float]) -> dict[str, int]:
+def parse_composition(composition: str | Mapping[Any, float]) -> dict[str, int]:
     """Return the elements of a composition and their counts.
 
     Args:
-        wanted: a formula, see `parse_formula`, or a mapping from elements to whole numbers, such as
-            {"Sr": 1, "Ti": 1, "O": 3} or pymatgen's `Composition`.
+        composition: a formula, see `parse_formula`, or a mapping from elements to whole numbers,
+            such as {"Sr": 1, "Ti": 1, "O": 3} or pymatgen's `Composition`.
 
     Raises:
         SettingError: it is neither, or names what is no element.
     """
-    if isinstance(wanted, str):
-        return parse_formula(wanted)
-    if not isinstance(wanted, Mapping) or not wanted:
+    if isinstance(composition, str):
+        return parse_formula(composition)
+    if not isinstance(composition, Mapping) or not composition:
         raise SettingError(
-            f"a composition is {wanted!r}; expected a formula such as SrTiO3, or elements and "
+            f"a composition is {composition!r}; expected a formula such as SrTiO3, or elements and "
             "their counts such as {'Sr': 1, 'Ti': 1, 'O': 3}"
         )
     counts: dict[str, int] = {}
-    for key, amount in wanted.items():
+    for key, amount in composition.items():
         # pymatgen's elements and ions have a symbol.
-        symbol = known_element(getattr(key, "symbol", key))
+        symbol = check_element(getattr(key, "symbol", key))
         count = whole_number(f"the amount of {symbol}", amount)
-        if not 1 <= count <= _MOST:
-            raise SettingError(f"the amount of {symbol} is {count}; expected 1 to {_MOST:,}")
+        if not 1 <= count <= _MAX_COUNT:
+            raise SettingError(f"the amount of {symbol} is {count}; expected 1 to {_MAX_COUNT:,}")
         counts[symbol] = counts.get(symbol, 0) + count
     return counts
 
 
-def reduced(counts: Mapping[str, int]) -> dict[str, int]:
+def reduce_counts(counts: Mapping[str, int]) -> dict[str, int]:
     """Return counts without a common divisor, elements by electronegativity."""
     divisor = math.gcd(*counts.values())
-    return {symbol: counts[symbol] // divisor for symbol in by_electronegativity(counts)}
+    return {symbol: counts[symbol] // divisor for symbol in sort_by_electronegativity(counts)}
 
 
-def formula_text(counts: Mapping[str, int] | Iterable[tuple[str, int]]) -> str:
+def format_formula(counts: Mapping[str, int] | Iterable[tuple[str, int]]) -> str:
     """Return a formula in the order of its counts; 1 is not written."""
     pairs = counts.items() if isinstance(counts, Mapping) else counts
     return "".join(f"{symbol}{n if n != 1 else ''}" for symbol, n in pairs)
 
 
-def by_electronegativity(symbols: Iterable[str]) -> list[str]:
+def sort_by_electronegativity(symbols: Iterable[str]) -> list[str]:
     """Return elements in the order in which texts and formulas have them."""
     return sorted(symbols, key=lambda symbol: ELECTRONEGATIVITY_RANK[ATOMIC_NUMBERS[symbol]])
 
 
-def parse_elements(wanted: str | Iterable[str]) -> tuple[str, ...]:
+def parse_elements(elements: str | Iterable[str]) -> tuple[str, ...]:
     """Return the elements that are listed, each once, by electronegativity.
 
     Args:
-        wanted: symbols with hyphens, commas or spaces between them, or one by one.
+        elements: symbols with hyphens, commas or spaces between them, or one by one.
 
     Raises:
         SettingError: there is none, or one is no element.
     """
     try:
-        texts = [wanted] if isinstance(wanted, str) else [str(part) for part in wanted]
+        texts = [elements] if isinstance(elements, str) else [str(part) for part in elements]
     except TypeError:
-        raise SettingError(f"elements are {wanted!r}; expected symbols, such as Li-Fe-O") from None
+        raise SettingError(
+            f"elements are {elements!r}; expected symbols, such as Li-Fe-O"
+        ) from None
     symbols = [symbol for text in texts for symbol in re.split(r"[-–,;\s]+", text) if symbol]
     if not symbols:
         raise SettingError("no element is named; expected symbols, such as Li-Fe-O")
-    return tuple(by_electronegativity({known_element(symbol) for symbol in symbols}))
+    return tuple(sort_by_electronegativity({check_element(symbol) for symbol in symbols}))
 
 
-def known_element(symbol: str) -> str:
+def check_element(symbol: str) -> str:
     """Return the symbol of an element.
 
     Raises:
         SettingError: it is none; those that may be meant are named.
     """
     if symbol not in ATOMIC_NUMBERS:
-        near = near_elements(str(symbol))
+        near = suggest_elements(str(symbol))
         raise SettingError(f"no element {symbol!r}; expected a symbol such as Fe.{near}")
     return symbol
 
 
-def near_elements(symbol: str) -> str:
+def suggest_elements(symbol: str) -> str:
     """Return which elements may be meant by what is none, as the end of a message."""
     alike = [known for known in ATOMIC_NUMBERS if known[0] == symbol[:1].upper()]
     listed = f" Those with {alike[0][0]} are {', '.join(alike)}" if alike else ""
     return did_you_mean(symbol, ATOMIC_NUMBERS) or listed
 
 
-def _no_formula(text: str, compact: str) -> SettingError:
+def _formula_error(text: str, compact: str) -> SettingError:
     words = re.findall(r"[A-Za-z][a-z]*", compact)
     strange = next((word for word in words if word not in ATOMIC_NUMBERS), None)
     what = "expected symbols with whole numbers behind them, such as LiFePO4 or Ca(OH)2"
     if strange is not None:
         what = f"there is no element {strange!r}"
-    guess = _recapitalized(re.sub(r"(?<![0-9])0", "O", compact))
+    guess = _guess_capitals(re.sub(r"(?<![0-9])0", "O", compact))
     if guess is not None and guess != compact:
         near = f" Did you mean {guess!r}?"
     else:
-        near = "" if strange is None else near_elements(strange)
-    shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+        near = "" if strange is None else suggest_elements(strange)
+    shown = text if len(text) <= _MAX_HINT_LENGTH else text[:_MAX_HINT_LENGTH] + "..."
     return SettingError(f"{shown!r} is no formula: {what}.{near}")
 
 
-def _recapitalized(text: str) -> str | None:
+def _guess_capitals(text: str) -> str | None:
     """Return the text with capitals where elements begin; None if it cannot be read so.
 
     Of several readings, such as LiFePO4 and LiFePo4, few and light elements are the likelier ones.
     """
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_HINT_LENGTH:
         return None
     readings: list[tuple[int, str] | None] = [None] * len(text) + [(0, "")]
     """The best reading of the rest of the text from each place, with what speaks against it."""

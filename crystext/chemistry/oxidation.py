@@ -15,12 +15,12 @@ from functools import cache, lru_cache
 from itertools import combinations_with_replacement, product
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.chemistry.formulas import reduced
+from crystext.chemistry.formulas import reduce_counts
 
-TABLES = {"smact14": "oxidation_states_smact14", "icsd24": "oxidation_states_icsd24"}
+OXIDATION_TABLES = {"smact14": "oxidation_states_smact14", "icsd24": "oxidation_states_icsd24"}
 """Names of the oxidation tables, and SMACT's for them."""
 
-_FARTHEST = 4
+_MAX_CHANGED_ATOMS = 4
 """Atoms that are added or taken away, at most, in the search for a neutral neighbour."""
 
 
@@ -33,14 +33,14 @@ def can_be_neutral(
     Args:
         numbers: atomic numbers, each once.
         counts: how many atoms of each.
-        table: a name of `TABLES`.
+        table: a name of `OXIDATION_TABLES`.
         alloys: accept compositions of metals alone, whatever their charges.
     """
     if len(numbers) == 1:
         return True
     if alloys and all(_is_metal(z) for z in numbers):
         return True
-    chemistry = [_chemistry(z, table) for z in numbers]
+    chemistry = [_oxidation_states(z, table) for z in numbers]
     charges = [[n * q for q in states] for n, (states, _) in zip(counts, chemistry, strict=True)]
     known = [chi for _, chi in chemistry if chi is not None]
     if len(known) < len(numbers):
@@ -57,24 +57,24 @@ def can_be_neutral(
     )
 
 
-def nearest_neutral(formula: Mapping[str, int], most_atoms: int) -> dict[str, int] | None:
+def nearest_neutral_formula(formula: Mapping[str, int], max_atoms: int) -> dict[str, int] | None:
     """Return the neutral formula that is the fewest atoms from a given one; None if none is near.
 
     Args:
         formula: count by symbol.
-        most_atoms: larger formulas are not proposed.
+        max_atoms: larger formulas are not proposed.
     """
-    for changed in _neighbours(list(formula.values())):
+    for changed in _neighbouring_counts(list(formula.values())):
         counts = dict(zip(formula, changed, strict=True))
         numbers = tuple(ATOMIC_NUMBERS[symbol] for symbol in counts)
-        if sum(changed) <= most_atoms and can_be_neutral(numbers, tuple(changed)):
-            return reduced(counts)
+        if sum(changed) <= max_atoms and can_be_neutral(numbers, tuple(changed)):
+            return reduce_counts(counts)
     return None
 
 
-def _neighbours(counts: Sequence[int]) -> Iterator[list[int]]:
+def _neighbouring_counts(counts: Sequence[int]) -> Iterator[list[int]]:
     """Yield counts that differ by one atom, then by two, and so on; none is brought to zero."""
-    for distance in range(1, _FARTHEST + 1):
+    for distance in range(1, _MAX_CHANGED_ATOMS + 1):
         for places in combinations_with_replacement(range(len(counts)), distance):
             touched = sorted(set(places))
             for signs in product((1, -1), repeat=len(touched)):
@@ -101,7 +101,7 @@ def _is_metal(number: int) -> bool:
 
 
 @cache
-def _chemistry(number: int, table: str) -> tuple[tuple[int, ...], float | None]:
+def _oxidation_states(number: int, table: str) -> tuple[tuple[int, ...], float | None]:
     """Return SMACT's oxidation states and Pauling electronegativity; () and None if unknown."""
     import smact
 
@@ -109,4 +109,4 @@ def _chemistry(number: int, table: str) -> tuple[tuple[int, ...], float | None]:
         element = smact.Element(SYMBOLS[number - 1])
     except (KeyError, NameError):  # SMACT ends at Z = 103
         return (), None
-    return tuple(getattr(element, TABLES[table]) or ()), element.pauling_eneg
+    return tuple(getattr(element, OXIDATION_TABLES[table]) or ()), element.pauling_eneg

@@ -18,7 +18,7 @@ def list_() -> None:
     for name, data in CATALOGUE.items():
         published = all(file.checksum for file in data.files)
         note = "" if published else " No checksum is published: the first download is trusted."
-        typer.echo(f"{name:<21}{data.crystals:>7,}  {data.about}.{note}")
+        typer.echo(f"{name:<21}{data.n_crystals:>7,}  {data.description}.{note}")
         for file in data.files:
             typer.echo(f"{'':30}{file.url}")
     typer.echo(f"Downloads are kept in {cache_folder()} (CRYSTEXT_CACHE names another folder).")
@@ -99,16 +99,16 @@ def prepare(
     validation or test holds crystals of train is refused unless an option says what to do.
     What is skipped, or read with a note, is counted and told.
     """
-    from crystext.data.prepare import Settings
+    from crystext.data.prepare import PrepareSettings
     from crystext.data.prepare import prepare as prepare_store
 
     if allow_overlap and drop_overlap:
         raise SettingError("--allow-overlap and --drop-overlap contradict each other; give one")
-    settings = Settings(
+    settings = PrepareSettings(
         standard=standard,
         symprec=symprec,
         max_atoms=max_atoms,
-        where=_conditions(where or []),
+        where=_parse_where(where or []),
         split=split,
         seed=seed,
         keep_duplicates=keep_duplicates,
@@ -121,7 +121,7 @@ def prepare(
     typer.echo(report)
 
 
-def _conditions(where: list[str]) -> dict[str, str]:
+def _parse_where(where: list[str]) -> dict[str, str]:
     conditions: dict[str, str] = {}
     for condition in where:
         column, equals, value = condition.partition("=")

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, tell
+from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, print_note
 from crystext.errors import InputError, SettingError
 
 if TYPE_CHECKING:
     from crystext.structures.crystal import Crystal
 
-_BLANK = re.compile(r"\n[ \t]*\n\s*")
+_BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
 _NUMBER = r"[-+]?[\d.]+(?:[eE][-+]?\d+)?"
 _TRIPLE = rf"[ \t]*{_NUMBER}(?:[ \t]*[,; \t][ \t]*{_NUMBER}){{2}}[ \t]*"
 _ORBIT = r"[ \t]*[A-Za-z]{1,2}[,; \t]+[0-9]{1,3}[a-zA](?![A-Za-z0-9])"
-_START = re.compile(
+_CRYSTAL_START = re.compile(
     rf"^(?:{_TRIPLE}\n\s*{_TRIPLE}$|[ \t]*[1-9][0-9]{{0,2}}[ \t]*\n\s*{_ORBIT})", re.MULTILINE
 )
 """A cell, or a space group and an orbit."""
@@ -70,7 +70,13 @@ def decode(
     lines and all. Texts that are no crystal are listed with the line where reading stopped; the
     others are written.
     """
-    from crystext.io.write import Layout, check_place, crystal_texts, file_format, write_crystals
+    from crystext.io.write import (
+        Layout,
+        check_output_path,
+        crystal_texts,
+        file_format,
+        write_crystals,
+    )
     from crystext.text import decode as decode_text
     from crystext.text import get_format
 
@@ -80,21 +86,21 @@ def decode(
     if out is None:
         crystal_texts([], kind)
     else:
-        check_place(out, kind)
+        check_output_path(out, kind)
     crystals, faults, read = [], [], []
-    document = _read(source)
-    texts = _split(document, strict)
+    document = _read_document(source)
+    texts = _split_texts(document, strict)
     for name, text in texts:
         decoded = decode_text(text, format=fmt, strict=strict)
         if decoded.crystal is not None:
-            crystals.append((_with_formula(name, decoded.crystal), decoded.crystal))
+            crystals.append((_name_with_formula(name, decoded.crystal), decoded.crystal))
             read.append(text)
-            if decoded.forgiven:
-                typer.echo(f"crystext: {name}: forgiven: {', '.join(decoded.forgiven)}", err=True)
+            if decoded.repairs:
+                typer.echo(f"crystext: {name}: forgiven: {', '.join(decoded.repairs)}", err=True)
         else:
-            assert decoded.fault is not None
+            assert decoded.failure is not None
             faults.append(
-                f"{name}: {decoded.fault.name}, line {decoded.line}: {decoded.fault.value}; "
+                f"{name}: {decoded.failure.name}, line {decoded.line}: {decoded.failure.value}; "
                 f"found {decoded.detail}"
             )
     if not crystals:
@@ -112,17 +118,17 @@ def decode(
     for fault in faults:
         typer.echo(f"crystext: {fault}", err=True)
     if out is not None:
-        write_crystals(crystals, out, kind, layout=layout, texts=read, note=tell)
+        write_crystals(crystals, out, kind, layout=layout, texts=read, note=print_note)
         return
     if kind == "poscar" and len(crystals) > 1:
         raise SettingError(
             f"a POSCAR holds one structure, and there are {len(crystals)}; name a folder with --out"
         )
-    for text in crystal_texts(crystals, kind, layout=layout, texts=read, note=tell):
+    for text in crystal_texts(crystals, kind, layout=layout, texts=read, note=print_note):
         typer.echo(text, nl=False)
 
 
-def _with_formula(name: str, crystal: Crystal) -> str:
+def _name_with_formula(name: str, crystal: Crystal) -> str:
     """Return a name with the formula behind it, where it is but a number: text-3-SrTiO3."""
     from crystext.structures.properties import reduced_formula
 
@@ -132,7 +138,7 @@ def _with_formula(name: str, crystal: Crystal) -> str:
     return f"{number}-{reduced_formula(crystal.numbers)}"
 
 
-def _read(source: str) -> str:
+def _read_document(source: str) -> str:
     if source == "-":
         data = sys.stdin.buffer.read()
     else:
@@ -155,16 +161,16 @@ def _read(source: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _split(document: str, strict: bool) -> list[tuple[str, str]]:
+def _split_texts(document: str, strict: bool) -> list[tuple[str, str]]:
     """Cut a document into texts, each with a name."""
     if document.lstrip().startswith("{"):
         lines = enumerate(document.split("\n"), start=1)
         return [_from_json(line, i) for i, line in lines if line.strip()]
     # The newline that ends a file belongs to the file, not to the text.
     document = re.sub(r"\s*\n\Z", "", document)
-    if not strict and len(_START.findall(document)) < 2:
+    if not strict and len(_CRYSTAL_START.findall(document)) < 2:
         return [("text-1", document)]
-    parts = _BLANK.split(document.lstrip("\n"))
+    parts = _BLANK_LINES.split(document.lstrip("\n"))
     return [(f"text-{i}", part) for i, part in enumerate(parts, start=1)]
 
 

@@ -56,7 +56,7 @@ def encode(
     from crystext.io.write import write_text
     from crystext.text import get_format
 
-    texts = _texts(
+    texts = _encode_items(
         read_crystals(source, lenient=lenient), get_format(format), translate, permute, seed
     )
     if as_json:
@@ -74,7 +74,7 @@ def encode(
         typer.echo(part, nl=False)
 
 
-def _texts(
+def _encode_items(
     items: Iterator[ReadItem],
     fmt: Format,
     translated: bool,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crystext.cli.export import Conventional, Symmetrized, tell
+from crystext.cli.export import Conventional, Symmetrized, print_note
 from crystext.cli.options.lenient import Lenient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crystext.evaluate.report import Figure, Report
+    from crystext.evaluate.report import MetricValue, Report
 
 
 def evaluate(
@@ -151,15 +151,15 @@ def evaluate(
     set, is noted, and the others go on. Killed at any moment, the same command goes on where it
     was; what is measured already is not measured again. With --write, crystals become files too.
     """
-    from crystext.cli.evaluate_progress import Bars
-    from crystext.cli.options.workers import lent
+    from crystext.cli.evaluate_progress import EvaluationProgress
+    from crystext.cli.options.workers import worker_pool
     from crystext.errors import SettingError
-    from crystext.evaluate.export import write_found
+    from crystext.evaluate.export import export_crystals
     from crystext.evaluate.funnel import check_step
     from crystext.evaluate.run import evaluate as measure
-    from crystext.evaluate.stages.base import Options
-    from crystext.io.write import Layout, check_place, file_format
-    from crystext.runtime.wording import counted
+    from crystext.evaluate.stages.base import EvaluationOptions
+    from crystext.io.write import Layout, check_output_path, file_format
+    from crystext.runtime.wording import format_count
 
     step = keep or "msun"
     check_step(step)
@@ -173,11 +173,11 @@ def evaluate(
     if write is not None:
         # What cannot be written is refused before hours of measuring.
         layout.check(file_format(None, write))
-        check_place(write)
+        check_output_path(write)
         if write.resolve() == out.resolve():
             raise SettingError(f"--write {write} is where the report goes; name another place")
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
-    options = Options(
+    options = EvaluationOptions(
         reference=reference,
         training=train,
         targets=targets,
@@ -186,8 +186,8 @@ def evaluate(
         hull=hull,
         relax=relax,
     )
-    with lent(cluster, workers) as crew:
-        with Bars() as bars:
+    with worker_pool(cluster, workers) as pool:
+        with EvaluationProgress() as bars:
             report = measure(
                 source,
                 protocol,
@@ -195,11 +195,11 @@ def evaluate(
                 only=stages,
                 n=n,
                 options=options,
-                workers=crew,
+                workers=pool,
                 lenient=lenient,
-                progress=bars.show,
+                progress=bars.update,
             )
-        _show(report)
+        _print_report(report)
         if noted := report.input.noted:
             typer.echo(
                 f"{noted:,} of {report.input.parsed:,} crystals were read with a note; see the "
@@ -208,23 +208,23 @@ def evaluate(
             )
         typer.echo(f"written to {out}")
         if write is not None:
-            count = write_found(
+            count = export_crystals(
                 step,
                 source,
                 out,
                 write,
                 n,
                 diverse=diverse,
-                workers=crew,
+                workers=pool,
                 lenient=lenient,
                 layout=layout,
-                note=tell,
+                note=print_note,
             )
             were = "is" if count == 1 else "are"
-            typer.echo(f"{counted(count, 'crystal')} that {were} {step} written to {write}")
+            typer.echo(f"{format_count(count, 'crystal')} that {were} {step} written to {write}")
 
 
-def _show(report: Report) -> None:
+def _print_report(report: Report) -> None:
     """Print funnel and figures."""
     from rich.console import Console
     from rich.table import Table
@@ -242,7 +242,7 @@ def _show(report: Report) -> None:
     console.print(steps)
     figures = Table("stage", "figure", "value", "95% interval", "of")
     for figure in report.figures:
-        figures.add_row(figure.stage, figure.title, *_written(figure))
+        figures.add_row(figure.stage, figure.title, *_metric_cells(figure))
     console.print(figures)
     for departure in report.departures:
         typer.echo(f"not as the protocol has it: {departure.text}", err=True)
@@ -252,15 +252,15 @@ def _show(report: Report) -> None:
                        f"{name}: {note.note}", err=True)  # fmt: skip
 
 
-def _written(figure: Figure) -> Sequence[str]:
+def _metric_cells(metric: MetricValue) -> Sequence[str]:
     from crystext.evaluate.words import without_sign_of_zero
 
     def number(x: float) -> str:
         return without_sign_of_zero(f"{x:.4f}")
 
-    unit = f" {figure.unit}" if figure.unit else ""
-    value = "none" if figure.value is None else number(figure.value) + unit
+    unit = f" {metric.unit}" if metric.unit else ""
+    value = "none" if metric.value is None else number(metric.value) + unit
     interval = ""
-    if figure.low is not None and figure.high is not None:
-        interval = f"{number(figure.low)} to {number(figure.high)}"
-    return value, interval, "" if figure.of is None else f"{figure.of:,}"
+    if metric.low is not None and metric.high is not None:
+        interval = f"{number(metric.low)} to {number(metric.high)}"
+    return value, interval, "" if metric.of is None else f"{metric.of:,}"

@@ -8,7 +8,7 @@ from typing import Self
 import typer
 
 
-class Bars:
+class EvaluationProgress:
     """A bar a stage on a terminal; a line now and then elsewhere."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Bars:
             disable=not console.is_terminal,
         )
         self._tasks: dict[str, object] = {}
-        self._said = time.monotonic()
+        self._last_line_s = time.monotonic()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -41,12 +41,12 @@ class Bars:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
-    def show(self, title: str, done: int, whole: int) -> None:
+    def update(self, title: str, done: int, total: int) -> None:
         """Take how much of a stage is done."""
         if title not in self._tasks:
-            self._tasks[title] = self._progress.add_task(title, total=whole)
-        self._progress.update(self._tasks[title], completed=done, total=whole)  # type: ignore[arg-type]
+            self._tasks[title] = self._progress.add_task(title, total=total)
+        self._progress.update(self._tasks[title], completed=done, total=total)  # type: ignore[arg-type]
         now = time.monotonic()
-        if not self._on_terminal and now - self._said > 10:
-            self._said = now
-            typer.echo(f"{title}: {done}/{whole}", err=True)
+        if not self._on_terminal and now - self._last_line_s > 10:
+            self._last_line_s = now
+            typer.echo(f"{title}: {done}/{total}", err=True)

@@ -31,7 +31,7 @@ Conventional: TypeAlias = Annotated[
 ]
 
 
-class Keep(StrEnum):
+class CrystalFilter(StrEnum):
     """Which crystals of a run are exported."""
 
     all = "all"
@@ -40,7 +40,9 @@ class Keep(StrEnum):
     matched = "matched"
 
 
-def export(out: Path, n: int, format: str, keep: Keep, workers: int, layout: Layout) -> None:
+def export_crystals(
+    out: Path, n: int, format: str, keep: CrystalFilter, workers: int, layout: Layout
+) -> None:
     """Write the kept crystals of the first n attempts beside them, named by index and formula."""
     from itertools import islice
 
@@ -48,7 +50,7 @@ def export(out: Path, n: int, format: str, keep: Keep, workers: int, layout: Lay
     from crystext.io.write import write_crystals
     from crystext.metrics.structure_validity import is_structure_valid
     from crystext.metrics.uniqueness import duplicates_of
-    from crystext.runtime.wording import counted
+    from crystext.runtime.wording import format_count
     from crystext.structures.properties import reduced_formula
     from crystext.text import decode
 
@@ -56,41 +58,41 @@ def export(out: Path, n: int, format: str, keep: Keep, workers: int, layout: Lay
         (f"{attempt['index']:06d}-{reduced_formula(crystal.numbers)}", attempt["text"], crystal)
         for attempt in islice(read_attempts(out), n)
         if attempt["fault"] is None and (crystal := decode(attempt["text"]).crystal) is not None
-        if keep is not Keep.matched or attempt.get("matched")
+        if keep is not CrystalFilter.matched or attempt.get("matched")
     ]
-    if keep is Keep.valid:
+    if keep is CrystalFilter.valid:
         kept = [row for row in kept if is_structure_valid(row[2])]
-    elif keep is Keep.unique:
+    elif keep is CrystalFilter.unique:
         twins = duplicates_of([crystal for *_, crystal in kept], workers=workers)
         kept = [row for row, twin in zip(kept, twins, strict=True) if twin is None]
-    place = place_in(out, format)
-    clear(place)
+    place = crystals_path(out, format)
+    remove_exported(place)
     written = write_crystals(
         [(name, crystal) for name, _, crystal in kept],
         place,
         format,
         layout=layout,
         texts=[text for _, text, _ in kept],
-        note=tell,
+        note=print_note,
     )
-    typer.echo(f"{counted(written, 'crystal')} in {place}")
+    typer.echo(f"{format_count(written, 'crystal')} in {place}")
 
 
-def place_in(out: Path, format: str) -> Path:
+def crystals_path(folder: Path, format: str) -> Path:
     """Return where crystals of a format go in a folder of results."""
-    return out / (format if format in ("cif", "poscar") else f"crystals.{format}")
+    return folder / (format if format in ("cif", "poscar") else f"crystals.{format}")
 
 
-def tell(message: str) -> None:
+def print_note(message: str) -> None:
     """Say on standard error what a user should know of the results."""
     typer.echo(f"crystext: {message}", err=True)
 
 
-def clear(place: Path) -> None:
+def remove_exported(folder: Path) -> None:
     """Remove a folder if it holds nothing but what an earlier export wrote into it."""
     import re
     import shutil
 
     ours = re.compile(r"\d{6,}(-.*)?\.(cif|vasp)")
-    if place.is_dir() and all(ours.fullmatch(path.name) for path in place.iterdir()):
-        shutil.rmtree(place)
+    if folder.is_dir() and all(ours.fullmatch(path.name) for path in folder.iterdir()):
+        shutil.rmtree(folder)

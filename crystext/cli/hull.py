@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from crystext.energies.hull import Hull
     from crystext.energies.stability import StabilityResult
 
-_SELF = "self"
+_SELF_HULL = "self"
 
-_NAMED = 10
+_MAX_CANDIDATES_NAMED = 10
 """Candidates that are named on standard output; the table names all."""
 
 
@@ -82,8 +82,8 @@ def hull(
     from crystext.data.progress import progress_bars
     from crystext.energies.energy_table import write_energy_table
     from crystext.energies.hull_sources import DEFAULT_HULL, open_hull
-    from crystext.energies.relaxation_files import read_relaxed, scale_of
-    from crystext.energies.stability import judge, make_hull, own_hull
+    from crystext.energies.relaxation_files import correction_from_label, read_relaxed
+    from crystext.energies.stability import assess_stability, hull_of_relaxed, make_hull
     from crystext.errors import RunError, SettingError
 
     allowed = (".parquet",) if make else (".csv", ".parquet")
@@ -93,51 +93,53 @@ def hull(
         raise RunError(f"{out} is a folder; expected the path of a table")
     if make and hull is not None:
         raise SettingError("--make writes a hull, and --hull names one to compare with; give one")
-    scale = None if energies is None else scale_of(energies)
+    scale = None if energies is None else correction_from_label(energies)
     found = read_relaxed(source, potential=potential, scale=scale)
     if make:
         made = make_hull(found, out)
-        typer.echo(_about(made))
+        typer.echo(_hull_line(made))
         typer.echo(f"written: {out}")
         return
-    count = len(found.rows)
+    count = len(found.structures)
     with progress_bars(True) as begin:
-        if hull == _SELF:
-            known = own_hull(found)
+        if hull == _SELF_HULL:
+            known = hull_of_relaxed(found)
         else:
             known = open_hull(hull or DEFAULT_HULL, of=hull_of, begin=begin)
-        results = judge(found, known, report=begin("energies above the hull", count))
+        results = assess_stability(found, known, report=begin("energies above the hull", count))
         write_energy_table(results, known, found.potential, out, begin("space groups", count))
-    _tell(results, known)
+    _print_results(results, known)
     typer.echo(f"written: {out}")
 
 
-def _tell(results: list[StabilityResult], hull: Hull) -> None:
+def _print_results(results: list[StabilityResult], hull: Hull) -> None:
     from collections import Counter
 
-    from crystext.energies.energy_table import ranked
-    from crystext.energies.stability import Verdict
+    from crystext.energies.energy_table import rank_results
+    from crystext.energies.stability import StabilityVerdict
 
     counts = Counter(result.verdict for result in results)
-    for verdict in Verdict:
+    for verdict in StabilityVerdict:
         count = counts[verdict]
         share = count / len(results)
-        typer.echo(f"{verdict.word:<11}{count:>7,} {share:>7.1%}  {verdict.meaning()}")
+        typer.echo(f"{verdict.label:<11}{count:>7,} {share:>7.1%}  {verdict.meaning()}")
     candidates = [
-        (index, result) for index, result in ranked(results) if result.verdict is Verdict.CANDIDATE
+        (index, result)
+        for index, result in rank_results(results)
+        if result.verdict is StabilityVerdict.CANDIDATE
     ]
-    for index, result in candidates[:_NAMED]:
-        typer.echo(_candidate(index, result, hull))
-    if len(candidates) > _NAMED:
-        typer.echo(f"and {len(candidates) - _NAMED:,} more candidates in the table")
-    lacking = Counter(x for r in results if r.position for x in r.position.unknown)
+    for index, result in candidates[:_MAX_CANDIDATES_NAMED]:
+        typer.echo(_candidate_line(index, result, hull))
+    if len(candidates) > _MAX_CANDIDATES_NAMED:
+        typer.echo(f"and {len(candidates) - _MAX_CANDIDATES_NAMED:,} more candidates in the table")
+    lacking = Counter(x for r in results if r.position for x in r.position.unknown_elements)
     if lacking:
         elements = ", ".join(f"{symbol} ({count:,})" for symbol, count in lacking.most_common())
         typer.echo(f"elements that the hull lacks: {elements}")
-    typer.echo(_about(hull))
+    typer.echo(_hull_line(hull))
 
 
-def _candidate(index: int, result: StabilityResult, hull: Hull) -> str:
+def _candidate_line(index: int, result: StabilityResult, hull: Hull) -> str:
     from crystext.energies.energy_table import file_name
     from crystext.structures.properties import reduced_formula
 
@@ -149,12 +151,12 @@ def _candidate(index: int, result: StabilityResult, hull: Hull) -> str:
     return (
         f"  {file_name(index, result)}, {reduced_formula(crystal.numbers)}: "
         f"{result.sentence(hull)}; competes with {phases.mixture}; the hull has "
-        f"{phases.of_all_elements:,} of exactly these elements"
+        f"{phases.with_all_elements:,} of exactly these elements"
     )
 
 
-def _about(hull: Hull) -> str:
-    about = hull.about()
+def _hull_line(hull: Hull) -> str:
+    about = hull.summary()
     error = "not known" if hull.error is None else f"{hull.error:.3f} eV/atom"
     return (
         f"hull: {about['name']}, of {about['date']}, energies of {about['energies']}; "

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, place_in, tell
+from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, crystals_path, print_note
 from crystext.cli.options.lenient import Lenient
-from crystext.cli.options.seed import RANDOM, Seed, given_seed
+from crystext.cli.options.seed import RANDOM, Seed, parse_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crystext.generation.infilling.complete import Infilling
-    from crystext.generation.infilling.specify import Reference
+    from crystext.generation.infilling.complete import InfillRun
+    from crystext.generation.infilling.specify import SiteReference
     from crystext.io.write import Layout
 
-_KEEPABLE = ("space-group", "cell")
-_CHANGES_SHOWN = 4
+_KEEP_CHOICES = ("space-group", "cell")
+_MAX_CHANGES_SHOWN = 4
 """Changes of a proposal that the table names."""
-_WIDTH = 140
+_TABLE_WIDTH = 140
 """Characters of a line of the table where it goes to no terminal."""
 
 
@@ -185,12 +185,12 @@ def infill(
     conventional cell is completed as it stands. Labels of sites are kept; oxidation states and
     magnetic moments in a file are not, as they belong to the structure before.
     """
-    from crystext.chemistry.formulas import known_element
+    from crystext.chemistry.formulas import check_element
     from crystext.errors import SettingError, did_you_mean
-    from crystext.generation.infilling.complete import Filler
-    from crystext.generation.infilling.specify import Blanks, blank, place_of
-    from crystext.generation.requests import settled_settings
-    from crystext.io.read.partial_structures import read_sites
+    from crystext.generation.infilling.complete import Infiller
+    from crystext.generation.infilling.specify import InfillSpec, site_index, specify
+    from crystext.generation.requests import resolve_settings
+    from crystext.io.read.partial_structures import read_partial_structure
     from crystext.io.write import Layout, file_format
     from crystext.models.load import load_model
 
@@ -199,55 +199,55 @@ def infill(
     if out is not None:
         kind = file_format(format, Path("crystals"))
         layout.check(kind)
-        _check_place(out, kind)
+        _check_output_folder(out, kind)
     elif format is not None or symmetrized or conventional:
         given = "--format" if format is not None else "--symmetrized and --conventional"
         raise SettingError(
             f"{given} says what is written into --out, and there is no --out; name a folder"
         )
-    sites = read_sites(source, lenient=lenient)
-    species: dict[Reference, str | Sequence[str]] = {}
+    sites = read_partial_structure(source, lenient=lenient)
+    species: dict[SiteReference, str | Sequence[str]] = {}
     for symbol in replace or []:
-        species[known_element(symbol)] = with_
+        species[check_element(symbol)] = with_
     for reference in site or []:
-        species[place_of(sites, reference)] = with_
+        species[site_index(sites, reference)] = with_
     if with_ != "?" and not species:
         raise SettingError("--with says what stands at --replace or --site, and there is neither")
-    blanks = Blanks(species, coordinates or (), cell, add or (), candidates)
+    spec = InfillSpec(species, coordinates or (), cell, add or (), candidates)
     for name in keep or []:
-        if name.replace("_", "-") not in _KEEPABLE:
+        if name.replace("_", "-") not in _KEEP_CHOICES:
             raise SettingError(
-                f"--keep {name} cannot be kept; expected {' or '.join(_KEEPABLE)}."
-                + did_you_mean(name, _KEEPABLE)
+                f"--keep {name} cannot be kept; expected {' or '.join(_KEEP_CHOICES)}."
+                + did_you_mean(name, _KEEP_CHOICES)
             )
     kept = [name.replace("-", "_") for name in keep or []]
     # What cannot be asked is refused before a model is loaded.
-    blank(sites, blanks, max_atoms)
-    settings = settled_settings(
+    specify(sites, spec, max_atoms)
+    settings = resolve_settings(
         model,
-        seed=given_seed(seed),
+        seed=parse_seed(seed),
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
         top_p=top_p,
     )
-    filler = Filler(
+    infiller = Infiller(
         load_model(model),
         settings,
-        distance_scale=min_distance,
+        min_distance_ratio=min_distance,
         max_atoms=max_atoms,
         exclude=exclude or (),
         batch_size=batch_size,
     )
-    found = filler.fill(sites, blanks, n, keep=kept, ranked=False if drawn else None)
-    _show(found)
-    if seed == RANDOM and found.drawn:
+    result = infiller.infill(sites, spec, n, keep=kept, ranked=False if drawn else None)
+    _print_results(result)
+    if seed == RANDOM and result.texts_drawn:
         typer.echo(f"drawn with --seed {settings.seed}")
     if out is not None:
-        _write(found, out, file_format(format, Path("crystals")), layout)
+        _write_results(result, out, file_format(format, Path("crystals")), layout)
 
 
-def _check_place(out: Path, kind: str) -> None:
+def _check_output_folder(out: Path, kind: str) -> None:
     """Refuse a folder that cannot take the results, before anything is drawn."""
     from crystext.errors import RunError
 
@@ -257,12 +257,12 @@ def _check_place(out: Path, kind: str) -> None:
         raise RunError(f"the folder {out} holds files already; name another, or empty it")
 
 
-def _show(found: Infilling) -> None:
+def _print_results(result: InfillRun) -> None:
     """Print the proposals as a table, and beneath it what became of the others."""
     from rich.console import Console
     from rich.table import Table
 
-    from crystext.runtime.wording import counted
+    from crystext.runtime.wording import format_count
     from crystext.structures.properties import reduced_formula, space_group_symbols
 
     symbols = space_group_symbols()
@@ -271,49 +271,52 @@ def _show(found: Infilling) -> None:
         return "none found" if number is None else f"{symbols[number]} ({number})"
 
     table = Table("rank", "log p", "drawn", "formula", "changes", "space group", box=None)
-    for proposal in found.proposals:
+    for proposal in result.results:
         changes = list(map(str, proposal.changes))
-        if len(changes) > _CHANGES_SHOWN:
-            changes = [*changes[:_CHANGES_SHOWN], f"{len(changes) - _CHANGES_SHOWN} more"]
+        if len(changes) > _MAX_CHANGES_SHOWN:
+            changes = [*changes[:_MAX_CHANGES_SHOWN], f"{len(changes) - _MAX_CHANGES_SHOWN} more"]
         table.add_row(
             str(proposal.index + 1),
             f"{proposal.log_probability:.2f}",
-            str(proposal.drawn or "ranked"),
-            reduced_formula(proposal.crystal.numbers) + (" (crowded)" if proposal.crowded else ""),
+            str(proposal.times_drawn or "ranked"),
+            reduced_formula(proposal.crystal.numbers)
+            + (" (crowded)" if proposal.atoms_too_close else ""),
             "\n".join(changes) or "none",
             group(proposal.space_group),
         )
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
-        console.width = _WIDTH
+        console.width = _TABLE_WIDTH
     console.print(table)
-    said = [counted(len(found.proposals), "proposal")]
-    if found.drawn:
-        repeated = "repetition" if found.repeated == 1 else "repetitions"
-        said.append(f"{found.drawn} drawn, {found.repeated} of them {repeated}")
-    if found.cut_off:
-        said.append(f"{found.cut_off} cut off where the model knows no further position")
-    if found.space_group is not None:
-        said.append(f"{found.dropped} left out that are not of {group(found.space_group)}")
+    said = [format_count(len(result.results), "proposal")]
+    if result.texts_drawn:
+        repeated = "repetition" if result.duplicates == 1 else "repetitions"
+        said.append(f"{result.texts_drawn} drawn, {result.duplicates} of them {repeated}")
+    if result.truncated:
+        said.append(f"{result.truncated} cut off where the model knows no further position")
+    if result.space_group is not None:
+        said.append(f"{result.rejected} left out that are not of {group(result.space_group)}")
     typer.echo("; ".join(said))
 
 
-def _write(found: Infilling, out: Path, kind: str, layout: Layout) -> None:
+def _write_results(result: InfillRun, out: Path, kind: str, layout: Layout) -> None:
     """Write the crystals, named by rank and formula, and then the proposals."""
     import json
 
     from crystext.io.write import write_crystals, write_text
-    from crystext.runtime.wording import counted
+    from crystext.runtime.wording import format_count
     from crystext.structures.properties import reduced_formula
 
     named = [
         (f"{p.index + 1:03d}-{reduced_formula(p.crystal.numbers)}", p.crystal)
-        for p in found.proposals
+        for p in result.results
     ]
-    place = place_in(out, kind)
+    place = crystals_path(out, kind)
     if named:
-        labels = [p.labels for p in found.proposals]
-        write_crystals(named, place, kind, labels=labels, layout=layout, note=tell)
-    lines = [json.dumps(p.record(), ensure_ascii=False) for p in found.proposals]
+        labels = [p.labels for p in result.results]
+        write_crystals(named, place, kind, labels=labels, layout=layout, note=print_note)
+    lines = [json.dumps(p.record(), ensure_ascii=False) for p in result.results]
     write_text("".join(f"{line}\n" for line in lines), out / "proposals.jsonl")
-    typer.echo(f"written: {out / 'proposals.jsonl'}, {counted(len(named), 'crystal')} in {place}")
+    typer.echo(
+        f"written: {out / 'proposals.jsonl'}, {format_count(len(named), 'crystal')} in {place}"
+    )

@@ -9,7 +9,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 
-class _Listing(TyperCommand):
+class _ShippedFilesCommand(TyperCommand):
     """A command whose help ends with the files that it knows by name."""
 
     title = ""
@@ -17,29 +17,29 @@ class _Listing(TyperCommand):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the names, each with the first line that its file says of itself."""
-        from crystext.runtime.resources import shipped
+        from crystext.runtime.resources import shipped_path
 
-        files = sorted(shipped(*self.folder).glob("*.yaml"))
+        files = sorted(shipped_path(*self.folder).glob("*.yaml"))
         if files:
             with formatter.section(self.title):
-                formatter.write_dl([(path.stem, _about(path)) for path in files])
+                formatter.write_dl([(path.stem, _describe_file(path)) for path in files])
 
 
-class WithRecipes(_Listing):
+class RecipeCommand(_ShippedFilesCommand):
     """A command that takes recipes."""
 
     title = "Shipped recipes"
     folder = ("recipes",)
 
 
-class WithProtocols(_Listing):
+class ProtocolCommand(_ShippedFilesCommand):
     """A command that takes protocols."""
 
     title = "Shipped protocols"
     folder = ("evaluation", "protocols")
 
 
-def _about(path: Path) -> str:
+def _describe_file(path: Path) -> str:
     """Return a file's title, else its first comment."""
     text = path.read_text(encoding="utf-8")
     title = re.search(r"^title:[ \t]*(.+)$", text, re.MULTILINE)

@@ -22,7 +22,7 @@ from crystext.cli.encode import encode
 from crystext.cli.evaluate import evaluate
 from crystext.cli.hull import hull
 from crystext.cli.infill import infill
-from crystext.cli.listing import WithProtocols, WithRecipes
+from crystext.cli.listing import ProtocolCommand, RecipeCommand
 from crystext.cli.merge import merge
 from crystext.cli.pattern import pattern
 from crystext.cli.push import push
@@ -48,8 +48,8 @@ data = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"crystext {__version__}")
         raise typer.Exit
 
@@ -72,10 +72,10 @@ app.command(short_help="Read crystals from text, write structure files.")(decode
 data.command(short_help="Write a store of crystals to train on.")(prepare)
 data.command("list", short_help="List the public data sets that prepare knows by name.")(list_)
 app.add_typer(data, name="data")
-app.command(cls=WithRecipes, short_help="Train or fine-tune a model by a recipe.")(train)
+app.command(cls=RecipeCommand, short_help="Train or fine-tune a model by a recipe.")(train)
 app.command(short_help="Generate crystals with a model.")(sample)
 app.command(short_help="Complete or substitute in a given crystal.")(infill)
-app.command(cls=WithProtocols, short_help="Measure generated crystals by a protocol.")(evaluate)
+app.command(cls=ProtocolCommand, short_help="Measure generated crystals by a protocol.")(evaluate)
 app.command(short_help="Relax crystals with a machine-learned potential.")(relax)
 app.command(short_help="Formation energies and energies above the hull.")(hull)
 app.command(short_help="Merge an adapter into its base model.")(merge)
@@ -111,13 +111,13 @@ def main() -> None:
             raise KeyboardInterrupt
         sys.exit(status if isinstance(status, int) else 0)
     except (KeyboardInterrupt, typer.Abort):
-        _end("interrupted; run the same command again to go on", _INTERRUPTED)
+        _exit_with_message("interrupted; run the same command again to go on", _INTERRUPTED)
     except UsageError as error:
         message = usage_message(error)
         typer.echo(message if message.startswith("Usage:") else f"crystext: {message}", err=True)
         sys.exit(_BAD_INPUT)
     except CrystextError as error:
-        _end(str(error), _BAD_INPUT)
+        _exit_with_message(str(error), _BAD_INPUT)
     except BrokenPipeError:
         _discard_stdout()
         sys.exit(1)
@@ -126,7 +126,7 @@ def main() -> None:
         if error.errno is None:
             raise
         _discard_stdout()
-        _end(_describe(error), _BAD_INPUT)
+        _exit_with_message(_describe_os_error(error), _BAD_INPUT)
 
 
 def _show_reading_warnings() -> None:
@@ -148,14 +148,14 @@ def _show_reading_warnings() -> None:
     warnings.simplefilter("always", ReadingWarning)
 
 
-def _describe(error: OSError) -> str:
+def _describe_os_error(error: OSError) -> str:
     assert error.errno is not None
     where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
     remedy = _REMEDIES.get(error.errno)
     return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
 
 
-def _end(message: str, status: int) -> NoReturn:
+def _exit_with_message(message: str, status: int) -> NoReturn:
     typer.echo(f"crystext: {message}", err=True)
     sys.exit(status)
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crystext.cli.export import Conventional, Symmetrized, tell
-from crystext.cli.options.lenient import Lenient, tell_notes
+from crystext.cli.export import Conventional, Symmetrized, print_note
+from crystext.cli.options.lenient import Lenient, print_notes
 
 if TYPE_CHECKING:
-    from crystext.energies.relaxation_files import Relaxed, RelaxedSet
+    from crystext.energies.relaxation_files import RelaxedSet, RelaxedStructure
     from crystext.io.write import Layout
 
 _FORMATS = ("cif", "poscar")
@@ -85,20 +85,20 @@ def relax(
     Structures that cannot be read or relaxed stay in the table with their fault. Killed at any
     moment, the same command goes on.
     """
-    from crystext.cli.options.workers import lent
+    from crystext.cli.options.workers import worker_pool
     from crystext.data.progress import progress_bars
-    from crystext.energies.potentials import choose, loaded
-    from crystext.energies.relax import Limits
+    from crystext.energies.potentials import choose_potential, load_potential_once
+    from crystext.energies.relax import RelaxationLimits
     from crystext.energies.relaxation_files import (
         FRAMES,
         TABLE,
         RelaxedSet,
-        relaxed_row,
+        relaxed_structure,
         write_relaxed,
     )
-    from crystext.energies.relaxation_run import potential_in, relax_all
+    from crystext.energies.relaxation_run import recorded_potential, relax_all
     from crystext.errors import InputError, RunError, SettingError, did_you_mean
-    from crystext.evaluate.samples import read_input
+    from crystext.evaluate.samples import read_samples
     from crystext.io.write import Layout
 
     for name, value in (("fmax", fmax), ("timeout", timeout)):
@@ -116,14 +116,14 @@ def relax(
         raise SettingError("--symmetrized and --conventional say how --format writes; give it, too")
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; expected a folder for {TABLE} and {FRAMES}")
-    attempts = read_input(source, n, lenient=lenient).attempts
-    tell_notes((attempt.name, attempt.notes) for attempt in attempts)
-    chosen, reason = choose(potential, potential_in(out))
+    attempts = read_samples(source, n, lenient=lenient).samples
+    print_notes((attempt.name, attempt.notes) for attempt in attempts)
+    chosen, reason = choose_potential(potential, recorded_potential(out))
     if reason:
         typer.echo(f"potential: {reason}", err=True)
-    limits = Limits(fmax=fmax, steps=steps, seconds=timeout)
+    limits = RelaxationLimits(fmax=fmax, steps=steps, seconds=timeout)
     crystals = {i: a.crystal for i, a in enumerate(attempts) if a.crystal is not None}
-    with lent(cluster, workers) as crew, progress_bars(True) as begin:
+    with worker_pool(cluster, workers) as pool, progress_bars(True) as begin:
         advance, reported = begin("relaxing", len(crystals)), 0
 
         def report(done: int, _: int) -> None:
@@ -136,83 +136,86 @@ def relax(
             out,
             potential=chosen,
             limits=limits,
-            workers=crew,
+            workers=pool,
             report=report,
         )
     rows = tuple(
-        relaxed_row(a.name, relaxations.get(i), a.fault, a.problem) for i, a in enumerate(attempts)
+        relaxed_structure(a.name, relaxations.get(i), a.failure, a.message)
+        for i, a in enumerate(attempts)
     )
-    used = loaded(chosen)
-    found = RelaxedSet(used.name, used.scale, rows, vars(limits))
-    _tell_replaced(out, found)
-    write_relaxed(found, out)
-    _tell(found, out / TABLE)
+    used = load_potential_once(chosen)
+    relaxed = RelaxedSet(used.name, used.scale, rows, vars(limits))
+    _handle_replaced_table(out, relaxed)
+    write_relaxed(relaxed, out)
+    _print_summary(relaxed, out / TABLE)
     if not any(row.energy is not None for row in rows):
         raise InputError(
             f"none of the {len(rows):,} structures in {source} could be relaxed; {out / TABLE} "
             "says of each why"
         )
     if format is not None:
-        _write(found, out / format, format, layout)
+        _write_crystals(relaxed, out / format, format, layout)
 
 
-def _tell_replaced(out: Path, found: RelaxedSet) -> None:
+def _handle_replaced_table(out: Path, relaxed: RelaxedSet) -> None:
     """Say that the table of other structures is replaced, and remove what was written of them."""
-    from crystext.cli.export import clear, tell
+    from crystext.cli.export import print_note, remove_exported
     from crystext.energies.relaxation_files import TABLE, read_relaxed
     from crystext.errors import CrystextError
-    from crystext.runtime.wording import counted
+    from crystext.runtime.wording import format_count
 
     try:
-        earlier = read_relaxed(out).rows if (out / TABLE).exists() else ()
+        earlier = read_relaxed(out).structures if (out / TABLE).exists() else ()
     except CrystextError:
         return
-    if lost := {_known_by(row) for row in earlier} - {_known_by(row) for row in found.rows}:
-        tell(
-            f"{out / TABLE} held {counted(len(lost), 'structure')} that this source does not hold; "
-            "this table replaces it. Their relaxations are kept: give their source again to have "
-            "them back"
+    if lost := {_structure_key(row) for row in earlier} - {
+        _structure_key(row) for row in relaxed.structures
+    }:
+        print_note(
+            f"{out / TABLE} held {format_count(len(lost), 'structure')} that this source does not "
+            "hold; this table replaces it. Their relaxations are kept: give their source again to "
+            "have them back"
         )
         for format in _FORMATS:
-            clear(out / format)
+            remove_exported(out / format)
 
 
-def _known_by(row: Relaxed) -> tuple[str, tuple[int, ...]]:
+def _structure_key(row: RelaxedStructure) -> tuple[str, tuple[int, ...]]:
     """Return what tells a structure from those of another source: its name and its elements."""
     return row.name, () if row.crystal is None else tuple(sorted(row.crystal.numbers.tolist()))
 
 
-def _tell(found: RelaxedSet, table: Path) -> None:
+def _print_summary(relaxed: RelaxedSet, table: Path) -> None:
     """Print what became of all, and name those without an energy."""
-    from crystext.energies.relaxation_files import told_faults
-    from crystext.runtime.wording import counted
+    from crystext.energies.relaxation_files import describe_failures
+    from crystext.runtime.wording import format_count
 
-    for line in told_faults(found.rows):
+    for line in describe_failures(relaxed.structures):
         typer.echo(line, err=True)
-    with_energy = [row for row in found.rows if row.energy is not None]
+    with_energy = [row for row in relaxed.structures if row.energy is not None]
     steps = [row.steps for row in with_energy if row.steps is not None]
     mean = f", {sum(steps) / len(steps):.1f} steps on average" if steps else ""
     typer.echo(
-        f"{counted(len(found.rows), 'structure')}: "
+        f"{format_count(len(relaxed.structures), 'structure')}: "
         f"{sum(bool(r.converged) for r in with_energy):,} converged"
         f", {sum(not r.converged for r in with_energy):,} ran out of steps, "
-        f"{len(found.rows) - len(with_energy):,} without an energy{mean}"
+        f"{len(relaxed.structures) - len(with_energy):,} without an energy{mean}"
     )
-    typer.echo(f"energies: {found.potential}, {found.scale.value}")
+    typer.echo(f"energies: {relaxed.potential}, {relaxed.correction.value}")
     typer.echo(f"written: {table}")
 
 
-def _write(found: RelaxedSet, place: Path, format: str, layout: Layout) -> None:
+def _write_crystals(relaxed: RelaxedSet, folder: Path, format: str, layout: Layout) -> None:
     """Write the relaxed crystals to a folder, named by their place in the table and their names."""
-    from crystext.cli.export import clear
+    from crystext.cli.export import remove_exported
     from crystext.io.write import write_crystals
-    from crystext.runtime.wording import counted
+    from crystext.runtime.wording import format_count
 
     named = [
         (f"{i:06d}" if row.name == str(i) else f"{i:06d}-{row.name}", row.crystal)
-        for i, row in enumerate(found.rows)
+        for i, row in enumerate(relaxed.structures)
         if row.crystal is not None and row.energy is not None
     ]
-    clear(place)
-    count = write_crystals(named, place, format, layout=layout, note=tell)
-    typer.echo(f"{counted(count, 'crystal')} in {place}")
+    remove_exported(folder)
+    count = write_crystals(named, folder, format, layout=layout, note=print_note)
+    typer.echo(f"{format_count(count, 'crystal')} in {folder}")

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crystext.cli.export import FORMAT_NAMES, Conventional, Keep, Symmetrized, export
+from crystext.cli.export import (
+    FORMAT_NAMES,
+    Conventional,
+    CrystalFilter,
+    Symmetrized,
+    export_crystals,
+)
 from crystext.cli.options.conditions import (
     BandGap,
     ChemicalSystem,
@@ -25,18 +31,18 @@ from crystext.cli.options.conditions import (
     Only,
     SpaceGroup,
 )
-from crystext.cli.options.seed import SeedOfRun, given_seed
-from crystext.cli.progress import Bar
+from crystext.cli.options.seed import RunSeed, parse_seed
+from crystext.cli.progress import SamplingProgress
 
 if TYPE_CHECKING:
     from crystext.conditions import Conditions
-    from crystext.generation.sampling_run import Campaign
+    from crystext.generation.sampling_run import SamplingRun
     from crystext.generation.shards import Shard
 
-_TRIES = 20
+_DEFAULT_MAX_ATTEMPTS = 20
 
 
-class Until(StrEnum):
+class SampleUntil(StrEnum):
     """What ends the tries at one crystal."""
 
     matched = "matched"
@@ -72,7 +78,7 @@ def sample(
         ),
     ] = None,
     until: Annotated[
-        Until | None,
+        SampleUntil | None,
         typer.Option(
             help="Draw a crystal again until all that can be checked is as asked for.",
             show_default="drawn once",
@@ -83,7 +89,7 @@ def sample(
         typer.Option(
             help="Texts drawn for a crystal, at most; of those that never match, the one that "
             "keeps most is written.",
-            show_default=f"{_TRIES} with --until, else 1",
+            show_default=f"{_DEFAULT_MAX_ATTEMPTS} with --until, else 1",
         ),
     ] = None,
     guidance: Annotated[
@@ -100,7 +106,7 @@ def sample(
             help="`shipped`, a folder of a model or of an adapter, or OWNER/NAME on the Hub."
         ),
     ] = "shipped",
-    seed: SeedOfRun = "0",
+    seed: RunSeed = "0",
     temperature: Annotated[
         float | None,
         typer.Option(
@@ -180,11 +186,11 @@ def sample(
         ),
     ] = None,
     keep: Annotated[
-        Keep,
+        CrystalFilter,
         typer.Option(
             help="Which crystals --format writes: structurally valid, unique, or matched."
         ),
-    ] = Keep.all,
+    ] = CrystalFilter.all,
     symmetrized: Symmetrized = False,
     conventional: Conventional = False,
 ) -> None:
@@ -197,14 +203,14 @@ def sample(
     """
     from crystext.conditions import Conditions
     from crystext.errors import InUseError, SettingError
-    from crystext.generation.requests import settled_settings
-    from crystext.generation.run import sample as draw_missing
-    from crystext.generation.sampling_run import Campaign, default_batch_size
-    from crystext.generation.shards import launched_shard, read_shard
+    from crystext.generation.requests import resolve_settings
+    from crystext.generation.run import run_sampling as draw_missing
+    from crystext.generation.sampling_run import SamplingRun, default_batch_size
+    from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.generation.worker_pool import default_workers
     from crystext.io.write import Layout, file_format
     from crystext.models.layout import default_format
-    from crystext.runtime.wording import counted
+    from crystext.runtime.wording import format_count
     from crystext.text import FORMATS
 
     layout = Layout(symmetrized, conventional)
@@ -220,7 +226,7 @@ def sample(
             "--symmetrized and --conventional say how --format writes crystals, and there is no "
             "--format; try --format cif"
         )
-    elif keep is not Keep.all:
+    elif keep is not CrystalFilter.all:
         raise SettingError(
             f"--keep {keep.value} says which crystals --format writes, and there is no --format; "
             "try --format cif"
@@ -228,10 +234,10 @@ def sample(
     if until is None and max_tries is not None:
         raise SettingError("--max-tries says when --until gives up; add --until matched")
     if max_tries is None:
-        max_tries = 1 if until is None else _TRIES
+        max_tries = 1 if until is None else _DEFAULT_MAX_ATTEMPTS
     if batch_size is None:
         batch_size = default_batch_size(model, max_tries)
-    asked: dict[str, object] = {
+    keywords: dict[str, object] = {
         "composition": composition,
         "chemical_system": chemical_system,
         "elements": elements,
@@ -246,15 +252,15 @@ def sample(
         "e_above_hull": e_above_hull,
         "neutral": neutral or None,
     }
-    wanted: tuple[Conditions, ...]
+    requested: tuple[Conditions, ...]
     if conditions is not None:
-        wanted = _rows(conditions, asked, max_atoms)
+        requested = _read_conditions(conditions, keywords, max_atoms)
     else:
-        wanted = (Conditions.of(**asked),)
-    settings = settled_settings(
+        requested = (Conditions.from_keywords(**keywords),)
+    settings = resolve_settings(
         model,
-        wanted,
-        seed=given_seed(seed, out, shard is not None or launched_shard() is not None),
+        requested,
+        seed=parse_seed(seed, out, shard is not None or shard_from_environment() is not None),
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
@@ -262,48 +268,48 @@ def sample(
         guidance=guidance,
         constrained=constrained,
     )
-    campaign = Campaign(
+    run = SamplingRun(
         n,
         model,
         settings,
-        conditions=wanted,
+        conditions=requested,
         max_atoms=max_atoms,
-        distance_scale=min_distance,
+        min_distance_ratio=min_distance,
         batch_size=batch_size,
         max_tries=max_tries,
         format=default_format(model) if text is None else text,
     )
     if workers is None:
         # Processes that were launched together share the machine.
-        beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if launched_shard() else 1
-        workers = max(1, default_workers(model, batches=campaign.loads) // beside)
-    part = launched_shard() if shard is None else read_shard(shard)
-    if part is not None and not _is_whole_with(part, campaign, out, workers):
+        beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if shard_from_environment() else 1
+        workers = max(1, default_workers(model, parallel_units=run.parallel_units) // beside)
+    part = shard_from_environment() if shard is None else parse_shard(shard)
+    if part is not None and not _sample_shard(part, run, out, workers):
         return
     try:
-        with Bar(campaign.total) as bar:
-            done = draw_missing(campaign, out, workers=workers, report=bar.show)
+        with SamplingProgress(run.total) as bar:
+            done = draw_missing(run, out, workers=workers, report=bar.update)
     except InUseError:
         if part is None:
             raise
         typer.echo(f"shard {part} is drawn; another process gathers all")
         return
     of_them = "1 of them a crystal" if bar.crystals == 1 else f"{bar.crystals:,} of them crystals"
-    typer.echo(f"{counted(done, 'attempt')}, {of_them}, in {out / 'attempts.jsonl'}")
-    if done > campaign.total:
+    typer.echo(f"{format_count(done, 'attempt')}, {of_them}, in {out / 'attempts.jsonl'}")
+    if done > run.total:
         typer.echo(f"none was drawn: --n {n} is fewer than the run holds already")
-    if any(wanted):
-        _summarize(out, campaign.total)
+    if any(requested):
+        _print_condition_summary(out, run.total)
     if format is not None:
-        export(out, campaign.total, format, keep, workers, layout)
+        export_crystals(out, run.total, format, keep, workers, layout)
 
 
-def _is_whole_with(shard: Shard, campaign: Campaign, out: Path, workers: int) -> bool:
+def _sample_shard(shard: Shard, run: SamplingRun, out: Path, workers: int) -> bool:
     """Draw a shard; tell whether it was the last, so that all are to be gathered here."""
-    from crystext.generation.run import draw_shard
+    from crystext.generation.run import sample_shard
 
-    with Bar(sum(batch.size for batch in shard.batches(campaign))) as bar:
-        whole = draw_shard(campaign, out, shard, workers=workers, report=bar.show)
+    with SamplingProgress(sum(batch.size for batch in shard.batches(run))) as bar:
+        whole = sample_shard(run, out, shard, workers=workers, report=bar.update)
     if not whole:
         typer.echo(
             f"shard {shard} is drawn, in {out / 'shards'}; the last one gathers all, and so does "
@@ -312,31 +318,33 @@ def _is_whole_with(shard: Shard, campaign: Campaign, out: Path, workers: int) ->
     return whole
 
 
-def _rows(path: Path, common: dict[str, object], max_atoms: int) -> tuple[Conditions, ...]:
+def _read_conditions(
+    path: Path, common: dict[str, object], max_atoms: int
+) -> tuple[Conditions, ...]:
     """Return the conditions of a table's rows that can be met, and tell of the others."""
-    from crystext.conditions import read_table
+    from crystext.conditions import read_condition_table
     from crystext.errors import InputError
-    from crystext.runtime.wording import counted
+    from crystext.runtime.wording import format_count
 
-    table = read_table(path, common, max_atoms=max_atoms)
-    for fault in table.faults:
+    table = read_condition_table(path, common, max_atoms=max_atoms)
+    for fault in table.errors:
         typer.echo(f"crystext: {path}, {fault}", err=True)
     if not table.rows:
-        rows = counted(len(table.faults), "row")
+        rows = format_count(len(table.errors), "row")
         raise InputError(f"{path} has {rows}, and none can be drawn; see above")
-    if table.faults:
+    if table.errors:
         typer.echo(
-            f"{len(table.faults)} of {len(table.rows) + len(table.faults)} rows left out", err=True
+            f"{len(table.errors)} of {len(table.rows) + len(table.errors)} rows left out", err=True
         )
     return tuple(row.conditions for row in table.rows)
 
 
-def _summarize(out: Path, n: int) -> None:
+def _print_condition_summary(out: Path, n: int) -> None:
     """Say for each condition how many of the first n attempts keep it."""
     from itertools import islice
 
-    from crystext.generation.condition_summary import tally
+    from crystext.generation.condition_summary import summarize_conditions
     from crystext.generation.run import read_attempts
 
-    for line in tally(islice(read_attempts(out), n)).lines():
+    for line in summarize_conditions(islice(read_attempts(out), n)).lines():
         typer.echo(line)

@@ -10,7 +10,7 @@ import typer
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What Typer raises of an option or a command that is not there, or of a value it cannot take."""
 
-_WORDS = (
+_PLAIN_PHRASES = (
     (r"Invalid value for '([^']*)'(?: / '[^']*')*: ", r"\1: "),
     (r"Value error, ", ""),
     (r"Input should be a valid integer\b[^.]*", "expected a whole number"),
@@ -30,7 +30,7 @@ def usage_message(error: Any) -> str:
     text = str(error.format_message()).strip()
     if text.startswith("Usage:"):
         return text
-    for phrase, plain in _WORDS:
+    for phrase, plain in _PLAIN_PHRASES:
         text = re.sub(phrase, plain, text)
     if choice := re.search(r"'([^']*)' is not one of (.*?)\.?$", text):
         text = text.rstrip(".") + "." + did_you_mean(choice[1], re.findall(r"'([^']*)'", choice[2]))

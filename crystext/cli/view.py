@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crystext.cli.options.lenient import Lenient, tell_notes
+from crystext.cli.options.lenient import Lenient, print_notes
 
 
 def view(
@@ -43,6 +43,6 @@ def view(
     crystals = [item.crystal for item in drawn if item.crystal is not None]
     if not crystals:
         raise InputError(f"{source} has no crystal behind the first {first}; try a smaller --first")
-    tell_notes((item.name, item.notes) for item in drawn)
+    print_notes((item.name, item.notes) for item in drawn)
     draw_crystals(crystals, out, columns=columns)
     typer.echo(f"{len(crystals)} crystal{'s' * (len(crystals) != 1)} in {out}")

@@ -13,24 +13,24 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.chemistry.formulas import by_electronegativity, formula_text, parse_formula
-from crystext.chemistry.oxidation import can_be_neutral, nearest_neutral
-from crystext.conditions.constraints import MOST_ATOMS, Constraints, largest_size
-from crystext.conditions.outcome import How, Kept
-from crystext.conditions.parse import parse_condition, plain_value
+from crystext.chemistry.formulas import format_formula, parse_formula, sort_by_electronegativity
+from crystext.chemistry.oxidation import can_be_neutral, nearest_neutral_formula
+from crystext.conditions.constraints import MAX_ATOMS, Constraints, max_atoms_hint
+from crystext.conditions.outcome import ConditionMode, ConditionResult
+from crystext.conditions.parse import parse_condition, to_plain_value
 from crystext.errors import SettingError, did_you_mean
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import crystal_system, density, reduced_formula
-from crystext.structures.property_schema import written_number
+from crystext.structures.property_schema import format_property_number
 from crystext.structures.space_groups import find_space_group
 
-DENSITY_TOLERANCE = 0.05
+DENSITY_RELATIVE_TOLERANCE = 0.05
 """Share of the density asked for by which that of a crystal may differ and still be it."""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a crystal is asked to be, in canonical spelling; `Conditions.of` takes others.
+    """What a crystal is asked to be, in canonical spelling; `from_keywords` takes others.
 
     Raises:
         SettingError: conditions that contradict each other, or cannot be met.
@@ -64,12 +64,12 @@ class Conditions:
     formula for which they cannot is refused."""
 
     @classmethod
-    def of(cls, **wanted: Any) -> Conditions:
+    def from_keywords(cls, **keywords: Any) -> Conditions:
         """Return the conditions that are given by name, in any of their usual spellings.
 
         Args:
-            wanted: None, an empty text and an empty list or set ask for nothing. A composition may
-                be a formula, or elements and their counts as a dict or pymatgen's Composition.
+            keywords: None, an empty text and an empty list or set ask for nothing. A composition
+                may be a formula, or elements and their counts as a dict or pymatgen's Composition.
                 Elements may be a
                 text ("Li-Fe-O", "Li Fe O") or several; the number of atoms 8, "8", "8-20" or
                 (8, 20); a space group 225, "Fm-3m" or "F m -3 m"; numbers may be texts. NumPy's
@@ -79,13 +79,13 @@ class Conditions:
             SettingError: an unknown name, or a value that makes no sense.
         """
         values: dict[str, Any] = {}
-        for name, value in wanted.items():
-            if name not in NAMES:
+        for name, value in keywords.items():
+            if name not in CONDITION_NAMES:
                 raise SettingError(
-                    f"no condition is called {name!r}; there are {', '.join(NAMES)}."
-                    + did_you_mean(name, NAMES)
+                    f"no condition is called {name!r}; there are {', '.join(CONDITION_NAMES)}."
+                    + did_you_mean(name, CONDITION_NAMES)
                 )
-            value = plain_value(value)
+            value = to_plain_value(value)
             if not (value is None or (isinstance(value, Sized) and len(value) == 0)):
                 values[name] = parse_condition(name, value)
         return cls(**values)
@@ -103,10 +103,10 @@ class Conditions:
         if self.neutral and self.composition is not None:
             self._check_charges(self.composition)
         # What is wrong whatever the size of a crystal.
-        self.constraints(max_atoms=MOST_ATOMS)
+        self.constraints(max_atoms=MAX_ATOMS)
 
     def __bool__(self) -> bool:
-        return bool(self.asked())
+        return bool(self.requested())
 
     @property
     def formula(self) -> dict[str, int]:
@@ -114,11 +114,11 @@ class Conditions:
         return {} if self.composition is None else parse_formula(self.composition)
 
     @property
-    def _unit(self) -> int:
+    def _atoms_per_formula_unit(self) -> int:
         return sum(self.formula.values())
 
     @property
-    def _size(self) -> int | None:
+    def _single_n_atoms(self) -> int | None:
         """The number of atoms, where it is a single one."""
         if self.n_atoms is None or self.n_atoms[0] != self.n_atoms[1]:
             return None
@@ -127,25 +127,29 @@ class Conditions:
     @property
     def _cell_formula(self) -> dict[str, int]:
         """Count of each element as a prompt has it: in the cell, if that has a given size."""
-        units = 1 if self._size is None or not self.formula else self._size // self._unit
+        units = (
+            1
+            if self._single_n_atoms is None or not self.formula
+            else self._single_n_atoms // self._atoms_per_formula_unit
+        )
         return {symbol: units * count for symbol, count in self.formula.items()}
 
     @property
-    def needed(self) -> tuple[str, ...]:
+    def required_elements(self) -> tuple[str, ...]:
         """The elements that have to occur, by electronegativity."""
         named = {*self.formula, *self.chemical_system, *self.elements}
-        return tuple(by_electronegativity(named))
+        return tuple(sort_by_electronegativity(named))
 
-    def asked(self) -> dict[str, str | int | float | bool]:
-        """Return what is asked for, by name, as plain values that `of` takes."""
+    def requested(self) -> dict[str, str | int | float | bool]:
+        """Return what is asked for, by name, as plain values that `from_keywords` takes."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
-            name: _plain(name, value)
+            name: _plain_value(name, value)
             for name, value in given.items()
             if value not in (None, (), False) or isinstance(value, float)
         }
 
-    def properties(self) -> dict[str, str]:
+    def prompt_properties(self) -> dict[str, str]:
         """Return the lines of the prompt: property names and values as prompts write them.
 
         Elements that must, or may, or may not occur, a range of numbers of atoms and neutrality
@@ -155,44 +159,47 @@ class Conditions:
         """
         lines: dict[str, str] = {}
         if self.composition is not None:
-            lines["formula"] = formula_text(self._cell_formula)
+            lines["formula"] = format_formula(self._cell_formula)
         elif self.chemical_system:
             lines["chemical_system"] = "-".join(sorted(self.chemical_system))
         if self.space_group is not None:
-            lines["space_group"] = written_number("space_group", self.space_group)
+            lines["space_group"] = format_property_number("space_group", self.space_group)
         elif self.crystal_system is not None:
             lines["crystal_system"] = self.crystal_system
-        if self._size is not None and sum(self._cell_formula.values()) in (0, self._unit):
-            lines["n_atoms"] = str(self._size)
-        for name in ("density", *_UNTOLD):
+        if self._single_n_atoms is not None and sum(self._cell_formula.values()) in (
+            0,
+            self._atoms_per_formula_unit,
+        ):
+            lines["n_atoms"] = str(self._single_n_atoms)
+        for name in ("density", *_NOT_CHECKABLE):
             if (value := getattr(self, name)) is not None:
-                lines[name] = written_number(name, value)
+                lines[name] = format_property_number(name, value)
         return lines
 
-    def silent(self) -> tuple[str, ...]:
+    def not_in_prompt(self) -> tuple[str, ...]:
         """Return the conditions that no line of a prompt says: only constraints can keep them.
 
         Neutrality is not among them: it is looked at before and after drawing.
         """
-        said = self._said()
-        return tuple(name for name in self.asked() if name not in said and name != "neutral")
+        said = self._in_prompt()
+        return tuple(name for name in self.requested() if name not in said and name != "neutral")
 
     @property
     def can_be_checked(self) -> bool:
         """Whether anything is asked for that a finished crystal shows."""
-        return any(name not in _UNTOLD for name in self.asked())
+        return any(name not in _NOT_CHECKABLE for name in self.requested())
 
-    def _said(self) -> set[str]:
-        lines = self.properties()
-        said = {*lines, *(name for name, line in _SAID_BY.items() if line in lines)}
-        return said | ({"n_atoms"} if self._size is not None else set())
+    def _in_prompt(self) -> set[str]:
+        lines = self.prompt_properties()
+        said = {*lines, *(name for name, line in _IMPLIED_BY.items() if line in lines)}
+        return said | ({"n_atoms"} if self._single_n_atoms is not None else set())
 
-    def constraints(self, *, max_atoms: int = 20, distance_scale: float = 0.65) -> Constraints:
+    def constraints(self, *, max_atoms: int = 20, min_distance_ratio: float = 0.65) -> Constraints:
         """Return what is to be seen to while a crystal is written.
 
         Args:
             max_atoms: the longest crystal that may be written.
-            distance_scale: see `Constraints`.
+            min_distance_ratio: see `Constraints`.
 
         Raises:
             SettingError: the crystal would have to be longer than that, or no whole number of
@@ -202,7 +209,7 @@ class Conditions:
         if self.n_atoms is not None and fewest > max_atoms >= 1:
             raise SettingError(
                 f"{fewest} atoms are asked for, and crystals may have {max_atoms}; ask for "
-                f"{max_atoms} or fewer, or take {largest_size(fewest)}. Models write well what "
+                f"{max_atoms} or fewer, or take {max_atoms_hint(fewest)}. Models write well what "
                 "they were taught: the shipped one, 20"
             )
         system = self.crystal_system
@@ -211,9 +218,9 @@ class Conditions:
         return Constraints(
             max_atoms=min(most, max_atoms),
             min_atoms=fewest,
-            distance_scale=distance_scale,
+            min_distance_ratio=min_distance_ratio,
             exclude=self.exclude,
-            require=() if self.composition is not None else self.needed,
+            require=() if self.composition is not None else self.required_elements,
             only=self.chemical_system or self.only or None,
             formula=tuple(self.formula.items()),
             crystal_system=system,
@@ -221,8 +228,8 @@ class Conditions:
         )
 
     def check(
-        self, crystal: Crystal | None, *, constrained: bool = True, by_symmetry: bool = False
-    ) -> tuple[Kept, ...]:
+        self, crystal: Crystal | None, *, constrained: bool = True, wyckoff: bool = False
+    ) -> tuple[ConditionResult, ...]:
         """Return for each condition whether a crystal keeps it.
 
         The space group, and with it the crystal system, is what spglib finds at 0.1 Å; a density
@@ -231,34 +238,34 @@ class Conditions:
         Args:
             crystal: the crystal; None where a text was none, which keeps nothing.
             constrained: whether it was drawn under `constraints`.
-            by_symmetry: whether its text was one by symmetry, which declares a space group. That
+            wyckoff: whether its text was one by symmetry, which declares a space group. That
                 of the crystal may be higher, as it is found after all.
         """
-        steered = self._said()
-        found = {} if crystal is None else self._found(crystal)
+        steered = self._in_prompt()
+        found = {} if crystal is None else self._measure(crystal)
         records = []
-        for name, asked in self.asked().items():
-            how: How = "steered" if name in steered else "checked"
-            if constrained and self._is_enforced(name, by_symmetry):
+        for name, requested in self.requested().items():
+            how: ConditionMode = "steered" if name in steered else "checked"
+            if constrained and self._is_enforced(name, wyckoff):
                 how = "enforced"
-            if name in _UNTOLD:
-                records.append(Kept(name, asked, how, None, None))
+            if name in _NOT_CHECKABLE:
+                records.append(ConditionResult(name, requested, how, None, None))
                 continue
             value, kept = found.get(name, (None, False))
-            records.append(Kept(name, asked, how, value, kept))
+            records.append(ConditionResult(name, requested, how, value, kept))
         return tuple(records)
 
-    def _is_enforced(self, name: str, by_symmetry: bool) -> bool:
+    def _is_enforced(self, name: str, wyckoff: bool) -> bool:
         if name == "neutral":
             # The formula was looked at before drawing, and is seen to.
             return self.composition is not None
-        return name in _ENFORCED or (by_symmetry and name in _ENFORCED_BY_SYMMETRY)
+        return name in _ENFORCED or (wyckoff and name in _ENFORCED_IN_WYCKOFF)
 
-    def _found(self, crystal: Crystal) -> dict[str, tuple[str | int | float | bool, bool]]:
+    def _measure(self, crystal: Crystal) -> dict[str, tuple[str | int | float | bool, bool]]:
         """Return what a crystal has, and whether that is what was asked for, by condition."""
         formula = reduced_formula(crystal.numbers)
         symbols = set(crystal.symbols)
-        shown = " ".join(by_electronegativity(symbols))
+        shown = " ".join(sort_by_electronegativity(symbols))
         found: dict[str, tuple[Any, bool]] = {
             "composition": (formula, formula == self.composition),
             "chemical_system": (
@@ -279,7 +286,7 @@ class Conditions:
             found["crystal_system"] = (system, system == self.crystal_system)
         if self.density is not None:
             value = density(crystal)
-            near = math.isclose(value, self.density, rel_tol=0, abs_tol=self._density_slack)
+            near = math.isclose(value, self.density, rel_tol=0, abs_tol=self._density_tolerance)
             found["density"] = (round(value, 2), near)
         if self.neutral:
             counts = parse_formula(formula)
@@ -289,8 +296,8 @@ class Conditions:
         return found
 
     @property
-    def _density_slack(self) -> float:
-        return DENSITY_TOLERANCE * (self.density or 0.0)
+    def _density_tolerance(self) -> float:
+        return DENSITY_RELATIVE_TOLERANCE * (self.density or 0.0)
 
     def _check_elements(self) -> None:
         """Refuse a formula, a system and elements that are not of one another."""
@@ -299,20 +306,20 @@ class Conditions:
             raise SettingError(
                 f"the formula {self.composition} is not of the chemical system "
                 f"{'-'.join(self.chemical_system)}; leave the system out, or ask for "
-                f"{'-'.join(by_electronegativity(formula))}"
+                f"{'-'.join(sort_by_electronegativity(formula))}"
             )
         if self.only and (more := system - set(self.only)):
             raise SettingError(
-                f"the chemical system has {', '.join(by_electronegativity(more))}, which is not "
-                f"among the elements that may occur ({', '.join(self.only)}); leave only out"
+                f"the chemical system has {', '.join(sort_by_electronegativity(more))}, which is "
+                f"not among the elements that may occur ({', '.join(self.only)}); leave only out"
             )
         whole = formula or system
         if whole and (more := set(self.elements) - whole):
             named = self.composition or "-".join(self.chemical_system)
             raise SettingError(
-                f"{', '.join(by_electronegativity(more))} cannot occur in {named}; leave it out of "
-                "elements, or ask for the chemical system "
-                f"{'-'.join(by_electronegativity(whole | more))}"
+                f"{', '.join(sort_by_electronegativity(more))} cannot occur in {named}; leave it "
+                "out of elements, or ask for the chemical system "
+                f"{'-'.join(sort_by_electronegativity(whole | more))}"
             )
 
     def _check_charges(self, formula: str) -> None:
@@ -320,31 +327,31 @@ class Conditions:
         numbers = tuple(ATOMIC_NUMBERS[symbol] for symbol in counts)
         if can_be_neutral(numbers, tuple(counts.values())):
             return
-        near = nearest_neutral(counts, most_atoms=max(20, sum(counts.values())))
-        advice = "" if near is None else f"the nearest that can is {formula_text(near)}; or "
+        near = nearest_neutral_formula(counts, max_atoms=max(20, sum(counts.values())))
+        advice = "" if near is None else f"the nearest that can is {format_formula(near)}; or "
         raise SettingError(
             f"the oxidation states of {formula} cannot balance by SMACT's table of 2014; {advice}"
             "ask without neutral"
         )
 
 
-NAMES = tuple(field.name for field in fields(Conditions))
+CONDITION_NAMES = tuple(field.name for field in fields(Conditions))
 """Names of the conditions, the same in Python, on the command line and in tables."""
 
 _ENFORCED = ("composition", "chemical_system", "elements", "only", "exclude", "n_atoms")
-_ENFORCED_BY_SYMMETRY = ("space_group", "crystal_system")
-_SAID_BY = {
+_ENFORCED_IN_WYCKOFF = ("space_group", "crystal_system")
+_IMPLIED_BY = {
     "composition": "formula",
     "chemical_system": "formula",
     "crystal_system": "space_group",
 }
 """Conditions that another line of the prompt implies."""
 
-_UNTOLD = ("formation_energy", "band_gap", "e_above_hull")
+_NOT_CHECKABLE = ("formation_energy", "band_gap", "e_above_hull")
 """What nothing here can find in a crystal, in the order in which prompts have it."""
 
 
-def _plain(name: str, value: Any) -> str | int | float | bool:
+def _plain_value(name: str, value: Any) -> str | int | float | bool:
     if name == "chemical_system":
         return "-".join(sorted(value))
     if name == "n_atoms":

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.chemistry.formulas import formula_text, known_element
+from crystext.chemistry.formulas import check_element, format_formula
 from crystext.errors import SettingError, did_you_mean
 from crystext.runtime.validate import real_number, whole_number
-from crystext.runtime.wording import counted
+from crystext.runtime.wording import format_count
 
-MOST_ATOMS = 1000
+MAX_ATOMS = 1000
 """Larger cells are not written."""
 
 CRYSTAL_SYSTEMS = (
@@ -36,7 +36,7 @@ class Constraints:
     """
 
     max_atoms: int = 20
-    distance_scale: float = 0.0
+    min_distance_ratio: float = 0.0
     """Least distance of two atoms over the sum of their covalent radii; 0 lets atoms lie
     anywhere."""
     exclude: tuple[str, ...] = ()
@@ -58,12 +58,12 @@ class Constraints:
         """Check each bound, then whether they go together."""
         for name in ("min_atoms", "max_atoms"):
             object.__setattr__(self, name, whole_number(name, getattr(self, name)))
-        scale = real_number("the least distance of atoms", self.distance_scale)
-        object.__setattr__(self, "distance_scale", scale)
+        scale = real_number("the least distance of atoms", self.min_distance_ratio)
+        object.__setattr__(self, "min_distance_ratio", scale)
         _check_atoms(self.min_atoms, self.max_atoms)
-        if not 0 <= self.distance_scale <= 1:
+        if not 0 <= self.min_distance_ratio <= 1:
             raise SettingError(
-                f"a distance scale of {self.distance_scale:g}: expected 0 (off) to 1 "
+                f"a distance scale of {self.min_distance_ratio:g}: expected 0 (off) to 1 "
                 "(covalent spheres that touch)"
             )
         system = self.crystal_system
@@ -73,7 +73,7 @@ class Constraints:
                 + did_you_mean(system, CRYSTAL_SYSTEMS)
             )
         for symbol in (*self.exclude, *self.require, *(self.only or ()), *self._in_formula):
-            known_element(symbol)
+            check_element(symbol)
         self._check_elements()
         if self.formula:
             self._check_formula()
@@ -94,13 +94,14 @@ class Constraints:
         required = dict.fromkeys((*self.require, *self._in_formula))
         if both := [symbol for symbol in required if symbol in self.exclude]:
             raise SettingError(
-                f"{_named(both)} asked for and excluded; ask for other elements, or exclude others"
+                f"{_list_symbols(both)} asked for and excluded; ask for other elements, or exclude "
+                "others"
             )
         if self.only is not None:
             if outside := [symbol for symbol in required if symbol not in self.only]:
                 raise SettingError(
-                    f"{_named(outside)} asked for, but not among the elements that may occur "
-                    f"({', '.join(self.only)}); add to these, or ask for others"
+                    f"{_list_symbols(outside)} asked for, but not among the elements that may "
+                    f"occur ({', '.join(self.only)}); add to these, or ask for others"
                 )
             if not set(self.only) - set(self.exclude):
                 raise SettingError(
@@ -112,20 +113,20 @@ class Constraints:
         needed = len(set(self.require))
         if needed > self.max_atoms:
             raise SettingError(
-                f"{needed} elements have to occur in {counted(self.max_atoms, 'atom')} at most; "
-                f"take {largest_size(needed)}, or fewer elements"
+                f"{needed} elements have to occur in {format_count(self.max_atoms, 'atom')} at "
+                f"most; take {max_atoms_hint(needed)}, or fewer elements"
             )
 
     def _check_formula(self) -> None:
         symbols, counts = zip(*self.formula, strict=True)
-        written = formula_text(self.formula)
+        written = format_formula(self.formula)
         if min(counts) < 1:
             raise SettingError(f"the formula {written}: expected counts of 1 or more")
         if twice := [symbol for symbol in symbols if symbols.count(symbol) > 1]:
             raise SettingError(f"the formula {written} has {twice[0]} more than once; add them up")
         if beyond := [symbol for symbol in dict.fromkeys(self.require) if symbol not in symbols]:
             raise SettingError(
-                f"{_named(beyond)} asked for, but not in the formula {written}; "
+                f"{_list_symbols(beyond)} asked for, but not in the formula {written}; "
                 "ask for the formula alone, or for elements alone"
             )
         if self.formula_units:
@@ -135,33 +136,33 @@ class Constraints:
         if below == 0 and low == 1:
             raise SettingError(
                 f"{written} has {unit} atoms, and a crystal may have {high}; "
-                f"take {largest_size(unit)}"
-                + (f", which is above the largest of {MOST_ATOMS}" if unit > MOST_ATOMS else "")
+                f"take {max_atoms_hint(unit)}"
+                + (f", which is above the largest of {MAX_ATOMS}" if unit > MAX_ATOMS else "")
             )
-        nearest = " or ".join(str(n) for n in (below, above) if 1 <= n <= MOST_ATOMS)
+        nearest = " or ".join(str(n) for n in (below, above) if 1 <= n <= MAX_ATOMS)
         asked = f"{low}" if low == high else f"{low} to {high}"
         raise SettingError(
             f"{written} has {unit} atoms, of which {asked} is no multiple; take {nearest} atoms"
         )
 
 
-def largest_size(atoms: int) -> str:
+def max_atoms_hint(atoms: int) -> str:
     """Return how the largest size of a crystal is set, in Python and on the command line."""
     return f"max_atoms {atoms} (on the command line --max-atoms {atoms})"
 
 
 def _check_atoms(low: int, high: int) -> None:
-    if not 1 <= high <= MOST_ATOMS:
-        raise SettingError(f"at most {high} atoms: expected 1 to {MOST_ATOMS}")
+    if not 1 <= high <= MAX_ATOMS:
+        raise SettingError(f"at most {high} atoms: expected 1 to {MAX_ATOMS}")
     if low < 1:
         raise SettingError(f"at least {low} atoms: expected 1 or more")
     if low > high:
         raise SettingError(
-            f"at least {low} atoms and at most {high}; take {largest_size(low)}, "
+            f"at least {low} atoms and at most {high}; take {max_atoms_hint(low)}, "
             f"or ask for {high} or fewer"
         )
 
 
-def _named(symbols: Iterable[str]) -> str:
+def _list_symbols(symbols: Iterable[str]) -> str:
     names = list(symbols)
     return f"{', '.join(names)} {'are' if len(names) > 1 else 'is'}"

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, TypedDict
 
 
-class Asked(TypedDict, total=False):
-    """What a crystal can be asked to be; `Conditions.of` has the spellings of each."""
+class ConditionKwargs(TypedDict, total=False):
+    """What a crystal can be asked to be; `Conditions.from_keywords` has the spellings of each."""
 
     composition: str | Mapping[Any, float] | None
     """Exactly this formula: "SrTiO3", {"Sr": 1, "Ti": 1, "O": 3} or pymatgen's Composition; the

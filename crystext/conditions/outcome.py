@@ -6,23 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-How = Literal["enforced", "steered", "checked"]
+ConditionMode = Literal["enforced", "steered", "checked"]
 """Seen to while drawing; asked for in the prompt; or only looked for afterwards."""
 
 
 @dataclass(frozen=True)
-class Kept:
+class ConditionResult:
     """One condition, and whether a crystal keeps it."""
 
     name: str
     asked: str | int | float | bool
-    how: How
+    how: ConditionMode
     found: str | int | float | bool | None
     """What the crystal has; None where nothing here can tell, or where there is no crystal."""
     kept: bool | None
     """None where nothing here can tell."""
 
 
-def matched(records: Iterable[Kept]) -> bool:
+def all_satisfied(records: Iterable[ConditionResult]) -> bool:
     """Say whether all conditions that can be checked are kept."""
     return all(record.kept is not False for record in records)

@@ -14,7 +14,7 @@ from crystext.runtime.validate import whole_number
 from crystext.structures.properties import reduced_formula
 from crystext.structures.space_groups import parse_space_group
 
-_RANGES = {
+_ALLOWED_RANGES = {
     "density": (0.01, 30.0, "g/cm3"),
     "formation_energy": (-20.0, 20.0, "eV/atom"),
     "band_gap": (0.0, 20.0, "eV"),
@@ -23,7 +23,7 @@ _RANGES = {
 """What can be asked for. The densest solid, osmium, has 22.6 g/cm3."""
 
 
-def plain_value(value: Any) -> Any:
+def to_plain_value(value: Any) -> Any:
     """Return a value as Python's own types have it: a number, a list, a text without margins."""
     if hasattr(value, "tolist"):  # Of NumPy, or a column of pandas.
         value = value.tolist()
@@ -53,7 +53,7 @@ def parse_condition(name: str, value: Any) -> Any:
             )
         return system
     if name == "neutral":
-        return _parse_truth(value)
+        return _parse_bool(value)
     return _parse_number(name, value)
 
 
@@ -84,7 +84,7 @@ def _number_of(end: Any) -> Any:
 
 
 def _parse_number(name: str, value: Any) -> float:
-    lowest, highest, unit = _RANGES[name]
+    lowest, highest, unit = _ALLOWED_RANGES[name]
     what = name.replace("_", " ")
     try:
         if isinstance(value, bool):
@@ -102,11 +102,11 @@ def _parse_number(name: str, value: Any) -> float:
     return number
 
 
-def _parse_truth(value: Any) -> bool:
+def _parse_bool(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    known = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+    words = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
     text = str(value).lower()
-    if text not in known:
-        raise SettingError(f"neutral is {value!r}: expected yes or no." + did_you_mean(text, known))
-    return known[text]
+    if text not in words:
+        raise SettingError(f"neutral is {value!r}: expected yes or no." + did_you_mean(text, words))
+    return words[text]

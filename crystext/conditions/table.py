@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crystext.conditions.conditions import NAMES, Conditions
+from crystext.conditions.conditions import CONDITION_NAMES, Conditions
 from crystext.errors import InputError, SettingError, did_you_mean
-from crystext.runtime.wording import counted
+from crystext.runtime.wording import format_count
 
 
 @dataclass(frozen=True)
-class Row:
+class ConditionRow:
     """A row that asks for something that can be."""
 
     line: int
@@ -23,15 +23,17 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class ConditionTable:
     """The rows of a table, good ones and bad."""
 
-    rows: tuple[Row, ...]
-    faults: tuple[str, ...]
+    rows: tuple[ConditionRow, ...]
+    errors: tuple[str, ...]
     """What is wrong with each row that was left out, its line first."""
 
 
-def read_table(path: Path, common: Mapping[str, Any] | None = None, *, max_atoms: int) -> Table:
+def read_condition_table(
+    path: Path, common: Mapping[str, Any] | None = None, *, max_atoms: int
+) -> ConditionTable:
     """Read conditions from a CSV file whose first line names them.
 
     An empty cell asks for nothing. A row that cannot be understood or met is left out and told; the
@@ -39,8 +41,8 @@ def read_table(path: Path, common: Mapping[str, Any] | None = None, *, max_atoms
 
     Args:
         path: the file, in UTF-8.
-        common: conditions of all rows, in the spellings of `Conditions.of`; a row's own cell comes
-            before them.
+        common: conditions of all rows, in the spellings of `Conditions.from_keywords`; a row's own
+            cell comes before them.
         max_atoms: the longest crystal that may be written.
 
     Raises:
@@ -52,8 +54,8 @@ def read_table(path: Path, common: Mapping[str, Any] | None = None, *, max_atoms
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
             _check_header(path, header)
-            rows: list[Row] = []
-            faults: list[str] = []
+            rows: list[ConditionRow] = []
+            errors: list[str] = []
             for cells in reader:
                 if not any(cell.strip() for cell in cells):
                     continue
@@ -62,9 +64,9 @@ def read_table(path: Path, common: Mapping[str, Any] | None = None, *, max_atoms
                     # Whether a cell can hold what it has to.
                     conditions.constraints(max_atoms=max_atoms)
                 except SettingError as error:
-                    faults.append(f"line {reader.line_num}: {error}")
+                    errors.append(f"line {reader.line_num}: {error}")
                 else:
-                    rows.append(Row(reader.line_num, conditions))
+                    rows.append(ConditionRow(reader.line_num, conditions))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
@@ -73,19 +75,21 @@ def read_table(path: Path, common: Mapping[str, Any] | None = None, *, max_atoms
         raise InputError(
             f"{path}, line {reader.line_num}, is not CSV: {error}; a quote may be missing"
         ) from None
-    if not rows and not faults:
+    if not rows and not errors:
         raise InputError(f"{path} has no rows below its header")
-    return Table(tuple(rows), tuple(faults))
+    return ConditionTable(tuple(rows), tuple(errors))
 
 
 def _check_header(path: Path, header: list[str]) -> None:
     if not any(header):
-        raise InputError(f"{path} has no header; expected names of conditions: {', '.join(NAMES)}")
+        raise InputError(
+            f"{path} has no header; expected names of conditions: {', '.join(CONDITION_NAMES)}"
+        )
     for name in header:
-        if name not in NAMES:
+        if name not in CONDITION_NAMES:
             raise InputError(
                 f"{path} has a column {name!r}, which is no condition; there are "
-                f"{', '.join(NAMES)}." + did_you_mean(name, NAMES)
+                f"{', '.join(CONDITION_NAMES)}." + did_you_mean(name, CONDITION_NAMES)
             )
         if header.count(name) > 1:
             raise InputError(f"{path} has the column {name!r} twice; leave one out")
@@ -94,8 +98,8 @@ def _check_header(path: Path, header: list[str]) -> None:
 def _conditions(header: list[str], cells: list[str], common: Mapping[str, Any]) -> Conditions:
     if len(cells) != len(header):
         raise SettingError(
-            f"{counted(len(cells), 'cell')} below {counted(len(header), 'column')}; quote cells "
-            "that hold commas"
+            f"{format_count(len(cells), 'cell')} below {format_count(len(header), 'column')}; "
+            "quote cells that hold commas"
         )
     own = {name: cell for name, cell in zip(header, cells, strict=True) if cell.strip()}
-    return Conditions.of(**{**common, **own})
+    return Conditions.from_keywords(**{**common, **own})

@@ -30,11 +30,11 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
-class DataSet:
+class CatalogueEntry:
     """A published data set."""
 
-    crystals: int
-    about: str
+    n_crystals: int
+    description: str
     """What it holds and who made it, in one line."""
     files: tuple[RemoteFile, ...]
     """One file, or train, validation and test."""
@@ -62,8 +62,8 @@ def _matbench(name: str, sha256: str) -> tuple[RemoteFile, ...]:
     )
 
 
-CATALOGUE: dict[str, DataSet] = {
-    "mp_20": DataSet(
+CATALOGUE: dict[str, CatalogueEntry] = {
+    "mp_20": CatalogueEntry(
         45231,
         "Materials Project, up to 20 atoms, with splits (Xie et al., ICLR 2022)",
         _cdvae(
@@ -73,17 +73,17 @@ CATALOGUE: dict[str, DataSet] = {
             "5dc643041df53f5ce4970a79930ad262b4f07acd",
         ),
     ),
-    "perov_5": DataSet(
+    "perov_5": CatalogueEntry(
         18928,
         "perovskites of 5 atoms, with splits (Castelli et al. 2012; Xie et al., ICLR 2022)",
         _cdvae("perov_5"),
     ),
-    "carbon_24": DataSet(
+    "carbon_24": CatalogueEntry(
         10153,
         "carbon, up to 24 atoms, with splits (Pickard 2020; Xie et al., ICLR 2022)",
         _cdvae("carbon_24"),
     ),
-    "matbench_mp_gap": DataSet(
+    "matbench_mp_gap": CatalogueEntry(
         106113,
         "Materials Project of 2019 with band gaps; some 5 GB of memory to read (Dunn et al. 2020)",
         _matbench(
@@ -91,7 +91,7 @@ CATALOGUE: dict[str, DataSet] = {
             "58b65746bd88329986ed66031a2ac1369c7c522f7bc9f9081528e07097c2c057",
         ),
     ),
-    "matbench_perovskites": DataSet(
+    "matbench_perovskites": CatalogueEntry(
         18928,
         "the perovskites of Castelli et al. 2012, not split (Dunn et al. 2020)",
         _matbench(
@@ -99,7 +99,7 @@ CATALOGUE: dict[str, DataSet] = {
             "4641e2417f8ec8b50096d2230864468dfa08278dc9d257c327f65d0305278483",
         ),
     ),
-    "matbench_log_gvrh": DataSet(
+    "matbench_log_gvrh": CatalogueEntry(
         10987,
         "Materials Project crystals with elastic constants (Dunn et al. 2020)",
         _matbench(
@@ -107,7 +107,7 @@ CATALOGUE: dict[str, DataSet] = {
             "098af941f4c663270f1fe21abf20ffad6fb85ecbfcba5786ceac03983ac29da7",
         ),
     ),
-    "matbench_dielectric": DataSet(
+    "matbench_dielectric": CatalogueEntry(
         4764,
         "Materials Project crystals with dielectric constants (Dunn et al. 2020)",
         _matbench(
@@ -115,7 +115,7 @@ CATALOGUE: dict[str, DataSet] = {
             "83befa09bc2ec2f4b6143afc413157827a90e5e2e42c1eb507ccfa01bf26a1d6",
         ),
     ),
-    "matbench_phonons": DataSet(
+    "matbench_phonons": CatalogueEntry(
         1265,
         "crystals with phonon spectra (Dunn et al. 2020)",
         _matbench(
@@ -123,7 +123,7 @@ CATALOGUE: dict[str, DataSet] = {
             "4db551f21ec5f577e6202725f10e34dfc509aa7df3a6bdaac497da7f6dbbb9b3",
         ),
     ),
-    "matbench_jdft2d": DataSet(
+    "matbench_jdft2d": CatalogueEntry(
         636,
         "two-dimensional crystals of JARVIS (Dunn et al. 2020)",
         _matbench(
@@ -146,8 +146,10 @@ def cache_folder() -> Path:
 
 def fetch(
     name: str,
-    data: DataSet,
-    begin: Callable[[str, int], Callable[[int], object]] = lambda _name, _total: lambda _size: None,
+    entry: CatalogueEntry,
+    start_progress: Callable[[str, int], Callable[[int], object]] = lambda _name, _total: (
+        lambda _size: None
+    ),
     split: str | None = None,
 ) -> Path:
     """Return where the files of a data set lie, after downloading those that are missing.
@@ -156,9 +158,9 @@ def fetch(
 
     Args:
         name: of the data set, and of its folder within the cache.
-        data: the data set.
-        begin: called with the name and size in bytes of a file whose download starts; what it
-            returns is called with the number of bytes that came.
+        entry: the data set.
+        start_progress: called with the name and size in bytes of a file whose download starts;
+            what it returns is called with the number of bytes that came.
         split: `train`, `validation` or `test`: only this one is needed. A data set that is
             published as one file is fetched whole.
 
@@ -170,12 +172,12 @@ def fetch(
         RunError: the cache cannot be written.
     """
     folder = cache_folder() / name
-    files = data.files
+    files = entry.files
     if split is not None and len(files) > 1:
-        files = tuple(file for file in files if file.name.startswith(_STARTS[split]))
+        files = tuple(file for file in files if file.name.startswith(_FILE_PREFIX_BY_SPLIT[split]))
     for file in files:
         try:
-            _fetch(name, file, folder, begin)
+            _fetch_file(name, file, folder, start_progress)
         except OSError as error:
             raise RunError(
                 f"{folder / file.name} cannot be written: {error.strerror or error}; free some "
@@ -184,7 +186,7 @@ def fetch(
     return folder / files[0].name if len(files) == 1 else folder
 
 
-_STARTS = {"train": "train", "validation": "val", "test": "test"}
+_FILE_PREFIX_BY_SPLIT = {"train": "train", "validation": "val", "test": "test"}
 """How the name of a split's file begins."""
 
 
@@ -202,44 +204,46 @@ def digest(path: Path, kind: str = "sha256") -> str:
     return hashed.hexdigest()
 
 
-def _fetch(
+def _fetch_file(
     name: str,
     file: RemoteFile,
     folder: Path,
-    begin: Callable[[str, int], Callable[[int], object]],
+    start_progress: Callable[[str, int], Callable[[int], object]],
 ) -> None:
     path, trusted = folder / file.name, folder / f"{file.name}.sha256"
     checksum = file.checksum
     if not checksum and trusted.exists():
         checksum = f"sha256:{trusted.read_text(encoding='ascii').strip()}"
-    if not (path.exists() and _agrees(path, checksum)):
-        _download(name, file, path, checksum, begin)
+    if not (path.exists() and _checksum_matches(path, checksum)):
+        _download(name, file, path, checksum, start_progress)
     if not file.checksum and not trusted.exists():
         partial = trusted.with_name(trusted.name + ".partial")
         partial.write_text(digest(path) + "\n", encoding="ascii")
         partial.replace(trusted)
 
 
-_CONNECT_S = 5
+_CONNECT_TIMEOUT_S = 5
 """How long a server is waited for, in seconds."""
 
 
-def _agrees(path: Path, checksum: str) -> bool:
+def _checksum_matches(path: Path, checksum: str) -> bool:
     kind, _, expected = checksum.partition(":")
     return not checksum or digest(path, kind) == expected
 
 
-class _Bar:
+class _DownloadProgress:
     """What pooch tells of a download, passed on."""
 
     total = 0
 
-    def __init__(self, name: str, begin: Callable[[str, int], Callable[[int], object]]) -> None:
-        self.name, self.begin = name, begin
+    def __init__(
+        self, name: str, start_progress: Callable[[str, int], Callable[[int], object]]
+    ) -> None:
+        self.name, self.start_progress = name, start_progress
         self.advance: Callable[[int], object] | None = None
 
     def update(self, size: int) -> None:
-        self.advance = self.advance or self.begin(self.name, self.total)
+        self.advance = self.advance or self.start_progress(self.name, self.total)
         self.advance(size)
 
     def reset(self) -> None:
@@ -255,7 +259,7 @@ def _download(
     file: RemoteFile,
     path: Path,
     checksum: str,
-    begin: Callable[[str, int], Callable[[int], object]],
+    start_progress: Callable[[str, int], Callable[[int], object]],
 ) -> None:
     import logging
 
@@ -265,12 +269,14 @@ def _download(
     # It tells of every download, and advises users to write the checksum into their code.
     pooch.get_logger().setLevel(logging.WARNING)
     http = pooch.HTTPDownloader(
-        progressbar=_Bar(file.name, begin), chunk_size=2**16, timeout=(_CONNECT_S, 60)
+        progressbar=_DownloadProgress(file.name, start_progress),
+        chunk_size=2**16,
+        timeout=(_CONNECT_TIMEOUT_S, 60),
     )
 
     def verified(url: str, output: str, _: object) -> None:
         http(url, output, None)
-        if not _agrees(Path(output), checksum):
+        if not _checksum_matches(Path(output), checksum):
             kind = checksum.partition(":")[0]
             found = digest(Path(output), kind)
             raise InputError(
@@ -286,11 +292,12 @@ def _download(
     except RequestException as error:
         raise InputError(
             f"the data set {name} is not on this machine, and {file.url} cannot be downloaded: "
-            f"{_reason(error)}. Put the file at {path} by hand, and run the command again"
+            f"{_download_failure_reason(error)}. Put the file at {path} by hand, and run the "
+            "command again"
         ) from None
 
 
-def _reason(error: Exception) -> str:
+def _download_failure_reason(error: Exception) -> str:
     """Return why a download failed, in words that no library chose."""
     from requests import exceptions as failed
 

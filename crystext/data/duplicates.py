@@ -19,26 +19,26 @@ from typing import NamedTuple
 
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
-    DIFFCSP,
-    PYMATGEN,
-    Peers,
+    DIFFCSP_TOLERANCES,
+    PYMATGEN_TOLERANCES,
+    FormulaGroup,
     group_by_formula,
     map_groups,
     reduce_for_matching,
 )
 
-REPEATED, SEPARATE = PYMATGEN, DIFFCSP
+REPEAT_TOLERANCES, SPLIT_TOLERANCES = PYMATGEN_TOLERANCES, DIFFCSP_TOLERANCES
 """Tolerances for what is left out as a repetition, and for what may not be split up."""
 
-_CHUNK = 32
+_CHUNK_SIZE = 32
 """Crystals that are reduced together."""
 
-_WORTH_PROCESSES = 300
+_MIN_CRYSTALS_FOR_PROCESSES = 300
 """Crystals below which starting processes takes longer than the work."""
 
 
 @dataclass
-class Sameness:
+class Duplicates:
     """What was found among crystals to learn from and crystals that are held out."""
 
     repeats: dict[int, int] = field(default_factory=dict)
@@ -53,91 +53,96 @@ class _Bucket(NamedTuple):
     """Crystals of one formula and size, reduced, those to learn from first."""
 
     crystals: list[Crystal]
-    learned: int
+    n_training: int
     """How many of them are to be learned from."""
 
 
-def compare(
-    learned: Sequence[Crystal],
+def find_duplicates(
+    training: Sequence[Crystal],
     held_out: Sequence[Crystal],
     *,
     drop_repeats: bool,
     group: bool,
     workers: int = 1,
-    begin: Callable[[str, int], Callable[..., object]] = lambda _name, _total: lambda: None,
-) -> Sameness:
+    start_progress: Callable[[str, int], Callable[..., object]] = lambda _name, _total: (
+        lambda: None
+    ),
+) -> Duplicates:
     """Find repetitions, groups and overlap.
 
     Args:
-        learned: crystals to learn from; of equal ones the first is kept.
+        training: crystals to learn from; of equal ones the first is kept.
         held_out: crystals that learning must not see; repetitions among them are no concern.
         drop_repeats: whether repetitions are looked for; what repeats is in no other result.
         group: whether groups are looked for; otherwise each crystal is a group.
         workers: processes; the result does not depend on it.
-        begin: called with the name of a stage and its number of steps; what it returns is called
-            for every step.
+        start_progress: called with the name of a stage and its number of steps; what it returns
+            is called for every step.
     """
-    found = Sameness(groups=list(range(len(learned))))
-    crystals = [*learned, *held_out]
+    found = Duplicates(groups=list(range(len(training))))
+    crystals = [*training, *held_out]
     wanted = [
         members
         for members in group_by_formula(c.numbers for c in crystals).values()
         # Members are in order: the first is learned from, or none is.
-        if members[0] < len(learned) and (len(members) > 1)
+        if members[0] < len(training) and (len(members) > 1)
     ]
     if not wanted or not (drop_repeats or group or held_out):
         return found
     indices = [i for members in wanted for i in members]
-    if len(indices) < _WORTH_PROCESSES:
+    if len(indices) < _MIN_CRYSTALS_FOR_PROCESSES:
         workers = 1
     chunks = [
-        [crystals[i] for i in indices[k : k + _CHUNK]] for k in range(0, len(indices), _CHUNK)
+        [crystals[i] for i in indices[k : k + _CHUNK_SIZE]]
+        for k in range(0, len(indices), _CHUNK_SIZE)
     ]
-    answers = map_groups(_reduce, chunks, workers, begin("reducing", len(chunks)))
+    answers = map_groups(_reduce_crystals, chunks, workers, start_progress("reducing", len(chunks)))
     reduced = dict(zip(indices, (c for answer in answers for c in answer), strict=True))
     buckets = []
     for members in wanted:
         sized = sorted((i for i in members if reduced[i]), key=lambda i: (len(reduced[i] or ()), i))
         for _, same_size in groupby(sized, key=lambda i: len(reduced[i] or ())):
             bucket = list(same_size)
-            if bucket[0] < len(learned) and len(bucket) > 1:
+            if bucket[0] < len(training) and len(bucket) > 1:
                 buckets.append(bucket)
     # The largest first: one that comes last would keep the others waiting.
     buckets.sort(key=len, reverse=True)
     tasks = [
-        _Bucket([c for i in bucket if (c := reduced[i])], sum(i < len(learned) for i in bucket))
+        _Bucket([c for i in bucket if (c := reduced[i])], sum(i < len(training) for i in bucket))
         for bucket in buckets
     ]
-    judge = partial(_judge, drop_repeats=drop_repeats, group=group)
-    judged = map_groups(judge, tasks, workers, begin("comparing", len(tasks)), largest_first=True)
+    judge = partial(_compare_bucket, drop_repeats=drop_repeats, group=group)
+    judged = map_groups(
+        judge, tasks, workers, start_progress("comparing", len(tasks)), largest_first=True
+    )
     for bucket, inner in zip(buckets, judged, strict=True):
         found.repeats |= {bucket[i]: bucket[k] for i, k in inner.repeats.items()}
         for i, first in enumerate(inner.groups):
             found.groups[bucket[i]] = bucket[first]
-        found.held_out |= {bucket[i]: bucket[k] - len(learned) for i, k in inner.held_out.items()}
+        found.held_out |= {bucket[i]: bucket[k] - len(training) for i, k in inner.held_out.items()}
     return found
 
 
-def _reduce(crystals: list[Crystal]) -> list[Crystal | None]:
+def _reduce_crystals(crystals: list[Crystal]) -> list[Crystal | None]:
     reduced = (reduce_for_matching(crystal) for crystal in crystals)
     return [None if s is None else Crystal.from_structure(s) for s in reduced]
 
 
-def _judge(bucket: _Bucket, *, drop_repeats: bool, group: bool) -> Sameness:
-    wide = Peers([crystal.structure for crystal in bucket.crystals], SEPARATE)
-    narrow = wide.under(REPEATED)
-    found = Sameness(groups=list(range(bucket.learned)))
+def _compare_bucket(bucket: _Bucket, *, drop_repeats: bool, group: bool) -> Duplicates:
+    wide = FormulaGroup([crystal.structure for crystal in bucket.crystals], SPLIT_TOLERANCES)
+    narrow = wide.with_tolerances(REPEAT_TOLERANCES)
+    found = Duplicates(groups=list(range(bucket.n_training)))
     kept: list[int] = []
-    for i in range(bucket.learned):
+    for i in range(bucket.n_training):
         groups: set[int] = set()
         for k in (wide if group else narrow).candidates(i, kept) if group or drop_repeats else ():
             if group:
                 # What repeats is like as well, so those that are not are asked about once.
-                first = _first(found.groups, k)
-                if first not in groups and not wide.same(i, k):
+                first = _first_of_group(found.groups, k)
+                if first not in groups and not wide.match(i, k):
                     continue
                 groups.add(first)
-            if drop_repeats and narrow.same(i, k):
+            if drop_repeats and narrow.match(i, k):
                 found.repeats[i] = k
                 break
         else:
@@ -145,16 +150,16 @@ def _judge(bucket: _Bucket, *, drop_repeats: bool, group: bool) -> Sameness:
             for first in groups:
                 found.groups[max(first, min(groups))] = min(groups)
             found.groups[i] = min(groups, default=i)
-    found.groups = [_first(found.groups, i) for i in range(bucket.learned)]
-    held_out = range(bucket.learned, len(bucket.crystals))
+    found.groups = [_first_of_group(found.groups, i) for i in range(bucket.n_training)]
+    held_out = range(bucket.n_training, len(bucket.crystals))
     for i in kept:
-        same = next((k for k in wide.candidates(i, held_out) if wide.same(i, k)), None)
+        same = next((k for k in wide.candidates(i, held_out) if wide.match(i, k)), None)
         if same is not None:
             found.held_out[i] = same
     return found
 
 
-def _first(groups: list[int], i: int) -> int:
+def _first_of_group(groups: list[int], i: int) -> int:
     while groups[i] != i:
         i = groups[i]
     return i

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from crystext.errors import InputError, SettingError, in_words
+from crystext.errors import InputError, SettingError, describe_error
 from crystext.io.read.parse import Piece
 from crystext.io.read.tables import labels_of
 
-PREFIX = "mp:"
+SOURCE_PREFIX = "mp:"
 """What a source of ids begins with."""
 
 KEY_VARIABLE = "MP_API_KEY"
@@ -21,7 +21,7 @@ KEY_VARIABLE = "MP_API_KEY"
 _FIELDS = ("material_id", "structure", "symmetry", "formation_energy_per_atom", "band_gap",
            "energy_above_hull")  # fmt: skip
 
-_CHUNK = 200
+_CHUNK_SIZE = 200
 """Ids that are asked for at a time."""
 
 
@@ -32,14 +32,14 @@ def parse_ids(text: str) -> list[str]:
         InputError: the file cannot be read.
         SettingError: one of them is no id, or there is none.
     """
-    listed = text.removeprefix(PREFIX)
+    listed = text.removeprefix(SOURCE_PREFIX)
     if listed.startswith("@"):
         path = Path(listed[1:])
         try:
             listed = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(
-                f"the ids in {path} cannot be read: {in_words(error, 'it is no text')}"
+                f"the ids in {path} cannot be read: {describe_error(error, 'it is no text')}"
             ) from None
     ids = list(dict.fromkeys(word for word in re.split(r"[\s,;]+", listed) if word))
     if wrong := [word for word in ids if not re.fullmatch(r"(mp|mvc)-\w+", word)]:
@@ -88,8 +88,8 @@ def project_pieces(ids: list[str]) -> Iterator[Piece]:
         with MPRester(
             os.environ[KEY_VARIABLE], use_document_model=False, mute_progress_bars=True
         ) as server:
-            for start in range(0, len(ids), _CHUNK):
-                asked = ids[start : start + _CHUNK]
+            for start in range(0, len(ids), _CHUNK_SIZE):
+                asked = ids[start : start + _CHUNK_SIZE]
                 documents: Any = server.materials.summary.search(
                     material_ids=asked, fields=list(_FIELDS)
                 )
@@ -97,7 +97,9 @@ def project_pieces(ids: list[str]) -> Iterator[Piece]:
                 for id in asked:
                     yield _piece(id, found.get(id))
     except (RequestException, MPRestError, ValueError) as error:
-        reason = in_words(error, "it cannot be reached, or answers in a layout that is not known")
+        reason = describe_error(
+            error, "it cannot be reached, or answers in a layout that is not known"
+        )
         raise InputError(
             f"the Materials Project gives no answer: {reason}. Check the network and {KEY_VARIABLE}"
         ) from None

@@ -12,17 +12,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from crystext.data.duplicates import REPEATED, SEPARATE, compare
-from crystext.data.prepare_report import SHOWN, PrepareReport, named
-from crystext.data.progress import Begin, progress_bars
+from crystext.data.duplicates import REPEAT_TOLERANCES, SPLIT_TOLERANCES, find_duplicates
+from crystext.data.prepare_report import MAX_EXAMPLES, PrepareReport, describe_tolerances
+from crystext.data.progress import StartProgress, progress_bars
 from crystext.data.source import Source, open_source
-from crystext.data.split import DEFAULT_SHARES, assign, parse_shares
-from crystext.data.standardize import Outcome, Selection, outcomes
-from crystext.data.store import ABOUT, SPLITS, check_place, write_store
+from crystext.data.split import DEFAULT_FRACTIONS, assign_splits, parse_fractions
+from crystext.data.standardize import StandardizedItem, StandardizeSettings, standardize_pieces
+from crystext.data.store import SPLITS, STORE_FILE, check_store_path, write_store
 from crystext.errors import InputError, RunError, SettingError
-from crystext.io.read import no_row, nothing_readable
+from crystext.io.read import no_row_error, nothing_readable_error
 from crystext.io.read.tables import SPLIT_NAMES
-from crystext.runtime.processes import cores
+from crystext.runtime.processes import available_cores
 from crystext.structures.record import Record
 
 Overlap = Literal["refuse", "allow", "drop"]
@@ -30,7 +30,7 @@ Overlap = Literal["refuse", "allow", "drop"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class PrepareSettings:
     """How a store is made of its sources."""
 
     standard: bool = True
@@ -42,7 +42,7 @@ class Settings:
     where: Mapping[str, str] | None = None
     """For tables, the value that each of these columns must have; not for held-out sources."""
     split: str | None = None
-    """Shares of train, validation and test; None takes `DEFAULT_SHARES` where nothing else says
+    """Shares of train, validation and test; None takes `DEFAULT_FRACTIONS` where nothing else says
     what is held out, and otherwise leaves all of the source in train."""
     seed: int = 0
     """Of the split."""
@@ -57,7 +57,7 @@ class Settings:
 def prepare(
     source: str | Path,
     out: str | Path,
-    settings: Settings = Settings(),
+    settings: PrepareSettings = PrepareSettings(),
     *,
     validation: str | Path | None = None,
     test: str | Path | None = None,
@@ -91,9 +91,9 @@ def prepare(
     """
     out = Path(out)
     if workers is None:
-        workers = cores()
-    shares = _checked(settings, validation, test, workers)
-    check_place(out)
+        workers = available_cores()
+    shares = _check_settings(settings, validation, test, workers)
+    check_store_path(out)
     report = PrepareReport()
     asked = {"train": source, "validation": validation, "test": test}
     with progress_bars(progress) as begin:
@@ -102,15 +102,17 @@ def prepare(
             for split, text in asked.items()
             if text is not None
         }
-        sources = _sources(opened)
-        _check_older(out, {**sources, "settings": _about(settings, shares)})
-        own = _read(opened["train"], settings, report, workers, begin, settings.where or {})
+        sources = _describe_sources(opened)
+        _check_existing_store(out, {**sources, "settings": _describe_settings(settings, shares)})
+        own = _read_source(opened["train"], settings, report, workers, begin, settings.where or {})
         held_out = {
-            split: _of_split(_read(opened[split], settings, report, workers, begin, {}), split)
+            split: _records_of_split(
+                _read_source(opened[split], settings, report, workers, begin, {}), split
+            )
             for split in opened
             if split != "train"
         }
-        splits = _join(own, held_out, source)
+        splits = _join_splits(own, held_out, source)
         own_splits = own.keys() - {""}
         if settings.split and own_splits:
             raise SettingError(
@@ -118,20 +120,20 @@ def prepare(
                 "out --split, or choose rows with --where split=..."
             )
         if shares is None and len(splits) == 1:
-            shares = parse_shares(DEFAULT_SHARES)
-        splits = _separate(splits, settings, shares, report, workers, begin)
-    report.count(splits)
+            shares = parse_fractions(DEFAULT_FRACTIONS)
+        splits = _deduplicate_and_split(splits, settings, shares, report, workers, begin)
+    report.count_written(splits)
     about = {
         **sources,
-        "settings": _about(settings, shares),
+        "settings": _describe_settings(settings, shares),
         "report": report.as_dict(),
     }
     write_store(out, splits, about)
     return report
 
 
-def _checked(
-    settings: Settings, validation: object, test: object, workers: int
+def _check_settings(
+    settings: PrepareSettings, validation: object, test: object, workers: int
 ) -> dict[str, float] | None:
     """Return the shares that are asked for, if settings make sense."""
     if workers < 1:
@@ -144,7 +146,7 @@ def _checked(
         )
     if settings.split is None:
         return None
-    shares = parse_shares(settings.split)
+    shares = parse_fractions(settings.split)
     for split, given in (("validation", validation), ("test", test)):
         if given is not None and shares[split] > 0:
             raise SettingError(
@@ -154,35 +156,37 @@ def _checked(
     return shares
 
 
-def _read(
+def _read_source(
     source: Source,
-    settings: Settings,
+    settings: PrepareSettings,
     report: PrepareReport,
     workers: int,
-    begin: Begin,
+    start_progress: StartProgress,
     where: Mapping[str, str],
 ) -> dict[str, list[Record]]:
     """Return the crystals of a source by its splits, under `""` if it has none."""
     met: dict[str, list[Record]] = {}
     seen: set[tuple[str, str]] = set()
-    selection = Selection(settings.standard, settings.max_atoms, settings.symprec, settings.lenient)
+    selection = StandardizeSettings(
+        settings.standard, settings.max_atoms, settings.symprec, settings.lenient
+    )
     try:
-        advance = begin(f"reading {source.text}", source.size())
-        for outcome in outcomes(source.pieces(), selection, workers):
+        advance = start_progress(f"reading {source.name}", source.estimate_size())
+        for outcome in standardize_pieces(source.pieces(), selection, workers):
             advance(1)
-            _take(outcome, met, seen, report)
+            _collect_outcome(outcome, met, seen, report)
     except InputError as error:
         text = str(error)
-        raise InputError(text if source.text in text else f"{source.text}: {text}") from None
+        raise InputError(text if source.name in text else f"{source.name}: {text}") from None
     if not met:
-        raise _nothing_left(source.text, report, where)
+        raise _nothing_left_error(source.name, report, where)
     splits = {name: SPLIT_NAMES.get(name.lower(), "") for name in met}
     if "train" not in splits.values() or len(splits) == 1:
         # Words that mean something else, or nothing to tell apart.
         return {"": [record for records in met.values() for record in records]}
     if unknown := [name for name, split in splits.items() if not split]:
         raise InputError(
-            f"{source.text} has the splits {', '.join(name or '(none)' for name in met)}; expected "
+            f"{source.name} has the splits {', '.join(name or '(none)' for name in met)}; expected "
             f"train, val and test, and nothing else than {unknown[0] or 'rows without one'!r}. "
             "Choose rows with --where split=..."
         )
@@ -192,26 +196,26 @@ def _read(
     return joined
 
 
-def _take(
-    outcome: Outcome,
+def _collect_outcome(
+    outcome: StandardizedItem,
     met: dict[str, list[Record]],
     seen: set[tuple[str, str]],
     report: PrepareReport,
 ) -> None:
     if outcome.record is None:
-        report.skip(outcome.name, outcome.reason, outcome.detail)
+        report.add_skipped(outcome.name, outcome.reason, outcome.detail)
         return
     if outcome.id:
         if (outcome.split, outcome.id) in seen:
-            report.skip(outcome.name, "with the id of an earlier row")
+            report.add_skipped(outcome.name, "with the id of an earlier row")
             return
         seen.add((outcome.split, outcome.id))
     for note in outcome.notes:
-        report.note(outcome.name, note)
+        report.add_note(outcome.name, note)
     met.setdefault(outcome.split, []).append(outcome.record)
 
 
-def _of_split(splits: dict[str, list[Record]], split: str) -> list[Record]:
+def _records_of_split(splits: dict[str, list[Record]], split: str) -> list[Record]:
     if "" in splits:
         return splits[""]
     if split not in splits:
@@ -222,10 +226,10 @@ def _of_split(splits: dict[str, list[Record]], split: str) -> list[Record]:
     return splits[split]
 
 
-def _join(
-    own: dict[str, list[Record]], held_out: dict[str, list[Record]], source: str | Path
+def _join_splits(
+    source_splits: dict[str, list[Record]], held_out: dict[str, list[Record]], source: str | Path
 ) -> dict[str, list[Record]]:
-    splits = {"train": own[""]} if "" in own else own
+    splits = {"train": source_splits[""]} if "" in source_splits else source_splits
     if twice := splits.keys() & held_out.keys():
         raise SettingError(
             f"{source} has a split {min(twice)} of its own; leave out --{min(twice)}, or choose "
@@ -235,32 +239,34 @@ def _join(
     return {split: both[split] for split in SPLITS if split in both}
 
 
-def _separate(
+def _deduplicate_and_split(
     splits: dict[str, list[Record]],
-    settings: Settings,
-    shares: dict[str, float] | None,
+    settings: PrepareSettings,
+    fractions: dict[str, float] | None,
     report: PrepareReport,
     workers: int,
-    begin: Begin,
+    start_progress: StartProgress,
 ) -> dict[str, list[Record]]:
     """Leave out repetitions, see to what is on both sides, and split by structure."""
     train = splits["train"]
     known = [(s, record) for s, records in splits.items() if s != "train" for record in records]
-    same = compare(
+    same = find_duplicates(
         [record.crystal for record in train],
         [record.crystal for _, record in known],
         drop_repeats=not settings.keep_duplicates,
-        group=shares is not None and shares["train"] < 1,
+        group=fractions is not None and fractions["train"] < 1,
         workers=workers,
-        begin=begin,
+        start_progress=start_progress,
     )
     for i, first in sorted(same.repeats.items()):
-        report.skip(
-            train[i].name, f"equal to an earlier one ({named(REPEATED)})", train[first].name
+        report.add_skipped(
+            train[i].name,
+            f"equal to an earlier one ({describe_tolerances(REPEAT_TOLERANCES)})",
+            train[first].name,
         )
     kept = [i for i in range(len(train)) if i not in same.repeats]
     if same.held_out:
-        report.overlap = _overlap(train, known, same.held_out)
+        report.overlap = _describe_overlap(train, known, same.held_out)
         if settings.overlap == "refuse":
             raise InputError(
                 f"{report.overlap}. Published splits, such as MP-20's and Carbon-24's, have such "
@@ -270,75 +276,80 @@ def _separate(
         if settings.overlap == "drop":
             report.overlap += "; these crystals of train were left out"
             for i in sorted(same.held_out):
-                report.skip(
+                report.add_skipped(
                     train[i].name, "of train held out as well", known[same.held_out[i]][1].name
                 )
             kept = [i for i in kept if i not in same.held_out]
     if not kept:
         raise InputError("no crystal is left to learn from: all of train are held out as well")
-    if shares is None:
+    if fractions is None:
         return {**splits, "train": [train[i] for i in kept]}
-    assigned = assign([same.groups[i] for i in kept], shares, settings.seed)
-    made = {split: splits.get(split, []) for split in SPLITS if split in splits or shares[split]}
+    assigned = assign_splits([same.groups[i] for i in kept], fractions, settings.seed)
+    made = {split: splits.get(split, []) for split in SPLITS if split in splits or fractions[split]}
     made["train"] = []
     for i, split in zip(kept, assigned, strict=True):
         made[split].append(train[i])
     return made
 
 
-def _overlap(train: list[Record], known: list[tuple[str, Record]], pairs: dict[int, int]) -> str:
+def _describe_overlap(
+    train: list[Record], held_out: list[tuple[str, Record]], matches: dict[int, int]
+) -> str:
     """Return how many crystals of train are held out as well, and which, in one sentence.
 
     One that is in both validation and test is counted with validation.
     """
-    splits = [known[k][0] for k in pairs.values()]
+    splits = [held_out[k][0] for k in matches.values()]
     of = " and ".join(f"{splits.count(s):,} of {s}" for s in SPLITS if s in splits)
     examples = ", ".join(
-        f"{train[i].name} is {known[k][1].name} of {known[k][0]}"
-        for i, k in sorted(pairs.items())[:SHOWN]
+        f"{train[i].name} is {held_out[k][1].name} of {held_out[k][0]}"
+        for i, k in sorted(matches.items())[:MAX_EXAMPLES]
     )
     return (
-        f"{len(pairs):,} of the {len(train):,} crystals of train are held out as well, {of} "
-        f"({named(SEPARATE)}): {examples}{', ...' if len(pairs) > SHOWN else ''}"
+        f"{len(matches):,} of the {len(train):,} crystals of train are held out as well, {of} "
+        f"({describe_tolerances(SPLIT_TOLERANCES)}): "
+        f"{examples}{', ...' if len(matches) > MAX_EXAMPLES else ''}"
     )
 
 
-def _nothing_left(source: str, report: PrepareReport, where: Mapping[str, str]) -> InputError:
-    if report.counts:
+def _nothing_left_error(source: str, report: PrepareReport, where: Mapping[str, str]) -> InputError:
+    if report.skip_counts:
         return InputError(f"nothing of {source} is left: {report}")
-    return no_row(Path(source), where) if where else nothing_readable(Path(source), [])
+    return no_row_error(Path(source), where) if where else nothing_readable_error(Path(source), [])
 
 
-def _sources(opened: Mapping[str, Source]) -> dict[str, Any]:
+def _describe_sources(opened: Mapping[str, Source]) -> dict[str, Any]:
     """Return what the store says of its sources."""
-    held_out = {split: opened[split].about() for split in SPLITS[1:] if split in opened}
-    return {"source": opened["train"].about(), **held_out}
+    held_out = {split: opened[split].describe() for split in SPLITS[1:] if split in opened}
+    return {"source": opened["train"].describe(), **held_out}
 
 
-def _check_older(out: Path, asked: dict[str, Any]) -> None:
+def _check_existing_store(out: Path, requested: dict[str, Any]) -> None:
     """Refuse to replace a store that was made of other crystals, or by other settings.
 
     Args:
         out: its folder, which may be missing.
-        asked: what the new store will say of its sources and settings. Without a split, which
+        requested: what the new store will say of its sources and settings. Without a split, which
             splits the source has is not known yet; either way follows from the source.
     """
-    if not (out / ABOUT).exists():
+    if not (out / STORE_FILE).exists():
         return
-    there = json.loads((out / ABOUT).read_text(encoding="utf-8"))
+    there = json.loads((out / STORE_FILE).read_text(encoding="utf-8"))
     # As JSON has it.
-    asked = json.loads(json.dumps(asked))
+    requested = json.loads(json.dumps(requested))
     found = []
     for role in ("source", *SPLITS[1:]):
-        old, new = there.get(role), asked.get(role)
-        if _contents(old) != _contents(new):
-            names = [_name(x) for x in (old, new)]
+        old, new = there.get(role), requested.get(role)
+        if _source_identity(old) != _source_identity(new):
+            names = [_source_name(x) for x in (old, new)]
             also = " of other contents" if names[0] == names[1] else ""
             found.append(f"{role} {names[0]} there, {names[1]}{also} asked for")
-    old, new = there.get("settings"), asked["settings"]
+    old, new = there.get("settings"), requested["settings"]
     # Stores of versions without --lenient were made without it.
     old = {"lenient": False, **(old if isinstance(old, dict) else {})}
-    if new["split"] is None and old.get("split") == _written(parse_shares(DEFAULT_SHARES)):
+    if new["split"] is None and old.get("split") == _round_fractions(
+        parse_fractions(DEFAULT_FRACTIONS)
+    ):
         new["split"] = old["split"]
     found += [
         f"{key} {json.dumps(old.get(key))} there, {json.dumps(value)} asked for"
@@ -352,26 +363,28 @@ def _check_older(out: Path, asked: dict[str, Any]) -> None:
         )
 
 
-def _contents(source: object) -> object:
+def _source_identity(source: object) -> object:
     """Return what tells whether two sources are the same crystals, wherever they lie."""
     if not isinstance(source, dict):
         return source
     return {key: value for key, value in source.items() if key not in ("name", "unreadable")}
 
 
-def _name(source: object) -> str:
+def _source_name(source: object) -> str:
     return str(source.get("name") if isinstance(source, dict) else source or "none")
 
 
-def _about(settings: Settings, shares: dict[str, float] | None) -> dict[str, Any]:
+def _describe_settings(
+    settings: PrepareSettings, fractions: dict[str, float] | None
+) -> dict[str, Any]:
     """Return the settings as the store keeps them: with what they came to mean."""
     return {
         **asdict(settings),
-        "split": None if shares is None else _written(shares),
-        "repeated": asdict(REPEATED),
-        "separate": asdict(SEPARATE),
+        "split": None if fractions is None else _round_fractions(fractions),
+        "repeated": asdict(REPEAT_TOLERANCES),
+        "separate": asdict(SPLIT_TOLERANCES),
     }
 
 
-def _written(shares: dict[str, float]) -> dict[str, float]:
-    return {split: round(share, 6) for split, share in shares.items()}
+def _round_fractions(fractions: dict[str, float]) -> dict[str, float]:
+    return {split: round(share, 6) for split, share in fractions.items()}

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from crystext.runtime.wording import counted
-from crystext.structures.matching import Tolerances
+from crystext.runtime.wording import format_count
+from crystext.structures.matching import MatchTolerances
 from crystext.structures.property_schema import LABELS
 from crystext.structures.record import Record
 
-SHOWN = 5
+MAX_EXAMPLES = 5
 """Names that are given for each reason."""
 
 _IN_BRACKETS = re.compile(r" ?\([^()]*\)")
@@ -25,41 +25,41 @@ _NUMBER = re.compile(r"(?<![A-Za-z])\d+(?:\.\d+)?(?![A-Za-z])")
 class PrepareReport:
     """What was written, what was skipped, and why."""
 
-    written: dict[str, int] = field(default_factory=dict)
+    written_counts: dict[str, int] = field(default_factory=dict)
     """Crystals of each split."""
-    labels: dict[str, dict[str, int]] = field(default_factory=dict)
+    label_counts: dict[str, dict[str, int]] = field(default_factory=dict)
     """For each split and label, the number of crystals that have it."""
-    counts: dict[str, int] = field(default_factory=dict)
+    skip_counts: dict[str, int] = field(default_factory=dict)
     """For each reason, the number of structures skipped for it."""
-    skipped: dict[str, list[str]] = field(default_factory=dict)
+    skip_examples: dict[str, list[str]] = field(default_factory=dict)
     """For each reason, the names of the first structures skipped for it."""
-    notes: dict[str, int] = field(default_factory=dict)
+    note_counts: dict[str, int] = field(default_factory=dict)
     """For each kind of note, the number of crystals that were read with it."""
-    noted: dict[str, list[str]] = field(default_factory=dict)
+    note_examples: dict[str, list[str]] = field(default_factory=dict)
     """For each kind of note, the names of the first crystals that were read with it."""
     overlap: str = ""
     """One sentence on crystals of train that validation or test hold too; empty without any."""
 
-    def skip(self, name: str, reason: str, detail: str = "") -> None:
+    def add_skipped(self, name: str, reason: str, detail: str = "") -> None:
         """Count a structure that is left out."""
-        self.counts[reason] = self.counts.get(reason, 0) + 1
-        named = self.skipped.setdefault(reason, [])
-        if len(named) < SHOWN:
+        self.skip_counts[reason] = self.skip_counts.get(reason, 0) + 1
+        named = self.skip_examples.setdefault(reason, [])
+        if len(named) < MAX_EXAMPLES:
             named.append(f"{name} ({detail})" if detail else name)
 
-    def note(self, name: str, note: str) -> None:
+    def add_note(self, name: str, note: str) -> None:
         """Count a crystal that is read with a note, whatever sites and numbers the note names."""
         kind = _NUMBER.sub("#", _IN_BRACKETS.sub("", note))
-        self.notes[kind] = self.notes.get(kind, 0) + 1
-        named = self.noted.setdefault(kind, [])
-        if len(named) < SHOWN:
+        self.note_counts[kind] = self.note_counts.get(kind, 0) + 1
+        named = self.note_examples.setdefault(kind, [])
+        if len(named) < MAX_EXAMPLES:
             named.append(name)
 
-    def count(self, splits: Mapping[str, Sequence[Record]]) -> None:
+    def count_written(self, splits: Mapping[str, Sequence[Record]]) -> None:
         """Take down what is written."""
         for split, records in splits.items():
-            self.written[split] = len(records)
-            self.labels[split] = {
+            self.written_counts[split] = len(records)
+            self.label_counts[split] = {
                 label: sum(not np.isnan(r.labels.get(label, np.nan)) for r in records)
                 for label in LABELS
             }
@@ -67,35 +67,42 @@ class PrepareReport:
     def as_dict(self) -> dict[str, Any]:
         """Return what the store keeps."""
         skipped = {
-            reason: {"count": n, "examples": self.skipped[reason]}
-            for reason, n in self.counts.items()
+            reason: {"count": n, "examples": self.skip_examples[reason]}
+            for reason, n in self.skip_counts.items()
         }
-        notes = {note: {"count": n, "examples": self.noted[note]} for note, n in self.notes.items()}
+        notes = {
+            note: {"count": n, "examples": self.note_examples[note]}
+            for note, n in self.note_counts.items()
+        }
         return {
-            "labels": self.labels,
+            "labels": self.label_counts,
             "skipped": skipped,
             "notes": notes,
             "overlap": self.overlap,
         }
 
     def __str__(self) -> str:
-        total = sum(self.written.values())
-        lines = [f"{counted(total, 'crystal')} written, {sum(self.counts.values()):,} skipped"]
-        for split, count in self.written.items():
-            known = ", ".join(f"{label} of {n:,}" for label, n in self.labels[split].items() if n)
+        total = sum(self.written_counts.values())
+        lines = [
+            f"{format_count(total, 'crystal')} written, {sum(self.skip_counts.values()):,} skipped"
+        ]
+        for split, count in self.written_counts.items():
+            known = ", ".join(
+                f"{label} of {n:,}" for label, n in self.label_counts[split].items() if n
+            )
             lines.append(f"  {split}: {count:,}" + (f"; {known}" if known else ""))
-        for reason, count in sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0])):
-            more = ", ..." if count > SHOWN else ""
-            lines.append(f"  {count:,} {reason}: {', '.join(self.skipped[reason])}{more}")
-        for note, count in sorted(self.notes.items(), key=lambda pair: (-pair[1], pair[0])):
-            more = ", ..." if count > SHOWN else ""
+        for reason, count in sorted(self.skip_counts.items(), key=lambda pair: (-pair[1], pair[0])):
+            more = ", ..." if count > MAX_EXAMPLES else ""
+            lines.append(f"  {count:,} {reason}: {', '.join(self.skip_examples[reason])}{more}")
+        for note, count in sorted(self.note_counts.items(), key=lambda pair: (-pair[1], pair[0])):
+            more = ", ..." if count > MAX_EXAMPLES else ""
             lines.append(
-                f"  {count:,} read with a note: {note}: {', '.join(self.noted[note])}{more}"
+                f"  {count:,} read with a note: {note}: {', '.join(self.note_examples[note])}{more}"
             )
         return "\n".join([*lines, *([f"  {self.overlap}"] if self.overlap else [])])
 
 
-def named(tolerances: Tolerances) -> str:
+def describe_tolerances(tolerances: MatchTolerances) -> str:
     """Return how tolerances are written where a number is printed that depends on them."""
     return (
         f"StructureMatcher, ltol {tolerances.ltol:g}, stol {tolerances.stol:g}, "

@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-SECONDS = 30.0
+LINE_INTERVAL_S = 30.0
 """Between two lines, where standard error is no terminal."""
 
-Begin = Callable[[str, int | None], Callable[..., object]]
+StartProgress = Callable[[str, int | None], Callable[..., object]]
 """Begins a stage of so many steps, if that is known; what it returns is told of steps done."""
 
 
 @contextmanager
-def progress_bars(shown: bool) -> Iterator[Begin]:
-    """Yield what begins a bar; nothing is printed unless `shown`."""
+def progress_bars(enabled: bool) -> Iterator[StartProgress]:
+    """Yield what begins a bar; nothing is printed unless `enabled`."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -27,7 +27,7 @@ def progress_bars(shown: bool) -> Iterator[Begin]:
     )
 
     console = Console(stderr=True)
-    terminal = shown and console.is_terminal
+    terminal = enabled and console.is_terminal
     bars = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TimeRemainingColumn(), console=console, disable=not terminal, transient=True,
@@ -41,7 +41,7 @@ def progress_bars(shown: bool) -> Iterator[Begin]:
             nonlocal done, last
             done += steps
             bars.advance(task, steps)
-            if shown and not terminal and time.monotonic() - last > SECONDS:
+            if enabled and not terminal and time.monotonic() - last > LINE_INTERVAL_S:
                 last = time.monotonic()
                 of = f" of about {total:,}" if total else ""
                 console.print(f"{name}: {done:,}{of}", highlight=False)

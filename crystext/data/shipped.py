@@ -22,10 +22,10 @@ from crystext.structures.crystal import Floats
 from crystext.structures.record import Record
 from crystext.text import decode
 
-TRAINING = "shipped"
+TRAINING_SET = "shipped"
 """Name of the crystals that the shipped model learned from."""
 
-LABEL_OF = {
+LABEL_BY_COLUMN = {
     "spacegroup.number": "space_group",
     "formation_energy_per_atom": "formation_energy",
     "band_gap": "band_gap",
@@ -33,16 +33,16 @@ LABEL_OF = {
 }
 """What the columns that MP-20 publishes are here."""
 
-KEY = b"crystext"
+METADATA_KEY = b"crystext"
 """Key of the file's metadata: JSON with what made it, and how fingerprints were computed."""
 
-FINGERPRINT = "fingerprint"
+FINGERPRINT_COLUMN = "fingerprint"
 """Column of structures' fingerprints, as whole numbers."""
 
-SCALE = 10_000
+FINGERPRINT_SCALE = 10_000
 """What the numbers of a fingerprint, all between -1 and 1, were multiplied by before rounding."""
 
-NONE = -32_768
+MISSING_FINGERPRINT = -32_768
 """What stands for each number of a fingerprint that could not be computed."""
 
 
@@ -52,11 +52,11 @@ class ShippedSet:
 
     file: str
     title: str
-    crystals: int
+    n_crystals: int
 
 
 SHIPPED_SETS = {
-    TRAINING: ShippedSet("training.parquet", "the shipped model's training set", 34704),
+    TRAINING_SET: ShippedSet("training.parquet", "the shipped model's training set", 34704),
     "mp20_test": ShippedSet("mp20_test.parquet", "MP-20 test", 9046),
     "mp20_val": ShippedSet("mp20_val.parquet", "MP-20 validation", 9047),
 }
@@ -74,13 +74,13 @@ def read_shipped_set(path: Path) -> Iterator[Record]:
     Raises:
         InputError: the file cannot be read, or a text in it is none.
     """
-    table = _table(path)
-    labels = [name for name in table.column_names if name in LABEL_OF]
+    table = _read_table(path)
+    labels = [name for name in table.column_names if name in LABEL_BY_COLUMN]
     for row in table.select(["material_id", "text", *labels]).to_pylist():
         decoded = decode(row["text"])
         if decoded.crystal is None:
             raise InputError(f"{path} is damaged at {row['material_id']}; install crystext again")
-        values = {LABEL_OF[name]: row[name] for name in labels if row[name] is not None}
+        values = {LABEL_BY_COLUMN[name]: row[name] for name in labels if row[name] is not None}
         yield Record(decoded.crystal, values, row["material_id"])
 
 
@@ -91,33 +91,36 @@ def shipped_fingerprints(path: Path, method: str) -> Floats | None:
 
     Args:
         path: of the set's file.
-        method: how they are to have been computed; see `metrics.fingerprints.METHOD`.
+        method: how they are to have been computed; see `fingerprints.FINGERPRINT_METHOD`.
 
     Returns:
         None where the file has none, or such as were computed in another way.
     """
-    table = _table(path)
-    if FINGERPRINT not in table.column_names or _about(table).get("fingerprints") != method:
+    table = _read_table(path)
+    if (
+        FINGERPRINT_COLUMN not in table.column_names
+        or _read_metadata(table).get("fingerprints") != method
+    ):
         return None
-    column = table[FINGERPRINT].combine_chunks()
+    column = table[FINGERPRINT_COLUMN].combine_chunks()
     rows = column.values.to_numpy().reshape(len(table), -1).astype(np.float64)
-    rows[rows == NONE] = np.nan
-    return np.asarray(rows / SCALE)
+    rows[rows == MISSING_FINGERPRINT] = np.nan
+    return np.asarray(rows / FINGERPRINT_SCALE)
 
 
-def shipped_numbers(path: Path, name: str) -> list[int] | None:
+def shipped_integers(path: Path, name: str) -> list[int] | None:
     """Return a whole number of each crystal of a set; None where the file has none of that name.
 
     Args:
         path: of the set's file.
         name: of what was computed; it stands for all that the numbers depend on.
     """
-    table = _table(path)
+    table = _read_table(path)
     found: list[int] | None = table[name].to_pylist() if name in table.column_names else None
     return found
 
 
-def _table(path: Path) -> Any:
+def _read_table(path: Path) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -127,6 +130,6 @@ def _table(path: Path) -> Any:
         raise InputError(f"{path} cannot be read: {error}; install crystext again") from None
 
 
-def _about(table: Any) -> dict[str, Any]:
-    found = json.loads((table.schema.metadata or {}).get(KEY, b"{}"))
+def _read_metadata(table: Any) -> dict[str, Any]:
+    found = json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"{}"))
     return found if isinstance(found, dict) else {}

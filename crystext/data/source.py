@@ -14,70 +14,72 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crystext.data.catalogue import CATALOGUE, digest, fetch
-from crystext.data.materials_project import PREFIX, check_client, parse_ids, project_pieces
-from crystext.data.store import ABOUT
+from crystext.data.materials_project import SOURCE_PREFIX, check_client, parse_ids, project_pieces
+from crystext.data.store import STORE_FILE
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.io.read.parse import Piece
-from crystext.io.read.sources import folder_entries, pieces, size
+from crystext.io.read.sources import estimate_size, folder_entries, pieces
 
 
 class Source(NamedTuple):
     """A source that is there."""
 
-    text: str
+    name: str
     """What the user calls it."""
     pieces: Callable[[], Iterator[Piece]]
     """Reads it, once."""
-    size: Callable[[], int | None]
+    estimate_size: Callable[[], int | None]
     """Counts its structures, about; None where that would mean to read it."""
-    about: Callable[[], dict[str, Any]]
+    describe: Callable[[], dict[str, Any]]
     """What a store says of it: name, and checksum of what is read, as it was when it was found."""
 
 
 def open_source(
-    text: str | Path,
+    source: str | Path,
     where: Mapping[str, str],
-    begin: Callable[[str, int], Callable[[int], object]],
+    start_progress: Callable[[str, int], Callable[[int], object]],
 ) -> Source:
     """Find a source, and download it if it has to be.
 
     Args:
-        text: a path, a name of the catalogue, or ids after `mp:`. A path that exists goes before a
-            name, unless it is a store.
+        source: a path, a name of the catalogue, or ids after `mp:`. A path that exists goes before
+            a name, unless it is a store.
         where: for tables, the value that each of these columns must have.
-        begin: tells of downloads; see `catalogue.fetch`.
+        start_progress: tells of downloads; see `catalogue.fetch`.
 
     Raises:
         InputError: there is nothing of this name, or it cannot be downloaded.
         SettingError: it is asked of the Materials Project what cannot be.
     """
-    name = str(text)
-    if name.startswith(PREFIX):
+    name = str(source)
+    if name.startswith(SOURCE_PREFIX):
         if where:
             raise SettingError("--where needs a table; ids of the Materials Project are none")
         ids = parse_ids(name)
         check_client()
         about = {"name": "Materials Project", "ids": ids}
         return Source(name, lambda: project_pieces(ids), lambda: len(ids), lambda: about)
-    path = Path(text)
-    if name in CATALOGUE and not (path.exists() and not (path / ABOUT).exists()):
-        path = fetch(name, CATALOGUE[name], begin)
+    path = Path(source)
+    if name in CATALOGUE and not (path.exists() and not (path / STORE_FILE).exists()):
+        path = fetch(name, CATALOGUE[name], start_progress)
     elif not path.exists():
         raise InputError(
             f"no file or folder {name}, and no data set of that name; check the path. Data sets "
             f"that have a name are {', '.join(CATALOGUE)}."
             + (did_you_mean(name, CATALOGUE) if os.sep not in name else "")
         )
-    elif (path / ABOUT).exists():
+    elif (path / STORE_FILE).exists():
         raise InputError(f"{name} is a store already; a training run reads it as it is")
-    sha256, unreadable = checksum_of_read(path)
+    sha256, unreadable = checksum_of_readable(path)
     told: dict[str, Any] = {"name": Path(name).name, "sha256": sha256}
     if unreadable:
         told["unreadable"] = unreadable
-    return Source(name, lambda: pieces(path, where), lambda: size(path, where), lambda: told)
+    return Source(
+        name, lambda: pieces(path, where), lambda: estimate_size(path, where), lambda: told
+    )
 
 
-def checksum_of_read(path: Path) -> tuple[str, list[str]]:
+def checksum_of_readable(path: Path) -> tuple[str, list[str]]:
     """Return the checksum of a file, or of those files of a folder that are read as crystals.
 
     Returns:
@@ -95,8 +97,8 @@ def checksum_of_read(path: Path) -> tuple[str, list[str]]:
     unreadable: list[str] = []
     for entry in folder_entries(path):
         try:
-            assert entry.disk is not None
-            hashed.update(f"{digest(entry.disk)}  {entry.path}\n".encode())
+            assert entry.disk_path is not None
+            hashed.update(f"{digest(entry.disk_path)}  {entry.path}\n".encode())
         except OSError:
             unreadable.append(str(entry.path))
     return hashed.hexdigest(), unreadable

@@ -10,11 +10,11 @@ import numpy as np
 from crystext.data.store import SPLITS
 from crystext.errors import InputError, SettingError
 
-DEFAULT_SHARES = "0.9/0.05/0.05"
+DEFAULT_FRACTIONS = "0.9/0.05/0.05"
 """Of a source that is not split, the shares of train, validation and test."""
 
 
-def parse_shares(text: str) -> dict[str, float]:
+def parse_fractions(text: str) -> dict[str, float]:
     """Return the share of each split, adding up to 1, from `0.9/0.05/0.05` or `90/5/5`.
 
     Raises:
@@ -27,12 +27,12 @@ def parse_shares(text: str) -> dict[str, float]:
     if len(values) != len(SPLITS) or not all(0 <= x < 1e9 for x in values) or not values[0] > 0:
         raise SettingError(
             f"--split {text!r} is no split; expected shares of train, validation and test, as in "
-            f"{DEFAULT_SHARES}, the first above 0"
+            f"{DEFAULT_FRACTIONS}, the first above 0"
         )
     return {split: value / sum(values) for split, value in zip(SPLITS, values, strict=True)}
 
 
-def assign(groups: Sequence[int], shares: dict[str, float], seed: int) -> list[str]:
+def assign_splits(groups: Sequence[int], fractions: dict[str, float], seed: int) -> list[str]:
     """Return the split of each crystal; a group is never divided.
 
     Groups are drawn at random. One that is larger than what a held-out split still lacks goes to
@@ -40,7 +40,7 @@ def assign(groups: Sequence[int], shares: dict[str, float], seed: int) -> list[s
 
     Args:
         groups: for each crystal, the name of its group.
-        shares: of each split; they add up to 1.
+        fractions: of each split; they add up to 1.
         seed: of the draw; the same crystals in the same order are split alike.
 
     Raises:
@@ -50,7 +50,7 @@ def assign(groups: Sequence[int], shares: dict[str, float], seed: int) -> list[s
     names = sorted(sizes)
     lacking = {
         split: max(1, round(share * len(groups)))
-        for split, share in shares.items()
+        for split, share in fractions.items()
         if share > 0 and split != "train"
     }
     chosen: dict[int, str] = {}

@@ -11,20 +11,20 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from crystext.errors import CrystextError, RunError
-from crystext.io.read.parse import Piece, ReadItem, parse
+from crystext.io.read.parse import Piece, ReadItem, parse_piece
 from crystext.structures.record import Record
 from crystext.structures.standardize import standardize
-from crystext.structures.wyckoff.orbits import symmetry_of
+from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from crystext.text.formats import MAX_LENGTH
 
 MIN_LENGTH = 1.0
 """Å; a shorter cell length is a mistake of its source: no two atoms are that close."""
 
-CHUNK = 64
+CHUNK_SIZE = 64
 """Pieces that a worker takes at a time."""
 
 
-class Selection(NamedTuple):
+class StandardizeSettings(NamedTuple):
     """What is done to each structure, and which are kept."""
 
     standard: bool
@@ -33,7 +33,7 @@ class Selection(NamedTuple):
     lenient: bool = False
 
 
-class Outcome(NamedTuple):
+class StandardizedItem(NamedTuple):
     """What became of a structure: a record, or why there is none."""
 
     name: str
@@ -47,26 +47,28 @@ class Outcome(NamedTuple):
     """On what is only probable about the record's crystal."""
 
 
-def outcomes(given: Iterator[Piece], selection: Selection, workers: int) -> Iterator[Outcome]:
+def standardize_pieces(
+    pieces: Iterator[Piece], settings: StandardizeSettings, workers: int
+) -> Iterator[StandardizedItem]:
     """Yield what becomes of each piece, in order, with few pieces in flight.
 
     Raises:
         RunError: a worker process died.
     """
-    first = list(islice(given, CHUNK))
-    chunks = chain([first], iter(lambda: list(islice(given, CHUNK)), []))
+    first = list(islice(pieces, CHUNK_SIZE))
+    chunks = chain([first], iter(lambda: list(islice(pieces, CHUNK_SIZE)), []))
     # Starting processes takes longer than the work on a few structures.
-    if workers == 1 or len(first) < CHUNK:
+    if workers == 1 or len(first) < CHUNK_SIZE:
         for chunk in chunks:
-            yield from _work(chunk, selection)
+            yield from _standardize_chunk(chunk, settings)
         return
     # Forking a process that already has threads, such as pyarrow's, can lock it up.
     context = multiprocessing.get_context("spawn")
-    waiting: deque[Future[list[Outcome]]] = deque()
+    waiting: deque[Future[list[StandardizedItem]]] = deque()
     pool = ProcessPoolExecutor(workers, mp_context=context)
     try:
         for chunk in chunks:
-            waiting.append(pool.submit(_work, chunk, selection))
+            waiting.append(pool.submit(_standardize_chunk, chunk, settings))
             if len(waiting) > 3 * workers:
                 yield from waiting.popleft().result()
         while waiting:
@@ -80,34 +82,34 @@ def outcomes(given: Iterator[Piece], selection: Selection, workers: int) -> Iter
         pool.shutdown(cancel_futures=True)
 
 
-def _work(chunk: list[Piece], selection: Selection) -> list[Outcome]:
+def _standardize_chunk(chunk: list[Piece], settings: StandardizeSettings) -> list[StandardizedItem]:
     return [
-        _select(item, selection)
+        _standardize_item(item, settings)
         for piece in chunk
-        for item in parse(piece, lenient=selection.lenient)
+        for item in parse_piece(piece, lenient=settings.lenient)
     ]
 
 
-def _select(item: ReadItem, selection: Selection) -> Outcome:
-    def left_out(reason: str, detail: str) -> Outcome:
-        return Outcome(item.name, item.id, item.split, None, reason, detail)
+def _standardize_item(item: ReadItem, settings: StandardizeSettings) -> StandardizedItem:
+    def left_out(reason: str, detail: str) -> StandardizedItem:
+        return StandardizedItem(item.name, item.id, item.split, None, reason, detail)
 
     crystal, labels = item.crystal, dict(item.labels)
     if crystal is None:
         return left_out("cannot be read", item.problem or "")
-    if selection.standard:
+    if settings.standard:
         try:
-            crystal, space_group = standardize(crystal, selection.symprec)
+            crystal, space_group = standardize(crystal, settings.symprec)
         except CrystextError as error:
             return left_out("cannot be standardised", str(error))
         labels.setdefault("space_group", float(space_group))
-    if selection.max_atoms is not None and len(crystal) > selection.max_atoms:
-        return left_out(f"with more than {selection.max_atoms} atoms", str(len(crystal)))
+    if settings.max_atoms is not None and len(crystal) > settings.max_atoms:
+        return left_out(f"with more than {settings.max_atoms} atoms", str(len(crystal)))
     shortest, longest = crystal.lengths.min(), crystal.lengths.max()
     if shortest < MIN_LENGTH:
         return left_out(f"with a cell length below {MIN_LENGTH:g} Å", f"{shortest:g} Å")
     # Rounding to two decimals must stay below as well.
     if round(float(longest), 2) >= MAX_LENGTH:
         return left_out(f"with a cell length of {MAX_LENGTH} Å or more", f"{longest:g} Å")
-    record = Record(crystal, labels, item.name, symmetry_of(crystal))
-    return Outcome(item.name, item.id, item.split, record, notes=item.notes)
+    record = Record(crystal, labels, item.name, to_wyckoff_or_none(crystal))
+    return StandardizedItem(item.name, item.id, item.split, record, notes=item.notes)

@@ -7,8 +7,8 @@
 
 A split has one row per crystal, all in one record batch: `name`; `lengths` (Å); `angles` (degrees);
 `numbers` (atomic numbers); `positions` (fractional); a column for each label, nan where it is
-unknown; and the crystal by its symmetry (`symmetric`). Reading maps the file, so that it takes the
-same moment for any number of crystals, and processes that read one store share its memory.
+unknown; and the crystal by its symmetry (`wyckoff_columns`). Reading maps the file, so it takes
+the same moment for any number of crystals, and processes that read one store share its memory.
 
 A store is written beside its place and renamed, and an older one is replaced as a whole.
 """
@@ -30,27 +30,27 @@ from numpy.typing import NDArray
 from crystext import __version__
 from crystext.chemistry.elements import SYMBOLS
 from crystext.data.wyckoff_columns import (
-    SYMMETRY,
-    SymmetricColumns,
-    read_symmetric,
-    symmetric_arrays,
+    WYCKOFF_SCHEMA,
+    WyckoffColumns,
+    read_wyckoff_columns,
+    wyckoff_arrays,
 )
-from crystext.errors import InputError, RunError, did_you_mean, in_words
+from crystext.errors import InputError, RunError, describe_error, did_you_mean
 from crystext.structures.crystal import Crystal, Floats, Ints
 from crystext.structures.property_schema import LABELS
 from crystext.structures.record import Record
-from crystext.structures.wyckoff.orbits import SymmetricCrystal
+from crystext.structures.wyckoff.orbits import WyckoffCrystal
 
 SPLITS = ("train", "validation", "test")
 """What a store may hold, in this order."""
 
-ABOUT = "store.json"
+STORE_FILE = "store.json"
 """The file of a store that tells what made it."""
 
-FORMAT, VERSION = "crystext store", 1
+STORE_FORMAT, STORE_VERSION = "crystext store", 1
 """What `store.json` says a store is; the version is raised when older code could not read it."""
 
-_ROW = pa.schema(
+_CRYSTAL_SCHEMA = pa.schema(
     [
         ("name", pa.large_string()),
         ("lengths", pa.list_(pa.float64(), 3)),
@@ -60,7 +60,7 @@ _ROW = pa.schema(
         *((name, pa.float64()) for name in LABELS),
     ]
 )
-"""Columns that every split has. Those of `SYMMETRY` follow, which older stores lack."""
+"""Columns that every split has. Those of `WYCKOFF_SCHEMA` follow, which older stores lack."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Dataset:
     """For each of `LABELS`, M values; nan where unknown."""
     names: Sequence[Any] = ()
     """What the source calls each crystal, as Arrow strings; M, or none."""
-    symmetric: SymmetricColumns | None = None
+    wyckoff: WyckoffColumns | None = None
     """The crystals by their symmetry; None where the store does not tell."""
 
     def __len__(self) -> int:
@@ -94,13 +94,13 @@ class Dataset:
         )
         labels = {name: float(values[i]) for name, values in self.labels.items()}
         name = self.names[i].as_py() if len(self.names) else ""
-        return Record(crystal, labels, name, None if self.symmetric is None else self.symmetric[i])
+        return Record(crystal, labels, name, None if self.wyckoff is None else self.wyckoff[i])
 
 
 def write_store(
     folder: str | Path,
     splits: Mapping[str, Iterable[Record]],
-    about: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a store, or nothing.
 
@@ -109,7 +109,7 @@ def write_store(
             before the new one is complete.
         splits: crystals by names of `SPLITS`. Atoms are put in text order. What is known of their
             symmetry is kept, and nothing is looked for.
-        about: what `store.json` is to say besides: source, settings, what was skipped.
+        metadata: what `store.json` is to say besides: source, settings, what was skipped.
 
     Raises:
         RunError: the folder is something else than a store, or cannot be written.
@@ -119,7 +119,7 @@ def write_store(
     folder = Path(folder).resolve()
     partial, older = (folder.with_name(f".{folder.name}.{end}") for end in ("partial", "older"))
     try:
-        check_place(folder)
+        check_store_path(folder)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         described = {
@@ -128,14 +128,14 @@ def write_store(
             if split in splits
         }
         document = {
-            "format": FORMAT,
-            "version": VERSION,
+            "format": STORE_FORMAT,
+            "version": STORE_VERSION,
             "crystext": __version__,
             "splits": described,
-            **(about or {}),
+            **(metadata or {}),
         }
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        (partial / ABOUT).write_text(text, encoding="utf-8")
+        (partial / STORE_FILE).write_text(text, encoding="utf-8")
         # Python has no call that exchanges two folders: between two renames the older lies aside.
         if folder.exists():
             shutil.rmtree(older, ignore_errors=True)
@@ -151,7 +151,7 @@ def write_store(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def check_place(folder: Path) -> None:
+def check_store_path(folder: Path) -> None:
     """Find out, before the work for it, that a store cannot be written to a place.
 
     Raises:
@@ -160,9 +160,9 @@ def check_place(folder: Path) -> None:
     if folder.exists():
         if not folder.is_dir():
             raise RunError(f"{folder} is a file; a store is a folder. Choose another name")
-        ours = {ABOUT, *(f"{split}.arrow" for split in SPLITS)}
+        ours = {STORE_FILE, *(f"{split}.arrow" for split in SPLITS)}
         others = sorted(path.name for path in folder.iterdir() if path.name not in ours)
-        if others or (any(folder.iterdir()) and not _is_ours(folder)):
+        if others or (any(folder.iterdir()) and not _is_store(folder)):
             found = f", but holds {', '.join(others[:5])}" if others else ""
             raise RunError(
                 f"{folder} is no store{found}; only a store is replaced. Choose an empty or a new "
@@ -178,7 +178,7 @@ def check_place(folder: Path) -> None:
         ) from None
 
 
-def read_about(folder: str | Path) -> dict[str, Any]:
+def read_metadata(folder: str | Path) -> dict[str, Any]:
     """Return what `store.json` says.
 
     Raises:
@@ -187,24 +187,25 @@ def read_about(folder: str | Path) -> dict[str, Any]:
     folder = Path(folder)
     make = "make one with `crystext data prepare SOURCE --out DIR`"
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        about = json.loads((folder / STORE_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         if folder.exists():
-            raise InputError(f"{folder} is no store: it holds no {ABOUT}; {make}") from None
+            raise InputError(f"{folder} is no store: it holds no {STORE_FILE}; {make}") from None
         raise InputError(f"no store at {folder}; {make}") from None
     except NotADirectoryError:
         raise InputError(f"{folder} is a file; expected the folder of a store; {make}") from None
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{folder / ABOUT} cannot be read: {in_words(error, 'it is no JSON')}; {make}"
+            f"{folder / STORE_FILE} cannot be read: {describe_error(error, 'it is no JSON')}; "
+            f"{make}"
         ) from None
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(f"{folder} is no store: its {ABOUT} does not say so; {make}")
-    if about.get("version") != VERSION:
+    if not isinstance(about, dict) or about.get("format") != STORE_FORMAT:
+        raise InputError(f"{folder} is no store: its {STORE_FILE} does not say so; {make}")
+    if about.get("version") != STORE_VERSION:
         raise InputError(
             f"{folder} is a store of version {about.get('version')}, written by crystext "
-            f"{about.get('crystext')}; crystext {__version__} reads version {VERSION}. Prepare the "
-            "data again, or install the version that wrote it"
+            f"{about.get('crystext')}; crystext {__version__} reads version {STORE_VERSION}. "
+            "Prepare the data again, or install the version that wrote it"
         )
     return about
 
@@ -221,7 +222,7 @@ def read_store(folder: str | Path, split: str) -> Dataset:
             file is damaged.
     """
     path = Path(folder) / f"{split}.arrow"
-    known = read_about(folder).get("splits")
+    known = read_metadata(folder).get("splits")
     if not isinstance(known, dict) or not isinstance(known.get(split), dict):
         names = list(known) if isinstance(known, dict) else []
         raise InputError(
@@ -233,19 +234,19 @@ def read_store(folder: str | Path, split: str) -> Dataset:
             table = pa.ipc.open_file(mapped).read_all()
         # Offsets that point outside of the file would otherwise be followed.
         table.validate(full=True)
-        data = _dataset(table)
+        data = _dataset_of_table(table)
     except FileNotFoundError:
         raise InputError(f"the store {folder} has lost {path.name}; prepare it again") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(
             f"{path} is damaged: "
-            f"{in_words(error, 'its columns are others')}; prepare the store again"
+            f"{describe_error(error, 'its columns are others')}; prepare the store again"
         ) from None
     recorded = known[split].get("crystals"), known[split].get("atoms")
     if recorded != (len(data), len(data.numbers)):
         raise InputError(
             f"{path} is damaged: it holds {len(data):,} crystals with {len(data.numbers):,} atoms, "
-            f"{ABOUT} tells of {recorded[0]} with {recorded[1]}; prepare the store again"
+            f"{STORE_FILE} tells of {recorded[0]} with {recorded[1]}; prepare the store again"
         )
     if ((data.numbers < 1) | (data.numbers > len(SYMBOLS))).any():
         raise InputError(
@@ -255,22 +256,22 @@ def read_store(folder: str | Path, split: str) -> Dataset:
     return data
 
 
-def dataset_of(records: Iterable[Record]) -> Dataset:
+def build_dataset(records: Iterable[Record]) -> Dataset:
     """Return records as a split of a store would hold them, without writing one."""
-    return _dataset(pa.Table.from_batches([_batch(records)]))
+    return _dataset_of_table(pa.Table.from_batches([_record_batch(records)]))
 
 
 def _write_split(path: Path, records: Iterable[Record]) -> dict[str, int]:
-    batch = _batch(records)
+    batch = _record_batch(records)
     with path.open("wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
         writer.write_batch(batch)
     return {"crystals": len(batch), "atoms": len(batch.column("numbers").values)}
 
 
-def _batch(records: Iterable[Record]) -> pa.RecordBatch:
+def _record_batch(records: Iterable[Record]) -> pa.RecordBatch:
     """Return the columns of a split."""
-    columns: dict[str, list[Any]] = {name: [] for name in _ROW.names}
-    symmetric: list[SymmetricCrystal | None] = []
+    columns: dict[str, list[Any]] = {name: [] for name in _CRYSTAL_SCHEMA.names}
+    symmetric: list[WyckoffCrystal | None] = []
     for record in records:
         crystal = record.crystal.in_text_order()
         columns["name"].append(record.name)
@@ -280,7 +281,7 @@ def _batch(records: Iterable[Record]) -> pa.RecordBatch:
         columns["positions"].append(crystal.positions)
         for name in LABELS:
             columns[name].append(record.labels.get(name, np.nan))
-        symmetric.append(record.symmetric)
+        symmetric.append(record.wyckoff)
     ends = np.cumsum([0, *map(len, columns["numbers"])])
 
     def joined(name: str, shape: tuple[int, ...], kind: Any) -> pa.Array:
@@ -298,25 +299,25 @@ def _batch(records: Iterable[Record]) -> pa.RecordBatch:
             ends, triple(joined("positions", (0, 3), np.float64), 3)
         ),
         **{name: pa.array(np.array(columns[name], np.float64)) for name in LABELS},
-        **symmetric_arrays(symmetric),
+        **wyckoff_arrays(symmetric),
     }
-    schema = pa.schema([*_ROW, *SYMMETRY])
+    schema = pa.schema([*_CRYSTAL_SCHEMA, *WYCKOFF_SCHEMA])
     return pa.record_batch(list(arrays.values()), schema=schema)
 
 
-def _dataset(table: pa.Table) -> Dataset:
+def _dataset_of_table(table: pa.Table) -> Dataset:
     """View the columns of a split as arrays.
 
     Raises:
         ValueError: the columns are not those of a split.
     """
-    for field in _ROW:
+    for field in _CRYSTAL_SCHEMA:
         if (
             field.name not in table.schema.names
             or table.schema.field(field.name).type != field.type
         ):
             raise ValueError(f"it has no column {field.name} of type {field.type}")
-    if any(table[name].null_count for name in _ROW.names):
+    if any(table[name].null_count for name in _CRYSTAL_SCHEMA.names):
         raise ValueError("values are missing")
     # One batch, so one chunk; joining several would copy them.
     chunks = {name: table[name] for name in table.schema.names}
@@ -334,13 +335,13 @@ def _dataset(table: pa.Table) -> Dataset:
         positions=column["positions"].values.values.to_numpy().reshape(-1, 3),
         labels={name: column[name].to_numpy() for name in LABELS},
         names=column["name"],
-        symmetric=read_symmetric(column),
+        wyckoff=read_wyckoff_columns(column),
     )
 
 
-def _is_ours(folder: Path) -> bool:
+def _is_store(folder: Path) -> bool:
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        about = json.loads((folder / STORE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(about, dict) and about.get("format") == FORMAT
+    return isinstance(about, dict) and about.get("format") == STORE_FORMAT

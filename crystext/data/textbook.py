@@ -12,17 +12,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from crystext.data.store import Dataset, dataset_of
-from crystext.runtime.resources import shipped
+from crystext.data.store import Dataset, build_dataset
+from crystext.runtime.resources import shipped_path
 from crystext.structures.record import Record
 from crystext.structures.standardize import standardize
-from crystext.structures.wyckoff.orbits import symmetry_of
+from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from crystext.text import WYCKOFF, decode
 
 TEXTBOOK = "textbook"
 """What a recipe calls them in the place of a store."""
 
-SPLITS = ("train", "validation")
+TEXTBOOK_SPLITS = ("train", "validation")
 
 
 def is_textbook(store: Path) -> bool:
@@ -32,7 +32,7 @@ def is_textbook(store: Path) -> bool:
 
 def textbook_file(split: str) -> Path:
     """Return the file of a split: a JSON object a line, with `name` and `text`."""
-    return shipped("recipes", TEXTBOOK, f"{split}.jsonl")
+    return shipped_path("recipes", TEXTBOOK, f"{split}.jsonl")
 
 
 def read_textbook(split: str) -> Dataset:
@@ -41,11 +41,11 @@ def read_textbook(split: str) -> Dataset:
     They are as `data prepare` would write them, each with its space group as a label.
     """
     lines = textbook_file(split).read_text(encoding="utf-8").splitlines()
-    return dataset_of(_record(**json.loads(line)) for line in lines)
+    return build_dataset(_record(**json.loads(line)) for line in lines)
 
 
 def _record(name: str, text: str) -> Record:
     crystal = decode(text, format=WYCKOFF).crystal
     assert crystal is not None, f"{name} cannot be read"
     crystal, space_group = standardize(crystal)
-    return Record(crystal, {"space_group": float(space_group)}, name, symmetry_of(crystal))
+    return Record(crystal, {"space_group": float(space_group)}, name, to_wyckoff_or_none(crystal))

@@ -18,11 +18,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from crystext.structures.crystal import Floats, Ints
-from crystext.structures.wyckoff.cell_parameters import free_parameters
-from crystext.structures.wyckoff.orbits import Orbit, SymmetricCrystal
-from crystext.structures.wyckoff.positions import GROUPS, positions
+from crystext.structures.wyckoff.cell_parameters import free_parameter_names
+from crystext.structures.wyckoff.orbits import Orbit, WyckoffCrystal
+from crystext.structures.wyckoff.positions import N_SPACE_GROUPS, wyckoff_positions
 
-SYMMETRY = pa.schema(
+WYCKOFF_SCHEMA = pa.schema(
     [
         ("group", pa.int64()),
         ("orbit_numbers", pa.large_list(pa.int64())),
@@ -35,7 +35,7 @@ SYMMETRY = pa.schema(
 
 
 @dataclass(frozen=True)
-class SymmetricColumns:
+class WyckoffColumns:
     """The columns as flat arrays. Row i owns items `offsets[i]` to `offsets[i + 1]` of each."""
 
     groups: Ints
@@ -50,12 +50,12 @@ class SymmetricColumns:
     cell_offsets: NDArray[np.int64]
     cells: Floats
 
-    def __getitem__(self, i: int) -> SymmetricCrystal | None:
+    def __getitem__(self, i: int) -> WyckoffCrystal | None:
         """Return a crystal by its symmetry; None where it is not known."""
         group = int(self.groups[i])
         if not group:
             return None
-        known = positions(group)
+        known = wyckoff_positions(group)
         own = slice(self.orbit_offsets[i], self.orbit_offsets[i + 1])
         at = int(self.free_offsets[i])
         orbits = []
@@ -63,34 +63,36 @@ class SymmetricColumns:
             self.numbers[own].tolist(), self.letters[own].tobytes().decode("ascii"), strict=True
         ):
             position = known[letter]
-            orbits.append(Orbit(number, position, self.free[at : at + len(position.free)]))
-            at += len(position.free)
+            orbits.append(Orbit(number, position, self.free[at : at + len(position.free_axes)]))
+            at += len(position.free_axes)
         cell = self.cells[self.cell_offsets[i] : self.cell_offsets[i + 1]].tolist()
-        return SymmetricCrystal(group, tuple(orbits), tuple(cell))
+        return WyckoffCrystal(group, tuple(orbits), tuple(cell))
 
 
-def symmetric_arrays(crystals: Sequence[SymmetricCrystal | None]) -> dict[str, pa.Array]:
-    """Return the columns of `SYMMETRY`."""
+def wyckoff_arrays(crystals: Sequence[WyckoffCrystal | None]) -> dict[str, pa.Array]:
+    """Return the columns of `WYCKOFF_SCHEMA`."""
     found = [() if c is None else c.orbits for c in crystals]
     columns = {
         "group": [0 if c is None else c.space_group for c in crystals],
-        "orbit_numbers": [[o.number for o in orbits] for orbits in found],
+        "orbit_numbers": [[o.atomic_number for o in orbits] for orbits in found],
         "orbit_letters": ["".join(o.position.letter for o in orbits) for orbits in found],
-        "orbit_free": [[x for o in orbits for x in o.free.tolist()] for orbits in found],
+        "orbit_free": [
+            [x for o in orbits for x in o.free_coordinates.tolist()] for orbits in found
+        ],
         "cell": [[] if c is None else list(c.cell) for c in crystals],
     }
-    return {field.name: pa.array(columns[field.name], field.type) for field in SYMMETRY}
+    return {field.name: pa.array(columns[field.name], field.type) for field in WYCKOFF_SCHEMA}
 
 
-def read_symmetric(column: Mapping[str, Any]) -> SymmetricColumns | None:
+def read_wyckoff_columns(column: Mapping[str, Any]) -> WyckoffColumns | None:
     """View the columns, each in one chunk, as arrays; None where a store has none of them.
 
     Raises:
         ValueError: they do not fit each other, or name positions that there are not.
     """
-    if SYMMETRY.names[0] not in column:
+    if WYCKOFF_SCHEMA.names[0] not in column:
         return None
-    for field in SYMMETRY:
+    for field in WYCKOFF_SCHEMA:
         if field.name not in column or column[field.name].type != field.type:
             raise ValueError(f"it has no column {field.name} of type {field.type}")
         if column[field.name].null_count:
@@ -99,7 +101,7 @@ def read_symmetric(column: Mapping[str, Any]) -> SymmetricColumns | None:
     offsets = column["orbit_numbers"].offsets.to_numpy()
     if not np.array_equal(offsets, np.frombuffer(letters.buffers()[1], np.int64)[: len(offsets)]):
         raise ValueError("its crystals do not have a position for each orbit")
-    found = SymmetricColumns(
+    found = WyckoffColumns(
         groups=column["group"].to_numpy(),
         orbit_offsets=offsets,
         numbers=column["orbit_numbers"].values.to_numpy(),
@@ -109,28 +111,28 @@ def read_symmetric(column: Mapping[str, Any]) -> SymmetricColumns | None:
         cell_offsets=column["cell"].offsets.to_numpy(),
         cells=column["cell"].values.to_numpy(),
     )
-    _check(found)
+    _check_columns(found)
     return found
 
 
-def _check(found: SymmetricColumns) -> None:
-    groups = found.groups
-    if len(groups) and not 0 <= groups.min() <= groups.max() <= GROUPS:
+def _check_columns(columns: WyckoffColumns) -> None:
+    groups = columns.groups
+    if len(groups) and not 0 <= groups.min() <= groups.max() <= N_SPACE_GROUPS:
         raise ValueError("it names space groups that there are not")
     # By group and letter; -1 where there is no such position.
-    free = np.full((GROUPS + 1, 256), -1)
-    parameters = np.zeros(GROUPS + 1, dtype=np.int64)
+    free = np.full((N_SPACE_GROUPS + 1, 256), -1)
+    parameters = np.zeros(N_SPACE_GROUPS + 1, dtype=np.int64)
     for group in np.unique(groups[groups > 0]).tolist():
-        parameters[group] = len(free_parameters(group))
-        for letter, position in positions(group).items():
-            free[group, ord(letter)] = len(position.free)
-    orbits = np.diff(found.orbit_offsets)
-    each = free[np.repeat(groups, orbits), found.letters[: int(orbits.sum())]]
+        parameters[group] = len(free_parameter_names(group))
+        for letter, position in wyckoff_positions(group).items():
+            free[group, ord(letter)] = len(position.free_axes)
+    orbits = np.diff(columns.orbit_offsets)
+    each = free[np.repeat(groups, orbits), columns.letters[: int(orbits.sum())]]
     if each.min(initial=0) < 0:
         raise ValueError("it names positions that there are not")
-    sums = np.concatenate([[0], np.cumsum(each)])[found.orbit_offsets]
+    sums = np.concatenate([[0], np.cumsum(each)])[columns.orbit_offsets]
     if not (
-        np.array_equal(np.diff(sums), np.diff(found.free_offsets))
-        and np.array_equal(parameters[groups], np.diff(found.cell_offsets))
+        np.array_equal(np.diff(sums), np.diff(columns.free_offsets))
+        and np.array_equal(parameters[groups], np.diff(columns.cell_offsets))
     ):
         raise ValueError("it has coordinates or cells that do not fit their positions or groups")

@@ -12,24 +12,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ase.calculators.calculator import Calculator
 
-from crystext.energies.potential import Evaluate, Results
-from crystext.energies.relax import CALCULATOR_ERRORS, PAPER, Limits, Relaxation, relaxing
+from crystext.energies.potential import CalculatorResults, EvaluateBatch
+from crystext.energies.relax import (
+    CALCULATOR_ERRORS,
+    PAPER_LIMITS,
+    Relaxation,
+    RelaxationLimits,
+    relaxation_steps,
+)
 from crystext.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 
-class _Run(NamedTuple):
+class _RunningRelaxation(NamedTuple):
     """A crystal that is being relaxed."""
 
-    place: int
+    position: int
     steps: Generator[Atoms, float, Relaxation]
     atoms: Atoms
-    held: _Held
+    calculator: _StoredResults
 
 
-class _Held(Calculator):
+class _StoredResults(Calculator):
     """Gives what was last calculated of atoms, without looking whether they have moved since."""
 
     implemented_properties = ("energy", "free_energy", "forces", "stress")  # type: ignore[assignment]
@@ -40,11 +46,11 @@ class _Held(Calculator):
         return self.results[name]
 
 
-def relax_together(
+def relax_batched(
     crystals: Sequence[Crystal],
-    evaluate: Evaluate,
-    limits: Limits = PAPER,
-    at_once: int = 160,
+    evaluate: EvaluateBatch,
+    limits: RelaxationLimits = PAPER_LIMITS,
+    max_atoms: int = 160,
     *,
     cutoff: float | None = None,
 ) -> list[Relaxation]:
@@ -54,7 +60,7 @@ def relax_together(
         crystals: left as they are.
         evaluate: the potential; where it raises an error for many, each is calculated alone.
         limits: when each is to stop. Of the time of a calculation each has its share.
-        at_once: atoms that are calculated together, at most; a crystal that has more is alone.
+        max_atoms: atoms that are calculated together, at most; a crystal that has more is alone.
         cutoff: Å; that of the `Potential`, as in `relax`.
 
     Returns:
@@ -62,22 +68,22 @@ def relax_together(
     """
     found: dict[int, Relaxation] = {}
     waiting = list(enumerate(crystals))[::-1]
-    running: list[_Run] = []
+    running: list[_RunningRelaxation] = []
     while waiting or running:
-        room = at_once - sum(len(run.atoms) for run in running)
+        room = max_atoms - sum(len(run.atoms) for run in running)
         while waiting and (len(waiting[-1][1]) <= room or not running):
             place, crystal = waiting.pop()
-            steps = relaxing(crystal, limits, cutoff=cutoff)
+            steps = relaxation_steps(crystal, limits, cutoff=cutoff)
             try:
                 atoms = next(steps)
             except StopIteration as end:
                 found[place] = end.value
                 continue
-            atoms.calc = held = _Held()  # type: ignore[no-untyped-call]
-            running.append(_Run(place, steps, atoms, held))
+            atoms.calc = held = _StoredResults()  # type: ignore[no-untyped-call]
+            running.append(_RunningRelaxation(place, steps, atoms, held))
             room -= len(crystal)
         started = time.monotonic()
-        results = _evaluated([run.atoms for run in running], evaluate)
+        results = _evaluate_or_errors([run.atoms for run in running], evaluate)
         share = (time.monotonic() - started) / max(len(running), 1)
         left = []
         for run, result in zip(running, results, strict=True):
@@ -85,17 +91,19 @@ def relax_together(
                 if isinstance(result, Exception):
                     run.steps.throw(result)
                 else:
-                    run.held.results = dict(result)
+                    run.calculator.results = dict(result)
                     run.steps.send(share)
             except StopIteration as end:
-                found[run.place] = end.value
+                found[run.position] = end.value
             else:
                 left.append(run)
         running = left
     return [found[place] for place in range(len(crystals))]
 
 
-def _evaluated(atoms: list[Atoms], evaluate: Evaluate) -> list[Results | Exception]:
+def _evaluate_or_errors(
+    atoms: list[Atoms], evaluate: EvaluateBatch
+) -> list[CalculatorResults | Exception]:
     """Calculate, and return what was raised in the place of what raised it."""
     if not atoms:
         return []
@@ -104,4 +112,4 @@ def _evaluated(atoms: list[Atoms], evaluate: Evaluate) -> list[Results | Excepti
     except CALCULATOR_ERRORS as error:
         if len(atoms) == 1:
             return [error]
-        return [_evaluated([one], evaluate)[0] for one in atoms]
+        return [_evaluate_or_errors([one], evaluate)[0] for one in atoms]

@@ -25,7 +25,7 @@ from crystext.energies.phases import Compounds
 from crystext.errors import InputError
 
 _COLUMNS = ("elements", "counts", "e_form_ev_per_atom", "height_only")
-_ABOUT = b"crystext.compact_hull"
+_METADATA_KEY = b"crystext.compact_hull"
 
 
 def write_compact_hull(hull: Hull, out: Path) -> None:
@@ -43,7 +43,7 @@ def write_compact_hull(hull: Hull, out: Path) -> None:
         slice(start, end) for start, end in zip(found.starts[:-1], found.starts[1:], strict=True)
     ]
     elements = [found.elements[span].tolist() for span in entries]
-    counts = [_smallest(found.amounts[span]) for span in entries]
+    counts = [_reduced_counts(found.amounts[span]) for span in entries]
     order = sorted(range(len(found)), key=lambda i: (elements[i], counts[i]))
     about = {
         "name": hull.name,
@@ -60,7 +60,7 @@ def write_compact_hull(hull: Hull, out: Path) -> None:
             "e_form_ev_per_atom": pa.array(found.energies[order].astype(np.float32)),
             "height_only": pa.array(found.height_only[order].astype(np.uint8)),
         }
-    ).replace_schema_metadata({_ABOUT: json.dumps(about).encode()})
+    ).replace_schema_metadata({_METADATA_KEY: json.dumps(about).encode()})
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(out.name + ".partial")
     pq.write_table(
@@ -79,7 +79,7 @@ def is_compact_hull(path: Path) -> bool:
     import pyarrow.parquet as pq
 
     try:
-        return _ABOUT in (pq.read_schema(path).metadata or {})
+        return _METADATA_KEY in (pq.read_schema(path).metadata or {})
     except (OSError, ValueError):
         return False
 
@@ -96,16 +96,16 @@ def read_compact_hull(path: Path) -> Hull:
         # `read_table` would import pandas, which takes longer than all the rest.
         with pq.ParquetFile(path) as file:
             table = file.read(columns=list(_COLUMNS))
-        about: dict[str, Any] = json.loads(table.schema.metadata[_ABOUT])
+        about: dict[str, Any] = json.loads(table.schema.metadata[_METADATA_KEY])
         columns = [table[name].combine_chunks() for name in _COLUMNS]
         elements, counts, energies, height_only = columns
-        starts = _values(elements.offsets, "int32").astype(np.int64)
+        starts = _arrow_values(elements.offsets, "int32").astype(np.int64)
         compounds = Compounds(
             starts,
-            _values(elements.flatten(), "uint8").astype(np.int64),
-            _values(counts.flatten(), "uint16").astype(np.float64),
-            _values(energies, "float32").astype(np.float64),
-            _values(height_only, "uint8").astype(np.bool_),
+            _arrow_values(elements.flatten(), "uint8").astype(np.int64),
+            _arrow_values(counts.flatten(), "uint16").astype(np.float64),
+            _arrow_values(energies, "float32").astype(np.float64),
+            _arrow_values(height_only, "uint8").astype(np.bool_),
         )
         if len(compounds.elements) != starts[-1] or len(compounds.amounts) != starts[-1]:
             raise ValueError("elements and counts differ in length")
@@ -125,7 +125,7 @@ def read_compact_hull(path: Path) -> Hull:
         ) from None
 
 
-def _values(array: Any, kind: str) -> NDArray[Any]:
+def _arrow_values(array: Any, kind: str) -> NDArray[Any]:
     """Return the values of an array of Arrow; its own conversion would import pandas (1 s)."""
     if array.null_count:
         raise ValueError("a value is missing")
@@ -133,7 +133,7 @@ def _values(array: Any, kind: str) -> NDArray[Any]:
     return values[array.offset :]
 
 
-def _smallest(amounts: NDArray[np.float64]) -> list[int]:
+def _reduced_counts(amounts: NDArray[np.float64]) -> list[int]:
     """Return whole amounts without their common divisor."""
     whole = amounts.astype(np.int64)
     return (whole // np.gcd.reduce(whole)).tolist()  # type: ignore[no-any-return]

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 
 
-_MOST_TRIALS = 2_000_000
+_MAX_TRIALS = 2_000_000
 """Combinations of oxidation states that are tried for a composition; some seconds. pymatgen has no
 limit: of a cell of 18 different elements it tries combinations for hours."""
 
-_MOST_SITES = 20
+_MAX_SITES = 20
 """Atoms of a reduced formula up to which pymatgen guesses oxidation states in this scheme."""
 
 
-class Scale(Enum):
+class EnergyCorrection(Enum):
     """What energies hold. The value is one sentence for people."""
 
     UNCORRECTED = "PBE and PBE+U as computed; MP2020 corrections have to be added"
@@ -36,23 +36,27 @@ class Scale(Enum):
     OWN = "of another kind, to be compared with energies of the same potential only"
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         """The scale's name in tables and on the command line."""
         return self.name.lower()
 
 
-def comparable(crystal: Crystal, energy: float, scale: Scale) -> float:
+def corrected_energy(crystal: Crystal, energy: float, correction: EnergyCorrection) -> float:
     """Return an energy with its corrections, in eV a cell.
 
     Args:
         crystal: the relaxed cell; corrections look at its bonds.
         energy: of the cell, in eV.
-        scale: what the energy holds already.
+        correction: what the energy holds already.
     """
-    return energy + correction(crystal) if scale is Scale.UNCORRECTED else energy
+    return (
+        energy + mp2020_correction(crystal)
+        if correction is EnergyCorrection.UNCORRECTED
+        else energy
+    )
 
 
-def correction(crystal: Crystal) -> float:
+def mp2020_correction(crystal: Crystal) -> float:
     """Return what MP2020 adds to an energy of PBE(+U), in eV a cell."""
     import warnings
 
@@ -79,11 +83,11 @@ def _oxidation_states(crystal: Crystal) -> dict[str, float]:
     """
     if _scheme().comp_correction.keys().isdisjoint(crystal.symbols):
         return {}
-    return dict(_guessed(reduced_formula(crystal.numbers)))
+    return dict(_guess_oxidation_states(reduced_formula(crystal.numbers)))
 
 
 @lru_cache(maxsize=100_000)
-def _guessed(formula: str) -> tuple[tuple[str, float], ...]:
+def _guess_oxidation_states(formula: str) -> tuple[tuple[str, float], ...]:
     """Return pymatgen's guess of the oxidation states in a formula; empty where there is none."""
     from pymatgen.core.composition import Composition
     from pymatgen.core.periodic_table import Element
@@ -97,7 +101,7 @@ def _guessed(formula: str) -> tuple[tuple[str, float], ...]:
         for _ in range(int(count)):
             sums = {total + state for total in sums for state in states}
         trials *= len(sums)
-    if composition.num_atoms > _MOST_SITES or trials > _MOST_TRIALS:
+    if composition.num_atoms > _MAX_SITES or trials > _MAX_TRIALS:
         return ()
     guesses = composition.oxi_state_guesses()
     return tuple(guesses[0].items()) if guesses else ()

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from crystext.chemistry.elements import SYMBOLS
 from crystext.energies.phases import Compounds
 
-_AT_ONCE = 64
+_BATCH_SIZE = 64
 """Compositions of one linear programme."""
 
-_LEAST = 1e-6
+_MIN_PROPORTION = 1e-6
 """Share of the atoms below which a phase takes no part; HiGHS meets its constraints to 1e-7."""
 
 
@@ -48,53 +48,55 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class _Problem:
+class _LinearProgram:
     """The linear programme of one composition."""
 
     elements: list[int]
-    chosen: NDArray[np.int64]
+    compound_indices: NDArray[np.int64]
     """(C,): indices of the compounds that may take part."""
     fractions: NDArray[np.float64]
     """(elements, elements + C): of the elements themselves, then of the compounds."""
     energies: NDArray[np.float64]
     """(elements + C,): in eV/atom."""
-    wanted: NDArray[np.float64]
+    composition: NDArray[np.float64]
     """(elements,): the composition."""
 
 
 @dataclass(frozen=True)
 class _Solution:
     energy: float
-    shares: list[float]
+    proportions: list[float]
     """The largest first."""
-    places: list[int]
+    indices: list[int]
     """Of the phases, in the problem's order."""
 
 
 def lowest_mixtures(
     compositions: Sequence[Mapping[int, float]],
     compounds: Compounds,
-    without: Sequence[int | None] | None = None,
+    excluded: Sequence[int | None] | None = None,
 ) -> list[Mixture]:
     """Return the mixture of the lowest energy at each composition.
 
     Args:
         compositions: amounts by atomic number, in any unit.
         compounds: the phases besides the elements.
-        without: of each composition, the index of a compound that takes no part.
+        excluded: of each composition, the index of a compound that takes no part.
     """
-    left_out = without or [None] * len(compositions)
+    left_out = excluded or [None] * len(compositions)
     mixtures: list[Mixture] = []
-    for i in range(0, len(compositions), _AT_ONCE):
-        part = [*zip(compositions[i : i + _AT_ONCE], left_out[i : i + _AT_ONCE], strict=True)]
-        mixtures += _lowest(part, compounds)
+    for i in range(0, len(compositions), _BATCH_SIZE):
+        part = [*zip(compositions[i : i + _BATCH_SIZE], left_out[i : i + _BATCH_SIZE], strict=True)]
+        mixtures += _lowest_mixtures_of_batch(part, compounds)
     return mixtures
 
 
-def _lowest(
-    part: Sequence[tuple[Mapping[int, float], int | None]], compounds: Compounds
+def _lowest_mixtures_of_batch(
+    batch: Sequence[tuple[Mapping[int, float], int | None]], compounds: Compounds
 ) -> list[Mixture]:
-    problems = [_problem(composition, compounds, left_out) for composition, left_out in part]
+    problems = [
+        _linear_program(composition, compounds, left_out) for composition, left_out in batch
+    ]
     solutions = _solve(problems)
     energies = [solution.energy for solution in solutions]
     # A height of the hull is no phase: the phases are those of a mixture without it.
@@ -105,37 +107,37 @@ def _lowest(
     ]
     if again:
         for i in again:
-            composition, left_out = part[i]
-            problems[i] = _problem(composition, compounds, left_out, phases_only=True)
+            composition, left_out = batch[i]
+            problems[i] = _linear_program(composition, compounds, left_out, phases_only=True)
         for i, solution in zip(again, _solve([problems[i] for i in again]), strict=True):
             solutions[i] = solution
     return [
-        Mixture(energy, _phases(problem, solution, compounds))
+        Mixture(energy, _phase_proportions(problem, solution, compounds))
         for energy, problem, solution in zip(energies, problems, solutions, strict=True)
     ]
 
 
-def _problem(
+def _linear_program(
     composition: Mapping[int, float],
     compounds: Compounds,
-    left_out: int | None,
+    excluded: int | None,
     phases_only: bool = False,
-) -> _Problem:
+) -> _LinearProgram:
     elements = sorted(composition)
     chosen = compounds.within(elements)
     # What lies above the elements themselves is in no mixture of the lowest energy.
     chosen = chosen[compounds.energies[chosen] < 0]
-    if left_out is not None:
-        chosen = chosen[chosen != left_out]
+    if excluded is not None:
+        chosen = chosen[chosen != excluded]
     if phases_only:
         chosen = chosen[~compounds.height_only[chosen]]
     fractions = np.hstack([np.eye(len(elements)), compounds.fractions(chosen, elements)])
     energies = np.concatenate([np.zeros(len(elements)), compounds.energies[chosen]])
     wanted = np.array([composition[z] for z in elements], dtype=np.float64)
-    return _Problem(elements, chosen, fractions, energies, wanted / wanted.sum())
+    return _LinearProgram(elements, chosen, fractions, energies, wanted / wanted.sum())
 
 
-def _solve(problems: Sequence[_Problem]) -> list[_Solution]:
+def _solve(problems: Sequence[_LinearProgram]) -> list[_Solution]:
     """Solve problems as one programme, whose minimum is the sum of theirs."""
     from scipy.optimize import linprog
     from scipy.sparse import block_diag
@@ -143,7 +145,7 @@ def _solve(problems: Sequence[_Problem]) -> list[_Solution]:
     solved = linprog(
         np.concatenate([problem.energies for problem in problems]),
         A_eq=block_diag([problem.fractions for problem in problems], format="csc"),
-        b_eq=np.concatenate([problem.wanted for problem in problems]),
+        b_eq=np.concatenate([problem.composition for problem in problems]),
         # The simplex method ends at a corner: as many phases as elements at most.
         method="highs-ds",
     )
@@ -156,27 +158,29 @@ def _solve(problems: Sequence[_Problem]) -> list[_Solution]:
     ]
 
 
-def _solution(problem: _Problem, shares: NDArray[np.float64]) -> _Solution:
-    places = np.flatnonzero(shares > _LEAST)
+def _solution(problem: _LinearProgram, proportions: NDArray[np.float64]) -> _Solution:
+    places = np.flatnonzero(proportions > _MIN_PROPORTION)
     # HiGHS meets the constraints to 1e-7; of the phases that it chose they can be met exactly.
-    exact = np.linalg.lstsq(problem.fractions[:, places], problem.wanted, rcond=None)[0]
+    exact = np.linalg.lstsq(problem.fractions[:, places], problem.composition, rcond=None)[0]
     order = np.argsort(-exact, kind="stable")
     energy = float(exact @ problem.energies[places])
     return _Solution(energy, exact[order].tolist(), places[order].tolist())
 
 
-def _compounds_in(problem: _Problem, solution: _Solution) -> list[int]:
+def _compounds_in(problem: _LinearProgram, solution: _Solution) -> list[int]:
     """Return the indices of the compounds that take part."""
     elements = len(problem.elements)
-    return [int(problem.chosen[p - elements]) for p in solution.places if p >= elements]
+    return [int(problem.compound_indices[p - elements]) for p in solution.indices if p >= elements]
 
 
-def _phases(
-    problem: _Problem, solution: _Solution, compounds: Compounds
+def _phase_proportions(
+    problem: _LinearProgram, solution: _Solution, compounds: Compounds
 ) -> tuple[tuple[str, float], ...]:
     symbols = [SYMBOLS[z - 1] for z in problem.elements]
     formulas = [
-        symbols[p] if p < len(symbols) else compounds.formula(int(problem.chosen[p - len(symbols)]))
-        for p in solution.places
+        symbols[p]
+        if p < len(symbols)
+        else compounds.formula(int(problem.compound_indices[p - len(symbols)]))
+        for p in solution.indices
     ]
-    return tuple(zip(formulas, solution.shares, strict=True))
+    return tuple(zip(formulas, solution.proportions, strict=True))

@@ -4,7 +4,7 @@
                                         what the source calls it
     formula, n_atoms, space_group, space_group_symbol
                                         of the relaxed crystal; the group by spglib at 0.1 Å
-    verdict                             a word of `verdict.Verdict`
+    verdict                             a word of `stability.StabilityVerdict`
     e_above_hull_ev_per_atom, e_form_ev_per_atom, energy_ev_per_atom
                                         the last as the potential gives it
     decomposition                       the competing phases, with the share of the atoms in each
@@ -25,22 +25,22 @@ from pathlib import Path
 from typing import Any
 
 from crystext.energies.hull import Hull
-from crystext.energies.stability import StabilityResult, Verdict
+from crystext.energies.stability import StabilityResult, StabilityVerdict
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula, space_group_symbols
 from crystext.structures.space_groups import find_space_group
 
-_TEXT = (
+_TEXT_COLUMNS = (
     "name", "formula", "space_group_symbol", "verdict", "decomposition", "evidence", "hull",
     "hull_date", "unknown_elements", "fault", "problem", "potential",
 )  # fmt: skip
-_WHOLE = (
+_INTEGER_COLUMNS = (
     "rank", "index", "n_atoms", "space_group", "phases_in_system", "phases_with_all_elements",
     "steps",
 )  # fmt: skip
 
 
-def ranked(results: Sequence[StabilityResult]) -> list[tuple[int, StabilityResult]]:
+def rank_results(results: Sequence[StabilityResult]) -> list[tuple[int, StabilityResult]]:
     """Return places and results: with evidence by energy above the hull, without, without energy.
 
     What goes wrong otherwise: a system of which the hull has one phase fills the top of the list.
@@ -49,7 +49,7 @@ def ranked(results: Sequence[StabilityResult]) -> list[tuple[int, StabilityResul
     def key(item: tuple[int, StabilityResult]) -> tuple[bool, bool, float]:
         result = item[1]
         above = None if result.position is None else result.position.above_hull
-        return above is None, result.verdict is Verdict.NO_EVIDENCE, above or 0.0
+        return above is None, result.verdict is StabilityVerdict.NO_EVIDENCE, above or 0.0
 
     return sorted(enumerate(results), key=key)
 
@@ -84,10 +84,10 @@ def write_energy_table(
     from pyarrow import csv
 
     rows = []
-    for rank, (index, result) in enumerate(ranked(results), start=1):
+    for rank, (index, result) in enumerate(rank_results(results), start=1):
         rows.append(_row(rank, index, result, hull, potential))
         report(1)
-    kinds = dict.fromkeys(_TEXT, pa.string()) | dict.fromkeys(_WHOLE, pa.int64())
+    kinds = dict.fromkeys(_TEXT_COLUMNS, pa.string()) | dict.fromkeys(_INTEGER_COLUMNS, pa.int64())
     kinds["converged"] = pa.bool_()
     if out.suffix == ".csv":
         for row in rows:
@@ -111,30 +111,32 @@ def _row(
         "rank": None if above is None else rank,
         "index": index,
         "name": file_name(index, result),
-        **_described(crystal),
-        "verdict": result.verdict.word,
+        **_crystal_columns(crystal),
+        "verdict": result.verdict.label,
         "e_above_hull_ev_per_atom": above,
         "e_form_ev_per_atom": position and position.formation_energy,
         "energy_ev_per_atom": (
             None if crystal is None or row.energy is None else row.energy / len(crystal)
         ),
         "decomposition": str(phases.mixture) if phases else None,
-        "evidence": phases.evidence.word if phases else None,
+        "evidence": phases.evidence.label if phases else None,
         "phases_in_system": phases.in_system if phases else None,
-        "phases_with_all_elements": phases.of_all_elements if phases else None,
+        "phases_with_all_elements": phases.with_all_elements if phases else None,
         "hull": hull.name,
         "hull_date": hull.date or None,
         "hull_error_ev_per_atom": hull.error,
-        "unknown_elements": " ".join(position.unknown) if position and position.unknown else None,
+        "unknown_elements": " ".join(position.unknown_elements)
+        if position and position.unknown_elements
+        else None,
         "steps": row.steps,
         "converged": row.converged,
-        "fault": row.fault,
-        "problem": row.problem,
+        "fault": row.failure,
+        "problem": row.message,
         "potential": potential,
     }
 
 
-def _described(crystal: Crystal | None) -> dict[str, Any]:
+def _crystal_columns(crystal: Crystal | None) -> dict[str, Any]:
     group = None if crystal is None else find_space_group(crystal)
     return {
         "formula": None if crystal is None else reduced_formula(crystal.numbers),

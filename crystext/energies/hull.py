@@ -28,18 +28,18 @@ from typing import Any
 import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.chemistry.formulas import known_element
-from crystext.energies.corrections import Scale, comparable
+from crystext.chemistry.formulas import check_element
+from crystext.energies.corrections import EnergyCorrection, corrected_energy
 from crystext.energies.decomposition import Mixture, lowest_mixtures
-from crystext.energies.phases import Compounds, compounds_of
+from crystext.energies.phases import Compounds, make_compounds
 from crystext.errors import SettingError
 from crystext.io.read import as_crystal
 from crystext.structures.crystal import Crystal
 
-_ROUNDING = 1e-6
+_ROUNDING_EV_PER_ATOM = 1e-6
 """eV/atom; energies of the shipped table are rounded to 3e-7."""
 
-ENOUGH_COMPOUNDS = 2
+MIN_COMPOUNDS_FOR_EVIDENCE = 2
 """Compounds of all of a crystal's elements from which a hull has evidence at other compositions.
 
 One compound fixes the hull at its own composition alone. Of Li-P-O a table with Li3PO4 and no other
@@ -56,7 +56,7 @@ class Evidence(Enum):
     NONE = "the table has at most one compound of exactly these elements, of another composition"
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         """The name in tables."""
         return self.name.lower()
 
@@ -69,7 +69,7 @@ class SystemPhases:
     """The competing phases."""
     in_system: int
     """Phases of these elements, or some of them, the elements themselves included."""
-    of_all_elements: int
+    with_all_elements: int
     """Phases that hold all of these elements and no others."""
     evidence: Evidence
 
@@ -82,7 +82,7 @@ class HullPosition:
     """eV/atom."""
     above_hull: float | None
     """eV/atom; negative below the hull."""
-    unknown: tuple[str, ...] = ()
+    unknown_elements: tuple[str, ...] = ()
     """Elements that the hull lacks."""
     phases: SystemPhases | None = None
     """What the hull knows of the chemical system; None where it lacks an element."""
@@ -104,11 +104,11 @@ class Hull:
     """Names of the files that it was read from."""
     error: float | None = None
     """Mean absolute error of the hull's height in eV/atom; None where it was not measured."""
-    _found: dict[tuple[tuple[int, int | float], ...], SystemPhases] = field(
+    _phases_by_composition: dict[tuple[tuple[int, int | float], ...], SystemPhases] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
-    def about(self) -> dict[str, str | list[str] | int | float | None]:
+    def summary(self) -> dict[str, str | list[str] | int | float | None]:
         """Return what a report says of it, as JSON values."""
         return {
             "name": self.name,
@@ -120,25 +120,27 @@ class Hull:
             "error_ev_per_atom": self.error,
         }
 
-    def check(self, potential: str, scale: Scale) -> None:
+    def check_comparable(self, potential: str, correction: EnergyCorrection) -> None:
         """Raise `SettingError` unless energies of a potential may be compared with this hull."""
         if self.potential is not None and self.potential != potential:
             other = f"a hull of {potential} (crystext hull --make writes one)"
-            if scale is not Scale.OWN:
+            if correction is not EnergyCorrection.OWN:
                 other = f"the hull mp2020, or {other}"
             raise SettingError(
                 f"the hull {self.name} is one of energies of {self.potential}, and these are of "
                 f"{potential}; energies of two potentials cannot be compared. Relax with "
                 f"{self.potential}, or take {other}"
             )
-        if self.potential is None and scale is Scale.OWN:
+        if self.potential is None and correction is EnergyCorrection.OWN:
             raise SettingError(
                 f"the hull {self.name} is one of PBE(+U) energies with MP2020 corrections, and "
-                f"those of {potential} are {scale.value}. Write a hull of its own with crystext "
-                "hull --make"
+                f"those of {potential} are {correction.value}. Write a hull of its own with "
+                "crystext hull --make"
             )
 
-    def place(self, crystal: Any, energy: float, scale: Scale = Scale.CORRECTED) -> HullPosition:
+    def place(
+        self, crystal: Any, energy: float, scale: EnergyCorrection = EnergyCorrection.CORRECTED
+    ) -> HullPosition:
         """Return formation energy and distance of a relaxed crystal, and what competes with it.
 
         Args:
@@ -151,22 +153,22 @@ class Hull:
         return position
 
     def place_all(
-        self, relaxed: Sequence[tuple[Crystal, float]], scale: Scale
+        self, relaxed: Sequence[tuple[Crystal, float]], correction: EnergyCorrection
     ) -> list[HullPosition]:
         """Return the position of each of many crystals, in their order; see `place`.
 
         Args:
             relaxed: crystals, and the energies of their cells in eV.
-            scale: what the energies hold already.
+            correction: what the energies hold already.
         """
         known = [crystal for crystal, _ in relaxed if not self.unknown_elements(crystal)]
         self._find_all([_composition(crystal) for crystal in known])
-        return [self._place(crystal, energy, scale) for crystal, energy in relaxed]
+        return [self._place(crystal, energy, correction) for crystal, energy in relaxed]
 
-    def _place(self, crystal: Crystal, energy: float, scale: Scale) -> HullPosition:
+    def _place(self, crystal: Crystal, energy: float, correction: EnergyCorrection) -> HullPosition:
         if unknown := self.unknown_elements(crystal):
             return HullPosition(None, None, tuple(unknown))
-        whole = comparable(crystal, energy, scale)
+        whole = corrected_energy(crystal, energy, correction)
         return HullPosition(
             self.formation_energy(crystal, whole),
             self.above(crystal, whole),
@@ -204,7 +206,7 @@ class Hull:
                 f"the composition is {dict(composition)}; expected amounts above 0 by element "
                 'symbol, such as {"Li": 1, "P": 1, "O": 3}'
             )
-        if not {known_element(symbol) for symbol in composition} <= self.references.keys():
+        if not {check_element(symbol) for symbol in composition} <= self.references.keys():
             return None
         return self._find({ATOMIC_NUMBERS[symbol]: n for symbol, n in composition.items()})
 
@@ -231,7 +233,7 @@ class Hull:
             return None
         height = self._find(_composition(crystal)).mixture.energy
         # A phase of the hull itself must not be stable or not by the rounding of a sum.
-        return 0.0 if abs(formation - height) < _ROUNDING else formation - height
+        return 0.0 if abs(formation - height) < _ROUNDING_EV_PER_ATOM else formation - height
 
     def _find(self, composition: Mapping[int, float]) -> SystemPhases:
         (found,) = self._find_all([composition])
@@ -239,29 +241,29 @@ class Hull:
 
     def _find_all(self, compositions: Sequence[Mapping[int, float]]) -> list[SystemPhases]:
         """Return the phases of each composition, computed once for each that differs."""
-        keys = [_key(composition) for composition in compositions]
+        keys = [_composition_key(composition) for composition in compositions]
         new = {
             key: composition
             for key, composition in zip(keys, compositions, strict=True)
-            if key not in self._found
+            if key not in self._phases_by_composition
         }
         mixtures = lowest_mixtures([*new.values()], self.compounds)
         for (key, composition), mixture in zip(new.items(), mixtures, strict=True):
-            self._found[key] = self._system(composition, mixture)
-        return [self._found[key] for key in keys]
+            self._phases_by_composition[key] = self._describe_system(composition, mixture)
+        return [self._phases_by_composition[key] for key in keys]
 
-    def _system(self, composition: Mapping[int, float], mixture: Mixture) -> SystemPhases:
+    def _describe_system(self, composition: Mapping[int, float], mixture: Mixture) -> SystemPhases:
         elements = len(composition)
-        of_all = 1 if elements == 1 else len(self.compounds.of_all(composition))
+        of_all = 1 if elements == 1 else len(self.compounds.with_exactly(composition))
         if elements == 1 or self.compounds.find(composition) is not None:
             evidence = Evidence.COMPOSITION
         else:
-            evidence = Evidence.ELEMENTS if of_all >= ENOUGH_COMPOUNDS else Evidence.NONE
+            evidence = Evidence.ELEMENTS if of_all >= MIN_COMPOUNDS_FOR_EVIDENCE else Evidence.NONE
         in_system = elements + len(self.compounds.within(composition))
         return SystemPhases(mixture, in_system, of_all, evidence)
 
 
-def hull_of(
+def references_and_compounds(
     phases: Iterable[tuple[Mapping[str, float], float]],
 ) -> tuple[dict[str, float], Compounds]:
     """Return references and compounds of a hull from energies, elements among them.
@@ -278,14 +280,14 @@ def hull_of(
         if len(amounts) == 1:
             (symbol,) = amounts
             references[symbol] = min(energy, references.get(symbol, np.inf))
-    return references, compounds_of(
-        (amounts, energy - _of_elements(amounts, references))
+    return references, make_compounds(
+        (amounts, energy - _elements_energy(amounts, references))
         for amounts, energy in listed
         if amounts.keys() <= references.keys()
     )
 
 
-def _of_elements(amounts: Mapping[str, float], references: Mapping[str, float]) -> float:
+def _elements_energy(amounts: Mapping[str, float], references: Mapping[str, float]) -> float:
     """Return the energy of the elements of a composition, in eV/atom."""
     total = sum(amounts.values())
     return sum(n / total * references[symbol] for symbol, n in amounts.items())
@@ -297,7 +299,7 @@ def _composition(crystal: Crystal) -> dict[int, int]:
     return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
 
 
-def _key(composition: Mapping[int, float]) -> tuple[tuple[int, int | float], ...]:
+def _composition_key(composition: Mapping[int, float]) -> tuple[tuple[int, int | float], ...]:
     """Return what is the same for all multiples of a composition."""
     amounts = sorted(composition.items())
     if all(float(n).is_integer() for _, n in amounts):

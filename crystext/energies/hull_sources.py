@@ -42,11 +42,11 @@ from pathlib import Path
 from typing import Any
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.data.catalogue import DataSet, RemoteFile, fetch
+from crystext.data.catalogue import CatalogueEntry, RemoteFile, fetch
 from crystext.energies.compact_hull import is_compact_hull, read_compact_hull
-from crystext.energies.hull import Hull, hull_of
-from crystext.energies.phases import Compounds, compounds_of
-from crystext.errors import InputError, SettingError, did_you_mean, in_words
+from crystext.energies.hull import Hull, references_and_compounds
+from crystext.energies.phases import Compounds, make_compounds
+from crystext.errors import InputError, SettingError, describe_error, did_you_mean
 
 MP2020 = "mp2020"
 """Name of the hull of Materials Project that comes with the package, and of energies on its scale:
@@ -61,39 +61,44 @@ M3GNET_HULL = "m3gnet"
 DEFAULT_HULL = MP2020
 """Hull that energies are compared with where none is named; it needs no network."""
 
-NAMES = (MP2020, MP2020_FULL, M3GNET_HULL)
+HULL_NAMES = (MP2020, MP2020_FULL, M3GNET_HULL)
 """Hulls that `open_hull` knows by name."""
 
-_FILES = {name: Path(__file__).with_name(f"{name}_hull.parquet") for name in (MP2020, M3GNET_HULL)}
+_SHIPPED_FILES = {
+    name: Path(__file__).with_name(f"{name}_hull.parquet") for name in (MP2020, M3GNET_HULL)
+}
 """What comes with the package."""
 
-_ENERGIES = RemoteFile(
+_ENERGIES_FILE = RemoteFile(
     "2025-02-01-mp-energies.csv.gz",
     "https://ndownloader.figshare.com/files/52080797",
     "md5:7eb0c49fc169ba92783f2f6d0d19d741",
 )
-_ELEMENTS = RemoteFile(
+_ELEMENTS_FILE = RemoteFile(
     "2023-02-07-mp-elemental-reference-entries.json.gz",
     "https://ndownloader.figshare.com/files/40387775",
     "md5:6e93b6f38d6e27d6c811d3cafb23a070",
 )
-_MATERIALS_PROJECT = DataSet(
+_MATERIALS_PROJECT = CatalogueEntry(
     154718,
     "formation energies and distances of Materials Project (Riebesell et al. 2025)",
-    (_ENERGIES, _ELEMENTS),
+    (_ENERGIES_FILE, _ELEMENTS_FILE),
 )
 _MP_DATE = "2023-01-10"
 """When matbench-discovery asked Materials Project; 2025 added symmetries to the same energies."""
 
-_ON_HULL = 1e-6
+_ON_HULL_EV_PER_ATOM = 1e-6
 """eV/atom; what is no higher above it lies on the published hull."""
 
-_POINTS, _REFERENCES = "hull_points_*.parquet", "*elemental-reference-entries.json.gz"
+_POINTS_PATTERN, _REFERENCES_PATTERN = (
+    "hull_points_*.parquet",
+    "*elemental-reference-entries.json.gz",
+)
 _POINT_COLUMNS = ("reduced_formula", "e_form_per_atom_hull_point")
-_COLUMNS = ("formula", "energy_ev_per_atom")
-_ABOUT = b"crystext.hull"
+_TABLE_COLUMNS = ("formula", "energy_ev_per_atom")
+_METADATA_KEY = b"crystext.hull"
 
-_PLAIN = re.compile(r"([A-Z][a-z]?)([1-9]\d*)?")
+_FORMULA_PART = re.compile(r"([A-Z][a-z]?)([1-9]\d*)?")
 """An element of a formula without brackets, fractions and charges."""
 
 
@@ -116,11 +121,11 @@ def open_hull(
         InputError: there is no such hull, it cannot be downloaded, or the file holds no hull.
         SettingError: it is not known whose energies a table holds.
     """
-    if isinstance(source, str) and source in _FILES:
-        return _read_file(_FILES[source], None)
+    if isinstance(source, str) and source in _SHIPPED_FILES:
+        return _read_file(_SHIPPED_FILES[source], None)
     path = Path(source)
     if path.is_dir():
-        return load_hull(path)
+        return read_hull_folder(path)
     if path.is_file():
         return _read_file(path, of)
     if str(source) == MP2020_FULL:
@@ -130,26 +135,29 @@ def open_hull(
             raise InputError(
                 f"{error}. Or take the hull {MP2020} or {M3GNET_HULL}, which come with the package"
             ) from None
-        return _materials_project(folder / _ENERGIES.name, folder / _ELEMENTS.name)
+        return _read_materials_project(folder / _ENERGIES_FILE.name, folder / _ELEMENTS_FILE.name)
     raise InputError(
         f"no hull is called {str(source)!r}, and there is no such file or folder; expected "
-        f"{', '.join(NAMES)}, self, or a table that crystext hull --make wrote."
-        + did_you_mean(str(source), [*NAMES, "self"])
+        f"{', '.join(HULL_NAMES)}, self, or a table that crystext hull --make wrote."
+        + did_you_mean(str(source), [*HULL_NAMES, "self"])
     )
 
 
 def shipped_file(name: str) -> Path | None:
     """Return the file of a hull that comes with the package; None where none has this name."""
-    return _FILES.get(name)
+    return _SHIPPED_FILES.get(name)
 
 
-def load_hull(folder: Path) -> Hull:
+def read_hull_folder(folder: Path) -> Hull:
     """Read a hull from a folder; see the module's text.
 
     Raises:
         InputError: a file is missing, twice there, or not what it should be.
     """
-    table, entries = _only(folder, _POINTS), _only(folder, _REFERENCES)
+    table, entries = (
+        _single_file(folder, _POINTS_PATTERN),
+        _single_file(folder, _REFERENCES_PATTERN),
+    )
     dated = re.match(r"\d{4}-\d\d-\d\d", entries.name)
     return Hull(
         _read_references(entries),
@@ -181,11 +189,13 @@ def hull_of_phases(
         InputError: there is no element among them.
     """
     try:
-        references, compounds = hull_of((_elements(formula), energy) for formula, energy in phases)
+        references, compounds = references_and_compounds(
+            (_element_amounts(formula), energy) for formula, energy in phases
+        )
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"the hull {name} has a phase whose formula cannot be read: "
-            f"{in_words(error, 'it is none')}"
+            f"{describe_error(error, 'it is none')}"
         ) from None
     if not references:
         raise InputError(
@@ -219,12 +229,12 @@ def save_hull(
         lowest[formula] = min(energy, lowest.get(formula, math.inf))
     told = partial(hull_of_phases, name=name, date=date, potential=potential, sources=(out.name,))
     of_all = told(lowest.items())
-    lowest = {f: e for f, e in lowest.items() if _is_on(of_all, _elements(f), e)}
+    lowest = {f: e for f, e in lowest.items() if _is_on_hull(of_all, _element_amounts(f), e)}
     made = told(lowest.items())
     about = json.dumps({"name": name, "date": date, "potential": potential}).encode()
     table = pa.table(
         {"formula": list(lowest), "energy_ev_per_atom": list(lowest.values())}
-    ).replace_schema_metadata({_ABOUT: about})
+    ).replace_schema_metadata({_METADATA_KEY: about})
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(out.name + ".partial")
     pq.write_table(table, unfinished)
@@ -232,13 +242,13 @@ def save_hull(
     return made
 
 
-def _is_on(hull: Hull, amounts: Mapping[str, float], energy: float) -> bool:
+def _is_on_hull(hull: Hull, amounts: Mapping[str, float], energy: float) -> bool:
     """Tell whether a phase lies on a hull; energies in eV/atom."""
     height = hull.energy(amounts)
     if height is None:
         return False
     elements = sum(amount * hull.references[symbol] for symbol, amount in amounts.items())
-    return energy - elements / sum(amounts.values()) <= height + _ON_HULL
+    return energy - elements / sum(amounts.values()) <= height + _ON_HULL_EV_PER_ATOM
 
 
 def _read_file(path: Path, of: str | None) -> Hull:
@@ -246,7 +256,7 @@ def _read_file(path: Path, of: str | None) -> Hull:
 
 
 def _read_table(path: Path, of: str | None) -> Hull:
-    phases, about = _csv(path) if ".csv" in path.name else _parquet(path)
+    phases, about = _read_csv(path) if ".csv" in path.name else _read_parquet(path)
     if not about and of is None:
         raise SettingError(
             f"{path} does not say whose energies it holds, and energies of two kinds cannot be "
@@ -263,48 +273,51 @@ def _read_table(path: Path, of: str | None) -> Hull:
     )
 
 
-def _csv(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
-    return [(r[_COLUMNS[0]], _number(r[_COLUMNS[1]], path)) for r in _rows(path, _COLUMNS)], {}
+def _read_csv(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
+    return [
+        (r[_TABLE_COLUMNS[0]], _finite_energy(r[_TABLE_COLUMNS[1]], path))
+        for r in _csv_rows(path, _TABLE_COLUMNS)
+    ], {}
 
 
-def _parquet(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
+def _read_parquet(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, columns=list(_COLUMNS))
-        formulas, energies = (table[name].to_pylist() for name in _COLUMNS)
-        about = json.loads((table.schema.metadata or {}).get(_ABOUT, b"{}"))
+        table = pq.read_table(path, columns=list(_TABLE_COLUMNS))
+        formulas, energies = (table[name].to_pylist() for name in _TABLE_COLUMNS)
+        about = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise InputError(
             f"{path} is no table of phases ("
-            f"{in_words(error, 'its columns are others')}); expected Parquet with the columns "
-            f"{' and '.join(_COLUMNS)}"
+            f"{describe_error(error, 'its columns are others')}); expected Parquet with the "
+            f"columns {' and '.join(_TABLE_COLUMNS)}"
         ) from None
-    found = [(f, _number(e, path)) for f, e in zip(formulas, energies, strict=True)]
+    found = [(f, _finite_energy(e, path)) for f, e in zip(formulas, energies, strict=True)]
     return found, about if isinstance(about, dict) else {}
 
 
-def _materials_project(energies: Path, elements: Path) -> Hull:
+def _read_materials_project(energies: Path, elements: Path) -> Hull:
     """Read the published table, of which those entries count that lie on the hull."""
     columns = ("formation_energy_per_atom", "energy_above_hull")
     stable: list[tuple[Mapping[str, float], float]] = []
-    for row in _rows(energies, columns):
+    for row in _csv_rows(energies, columns):
         formula = row.get("formula") or row.get("formula_pretty")
         if not formula:
             raise InputError(f"{energies} has no column formula; put the published file there")
-        formation, above = (_number(row[column], energies) for column in columns)
-        if above <= _ON_HULL:
+        formation, above = (_finite_energy(row[column], energies) for column in columns)
+        if above <= _ON_HULL_EV_PER_ATOM:
             stable.append((_amounts(formula), formation))
     return Hull(
         _read_references(elements),
-        compounds_of(stable),
+        make_compounds(stable),
         name=MP2020_FULL,
         date=_MP_DATE,
         sources=(energies.name, elements.name),
     )
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
+def _csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """Yield the rows of a CSV file, gzipped or not, that has these columns."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:
@@ -319,11 +332,11 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
             yield from reader
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
-            f"{path} is no csv table that can be read: {in_words(error, 'it is no text')}"
+            f"{path} is no csv table that can be read: {describe_error(error, 'it is no text')}"
         ) from None
 
 
-def _number(value: object, path: Path) -> float:
+def _finite_energy(value: object, path: Path) -> float:
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -335,7 +348,7 @@ def _number(value: object, path: Path) -> float:
 
 def _amounts(formula: str) -> Mapping[str, float]:
     """Return amounts by symbol of a formula, in whatever form pymatgen reads."""
-    parts = _PLAIN.findall(formula)
+    parts = _FORMULA_PART.findall(formula)
     # Most are plain, and pymatgen takes a hundred times as long.
     if "".join(symbol + count for symbol, count in parts) == formula:
         found: dict[str, float] = {}
@@ -348,7 +361,7 @@ def _amounts(formula: str) -> Mapping[str, float]:
     return dict(Composition(formula).get_el_amt_dict())
 
 
-def _elements(formula: str) -> Mapping[str, float]:
+def _element_amounts(formula: str) -> Mapping[str, float]:
     """Return amounts by symbol; pymatgen takes letters that are none for dummies."""
     amounts = _amounts(formula)
     strange = sorted(set(amounts) - ATOMIC_NUMBERS.keys())
@@ -357,7 +370,7 @@ def _elements(formula: str) -> Mapping[str, float]:
     return amounts
 
 
-def _only(folder: Path, pattern: str) -> Path:
+def _single_file(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
@@ -387,12 +400,12 @@ def _read_points(path: Path) -> Compounds:
     try:
         table = pq.read_table(path, columns=list(_POINT_COLUMNS))
         formulas, energies = (table[name].to_pylist() for name in _POINT_COLUMNS)
-        return compounds_of(
+        return make_compounds(
             (_amounts(f), float(e)) for f, e in zip(formulas, energies, strict=True)
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is no table of hull points ("
-            f"{in_words(error, 'its columns are others')}); expected Parquet with the columns "
-            f"{' and '.join(_POINT_COLUMNS)}"
+            f"{describe_error(error, 'its columns are others')}); expected Parquet with the "
+            f"columns {' and '.join(_POINT_COLUMNS)}"
         ) from None

@@ -1,8 +1,8 @@
 """A potential by import path: `package.module:function`, or `file.py:function`.
 
 The function takes no argument, and returns a `Potential` or a calculator of ASE. A calculator alone
-has energies of an unknown kind (`Scale.OWN`), and is checked by measured heats of formation
-(`proof.FORMED`). `examples/08_potential.py` is an example.
+has energies of an unknown kind (`EnergyCorrection.OWN`), and is checked by measured heats of
+formation (`known_energies.FORMATION_ENERGIES`). `examples/08_potential.py` is an example.
 
 What goes wrong otherwise: the module's code is run, with all that it does. So it is run only where
 a user names it, never because a file names it.
@@ -29,7 +29,7 @@ def is_import_path(source: str) -> bool:
     return ":" in source and not Path(source).exists()
 
 
-def absolute(source: str) -> str:
+def absolute_import_path(source: str) -> str:
     """Return an import path that means the same file in any working directory."""
     module, _, function = source.rpartition(":")
     return f"{Path(module).resolve()}:{function}" if module.endswith(".py") else source
@@ -62,7 +62,7 @@ def import_potential(source: str) -> Potential:
     from ase.calculators.calculator import BaseCalculator
 
     module, _, function = source.rpartition(":")
-    made = _called(_function(source, module, function), source)
+    made = _call(_import_function(source, module, function), source)
     if isinstance(made, Potential):
         return made
     if isinstance(made, BaseCalculator):
@@ -75,13 +75,13 @@ def import_potential(source: str) -> Potential:
     )
 
 
-def _function(source: str, module: str, name: str) -> Callable[[], Any]:
+def _import_function(source: str, module: str, name: str) -> Callable[[], Any]:
     if not module or not name:
         raise ModelError(
             f"the potential {source!r} is no import path; expected MODULE:FUNCTION, such as "
             f"{_EXAMPLE}"
         )
-    imported = _from_file(Path(module)) if module.endswith(".py") else _from_path(module)
+    imported = _import_file(Path(module)) if module.endswith(".py") else _import_module(module)
     found = getattr(imported, name, None)
     if callable(found):
         return found  # type: ignore[no-any-return]
@@ -93,7 +93,7 @@ def _function(source: str, module: str, name: str) -> Callable[[], Any]:
     )
 
 
-def _from_path(name: str) -> ModuleType:
+def _import_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -102,13 +102,13 @@ def _from_path(name: str) -> ModuleType:
                 f"no module {error.name} is installed or on PYTHONPATH; a module in a file is "
                 "given by its path, such as my_potential.py:make"
             ) from None
-        raise _failed(name, error) from error
+        raise _import_error(name, error) from error
     # A module may raise anything.
     except Exception as error:
-        raise _failed(name, error) from error
+        raise _import_error(name, error) from error
 
 
-def _from_file(path: Path) -> ModuleType:
+def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ModelError(f"no file {path}; expected MODULE:FUNCTION, such as {_EXAMPLE}")
     # A name of its own: no installed module is hidden by it.
@@ -121,25 +121,25 @@ def _from_file(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise _failed(str(path), error) from error
+        raise _import_error(str(path), error) from error
     return module
 
 
-def _called(function: Callable[[], Any], source: str) -> Any:
+def _call(function: Callable[[], Any], source: str) -> Any:
     try:
         return function()
     # As may a function.
     except Exception as error:
         raise UserCodeError(
-            f"the function {source} fails: {_told(error)}; expected one that takes no argument and "
-            "returns a Potential"
+            f"the function {source} fails: {_describe_error(error)}; expected one that takes no "
+            "argument and returns a Potential"
         ) from error
 
 
-def _failed(module: str, error: Exception) -> ModelError:
-    return UserCodeError(f"the module {module} cannot be imported: {_told(error)}")
+def _import_error(module: str, error: Exception) -> ModelError:
+    return UserCodeError(f"the module {module} cannot be imported: {_describe_error(error)}")
 
 
-def _told(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """Return what somebody else's code says of its error."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -1,9 +1,9 @@
 """Crystals with known energies, by which a potential is checked.
 
-`FORMED` suits any potential: three compounds of solid elements, whose heats of formation are
-measured. A potential that is run in another way than it was trained misses them by some eV/atom,
-even where it gets elements right; one that works comes within 0.1 eV/atom, whatever functional it
-was trained on.
+`FORMATION_ENERGIES` suits any potential: three compounds of solid elements, whose heats of
+formation are measured. A potential that is run in another way than it was trained
+misses them by some eV/atom, even where it gets elements right; one that works comes within
+0.1 eV/atom, whatever functional it was trained on.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ def _cell(lengths: Sequence[float], angles: Sequence[float], sites: _Sites) -> C
     )
 
 
-_CORNER = [(0.0, 0.0, 0.0)]
+_CORNERS = [(0.0, 0.0, 0.0)]
 _FACES = [(0.0, 0.5, 0.5), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0)]
 _EDGES = [(0.5, 0.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.0, 0.5)]
-_CENTRE = [(0.5, 0.5, 0.5)]
-_FCC = _CORNER + _FACES
+_CENTER = [(0.5, 0.5, 0.5)]
+_FCC = _CORNERS + _FACES
 _QUARTERS = [(x + 0.25, y + 0.25, z + 0.25) for x, y, z in _FCC]
 _HCP = [(1 / 3, 2 / 3, 0.25), (2 / 3, 1 / 3, 0.75)]
 
-MOS = _cubic(4.0, [("Mo", _CORNER), ("S", _CENTRE)])
+MOS = _cubic(4.0, [("Mo", _CORNERS), ("S", _CENTER)])
 """A cell of no real substance; its energy is in matgl's own tests."""
 SI = _cubic(5.468, [("Si", _FCC + _QUARTERS)])
-NACL = _cubic(5.692, [("Na", _FCC), ("Cl", _CENTRE + _EDGES)])
-MGO = _cubic(4.25, [("Mg", _FCC), ("O", _CENTRE + _EDGES)])
-SRTIO3 = _cubic(3.945, [("Sr", _CORNER), ("Ti", _CENTRE), ("O", _FACES)])
+NACL = _cubic(5.692, [("Na", _FCC), ("Cl", _CENTER + _EDGES)])
+MGO = _cubic(4.25, [("Mg", _FCC), ("O", _CENTER + _EDGES)])
+SRTIO3 = _cubic(3.945, [("Sr", _CORNERS), ("Ti", _CENTER), ("O", _FACES)])
 
-ELEMENTS: dict[str, Crystal] = {
+ELEMENT_CRYSTALS: dict[str, Crystal] = {
     "Al": _cubic(4.04, [("Al", _FCC)]),
     "C": _cubic(3.573, [("C", _FCC + _QUARTERS)]),
     "Ni": _cubic(3.52, [("Ni", _FCC)]),
@@ -55,16 +55,16 @@ ELEMENTS: dict[str, Crystal] = {
 }
 """Solid elements, near the lattice constants of PBE; carbon is diamond, 0.02 eV above graphite."""
 
-FORMED: tuple[tuple[str, Crystal, float], ...] = (
-    ("NiAl", _cubic(2.89, [("Ni", _CORNER), ("Al", _CENTRE)]), -0.614),
+FORMATION_ENERGIES: tuple[tuple[str, Crystal, float], ...] = (
+    ("NiAl", _cubic(2.89, [("Ni", _CORNERS), ("Al", _CENTER)]), -0.614),
     ("SiC", _cubic(4.38, [("Si", _FCC), ("C", _QUARTERS)]), -0.379),
-    ("TiC", _cubic(4.34, [("Ti", _FCC), ("C", _CENTRE + _EDGES)]), -0.954),
+    ("TiC", _cubic(4.34, [("Ti", _FCC), ("C", _CENTER + _EDGES)]), -0.954),
 )
-"""Compounds of `ELEMENTS`, and their measured heats of formation in eV/atom.
+"""Compounds of `ELEMENT_CRYSTALS`, and their measured heats of formation in eV/atom.
 
 NiAl -118.4 kJ/mol (O. Kubaschewski et al., Materials Thermochemistry, 1993); SiC -73.2 and TiC
 -184.1 kJ/mol (M. W. Chase, NIST-JANAF Thermochemical Tables, 1998); 96.485 kJ/mol is 1 eV.
 """
 
-FORMED_TOLERANCE = 0.2
+FORMATION_ENERGY_TOLERANCE = 0.2
 """eV/atom. PBE and potentials trained on it come within 0.1; one run wrongly misses by 0.5."""

@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from crystext.structures.crystal import Floats
 
-_SELF = 1e-8
+_SELF_DISTANCE = 1e-8
 """Å; what is nearer than this is the atom itself."""
 
 
@@ -35,6 +35,6 @@ def has_isolated_atom(positions: Floats, lattice: Floats, cutoff: float) -> bool
         r=float(cutoff),
         pbc=np.ones(3, dtype=np.int64),
         lattice=np.ascontiguousarray(lattice, dtype=np.float64),
-        tol=_SELF,
+        tol=_SELF_DISTANCE,
     )
-    return len(np.unique(centers[distances > _SELF])) < len(points)
+    return len(np.unique(centers[distances > _SELF_DISTANCE])) < len(points)

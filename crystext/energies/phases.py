@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.chemistry.formulas import by_electronegativity, formula_text
+from crystext.chemistry.formulas import format_formula, sort_by_electronegativity
 
-_WORD = 64
+_WORD_BITS = 64
 """Bits of an integer of a mask; two of them hold all elements."""
 
-_SAME = 1e-6
+_SAME_FRACTION = 1e-6
 """Difference of atomic fractions up to which two compositions are one."""
 
 
@@ -57,13 +57,13 @@ class Compounds:
             elements: atomic numbers.
         """
         low, high = self._masks
-        allowed_low, allowed_high = _masks_of(elements)
+        allowed_low, allowed_high = _element_masks(elements)
         return np.flatnonzero(((low & ~allowed_low) | (high & ~allowed_high)) == 0)
 
-    def of_all(self, elements: Iterable[int]) -> NDArray[np.int64]:
+    def with_exactly(self, elements: Iterable[int]) -> NDArray[np.int64]:
         """Return the indices of the compounds that hold all of these elements and no others."""
         low, high = self._masks
-        wanted_low, wanted_high = _masks_of(elements)
+        wanted_low, wanted_high = _element_masks(elements)
         return np.flatnonzero((low == wanted_low) & (high == wanted_high))
 
     def find(self, composition: Mapping[int, float]) -> int | None:
@@ -73,26 +73,26 @@ class Compounds:
             composition: amounts by atomic number, in any unit.
         """
         elements = sorted(composition)
-        chosen = self.of_all(elements)
+        chosen = self.with_exactly(elements)
         amounts = np.array([composition[z] for z in elements], dtype=np.float64)
         off = self.fractions(chosen, elements) - (amounts / amounts.sum())[:, None]
-        found = chosen[np.abs(off).max(axis=0) < _SAME] if len(chosen) else chosen
+        found = chosen[np.abs(off).max(axis=0) < _SAME_FRACTION] if len(chosen) else chosen
         return int(found[0]) if len(found) else None
 
-    def fractions(self, chosen: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
+    def fractions(self, indices: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
         """Return the atomic fractions of some compounds, of shape (elements, compounds).
 
         Args:
-            chosen: indices of compounds.
+            indices: indices of compounds.
             elements: atomic numbers, all of the chosen compounds' among them.
         """
         rows = np.full(len(SYMBOLS) + 1, -1)
         rows[list(elements)] = np.arange(len(elements))
-        first = self.starts[chosen]
-        sizes = self.starts[chosen + 1] - first
-        columns = np.repeat(np.arange(len(chosen)), sizes)
+        first = self.starts[indices]
+        sizes = self.starts[indices + 1] - first
+        columns = np.repeat(np.arange(len(indices)), sizes)
         entries = np.arange(len(columns)) + np.repeat(first - np.cumsum(sizes) + sizes, sizes)
-        fractions = np.zeros((len(elements), len(chosen)))
+        fractions = np.zeros((len(elements), len(indices)))
         fractions[rows[self.elements[entries]], columns] = self.amounts[entries]
         fractions /= fractions.sum(axis=0)
         return fractions
@@ -112,14 +112,14 @@ class Compounds:
         """The elements of each compound as the bits of two integers, each of shape (P,)."""
         if not len(self):
             return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
-        words, shifts = np.divmod(self.elements - 1, _WORD)
+        words, shifts = np.divmod(self.elements - 1, _WORD_BITS)
         bits = np.uint64(1) << shifts.astype(np.uint64)
         low, high = (np.where(words == word, bits, np.uint64(0)) for word in (0, 1))
         starts = self.starts[:-1]
         return np.bitwise_or.reduceat(low, starts), np.bitwise_or.reduceat(high, starts)
 
 
-def compounds_of(compositions: Iterable[tuple[Mapping[str, float], float]]) -> Compounds:
+def make_compounds(compositions: Iterable[tuple[Mapping[str, float], float]]) -> Compounds:
     """Return compounds from amounts by symbol and formation energies in eV/atom.
 
     Elements are left out: their formation energy is 0 by definition. Of each composition the lowest
@@ -150,17 +150,17 @@ def formula_of(composition: Mapping[str, float]) -> str:
 
     Other amounts stand as they are: Li0.5CoO2.
     """
-    symbols = by_electronegativity(composition)
+    symbols = sort_by_electronegativity(composition)
     if all(float(amount).is_integer() for amount in composition.values()):
         whole = {symbol: int(composition[symbol]) for symbol in symbols}
         divisor = math.gcd(*whole.values())
-        return formula_text((symbol, whole[symbol] // divisor) for symbol in symbols)
+        return format_formula((symbol, whole[symbol] // divisor) for symbol in symbols)
     return "".join(s if composition[s] == 1 else f"{s}{composition[s]:g}" for s in symbols)
 
 
-def _masks_of(elements: Iterable[int]) -> tuple[np.uint64, np.uint64]:
+def _element_masks(elements: Iterable[int]) -> tuple[np.uint64, np.uint64]:
     """Return the two integers whose bits are these atomic numbers."""
     mask = 0
     for z in elements:
         mask |= 1 << (z - 1)
-    return np.uint64(mask % 2**_WORD), np.uint64(mask >> _WORD)
+    return np.uint64(mask % 2**_WORD_BITS), np.uint64(mask >> _WORD_BITS)

@@ -1,8 +1,8 @@
 """A potential, checked against known energies before it is used.
 
-A potential is an ASE calculator, what its energies hold (see `corrections.Scale`), how far it sees,
-and crystals with known energies. See `potentials` for those known by name, and `proof` for crystals
-that check any other.
+A potential is an ASE calculator, what its energies hold (see `corrections.EnergyCorrection`), how
+far it sees, and crystals with known energies. See `potentials` for those known by name, and
+`known_energies` for crystals that check any other.
 
 What goes wrong otherwise: a calculator that loads without an error may still compute something else
 than its weights were trained for, and wrong energies look like energies.
@@ -16,9 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crystext.energies.corrections import Scale
-from crystext.energies.known_energies import ELEMENTS, FORMED, FORMED_TOLERANCE
-from crystext.errors import ModelError, in_words
+from crystext.energies.corrections import EnergyCorrection
+from crystext.energies.known_energies import (
+    ELEMENT_CRYSTALS,
+    FORMATION_ENERGIES,
+    FORMATION_ENERGY_TOLERANCE,
+)
+from crystext.errors import ModelError, describe_error
 from crystext.structures.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -28,16 +32,16 @@ if TYPE_CHECKING:
 TOLERANCE_EV_PER_ATOM = 1e-3
 """How far a known energy may be missed. Single precision makes no more than 1e-5."""
 
-Results = Mapping[str, Any]
+CalculatorResults = Mapping[str, Any]
 """By the names of ASE: energy and free_energy in eV, forces in eV/Å, stress in eV/Å^3 by Voigt."""
 
-Evaluate = Callable[[Sequence["Atoms"]], list[Results]]
+EvaluateBatch = Callable[[Sequence["Atoms"]], list[CalculatorResults]]
 """Calculates many crystals at once."""
 
-Proof = tuple[tuple[str, Crystal, float], ...]
+KnownEnergies = tuple[tuple[str, Crystal, float], ...]
 """Names of crystals, the crystals, and their known energies by a potential, in eV/atom."""
 
-_NEEDED = ("energy", "forces", "stress")
+_REQUIRED_PROPERTIES = ("energy", "forces", "stress")
 """What a relaxation of atoms and cell asks for, by the names of ASE."""
 
 
@@ -52,12 +56,12 @@ class Potential:
     """Differs from that of any other weights: relaxations and hulls are told apart by it."""
     calculator: Calculator
     """Of ASE; gives energy (eV), forces (eV/Å) and stress (eV/Å^3)."""
-    scale: Scale = Scale.OWN
+    scale: EnergyCorrection = EnergyCorrection.OWN
     """What its energies hold. OWN is the safe answer: such energies are compared with no others."""
-    proof: Proof = ()
+    proof: KnownEnergies = ()
     """Known energies that it has to reproduce to `TOLERANCE_EV_PER_ATOM`; where there are none, it
-    has to reproduce measured heats of formation (`proof.FORMED`)."""
-    evaluate: Evaluate | None = None
+    has to reproduce measured heats of formation (`known_energies.FORMATION_ENERGIES`)."""
+    evaluate: EvaluateBatch | None = None
     """Calculates many crystals at once; None where only the calculator does, one at a time."""
     at_once: int = 1
     """How many atoms are best calculated together."""
@@ -72,16 +76,16 @@ class Potential:
         return float(atoms.get_potential_energy())
 
 
-def prove(potential: Potential) -> None:
+def check_energies(potential: Potential) -> None:
     """Raise `ModelError` unless the potential reproduces its known energies.
 
     Where it has none, it has to reproduce measured heats of formation.
     """
-    given = getattr(potential.calculator, "implemented_properties", _NEEDED)
-    if lacking := [name for name in _NEEDED if name not in given]:
+    given = getattr(potential.calculator, "implemented_properties", _REQUIRED_PROPERTIES)
+    if lacking := [name for name in _REQUIRED_PROPERTIES if name not in given]:
         raise ModelError(
             f"the potential {potential.name} does not calculate {' and '.join(lacking)}; a "
-            f"relaxation needs {', '.join(_NEEDED)}"
+            f"relaxation needs {', '.join(_REQUIRED_PROPERTIES)}"
         )
     wrong = []
     try:
@@ -92,12 +96,12 @@ def prove(potential: Potential) -> None:
                 for name, crystal, expected in potential.proof
             ]
         else:
-            kind, tolerance = "heats of formation", FORMED_TOLERANCE
-            pairs = _formed(potential)
+            kind, tolerance = "heats of formation", FORMATION_ENERGY_TOLERANCE
+            pairs = _formation_energies(potential)
     # Each calculator has errors of its own.
     except Exception as error:
         of = "its known energies" if potential.proof else "heats of formation of NiAl, SiC and TiC"
-        reason = in_words(error, "its calculator does not run on them")
+        reason = describe_error(error, "its calculator does not run on them")
         raise ModelError(
             f"the potential {potential.name} cannot be checked: it fails at {of} ({reason}). "
             "Return a Potential with proof=((name, crystal, eV per atom), ...), energies that are "
@@ -151,14 +155,16 @@ def to_atoms(crystal: Crystal) -> Atoms:
     )
 
 
-def _formed(potential: Potential) -> list[tuple[str, float, float]]:
+def _formation_energies(potential: Potential) -> list[tuple[str, float, float]]:
     """Return heats of formation in eV/atom: names, the potential's, measured ones."""
-    elements = {s: potential.energy(crystal) / len(crystal) for s, crystal in ELEMENTS.items()}
+    elements = {
+        s: potential.energy(crystal) / len(crystal) for s, crystal in ELEMENT_CRYSTALS.items()
+    }
     return [
         (
             name,
             (potential.energy(crystal) - sum(elements[s] for s in crystal.symbols)) / len(crystal),
             measured,
         )
-        for name, crystal, measured in FORMED
+        for name, crystal, measured in FORMATION_ENERGIES
     ]

@@ -23,7 +23,7 @@ import numpy as np
 
 from crystext.energies.neighbours import has_isolated_atom
 from crystext.energies.potential import to_atoms
-from crystext.metrics.structure_validity import StructureFault, structure_fault
+from crystext.metrics.structure_validity import StructureFailure, structure_failure
 from crystext.structures.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 
-class Outcome(Enum):
+class RelaxationOutcome(Enum):
     """How a relaxation ended. The value is one sentence for people."""
 
     CONVERGED = "all forces are within the limit"
@@ -46,7 +46,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True)
-class Limits:
+class RelaxationLimits:
     """When a relaxation is done, and when it is given up. Defaults are the paper's."""
 
     fmax: float = 0.1
@@ -63,14 +63,14 @@ class Limits:
     """Å^3 an atom, likewise."""
 
 
-PAPER = Limits()
+PAPER_LIMITS = RelaxationLimits()
 
 
 @dataclass(frozen=True)
 class Relaxation:
     """What became of a crystal."""
 
-    outcome: Outcome
+    outcome: RelaxationOutcome
     crystal: Crystal | None
     """As it was when the relaxation ended; None without an energy."""
     energy: float | None
@@ -82,7 +82,7 @@ class Relaxation:
 def relax(
     crystal: Crystal,
     calculator: Calculator,
-    limits: Limits = PAPER,
+    limits: RelaxationLimits = PAPER_LIMITS,
     *,
     cutoff: float | None = None,
 ) -> Relaxation:
@@ -94,7 +94,7 @@ def relax(
         limits: when to stop.
         cutoff: Å; that of the `Potential`. None asks for the energy of isolated atoms, too.
     """
-    steps = relaxing(crystal, limits, cutoff=cutoff)
+    steps = relaxation_steps(crystal, limits, cutoff=cutoff)
     try:
         next(steps).calc = calculator
         while True:
@@ -113,8 +113,8 @@ CALCULATOR_ERRORS = (
 has errors of its own. The crystal is counted, and the next is relaxed."""
 
 
-def relaxing(
-    crystal: Crystal, limits: Limits = PAPER, *, cutoff: float | None = None
+def relaxation_steps(
+    crystal: Crystal, limits: RelaxationLimits = PAPER_LIMITS, *, cutoff: float | None = None
 ) -> Generator[Atoms, float, Relaxation]:
     """Relax a crystal, and leave it to the caller what calculates, and when.
 
@@ -136,19 +136,19 @@ def relaxing(
     """
     since, spent = time.monotonic(), 0.0
 
-    def ended(outcome: Outcome, steps: int = 0, atoms: Atoms | None = None) -> Relaxation:
+    def ended(outcome: RelaxationOutcome, steps: int = 0, atoms: Atoms | None = None) -> Relaxation:
         seconds = round(spent + time.monotonic() - since, 3)
         if atoms is None:
             return Relaxation(outcome, None, None, steps, seconds)
         energy = float(atoms.get_potential_energy())
         return Relaxation(outcome, _crystal(atoms), energy, steps, seconds)
 
-    fault = structure_fault(
+    fault = structure_failure(
         crystal, min_distance=limits.min_distance, min_volume=limits.min_volume * len(crystal)
     )
     if fault is not None:
-        dense = fault is StructureFault.NO_VOLUME
-        return ended(Outcome.TOO_DENSE if dense else Outcome.TOO_CLOSE)
+        dense = fault is StructureFailure.NO_VOLUME
+        return ended(RelaxationOutcome.TOO_DENSE if dense else RelaxationOutcome.TOO_CLOSE)
 
     from ase.optimize import FIRE
 
@@ -160,36 +160,38 @@ def relaxing(
     steps = 0
     try:
         while True:
-            if (refused := _refused(atoms, limits, cutoff)) is not None:
+            if (refused := _failure_before_step(atoms, limits, cutoff)) is not None:
                 return ended(refused, steps)
             spent += time.monotonic() - since
             spent += yield atoms
             since = time.monotonic()
             if not np.isfinite(atoms.get_potential_energy()):
-                return ended(Outcome.NO_ENERGY, steps)
+                return ended(RelaxationOutcome.NO_ENERGY, steps)
             if optimizer.converged():
-                return ended(Outcome.CONVERGED, steps, atoms)
+                return ended(RelaxationOutcome.CONVERGED, steps, atoms)
             if spent + time.monotonic() - since > limits.seconds:
-                return ended(Outcome.TOO_SLOW, steps)
+                return ended(RelaxationOutcome.TOO_SLOW, steps)
             if steps >= limits.steps:
-                return ended(Outcome.STEPS_SPENT, steps, atoms)
+                return ended(RelaxationOutcome.STEPS_SPENT, steps, atoms)
             # Moves the atoms by the forces that are known, and asks for none where they come to be.
             optimizer.step()
             steps += 1
     except CALCULATOR_ERRORS:
-        return ended(Outcome.NO_ENERGY, steps)
+        return ended(RelaxationOutcome.NO_ENERGY, steps)
 
 
-def _refused(atoms: Atoms, limits: Limits, cutoff: float | None) -> Outcome | None:
+def _failure_before_step(
+    atoms: Atoms, limits: RelaxationLimits, cutoff: float | None
+) -> RelaxationOutcome | None:
     """Return why a potential cannot be asked for an energy of these atoms, or None."""
     if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
-        return Outcome.NO_ENERGY
+        return RelaxationOutcome.NO_ENERGY
     volume = atoms.get_volume() / len(atoms)
     if volume < limits.min_volume:
-        return Outcome.TOO_DENSE
+        return RelaxationOutcome.TOO_DENSE
     if cutoff is not None and has_isolated_atom(atoms.positions, atoms.cell.array, cutoff):
-        return Outcome.ISOLATED_ATOM
-    return Outcome.TOO_THIN if volume > limits.max_volume else None
+        return RelaxationOutcome.ISOLATED_ATOM
+    return RelaxationOutcome.TOO_THIN if volume > limits.max_volume else None
 
 
 def _crystal(atoms: Atoms) -> Crystal:

@@ -6,8 +6,9 @@
                         and the relaxed crystal as `write_crystals` has it
     relaxed.extxyz      the relaxed crystals with their energies, for ASE and others
 
-Both say which potential the energies are of and what they hold (see `corrections.Scale`). Energies
-of another program are taken from extxyz, where it is told whose they are.
+Both say which potential the energies are of and what they hold (see
+`corrections.EnergyCorrection`). Energies of another program are taken from
+extxyz, where it is told whose they are.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ from typing import Any
 
 import numpy as np
 
-from crystext.energies.corrections import Scale
-from crystext.energies.relax import Outcome, Relaxation
-from crystext.errors import CrystextError, InputError, SettingError, did_you_mean, in_words
+from crystext.energies.corrections import EnergyCorrection
+from crystext.energies.relax import Relaxation, RelaxationOutcome
+from crystext.errors import CrystextError, InputError, SettingError, describe_error, did_you_mean
 from crystext.io.read.libraries import crystal_from_ase
 from crystext.io.write import cif, extxyz, write_text
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula
 
 TABLE, FRAMES = "relaxed.parquet", "relaxed.extxyz"
-_ABOUT = b"crystext.relaxed"
-_OTHER = "its contents are not laid out so"
+_METADATA_KEY = b"crystext.relaxed"
+_WRONG_LAYOUT = "its contents are not laid out so"
 
 
 @dataclass(frozen=True)
-class Relaxed:
+class RelaxedStructure:
     """A structure that was to be relaxed."""
 
     name: str
@@ -45,9 +46,9 @@ class Relaxed:
     """eV a cell, as the potential gives it."""
     steps: int | None = None
     converged: bool | None = None
-    fault: str | None = None
+    failure: str | None = None
     """A word; None where there is an energy."""
-    problem: str | None = None
+    message: str | None = None
     """A sentence about the fault."""
     seconds: float | None = None
 
@@ -57,48 +58,48 @@ class RelaxedSet:
     """Structures and their energies, all of one potential."""
 
     potential: str
-    scale: Scale
-    rows: tuple[Relaxed, ...]
+    correction: EnergyCorrection
+    structures: tuple[RelaxedStructure, ...]
     limits: Mapping[str, float] | None = None
-    """See `relax.Limits`."""
+    """See `relax.RelaxationLimits`."""
 
 
-def relaxed_row(
-    name: str, relaxation: Relaxation | None, fault: str | None = None, problem: str | None = None
-) -> Relaxed:
+def relaxed_structure(
+    name: str, relaxation: Relaxation | None, failure: str | None = None, message: str | None = None
+) -> RelaxedStructure:
     """Return what became of a structure.
 
     Args:
         name: of the structure.
         relaxation: None where there was no crystal to relax.
-        fault: why there was none, in a word.
-        problem: the same in a sentence.
+        failure: why there was none, in a word.
+        message: the same in a sentence.
     """
     if relaxation is None:
-        return Relaxed(name, None, None, fault=fault, problem=problem)
+        return RelaxedStructure(name, None, None, failure=failure, message=message)
     outcome, energy = relaxation.outcome, relaxation.energy
-    return Relaxed(
+    return RelaxedStructure(
         name,
         relaxation.crystal,
         energy,
         relaxation.steps,
-        None if energy is None else outcome is Outcome.CONVERGED,
+        None if energy is None else outcome is RelaxationOutcome.CONVERGED,
         outcome.name if energy is None else None,
         outcome.value if energy is None else None,
         relaxation.seconds,
     )
 
 
-def write_relaxed(found: RelaxedSet, out: Path) -> None:
+def write_relaxed(relaxed_set: RelaxedSet, out: Path) -> None:
     """Write both files to a folder, each whole or not at all."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     vector = pa.list_(pa.float64())
     about = {
-        "potential": found.potential,
-        "energies": found.scale.word,
-        "limits": dict(found.limits or {}),
+        "potential": relaxed_set.potential,
+        "energies": relaxed_set.correction.label,
+        "limits": dict(relaxed_set.limits or {}),
     }
     schema = pa.schema(
         [
@@ -110,11 +111,13 @@ def write_relaxed(found: RelaxedSet, out: Path) -> None:
             *(("lengths", vector), ("angles", vector)),
             *(("numbers", pa.list_(pa.int64())), ("positions", pa.list_(vector))),
         ],
-        metadata={_ABOUT: json.dumps(about).encode()},
+        metadata={_METADATA_KEY: json.dumps(about).encode()},
     )
     out.mkdir(parents=True, exist_ok=True)
     unfinished = out / (TABLE + ".partial")
-    pq.write_table(pa.Table.from_pylist([_record(row) for row in found.rows], schema), unfinished)
+    pq.write_table(
+        pa.Table.from_pylist([_to_row(row) for row in relaxed_set.structures], schema), unfinished
+    )
     unfinished.replace(out / TABLE)
     frames = [
         extxyz(
@@ -123,18 +126,18 @@ def write_relaxed(found: RelaxedSet, out: Path) -> None:
             {
                 "energy": row.energy,
                 "converged": bool(row.converged),
-                "potential": found.potential,
-                "energies": found.scale.word,
+                "potential": relaxed_set.potential,
+                "energies": relaxed_set.correction.label,
             },
         )
-        for row in found.rows
+        for row in relaxed_set.structures
         if row.crystal is not None and row.energy is not None
     ]
     write_text("".join(frames), out / FRAMES)
 
 
 def read_relaxed(
-    source: str | Path, *, potential: str | None = None, scale: Scale | None = None
+    source: str | Path, *, potential: str | None = None, scale: EnergyCorrection | None = None
 ) -> RelaxedSet:
     """Read structures with energies.
 
@@ -162,52 +165,52 @@ def read_relaxed(
         path = path / TABLE
     if not path.is_file():
         raise InputError(f"no file or folder {path}; check the path")
-    rows, said = _table(path) if path.suffix == ".parquet" else _frames(path)
+    rows, said = _read_table(path) if path.suffix == ".parquet" else _read_frames(path)
     named, held = said.get("potential"), said.get("energies")
     if named is not None and potential is not None and named != potential:
         raise SettingError(f"{path} holds energies of {named}, not of {potential}")
-    if held is not None and scale is not None and held != scale.word:
-        raise SettingError(f"{path} says that its energies are {held}, not {scale.word}")
-    whose, kept = named or potential, scale if held is None else scale_of(held)
+    if held is not None and scale is not None and held != scale.label:
+        raise SettingError(f"{path} says that its energies are {held}, not {scale.label}")
+    whose, kept = named or potential, scale if held is None else correction_from_label(held)
     if whose is None or kept is None:
         raise SettingError(
             f"{path} does not say which potential its energies are of, or what they hold; say so "
-            "by --potential NAME and --energies " + "|".join(x.word for x in Scale)
+            "by --potential NAME and --energies " + "|".join(x.label for x in EnergyCorrection)
         )
     return RelaxedSet(whose, kept, tuple(rows))
 
 
-def scale_of(word: str) -> Scale:
+def correction_from_label(label: str) -> EnergyCorrection:
     """Return the scale of this name.
 
     Raises:
         SettingError: there is none.
     """
-    words = {scale.word: scale for scale in Scale}
-    if word not in words:
+    words = {scale.label: scale for scale in EnergyCorrection}
+    if label not in words:
         raise SettingError(
-            f"energies of no kind are called {word!r}; there are {', '.join(words)}."
-            + did_you_mean(word, words)
+            f"energies of no kind are called {label!r}; there are {', '.join(words)}."
+            + did_you_mean(label, words)
         )
-    return words[word]
+    return words[label]
 
 
-def _record(row: Relaxed) -> dict[str, Any]:
-    crystal = row.crystal
+def _to_row(structure: RelaxedStructure) -> dict[str, Any]:
+    crystal = structure.crystal
     record: dict[str, Any] = {
-        "name": row.name,
-        "energy_ev": row.energy,
-        "steps": row.steps,
-        "converged": row.converged,
-        "fault": row.fault,
-        "problem": row.problem,
-        "seconds": row.seconds,
+        "name": structure.name,
+        "energy_ev": structure.energy,
+        "steps": structure.steps,
+        "converged": structure.converged,
+        "fault": structure.failure,
+        "problem": structure.message,
+        "seconds": structure.seconds,
     }
-    if crystal is None or row.energy is None:
+    if crystal is None or structure.energy is None:
         return record
     return record | {
-        "energy_ev_per_atom": row.energy / len(crystal),
-        "cif": cif(crystal, row.name),
+        "energy_ev_per_atom": structure.energy / len(crystal),
+        "cif": cif(crystal, structure.name),
         "formula": reduced_formula(crystal.numbers),
         "n_atoms": len(crystal),
         "volume": crystal.volume,
@@ -218,19 +221,19 @@ def _record(row: Relaxed) -> dict[str, Any]:
     }
 
 
-def _table(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
+def _read_table(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
     import pyarrow.parquet as pq
 
     columns = ["name", "energy_ev", "steps", "converged", "fault", "problem", "seconds",
                "lengths", "angles", "numbers", "positions"]  # fmt: skip
     try:
         table = pq.read_table(path, columns=columns)
-        about = json.loads((table.schema.metadata or {}).get(_ABOUT, b"{}"))
-        rows = [_relaxed(row) for row in table.to_pylist()]
+        about = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
+        rows = [_from_row(row) for row in table.to_pylist()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is no table of relaxed structures ("
-            f"{in_words(error, _OTHER)}); expected the {TABLE} that "
+            f"{describe_error(error, _WRONG_LAYOUT)}); expected the {TABLE} that "
             "crystext relax writes, or extxyz with energies"
         ) from None
     if not rows:
@@ -239,7 +242,7 @@ def _table(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
     return rows, {key: value for key, value in known if isinstance(value, str)}
 
 
-def _relaxed(row: dict[str, Any]) -> Relaxed:
+def _from_row(row: dict[str, Any]) -> RelaxedStructure:
     crystal = None
     if row["numbers"] is not None:
         crystal = Crystal(
@@ -250,14 +253,14 @@ def _relaxed(row: dict[str, Any]) -> Relaxed:
         )
         crystal.check()
     keys = ("steps", "converged", "fault", "problem", "seconds")
-    return Relaxed(row["name"], crystal, row["energy_ev"], *(row[key] for key in keys))
+    return RelaxedStructure(row["name"], crystal, row["energy_ev"], *(row[key] for key in keys))
 
 
-def _frames(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
+def _read_frames(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
     """Read extxyz, of one potential's energies."""
     from ase.io import iread
 
-    rows: list[Relaxed] = []
+    rows: list[RelaxedStructure] = []
     said: dict[str, set[str | None]] = {"potential": set(), "energies": set()}
     try:
         for i, atoms in enumerate(iread(path, index=":", format="extxyz"), start=1):
@@ -269,18 +272,22 @@ def _frames(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
             try:
                 crystal = crystal_from_ase(atoms)
             except InputError as error:
-                rows.append(Relaxed(name, None, None, fault="UNREADABLE", problem=str(error)))
+                rows.append(
+                    RelaxedStructure(name, None, None, failure="UNREADABLE", message=str(error))
+                )
                 continue
             if math.isfinite(energy):
-                rows.append(Relaxed(name, crystal, energy))
+                rows.append(RelaxedStructure(name, crystal, energy))
             else:
-                rows.append(Relaxed(name, None, None, fault="NO_ENERGY", problem="it has none"))
+                rows.append(
+                    RelaxedStructure(name, None, None, failure="NO_ENERGY", message="it has none")
+                )
     # ASE's reader meets broken data with exceptions of any type.
     except Exception as error:
         if isinstance(error, CrystextError):
             raise
         raise InputError(
-            f"{path} is no extxyz that can be read ({in_words(error, _OTHER)}); "
+            f"{path} is no extxyz that can be read ({describe_error(error, _WRONG_LAYOUT)}); "
             "expected the folder of crystext relax, its table, or extxyz with energies"
         ) from None
     if not any(row.energy is not None for row in rows):
@@ -297,30 +304,30 @@ def _frames(path: Path) -> tuple[list[Relaxed], dict[str, str]]:
     return rows, {key: value for key, value in found.items() if value is not None}
 
 
-def told_faults(rows: Sequence[Relaxed], shown: int = 10) -> list[str]:
+def describe_failures(structures: Sequence[RelaxedStructure], max_names: int = 10) -> list[str]:
     """Return lines that name the structures without an energy and say of each why.
 
     Those of one fault and one reason share a line; the most frequent fault comes first.
 
     Args:
-        rows: all structures.
-        shown: structures of one fault that are named.
+        structures: all structures.
+        max_names: structures of one fault that are named.
     """
-    faults: dict[str, list[Relaxed]] = {}
-    for row in rows:
-        if row.fault is not None:
-            faults.setdefault(row.fault, []).append(row)
+    faults: dict[str, list[RelaxedStructure]] = {}
+    for row in structures:
+        if row.failure is not None:
+            faults.setdefault(row.failure, []).append(row)
     lines = []
     for fault, those in sorted(faults.items(), key=lambda item: -len(item[1])):
         counted = f"{fault}, {len(those):,} structure{'s' * (len(those) != 1)}"
-        reasons = {row.problem or "no energy" for row in those}
-        named = those[:shown]
+        reasons = {row.message or "no energy" for row in those}
+        named = those[:max_names]
         more = len(those) - len(named)
         if len(reasons) == 1:
             names = ", ".join(row.name for row in named) + (f" and {more:,} more" if more else "")
             lines.append(f"{counted} ({reasons.pop()}): {names}")
             continue
         lines.append(f"{counted}:")
-        lines += [f"  {row.name}: {row.problem or 'no energy'}" for row in named]
+        lines += [f"  {row.name}: {row.message or 'no energy'}" for row in named]
         lines += [f"  and {more:,} more, in the column problem of {TABLE}"] if more else []
     return lines

@@ -29,13 +29,25 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from crystext.energies.batched_relaxation import relax_together
+from crystext.energies.batched_relaxation import relax_batched
 from crystext.energies.neighbours import has_isolated_atom
 from crystext.energies.potential import one_thread
-from crystext.energies.potentials import Source, check_shareable, choose, loaded, made_by
-from crystext.energies.relax import PAPER, Limits, Outcome, Relaxation, relax
+from crystext.energies.potentials import (
+    PotentialSource,
+    check_shareable,
+    choose_potential,
+    code_digest,
+    load_potential_once,
+)
+from crystext.energies.relax import (
+    PAPER_LIMITS,
+    Relaxation,
+    RelaxationLimits,
+    RelaxationOutcome,
+    relax,
+)
 from crystext.errors import RunError, SettingError
-from crystext.runtime.processes import Workers, share_out
+from crystext.runtime.processes import Workers, run_tasks
 from crystext.structures.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -43,9 +55,13 @@ if TYPE_CHECKING:
 
     from crystext.energies.potential import Potential
 
-_LINES, _SETTINGS, _LOCK = "relaxations.jsonl", "settings.json", "relaxing.lock"
+_RELAXATIONS_FILE, _SETTINGS_FILE, _LOCK_FILE = (
+    "relaxations.jsonl",
+    "settings.json",
+    "relaxing.lock",
+)
 
-_FEW = 4
+_MIN_CRYSTALS_FOR_PROCESSES = 4
 """Fewer crystals than these are relaxed faster without processes of their own."""
 
 
@@ -53,8 +69,8 @@ def relax_all(
     crystals: Mapping[int, Crystal],
     out: Path,
     *,
-    potential: Source,
-    limits: Limits = PAPER,
+    potential: PotentialSource,
+    limits: RelaxationLimits = PAPER_LIMITS,
     workers: Workers = 1,
     report: Callable[[int, int], None] = lambda done, whole: None,
 ) -> dict[int, Relaxation]:
@@ -78,19 +94,21 @@ def relax_all(
         raise SettingError(f"{workers} workers: expected 1 or more")
     check_shareable(potential)
     # One choice for all processes, and for all times that the command is run.
-    potential = choose(potential, potential_in(out)).source
+    potential = choose_potential(potential, recorded_potential(out)).source
     # Loaded here first: what is refused is refused once, before anything is written.
-    name, cutoff = loaded(potential).name, loaded(potential).cutoff
+    name, cutoff = load_potential_once(potential).name, load_potential_once(potential).cutoff
     # A user's function may change, and the name of its potential stay.
-    code = {} if (made := made_by(potential)) is None else {"potential_code": made}
+    code = {} if (made := code_digest(potential)) is None else {"potential_code": made}
     out.mkdir(parents=True, exist_ok=True)
     digests = {index: crystal.digest() for index, crystal in crystals.items()}
     try:
-        with FileLock(out / _LOCK, timeout=0):
-            _claim(out / _SETTINGS, {"potential": name, **code, **asdict(limits)})
+        with FileLock(out / _LOCK_FILE, timeout=0):
+            _check_settings(out / _SETTINGS_FILE, {"potential": name, **code, **asdict(limits)})
             times = Counter(digests.values())
             done = {
-                digest: _seen(r, cutoff) for digest, r in _read(out / _LINES) if digest in times
+                digest: _reject_isolated_atoms(r, cutoff)
+                for digest, r in _read_relaxations(out / _RELAXATIONS_FILE)
+                if digest in times
             }
             count = sum(times[digest] for digest in done)
             report(count, len(crystals))
@@ -99,12 +117,12 @@ def relax_all(
                 first.setdefault(digest, index)
             left = {i: crystals[i] for digest, i in first.items() if digest not in done}
             with (
-                (out / _LINES).open("a", encoding="utf-8") as file,
-                closing(_relaxed(left, potential, limits, workers)) as relaxed,
+                (out / _RELAXATIONS_FILE).open("a", encoding="utf-8") as file,
+                closing(_relax_in_processes(left, potential, limits, workers)) as relaxed,
             ):
                 for index, relaxation in relaxed:
                     digest = digests[index]
-                    _append(file, digest, relaxation)
+                    _append_relaxation(file, digest, relaxation)
                     done[digest] = relaxation
                     count += times[digest]
                     report(count, len(crystals))
@@ -115,45 +133,48 @@ def relax_all(
     return {index: done[digest] for index, digest in digests.items()}
 
 
-def potential_in(out: Path) -> str | None:
+def recorded_potential(out: Path) -> str | None:
     """Return the name of the potential of the relaxations in a folder, or None."""
-    path = out / _SETTINGS
+    path = out / _SETTINGS_FILE
     if not path.is_file():
         return None
-    name = _settings(path).get("potential")
+    name = _read_settings(path).get("potential")
     return None if name is None else str(name)
 
 
-def _relaxed(
-    crystals: dict[int, Crystal], potential: Source, limits: Limits, workers: Workers
+def _relax_in_processes(
+    crystals: dict[int, Crystal],
+    potential: PotentialSource,
+    limits: RelaxationLimits,
+    workers: Workers,
 ) -> Generator[tuple[int, Relaxation]]:
     """Yield crystals as they are relaxed."""
-    if len(crystals) < _FEW:
+    if len(crystals) < _MIN_CRYSTALS_FOR_PROCESSES:
         for index, crystal in crystals.items():
-            used = loaded(potential)
+            used = load_potential_once(potential)
             with one_thread():
                 relaxation = relax(crystal, used.calculator, limits, cutoff=used.cutoff)
             yield index, relaxation
         return
-    make = partial(_relaxer, potential, limits)
+    make = partial(_make_relaxer, potential, limits)
     # The largest first, so that no process is left with one when the others are done.
     by_size = sorted(crystals, key=lambda index: -len(crystals[index]))
     sizes = {index: len(crystals[index]) for index in by_size}
-    tasks = _tasks(sizes, loaded(potential))
+    tasks = _batches(sizes, load_potential_once(potential))
     while tasks:
         given = ((task, tuple(crystals[index] for index in task)) for task in tasks)
         tasks = []
-        for task, relaxations in share_out(make, given, workers):
+        for task, relaxations in run_tasks(make, given, workers):
             if relaxations is not None:
                 yield from zip(task, relaxations, strict=True)
             elif len(task) == 1:
-                yield task[0], Relaxation(Outcome.DIED, None, None, 0, 0.0)
+                yield task[0], Relaxation(RelaxationOutcome.DIED, None, None, 0, 0.0)
             else:
                 # One of them is at fault: each has a process of its own then.
                 tasks += [(index,) for index in task]
 
 
-def _tasks(sizes: dict[int, int], potential: Potential) -> list[tuple[int, ...]]:
+def _batches(sizes: dict[int, int], potential: Potential) -> list[tuple[int, ...]]:
     """Return which crystals one process relaxes at a time, in this order.
 
     Args:
@@ -176,43 +197,46 @@ def _tasks(sizes: dict[int, int], potential: Potential) -> list[tuple[int, ...]]
     return [tuple(task) for task in tasks]
 
 
-def _relaxer(
-    potential: Source, limits: Limits
+def _make_relaxer(
+    potential: PotentialSource, limits: RelaxationLimits
 ) -> Callable[[tuple[Crystal, ...]], list[Relaxation]]:
     """Return what relaxes some crystals, in a process made for it."""
     import torch
 
     # See `potential.one_thread`; and the cores belong to the other processes.
     torch.set_num_threads(1)
-    found = loaded(potential)
+    found = load_potential_once(potential)
     if found.evaluate is None:
         return partial(_one_by_one, calculator=found.calculator, limits=limits, cutoff=found.cutoff)
     return partial(
-        relax_together,
+        relax_batched,
         evaluate=found.evaluate,
         limits=limits,
-        at_once=found.at_once,
+        max_atoms=found.at_once,
         cutoff=found.cutoff,
     )
 
 
 def _one_by_one(
-    crystals: tuple[Crystal, ...], calculator: Calculator, limits: Limits, cutoff: float | None
+    crystals: tuple[Crystal, ...],
+    calculator: Calculator,
+    limits: RelaxationLimits,
+    cutoff: float | None,
 ) -> list[Relaxation]:
     return [relax(crystal, calculator, limits, cutoff=cutoff) for crystal in crystals]
 
 
-def _claim(path: Path, wanted: dict[str, Any]) -> None:
+def _check_settings(path: Path, settings: dict[str, Any]) -> None:
     if not path.exists():
         unfinished = path.with_name(path.name + ".partial")
-        unfinished.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         unfinished.replace(path)
         return
-    there = _settings(path)
-    if there != wanted:
-        different = [key for key in {**there, **wanted} if there.get(key) != wanted.get(key)]
+    there = _read_settings(path)
+    if there != settings:
+        different = [key for key in {**there, **settings} if there.get(key) != settings.get(key)]
         listed = "; ".join(
-            f"{key} is {there.get(key, 'not set')} there, and {wanted.get(key, 'not set')} here"
+            f"{key} is {there.get(key, 'not set')} there, and {settings.get(key, 'not set')} here"
             for key in different
         )
         raise RunError(
@@ -221,7 +245,7 @@ def _claim(path: Path, wanted: dict[str, Any]) -> None:
         )
 
 
-def _settings(path: Path) -> dict[str, Any]:
+def _read_settings(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
@@ -231,7 +255,7 @@ def _settings(path: Path) -> dict[str, Any]:
     return found
 
 
-def _seen(relaxation: Relaxation, cutoff: float | None) -> Relaxation:
+def _reject_isolated_atoms(relaxation: Relaxation, cutoff: float | None) -> Relaxation:
     """Take the energy from a crystal with an isolated atom, which older versions gave it."""
     crystal = relaxation.crystal
     if crystal is None or cutoff is None:
@@ -239,10 +263,12 @@ def _seen(relaxation: Relaxation, cutoff: float | None) -> Relaxation:
     lattice = crystal.lattice
     if not has_isolated_atom(crystal.positions @ lattice, lattice, cutoff):
         return relaxation
-    return Relaxation(Outcome.ISOLATED_ATOM, None, None, relaxation.steps, relaxation.seconds)
+    return Relaxation(
+        RelaxationOutcome.ISOLATED_ATOM, None, None, relaxation.steps, relaxation.seconds
+    )
 
 
-def _append(file: IO[str], digest: str, relaxation: Relaxation) -> None:
+def _append_relaxation(file: IO[str], digest: str, relaxation: Relaxation) -> None:
     crystal = relaxation.crystal
     line = {
         "input": digest,
@@ -263,7 +289,7 @@ def _append(file: IO[str], digest: str, relaxation: Relaxation) -> None:
     os.fsync(file.fileno())
 
 
-def _read(path: Path) -> Iterator[tuple[str, Relaxation]]:
+def _read_relaxations(path: Path) -> Iterator[tuple[str, Relaxation]]:
     """Yield what is on disk already by the crystal's digest, and cut a last line that is torn."""
     if not path.exists():
         return
@@ -274,7 +300,7 @@ def _read(path: Path) -> Iterator[tuple[str, Relaxation]]:
                 break
             try:
                 found = json.loads(line)
-                digest, relaxation = str(found["input"]), _relaxation(found)
+                digest, relaxation = str(found["input"]), _parse_relaxation(found)
             except (ValueError, KeyError, TypeError):
                 raise RunError(f"{path}, line {number} is damaged; give another folder") from None
             end += len(line)
@@ -282,8 +308,8 @@ def _read(path: Path) -> Iterator[tuple[str, Relaxation]]:
         file.truncate(end)
 
 
-def _relaxation(found: dict[str, Any]) -> Relaxation:
-    outcome, cell, energy = Outcome[found["outcome"]], found["crystal"], found["energy_ev"]
+def _parse_relaxation(line: dict[str, Any]) -> Relaxation:
+    outcome, cell, energy = RelaxationOutcome[line["outcome"]], line["crystal"], line["energy_ev"]
     crystal = None
     if cell is not None:
         crystal = Crystal(
@@ -292,4 +318,4 @@ def _relaxation(found: dict[str, Any]) -> Relaxation:
             np.array(cell["numbers"], dtype=np.int64),
             np.array(cell["positions"]),
         )
-    return Relaxation(outcome, crystal, energy, int(found["steps"]), float(found["seconds"]))
+    return Relaxation(outcome, crystal, energy, int(line["steps"]), float(line["seconds"]))

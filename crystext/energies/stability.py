@@ -18,21 +18,21 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
-from crystext.energies.corrections import comparable
+from crystext.energies.corrections import corrected_energy
 from crystext.energies.hull import Evidence, Hull, HullPosition
 from crystext.energies.hull_sources import hull_of_phases, save_hull
-from crystext.energies.relaxation_files import Relaxed, RelaxedSet
+from crystext.energies.relaxation_files import RelaxedSet, RelaxedStructure
 from crystext.structures.properties import reduced_formula
 
-METASTABLE, STABLE = 0.1, 0.0
+METASTABLE_EV_PER_ATOM, STABLE_EV_PER_ATOM = 0.1, 0.0
 """eV/atom above the hull, not reached; the limits of Gruver et al. (arXiv:2402.04379)."""
 
 
-_AT_ONCE = 256
+_BATCH_SIZE = 256
 """Structures that are placed between two reports of progress."""
 
 
-class Verdict(Enum):
+class StabilityVerdict(Enum):
     """Where a structure lies. The value is a sentence for people; see `meaning`."""
 
     CANDIDATE = "below the hull of known phases: a candidate for a stable phase"
@@ -43,23 +43,23 @@ class Verdict(Enum):
     NO_ENERGY = "it has no energy"
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         """The name in tables."""
         return self.name.lower()
 
     def meaning(self) -> str:
         """Return the sentence, with the default limit of METASTABLE in eV/atom."""
-        return self.value.format(metastable=METASTABLE)
+        return self.value.format(metastable=METASTABLE_EV_PER_ATOM)
 
 
 @dataclass(frozen=True)
 class StabilityResult:
     """A structure, and where it lies."""
 
-    relaxed: Relaxed
+    relaxed: RelaxedStructure
     position: HullPosition | None
     """None without an energy."""
-    verdict: Verdict
+    verdict: StabilityVerdict
 
     def sentence(self, hull: Hull) -> str:
         """Return the verdict with its number and the hull's own error, for people.
@@ -69,26 +69,27 @@ class StabilityResult:
         """
         above = None if self.position is None else self.position.above_hull
         if above is None:
-            return f"{self.verdict.word}: {self.relaxed.problem or self.verdict.meaning()}"
+            return f"{self.verdict.label}: {self.relaxed.message or self.verdict.meaning()}"
         side = "below" if above < 0 else "above"
         error = "not known" if hull.error is None else f"about {hull.error:.3f}"
         return (
-            f"{self.verdict.word}: {side} the hull by {abs(above):.3f} eV/atom (hull error {error})"
+            f"{self.verdict.label}: {side} the hull by {abs(above):.3f} eV/atom (hull error "
+            f"{error})"
         )
 
 
-def judge(
-    found: RelaxedSet,
+def assess_stability(
+    relaxed_set: RelaxedSet,
     hull: Hull,
     *,
-    metastable: float = METASTABLE,
-    stable: float = STABLE,
+    metastable: float = METASTABLE_EV_PER_ATOM,
+    stable: float = STABLE_EV_PER_ATOM,
     report: Callable[[int], object] = lambda _count: None,
 ) -> list[StabilityResult]:
     """Return where each structure lies, in their order.
 
     Args:
-        found: structures and energies.
+        relaxed_set: structures and energies.
         hull: one of the same potential, or of DFT where corrections make them comparable.
         metastable: limit of METASTABLE, in eV/atom above the hull; not reached.
         stable: limit of CANDIDATE, likewise.
@@ -97,29 +98,33 @@ def judge(
     Raises:
         SettingError: the energies cannot be compared with this hull.
     """
-    hull.check(found.potential, found.scale)
+    hull.check_comparable(relaxed_set.potential, relaxed_set.correction)
     with_energy = {
         i: (row.crystal, row.energy)
-        for i, row in enumerate(found.rows)
+        for i, row in enumerate(relaxed_set.structures)
         if row.crystal is not None and row.energy is not None
     }
     positions: dict[int, HullPosition] = {}
     places = [*with_energy]
-    report(len(found.rows) - len(places))
-    for start in range(0, len(places), _AT_ONCE):
-        part = places[start : start + _AT_ONCE]
-        placed = hull.place_all([with_energy[i] for i in part], found.scale)
+    report(len(relaxed_set.structures) - len(places))
+    for start in range(0, len(places), _BATCH_SIZE):
+        part = places[start : start + _BATCH_SIZE]
+        placed = hull.place_all([with_energy[i] for i in part], relaxed_set.correction)
         positions |= zip(part, placed, strict=True)
         report(len(part))
     return [
-        StabilityResult(row, positions.get(i), verdict_of(positions.get(i), metastable, stable))
-        for i, row in enumerate(found.rows)
+        StabilityResult(
+            row, positions.get(i), classify_position(positions.get(i), metastable, stable)
+        )
+        for i, row in enumerate(relaxed_set.structures)
     ]
 
 
-def verdict_of(
-    position: HullPosition | None, metastable: float = METASTABLE, stable: float = STABLE
-) -> Verdict:
+def classify_position(
+    position: HullPosition | None,
+    metastable: float = METASTABLE_EV_PER_ATOM,
+    stable: float = STABLE_EV_PER_ATOM,
+) -> StabilityVerdict:
     """Return the verdict of a position on a hull.
 
     Args:
@@ -128,17 +133,19 @@ def verdict_of(
         stable: likewise.
     """
     if position is None:
-        return Verdict.NO_ENERGY
+        return StabilityVerdict.NO_ENERGY
     if position.above_hull is None or position.phases is None:
-        return Verdict.UNKNOWN
+        return StabilityVerdict.UNKNOWN
     if position.above_hull >= metastable:
-        return Verdict.UNSTABLE
+        return StabilityVerdict.UNSTABLE
     if position.phases.evidence is Evidence.NONE:
-        return Verdict.NO_EVIDENCE
-    return Verdict.CANDIDATE if position.above_hull < stable else Verdict.METASTABLE
+        return StabilityVerdict.NO_EVIDENCE
+    return (
+        StabilityVerdict.CANDIDATE if position.above_hull < stable else StabilityVerdict.METASTABLE
+    )
 
 
-def make_hull(found: RelaxedSet, out: Path, name: str = "") -> Hull:
+def make_hull(relaxed_set: RelaxedSet, out: Path, name: str = "") -> Hull:
     """Write a hull of relaxed structures, elements among them, and return it.
 
     Only relaxations that converged count: an energy on the way down would make all others look
@@ -148,27 +155,33 @@ def make_hull(found: RelaxedSet, out: Path, name: str = "") -> Hull:
         InputError: there is no element among them.
     """
     return save_hull(
-        phases_of(found), out, name=name or out.stem, date=_today(), potential=found.potential
+        converged_phases(relaxed_set),
+        out,
+        name=name or out.stem,
+        date=_today(),
+        potential=relaxed_set.potential,
     )
 
 
-def own_hull(found: RelaxedSet) -> Hull:
+def hull_of_relaxed(relaxed_set: RelaxedSet) -> Hull:
     """Return the hull of relaxed structures themselves, elements among them.
 
     Raises:
         InputError: there is no element among them.
     """
-    return hull_of_phases(phases_of(found), name="self", date=_today(), potential=found.potential)
+    return hull_of_phases(
+        converged_phases(relaxed_set), name="self", date=_today(), potential=relaxed_set.potential
+    )
 
 
-def phases_of(found: RelaxedSet) -> Iterable[tuple[str, float]]:
+def converged_phases(relaxed_set: RelaxedSet) -> Iterable[tuple[str, float]]:
     """Return formulas and energies in eV/atom, corrections included, of what converged."""
     return [
         (
             reduced_formula(row.crystal.numbers),
-            comparable(row.crystal, row.energy, found.scale) / len(row.crystal),
+            corrected_energy(row.crystal, row.energy, relaxed_set.correction) / len(row.crystal),
         )
-        for row in found.rows
+        for row in relaxed_set.structures
         if row.crystal is not None and row.energy is not None and row.converged is not False
     ]
 

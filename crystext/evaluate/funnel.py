@@ -18,33 +18,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crystext.errors import SettingError, UnavailableError, did_you_mean
-from crystext.evaluate.report import Step
-from crystext.metrics.intervals import Share
+from crystext.evaluate.report import FunnelStep
+from crystext.metrics.intervals import Proportion
 
-ENERGY_ASKED = "energy_asked"
+ENERGY_REQUESTED = "energy_asked"
 """Column that is true of the attempts, failed ones included, whose energies were asked for."""
 
 
-class _Demand(NamedTuple):
+class _Criterion(NamedTuple):
     name: str
     title: str
     columns: tuple[str, ...]
     """All of which have to be true."""
-    energies: bool = False
+    needs_energies: bool = False
 
 
-_DEMANDS = (
-    _Demand("drawn", "drawn", ()),
-    _Demand("parsed", "parsed", ("parsed",)),
-    _Demand("structure_valid", "structurally valid", ("structure_valid",)),
-    _Demand("valid", "and composition valid", ("valid",)),
-    _Demand("unique", "and unique", ("valid", "unique")),
-    _Demand("novel", "and novel", ("valid", "unique", "novel")),
-    _Demand("metastable", "metastable", ("metastable",), True),
-    _Demand("stable", "stable", ("stable",), True),
-    _Demand("msun", "metastable, unique and novel", ("metastable", "unique", "novel"), True),
-    _Demand("sun", "stable, unique and novel (S.U.N.)", ("stable", "unique", "novel"), True),
-    _Demand(
+_CRITERIA = (
+    _Criterion("drawn", "drawn", ()),
+    _Criterion("parsed", "parsed", ("parsed",)),
+    _Criterion("structure_valid", "structurally valid", ("structure_valid",)),
+    _Criterion("valid", "and composition valid", ("valid",)),
+    _Criterion("unique", "and unique", ("valid", "unique")),
+    _Criterion("novel", "and novel", ("valid", "unique", "novel")),
+    _Criterion("metastable", "metastable", ("metastable",), True),
+    _Criterion("stable", "stable", ("stable",), True),
+    _Criterion("msun", "metastable, unique and novel", ("metastable", "unique", "novel"), True),
+    _Criterion("sun", "stable, unique and novel (S.U.N.)", ("stable", "unique", "novel"), True),
+    _Criterion(
         "candidates",
         "of S.U.N., those whose elements the hull knows",
         ("candidate", "unique", "novel"),
@@ -53,9 +53,9 @@ _DEMANDS = (
 )
 
 
-def check_step(step: str) -> _Demand:
+def check_step(step: str) -> _Criterion:
     """Return the demand of a step, or raise `SettingError`."""
-    demands = {demand.name: demand for demand in _DEMANDS}
+    demands = {demand.name: demand for demand in _CRITERIA}
     if step not in demands:
         raise SettingError(
             f"the funnel has no step {step!r}; it has {', '.join(demands)}."
@@ -64,7 +64,7 @@ def check_step(step: str) -> _Demand:
     return demands[step]
 
 
-def kept(step: str, columns: Mapping[str, Sequence[Any]]) -> list[int]:
+def passing_indices(step: str, columns: Mapping[str, Sequence[Any]]) -> list[int]:
     """Return the indices of the attempts that meet the demand of a step.
 
     Args:
@@ -83,38 +83,38 @@ def kept(step: str, columns: Mapping[str, Sequence[Any]]) -> list[int]:
     return [i for i, _ in enumerate(columns["index"]) if all(c[i] is True for c in values)]
 
 
-def funnel(columns: Mapping[str, Sequence[Any]], attempts: int) -> list[Step]:
+def funnel(columns: Mapping[str, Sequence[Any]], n_samples: int) -> list[FunnelStep]:
     """Return the steps that can be told.
 
     Args:
         columns: of `structures.parquet`, with `parsed` and `formula` among them.
-        attempts: how many there are, at least 1.
+        n_samples: how many there are, at least 1.
     """
     steps = []
-    asked = columns.get(ENERGY_ASKED)
-    for demand in _DEMANDS:
+    asked = columns.get(ENERGY_REQUESTED)
+    for demand in _CRITERIA:
         values = [columns.get(name, ()) for name in demand.columns]
         if not all(any(value is not None for value in column) for column in values):
             continue
-        judged = range(attempts)
-        if demand.energies and asked is not None:
+        judged = range(n_samples)
+        if demand.needs_energies and asked is not None:
             judged_of = [i for i in judged if asked[i]]
             kept = [i for i in judged_of if all(column[i] is True for column in values)]
             of = len(judged_of)
         else:
             kept = [i for i in judged if all(column[i] is True for column in values)]
-            of = attempts
+            of = n_samples
         if of == 0:
             continue
-        share = Share(len(kept), of)
-        low, high = share.interval()
+        share = Proportion(len(kept), of)
+        low, high = share.wilson_interval()
         formulas = {columns["formula"][i] for i in kept} - {None}
         # Their counts are of fewer attempts than those above them.
-        part = f", of the {of:,} that were relaxed" if of < attempts else ", of all drawn"
+        part = f", of the {of:,} that were relaxed" if of < n_samples else ", of all drawn"
         steps.append(
-            Step(
+            FunnelStep(
                 name=demand.name,
-                title=demand.title + (part if demand.energies else ""),
+                title=demand.title + (part if demand.needs_energies else ""),
                 count=len(kept),
                 of=of,
                 share=share.value,

@@ -13,27 +13,35 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from crystext.chemistry.oxidation import TABLES
-from crystext.errors import SettingError, did_you_mean, in_words
-from crystext.metrics.coverage import Cutoffs
-from crystext.runtime.resources import shipped
-from crystext.structures.matching import Tolerances
+from crystext.chemistry.oxidation import OXIDATION_TABLES
+from crystext.errors import SettingError, describe_error, did_you_mean
+from crystext.metrics.coverage import CoverageCutoffs
+from crystext.runtime.resources import shipped_path
+from crystext.structures.matching import MatchTolerances
 
-NAMES = ("validity", "novelty", "coverage", "distributions", "conditioning", "prediction", "ipt",
-         "stability")  # fmt: skip
+STAGE_NAMES = (
+    "validity",
+    "novelty",
+    "coverage",
+    "distributions",
+    "conditioning",
+    "prediction",
+    "ipt",
+    "stability",
+)
 """Names of the stages, in the order in which they run."""
 
 
-class _Part(BaseModel):
+class _ProtocolPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class _Cited(_Part):
+class _CitedPart(_ProtocolPart):
     source: str = Field(min_length=1)
     """Where the thresholds are from: paper, arXiv number, or that they are our own."""
 
 
-class KnownSet(_Part):
+class ReferenceSetSpec(_ProtocolPart):
     """A set of crystals to compare with."""
 
     title: str
@@ -44,7 +52,7 @@ class KnownSet(_Part):
     """None takes all."""
 
 
-class Validity(_Cited):
+class ValidityRules(_CitedPart):
     """When a crystal is valid."""
 
     min_distance: float = Field(gt=0)
@@ -59,16 +67,16 @@ class Validity(_Cited):
     """Whether compositions of metals alone are valid whatever their charges."""
 
     @model_validator(mode="after")
-    def _known_table(self) -> Self:
-        if self.table not in TABLES:
+    def _check_table(self) -> Self:
+        if self.table not in OXIDATION_TABLES:
             raise ValueError(
-                f"no oxidation table is called {self.table!r}; there are {', '.join(TABLES)}."
-                + did_you_mean(self.table, TABLES)
+                f"no oxidation table is called {self.table!r}; there are "
+                f"{', '.join(OXIDATION_TABLES)}." + did_you_mean(self.table, OXIDATION_TABLES)
             )
         return self
 
 
-class Novelty(_Cited):
+class NoveltyRules(_CitedPart):
     """When two crystals are one."""
 
     ltol: float = Field(gt=0)
@@ -82,24 +90,24 @@ class Novelty(_Cited):
     composition_distance: float = Field(default=2.0, gt=0)
 
     @property
-    def tolerances(self) -> Tolerances:
+    def tolerances(self) -> MatchTolerances:
         """Return the tolerances of the matcher."""
-        return Tolerances(self.ltol, self.stol, self.angle_tol)
+        return MatchTolerances(self.ltol, self.stol, self.angle_tol)
 
 
-class Coverage(_Cited):
+class CoverageRules(_CitedPart):
     """When a crystal is covered."""
 
     structure: float = Field(gt=0)
     composition: float = Field(gt=0)
 
     @property
-    def cutoffs(self) -> Cutoffs:
+    def cutoffs(self) -> CoverageCutoffs:
         """Return the largest distances of fingerprints."""
-        return Cutoffs(self.structure, self.composition)
+        return CoverageCutoffs(self.structure, self.composition)
 
 
-class Distributions(_Cited):
+class DistributionsRules(_CitedPart):
     """What is compared with the reference."""
 
     of: Literal["valid", "parsed"] = "valid"
@@ -107,11 +115,11 @@ class Distributions(_Cited):
     """Å; tolerance of space groups."""
 
 
-class Conditioning(_Cited):
+class ConditioningRules(_CitedPart):
     """How it is judged whether what was asked for was kept."""
 
 
-class Prediction(_Cited):
+class PredictionRules(_CitedPart):
     """When a predicted structure is right."""
 
     ltol: float = Field(gt=0)
@@ -122,12 +130,12 @@ class Prediction(_Cited):
     """Whether prediction and target both have to be valid, as DiffCSP has it."""
 
     @property
-    def tolerances(self) -> Tolerances:
+    def tolerances(self) -> MatchTolerances:
         """Return the tolerances of the matcher."""
-        return Tolerances(self.ltol, self.stol, self.angle_tol)
+        return MatchTolerances(self.ltol, self.stol, self.angle_tol)
 
 
-class Ipt(_Cited):
+class IptRules(_CitedPart):
     """How much a model's surprise depends on the origin."""
 
     crystals: int = Field(default=500, ge=1)
@@ -135,12 +143,12 @@ class Ipt(_Cited):
     seed: int = Field(default=0, ge=0)
 
 
-class Stability(_Cited):
+class StabilityRules(_CitedPart):
     """When a crystal is stable."""
 
     potential: str
     hull: str
-    """See `energies.hulls`."""
+    """See `energies.hull_sources`."""
     fmax: float = Field(default=0.1, gt=0)
     """eV/Å."""
     steps: int = Field(default=500, ge=1)
@@ -152,34 +160,34 @@ class Stability(_Cited):
     """eV/atom above the hull, not reached."""
 
 
-class Protocol(_Part):
+class Protocol(_ProtocolPart):
     """An evaluation's measurements and thresholds; a part that is missing is not measured."""
 
     name: str
     title: str
-    reference: KnownSet | None = None
-    training: KnownSet | None = None
-    validity: Validity
-    novelty: Novelty | None = None
-    coverage: Coverage | None = None
-    distributions: Distributions | None = None
-    conditioning: Conditioning | None = None
-    prediction: Prediction | None = None
-    ipt: Ipt | None = None
-    stability: Stability | None = None
+    reference: ReferenceSetSpec | None = None
+    training: ReferenceSetSpec | None = None
+    validity: ValidityRules
+    novelty: NoveltyRules | None = None
+    coverage: CoverageRules | None = None
+    distributions: DistributionsRules | None = None
+    conditioning: ConditioningRules | None = None
+    prediction: PredictionRules | None = None
+    ipt: IptRules | None = None
+    stability: StabilityRules | None = None
 
     @property
     def stages(self) -> tuple[str, ...]:
         """Return the names of what is measured, in the order in which it is."""
-        return tuple(name for name in NAMES if getattr(self, name) is not None)
+        return tuple(name for name in STAGE_NAMES if getattr(self, name) is not None)
 
 
-assert set(NAMES) <= set(Protocol.model_fields)
+assert set(STAGE_NAMES) <= set(Protocol.model_fields)
 
 
 def protocol_names() -> tuple[str, ...]:
     """Return the names of the protocols that come with the package."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
+    return tuple(sorted(path.stem for path in _protocol_folder().glob("*.yaml")))
 
 
 def load_protocol(source: str | Path) -> Protocol:
@@ -192,13 +200,13 @@ def load_protocol(source: str | Path) -> Protocol:
         SettingError: there is none, or it is no protocol; all its faults are told at once.
     """
     names = protocol_names()
-    path = _folder() / f"{source}.yaml" if source in names else Path(source)
+    path = _protocol_folder() / f"{source}.yaml" if source in names else Path(source)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         if path.exists():
             raise SettingError(
-                f"the protocol {path} cannot be read: {in_words(error, 'it is no text')}"
+                f"the protocol {path} cannot be read: {describe_error(error, 'it is no text')}"
             ) from None
         raise SettingError(
             f"no protocol is called {str(source)!r}, and no file either; there are "
@@ -211,59 +219,59 @@ def load_protocol(source: str | Path) -> Protocol:
     if not isinstance(found, dict):
         raise SettingError(
             f"{path} is no protocol: expected a mapping with name, title and validity; start from "
-            f"a shipped one ({_folder() / names[0]}.yaml)"
+            f"a shipped one ({_protocol_folder() / names[0]}.yaml)"
             if names
             else f"{path} is no protocol"
         )
     try:
         protocol = Protocol.model_validate(found)
     except ValidationError as error:
-        faults = "\n".join(f"  {_told(fault, found)}" for fault in error.errors())
+        faults = "\n".join(f"  {_describe_error(fault, found)}" for fault in error.errors())
         raise SettingError(f"{path} is no protocol:\n{faults}") from None
     return protocol.model_copy(
         update={
-            key: _placed(known, path.parent)
+            key: _resolve_source(known, path.parent)
             for key in ("reference", "training")
             if (known := getattr(protocol, key)) is not None
         }
     )
 
 
-def _folder() -> Path:
-    return shipped("evaluation", "protocols")
+def _protocol_folder() -> Path:
+    return shipped_path("evaluation", "protocols")
 
 
-def _placed(known: KnownSet, folder: Path) -> KnownSet:
+def _resolve_source(spec: ReferenceSetSpec, folder: Path) -> ReferenceSetSpec:
     """Return a set whose path, where it is one that is there, no longer depends on the folder."""
-    path = folder / known.source
-    return known.model_copy(update={"source": str(path)}) if path.exists() else known
+    path = folder / spec.source
+    return spec.model_copy(update={"source": str(path)}) if path.exists() else spec
 
 
-def _told(fault: Any, found: Any) -> str:
+def _describe_error(error: Any, document: Any) -> str:
     """Return one fault of a protocol in words."""
-    place, name = ".".join(map(str, fault["loc"])), str(fault["loc"][-1]) if fault["loc"] else ""
-    if fault["type"] == "extra_forbidden":
+    place, name = ".".join(map(str, error["loc"])), str(error["loc"][-1]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
         part: type[BaseModel] = Protocol
-        if len(fault["loc"]) > 1:
-            part = _PARTS[str(fault["loc"][0])]
+        if len(error["loc"]) > 1:
+            part = _PARTS[str(error["loc"][0])]
         known = tuple(part.model_fields)
         return f"{place}: no such key; there are {', '.join(known)}." + did_you_mean(name, known)
-    if fault["type"] == "missing":
+    if error["type"] == "missing":
         return f"{place}: is missing"
-    message = re.sub(r"^Value error, ", "", fault["msg"])
-    shown = "" if isinstance(fault["input"], dict) else f"; found {fault['input']!r}"
+    message = re.sub(r"^Value error, ", "", error["msg"])
+    shown = "" if isinstance(error["input"], dict) else f"; found {error['input']!r}"
     return f"{place}: {message}{shown}"
 
 
 _PARTS: dict[str, type[BaseModel]] = {
-    "reference": KnownSet,
-    "training": KnownSet,
-    "validity": Validity,
-    "novelty": Novelty,
-    "coverage": Coverage,
-    "distributions": Distributions,
-    "conditioning": Conditioning,
-    "prediction": Prediction,
-    "ipt": Ipt,
-    "stability": Stability,
+    "reference": ReferenceSetSpec,
+    "training": ReferenceSetSpec,
+    "validity": ValidityRules,
+    "novelty": NoveltyRules,
+    "coverage": CoverageRules,
+    "distributions": DistributionsRules,
+    "conditioning": ConditioningRules,
+    "prediction": PredictionRules,
+    "ipt": IptRules,
+    "stability": StabilityRules,
 }

@@ -22,31 +22,31 @@ from pydantic import (
 )
 
 from crystext.errors import SettingError, did_you_mean
-from crystext.evaluate.report import Better, Figure, Report
-from crystext.runtime.resources import shipped
+from crystext.evaluate.report import Better, MetricValue, Report
+from crystext.runtime.resources import shipped_path
 
 
-def _said(text: str) -> str:
+def _check_not_empty(text: str) -> str:
     if not text.strip():
         raise ValueError("is empty")
     return text.strip()
 
 
-Said = Annotated[str, AfterValidator(_said)]
+NonEmptyText = Annotated[str, AfterValidator(_check_not_empty)]
 
 
-class _Part(BaseModel):
+class _PublishedPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Column(_Part):
+class PublishedColumn(_PublishedPart):
     """A figure that a block gives for its systems."""
 
-    title: Said
-    ours: Said | None = None
+    title: NonEmptyText
+    ours: NonEmptyText | None = None
     """Where a report has the same figure: `STAGE.NAME`; `funnel.STEP` for a share of the funnel, or
     `formulas.STEP` for that of different formulas; None if nowhere."""
-    of: Said
+    of: NonEmptyText
     """The denominator, or what was compared."""
     share: bool = False
     """Whether it is a share, between 0 and 1."""
@@ -55,34 +55,34 @@ class Column(_Part):
     note: str = ""
 
 
-class Row(_Part):
+class PublishedRow(_PublishedPart):
     """A system, and what was published of it."""
 
-    system: Said
+    system: NonEmptyText
     values: dict[str, float] = Field(min_length=1)
     """By the names of the block's columns."""
-    paper: Said | None = None
+    paper: NonEmptyText | None = None
     """Where it is another one than the block's."""
     address: HttpUrl | None = None
-    table: Said | None = None
+    table: NonEmptyText | None = None
     note: str = ""
 
 
-class Published(_Part):
+class PublishedTable(_PublishedPart):
     """Systems that one source measured in one way."""
 
-    title: Said
-    paper: Said
+    title: NonEmptyText
+    paper: NonEmptyText
     address: HttpUrl
-    table: Said
+    table: NonEmptyText
     """Where in the paper the numbers stand."""
-    data: Said
+    data: NonEmptyText
     """What the systems learned from or are compared with."""
-    protocols: list[Said] = Field(min_length=1)
+    protocols: list[NonEmptyText] = Field(min_length=1)
     """Under whose figures the rows are shown."""
     note: str = ""
-    columns: dict[str, Column] = Field(min_length=1)
-    rows: list[Row] = Field(min_length=1)
+    columns: dict[str, PublishedColumn] = Field(min_length=1)
+    rows: list[PublishedRow] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _rows_fit_columns(self) -> Self:
@@ -105,7 +105,7 @@ class Published(_Part):
         return self
 
 
-def read_published(path: Path) -> Published:
+def read_published_table(path: Path) -> PublishedTable:
     """Read a block.
 
     Raises:
@@ -118,12 +118,14 @@ def read_published(path: Path) -> Published:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingError(f"{path} is not YAML: {error}") from None
     try:
-        return Published.model_validate(values)
+        return PublishedTable.model_validate(values)
     except ValidationError as error:
-        raise SettingError(f"{path} has faults:\n  " + "\n  ".join(_faults(error))) from None
+        raise SettingError(
+            f"{path} has faults:\n  " + "\n  ".join(_describe_errors(error))
+        ) from None
 
 
-def published_for(protocol: str, folder: Path | None = None) -> list[Published]:
+def published_tables(protocol: str, folder: Path | None = None) -> list[PublishedTable]:
     """Return the blocks that belong under the figures of a protocol, by the names of their files.
 
     Args:
@@ -133,33 +135,37 @@ def published_for(protocol: str, folder: Path | None = None) -> list[Published]:
     Raises:
         SettingError: a block is faulty.
     """
-    folder = folder or shipped("evaluation", "reference")
-    blocks = [read_published(path) for path in sorted(folder.glob("*.yaml"))]
+    folder = folder or shipped_path("evaluation", "reference")
+    blocks = [read_published_table(path) for path in sorted(folder.glob("*.yaml"))]
     return [block for block in blocks if protocol in block.protocols]
 
 
-def measured(report: Report, column: Column) -> Figure | None:
+def metric_for_column(report: Report, column: PublishedColumn) -> MetricValue | None:
     """Return the figure of a report that a column is about; None where it was not measured."""
     stage, _, name = (column.ours or "").partition(".")
     if stage not in ("funnel", "formulas"):
-        return report.figure(stage, name)
+        return report.metric(stage, name)
     step = report.step(name)
     if step is None:
         return None
-    found = Figure(stage=stage, name=name, title=step.title, value=step.share, of=step.of)
+    found = MetricValue(stage=stage, name=name, title=step.title, value=step.share, of=step.of)
     if stage == "formulas":
         title = f"different formulas, {step.title}"
         return found.model_copy(update={"title": title, "value": step.unique_formulas / step.of})
     return found.model_copy(update={"low": step.low, "high": step.high})
 
 
-def _faults(error: ValidationError) -> list[str]:
+def _describe_errors(error: ValidationError) -> list[str]:
     lines = []
     for fault in error.errors():
         place = ".".join(map(str, fault["loc"])) or "the file"
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
-            known = {name for part in (Published, Column, Row) for name in part.model_fields}
+            known = {
+                name
+                for part in (PublishedTable, PublishedColumn, PublishedRow)
+                for name in part.model_fields
+            }
             message = "no such key." + did_you_mean(str(fault["loc"][-1]), known)
         lines.append(f"{place}: {message}")
     return lines

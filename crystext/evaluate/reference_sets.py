@@ -21,18 +21,18 @@ from crystext.data.shipped import (
     SHIPPED_SETS,
     read_shipped_set,
     shipped_fingerprints,
-    shipped_numbers,
+    shipped_integers,
     shipped_set,
 )
-from crystext.data.source import checksum, checksum_of_read
-from crystext.data.store import ABOUT, Dataset, read_store, write_store
+from crystext.data.source import checksum, checksum_of_readable
+from crystext.data.store import STORE_FILE, Dataset, read_store, write_store
 from crystext.errors import CrystextError, InputError, RunError, did_you_mean
-from crystext.evaluate.protocol import KnownSet
+from crystext.evaluate.protocol import ReferenceSetSpec
 from crystext.evaluate.stage_cache import write_text
 from crystext.io.read import read_crystals
 from crystext.io.read.tables import SPLIT_NAMES
 from crystext.metrics.matminer.fingerprints import (
-    METHOD,
+    FINGERPRINT_METHOD,
     Fingerprints,
     composition_fingerprints,
     fingerprints,
@@ -41,57 +41,62 @@ from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.record import Record
 
-_READING = 1
+_READER_VERSION = 1
 """Raised when the same file would be read as other crystals."""
 
 
 @dataclass(frozen=True)
-class Known:
+class ReferenceSet:
     """A set of crystals, with their labels."""
 
     title: str
     sha256: str
-    data: Dataset
-    folder: Path
+    dataset: Dataset
+    cache_folder: Path
     """Where what is computed of it is kept."""
-    shipped: Path | None = None
+    shipped_file: Path | None = None
     """The file, where the set ships with the package."""
-    keeps: bool = True
+    is_cacheable: bool = True
     """Whether anything can be kept in the folder."""
 
     def __len__(self) -> int:
-        return len(self.data)
+        return len(self.dataset)
 
     @cached_property
     def crystals(self) -> list[Crystal]:
         """All of them."""
-        return [self.data[i].crystal for i in range(len(self.data))]
+        return [self.dataset[i].crystal for i in range(len(self.dataset))]
 
     def name(self, i: int) -> str:
         """Return what its source calls a crystal, else its row."""
-        return self.data[i].name or f"row {i}"
+        return self.dataset[i].name or f"row {i}"
 
     def fingerprints(
         self, workers: Workers, report: Callable[[int, int], None] = lambda done, whole: None
     ) -> Fingerprints:
         """Return the fingerprints of all: as they ship, or from the cache where they are there."""
-        if self.shipped is not None:
-            structures = shipped_fingerprints(self.shipped, METHOD)
+        if self.shipped_file is not None:
+            structures = shipped_fingerprints(self.shipped_file, FINGERPRINT_METHOD)
             if structures is not None:
                 return Fingerprints(structures, composition_fingerprints(self.crystals))
-        cache = self.folder / "fingerprints.npz" if self.keeps else None
+        cache = self.cache_folder / "fingerprints.npz" if self.is_cacheable else None
         return fingerprints(self.crystals, cache=cache, workers=workers, report=report)
 
-    def numbers(self, name: str, compute: Callable[[list[Crystal]], Sequence[int]]) -> list[int]:
+    def cached_integers(
+        self, name: str, compute: Callable[[list[Crystal]], Sequence[int]]
+    ) -> list[int]:
         """Return a whole number of each crystal: as they ship, or from the cache if it is there.
 
         Args:
             name: of what is computed; it stands for all that the numbers depend on.
             compute: returns the numbers of all crystals.
         """
-        if self.shipped is not None and (ships := shipped_numbers(self.shipped, name)) is not None:
+        if (
+            self.shipped_file is not None
+            and (ships := shipped_integers(self.shipped_file, name)) is not None
+        ):
             return ships
-        path = self.folder / f"{name}.json"
+        path = self.cache_folder / f"{name}.json"
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -100,51 +105,51 @@ class Known:
         if whole and all(isinstance(x, int) for x in found):
             return found  # type: ignore[no-any-return]
         computed = list(compute(self.crystals))
-        if self.keeps:
+        if self.is_cacheable:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(computed))
         return computed
 
 
 @dataclass(frozen=True)
-class Sets:
+class ReferenceSets:
     """The sets of an evaluation by what they are to it, each opened when it is asked for."""
 
-    specified: Mapping[str, KnownSet]
+    specs: Mapping[str, ReferenceSetSpec]
     """`reference`, `training` or `targets`; those there are."""
-    _open: dict[str, Known] = field(default_factory=dict)
-    _failed: dict[str, CrystextError] = field(default_factory=dict)
+    _sets_by_role: dict[str, ReferenceSet] = field(default_factory=dict)
+    _errors_by_role: dict[str, CrystextError] = field(default_factory=dict)
     """Why a set is not there, so that a network that is missing is waited for once."""
 
     def __contains__(self, role: str) -> bool:
-        return role in self.specified
+        return role in self.specs
 
-    def get(self, role: str) -> Known:
+    def get(self, role: str) -> ReferenceSet:
         """Return a set.
 
         Raises:
             CrystextError: it is not named, not there, or cannot be read.
         """
-        if role in self._failed:
-            raise self._failed[role]
-        if role not in self._open:
+        if role in self._errors_by_role:
+            raise self._errors_by_role[role]
+        if role not in self._sets_by_role:
             try:
-                self._open[role] = self._opened(role)
+                self._sets_by_role[role] = self._open(role)
             except CrystextError as error:
-                self._failed[role] = error
+                self._errors_by_role[role] = error
                 raise
-        return self._open[role]
+        return self._sets_by_role[role]
 
-    def _opened(self, role: str) -> Known:
+    def _open(self, role: str) -> ReferenceSet:
         what, option = _ROLES[role]
-        if role not in self.specified:
+        if role not in self.specs:
             raise InputError(f"no {what} is named; give one with {option}")
-        return open_set(self.specified[role], f", or name other crystals with {option}")
+        return open_reference_set(self.specs[role], f", or name other crystals with {option}")
 
     @property
-    def opened(self) -> Mapping[str, Known]:
+    def opened(self) -> Mapping[str, ReferenceSet]:
         """Those that were asked for and are there."""
-        return self._open
+        return self._sets_by_role
 
 
 _ROLES = {
@@ -154,65 +159,65 @@ _ROLES = {
 }
 
 
-def open_set(spec: KnownSet, instead: str = "") -> Known:
+def open_reference_set(spec: ReferenceSetSpec, hint: str = "") -> ReferenceSet:
     """Find a set and read it, from the cache where it was read before.
 
     Args:
         spec: which.
-        instead: what a user can do who cannot download it, for the end of that message.
+        hint: what a user can do who cannot download it, for the end of that message.
 
     Raises:
         InputError: it is not there, cannot be downloaded, or holds something that is no crystal.
         RunError: neither the cache nor a temporary folder can be written.
     """
-    path = _located(spec, instead)
-    if (path / ABOUT).is_file():
+    path = _locate(spec, hint)
+    if (path / STORE_FILE).is_file():
         split = spec.split or "train"
         digest = checksum(path / f"{split}.arrow") if (path / f"{split}.arrow").exists() else ""
         data = read_store(path, split)
-        return Known(spec.title, digest, data, _kept(digest))
-    ships = names_shipped(spec.source)
+        return ReferenceSet(spec.title, digest, data, _cache_path(digest))
+    ships = is_shipped_set(spec.source)
     # A shipped file holds one split.
     part = None if ships else spec.split
-    digest, _ = checksum_of_read(path)
-    key = hashlib.sha256(f"{_READING} {digest} {part}".encode()).hexdigest()
-    folder = _kept(key)
+    digest, _ = checksum_of_readable(path)
+    key = hashlib.sha256(f"{_READER_VERSION} {digest} {part}".encode()).hexdigest()
+    folder = _cache_path(key)
     shipped, keeps = path if ships else None, True
     try:
         data = read_store(folder / "store", "test")
     except InputError:
         # Not there, or of another version: it can be made again.
-        records = list(read_shipped_set(path)) if ships else _records(path, spec)
+        records = list(read_shipped_set(path)) if ships else _read_records(path, spec)
         try:
-            data = _stored(records, folder / "store", path.name)
+            data = _store_records(records, folder / "store", path.name)
         except RunError:
             # A cache that cannot be written costs time at every evaluation, and no result.
             keeps = False
             with TemporaryDirectory() as elsewhere:
-                data = _stored(records, Path(elsewhere, "store"), path.name)
-    return Known(spec.title, key, data, folder, shipped, keeps)
+                data = _store_records(records, Path(elsewhere, "store"), path.name)
+    return ReferenceSet(spec.title, key, data, folder, shipped, keeps)
 
 
-def _stored(records: Sequence[Record], folder: Path, source: str) -> Dataset:
+def _store_records(records: Sequence[Record], folder: Path, source: str) -> Dataset:
     write_store(folder, {"test": records}, {"source": source})
     return read_store(folder, "test")
 
 
-def names_shipped(source: str) -> bool:
+def is_shipped_set(source: str) -> bool:
     """Tell whether a name means a set that ships; a file or folder of that name goes before it."""
     return source in SHIPPED_SETS and not Path(source).exists()
 
 
-def set_names() -> tuple[str, ...]:
+def reference_set_names() -> tuple[str, ...]:
     """Return the names of all sets: those that ship first, then those that are downloaded."""
     return (*SHIPPED_SETS, *CATALOGUE)
 
 
-def _kept(key: str) -> Path:
+def _cache_path(key: str) -> Path:
     return cache_folder() / "evaluate" / key[:32]
 
 
-def _located(spec: KnownSet, instead: str) -> Path:
+def _locate(spec: ReferenceSetSpec, hint: str) -> Path:
     path = Path(spec.source)
     if path.exists():
         return path
@@ -222,14 +227,14 @@ def _located(spec: KnownSet, instead: str) -> Path:
         try:
             return fetch(spec.source, CATALOGUE[spec.source], split=spec.split)
         except InputError as error:
-            raise InputError(f"{error}{instead}") from None
+            raise InputError(f"{error}{hint}") from None
     raise InputError(
         f"{spec.title}: no file or folder {spec.source}, and no data set of that name; there are "
-        f"{', '.join(set_names())}." + did_you_mean(spec.source, set_names())
+        f"{', '.join(reference_set_names())}." + did_you_mean(spec.source, reference_set_names())
     )
 
 
-def _records(path: Path, spec: KnownSet) -> Sequence[Record]:
+def _read_records(path: Path, spec: ReferenceSetSpec) -> Sequence[Record]:
     records = []
     for item in read_crystals(path):
         if spec.split is not None and SPLIT_NAMES.get(item.split.lower(), spec.split) != spec.split:

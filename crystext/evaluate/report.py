@@ -12,31 +12,31 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from crystext.errors import InputError
-from crystext.runtime.provenance import Made
+from crystext.runtime.provenance import Provenance
 
 FORMAT: Final = 2
 """Written into reports; raised when older code could not read them. 1 tells no departures."""
 
 Better = Literal["higher", "lower"]
 
-State = Literal["done", "unavailable"]
+StageState = Literal["done", "unavailable"]
 """`unavailable`: something it needs is not there, or no attempt is left for it; the note says
 what."""
 
 
-def _utf8(text: str) -> str:
+def _replace_invalid_bytes(text: str) -> str:
     # Names of files may hold bytes that are no text; a report could not be written with them.
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-Text = Annotated[str, AfterValidator(_utf8)]
+Utf8Text = Annotated[str, AfterValidator(_replace_invalid_bytes)]
 
 
-class _Part(BaseModel):
+class _ReportPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Step(_Part):
+class FunnelStep(_ReportPart):
     """A step of the funnel: the attempts that meet a demand, and those before it."""
 
     name: str
@@ -51,7 +51,7 @@ class Step(_Part):
     """Different reduced formulas among those counted."""
 
 
-class Figure(_Part):
+class MetricValue(_ReportPart):
     """A number about all attempts."""
 
     stage: str
@@ -72,7 +72,7 @@ class Figure(_Part):
     note: str = ""
 
 
-class Histogram(_Part):
+class Histogram(_ReportPart):
     """How often a quantity lies between two edges, among what was drawn and in the reference."""
 
     stage: str
@@ -86,13 +86,13 @@ class Histogram(_Part):
     """None where there is no reference."""
 
 
-class Counts(_Part):
+class LabelCounts(_ReportPart):
     """How often each of some labels occurs, such as elements or space groups."""
 
     stage: str
     name: str
     title: str
-    labels: list[Text]
+    labels: list[Utf8Text]
     counts: list[int]
     reference_counts: list[int] | None = None
     of: int | None = None
@@ -100,19 +100,19 @@ class Counts(_Part):
     reference_of: int | None = None
 
 
-class StageNote(_Part):
+class StageStatus(_ReportPart):
     """What became of a stage."""
 
-    state: State
+    state: StageState
     seconds: float
     """That it took when it was computed, in this run or in an earlier one."""
-    note: Text = ""
+    note: Utf8Text = ""
 
 
-class InputNote(_Part):
+class InputSummary(_ReportPart):
     """What was evaluated."""
 
-    path: Text
+    path: Utf8Text
     """The last part of the path."""
     kind: str
     """`run` for a run directory, else `file` or `folder`."""
@@ -123,45 +123,45 @@ class InputNote(_Part):
     sha256: str
 
 
-class SetNote(_Part):
+class ReferenceSetSummary(_ReportPart):
     """A set of crystals that was compared with."""
 
-    title: Text
+    title: Utf8Text
     crystals: int
     sha256: str
 
 
-class Departure(_Part):
+class ProtocolDeviation(_ReportPart):
     """Something that was taken in place of what the protocol names."""
 
     what: Literal["protocol", "reference", "training", "potential", "hull", "relaxed"]
-    text: Text
+    text: Utf8Text
     """For people: what, in place of what."""
 
 
-class Report(_Part):
+class Report(_ReportPart):
     """An evaluation."""
 
     format: Literal[1, 2] = FORMAT
     protocol: str
     """Name of the protocol."""
     protocol_title: str
-    departures: list[Departure] = []
-    input: InputNote
-    made: Made
-    sets: dict[str, SetNote]
+    departures: list[ProtocolDeviation] = []
+    input: InputSummary
+    made: Provenance
+    sets: dict[str, ReferenceSetSummary]
     """By what they are to this evaluation: `reference`, `training`, `targets`."""
-    funnel: list[Step]
-    figures: list[Figure]
+    funnel: list[FunnelStep]
+    figures: list[MetricValue]
     histograms: list[Histogram]
-    shares: list[Counts]
-    stages: dict[str, StageNote]
+    shares: list[LabelCounts]
+    stages: dict[str, StageStatus]
 
-    def figure(self, stage: str, name: str) -> Figure | None:
+    def metric(self, stage: str, name: str) -> MetricValue | None:
         """Return a figure by its stage and name; None where there is none."""
         return next((f for f in self.figures if (f.stage, f.name) == (stage, name)), None)
 
-    def step(self, name: str) -> Step | None:
+    def step(self, name: str) -> FunnelStep | None:
         """Return a step of the funnel; None where there is none."""
         return next((step for step in self.funnel if step.name == name), None)
 

@@ -14,33 +14,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crystext.data.source import checksum, checksum_of_read
+from crystext.data.source import checksum, checksum_of_readable
 from crystext.errors import InputError
 from crystext.generation.run import read_attempts
-from crystext.io.read import existing, read_crystals
-from crystext.runtime.wording import counted
+from crystext.io.read import read_crystals, require_path
+from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
 from crystext.text import decode
 
 UNREADABLE = "UNREADABLE"
 """Fault of what a file gives in place of a crystal."""
 
-_ATTEMPTS, _SETTINGS = "attempts.jsonl", "settings.json"
+_ATTEMPTS_FILE, _SETTINGS_FILE = "attempts.jsonl", "settings.json"
 
 
 @dataclass(frozen=True)
-class Drawn:
+class EvaluatedSample:
     """An attempt of a generator."""
 
     name: str
     """Not always unique: what the source calls it, or its index."""
     crystal: Crystal | None
-    fault: str | None = None
+    failure: str | None = None
     """A word; None where there is a crystal."""
-    problem: str | None = None
+    message: str | None = None
     """A sentence about the fault."""
     conditions: Sequence[Mapping[str, Any]] = ()
-    """What was asked for: name, asked, how, as `conditions.Kept` has them."""
+    """What was asked for: name, asked, how, as `conditions.ConditionResult` has them."""
     labels: Mapping[str, float] = field(default_factory=dict)
     """Those of `property_schema.LABELS` that the source gives."""
     notes: tuple[str, ...] = ()
@@ -48,20 +48,20 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Input:
+class SampleSet:
     """All attempts of a source, in its order."""
 
     path: Path
     kind: str
     """`run`, `file` or `folder`."""
-    attempts: tuple[Drawn, ...]
+    samples: tuple[EvaluatedSample, ...]
     sha256: str
     """Of the file, or of the names and contents of a folder's files."""
     model: str | None = None
     """The model that drew it, where the source says so."""
 
 
-def read_input(source: str | Path, n: int | None = None, *, lenient: bool = False) -> Input:
+def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = False) -> SampleSet:
     """Read all attempts, or the first n of them.
 
     Args:
@@ -74,21 +74,21 @@ def read_input(source: str | Path, n: int | None = None, *, lenient: bool = Fals
             there are fewer than n.
         RunError: a run directory is damaged.
     """
-    path = existing(source)
+    path = require_path(source)
     if path.suffix in (".pt", ".pth", ".pkl", ".pickle"):
         raise InputError(
             f"{path} is a pickle, which runs code when it is opened, so it is not; write its "
             "arrays as a csv, parquet or json table with the columns lengths, angles, numbers and "
             "positions, or its structures as CIF or extxyz, where you trust it"
         )
-    if (path / _ATTEMPTS).is_file():
-        found = _run(path)
+    if (path / _ATTEMPTS_FILE).is_file():
+        found = _read_run(path)
     else:
-        found = Input(
+        found = SampleSet(
             path,
             "folder" if path.is_dir() else "file",
             tuple(
-                Drawn(
+                EvaluatedSample(
                     item.name,
                     item.crystal,
                     None if item.crystal is not None else UNREADABLE,
@@ -99,38 +99,38 @@ def read_input(source: str | Path, n: int | None = None, *, lenient: bool = Fals
                 )
                 for item in read_crystals(path, lenient=lenient)
             ),
-            checksum_of_read(path)[0],
+            checksum_of_readable(path)[0],
         )
     if n is not None:
-        if len(found.attempts) < n:
+        if len(found.samples) < n:
             raise InputError(
-                f"{path} holds {counted(len(found.attempts), 'attempt')}; {n:,} were asked for"
+                f"{path} holds {format_count(len(found.samples), 'attempt')}; {n:,} were asked for"
             )
-        found = Input(path, found.kind, found.attempts[:n], found.sha256, found.model)
-    if not any(attempt.crystal is not None for attempt in found.attempts):
-        first = found.attempts[0].problem if found.attempts else None
+        found = SampleSet(path, found.kind, found.samples[:n], found.sha256, found.model)
+    if not any(attempt.crystal is not None for attempt in found.samples):
+        first = found.samples[0].message if found.samples else None
         raise InputError(
-            f"none of the {counted(len(found.attempts), 'attempt')} in {path} is a crystal"
+            f"none of the {format_count(len(found.samples), 'attempt')} in {path} is a crystal"
             + (f"; of the first: {first}" if first else "")
         )
     return found
 
 
-def _run(path: Path) -> Input:
+def _read_run(path: Path) -> SampleSet:
     attempts = []
     for attempt in read_attempts(path):
         decoded = decode(attempt["text"])
-        fault = None if decoded.fault is None else decoded.fault.name
+        fault = None if decoded.failure is None else decoded.failure.name
         if (fault is None) != (attempt["fault"] is None):
             raise InputError(
                 f"attempt {attempt['index']} of {path} records the fault {attempt['fault']}, but "
                 f"its text decodes as {fault or 'a crystal'}; was the file changed by hand?"
             )
         problem = None
-        if decoded.fault is not None:
-            problem = f"line {decoded.line}: {decoded.fault.value}; found {decoded.detail}"
+        if decoded.failure is not None:
+            problem = f"line {decoded.line}: {decoded.failure.value}; found {decoded.detail}"
         attempts.append(
-            Drawn(
+            EvaluatedSample(
                 str(attempt["index"]),
                 decoded.crystal,
                 fault,
@@ -138,12 +138,14 @@ def _run(path: Path) -> Input:
                 tuple(attempt.get("conditions", ())),
             )
         )
-    return Input(path, "run", tuple(attempts), checksum(path / _ATTEMPTS), _model(path))
+    return SampleSet(
+        path, "run", tuple(attempts), checksum(path / _ATTEMPTS_FILE), _model_of_run(path)
+    )
 
 
-def _model(path: Path) -> str | None:
+def _model_of_run(path: Path) -> str | None:
     try:
-        found = json.loads((path / _SETTINGS).read_text(encoding="utf-8")).get("model")
+        found = json.loads((path / _SETTINGS_FILE).read_text(encoding="utf-8")).get("model")
     except (OSError, ValueError, AttributeError):
         return None
     return found if isinstance(found, str) else None

@@ -16,72 +16,74 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from crystext.evaluate.report import Counts, Figure, Histogram
-from crystext.evaluate.stage_result import Findings
+from crystext.evaluate.report import Histogram, LabelCounts, MetricValue
+from crystext.evaluate.stage_result import StageResult
 
-_KEY = b"crystext"
+_METADATA_KEY = b"crystext"
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedStage:
     """The findings of a stage that was completed."""
 
-    findings: Findings
+    result: StageResult
     seconds: float
 
 
-class _About(BaseModel):
+class _CacheMetadata(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     identity: str
     seconds: float
     note: str
-    figures: list[Figure]
+    figures: list[MetricValue]
     histograms: list[Histogram]
-    shares: list[Counts]
+    shares: list[LabelCounts]
 
 
-def identity(parts: Mapping[str, Any]) -> str:
+def make_cache_key(parts: Mapping[str, Any]) -> str:
     """Return the digest of JSON values."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write(path: Path, made_from: str, kept: Kept, rows: int) -> None:
+def write_stage(path: Path, cache_key: str, cached: CachedStage, rows: int) -> None:
     """Write findings; whoever reads sees all of them or none."""
     import pyarrow as pa
 
-    found = kept.findings
-    about = _About(
-        identity=made_from,
-        seconds=round(kept.seconds, 1),
+    found = cached.result
+    about = _CacheMetadata(
+        identity=cache_key,
+        seconds=round(cached.seconds, 1),
         note=found.note,
-        figures=found.figures,
+        figures=found.metrics,
         histograms=found.histograms,
-        shares=found.shares,
+        shares=found.label_counts,
     )
     table = to_table({"index": range(rows), **found.columns})
-    metadata = {_KEY: about.model_dump_json().encode()}
+    metadata = {_METADATA_KEY: about.model_dump_json().encode()}
     write_table(path, table.replace_schema_metadata(metadata))
     assert isinstance(table, pa.Table)
 
 
-def read(path: Path, stage: str, made_from: str) -> Kept | None:
+def read_stage(path: Path, stage: str, cache_key: str) -> CachedStage | None:
     """Return findings; None where there are none that were made from just this."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(path)
-        about = _About.model_validate_json((table.schema.metadata or {})[_KEY])
+        about = _CacheMetadata.model_validate_json((table.schema.metadata or {})[_METADATA_KEY])
     except (OSError, KeyError, ValidationError, pa.ArrowException):
         # Missing, torn, or by another version: measured again.
         return None
-    if about.identity != made_from:
+    if about.identity != cache_key:
         return None
     columns = {name: table[name].to_pylist() for name in table.column_names if name != "index"}
-    findings = Findings(stage, columns, about.figures, about.histograms, about.shares, about.note)
-    return Kept(findings, about.seconds)
+    findings = StageResult(
+        stage, columns, about.figures, about.histograms, about.shares, about.note
+    )
+    return CachedStage(findings, about.seconds)
 
 
 def to_table(columns: Mapping[str, Sequence[Any]]) -> Any:

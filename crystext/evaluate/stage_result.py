@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from crystext.evaluate.report import Better, Counts, Figure, Histogram
-from crystext.metrics.intervals import Share
-from crystext.metrics.mean import mean
+from crystext.evaluate.report import Better, Histogram, LabelCounts, MetricValue
+from crystext.metrics.intervals import Proportion
+from crystext.metrics.mean import mean_interval
 
 
 @dataclass
-class Findings:
+class StageResult:
     """Filled by a stage while it runs; written to disk as a whole when it is done.
 
     A column has one value per attempt, in their order: bool, int, float or str, and None where
@@ -26,13 +26,13 @@ class Findings:
 
     stage: str
     columns: dict[str, Sequence[Any]] = field(default_factory=dict)
-    figures: list[Figure] = field(default_factory=list)
+    metrics: list[MetricValue] = field(default_factory=list)
     histograms: list[Histogram] = field(default_factory=list)
-    shares: list[Counts] = field(default_factory=list)
+    label_counts: list[LabelCounts] = field(default_factory=list)
     note: str = ""
     """A sentence for people: what was left out, say; usually empty."""
 
-    def share(
+    def add_proportion(
         self,
         name: str,
         title: str,
@@ -46,11 +46,11 @@ class Findings:
         """Add a share with Wilson's interval; without a value where it is of nothing."""
         value = low = high = None
         if of:
-            measured = Share(count, of)
-            value, (low, high) = measured.value, measured.interval()
+            measured = Proportion(count, of)
+            value, (low, high) = measured.value, measured.wilson_interval()
         self._add(name, title, value, low, high, of, "", better, source, note)
 
-    def mean(
+    def add_mean(
         self,
         name: str,
         title: str,
@@ -66,13 +66,13 @@ class Findings:
 
         The interval of a quantity that cannot be negative, as a count or a distance, is cut at 0.
         """
-        found = mean(values)
+        found = mean_interval(values)
         value, low, high = found.value, found.low, found.high
         if nonnegative and low < 0:
             low = 0.0
-        self._add(name, title, value, low, high, found.of, unit, better, source, note)
+        self._add(name, title, value, low, high, found.n, unit, better, source, note)
 
-    def number(
+    def add_value(
         self,
         name: str,
         title: str,
@@ -89,7 +89,7 @@ class Findings:
         """Add any other number."""
         self._add(name, title, value, low, high, of, unit, better, source, note)
 
-    def histogram(
+    def add_histogram(
         self,
         name: str,
         title: str,
@@ -131,7 +131,7 @@ class Findings:
             )
         )
 
-    def counts(
+    def add_label_counts(
         self,
         name: str,
         title: str,
@@ -140,7 +140,7 @@ class Findings:
         *,
         of: int | None = None,
         reference_of: int | None = None,
-        most: int | None = None,
+        max_labels: int | None = None,
     ) -> None:
         """Add how often each label occurs, the most frequent first.
 
@@ -152,14 +152,14 @@ class Findings:
             of: what a count is divided by where that is not their sum: crystals, where one may have
                 several labels or some of the labels are left out.
             reference_of: likewise, for the reference.
-            most: labels that are kept; None keeps all.
+            max_labels: labels that are kept; None keeps all.
         """
         both = Counter(counts)
         for label in reference or {}:
             both.setdefault(label, 0)
-        labels = [label for label, _ in both.most_common(most)]
-        self.shares.append(
-            Counts(
+        labels = [label for label, _ in both.most_common(max_labels)]
+        self.label_counts.append(
+            LabelCounts(
                 stage=self.stage,
                 name=name,
                 title=title,
@@ -186,9 +186,9 @@ class Findings:
         source: str,
         note: str,
     ) -> None:
-        assert all(name != figure.name for figure in self.figures), f"{name} twice"
-        self.figures.append(
-            Figure(
+        assert all(name != figure.name for figure in self.metrics), f"{name} twice"
+        self.metrics.append(
+            MetricValue(
                 stage=self.stage,
                 name=name,
                 title=title,

@@ -8,48 +8,48 @@ from typing import Any
 
 
 @dataclass
-class _Count:
+class _ConditionCount:
     how: str
-    asked: int = 0
-    kept: int = 0
-    untold: int = 0
+    requested: int = 0
+    satisfied: int = 0
+    unchecked: int = 0
 
 
 @dataclass
-class Tally:
+class ConditionSummary:
     """Counts over the attempts of a run; faults are attempts that keep nothing."""
 
     attempts: int = 0
-    matched: int = 0
-    tries: int = 0
-    counts: dict[str, _Count] = field(default_factory=dict)
+    satisfied: int = 0
+    texts_drawn: int = 0
+    counts: dict[str, _ConditionCount] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Return a line for each condition, and one for all of them; none where none was asked."""
         lines = []
         for name, count in self.counts.items():
-            if count.untold:
+            if count.unchecked:
                 lines.append(f"{name}: {count.how}; no crystal shows whether it is kept")
             else:
-                lines.append(f"{name}: {count.how}, kept by {count.kept} of {count.asked}")
+                lines.append(f"{name}: {count.how}, kept by {count.satisfied} of {count.requested}")
         if self.counts:
             by_tries = ""
-            if self.tries > self.attempts:
-                by_tries = f", by {self.tries / self.attempts:.1f} tries each"
-            lines.append(f"all that can be checked: {self.matched} of {self.attempts}{by_tries}")
+            if self.texts_drawn > self.attempts:
+                by_tries = f", by {self.texts_drawn / self.attempts:.1f} tries each"
+            lines.append(f"all that can be checked: {self.satisfied} of {self.attempts}{by_tries}")
         return lines
 
 
-def tally(attempts: Iterable[Mapping[str, Any]]) -> Tally:
+def summarize_conditions(attempts: Iterable[Mapping[str, Any]]) -> ConditionSummary:
     """Count over attempts as `run.read_attempts` yields them."""
-    found = Tally()
+    found = ConditionSummary()
     for attempt in attempts:
         found.attempts += 1
-        found.matched += bool(attempt.get("matched"))
-        found.tries += attempt.get("tries", 1)
+        found.satisfied += bool(attempt.get("matched"))
+        found.texts_drawn += attempt.get("tries", 1)
         for record in attempt.get("conditions", ()):
-            count = found.counts.setdefault(record["name"], _Count(record["how"]))
-            count.asked += 1
-            count.kept += record["kept"] is True
-            count.untold += record["kept"] is None
+            count = found.counts.setdefault(record["name"], _ConditionCount(record["how"]))
+            count.requested += 1
+            count.satisfied += record["kept"] is True
+            count.unchecked += record["kept"] is None
     return found

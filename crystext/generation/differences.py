@@ -14,30 +14,31 @@ _OPTIONS = {
 """Options of `crystext sample` that are called otherwise than the setting; None: there is none."""
 
 
-def differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def setting_differences(existing: Mapping[str, Any], requested: Mapping[str, Any]) -> list[str]:
     """Return a line for each setting that differs, with the option that sets it.
 
     Args:
-        there: settings of the run in a folder, as `Campaign.identity` returns them.
-        wanted: those of the campaign that is to go on with it.
+        existing: settings of the run in a folder, as `SamplingRun.identity` returns them.
+        requested: those of the campaign that is to go on with it.
     """
-    keys = [*wanted, *(key for key in there if key not in wanted)]
-    different = [key for key in keys if there.get(key) != wanted.get(key)]
+    keys = [*requested, *(key for key in existing if key not in requested)]
+    different = [key for key in keys if existing.get(key) != requested.get(key)]
     if "model_sha256" not in different:
         # The same weights in another place.
         different = [key for key in different if key != "model"]
     return [
-        f"{_named(key)}: {_short(there.get(key), 'there')}, {_short(wanted.get(key), 'here')}"
+        f"{_with_option(key)}: {_shortened(existing.get(key), 'there')}, "
+        f"{_shortened(requested.get(key), 'here')}"
         for key in different
     ]
 
 
-def _named(key: str) -> str:
+def _with_option(key: str) -> str:
     option = _OPTIONS.get(key, "--" + key.replace("_", "-"))
     return key if option is None else f"{key} ({option})"
 
 
-def _short(value: Any, where: str) -> str:
+def _shortened(value: Any, where: str) -> str:
     """Return a setting and where it holds; a long table's conditions are cut short."""
     if value is None:
         return f"not given {where}"

@@ -11,7 +11,7 @@ from crystext.inference.types import Attempt, Request
 from crystext.text import Format, decode
 
 
-def draw_judged(
+def sample_until_satisfied(
     sampler: Sampler,
     request: Request,
     conditions: Conditions,
@@ -19,7 +19,7 @@ def draw_judged(
     *,
     fmt: Format,
     constrained: bool = True,
-    max_tries: int = 1,
+    max_attempts_per_sample: int = 1,
 ) -> list[Attempt]:
     """Draw one text for each index, and record which conditions its crystal keeps.
 
@@ -30,21 +30,19 @@ def draw_judged(
         indices: of the crystals.
         fmt: the model's own format, in which texts are unless the request names another.
         constrained: whether the sampler sees to the request's constraints.
-        max_tries: a crystal that lacks something is drawn again, with random numbers of its own,
-            until that many texts were drawn. Of several, the one that keeps most is returned, of
-            equals the first.
+        max_attempts_per_sample: a crystal that lacks something is drawn again, with random numbers
+            of its own, until that many texts were drawn. Of several, the one that keeps most is
+            returned, of equals the first.
     """
     fmt = fmt if request.format is None else request.format
     best: dict[int, Attempt] = {}
     left = indices
     looked_at = conditions.can_be_checked
-    for redraw in range(max_tries):
+    for redraw in range(max_attempts_per_sample):
         for drawn in sampler.draw(request, left, redraw=redraw):
             read = looked_at and drawn.fault is None
             crystal = decode(drawn.text, format=fmt).crystal if read else None
-            records = conditions.check(
-                crystal, constrained=constrained, by_symmetry=fmt.by_symmetry
-            )
+            records = conditions.check(crystal, constrained=constrained, wyckoff=fmt.is_wyckoff)
             fresh = replace(drawn, conditions=records)
             known = best.get(drawn.index)
             kept = fresh if known is None or _merit(fresh) > _merit(known) else known

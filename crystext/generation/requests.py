@@ -9,8 +9,8 @@ from pathlib import Path
 
 from crystext.conditions import Conditions
 from crystext.errors import SettingError
-from crystext.grammar.wyckoff.infeasible import refuse_the_impossible
-from crystext.inference.types import ORDINARY, DrawSettings, Request
+from crystext.grammar.wyckoff.infeasible import raise_if_infeasible
+from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
 from crystext.models.layout import Temperatures, default_temperatures
 from crystext.tasks.generation import generation_prompt
 from crystext.tasks.prompts import PromptSet
@@ -21,8 +21,8 @@ def make_request(
     conditions: Conditions,
     prompts: PromptSet,
     *,
-    max_atoms: int = ORDINARY.max_atoms,
-    distance_scale: float = ORDINARY.distance_scale,
+    max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
+    min_distance_ratio: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
     constrained: bool = True,
     fmt: Format | None = None,
 ) -> Request:
@@ -34,7 +34,7 @@ def make_request(
     Args:
         conditions: what is asked for.
         prompts: the model's words.
-        max_atoms, distance_scale: see `Constraints`.
+        max_atoms, min_distance_ratio: see `Constraints`.
         constrained: whether the sampler sees to constraints.
         fmt: the format of the text; None is the model's own.
 
@@ -42,28 +42,28 @@ def make_request(
         SettingError: a condition that can be neither said nor seen to, or not be met; or the
             prompts cannot ask for such a text.
     """
-    by_symmetry = fmt is not None and fmt.by_symmetry
-    if not constrained and (silent := conditions.silent()):
+    by_symmetry = fmt is not None and fmt.is_wyckoff
+    if not constrained and (silent := conditions.not_in_prompt()):
         raise SettingError(
             f"{silent[0]} is asked for, but without constraints nothing keeps a model from "
             "anything else: no line of the prompt says it; draw constrained, or leave it out"
         )
-    lines = conditions.properties()
+    lines = conditions.prompt_properties()
     if constrained:
         enforced = {"formula", "chemical_system", "n_atoms"}
         if by_symmetry:
             enforced |= {"space_group", "crystal_system"}
         enforced -= set(prompts.conditions)
         lines = {name: value for name, value in lines.items() if name not in enforced}
-    constraints = conditions.constraints(max_atoms=max_atoms, distance_scale=distance_scale)
+    constraints = conditions.constraints(max_atoms=max_atoms, min_distance_ratio=min_distance_ratio)
     request = Request(
-        generation_prompt(prompts, lines, by_symmetry=by_symmetry),
+        generation_prompt(prompts, lines, wyckoff=by_symmetry),
         constraints,
-        generation_prompt(prompts, by_symmetry=by_symmetry) if lines else None,
+        generation_prompt(prompts, wyckoff=by_symmetry) if lines else None,
         format=fmt,
     )
     if constrained and by_symmetry:
-        refuse_the_impossible(constraints)
+        raise_if_infeasible(constraints)
     return request
 
 
@@ -72,7 +72,7 @@ def random_seed() -> int:
     return secrets.randbelow(2**31)
 
 
-def settled_settings(
+def resolve_settings(
     model: str | Path,
     conditions: Iterable[Conditions] = (Conditions(),),
     *,
@@ -83,28 +83,28 @@ def settled_settings(
     top_p: float = 1.0,
     guidance: float = 1.0,
     constrained: bool = True,
-) -> DrawSettings:
+) -> SamplingSettings:
     """Return how to draw from a model: at its own temperatures where none are said.
 
     Args:
         model: as `model_folder` takes it.
         conditions: those of every crystal that is to be drawn.
-        seed: see `DrawSettings`; None takes a random one, which the settings record.
-        top_p, guidance, constrained: see `DrawSettings`.
-        temperature, element_temperature, coordinate_temperature: see `settled_temperatures`.
+        seed: see `SamplingSettings`; None takes a random one, which the settings record.
+        top_p, guidance, constrained: see `SamplingSettings`.
+        temperature, element_temperature, coordinate_temperature: see `resolve_temperatures`.
 
     Raises:
         ModelError: no such model, or a file of it is damaged.
         SettingError: a number out of range.
     """
-    settled = settled_temperatures(
+    settled = resolve_temperatures(
         default_temperatures(model),
         conditions,
         text=temperature,
         element=element_temperature,
         coordinate=coordinate_temperature,
     )
-    return DrawSettings(
+    return SamplingSettings(
         seed=random_seed() if seed is None else seed,
         temperature=settled.text,
         element_temperature=settled.element,
@@ -115,8 +115,8 @@ def settled_settings(
     )
 
 
-def settled_temperatures(
-    asked: Temperatures,
+def resolve_temperatures(
+    model_temperatures: Temperatures,
     conditions: Iterable[Conditions],
     *,
     text: float | None,
@@ -126,14 +126,14 @@ def settled_temperatures(
     """Return the temperatures to draw at.
 
     Args:
-        asked: what the model asks for.
+        model_temperatures: what the model asks for.
         conditions: those of every crystal that is to be drawn.
         text, element, coordinate: what a user says; a temperature of the text holds for elements
             and coordinates too, unless theirs are said. None leaves it to the model.
     """
     if text is not None:
         return Temperatures(text, element, coordinate)
-    own = temperatures_for(asked, conditions)
+    own = temperatures_for_conditions(model_temperatures, conditions)
     return Temperatures(
         own.text,
         own.element if element is None else element,
@@ -141,12 +141,14 @@ def settled_temperatures(
     )
 
 
-def temperatures_for(asked: Temperatures, conditions: Iterable[Conditions]) -> Temperatures:
+def temperatures_for_conditions(
+    model_temperatures: Temperatures, conditions: Iterable[Conditions]
+) -> Temperatures:
     """Return the temperatures to draw at where nobody says: the model's own, or cooler elements.
 
     A model may ask for hot elements, which makes compositions various. Where every crystal's
     formula is asked for, there is nothing to vary: elements are drawn as the rest of the text is.
     """
     if all(each.composition is not None for each in conditions):
-        return replace(asked, element=None)
-    return asked
+        return replace(model_temperatures, element=None)
+    return model_temperatures

@@ -2,8 +2,8 @@
 
 `Results` is a sequence of things that hold a crystal or the reason why there is none: it makes
 pymatgen's and ASE's objects of them, tables, files and pictures. `Sample` and `Samples` are what
-drawing gives, `Proposals` what infilling gives. What was no crystal stays in its place, so that a
-share of all can be computed.
+drawing gives, `InfillResults` what infilling gives. What was no crystal stays in its place, so that
+a share of all can be computed.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, overload
 
-from crystext.conditions import Kept, matched
+from crystext.conditions import ConditionResult, all_satisfied
 from crystext.errors import InputError
-from crystext.generation.infilling.complete import Infilling
-from crystext.generation.infilling.result import Proposal, atoms_of
+from crystext.generation.infilling.complete import InfillRun
+from crystext.generation.infilling.result import InfillResult, to_ase_atoms
 from crystext.inference.types import Attempt
-from crystext.io.render import png_of_crystals
+from crystext.io.render import render_png
 from crystext.io.write import Layout, write_crystals
 from crystext.metrics.uniqueness import duplicates_of
-from crystext.runtime.wording import counted
+from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import density, reduced_formula
 from crystext.structures.space_groups import find_space_group
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pymatgen.core.structure import Structure
 
-_SHOWN = 8
+_MAX_SHOWN = 8
 """Crystals in the picture of many."""
 
 
@@ -74,7 +74,7 @@ class Results(Sequence[ResultT]):
 
     _columns: tuple[str, ...] = ()
     """Those of a table without rows."""
-    _exact: bool = False
+    _full_precision: bool = False
     """Whether CIFs have all digits of the numbers."""
 
     def __init__(self, results: Iterable[ResultT]) -> None:
@@ -86,7 +86,7 @@ class Results(Sequence[ResultT]):
     def __getitem__(self, place: slice) -> Self: ...
     def __getitem__(self, place: int | slice) -> ResultT | Self:
         if isinstance(place, slice):
-            return self._part(self._results[place])
+            return self._subset(self._results[place])
         return self._results[place]
 
     def __len__(self) -> int:
@@ -110,7 +110,7 @@ class Results(Sequence[ResultT]):
     @property
     def matched(self) -> Self:
         """Those that are crystals and keep every condition that can be checked."""
-        return self._part(result for result in self if result.matched)
+        return self._subset(result for result in self if result.matched)
 
     def unique(self, workers: int = 1) -> Self:
         """Return the crystals without repetitions: the first of each, in order.
@@ -125,7 +125,7 @@ class Results(Sequence[ResultT]):
         parsed = [(result, crystal) for result, crystal in held if crystal is not None]
         earlier = duplicates_of([crystal for _, crystal in parsed], workers=workers)
         pairs = zip(parsed, earlier, strict=True)
-        return self._part(result for (result, _), twin in pairs if twin is None)
+        return self._subset(result for (result, _), twin in pairs if twin is None)
 
     def to_ase(self) -> list[Atoms]:
         """Return the crystals as ASE's Atoms; what is none is left out.
@@ -183,8 +183,8 @@ class Results(Sequence[ResultT]):
             for result, crystal in parsed
         ]
         rows = [result.row() for result, _ in parsed]
-        names = dict.fromkeys(name for row in rows for name in row if name not in _WRITTEN)
-        columns = {name: _alike([row.get(name) for row in rows]) for name in names}
+        names = dict.fromkeys(name for row in rows for name in row if name not in _WRITER_COLUMNS)
+        columns = {name: _uniform_column([row.get(name) for row in rows]) for name in names}
         labels = [labels for result, _ in parsed if (labels := self._labels(result))]
         write_crystals(
             named,
@@ -192,7 +192,7 @@ class Results(Sequence[ResultT]):
             to,
             columns=columns,
             labels=labels or None,
-            layout=Layout(symmetrized, conventional, self._exact),
+            layout=Layout(symmetrized, conventional, self._full_precision),
             texts=[self._text(result) for result, _ in parsed],
             note=lambda message: warnings.warn(message, stacklevel=4),
         )
@@ -206,14 +206,14 @@ class Results(Sequence[ResultT]):
         """Return what the sites of a crystal are called; nothing where it has no names for them."""
         return ()
 
-    def _part(self, results: Iterable[ResultT]) -> Self:
+    def _subset(self, results: Iterable[ResultT]) -> Self:
         """Return some of these; if they are none, their table has the columns of these still."""
-        part = self._like(results)
+        part = self._same_kind(results)
         if not len(part):
             part._columns = tuple(self.to_dataframe().columns)
         return part
 
-    def _like(self, results: Iterable[ResultT]) -> Self:
+    def _same_kind(self, results: Iterable[ResultT]) -> Self:
         """Return a sequence of this kind."""
         return type(self)(results)
 
@@ -221,11 +221,11 @@ class Results(Sequence[ResultT]):
         return f"<{self._summary()}>"
 
     def _summary(self) -> str:
-        return f"{type(self).__name__}: {len(self)}, {counted(len(self.crystals), 'crystal')}"
+        return f"{type(self).__name__}: {len(self)}, {format_count(len(self.crystals), 'crystal')}"
 
     def _repr_html_(self) -> str:
-        shown = self.crystals[:_SHOWN]
-        picture = f"<br>{_image(shown)}" if shown else ""
+        shown = self.crystals[:_MAX_SHOWN]
+        picture = f"<br>{_html_image(shown)}" if shown else ""
         return f"<div>{html.escape(self._summary())}{picture}</div>"
 
 
@@ -238,7 +238,7 @@ class Sample(Attempt):
     """That of the draw: the same seed gives the same sample."""
 
     @classmethod
-    def of(cls, attempt: Attempt, prompt: str, seed: int | None = None) -> Self:
+    def from_attempt(cls, attempt: Attempt, prompt: str, seed: int | None = None) -> Self:
         """Take an attempt, the prompt that it answers and the seed it was drawn with."""
         return cls(**vars(attempt), prompt=prompt, seed=seed)
 
@@ -273,7 +273,7 @@ class Sample(Attempt):
         Raises:
             InputError: the text is no crystal.
         """
-        return atoms_of(self)
+        return to_ase_atoms(self)
 
     def row(self) -> dict[str, Any]:
         """Return what a table says of it: plain values by column."""
@@ -288,7 +288,7 @@ class Sample(Attempt):
             "fault": self.fault,
             "tries": self.tries,
             "matched": self.matched,
-            **record_columns(self.conditions),
+            **condition_columns(self.conditions),
             "seed": self.seed,
             "prompt": self.prompt,
             "text": self.text,
@@ -297,14 +297,14 @@ class Sample(Attempt):
     def __repr__(self) -> str:
         if self.crystal is None:
             return f"<Sample {self.index}: no crystal ({self.fault})>"
-        kept = f", {kept_in_words(self.conditions)}" if self.conditions else ""
+        kept = f", {describe_conditions(self.conditions)}" if self.conditions else ""
         return (
-            f"<Sample {self.index}: {self.formula}, {counted(len(self.crystal), 'atom')}, "
+            f"<Sample {self.index}: {self.formula}, {format_count(len(self.crystal), 'atom')}, "
             f"log-probability {self.log_probability:.1f}{kept}>"
         )
 
     def _repr_html_(self) -> str:
-        picture = "" if self.crystal is None else f"<br>{_image([self.crystal])}"
+        picture = "" if self.crystal is None else f"<br>{_html_image([self.crystal])}"
         return f"<div>{html.escape(repr(self)[1:-1])}{picture}</div>"
 
 
@@ -331,40 +331,40 @@ class Samples(Results[Sample]):
         return f"{super()._summary()}{kept}"
 
 
-class Proposals(Results[Proposal]):
-    """Completions of one structure, the best first (see `infilling.order`)."""
+class InfillResults(Results[InfillResult]):
+    """Completions of one structure, the best first (see `infilling.ranking`)."""
 
     _columns = (
         *("rank", "log_probability", "formula", "changes", "space_group", "density"),
         *("drawn", "crowded"),
     )
-    _exact = True
+    _full_precision = True
 
     def __init__(
-        self, results: Iterable[Proposal], infilling: Infilling, seed: int | None = None
+        self, results: Iterable[InfillResult], infill_run: InfillRun, seed: int | None = None
     ) -> None:
         super().__init__(results)
-        self.infilling = infilling
+        self.infill_run = infill_run
         """What was asked and how many texts it took: the record of the whole."""
         self.seed = seed
         """That of the draw, also where a random one was asked for; ranked elements need none."""
 
-    def _like(self, results: Iterable[Proposal]) -> Self:
-        return type(self)(results, self.infilling, self.seed)
+    def _like(self, results: Iterable[InfillResult]) -> Self:
+        return type(self)(results, self.infill_run, self.seed)
 
-    def _labels(self, result: Proposal) -> Sequence[str]:
+    def _labels(self, result: InfillResult) -> Sequence[str]:
         return result.labels
 
     def _summary(self) -> str:
         changes = "; ".join(map(str, self[0].changes)) if len(self) else ""
         best = f", first {changes or 'as it was'}" if len(self) else ""
-        dropped = self.infilling.dropped
-        return f"Proposals: {len(self)}{best}" + (
+        dropped = self.infill_run.rejected
+        return f"InfillResults: {len(self)}{best}" + (
             f", {dropped} left out that keep less" if dropped else ""
         )
 
 
-def record_columns(records: Iterable[Kept]) -> dict[str, Any]:
+def condition_columns(records: Iterable[ConditionResult]) -> dict[str, Any]:
     """Return what was asked, what was found and whether that is it, as columns of a table."""
     columns: dict[str, Any] = {}
     for record in records:
@@ -375,18 +375,18 @@ def record_columns(records: Iterable[Kept]) -> dict[str, Any]:
     return columns
 
 
-def kept_in_words(records: Sequence[Kept]) -> str:
+def describe_conditions(records: Sequence[ConditionResult]) -> str:
     """Say in a few words whether the conditions are kept."""
-    if matched(records):
+    if all_satisfied(records):
         return "as asked"
     return "not as asked: " + ", ".join(r.name for r in records if r.kept is False)
 
 
-_WRITTEN = ("formula", "n_atoms", "volume")
+_WRITER_COLUMNS = ("formula", "n_atoms", "volume")
 """Columns that `write_crystals` writes of its own."""
 
 
-def _alike(values: list[object]) -> list[object]:
+def _uniform_column(values: list[object]) -> list[object]:
     """Return the values of a column, as texts where they are of several kinds."""
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) <= 1:
@@ -394,6 +394,6 @@ def _alike(values: list[object]) -> list[object]:
     return [None if value is None else str(value) for value in values]
 
 
-def _image(crystals: Sequence[Crystal]) -> str:
-    data = base64.b64encode(png_of_crystals(crystals, dpi=72)).decode()
+def _html_image(crystals: Sequence[Crystal]) -> str:
+    data = base64.b64encode(render_png(crystals, dpi=72)).decode()
     return f'<img src="data:image/png;base64,{data}">'

@@ -15,28 +15,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crystext.errors import SettingError
-from crystext.generation.sampling_run import Batch, Campaign
+from crystext.generation.sampling_run import SampleBatch, SamplingRun
 
-FOLDER = "shards"
+SHARDS_FOLDER = "shards"
 
 
 @dataclass(frozen=True)
 class Shard:
     """The part of a campaign that one of several processes draws: every count-th batch."""
 
-    place: int
+    index: int
     """From 0."""
     count: int
 
     def __str__(self) -> str:
-        return f"{self.place + 1}/{self.count}"
+        return f"{self.index + 1}/{self.count}"
 
-    def batches(self, campaign: Campaign) -> list[Batch]:
+    def batches(self, run: SamplingRun) -> list[SampleBatch]:
         """Return the batches that are drawn here; those of all shards together are all."""
-        return campaign.batches()[self.place :: self.count]
+        return run.batches()[self.index :: self.count]
 
 
-def read_shard(text: str) -> Shard:
+def parse_shard(text: str) -> Shard:
     """Read a shard written as K/N, K from 1.
 
     Raises:
@@ -48,7 +48,7 @@ def read_shard(text: str) -> Shard:
     return Shard(int(match[1]) - 1, int(match[2]))
 
 
-def launched_shard() -> Shard | None:
+def shard_from_environment() -> Shard | None:
     """Return the shard of a process that torchrun or accelerate launched among others, or None.
 
     They say it by RANK and WORLD_SIZE.
@@ -67,6 +67,6 @@ def launched_shard() -> Shard | None:
     return Shard(int(rank), int(count))
 
 
-def batch_file(out: Path, batch: Batch) -> Path:
+def batch_file(out: Path, batch: SampleBatch) -> Path:
     """Return where a run directory has a batch that waits to be gathered."""
-    return out / FOLDER / f"{batch.start:09d}-{batch.start + batch.size:09d}.jsonl"
+    return out / SHARDS_FOLDER / f"{batch.start:09d}-{batch.start + batch.size:09d}.jsonl"

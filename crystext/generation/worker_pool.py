@@ -6,17 +6,17 @@ import os
 from pathlib import Path
 
 from crystext.models.layout import base_folder, is_adapter, model_folder, read_description
-from crystext.runtime.processes import cores
+from crystext.runtime.processes import available_cores
 
 _OVERHEAD_BYTES = 800_000_000
 """Of a process besides the weights: torch, and the keys and values of a batch of 250 texts."""
 _WEIGHT_COPIES = 2
 """The weights as they are read, and as they are laid out for drawing."""
-_LARGE_BYTES = 500_000_000
+_LARGE_MODEL_BYTES = 500_000_000
 """Weights from which a model is drawn from on a GPU, where there is one: by one process."""
 
 
-def default_workers(source: str | Path, batches: int) -> int:
+def default_workers(source: str | Path, parallel_units: int) -> int:
     """Return how many processes draw: one a processor, as far as memory and full batches go.
 
     Each is reckoned at 0.8 GB and twice the model's weights. A large model is drawn from by one
@@ -26,13 +26,13 @@ def default_workers(source: str | Path, batches: int) -> int:
         ModelError: there is no such model.
     """
     weights = _weight_bytes(model_folder(source))
-    if weights > _LARGE_BYTES:
+    if weights > _LARGE_MODEL_BYTES:
         import torch
 
         if torch.cuda.is_available():
             return 1
     each = _OVERHEAD_BYTES + _WEIGHT_COPIES * weights
-    return max(1, min(cores(), batches, available_bytes() // each))
+    return max(1, min(available_cores(), parallel_units, available_bytes() // each))
 
 
 def available_bytes() -> int:

@@ -1,12 +1,12 @@
-"""Which texts are crystals, and which of those are possible ones: three automata, four readers.
+"""Which texts are crystals, and which are possible ones: three automata, four token readers.
 
 `fields` says which values follow each other in the text of a format. An automaton adds what the
 values before allow the next one to be: a cell that closes, atoms that keep their distance, at most
-so many of them. `automaton` is that of plain texts, `infilling` that of completions, `symmetric`
-that of texts by symmetry; what is asked for is in `constraints`. `cells`, `lattices`, `geometry`,
-`room` and `composition` work out what is allowed.
+so many of them. `automaton` is that of coordinate texts, `infilling` that of completions, `wyckoff`
+that of Wyckoff texts; what is requested is in `conditions.constraints`. `cells`, `lattices`,
+`free_volume`, `composition` and `structures.distances` work out what is allowed.
 
-In the small vocabulary, for many crystals at once, `slots` reads the first automaton,
-`completion_slots` the second and `symmetric.tokens` the third. `characters` reads any of them in
-any other vocabulary, character by character.
+In the crystal vocabulary, for many crystals at once, `token_reader` reads the first automaton,
+`completion_token_reader` the second and `wyckoff.token_reader` the third. `any_tokenizer` reads any
+of them in any other vocabulary, character by character.
 """

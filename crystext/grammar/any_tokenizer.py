@@ -2,7 +2,7 @@
 
 Tokens of a general vocabulary may hold a digit, a whole number, or the end of one field and the
 start of the next. A token is allowed if each of its characters is, so whatever is generated is the
-start of a text that `codec.decode` takes.
+start of a text that `text.decode` takes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import ModelError
-from crystext.grammar.fields import END, Field, Kind, value_texts
+from crystext.grammar.fields import END, Field, FieldKind, value_texts
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools
 from crystext.text import Format
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class Fields(Protocol):
+class FieldAutomaton(Protocol):
     """What is read: an automaton of one text, of a whole crystal or of a completion."""
 
     format: Format
@@ -36,7 +36,7 @@ class Fields(Protocol):
     def field(self) -> Field:
         """The field that comes next; behind the last, an element that can only be the end."""
 
-    def separator_behind(self, value: int) -> str:
+    def separator_after(self, value: int) -> str:
         """Return what stands between this value of the next field and the field behind it."""
 
     def allowed(self) -> Bools:
@@ -53,25 +53,25 @@ class Fields(Protocol):
 class _Spellings:
     """How the values of a field are written, and the starts of these texts."""
 
-    value: dict[str, int]
+    value_of: dict[str, int]
     """The value of each whole text; the end of a crystal has none."""
-    index: dict[str, int]
+    prefix_index: dict[str, int]
     """A number for each start of a text."""
-    starts: Ints
+    prefixes: Ints
     """The numbers of the starts of each text, the whole one repeated: (texts, longest length)."""
-    common: frozenset[str]
+    common_prefixes: frozenset[str]
     """The starts that all texts have."""
 
-    def open_starts(self, allowed: Bools) -> Bools:
+    def allowed_prefixes(self, allowed: Bools) -> Bools:
         """Return which starts lead to an allowed value: shape (starts,)."""
-        leads = np.zeros(len(self.index), dtype=np.bool_)
+        leads = np.zeros(len(self.prefix_index), dtype=np.bool_)
         # The end, value 0 of an element's place, is the only value without a text.
-        leads[self.starts[allowed[-len(self.starts) :]]] = True
+        leads[self.prefixes[allowed[-len(self.prefixes) :]]] = True
         return leads
 
 
 @cache
-def _spellings(kind: Kind, fmt: Format) -> _Spellings:
+def _spellings(kind: FieldKind, fmt: Format) -> _Spellings:
     value = {text: i for i, text in enumerate(value_texts(kind, fmt)) if text}
     longest = max(map(len, value))
     starts = [[text[:end] for end in range(1, longest + 1)] for text in value]
@@ -80,10 +80,10 @@ def _spellings(kind: Kind, fmt: Format) -> _Spellings:
     return _Spellings(value, index, numbers, frozenset.intersection(*map(frozenset, starts)))
 
 
-class _Turn:
+class _FieldReader:
     """One field of one text, while it is being written."""
 
-    def __init__(self, automaton: Fields) -> None:
+    def __init__(self, automaton: FieldAutomaton) -> None:
         self._automaton, self.field = automaton, automaton.field
         self._spellings = _spellings(self.field.kind, automaton.format)
 
@@ -92,41 +92,41 @@ class _Turn:
         return np.asarray(self._automaton.allowed()[0])
 
     @cached_property
-    def _open_starts(self) -> list[bool]:
-        return list(self._spellings.open_starts(self._allowed).tolist())
+    def _allowed_prefixes(self) -> list[bool]:
+        return list(self._spellings.allowed_prefixes(self._allowed).tolist())
 
     @property
-    def can_be_written(self) -> bool:
+    def can_hold_value(self) -> bool:
         """Whether some value is allowed; only an element's place can be left to the end alone."""
-        return self.field.kind is not Kind.ELEMENT or any(self._open_starts)
+        return self.field.kind is not FieldKind.ELEMENT or any(self._allowed_prefixes)
 
     @property
-    def may_be_the_end(self) -> bool:
+    def may_end_here(self) -> bool:
         """Whether the text may end in place of this field."""
-        return self.field.kind is Kind.ELEMENT and bool(self._allowed[END])
+        return self.field.kind is FieldKind.ELEMENT and bool(self._allowed[END])
 
-    def may_start(self, text: str) -> bool:
+    def accepts_prefix(self, text: str) -> bool:
         """Tell whether an allowed value's text starts so."""
         # What all texts have in common needs no look at the atoms, which is the costly part.
-        if text in self._spellings.common:
+        if text in self._spellings.common_prefixes:
             return True
-        number = self._spellings.index.get(text)
-        return number is not None and self._open_starts[number]
+        number = self._spellings.prefix_index.get(text)
+        return number is not None and self._allowed_prefixes[number]
 
     def value(self, text: str) -> int | None:
         """Return the value that is written so, or None if there is none or it is not allowed."""
-        value = self._spellings.value.get(text)
+        value = self._spellings.value_of.get(text)
         return value if value is not None and self._allowed[value] else None
 
-    def separator_behind(self, value: int) -> str:
+    def separator_after(self, value: int) -> str:
         """Return what has to follow this value, if anything does."""
-        return self._automaton.separator_behind(value)
+        return self._automaton.separator_after(value)
 
-    def take(self, value: int) -> _Turn:
+    def after_value(self, value: int) -> _FieldReader:
         """Return the next field's turn."""
         automaton = self._automaton.copy()
         automaton.push(np.array([value]))
-        return _Turn(automaton)
+        return _FieldReader(automaton)
 
 
 class TextReader:
@@ -134,31 +134,31 @@ class TextReader:
 
     __slots__ = ("_turn", "_typed")
 
-    def __init__(self, turn: _Turn, typed: str = "") -> None:
-        self._turn, self._typed = turn, typed
+    def __init__(self, field_reader: _FieldReader, typed: str = "") -> None:
+        self._turn, self._typed = field_reader, typed
 
     @classmethod
-    def at_start(cls, automaton: Fields) -> TextReader:
+    def at_start(cls, automaton: FieldAutomaton) -> TextReader:
         """Return the reader of an empty text, given an automaton of one crystal at its start."""
-        return cls(_Turn(automaton.copy()))
+        return cls(_FieldReader(automaton.copy()))
 
     @property
     def may_end(self) -> bool:
         """Whether the text so far is a whole crystal, or a whole completion."""
         value = self._turn.value(self._typed)
-        return value is not None and self._turn.take(value).may_be_the_end
+        return value is not None and self._turn.after_value(value).may_end_here
 
     def step(self, character: str) -> TextReader | None:
         """Return the reader behind one more character, or None if it cannot follow."""
         turn, typed = self._turn, self._typed + character
-        if turn.may_start(typed):
+        if turn.accepts_prefix(typed):
             return TextReader(turn, typed)
         if character not in _SEPARATORS or (value := turn.value(self._typed)) is None:
             return None
-        if character != turn.separator_behind(value):
+        if character != turn.separator_after(value):
             return None
-        after = turn.take(value)
-        return TextReader(after) if after.can_be_written else None
+        after = turn.after_value(value)
+        return TextReader(after) if after.can_hold_value else None
 
     def read(self, text: str) -> TextReader | None:
         """Return the reader behind more text, or None if some character of it cannot follow."""
@@ -170,11 +170,11 @@ class TextReader:
 
 
 @dataclass
-class _Node:
+class _TrieNode:
     """A place in the tree of token texts."""
 
     tokens: list[int] = field(default_factory=list)
-    children: dict[str, _Node] = field(default_factory=dict)
+    children: dict[str, _TrieNode] = field(default_factory=dict)
 
 
 _DIGITS = "0123456789. \n"
@@ -185,15 +185,15 @@ _SYMBOL_PARTS = frozenset(["", *SYMBOLS]) | _LETTERS
 _POSITION_LETTERS = frozenset(name[-1] for name in position_names())
 
 
-class TokenTree:
+class TokenTrie:
     """The tokens of a vocabulary that can occur in a crystal's text, by their characters."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, by_symmetry: bool = False) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, wyckoff: bool = False) -> None:
         """Gather the tokens.
 
         Args:
             tokenizer: the model's.
-            by_symmetry: whether the texts name Wyckoff positions.
+            wyckoff: whether the texts name Wyckoff positions.
 
         Raises:
             ModelError: a character of a crystal's text is no token of its own, so that a text
@@ -205,17 +205,17 @@ class TokenTree:
                 "set its eos_token"
             )
         self.end = int(tokenizer.eos_token_id)
-        letters = _LETTERS | _POSITION_LETTERS if by_symmetry else _LETTERS
+        letters = _LETTERS | _POSITION_LETTERS if wyckoff else _LETTERS
         parts = _SYMBOL_PARTS | letters
         self.texts = {
             token: text for token, text in _token_texts(tokenizer) if text.strip(_DIGITS) in parts
         }
         """What each of these tokens adds to a text."""
-        self._root = _Node()
+        self._root = _TrieNode()
         for token, text in self.texts.items():
             node = self._root
             for character in text:
-                node = node.children.setdefault(character, _Node())
+                node = node.children.setdefault(character, _TrieNode())
             node.tokens.append(token)
         known = {character for character, node in self._root.children.items() if node.tokens}
         if missing := sorted(letters.union(_DIGITS) - known):
@@ -250,8 +250,8 @@ class GrammarProcessor:
         self,
         tokenizer: PreTrainedTokenizerBase,
         prompt_tokens: int,
-        automaton: Fields,
-        tree: TokenTree | None = None,
+        automaton: FieldAutomaton,
+        trie: TokenTrie | None = None,
     ) -> None:
         """Set up for prompts of that many tokens.
 
@@ -259,9 +259,9 @@ class GrammarProcessor:
             tokenizer: the model's.
             prompt_tokens: length of the (padded) prompts.
             automaton: of one crystal, at its first field.
-            tree: the tokenizer's tokens, to share among processors.
+            trie: the tokenizer's tokens, to share among processors.
         """
-        self.tree = tree if tree is not None else TokenTree(tokenizer)
+        self.trie = trie if trie is not None else TokenTrie(tokenizer)
         self.prompt_tokens = prompt_tokens
         self._start = TextReader.at_start(automaton)
         self._readers: dict[tuple[int, ...], TextReader] = {}
@@ -278,12 +278,12 @@ class GrammarProcessor:
         readers: dict[tuple[int, ...], TextReader] = {}
         for row, generated in enumerate(generated_B_T.tolist()):
             key = tuple(generated)
-            if self.tree.end in key:
-                mask[row, self.tree.end] = True
+            if self.trie.end in key:
+                mask[row, self.trie.end] = True
                 continue
             readers[key] = reader = self._reader(key)
-            mask[row, self.tree.allowed(reader)] = True
-            mask[row, self.tree.end] = reader.may_end
+            mask[row, self.trie.allowed(reader)] = True
+            mask[row, self.trie.end] = reader.may_end
         self._readers = readers
         return mask.to(generated_B_T.device)
 
@@ -293,7 +293,7 @@ class GrammarProcessor:
         known = self._readers.get(key[:-1])
         reader, new = (self._start, key) if known is None else (known, key[-1:])
         for token in new:
-            after = reader.read(self.tree.texts[token])
+            after = reader.read(self.trie.texts[token])
             assert after is not None, "a token was generated that the mask did not allow"
             reader = after
         return reader

@@ -13,25 +13,25 @@ from functools import cache
 
 import numpy as np
 
-from crystext.grammar.fields import Kind, value_count
-from crystext.grammar.lattices import Character, characters_of
+from crystext.grammar.fields import FieldKind, value_count
+from crystext.grammar.lattices import LatticeCharacter, lattice_characters
 from crystext.structures.crystal import Floats, Ints
 from crystext.structures.distances import (
     MAX_ANGLE,
     MIN_ANGLE,
     Bools,
-    keeps_images_apart,
+    images_are_apart,
     unit_volume_squared,
 )
 from crystext.text import Format
 
-_BLOCK = 1 << 16
+_BLOCK_SIZE = 1 << 16
 """How many cells are looked at together: bounds the memory."""
 
-_HAIR = 1e-9
+_TOLERANCE = 1e-9
 """What rounding may take from a volume, as a share of it."""
 
-_WIDEST = 3
+_MAX_ANGLE_REACH = 3
 """Degrees. Where the numbers before an angle say no more of it than this, it is not in doubt for
 their decimals alone, but since they make no cell."""
 
@@ -39,23 +39,25 @@ their decimals alone, but since they make no cell."""
 class CellRules:
     """What the cells of a batch have to keep."""
 
-    def __init__(self, fmt: Format, system: str, contact: float, volume: float = 0.0) -> None:
+    def __init__(
+        self, fmt: Format, system: str, min_vector_length: float, min_volume: float = 0.0
+    ) -> None:
         """Set the rules.
 
         Args:
             fmt: the format of the text.
             system: crystal system; every cell is a triclinic one.
-            contact: Å, which no lattice vector may be shorter than; 0 for none.
-            volume: Å^3, which no cell may be smaller than; 0 for none.
+            min_vector_length: Å, which no lattice vector may be shorter than; 0 for none.
+            min_volume: Å^3, which no cell may be smaller than; 0 for none.
         """
-        self.format, self.contact, self.volume = fmt, contact, volume
-        self.characters = characters_of(system)
-        self._degree = 10**fmt.angle_decimals
-        self._openness: dict[tuple[bool, bool], float] = {}
+        self.format, self.min_vector_length, self.min_volume = fmt, min_vector_length, min_volume
+        self.characters = lattice_characters(system)
+        self._values_per_degree = 10**fmt.angle_decimals
+        self._max_volume_ratio: dict[tuple[bool, bool], float] = {}
         """Greatest V / abc of cells of which so many lengths are equal: a and b, b and c."""
         for character in self.characters:
-            known = self._openness.get(character.equal, 0.0)
-            self._openness[character.equal] = max(known, character.openness)
+            known = self._max_volume_ratio.get(character.equal_lengths, 0.0)
+            self._max_volume_ratio[character.equal_lengths] = max(known, character.max_volume_ratio)
 
     def allowed_lengths(self, lengths: Floats, axis: int) -> Bools:
         """Return which values the next length can take: shape (B, values).
@@ -67,11 +69,11 @@ class CellRules:
             axis: which one is next.
         """
         unit = 10**self.format.length_decimals
-        values = np.arange(value_count(Kind.LENGTH, self.format))
-        long_enough = (values > 0) & (values >= self.contact * unit)
+        values = np.arange(value_count(FieldKind.LENGTH, self.format))
+        long_enough = (values > 0) & (values >= self.min_vector_length * unit)
         allowed = np.zeros((len(lengths), len(values)), dtype=np.bool_)
-        for equal, openness in self._openness.items():
-            fitting = np.nonzero(~_differ(equal, lengths, axis))[0]
+        for equal, openness in self._max_volume_ratio.items():
+            fitting = np.nonzero(~_lengths_differ(equal, lengths, axis))[0]
             tied = (False, *equal)
             volume = np.tile(values / unit, (len(fitting), 1)) * openness
             for other in range(3):
@@ -82,7 +84,7 @@ class CellRules:
                     volume *= (
                         values / unit if all(tied[axis + 1 : other + 1]) else values[-1] / unit
                     )
-            marked = volume >= self.volume * (1 - _HAIR)
+            marked = volume >= self.min_volume * (1 - _TOLERANCE)
             if tied[axis]:
                 before = np.rint(lengths[fitting, axis - 1] * unit).astype(np.int64)
                 marked &= values == before[:, None]
@@ -97,21 +99,23 @@ class CellRules:
             angles: those chosen, degrees; shape (B, 3), of which the first `axis` count.
             axis: which one is next.
         """
-        allowed = np.zeros((len(lengths), value_count(Kind.ANGLE, self.format)), dtype=np.bool_)
+        allowed = np.zeros(
+            (len(lengths), value_count(FieldKind.ANGLE, self.format)), dtype=np.bool_
+        )
         settled = np.zeros(len(lengths), dtype=np.bool_)
-        for character in sorted(self.characters, key=lambda x: not _leaves_most(x, axis)):
-            fitting = ~settled & ~_differ(character.equal, lengths, 3)
+        for character in sorted(self.characters, key=lambda x: not _is_least_restrictive(x, axis)):
+            fitting = ~settled & ~_lengths_differ(character.equal_lengths, lengths, 3)
             for earlier in range(axis):
-                fitting &= self._follows(character, lengths, angles, earlier)
+                fitting &= self._is_consistent(character, lengths, angles, earlier)
             for rows in _blocks(np.nonzero(fitting)[0], allowed.shape[1]):
-                self._allow(character, lengths[rows], angles[rows], axis, rows, allowed)
-            if _leaves_most(character, axis):
+                self._mark_allowed(character, lengths[rows], angles[rows], axis, rows, allowed)
+            if _is_least_restrictive(character, axis):
                 settled |= fitting
         return allowed
 
-    def _allow(
+    def _mark_allowed(
         self,
-        character: Character,
+        character: LatticeCharacter,
         lengths: Floats,
         angles: Floats,
         axis: int,
@@ -119,28 +123,33 @@ class CellRules:
         allowed: Bools,
     ) -> None:
         """Mark for these rows the values by which cells of one character can go on."""
-        lowest, highest = int(MIN_ANGLE * self._degree), int(MAX_ANGLE * self._degree)
-        if character.dots[axis] is None:
+        lowest, highest = (
+            int(MIN_ANGLE * self._values_per_degree),
+            int(MAX_ANGLE * self._values_per_degree),
+        )
+        if character.scalar_products[axis] is None:
             values = np.arange(lowest, highest + 1)[None]
             near = np.ones((1, 1), dtype=np.bool_)
         else:
-            centre, reach = self._printed(character, lengths, angles, axis)
+            centre, reach = self._printed_angle(character, lengths, angles, axis)
             widest = int(reach.max() + 0.5)
             values = np.rint(centre).astype(np.int64)[:, None] + np.arange(-widest, widest + 1)
             near = _is_near(values, centre[:, None], reach[:, None])
             near &= (values >= lowest) & (values <= highest)
             values = np.clip(values, lowest, highest)
         cosines: list[Floats] = [
-            self._cosines(np.rint(angles[:, i, None] * self._degree).astype(np.int64))
+            self._cosines(np.rint(angles[:, i, None] * self._values_per_degree).astype(np.int64))
             for i in range(axis)
         ]
         cosines.append(self._cosines(values))
-        apart = near & self._can_go_on(character, lengths[:, None], cosines)
+        apart = near & self._can_close(character, lengths[:, None], cosines)
         row, place = np.nonzero(apart)
         values = np.broadcast_to(values, apart.shape)
         allowed[rows[row], values[row, place]] = True
 
-    def _can_go_on(self, character: Character, lengths: Floats, cosines: list[Floats]) -> Bools:
+    def _can_close(
+        self, character: LatticeCharacter, lengths: Floats, cosines: list[Floats]
+    ) -> Bools:
         """Tell whether cells can be finished: those of the greatest volume are tried.
 
         Args:
@@ -153,32 +162,36 @@ class CellRules:
         while len(cosines) < 3:
             cosine = (
                 _tied_cosine(character, lengths, cosines)
-                if character.dots[len(cosines)] is not None
-                else _roomiest_cosine(character, lengths, cosines)
+                if character.scalar_products[len(cosines)] is not None
+                else _max_volume_cosine(character, lengths, cosines)
             )
-            printed = np.rint(np.degrees(np.arccos(np.clip(cosine, -1, 1))) * self._degree)
-            closes = closes & (printed >= MIN_ANGLE * self._degree)
-            closes = closes & (printed <= MAX_ANGLE * self._degree)
+            printed = np.rint(
+                np.degrees(np.arccos(np.clip(cosine, -1, 1))) * self._values_per_degree
+            )
+            closes = closes & (printed >= MIN_ANGLE * self._values_per_degree)
+            closes = closes & (printed <= MAX_ANGLE * self._values_per_degree)
             cosines.append(self._cosines(printed.astype(np.int64)))
         alpha, beta, gamma = cosines
-        if self.volume > 0:
-            least = self.volume * (1 - _HAIR) / lengths.prod(axis=-1)
+        if self.min_volume > 0:
+            least = self.min_volume * (1 - _TOLERANCE) / lengths.prod(axis=-1)
             closes = closes & (unit_volume_squared(alpha, beta, gamma) >= least * least)
-        return closes & keeps_images_apart(lengths, alpha, beta, gamma, self.contact)
+        return closes & images_are_apart(lengths, alpha, beta, gamma, self.min_vector_length)
 
     def _cosines(self, values: Ints) -> Floats:
-        return np.asarray(_cosine_table(self._degree)[values])
+        return np.asarray(_cosine_table(self._values_per_degree)[values])
 
-    def _follows(self, character: Character, lengths: Floats, angles: Floats, axis: int) -> Bools:
+    def _is_consistent(
+        self, character: LatticeCharacter, lengths: Floats, angles: Floats, axis: int
+    ) -> Bools:
         """Tell whether a chosen angle is one that follows from what is before it."""
-        if character.dots[axis] is None:
+        if character.scalar_products[axis] is None:
             return np.ones(len(lengths), dtype=np.bool_)
-        centre, reach = self._printed(character, lengths, angles, axis)
-        chosen = np.rint(angles[:, axis] * self._degree)
+        centre, reach = self._printed_angle(character, lengths, angles, axis)
+        chosen = np.rint(angles[:, axis] * self._values_per_degree)
         return _is_near(chosen, centre, reach)
 
-    def _printed(
-        self, character: Character, lengths: Floats, angles: Floats, axis: int
+    def _printed_angle(
+        self, character: LatticeCharacter, lengths: Floats, angles: Floats, axis: int
     ) -> tuple[Floats, Floats]:
         """Return the angle that follows, and how far off it may be printed, in units of a value.
 
@@ -188,20 +201,24 @@ class CellRules:
 
         def angle(shifts: tuple[float, ...]) -> Floats:
             abc = lengths + 0.5 * np.array(shifts[:3]) / 10**self.format.length_decimals
-            if character.equal[0]:
+            if character.equal_lengths[0]:
                 abc[:, 1] = abc[:, 0]
-            if character.equal[1]:
+            if character.equal_lengths[1]:
                 abc[:, 2] = abc[:, 1]
-            shifted = angles[:, :axis] + 0.5 * np.array(shifts[3 : 3 + axis]) / self._degree
+            shifted = (
+                angles[:, :axis] + 0.5 * np.array(shifts[3 : 3 + axis]) / self._values_per_degree
+            )
             cosine = _tied_cosine(character, abc, list(np.cos(np.radians(shifted)).T))
-            return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))) * self._degree)
+            return np.asarray(
+                np.degrees(np.arccos(np.clip(cosine, -1, 1))) * self._values_per_degree
+            )
 
         centre = angle((0.0,) * 5)
         moved = sum(
             np.maximum(abs(angle(step) - centre), abs(angle(back) - centre))
             for step, back in zip(_STEPS, _STEPS_BACK, strict=True)
         )
-        return centre, np.minimum(0.5 + moved, _WIDEST * self._degree)
+        return centre, np.minimum(0.5 + moved, _MAX_ANGLE_REACH * self._values_per_degree)
 
 
 _STEPS = tuple(tuple(float(i == j) for j in range(5)) for i in range(5))
@@ -209,7 +226,7 @@ _STEPS_BACK = tuple(tuple(-x for x in step) for step in _STEPS)
 """Each of three lengths and two angles moved alone."""
 
 
-def _differ(equal: tuple[bool, bool], lengths: Floats, count: int) -> Bools:
+def _lengths_differ(equal: tuple[bool, bool], lengths: Floats, count: int) -> Bools:
     """Tell which lengths differ that are to be equal: a and b, b and c; shape (B, 3) to (B,).
 
     The first `count` lengths are looked at.
@@ -221,17 +238,17 @@ def _differ(equal: tuple[bool, bool], lengths: Floats, count: int) -> Bools:
     return differ
 
 
-def _leaves_most(character: Character, axis: int) -> bool:
+def _is_least_restrictive(character: LatticeCharacter, axis: int) -> bool:
     """Tell whether no other character can leave an angle more values.
 
     It is free, and the others can be chosen as if all were: all behind it are free, or are right
     angles where these make the greatest volume, as they do beside another right one.
     """
-    if character.dots[axis] is not None:
+    if character.scalar_products[axis] is not None:
         return False
-    right = [dot is not None and not dot.any() for dot in character.dots]
-    behind = [character.dots[i] is None or right[i] for i in range(axis + 1, 3)]
-    return all(behind) and (axis != 1 or character.dots[2] is None or right[0])
+    right = [dot is not None and not dot.any() for dot in character.scalar_products]
+    behind = [character.scalar_products[i] is None or right[i] for i in range(axis + 1, 3)]
+    return all(behind) and (axis != 1 or character.scalar_products[2] is None or right[0])
 
 
 def _is_near(values: Ints | Floats, centre: Floats, reach: Floats) -> Bools:
@@ -239,7 +256,7 @@ def _is_near(values: Ints | Floats, centre: Floats, reach: Floats) -> Bools:
     return np.asarray((abs(values - centre) < reach - 1e-6) | (values == np.rint(centre)))
 
 
-def _dots(lengths: Floats, cosines: list[Floats]) -> tuple[Floats, ...]:
+def _scalar_products(lengths: Floats, cosines: list[Floats]) -> tuple[Floats, ...]:
     """Return A, B and the products D and E as far as their cosines are given, else zeros."""
     a, b, c = np.moveaxis(lengths, -1, 0)
     zero = np.zeros_like(a)
@@ -248,19 +265,22 @@ def _dots(lengths: Floats, cosines: list[Floats]) -> tuple[Floats, ...]:
     return a * a, b * b, d, e
 
 
-def _tied_cosine(character: Character, lengths: Floats, cosines: list[Floats]) -> Floats:
+def _tied_cosine(character: LatticeCharacter, lengths: Floats, cosines: list[Floats]) -> Floats:
     """Return the cosine of the next angle where it follows from those before it."""
     axis = len(cosines)
-    factors = character.dots[axis]
+    factors = character.scalar_products[axis]
     assert factors is not None, "the angle is free"
     first, second = [(1, 2), (0, 2), (0, 1)][axis]
     dot = sum(
-        factor * value for factor, value in zip(factors, _dots(lengths, cosines), strict=True)
+        factor * value
+        for factor, value in zip(factors, _scalar_products(lengths, cosines), strict=True)
     )
     return np.asarray(dot / (lengths[..., first] * lengths[..., second]))
 
 
-def _roomiest_cosine(character: Character, lengths: Floats, cosines: list[Floats]) -> Floats:
+def _max_volume_cosine(
+    character: LatticeCharacter, lengths: Floats, cosines: list[Floats]
+) -> Floats:
     """Return the cosine of a free angle that gives the cell its greatest volume.
 
     The squared volume is ABC + 2DEF - AD² - BE² - CF². For gamma, F = DE/C. For beta with gamma
@@ -269,10 +289,10 @@ def _roomiest_cosine(character: Character, lengths: Floats, cosines: list[Floats
     """
     if len(cosines) == 2:
         return np.asarray(cosines[0] * cosines[1])
-    factors = character.dots[2]
+    factors = character.scalar_products[2]
     if factors is None:
         return np.zeros((1, 1))
-    a, b, d, _ = _dots(lengths, cosines)
+    a, b, d, _ = _scalar_products(lengths, cosines)
     c, q = lengths[..., 2] ** 2, factors[3]
     p = factors[0] * a + factors[1] * b + factors[2] * d
     e = p * (d - q * c) / (b - 2 * q * d + q * q * c)
@@ -280,7 +300,7 @@ def _roomiest_cosine(character: Character, lengths: Floats, cosines: list[Floats
 
 
 def _blocks(rows: Ints, width: int) -> Iterator[Ints]:
-    size = max(1, _BLOCK // width)
+    size = max(1, _BLOCK_SIZE // width)
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 

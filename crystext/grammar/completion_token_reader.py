@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystext.errors import ModelError
-from crystext.grammar.fields import Field, Kind, value_texts
+from crystext.grammar.fields import Field, FieldKind, value_texts
 from crystext.structures.crystal import Ints
 from crystext.text import Format
 from crystext.tokenization.encode import completion_ids
@@ -22,11 +22,16 @@ from crystext.tokenization.encode import completion_ids
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_EXAMPLES = {Kind.LENGTH: "5.64", Kind.ANGLE: "90.00", Kind.ELEMENT: "Na", Kind.COORDINATE: "0.125"}
+_EXAMPLES = {
+    FieldKind.LENGTH: "5.64",
+    FieldKind.ANGLE: "90.00",
+    FieldKind.ELEMENT: "Na",
+    FieldKind.COORDINATE: "0.125",
+}
 """Values of the completion that is cut, in the format of the small vocabulary."""
 
 
-class CompletionSlots:
+class CompletionTokenReader:
     """Token ids of the values of each field of a completion."""
 
     def __init__(
@@ -50,7 +55,7 @@ class CompletionSlots:
             places.append((len(text), len(text) + len(_EXAMPLES[field.kind])))
             text += _EXAMPLES[field.kind]
         ends = [end for _, end in places]
-        self._forced: list[list[int]] = [[] for _ in fields]
+        self._forced_tokens: list[list[int]] = [[] for _ in fields]
         self._tokens: list[list[Ints]] = [[] for _ in fields]
         at = 0
         for i in completion_ids(tokenizer, text):
@@ -61,53 +66,53 @@ class CompletionSlots:
             if text[at : at + len(piece)] != piece or at + len(piece) > min(
                 [x for x, _ in places[place + 1 :]], default=len(text)
             ):
-                raise _no_small_vocabulary(piece)
+                raise _vocabulary_error(piece)
             if at + len(piece) <= start:
-                self._forced[place].append(i)
+                self._forced_tokens[place].append(i)
             else:
                 before, behind = text[at : max(start, at)], text[end : at + len(piece)]
                 part = len(self._tokens[place])
                 self._tokens[place].append(
-                    _ids(known, fields[place].kind, fmt, part, before, behind)
+                    _token_ids(known, fields[place].kind, fmt, part, before, behind)
                 )
             at += len(piece)
         end_of_text = np.array([tokenizer.eos_token_id], dtype=np.int64)
         self._tokens[-1] = [end_of_text]
         for field, tokens in zip(fields, self._tokens, strict=True):
-            if len(tokens) != (2 if field.kind in (Kind.LENGTH, Kind.ANGLE) else 1):
-                raise _no_small_vocabulary(_EXAMPLES[field.kind])
-            if field.kind is Kind.ELEMENT and tokens[0] is not end_of_text:
+            if len(tokens) != (2 if field.kind in (FieldKind.LENGTH, FieldKind.ANGLE) else 1):
+                raise _vocabulary_error(_EXAMPLES[field.kind])
+            if field.kind is FieldKind.ELEMENT and tokens[0] is not end_of_text:
                 tokens[0] = np.concatenate([end_of_text, tokens[0]])
-        self.most_tokens = sum(map(len, self._forced)) + sum(map(len, self._tokens))
+        self.max_tokens = sum(map(len, self._forced_tokens)) + sum(map(len, self._tokens))
         """Of a whole completion, its end included."""
 
-    def forced(self, place: int) -> list[int]:
+    def forced_tokens(self, field_index: int) -> list[int]:
         """Return the ids that stand before a field whatever its value is."""
-        return self._forced[place]
+        return self._forced_tokens[field_index]
 
-    def tokens_at(self, place: int) -> list[Ints]:
+    def tokens_at(self, field_index: int) -> list[Ints]:
         """Return the ids that spell a field: one array for each of its tokens.
 
         Of an element the first id is that of the end; behind the last field there is no other.
         """
-        return self._tokens[place]
+        return self._tokens[field_index]
 
 
-def _ids(
-    known: dict[str, int], kind: Kind, fmt: Format, part: int, before: str, behind: str
+def _token_ids(
+    known: dict[str, int], kind: FieldKind, fmt: Format, part: int, before: str, behind: str
 ) -> Ints:
     """Return the ids of one of the tokens that spell a field, for each of its values."""
     texts = [text for text in value_texts(kind, fmt) if text]
-    if kind in (Kind.LENGTH, Kind.ANGLE):
+    if kind in (FieldKind.LENGTH, FieldKind.ANGLE):
         split = [text.partition(".") for text in texts]
         texts = list(dict.fromkeys(a + dot if part == 0 else b for a, dot, b in split))
     spelled = [before + text + behind for text in texts]
     if missing := [piece for piece in spelled if piece not in known]:
-        raise _no_small_vocabulary(missing[0])
+        raise _vocabulary_error(missing[0])
     return np.array([known[piece] for piece in spelled], dtype=np.int64)
 
 
-def _no_small_vocabulary(piece: str) -> ModelError:
+def _vocabulary_error(piece: str) -> ModelError:
     return ModelError(
         f"the tokenizer does not cut a completion into one or two tokens a field, at {piece!r}; it "
         "is not a small crystal vocabulary"

@@ -14,46 +14,50 @@ from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
 from crystext.conditions.constraints import Constraints
 from crystext.grammar.fields import END
 from crystext.structures.crystal import Floats, Ints
-from crystext.structures.distances import Bools, least_distances
+from crystext.structures.distances import Bools, min_distances
 
 _RANK = np.array(ELECTRONEGATIVITY_RANK)
-_VALUES = len(_RANK)
+_ELEMENT_VALUES = len(_RANK)
 
-_FULLEST = 0.44
+_MAX_PACKING_FRACTION = 0.44
 """Greatest share of a cell that the atoms' spheres fill, which have half the least distance to
 their like as radius. Of the 9,047 crystals of MP-20 val none fills more than 0.43 at a distance
 scale of 0.65 (neptunium), and 99% fill less than 0.30; the densest packing of equal spheres fills
 0.74."""
 
 
-class Composition:
+class CompositionRules:
     """What a request says of the elements of a crystal and their number."""
 
     def __init__(self, constraints: Constraints) -> None:
         """Look up what is asked for."""
         self.min_atoms, self.max_atoms = constraints.min_atoms, constraints.max_atoms
-        self.permitted: Bools = np.ones(_VALUES, dtype=np.bool_)
+        self.permitted: Bools = np.ones(_ELEMENT_VALUES, dtype=np.bool_)
         """The elements that may occur at all, by number; index 0, the end, is among them."""
         if constraints.only is not None:
             self.permitted[1:] = False
-            self.permitted[_numbers(constraints.only)] = True
-        self.permitted[_numbers(constraints.exclude)] = False
+            self.permitted[_atomic_numbers(constraints.only)] = True
+        self.permitted[_atomic_numbers(constraints.exclude)] = False
         self.required = _in_text_order(constraints.require)
         """Elements that have to occur, in the order in which they come; shape (K,)."""
-        self.sequences = _sequences(constraints)
+        self.formula_sequences = _formula_sequences(constraints)
         """Where a formula is asked for, what stands in the elements' places for each number of
         formula units, then ends: shape (Z, max_atoms + 1). Else shape (0, max_atoms + 1)."""
-        spheres = _spheres(constraints.distance_scale)
-        self.volumes: Floats = spheres[self.sequences].sum(axis=1) / _FULLEST
+        spheres = _sphere_volumes(constraints.min_distance_ratio)
+        self.formula_volumes: Floats = (
+            spheres[self.formula_sequences].sum(axis=1) / _MAX_PACKING_FRACTION
+        )
         """Å^3. What a cell needs for each of these numbers of formula units; shape (Z,)."""
-        if len(self.sequences):
+        if len(self.formula_sequences):
             self.required = _in_text_order(tuple(symbol for symbol, _ in constraints.formula))
             self.permitted[1:] = False
             self.permitted[self.required] = True
         own = spheres[self.required].sum()
         rest = max(0, self.min_atoms - len(self.required))
         other = own + rest * spheres[1:][self.permitted[1:]].min()
-        self.least_volume = float(self.volumes[0] if len(self.volumes) else other / _FULLEST)
+        self.min_volume = float(
+            self.formula_volumes[0] if len(self.formula_volumes) else other / _MAX_PACKING_FRACTION
+        )
         """Å^3. What a cell needs at the least."""
 
     def allowed(
@@ -65,38 +69,38 @@ class Composition:
             numbers: of the atoms so far; shape (B, N), N at most `max_atoms`.
             fits: elements for which the cell has room; shape (B, 119). Those that are required
                 have to be among them. None where all are.
-            volumes: of the cells, Å^3, `least_volume` or more; shape (B,). None for large ones.
+            volumes: of the cells, Å^3, `min_volume` or more; shape (B,). None for large ones.
 
         Returns:
             Shape (B, 119); each row has something.
         """
         done = numbers.shape[1]
-        if len(self.sequences):
-            return self._of_formula(numbers, volumes)
+        if len(self.formula_sequences):
+            return self._allowed_by_formula(numbers, volumes)
         allowed = np.tile(self.permitted, (len(numbers), 1))
         if fits is not None:
             allowed &= fits
         allowed[:, END] = done >= self.min_atoms
         left = self.max_atoms - done
         if len(self.required):
-            self._leave_room(numbers, allowed, left)
+            self._restrict_to_required(numbers, allowed, left)
         if left == 0:
             allowed[:, 1:] = False
         return allowed
 
-    def _of_formula(self, numbers: Ints, volumes: Floats | None) -> Bools:
+    def _allowed_by_formula(self, numbers: Ints, volumes: Floats | None) -> Bools:
         """Return what the formula's sequences go on with that begin so and have room."""
         done = numbers.shape[1]
-        open_ones = (self.sequences[None, :, :done] == numbers[:, None]).all(axis=2)
+        open_ones = (self.formula_sequences[None, :, :done] == numbers[:, None]).all(axis=2)
         if volumes is not None:
             # Every cell has room for the least number of units, be it by a hair.
-            open_ones[:, 1:] &= self.volumes[1:] <= volumes[:, None]
+            open_ones[:, 1:] &= self.formula_volumes[1:] <= volumes[:, None]
         row, which = np.nonzero(open_ones)
-        allowed = np.zeros((len(numbers), _VALUES), dtype=np.bool_)
-        allowed[row, self.sequences[which, done]] = True
+        allowed = np.zeros((len(numbers), _ELEMENT_VALUES), dtype=np.bool_)
+        allowed[row, self.formula_sequences[which, done]] = True
         return allowed
 
-    def _leave_room(self, numbers: Ints, allowed: Bools, left: int) -> None:
+    def _restrict_to_required(self, numbers: Ints, allowed: Bools, left: int) -> None:
         """Take away what is out of order, or leaves some required element without an atom."""
         done = numbers.shape[1]
         here = (numbers[:, :, None] == self.required).any(axis=1)
@@ -104,7 +108,7 @@ class Composition:
         # Required ones come in their order, so those that are missing are the last ones.
         complete = missing == 0
         nearest = self.required[np.where(complete, 0, len(self.required) - missing)]
-        limit = np.where(complete, _VALUES, _RANK[nearest])
+        limit = np.where(complete, _ELEMENT_VALUES, _RANK[nearest])
         last = _RANK[numbers[:, -1]] if done else np.full(len(numbers), -1)
         # Where no atom can be spared, only the next of the missing ones may come.
         earliest = np.where(missing < left, last, limit)
@@ -112,25 +116,25 @@ class Composition:
         allowed[:, END] &= complete
 
 
-def _numbers(symbols: tuple[str, ...]) -> list[int]:
+def _atomic_numbers(symbols: tuple[str, ...]) -> list[int]:
     return [ATOMIC_NUMBERS[symbol] for symbol in symbols]
 
 
 def _in_text_order(symbols: tuple[str, ...]) -> Ints:
-    numbers = np.array(sorted(set(_numbers(symbols))), dtype=np.int64)
+    numbers = np.array(sorted(set(_atomic_numbers(symbols))), dtype=np.int64)
     return numbers[np.argsort(_RANK[numbers])]
 
 
-def _spheres(scale: float) -> Floats:
+def _sphere_volumes(min_distance_ratio: float) -> Floats:
     """Return the volume of each element's sphere in Å^3, by number; 0 where distances are free."""
-    if scale == 0:
-        return np.zeros(_VALUES)
-    volumes: Floats = np.pi / 6 * np.diagonal(least_distances(scale)) ** 3
+    if min_distance_ratio == 0:
+        return np.zeros(_ELEMENT_VALUES)
+    volumes: Floats = np.pi / 6 * np.diagonal(min_distances(min_distance_ratio)) ** 3
     volumes[END] = 0.0
     return volumes
 
 
-def _sequences(constraints: Constraints) -> Ints:
+def _formula_sequences(constraints: Constraints) -> Ints:
     counts = {ATOMIC_NUMBERS[symbol]: count for symbol, count in constraints.formula}
     units = constraints.formula_units
     sequences = np.full((len(units), constraints.max_atoms + 1), END, dtype=np.int64)

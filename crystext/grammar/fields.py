@@ -4,7 +4,7 @@
 
 A field's value is a whole number: hundredths of Å for a length of two decimals, the atomic number
 for an element, 0 in an element's place for the end of the text. A text by symmetry has other fields
-in another order (`symmetric.automaton`).
+in another order (`wyckoff.automaton`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from enum import Enum
 from functools import cache
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.structures.wyckoff.cell_parameters import free_parameters
-from crystext.structures.wyckoff.positions import GROUPS, positions
+from crystext.structures.wyckoff.cell_parameters import free_parameter_names
+from crystext.structures.wyckoff.positions import N_SPACE_GROUPS, wyckoff_positions
 from crystext.text import Format
 from crystext.text.formats import MAX_ANGLE, MAX_LENGTH
 from crystext.tokenization.crystal_vocabulary import position_names
@@ -24,7 +24,7 @@ END = 0
 """The value that stands for the end of the text, in the place of an element."""
 
 
-class Kind(Enum):
+class FieldKind(Enum):
     """What a field holds."""
 
     LENGTH = "length"
@@ -42,7 +42,7 @@ class Kind(Enum):
 class Field:
     """One place in the text."""
 
-    kind: Kind
+    kind: FieldKind
     axis: int
     """0, 1 or 2 for lengths, angles and coordinates; 0 for an element."""
     separator: str
@@ -51,14 +51,17 @@ class Field:
 
 _CELL = tuple(
     Field(kind, axis, separator)
-    for kind, separators in ((Kind.LENGTH, ("", " ", " ")), (Kind.ANGLE, ("\n", " ", " ")))
+    for kind, separators in (
+        (FieldKind.LENGTH, ("", " ", " ")),
+        (FieldKind.ANGLE, ("\n", " ", " ")),
+    )
     for axis, separator in enumerate(separators)
 )
 _ATOM = (
-    Field(Kind.ELEMENT, 0, "\n"),
-    Field(Kind.COORDINATE, 0, "\n"),
-    Field(Kind.COORDINATE, 1, " "),
-    Field(Kind.COORDINATE, 2, " "),
+    Field(FieldKind.ELEMENT, 0, "\n"),
+    Field(FieldKind.COORDINATE, 0, "\n"),
+    Field(FieldKind.COORDINATE, 1, " "),
+    Field(FieldKind.COORDINATE, 2, " "),
 )
 
 
@@ -67,68 +70,70 @@ def field_at(index: int) -> Field:
     return _CELL[index] if index < len(_CELL) else _ATOM[(index - len(_CELL)) % len(_ATOM)]
 
 
-def value_count(kind: Kind, fmt: Format) -> int:
+def value_count(kind: FieldKind, fmt: Format) -> int:
     """Return how many values a field of this kind can take."""
-    if kind is Kind.LENGTH:
+    if kind is FieldKind.LENGTH:
         return MAX_LENGTH * int(10**fmt.length_decimals)
-    if kind is Kind.ANGLE:
+    if kind is FieldKind.ANGLE:
         return MAX_ANGLE * int(10**fmt.angle_decimals)
-    if kind is Kind.COORDINATE:
+    if kind is FieldKind.COORDINATE:
         return int(10**fmt.coordinate_decimals)
-    if kind is Kind.ELEMENT:
+    if kind is FieldKind.ELEMENT:
         return len(SYMBOLS) + 1
     return len(value_texts(kind, fmt))
 
 
-def decimals(kind: Kind, fmt: Format) -> int:
+def decimals_of(kind: FieldKind, fmt: Format) -> int:
     """Return the decimals that a number of this kind is printed with."""
-    if kind is Kind.LENGTH:
+    if kind is FieldKind.LENGTH:
         return fmt.length_decimals
-    return fmt.angle_decimals if kind is Kind.ANGLE else fmt.coordinate_decimals
+    return fmt.angle_decimals if kind is FieldKind.ANGLE else fmt.coordinate_decimals
 
 
 @cache
-def value_texts(kind: Kind, fmt: Format) -> tuple[str, ...]:
+def value_texts(kind: FieldKind, fmt: Format) -> tuple[str, ...]:
     """Return how each value of a field is written; the end of the text is written as nothing."""
-    if kind is Kind.ELEMENT:
+    if kind is FieldKind.ELEMENT:
         return ("", *SYMBOLS)
-    if kind is Kind.ELEMENT_OR_LENGTH:
-        return ("", *SYMBOLS, *value_texts(Kind.LENGTH, fmt))
-    if kind is Kind.GROUP:
-        return ("", *(str(number) for number in range(1, GROUPS + 1)))
-    if kind is Kind.POSITION:
+    if kind is FieldKind.ELEMENT_OR_LENGTH:
+        return ("", *SYMBOLS, *value_texts(FieldKind.LENGTH, fmt))
+    if kind is FieldKind.GROUP:
+        return ("", *(str(number) for number in range(1, N_SPACE_GROUPS + 1)))
+    if kind is FieldKind.POSITION:
         return position_names()
-    places = decimals(kind, fmt)
+    places = decimals_of(kind, fmt)
     return tuple(f"{i / 10**places:.{places}f}" for i in range(value_count(kind, fmt)))
 
 
-def kind_after_by_symmetry(text: str, fmt: Format) -> Kind:
+def kind_after_wyckoff(text: str, fmt: Format) -> FieldKind:
     """Return the kind of field that goes on behind the beginning of a text by symmetry.
 
     Behind the last decimal of a line the next line's kind comes. The text need not be right.
     """
     lines = text.split("\n")
     if len(lines) == 1:
-        return Kind.GROUP
+        return FieldKind.GROUP
     number = lines[0]
-    group = int(number) if number in value_texts(Kind.GROUP, fmt)[1:] else 1
+    group = int(number) if number in value_texts(FieldKind.GROUP, fmt)[1:] else 1
     first, *rest = lines[-1].split(" ")
     if first[:1].isdigit():
-        names = free_parameters(group)
-        return Kind.LENGTH if len(names[min(len(rest), len(names) - 1)]) == 1 else Kind.ANGLE
+        names = free_parameter_names(group)
+        return (
+            FieldKind.LENGTH if len(names[min(len(rest), len(names) - 1)]) == 1 else FieldKind.ANGLE
+        )
     if not rest:
-        return Kind.ELEMENT
+        return FieldKind.ELEMENT
     if len(rest) == 1 and not rest[0][-1:].isalpha():
-        return Kind.POSITION
-    known = positions(group).get(rest[0][-1:])
-    whole = known is not None and len(rest) - 1 == len(known.free)
+        return FieldKind.POSITION
+    known = wyckoff_positions(group).get(rest[0][-1:])
+    whole = known is not None and len(rest) - 1 == len(known.free_axes)
     written = len(rest[-1].partition(".")[2])
     if whole and (len(rest) == 1 or written == fmt.coordinate_decimals):
-        return Kind.ELEMENT
-    return Kind.COORDINATE
+        return FieldKind.ELEMENT
+    return FieldKind.COORDINATE
 
 
-def kind_after(text: str, fmt: Format) -> Kind:
+def kind_after_coordinates(text: str, fmt: Format) -> FieldKind:
     """Return the kind of field that goes on behind the beginning of a text, or comes next.
 
     Behind the last decimal of a line the next line's kind comes; a number without decimals goes on
@@ -137,10 +142,10 @@ def kind_after(text: str, fmt: Format) -> Kind:
     lines = text.split("\n")
     place = len(lines) - 1
     if place >= 2 and place % 2 == 0:
-        return Kind.ELEMENT
-    kind = (Kind.LENGTH, Kind.ANGLE)[place] if place < 2 else Kind.COORDINATE
+        return FieldKind.ELEMENT
+    kind = (FieldKind.LENGTH, FieldKind.ANGLE)[place] if place < 2 else FieldKind.COORDINATE
     values = lines[-1].split(" ")
     written = len(values[-1].partition(".")[2])
-    if len(values) < 3 or written == 0 or written < decimals(kind, fmt):
+    if len(values) < 3 or written == 0 or written < decimals_of(kind, fmt):
         return kind
-    return Kind.ANGLE if kind is Kind.LENGTH else Kind.ELEMENT
+    return FieldKind.ANGLE if kind is FieldKind.LENGTH else FieldKind.ELEMENT

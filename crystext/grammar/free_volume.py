@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from crystext.structures.crystal import Floats, Ints
-from crystext.structures.distances import Bools, blocked_columns, clearances, columns_with_room
+from crystext.structures.distances import Bools, blocked_z, clearances, has_free_z
 
-_NET = 50
+_SEARCH_GRID = 50
 """Places along each side of the net on which the roomiest place of a plane is looked for."""
 
 
@@ -24,38 +24,38 @@ class Surroundings(NamedTuple):
     """Basis vectors as rows, Å; shape (R, 3, 3)."""
     positions: Floats
     """Fractional coordinates of the atoms that have a place; shape (R, N, 3)."""
-    distances: Floats
+    min_distances: Floats
     """How far to stay from each, Å; shape (R, N)."""
 
-    def row(self, row: int, places: Floats) -> Floats:
+    def clearance(self, row: int, places: Floats) -> Floats:
         """Return how much room there is at places (M, 3) of one crystal, in Å: shape (M,)."""
         if not self.positions.shape[1]:
             return np.full(len(places), np.inf)
-        return clearances(self.lattice[row], self.positions[row], self.distances[row], places)
+        return clearances(self.lattice[row], self.positions[row], self.min_distances[row], places)
 
-    def columns(self, columns: Floats, grid: int) -> Bools:
+    def has_free_z(self, columns: Floats, grid: int) -> Bools:
         """Tell which x and y (R, 2) leave some z: shape (R,)."""
-        return columns_with_room(*self, columns, grid)
+        return has_free_z(*self, columns, grid)
 
-    def y(self, row: int, x: float, grid: int) -> Bools:
+    def free_y(self, row: int, x: float, grid: int) -> Bools:
         """Return which y leave some z in one crystal, given x: shape (grid,)."""
         columns = np.stack([np.full(grid, x), np.arange(grid) / grid], axis=1)
         same = np.full(grid, row)
-        room = columns_with_room(
-            self.lattice[same], self.positions[same], self.distances[same], columns, grid
+        room = has_free_z(
+            self.lattice[same], self.positions[same], self.min_distances[same], columns, grid
         )
         if not room.any():
-            net: Ints = np.arange(0, grid, max(1, grid // _NET))
+            net: Ints = np.arange(0, grid, max(1, grid // _SEARCH_GRID))
             y, z = np.repeat(net, len(net)), np.tile(net, len(net))
             places = np.stack([np.full(len(y), x), y / grid, z / grid], axis=1)
-            room[y[self.row(row, places).argmax()]] = True
+            room[y[self.clearance(row, places).argmax()]] = True
         return room
 
-    def z(self, columns: Floats, grid: int) -> Bools:
+    def free_z(self, columns: Floats, grid: int) -> Bools:
         """Return which z are free, given x and y (R, 2): shape (R, grid)."""
-        free: Bools = ~blocked_columns(*self, columns, grid)
+        free: Bools = ~blocked_z(*self, columns, grid)
         for row in np.flatnonzero(~free.any(axis=1)).tolist():
             x, y = columns[row].tolist()
             places = np.stack([np.full(grid, x), np.full(grid, y), np.arange(grid) / grid], axis=1)
-            free[row, self.row(row, places).argmax()] = True
+            free[row, self.clearance(row, places).argmax()] = True
         return free

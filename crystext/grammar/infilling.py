@@ -21,13 +21,13 @@ import numpy as np
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.conditions.constraints import Constraints
 from crystext.grammar.cells import CellRules
-from crystext.grammar.fields import END, Field, Kind, decimals, value_count
+from crystext.grammar.fields import END, Field, FieldKind, decimals_of, value_count
 from crystext.grammar.free_volume import Surroundings
 from crystext.structures.crystal import Crystal, Floats, Ints, basis_vectors, cell_volume
 from crystext.structures.distances import (
     Bools,
     image_distances,
-    least_distances,
+    min_distances,
     shortest_lattice_vector,
 )
 from crystext.text import Format
@@ -35,55 +35,55 @@ from crystext.text.partial import PartialCrystal
 
 
 @dataclass(frozen=True)
-class Blank:
+class InfillField:
     """A field of a completion: what it holds, and of what."""
 
     field: Field
     site: int = -1
     """Index of the site; those of missing atoms follow the given ones. -1 for the cell's."""
-    known: float = float("nan")
+    given: float = float("nan")
     """The value where it is given, though not its line; nan where it is to be drawn."""
     may_end: bool = False
     """Whether the completion may end in its place."""
-    may_go_on: bool = True
+    can_hold_value: bool = True
     """Whether it can hold a value at all; False behind the last field."""
 
 
-_LAST = Blank(Field(Kind.ELEMENT, 0, "\n"), may_end=True, may_go_on=False)
+_END_FIELD = InfillField(Field(FieldKind.ELEMENT, 0, "\n"), may_end=True, can_hold_value=False)
 
 
-def blanks_of(partial: PartialCrystal) -> list[Blank]:
+def infill_fields(partial: PartialCrystal) -> list[InfillField]:
     """Return the fields of a partial crystal's completion; the last one is its end."""
-    blanks = list(_given_blanks(partial))
-    least, most = partial.more
+    blanks = list(_unknown_fields(partial))
+    least, most = partial.missing_atoms
     for i in range(most):
         site = len(partial) + i
-        blanks.append(Blank(Field(Kind.ELEMENT, 0, "\n"), site, may_end=i >= least))
-        blanks += _triple(Kind.COORDINATE, np.full(3, np.nan), site)
+        blanks.append(InfillField(Field(FieldKind.ELEMENT, 0, "\n"), site, may_end=i >= least))
+        blanks += _axis_fields(FieldKind.COORDINATE, np.full(3, np.nan), site)
     first = blanks[0]
-    blanks[0] = Blank(Field(first.field.kind, first.field.axis, ""), first.site, first.known)
-    return [*blanks, _LAST]
+    blanks[0] = InfillField(Field(first.field.kind, first.field.axis, ""), first.site, first.given)
+    return [*blanks, _END_FIELD]
 
 
-def _given_blanks(partial: PartialCrystal) -> Iterator[Blank]:
+def _unknown_fields(partial: PartialCrystal) -> Iterator[InfillField]:
     unknown = partial.unknown
     if unknown.lengths:
-        yield from _triple(Kind.LENGTH, partial.lengths)
+        yield from _axis_fields(FieldKind.LENGTH, partial.lengths)
     if unknown.angles:
-        yield from _triple(Kind.ANGLE, partial.angles)
-    nameless = [site for site in partial.order if site in unknown.elements]
+        yield from _axis_fields(FieldKind.ANGLE, partial.angles)
+    nameless = [site for site in partial.text_order if site in unknown.elements]
     # One answer names the element of all its sites, where nothing else is asked for.
-    asked = nameless[:1] if partial.is_one_element else nameless
-    for site in partial.order:
+    asked = nameless[:1] if partial.is_element_infilling else nameless
+    for site in partial.text_order:
         if site in asked:
-            yield Blank(Field(Kind.ELEMENT, 0, "\n"), site)
+            yield InfillField(Field(FieldKind.ELEMENT, 0, "\n"), site)
         if site in unknown.positions:
-            yield from _triple(Kind.COORDINATE, partial.positions[site], site)
+            yield from _axis_fields(FieldKind.COORDINATE, partial.positions[site], site)
 
 
-def _triple(kind: Kind, values: Floats, site: int = -1) -> Iterator[Blank]:
+def _axis_fields(kind: FieldKind, values: Floats, site: int = -1) -> Iterator[InfillField]:
     for axis, value in enumerate(values.tolist()):
-        yield Blank(Field(kind, axis, " " if axis else "\n"), site, value)
+        yield InfillField(Field(kind, axis, " " if axis else "\n"), site, value)
 
 
 class InfillingAutomaton:
@@ -102,62 +102,66 @@ class InfillingAutomaton:
                 may hold. The number of atoms is the partial crystal's own.
         """
         self.format, self.partial, self.constraints = fmt, partial, constraints
-        self.distance_scale = constraints.distance_scale
-        self.blanks = blanks_of(partial)
-        self.place = 0
+        self.min_distance_ratio = constraints.min_distance_ratio
+        self.fields = infill_fields(partial)
+        self.field_index = 0
         """Index of the field that comes next."""
-        count = len(partial) + partial.more[1]
+        count = len(partial) + partial.missing_atoms[1]
         self.lengths: Floats = np.tile(partial.lengths, (batch, 1))
         self.angles: Floats = np.tile(partial.angles, (batch, 1))
         self.numbers: Ints = np.zeros((batch, count), dtype=np.int64)
         self.numbers[:, : len(partial)] = partial.numbers
         self.positions: Floats = np.full((batch, count, 3), np.nan)
         self.positions[:, : len(partial)] = partial.positions
-        self._table = least_distances(self.distance_scale)
+        self._min_distances = min_distances(self.min_distance_ratio)
         self._permitted = [self._permitted_at(site) for site in range(count)]
         # How far to stay from a site whose element is still to come: no further than from the
         # smallest that it may become.
-        self._least = [self._table[:, permitted].min(axis=1) for permitted in self._permitted]
-        self._group = {site: group for group in partial.shared for site in group}
+        self._min_distance_to = [
+            self._min_distances[:, permitted].min(axis=1) for permitted in self._permitted
+        ]
+        self._shared_sites = {
+            site: group for group in partial.same_element_groups for site in group
+        }
         self._cells = self._cell_rules()
         self._lattice: Floats = np.zeros((batch, 3, 3))
-        self._shortest: Floats = np.zeros(batch)
-        self._close_cell()
+        self._shortest_lattice_vector: Floats = np.zeros(batch)
+        self._update_lattice()
 
     @property
     def field(self) -> Field:
         """The field that comes next."""
-        return self.blanks[self.place].field
+        return self.fields[self.field_index].field
 
-    def separator_behind(self, value: int) -> str:
+    def separator_after(self, value: int) -> str:
         """Return what stands between the next field and the one behind it, whatever its value."""
-        return self.blanks[min(self.place + 1, len(self.blanks) - 1)].field.separator
+        return self.fields[min(self.field_index + 1, len(self.fields) - 1)].field.separator
 
     @property
     def is_given(self) -> bool:
         """Whether the value of the next field is given, though not its line."""
-        return not np.isnan(self.blanks[self.place].known)
+        return not np.isnan(self.fields[self.field_index].given)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def allowed(self) -> Bools:
         """Return which values the next field can take: shape (B, number of values)."""
-        blank, kind = self.blanks[self.place], self.field.kind
+        blank, kind = self.fields[self.field_index], self.field.kind
         if self.is_given:
-            return np.tile(self._only(kind, blank.known), (len(self), 1))
-        if kind is Kind.LENGTH:
+            return np.tile(self._only_nearest(kind, blank.given), (len(self), 1))
+        if kind is FieldKind.LENGTH:
             return self._allowed_lengths()
-        if kind is Kind.ANGLE:
+        if kind is FieldKind.ANGLE:
             return self._cells.allowed_angles(self.lengths, self.angles, self.field.axis)
-        if kind is Kind.ELEMENT:
+        if kind is FieldKind.ELEMENT:
             return self._allowed_elements(blank)
-        if self.field.axis == 0 or self.distance_scale == 0:
+        if self.field.axis == 0 or self.min_distance_ratio == 0:
             return np.ones((len(self), value_count(kind, self.format)), dtype=np.bool_)
         if self.field.axis == 1:
-            return np.stack([self.rows_with_room(row) for row in range(len(self))])
+            return np.stack([self.y_with_room(row) for row in range(len(self))])
         columns = self.positions[:, blank.site, :2]
-        return self._surroundings(np.arange(len(self))).z(columns, self._grid)
+        return self._surroundings(np.arange(len(self))).free_z(columns, self._grid_size)
 
     def has_room(self, y: Ints, rows: Ints | None = None) -> Bools:
         """Tell for each completion whether some z is left for the atom at hand if it takes this y.
@@ -167,54 +171,57 @@ class InfillingAutomaton:
             rows: these completions; None asks about all.
         """
         rows = np.arange(len(self)) if rows is None else rows
-        blank = self.blanks[self.place]
+        blank = self.fields[self.field_index]
         if self.is_given:
-            return self._only(Kind.COORDINATE, blank.known)[y]
-        if self.distance_scale == 0:
+            return self._only_nearest(FieldKind.COORDINATE, blank.given)[y]
+        if self.min_distance_ratio == 0:
             return np.ones(len(y), dtype=np.bool_)
-        columns = np.stack([self.positions[rows, blank.site, 0], y / self._grid], axis=1)
-        return self._surroundings(rows).columns(columns, self._grid)
+        columns = np.stack([self.positions[rows, blank.site, 0], y / self._grid_size], axis=1)
+        return self._surroundings(rows).has_free_z(columns, self._grid_size)
 
-    def rows_with_room(self, row: int) -> Bools:
+    def y_with_room(self, row: int) -> Bools:
         """Return which y leave a z for the atom at hand of one completion: (number of values,).
 
         If none does, that of the roomiest place is the only one.
         """
-        blank = self.blanks[self.place]
+        blank = self.fields[self.field_index]
         if self.is_given:
-            return self._only(Kind.COORDINATE, blank.known)
+            return self._only_nearest(FieldKind.COORDINATE, blank.given)
         x = float(self.positions[row, blank.site, 0])
-        return self._surroundings(np.array([row])).y(0, x, self._grid)
+        return self._surroundings(np.array([row])).free_y(0, x, self._grid_size)
 
     def push(self, values: Ints) -> None:
         """Take a value for the next field of each completion.
 
         An element's value must not be the end here: completions that end leave by `keep` first.
         """
-        blank = self.blanks[self.place]
+        blank = self.fields[self.field_index]
         kind, axis, site = self.field.kind, self.field.axis, blank.site
-        drawn = values / 10.0 ** decimals(kind, self.format)
+        drawn = values / 10.0 ** decimals_of(kind, self.format)
         if self.is_given:
             # The text is rounded, and what is given is not.
-            drawn = np.full(len(values), blank.known)
-        if kind is Kind.LENGTH:
+            drawn = np.full(len(values), blank.given)
+        if kind is FieldKind.LENGTH:
             self.lengths[:, axis] = drawn
-        elif kind is Kind.ANGLE:
+        elif kind is FieldKind.ANGLE:
             self.angles[:, axis] = drawn
-        elif kind is Kind.ELEMENT:
+        elif kind is FieldKind.ELEMENT:
             assert (values != END).all(), "completions that end leave the batch"
-            self.numbers[:, self._group.get(site, (site,))] = values[:, None]
+            self.numbers[:, self._shared_sites.get(site, (site,))] = values[:, None]
         else:
             self.positions[:, site, axis] = drawn
-        self.place += 1
-        if kind in (Kind.LENGTH, Kind.ANGLE) and axis == 2:
-            self._close_cell()
+        self.field_index += 1
+        if kind in (FieldKind.LENGTH, FieldKind.ANGLE) and axis == 2:
+            self._update_lattice()
 
     def keep(self, rows: Bools | Ints) -> None:
         """Go on with these completions only: a mask, or their rows in the order they shall have."""
         self.lengths, self.angles = self.lengths[rows], self.angles[rows]
         self.numbers, self.positions = self.numbers[rows], self.positions[rows]
-        self._lattice, self._shortest = self._lattice[rows], self._shortest[rows]
+        self._lattice, self._shortest_lattice_vector = (
+            self._lattice[rows],
+            self._shortest_lattice_vector[rows],
+        )
 
     def crystal(self, row: int) -> Crystal:
         """Return one completed crystal, its sites in the order of the partial one.
@@ -238,17 +245,17 @@ class InfillingAutomaton:
         return twin
 
     @property
-    def _grid(self) -> int:
-        return value_count(Kind.COORDINATE, self.format)
+    def _grid_size(self) -> int:
+        return value_count(FieldKind.COORDINATE, self.format)
 
-    def _only(self, kind: Kind, known: float) -> Bools:
+    def _only_nearest(self, kind: FieldKind, given: float) -> Bools:
         """Return the value that is nearest to a known number as the only one."""
         values = value_count(kind, self.format)
-        nearest = round(known * 10 ** decimals(kind, self.format))
+        nearest = round(given * 10 ** decimals_of(kind, self.format))
         only = np.zeros(values, dtype=np.bool_)
-        only[nearest % values if kind is Kind.COORDINATE else min(max(nearest, 0), values - 1)] = (
-            True
-        )
+        only[
+            nearest % values if kind is FieldKind.COORDINATE else min(max(nearest, 0), values - 1)
+        ] = True
         return only
 
     def _permitted_at(self, site: int) -> Bools:
@@ -258,7 +265,7 @@ class InfillingAutomaton:
         if inside and self.partial.numbers[site]:
             permitted[self.partial.numbers[site]] = True
             return permitted
-        named = self.partial.candidates.get(site) if inside else self.partial.more_candidates
+        named = self.partial.candidates.get(site) if inside else self.partial.missing_candidates
         permitted[[ATOMIC_NUMBERS[symbol] for symbol in named or SYMBOLS]] = True
         permitted[[ATOMIC_NUMBERS[symbol] for symbol in self.constraints.exclude]] = False
         return permitted
@@ -267,8 +274,8 @@ class InfillingAutomaton:
         """Return the rules of the cell: wide enough for each atom whose element is given."""
         named = self.partial.numbers[self.partial.numbers > 0]
         contact = 0.0
-        if self.distance_scale > 0 and len(named):
-            contact = float(np.diagonal(self._table)[named].max())
+        if self.min_distance_ratio > 0 and len(named):
+            contact = float(np.diagonal(self._min_distances)[named].max())
         known = self.partial.lengths[~np.isnan(self.partial.lengths)]
         system = None
         if not len(known) and np.isnan(self.partial.angles).all():
@@ -276,11 +283,11 @@ class InfillingAutomaton:
         # What is given may be narrower, and is no fault of what is drawn.
         return CellRules(self.format, system or "triclinic", min([contact, *known.tolist()]))
 
-    def _close_cell(self) -> None:
+    def _update_lattice(self) -> None:
         """Take the cell, once all of it is known."""
         if not (np.isnan(self.lengths).any() or np.isnan(self.angles).any()):
             self._lattice = basis_vectors(self.lengths, self.angles)
-            self._shortest = shortest_lattice_vector(self._lattice)
+            self._shortest_lattice_vector = shortest_lattice_vector(self._lattice)
 
     def _allowed_lengths(self) -> Bools:
         """Return the lengths with which the cell can be wide enough."""
@@ -290,32 +297,37 @@ class InfillingAutomaton:
         # A height of the cell is a length times V / abc over the sine of the angle across. No
         # lattice vector is shorter than the least of them.
         volume = cell_volume(np.ones(3), self.partial.angles)
-        least = self._cells.contact * np.sin(np.radians(self.partial.angles[axis])) / volume
-        values = np.arange(value_count(Kind.LENGTH, self.format))
+        least = (
+            self._cells.min_vector_length * np.sin(np.radians(self.partial.angles[axis])) / volume
+        )
+        values = np.arange(value_count(FieldKind.LENGTH, self.format))
         allowed = (values > 0) & (values >= least * 10**self.format.length_decimals)
         # A cell so flat that no length is enough gets the longest.
         allowed[-1] = True
         return np.tile(allowed, (len(self), 1))
 
-    def _allowed_elements(self, blank: Blank) -> Bools:
+    def _allowed_elements(self, field: InfillField) -> Bools:
         allowed = np.zeros((len(self), len(SYMBOLS) + 1), dtype=np.bool_)
-        if blank.may_go_on:
-            allowed |= self._fitting_elements(blank.site)
-        allowed[:, END] = blank.may_end
+        if field.can_hold_value:
+            allowed |= self._elements_with_room(field.site)
+        allowed[:, END] = field.may_end
         return allowed
 
-    def _fitting_elements(self, site: int) -> Bools:
+    def _elements_with_room(self, site: int) -> Bools:
         """Return the elements that have room at a site, and at those that share its element."""
-        group = self._group.get(site, (site,))
+        group = self._shared_sites.get(site, (site,))
         chosen = self.numbers[:, group].max(axis=1)
         permitted: Bools = np.logical_and.reduce([self._permitted[member] for member in group])
         if chosen.any():
             return np.asarray(np.arange(len(permitted)) == chosen[:, None])
-        if self.distance_scale == 0:
+        if self.min_distance_ratio == 0:
             return np.tile(permitted, (len(self), 1))
-        own = np.diagonal(self._table)
+        own = np.diagonal(self._min_distances)
         spare: Floats = np.minimum.reduce(
-            [self._shortest[:, None] - own, *(self._spare_at(member, group) for member in group)]
+            [
+                self._shortest_lattice_vector[:, None] - own,
+                *(self._clearance_at(member, group) for member in group),
+            ]
         )
         # Distances are kept to the last digit of what was drawn, and rounding is no collision.
         fits = permitted & (spare >= -1e-6)
@@ -323,27 +335,31 @@ class InfillingAutomaton:
         fits[lost, np.where(permitted, spare[lost], -np.inf).argmax(axis=1)] = True
         return fits
 
-    def _spare_at(self, site: int, group: tuple[int, ...]) -> Floats:
+    def _clearance_at(self, site: int, group: tuple[int, ...]) -> Floats:
         """Return by how much each element would keep its distances at a site, Å: shape (B, 119)."""
-        spare = np.full((len(self), len(self._table)), np.inf)
+        spare = np.full((len(self), len(self._min_distances)), np.inf)
         if np.isnan(self.positions[:, site]).any():
             return spare
-        others = self._placed(site)
+        others = self._placed_sites(site)
         away = image_distances(self._lattice, self.positions[:, site], self.positions[:, others])
         for column, other in enumerate(others):
             if other in group:
-                needed = np.tile(np.diagonal(self._table), (len(self), 1))
+                needed = np.tile(np.diagonal(self._min_distances), (len(self), 1))
             else:
-                needed = self._needed_from(other)
+                needed = self._min_distance_from(other)
             spare = np.minimum(spare, away[:, column, None] - needed)
         return spare
 
-    def _needed_from(self, other: int) -> Floats:
+    def _min_distance_from(self, other: int) -> Floats:
         """Return how far each element has to stay from a site, Å: shape (B, 119)."""
         numbers = self.numbers[:, other]
-        return np.asarray(np.where(numbers[:, None] > 0, self._table[numbers], self._least[other]))
+        return np.asarray(
+            np.where(
+                numbers[:, None] > 0, self._min_distances[numbers], self._min_distance_to[other]
+            )
+        )
 
-    def _placed(self, site: int) -> list[int]:
+    def _placed_sites(self, site: int) -> list[int]:
         """Return the other sites that have a place by now, the same in all completions."""
         known = ~np.isnan(self.positions[0]).any(axis=1)
         known[site] = False
@@ -351,9 +367,9 @@ class InfillingAutomaton:
 
     def _surroundings(self, rows: Ints) -> Surroundings:
         """Return what the atom at hand has to keep away from in these completions."""
-        site = self.blanks[self.place].site
-        others = self._placed(site)
+        site = self.fields[self.field_index].site
+        others = self._placed_sites(site)
         numbers = self.numbers[rows, site]
-        needed = [self._needed_from(other)[rows, numbers] for other in others]
+        needed = [self._min_distance_from(other)[rows, numbers] for other in others]
         distances = np.stack(needed, axis=1) if others else np.zeros((len(rows), 0))
         return Surroundings(self._lattice[rows], self.positions[rows][:, others], distances)

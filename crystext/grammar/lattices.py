@@ -22,49 +22,49 @@ from crystext.structures.crystal import Floats
 
 
 @dataclass(frozen=True, eq=False)
-class Character:
+class LatticeCharacter:
     """The ties among the six numbers of a cell."""
 
     number: int
     """Its number in the table; where two differ in signs only, the first."""
     bravais: str
     """Symbol of the Bravais type, e.g. cF."""
-    equal: tuple[bool, bool]
+    equal_lengths: tuple[bool, bool]
     """Whether A = B, and whether B = C."""
-    dots: tuple[Floats | None, Floats | None, Floats | None]
+    scalar_products: tuple[Floats | None, Floats | None, Floats | None]
     """For D, E and F, the factors of A, B, D and E whose sum it is; None where it is free."""
 
     @property
-    def ties(self) -> Floats:
+    def equations(self) -> Floats:
         """Return the equations that A to F satisfy, one a row, each of which sums to zero."""
         a, b, c, *dots = np.eye(6)
-        rows = [a - b] * self.equal[0] + [b - c] * self.equal[1]
-        for dot, factors in zip(dots, self.dots, strict=True):
+        rows = [a - b] * self.equal_lengths[0] + [b - c] * self.equal_lengths[1]
+        for dot, factors in zip(dots, self.scalar_products, strict=True):
             if factors is not None:
                 rows.append(dot - factors @ np.stack([a, b, dots[0], dots[1]]))
         return np.array(rows).reshape(-1, 6)
 
     @property
-    def openness(self) -> float:
+    def max_volume_ratio(self) -> float:
         """Return V / abc of the cell of equal lengths whose free angles are right ones.
 
         For one character at least of those that tie the same lengths it is the greatest V / abc of
         cells of the system, and does not depend on the lengths.
         """
         products = [1.0, 1.0, 0.0, 0.0, 0.0]
-        for i, factors in enumerate(self.dots, start=2):
+        for i, factors in enumerate(self.scalar_products, start=2):
             products[i] = 0.0 if factors is None else float(factors @ np.array(products[:4]))
         d, e, f = products[2:]
         squared = 1 - d * d - e * e - f * f + 2 * d * e * f
         return math.sqrt(max(0.0, squared))
 
-    def is_case_of(self, other: Character) -> bool:
+    def is_special_case_of(self, other: LatticeCharacter) -> bool:
         """Tell whether each cell of this character keeps the other's ties too."""
-        both = np.concatenate([self.ties, other.ties])
-        return bool(np.linalg.matrix_rank(both) == len(self.ties))
+        both = np.concatenate([self.equations, other.equations])
+        return bool(np.linalg.matrix_rank(both) == len(self.equations))
 
 
-def _characters() -> tuple[Character, ...]:
+def _lattice_character_table() -> tuple[LatticeCharacter, ...]:
     a, b, d, e = np.eye(4)
     zero = 0 * a
     equal, first, last, none = (True, True), (True, False), (False, True), (False, False)
@@ -114,7 +114,7 @@ def _characters() -> tuple[Character, ...]:
         (43, "mC", none, None, (b - a) / 2 + d, -b - 2 * d),
     )
     return tuple(
-        Character(i, bravais, lengths, (d, e, f)) for i, bravais, lengths, d, e, f in table
+        LatticeCharacter(i, bravais, lengths, (d, e, f)) for i, bravais, lengths, d, e, f in table
     )
 
 
@@ -136,11 +136,13 @@ trigonal crystal has a rhombohedral lattice or a hexagonal one. Of a triclinic o
 
 
 @cache
-def characters_of(system: str) -> tuple[Character, ...]:
+def lattice_characters(system: str) -> tuple[LatticeCharacter, ...]:
     """Return the characters whose cells a crystal system can have, special cases left out.
 
     Args:
         system: a name of `constraints.CRYSTAL_SYSTEMS`.
     """
-    own = [x for x in _characters() if x.bravais in _BRAVAIS_TYPES[system]]
-    return tuple(x for x in own if not any(x.is_case_of(other) for other in own if other is not x))
+    own = [x for x in _lattice_character_table() if x.bravais in _BRAVAIS_TYPES[system]]
+    return tuple(
+        x for x in own if not any(x.is_special_case_of(other) for other in own if other is not x)
+    )

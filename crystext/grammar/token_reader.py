@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import ModelError
-from crystext.grammar.fields import Field, Kind, field_at
+from crystext.grammar.fields import Field, FieldKind, field_at
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools
 from crystext.text import PLAIN, Format
@@ -28,7 +28,7 @@ DECIMALS = 100
 """Values of the token that holds the decimals of a length or an angle."""
 
 
-class Slots:
+class CoordinateTokenReader:
     """Token ids of the values of each field, for a tokenizer that has the small vocabulary."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -48,10 +48,10 @@ class Slots:
         self._wholes = {
             (kind, separator): ids([f"{separator}{i}." for i in range(end)])
             for kind, separator, end in (
-                (Kind.LENGTH, "", MAX_LENGTH),
-                (Kind.LENGTH, " ", MAX_LENGTH),
-                (Kind.ANGLE, "\n", MAX_ANGLE),
-                (Kind.ANGLE, " ", MAX_ANGLE),
+                (FieldKind.LENGTH, "", MAX_LENGTH),
+                (FieldKind.LENGTH, " ", MAX_LENGTH),
+                (FieldKind.ANGLE, "\n", MAX_ANGLE),
+                (FieldKind.ANGLE, " ", MAX_ANGLE),
             )
         }
         self._coordinates = {
@@ -62,40 +62,40 @@ class Slots:
         end = np.array([tokenizer.eos_token_id], dtype=np.int64)
         self._elements = np.concatenate([end, lines])
 
-    def forced(self, place: int) -> list[int]:
+    def forced_tokens(self, field_index: int) -> list[int]:
         """Return the ids that stand before a field whatever its value is: none, here."""
         return []
 
-    def tokens_at(self, place: int) -> list[Ints]:
+    def tokens_at(self, field_index: int) -> list[Ints]:
         """Return the ids that spell the field at a place of the text."""
-        return self.tokens(field_at(place))
+        return self.tokens(field_at(field_index))
 
     def tokens(self, field: Field) -> list[Ints]:
         """Return the ids that spell a field: one array for each of its tokens."""
-        if field.kind is Kind.ELEMENT:
+        if field.kind is FieldKind.ELEMENT:
             return [self._elements]
-        if field.kind is Kind.COORDINATE:
+        if field.kind is FieldKind.COORDINATE:
             return [self._coordinates[field.separator]]
         return [self._wholes[field.kind, field.separator], self._decimals]
 
 
-def speaks_small_vocabulary(tokenizer: PreTrainedTokenizerBase, fmt: Format) -> bool:
+def has_crystal_vocabulary(tokenizer: PreTrainedTokenizerBase, fmt: Format) -> bool:
     """Tell whether a model writes this format one field, one or two tokens."""
     if fmt != PLAIN:
         return False
     try:
-        Slots(tokenizer)
+        CoordinateTokenReader(tokenizer)
     except ModelError:
         return False
     return True
 
 
-def whole_parts(allowed: Bools) -> Bools:
+def allowed_whole_parts(allowed: Bools) -> Bools:
     """Return which whole parts lead to an allowed value: shape (B, V) to (B, V / 100)."""
     return np.asarray(allowed.reshape(len(allowed), -1, DECIMALS).any(axis=2))
 
 
-def decimals_after(allowed: Bools, wholes: NDArray[np.int64]) -> Bools:
+def allowed_decimals(allowed: Bools, wholes: NDArray[np.int64]) -> Bools:
     """Return which decimals are allowed behind the chosen whole parts: shape (B, 100)."""
     by_whole = allowed.reshape(len(allowed), -1, DECIMALS)
     decimals: Bools = by_whole[np.arange(len(allowed)), wholes]

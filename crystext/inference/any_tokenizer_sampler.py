@@ -10,28 +10,28 @@ from collections.abc import Sequence
 import torch
 
 from crystext.errors import ModelError
-from crystext.grammar.any_tokenizer import GrammarProcessor, TokenTree
-from crystext.inference.categorical import draw, uniform_numbers
-from crystext.inference.guidance import mix, weighted_prompts
+from crystext.grammar.any_tokenizer import GrammarProcessor, TokenTrie
+from crystext.inference.categorical import draw_categorical, uniform_numbers
+from crystext.inference.guidance import mix_logits, weighted_prompts
 from crystext.inference.request_grammar import (
-    MOST_DRAWS,
-    fields_for,
-    is_misdrawn,
-    kind_behind,
-    most_characters,
-    read_answer,
+    MAX_RESTARTS,
+    decode_completion,
+    field_automaton_for,
+    max_characters,
+    must_be_redrawn,
+    next_field_kind,
 )
-from crystext.inference.types import Attempt, DrawSettings, Request
+from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel
 from crystext.text import Format
 from crystext.tokenization.encode import prompt_ids
 
 
-class TextSampler:
+class AnyTokenizerSampler:
     """A model and its tokenizer, ready to draw."""
 
     def __init__(
-        self, model: LoadedModel, settings: DrawSettings, fmt: Format | None = None
+        self, model: LoadedModel, settings: SamplingSettings, fmt: Format | None = None
     ) -> None:
         """Get ready.
 
@@ -50,15 +50,15 @@ class TextSampler:
             )
         self.model, self.settings = model, settings
         self.format = model.format if fmt is None else fmt
-        self._tree = None
+        self._trie = None
         if settings.constrained:
-            self._tree = TokenTree(model.tokenizer, by_symmetry=self.format.by_symmetry)
+            self._trie = TokenTrie(model.tokenizer, wyckoff=self.format.is_wyckoff)
 
     def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
         """Draw one text for each index; seed, index and redraw decide its random numbers.
 
         A text that is not ended when the model knows no further position is cut off there. A text
-        by symmetry is drawn again, up to `MOST_DRAWS` times, if it `is_misdrawn`.
+        by symmetry is drawn again, up to `MAX_RESTARTS` times, if it `must_be_redrawn`.
 
         Raises:
             ModelError: the prompt alone takes all the positions that the model knows.
@@ -66,18 +66,18 @@ class TextSampler:
         done: dict[int, Attempt] = {}
         left = list(indices)
         with torch.inference_mode():
-            for again in range(MOST_DRAWS):
+            for again in range(MAX_RESTARTS):
                 drawn = self._draw(request, left, redraw, again)
                 done |= {attempt.index: attempt for attempt in drawn}
                 if not self.settings.constrained:
                     break
-                left = [a.index for a in drawn if is_misdrawn(request, a.text, self.format)]
+                left = [a.index for a in drawn if must_be_redrawn(request, a.text, self.format)]
                 if not left:
                     break
         return [done[index] for index in indices]
 
     def _draw(
-        self, request: Request, indices: Sequence[int], redraw: int, again: int
+        self, request: Request, indices: Sequence[int], redraw: int, restart: int
     ) -> list[Attempt]:
         settings, network, tokenizer = self.settings, self.model.network, self.model.tokenizer
         prompts = weighted_prompts(request, settings.guidance)
@@ -85,7 +85,7 @@ class TextSampler:
         given = max(read, key=len)
         known = getattr(network.config, "max_position_embeddings", None)
         # At the worst, one for each character, and the end.
-        budget = most_characters(request, self.format) + 1
+        budget = max_characters(request, self.format) + 1
         if known is not None:
             budget = min(budget, known - len(given))
         if budget < 1:
@@ -95,7 +95,7 @@ class TextSampler:
             )
         end, vocabulary = int(tokenizer.eos_token_id), len(tokenizer)
         uniform = torch.from_numpy(
-            uniform_numbers(settings.seed, indices, budget, redraw=redraw, again=again)
+            uniform_numbers(settings.seed, indices, budget, redraw=redraw, restart=restart)
         )
         processor = self._processor(len(given), request)
         device = next(network.parameters()).device
@@ -111,10 +111,12 @@ class TextSampler:
             ]
             caches = [output.past_key_values for output in outputs]
             # Rows of the output layer behind the vocabulary's end are padding.
-            logits = mix([output.logits[:, -1, :vocabulary].cpu() for output in outputs], prompts)
+            logits = mix_logits(
+                [output.logits[:, -1, :vocabulary].cpu() for output in outputs], prompts
+            )
             allowed = processor.mask(generated, vocabulary) if processor else None
             temperatures = self._temperatures(request, given, generated)
-            tokens, chance = self._tokens(logits, uniform[:, step], allowed, temperatures)
+            tokens, chance = self._draw_tokens(logits, uniform[:, step], allowed, temperatures)
             tokens = tokens.masked_fill(ended, end)
             log_probability += chance.double().masked_fill(ended, 0.0)
             generated = torch.cat([generated, tokens[:, None]], dim=1)
@@ -127,7 +129,7 @@ class TextSampler:
             for index, row, chance in zip(indices, generated.tolist(), log_probability, strict=True)
         ]
 
-    def _tokens(
+    def _draw_tokens(
         self,
         logits: torch.Tensor,
         uniform: torch.Tensor,
@@ -139,7 +141,7 @@ class TextSampler:
         chances = torch.empty(len(logits), dtype=logits.dtype)
         for temperature in sorted(set(temperatures)):
             rows = torch.tensor([i for i, t in enumerate(temperatures) if t == temperature])
-            drawn, chance = draw(
+            drawn, chance = draw_categorical(
                 logits[rows],
                 uniform[rows],
                 allowed_B_V=None if allowed is None else allowed[rows],
@@ -150,14 +152,14 @@ class TextSampler:
         return tokens, chances
 
     def _temperatures(
-        self, request: Request, given: list[int], generated: torch.Tensor
+        self, request: Request, prompt_tokens: list[int], generated: torch.Tensor
     ) -> list[float]:
         settings, fmt = self.settings, self.format
         if settings.element_temperature is None and settings.coordinate_temperature is None:
             return [settings.temperature] * len(generated)
-        start = len(self._text(given))
-        texts = (self._text(given + row)[start:] for row in generated.tolist())
-        return [settings.temperature_of(kind_behind(request, text, fmt)) for text in texts]
+        start = len(self._text(prompt_tokens))
+        texts = (self._text(prompt_tokens + row)[start:] for row in generated.tolist())
+        return [settings.temperature_of(next_field_kind(request, text, fmt)) for text in texts]
 
     def _text(self, ids: list[int]) -> str:
         # A special token amid a text is a fault of it, and is to be seen.
@@ -166,16 +168,16 @@ class TextSampler:
         return text
 
     def _processor(self, prompt_tokens: int, request: Request) -> GrammarProcessor | None:
-        if self._tree is None:
+        if self._trie is None:
             return None
-        fields = fields_for(request, self.format)
-        return GrammarProcessor(self.model.tokenizer, prompt_tokens, fields, self._tree)
+        fields = field_automaton_for(request, self.format)
+        return GrammarProcessor(self.model.tokenizer, prompt_tokens, fields, self._trie)
 
     def _attempt(
         self,
         request: Request,
         index: int,
-        given: list[int],
+        prompt_tokens: list[int],
         generated: list[int],
         log_probability: float,
     ) -> Attempt:
@@ -184,9 +186,9 @@ class TextSampler:
         body = generated[: generated.index(end)] if whole else generated
 
         # Decoded behind the prompt: some tokenizers drop a space at the start of a text.
-        text = self._text(given + body)[len(self._text(given)) :]
-        decoded = read_answer(request, text, self.format)
-        fault = decoded.fault.name if decoded.fault else None
+        text = self._text(prompt_tokens + body)[len(self._text(prompt_tokens)) :]
+        decoded = decode_completion(request, text, self.format)
+        fault = decoded.failure.name if decoded.failure else None
         if fault is None and not whole:
             fault = "TRUNCATED"
         return Attempt(index, text, fault, round(log_probability, 4), len(body) + whole)

@@ -10,12 +10,12 @@ import torch
 from crystext.errors import ModelError
 from crystext.structures.crystal import Floats
 
-_COLDEST = 1e-30
+_MIN_TEMPERATURE = 1e-30
 """Lower temperatures are drawn at as this one: in float32 they could be zero."""
 
 
 def uniform_numbers(
-    seed: int, indices: Sequence[int], count: int, *, redraw: int = 0, again: int = 0
+    seed: int, indices: Sequence[int], count: int, *, redraw: int = 0, restart: int = 0
 ) -> Floats:
     """Return random numbers in [0, 1) that depend on the seed and each crystal's index alone.
 
@@ -24,13 +24,13 @@ def uniform_numbers(
         indices: of the crystals.
         count: how many numbers each takes.
         redraw: how often the crystal was drawn before; each time has numbers of its own.
-        again: how often, of these, the sampler itself had to begin anew.
+        restart: how often, of these, the sampler itself had to begin anew.
 
     Returns:
         Shape (len(indices), count), from Philox keyed by (seed, index); redraws begin where the
         first draw would come after 2^192 numbers, new beginnings after 2^128.
     """
-    counter = [0, 0, again, redraw]
+    counter = [0, 0, restart, redraw]
     return np.stack(
         [
             np.random.Generator(np.random.Philox(counter=counter, key=[seed, i])).random(count)
@@ -39,7 +39,7 @@ def uniform_numbers(
     )
 
 
-def draw(
+def draw_categorical(
     logits_B_V: torch.Tensor,
     uniform_B: torch.Tensor,
     *,
@@ -74,15 +74,15 @@ def draw(
     if temperature == 0:
         values = logits.argmax(dim=1)
     else:
-        values = _invert(_shares(logits, temperature, top_p), uniform_B)
+        values = _invert_cdf(_probabilities(logits, temperature, top_p), uniform_B)
     return values, logits.gather(1, values[:, None]).squeeze(1) - normalizer
 
 
-def _shares(logits_B_V: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
+def _probabilities(logits_B_V: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
     if temperature != 1:
         # The largest is 0 before the division, so that no temperature makes it infinite.
         highest = logits_B_V.amax(dim=1, keepdim=True)
-        logits_B_V = (logits_B_V - highest) / max(temperature, _COLDEST)
+        logits_B_V = (logits_B_V - highest) / max(temperature, _MIN_TEMPERATURE)
     shares = torch.softmax(logits_B_V, dim=1)
     if top_p == 1:
         return shares
@@ -92,7 +92,7 @@ def _shares(logits_B_V: torch.Tensor, temperature: float, top_p: float) -> torch
     return torch.zeros_like(shares).scatter_(1, places, ordered)
 
 
-def _invert(shares_B_V: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor:
+def _invert_cdf(shares_B_V: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor:
     cumulative = shares_B_V.double().cumsum(dim=1)
     total = cumulative[:, -1:]
     # The first place above the target has a share of its own, so it is an allowed value.

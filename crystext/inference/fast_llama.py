@@ -32,8 +32,8 @@ class _Layer:
     down: torch.Tensor
 
 
-def why_not_plain(network: PreTrainedModel | PeftModel) -> str | None:
-    """Return what keeps `ShortTextLlama` from taking a network, or None where it can."""
+def why_unsupported(network: PreTrainedModel | PeftModel) -> str | None:
+    """Return what keeps `FastLlama` from taking a network, or None where it can."""
     config = network.config
     if hasattr(network, "peft_config"):
         return "it has an adapter beside its weights"
@@ -48,7 +48,7 @@ def why_not_plain(network: PreTrainedModel | PeftModel) -> str | None:
     return None
 
 
-class ShortTextLlama:
+class FastLlama:
     """The weights of a LLaMA, laid out for stepping a batch of texts token by token."""
 
     def __init__(self, network: PreTrainedModel | PeftModel, dtype: torch.dtype) -> None:
@@ -57,7 +57,7 @@ class ShortTextLlama:
         Raises:
             ModelError: the network is no plain LLaMA.
         """
-        if reason := why_not_plain(network):
+        if reason := why_unsupported(network):
             raise ModelError(f"the network is no plain llama: {reason}")
         config = network.config
         self.heads = int(config.num_attention_heads)
@@ -109,10 +109,10 @@ _TOKEN_STEP = 32
 a batch takes a third of the memory, and what is read lies closer together."""
 
 
-class Texts:
+class KVBatch:
     """A batch of texts that share a prompt and grow by a token at a time."""
 
-    def __init__(self, model: ShortTextLlama, prompt: torch.Tensor, rows: int, tokens: int) -> None:
+    def __init__(self, model: FastLlama, prompt: torch.Tensor, rows: int, tokens: int) -> None:
         """Read the prompt once for all rows.
 
         Args:
@@ -128,13 +128,13 @@ class Texts:
                 f"texts of up to {tokens} tokens, prompt included, but the model knows "
                 f"{model.max_tokens} positions; try fewer atoms"
             )
-        self.model, self.length, self.rows, self._most = model, 0, rows, tokens
-        self._keys, self._values = self._room(rows, min(len(prompt) + _TOKEN_STEP, tokens))
+        self.model, self.length, self.rows, self._max_tokens = model, 0, rows, tokens
+        self._keys, self._values = self._allocate(rows, min(len(prompt) + _TOKEN_STEP, tokens))
         hidden = self._forward(prompt[None])
         self.hidden_B_D = hidden[:, -1].expand(rows, -1)
         """The last layer's state behind the last token of each text."""
 
-    def _room(self, rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _allocate(self, rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return room for the keys and the values of so many tokens of so many texts."""
         model = self.model
         shape, dtype = (len(model.layers), rows, model.kv_heads), model.embedding.dtype
@@ -146,7 +146,7 @@ class Texts:
         """Make room for more tokens, of the texts that are left."""
         end = self.length
         rows = min(-(-self.rows // _ROW_STEP) * _ROW_STEP, self._keys.shape[1])
-        keys, values = self._room(rows, min(end + _TOKEN_STEP, self._most))
+        keys, values = self._allocate(rows, min(end + _TOKEN_STEP, self._max_tokens))
         keys[..., :end] = self._keys[:, :rows, ..., :end]
         values[..., :end, :] = self._values[:, :rows, :, :end]
         self._keys, self._values = keys, values
@@ -160,15 +160,15 @@ class Texts:
         tokens_R = torch.nn.functional.pad(tokens_B, (0, rows - self.rows))
         self.hidden_B_D = self._forward(tokens_R[:, None])[: self.rows, -1]
 
-    def keep(self, keep_B: torch.Tensor) -> torch.Tensor:
+    def keep(self, mask_B: torch.Tensor) -> torch.Tensor:
         """Drop texts; return which old row each row that is left now was.
 
         Rows behind the end of the shortened batch fill the gaps: only they are moved.
         """
-        left = int(keep_B.sum())
+        left = int(mask_B.sum())
         order = torch.arange(self.rows)[:left].clone()
-        gaps = (~keep_B[:left]).nonzero().squeeze(1)
-        fillers = left + keep_B[left:].nonzero().squeeze(1)
+        gaps = (~mask_B[:left]).nonzero().squeeze(1)
+        fillers = left + mask_B[left:].nonzero().squeeze(1)
         order[gaps] = fillers
         if len(gaps):
             end = self.length

@@ -27,7 +27,7 @@ class WeightedPrompt(NamedTuple):
 
 def weighted_prompts(request: Request, guidance: float) -> list[WeightedPrompt]:
     """Return the prompts whose logits make up those that are drawn from; weights sum to 1."""
-    without = request.unconditional
+    without = request.unconditional_prompt
     if guidance == 1 or without is None or without == request.prompt:
         return [WeightedPrompt(request.prompt, 1.0)]
     if guidance == 0:
@@ -35,7 +35,7 @@ def weighted_prompts(request: Request, guidance: float) -> list[WeightedPrompt]:
     return [WeightedPrompt(request.prompt, guidance), WeightedPrompt(without, 1.0 - guidance)]
 
 
-def mix(logits: Sequence[torch.Tensor], prompts: Sequence[WeightedPrompt]) -> torch.Tensor:
+def mix_logits(logits: Sequence[torch.Tensor], prompts: Sequence[WeightedPrompt]) -> torch.Tensor:
     """Return the weighted sum of the logits behind each prompt; of one prompt, its own."""
     if len(logits) == 1:
         return logits[0]

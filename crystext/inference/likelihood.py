@@ -20,24 +20,24 @@ import torch
 from crystext.errors import ModelError, SettingError
 from crystext.metrics.ipt import increase_in_perplexity, transformed_texts
 from crystext.models.load import LoadedModel
-from crystext.models.network import exact_twin
+from crystext.models.network import float32_copy
 from crystext.runtime.device import move_to_gpu
 from crystext.runtime.validate import whole_number
-from crystext.runtime.wording import counted
+from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal, Floats, Ints
 from crystext.tasks.base import Example
 from crystext.text import Format, encode
-from crystext.tokenization.encode import example_ids, pad, prompt_ids, token_texts
+from crystext.tokenization.encode import example_ids, pad_rows, prompt_ids, token_texts
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_LOGITS = 2**24
+_MAX_LOGITS = 2**24
 """Most logits that are held at once."""
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class ScoredText:
     """A text of a crystal and the log-probability of each of its tokens."""
 
     text: str
@@ -92,7 +92,7 @@ class Score:
 
     crystal: Crystal
     prompt: str
-    readings: tuple[Reading, ...]
+    readings: tuple[ScoredText, ...]
     """One of the crystal as it stands, or one for each random translation of it."""
     by_symmetry: bool = False
     """Whether the texts give the crystal by its symmetry."""
@@ -130,7 +130,7 @@ class Score:
         Raises:
             SettingError: the texts give the crystal by its symmetry, not atom by atom.
         """
-        self._need_sites()
+        self._require_sites()
         lines, symbols = self._per_line[2:-1], self.crystal.symbols
         order = self.crystal.text_order().tolist()
         scores = [
@@ -139,7 +139,7 @@ class Score:
         ]
         return tuple(sorted(scores, key=lambda score: score.site))
 
-    def _need_sites(self) -> None:
+    def _require_sites(self) -> None:
         if self.by_symmetry:
             raise SettingError(
                 "a text by symmetry has orbits, no sites; score the crystal in the plain format"
@@ -158,7 +158,7 @@ class Score:
         Raises:
             SettingError: the texts give the crystal by its symmetry, not atom by atom.
         """
-        self._need_sites()
+        self._require_sites()
         import pandas as pd
 
         order = self.crystal.text_order().tolist()
@@ -175,12 +175,12 @@ class Score:
 
     def __repr__(self) -> str:
         return (
-            f"<Score of {counted(len(self.crystal), 'atom')}: {self.total:.2f} nats, "
+            f"<Score of {format_count(len(self.crystal), 'atom')}: {self.total:.2f} nats, "
             f"{self.per_token:.3f} per token, readings: {len(self.readings)}>"
         )
 
 
-class Scorer:
+class LikelihoodScorer:
     """A model, ready to score."""
 
     def __init__(self, model: LoadedModel) -> None:
@@ -189,7 +189,7 @@ class Scorer:
         Numbers of 16 bits would be off by some hundredths of a nat a token, and by others in each
         batch.
         """
-        self.model, self._network = model, exact_twin(model.network)
+        self.model, self._network = model, float32_copy(model.network)
         move_to_gpu(self._network)
 
     def score(
@@ -223,7 +223,7 @@ class Scorer:
                 f"{translations} translations with seed {seed}: expected whole numbers from 0 on"
             )
         fmt = format or self.model.format
-        if fmt != self.model.format and not fmt.by_symmetry:
+        if fmt != self.model.format and not fmt.is_wyckoff:
             raise SettingError(
                 f"a text in the format {fmt.name} is to be scored, and the model writes "
                 f"{self.model.format.name}; leave the format out"
@@ -234,13 +234,13 @@ class Scorer:
             else [encode(crystal, fmt)]
             for crystal in crystals
         ]
-        readings = iter(self._read(prompt, [text for group in texts for text in group]))
+        readings = iter(self._score_texts(prompt, [text for group in texts for text in group]))
         return [
-            Score(crystal, prompt, tuple(next(readings) for _ in group), fmt.by_symmetry)
+            Score(crystal, prompt, tuple(next(readings) for _ in group), fmt.is_wyckoff)
             for crystal, group in zip(crystals, texts, strict=True)
         ]
 
-    def _read(self, prompt: str, texts: list[str]) -> list[Reading]:
+    def _score_texts(self, prompt: str, texts: list[str]) -> list[ScoredText]:
         tokenizer = self.model.tokenizer
         start = len(prompt_ids(tokenizer, prompt))
         rows = [example_ids(tokenizer, Example(prompt, text)) for text in texts]
@@ -251,15 +251,15 @@ class Scorer:
                 f"a crystal takes {longest} tokens, prompt included, and the model knows {known} "
                 "positions; score crystals of fewer atoms"
             )
-        readings: dict[int, Reading] = {}
+        readings: dict[int, ScoredText] = {}
         with torch.inference_mode():
             for batch in self._batches([len(ids) for ids, _ in rows]):
                 chances = self._log_probabilities([rows[i] for i in batch], start)
                 for i, chance in zip(batch, chances, strict=True):
                     tokens = token_texts(tokenizer, rows[i][0][start:-1])
-                    lines = _lines(tokens)
+                    lines = _line_of_each_token(tokens)
                     end = texts[i].count("\n") + 1
-                    readings[i] = Reading(
+                    readings[i] = ScoredText(
                         texts[i], (*tokens, ""), chance, np.array([*lines, end], dtype=np.int64)
                     )
         return [readings[i] for i in range(len(texts))]
@@ -269,7 +269,7 @@ class Scorer:
         vocabulary = int(self._network.get_input_embeddings().weight.shape[0])  # type: ignore[index]
         batch: list[int] = []
         for i in sorted(range(len(sizes)), key=lambda i: sizes[i]):
-            if batch and (len(batch) + 1) * sizes[i] * vocabulary > _LOGITS:
+            if batch and (len(batch) + 1) * sizes[i] * vocabulary > _MAX_LOGITS:
                 yield batch
                 batch = []
             batch.append(i)
@@ -281,7 +281,7 @@ class Scorer:
     ) -> list[Floats]:
         """Return the log-probability of each token behind the first `start`, row by row."""
         filler = int(self.model.tokenizer.eos_token_id)
-        ids_B_T = torch.from_numpy(pad(rows, filler)[0])
+        ids_B_T = torch.from_numpy(pad_rows(rows, filler)[0])
         device = next(self._network.parameters()).device
         logits = self._network(input_ids=ids_B_T.to(device)).logits[:, start - 1 : -1].float()
         chosen = ids_B_T[:, start:].to(device)
@@ -290,7 +290,7 @@ class Scorer:
         return [np.array(found[row, : len(ids) - start]) for row, (ids, _) in enumerate(rows)]
 
 
-def _lines(tokens: Sequence[str]) -> list[int]:
+def _line_of_each_token(tokens: Sequence[str]) -> list[int]:
     """Return for each token the last line of which it holds a part, or which it opens."""
     lines, line = [], 0
     for token in tokens:

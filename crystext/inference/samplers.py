@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from crystext.errors import SettingError
-from crystext.inference.types import Attempt, DrawSettings, Request
+from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.text import Format
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ class Sampler(Protocol):
         """Draw one text for each index, with random numbers that belong to it and to the redraw."""
 
 
-def make_sampler(model: LoadedModel, settings: DrawSettings, fmt: Format | None = None) -> Sampler:
+def make_sampler(
+    model: LoadedModel, settings: SamplingSettings, fmt: Format | None = None
+) -> Sampler:
     """Return the fastest sampler that the model and the settings allow.
 
     A model of a general vocabulary, or one that is drawn from without constraints, goes to a GPU if
@@ -35,25 +37,25 @@ def make_sampler(model: LoadedModel, settings: DrawSettings, fmt: Format | None 
         ModelError: the model's vocabulary cannot write a crystal, or knows no end.
         SettingError: the model writes another format.
     """
-    from crystext.grammar.token_reader import speaks_small_vocabulary
-    from crystext.grammar.wyckoff.token_reader import speaks_symmetric_vocabulary
-    from crystext.inference.any_tokenizer_sampler import TextSampler
-    from crystext.inference.coordinate_sampler import SlotSampler
-    from crystext.inference.fast_llama import why_not_plain
-    from crystext.inference.wyckoff_sampler import SymmetricSampler
+    from crystext.grammar.token_reader import has_crystal_vocabulary
+    from crystext.grammar.wyckoff.token_reader import has_wyckoff_vocabulary
+    from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
+    from crystext.inference.coordinate_sampler import CoordinateSampler
+    from crystext.inference.fast_llama import why_unsupported
+    from crystext.inference.wyckoff_sampler import WyckoffSampler
     from crystext.runtime.device import move_to_gpu
 
     fmt = model.format if fmt is None else fmt
-    if fmt != model.format and not fmt.by_symmetry:
+    if fmt != model.format and not fmt.is_wyckoff:
         raise SettingError(
             f"the format {fmt.name} is asked for, and the model writes {model.format.name}; leave "
             "the format out"
         )
-    if settings.constrained and why_not_plain(model.network) is None:
-        if speaks_small_vocabulary(model.tokenizer, fmt):
-            return SlotSampler(model, settings)
-        if speaks_symmetric_vocabulary(model.tokenizer, fmt):
-            return SymmetricSampler(model, settings, fmt)
-    sampler = TextSampler(model, settings, fmt)
+    if settings.constrained and why_unsupported(model.network) is None:
+        if has_crystal_vocabulary(model.tokenizer, fmt):
+            return CoordinateSampler(model, settings)
+        if has_wyckoff_vocabulary(model.tokenizer, fmt):
+            return WyckoffSampler(model, settings, fmt)
+    sampler = AnyTokenizerSampler(model, settings, fmt)
     move_to_gpu(model.network)
     return sampler

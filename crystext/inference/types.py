@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crystext.conditions import Kept, matched
+from crystext.conditions import ConditionResult, all_satisfied
 from crystext.conditions.constraints import Constraints
 from crystext.errors import SettingError
-from crystext.grammar.fields import Kind
+from crystext.grammar.fields import FieldKind
 from crystext.runtime.validate import real_number, whole_number
 from crystext.text import Format
 from crystext.text.partial import PartialCrystal
 
-ORDINARY = Constraints(distance_scale=0.65)
+DEFAULT_CONSTRAINTS = Constraints(min_distance_ratio=0.65)
 """What is seen to where nothing else is asked for: atoms do not meet, and are 20 at most."""
 
 
-_OPTIONAL = ("element_temperature", "coordinate_temperature")
+_OPTIONAL_TEMPERATURES = ("element_temperature", "coordinate_temperature")
 
 
 @dataclass(frozen=True)
-class DrawSettings:
+class SamplingSettings:
     """How texts are drawn.
 
     Raises:
@@ -46,7 +46,7 @@ class DrawSettings:
     def __post_init__(self) -> None:
         """Make plain numbers of what is given, and check the ranges."""
         object.__setattr__(self, "seed", whole_number("seed", self.seed))
-        given = [name for name in _OPTIONAL if getattr(self, name) is not None]
+        given = [name for name in _OPTIONAL_TEMPERATURES if getattr(self, name) is not None]
         for name in ("temperature", *given, "top_p", "guidance"):
             object.__setattr__(self, name, real_number(name, getattr(self, name)))
         if not 0 <= self.seed < 2**63:
@@ -66,11 +66,11 @@ class DrawSettings:
                 "1 is off, try 1.5"
             )
 
-    def temperature_of(self, kind: Kind) -> float:
+    def temperature_of(self, kind: FieldKind) -> float:
         """Return the temperature at which fields of a kind are drawn."""
         own = {
-            Kind.ELEMENT: self.element_temperature,
-            Kind.COORDINATE: self.coordinate_temperature,
+            FieldKind.ELEMENT: self.element_temperature,
+            FieldKind.COORDINATE: self.coordinate_temperature,
         }.get(kind)
         return self.temperature if own is None else own
 
@@ -80,9 +80,9 @@ class Request:
     """What a model is asked for, and what is seen to while it answers."""
 
     prompt: str
-    constraints: Constraints = ORDINARY
+    constraints: Constraints = DEFAULT_CONSTRAINTS
     """Where nothing is constrained, `max_atoms` still says how long a text may get."""
-    unconditional: str | None = None
+    unconditional_prompt: str | None = None
     """The prompt less its conditions, which guidance compares with; None: there is no guidance."""
     partial: PartialCrystal | None = None
     """What the text is to complete; None where it is that of a whole crystal."""
@@ -97,7 +97,7 @@ class Attempt:
     index: int
     text: str
     fault: str | None
-    """Name of the `codec.Fault`; None where the text is a crystal."""
+    """Name of the `text.DecodeFailure`; None where the text is a crystal."""
     log_probability: float
     """Of the text that was drawn, in its format, under the model and the constraints at temperature
     1, guidance included, in nats. The second coordinate of an atom counts as free: which values of
@@ -106,10 +106,10 @@ class Attempt:
     """How many the text took, the end included."""
     tries: int = 1
     """How many texts were drawn until this one was taken."""
-    conditions: tuple[Kept, ...] = ()
+    conditions: tuple[ConditionResult, ...] = ()
     """What was asked of the crystal, and whether it keeps it."""
 
     @property
     def matched(self) -> bool:
         """Whether it is a crystal that keeps all that can be checked."""
-        return self.fault is None and matched(self.conditions)
+        return self.fault is None and all_satisfied(self.conditions)

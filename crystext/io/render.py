@@ -19,15 +19,15 @@ from crystext.structures.standardize import find_symmetry
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_ENDINGS = (".png", ".svg", ".pdf")
+_IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 
 _WIDTH, _HEIGHT, _DPI = 2.6, 2.9, 150
 """Inches of a cell's picture, and pixels of an inch."""
 
-_MOST_PIXELS = 2**16 - 1
+_MAX_PIXELS = 2**16 - 1
 """Along a side of a raster picture; more cannot be drawn."""
 
-ROTATION = "-75x,-12y,4z"
+VIEW_ROTATION = "-75x,-12y,4z"
 """Turns of the cell before it is projected, as ASE writes them: c up, a to the right."""
 
 
@@ -44,14 +44,14 @@ def draw_crystals(crystals: Sequence[Crystal], out: Path, *, columns: int = 4) -
     Raises:
         InputError: another ending, or more crystals than fit in a raster picture.
     """
-    if out.suffix.lower() not in _ENDINGS:
+    if out.suffix.lower() not in _IMAGE_SUFFIXES:
         raise InputError(
-            f"{out} is no picture that can be written; end it in {', '.join(_ENDINGS)}"
+            f"{out} is no picture that can be written; end it in {', '.join(_IMAGE_SUFFIXES)}"
         )
     columns = min(columns, len(crystals))
     rows = -(-len(crystals) // columns)
     size = _WIDTH * columns, _HEIGHT * rows
-    if out.suffix.lower() == ".png" and max(size) * _DPI > _MOST_PIXELS:
+    if out.suffix.lower() == ".png" and max(size) * _DPI > _MAX_PIXELS:
         raise InputError(
             f"{len(crystals)} crystals in {rows} rows and {columns} columns are too many for one "
             "picture; draw fewer, or write .svg or .pdf"
@@ -60,7 +60,7 @@ def draw_crystals(crystals: Sequence[Crystal], out: Path, *, columns: int = 4) -
     _figure(crystals, columns).savefig(out, dpi=_DPI)
 
 
-def png_of_crystals(crystals: Sequence[Crystal], *, columns: int = 4, dpi: int = 100) -> bytes:
+def render_png(crystals: Sequence[Crystal], *, columns: int = 4, dpi: int = 100) -> bytes:
     """Return the picture that `draw_crystals` would write, as the bytes of a PNG file.
 
     Args:
@@ -82,17 +82,18 @@ def _figure(crystals: Sequence[Crystal], columns: int) -> Figure:
     figure = Figure(figsize=(_WIDTH * columns, _HEIGHT * rows), layout="constrained")
     for place, crystal in enumerate(crystals, start=1):
         axes = figure.add_subplot(rows, columns, place)
-        numbers, positions = with_faces(crystal)
+        numbers, positions = repeat_face_atoms(crystal)
         atoms = Atoms(numbers, scaled_positions=positions, cell=crystal.lattice)
-        plot_atoms(atoms, axes, radii=0.45, rotation=ROTATION)
+        plot_atoms(atoms, axes, radii=0.45, rotation=VIEW_ROTATION)
         axes.set_axis_off()
         axes.set_title(
-            f"{_typeset(reduced_formula(crystal.numbers))}\n{_space_group(crystal)}", fontsize=9
+            f"{_formula_markup(reduced_formula(crystal.numbers))}\n{_space_group_title(crystal)}",
+            fontsize=9,
         )
     return figure
 
 
-def with_faces(crystal: Crystal) -> tuple[Ints, Floats]:
+def repeat_face_atoms(crystal: Crystal) -> tuple[Ints, Floats]:
     """Return the atoms that a picture shows: those on faces repeated on the faces opposite.
 
     Returns:
@@ -109,11 +110,11 @@ def with_faces(crystal: Crystal) -> tuple[Ints, Floats]:
     return np.array(numbers), np.array(positions)
 
 
-def _typeset(formula: str) -> str:
+def _formula_markup(formula: str) -> str:
     return re.sub(r"(\d+)", r"$_{\1}$", formula)
 
 
-def _space_group(crystal: Crystal) -> str:
+def _space_group_title(crystal: Crystal) -> str:
     try:
         found = find_symmetry(crystal.lattice, crystal.positions, crystal.numbers, SYMPREC)
     except InputError:

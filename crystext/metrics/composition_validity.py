@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystext.chemistry.oxidation import TABLES, can_be_neutral
+from crystext.chemistry.oxidation import OXIDATION_TABLES, can_be_neutral
 from crystext.errors import SettingError, did_you_mean
 from crystext.structures.crystal import Ints
 
@@ -33,16 +33,16 @@ def is_composition_valid(numbers: Ints, *, table: str = "smact14", alloys: bool 
 
     Args:
         numbers: atomic numbers of all atoms, in any order; shape (N,), N at least 1.
-        table: a name of `oxidation.TABLES`.
+        table: a name of `oxidation.OXIDATION_TABLES`.
         alloys: accept compositions of metals alone, whatever their charges.
 
     Raises:
         SettingError: no such table.
     """
-    if table not in TABLES:
+    if table not in OXIDATION_TABLES:
         raise SettingError(
-            f"no oxidation table is called {table!r}; there are {', '.join(TABLES)}."
-            + did_you_mean(table, TABLES)
+            f"no oxidation table is called {table!r}; there are {', '.join(OXIDATION_TABLES)}."
+            + did_you_mean(table, OXIDATION_TABLES)
         )
     found, counts = np.unique(numbers, return_counts=True)
     counts //= np.gcd.reduce(counts)

@@ -18,20 +18,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crystext.conditions import Conditions, Kept
+from crystext.conditions import ConditionResult, Conditions
 from crystext.structures.crystal import Crystal
 
 
-def kept_conditions(
-    asked: Sequence[Mapping[str, Any]], crystal: Crystal | None
-) -> tuple[Kept, ...]:
+def check_conditions(
+    conditions: Sequence[Mapping[str, Any]], crystal: Crystal | None
+) -> tuple[ConditionResult, ...]:
     """Return for each condition whether a crystal keeps it; nothing is kept by None.
 
     Args:
-        asked: what was asked for, with at least `name` and `asked`, as attempts carry it.
+        conditions: what was asked for, with at least `name` and `asked`, as attempts carry it.
         crystal: what came of it.
 
     Raises:
         SettingError: a condition is none, or makes no sense.
     """
-    return Conditions.of(**{str(x["name"]): x["asked"] for x in asked}).check(crystal)
+    return Conditions.from_keywords(**{str(x["name"]): x["asked"] for x in conditions}).check(
+        crystal
+    )

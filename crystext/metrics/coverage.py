@@ -24,38 +24,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crystext.errors import SettingError, did_you_mean
-from crystext.metrics.intervals import Share
+from crystext.metrics.intervals import Proportion
 from crystext.metrics.matminer.fingerprints import Fingerprints
-from crystext.metrics.pairwise_distances import nearest
+from crystext.metrics.pairwise_distances import nearest_distances
 from crystext.structures.crystal import Floats
 
 
-class Cutoffs(NamedTuple):
+class CoverageCutoffs(NamedTuple):
     """Largest distances at which a crystal is covered."""
 
     structure: float
     composition: float
 
 
-CUTOFFS = {
-    "mp20": Cutoffs(0.4, 10.0),
-    "perov5": Cutoffs(0.2, 4.0),
-    "carbon24": Cutoffs(0.2, 4.0),
+COVERAGE_CUTOFFS = {
+    "mp20": CoverageCutoffs(0.4, 10.0),
+    "perov5": CoverageCutoffs(0.2, 4.0),
+    "carbon24": CoverageCutoffs(0.2, 4.0),
 }
 """CDVAE's, by benchmark."""
 
 
 @dataclass(frozen=True)
-class Coverage:
+class CoverageResult:
     """Coverage of a reference set by generated crystals; shares are of all, failed ones included.
 
     Means of distances are over crystals that have a fingerprint, nan where there is none.
     """
 
-    recall: Share
-    precision_of_all: Share
+    recall: Proportion
+    precision_of_all: Proportion
     """CDVAE's."""
-    precision_of_fingerprinted: Share | None
+    precision_of_fingerprinted: Proportion | None
     """Gruver's; None where no crystal has a fingerprint."""
     amsd_recall: float
     amsd_precision: float
@@ -63,21 +63,21 @@ class Coverage:
     amcd_precision: float
 
 
-def cutoffs(name: str) -> Cutoffs:
+def coverage_cutoffs(name: str) -> CoverageCutoffs:
     """Return the cutoffs of a benchmark.
 
     Raises:
         SettingError: there is none of that name.
     """
-    if name not in CUTOFFS:
+    if name not in COVERAGE_CUTOFFS:
         raise SettingError(
-            f"no coverage cutoffs are called {name!r}; there are {', '.join(CUTOFFS)}."
-            + did_you_mean(name, CUTOFFS)
+            f"no coverage cutoffs are called {name!r}; there are {', '.join(COVERAGE_CUTOFFS)}."
+            + did_you_mean(name, COVERAGE_CUTOFFS)
         )
-    return CUTOFFS[name]
+    return COVERAGE_CUTOFFS[name]
 
 
-class Distances(NamedTuple):
+class SetDistances(NamedTuple):
     """Distances to the nearest of the other set, nan for those without a fingerprint."""
 
     structures_of_generated: Floats
@@ -89,69 +89,73 @@ class Distances(NamedTuple):
     compositions_of_reference: Floats
     """Shape (R,)."""
 
-    def covered(self, limits: Cutoffs) -> NDArray[np.bool_]:
+    def is_covered(self, limits: CoverageCutoffs) -> NDArray[np.bool_]:
         """Say which of the reference are covered; shape (R,)."""
         # A comparison with nan is false.
         return (self.structures_of_reference <= limits.structure) & (
             self.compositions_of_reference <= limits.composition
         )
 
-    def precise(self, limits: Cutoffs) -> NDArray[np.bool_]:
+    def is_precise(self, limits: CoverageCutoffs) -> NDArray[np.bool_]:
         """Say which of the generated cover one of the reference; shape (G,)."""
         return (self.structures_of_generated <= limits.structure) & (
             self.compositions_of_generated <= limits.composition
         )
 
 
-def distances(generated: Fingerprints, reference: Fingerprints) -> Distances:
+def set_distances(generated: Fingerprints, reference: Fingerprints) -> SetDistances:
     """Return how far each crystal of two sets is from the nearest of the other."""
-    made, known = generated.known, reference.known
-    structures = nearest(generated.structures[made], reference.structures[known])
-    compositions = nearest(generated.compositions[made], reference.compositions[known])
-    return Distances(
-        _spread(structures.of_rows, made),
-        _spread(compositions.of_rows, made),
-        _spread(structures.of_columns, known),
-        _spread(compositions.of_columns, known),
+    made, known = generated.is_complete, reference.is_complete
+    structures = nearest_distances(generated.structures[made], reference.structures[known])
+    compositions = nearest_distances(generated.compositions[made], reference.compositions[known])
+    return SetDistances(
+        _scatter(structures.of_rows, made),
+        _scatter(compositions.of_rows, made),
+        _scatter(structures.of_columns, known),
+        _scatter(compositions.of_columns, known),
     )
 
 
 def coverage(
-    generated: Fingerprints, reference: Fingerprints, limits: Cutoffs, *, attempts: int
-) -> Coverage:
+    generated: Fingerprints, reference: Fingerprints, limits: CoverageCutoffs, *, attempts: int
+) -> CoverageResult:
     """Measure coverage.
 
     Args:
         generated: of the attempts that are crystals.
         reference: at least one crystal.
-        limits: see `cutoffs`.
+        limits: see `coverage_cutoffs`.
         attempts: how many were made, those that are no crystal included.
     """
-    return coverage_at(distances(generated, reference), limits, attempts=attempts)
+    return coverage_from_distances(set_distances(generated, reference), limits, attempts=attempts)
 
 
-def coverage_at(found: Distances, limits: Cutoffs, *, attempts: int) -> Coverage:
+def coverage_from_distances(
+    distances: SetDistances, limits: CoverageCutoffs, *, attempts: int
+) -> CoverageResult:
     """Measure coverage, given the distances; see `coverage`."""
-    precise = int(found.precise(limits).sum())
-    fingerprinted = int((~np.isnan(found.structures_of_generated)).sum())
-    return Coverage(
-        recall=Share(int(found.covered(limits).sum()), len(found.structures_of_reference)),
-        precision_of_all=Share(precise, attempts),
-        precision_of_fingerprinted=Share(precise, fingerprinted) if fingerprinted else None,
-        amsd_recall=_mean(found.structures_of_reference),
-        amsd_precision=_mean(found.structures_of_generated),
-        amcd_recall=_mean(found.compositions_of_reference),
-        amcd_precision=_mean(found.compositions_of_generated),
+    precise = int(distances.is_precise(limits).sum())
+    fingerprinted = int((~np.isnan(distances.structures_of_generated)).sum())
+    return CoverageResult(
+        recall=Proportion(
+            int(distances.is_covered(limits).sum()), len(distances.structures_of_reference)
+        ),
+        precision_of_all=Proportion(precise, attempts),
+        precision_of_fingerprinted=Proportion(precise, fingerprinted) if fingerprinted else None,
+        amsd_recall=_finite_mean(distances.structures_of_reference),
+        amsd_precision=_finite_mean(distances.structures_of_generated),
+        amcd_recall=_finite_mean(distances.compositions_of_reference),
+        amcd_precision=_finite_mean(distances.compositions_of_generated),
     )
 
 
-def _spread(values: Floats, where: NDArray[np.bool_]) -> Floats:
+def _scatter(values: Floats, where: NDArray[np.bool_]) -> Floats:
     """Return values at the places where there are some, and nan elsewhere."""
     spread = np.full(len(where), np.nan)
     spread[where] = values
     return spread
 
 
-def _mean(distances: Floats) -> float:
+def _finite_mean(distances: Floats) -> float:
     finite = np.isfinite(distances)
     return float(distances[finite].mean()) if finite.any() else float("nan")

@@ -19,7 +19,7 @@ import numpy as np
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import density
 
-QUANTITIES: dict[str, Callable[[Crystal], float]] = {
+DISTRIBUTION_QUANTITIES: dict[str, Callable[[Crystal], float]] = {
     "density_g_per_cm3": density,
     "n_elements": lambda crystal: float(len(np.unique(crystal.numbers))),
 }
@@ -27,10 +27,10 @@ QUANTITIES: dict[str, Callable[[Crystal], float]] = {
 
 
 def wasserstein(crystals: Sequence[Crystal], reference: Sequence[Crystal]) -> dict[str, float]:
-    """Return the Wasserstein distance of each of `QUANTITIES` between two sets, neither empty."""
+    """Return the Wasserstein distance of each quantity between two sets, neither empty."""
     return {
         name: wasserstein_distance([f(c) for c in crystals], [f(c) for c in reference])
-        for name, f in QUANTITIES.items()
+        for name, f in DISTRIBUTION_QUANTITIES.items()
     }
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from crystext.metrics.matminer.fingerprints import Fingerprints
 
 
-def least_alike(crystals: Fingerprints, n: int) -> list[int]:
+def diverse_subset(crystals: Fingerprints, n: int) -> list[int]:
     """Return the places of n crystals in the order of choice; of all of them, if there are fewer.
 
     The first k of the answer are the answer for k. Crystals without a fingerprint come last.
@@ -28,7 +28,7 @@ def least_alike(crystals: Fingerprints, n: int) -> list[int]:
         crystals: in an order that means something, the best first, say; of equals the first wins.
         n: 1 or more.
     """
-    known = np.flatnonzero(crystals.known)
+    known = np.flatnonzero(crystals.is_complete)
     rows = np.hstack([crystals.structures, crystals.compositions])[known]
     chosen: list[int] = []
     nearest = np.full(len(rows), np.inf)
@@ -38,5 +38,5 @@ def least_alike(crystals: Fingerprints, n: int) -> list[int]:
         nearest = np.minimum(nearest, np.linalg.norm(rows - rows[place], axis=1))
         # Below the distance 0 of a crystal that equals a chosen one.
         nearest[chosen] = -1.0
-    others = np.flatnonzero(~crystals.known)[: n - len(chosen)]
+    others = np.flatnonzero(~crystals.is_complete)[: n - len(chosen)]
     return [*known[chosen].tolist(), *others.tolist()]

@@ -18,21 +18,21 @@ from statistics import NormalDist
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """So many of so many."""
 
     count: int
-    of: int
+    total: int
     """Number of attempts, failed ones included; at least 1."""
 
     @property
     def value(self) -> float:
         """The share itself, between 0 and 1."""
-        return self.count / self.of
+        return self.count / self.total
 
-    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+    def wilson_interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Return the lower and the upper end of Wilson's interval."""
-        z2_n = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2 / self.of
+        z2_n = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2 / self.total
         middle = self.value + z2_n / 2
         half = math.sqrt(z2_n * (self.value * (1 - self.value) + z2_n / 4))
         return max(0.0, (middle - half) / (1 + z2_n)), min(1.0, (middle + half) / (1 + z2_n))

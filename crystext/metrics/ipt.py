@@ -9,7 +9,8 @@ over random translations t_g of all atoms together. PPL is exp of the mean loss 
 crystal's text, given the prompt. Zero: the model knows that a translation changes nothing.
 
 A text by symmetry leaves no translation open but those of the space group's normaliser: there t_g
-runs over the equivalent choices of origin, axes and representative sites (`augment.redescribe`).
+runs over the equivalent choices of origin, axes and representative sites
+(`augment.randomize_description`).
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from crystext.structures.augment import redescribe, translate
+from crystext.structures.augment import randomize_description, translate
 from crystext.structures.crystal import Crystal
-from crystext.structures.wyckoff.orbits import decompose
+from crystext.structures.wyckoff.orbits import to_wyckoff
 from crystext.text import Format, encode
-from crystext.text.wyckoff import write_orbits
+from crystext.text.wyckoff import format_wyckoff
 
 
 def transformed_texts(crystal: Crystal, fmt: Format, count: int, seed: int) -> list[str]:
@@ -32,9 +33,9 @@ def transformed_texts(crystal: Crystal, fmt: Format, count: int, seed: int) -> l
         InputError: the crystal cannot be written in the format.
     """
     rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
-    if fmt.by_symmetry:
-        symmetric = decompose(crystal)
-        return [write_orbits(redescribe(symmetric, rng), fmt) for _ in range(count)]
+    if fmt.is_wyckoff:
+        symmetric = to_wyckoff(crystal)
+        return [format_wyckoff(randomize_description(symmetric, rng), fmt) for _ in range(count)]
     return [encode(translate(crystal, rng), fmt) for _ in range(count)]
 
 

@@ -15,27 +15,27 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Mean(NamedTuple):
+class MeanInterval(NamedTuple):
     """The mean of some values and the ends of its interval; nan where there are too few."""
 
     value: float
     low: float
     high: float
-    of: int
+    n: int
     """How many values it is the mean of."""
 
 
-def mean(values: Sequence[float], confidence: float = 0.95) -> Mean:
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:
     """Return the mean of those values that are finite; its interval needs two of them."""
     found = np.asarray(values, dtype=np.float64)
     found = found[np.isfinite(found)]
     n = len(found)
     if n == 0:
-        return Mean(math.nan, math.nan, math.nan, 0)
+        return MeanInterval(math.nan, math.nan, math.nan, 0)
     middle = float(found.mean())
     if n == 1:
-        return Mean(middle, math.nan, math.nan, 1)
+        return MeanInterval(middle, math.nan, math.nan, 1)
     from scipy.stats import t
 
     half = float(t.ppf(0.5 + confidence / 2, n - 1) * found.std(ddof=1) / math.sqrt(n))
-    return Mean(middle, middle - half, middle + half, n)
+    return MeanInterval(middle, middle - half, middle + half, n)

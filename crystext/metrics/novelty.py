@@ -21,9 +21,9 @@ from crystext.data.store import Dataset
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
-    DIFFCSP,
-    Peers,
-    Tolerances,
+    DIFFCSP_TOLERANCES,
+    FormulaGroup,
+    MatchTolerances,
     group_by_formula,
     map_groups,
     progress_counter,
@@ -31,11 +31,11 @@ from crystext.structures.matching import (
 )
 
 
-def matches_in(
+def find_matches(
     crystals: Sequence[Crystal],
     reference: Dataset,
     *,
-    tolerances: Tolerances = DIFFCSP,
+    tolerances: MatchTolerances = DIFFCSP_TOLERANCES,
     workers: Workers = 1,
     report: Callable[[int, int], None] = lambda done, whole: None,
 ) -> list[int | None]:
@@ -72,11 +72,11 @@ def matches_in(
 
 
 def _matches_in_group(
-    group: tuple[list[Crystal], list[Crystal]], tolerances: Tolerances
+    group: tuple[list[Crystal], list[Crystal]], tolerances: MatchTolerances
 ) -> list[int | None]:
     crystals, references = group
-    peers = Peers([reduce_for_matching(c) for c in (*references, *crystals)], tolerances)
+    peers = FormulaGroup([reduce_for_matching(c) for c in (*references, *crystals)], tolerances)
     return [
-        next((k for k in range(len(references)) if peers.same(k, i)), None)
+        next((k for k in range(len(references)) if peers.match(k, i)), None)
         for i in range(len(references), len(references) + len(crystals))
     ]

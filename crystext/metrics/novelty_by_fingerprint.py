@@ -14,20 +14,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.metrics.coverage import Distances
+from crystext.metrics.coverage import SetDistances
 
 
 def is_novel(
-    found: Distances, *, structure_distance: float = 0.1, composition_distance: float = 2.0
+    distances: SetDistances, *, structure_distance: float = 0.1, composition_distance: float = 2.0
 ) -> NDArray[np.bool_]:
     """Say which crystals are novel; one without a fingerprint is not. Shape (G,).
 
     Args:
-        found: distances of generated crystals to the training set, by `coverage.distances`.
+        distances: distances of generated crystals to the training set, by `coverage.set_distances`.
         structure_distance: beyond which a structure is novel.
         composition_distance: beyond which a composition is novel.
     """
     # A comparison with nan is false.
-    return (found.structures_of_generated > structure_distance) | (
-        found.compositions_of_generated > composition_distance
+    return (distances.structures_of_generated > structure_distance) | (
+        distances.compositions_of_generated > composition_distance
     )

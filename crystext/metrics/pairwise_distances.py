@@ -16,18 +16,18 @@ import numpy as np
 
 from crystext.structures.crystal import Floats, Ints
 
-_ROWS = 512
+_BLOCK_ROWS = 512
 """Rows whose distances to all others are held at once."""
 
 
-class Nearest(NamedTuple):
+class NearestDistances(NamedTuple):
     """Smallest distances; inf where the other set is empty."""
 
     of_rows: Floats
     of_columns: Floats
 
 
-def nearest(a: Floats, b: Floats) -> Nearest:
+def nearest_distances(a: Floats, b: Floats) -> NearestDistances:
     """Return the distance of each row of a to the nearest of b, and of each of b to that of a.
 
     Args:
@@ -35,16 +35,16 @@ def nearest(a: Floats, b: Floats) -> Nearest:
         b: shape (M, numbers), all finite.
     """
     if not len(a) or not len(b):
-        return Nearest(np.full(len(a), np.inf), np.full(len(b), np.inf))
+        return NearestDistances(np.full(len(a), np.inf), np.full(len(b), np.inf))
     of_a, of_b = np.zeros(len(a), np.int64), np.zeros(len(b), np.int64)
     least = np.full(len(b), np.inf)
-    for start, squares in _squares(a, b):
+    for start, squares in _squared_distances(a, b):
         of_a[start : start + len(squares)] = squares.argmin(axis=1)
         rows = squares.argmin(axis=0)
         found = squares[rows, np.arange(len(b))]
         nearer = found < least
         of_b[nearer], least[nearer] = start + rows[nearer], found[nearer]
-    return Nearest(_between(a, b, of_a), _between(b, a, of_b))
+    return NearestDistances(_row_distances(a, b, of_a), _row_distances(b, a, of_b))
 
 
 def mean_distance(rows: Floats) -> float:
@@ -53,7 +53,7 @@ def mean_distance(rows: Floats) -> float:
     if n < 2:
         return float("nan")
     total = 0.0
-    for start, squares in _squares(rows, rows):
+    for start, squares in _squared_distances(rows, rows):
         # A row's distance to itself is nothing, whatever rounding has left of it.
         here = np.arange(len(squares))
         squares[here, start + here] = 0.0
@@ -61,19 +61,19 @@ def mean_distance(rows: Floats) -> float:
     return total / (n * (n - 1))
 
 
-def _squares(a: Floats, b: Floats) -> Iterator[tuple[int, Floats]]:
+def _squared_distances(a: Floats, b: Floats) -> Iterator[tuple[int, Floats]]:
     """Yield squared distances of some rows of a to all of b, and where these rows begin."""
     middle = b.mean(axis=0)
     a, b = a - middle, b - middle
     of_b = np.einsum("ij,ij->i", b, b)
-    for start in range(0, len(a), _ROWS):
-        part = a[start : start + _ROWS]
+    for start in range(0, len(a), _BLOCK_ROWS):
+        part = a[start : start + _BLOCK_ROWS]
         squares = part @ (-2 * b.T)
         squares += np.einsum("ij,ij->i", part, part)[:, None]
         squares += of_b
         yield start, np.maximum(squares, 0.0, out=squares)
 
 
-def _between(rows: Floats, others: Floats, chosen: Ints) -> Floats:
+def _row_distances(rows: Floats, others: Floats, chosen: Ints) -> Floats:
     distances: Floats = np.linalg.norm(rows - others[chosen], axis=1)
     return distances

@@ -16,14 +16,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-NONE_FOUND = 0
+NO_SPACE_GROUP = 0
 """Stands for the group of a crystal for which spglib finds none."""
 P1 = 1
 
 
 def space_group_counts(groups: Iterable[int | None]) -> Counter[int]:
-    """Return how often each group occurs; None, where none was found, counts as `NONE_FOUND`."""
-    return Counter(NONE_FOUND if group is None else group for group in groups)
+    """Return how often each group occurs; None (none found) counts as `NO_SPACE_GROUP`."""
+    return Counter(NO_SPACE_GROUP if group is None else group for group in groups)
 
 
 def total_variation(counts: Mapping[int, int], reference: Mapping[int, int]) -> float:

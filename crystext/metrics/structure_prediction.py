@@ -17,12 +17,12 @@ looks more exact; and a prediction that failed, left out, raises the rate.
 from __future__ import annotations
 
 from crystext.structures.crystal import Crystal
-from crystext.structures.matching import DIFFCSP, Tolerances, reduce_for_matching
+from crystext.structures.matching import DIFFCSP_TOLERANCES, MatchTolerances, reduce_for_matching
 from crystext.structures.properties import reduced_formula
 
 
 def rms_distance(
-    prediction: Crystal, target: Crystal, tolerances: Tolerances = DIFFCSP
+    prediction: Crystal, target: Crystal, tolerances: MatchTolerances = DIFFCSP_TOLERANCES
 ) -> float | None:
     """Return the RMS distance of the atoms of two crystals that fit, else None.
 

@@ -34,7 +34,7 @@ _CHUNK = 1 << 18
 """Vectors measured at once, which bounds memory to some 20 MB."""
 
 
-class StructureFault(Enum):
+class StructureFailure(Enum):
     """Why a crystal cannot exist as it stands. The value is one sentence for people."""
 
     NO_VOLUME = "the cell is smaller than the smallest volume allowed"
@@ -42,10 +42,10 @@ class StructureFault(Enum):
     IMAGES_TOO_CLOSE = "a lattice vector is so short that atoms are too close to their own images"
 
 
-def structure_fault(
+def structure_failure(
     crystal: Crystal, *, min_distance: float = MIN_DISTANCE, min_volume: float = MIN_VOLUME
-) -> StructureFault | None:
-    """Return the first structural fault of a crystal, in the order of `StructureFault`, or None.
+) -> StructureFailure | None:
+    """Return the first structural fault of a crystal, in the order of `StructureFailure`, or None.
 
     Args:
         crystal: one or more atoms.
@@ -53,20 +53,20 @@ def structure_fault(
         min_volume: Å^3; a cell of exactly this volume is accepted.
     """
     if not crystal.volume >= min_volume:
-        return StructureFault.NO_VOLUME
+        return StructureFailure.NO_VOLUME
     lattice = crystal.lattice
     first, second = np.triu_indices(len(crystal), k=1)
     separations = crystal.positions[second] - crystal.positions[first]
-    reach = _reach(lattice, min_distance)
+    reach = _image_range(lattice, min_distance)
     if np.prod(2 * reach + 1) > _MANY_IMAGES:
-        reduced = _reduced(lattice)
+        reduced = _reduced_basis(lattice)
         separations = separations @ lattice @ np.linalg.inv(reduced)
-        lattice, reach = reduced, _reach(reduced, min_distance)
+        lattice, reach = reduced, _image_range(reduced, min_distance)
     separations -= np.rint(separations)
     if _any_shorter(separations, lattice, reach, min_distance, skip_zero=False):
-        return StructureFault.ATOMS_TOO_CLOSE
+        return StructureFailure.ATOMS_TOO_CLOSE
     if _any_shorter(np.zeros((1, 3)), lattice, reach, min_distance, skip_zero=True):
-        return StructureFault.IMAGES_TOO_CLOSE
+        return StructureFailure.IMAGES_TOO_CLOSE
     return None
 
 
@@ -78,11 +78,11 @@ def is_structure_valid(crystal: Crystal, *, self_images: bool = False) -> bool:
         self_images: False is CDVAE's rule, which ignores an atom's distance to its own images;
             True refuses these too.
     """
-    fault = structure_fault(crystal)
-    return fault is None or (fault is StructureFault.IMAGES_TOO_CLOSE and not self_images)
+    fault = structure_failure(crystal)
+    return fault is None or (fault is StructureFailure.IMAGES_TOO_CLOSE and not self_images)
 
 
-def _reach(lattice: Floats, radius: float) -> Floats:
+def _image_range(lattice: Floats, radius: float) -> Floats:
     """Return, per axis, the largest |n_i| that a vector shorter than `radius` can have."""
     spacings = 1.0 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
     reach: Floats = np.floor(radius / spacings + 0.5 + 1e-9)
@@ -114,7 +114,7 @@ def _translations(reach: Floats, at_once: int) -> Iterator[Floats]:
         yield np.stack(np.unravel_index(flat, tuple(sides)), axis=1) - reach
 
 
-def _reduced(lattice: Floats) -> Floats:
+def _reduced_basis(lattice: Floats) -> Floats:
     """Return a basis of the same lattice whose vectors are short and near to orthogonal."""
     from pymatgen.core.lattice import Lattice
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class Repetition(NamedTuple):
+class FormulaCounts(NamedTuple):
     """How often formulas recur."""
 
     crystals: int
@@ -27,8 +27,8 @@ class Repetition(NamedTuple):
     most_frequent_count: int
 
 
-def repetition(formulas: Iterable[str]) -> Repetition:
+def count_formulas(formulas: Iterable[str]) -> FormulaCounts:
     """Count formulas, given one per crystal."""
     counts = Counter(formulas)
     formula, most = next(iter(counts.most_common(1)), (None, 0))
-    return Repetition(counts.total(), len(counts), formula, most)
+    return FormulaCounts(counts.total(), len(counts), formula, most)

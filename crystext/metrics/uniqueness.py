@@ -19,9 +19,9 @@ from functools import partial
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
-    DIFFCSP,
-    Peers,
-    Tolerances,
+    DIFFCSP_TOLERANCES,
+    FormulaGroup,
+    MatchTolerances,
     group_by_formula,
     map_groups,
     progress_counter,
@@ -32,7 +32,7 @@ from crystext.structures.matching import (
 def duplicates_of(
     crystals: Sequence[Crystal],
     *,
-    tolerances: Tolerances = DIFFCSP,
+    tolerances: MatchTolerances = DIFFCSP_TOLERANCES,
     workers: Workers = 1,
     report: Callable[[int, int], None] = lambda done, whole: None,
 ) -> list[int | None]:
@@ -60,12 +60,12 @@ def duplicates_of(
     return repeats
 
 
-def _duplicates_in_group(crystals: list[Crystal], tolerances: Tolerances) -> list[int | None]:
-    peers = Peers([reduce_for_matching(crystal) for crystal in crystals], tolerances)
+def _duplicates_in_group(crystals: list[Crystal], tolerances: MatchTolerances) -> list[int | None]:
+    peers = FormulaGroup([reduce_for_matching(crystal) for crystal in crystals], tolerances)
     kept: list[int] = []
     repeats: list[int | None] = []
     for i in range(len(crystals)):
-        earlier = next((k for k in kept if peers.same(k, i)), None)
+        earlier = next((k for k in kept if peers.match(k, i)), None)
         repeats.append(earlier)
         if earlier is None:
             kept.append(i)

@@ -18,9 +18,9 @@ from safetensors.torch import save_model as save_weights
 from crystext.errors import SettingError
 from crystext.models.architectures.llama import new_llama
 from crystext.models.layout import (
-    INSIDE,
+    BASE_SUBFOLDER,
     SHIPPED,
-    Base,
+    AdapterBase,
     Dtype,
     base_folder,
     find_folder,
@@ -28,14 +28,14 @@ from crystext.models.layout import (
     model_folder,
     read_description,
 )
-from crystext.models.lora import check_targets, merged, new_adapter, read_adapter
+from crystext.models.lora import check_targets, merge_and_unload, new_adapter, read_adapter
 from crystext.models.network import (
-    check_fit,
-    dequantized,
-    outline,
+    check_tokenizer_fits,
+    dequantize,
+    is_sharded,
+    network_without_weights,
     read_network,
     read_tokenizer,
-    sharded,
 )
 from crystext.models.settings import ModelSettings
 from crystext.tasks.prompts import PromptSet, load_prompts
@@ -48,15 +48,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TrainedBase(Base):
+class TrainedBase(AdapterBase):
     """A base, and how to make it again where it lies nowhere."""
 
-    make: Callable[[], PreTrainedModel] | None = None
-    """Given where `source` is `INSIDE`: the base has to be written beside the adapter."""
+    build: Callable[[], PreTrainedModel] | None = None
+    """Given where `source` is `BASE_SUBFOLDER`: the base has to be written beside the adapter."""
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialModel:
     """A network with all that training needs to know of it."""
 
     network: PreTrainedModel | PeftModel
@@ -70,7 +70,7 @@ class Start:
     """Of the model or adapter that training starts from; None where it starts anew."""
 
 
-def start_model(
+def initialize_model(
     settings: ModelSettings,
     prompts: PromptSet | None,
     fmt: Format,
@@ -79,7 +79,7 @@ def start_model(
     seed: int,
     device: torch.device,
     compute_dtype: torch.dtype,
-) -> Start:
+) -> InitialModel:
     """Make or read the network that training starts from.
 
     Weights that are trained are in float32; those of a base under an adapter in the type that is
@@ -101,7 +101,7 @@ def start_model(
         ModelError: the base cannot be had (nowhere, gated, without a network), or is damaged.
     """
     if settings.new is not None:
-        return _new(settings, prompts, fmt, max_tokens, seed, device, compute_dtype)
+        return _initialize_new(settings, prompts, fmt, max_tokens, seed, device, compute_dtype)
     assert settings.base is not None
     folder = find_folder(settings.base)
     adapter: Path | None = None
@@ -110,18 +110,18 @@ def start_model(
         base = read_description(adapter).base
         assert base is not None
         under = base_folder(base.source, adapter)
-        source = str(under.resolve()) if base.source == INSIDE else base.source
+        source = str(under.resolve()) if base.source == BASE_SUBFOLDER else base.source
     else:
         under = base_folder(folder)
-        source = settings.base if _moves_not(settings.base) else str(folder.resolve())
+        source = settings.base if _is_named_source(settings.base) else str(folder.resolve())
     tokenizer = read_tokenizer(adapter or under)
     if tokenizer.eos_token_id is None:
         raise SettingError(
             f"model.base: the tokenizer of {settings.base} has no end-of-sequence token, which "
             "closes a crystal's text; set its eos_token"
         )
-    plan = outline(under)
-    check_fit(under, plan, tokenizer)
+    plan = network_without_weights(under)
+    check_tokenizer_fits(under, plan, tokenizer)
     known = getattr(plan.config, "max_position_embeddings", None)
     if known is not None and max_tokens > known:
         raise SettingError(
@@ -130,12 +130,12 @@ def start_model(
         )
     if settings.lora is not None:
         check_targets(plan, settings.lora, settings.base)
-    words = prompts or _prompts_of(folder)
-    place = None if sharded() else device
+    words = prompts or _load_prompts_of(folder)
+    place = None if is_sharded() else device
     if settings.lora is None:
-        network = _whole(under, adapter, place)
+        network = _read_full_network(under, adapter, place)
         _checkpoint_activations(network, settings)
-        return Start(network.train(), tokenizer, words, fmt, None, folder)
+        return InitialModel(network.train(), tokenizer, words, fmt, None, folder)
     frozen = read_network(under, dtype=compute_dtype, quantize=settings.quantize, device=place)
     model = (
         new_adapter(frozen, settings.lora, seed)
@@ -143,11 +143,11 @@ def start_model(
         else read_adapter(frozen, adapter, settings.lora)
     )
     _checkpoint_activations(model, settings)
-    stands_on = TrainedBase(source, settings.quantize, _name(compute_dtype))
-    return Start(model.train(), tokenizer, words, fmt, stands_on, folder)
+    stands_on = TrainedBase(source, settings.quantize, _dtype_name(compute_dtype))
+    return InitialModel(model.train(), tokenizer, words, fmt, stands_on, folder)
 
 
-def _new(
+def _initialize_new(
     settings: ModelSettings,
     prompts: PromptSet | None,
     fmt: Format,
@@ -155,7 +155,7 @@ def _new(
     seed: int,
     device: torch.device,
     compute_dtype: torch.dtype,
-) -> Start:
+) -> InitialModel:
     from transformers.utils.logging import disable_progress_bar
 
     words = prompts or load_prompts()
@@ -177,10 +177,10 @@ def _new(
     disable_progress_bar()
     network = make()
     if settings.lora is None:
-        if not sharded():
+        if not is_sharded():
             network.to(device)  # type: ignore[arg-type]
         _checkpoint_activations(network, settings)
-        return Start(network.train(), tokenizer, words, fmt, None)
+        return InitialModel(network.train(), tokenizer, words, fmt, None)
     check_targets(network, settings.lora, "the new LLaMA")
     # bitsandbytes packs weights as they are read. Every process reads a copy of its own, and
     # `save_pretrained` writes in the first one only.
@@ -191,27 +191,29 @@ def _new(
             Path(folder),
             dtype=compute_dtype,
             quantize=settings.quantize,
-            device=None if sharded() else device,
+            device=None if is_sharded() else device,
         )
     model = new_adapter(frozen, settings.lora, seed)
     _checkpoint_activations(model, settings)
-    base = TrainedBase(INSIDE, settings.quantize, _name(compute_dtype), make)
-    return Start(model.train(), tokenizer, words, fmt, base)
+    base = TrainedBase(BASE_SUBFOLDER, settings.quantize, _dtype_name(compute_dtype), make)
+    return InitialModel(model.train(), tokenizer, words, fmt, base)
 
 
-def _whole(under: Path, adapter: Path | None, place: torch.device | None) -> PreTrainedModel:
+def _read_full_network(
+    under: Path, adapter: Path | None, device: torch.device | None
+) -> PreTrainedModel:
     """Return a network to be trained whole; an adapter of its own becomes part of it."""
     base = None if adapter is None else read_description(adapter).base
     if adapter is None or base is None:
-        return read_network(under, dtype=torch.float32, device=place)
+        return read_network(under, dtype=torch.float32, device=device)
     network = read_network(under, dtype=getattr(torch, base.dtype), quantize=base.quantize)
     if base.quantize != "none":
-        network = dequantized(network)
-    network = merged(read_adapter(network.float(), adapter)).requires_grad_(True)
-    return network if place is None else network.to(place)  # type: ignore[arg-type]
+        network = dequantize(network)
+    network = merge_and_unload(read_adapter(network.float(), adapter)).requires_grad_(True)
+    return network if device is None else network.to(device)  # type: ignore[arg-type]
 
 
-def _prompts_of(folder: Path) -> PromptSet:
+def _load_prompts_of(folder: Path) -> PromptSet:
     own = folder / "prompts"
     return load_prompts(own) if own.is_dir() else load_prompts()
 
@@ -227,10 +229,10 @@ def _checkpoint_activations(network: PreTrainedModel | PeftModel, settings: Mode
         )
 
 
-def _moves_not(source: str) -> bool:
+def _is_named_source(source: str) -> bool:
     """Tell whether a base is known by a name rather than by a place on this machine."""
     return source == SHIPPED or not Path(source).expanduser().is_dir()
 
 
-def _name(dtype: torch.dtype) -> Dtype:
+def _dtype_name(dtype: torch.dtype) -> Dtype:
     return cast("Dtype", str(dtype).removeprefix("torch."))

@@ -17,33 +17,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from crystext.errors import ModelError, SettingError, in_words
-from crystext.runtime.hub import HUB_NAME, download
+from crystext.errors import ModelError, SettingError, describe_error
+from crystext.runtime.hub import HUB_NAME_PATTERN, download_model
 from crystext.runtime.resources import shipped_model
 from crystext.text import Format, get_format
 
 SHIPPED = "shipped"
 """Name of the model that comes with the package."""
 
-INSIDE = "base"
+BASE_SUBFOLDER = "base"
 """Source of a base that lies in the adapter's own folder, under this name."""
 
 Quantize = Literal["none", "nf4"]
 Dtype = Literal["bfloat16", "float16", "float32"]
 
-_WANTED = f"expected {SHIPPED!r}, a folder with config.json or adapter_config.json, or OWNER/NAME"
-_SMALL = 2**28
+_EXPECTED_SOURCE = (
+    f"expected {SHIPPED!r}, a folder with config.json or adapter_config.json, or OWNER/NAME"
+)
+_SMALL_FILE_BYTES = 2**28
 """Bytes of a file that take a fraction of a second to hash."""
 
-_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 
 
 @dataclass(frozen=True)
-class Base:
+class AdapterBase:
     """The model that an adapter stands on, as it was held while the adapter was trained."""
 
     source: str
-    """`shipped`, an absolute path, a name on the Hub, or `INSIDE`."""
+    """`shipped`, an absolute path, a name on the Hub, or `BASE_SUBFOLDER`."""
     quantize: Quantize
     dtype: Dtype
     """Type of the weights, before they were quantised."""
@@ -64,11 +66,11 @@ DEFAULT_TEMPERATURES = Temperatures()
 
 
 @dataclass(frozen=True)
-class Description:
+class ModelDescription:
     """What crystext.json says."""
 
     format: Format
-    base: Base | None
+    base: AdapterBase | None
     """None where the folder holds a whole model."""
     element_temperature: float | None = None
     coordinate_temperature: float | None = None
@@ -88,7 +90,7 @@ def model_folder(source: str | Path = SHIPPED) -> Path:
     """
     folder = find_folder(source)
     if is_adapter(folder):
-        _require(folder, "adapter_config.json", "crystext.json", "prompts", "tokenizer.json")
+        _require_files(folder, "adapter_config.json", "crystext.json", "prompts", "tokenizer.json")
         if not (folder / "adapter_model.safetensors").is_file():
             raise ModelError(
                 f"the adapter folder {folder} lacks adapter_model.safetensors (other weight "
@@ -96,7 +98,7 @@ def model_folder(source: str | Path = SHIPPED) -> Path:
             )
         return folder
     weights = [] if has_safetensors(folder) else ["model.safetensors"]
-    _require(folder, "config.json", "crystext.json", "prompts", "tokenizer.json", *weights)
+    _require_files(folder, "config.json", "crystext.json", "prompts", "tokenizer.json", *weights)
     return folder
 
 
@@ -111,34 +113,34 @@ def find_folder(source: str | Path) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
-    if isinstance(source, str) and not folder.exists() and HUB_NAME.fullmatch(source):
-        return download(source)
-    raise ModelError(f"no model folder {source}; {_WANTED} on the Hub")
+    if isinstance(source, str) and not folder.exists() and HUB_NAME_PATTERN.fullmatch(source):
+        return download_model(source)
+    raise ModelError(f"no model folder {source}; {_EXPECTED_SOURCE} on the Hub")
 
 
-def base_folder(source: str | Path, inside: Path | None = None) -> Path:
+def base_folder(source: str | Path, adapter: Path | None = None) -> Path:
     """Return the folder of any causal language model that an adapter can stand on.
 
     Args:
-        source: as `Base` has it.
-        inside: the adapter's folder.
+        source: as `AdapterBase` has it.
+        adapter: the adapter's folder.
 
     Raises:
         ModelError: there is no such model, it has no config.json, or its weights are pickles.
     """
-    if source == INSIDE and inside is not None:
-        folder = inside / INSIDE
+    if source == BASE_SUBFOLDER and adapter is not None:
+        folder = adapter / BASE_SUBFOLDER
     else:
         try:
             folder = find_folder(source)
         except ModelError as error:
-            if inside is None:
+            if adapter is None:
                 raise
             raise ModelError(
-                f"{error}. The adapter in {inside} stands on it; bring it there, or write its "
-                f"place into {inside / 'crystext.json'} as base"
+                f"{error}. The adapter in {adapter} stands on it; bring it there, or write its "
+                f"place into {adapter / 'crystext.json'} as base"
             ) from None
-    _require(folder, "config.json")
+    _require_files(folder, "config.json")
     if not has_safetensors(folder):
         pickles = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth"))
         found = f"as pickles only ({pickles[0]}), which can run code when read" if pickles else ""
@@ -151,10 +153,10 @@ def base_folder(source: str | Path, inside: Path | None = None) -> Path:
 
 def require_tokenizer(folder: Path) -> None:
     """Refuse a folder without a vocabulary."""
-    if not any((folder / name).is_file() for name in _VOCABULARIES):
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise ModelError(
-            f"the model in {folder} has no tokenizer: none of {', '.join(_VOCABULARIES)} is there; "
-            "copy the tokenizer's files into the folder"
+            f"the model in {folder} has no tokenizer: none of {', '.join(_TOKENIZER_FILES)} is "
+            "there; copy the tokenizer's files into the folder"
         )
 
 
@@ -168,7 +170,7 @@ def has_safetensors(folder: Path) -> bool:
     return any(p.name != "adapter_model.safetensors" for p in folder.glob("*.safetensors"))
 
 
-def read_description(folder: Path) -> Description:
+def read_description(folder: Path) -> ModelDescription:
     """Read crystext.json.
 
     Raises:
@@ -186,7 +188,7 @@ def read_description(folder: Path) -> Description:
         sample_format = None if drawn is None else get_format(drawn)
         base = None
         if is_adapter(folder):
-            base = Base(found["base"], found["quantize"], found["dtype"])
+            base = AdapterBase(found["base"], found["quantize"], found["dtype"])
             for name, kind in (("quantize", Quantize), ("dtype", Dtype)):
                 if getattr(base, name) not in get_args(kind):
                     raise ValueError(f"{name} is {getattr(base, name)!r}")
@@ -199,25 +201,25 @@ def read_description(folder: Path) -> Description:
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise ModelError(
             f"the model in {folder} cannot be loaded: {path} is damaged: "
-            f"{in_words(error, 'its values are of another kind')}"
+            f"{describe_error(error, 'its values are of another kind')}"
         ) from None
-    return Description(fmt, base, element, coordinate, sample_format)
+    return ModelDescription(fmt, base, element, coordinate, sample_format)
 
 
-def write_description(folder: Path, about: Description) -> None:
+def write_description(folder: Path, description: ModelDescription) -> None:
     """Write crystext.json."""
-    content: dict[str, Any] = {"format": about.format.name}
-    if about.base is not None:
+    content: dict[str, Any] = {"format": description.format.name}
+    if description.base is not None:
         content |= {
-            "base": about.base.source,
-            "quantize": about.base.quantize,
-            "dtype": about.base.dtype,
+            "base": description.base.source,
+            "quantize": description.base.quantize,
+            "dtype": description.base.dtype,
         }
     for name in ("element_temperature", "coordinate_temperature"):
-        if (value := getattr(about, name)) is not None:
+        if (value := getattr(description, name)) is not None:
             content[name] = value
-    if about.sample_format is not None:
-        content["sample_format"] = about.sample_format.name
+    if description.sample_format is not None:
+        content["sample_format"] = description.sample_format.name
     (folder / "crystext.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -235,7 +237,7 @@ def default_temperatures(source: str | Path = SHIPPED) -> Temperatures:
             text = float(json.loads(path.read_text(encoding="utf-8")).get("temperature") or 1.0)
         except (ValueError, AttributeError, TypeError) as error:
             raise ModelError(
-                f"{path} is damaged: {in_words(error, 'its values are of another kind')}"
+                f"{path} is damaged: {describe_error(error, 'its values are of another kind')}"
             ) from None
     return Temperatures(text, about.element_temperature, about.coordinate_temperature)
 
@@ -269,7 +271,7 @@ def model_hash(folder: Path, *, quick: bool = False) -> str:
     for path in _hashed_files(folder):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
         if is_adapter(folder) and path.name in ("adapter_config.json", "crystext.json"):
-            digest.update(hashlib.sha256(_without_place(path)).digest())
+            digest.update(hashlib.sha256(_without_base_location(path)).digest())
             continue
         digest.update(_file_hash(path, quick))
     if is_adapter(folder) and (base := read_description(folder).base) is not None:
@@ -281,7 +283,7 @@ def model_hash(folder: Path, *, quick: bool = False) -> str:
 def _file_hash(path: Path, quick: bool) -> bytes:
     size = path.stat().st_size
     with path.open("rb") as file:
-        if not quick or size <= _SMALL:
+        if not quick or size <= _SMALL_FILE_BYTES:
             return hashlib.file_digest(file, "sha256").digest()
         digest = hashlib.sha256(str(size).encode())
         for i in range(100):
@@ -292,13 +294,13 @@ def _file_hash(path: Path, quick: bool) -> bytes:
 
 def _hashed_files(folder: Path) -> Iterator[Path]:
     suffixes = {".json", ".safetensors", ".txt", ".yaml"}
-    inside = folder / INSIDE if is_adapter(folder) else None
+    inside = folder / BASE_SUBFOLDER if is_adapter(folder) else None
     for path in sorted(p for p in folder.rglob("*") if p.suffix in suffixes and p.is_file()):
         if inside is None or inside not in path.parents:
             yield path
 
 
-def _without_place(path: Path) -> bytes:
+def _without_base_location(path: Path) -> bytes:
     """Return a settings file's content less the place of the base, which is not the model's."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -306,12 +308,12 @@ def _without_place(path: Path) -> bytes:
             content.pop(key, None)
     except (ValueError, AttributeError, TypeError) as error:
         raise ModelError(
-            f"{path} is damaged: {in_words(error, 'its values are of another kind')}"
+            f"{path} is damaged: {describe_error(error, 'its values are of another kind')}"
         ) from None
     return json.dumps(content, sort_keys=True).encode()
 
 
-def _require(folder: Path, *names: str) -> None:
+def _require_files(folder: Path, *names: str) -> None:
     missing = [
         name for name in names if name == "model.safetensors" or not (folder / name).exists()
     ]

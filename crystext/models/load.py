@@ -1,6 +1,6 @@
 """Models in memory: a network, its tokenizer, and the words it was trained with; to disk and back.
 
-See `folder` for what lies on disk.
+See `layout` for what lies on disk.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ import torch
 from crystext.errors import ModelError
 from crystext.models.initialize import TrainedBase
 from crystext.models.layout import (
+    BASE_SUBFOLDER,
     DEFAULT_TEMPERATURES,
-    INSIDE,
     SHIPPED,
-    Base,
-    Description,
+    AdapterBase,
+    ModelDescription,
     Temperatures,
     base_folder,
     model_folder,
     read_description,
     write_description,
 )
-from crystext.models.lora import merged, read_adapter, write_adapter
+from crystext.models.lora import merge_and_unload, read_adapter, write_adapter
 from crystext.models.network import (
-    check_fit,
-    damage_told,
-    dequantized,
+    check_tokenizer_fits,
+    dequantize,
+    explain_damage,
     read_network,
     read_tokenizer,
 )
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_BIG = 1_000_000_000
+_LARGE_MODEL_PARAMETERS = 1_000_000_000
 """Parameters from which a 4-bit base stays in 4 bits where there is a GPU."""
 
 
@@ -84,7 +84,7 @@ def save_model(
         tokenizer: the network's.
         prompts: the words it was trained with.
         fmt: the text format it was trained to write.
-        base: `Start.base`, of an adapter.
+        base: `InitialModel.base`, of an adapter.
         temperatures: at which it asks to be sampled.
         sample_format: what it asks to be drawn where nobody says; None is `fmt`.
         state: the network's weights by name, where they lie elsewhere than in it.
@@ -96,14 +96,14 @@ def save_model(
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    with _replaced(folder) as partial:
+    with _replace_folder(folder) as partial:
         if isinstance(network, PeftModel):
             assert base is not None, "an adapter stands on a base"
-            write_adapter(partial, network, _place_for_peft(base, folder), state)
-            if base.make is not None:
-                base.make().save_pretrained(partial / INSIDE)
+            write_adapter(partial, network, _base_name_for_peft(base, folder), state)
+            if base.build is not None:
+                base.build().save_pretrained(partial / BASE_SUBFOLDER)
             plain = cast("PreTrainedModel", network.get_base_model())
-            stands_on = Base(base.source, base.quantize, base.dtype)
+            stands_on = AdapterBase(base.source, base.quantize, base.dtype)
         else:
             network.save_pretrained(partial, state_dict=None if state is None else dict(state))
             plain, stands_on = network, None
@@ -113,7 +113,7 @@ def save_model(
             plain.generation_config.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         write_prompts(partial / "prompts", prompts)
-        about = Description(
+        about = ModelDescription(
             fmt, stands_on, temperatures.element, temperatures.coordinate, sample_format
         )
         write_description(partial, about)
@@ -135,9 +135,9 @@ def load_model(source: str | Path = SHIPPED) -> LoadedModel:
     network: PreTrainedModel | PeftModel
     if about.base is None:
         network = read_network(folder)
-        check_fit(folder, network, tokenizer)
-    elif _stays_packed(folder, about.base):
-        network = _on_base(folder, about.base, tokenizer, torch.device("cuda"))
+        check_tokenizer_fits(folder, network, tokenizer)
+    elif _stays_quantized(folder, about.base):
+        network = _load_on_base(folder, about.base, tokenizer, torch.device("cuda"))
     else:
         network = merge_into_base(folder, about.base, tokenizer)
     return LoadedModel(
@@ -146,7 +146,7 @@ def load_model(source: str | Path = SHIPPED) -> LoadedModel:
 
 
 def merge_into_base(
-    folder: Path, base: Base, tokenizer: PreTrainedTokenizerBase
+    folder: Path, base: AdapterBase, tokenizer: PreTrainedTokenizerBase
 ) -> PreTrainedModel:
     """Return an adapter's base with the adapter's product added to its weights.
 
@@ -160,46 +160,48 @@ def merge_into_base(
 
     settings = None
     if (folder / "generation_config.json").is_file():
-        with damage_told(folder):
+        with explain_damage(folder):
             settings = GenerationConfig.from_pretrained(folder, local_files_only=True)
-    model = _on_base(folder, base, tokenizer, torch.device("cpu"), unpack=True)
-    network = merged(model)
+    model = _load_on_base(folder, base, tokenizer, torch.device("cpu"), dequantize_base=True)
+    network = merge_and_unload(model)
     if settings is not None:
         network.generation_config = settings
     return network
 
 
-def _on_base(
+def _load_on_base(
     folder: Path,
-    base: Base,
+    base: AdapterBase,
     tokenizer: PreTrainedTokenizerBase,
     device: torch.device,
     *,
-    unpack: bool = False,
+    dequantize_base: bool = False,
 ) -> PeftModel:
     under = base_folder(base.source, folder)
     dtype = getattr(torch, base.dtype)
     network = read_network(under, dtype=dtype, quantize=base.quantize, device=device)
-    check_fit(under, network, tokenizer)
-    if unpack and base.quantize != "none":
-        network = dequantized(network)
+    check_tokenizer_fits(under, network, tokenizer)
+    if dequantize_base and base.quantize != "none":
+        network = dequantize(network)
     return read_adapter(network, folder)
 
 
-def _stays_packed(folder: Path, base: Base) -> bool:
+def _stays_quantized(folder: Path, base: AdapterBase) -> bool:
     under = base_folder(base.source, folder)
     # Two bytes a parameter, as most weights are stored.
     weights = sum(path.stat().st_size for path in under.glob("*.safetensors")) / 2
-    return base.quantize != "none" and weights > _BIG and torch.cuda.is_available()
+    return (
+        base.quantize != "none" and weights > _LARGE_MODEL_PARAMETERS and torch.cuda.is_available()
+    )
 
 
-def _place_for_peft(base: Base, folder: Path) -> str:
-    if base.source == INSIDE:
-        return str(folder.resolve() / INSIDE)
+def _base_name_for_peft(base: AdapterBase, folder: Path) -> str:
+    if base.source == BASE_SUBFOLDER:
+        return str(folder.resolve() / BASE_SUBFOLDER)
     return str(shipped_model()) if base.source == SHIPPED else base.source
 
 
-def check_place(folder: Path) -> None:
+def check_model_path(folder: Path) -> None:
     """Find out, before the work for it, that a model cannot be saved in a place.
 
     Raises:
@@ -213,10 +215,10 @@ def check_place(folder: Path) -> None:
 
 
 @contextmanager
-def _replaced(folder: Path) -> Iterator[Path]:
+def _replace_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder to write into, which takes the place of another once it is whole."""
     folder = folder.absolute()
-    check_place(folder)
+    check_model_path(folder)
     partial = folder.with_name(folder.name + ".partial")
     previous = folder.with_name(folder.name + ".previous")
     shutil.rmtree(partial, ignore_errors=True)

@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from crystext.errors import ModelError, SettingError, did_you_mean, in_words
-from crystext.models.network import sharded
+from crystext.errors import ModelError, SettingError, describe_error, did_you_mean
+from crystext.models.network import is_sharded
 from crystext.models.settings import LoraSettings
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def check_targets(network: PreTrainedModel, settings: LoraSettings, name: str) -
     faults = []
     for target in settings.targets:
         last = target.rpartition(".")[2]
-        if last in linear and any(_ends(path, target) for path, _ in network.named_modules()):
+        if last in linear and any(
+            _ends_with_module(path, target) for path, _ in network.named_modules()
+        ):
             continue
         what = "is no linear layer" if last in others else "does not exist"
         faults.append(f"{target!r} {what}." + did_you_mean(target, linear))
@@ -82,7 +84,7 @@ def new_adapter(network: PreTrainedModel, settings: LoraSettings, seed: int) -> 
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return _put_on(network, config)
+        return _attach_adapter(network, config)
 
 
 def read_adapter(
@@ -113,7 +115,7 @@ def read_adapter(
         _check_numbers(config)
         weights = load_file(folder / _WEIGHTS)
     except (ValueError, TypeError, AttributeError, OSError, SafetensorError) as error:
-        raise _damaged(folder, error) from error
+        raise _damaged_error(folder, error) from error
     # peft takes the network's name, and would warn where the base has been moved since.
     config.base_model_name_or_path = None
     config.inference_mode = train is None
@@ -121,13 +123,13 @@ def read_adapter(
         _check_shape(config, train, folder)
         config.lora_dropout = train.dropout
     try:
-        model = _put_on(network, config)
+        model = _attach_adapter(network, config)
         result: Any = set_peft_model_state_dict(model, weights)
     except torch.OutOfMemoryError:
         raise
     # Settings of a wrong type are met wherever peft uses them, and raise errors of no common class.
     except Exception as error:
-        raise _damaged(folder, error) from error
+        raise _damaged_error(folder, error) from error
     absent = [name for name in result.missing_keys if "lora_" in name]
     strange = [*absent, *result.unexpected_keys]
     if strange:
@@ -171,22 +173,22 @@ def write_adapter(
     )
 
 
-def merged(model: PeftModel) -> PreTrainedModel:
+def merge_and_unload(model: PeftModel) -> PreTrainedModel:
     """Return the base with the adapter's product added to its weights; the model is used up."""
     network: PreTrainedModel = model.merge_and_unload()
     return network
 
 
-def _put_on(network: PreTrainedModel, config: LoraConfig) -> PeftModel:
+def _attach_adapter(network: PreTrainedModel, config: LoraConfig) -> PeftModel:
     from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
 
-    if getattr(network, "is_loaded_in_4bit", False) and not sharded():
+    if getattr(network, "is_loaded_in_4bit", False) and not is_sharded():
         network = prepare_model_for_kbit_training(network, use_gradient_checkpointing=False)
     with warnings.catch_warnings():
         # peft asks transformers by a name that will change, which is between the two of them.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         # Sharded weights are of one type throughout, the adapter's too.
-        model = get_peft_model(network, config, autocast_adapter_dtype=not sharded())
+        model = get_peft_model(network, config, autocast_adapter_dtype=not is_sharded())
     assert isinstance(model, PeftModel)
     return model
 
@@ -217,12 +219,12 @@ def _check_shape(config: LoraConfig, train: LoraSettings, folder: Path) -> None:
         )
 
 
-def _ends(path: str, target: str) -> bool:
+def _ends_with_module(path: str, target: str) -> bool:
     return path == target or path.endswith(f".{target}")
 
 
-def _damaged(folder: Path, error: Exception) -> ModelError:
-    reason = in_words(error, "its contents are not those of an adapter")
+def _damaged_error(folder: Path, error: Exception) -> ModelError:
+    reason = describe_error(error, "its contents are not those of an adapter")
     return ModelError(
         f"the adapter in {folder} cannot be loaded: {reason[:500]}; copy or make it anew"
     )

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from crystext.errors import CrystextError, ModelError, in_words
+from crystext.errors import CrystextError, ModelError, describe_error
 from crystext.models.layout import Quantize, require_tokenizer
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-_EXACT = 1_000_000_000
+_MAX_FLOAT32_PARAMETERS = 1_000_000_000
 """Networks of fewer parameters are copied into float32; more would take too much memory."""
 
-_PADDING = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>", "<unk>")
+_PADDING_TOKENS = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>", "<unk>")
 """Tokens of LLaMA 3.1, LLaMA 3 and LLaMA 2 that no text has."""
 
 
@@ -54,10 +54,12 @@ def read_network(
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    extra: dict[str, Any] = {} if quantize == "none" else {"quantization_config": _nf4(dtype)}
+    extra: dict[str, Any] = (
+        {} if quantize == "none" else {"quantization_config": _nf4_config(dtype)}
+    )
     if device is not None:
         extra["device_map"] = {"": device}
-    with damage_told(folder):
+    with explain_damage(folder):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             local_files_only=True,
@@ -79,7 +81,7 @@ def read_network(
     return network.eval()  # type: ignore[no-any-return]
 
 
-def outline(folder: Path) -> PreTrainedModel:
+def network_without_weights(folder: Path) -> PreTrainedModel:
     """Return a network without its weights, on the meta device: its layers' names and its config.
 
     Raises:
@@ -87,7 +89,7 @@ def outline(folder: Path) -> PreTrainedModel:
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    with damage_told(folder):
+    with explain_damage(folder):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-any-return]
@@ -105,18 +107,20 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     require_tokenizer(folder)
-    with damage_told(folder):
+    with explain_damage(folder):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
     if tokenizer.pad_token_id is None:
         known = tokenizer.get_vocab()
-        unused = [name for name in _PADDING if name in known]
+        unused = [name for name in _PADDING_TOKENS if name in known]
         tokenizer.pad_token = unused[0] if unused else tokenizer.eos_token
     return tokenizer
 
 
-def check_fit(folder: Path, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+def check_tokenizer_fits(
+    folder: Path, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
     """Refuse a tokenizer with tokens that the network has no embedding for."""
     rows = network.get_input_embeddings().weight.shape[0]  # type: ignore[index]
     if len(tokenizer) > rows:
@@ -126,7 +130,7 @@ def check_fit(folder: Path, network: PreTrainedModel, tokenizer: PreTrainedToken
         )
 
 
-def dequantized(network: PreTrainedModel) -> PreTrainedModel:
+def dequantize(network: PreTrainedModel) -> PreTrainedModel:
     """Return the network with the numbers that its 4-bit weights stand for; it is used up.
 
     Their type is the one in which the weights were when they were quantised.
@@ -145,12 +149,12 @@ def dequantized(network: PreTrainedModel) -> PreTrainedModel:
     return whole
 
 
-def sharded() -> bool:
+def is_sharded() -> bool:
     """Tell whether accelerate was launched to shard the weights over processes (FSDP)."""
     return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in ("1", "true", "yes")
 
 
-def _nf4(dtype: torch.dtype | str) -> BitsAndBytesConfig:
+def _nf4_config(dtype: torch.dtype | str) -> BitsAndBytesConfig:
     from transformers import BitsAndBytesConfig
 
     log = logging.getLogger("bitsandbytes")
@@ -173,7 +177,7 @@ def _nf4(dtype: torch.dtype | str) -> BitsAndBytesConfig:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute,
         # FSDP flattens the tensors of a layer into one, and so wants all of them of one type.
-        bnb_4bit_quant_storage=compute if sharded() else torch.uint8,
+        bnb_4bit_quant_storage=compute if is_sharded() else torch.uint8,
     )
 
 
@@ -192,7 +196,7 @@ def _keep_differentiable(network: PreTrainedModel) -> None:
 
 
 @contextmanager
-def damage_told(folder: Path) -> Iterator[None]:
+def explain_damage(folder: Path) -> Iterator[None]:
     """Have what goes wrong in reading a model's files told as the damage to them that it is.
 
     Raises:
@@ -204,19 +208,21 @@ def damage_told(folder: Path) -> Iterator[None]:
         raise
     # The readers of tokenizers and weights raise errors of no common class for damaged files.
     except Exception as error:
-        reason = in_words(error, "its files are not laid out as transformers has them")
+        reason = describe_error(error, "its files are not laid out as transformers has them")
         raise ModelError(
             f"the model in {folder} cannot be loaded: {reason[:500]}; copy or make it anew"
         ) from error
 
 
-def exact_twin(network: PreTrainedModel | PeftModel) -> PreTrainedModel | PeftModel:
+def float32_copy(network: PreTrainedModel | PeftModel) -> PreTrainedModel | PeftModel:
     """Return a copy in float32, ready to be asked; the network itself if it is large or packed.
 
     Numbers of 16 bits would be off by some hundredths of a nat a token, and by others in each
     batch. The network keeps its own numbers, since others draw from it.
     """
     weights = list(network.parameters())
-    if sum(p.numel() for p in weights) < _EXACT and all(p.is_floating_point() for p in weights):
+    if sum(p.numel() for p in weights) < _MAX_FLOAT32_PARAMETERS and all(
+        p.is_floating_point() for p in weights
+    ):
         network = copy.deepcopy(network).float()
     return network.eval()

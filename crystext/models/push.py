@@ -9,17 +9,17 @@ import yaml
 
 from crystext.errors import ModelError
 from crystext.models.layout import (
-    INSIDE,
+    BASE_SUBFOLDER,
     SHIPPED,
-    Description,
+    ModelDescription,
     base_folder,
     model_folder,
     read_description,
 )
-from crystext.runtime.hub import HUB_NAME, explained
+from crystext.runtime.hub import HUB_NAME_PATTERN, hub_errors_explained
 from crystext.tasks.prompts import load_prompts
 
-_SENT = {".json", ".safetensors", ".txt", ".yaml", ".jinja", ".model", ".md"}
+_UPLOADED_SUFFIXES = {".json", ".safetensors", ".txt", ".yaml", ".jinja", ".model", ".md"}
 
 
 def push_model(source: str | Path, name: str, *, private: bool = False) -> str:
@@ -38,11 +38,11 @@ def push_model(source: str | Path, name: str, *, private: bool = False) -> str:
     """
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
-    if not HUB_NAME.fullmatch(name):
+    if not HUB_NAME_PATTERN.fullmatch(name):
         raise ModelError(f"{name!r} is no name on the Hub; expected OWNER/NAME")
     folder = model_folder(source)
     about = read_description(folder)
-    _check_base(folder, about)
+    _check_base_is_public(folder, about)
     if get_token() is None:
         raise ModelError(
             f"{name} cannot be written: there is no token; log in with `hf auth login`, or set "
@@ -51,14 +51,14 @@ def push_model(source: str | Path, name: str, *, private: bool = False) -> str:
     files: dict[str, str | bytes] = {
         path.relative_to(folder).as_posix(): str(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix in _SENT
+        if path.is_file() and path.suffix in _UPLOADED_SUFFIXES
     }
     files.setdefault("README.md", model_card(folder, name).encode())
     if about.base is not None:
-        files["adapter_config.json"] = _config_for_others(folder, about)
+        files["adapter_config.json"] = _portable_adapter_config(folder, about)
     operations = [CommitOperationAdd(place, content) for place, content in files.items()]
     api = HfApi()
-    with explained(name, "write"):
+    with hub_errors_explained(name, "write"):
         # None leaves the choice to the owner's settings.
         api.create_repo(name, private=True if private else None, exist_ok=True)
         api.create_commit(name, operations, commit_message="A model that writes crystals")
@@ -81,15 +81,15 @@ def model_card(folder: Path, name: str) -> str:
     }
     base = "none: all weights are here"
     if about.base is not None:
-        held = f"held in {_HELD[about.base.quantize]} while the adapter was trained"
+        held = f"held in {_PRECISION_NAMES[about.base.quantize]} while the adapter was trained"
         base = f"`{about.base.source}`, {held}"
         if about.base.source == SHIPPED:
             base = f"the model that comes with crystext, {held}"
-        elif about.base.source == INSIDE:
-            base = f"in the folder `{INSIDE}` here, {held}"
+        elif about.base.source == BASE_SUBFOLDER:
+            base = f"in the folder `{BASE_SUBFOLDER}` here, {held}"
         else:
             head["base_model"] = about.base.source
-    tasks = _tasks(folder)
+    tasks = _read_tasks(folder)
     learned = ", ".join(f"{task} ({weight:g})" for task, weight in tasks.items())
     return "\n".join(
         [
@@ -125,10 +125,10 @@ def model_card(folder: Path, name: str) -> str:
     )
 
 
-_HELD = {"none": "full precision", "nf4": "4 bits (NF4)"}
+_PRECISION_NAMES = {"none": "full precision", "nf4": "4 bits (NF4)"}
 
 
-def _tasks(folder: Path) -> dict[str, float]:
+def _read_tasks(folder: Path) -> dict[str, float]:
     # A run of training keeps its recipe beside the folder `model`.
     beside = [folder.absolute().parent] if folder.name == "model" else []
     for place in (folder, *beside):
@@ -140,22 +140,22 @@ def _tasks(folder: Path) -> dict[str, float]:
     return {}
 
 
-def _check_base(folder: Path, about: Description) -> None:
-    if about.base is None or about.base.source in (SHIPPED, INSIDE):
+def _check_base_is_public(folder: Path, description: ModelDescription) -> None:
+    if description.base is None or description.base.source in (SHIPPED, BASE_SUBFOLDER):
         return
-    base_folder(about.base.source, folder)
-    if Path(about.base.source).is_absolute():
+    base_folder(description.base.source, folder)
+    if Path(description.base.source).is_absolute():
         raise ModelError(
-            f"the adapter in {folder} stands on {about.base.source}, which nobody else has; merge "
-            "it first (crystext merge), or push the base and write its name on the Hub into "
+            f"the adapter in {folder} stands on {description.base.source}, which nobody else has; "
+            "merge it first (crystext merge), or push the base and write its name on the Hub into "
             f"{folder / 'crystext.json'}"
         )
 
 
-def _config_for_others(folder: Path, about: Description) -> bytes:
+def _portable_adapter_config(folder: Path, description: ModelDescription) -> bytes:
     """Return adapter_config.json without a path on this machine."""
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    assert about.base is not None
-    named = about.base.source not in (SHIPPED, INSIDE)
-    config["base_model_name_or_path"] = about.base.source if named else None
+    assert description.base is not None
+    named = description.base.source not in (SHIPPED, BASE_SUBFOLDER)
+    config["base_model_name_or_path"] = description.base.source if named else None
     return (json.dumps(config, indent=2) + "\n").encode()

@@ -6,11 +6,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from crystext.runtime.schema import Section
+from crystext.runtime.schema import StrictModel
 
 
-class NewLlamaSettings(Section):
-    """A LLaMA with random weights and the small vocabulary."""
+class NewLlamaSettings(StrictModel):
+    """A LLaMA with random weights and the crystal vocabulary."""
 
     hidden_size: int = Field(256, gt=0)
     intermediate_size: int = Field(704, gt=0)
@@ -27,7 +27,7 @@ class NewLlamaSettings(Section):
         return self
 
 
-class LoraSettings(Section):
+class LoraSettings(StrictModel):
     """Low-rank adapters (Hu et al., arXiv:2106.09685); all other weights stay as they are."""
 
     rank: int = Field(8, gt=0)
@@ -38,7 +38,7 @@ class LoraSettings(Section):
     """Names of the linear layers that get an adapter, e.g. [q_proj, v_proj]."""
 
 
-class ModelSettings(Section):
+class ModelSettings(StrictModel):
     """Where training starts: from a base, or from random weights; with or without an adapter."""
 
     base: str | None = None

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from crystext import __version__
-from crystext.errors import RunError, SettingError, in_words
+from crystext.errors import RunError, SettingError, describe_error
 
-WAIT_S = 20
+CONNECT_TIMEOUT_S = 20
 """How long a scheduler and its first worker are waited for, in seconds."""
 
 
 @contextmanager
-def cluster(address: str) -> Iterator[Executor]:
+def dask_executor(address: str) -> Iterator[Executor]:
     """Lend the workers of a Dask cluster.
 
     Args:
@@ -43,9 +43,9 @@ def cluster(address: str) -> Iterator[Executor]:
             f"a cluster needs Dask, which cannot be imported ({error}); try pip install "
             "'crystext[cluster]'"
         ) from None
-    address = _reached(address)
+    address = _scheduler_address(address)
     try:
-        client = Client(address, timeout=WAIT_S, set_as_default=False)
+        client = Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
     except OSError as error:
         raise RunError(f"what answers at {address} is no Dask scheduler: {error}") from None
     with client:
@@ -53,13 +53,13 @@ def cluster(address: str) -> Iterator[Executor]:
         yield client.get_executor(pure=False)
 
 
-def is_lost(error: BaseException) -> bool:
+def is_worker_death(error: BaseException) -> bool:
     """Tell whether an error says that workers died over a task, again and again."""
     kind = type(error)
     return kind.__name__ == "KilledWorker" and kind.__module__.startswith("distributed.")
 
 
-def _reached(address: str) -> str:
+def _scheduler_address(address: str) -> str:
     """Return the address of a scheduler, once something answers there.
 
     A client of Dask's that has failed to connect takes a minute to be gone.
@@ -75,10 +75,10 @@ def _reached(address: str) -> str:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingError(
             f"--cluster {str(file)!r} says no address of a scheduler ("
-            f"{in_words(error, 'it holds none')}); {expected}"
+            f"{describe_error(error, 'it holds none')}); {expected}"
         ) from None
     try:
-        socket.create_connection((host, port), WAIT_S).close()
+        socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
     except OSError as error:
         raise RunError(
             f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`"
@@ -89,13 +89,13 @@ def _reached(address: str) -> str:
 def _check_workers(client: Any, address: str) -> None:
     """Wait for a worker, and see that all can do the work."""
     try:
-        client.wait_for_workers(1, timeout=WAIT_S)
+        client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_S)
     except TimeoutError:
         raise RunError(
             f"the Dask scheduler at {address} has no worker; start some with `dask worker "
             f"{address} --nthreads 1`"
         ) from None
-    for worker, version in client.run(_version, on_error="return").items():
+    for worker, version in client.run(_installed_version, on_error="return").items():
         if version != __version__:
             found = version if isinstance(version, str) else f"none ({version})"
             raise RunError(
@@ -103,6 +103,6 @@ def _check_workers(client: Any, address: str) -> None:
             )
 
 
-def _version() -> str:
+def _installed_version() -> str:
     """Say which version is here; runs on a worker."""
     return __version__

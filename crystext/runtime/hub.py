@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from crystext.errors import ModelError, in_words
+from crystext.errors import ModelError, describe_error
 
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+HUB_NAME_PATTERN = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """OWNER/NAME."""
 
-_FILES = ["*.json", "*.safetensors", "*.txt", "*.yaml", "*.jinja", "tokenizer.model"]
+_ALLOW_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.yaml", "*.jinja", "tokenizer.model"]
 """What is fetched: no code, and no weights that are pickles."""
-_LEFT = ["original/*", "onnx/*", "consolidated*", "runs/*"]
+_IGNORE_PATTERNS = ["original/*", "onnx/*", "consolidated*", "runs/*"]
 """Second copies of the weights, in formats that are not read here."""
 
 
-def download(name: str) -> Path:
+def download_model(name: str) -> Path:
     """Return the folder of a model in the Hub's cache, fetching what is not there yet.
 
     Args:
@@ -29,17 +29,21 @@ def download(name: str) -> Path:
     """
     from huggingface_hub import snapshot_download
 
-    with explained(name, "read"):
-        return Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=_LEFT))
+    with hub_errors_explained(name, "read"):
+        return Path(
+            snapshot_download(
+                name, allow_patterns=_ALLOW_PATTERNS, ignore_patterns=_IGNORE_PATTERNS
+            )
+        )
 
 
 @contextmanager
-def explained(name: str, wish: str) -> Iterator[None]:
+def hub_errors_explained(name: str, action: str) -> Iterator[None]:
     """Turn what the Hub refuses into a message that says what to do about it.
 
     Args:
         name: the repository.
-        wish: `read` or `write`.
+        action: `read` or `write`.
     """
     from huggingface_hub import errors
 
@@ -57,11 +61,13 @@ def explained(name: str, wish: str) -> Iterator[None]:
     except errors.RepositoryNotFoundError:
         raise ModelError(
             f"no model {name}: it is neither a folder here nor a model on the Hub that you may "
-            f"{wish}; check the name, or {log_in} if it is private"
+            f"{action}; check the name, or {log_in} if it is private"
         ) from None
     except (errors.LocalTokenNotFoundError, errors.HFValidationError) as error:
         reason = " ".join(str(error).split())
-        raise ModelError(f"{name} cannot be {_PAST[wish]}: {reason}; {log_in}") from None
+        raise ModelError(
+            f"{name} cannot be {_PAST_PARTICIPLE[action]}: {reason}; {log_in}"
+        ) from None
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
         raise ModelError(
             f"no model {name}: it is neither a folder here nor in the Hub's cache, and the Hub "
@@ -69,15 +75,16 @@ def explained(name: str, wish: str) -> Iterator[None]:
         ) from None
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
-        remedy = f"{log_in} as someone who may {wish} it" if status in (401, 403) else "try later"
+        remedy = f"{log_in} as someone who may {action} it" if status in (401, 403) else "try later"
         raise ModelError(
-            f"{name} cannot be {_PAST[wish]}: the Hub answers {status or error}; {remedy}"
+            f"{name} cannot be {_PAST_PARTICIPLE[action]}: the Hub answers {status or error}; "
+            f"{remedy}"
         ) from None
     except (http_error, ConnectionError) as error:
         raise ModelError(
-            f"{name} cannot be {_PAST[wish]}: the Hub cannot be reached "
-            f"({in_words(error, 'no connection')}); connect to the network and try again"
+            f"{name} cannot be {_PAST_PARTICIPLE[action]}: the Hub cannot be reached "
+            f"({describe_error(error, 'no connection')}); connect to the network and try again"
         ) from None
 
 
-_PAST = {"read": "read", "write": "written"}
+_PAST_PARTICIPLE = {"read": "read", "write": "written"}

@@ -22,7 +22,7 @@ from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from crystext.errors import CrystextError
-from crystext.runtime.cluster import is_lost
+from crystext.runtime.cluster import is_worker_death
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -34,12 +34,12 @@ _Answer = TypeVar("_Answer")
 Workers: TypeAlias = int | Executor
 """A number of processes of this machine; or any executor, such as that of a cluster."""
 
-_TRIES = 2
+_MAX_DEATHS_PER_TASK = 2
 """Processes that may die over one task."""
 
 
-def share_out(
-    make: Callable[[], Callable[[_Task], _Answer]],
+def run_tasks(
+    make_function: Callable[[], Callable[[_Task], _Answer]],
     tasks: Iterable[tuple[_Key, _Task]],
     workers: Workers,
 ) -> Iterator[tuple[_Key, _Answer | None]]:
@@ -48,8 +48,8 @@ def share_out(
     Close the iterator to kill the processes before they are done.
 
     Args:
-        make: called once in each process; returns what does a task. It is sent to the process, so
-            it has to be a function of a module, or a `functools.partial` of one.
+        make_function: called once in each process; returns what does a task. It is sent to the
+            process, so it has to be a function of a module, or a `functools.partial` of one.
         tasks: keys and tasks; processes of this machine take them as they are needed, an executor
             is given all at once.
         workers: processes, at most, which start when there is something for them to do; or an
@@ -60,60 +60,60 @@ def share_out(
         tries.
 
     Raises:
-        CrystextError: raised by `make` or a task, and raised here again.
+        CrystextError: raised by `make_function` or a task, and raised here again.
         RuntimeError: another error of theirs, with its traceback. An executor raises it as it was.
     """
     if isinstance(workers, Executor):
-        yield from _share_out(make, tasks, workers)
+        yield from _run_on_executor(make_function, tasks, workers)
         return
-    left = ((key, task, 1) for key, task in tasks)
-    again: list[tuple[_Key, _Task, int]] = []
-    crew: list[_Process[_Task, _Answer]] = []
-    in_hand: dict[_Process[_Task, _Answer], tuple[_Key, _Task, int]] = {}
+    remaining = ((key, task, 1) for key, task in tasks)
+    retries: list[tuple[_Key, _Task, int]] = []
+    processes: list[_WorkerProcess[_Task, _Answer]] = []
+    current_tasks: dict[_WorkerProcess[_Task, _Answer], tuple[_Key, _Task, int]] = {}
     try:
         while True:
-            while len(in_hand) < workers:
-                item = again.pop() if again else next(left, None)
+            while len(current_tasks) < workers:
+                item = retries.pop() if retries else next(remaining, None)
                 if item is None:
                     break
-                process = next((p for p in crew if p not in in_hand), None)
+                process = next((p for p in processes if p not in current_tasks), None)
                 if process is None:
-                    crew.append(process := _Process(make))
-                in_hand[process] = item
-                process.ask(item[1])
-            if not in_hand:
+                    processes.append(process := _WorkerProcess(make_function))
+                current_tasks[process] = item
+                process.send(item[1])
+            if not current_tasks:
                 return
-            ready = connection.wait([process.connection for process in in_hand])
-            for process in [p for p in in_hand if p.connection in ready]:
-                key, task, tries = in_hand.pop(process)
+            ready = connection.wait([process.connection for process in current_tasks])
+            for process in [p for p in current_tasks if p.connection in ready]:
+                key, task, attempts = current_tasks.pop(process)
                 try:
-                    answer = process.answer()
+                    answer = process.receive()
                 except (EOFError, OSError):
-                    crew.remove(process)
+                    processes.remove(process)
                     process.kill()
-                    if tries < _TRIES:
-                        again.append((key, task, tries + 1))
+                    if attempts < _MAX_DEATHS_PER_TASK:
+                        retries.append((key, task, attempts + 1))
                     else:
                         yield key, None
                 else:
                     yield key, answer
     finally:
-        for process in crew:
+        for process in processes:
             process.kill()
 
 
-def _share_out(
-    make: Callable[[], Callable[[_Task], _Answer]],
+def _run_on_executor(
+    make_function: Callable[[], Callable[[_Task], _Answer]],
     tasks: Iterable[tuple[_Key, _Task]],
     executor: Executor,
 ) -> Iterator[tuple[_Key, _Answer | None]]:
-    futures = {executor.submit(_do, make, task): key for key, task in tasks}
+    futures = {executor.submit(_run_one_task, make_function, task): key for key, task in tasks}
     try:
         for future in as_completed(futures):
             try:
                 answer = future.result()
             except Exception as error:
-                if not is_lost(error):
+                if not is_worker_death(error):
                     raise
                 yield futures[future], None
             else:
@@ -123,17 +123,18 @@ def _share_out(
             future.cancel()
 
 
-def _do(make: Callable[[], Callable[[_Task], _Answer]], task: _Task) -> _Answer:
-    # Each task brings a copy of `make`: partials of one function and the same arguments are one.
+def _run_one_task(make_function: Callable[[], Callable[[_Task], _Answer]], task: _Task) -> _Answer:
+    # Each task brings a copy of `make_function`: partials of one function and the same arguments
+    # are one.
     thread = threading.get_ident()
-    if isinstance(make, partial):
-        keywords = tuple(sorted(make.keywords.items()))
-        return _made(thread, make.func, make.args, keywords)(task)  # type: ignore[no-any-return]
-    return _made(thread, make, (), ())(task)  # type: ignore[no-any-return]
+    if isinstance(make_function, partial):
+        keywords = tuple(sorted(make_function.keywords.items()))
+        return _cached_function(thread, make_function.func, make_function.args, keywords)(task)  # type: ignore[no-any-return]
+    return _cached_function(thread, make_function, (), ())(task)  # type: ignore[no-any-return]
 
 
 @cache
-def _made(
+def _cached_function(
     thread: int,  # Each has its own: a potential calculates one thing at a time.
     function: Callable[..., Callable[[Any], Any]],
     arguments: tuple[Any, ...],
@@ -142,24 +143,26 @@ def _made(
     return function(*arguments, **dict(keywords))
 
 
-class _Process(Generic[_Task, _Answer]):
+class _WorkerProcess(Generic[_Task, _Answer]):
     """A process, and the connection to it."""
 
-    def __init__(self, make: Callable[[], Callable[[_Task], _Answer]]) -> None:
+    def __init__(self, make_function: Callable[[], Callable[[_Task], _Answer]]) -> None:
         # What was forked would share locks with threads that do not exist in it.
         context = get_context("spawn")
         self.connection, far_end = context.Pipe()
-        self._process = context.Process(target=_work, args=(make, far_end), daemon=True)
-        with one_thread_each():
+        self._process = context.Process(
+            target=_run_worker, args=(make_function, far_end), daemon=True
+        )
+        with one_thread_per_process():
             self._process.start()
         far_end.close()
 
-    def ask(self, task: _Task) -> None:
+    def send(self, task: _Task) -> None:
         # A process that is dead already is found out when its answer is waited for.
         with suppress(OSError):
             self.connection.send(task)
 
-    def answer(self) -> _Answer:
+    def receive(self) -> _Answer:
         done, answer = self.connection.recv()
         if done:
             return answer  # type: ignore[no-any-return]
@@ -173,13 +176,13 @@ class _Process(Generic[_Task, _Answer]):
         self.connection.close()
 
 
-def cores() -> int:
+def available_cores() -> int:
     """Return how many processors this process may use; 1 where the system does not tell."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
+def one_thread_per_process() -> Iterator[None]:
     """See to it that processes started within have one thread for numbers, as they share the cores.
 
     Numpy's libraries read how many when they are imported, which is before a process does anything.
@@ -208,21 +211,21 @@ def die_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _work(make: Callable[[], Callable[[Any], Any]], asker: Connection) -> None:
+def _run_worker(make_function: Callable[[], Callable[[Any], Any]], parent: Connection) -> None:
     """Answer the asker until it hangs up. Runs in a process of its own."""
     # An interrupt at the terminal reaches all processes; the command answers for all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Before anything that takes long: the command may be killed while this imports libraries.
     die_with_parent()
     try:
-        task = asker.recv()
-        do = make()
+        task = parent.recv()
+        do = make_function()
         while True:
-            asker.send((True, do(task)))
-            task = asker.recv()
+            parent.send((True, do(task)))
+            task = parent.recv()
     except EOFError:
         return
     except CrystextError as error:
-        asker.send((False, error))
+        parent.send((False, error))
     except Exception:  # Told to the asker, whose fault it then is.
-        asker.send((False, traceback.format_exc()))
+        parent.send((False, traceback.format_exc()))

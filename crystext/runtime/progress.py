@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(what: str, total: int, progress: bool | None) -> Iterator[Callable[[int], None]]:
+def progress_bar(
+    description: str, total: int, show: bool | None
+) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error, or in a notebook's cell; yield what tells it how far one is."""
     from rich.console import Console
     from rich.progress import (
@@ -19,10 +21,10 @@ def progress_bar(what: str, total: int, progress: bool | None) -> Iterator[Calla
     )
 
     console = Console(stderr=True)
-    shown = (console.is_terminal or console.is_jupyter) if progress is None else progress
+    visible = (console.is_terminal or console.is_jupyter) if show is None else show
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=console, disable=not shown, transient=True,
+        console=console, disable=not visible, transient=True,
     ) as bar:  # fmt: skip
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(description, total=total)
         yield lambda done: bar.update(task, completed=done)

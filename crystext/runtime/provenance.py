@@ -11,13 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from crystext import __version__
-from crystext.runtime.schema import Section
+from crystext.runtime.schema import StrictModel
 
 LIBRARIES = ("numpy", "scipy", "pymatgen", "spglib", "smact", "ase", "matgl", "chgnet", "torch")
 """Distributions whose versions may decide on a value."""
 
 
-class Made(Section):
+class Provenance(StrictModel):
     """What made the report."""
 
     date: str
@@ -32,19 +32,19 @@ class Made(Section):
     """Processor and number of cores."""
 
 
-def made_now() -> Made:
+def collect_provenance() -> Provenance:
     """Return the circumstances of this moment."""
-    return Made(
+    return Provenance(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         crystext=__version__,
-        commit=commit(Path(__file__).parents[2]),
+        commit=git_commit(Path(__file__).parents[2]),
         python=platform.python_version(),
-        versions=versions(LIBRARIES),
-        machine=f"{processor()}, {os.cpu_count()} cores",
+        versions=installed_versions(LIBRARIES),
+        machine=f"{processor_name()}, {os.cpu_count()} cores",
     )
 
 
-def versions(distributions: tuple[str, ...]) -> dict[str, str]:
+def installed_versions(distributions: tuple[str, ...]) -> dict[str, str]:
     """Return the versions of those distributions that are installed."""
     found = {}
     for name in distributions:
@@ -55,7 +55,7 @@ def versions(distributions: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def commit(folder: Path) -> str | None:
+def git_commit(folder: Path) -> str | None:
     """Return the commit of a checkout, marked where files were changed since; None of no other."""
     git = shutil.which("git")
     if git is None or not (folder / ".git").exists():
@@ -66,7 +66,7 @@ def commit(folder: Path) -> str | None:
     return ended.stdout.strip() or None
 
 
-def processor() -> str:
+def processor_name() -> str:
     """Return what the processor calls itself."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []

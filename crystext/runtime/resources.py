@@ -6,25 +6,25 @@ from importlib.resources import files
 from pathlib import Path
 
 
-def shipped(*parts: str) -> Path:
-    """Return the path of a shipped file or folder: `shipped("prompts", "default")`.
+def shipped_path(*parts: str) -> Path:
+    """Return the path of a shipped file or folder: `shipped_path("prompts", "default")`.
 
     In a wheel the folders lie inside the package; in a checkout, at its root.
     """
-    inside = _package() / "shipped"
-    root = inside if inside.is_dir() else _package().parent
+    inside = _package_folder() / "shipped"
+    root = inside if inside.is_dir() else _package_folder().parent
     return root.joinpath(*parts)
 
 
 def shipped_model() -> Path:
     """Return the folder of the model that comes with the package."""
-    return _package() / "weights"
+    return _package_folder() / "weights"
 
 
 def shipped_sets() -> Path:
     """Return the folder of the sets of crystals that come with the package."""
-    return _package() / "data" / "sets"
+    return _package_folder() / "data" / "sets"
 
 
-def _package() -> Path:
+def _package_folder() -> Path:
     return Path(str(files("crystext")))

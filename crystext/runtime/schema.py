@@ -12,10 +12,10 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from crystext.errors import did_you_mean, in_words
+from crystext.errors import describe_error, did_you_mean
 
 
-class Section(BaseModel):
+class StrictModel(BaseModel):
     """A part of a file of settings: unknown names and numbers that are not finite are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -45,28 +45,28 @@ _EXPECTED = {
 """By pydantic's names of errors (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
 
 
-def expectation(fault: Mapping[str, Any]) -> str:
+def describe_validation_error(error: Mapping[str, Any]) -> str:
     """Return what was expected where pydantic found a fault, and what was found instead."""
-    kind, found = str(fault["type"]), fault["input"]
-    message = str(fault["msg"]).removeprefix("Value error, ")
+    kind, found = str(error["type"]), error["input"]
+    message = str(error["msg"]).removeprefix("Value error, ")
     if kind in _EXPECTED:
-        message = _EXPECTED[kind].format_map(fault.get("ctx", {}))
+        message = _EXPECTED[kind].format_map(error.get("ctx", {}))
     if kind == "missing" or isinstance(found, dict):
         return message
     if kind == "literal_error" and isinstance(found, str):
-        choices = str(fault["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        choices = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         message += f".{near}" if (near := did_you_mean(found, choices)) else ""
-    return f"{message} (found {shown(found)})"
+    return f"{message} (found {truncated_repr(found)})"
 
 
-def no_setting(place: Sequence[str], settings: Mapping[str, Any]) -> str:
+def unknown_setting_message(path: Sequence[str], settings: Mapping[str, Any]) -> str:
     """Return that there is no such setting, and which one may be meant.
 
     Args:
-        place: of the setting: its section, if any, and its name.
-        settings: all settings of a recipe, as `tree` returns them.
+        path: of the setting: its section, if any, and its name.
+        settings: all settings of a recipe, as `field_tree` returns them.
     """
-    *sections, name = place
+    *sections, name = path
     there: Mapping[str, Any] = settings
     for section in sections:
         there = there.get(section) or {}
@@ -79,18 +79,18 @@ def no_setting(place: Sequence[str], settings: Mapping[str, Any]) -> str:
     return "no such setting." + near
 
 
-def tree(schema: Any) -> dict[str, Any]:
+def field_tree(schema: Any) -> dict[str, Any]:
     """Return the names of a pydantic model's fields, each with those of the section it is."""
     found: dict[str, Any] = {}
     for name, info in schema.model_fields.items():
         # An optional section is a union with None.
         kinds = (info.annotation, *get_args(info.annotation))
         inner = [kind for kind in kinds if hasattr(kind, "model_fields")]
-        found[name] = tree(inner[0]) if inner else None
+        found[name] = field_tree(inner[0]) if inner else None
     return found
 
 
-def read_yaml(text: str) -> Any:
+def parse_yaml(text: str) -> Any:
     """Return what a YAML text says.
 
     Raises:
@@ -102,18 +102,20 @@ def read_yaml(text: str) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark is not None and text.count("\n") else ""
         problem = ValueError((error.problem or "").replace("<stream end>", "its end"))
-        words = in_words(problem, error.context or "a key or value in it is none that YAML has")
+        words = describe_error(
+            problem, error.context or "a key or value in it is none that YAML has"
+        )
         raise ValueError(line + " ".join(words.split())) from None
     # What a value of a type cannot be made of, as no date of 2020-13-45, is told by any of these.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
-        words = in_words(error, "a value in it is none of those that YAML has")
+        words = describe_error(error, "a value in it is none of those that YAML has")
         raise ValueError(" ".join(words.split())) from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
-def shown(value: object, most: int = 200) -> str:
+def truncated_repr(value: object, max_length: int = 200) -> str:
     """Return a value as it is quoted in a message, cut where it is long."""
-    if isinstance(value, str) and len(value) > most:
-        return repr(f"{value[:most]}...")
+    if isinstance(value, str) and len(value) > max_length:
+        return repr(f"{value[:max_length]}...")
     return repr(value)

@@ -10,13 +10,13 @@ from typing import Any
 from crystext.errors import SettingError
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """Return how a value is written in a message: shortly, and NumPy's as plain Python's."""
     plain = value.tolist() if hasattr(value, "tolist") else value
     return reprlib.repr(plain)
 
 
-def kind_of(value: Any) -> str:
+def describe_type(value: Any) -> str:
     """Return what a value is, for a message: `None`, or an article and the name of its type."""
     name = type(value).__name__
     article = "an" if name[:1].upper() in "AEIOU" else "a"
@@ -40,7 +40,7 @@ def whole_number(name: str, value: Any) -> int:
             # Columns of a table that lack values somewhere hold whole numbers as floats.
             if isinstance(value, Real) and float(value).is_integer():
                 return int(float(value))
-    raise SettingError(f"{name} is {shown(value)}; expected a whole number")
+    raise SettingError(f"{name} is {short_repr(value)}; expected a whole number")
 
 
 def real_number(name: str, value: Any) -> float:
@@ -55,4 +55,4 @@ def real_number(name: str, value: Any) -> float:
     """
     if isinstance(value, Real) and not isinstance(value, bool):
         return float(value)
-    raise SettingError(f"{name} is {shown(value)}; expected a number")
+    raise SettingError(f"{name} is {short_repr(value)}; expected a number")

@@ -5,7 +5,7 @@ from __future__ import annotations
 _PLURALS = {"try": "tries", "batch": "batches", "process": "processes"}
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
+def format_count(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun: `1 crystal`, `0 crystals`, `1,200 crystals`.
 
     Args:

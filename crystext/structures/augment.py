@@ -8,15 +8,15 @@ import numpy as np
 
 from crystext.chemistry.elements import ELECTRONEGATIVITY_RANK
 from crystext.structures.crystal import Crystal, Floats
-from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_values
-from crystext.structures.wyckoff.normalizer import choices
+from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_parameter_values
+from crystext.structures.wyckoff.normalizer import euclidean_normalizer
 from crystext.structures.wyckoff.orbits import (
     Orbit,
-    SymmetricCrystal,
+    WyckoffCrystal,
     equivalent_sites,
     representatives,
 )
-from crystext.structures.wyckoff.positions import Position, positions
+from crystext.structures.wyckoff.positions import WyckoffPosition, wyckoff_positions
 
 
 def translate(crystal: Crystal, rng: np.random.Generator) -> Crystal:
@@ -39,47 +39,47 @@ def permute_within_species(crystal: Crystal, rng: np.random.Generator) -> Crysta
     return Crystal(crystal.lengths, crystal.angles, crystal.numbers, crystal.positions[order])
 
 
-def redescribe(symmetric: SymmetricCrystal, rng: np.random.Generator) -> SymmetricCrystal:
+def randomize_description(crystal: WyckoffCrystal, rng: np.random.Generator) -> WyckoffCrystal:
     """Choose origin, axes, the site that stands for each orbit, and the orbits' order at random.
 
-    Origin and axes are those that the space group leaves open (`wyckoff.normaliser`). Orbits keep
+    Origin and axes are those that the space group leaves open (`wyckoff.normalizer`). Orbits keep
     the order of elements, by increasing electronegativity; those of one element are shuffled.
     """
-    group = symmetric.space_group
-    known = choices(group)
-    chosen = int(rng.integers(len(known.rotations)))
-    axes = known.rotations[chosen]
-    shift = known.shifts[chosen] + known.arbitrary * rng.random(3)
+    group = crystal.space_group
+    normalizer = euclidean_normalizer(group)
+    chosen = int(rng.integers(len(normalizer.rotations)))
+    axes = normalizer.rotations[chosen]
+    shift = normalizer.shifts[chosen] + normalizer.free_origin * rng.random(3)
     orbits = []
-    for orbit in symmetric.orbits:
-        if not len(orbit.free):
-            moved = _position_of(group, orbit.position.letter, chosen)
+    for orbit in crystal.orbits:
+        if not len(orbit.free_coordinates):
+            moved = _transformed_position(group, orbit.position.letter, chosen)
             orbits.append(orbit._replace(position=moved))
             continue
-        site = axes @ orbit.position.site(orbit.free) + shift
-        orbits.append(_orbit_through(site, orbit, rng))
+        site = axes @ orbit.position.site(orbit.free_coordinates) + shift
+        orbits.append(_orbit_of_site(site, orbit, rng))
     order = rng.permutation(len(orbits)).tolist()
-    order.sort(key=lambda i: ELECTRONEGATIVITY_RANK[orbits[i].number])
-    lengths, angles = cell_parameters(group, symmetric.cell)
+    order.sort(key=lambda i: ELECTRONEGATIVITY_RANK[orbits[i].atomic_number])
+    lengths, angles = cell_parameters(group, crystal.cell)
     # Axes that are exchanged bring their lengths; all angles that are free lie between fixed axes.
-    cell = free_values(group, lengths[np.abs(axes).argmax(axis=1)], angles)
-    return SymmetricCrystal(group, tuple(orbits[i] for i in order), tuple(cell))
+    cell = free_parameter_values(group, lengths[np.abs(axes).argmax(axis=1)], angles)
+    return WyckoffCrystal(group, tuple(orbits[i] for i in order), tuple(cell))
 
 
 @cache
-def _position_of(space_group: int, letter: str, chosen: int) -> Position:
+def _transformed_position(space_group: int, letter: str, choice: int) -> WyckoffPosition:
     """Return the position that a choice of origin and axes makes of one without free coordinates.
 
     Where the origin is arbitrary along an axis, all positions are free along it.
     """
-    known = choices(space_group)
-    was = positions(space_group)[letter]
-    site = known.rotations[chosen] @ was.offset + known.shifts[chosen]
+    normalizer = euclidean_normalizer(space_group)
+    was = wyckoff_positions(space_group)[letter]
+    site = normalizer.rotations[choice] @ was.offset + normalizer.shifts[choice]
     orbit = Orbit(0, was, was.offset[:0])
-    return _orbit_through(site, orbit, np.random.default_rng(0)).position
+    return _orbit_of_site(site, orbit, np.random.default_rng(0)).position
 
 
-def _orbit_through(site: Floats, orbit: Orbit, rng: np.random.Generator) -> Orbit:
+def _orbit_of_site(site: Floats, orbit: Orbit, rng: np.random.Generator) -> Orbit:
     """Return the orbit of a site, with one of its representatives drawn at random.
 
     The site's position has as many atoms as that of the orbit before, and as many free coordinates.
@@ -87,12 +87,12 @@ def _orbit_through(site: Floats, orbit: Orbit, rng: np.random.Generator) -> Orbi
     was = orbit.position
     candidates = [
         p
-        for p in positions(was.space_group).values()
-        if p.multiplicity == was.multiplicity and len(p.free) == len(was.free)
+        for p in wyckoff_positions(was.space_group).values()
+        if p.multiplicity == was.multiplicity and len(p.free_axes) == len(was.free_axes)
     ]
     sites = equivalent_sites(was.space_group, site)
     for position in candidates:
         found = representatives(position, sites)
         if len(found):
-            return Orbit(orbit.number, position, found[int(rng.integers(len(found)))])
+            return Orbit(orbit.atomic_number, position, found[int(rng.integers(len(found)))])
     raise AssertionError(f"no position of space group {was.space_group} holds {site}")

@@ -24,7 +24,7 @@ from crystext.chemistry.elements import (
     SYMBOLS,
 )
 from crystext.errors import InputError, ReadingWarning
-from crystext.runtime.validate import kind_of, shown
+from crystext.runtime.validate import describe_type, short_repr
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -53,10 +53,10 @@ class Crystal:
 
     def __post_init__(self) -> None:
         """Take lists as arrays, and refuse what no arrays of that shape and no elements can be."""
-        for name, kind in _KINDS:
+        for name, kind in _DTYPES:
             value = getattr(self, name)
             if not (isinstance(value, np.ndarray) and value.dtype == kind):
-                object.__setattr__(self, name, _array(name, value, kind))
+                object.__setattr__(self, name, _as_array(name, value, kind))
         count = self.numbers.size
         if not (
             self.lengths.shape == self.angles.shape == (3,)
@@ -159,7 +159,7 @@ class Crystal:
         """Take a pymatgen structure.
 
         Oxidation states, spins and site properties are left behind: the text knows elements only.
-        Deuterium and tritium become hydrogen, with a `ReadingWarning` (see `isotope_note`).
+        Deuterium and tritium become hydrogen, with a `ReadingWarning` (see `isotope_notes`).
         A left-handed basis is inverted together with its coordinates, which keeps the chirality.
 
         Raises:
@@ -169,12 +169,12 @@ class Crystal:
         """
         if not hasattr(structure, "frac_coords"):
             raise InputError(
-                f"{kind_of(structure)} is no pymatgen Structure; crystext.as_crystal makes "
+                f"{describe_type(structure)} is no pymatgen Structure; crystext.as_crystal makes "
                 "a Crystal of an ASE Atoms or of the path of a file"
             )
-        symbols = [_symbol(i, site) for i, site in enumerate(structure, start=1)]
+        symbols = [_site_symbol(i, site) for i, site in enumerate(structure, start=1)]
         numbers = [HYDROGEN_ISOTOPES.get(s) or ATOMIC_NUMBERS[s] for s in symbols]
-        for note in isotope_note(enumerate(symbols, start=1)):
+        for note in isotope_notes(enumerate(symbols, start=1)):
             warnings.warn(note, ReadingWarning, stacklevel=2)
         lengths = np.array(structure.lattice.abc, dtype=np.float64)
         angles = np.array(structure.lattice.angles, dtype=np.float64)
@@ -201,7 +201,7 @@ class Crystal:
                     f"site {i} ({self.symbols[i - 1]}) has a coordinate that is not finite: "
                     f"{position.tolist()}"
                 )
-        if min(lengths) <= 0 or not angles_close(*angles):
+        if min(lengths) <= 0 or not angles_form_cell(*angles):
             raise InputError(
                 f"the cell has no volume: lengths {lengths} Å, angles {angles} degrees; expected "
                 "lengths above 0, and angles of which any two sum to more than the third and all "
@@ -209,7 +209,7 @@ class Crystal:
             )
 
 
-_KINDS = (
+_DTYPES = (
     ("lengths", np.dtype(np.float64)),
     ("angles", np.dtype(np.float64)),
     ("numbers", np.dtype(np.int64)),
@@ -218,10 +218,10 @@ _KINDS = (
 """What the arrays of a crystal hold."""
 
 
-def _array(name: str, value: Any, kind: np.dtype[Any]) -> NDArray[Any]:
+def _as_array(name: str, value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return numbers as an array, or refuse what would be other numbers in it."""
     wanted = "atomic numbers, one for each atom" if name == "numbers" else "numbers"
-    wrong = InputError(f"the {name} of a crystal are {shown(value)}; expected {wanted}")
+    wrong = InputError(f"the {name} of a crystal are {short_repr(value)}; expected {wanted}")
     try:
         array = np.asarray(value)
     except ValueError:  # Rows of unequal length.
@@ -229,25 +229,28 @@ def _array(name: str, value: Any, kind: np.dtype[Any]) -> NDArray[Any]:
     if array.size and array.dtype.kind not in "iuf":
         raise wrong
     with np.errstate(invalid="ignore"):
-        converted = array.astype(kind)
-    if kind == np.int64 and not (converted == array).all():
+        converted = array.astype(dtype)
+    if dtype == np.int64 and not (converted == array).all():
         raise wrong
     return converted
 
 
-_CLOSED = 1e-9
+_FLAT_CELL_TOLERANCE = 1e-9
 """Degrees by which three angles must miss a flat cell. Printed angles miss it by 1e-2 or not at
 all; the rest is rounding of the sums."""
 
 
-def angles_close(alpha: float, beta: float, gamma: float) -> bool:
+def angles_form_cell(alpha: float, beta: float, gamma: float) -> bool:
     """Return whether three angles in degrees form a cell: whether its volume is above zero.
 
     That holds where each is above 0, any two sum to more than the third, and all three to less
     than 360.
     """
     half = 0.5 * (alpha + beta + gamma)
-    return half - max(alpha, beta, gamma) > _CLOSED and half < 180.0 - _CLOSED
+    return (
+        half - max(alpha, beta, gamma) > _FLAT_CELL_TOLERANCE
+        and half < 180.0 - _FLAT_CELL_TOLERANCE
+    )
 
 
 def basis_vectors(lengths: Floats, angles: Floats) -> Floats:
@@ -290,21 +293,23 @@ def cell_volume(lengths: Floats, angles: Floats) -> Any:
     """Return the volume of cells in Å^3: shape (..., 3) and (..., 3) to (...).
 
     V = 2abc sqrt(sin s sin(s-α) sin(s-β) sin(s-γ)) with s = (α+β+γ)/2, which stays exact for
-    nearly flat cells; 0 where the three angles form no cell (see `angles_close`).
+    nearly flat cells; 0 where the three angles form no cell (see `angles_form_cell`).
     """
     half = 0.5 * np.sum(angles, axis=-1, keepdims=True)
     excess = half - angles
-    closed = (excess.min(axis=-1) > _CLOSED) & (half[..., 0] < 180.0 - _CLOSED)
+    closed = (excess.min(axis=-1) > _FLAT_CELL_TOLERANCE) & (
+        half[..., 0] < 180.0 - _FLAT_CELL_TOLERANCE
+    )
     product = np.sin(np.radians(half))[..., 0] * np.sin(np.radians(excess)).prod(axis=-1)
     root = np.sqrt(np.where(closed, product, 0.0))
     return 2.0 * np.prod(lengths, axis=-1) * root
 
 
-_SHOWN_SITES = 5
+_MAX_LISTED_SITES = 5
 """Sites that a note names."""
 
 
-def isotope_note(symbols: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+def isotope_notes(symbols: Iterable[tuple[int, str]]) -> tuple[str, ...]:
     """Return a note for each isotope of hydrogen among symbols; none where there is none.
 
     Texts know elements, so deuterium and tritium are read as hydrogen, whatever the format. What
@@ -320,8 +325,12 @@ def isotope_note(symbols: Iterable[tuple[int, str]]) -> tuple[str, ...]:
             found.setdefault(symbol, []).append(site)
     notes = []
     for symbol, sites in sorted(found.items()):
-        named = ", ".join(map(str, sites[:_SHOWN_SITES]))
-        more = f" and {len(sites) - _SHOWN_SITES:,} more" if len(sites) > _SHOWN_SITES else ""
+        named = ", ".join(map(str, sites[:_MAX_LISTED_SITES]))
+        more = (
+            f" and {len(sites) - _MAX_LISTED_SITES:,} more"
+            if len(sites) > _MAX_LISTED_SITES
+            else ""
+        )
         isotope = {"D": "deuterium", "T": "tritium"}[symbol]
         notes.append(
             f"{isotope} is read as hydrogen (site{'s' * (len(sites) > 1)} {named}{more}): texts "
@@ -330,7 +339,7 @@ def isotope_note(symbols: Iterable[tuple[int, str]]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _symbol(index: int, site: Any) -> str:
+def _site_symbol(index: int, site: Any) -> str:
     """Return the symbol of a pymatgen site, or say what keeps it from being one element."""
     occupants = list(site.species.items())
     if len(occupants) != 1 or not abs(occupants[0][1] - 1.0) <= 1e-6:

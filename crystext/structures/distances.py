@@ -15,70 +15,70 @@ from crystext.structures.crystal import Floats, Ints
 
 Bools = NDArray[np.bool_]
 
-CONTACT = 0.5
+MIN_DISTANCE = 0.5
 """Å. No two atoms, images included, may be nearer: the limit of the field's validity test."""
 
 MIN_ANGLE, MAX_ANGLE = 10.0, 170.0
 """Degrees. Cell angles that are drawn lie between these; reduced cells lie well inside."""
 
-_MIN_OPENNESS = 0.01
+_MIN_VOLUME_RATIO = 0.01
 """Least V / abc of a cell. Angles within the limits above can always reach it, since it is below
 sin²10°."""
 
 _ROUNDING = 1e-15
 """What rounding may take from a sum of cosines."""
 
-_HAIR = 1e-9
+_RELATIVE_ROUNDING = 1e-9
 """What rounding may take from the square of a vector, as a share of it."""
 
-_BLOCK = 1 << 18
+_PAIRS_PER_BLOCK = 1 << 18
 """How many pairs of an atom and an image are looked at together: bounds the memory."""
 
 
 @cache
-def least_distances(scale: float) -> Floats:
+def min_distances(ratio: float) -> Floats:
     """Return the least distance of each pair of elements in Å; shape (119, 119), by number.
 
-    It is `scale` times the sum of the covalent radii (Cordero et al., Dalton Trans. 2008, 2832, as
-    tabulated by ASE), and never below `CONTACT`. In 4,000 crystals of the Materials Project the
-    smallest ratio of a distance to the sum of radii was 0.68 (Rb-Rb).
+    It is `ratio` times the sum of the covalent radii (Cordero et al., Dalton Trans. 2008, 2832, as
+    tabulated by ASE), and never below `MIN_DISTANCE`. In 4,000 crystals of the Materials Project
+    the smallest ratio of a distance to the sum of radii was 0.68 (Rb-Rb).
     """
     from ase.data import covalent_radii
 
     radii = np.zeros(119)
     radii[1:] = covalent_radii[1:119]
-    table: Floats = np.maximum(scale * (radii[:, None] + radii[None, :]), CONTACT)
+    table: Floats = np.maximum(ratio * (radii[:, None] + radii[None, :]), MIN_DISTANCE)
     return table
 
 
-def is_open(
+def is_wide_enough(
     lengths: Floats,
     cos_alpha: Floats | float,
     cos_beta: Floats | float,
     cos_gamma: Floats | float,
-    contact: float,
+    min_height: float,
 ) -> Bools:
     """Tell with which angles a cell of these lengths is open.
 
     It has to fill 1% of the box of its lengths, V >= 0.01 abc, and each of its heights, V over the
-    area of a face, has to be `contact`. A lattice vector with n steps along some axis bridges n of
-    that axis's heights, so no lattice vector is shorter than `contact` then.
+    area of a face, has to be `min_height`. A lattice vector with n steps along some axis bridges n
+    of that axis's heights, so no lattice vector is shorter than `min_height` then.
 
     Args:
         lengths: Å; shape (..., 3), where the rest fits the shape of the cosines.
         cos_alpha, cos_beta, cos_gamma: cosines of the angles; of one shape, or single numbers.
-        contact: Å; 0 for none.
+        min_height: Å; 0 for none.
 
     Returns:
         True where the cell is open; of the shape of the cosines.
     """
     squares = (cos_alpha * cos_alpha, cos_beta * cos_beta, cos_gamma * cos_gamma)
-    openness = unit_volume_squared(cos_alpha, cos_beta, cos_gamma)
-    least: Floats | float = _MIN_OPENNESS**2
+    volume_ratio_squared = unit_volume_squared(cos_alpha, cos_beta, cos_gamma)
+    least: Floats | float = _MIN_VOLUME_RATIO**2
     for length, square in zip(np.moveaxis(lengths, -1, 0), squares, strict=True):
         # The face that a, say, rises from has the area b c sinα: its height is a V/(abc) / sinα.
-        least = np.maximum(least, (contact / length) ** 2 * (1.0 - square))
-    return np.asarray(openness >= least - _ROUNDING)
+        least = np.maximum(least, (min_height / length) ** 2 * (1.0 - square))
+    return np.asarray(volume_ratio_squared >= least - _ROUNDING)
 
 
 def unit_volume_squared(
@@ -89,36 +89,36 @@ def unit_volume_squared(
     return 1.0 - squares + 2.0 * cos_alpha * cos_beta * cos_gamma
 
 
-def keeps_images_apart(
+def images_are_apart(
     lengths: Floats,
     cos_alpha: Floats | float,
     cos_beta: Floats | float,
     cos_gamma: Floats | float,
-    contact: float,
+    min_distance: float,
 ) -> Bools:
-    """Tell with which angles a cell is open and has no lattice vector shorter than `contact`.
+    """Tell with which angles a cell is open and has no lattice vector shorter than `min_distance`.
 
     Heights may be lower than that, down to 0.7 of it, as in reduced cells, where no height is below
     1/sqrt(2) of the shortest vector. A vector of two steps along some axis is then long enough, and
     those of one step at most are looked at.
 
     Args:
-        lengths: Å, each at least `contact`; shape (..., 3), where the rest fits the cosines.
+        lengths: Å, each at least `min_distance`; shape (..., 3), where the rest fits the cosines.
         cos_alpha, cos_beta, cos_gamma: cosines of the angles; of one shape, or single numbers.
-        contact: Å; 0 for none.
+        min_distance: Å; 0 for none.
 
     Returns:
         Of the shape of the cosines.
     """
-    low = is_open(lengths, cos_alpha, cos_beta, cos_gamma, 0.7 * contact)
-    if contact == 0:
+    low = is_wide_enough(lengths, cos_alpha, cos_beta, cos_gamma, 0.7 * min_distance)
+    if min_distance == 0:
         return low
-    doubtful = low & ~is_open(lengths, cos_alpha, cos_beta, cos_gamma, contact)
+    doubtful = low & ~is_wide_enough(lengths, cos_alpha, cos_beta, cos_gamma, min_distance)
     if doubtful.any():
         cosines = (cos_alpha, cos_beta, cos_gamma)
         abc = [np.broadcast_to(x, low.shape)[doubtful] for x in np.moveaxis(lengths, -1, 0)]
         angles = [np.broadcast_to(x, low.shape)[doubtful] for x in cosines]
-        low[doubtful] = _shortest_step(abc, angles) >= contact**2 * (1.0 - _HAIR)
+        low[doubtful] = _shortest_step(abc, angles) >= min_distance**2 * (1.0 - _RELATIVE_ROUNDING)
     return low
 
 
@@ -134,7 +134,7 @@ def _shortest_step(abc: list[Floats], cosines: list[Floats]) -> Floats:
     return np.asarray(np.minimum.reduce([*pairs, *crossings]))
 
 
-def reduced_basis(lattice: Floats) -> Floats:
+def minkowski_reduce(lattice: Floats) -> Floats:
     """Return the shortest possible basis of each lattice, by increasing length: Minkowski's.
 
     Its first vector is a shortest lattice vector, and of a point whose coordinates in it lie in
@@ -157,7 +157,7 @@ def reduced_basis(lattice: Floats) -> Floats:
         area = aa * bb - ab**2
         c = c - np.round((ac * bb - bc * ab) / area)[:, None] * a
         c = c - np.round((bc * aa - ac * ab) / area)[:, None] * b
-        near = c[:, None] + _AROUND[:, :1] * a[:, None] + _AROUND[:, 1:] * b[:, None]
+        near = c[:, None] + _NEIGHBOURS_2D[:, :1] * a[:, None] + _NEIGHBOURS_2D[:, 1:] * b[:, None]
         nearest = (near**2).sum(axis=2).argmin(axis=1)
         basis = np.stack([a, b, near[np.arange(len(near)), nearest]], axis=1)
         before, squares = np.sort(squares, axis=1), (basis**2).sum(axis=2)
@@ -167,53 +167,53 @@ def reduced_basis(lattice: Floats) -> Floats:
 
 def shortest_lattice_vector(lattice: Floats) -> Floats:
     """Return the length of the shortest lattice vector in Å: shape (B, 3, 3) to (B,)."""
-    return np.asarray(np.linalg.norm(reduced_basis(lattice)[:, 0], axis=1))
+    return np.asarray(np.linalg.norm(minkowski_reduce(lattice)[:, 0], axis=1))
 
 
-def blocked_columns(
-    lattice: Floats, positions: Floats, distances: Floats, columns: Floats, grid: int
+def blocked_z(
+    lattice: Floats, positions: Floats, distances: Floats, xy: Floats, grid: int
 ) -> Bools:
     """Tell which places along c an atom cannot take, given its x and y.
 
     Around each atom and each of its images lies a sphere; a line along c cuts it in an interval,
     found in closed form, so the cost hardly grows with `grid`. It grows with the number of images
-    in reach: with the square of distance over height of the cell, which `is_open` keeps low.
+    in reach: with the square of distance over height of the cell, which `is_wide_enough` keeps low.
 
     Args:
         lattice: basis vectors as rows, Å; shape (B, 3, 3).
         positions: fractional coordinates of the atoms there are; shape (B, N, 3).
         distances: how far the new atom has to stay from each, Å; shape (B, N); 0 for no atom.
-        columns: x and y of the new atom; shape (B, 2).
+        xy: x and y of the new atom; shape (B, 2).
         grid: number of values of a coordinate.
 
     Returns:
         True where z = k / grid is too near; shape (B, grid).
     """
     blocked = np.zeros((len(lattice), grid), dtype=np.bool_)
-    found = _blocked_intervals(lattice, positions, distances, columns, grid)
+    found = _blocked_intervals(lattice, positions, distances, xy, grid)
     for rows, row, first, count in found:
-        blocked[rows] = _union(len(rows), row, first, count, grid)
+        blocked[rows] = _interval_union(len(rows), row, first, count, grid)
     return blocked
 
 
-def columns_with_room(
-    lattice: Floats, positions: Floats, distances: Floats, columns: Floats, grid: int
+def has_free_z(
+    lattice: Floats, positions: Floats, distances: Floats, xy: Floats, grid: int
 ) -> Bools:
-    """Tell which columns have a place that `blocked_columns` leaves free: shape (B,)."""
-    room = np.ones(len(lattice), dtype=np.bool_)
-    found = _blocked_intervals(lattice, positions, distances, columns, grid)
+    """Tell which columns have a place that `blocked_z` leaves free: shape (B,)."""
+    free = np.ones(len(lattice), dtype=np.bool_)
+    found = _blocked_intervals(lattice, positions, distances, xy, grid)
     for rows, row, first, count in found:
         # Intervals that are too short to fill a column even side by side need no closer look.
         full = np.bincount(row, weights=count, minlength=len(rows)) >= grid
         kept = full[row]
         place = np.cumsum(full) - 1
-        union = _union(int(full.sum()), place[row[kept]], first[kept], count[kept], grid)
-        room[rows[full]] = ~union.all(axis=1)
-    return room
+        union = _interval_union(int(full.sum()), place[row[kept]], first[kept], count[kept], grid)
+        free[rows[full]] = ~union.all(axis=1)
+    return free
 
 
 def _blocked_intervals(
-    lattice: Floats, positions: Floats, distances: Floats, columns: Floats, grid: int
+    lattice: Floats, positions: Floats, distances: Floats, xy: Floats, grid: int
 ) -> Iterator[tuple[Ints, Ints, Ints, Ints]]:
     """Yield some of the rows at a time, and intervals of places: row among these, first, count."""
     atoms = positions.shape[1]
@@ -225,19 +225,19 @@ def _blocked_intervals(
     # An image n steps away lies at least (|n| - 1/2) heights off: farther ones cannot reach.
     spans = np.floor(reach.max(axis=1)[:, None] / heights + 0.5).astype(np.int64)
     for i, j in np.unique(spans, axis=0).tolist():
-        steps = _steps(i, j)
+        steps = _integer_steps(i, j)
         same = np.nonzero((spans == (i, j)).all(axis=1))[0]
-        size = max(1, _BLOCK // (atoms * len(steps)))
+        size = max(1, _PAIRS_PER_BLOCK // (atoms * len(steps)))
         for start in range(0, len(same), size):
             rows = same[start : start + size]
-            away = columns[rows, None, :] - positions[rows, :, :2]
+            away = xy[rows, None, :] - positions[rows, :, :2]
             away -= np.round(away)
             offsets = (away[:, :, None, :] + steps) @ lattice[rows, None, :2, :]
             z = positions[rows, :, 2]
-            yield rows, *_intervals(offsets, lattice[rows, 2], z, reach[rows], grid)
+            yield rows, *_sphere_intervals(offsets, lattice[rows, 2], z, reach[rows], grid)
 
 
-def _intervals(
+def _sphere_intervals(
     offsets: Floats, along: Floats, z: Floats, reach: Floats, grid: int
 ) -> tuple[Ints, Ints, Ints]:
     """Return the places of lines along c that lie in spheres: row, first place, how many.
@@ -264,7 +264,7 @@ def _intervals(
     return row[some], first[some] % grid, count[some]
 
 
-def _union(rows: int, row: Ints, first: Ints, count: Ints, grid: int) -> Bools:
+def _interval_union(rows: int, row: Ints, first: Ints, count: Ints, grid: int) -> Bools:
     """Return the places that intervals cover, of which some go beyond the end and begin anew."""
     width = 2 * grid + 1
     starts = np.bincount(row * width + first, minlength=rows * width)
@@ -273,74 +273,74 @@ def _union(rows: int, row: Ints, first: Ints, count: Ints, grid: int) -> Bools:
     return np.asarray(covered[:, :grid] | covered[:, grid : 2 * grid])
 
 
-def clearances(lattice: Floats, positions: Floats, distances: Floats, places: Floats) -> Floats:
+def clearances(lattice: Floats, positions: Floats, distances: Floats, points: Floats) -> Floats:
     """Return by how much places in one cell keep the asked-for distances, in Å; below 0: not.
 
     Args:
         lattice: basis vectors as rows, Å; shape (3, 3).
         positions: fractional coordinates of the atoms there are; shape (N, 3), N > 0.
         distances: how far to stay from each, Å; shape (N,).
-        places: fractional coordinates; shape (M, 3).
+        points: fractional coordinates; shape (M, 3).
 
     Returns:
         Smallest difference of distance found and distance asked for; shape (M,).
     """
-    basis = reduced_basis(lattice[None])[0]
-    spare = np.full(len(places), np.inf)
+    basis = minkowski_reduce(lattice[None])[0]
+    spare = np.full(len(points), np.inf)
     for position, distance in zip(positions, distances.tolist(), strict=True):
-        away = (places - position) @ lattice @ np.linalg.inv(basis)
+        away = (points - position) @ lattice @ np.linalg.inv(basis)
         away -= np.round(away)
-        images = (away @ basis)[:, None] + _IMAGES @ basis
+        images = (away @ basis)[:, None] + _NEIGHBOURS_3D @ basis
         nearest = np.sqrt((images**2).sum(axis=2).min(axis=1))
         spare = np.minimum(spare, nearest - distance)
     return spare
 
 
-def image_distances(lattice: Floats, places: Floats, positions: Floats) -> Floats:
+def image_distances(lattice: Floats, points: Floats, positions: Floats) -> Floats:
     """Return how far the nearest image of each atom lies from a place, in many cells.
 
     Args:
         lattice: basis vectors as rows, Å; shape (B, 3, 3).
-        places: fractional coordinates; shape (B, 3).
+        points: fractional coordinates; shape (B, 3).
         positions: fractional coordinates of the atoms; shape (B, N, 3).
 
     Returns:
         Å; shape (B, N).
     """
-    basis = reduced_basis(lattice)
-    away = (positions - places[:, None]) @ lattice @ np.linalg.inv(basis)
+    basis = minkowski_reduce(lattice)
+    away = (positions - points[:, None]) @ lattice @ np.linalg.inv(basis)
     away -= np.round(away)
-    images = (away @ basis)[:, :, None] + (_IMAGES @ basis)[:, None]
+    images = (away @ basis)[:, :, None] + (_NEIGHBOURS_3D @ basis)[:, None]
     distances: Floats = np.sqrt((images**2).sum(axis=3).min(axis=2))
     return distances
 
 
-def keeps_distances(lattice: Floats, positions: Floats, numbers: Ints, scale: float) -> bool:
+def has_min_distances(lattice: Floats, positions: Floats, numbers: Ints, ratio: float) -> bool:
     """Tell whether all atoms of a crystal, images included, are the least distances apart.
 
     Args:
         lattice: basis vectors as rows, Å; shape (3, 3).
         positions: fractional coordinates; shape (N, 3).
         numbers: atomic numbers; shape (N,).
-        scale: see `least_distances`; 0 lets all pass.
+        ratio: see `min_distances`; 0 lets all pass.
     """
-    if scale == 0:
+    if ratio == 0:
         return True
     same = np.tile(lattice, (len(numbers), 1, 1))
     found = image_distances(same, positions, np.tile(positions, (len(numbers), 1, 1)))
     np.fill_diagonal(found, shortest_lattice_vector(lattice[None])[0])
-    wanted = least_distances(scale)[numbers[:, None], numbers]
+    wanted = min_distances(ratio)[numbers[:, None], numbers]
     return bool((found >= wanted - 1e-6).all())
 
 
-def _steps(*reach: int) -> Ints:
+def _integer_steps(*reach: int) -> Ints:
     """Return all steps of up to so many along each axis, one a row."""
     counted = np.indices([2 * n + 1 for n in reach]).reshape(len(reach), -1).T
     return np.asarray(counted - np.array(reach))
 
 
-_AROUND = _steps(1, 1)
+_NEIGHBOURS_2D = _integer_steps(1, 1)
 """Steps to the neighbours in a plane, and none."""
 
-_IMAGES = _steps(1, 1, 1)
+_NEIGHBOURS_3D = _integer_steps(1, 1, 1)
 """Steps to the neighbours in space, and none."""

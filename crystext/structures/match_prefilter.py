@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pymatgen.core.lattice import Lattice
     from pymatgen.core.structure import Structure
 
-_TINY = 1e-6
+_MARGIN = 1e-6
 """Added to every limit, so that the last digits do not decide."""
 
-_LATTICES_AT_ONCE = 200
+_LATTICE_BATCH = 200
 """Lattices whose atoms are compared together; more would take more memory and no less time."""
 
 
@@ -32,7 +32,7 @@ def can_be_superposed(matcher: StructureMatcher, first: Structure, second: Struc
     """Say whether the matcher finds anything to measure.
 
     Args:
-        matcher: without supercells and with scaling, as `Tolerances.matcher` makes it.
+        matcher: without supercells and with scaling, as `MatchTolerances.matcher` makes it.
         first: reduced, of the same composition and number of atoms as the second.
         second: the one that the first is mapped on.
 
@@ -43,14 +43,14 @@ def can_be_superposed(matcher: StructureMatcher, first: Structure, second: Struc
 
     ratio = (second.volume / first.volume) ** (1 / 6)
     onto = Lattice(second.lattice.matrix / ratio)
-    bases_L_3_3 = _mappings(Lattice(first.lattice.matrix * ratio), onto, matcher)
-    boxes_L_3 = _boxes(bases_L_3_3, onto, len(second), matcher.stol) + _TINY
+    bases_L_3_3 = _lattice_mappings(Lattice(first.lattice.matrix * ratio), onto, matcher)
+    boxes_L_3 = _search_boxes(bases_L_3_3, onto, len(second), matcher.stol) + _MARGIN
     moved_L_N_3 = first.cart_coords * ratio @ np.linalg.inv(bases_L_3_3)
     kinds_1, kinds_2 = (np.array(s.atomic_numbers) for s in (first, second))
     alike_N_N = kinds_2[:, None] == kinds_1
     fewest = int(np.argmin(alike_N_N.sum(axis=1)))
-    for start in range(0, len(bases_L_3_3), _LATTICES_AT_ONCE):
-        lattices = slice(start, start + _LATTICES_AT_ONCE)
+    for start in range(0, len(bases_L_3_3), _LATTICE_BATCH):
+        lattices = slice(start, start + _LATTICE_BATCH)
         moved, box = moved_L_N_3[lattices], boxes_L_3[lattices, None, None, :]
         between = second.frac_coords[None, :, None, :] - moved[:, None, :, :]
         for site in np.flatnonzero(alike_N_N[fewest]):
@@ -62,25 +62,27 @@ def can_be_superposed(matcher: StructureMatcher, first: Structure, second: Struc
     return False
 
 
-def _mappings(lattice: Lattice, onto: Lattice, matcher: StructureMatcher) -> Floats:
+def _lattice_mappings(lattice: Lattice, onto: Lattice, matcher: StructureMatcher) -> Floats:
     """Return all bases of a lattice that are like that of another; shape (L, 3, 3).
 
     Those of pymatgen's `Lattice.find_all_mappings`, made without an object for each.
     """
     longest = max(onto.abc) * (1 + matcher.ltol)
     found: Any = lattice.get_points_in_sphere(
-        [[0, 0, 0]], [0, 0, 0], longest + _TINY, zip_results=False
+        [[0, 0, 0]], [0, 0, 0], longest + _MARGIN, zip_results=False
     )
     points, distances = np.asarray(found[0]), np.asarray(found[1])
     ratios = distances[:, None] / np.array(onto.abc)
-    long_enough = (ratios > 1 / (1 + matcher.ltol) - _TINY) & (ratios < 1 + matcher.ltol + _TINY)
+    long_enough = (ratios > 1 / (1 + matcher.ltol) - _MARGIN) & (
+        ratios < 1 + matcher.ltol + _MARGIN
+    )
     integers = [points[long_enough[:, k]] for k in range(3)]
     vectors = [x @ lattice.matrix for x in integers]
     units = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in vectors]
 
     def agree(i: int, j: int, angle: float) -> NDArray[np.bool_]:
         angles = np.degrees(np.arccos(np.clip(units[i] @ units[j].T, -1, 1)))
-        within: NDArray[np.bool_] = np.abs(angles - angle) <= matcher.angle_tol + _TINY
+        within: NDArray[np.bool_] = np.abs(angles - angle) <= matcher.angle_tol + _MARGIN
         return within
 
     alpha, beta, gamma = agree(1, 2, onto.alpha), agree(0, 2, onto.beta), agree(0, 1, onto.gamma)
@@ -95,7 +97,7 @@ def _mappings(lattice: Lattice, onto: Lattice, matcher: StructureMatcher) -> Flo
     return np.concatenate(bases)
 
 
-def _boxes(bases_L_3_3: Floats, onto: Lattice, atoms: int, stol: float) -> Floats:
+def _search_boxes(bases_L_3_3: Floats, onto: Lattice, atoms: int, stol: float) -> Floats:
     """Return how far atoms may be apart along each vector of the averaged lattice; shape (L, 3)."""
     lengths_L_3, angles_L_3 = lengths_and_angles(bases_L_3_3)
     angles, mean_L_3 = (angles_L_3 + onto.angles) / 2, (lengths_L_3 + onto.abc) / 2

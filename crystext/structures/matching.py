@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from crystext.errors import RunError
-from crystext.runtime.cluster import is_lost
+from crystext.runtime.cluster import is_worker_death
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal, Floats, Ints
 from crystext.structures.match_prefilter import can_be_superposed
@@ -55,12 +55,12 @@ _MAX_LATTICE_POINTS = 5000
 """Lattice points that one comparison may list. Half of 6,000 crystals of Materials Project need at
 most 17, the thinnest of them 1,918; without a limit, one needle of a cell takes all memory."""
 
-_TASKS = 256
+_MIN_TASKS = 256
 """At least, for an executor whose number of workers is not known."""
 
 
 @dataclass(frozen=True)
-class Tolerances:
+class MatchTolerances:
     """How far two crystals may differ and still be one. Defaults are DiffCSP's.
 
     Source: Jiao et al., NeurIPS 2023, arXiv:2309.04475. These are wide: rock salt matches even its
@@ -81,9 +81,9 @@ class Tolerances:
         return StructureMatcher(ltol=self.ltol, stol=self.stol, angle_tol=self.angle_tol)
 
 
-DIFFCSP = Tolerances()
+DIFFCSP_TOLERANCES = MatchTolerances()
 
-PYMATGEN = Tolerances(ltol=0.2, stol=0.3, angle_tol=5.0)
+PYMATGEN_TOLERANCES = MatchTolerances(ltol=0.2, stol=0.3, angle_tol=5.0)
 """Pymatgen's own: what is one under these is one entry of a database."""
 
 
@@ -106,7 +106,9 @@ def reduce_for_matching(crystal: Crystal) -> Structure | None:
 
 def _lattice_points(lattice: Lattice) -> float:
     """Return about how many lattice points the matcher lists: those within the longest vector."""
-    return 4 / 3 * math.pi * (max(lattice.abc) * (1 + DIFFCSP.ltol)) ** 3 / lattice.volume
+    return (
+        4 / 3 * math.pi * (max(lattice.abc) * (1 + DIFFCSP_TOLERANCES.ltol)) ** 3 / lattice.volume
+    )
 
 
 def is_same(matcher: StructureMatcher, first: Structure | None, second: Structure | None) -> bool:
@@ -116,17 +118,17 @@ def is_same(matcher: StructureMatcher, first: Structure | None, second: Structur
     """
     if first is None or second is None:
         return False
-    return _fits(matcher, first, second) or _fits(matcher, second, first)
+    return _can_map(matcher, first, second) or _can_map(matcher, second, first)
 
 
-def _fits(matcher: StructureMatcher, first: Structure, second: Structure) -> bool:
+def _can_map(matcher: StructureMatcher, first: Structure, second: Structure) -> bool:
     """Say whether the matcher maps the first structure on the second."""
     if len(first) != len(second) or not can_be_superposed(matcher, first, second):
         return False
     return bool(matcher.fit(first, second, skip_structure_reduction=True))
 
 
-class Peers:
+class FormulaGroup:
     """Crystals of one reduced formula, of which it is asked which are the same.
 
     The answers are those of `is_same`. The matcher maps the lattice of its first structure on that
@@ -134,42 +136,42 @@ class Peers:
     nothing is lost.
     """
 
-    def __init__(self, reduced: Sequence[Structure | None], tolerances: Tolerances) -> None:
+    def __init__(self, structures: Sequence[Structure | None], tolerances: MatchTolerances) -> None:
         """Take structures from `reduce_for_matching`; None is like nothing."""
-        self.reduced, self.matcher = reduced, tolerances.matcher()
-        self._sizes = np.array([0 if s is None else len(s) for s in reduced])
-        lengths = [np.zeros((2, 3)) if s is None else _scaled_lengths(s) for s in reduced]
+        self.structures, self.matcher = structures, tolerances.matcher()
+        self._sizes = np.array([0 if s is None else len(s) for s in structures])
+        lengths = [np.zeros((2, 3)) if s is None else _scaled_lengths(s) for s in structures]
         self._minima, self._edges = np.array(lengths).reshape(-1, 2, 3).swapaxes(0, 1)
-        self._set_reach(tolerances)
+        self._set_max_lengths(tolerances)
 
-    def under(self, tolerances: Tolerances) -> Peers:
+    def with_tolerances(self, tolerances: MatchTolerances) -> FormulaGroup:
         """Return the same crystals to be judged by other tolerances."""
         other = copy(self)
         other.matcher = tolerances.matcher()
-        other._set_reach(tolerances)
+        other._set_max_lengths(tolerances)
         return other
 
-    def _set_reach(self, tolerances: Tolerances) -> None:
+    def _set_max_lengths(self, tolerances: MatchTolerances) -> None:
         # Vectors that fit edges are a basis, so the k-th of them is no shorter than the k-th
         # minimum. The last digits of both are left to chance.
-        self._longest = self._edges * (1 + tolerances.ltol) * (1 + 1e-6)
+        self._max_lengths = self._edges * (1 + tolerances.ltol) * (1 + 1e-6)
 
     def candidates(self, i: int, among: Sequence[int]) -> list[int]:
         """Return those of some crystals that the matcher has to be asked about."""
         others = np.asarray(among, dtype=np.int64)
         sized = (self._sizes[others] == self._sizes[i]) & (self._sizes[i] > 0)
-        onto = (self._minima[i] <= self._longest[others]).all(axis=1)
-        back = (self._minima[others] <= self._longest[i]).all(axis=1)
+        onto = (self._minima[i] <= self._max_lengths[others]).all(axis=1)
+        back = (self._minima[others] <= self._max_lengths[i]).all(axis=1)
         return others[sized & (onto | back)].tolist()  # type: ignore[no-any-return]
 
-    def same(self, i: int, j: int) -> bool:
+    def match(self, i: int, j: int) -> bool:
         """Say whether two crystals are the same."""
-        one, other = self.reduced[i], self.reduced[j]
+        one, other = self.structures[i], self.structures[j]
         if one is None or other is None:
             return False
         return any(
-            (self._minima[first] <= self._longest[second]).all()
-            and _fits(self.matcher, structure, onto)
+            (self._minima[first] <= self._max_lengths[second]).all()
+            and _can_map(self.matcher, structure, onto)
             for first, second, structure, onto in ((j, i, other, one), (i, j, one, other))
         )
 
@@ -193,19 +195,19 @@ def group_by_formula(numbers: Iterable[Ints]) -> dict[str, list[int]]:
     return dict(groups)
 
 
-def progress_counter(report: Callable[[int, int], None], whole: int) -> Callable[[], None]:
+def progress_counter(report: Callable[[int, int], None], total: int) -> Callable[[], None]:
     """Return what counts each call, for `map_groups`, and reports how many of how many there were.
 
     Args:
         report: called with both numbers.
-        whole: how many there will be.
+        total: how many there will be.
     """
     done = 0
 
     def advance() -> None:
         nonlocal done
         done += 1
-        report(done, whole)
+        report(done, total)
 
     return advance
 
@@ -237,17 +239,17 @@ def map_groups(
     answers: list[_Answer] = []
     if isinstance(workers, Executor):
         # On a cluster a task costs some milliseconds, however small it is.
-        alone = _TASKS if largest_first else 0
-        size = max(1, len(groups) // _TASKS)
+        alone = _MIN_TASKS if largest_first else 0
+        size = max(1, len(groups) // _MIN_TASKS)
         tasks = [groups[i : i + 1] for i in range(min(alone, len(groups)))]
         tasks += [groups[i : i + size] for i in range(alone, len(groups), size)]
         try:
-            for some in workers.map(partial(_each, function), tasks):
+            for some in workers.map(partial(_apply_to_each, function), tasks):
                 answers += some
                 for _ in some:
                     advance()
         except Exception as error:
-            if is_lost(error):
+            if is_worker_death(error):
                 raise RunError(
                     "workers of the cluster died, most likely for want of memory; give each more"
                 ) from None
@@ -276,5 +278,7 @@ def map_groups(
     return answers
 
 
-def _each(function: Callable[[_Group], _Answer], groups: Sequence[_Group]) -> list[_Answer]:
+def _apply_to_each(
+    function: Callable[[_Group], _Answer], groups: Sequence[_Group]
+) -> list[_Answer]:
     return [function(group) for group in groups]

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.chemistry.formulas import (
-    by_electronegativity,
-    formula_text,
+    format_formula,
     parse_composition,
-    reduced,
+    reduce_counts,
+    sort_by_electronegativity,
 )
 from crystext.errors import InputError
 from crystext.structures.crystal import Crystal
-from crystext.structures.property_schema import LABELS, written_number
+from crystext.structures.property_schema import LABELS, format_property_number
 
-_SYSTEM_ENDS = (
+_LAST_GROUP_OF_SYSTEM = (
     (2, "triclinic"),
     (15, "monoclinic"),
     (74, "orthorhombic"),
@@ -36,21 +36,22 @@ _SYSTEM_ENDS = (
 )
 
 
-def reduced_formula(of: NDArray[np.int64] | Crystal | str | Mapping[Any, float]) -> str:
+def reduced_formula(composition: NDArray[np.int64] | Crystal | str | Mapping[Any, float]) -> str:
     """Return the formula with the smallest whole counts, as the field writes it: LiFePO4.
 
     Elements stand by increasing electronegativity (Pauling), ties by symbol, and 1 is not written:
     the order of pymatgen's formulas.
 
     Args:
-        of: atomic numbers, a crystal, or a composition: a formula, or elements and their counts.
+        composition: atomic numbers, a crystal, or a composition: a formula, or elements and their
+            counts.
 
     Raises:
         SettingError: it is a composition that makes no sense.
     """
-    if isinstance(of, str | Mapping):
-        return formula_text(reduced(parse_composition(of)))
-    numbers = of.numbers if isinstance(of, Crystal) else of
+    if isinstance(composition, str | Mapping):
+        return format_formula(reduce_counts(parse_composition(composition)))
+    numbers = composition.numbers if isinstance(composition, Crystal) else composition
     _, counts = np.unique(numbers, return_counts=True)
     return _formula(numbers, int(np.gcd.reduce(counts)))
 
@@ -65,7 +66,9 @@ def _formula(numbers: NDArray[np.int64], divisor: int) -> str:
     amounts = {
         SYMBOLS[z - 1]: n // divisor for z, n in zip(found.tolist(), counts.tolist(), strict=True)
     }
-    return formula_text((symbol, amounts[symbol]) for symbol in by_electronegativity(amounts))
+    return format_formula(
+        (symbol, amounts[symbol]) for symbol in sort_by_electronegativity(amounts)
+    )
 
 
 def crystal_system(space_group: int) -> str:
@@ -76,7 +79,7 @@ def crystal_system(space_group: int) -> str:
     """
     if not 1 <= space_group <= 230:
         raise InputError(f"no space group has the number {space_group}; expected 1 to 230")
-    return next(name for end, name in _SYSTEM_ENDS if space_group <= end)
+    return next(name for end, name in _LAST_GROUP_OF_SYSTEM if space_group <= end)
 
 
 def density(crystal: Crystal) -> float:
@@ -105,30 +108,30 @@ def space_group_symbols() -> dict[int, str]:
 
 
 def _elements(crystal: Crystal) -> list[str]:
-    return by_electronegativity({SYMBOLS[z - 1] for z in crystal.numbers.tolist()})
+    return sort_by_electronegativity({SYMBOLS[z - 1] for z in crystal.numbers.tolist()})
 
 
-_WRITERS: dict[str, Callable[[Crystal, Mapping[str, float]], str | None]] = {
+_FORMATTERS: dict[str, Callable[[Crystal, Mapping[str, float]], str | None]] = {
     "formula": lambda crystal, labels: reduced_formula(crystal.numbers),
     "elements": lambda crystal, labels: " ".join(_elements(crystal)),
     "chemical_system": lambda crystal, labels: "-".join(sorted(_elements(crystal))),
-    "space_group": lambda crystal, labels: _label("space_group", labels),
+    "space_group": lambda crystal, labels: _format_label("space_group", labels),
     "space_group_symbol": lambda crystal, labels: (
         space_group_symbols()[int(labels["space_group"])]
-        if _known(labels.get("space_group"))
+        if _is_known(labels.get("space_group"))
         else None
     ),
     "crystal_system": lambda crystal, labels: (
-        crystal_system(int(labels["space_group"])) if _known(labels.get("space_group")) else None
+        crystal_system(int(labels["space_group"])) if _is_known(labels.get("space_group")) else None
     ),
     "n_atoms": lambda crystal, labels: str(len(crystal)),
-    "density": lambda crystal, labels: written_number("density", density(crystal)),
-    "formation_energy": lambda crystal, labels: _label("formation_energy", labels),
-    "band_gap": lambda crystal, labels: _label("band_gap", labels),
-    "e_above_hull": lambda crystal, labels: _label("e_above_hull", labels),
+    "density": lambda crystal, labels: format_property_number("density", density(crystal)),
+    "formation_energy": lambda crystal, labels: _format_label("formation_energy", labels),
+    "band_gap": lambda crystal, labels: _format_label("band_gap", labels),
+    "e_above_hull": lambda crystal, labels: _format_label("e_above_hull", labels),
 }
 
-PROPERTIES = tuple(_WRITERS)
+PROPERTIES = tuple(_FORMATTERS)
 """Names of the properties that a prompt can ask for."""
 
 
@@ -138,14 +141,16 @@ _LABEL_OF = {"space_group_symbol": "space_group", "crystal_system": "space_group
 """The label from which a property follows, for those that do not follow from the crystal."""
 
 
-def known_properties(labels: Mapping[str, float]) -> list[str]:
+def available_properties(labels: Mapping[str, float]) -> list[str]:
     """Return the names of the properties that a crystal with these labels has."""
     return [
-        name for name in PROPERTIES if name not in _LABEL_OF or _known(labels.get(_LABEL_OF[name]))
+        name
+        for name in PROPERTIES
+        if name not in _LABEL_OF or _is_known(labels.get(_LABEL_OF[name]))
     ]
 
 
-def written_properties(
+def format_properties(
     crystal: Crystal, labels: Mapping[str, float], names: Iterable[str] | None = None
 ) -> dict[str, str]:
     """Return properties of a crystal as prompts write them.
@@ -153,18 +158,18 @@ def written_properties(
     Args:
         crystal: the crystal.
         labels: values of `LABELS`; missing and nan ones are left out.
-        names: some of `known_properties`; None is all of them.
+        names: some of `available_properties`; None is all of them.
     """
     written = {
-        name: _WRITERS[name](crystal, labels)
-        for name in (known_properties(labels) if names is None else names)
+        name: _FORMATTERS[name](crystal, labels)
+        for name in (available_properties(labels) if names is None else names)
     }
     return {name: text for name, text in written.items() if text is not None}
 
 
-def _known(value: float | None) -> bool:
+def _is_known(value: float | None) -> bool:
     return value is not None and not math.isnan(value)
 
 
-def _label(name: str, labels: Mapping[str, float]) -> str | None:
-    return written_number(name, labels[name]) if _known(labels.get(name)) else None
+def _format_label(name: str, labels: Mapping[str, float]) -> str | None:
+    return format_property_number(name, labels[name]) if _is_known(labels.get(name)) else None

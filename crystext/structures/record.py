@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from crystext.structures.crystal import Crystal
-from crystext.structures.wyckoff.orbits import SymmetricCrystal
+from crystext.structures.wyckoff.orbits import WyckoffCrystal
 
 
 @dataclass(frozen=True)
@@ -18,5 +18,5 @@ class Record:
     """Values of `property_schema.LABELS`; what is unknown is missing or nan."""
     name: str = ""
     """What its source calls it; no two need differ."""
-    symmetric: SymmetricCrystal | None = None
+    wyckoff: WyckoffCrystal | None = None
     """The crystal by its symmetry, for tasks that write it so."""

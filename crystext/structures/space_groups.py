@@ -12,23 +12,23 @@ from crystext.structures.standardize import find_symmetry
 SYMPREC = 0.1
 """Å; the tolerance at which the field reports space groups."""
 
-_FORMER = {"Abm2": 39, "Aba2": 41, "Cmca": 64, "Cmma": 67, "Ccca": 68}
+_FORMER_SYMBOLS = {"Abm2": 39, "Aba2": 41, "Cmca": 64, "Cmma": 67, "Ccca": 68}
 """Symbols that were in use until the International Tables of 1992 wrote e for a double glide."""
 
 
-def parse_space_group(wanted: int | str) -> int:
+def parse_space_group(value: int | str) -> int:
     """Return the number of a space group.
 
     Args:
-        wanted: a number, or a symbol: short, full, or of another setting; with or without spaces
+        value: a number, or a symbol: short, full, or of another setting; with or without spaces
             and underscores, and with or without the bar of a cubic group (Fm3m).
 
     Raises:
         SettingError: there is no such group; the nearest is named.
     """
-    text = str(wanted).strip()
-    if isinstance(wanted, bool) or not text:
-        raise SettingError(f"space group {wanted!r}: expected 1 to 230, or a symbol such as Fm-3m")
+    text = str(value).strip()
+    if isinstance(value, bool) or not text:
+        raise SettingError(f"space group {value!r}: expected 1 to 230, or a symbol such as Fm-3m")
     if digits := re.fullmatch(r"([-+]?)0*(\d+)(\.0*)?", text):
         # A longer number is no nearer to any group.
         number = int(digits[1] + digits[2][:9])
@@ -38,7 +38,7 @@ def parse_space_group(wanted: int | str) -> int:
                 f"no space group has the number {text}; expected 1 to 230. The nearest is {nearest}"
             )
         return number
-    spellings = _spellings()
+    spellings = _numbers_by_symbol()
     plain = re.sub(r"[\s_]", "", text).replace("−", "-").replace("–", "-")
     if plain in spellings:
         return spellings[plain]
@@ -52,7 +52,7 @@ def parse_space_group(wanted: int | str) -> int:
 
 
 @cache
-def _spellings() -> dict[str, int]:
+def _numbers_by_symbol() -> dict[str, int]:
     """Return the number of each spelling, without spaces and underscores.
 
     Source: spglib's table of 530 settings. No two groups share a spelling.
@@ -73,7 +73,7 @@ def _spellings() -> dict[str, int]:
             spellings.append(kind.international_short.replace("-3", "3"))
         for spelling in spellings:
             found.setdefault(re.sub(r"[\s_]", "", spelling), kind.number)
-    return found | _FORMER
+    return found | _FORMER_SYMBOLS
 
 
 def find_space_group(crystal: Crystal, symprec: float = SYMPREC) -> int | None:

@@ -24,7 +24,7 @@ from crystext.structures.crystal import Crystal, Floats, Ints, lengths_and_angle
 if TYPE_CHECKING:
     from spglib import SpglibDataset
 
-DECIMALS = 6
+POSITION_DECIMALS = 6
 """Coordinates are rounded to these: what is beyond is noise of the matrix products."""
 
 
@@ -46,21 +46,21 @@ def standardize(crystal: Crystal, symprec: float = 0.1) -> tuple[Crystal, int]:
     dataset = find_symmetry(crystal.lattice, crystal.positions, crystal.numbers, symprec)
     # spglib declares lists, yet takes and gives arrays.
     cell: Any = (crystal.lattice, crystal.positions, crystal.numbers)
-    with spglib_that_raises_quietly():
+    with spglib_environment():
         try:
             found: Any = spglib.standardize_cell(
                 cell, to_primitive=True, no_idealize=False, symprec=symprec
             )
         except spglib.SpglibError as error:
             raise InputError(f"spglib cannot standardise it: {error}") from None
-    reduced = None if found is None else niggli_reduced(found[0])
+    reduced = None if found is None else niggli_reduce(found[0])
     if reduced is None:
         raise InputError("spglib cannot standardise it; are atoms too close together?")
     vectors, positions, numbers = found
     if np.linalg.det(reduced) < 0:
         reduced = -reduced
-    positions = np.round((positions @ vectors) @ np.linalg.inv(reduced), DECIMALS) % 1.0
-    positions[positions >= 1.0 - 10.0**-DECIMALS] = 0.0
+    positions = np.round((positions @ vectors) @ np.linalg.inv(reduced), POSITION_DECIMALS) % 1.0
+    positions[positions >= 1.0 - 10.0**-POSITION_DECIMALS] = 0.0
     lengths, angles = lengths_and_angles(reduced)
     standard = Crystal(lengths, angles, numbers.astype(np.int64), positions)
     return standard, int(dataset.number)
@@ -89,7 +89,7 @@ def find_symmetry(
         )
     # spglib declares lists, yet takes arrays.
     cell: Any = (lattice, positions, numbers)
-    with spglib_that_raises_quietly():
+    with spglib_environment():
         try:
             found = spglib.get_symmetry_dataset(cell, symprec=symprec)
         except spglib.SpglibError as error:
@@ -99,11 +99,11 @@ def find_symmetry(
     return found
 
 
-def niggli_reduced(lattice: Floats) -> Floats | None:
+def niggli_reduce(lattice: Floats) -> Floats | None:
     """Return a basis reduced after Niggli, of either hand; None where spglib gives up."""
     import spglib
 
-    with spglib_that_raises_quietly():
+    with spglib_environment():
         try:
             return spglib.niggli_reduce(lattice)
         except spglib.SpglibError:
@@ -111,7 +111,7 @@ def niggli_reduced(lattice: Floats) -> Floats | None:
 
 
 @contextmanager
-def spglib_that_raises_quietly() -> Iterator[None]:
+def spglib_environment() -> Iterator[None]:
     """Let spglib raise its errors and keep its C library from printing.
 
     Both are set by environment variables, which it reads at every call; they are put back after.
@@ -119,58 +119,58 @@ def spglib_that_raises_quietly() -> Iterator[None]:
     it goes on with a tighter tolerance. SPGLIB_OLD_ERROR_HANDLING=0 makes it raise where it would
     return None.
     """
-    switch = _switch
-    switch.enter()
+    environment = _environment
+    environment.enter()
     try:
         yield
     finally:
-        switch.leave()
+        environment.leave()
 
 
-class _Switch:
+class _SpglibEnvironment:
     """The environment: set by the first thread that comes in, put back by the last that leaves.
 
     Threads that each put back what they found would put back what another one had set.
     """
 
-    wanted: ClassVar = {"SPGLIB_WARNING": "OFF", "SPGLIB_OLD_ERROR_HANDLING": "0"}
+    variables: ClassVar = {"SPGLIB_WARNING": "OFF", "SPGLIB_OLD_ERROR_HANDLING": "0"}
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._inside = 0
-        self._before: dict[str, str | None] = {}
+        self._users = 0
+        self._saved: dict[str, str | None] = {}
 
     def enter(self) -> None:
         with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._before = {name: os.environ.get(name) for name in self.wanted}
-                os.environ.update(self.wanted)
+            self._users += 1
+            if self._users == 1:
+                self._saved = {name: os.environ.get(name) for name in self.variables}
+                os.environ.update(self.variables)
 
     def leave(self) -> None:
         with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self.put_back()
+            self._users -= 1
+            if not self._users:
+                self.restore()
 
-    def put_back(self) -> None:
-        for name, value in self._before.items():
+    def restore(self) -> None:
+        for name, value in self._saved.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        self._before = {}
+        self._saved = {}
 
 
-_switch = _Switch()
+_environment = _SpglibEnvironment()
 
 
-def _renew_switch() -> None:
+def _reset_environment() -> None:
     """Put back what threads that a forked process does not have would never put back."""
-    global _switch
-    _switch.put_back()
-    _switch = _Switch()
+    global _environment
+    _environment.restore()
+    _environment = _SpglibEnvironment()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_switch)
+    os.register_at_fork(after_in_child=_reset_environment)

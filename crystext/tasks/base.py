@@ -27,5 +27,5 @@ class Task:
     name: str
     make: Callable[[Record, PromptSet, Format, np.random.Generator], Example]
     """Makes an example of a record whose crystal is already augmented and in text order."""
-    by_symmetry: bool = False
-    """Whether the task needs the record's `symmetric`; crystals that have none are left out."""
+    needs_wyckoff: bool = False
+    """Whether the task needs the record's `wyckoff`; crystals that have none are left out."""

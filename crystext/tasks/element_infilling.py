@@ -9,7 +9,7 @@ from crystext.structures.record import Record
 from crystext.tasks.base import Example, Task
 from crystext.tasks.prompts import PromptSet
 from crystext.text import Format
-from crystext.text.partial import Unknown, mask_element, write_partial
+from crystext.text.partial import UnknownParts, encode_partial, mask_element
 
 
 def element_prompt(crystal: Crystal, symbol: str, prompts: PromptSet, fmt: Format) -> str:
@@ -33,7 +33,7 @@ def _infill_element(
     if rng.random() < 0.5:
         return Example(element_prompt(crystal, symbol, prompts, fmt), symbol)
     sites = np.flatnonzero(crystal.numbers == number).tolist()
-    given, _ = write_partial(crystal, Unknown(elements=sites), fmt, prompts.marks)
+    given, _ = encode_partial(crystal, UnknownParts(elements=sites), fmt, prompts.marks)
     return Example(prompts.render("infill_element", crystal=given), symbol)
 
 

@@ -6,35 +6,40 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from crystext.structures.properties import cell_formula, known_properties, written_properties
+from crystext.structures.properties import available_properties, cell_formula, format_properties
 from crystext.structures.record import Record
 from crystext.tasks.base import Example, Task
 from crystext.tasks.prompts import PromptSet
 from crystext.text import Format, encode
 
-_STOP = 0.5
+_STOP_PROBABILITY = 0.5
 """Chance that no further property is asked for; one in sixteen prompts asks for five or more."""
 
-_FREQUENCY = {"formula": 20.0, "space_group": 3.0, "elements": 1.5, "chemical_system": 1.5}
+_FIRST_PROPERTY_WEIGHTS = {
+    "formula": 20.0,
+    "space_group": 3.0,
+    "elements": 1.5,
+    "chemical_system": 1.5,
+}
 """How often a property is the first to be asked for, relative to 1 of those not named: what people
 ask for most is practised most."""
 
 
 def generation_prompt(
-    prompts: PromptSet, conditions: Mapping[str, str] | None = None, *, by_symmetry: bool = False
+    prompts: PromptSet, conditions: Mapping[str, str] | None = None, *, wyckoff: bool = False
 ) -> str:
     """Return the prompt that asks for a crystal with these properties, in this order.
 
     Args:
         prompts: the words.
-        conditions: property name to value, as `properties.written_properties` writes it.
-        by_symmetry: whether it is to be written by its symmetry, not in plain text.
+        conditions: property name to value, as `properties.format_properties` writes it.
+        wyckoff: whether it is to be written by its symmetry, not in plain text.
 
     Raises:
         SettingError: the prompts have no words for that.
     """
     lines = condition_lines(prompts, conditions or {})
-    return prompts.render("generate_wyckoff" if by_symmetry else "generate", conditions=lines)
+    return prompts.render("generate_wyckoff" if wyckoff else "generate", conditions=lines)
 
 
 def condition_lines(prompts: PromptSet, conditions: Mapping[str, str]) -> str:
@@ -42,7 +47,9 @@ def condition_lines(prompts: PromptSet, conditions: Mapping[str, str]) -> str:
     return "".join(prompts.condition(name, value) for name, value in conditions.items())
 
 
-def some_properties(record: Record, prompts: PromptSet, rng: np.random.Generator) -> dict[str, str]:
+def sample_properties(
+    record: Record, prompts: PromptSet, rng: np.random.Generator
+) -> dict[str, str]:
     """Draw some of a record's known properties, in random order.
 
     Every subset can come; its size has a geometric distribution, cut at their number, so that few
@@ -50,11 +57,11 @@ def some_properties(record: Record, prompts: PromptSet, rng: np.random.Generator
     formulas are those of the whole cell, Na4Cl4 for NaCl, so that a prompt can also say how large
     the cell is to be.
     """
-    names = sorted(set(known_properties(record.labels)) & prompts.conditions.keys())
-    size = min(int(rng.geometric(_STOP)), len(names))
-    weights = np.array([_FREQUENCY.get(name, 1.0) for name in names])
+    names = sorted(set(available_properties(record.labels)) & prompts.conditions.keys())
+    size = min(int(rng.geometric(_STOP_PROBABILITY)), len(names))
+    weights = np.array([_FIRST_PROPERTY_WEIGHTS.get(name, 1.0) for name in names])
     chosen = rng.choice(names, size=size, replace=False, p=weights / weights.sum()).tolist()
-    written = written_properties(record.crystal, record.labels, chosen)
+    written = format_properties(record.crystal, record.labels, chosen)
     if "formula" in chosen and rng.random() < 0.5:
         written["formula"] = cell_formula(record.crystal.numbers)
     return written
@@ -69,7 +76,7 @@ def _unconditional(
 def _conditional(
     record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
 ) -> Example:
-    prompt = generation_prompt(prompts, some_properties(record, prompts, rng))
+    prompt = generation_prompt(prompts, sample_properties(record, prompts, rng))
     return Example(prompt, encode(record.crystal, fmt))
 
 

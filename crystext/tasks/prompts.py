@@ -23,8 +23,8 @@ from typing import Any
 
 import yaml
 
-from crystext.errors import SettingError, did_you_mean, in_words
-from crystext.runtime.resources import shipped
+from crystext.errors import SettingError, describe_error, did_you_mean
+from crystext.runtime.resources import shipped_path
 from crystext.structures.properties import PROPERTIES
 from crystext.text.partial import DEFAULT_MARKS, Marks
 
@@ -38,7 +38,7 @@ TEMPLATES = {
 }
 """The templates that a set can have, and what each has to mention."""
 
-_REQUIRED = ("generate",)
+_REQUIRED_TEMPLATES = ("generate",)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class PromptSet:
                 f"the prompts have no {template}.txt, so that cannot be asked for; they have "
                 f"{', '.join(f'{name}.txt' for name in self.templates)}"
             )
-        return _fill(self.templates[template], values)
+        return _fill_template(self.templates[template], values)
 
     def condition(self, name: str, value: str) -> str:
         """Return the prompt line that asks for a property.
@@ -75,7 +75,7 @@ class PromptSet:
                 f"the prompts cannot ask for {name!r}; they know {', '.join(self.conditions)}."
                 + did_you_mean(name, self.conditions)
             )
-        return _fill(self.conditions[name], {"value": value})
+        return _fill_template(self.conditions[name], {"value": value})
 
     def phrases(self) -> list[str]:
         """Return the literal parts of all templates: candidates for tokens of their own."""
@@ -93,9 +93,9 @@ def load_prompts(source: str | Path = "default") -> PromptSet:
     """
     folder = Path(source)
     if not folder.is_dir():
-        folder = shipped("prompts", str(source))
+        folder = shipped_path("prompts", str(source))
     if not folder.is_dir():
-        known = sorted(p.name for p in shipped("prompts").iterdir() if p.is_dir())
+        known = sorted(p.name for p in shipped_path("prompts").iterdir() if p.is_dir())
         raise SettingError(
             f"no prompt set {str(source)!r}: neither a folder nor one of {', '.join(known)}."
             + did_you_mean(str(source), known)
@@ -105,10 +105,10 @@ def load_prompts(source: str | Path = "default") -> PromptSet:
     for name, needed in TEMPLATES.items():
         path = folder / f"{name}.txt"
         if not path.is_file():
-            if name in _REQUIRED:
+            if name in _REQUIRED_TEMPLATES:
                 faults.append(f"{path.name} is missing")
             continue
-        text = _read(path, faults)
+        text = _read_text(path, faults)
         if text is None:
             continue
         templates[name] = text
@@ -152,12 +152,12 @@ def write_prompts(folder: Path, prompts: PromptSet) -> None:
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
-def _read(path: Path, faults: list[str]) -> str | None:
+def _read_text(path: Path, faults: list[str]) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         faults.append(
-            f"{path.name} cannot be read as UTF-8 text: {in_words(error, 'it is broken')}"
+            f"{path.name} cannot be read as UTF-8 text: {describe_error(error, 'it is broken')}"
         )
         return None
 
@@ -166,7 +166,7 @@ def _read_mapping(path: Path, faults: list[str]) -> dict[str, Any]:
     if not path.is_file():
         faults.append(f"{path.name} is missing")
         return {}
-    text = _read(path, faults)
+    text = _read_text(path, faults)
     if text is None:
         return {}
     try:
@@ -180,5 +180,5 @@ def _read_mapping(path: Path, faults: list[str]) -> dict[str, Any]:
     return values
 
 
-def _fill(template: str, values: Mapping[str, str]) -> str:
+def _fill_template(template: str, values: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)

@@ -1,8 +1,8 @@
 """Crystal to text and back.
 
-`formats` says which texts there are and `faults` why one is no crystal; `plain` writes and reads
-the text that lists every atom, `symmetric` that by space group and orbits, and `tidy` takes either
-sloppily written. `pattern` has the plain text as a regular expression.
+`formats` says which texts there are and `failures` why one is no crystal; `coordinates` writes and
+reads the text that lists every atom, `wyckoff` that by space group and orbits, and `lenient` takes
+either sloppily written. `regex` has the coordinate text as a regular expression.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from crystext.errors import InputError
 from crystext.structures.crystal import Crystal
-from crystext.text.coordinates import encode_as_ordered, read_plain, read_triple
-from crystext.text.failures import Decoded, Fault
+from crystext.text.coordinates import encode_in_given_order, parse_triple, read_coordinate_lines
+from crystext.text.failures import Decoded, DecodeFailure
 from crystext.text.formats import COORDINATE_FORMATS, FORMATS, PLAIN, WYCKOFF, Format, get_format
 from crystext.text.lenient import (
-    is_loosely_symmetric,
+    is_lenient_wyckoff,
     may_be_angles,
-    tidy_lines,
-    tidy_symmetric_lines,
+    repair_lines,
+    repair_wyckoff_lines,
 )
-from crystext.text.wyckoff import encode_symmetric, is_symmetric, read_symmetric
+from crystext.text.wyckoff import encode_wyckoff, is_wyckoff_text, read_wyckoff_lines
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -31,12 +31,12 @@ __all__ = [
     "FORMATS",
     "PLAIN",
     "WYCKOFF",
+    "DecodeFailure",
     "Decoded",
-    "Fault",
     "Format",
     "decode",
     "encode",
-    "encode_as_ordered",
+    "encode_in_given_order",
     "get_format",
 ]
 
@@ -56,9 +56,9 @@ def encode(crystal: Crystal | Structure, format: str | Format = PLAIN) -> str:
     fmt = get_format(format)
     if not isinstance(crystal, Crystal):
         crystal = Crystal.from_structure(crystal)
-    if fmt.by_symmetry:
-        return encode_symmetric(crystal, fmt)
-    return encode_as_ordered(crystal.in_text_order(), fmt)
+    if fmt.is_wyckoff:
+        return encode_wyckoff(crystal, fmt)
+    return encode_in_given_order(crystal.in_text_order(), fmt)
 
 
 def decode(text: str, *, format: str | Format | None = None, strict: bool = True) -> Decoded:
@@ -71,7 +71,7 @@ def decode(text: str, *, format: str | Format | None = None, strict: bool = True
         strict: True accepts exactly the line structure of the format. False also
             takes prose before and after the crystal, blank lines, stray spaces, commas between
             numbers, element symbols in wrong case, and coordinates outside [0, 1), which it wraps;
-            `Decoded.forgiven` says what it met. What reads strictly reads the same either way.
+            `Decoded.repairs` says what it met. What reads strictly reads the same either way.
 
     Raises:
         InputError: it is no text, but None or another object.
@@ -80,28 +80,41 @@ def decode(text: str, *, format: str | Format | None = None, strict: bool = True
     fmt = None if format is None else get_format(format)
     if not isinstance(text, str):
         raise InputError(
-            f"a crystal cannot be read from {_kind(text)}; expected a text such as encode writes"
+            f"a crystal cannot be read from {_describe_type(text)}; expected a text such as encode "
+            "writes"
         )
     if not text.strip():
-        return Decoded(None, Fault.EMPTY, 1, "nothing but white space" if text else "nothing")
+        return Decoded(
+            None, DecodeFailure.EMPTY, 1, "nothing but white space" if text else "nothing"
+        )
     lines = text.split("\n")
-    by_symmetry = fmt.by_symmetry if fmt is not None else is_symmetric(text)
-    read = read_symmetric if by_symmetry else read_plain
+    wyckoff = fmt.is_wyckoff if fmt is not None else is_wyckoff_text(text)
+    read = read_wyckoff_lines if wyckoff else read_coordinate_lines
     decoded = read(lines, range(1, len(lines) + 1), fmt)
     if strict or decoded:
         return decoded
     if fmt is None:
-        by_symmetry = is_loosely_symmetric(lines)
-    if by_symmetry:
-        tidy, forgiven = tidy_symmetric_lines(lines)
-        decoded = read_symmetric([line.text for line in tidy], [line.number for line in tidy], fmt)
-        return replace(decoded, forgiven=forgiven)
-    tidy, forgiven = tidy_lines(lines)
-    if len(tidy) > 1 and (angles := read_triple(tidy[1].text)) and not may_be_angles(angles):
-        return Decoded(None, Fault.BAD_ANGLES, tidy[1].number, repr(tidy[1].text), forgiven)
-    decoded = read_plain([line.text for line in tidy], [line.number for line in tidy], fmt)
-    return replace(decoded, forgiven=forgiven)
+        wyckoff = is_lenient_wyckoff(lines)
+    if wyckoff:
+        repaired, repairs = repair_wyckoff_lines(lines)
+        decoded = read_wyckoff_lines(
+            [line.text for line in repaired], [line.number for line in repaired], fmt
+        )
+        return replace(decoded, repairs=repairs)
+    repaired, repairs = repair_lines(lines)
+    if (
+        len(repaired) > 1
+        and (angles := parse_triple(repaired[1].text))
+        and not may_be_angles(angles)
+    ):
+        return Decoded(
+            None, DecodeFailure.BAD_ANGLES, repaired[1].number, repr(repaired[1].text), repairs
+        )
+    decoded = read_coordinate_lines(
+        [line.text for line in repaired], [line.number for line in repaired], fmt
+    )
+    return replace(decoded, repairs=repairs)
 
 
-def _kind(value: object) -> str:
+def _describe_type(value: object) -> str:
     return "None" if value is None else f"a value of the type {type(value).__name__}"

@@ -25,17 +25,17 @@ import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.errors import InputError
-from crystext.structures.crystal import Crystal, angles_close
-from crystext.text.failures import Decoded, Fault, fault_at
+from crystext.structures.crystal import Crystal, angles_form_cell
+from crystext.text.failures import Decoded, DecodeFailure, failure_at
 from crystext.text.formats import Format
 
 
-def encode_as_ordered(crystal: Crystal, fmt: Format) -> str:
+def encode_in_given_order(crystal: Crystal, fmt: Format) -> str:
     """Write a crystal as `encode` does, with its atoms in the order in which they are given."""
     lengths: list[float] = crystal.lengths.tolist()
     angles: list[float] = crystal.angles.tolist()
     # A sum is finite just where all its terms are: coordinates are cheap to check this way.
-    if not (len(crystal) and math.isfinite(crystal.positions.sum()) and _printable(crystal, fmt)):
+    if not (len(crystal) and math.isfinite(crystal.positions.sum()) and _fits_format(crystal, fmt)):
         crystal.check()
         raise InputError(
             f"the format {fmt.name} cannot hold the cell: lengths {lengths} Å are written with "
@@ -62,18 +62,22 @@ _MAX_LENGTH = 10_000.0
 """Cell lengths, in Å, are read and written below this."""
 
 
-def _printable(crystal: Crystal, fmt: Format) -> bool:
+def _fits_format(crystal: Crystal, fmt: Format) -> bool:
     """Return whether the cell is one, and stays one when rounded to the format's decimals."""
     angles: list[float] = crystal.angles.tolist()
-    if not angles_close(*angles):
+    if not angles_form_cell(*angles):
         return False
-    if not fmt.as_published and not angles_close(*(round(x, fmt.angle_decimals) for x in angles)):
+    if not fmt.as_published and not angles_form_cell(
+        *(round(x, fmt.angle_decimals) for x in angles)
+    ):
         return False
     half_unit = 0.5 * 10.0**-fmt.length_decimals
     return all(half_unit < x < _MAX_LENGTH - half_unit for x in crystal.lengths.tolist())
 
 
-def read_plain(lines: list[str], line_numbers: Sequence[int], fmt: Format | None) -> Decoded:
+def read_coordinate_lines(
+    lines: list[str], line_numbers: Sequence[int], fmt: Format | None
+) -> Decoded:
     """Read the strict form.
 
     Args:
@@ -82,29 +86,29 @@ def read_plain(lines: list[str], line_numbers: Sequence[int], fmt: Format | None
         fmt: gives the decimals that every number must have; None takes any.
     """
 
-    def fault(kind: Fault, index: int) -> Decoded:
-        return fault_at(kind, index, lines, line_numbers)
+    def fault(kind: DecodeFailure, index: int) -> Decoded:
+        return failure_at(kind, index, lines, line_numbers)
 
-    def no_triple(kind: Fault, index: int) -> Decoded:
+    def no_triple(kind: DecodeFailure, index: int) -> Decoded:
         broken_off = index + 1 == len(lines) and _TRIPLE_START.fullmatch(lines[index])
-        return fault(Fault.TRUNCATED if broken_off else kind, index)
+        return fault(DecodeFailure.TRUNCATED if broken_off else kind, index)
 
-    lengths = read_triple(lines[0])
+    lengths = parse_triple(lines[0])
     if lengths is None:
-        return no_triple(Fault.BAD_LENGTHS, 0)
+        return no_triple(DecodeFailure.BAD_LENGTHS, 0)
     if min(lengths) <= 0:
-        return fault(Fault.BAD_LENGTHS, 0)
+        return fault(DecodeFailure.BAD_LENGTHS, 0)
     if len(lines) < 2:
-        return fault(Fault.TRUNCATED, 1)
-    angles = read_triple(lines[1])
+        return fault(DecodeFailure.TRUNCATED, 1)
+    angles = parse_triple(lines[1])
     if angles is None:
-        return no_triple(Fault.BAD_ANGLES, 1)
+        return no_triple(DecodeFailure.BAD_ANGLES, 1)
     if not (min(angles) > 0 and max(angles) < 180):
-        return fault(Fault.BAD_ANGLES, 1)
-    if not angles_close(*angles):
-        return fault(Fault.NO_VOLUME, 1)
+        return fault(DecodeFailure.BAD_ANGLES, 1)
+    if not angles_form_cell(*angles):
+        return fault(DecodeFailure.NO_VOLUME, 1)
     if len(lines) < 3 or (len(lines) == 3 and not lines[2]):
-        return fault(Fault.NO_ATOMS, 2)
+        return fault(DecodeFailure.NO_ATOMS, 2)
     numbers: list[int] = []
     positions: list[list[float]] = []
     largest = 1.0 if fmt is None or fmt.as_published else _BELOW_ONE
@@ -113,25 +117,27 @@ def read_plain(lines: list[str], line_numbers: Sequence[int], fmt: Format | None
         z = ATOMIC_NUMBERS.get(symbol)
         if z is None:
             broken_off = i + 1 == len(lines) and symbol in SYMBOL_STARTS
-            return fault(Fault.TRUNCATED if broken_off else Fault.UNKNOWN_ELEMENT, i)
+            return fault(
+                DecodeFailure.TRUNCATED if broken_off else DecodeFailure.UNKNOWN_ELEMENT, i
+            )
         if i + 1 == len(lines):
-            return fault(Fault.TRUNCATED, i + 1)
-        position = read_triple(lines[i + 1])
+            return fault(DecodeFailure.TRUNCATED, i + 1)
+        position = parse_triple(lines[i + 1])
         if position is None:
-            return no_triple(Fault.BAD_POSITION, i + 1)
+            return no_triple(DecodeFailure.BAD_POSITION, i + 1)
         if max(position) > largest:
-            return fault(Fault.BAD_POSITION, i + 1)
+            return fault(DecodeFailure.BAD_POSITION, i + 1)
         numbers.append(z)
         positions.append(position)
     if fmt is not None and (wrong := _wrong_precision(lines, fmt)) is not None:
-        return fault(Fault.WRONG_PRECISION, wrong)
+        return fault(DecodeFailure.WRONG_PRECISION, wrong)
     frac = np.array(positions)
     frac[frac >= 1.0] = 0.0
     return Decoded(Crystal(np.array(lengths), np.array(angles), np.array(numbers), frac))
 
 
 _NUMBER = r"[0-9]{1,4}(?:\.[0-9]{1,12})?"
-TRIPLE = re.compile(rf"{_NUMBER} {_NUMBER} {_NUMBER}")
+TRIPLE_PATTERN = re.compile(rf"{_NUMBER} {_NUMBER} {_NUMBER}")
 """A line of three numbers."""
 _TRIPLE_START = re.compile(rf"(?:{_NUMBER} ){{0,2}}(?:[0-9]{{1,4}}(?:\.[0-9]{{0,12}})?)?")
 """A line of three numbers of which the end may be missing."""
@@ -140,9 +146,9 @@ SYMBOL_STARTS = {symbol[:1] for symbol in SYMBOLS} | {""}
 _BELOW_ONE = math.nextafter(1.0, 0.0)
 
 
-def read_triple(line: str) -> list[float] | None:
+def parse_triple(line: str) -> list[float] | None:
     """Return three numbers that are written as in the strict form."""
-    return [float(x) for x in line.split(" ")] if TRIPLE.fullmatch(line) else None
+    return [float(x) for x in line.split(" ")] if TRIPLE_PATTERN.fullmatch(line) else None
 
 
 def _wrong_precision(lines: list[str], fmt: Format) -> int | None:

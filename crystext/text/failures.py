@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
 
-class Fault(Enum):
+class DecodeFailure(Enum):
     """Why a text is not a crystal. The value is one sentence for people."""
 
     EMPTY = "there is no text"
@@ -38,12 +38,12 @@ class Decoded:
     """What came of reading a text: a crystal, or a fault and where it lies."""
 
     crystal: Crystal | None
-    fault: Fault | None = None
+    failure: DecodeFailure | None = None
     line: int | None = None
     """Number, from 1, of the line at which reading stopped; None where a crystal was read."""
     detail: str = ""
     """What was found at that line."""
-    forgiven: tuple[str, ...] = field(default=())
+    repairs: tuple[str, ...] = field(default=())
     """What the forgiving reader passed over, in the order met."""
 
     @property
@@ -55,11 +55,13 @@ class Decoded:
         return self.crystal is not None
 
 
-def fault_at(kind: Fault, index: int, lines: list[str], line_numbers: Sequence[int]) -> Decoded:
+def failure_at(
+    failure: DecodeFailure, index: int, lines: list[str], line_numbers: Sequence[int]
+) -> Decoded:
     """Return a fault that lies at a line, or behind the last.
 
     Args:
-        kind: of fault.
+        failure: of fault.
         index: of the line, from 0.
         lines: of the text.
         line_numbers: what to call each of them.
@@ -69,4 +71,4 @@ def fault_at(kind: Fault, index: int, lines: list[str], line_numbers: Sequence[i
     found = lines[index] if inside else ""
     # A line of noise may be megabytes long: what is quoted is cut.
     quoted = repr(found[:60]) + ("..." if len(found) > 60 else "")
-    return Decoded(None, kind, number, quoted)
+    return Decoded(None, failure, number, quoted)

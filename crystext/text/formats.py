@@ -21,12 +21,12 @@ class Format:
     as_published: bool = False
     """Cut angles to integers and let a coordinate that rounds up be printed as 1: the published
     encoder's behaviour, kept to read and compare its texts."""
-    by_symmetry: bool = False
+    is_wyckoff: bool = False
     """Write space group, orbits and free cell parameters in place of all atoms' coordinates."""
 
 
 PLAIN = Format("plain", length_decimals=2, angle_decimals=2, coordinate_decimals=3)
-WYCKOFF = Format("wyckoff", 2, 2, 3, by_symmetry=True)
+WYCKOFF = Format("wyckoff", 2, 2, 3, is_wyckoff=True)
 
 FORMATS: dict[str, Format] = {
     f.name: f
@@ -39,7 +39,7 @@ FORMATS: dict[str, Format] = {
 }
 """Formats by name."""
 
-COORDINATE_FORMATS = tuple(f for f in FORMATS.values() if not f.by_symmetry)
+COORDINATE_FORMATS = tuple(f for f in FORMATS.values() if not f.is_wyckoff)
 """The formats that list the coordinates of every atom."""
 
 

@@ -7,11 +7,11 @@ import re
 from typing import NamedTuple
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.text.coordinates import TRIPLE
-from crystext.text.wyckoff import NUMBER, is_group, is_symmetric
+from crystext.text.coordinates import TRIPLE_PATTERN
+from crystext.text.wyckoff import NUMBER_PATTERN, is_space_group_line, is_wyckoff_text
 
 
-class Line(NamedTuple):
+class NumberedLine(NamedTuple):
     """A line of a text, and its number there."""
 
     number: int
@@ -19,97 +19,99 @@ class Line(NamedTuple):
 
 
 _LOOSE_NUMBER = r"[-+]?[0-9]{1,6}(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,2})?"
-_APART = r"(?:\s*[,;]\s*|\s+)"
-_LOOSE_TRIPLE = re.compile(rf"{_LOOSE_NUMBER}(?:{_APART}{_LOOSE_NUMBER}){{2}}")
-_LOOSE_CELL = re.compile(rf"{_LOOSE_NUMBER}(?:{_APART}{_LOOSE_NUMBER}){{0,5}}")
+_SEPARATOR = r"(?:\s*[,;]\s*|\s+)"
+_LOOSE_TRIPLE = re.compile(rf"{_LOOSE_NUMBER}(?:{_SEPARATOR}{_LOOSE_NUMBER}){{2}}")
+_LOOSE_CELL = re.compile(rf"{_LOOSE_NUMBER}(?:{_SEPARATOR}{_LOOSE_NUMBER}){{0,5}}")
 _LOOSE_ORBIT = re.compile(
-    rf"([A-Za-z]{{1,2}}){_APART}([0-9]{{1,3}}[a-zA])((?:{_APART}{_LOOSE_NUMBER}){{0,3}})"
+    rf"([A-Za-z]{{1,2}}){_SEPARATOR}([0-9]{{1,3}}[a-zA])((?:{_SEPARATOR}{_LOOSE_NUMBER}){{0,3}})"
 )
 _LOOSE_NUMBERS = re.compile(_LOOSE_NUMBER)
-_LONGEST_LINE = 200
+_MAX_LINE_LENGTH = 200
 """No line of a crystal is longer, however loosely written."""
 
 
-def tidy_lines(lines: list[str]) -> tuple[list[Line], tuple[str, ...]]:
+def repair_lines(lines: list[str]) -> tuple[list[NumberedLine], tuple[str, ...]]:
     """Bring a sloppy text into the strict form as far as that is unambiguous.
 
     Returns the lines of the crystal, with their numbers in the text, and what was forgiven.
     """
-    forgiven: dict[str, None] = {}
-    kept = _without_margins(lines, forgiven)
+    repairs: dict[str, None] = {}
+    kept = _stripped_lines(lines, repairs)
     start = _find_cell(kept, 0)
     if start is None:
         start = 0
     elif start > 0:
-        forgiven["text before the crystal"] = None
-    out = [_tidy_triple(line, forgiven, wrap=False) for line in kept[start : start + 2]]
+        repairs["text before the crystal"] = None
+    out = [_repair_triple(line, repairs, wrap=False) for line in kept[start : start + 2]]
     for i in range(start + 2, len(kept), 2):
         number, text = kept[i]
-        symbol = _in_right_case(text)
+        symbol = _correct_case(text)
         if symbol not in ATOMIC_NUMBERS:
             if i > start + 2 and _is_prose(kept, i):
-                forgiven["text after the crystal"] = None
+                repairs["text after the crystal"] = None
             else:
                 out.extend(kept[i:])
             break
         if symbol != text:
-            forgiven["element symbols in wrong case"] = None
-        out.append(Line(number, symbol))
+            repairs["element symbols in wrong case"] = None
+        out.append(NumberedLine(number, symbol))
         if i + 1 < len(kept):
-            out.append(_tidy_triple(kept[i + 1], forgiven, wrap=True))
-    return out, tuple(forgiven)
+            out.append(_repair_triple(kept[i + 1], repairs, wrap=True))
+    return out, tuple(repairs)
 
 
-def tidy_symmetric_lines(lines: list[str]) -> tuple[list[Line], tuple[str, ...]]:
-    """Do what `tidy_lines` does for a text by symmetry."""
-    forgiven: dict[str, None] = {}
-    kept = _without_margins(lines, forgiven)
-    start = _find_group(kept, 0) or 0
+def repair_wyckoff_lines(lines: list[str]) -> tuple[list[NumberedLine], tuple[str, ...]]:
+    """Do what `repair_lines` does for a text by symmetry."""
+    repairs: dict[str, None] = {}
+    kept = _stripped_lines(lines, repairs)
+    start = _find_space_group_line(kept, 0) or 0
     if start > 0:
-        forgiven["text before the crystal"] = None
+        repairs["text before the crystal"] = None
     out = [kept[start]]
     end = start + 1
-    while end < len(kept) and (orbit := _tidy_orbit(kept[end], forgiven)):
+    while end < len(kept) and (orbit := _repair_orbit(kept[end], repairs)):
         out.append(orbit)
         end += 1
-    if end < len(kept) and (cell := _tidy_cell(kept[end], forgiven)):
+    if end < len(kept) and (cell := _repair_cell(kept[end], repairs)):
         out.append(cell)
         end += 1
         if end < len(kept) and _is_prose(kept, end):
-            forgiven["text after the crystal"] = None
+            repairs["text after the crystal"] = None
             end = len(kept)
-    return out + kept[end:], tuple(forgiven)
+    return out + kept[end:], tuple(repairs)
 
 
-def is_loosely_symmetric(lines: list[str]) -> bool:
+def is_lenient_wyckoff(lines: list[str]) -> bool:
     """Tell whether the first crystal of a text, however loosely written, is given by symmetry."""
-    kept = _without_margins(lines, {})
-    group, cell = _find_group(kept, 0), _find_cell(kept, 0)
+    kept = _stripped_lines(lines, {})
+    group, cell = _find_space_group_line(kept, 0), _find_cell(kept, 0)
     if group is None:
-        return cell is None and is_symmetric("\n".join(line.text for line in kept[:2]))
+        return cell is None and is_wyckoff_text("\n".join(line.text for line in kept[:2]))
     return cell is None or group < cell
 
 
-def _without_margins(lines: list[str], forgiven: dict[str, None]) -> list[Line]:
+def _stripped_lines(lines: list[str], repairs: dict[str, None]) -> list[NumberedLine]:
     """Return the lines that hold something, without spaces at their ends."""
-    kept = [Line(i, text) for i, line in enumerate(lines, start=1) if (text := line.strip())]
+    kept = [
+        NumberedLine(i, text) for i, line in enumerate(lines, start=1) if (text := line.strip())
+    ]
     if blank := len(lines) - len(kept):
         only_at_end = blank == 1 and kept[-1].number < len(lines)
-        forgiven["newline at the end" if only_at_end else "blank lines"] = None
+        repairs["newline at the end" if only_at_end else "blank lines"] = None
     if any(lines[number - 1] != text for number, text in kept):
-        forgiven["spaces at the ends of lines"] = None
+        repairs["spaces at the ends of lines"] = None
     return kept
 
 
-def _find_group(lines: list[Line], start: int) -> int | None:
+def _find_space_group_line(lines: list[NumberedLine], start: int) -> int | None:
     """Return the index of the first number of a space group that an orbit follows."""
     for i in range(start, len(lines) - 1):
-        if is_group(lines[i].text) and _read_loose_orbit(lines[i + 1].text):
+        if is_space_group_line(lines[i].text) and _read_loose_orbit(lines[i + 1].text):
             return i
     return None
 
 
-def _find_cell(lines: list[Line], start: int) -> int | None:
+def _find_cell(lines: list[NumberedLine], start: int) -> int | None:
     """Return the index of the first two lines that can only be a cell: no atom's coordinates.
 
     Of more than two lines of numbers in a row, the last two stand where a cell has to.
@@ -130,13 +132,13 @@ def may_be_angles(values: list[float]) -> bool:
     return min(values) > 1
 
 
-def _is_prose(lines: list[Line], start: int) -> bool:
+def _is_prose(lines: list[NumberedLine], start: int) -> bool:
     """Return whether no atom is lost by ending the crystal here.
 
     What follows may hold another crystal, but no numbers and no orbits ahead of it.
     """
     for i in range(start, len(lines)):
-        if _find_group(lines[i : i + 2], 0) == 0:
+        if _find_space_group_line(lines[i : i + 2], 0) == 0:
             return True
         if _read_loose_triple(lines[i].text):
             return _find_cell(lines, i) == i
@@ -146,59 +148,65 @@ def _is_prose(lines: list[Line], start: int) -> bool:
 
 
 def _read_loose_triple(text: str) -> list[float] | None:
-    if len(text) > _LONGEST_LINE or not _LOOSE_TRIPLE.fullmatch(text):
+    if len(text) > _MAX_LINE_LENGTH or not _LOOSE_TRIPLE.fullmatch(text):
         return None
     return [float(x) for x in _LOOSE_NUMBERS.findall(text)]
 
 
 def _read_loose_orbit(text: str) -> tuple[str, str, list[str]] | None:
     """Return an orbit's element as it is written, its position and its numbers."""
-    if len(text) > _LONGEST_LINE or not (found := _LOOSE_ORBIT.fullmatch(text)):
+    if len(text) > _MAX_LINE_LENGTH or not (found := _LOOSE_ORBIT.fullmatch(text)):
         return None
     symbol, name, rest = found.groups()
-    if _in_right_case(symbol) not in ATOMIC_NUMBERS:
+    if _correct_case(symbol) not in ATOMIC_NUMBERS:
         return None
     return symbol, name, _LOOSE_NUMBERS.findall(rest)
 
 
-def _in_right_case(symbol: str) -> str:
+def _correct_case(symbol: str) -> str:
     return symbol.capitalize() if symbol.isascii() else symbol
 
 
-def _tidy_orbit(line: Line, forgiven: dict[str, None]) -> Line | None:
+def _repair_orbit(line: NumberedLine, repairs: dict[str, None]) -> NumberedLine | None:
     """Return a loosely written orbit in the strict form; None if the line is no orbit."""
     found = _read_loose_orbit(line.text)
     if found is None:
         return None
     written, name, words = found
-    symbol = _in_right_case(written)
+    symbol = _correct_case(written)
     if symbol != written:
-        forgiven["element symbols in wrong case"] = None
-    tidy = line.text == " ".join([written, name, *words]) and all(map(NUMBER.fullmatch, words))
-    numbers = _tidy_numbers(words, forgiven, tidy=tidy, wrap=True)
-    return Line(line.number, " ".join([symbol, name, *numbers]))
+        repairs["element symbols in wrong case"] = None
+    is_strict = line.text == " ".join([written, name, *words]) and all(
+        map(NUMBER_PATTERN.fullmatch, words)
+    )
+    numbers = _repair_numbers(words, repairs, is_strict=is_strict, wrap=True)
+    return NumberedLine(line.number, " ".join([symbol, name, *numbers]))
 
 
-def _tidy_cell(line: Line, forgiven: dict[str, None]) -> Line | None:
+def _repair_cell(line: NumberedLine, repairs: dict[str, None]) -> NumberedLine | None:
     """Return loosely written parameters of a cell in the strict form; None if they are none."""
-    if len(line.text) > _LONGEST_LINE or not _LOOSE_CELL.fullmatch(line.text):
+    if len(line.text) > _MAX_LINE_LENGTH or not _LOOSE_CELL.fullmatch(line.text):
         return None
     words = _LOOSE_NUMBERS.findall(line.text)
-    tidy = line.text == " ".join(words) and all(map(NUMBER.fullmatch, words))
-    return Line(line.number, " ".join(_tidy_numbers(words, forgiven, tidy=tidy, wrap=False)))
+    is_strict = line.text == " ".join(words) and all(map(NUMBER_PATTERN.fullmatch, words))
+    return NumberedLine(
+        line.number, " ".join(_repair_numbers(words, repairs, is_strict=is_strict, wrap=False))
+    )
 
 
-def _tidy_triple(line: Line, forgiven: dict[str, None], *, wrap: bool) -> Line:
+def _repair_triple(line: NumberedLine, repairs: dict[str, None], *, wrap: bool) -> NumberedLine:
     """Return three loosely written numbers in the strict form; other lines as they are."""
     if _read_loose_triple(line.text) is None:
         return line
     words = _LOOSE_NUMBERS.findall(line.text)
-    tidy = bool(TRIPLE.fullmatch(line.text))
-    return Line(line.number, " ".join(_tidy_numbers(words, forgiven, tidy=tidy, wrap=wrap)))
+    is_strict = bool(TRIPLE_PATTERN.fullmatch(line.text))
+    return NumberedLine(
+        line.number, " ".join(_repair_numbers(words, repairs, is_strict=is_strict, wrap=wrap))
+    )
 
 
-def _tidy_numbers(
-    words: list[str], forgiven: dict[str, None], *, tidy: bool, wrap: bool
+def _repair_numbers(
+    words: list[str], repairs: dict[str, None], *, is_strict: bool, wrap: bool
 ) -> list[str]:
     """Return loosely written numbers in the strict form.
 
@@ -206,18 +214,18 @@ def _tidy_numbers(
 
     Args:
         words: the numbers.
-        forgiven: what was forgiven so far; what is forgiven here is added.
-        tidy: whether their line is in the strict form.
+        repairs: what was forgiven so far; what is forgiven here is added.
+        is_strict: whether their line is in the strict form.
         wrap: whether they are coordinates, which are brought into [0, 1).
     """
     values = [float(word) for word in words]
     outside = wrap and any(not 0 <= x < 1 for x in values)
-    if tidy and not outside:
+    if is_strict and not outside:
         return words
-    if not tidy:
-        forgiven["numbers written or separated otherwise"] = None
+    if not is_strict:
+        repairs["numbers written or separated otherwise"] = None
     if outside:
-        forgiven["coordinates outside [0, 1)"] = None
+        repairs["coordinates outside [0, 1)"] = None
         values = [x - math.floor(x) for x in values]
     elif min(values, default=0.0) < 0:
         return words

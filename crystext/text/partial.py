@@ -24,9 +24,9 @@ import numpy as np
 
 from crystext.chemistry.elements import ELECTRONEGATIVITY_RANK
 from crystext.errors import InputError
-from crystext.runtime.wording import counted
+from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal, Floats, Ints
-from crystext.text import Decoded, Fault, Format, decode, encode_as_ordered
+from crystext.text import Decoded, DecodeFailure, Format, decode, encode_in_given_order
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ DEFAULT_MARKS = Marks()
 
 
 @dataclass(frozen=True)
-class Unknown:
+class UnknownParts:
     """Which parts of a crystal are not known. Sites are indices, from 0."""
 
     lengths: bool = False
@@ -56,8 +56,8 @@ class Unknown:
     """Sites that are missing altogether, their number included."""
 
 
-def write_partial(
-    crystal: Crystal, unknown: Unknown, fmt: Format, marks: Marks = DEFAULT_MARKS
+def encode_partial(
+    crystal: Crystal, unknown: UnknownParts, fmt: Format, marks: Marks = DEFAULT_MARKS
 ) -> tuple[str, str]:
     """Return what is given of a crystal, and what is asked for.
 
@@ -71,14 +71,14 @@ def write_partial(
     for site in (*unknown.elements, *unknown.positions, *unknown.missing):
         if not 0 <= site < len(crystal):
             raise InputError(
-                f"there is no site {site}; the crystal has {counted(len(crystal), 'site')}, "
+                f"there is no site {site}; the crystal has {format_count(len(crystal), 'site')}, "
                 "counted from 0"
             )
     elements, positions, missing = map(
         frozenset, (unknown.elements, unknown.positions, unknown.missing)
     )
-    order = text_order(crystal.numbers.tolist(), elements, missing)
-    lines = encode_as_ordered(
+    order = partial_text_order(crystal.numbers.tolist(), elements, missing)
+    lines = encode_in_given_order(
         Crystal(crystal.lengths, crystal.angles, crystal.numbers[order], crystal.positions[order]),
         fmt,
     ).split("\n")
@@ -95,19 +95,19 @@ def write_partial(
     return "\n".join(given), "\n".join(wanted + lines[present:])
 
 
-def text_order(
-    numbers: Sequence[int], unnamed: Collection[int], missing: Collection[int] = ()
+def partial_text_order(
+    numbers: Sequence[int], unknown_elements: Collection[int], missing: Collection[int] = ()
 ) -> list[int]:
     """Return the sites of a partial crystal in the order in which they are written.
 
     Args:
         numbers: atomic numbers.
-        unnamed: sites whose element is not known.
+        unknown_elements: sites whose element is not known.
         missing: sites that are missing altogether.
     """
 
     def place(site: int) -> tuple[bool, bool, int]:
-        nameless = site in unnamed and site not in missing
+        nameless = site in unknown_elements and site not in missing
         rank = 0 if nameless else ELECTRONEGATIVITY_RANK[numbers[site]]
         return site in missing, nameless, rank
 
@@ -119,7 +119,7 @@ def mask_element(crystal: Crystal, symbol: str, fmt: Format, marks: Marks = DEFA
 
     Sites are masked, never substrings: masking C leaves Ca and Cl alone. They stay in their place,
     as Gruver et al. have it (arXiv:2402.04379, section 3): it tells how electronegative the element
-    is beside the others. `write_partial` hides that too.
+    is beside the others. `encode_partial` hides that too.
 
     Raises:
         InputError: the crystal has no such element, or cannot be written (see `encode`).
@@ -127,7 +127,7 @@ def mask_element(crystal: Crystal, symbol: str, fmt: Format, marks: Marks = DEFA
     if symbol not in crystal.symbols:
         found = ", ".join(sorted(set(crystal.symbols)))
         raise InputError(f"there is no {symbol} to mask; the crystal holds {found}")
-    lines = encode_as_ordered(crystal.in_text_order(), fmt).split("\n")
+    lines = encode_in_given_order(crystal.in_text_order(), fmt).split("\n")
     lines[2::2] = [marks.mask if line == symbol else line for line in lines[2::2]]
     return "\n".join(lines)
 
@@ -148,78 +148,82 @@ class PartialCrystal:
     """Atomic numbers; shape (N,). 0 where not known."""
     positions: Floats
     """Fractional coordinates; shape (N, 3). nan where not known."""
-    shared: tuple[tuple[int, ...], ...] = ()
+    same_element_groups: tuple[tuple[int, ...], ...] = ()
     """Groups of sites of unknown element; the sites of a group hold one element."""
     candidates: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Elements that a site of unknown element may hold; any where none are named."""
-    more: tuple[int, int] = (0, 0)
+    missing_atoms: tuple[int, int] = (0, 0)
     """Least and most atoms that are missing altogether; the least is at least 1 if the most is."""
-    more_candidates: tuple[str, ...] | None = None
+    missing_candidates: tuple[str, ...] | None = None
     """Elements of the missing atoms; None for any."""
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     @property
-    def unknown(self) -> Unknown:
+    def unknown(self) -> UnknownParts:
         """Which lines are not known. Missing atoms count as one site behind the last."""
         angles = bool(np.isnan(self.angles).any())
-        return Unknown(
+        return UnknownParts(
             # Tasks hide both, so angles are never the first that is asked for.
             lengths=angles or bool(np.isnan(self.lengths).any()),
             angles=angles,
             elements=np.flatnonzero(self.numbers == 0).tolist(),
             positions=np.flatnonzero(np.isnan(self.positions).any(axis=1)).tolist(),
-            missing=[len(self)] if self.more[1] else [],
+            missing=[len(self)] if self.missing_atoms[1] else [],
         )
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether nothing is unknown."""
-        return self.unknown == Unknown(elements=[], positions=[], missing=[])
+        return self.unknown == UnknownParts(elements=[], positions=[], missing=[])
 
     @property
-    def order(self) -> list[int]:
+    def text_order(self) -> list[int]:
         """The sites in the order of the text."""
-        return text_order(self.numbers.tolist(), np.flatnonzero(self.numbers == 0).tolist())
+        return partial_text_order(self.numbers.tolist(), np.flatnonzero(self.numbers == 0).tolist())
 
     @property
-    def is_one_element(self) -> bool:
+    def is_element_infilling(self) -> bool:
         """Whether nothing is unknown but one element, at all the sites of one group."""
         unknown = self.unknown
-        shared = tuple(unknown.elements) in {tuple(sorted(group)) for group in self.shared}
-        return shared and unknown == Unknown(elements=unknown.elements, positions=[], missing=[])
+        shared = tuple(unknown.elements) in {
+            tuple(sorted(group)) for group in self.same_element_groups
+        }
+        return shared and unknown == UnknownParts(
+            elements=unknown.elements, positions=[], missing=[]
+        )
 
-    def given(self, fmt: Format, marks: Marks = DEFAULT_MARKS) -> str:
-        """Return the text of what is given, as `write_partial` writes it.
+    def known_text(self, fmt: Format, marks: Marks = DEFAULT_MARKS) -> str:
+        """Return the text of what is given, as `encode_partial` writes it.
 
         Raises:
             InputError: what is given cannot be written (see `encode`).
         """
         # What is unknown does not touch the text, so any crystal will do there.
-        ends = int(self.more[1] > 0)
+        ends = int(self.missing_atoms[1] > 0)
         whole = Crystal(
             np.where(np.isnan(self.lengths), 10.0, self.lengths),
             np.where(np.isnan(self.angles), 90.0, self.angles),
             np.append(np.maximum(self.numbers, 1), np.ones(ends, dtype=np.int64)),
             np.vstack([np.nan_to_num(self.positions, nan=0.0), np.zeros((ends, 3))]),
         )
-        return write_partial(whole, self.unknown, fmt, marks)[0]
+        return encode_partial(whole, self.unknown, fmt, marks)[0]
 
-    def complete(self, text: str, fmt: Format) -> Decoded:
+    def decode_completion(self, text: str, fmt: Format) -> Decoded:
         """Read a completion: the inverse of leaving out what is not known.
 
         What is given stands in the crystal as it was given, unrounded, and its sites are in the
         order of this one; atoms that were missing altogether come last. Never raises for what the
         text holds: the fault, and its line in the text of the whole crystal, say what is wrong.
         """
-        lines = self.given(fmt).split("\n")
+        lines = self.known_text(fmt).split("\n")
         answers = text.split("\n")
         unknown = [i for i, line in enumerate(lines) if line == DEFAULT_MARKS.mask]
-        if self.is_one_element:
+        if self.is_element_infilling:
             answers = answers[:1] * len(unknown) + answers[1:]
         if len(answers) < len(unknown):
-            return Decoded(None, Fault.TRUNCATED, unknown[len(answers)] + 1, "nothing")
+            return Decoded(None, DecodeFailure.TRUNCATED, unknown[len(answers)] + 1, "nothing")
         for i, answer in zip(unknown, answers, strict=False):
             lines[i] = answer
         if lines[-1] == DEFAULT_MARKS.more:
@@ -228,19 +232,19 @@ class PartialCrystal:
         if decoded.crystal is None:
             return decoded
         found = decoded.crystal
-        place = np.argsort(self.order).tolist() + list(range(len(self), len(found)))
+        place = np.argsort(self.text_order).tolist() + list(range(len(self), len(found)))
         numbers, positions = found.numbers[place], found.positions[place]
         here = slice(len(self))
         numbers[here] = np.where(self.numbers == 0, numbers[here], self.numbers)
-        positions[here] = _known_first(self.positions, positions[here])
+        positions[here] = _prefer_known(self.positions, positions[here])
         whole = Crystal(
-            _known_first(self.lengths, found.lengths),
-            _known_first(self.angles, found.angles),
+            _prefer_known(self.lengths, found.lengths),
+            _prefer_known(self.angles, found.angles),
             numbers,
             positions,
         )
         return Decoded(whole)
 
 
-def _known_first(known: Floats, found: Floats) -> Floats:
+def _prefer_known(known: Floats, found: Floats) -> Floats:
     return np.asarray(np.where(np.isnan(known), found, known))

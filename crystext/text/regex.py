@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.chemistry.formulas import known_element
+from crystext.chemistry.formulas import check_element
 from crystext.errors import SettingError
 from crystext.text.formats import COORDINATE_FORMATS, PLAIN, Format, get_format
 
@@ -31,7 +31,7 @@ def text_pattern(
         SettingError: no such format or element, or a number below 1.
     """
     fmt = get_format(format)
-    if fmt.by_symmetry:
+    if fmt.is_wyckoff:
         raise SettingError(
             f"no regular expression says which positions a space group has, so there is none of "
             f"the format {fmt.name}; expected {' or '.join(f.name for f in COORDINATE_FORMATS)}"
@@ -39,23 +39,23 @@ def text_pattern(
     if max_atoms < 1:
         raise SettingError(f"{max_atoms} atoms: expected 1 or more")
     for symbol in elements:
-        known_element(symbol)
+        check_element(symbol)
     if not elements:
         raise SettingError("no element is given; expected one or more, such as Li,O")
-    length = _above_zero("[1-9][0-9]{0,3}", fmt.length_decimals)
-    angle = _above_zero("(?:[1-9][0-9]?|1[0-7][0-9])", fmt.angle_decimals)
+    length = _positive_number("[1-9][0-9]{0,3}", fmt.length_decimals)
+    angle = _positive_number("(?:[1-9][0-9]?|1[0-7][0-9])", fmt.angle_decimals)
     coordinate = rf"0\.[0-9]{{{fmt.coordinate_decimals}}}"
     if fmt.as_published:
         coordinate = rf"(?:{coordinate}|1\.{'0' * fmt.coordinate_decimals})"
-    atom = rf"\n(?:{'|'.join(dict.fromkeys(elements))})\n{_three(coordinate)}"
-    return rf"{_three(length)}\n{_three(angle)}(?:{atom}){{1,{max_atoms}}}"
+    atom = rf"\n(?:{'|'.join(dict.fromkeys(elements))})\n{_triple(coordinate)}"
+    return rf"{_triple(length)}\n{_triple(angle)}(?:{atom}){{1,{max_atoms}}}"
 
 
-def _three(number: str) -> str:
+def _triple(number: str) -> str:
     return f"{number} {number} {number}"
 
 
-def _above_zero(whole: str, decimals: int) -> str:
+def _positive_number(whole: str, decimals: int) -> str:
     """Return the pattern of a number above zero, of this whole part or of the whole part 0."""
     if not decimals:
         return whole

@@ -1,4 +1,4 @@
-r"""The small vocabulary of the shipped model: a number is one token or two, an element is one.
+r"""The crystal vocabulary of the shipped model: a number is one token or two, an element is one.
 
 The text stays the same text; only its cutting differs from a general tokenizer's. Joining the
 tokens of a text gives the text back, whatever the text is: what the vocabulary has no token for is
@@ -26,7 +26,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.structures.wyckoff.positions import GROUPS, positions
+from crystext.structures.wyckoff.positions import N_SPACE_GROUPS, wyckoff_positions
 from crystext.text.formats import MAX_ANGLE, MAX_LENGTH
 
 if TYPE_CHECKING:
@@ -51,11 +51,13 @@ def orbit_start(symbol: str) -> str:
 @cache
 def position_names() -> tuple[str, ...]:
     """Return the names that Wyckoff positions have in any space group: 1a, 1b, ... 192l."""
-    names = {p.name for group in range(1, GROUPS + 1) for p in positions(group).values()}
+    names = {
+        p.name for group in range(1, N_SPACE_GROUPS + 1) for p in wyckoff_positions(group).values()
+    }
     return tuple(sorted(names, key=lambda name: (int(name[:-1]), name[-1:])))
 
 
-def pieces(phrases: Iterable[str] = ()) -> list[str]:
+def vocabulary_pieces(phrases: Iterable[str] = ()) -> list[str]:
     """Return the pieces of the vocabulary in the order of their ids.
 
     Args:
@@ -73,7 +75,7 @@ def pieces(phrases: Iterable[str] = ()) -> list[str]:
         *(f" 0.{i:03d}" for i in range(1000)),
         *(orbit_start(s) for s in (*SYMBOLS, MASK)),
         *position_names(),
-        *(str(i) for i in range(1, GROUPS + 1)),
+        *(str(i) for i in range(1, N_SPACE_GROUPS + 1)),
         *SYMBOLS,
         *sorted(phrases),
         *string.printable[:95],
@@ -93,7 +95,7 @@ def build_tokenizer(phrases: Iterable[str] = ()) -> PreTrainedTokenizerFast:
     from transformers import PreTrainedTokenizerFast
 
     phrases = sorted(phrases, key=len, reverse=True)
-    vocabulary = {piece: i for i, piece in enumerate(pieces(phrases))}
+    vocabulary = {piece: i for i, piece in enumerate(vocabulary_pieces(phrases))}
     model = models.BPE(
         vocab=vocabulary, merges=[], ignore_merges=True, byte_fallback=True, unk_token=None
     )

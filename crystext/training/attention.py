@@ -21,7 +21,7 @@ from crystext.training.packing import Grid, Packed
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-NAME = "crystext_packed"
+PACKED_ATTENTION = "crystext_packed"
 """What `packed_attention` is called in transformers' registry."""
 
 
@@ -34,8 +34,8 @@ class _ToGrid(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, grid: Grid) -> torch.Tensor:
-        ctx.save_for_backward(grid.place)
-        return x.index_select(0, grid.source)
+        ctx.save_for_backward(grid.grid_index)
+        return x.index_select(0, grid.token_index)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
@@ -48,8 +48,8 @@ class _FromGrid(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, grid: Grid) -> torch.Tensor:
-        ctx.save_for_backward(grid.source, grid.real)
-        return x.index_select(0, grid.place)
+        ctx.save_for_backward(grid.token_index, grid.token_mask)
+        return x.index_select(0, grid.grid_index)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
@@ -128,31 +128,31 @@ def _attend(
     return torch.bmm(nn.functional.dropout(weights, dropout), values).view(q.shape)
 
 
-def attention_for(device: torch.device) -> str:
+def attention_name(device: torch.device) -> str:
     """Return the name of the attention that packed rows need on a device."""
     from transformers import AttentionInterface
     from transformers.utils.import_utils import is_flash_attn_2_available
 
     if device.type == "cuda" and is_flash_attn_2_available():
         return "flash_attention_2"
-    AttentionInterface.register(NAME, packed_attention)
-    return NAME
+    AttentionInterface.register(PACKED_ATTENTION, packed_attention)
+    return PACKED_ATTENTION
 
 
 def attention_arguments(attention: str, packed: Packed) -> dict[str, Any]:
     """Return what the network's forward pass has to hand on to this attention."""
-    if attention == NAME:
+    if attention == PACKED_ATTENTION:
         return {"grids": packed.grids}
     return {
-        "cu_seq_lens_q": packed.bounds,
-        "cu_seq_lens_k": packed.bounds,
-        "max_length_q": packed.longest,
-        "max_length_k": packed.longest,
+        "cu_seq_lens_q": packed.cu_seq_lens,
+        "cu_seq_lens_k": packed.cu_seq_lens,
+        "max_length_q": packed.max_length,
+        "max_length_k": packed.max_length,
     }
 
 
 @contextmanager
-def ordinary_attention(network: PreTrainedModel) -> Iterator[None]:
+def standard_attention(network: PreTrainedModel) -> Iterator[None]:
     """Let a network attend to padded rows and to a cache, as sampling does, for a while."""
     attention = network.config._attn_implementation
     network.set_attn_implementation("sdpa")

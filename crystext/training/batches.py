@@ -13,31 +13,33 @@ from collections.abc import Iterator
 
 import torch
 
-from crystext.training.examples import Examples, Row
+from crystext.training.examples import Examples, TokenizedExample
 
 
-def steps_of(epochs: float, crystals: int, sequences: int) -> int:
+def steps_for_epochs(epochs: float, crystals: int, batch_size: int) -> int:
     """Return the number of batches that pass over the crystals so many times."""
-    return max(1, math.ceil(epochs * crystals / sequences))
+    return max(1, math.ceil(epochs * crystals / batch_size))
 
 
-class Batches(torch.utils.data.Dataset[list[Row]]):
+class Batches(torch.utils.data.Dataset[list[TokenizedExample]]):
     """What one of several processes learns from at each step."""
 
     def __init__(
-        self, examples: Examples, sequences: int, process: int = 0, processes: int = 1
+        self, examples: Examples, batch_size: int, process_index: int = 0, num_processes: int = 1
     ) -> None:
-        self.examples, self.sequences = examples, sequences
-        self.process, self.processes = process, processes
+        self.examples, self.batch_size = examples, batch_size
+        self.process_index, self.num_processes = process_index, num_processes
 
-    def __getitem__(self, step: int) -> list[Row]:
+    def __getitem__(self, step: int) -> list[TokenizedExample]:
         """Return this process's examples of a step; none if they are all too long."""
-        first = step * self.sequences
+        first = step * self.batch_size
         return self.examples.rows(
-            range(first + self.process, first + self.sequences, self.processes)
+            range(first + self.process_index, first + self.batch_size, self.num_processes)
         )
 
-    def stream(self, start: int, stop: int, workers: int = 0) -> Iterator[list[Row]]:
+    def iter_batches(
+        self, start: int, stop: int, workers: int = 0
+    ) -> Iterator[list[TokenizedExample]]:
         """Yield the batches of steps `start` to `stop`.
 
         Args:
@@ -47,7 +49,7 @@ class Batches(torch.utils.data.Dataset[list[Row]]):
             self,
             sampler=range(start, stop),
             batch_size=None,
-            collate_fn=_as_it_is,
+            collate_fn=_no_collate,
             num_workers=workers,
             worker_init_fn=_start_worker,
             # Of its own, so that nothing is drawn from the one that dropout uses.
@@ -56,7 +58,7 @@ class Batches(torch.utils.data.Dataset[list[Row]]):
         yield from loader
 
 
-def _as_it_is(rows: list[Row]) -> list[Row]:
+def _no_collate(rows: list[TokenizedExample]) -> list[TokenizedExample]:
     return rows
 
 

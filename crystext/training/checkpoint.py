@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from crystext.errors import CrystextError, RunError, in_words
+from crystext.errors import CrystextError, RunError, describe_error
 
 Tensors = dict[str, torch.Tensor]
 
@@ -48,7 +48,7 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensors], state: dict[str, 
     except (SafetensorError, OSError) as error:
         with suppress(OSError):
             shutil.rmtree(partial)
-        reason = error.strerror if isinstance(error, OSError) else _reason(error)
+        reason = error.strerror if isinstance(error, OSError) else _system_message(error)
         before = ". The checkpoint before is whole" if folder.exists() else ""
         raise RunError(
             f"no checkpoint can be written to {folder}: {reason or error}; free some space, or "
@@ -57,7 +57,7 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensors], state: dict[str, 
     shutil.rmtree(previous, ignore_errors=True)
 
 
-_OTHERS = {
+_FILES_OF_OTHER_COMMANDS = {
     "store.json": "a store of crystals",
     "attempts.jsonl": "a run of crystext sample",
     "relaxed.parquet": "relaxed crystals",
@@ -76,7 +76,7 @@ def check_run_folder(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; expected a folder for the run")
-    for name, what in _OTHERS.items():
+    for name, what in _FILES_OF_OTHER_COMMANDS.items():
         if (out / name).exists():
             raise RunError(
                 f"{out} holds {what} ({name}), not a training run; give another --out, which may "
@@ -84,7 +84,7 @@ def check_run_folder(out: Path) -> None:
             )
 
 
-def _reason(error: SafetensorError) -> str:
+def _system_message(error: SafetensorError) -> str:
     """Return what the system said, without what safetensors says around it."""
     return re.sub(
         r"^Error while serializing: (I/O error: )?|\(os error \d+\)$", "", str(error)
@@ -103,13 +103,13 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensors], dict[str, Any]] |
         if not previous.exists():
             return None
         folder = previous
-    with damage_told(folder):
+    with checkpoint_errors(folder):
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         return {p.stem: load_file(p) for p in sorted(folder.glob("*.safetensors"))}, state
 
 
 @contextmanager
-def damage_told(folder: Path) -> Iterator[None]:
+def checkpoint_errors(folder: Path) -> Iterator[None]:
     """Have what goes wrong in taking up a checkpoint told as the damage to it that it is.
 
     Raises:
@@ -124,7 +124,7 @@ def damage_told(folder: Path) -> Iterator[None]:
         reason = (
             f"{error} is missing"
             if isinstance(error, KeyError)
-            else in_words(error, "its contents are not those of a checkpoint")
+            else describe_error(error, "its contents are not those of a checkpoint")
         )
         raise RunError(
             f"the checkpoint in {folder} is damaged: {reason}; restore it, or give another --out"

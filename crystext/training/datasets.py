@@ -14,19 +14,19 @@ from pathlib import Path
 from crystext.data.store import Dataset, read_store
 from crystext.data.textbook import is_textbook, read_textbook
 from crystext.errors import InputError, SettingError
-from crystext.models.initialize import Start
+from crystext.models.initialize import InitialModel
 from crystext.training.examples import Examples
 from crystext.training.recipe import Recipe
 
-_SAMPLE = 256
+_LENGTH_SAMPLE_SIZE = 256
 """Examples that stand for all of a stream."""
 
-_AT_ONCE = 32
+_CHUNK_SIZE = 32
 
 
 @dataclass(frozen=True)
-class Streams:
-    """The examples of a run."""
+class TrainingDatasets:
+    """The training and validation examples of a run."""
 
     train: Examples
     validation: dict[str, Examples]
@@ -34,37 +34,37 @@ class Streams:
     randomly translated crystals, all others are tasks on crystals as the data have them."""
     lengths: list[int]
     """Tokens of the first examples to learn from, those that are too long among them."""
-    unscored: list[str]
+    unscored_tasks: list[str]
     """Tasks that no validation crystal gives an example of that is short enough."""
 
     @property
-    def scored(self) -> list[str]:
+    def scored_tasks(self) -> list[str]:
         """The recipe's tasks that have validation examples."""
         return [name for name in self.train.tasks if name in self.validation]
 
     @property
-    def too_long(self) -> float:
+    def too_long_fraction(self) -> float:
         """Share of the examples that are left out for their length, as the first ones have it."""
         return sum(n > self.train.max_tokens for n in self.lengths) / len(self.lengths)
 
-    def batch_sequences(self, batch_tokens: int) -> int:
+    def sequences_per_batch(self, batch_tokens: int) -> int:
         """Return how many examples hold a number of tokens on average."""
         # Those that are too long take places in a batch, but no tokens.
         tokens = sum(n for n in self.lengths if n <= self.train.max_tokens)
-        return max(1, round(batch_tokens * _SAMPLE / tokens))
+        return max(1, round(batch_tokens * _LENGTH_SAMPLE_SIZE / tokens))
 
-    def told(self) -> Iterator[str]:
+    def warnings(self) -> Iterator[str]:
         """Yield a sentence for each thing that is left out."""
         most = self.train.max_tokens
-        if self.too_long:
+        if self.too_long_fraction:
             yield (
-                f"about {self.too_long:.1%} of the examples are longer than {most} tokens "
+                f"about {self.too_long_fraction:.1%} of the examples are longer than {most} tokens "
                 "(optim.max_tokens) and are left out"
             )
-        if self.unscored:
+        if self.unscored_tasks:
             yield (
-                f"not scored: {', '.join(self.unscored)}, of which no validation crystal gives an "
-                f"example of at most {most} tokens"
+                f"not scored: {', '.join(self.unscored_tasks)}, of which no validation crystal "
+                f"gives an example of at most {most} tokens"
             )
 
 
@@ -92,13 +92,15 @@ def read_data(store: Path) -> dict[str, Dataset]:
     return data
 
 
-def make_streams(recipe: Recipe, data: Mapping[str, Dataset], start: Start) -> Streams:
+def make_datasets(
+    recipe: Recipe, data: Mapping[str, Dataset], initial_model: InitialModel
+) -> TrainingDatasets:
     """Set up a run's examples.
 
     Args:
         recipe: the run's.
         data: as `read_data` returns it.
-        start: whose words and tokens they are in.
+        initial_model: whose prompts and tokenizer they use.
 
     Raises:
         SettingError: no crystal gives an example that is short enough.
@@ -107,40 +109,42 @@ def make_streams(recipe: Recipe, data: Mapping[str, Dataset], start: Start) -> S
     def examples(split: str, seed: int, tasks: dict[str, float], translated: float) -> Examples:
         return Examples(
             data[split],
-            start.tokenizer,
-            start.prompts,
-            start.format,
+            initial_model.tokenizer,
+            initial_model.prompts,
+            initial_model.format,
             task_weights=tasks,
-            translate_share=translated,
+            translate_probability=translated,
             max_tokens=recipe.optim.max_tokens,
             seed=seed,
             loss_on_prompt=recipe.loss_on_prompt,
         )
 
     train = examples("train", recipe.seed, recipe.tasks, recipe.translate_share)
-    lengths = train.lengths(range(_SAMPLE))
+    lengths = train.lengths(range(_LENGTH_SAMPLE_SIZE))
     if not any(n <= train.max_tokens for n in lengths):
-        raise _nothing(train, "train", lengths)
+        raise _no_batch_error(train, "train", lengths)
     wanted = {name: examples("validation", 0, {name: 1.0}, 0.0) for name in train.tasks}
     if "unconditional" in wanted:
         wanted["translated"] = examples("validation", 0, {"unconditional": 1.0}, 1.0)
     crystals = min(recipe.data.validation_crystals, len(data["validation"]))
-    validation = {name: x for name, x in wanted.items() if _has_any(x, crystals)}
+    validation = {name: x for name, x in wanted.items() if _has_example(x, crystals)}
     unscored = [name for name in wanted if name not in validation]
     if not any(name in validation for name in train.tasks):
         first = wanted[train.tasks[0]]
-        raise _nothing(first, "validation", first.lengths(range(min(crystals, _SAMPLE))))
-    return Streams(train, validation, lengths, unscored)
+        raise _no_batch_error(
+            first, "validation", first.lengths(range(min(crystals, _LENGTH_SAMPLE_SIZE)))
+        )
+    return TrainingDatasets(train, validation, lengths, unscored)
 
 
-def _has_any(examples: Examples, crystals: int) -> bool:
+def _has_example(examples: Examples, crystals: int) -> bool:
     return any(
-        examples.rows(range(first, min(first + _AT_ONCE, crystals)))
-        for first in range(0, crystals, _AT_ONCE)
+        examples.rows(range(first, min(first + _CHUNK_SIZE, crystals)))
+        for first in range(0, crystals, _CHUNK_SIZE)
     )
 
 
-def _nothing(examples: Examples, split: str, lengths: list[int]) -> SettingError:
+def _no_batch_error(examples: Examples, split: str, lengths: list[int]) -> SettingError:
     found = f"the data give no batch: of {len(examples.data)} {split} crystals"
     if not lengths:
         return SettingError(

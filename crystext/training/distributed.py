@@ -10,8 +10,8 @@ from accelerate.utils import DistributedType, broadcast
 from torch import nn
 
 from crystext.errors import SettingError
-from crystext.models.network import sharded as launched_sharded
-from crystext.training.ema import trainable
+from crystext.models.network import is_sharded as launched_sharded
+from crystext.training.ema import trainable_parameters
 from crystext.training.log import check_trackers
 from crystext.training.loss import PackedLoss
 from crystext.training.recipe import Recipe
@@ -39,17 +39,17 @@ def check_machine(recipe: Recipe) -> None:
         raise SettingError("the recipe does not work here:\n  " + "\n  ".join(faults))
 
 
-def same_weights(accelerator: Accelerator, network: nn.Module) -> None:
+def broadcast_weights(accelerator: Accelerator, network: nn.Module) -> None:
     """Give every process the first one's weights: machines need not agree to the last bit."""
-    if accelerator.num_processes > 1 and not sharded(accelerator):
+    if accelerator.num_processes > 1 and not is_sharded(accelerator):
         with torch.no_grad():
-            for parameter in trainable(network).values():
+            for parameter in trainable_parameters(network).values():
                 parameter.copy_(broadcast(parameter.detach().clone()))
 
 
-def prepare(accelerator: Accelerator, module: PackedLoss) -> nn.Module:
+def prepare_module(accelerator: Accelerator, module: PackedLoss) -> nn.Module:
     """Return the module as several processes need it."""
-    if sharded(accelerator):
+    if is_sharded(accelerator):
         from peft import PeftModel
         from peft.utils.other import fsdp_auto_wrap_policy
 
@@ -64,14 +64,14 @@ def prepare(accelerator: Accelerator, module: PackedLoss) -> nn.Module:
     return prepared
 
 
-def sharded(accelerator: Accelerator) -> bool:
+def is_sharded(accelerator: Accelerator) -> bool:
     """Tell whether each process holds a part of the weights only."""
     return bool(accelerator.distributed_type == DistributedType.FSDP)
 
 
 def shard_name(name: str, accelerator: Accelerator) -> str:
     """Return a name of what is kept once, or by each process where each has a part of it."""
-    if not sharded(accelerator):
+    if not is_sharded(accelerator):
         return name
     return f"{name}-{accelerator.process_index}-of-{accelerator.num_processes}"
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from crystext.data.store import Dataset
 from crystext.structures.augment import permute_within_species, translate
 from crystext.structures.record import Record
-from crystext.structures.wyckoff.orbits import SymmetricCrystal, symmetry_of
+from crystext.structures.wyckoff.orbits import WyckoffCrystal, to_wyckoff_or_none
 from crystext.tasks import TASKS
 from crystext.tasks.base import Example
 from crystext.tasks.prompts import PromptSet
@@ -26,8 +26,8 @@ from crystext.tokenization.encode import examples_ids
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Row = tuple[list[int], list[int]]
-"""Ids of an example and its labels, of one length; see `tokens.example_ids`."""
+TokenizedExample = tuple[list[int], list[int]]
+"""Ids of an example and its labels, of one length; see `tokenization.encode.example_ids`."""
 
 
 class Examples:
@@ -41,7 +41,7 @@ class Examples:
         fmt: Format,
         *,
         task_weights: Mapping[str, float],
-        translate_share: float,
+        translate_probability: float,
         max_tokens: int,
         seed: int,
         loss_on_prompt: bool = False,
@@ -50,17 +50,17 @@ class Examples:
 
         Args:
             task_weights: relative frequency of each task, by name; their order means nothing.
-            translate_share: share of the examples whose crystal is shifted at random.
+            translate_probability: that an example's crystal is shifted at random.
             max_tokens: longer examples are left out.
         """
         self.data, self.tokenizer, self.prompts, self.format = data, tokenizer, prompts, fmt
         self.tasks = sorted(name for name, weight in task_weights.items() if weight > 0)
         weights = np.array([task_weights[name] for name in self.tasks], dtype=np.float64)
         self._task_cdf = np.cumsum(weights / weights.sum())
-        self.translate_share, self.max_tokens = translate_share, max_tokens
+        self.translate_probability, self.max_tokens = translate_probability, max_tokens
         self.seed, self.loss_on_prompt = seed, loss_on_prompt
         self._order: tuple[int, NDArray[np.int64]] | None = None
-        self._known_symmetric: dict[int, SymmetricCrystal | None] = {}
+        self._wyckoff_cache: dict[int, WyckoffCrystal | None] = {}
 
     def example(self, index: int, epoch: int) -> Example | None:
         """Return the example that crystal `index` gives in an epoch.
@@ -71,18 +71,18 @@ class Examples:
         rng = np.random.Generator(np.random.Philox(key=[self.seed, epoch * len(self.data) + index]))
         record = self.data[index]
         crystal = permute_within_species(record.crystal, rng)
-        if rng.random() < self.translate_share:
+        if rng.random() < self.translate_probability:
             crystal = translate(crystal, rng)
         # The sum may end a rounding error below 1.
         drawn = np.searchsorted(self._task_cdf, rng.random() * self._task_cdf[-1], side="right")
         task = TASKS[self.tasks[int(drawn)]]
-        symmetric = self._symmetric(index, record) if task.by_symmetry else None
-        if task.by_symmetry and symmetric is None:
+        symmetric = self._wyckoff(index, record) if task.needs_wyckoff else None
+        if task.needs_wyckoff and symmetric is None:
             return None
         made = Record(crystal, record.labels, record.name, symmetric)
         return task.make(made, self.prompts, self.format, rng)
 
-    def rows(self, positions: range) -> list[Row]:
+    def rows(self, positions: range) -> list[TokenizedExample]:
         """Return the examples at these positions of the stream, without those that are too long."""
         return [row for row in self._rows(positions) if len(row[0]) <= self.max_tokens]
 
@@ -90,21 +90,21 @@ class Examples:
         """Return the tokens of the examples at these positions, of those too long as well."""
         return [len(ids) for ids, _ in self._rows(positions)]
 
-    def _rows(self, positions: range) -> list[Row]:
-        made = [example for p in positions if (example := self._at(p)) is not None]
+    def _rows(self, positions: range) -> list[TokenizedExample]:
+        made = [example for p in positions if (example := self._example_at(p)) is not None]
         return examples_ids(self.tokenizer, made, self.loss_on_prompt)
 
-    def _at(self, position: int) -> Example | None:
+    def _example_at(self, position: int) -> Example | None:
         epoch, place = divmod(position, len(self.data))
         if self._order is None or self._order[0] != epoch:
             rng = np.random.Generator(np.random.Philox(key=[self.seed, 2**62 + epoch]))
             self._order = epoch, rng.permutation(len(self.data))
         return self.example(int(self._order[1][place]), epoch)
 
-    def _symmetric(self, index: int, record: Record) -> SymmetricCrystal | None:
+    def _wyckoff(self, index: int, record: Record) -> WyckoffCrystal | None:
         """Return a crystal by its symmetry, as its store has it, or else found and kept here."""
-        if record.symmetric is not None:
-            return record.symmetric
-        if index not in self._known_symmetric:
-            self._known_symmetric[index] = symmetry_of(record.crystal)
-        return self._known_symmetric[index]
+        if record.wyckoff is not None:
+            return record.wyckoff
+        if index not in self._wyckoff_cache:
+            self._wyckoff_cache[index] = to_wyckoff_or_none(record.crystal)
+        return self._wyckoff_cache[index]

@@ -24,13 +24,13 @@ from rich.progress import (
 from crystext.errors import RunError, SettingError
 from crystext.training.recipe import Recipe
 
-_RECENT = 50
+_TIMED_STEPS = 50
 """Steps that tell how long the next ones take."""
-_PAUSE, _LINES = 10.0, 100
+_MIN_INTERVAL_S, _MAX_LINES = 10.0, 100
 """Seconds from one line to the next, at least; and most lines of a run."""
 
 
-class Log:
+class TrainingLog:
     """`log.jsonl`: one line of figures each, with the step they belong to."""
 
     def __init__(self, path: Path) -> None:
@@ -65,7 +65,7 @@ class Log:
             lines.append(values)
         return lines
 
-    def cut(self, step: int) -> None:
+    def truncate_after(self, step: int) -> None:
         """Drop what was logged behind a step."""
         if not self.path.exists():
             return
@@ -83,7 +83,7 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
     partial.replace(path)
 
 
-class Teller:
+class TrainingProgress:
     """Tells a person how far a run is: a bar on a terminal, lines elsewhere.
 
     Both say the step, the steps in total, the loss and the time left, from the first step on.
@@ -93,8 +93,8 @@ class Teller:
         self.console, self.steps = console, steps
         self._bar: Progress | None = None
         self._task = TaskID(0)
-        self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT)
-        self._said: tuple[float, int] | None = None
+        self._recent: deque[tuple[float, int]] = deque(maxlen=_TIMED_STEPS)
+        self._last_line: tuple[float, int] | None = None
 
     def __enter__(self) -> Self:
         """Show the bar, on a terminal."""
@@ -131,27 +131,29 @@ class Teller:
         now = time.monotonic()
         self._recent.append((now, step))
         first, since = self._recent[0]
-        left = duration((self.steps - step) * (now - first) / (step - since))
+        left = format_duration((self.steps - step) * (now - first) / (step - since))
         if self._bar is not None:
             self._bar.update(
                 self._task, completed=step, description=f"loss {loss:.4f}, {left} left"
             )
-        elif self._said is None or self._is_time(now, step):
-            self._said = now, step
-            self.line(f"step {step:,} of {self.steps:,}: training loss {loss:.4f}, {left} left")
+        elif self._last_line is None or self._is_line_due(now, step):
+            self._last_line = now, step
+            self.print_line(
+                f"step {step:,} of {self.steps:,}: training loss {loss:.4f}, {left} left"
+            )
 
-    def _is_time(self, now: float, step: int) -> bool:
+    def _is_line_due(self, now: float, step: int) -> bool:
         """Tell whether a line is due: neither many in a minute, nor many in a run."""
-        assert self._said is not None
-        then, before = self._said
-        return now - then >= _PAUSE and step - before >= self.steps / _LINES
+        assert self._last_line is not None
+        then, before = self._last_line
+        return now - then >= _MIN_INTERVAL_S and step - before >= self.steps / _MAX_LINES
 
-    def line(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Print a line, above the bar where there is one."""
         self.console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a time as people say it: `8 s`, `4 min 10 s`, `3 h 05 min`, `2 d 04 h`."""
     whole = max(0, round(seconds))
     for unit, part, size, width in (
@@ -164,7 +166,7 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def shown(scores: Mapping[str, float]) -> str:
+def format_scores(scores: Mapping[str, float]) -> str:
     """Return the figures of an evaluation as a line tells them, the mean loss first."""
     rest = [
         f"{name.removeprefix('loss_')} {score:.4f}"
@@ -174,7 +176,7 @@ def shown(scores: Mapping[str, float]) -> str:
     return f"validation loss {scores['loss_mean']:.4f} ({', '.join(rest)})"
 
 
-def summary(lines: Sequence[Mapping[str, Any]], *, best: bool) -> str:
+def loss_summary(lines: Sequence[Mapping[str, Any]], *, best: bool) -> str:
     """Return in one sentence what a run did to the losses.
 
     Args:

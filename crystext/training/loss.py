@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import nn
 
-from crystext.training.attention import attention_arguments, attention_for
+from crystext.training.attention import attention_arguments, attention_name
 from crystext.training.packing import Packed
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class PackedLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.bf16 = network, bf16
-        self.attention = attention_for(device)
+        self.attention = attention_name(device)
         base = base_network(network)
         base.set_attn_implementation(self.attention)
         base.config.use_cache = False
@@ -39,7 +39,7 @@ class PackedLoss(nn.Module):
             logits_1_K_V = self.network(
                 input_ids=packed.ids_1_T,
                 position_ids=packed.positions_1_T,
-                logits_to_keep=packed.kept_K,
+                logits_to_keep=packed.logit_index_K,
                 **attention_arguments(self.attention, packed),
             ).logits
             return nn.functional.cross_entropy(

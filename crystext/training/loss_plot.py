@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-def draw_losses(lines: Sequence[dict[str, Any]], path: Path) -> None:
+def plot_losses(lines: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw the losses of a log against the step, as PNG.
 
     A picture of some 40 kB opens anywhere, a terminal's file browser and a code review included; an

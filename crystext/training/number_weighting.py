@@ -18,7 +18,7 @@ from crystext.training.packing import Packed
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_LIKE = ("4.91 5.40 90.00", "0.413 0.267")
+_NUMBER_EXAMPLES = ("4.91 5.40 90.00", "0.413 0.267")
 _POINT = "."
 
 
@@ -37,7 +37,7 @@ class NumberWeights:
         Raises:
             SettingError: the tokenizer cuts numbers into more pieces.
         """
-        for text in _LIKE:
+        for text in _NUMBER_EXAMPLES:
             pieces = token_texts(tokenizer, completion_ids(tokenizer, text))
             if sum(_POINT in piece for piece in pieces) * 2 < len(pieces):
                 raise SettingError(
@@ -47,11 +47,13 @@ class NumberWeights:
                 )
         texts = token_texts(tokenizer, range(len(tokenizer)))
         self._weight = weight
-        self._in_number_V = torch.tensor([_POINT in text for text in texts], device=device)
-        self._goes_on_V = torch.tensor([text.endswith(_POINT) for text in texts], device=device)
+        self._has_point_V = torch.tensor([_POINT in text for text in texts], device=device)
+        self._ends_with_point_V = torch.tensor(
+            [text.endswith(_POINT) for text in texts], device=device
+        )
 
     def __call__(self, packed: Packed) -> torch.Tensor:
         """Return the weights (K,) of a packed row's targets."""
-        before_K = packed.ids_1_T[0, packed.kept_K]
-        numbers_K = self._in_number_V[packed.targets_K] | self._goes_on_V[before_K]
+        before_K = packed.ids_1_T[0, packed.logit_index_K]
+        numbers_K = self._has_point_V[packed.targets_K] | self._ends_with_point_V[before_K]
         return torch.where(numbers_K, self._weight, 1.0)

@@ -48,7 +48,7 @@ def make_optimizers(
     return made
 
 
-def set_rate(optimizers: dict[str, torch.optim.Optimizer], rate: float) -> None:
+def set_learning_rate(optimizers: dict[str, torch.optim.Optimizer], rate: float) -> None:
     """Give all of them a learning rate."""
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:

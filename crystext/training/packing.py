@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from crystext.tokenization.encode import IGNORED
-from crystext.training.examples import Row
+from crystext.tokenization.encode import IGNORED_LABEL
+from crystext.training.examples import TokenizedExample
 
-_ROWS_OF_A_GRID = 24
+_ROWS_PER_GRID = 24
 """Fewer rows a grid pad less and start more kernels; this many was fastest on a CPU."""
-_MOST_GRIDS = 5
+_MAX_GRIDS = 5
 
 
 class Grid(NamedTuple):
@@ -35,11 +35,11 @@ class Grid(NamedTuple):
     """B."""
     width: int
     """T, the longest of the examples."""
-    source: torch.Tensor
+    token_index: torch.Tensor
     """For each place of the grid (B * T), which of its tokens is there; 0 for padding."""
-    place: torch.Tensor
+    grid_index: torch.Tensor
     """For each token, its place in the grid."""
-    real: torch.Tensor
+    token_mask: torch.Tensor
     """For each place (B * T), 1.0 where a token is, 0.0 where padding."""
 
 
@@ -49,15 +49,15 @@ class Packed(NamedTuple):
     ids_1_T: torch.Tensor
     positions_1_T: torch.Tensor
     """Start at 0 in each example."""
-    kept_K: torch.Tensor
+    logit_index_K: torch.Tensor
     """Tokens whose successor carries loss."""
     targets_K: torch.Tensor
     """Those successors."""
-    owner_K: torch.Tensor
+    example_index_K: torch.Tensor
     """The example that each target belongs to, as a place in the rows that were packed."""
-    bounds: torch.Tensor
+    cu_seq_lens: torch.Tensor
     """Ends of the examples, from 0, as int32: what flash attention wants to know."""
-    longest: int
+    max_length: int
     grids: tuple[Grid, ...]
 
     @property
@@ -69,21 +69,21 @@ class Packed(NamedTuple):
         """Return a copy on a device."""
         if device.type == "cpu":
             return self
-        moved: Packed = _moved(self, device)
+        moved: Packed = _to_device(self, device)
         return moved
 
 
-def pack(rows: Sequence[Row]) -> Packed:
+def pack(rows: Sequence[TokenizedExample]) -> Packed:
     """Lay examples out one behind the other, short ones first."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
     ordered = [rows[i] for i in order]
     lengths = np.array([len(ids) for ids, _ in ordered])
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     # The label of a token's successor; the last token of an example has none.
-    targets = np.concatenate([[*labels[1:], IGNORED] for _, labels in ordered])
-    kept = np.flatnonzero(targets != IGNORED)
+    targets = np.concatenate([[*labels[1:], IGNORED_LABEL] for _, labels in ordered])
+    kept = np.flatnonzero(targets != IGNORED_LABEL)
     positions = np.arange(bounds[-1]) - np.repeat(bounds[:-1], lengths)
-    count = min(_MOST_GRIDS, max(1, len(rows) // _ROWS_OF_A_GRID))
+    count = min(_MAX_GRIDS, max(1, len(rows) // _ROWS_PER_GRID))
     # Attention takes time by the square of the length: grids of like time, few rows of the long.
     squares = np.cumsum(lengths**2)
     inner = np.searchsorted(squares, squares[-1] * np.arange(1, count) / count) + 1
@@ -100,13 +100,15 @@ def pack(rows: Sequence[Row]) -> Packed:
     )
 
 
-def cut(rows: list[Row], micro_tokens: int) -> list[list[Row]]:
+def split_micro_batches(
+    rows: list[TokenizedExample], micro_tokens: int
+) -> list[list[TokenizedExample]]:
     """Cut rows into parts of about equal tokens, no more than `micro_tokens` each.
 
     A row that is longer is a part of its own. Parts hold rows of like length.
     """
     rows = sorted(rows, key=lambda row: len(row[0]))
-    parts: list[list[Row]] = []
+    parts: list[list[TokenizedExample]] = []
     total = sum(len(ids) for ids, _ in rows)
     share = total / max(1, -(-total // micro_tokens))
     size = 0
@@ -121,9 +123,9 @@ def cut(rows: list[Row], micro_tokens: int) -> list[list[Row]]:
     return parts
 
 
-def nothing(token: int) -> list[Row]:
+def dummy_rows(token: int) -> list[TokenizedExample]:
     """Return rows that carry no loss, for a process that has none where others wait for it."""
-    return [([token], [IGNORED])]
+    return [([token], [IGNORED_LABEL])]
 
 
 def _grid(lengths: np.ndarray) -> Grid:
@@ -141,10 +143,10 @@ def _grid(lengths: np.ndarray) -> Grid:
     )
 
 
-def _moved(value: Any, device: torch.device) -> Any:
+def _to_device(value: Any, device: torch.device) -> Any:
     """Move what tensors there are in a named tuple of tensors, numbers and such tuples."""
     if isinstance(value, torch.Tensor):
         return value.to(device, non_blocking=True)
     if isinstance(value, Packed | Grid):
-        return type(value)(*(_moved(x, device) for x in value))
-    return tuple(_moved(x, device) for x in value) if isinstance(value, tuple) else value
+        return type(value)(*(_to_device(x, device) for x in value))
+    return tuple(_to_device(x, device) for x in value) if isinstance(value, tuple) else value

@@ -15,16 +15,23 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from crystext.errors import SettingError, did_you_mean
 from crystext.models.settings import ModelSettings
-from crystext.runtime.resources import shipped
-from crystext.runtime.schema import Section, expectation, no_setting, read_yaml, shown, tree
+from crystext.runtime.resources import shipped_path
+from crystext.runtime.schema import (
+    StrictModel,
+    describe_validation_error,
+    field_tree,
+    parse_yaml,
+    truncated_repr,
+    unknown_setting_message,
+)
 from crystext.tasks import TASKS
 from crystext.text import COORDINATE_FORMATS, WYCKOFF
 
-_ALTERNATIVES = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
+_EXCLUSIVE_SETTINGS = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
 """Settings of `optim` of which one is given, not both."""
 
 
-class DataSettings(Section):
+class DataSettings(StrictModel):
     """What is learned from, and scored. In an override, `data=FOLDER` stands for `data.store`."""
 
     store: Path
@@ -34,23 +41,23 @@ class DataSettings(Section):
     """How many of the validation crystals are scored at each evaluation."""
     workers: int = Field(0, ge=0)
     """Processes that make examples ahead of each training process; 0: it makes them itself, some
-    100,000 tokens of the small vocabulary a second. They change no batch."""
+    100,000 tokens of the crystal vocabulary a second. They change no batch."""
 
     @model_validator(mode="before")
     @classmethod
-    def _store_alone(cls, value: Any) -> Any:
+    def _expand_store(cls, value: Any) -> Any:
         return value if value is None or isinstance(value, dict | list) else {"store": value}
 
     @field_validator("store", mode="before")
     @classmethod
-    def _store_is_text(cls, value: Any) -> Any:
+    def _check_store(cls, value: Any) -> Any:
         # Some digits of a name may be lost already, as those of 2019_10.
         if isinstance(value, int | float | date):
             raise ValueError("YAML takes it for something else than a name; put it in quotes")
         return value
 
 
-class OptimSettings(Section):
+class OptimSettings(StrictModel):
     """How long, how fast and on how much at once.
 
     Give `steps` or `epochs`, and `batch_tokens` or `batch_sequences`: a batch is what one step
@@ -84,10 +91,10 @@ class OptimSettings(Section):
     0: no average."""
 
     @model_validator(mode="after")
-    def _one_length_and_one_size(self) -> Self:
+    def _check_exclusive_settings(self) -> Self:
         faults = [
             f"give either {one} or {other}"
-            for one, other in _ALTERNATIVES
+            for one, other in _EXCLUSIVE_SETTINGS
             if (getattr(self, one) is None) == (getattr(self, other) is None)
         ]
         if faults:
@@ -95,7 +102,7 @@ class OptimSettings(Section):
         return self
 
 
-class ProbeSettings(Section):
+class SampleCheckSettings(StrictModel):
     """What is looked at in each evaluation, besides the losses. 0 crystals: not at all."""
 
     ipt_crystals: int = Field(0, ge=0)
@@ -107,7 +114,7 @@ class ProbeSettings(Section):
     sampled_max_atoms: int = Field(20, gt=0)
 
 
-class Recipe(Section):
+class Recipe(StrictModel):
     """One whole training run."""
 
     seed: int = Field(0, ge=0, lt=2**32)
@@ -123,7 +130,7 @@ class Recipe(Section):
     loss_on_prompt: bool = False
     number_weight: float = Field(1.0, gt=0, le=1)
     """What a token of a coordinate, a length or an angle weighs in the loss, where one of anything
-    else weighs 1 (`training.numbers`, which says why)."""
+    else weighs 1 (`training.number_weighting`, which says why)."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of what each layer adds that is dropped in training, where every weight is trained
     (`training.dropout`); an adapter has its own, `model.lora.dropout`."""
@@ -136,7 +143,7 @@ class Recipe(Section):
     """What the model asks to be sampled at; the model folder keeps it."""
     element_temperature: float | None = Field(None, gt=0)
     coordinate_temperature: float | None = Field(None, gt=0)
-    """Those of elements and of coordinates, where they differ (see `DrawSettings`)."""
+    """Those of elements and of coordinates, where they differ (see `SamplingSettings`)."""
     sample_format: str | None = None
     """What the model asks to be drawn where nobody says: `wyckoff`, if a task teaches that, or the
     `format`, as for None."""
@@ -145,20 +152,20 @@ class Recipe(Section):
     patience: int | None = Field(None, gt=0)
     """End after so many evaluations in a row whose mean loss is no new minimum, and save the
     weights of the minimum."""
-    probes: ProbeSettings = ProbeSettings()
+    probes: SampleCheckSettings = SampleCheckSettings()
     trackers: list[Literal["tensorboard", "wandb"]] = Field(default_factory=list)
     """Where the figures of the log go besides, through accelerate."""
 
     @model_validator(mode="after")
-    def _one_dropout(self) -> Self:
+    def _check_dropout(self) -> Self:
         if self.dropout and self.model.lora is not None:
             raise ValueError("dropout is for weights trained whole; give model.lora.dropout")
         return self
 
     @model_validator(mode="after")
-    def _sample_format_is_learned(self) -> Self:
+    def _check_sample_format(self) -> Self:
         learned = {
-            WYCKOFF.name if TASKS[name].by_symmetry else self.format
+            WYCKOFF.name if TASKS[name].needs_wyckoff else self.format
             for name, weight in self.tasks.items()
             if weight > 0
         }
@@ -170,7 +177,7 @@ class Recipe(Section):
 
     @field_validator("format")
     @classmethod
-    def _known_format(cls, name: str) -> str:
+    def _check_format(cls, name: str) -> str:
         known = [fmt.name for fmt in COORDINATE_FORMATS]
         if name not in known:
             raise ValueError(
@@ -180,7 +187,7 @@ class Recipe(Section):
 
     @field_validator("tasks")
     @classmethod
-    def _known_tasks(cls, tasks: dict[str, float]) -> dict[str, float]:
+    def _check_tasks(cls, tasks: dict[str, float]) -> dict[str, float]:
         faults = [
             f"no task {name!r}." + did_you_mean(name, TASKS) for name in tasks if name not in TASKS
         ]
@@ -203,15 +210,15 @@ def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recip
     """
     path = Path(source)
     if not path.is_file():
-        path = shipped("recipes", f"{source}.yaml")
+        path = shipped_path("recipes", f"{source}.yaml")
     if not path.is_file():
-        known = sorted(p.stem for p in shipped("recipes").glob("*.yaml"))
+        known = sorted(p.stem for p in shipped_path("recipes").glob("*.yaml"))
         raise SettingError(
             f"no recipe {str(source)!r}: neither a file nor one of {', '.join(known)}."
             + did_you_mean(str(source), known)
         )
     try:
-        values = read_yaml(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
@@ -222,18 +229,20 @@ def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recip
         raise SettingError(f"{path} holds no settings; expected a mapping of keys to values")
     if not isinstance(values.get("data"), dict | list | None):
         values["data"] = {"store": values["data"]}
-    faults = [fault for x in overrides or [] if (fault := _apply(values, x)) is not None]
+    faults = [fault for x in overrides or [] if (fault := _apply_override(values, x)) is not None]
     faults += _replace_alternatives(values, overrides or [])
     return parse_recipe(values, str(path), faults)
 
 
-def parse_recipe(values: dict[str, Any], origin: str, faults: Sequence[str] = ()) -> Recipe:
+def parse_recipe(
+    values: dict[str, Any], origin: str, override_errors: Sequence[str] = ()
+) -> Recipe:
     """Check settings against the schema.
 
     Args:
         values: the settings, as YAML gives them.
         origin: names the settings in the error.
-        faults: what was found wrong with overrides of them.
+        override_errors: what was found wrong with overrides of them.
 
     Raises:
         SettingError: with every fault.
@@ -245,11 +254,15 @@ def parse_recipe(values: dict[str, Any], origin: str, faults: Sequence[str] = ()
         for fault in error.errors():
             place = [str(part) for part in fault["loc"]]
             unknown = fault["type"] == "extra_forbidden"
-            message = no_setting(place, tree(Recipe)) if unknown else expectation(fault)
+            message = (
+                unknown_setting_message(place, field_tree(Recipe))
+                if unknown
+                else describe_validation_error(fault)
+            )
             lines.append(f"{'.'.join(place)}: {message}" if place else message)
-    if lines or faults:
+    if lines or override_errors:
         where = f"{origin} has" if lines else "the overrides have"
-        raise SettingError(f"{where} faults:\n  " + "\n  ".join([*faults, *lines]))
+        raise SettingError(f"{where} faults:\n  " + "\n  ".join([*override_errors, *lines]))
     return recipe
 
 
@@ -260,7 +273,7 @@ def _replace_alternatives(values: dict[str, Any], overrides: Sequence[str]) -> l
         return []
     given = {x.partition("=")[0]: x for x in overrides}
     faults = []
-    for pair in _ALTERNATIVES:
+    for pair in _EXCLUSIVE_SETTINGS:
         chosen = [x for x in pair if f"optim.{x}" in given and optim.get(x) is not None]
         if len(chosen) == 2:
             both = " and ".join(given[f"optim.{x}"] for x in chosen)
@@ -271,7 +284,7 @@ def _replace_alternatives(values: dict[str, Any], overrides: Sequence[str]) -> l
     return faults
 
 
-def _apply(values: dict[str, Any], override: str) -> str | None:
+def _apply_override(values: dict[str, Any], override: str) -> str | None:
     """Set one value, or return what is wrong with the override."""
     key, equals, text = override.partition("=")
     if key == "data" and text and not text.startswith("{"):
@@ -280,9 +293,9 @@ def _apply(values: dict[str, Any], override: str) -> str | None:
     if not equals or not last or "" in sections:
         return f"{override!r} is no override; expected key=value, e.g. optim.steps=100"
     try:
-        value = read_yaml(text)
+        value = parse_yaml(text)
     except ValueError as error:
-        return f"{shown(override)}: the value is not YAML: {error}"
+        return f"{truncated_repr(override)}: the value is not YAML: {error}"
     if key == "data.store" and not isinstance(value, str | dict | list | None):
         # A folder may be called 2019.
         value = text

@@ -11,11 +11,11 @@ from typing import Any
 from crystext.data.catalogue import digest
 from crystext.data.textbook import is_textbook, textbook_file
 from crystext.errors import RunError
-from crystext.models.initialize import Start
+from crystext.models.initialize import InitialModel
 from crystext.models.layout import model_hash
 from crystext.training.recipe import Recipe
 
-_FREE = {
+_CHANGEABLE_SETTINGS = {
     "data",
     "compile",
     "temperature",
@@ -30,36 +30,44 @@ _FREE = {
 }
 """Where things are, how fast they are done, how often to look."""
 
-_FREE_OPTIM = ("steps", "epochs", "decay_share", "micro_tokens")
+_CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "decay_share", "micro_tokens")
 """How long a run is, and how a batch is cut."""
 
 
-_DIGESTS = {"data": "on other data", "prompts": "with other prompts", "base": "from another base"}
+_DIGEST_PHRASES = {
+    "data": "on other data",
+    "prompts": "with other prompts",
+    "base": "from another base",
+}
 """What no name of a file says, and what a run is called that differs in it."""
 
 
-def identity(recipe: Recipe, start: Start, crystals: int, sequences: int) -> dict[str, Any]:
+def run_identity(
+    recipe: Recipe, initial_model: InitialModel, crystals: int, batch_size: int
+) -> dict[str, Any]:
     """Return what may not change within a run.
 
     Args:
         recipe: the run's.
-        start: what its training starts from.
+        initial_model: what its training starts from.
         crystals: to learn from.
-        sequences: of a batch.
+        batch_size: examples of a batch.
     """
-    fixed = recipe.model_dump(mode="json", exclude=_FREE)
-    for name in _FREE_OPTIM:
+    fixed = recipe.model_dump(mode="json", exclude=_CHANGEABLE_SETTINGS)
+    for name in _CHANGEABLE_OPTIM_SETTINGS:
         fixed["optim"].pop(name)
     splits = [_data_file(recipe.data.store, split) for split in ("train", "validation")]
-    words = json.dumps(asdict(start.prompts), sort_keys=True)
+    words = json.dumps(asdict(initial_model.prompts), sort_keys=True)
     return {
         "recipe": fixed,
         "crystals": crystals,
-        "sequences": sequences,
+        "sequences": batch_size,
         "digests": {
             "data": hashlib.sha256("".join(map(digest, splits)).encode()).hexdigest(),
             "prompts": hashlib.sha256(words.encode()).hexdigest(),
-            "base": None if start.folder is None else model_hash(start.folder, quick=True),
+            "base": None
+            if initial_model.folder is None
+            else model_hash(initial_model.folder, quick=True),
         },
     }
 
@@ -68,7 +76,7 @@ def _data_file(store: Path, split: str) -> Path:
     return textbook_file(split) if is_textbook(store) else store / f"{split}.arrow"
 
 
-def check_identity(out: Path, was: dict[str, Any], is_now: dict[str, Any]) -> list[str]:
+def check_run_identity(out: Path, saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
     """Refuse to go on with another run.
 
     Returns:
@@ -77,23 +85,24 @@ def check_identity(out: Path, was: dict[str, Any], is_now: dict[str, Any]) -> li
     Raises:
         RunError: with all settings that differ, or with what else does.
     """
-    if was["recipe"] != is_now["recipe"]:
-        told = "; ".join(_differences(was["recipe"], is_now["recipe"]))
+    if saved["recipe"] != current["recipe"]:
+        told = "; ".join(_differences(saved["recipe"], current["recipe"]))
         raise RunError(
             f"{out} holds a run of another recipe ({told}); give another --out, or that recipe, "
             "which is in recipe.yaml there"
         )
     sizes = (
-        f"{was['crystals']:,} crystals in batches of {was['sequences']:,}, and here are "
-        f"{is_now['crystals']:,} in batches of {is_now['sequences']:,}"
+        f"{saved['crystals']:,} crystals in batches of {saved['sequences']:,}, and here are "
+        f"{current['crystals']:,} in batches of {current['sequences']:,}"
     )
-    old, new = was.get("digests", {}), is_now["digests"]
+    old, new = saved.get("digests", {}), current["digests"]
     if differing := [name for name in new if name in old and old[name] != new[name]]:
         raise RunError(
-            f"{out} holds a run {' and '.join(_DIGESTS[name] for name in differing)}, as checksums "
-            f"tell ({sizes}); give another --out, or the {' and the '.join(differing)} of that run"
+            f"{out} holds a run {' and '.join(_DIGEST_PHRASES[name] for name in differing)}, as "
+            f"checksums tell ({sizes}); give another --out, or the {' and the '.join(differing)} "
+            "of that run"
         )
-    if any(was[name] != is_now[name] for name in ("crystals", "sequences")):
+    if any(saved[name] != current[name] for name in ("crystals", "sequences")):
         raise RunError(
             f"{out} holds a run on other data: {sizes}; give another --out, or those data"
         )
@@ -105,10 +114,10 @@ def check_identity(out: Path, was: dict[str, Any], is_now: dict[str, Any]) -> li
     return []
 
 
-def _differences(was: dict[str, Any], is_now: dict[str, Any], prefix: str = "") -> list[str]:
+def _differences(saved: dict[str, Any], current: dict[str, Any], prefix: str = "") -> list[str]:
     told = []
-    for key in {**was, **is_now}:
-        old, new = was.get(key), is_now.get(key)
+    for key in {**saved, **current}:
+        old, new = saved.get(key), current.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             told += _differences(old, new, f"{prefix}{key}.")
         elif old != new:

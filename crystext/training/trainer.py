@@ -2,7 +2,7 @@
 
 Knows steps: batch, losses, gradients, optimizers, average, and when to look, to log, to keep and to
 end. Does not know how examples are made (`examples`), how they are packed (`packing`), or what a
-model is (`models.start`).
+model is (`models.initialize`).
 
 Of the steps before it, a step needs weights, averages and optimizers only: the batch and the random
 numbers of dropout follow from seed and step. So a run that is killed goes on from its last
@@ -27,46 +27,57 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from crystext.errors import RunError
-from crystext.models.initialize import start_model
+from crystext.models.initialize import initialize_model
 from crystext.models.layout import Temperatures
-from crystext.models.load import check_place, save_model
+from crystext.models.load import check_model_path, save_model
 from crystext.tasks.prompts import load_prompts
 from crystext.text import Format, get_format
-from crystext.training.attention import ordinary_attention
-from crystext.training.batches import Batches, steps_of
+from crystext.training.attention import standard_attention
+from crystext.training.batches import Batches, steps_for_epochs
 from crystext.training.checkpoint import (
     Tensors,
     check_run_folder,
-    damage_told,
+    checkpoint_errors,
     load_checkpoint,
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
 )
-from crystext.training.datasets import make_streams, read_data
+from crystext.training.datasets import make_datasets, read_data
 from crystext.training.distributed import (
+    broadcast_weights,
     check_machine,
-    prepare,
-    same_weights,
+    is_sharded,
+    prepare_module,
     shard_name,
-    sharded,
     tracker_config,
 )
-from crystext.training.dropout import drop_in_layers, dropout_seed
-from crystext.training.early_stopping import Patience
-from crystext.training.ema import WeightAverage, exchanged, put, trainable
-from crystext.training.examples import Row
-from crystext.training.log import Log, Teller, shown, summary, write_recipe
+from crystext.training.dropout import add_residual_dropout, dropout_seed
+from crystext.training.early_stopping import EarlyStopping
+from crystext.training.ema import (
+    WeightAverage,
+    set_trainable_weights,
+    swapped_weights,
+    trainable_parameters,
+)
+from crystext.training.examples import TokenizedExample
+from crystext.training.log import (
+    TrainingLog,
+    TrainingProgress,
+    format_scores,
+    loss_summary,
+    write_recipe,
+)
 from crystext.training.loss import PackedLoss, base_network
-from crystext.training.loss_plot import draw_losses
+from crystext.training.loss_plot import plot_losses
 from crystext.training.number_weighting import NumberWeights
-from crystext.training.optimizers import make_optimizers, set_rate
-from crystext.training.packing import Packed, cut, nothing, pack
+from crystext.training.optimizers import make_optimizers, set_learning_rate
+from crystext.training.packing import Packed, dummy_rows, pack, split_micro_batches
 from crystext.training.recipe import Recipe
-from crystext.training.run_identity import check_identity, identity
-from crystext.training.sample_checks import ipt, sampled_validity
+from crystext.training.run_identity import check_run_identity, run_identity
+from crystext.training.sample_checks import sampled_validity, validation_ipt
 from crystext.training.schedule import learning_rate
-from crystext.training.validation import Scorer, mean_of, validation_losses
+from crystext.training.validation import ValidationScorer, mean_task_loss, validation_losses
 
 LOG_EVERY = 20
 """Steps between two lines of the log with the training loss and rate; the first and the last step
@@ -96,7 +107,7 @@ class Trainer:
             project_dir=out,
         )
         self.device, optim = self.accelerator.device, recipe.optim
-        self.start = start_model(
+        self.initial_model = initialize_model(
             recipe.model,
             None if recipe.prompts is None else load_prompts(recipe.prompts),
             get_format(recipe.format),
@@ -105,36 +116,47 @@ class Trainer:
             device=self.device,
             compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
         )
-        same_weights(self.accelerator, self.start.network)
-        self.streams = make_streams(recipe, data, self.start)
-        self.sequences = optim.batch_sequences or self.streams.batch_sequences(
+        broadcast_weights(self.accelerator, self.initial_model.network)
+        self.datasets = make_datasets(recipe, data, self.initial_model)
+        self.batch_size = optim.batch_sequences or self.datasets.sequences_per_batch(
             optim.batch_tokens or 1
         )
-        self.steps = optim.steps or steps_of(optim.epochs or 1, len(data["train"]), self.sequences)
+        self.steps = optim.steps or steps_for_epochs(
+            optim.epochs or 1, len(data["train"]), self.batch_size
+        )
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
-        self.batches = Batches(self.streams.train, self.sequences, process, processes)
+        self.batches = Batches(self.datasets.train, self.batch_size, process, processes)
         if recipe.dropout:
-            drop_in_layers(base_network(self.start.network), recipe.dropout)
-        module = PackedLoss(self.start.network, self.device, bf16=recipe.precision == "bf16")
-        self.numbers = (
+            add_residual_dropout(base_network(self.initial_model.network), recipe.dropout)
+        module = PackedLoss(
+            self.initial_model.network, self.device, bf16=recipe.precision == "bf16"
+        )
+        self.number_weights = (
             None
             if recipe.number_weight == 1
-            else NumberWeights(self.start.tokenizer, recipe.number_weight, self.device)
+            else NumberWeights(self.initial_model.tokenizer, recipe.number_weight, self.device)
         )
         if recipe.compile:
             # Inductor's own random numbers take twice as long as torch's on a CPU.
             module.compile(dynamic=True, options={"fallback_random": self.device.type == "cpu"})
-        self.model = prepare(self.accelerator, module)
+        self.model = prepare_module(self.accelerator, module)
         # Sharded, a process holds parts of the weights under other names.
-        self.weights = self.model if sharded(self.accelerator) else self.start.network
-        self.optimizers = make_optimizers(trainable(self.weights), optim)
-        self.average = WeightAverage(self.weights, optim.ema)
-        self.scorer = Scorer(
-            self.model, self.accelerator, optim.micro_tokens, int(self.start.tokenizer.eos_token_id)
+        self.weights_module = (
+            self.model if is_sharded(self.accelerator) else self.initial_model.network
         )
-        self.log = Log(out / "log.jsonl")
-        self.patience = Patience(recipe.patience)
-        self.identity = identity(recipe, self.start, len(data["train"]), self.sequences)
+        self.optimizers = make_optimizers(trainable_parameters(self.weights_module), optim)
+        self.ema = WeightAverage(self.weights_module, optim.ema)
+        self.scorer = ValidationScorer(
+            self.model,
+            self.accelerator,
+            optim.micro_tokens,
+            int(self.initial_model.tokenizer.eos_token_id),
+        )
+        self.log = TrainingLog(out / "log.jsonl")
+        self.early_stopping = EarlyStopping(recipe.patience)
+        self.run_identity = run_identity(
+            recipe, self.initial_model, len(data["train"]), self.batch_size
+        )
         self.step = 0
 
     def run(self, console: Console) -> bool:
@@ -150,7 +172,7 @@ class Trainer:
             ModelError: something else is where the model is to be.
         """
         check_run_folder(self.out)
-        check_place(self.out / "model")
+        check_model_path(self.out / "model")
         self.out.mkdir(parents=True, exist_ok=True)
         # One process of a run writes, so one holds the lock.
         lock = FileLock(self.out / "lock", timeout=0)
@@ -169,125 +191,130 @@ class Trainer:
 
     def _run(self, console: Console) -> None:
         main = self.accelerator.is_main_process
-        with Teller(Console(quiet=True) if not main else console, self.steps) as teller:
-            self._restore(teller)
+        with TrainingProgress(Console(quiet=True) if not main else console, self.steps) as progress:
+            self._restore_checkpoint(progress)
             if main:
                 write_recipe(self.recipe, self.out / "recipe.yaml")
             if self.recipe.trackers:
                 config = tracker_config(self.recipe)
                 self.accelerator.init_trackers("crystext", config=config)
-            for sentence in self.streams.told():
-                teller.line(sentence)
+            for sentence in self.datasets.warnings():
+                progress.print_line(sentence)
             crystals = len(self.batches.examples.data)
-            teller.line(
-                f"{self.steps:,} steps of {self.sequences:,} examples, {crystals:,} crystals to "
+            progress.print_line(
+                f"{self.steps:,} steps of {self.batch_size:,} examples, {crystals:,} crystals to "
                 f"learn from, on {self.device}"
             )
             if self.step == 0:
-                self._score_start(teller)
-            self._learn(teller)
+                self._log_initial_losses(progress)
+            self._train_steps(progress)
         if main:
-            draw_losses(self.log.read(), self.out / "loss.png")
+            plot_losses(self.log.read(), self.out / "loss.png")
         self.export(self.out / "model")
         if self.recipe.trackers:
             self.accelerator.end_training()
         self.accelerator.wait_for_everyone()
 
-    def _score_start(self, teller: Teller) -> None:
+    def _log_initial_losses(self, progress: TrainingProgress) -> None:
         """Log the validation losses before the first step, which later ones compare with.
 
-        They do not count for `patience`: what is kept has been trained.
+        They do not count for early stopping: what is kept has been trained.
         """
-        if self.streams.too_long:
-            self._note({"too_long": self.streams.too_long})
+        if self.datasets.too_long_fraction:
+            self._log_metrics({"too_long": self.datasets.too_long_fraction})
         self.model.eval()
-        scores = self._losses()
+        scores = self._validation_losses()
         self.model.train()
-        self._note(scores)
-        teller.line(f"step 0 of {self.steps:,}, before training: {shown(scores)}")
+        self._log_metrics(scores)
+        progress.print_line(f"step 0 of {self.steps:,}, before training: {format_scores(scores)}")
 
-    def _learn(self, teller: Teller) -> None:
+    def _train_steps(self, progress: TrainingProgress) -> None:
         recipe = self.recipe
-        teller.start(self.step)
+        progress.start(self.step)
         started, tokens, losses = time.monotonic(), 0, []
-        for rows in self.batches.stream(self.step, self.steps, recipe.data.workers):
-            if self.patience.ended:
+        for rows in self.batches.iter_batches(self.step, self.steps, recipe.data.workers):
+            if self.early_stopping.should_stop:
                 break
-            loss, count = self._update(rows)
+            loss, count = self._train_step(rows)
             losses.append(loss)
             tokens += count
             self.step += 1
             last = self.step == self.steps
-            teller.advance(self.step, float(loss))
+            progress.advance(self.step, float(loss))
             if last or self.step == 1 or self.step % LOG_EVERY == 0:
                 mean = self.accelerator.reduce(torch.stack(losses), "sum").mean()
-                figures = {
+                metrics = {
                     "train_loss": float(mean),
                     "tokens_per_second": tokens / (time.monotonic() - started),
-                    "epoch": self.step * self.sequences // len(self.batches.examples.data),
+                    "epoch": self.step * self.batch_size // len(self.batches.examples.data),
                 }
-                self._note(figures)
+                self._log_metrics(metrics)
                 started, tokens, losses = time.monotonic(), 0, []
             if last or self.step % recipe.evaluate_every == 0:
                 looked = time.monotonic()
                 scores = self.evaluate()
-                self._note(scores)
-                teller.line(f"step {self.step:,} of {self.steps:,}: {shown(scores)}")
+                self._log_metrics(scores)
+                progress.print_line(
+                    f"step {self.step:,} of {self.steps:,}: {format_scores(scores)}"
+                )
                 # Looking is no training: it does not count against the rate.
                 started += time.monotonic() - looked
-            if last or self.step % recipe.checkpoint_every == 0 or self.patience.ended:
-                self._checkpoint()
-        if self.patience.ended and self.step < self.steps:
-            teller.line(
-                f"step {self.step}: no less loss than {self.patience.least:.4f} in "
-                f"{self.patience.since} evaluations; keeping the weights that had it"
+            if last or self.step % recipe.checkpoint_every == 0 or self.early_stopping.should_stop:
+                self._save_checkpoint()
+        if self.early_stopping.should_stop and self.step < self.steps:
+            progress.print_line(
+                f"step {self.step}: no less loss than {self.early_stopping.best_loss:.4f} in "
+                f"{self.early_stopping.evaluations_since_best} evaluations; keeping the weights "
+                "that had it"
             )
 
     def evaluate(self) -> dict[str, float]:
-        """Return the averaged weights' loss per token on validation crystals, by task, and probes.
+        """Return the averaged weights' validation loss per token, by task, and sample checks.
 
-        `loss_mean` is the mean over the recipe's tasks, as far as `Streams` has some to score.
+        `loss_mean` is the mean over the recipe's tasks, as far as there are examples to score.
         """
         recipe = self.recipe
         self.model.eval()
-        with exchanged(self.weights, self.average.weights):
-            scores = self._losses()
+        with swapped_weights(self.weights_module, self.ema.weights):
+            scores = self._validation_losses()
             if recipe.probes.ipt_crystals:
-                any_stream = next(iter(self.streams.validation.values()))
-                scores["ipt"] = ipt(self.scorer, any_stream, recipe.probes)
+                any_dataset = next(iter(self.datasets.validation.values()))
+                scores["ipt"] = validation_ipt(self.scorer, any_dataset, recipe.probes)
             if recipe.probes.sampled_crystals and self.accelerator.is_main_process:
                 scores |= sampled_validity(
-                    self.start, recipe.probes, self._temperatures(), self._sample_format()
+                    self.initial_model, recipe.probes, self._temperatures(), self._sample_format()
                 )
             self.accelerator.wait_for_everyone()
         self.model.train()
-        self.patience.watch(scores["loss_mean"], self.average.weights)
+        self.early_stopping.update(scores["loss_mean"], self.ema.weights)
         return scores
 
-    def _losses(self) -> dict[str, float]:
+    def _validation_losses(self) -> dict[str, float]:
         """Return the validation losses of the weights as they are, and their mean."""
         crystals = self.recipe.data.validation_crystals
-        losses = validation_losses(self.scorer, self.streams.validation, crystals)
-        return losses | {"loss_mean": mean_of(losses, self.streams.scored)}
+        losses = validation_losses(self.scorer, self.datasets.validation, crystals)
+        return losses | {"loss_mean": mean_task_loss(losses, self.datasets.scored_tasks)}
 
     def summary(self) -> str:
         """Return in one sentence what the run did to the losses, as far as its log tells."""
-        return summary(self.log.read(), best=self.recipe.patience is not None)
+        return loss_summary(self.log.read(), best=self.recipe.patience is not None)
 
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model folder, or an adapter folder; the last deed."""
-        start, network = self.start, base_network(self.start.network)
-        put(self.weights, self.patience.chosen(self.average.weights))
+        start, network = self.initial_model, base_network(self.initial_model.network)
+        set_trainable_weights(
+            self.weights_module, self.early_stopping.weights_to_save(self.ema.weights)
+        )
         network.config.use_cache = True
         state: dict[str, torch.Tensor] | None = None
-        if sharded(self.accelerator):
+        if is_sharded(self.accelerator):
             # All processes have a part in it.
             whole = self.accelerator.get_state_dict(self.model)
             state = {name.removeprefix("network."): x for name, x in whole.items()}
         elif start.base is None:
             network.bfloat16()
         if self.accelerator.is_main_process:
-            with ordinary_attention(network):
+            with standard_attention(network):
                 save_model(
                     folder,
                     start.network,
@@ -310,21 +337,21 @@ class Trainer:
         name = self.recipe.sample_format
         return None if name is None else get_format(name)
 
-    def _update(self, rows: list[Row]) -> tuple[torch.Tensor, int]:
+    def _train_step(self, rows: list[TokenizedExample]) -> tuple[torch.Tensor, int]:
         """Make a step.
 
         Returns:
             This process's part of the mean loss over the batch, and the tokens of the whole batch.
         """
-        parts = cut(rows, self.recipe.optim.micro_tokens)
+        parts = split_micro_batches(rows, self.recipe.optim.micro_tokens)
         packed = [pack(part) for part in parts]
         mine = [len(parts), sum(len(x.targets_K) for x in packed), sum(x.tokens for x in packed)]
         counts = self.accelerator.gather(torch.tensor([mine], device=self.device))
         most = int(counts[:, 0].max())
         targets, tokens = int(counts[:, 1].sum()), int(counts[:, 2].sum())
-        filler = pack(nothing(self.scorer.filler))
+        filler = pack(dummy_rows(self.scorer.dummy_token))
         packed += [filler] * (max(1, most) - len(packed))
-        set_rate(self.optimizers, learning_rate(self.step, self.steps, self.recipe.optim))
+        set_learning_rate(self.optimizers, learning_rate(self.step, self.steps, self.recipe.optim))
         mean = torch.zeros((), device=self.device)
         # What gathers gradients takes their mean over the processes, and the batch wants the sum.
         scale = self.accelerator.num_processes / max(1, targets)
@@ -334,7 +361,7 @@ class Trainer:
             last = i == len(packed) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 part = part.to(self.device)
-                loss = self._weighted(self.model(part), part).sum()
+                loss = self._weighted_losses(self.model(part), part).sum()
                 self.accelerator.backward(loss * scale)
             mean += loss.detach() / max(1, targets)
         norm = self.accelerator.clip_grad_norm_(
@@ -352,56 +379,72 @@ class Trainer:
         for optimizer in self.optimizers.values():
             optimizer.step()
             optimizer.zero_grad()
-        self.average.update(self.weights, self.step)
+        self.ema.update(self.weights_module, self.step)
         return mean, tokens
 
-    def _weighted(self, losses_K: torch.Tensor, packed: Packed) -> torch.Tensor:
-        return losses_K if self.numbers is None else losses_K * self.numbers(packed)
+    def _weighted_losses(self, losses_K: torch.Tensor, packed: Packed) -> torch.Tensor:
+        return losses_K if self.number_weights is None else losses_K * self.number_weights(packed)
 
-    def _note(self, figures: dict[str, float]) -> None:
+    def _log_metrics(self, metrics: dict[str, float]) -> None:
         if self.accelerator.is_main_process:
-            self.log.write(self.step, figures)
+            self.log.write(self.step, metrics)
         if self.recipe.trackers:
-            self.accelerator.log(figures, step=self.step)
+            self.accelerator.log(metrics, step=self.step)
 
-    def _checkpoint(self) -> None:
+    def _save_checkpoint(self) -> None:
         tensors = {
-            "weights": {n: p.detach() for n, p in trainable(self.weights).items()},
-            "average": self.average.weights,
-            **({"best": self.patience.best} if self.patience.best else {}),
+            "weights": {
+                n: p.detach() for n, p in trainable_parameters(self.weights_module).items()
+            },
+            "average": self.ema.weights,
+            **(
+                {"best": self.early_stopping.best_weights}
+                if self.early_stopping.best_weights
+                else {}
+            ),
             **{name: optimizer_tensors(o) for name, o in self.optimizers.items()},
         }
         state = {
             "step": self.step,
-            "least": self.patience.least,
-            "since": self.patience.since,
-            "identity": self.identity,
+            "least": self.early_stopping.best_loss,
+            "since": self.early_stopping.evaluations_since_best,
+            "identity": self.run_identity,
         }
-        if self.accelerator.is_main_process or sharded(self.accelerator):
+        if self.accelerator.is_main_process or is_sharded(self.accelerator):
             save_checkpoint(self.out / shard_name("checkpoint", self.accelerator), tensors, state)
 
-    def _restore(self, teller: Teller) -> None:
+    def _restore_checkpoint(self, progress: TrainingProgress) -> None:
         folder = self.out / shard_name("checkpoint", self.accelerator)
         found = load_checkpoint(folder)
         self.accelerator.wait_for_everyone()
         if found is not None:
-            with damage_told(folder):
-                self._take(*found, teller)
-            teller.line(f"resuming {self.out} at step {self.step}")
+            with checkpoint_errors(folder):
+                self._load_state(*found, progress)
+            progress.print_line(f"resuming {self.out} at step {self.step}")
         if self.accelerator.is_main_process:
             # Without a checkpoint the run begins anew, and so does its log.
-            self.log.cut(self.step if found is not None else -1)
+            self.log.truncate_after(self.step if found is not None else -1)
 
-    def _take(self, tensors: dict[str, Tensors], state: dict[str, Any], teller: Teller) -> None:
-        for sentence in check_identity(self.out, state["identity"], self.identity):
-            teller.line(sentence)
-        put(self.weights, tensors["weights"])
-        self.average.weights = self._on_device(tensors["average"])
-        self.patience.best = self._on_device(tensors["best"]) if "best" in tensors else {}
+    def _load_state(
+        self, tensors: dict[str, Tensors], state: dict[str, Any], progress: TrainingProgress
+    ) -> None:
+        for sentence in check_run_identity(self.out, state["identity"], self.run_identity):
+            progress.print_line(sentence)
+        set_trainable_weights(self.weights_module, tensors["weights"])
+        self.ema.weights = self._on_device(tensors["average"])
+        self.early_stopping.best_weights = (
+            self._on_device(tensors["best"]) if "best" in tensors else {}
+        )
         for name, optimizer in self.optimizers.items():
             restore_optimizer(optimizer, tensors[name])
         self.step = state["step"]
-        self.patience.least, self.patience.since = state["least"], state["since"]
+        self.early_stopping.best_loss, self.early_stopping.evaluations_since_best = (
+            state["least"],
+            state["since"],
+        )
 
     def _on_device(self, tensors: Tensors) -> Tensors:
-        return {name: tensors[name].to(self.device) for name in trainable(self.weights)}
+        return {
+            name: tensors[name].to(self.device)
+            for name in trainable_parameters(self.weights_module)
+        }

@@ -9,60 +9,60 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from crystext.training.examples import Examples, Row
-from crystext.training.packing import cut, nothing, pack
+from crystext.training.examples import Examples, TokenizedExample
+from crystext.training.packing import dummy_rows, pack, split_micro_batches
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
-class Scorer:
+class ValidationScorer:
     """A model, and how much of a batch it takes at once."""
 
     model: nn.Module
     """A `loss.PackedLoss`, or what accelerate made of it."""
     accelerator: Accelerator
     micro_tokens: int
-    filler: int
+    dummy_token: int
     """Any token, for a process that has no rows where others have."""
 
-    def parts(self, rows: list[Row]) -> list[list[Row]]:
+    def micro_batches(self, rows: list[TokenizedExample]) -> list[list[TokenizedExample]]:
         """Cut this process's rows; every process gets as many parts, some of nothing.
 
         Weights that are shared over processes are gathered in each pass, by all of them together.
         """
-        parts = cut(rows, self.micro_tokens)
+        parts = split_micro_batches(rows, self.micro_tokens)
         counts = self.accelerator.gather(torch.tensor([len(parts)], device=self.accelerator.device))
         most = max(1, int(counts.max()))
-        return parts + [nothing(self.filler)] * (most - len(parts))
+        return parts + [dummy_rows(self.dummy_token)] * (most - len(parts))
 
     @torch.no_grad()
-    def mean_loss(self, rows: list[Row]) -> float:
+    def mean_loss(self, rows: list[TokenizedExample]) -> float:
         """Return the mean loss per token, in nats, over the rows of all processes.
 
         One of them has to have a row: a loss of nothing would look like a perfect one.
         """
         sums = torch.zeros(2, dtype=torch.float32, device=self.accelerator.device)
-        for part in self.parts(rows):
+        for part in self.micro_batches(rows):
             losses = self.model(pack(part).to(self.accelerator.device))
             sums += torch.stack([losses.sum(), torch.tensor(float(len(losses))).to(sums)])
         total, count = self.accelerator.reduce(sums, "sum").tolist()
         return float(total / count)
 
     @torch.no_grad()
-    def mean_losses(self, rows: list[Row]) -> list[float]:
+    def mean_losses(self, rows: list[TokenizedExample]) -> list[float]:
         """Return the mean loss per token, in nats, of each row of this process."""
         device = self.accelerator.device
         means: dict[int, float] = {}
         # Rows are found again by identity: cutting puts them in another order.
         places = {id(row): i for i, row in enumerate(rows)}
-        for part in self.parts(rows):
+        for part in self.micro_batches(rows):
             packed = pack(part).to(device)
             losses = self.model(packed).float()
             zeros = torch.zeros(len(part), device=device)
-            sums = zeros.index_add(0, packed.owner_K, losses)
-            counts = zeros.index_add(0, packed.owner_K, torch.ones_like(losses))
+            sums = zeros.index_add(0, packed.example_index_K, losses)
+            counts = zeros.index_add(0, packed.example_index_K, torch.ones_like(losses))
             for row, mean in zip(part, (sums / counts).tolist(), strict=True):
                 if id(row) in places:
                     means[places[id(row)]] = mean
@@ -70,13 +70,13 @@ class Scorer:
 
 
 def validation_losses(
-    scorer: Scorer, streams: Mapping[str, Examples], crystals: int
+    scorer: ValidationScorer, datasets: Mapping[str, Examples], crystals: int
 ) -> dict[str, float]:
-    """Return the loss of each stream over its first examples, as `loss_NAME`.
+    """Return the loss of each dataset over its first examples, as `loss_NAME`.
 
     Args:
         scorer: the model.
-        streams: examples by the name of what they test. They are the same at every call, and there
+        datasets: examples by the name of what they test. They are the same at every call, and there
             is one at least of each.
         crystals: how many, over all processes.
     """
@@ -86,11 +86,11 @@ def validation_losses(
         f"loss_{name}": scorer.mean_loss(
             examples.rows(range(first, min(crystals, len(examples.data)), step))
         )
-        for name, examples in streams.items()
+        for name, examples in datasets.items()
     }
 
 
-def mean_of(losses: Mapping[str, float], tasks: Iterable[str]) -> float:
+def mean_task_loss(losses: Mapping[str, float], tasks: Iterable[str]) -> float:
     """Return the mean of the tasks' losses: what early stopping goes by."""
     values: Sequence[float] = [losses[f"loss_{task}"] for task in tasks]
     return sum(values) / len(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 
-from crystext.energies.stability import METASTABLE
+from crystext.energies.stability import METASTABLE_EV_PER_ATOM
 from evaluation.documents.sources import (
     PLAIN_WEIGHTS,
     REPORT,
@@ -185,7 +185,7 @@ def second_potential() -> str:
     path = current_results() / "chgnet.csv"
     with path.open(encoding="utf-8", newline="") as file:
         above = [row["e_above_hull_ev_per_atom"] for row in csv.DictReader(file)]
-    low = sum(value != "" and float(value) < METASTABLE for value in above)
+    low = sum(value != "" and float(value) < METASTABLE_EV_PER_ATOM for value in above)
     return (
         f"CHGNet, which taught the model nothing, places {low} of the first {len(above)} samples "
         f"below 0.1 eV/atom, relaxed from where M3GNet left them ({named(path)})."

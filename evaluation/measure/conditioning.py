@@ -26,10 +26,10 @@ import numpy as np
 
 from crystext.conditions import Conditions
 from crystext.errors import InputError, SettingError
-from crystext.generation.rejection_sampling import draw_judged
-from crystext.generation.requests import make_request, temperatures_for
+from crystext.generation.rejection_sampling import sample_until_satisfied
+from crystext.generation.requests import make_request, temperatures_for_conditions
 from crystext.inference.samplers import make_sampler
-from crystext.inference.types import ORDINARY, Attempt, DrawSettings
+from crystext.inference.types import DEFAULT_CONSTRAINTS, Attempt, SamplingSettings
 from crystext.models.layout import Temperatures, default_temperatures
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.properties import reduced_formula
@@ -59,7 +59,7 @@ def asked_of(record: Record, names: Sequence[str], max_atoms: int) -> Conditions
         # Those that the crystal lacks of the ten most frequent ones of Materials Project.
         "exclude": [symbol for symbol in _FREQUENT if symbol not in record.crystal.symbols],
     }
-    conditions = Conditions.of(**{name: known[name] for name in names})
+    conditions = Conditions.from_keywords(**{name: known[name] for name in names})
     try:
         conditions.constraints(max_atoms=max_atoms)
     except SettingError:
@@ -94,7 +94,7 @@ def ask(
     A prompt that comes more than once is answered anew each time: each answer has its own index,
     and so its own random numbers.
     """
-    settings = DrawSettings(
+    settings = SamplingSettings(
         seed=options.seed,
         temperature=asked.text,
         element_temperature=asked.element,
@@ -112,19 +112,19 @@ def ask(
         try:
             request = make_request(conditions, model.prompts, max_atoms=options.max_atoms, fmt=fmt)
         except SettingError as error:
-            refused.append(f"{conditions.asked()}: {error}")
+            refused.append(f"{conditions.requested()}: {error}")
             continue
         if not enforced:
-            any_crystal = replace(ORDINARY, max_atoms=options.max_atoms)
+            any_crystal = replace(DEFAULT_CONSTRAINTS, max_atoms=options.max_atoms)
             request = replace(request, constraints=any_crystal)
-        drawn = draw_judged(
+        drawn = sample_until_satisfied(
             sampler,
             request,
             conditions,
             range(len(attempts), len(attempts) + options.samples),
             fmt=fmt,
             constrained=enforced,
-            max_tries=max_tries,
+            max_attempts_per_sample=max_tries,
         )
         attempts += drawn
         tokens += sum(x.tokens for x in drawn)
@@ -161,7 +161,7 @@ def measured(options: argparse.Namespace) -> Report:
         names = WAYS[way]
         found = [asked_of(record, names, options.max_atoms) for record in chosen]
         wanted = [conditions for conditions in found if conditions is not None]
-        asked = temperatures_for(default_temperatures(options.model), wanted)
+        asked = temperatures_for_conditions(default_temperatures(options.model), wanted)
         if options.temperature is not None:
             asked = Temperatures(options.temperature)
         rows: Report = {"too_large_to_ask_for": len(found) - len(wanted)}

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from crystext.energies.hull_sources import open_hull
-from crystext.energies.potentials import loaded
-from crystext.energies.relax import PAPER
-from crystext.energies.relaxation_files import RelaxedSet, relaxed_row
+from crystext.energies.potentials import load_potential_once
+from crystext.energies.relax import PAPER_LIMITS
+from crystext.energies.relaxation_files import RelaxedSet, relaxed_structure
 from crystext.energies.relaxation_run import relax_all
-from crystext.energies.stability import METASTABLE, judge
+from crystext.energies.stability import METASTABLE_EV_PER_ATOM, assess_stability
 from crystext.errors import InputError
 from evaluation.result_file import Report, progress, rounded, share, write_result
 from evaluation.sources import read_records
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
 
     def measured() -> Report:
-        hull, potential = open_hull(options.hull), loaded(options.potential)
+        hull, potential = open_hull(options.hull), load_potential_once(options.potential)
         records = [
             record for record in read_records(options.labelled) if set(BARS) <= set(record.labels)
         ]
@@ -61,8 +61,8 @@ def main(arguments: Sequence[str]) -> int:
             workers=options.workers,
             report=progress("relaxed"),
         )
-        rows = tuple(relaxed_row(f"{i}", relaxation) for i, relaxation in relaxations.items())
-        judged = judge(RelaxedSet(potential.name, potential.scale, rows), hull)
+        rows = tuple(relaxed_structure(f"{i}", relaxation) for i, relaxation in relaxations.items())
+        judged = assess_stability(RelaxedSet(potential.name, potential.scale, rows), hull)
         errors: dict[str, list[float]] = {name: [] for name in BARS}
         for record, one in zip(chosen, judged, strict=True):
             if one.position is None or one.position.above_hull is None:
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
                 assert value is not None
                 errors[name].append(value - record.labels[name])
         above = [j.position.above_hull for j in judged if j.position is not None]
-        near = sum(value is not None and value < METASTABLE for value in above)
+        near = sum(value is not None and value < METASTABLE_EV_PER_ATOM for value in above)
         return {
             "crystals": options.n,
             "judged": len(errors["e_above_hull"]),
@@ -90,14 +90,14 @@ def main(arguments: Sequence[str]) -> int:
                 }
                 for name, values in errors.items()
             },
-            "shares": {f"below {METASTABLE:g} eV/atom": share(near, options.n)},
+            "shares": {f"below {METASTABLE_EV_PER_ATOM:g} eV/atom": share(near, options.n)},
             "proof_ev_per_atom": {
                 name: [rounded(potential.energy(crystal) / len(crystal), 5), expected]
                 for name, crystal, expected in potential.proof
             },
             "potential": potential.name,
-            "hull": hull.about(),
-            "limits": vars(PAPER),
+            "hull": hull.summary(),
+            "limits": vars(PAPER_LIMITS),
         }
 
     return write_result(

@@ -34,7 +34,7 @@ from crystext.chemistry.formulas import parse_formula
 from crystext.energies.decomposition import lowest_mixtures
 from crystext.energies.hull import Hull, HullPosition
 from crystext.energies.hull_sources import DEFAULT_HULL, open_hull
-from crystext.energies.stability import verdict_of
+from crystext.energies.stability import classify_position
 from evaluation.result_file import Report, rounded, write_result
 
 GROUPS = ((0, 0), (1, 1), (2, 2), (3, 4), (5, None))
@@ -86,7 +86,7 @@ def with_one_hidden(hull: Hull, sample: int, seed: int) -> Report:
             depth = height.energy - float(compounds.energies[p])
             # What lies above the others is not on the hull.
             if depth > 0:
-                depths.append((len(compounds.of_all(composition)) - 1, depth))
+                depths.append((len(compounds.with_exactly(composition)) - 1, depth))
         if len(depths) >= sample:
             break
     depths = depths[:sample]
@@ -126,9 +126,9 @@ def of_draws(path: Path, hull: Hull) -> Report:
             continue
         phases = hull.phases_at(parse_formula(formula))
         assert phases is not None
-        verdicts[verdict_of(HullPosition(None, above, (), phases)).word] += 1
+        verdicts[classify_position(HullPosition(None, above, (), phases)).label] += 1
         side = "below 0" if above < 0 else "0 to 0.1" if above < 0.1 else "0.1 or more"
-        counts[side, phases.evidence.word] += 1
+        counts[side, phases.evidence.label] += 1
     sides = sorted({side for side, _ in counts})
     return {
         "evidence_by_ev_per_atom_above_the_hull": {
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str]) -> int:
         hull = open_hull(given.hull)
         opened = time.perf_counter() - started
         return {
-            "hull": hull.about(),
+            "hull": hull.summary(),
             "seconds_to_open_again": rounded(opened, 3),
             "labels": {path.name: of_labels(path, hull) for path in given.labels},
             "one_phase_hidden_ev_per_atom": with_one_hidden(hull, given.sample, given.seed),

@@ -26,11 +26,11 @@ import torch
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError, ModelError
-from crystext.generation.infilling.complete import Filler
-from crystext.generation.infilling.specify import Blanks
-from crystext.inference.any_tokenizer_sampler import TextSampler
-from crystext.inference.types import DrawSettings, Request
-from crystext.io.read.partial_structures import sites_of
+from crystext.generation.infilling.complete import Infiller
+from crystext.generation.infilling.specify import InfillSpec
+from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
+from crystext.inference.types import Request, SamplingSettings
+from crystext.io.read.partial_structures import partial_structure_of
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Crystal, cell_volume
 from crystext.structures.record import Record
@@ -114,12 +114,12 @@ def masked_elements(records: Sequence[Record], model: LoadedModel, seed: int) ->
 
 def proposed_cells(records: Sequence[Record], model: LoadedModel, seed: int, n: int) -> Report:
     """Have the cell of each record proposed, and compare volumes."""
-    filler = Filler(model, DrawSettings(seed=seed))
+    filler = Infiller(model, SamplingSettings(seed=seed))
     ratios: list[float | None] = []
     report = progress(f"cells of {n} proposals")
     for record in records:
         crystal = standardize(record.crystal)[0].in_text_order()
-        proposals = filler.fill(sites_of(crystal), Blanks(cell=True), n).proposals
+        proposals = filler.infill(partial_structure_of(crystal), InfillSpec(cell=True), n).results
         ratios.append(proposals[0].crystal.volume / crystal.volume if proposals else None)
         report(len(ratios), len(records))
     return {"drawn": n, **_volumes(ratios)}
@@ -129,8 +129,8 @@ def masked_cells(
     records: Sequence[Record], model: LoadedModel, seed: int, temperature: float
 ) -> Report:
     """Draw the cell of each record, and compare volumes."""
-    settings = DrawSettings(seed=seed, temperature=temperature, constrained=False)
-    sampler = TextSampler(model, settings)
+    settings = SamplingSettings(seed=seed, temperature=temperature, constrained=False)
+    sampler = AnyTokenizerSampler(model, settings)
     ratios: list[float | None] = []
     report = progress(f"cells at temperature {temperature:g}")
     for i, (crystal, example) in enumerate(examples("infill_cell", records, model, seed)):

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from crystext.generation.infilling.complete import Filler
-from crystext.generation.infilling.specify import Blanks
-from crystext.io.read.partial_structures import sites_of
+from crystext.generation.infilling.complete import Infiller
+from crystext.generation.infilling.specify import InfillSpec
+from crystext.io.read.partial_structures import partial_structure_of
 from crystext.models.load import load_model
 from crystext.structures.crystal import Crystal
 from evaluation.result_file import Report, share, write_result
@@ -54,17 +54,20 @@ def measured(table: Path, n: int, seed: int, source: str) -> Report:
     records = read_records(table)
     chosen = [_ALIKE, *(records[i].crystal for i in rng.choice(len(records), n - 1, replace=False))]
     masked = [int(rng.choice(crystal.numbers)) for crystal in chosen]
-    filler = Filler(load_model(source))
+    filler = Infiller(load_model(source))
     asked = [
-        (sites_of(crystal), Blanks({crystal.symbols[crystal.numbers.tolist().index(z)]: "?"}))
+        (
+            partial_structure_of(crystal),
+            InfillSpec({crystal.symbols[crystal.numbers.tolist().index(z)]: "?"}),
+        )
         for crystal, z in zip(chosen, masked, strict=True)
     ]
     started = time.perf_counter()
-    infillings = filler.fill_all(asked, 5)
+    infillings = filler.infill_all(asked, 5)
     ranked = time.perf_counter() - started
     untouched = wrong = proposals = 0
     for crystal, z, infilling in zip(chosen, masked, infillings, strict=True):
-        for proposal in infilling.proposals:
+        for proposal in infilling.results:
             proposals += 1
             untouched += is_untouched(crystal, proposal.crystal, z)
             wrong += sum(
@@ -73,8 +76,8 @@ def measured(table: Path, n: int, seed: int, source: str) -> Report:
                 if change.site is not None
             )
     started = time.perf_counter()
-    blanks = Blanks({}, coordinates=(crystal_symbol(chosen[1]),))
-    drawn = filler.fill(sites_of(chosen[1]), blanks, n)
+    blanks = InfillSpec({}, coordinates=(crystal_symbol(chosen[1]),))
+    drawn = filler.infill(partial_structure_of(chosen[1]), blanks, n)
     seconds = time.perf_counter() - started
     return {
         "table": table.name,
@@ -83,7 +86,7 @@ def measured(table: Path, n: int, seed: int, source: str) -> Report:
         "sites_wrongly_touched": wrong,
         "seconds_to_rank": round(ranked, 1),
         "draws_for_one_crystal": n,
-        "proposals_of_them": len(drawn.proposals),
+        "proposals_of_them": len(drawn.results),
         "seconds_to_draw": round(seconds, 1),
     }
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from crystext.data.shipped import read_shipped_set, shipped_set
 from crystext.structures.matching import (
-    DIFFCSP,
-    PYMATGEN,
-    Tolerances,
+    DIFFCSP_TOLERANCES,
+    PYMATGEN_TOLERANCES,
+    MatchTolerances,
     group_by_formula,
     is_same,
     reduce_for_matching,
@@ -42,13 +42,13 @@ def measure() -> Report:
         if reduced[i] is not None and reduced[j] is not None and len(reduced[i]) == len(reduced[j])
     ]
     found: Report = {"set": "mp20_test", "pairs": len(pairs)}
-    for name, tolerances in (("diffcsp", DIFFCSP), ("pymatgen", PYMATGEN)):
+    for name, tolerances in (("diffcsp", DIFFCSP_TOLERANCES), ("pymatgen", PYMATGEN_TOLERANCES)):
         found[name] = _count(pairs, reduced, crystals, tolerances)
     return found
 
 
 def _count(
-    pairs: list[tuple[int, int]], reduced: Any, crystals: Any, tolerances: Tolerances
+    pairs: list[tuple[int, int]], reduced: Any, crystals: Any, tolerances: MatchTolerances
 ) -> Report:
     matcher, said = tolerances.matcher(), progress(f"ltol {tolerances.ltol:g}")
     one_way, both = [], 0

@@ -19,14 +19,14 @@ import pyarrow.parquet as pq
 
 from crystext.data.store import read_store
 from crystext.errors import InputError
-from crystext.evaluate.samples import read_input
-from crystext.metrics.novelty import matches_in
+from crystext.evaluate.samples import read_samples
+from crystext.metrics.novelty import find_matches
 from evaluation.result_file import Report, progress, share, write_result
 
 
 def measure(given: argparse.Namespace) -> Report:
     """Return the shares of what is new to the data, and of that what the model was taught."""
-    drawn = [attempt.crystal for attempt in read_input(given.run).attempts]
+    drawn = [attempt.crystal for attempt in read_samples(given.run).samples]
     table = given.report / "structures.parquet"
     try:
         columns = pq.read_table(table).to_pydict()
@@ -37,7 +37,7 @@ def measure(given: argparse.Namespace) -> Report:
         raise InputError(f"{given.report} is no report on all of {given.run}: novelty, stability")
     data = read_store(given.store, "train")
     crystals = {i: crystal for i, crystal in enumerate(drawn) if crystal is not None}
-    rows = matches_in(
+    rows = find_matches(
         list(crystals.values()), data, workers=given.workers, report=progress("comparing")
     )
     own = {

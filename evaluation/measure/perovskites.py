@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 
 from crystext.data.store import read_store
-from crystext.evaluate.samples import read_input
+from crystext.evaluate.samples import read_samples
 from crystext.metrics.composition_validity import is_composition_valid
-from crystext.metrics.coverage import CUTOFFS, Coverage, coverage
-from crystext.metrics.diverse_subset import least_alike
+from crystext.metrics.coverage import COVERAGE_CUTOFFS, CoverageResult, coverage
+from crystext.metrics.diverse_subset import diverse_subset
 from crystext.metrics.matminer.fingerprints import fingerprints
 from crystext.metrics.structure_validity import is_structure_valid
 from crystext.structures.crystal import Crystal
@@ -44,7 +44,7 @@ def measure(
 
 def drawn(run: Path, n: int | None) -> tuple[list[Crystal], int]:
     """Return the crystals among the first n attempts of a run, and how many attempts there are."""
-    attempts = read_input(run, n).attempts
+    attempts = read_samples(run, n).samples
     return [x.crystal for x in attempts if x.crystal is not None], len(attempts)
 
 
@@ -81,7 +81,7 @@ def coverage_of(
     workers: int,
 ) -> Report:
     """Return the coverage of a reference by the crystals among so many attempts."""
-    limits = CUTOFFS["perov5"]
+    limits = COVERAGE_CUTOFFS["perov5"]
     known = fingerprints(
         reference,
         cache=cache and cache / "reference.npz",
@@ -97,14 +97,14 @@ def coverage_of(
         "cutoffs": {"structure": limits.structure, "composition": limits.composition},
         "without_fingerprint": {
             "no crystal": attempts - len(crystals),
-            "crystals": int((~made.known).sum()),
-            "reference": int((~known.known).sum()),
+            "crystals": int((~made.is_complete).sum()),
+            "reference": int((~known.is_complete).sum()),
         },
         **as_rows(coverage(made, known, limits, attempts=attempts)),
     }
 
 
-def as_rows(found: Coverage) -> Report:
+def as_rows(found: CoverageResult) -> Report:
     """Return coverage as it stands in a result file."""
     shares = {
         "recall": found.recall,
@@ -112,7 +112,7 @@ def as_rows(found: Coverage) -> Report:
         "precision, of those with a fingerprint": found.precision_of_fingerprinted,
     }
     return {
-        "shares": {name: share(s.count, s.of) for name, s in shares.items() if s is not None},
+        "shares": {name: share(s.count, s.total) for name, s in shares.items() if s is not None},
         "mean_distances": {
             "amsd_recall": rounded(found.amsd_recall),
             "amsd_precision": rounded(found.amsd_precision),
@@ -153,7 +153,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.n is not None and attempts > options.n:
             cache = options.cache and options.cache / "drawn.npz"
             known = fingerprints(crystals, cache=cache, workers=options.workers)
-            chosen = [crystals[i] for i in least_alike(known, options.n)]
+            chosen = [crystals[i] for i in diverse_subset(known, options.n)]
             found[f"after, least alike of {attempts} attempts"] = measure_crystals(
                 chosen, options.n, reference, options.cache, options.workers
             )

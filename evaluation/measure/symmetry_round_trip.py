@@ -49,8 +49,8 @@ def round_trip(crystal: Crystal) -> Outcome:
         return Outcome(f"not written: {error}")
     decoded = decode(text, format=WYCKOFF)
     if decoded.crystal is None:
-        assert decoded.fault is not None
-        return Outcome(f"not read: {decoded.fault.name}")
+        assert decoded.failure is not None
+        return Outcome(f"not read: {decoded.failure.name}")
     fits = StructureMatcher().get_rms_dist(crystal.structure, decoded.crystal.structure)
     if fits is None:
         return Outcome("no match")

@@ -29,24 +29,24 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from crystext.chemistry.formulas import by_electronegativity
-from crystext.data.store import check_place, read_store
-from crystext.energies.corrections import comparable
+from crystext.chemistry.formulas import sort_by_electronegativity
+from crystext.data.store import check_store_path, read_store
+from crystext.energies.corrections import corrected_energy
 from crystext.energies.hull import Hull
-from crystext.energies.phases import compounds_of
-from crystext.energies.potentials import loaded
-from crystext.energies.relax import Limits
+from crystext.energies.phases import make_compounds
+from crystext.energies.potentials import load_potential_once
+from crystext.energies.relax import RelaxationLimits
 from crystext.energies.relaxation_run import relax_all
 from crystext.errors import CrystextError
-from crystext.evaluate.samples import read_input
+from crystext.evaluate.samples import read_samples
 from crystext.metrics.composition_validity import is_composition_valid
-from crystext.metrics.novelty import matches_in
-from crystext.metrics.structure_validity import structure_fault
+from crystext.metrics.novelty import find_matches
+from crystext.metrics.structure_validity import structure_failure
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.structures.crystal import Crystal
 from crystext.structures.record import Record
 from crystext.structures.standardize import standardize
-from crystext.structures.wyckoff.orbits import symmetry_of
+from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from evaluation.result_file import progress
 from evaluation.shipped_model.select_low_energy import above_hull, hull_of_labels, write_like
 
@@ -59,10 +59,10 @@ def new_ones(crystals: Sequence[Crystal], known: Path, workers: int) -> list[int
     left = [
         i
         for i, crystal in enumerate(crystals)
-        if structure_fault(crystal) is None and is_composition_valid(crystal.numbers)
+        if structure_failure(crystal) is None and is_composition_valid(crystal.numbers)
     ]
     said(f"{len(left):,} of {len(crystals):,} draws are valid")
-    rows = matches_in([crystals[i] for i in left], read_store(known, "train"), workers=workers)
+    rows = find_matches([crystals[i] for i in left], read_store(known, "train"), workers=workers)
     left = [i for i, row in zip(left, rows, strict=True) if row is None]
     said(f"{len(left):,} of them are not in {known}")
     repeats = duplicates_of([crystals[i] for i in left], workers=workers)
@@ -76,7 +76,7 @@ def relaxed_below(
     hull: Hull,
     most: float,
     *,
-    limits: Limits,
+    limits: RelaxationLimits,
     potential: str,
     work: Path,
     workers: int,
@@ -90,15 +90,15 @@ def relaxed_below(
         workers=workers,
         report=progress("relaxing"),
     )
-    scale = loaded(potential).scale
+    scale = load_potential_once(potential).scale
     ended = [
-        (r.crystal, comparable(r.crystal, r.energy, scale))
+        (r.crystal, corrected_energy(r.crystal, r.energy, scale))
         for r in relaxations.values()
         if r.crystal is not None and r.energy is not None
     ]
     sound = [(c, e) for c, e in ended if (x := hull.above(c, e)) is not None and x > LEAST]
     phases = [(Counter(c.symbols), hull.formation_energy(c, e) or 0.0) for c, e in sound]
-    whole = Hull(hull.references, compounds_of([*hull.compounds, *phases]))
+    whole = Hull(hull.references, make_compounds([*hull.compounds, *phases]))
     return [c for c, e in sound if (x := whole.above(c, e)) is not None and x <= most]
 
 
@@ -126,14 +126,14 @@ def balanced(records: Sequence[Record], known: Sequence[Record], share: float) -
 
 def kinds(record: Record) -> tuple[int, str]:
     """Return the space group of a crystal and its most electronegative element."""
-    last = by_electronegativity(set(record.crystal.symbols))[-1]
+    last = sort_by_electronegativity(set(record.crystal.symbols))[-1]
     return int(record.labels["space_group"]), last
 
 
 def record_of(crystal: Crystal, name: str) -> Record:
     """Return a crystal in its standard description, with its space group."""
     standard, group = standardize(crystal)
-    return Record(standard, {"space_group": float(group)}, name, symmetry_of(standard))
+    return Record(standard, {"space_group": float(group)}, name, to_wyckoff_or_none(standard))
 
 
 def said(what: str) -> None:
@@ -158,8 +158,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     try:
-        check_place(given.out)
-        read = [attempt.crystal for attempt in read_input(given.draws).attempts]
+        check_store_path(given.out)
+        read = [attempt.crystal for attempt in read_samples(given.draws).samples]
         crystals = [crystal for crystal in read if crystal is not None]
         new = new_ones(crystals, given.not_in, given.workers)
         hull = hull_of_labels(read_store(given.not_in, "train"), given.hull)
@@ -170,7 +170,7 @@ def main(arguments: Sequence[str]) -> int:
             {i: crystals[i] for i in low},
             hull,
             given.most,
-            limits=Limits(steps=given.steps),
+            limits=RelaxationLimits(steps=given.steps),
             potential=given.potential,
             work=given.work,
             workers=given.workers,

@@ -35,13 +35,13 @@ from typing import Any
 import pyarrow.parquet as pq
 from pymatgen.core.structure import Structure
 
-from crystext.data.store import ABOUT, read_store
+from crystext.data.store import STORE_FILE, read_store
 from crystext.energies.hull_sources import open_hull, save_hull
-from crystext.energies.potentials import loaded
-from crystext.energies.relax import Outcome
-from crystext.energies.relaxation_files import RelaxedSet, relaxed_row
+from crystext.energies.potentials import load_potential_once
+from crystext.energies.relax import RelaxationOutcome
+from crystext.energies.relaxation_files import RelaxedSet, relaxed_structure
 from crystext.energies.relaxation_run import relax_all
-from crystext.energies.stability import phases_of
+from crystext.energies.stability import converged_phases
 from crystext.errors import InputError
 from crystext.io.read import read_crystals
 from crystext.structures.crystal import Crystal
@@ -67,7 +67,7 @@ def elements_of(path: Path) -> list[Crystal]:
 
 def crystals_of(source: Path, where: dict[str, str]) -> Iterator[Crystal]:
     """Read a store's training split, or another source; what is no crystal of it is left out."""
-    if (source / ABOUT).is_file():
+    if (source / STORE_FILE).is_file():
         store = read_store(source, "train")
         yield from (store[i].crystal for i in range(len(store)))
     else:
@@ -88,7 +88,7 @@ def made(given: argparse.Namespace) -> Report:
     where = dict([given.where.split("=", 1)]) if given.where else {}
     crystals = [c for source in given.sources for c in crystals_of(source, where) if wanted(c)]
     elements = [] if given.elements is None else [*filter(wanted, elements_of(given.elements))]
-    potential = loaded(given.potential)
+    potential = load_potential_once(given.potential)
     before = [] if given.onto is None else phases_on(given.onto, potential.name)
     everything = dict(enumerate([*crystals, *elements]))
     relaxations = relax_all(
@@ -103,14 +103,14 @@ def made(given: argparse.Namespace) -> Report:
         symbol
         for i in range(len(crystals), len(everything))
         for symbol in everything[i].symbols
-        if relaxations[i].outcome is Outcome.TOO_CLOSE
+        if relaxations[i].outcome is RelaxationOutcome.TOO_CLOSE
     }
     rows = tuple(
-        relaxed_row(str(i), relaxations[i])
+        relaxed_structure(str(i), relaxations[i])
         for i, crystal in everything.items()
         if lost.isdisjoint(crystal.symbols)
     )
-    found = phases_of(RelaxedSet(potential.name, potential.scale, rows))
+    found = converged_phases(RelaxedSet(potential.name, potential.scale, rows))
     hull = save_hull(
         [*before, *found], given.out, name="m3gnet", date=given.date, potential=potential.name
     )
@@ -121,7 +121,7 @@ def made(given: argparse.Namespace) -> Report:
         "crystals": len(crystals),
         "elements": len(elements),
         "elements_without_a_ground_state": sorted(lost),
-        "outcomes": {outcome.name: outcomes.count(outcome) for outcome in Outcome},
+        "outcomes": {outcome.name: outcomes.count(outcome) for outcome in RelaxationOutcome},
         "mean_steps": round(sum(r.steps for r in relaxations.values()) / len(relaxations), 2),
         "compounds_on_the_hull": len(hull.compounds),
         "elements_known": len(hull.references),

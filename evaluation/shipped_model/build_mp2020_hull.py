@@ -35,7 +35,7 @@ from crystext.data.catalogue import digest
 from crystext.energies.compact_hull import read_compact_hull, write_compact_hull
 from crystext.energies.decomposition import lowest_mixtures
 from crystext.energies.hull import Hull
-from crystext.energies.hull_sources import load_hull
+from crystext.energies.hull_sources import read_hull_folder
 from crystext.errors import InputError
 from evaluation.result_file import Report, rounded, write_result
 
@@ -62,7 +62,7 @@ def labels_of(path: Path) -> Iterator[tuple[dict[int, int], float]]:
 
 def made(given: argparse.Namespace) -> Report:
     """Write the file, and return what is in it."""
-    read = load_hull(given.hull)
+    read = read_hull_folder(given.hull)
     lowest: dict[int, float] = {}
     for path in given.labels:
         for composition, above in labels_of(path):

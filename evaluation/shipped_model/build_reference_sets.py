@@ -27,28 +27,35 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crystext.data.shipped import FINGERPRINT, KEY, LABEL_OF, NONE, SCALE, SHIPPED_SETS
+from crystext.data.shipped import (
+    FINGERPRINT_COLUMN,
+    FINGERPRINT_SCALE,
+    LABEL_BY_COLUMN,
+    METADATA_KEY,
+    MISSING_FINGERPRINT,
+    SHIPPED_SETS,
+)
 from crystext.data.standardize import MIN_LENGTH
 from crystext.errors import InputError
-from crystext.evaluate.stages.distributions import groups_name
-from crystext.metrics.matminer.fingerprints import METHOD, fingerprints
-from crystext.metrics.space_group_distribution import NONE_FOUND
+from crystext.evaluate.stages.distributions import space_group_cache_name
+from crystext.metrics.matminer.fingerprints import FINGERPRINT_METHOD, fingerprints
+from crystext.metrics.space_group_distribution import NO_SPACE_GROUP
 from crystext.structures.crystal import Crystal
-from crystext.structures.matching import PYMATGEN, is_same, reduce_for_matching
+from crystext.structures.matching import PYMATGEN_TOLERANCES, is_same, reduce_for_matching
 from crystext.structures.space_groups import find_space_group
-from crystext.structures.wyckoff.orbits import LOOSE
+from crystext.structures.wyckoff.orbits import SYMPREC
 from crystext.text import decode, encode
 from crystext.text.formats import Format
-from crystext.text.wyckoff import encode_symmetric
+from crystext.text.wyckoff import encode_wyckoff
 from evaluation.sources import crystal_of_p1_cif
 
-SYMMETRIC = Format("wyckoff", 4, 3, 5, by_symmetry=True)
+SYMMETRIC = Format("wyckoff", 4, 3, 5, is_wyckoff=True)
 """Format of the texts."""
 
 WHOLE = Format("plain", 6, 5, 6)
 """Format of what a text by symmetry would change."""
 
-LABELS = tuple(LABEL_OF)
+LABELS = tuple(LABEL_BY_COLUMN)
 ENERGIES = ("formation_energy_per_atom", "e_above_hull")
 
 
@@ -69,7 +76,7 @@ def write(cif: str) -> Written:
     warnings.simplefilter("ignore")
     crystal = crystal_of_p1_cif(cif)
     try:
-        text = encode_symmetric(crystal, SYMMETRIC)
+        text = encode_wyckoff(crystal, SYMMETRIC)
         read = decode(text).crystal
         assert read is not None
         # The text begins with the group that spglib found at 0.1 Å.
@@ -86,12 +93,14 @@ def written(text: str, reason: str, shortest: float) -> Written:
     first = text.partition("\n")[0]
     # Of a text by symmetry that came back, spglib's is its own.
     found = int(first) if first.isdigit() else find_space_group(decode(text).crystal)
-    return Written(text, reason, shortest, found or NONE_FOUND)
+    return Written(text, reason, shortest, found or NO_SPACE_GROUP)
 
 
 def difference(crystal: Crystal, group: int, read: Crystal) -> str:
     """Return why what is read is not the crystal of that space group; empty if it is."""
-    if not is_same(PYMATGEN.matcher(), reduce_for_matching(crystal), reduce_for_matching(read)):
+    if not is_same(
+        PYMATGEN_TOLERANCES.matcher(), reduce_for_matching(crystal), reduce_for_matching(read)
+    ):
         return "no match"
     found = find_space_group(read)
     return "" if found == group else f"space group {group} became {found}"
@@ -132,13 +141,15 @@ def write_set(
     # Numbers of one kind lie together, which halves what they take.
     split = [name for name, kind in fields if kind == pa.float32()]
     if groups is not None:
-        table = table.append_column(groups_name(LOOSE), pa.array(groups, pa.int16()))
+        table = table.append_column(space_group_cache_name(SYMPREC), pa.array(groups, pa.int16()))
     if print_of is not None:
-        scaled = np.where(np.isfinite(print_of), np.rint(print_of * SCALE), NONE).astype(np.int16)
+        scaled = np.where(
+            np.isfinite(print_of), np.rint(print_of * FINGERPRINT_SCALE), MISSING_FINGERPRINT
+        ).astype(np.int16)
         column = pa.FixedSizeListArray.from_arrays(pa.array(scaled.ravel()), scaled.shape[1])
-        table = table.append_column(FINGERPRINT, column)
-        about = {**about, "fingerprints": METHOD}
-    metadata = {KEY: json.dumps(about, sort_keys=True, ensure_ascii=False).encode()}
+        table = table.append_column(FINGERPRINT_COLUMN, column)
+        about = {**about, "fingerprints": FINGERPRINT_METHOD}
+    metadata = {METADATA_KEY: json.dumps(about, sort_keys=True, ensure_ascii=False).encode()}
     pq.write_table(
         table.replace_schema_metadata(metadata), path, compression="brotli", compression_level=11,
         use_dictionary=False, use_byte_stream_split=split, write_statistics=False,
@@ -184,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             prints = fingerprints(crystals, workers=asked.workers).structures
         reasons = [(r["material_id"], w.reason) for w, (_, r) in
                    zip(written_rows, table.iterrows(), strict=True) if w.reason]  # fmt: skip
-        assert len(rows) == SHIPPED_SETS[name].crystals, f"{name}: {len(rows)}"
+        assert len(rows) == SHIPPED_SETS[name].n_crystals, f"{name}: {len(rows)}"
         about = {
             "made by": "evaluation/shipped_model/build_reference_sets.py",
             "data": "Materials Project, CC BY 4.0, doi:10.1063/1.4812323",

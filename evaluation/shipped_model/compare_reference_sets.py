@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crystext.data.catalogue import CACHE_VARIABLE
-from crystext.data.shipped import TRAINING
+from crystext.data.shipped import TRAINING_SET
 from crystext.data.store import write_store
 from crystext.evaluate.run import evaluate
-from crystext.evaluate.stages.base import Options
+from crystext.evaluate.stages.base import EvaluationOptions
 from crystext.structures.record import Record
 from evaluation.result_file import Report, write_result
 from evaluation.sources import crystal_of_p1_cif
@@ -39,7 +39,7 @@ def measure(run: Path, test: Path, train: Path, workers: int) -> Report:
         _write_store(train, training, "train")
         # Into one folder, so that the draws' own fingerprints are computed once.
         from_tables, slow = _figures(run, str(reference), str(training), report, workers)
-        from_shipped, fast = _figures(run, None, TRAINING, report, workers)
+        from_shipped, fast = _figures(run, None, TRAINING_SET, report, workers)
     rows: Report = {}
     for name, value in from_tables.items():
         other = from_shipped[name]
@@ -64,7 +64,7 @@ def _figures(
         started = time.process_time()
         report = evaluate(
             run, "mp20", out, only=STAGES, workers=workers,
-            options=Options(reference=reference, training=train),
+            options=EvaluationOptions(reference=reference, training=train),
         )  # fmt: skip
         seconds = round(time.process_time() - started, 1)
     for name, note in report.stages.items():

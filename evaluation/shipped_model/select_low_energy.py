@@ -28,19 +28,19 @@ import pyarrow.parquet as pq
 from crystext.data.store import (
     SPLITS,
     Dataset,
-    check_place,
-    read_about,
+    check_store_path,
+    read_metadata,
     read_store,
     write_store,
 )
-from crystext.energies.corrections import comparable
+from crystext.energies.corrections import corrected_energy
 from crystext.energies.hull import Hull
-from crystext.energies.hull_sources import load_hull
-from crystext.energies.phases import compounds_of
+from crystext.energies.hull_sources import read_hull_folder
+from crystext.energies.phases import make_compounds
 from crystext.energies.potential import to_atoms
-from crystext.energies.potentials import loaded
+from crystext.energies.potentials import load_potential_once
 from crystext.errors import CrystextError, InputError
-from crystext.runtime.processes import share_out
+from crystext.runtime.processes import run_tasks
 from crystext.structures.crystal import Crystal
 from crystext.structures.record import Record
 from evaluation.result_file import progress
@@ -56,12 +56,12 @@ def energies_maker(potential: str) -> Callable[[Sequence[Crystal]], list[float]]
 
 def energies(potential: str, crystals: Sequence[Crystal]) -> list[float]:
     """Return the energies of crystals as they are."""
-    used = loaded(potential)
+    used = load_potential_once(potential)
     if used.evaluate is None:
         whole = [used.energy(crystal) for crystal in crystals]
     else:
         whole = [float(x["energy"]) for x in used.evaluate([to_atoms(c) for c in crystals])]
-    return [comparable(c, e, used.scale) for c, e in zip(crystals, whole, strict=True)]
+    return [corrected_energy(c, e, used.scale) for c, e in zip(crystals, whole, strict=True)]
 
 
 def above_hull(
@@ -74,7 +74,7 @@ def above_hull(
     tasks = ((part, [crystals[i] for i in part]) for part in parts)
     report = progress("calculating")
     found: dict[int, float | None] = {}
-    for part, calculated in share_out(partial(energies_maker, potential), tasks, workers):
+    for part, calculated in run_tasks(partial(energies_maker, potential), tasks, workers):
         for i, energy in zip(part, calculated or (), strict=False):
             found[i] = hull.above(crystals[i], energy)
         report(len(found), len(order))
@@ -89,7 +89,7 @@ def hull_of_labels(data: Dataset, folder: Path) -> Hull:
         amounts = Counter(data[i].crystal.symbols)
         if len(amounts) > 1:
             phases.append((dict(amounts), float(formation[i] - above[i])))
-    return Hull(load_hull(folder).references, compounds_of(phases))
+    return Hull(read_hull_folder(folder).references, make_compounds(phases))
 
 
 def known_names(source: str) -> set[str]:
@@ -107,7 +107,7 @@ def write_like(
     store: Path, out: Path, train: Sequence[Record], settings: argparse.Namespace
 ) -> None:
     """Write a store with other training crystals than one that is there, and all else as in it."""
-    held_out = [s for s in SPLITS[1:] if s in read_about(store)["splits"]]
+    held_out = [s for s in SPLITS[1:] if s in read_metadata(store)["splits"]]
     splits = {s: read_store(store, s) for s in held_out}
     write_store(
         out,
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     try:
-        check_place(given.out)
+        check_store_path(given.out)
         data, known = read_store(given.store, "train"), known_names(given.known)
         records = [data[i] for i in range(len(data))]
         others = {i: r.crystal for i, r in enumerate(records) if r.name not in known}

@@ -30,7 +30,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crystext.data.prepare import Settings, prepare
+from crystext.data.prepare import PrepareSettings, prepare
 from crystext.data.store import Dataset, read_store, write_store
 from crystext.tasks.prompts import load_prompts
 from crystext.text import FORMATS
@@ -72,14 +72,14 @@ def preparing(table: pa.Table, folder: Path) -> dict[str, Any]:
     """Measure `prepare`, and leave its store at folder/store."""
     pq.write_table(table, folder / "x.parquet")
 
-    def run(**settings: Any) -> None:
-        prepare(folder / "x.parquet", folder / "store", Settings(**settings), workers=1)
+    def run(store: str, **settings: Any) -> None:
+        prepare(folder / "x.parquet", folder / store, PrepareSettings(**settings), workers=1)
 
     # What is imported at the first call is no part of the rate.
     pq.write_table(table.slice(0, 20), folder / "first.parquet")
-    prepare(folder / "first.parquet", folder / "first", Settings(split="1/0/0"), workers=1)
-    without = processor_seconds(lambda: run(keep_duplicates=True, split="1/0/0"))
-    whole = processor_seconds(lambda: run(split="0.9/0.05/0.05"))
+    prepare(folder / "first.parquet", folder / "first", PrepareSettings(split="1/0/0"), workers=1)
+    without = processor_seconds(lambda: run("whole", keep_duplicates=True, split="1/0/0"))
+    whole = processor_seconds(lambda: run("store", split="0.9/0.05/0.05"))
     return {
         "crystals": table.num_rows,
         "crystals_per_second": round(table.num_rows / whole, 1),
@@ -122,7 +122,7 @@ def feeding(data: Dataset, crystals: int, turns: int) -> dict[str, Any]:
         prompts,
         FORMATS[recipe.format],
         task_weights=recipe.tasks,
-        translate_share=recipe.translate_share,
+        translate_probability=recipe.translate_share,
         max_tokens=recipe.optim.max_tokens,
         seed=0,
     )

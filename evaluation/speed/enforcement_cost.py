@@ -23,18 +23,18 @@ import torch
 from crystext.conditions import Conditions
 from crystext.generation.requests import make_request
 from crystext.inference.samplers import make_sampler
-from crystext.inference.types import ORDINARY, DrawSettings
+from crystext.inference.types import DEFAULT_CONSTRAINTS, SamplingSettings
 from crystext.models.layout import default_temperatures
 from crystext.models.load import LoadedModel, load_model
 from crystext.text import get_format
 from evaluation.result_file import Report, rounded, write_result
 
 ASKED = {
-    "formula": Conditions.of(composition="LiFePO4"),
-    "formula and atoms": Conditions.of(composition="SrTiO3", n_atoms=10),
-    "chemical system": Conditions.of(chemical_system="Li-Fe-P-O"),
-    "excluded elements": Conditions.of(exclude="Pb,Cd,Hg,U"),
-    "crystal system": Conditions.of(crystal_system="tetragonal"),
+    "formula": Conditions.from_keywords(composition="LiFePO4"),
+    "formula and atoms": Conditions.from_keywords(composition="SrTiO3", n_atoms=10),
+    "chemical system": Conditions.from_keywords(chemical_system="Li-Fe-P-O"),
+    "excluded elements": Conditions.from_keywords(exclude="Pb,Cd,Hg,U"),
+    "crystal system": Conditions.from_keywords(crystal_system="tetragonal"),
 }
 BATCH = 250
 
@@ -43,7 +43,7 @@ def cost(model: LoadedModel, text: str, asked: Conditions, n: int, seed: int) ->
     """Draw n texts in each way."""
     fmt = get_format(text)
     temperatures = default_temperatures(model.folder)
-    settings = DrawSettings(
+    settings = SamplingSettings(
         seed=seed,
         temperature=temperatures.text,
         element_temperature=temperatures.element,
@@ -52,7 +52,10 @@ def cost(model: LoadedModel, text: str, asked: Conditions, n: int, seed: int) ->
     own = None if fmt == model.format else fmt
     sampler = make_sampler(model, settings, own)
     enforced = make_request(asked, model.prompts, fmt=own)
-    requests = {"enforced": enforced, "asked alone": replace(enforced, constraints=ORDINARY)}
+    requests = {
+        "enforced": enforced,
+        "asked alone": replace(enforced, constraints=DEFAULT_CONSTRAINTS),
+    }
     for request in requests.values():
         sampler.draw(request, range(10))  # What is set up at the first call is not counted.
     seconds, tokens = dict.fromkeys(requests, 0.0), dict.fromkeys(requests, 0)

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.io.read.parse import Piece, parse
+from crystext.io.read.parse import Piece, parse_piece
 from crystext.structures.crystal import Crystal
 from evaluation.result_file import Report, write_result
 from evaluation.sources import crystal_of_p1_cif
@@ -76,7 +76,7 @@ def pymatgen(text: str) -> Any:
 
 def ours(text: str) -> Crystal:
     """Read a CIF by crystext."""
-    (item,) = parse(Piece("crystal", "cif", text))
+    (item,) = parse_piece(Piece("crystal", "cif", text))
     if item.crystal is None:
         raise ValueError(item.problem)
     return item.crystal

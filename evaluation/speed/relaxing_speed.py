@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from crystext.energies.batched_relaxation import relax_together
-from crystext.energies.potentials import loaded
-from crystext.energies.relax import Outcome, relax
+from crystext.energies.batched_relaxation import relax_batched
+from crystext.energies.potentials import load_potential_once
+from crystext.energies.relax import RelaxationOutcome, relax
 from crystext.errors import InputError
-from crystext.evaluate.samples import read_input
+from crystext.evaluate.samples import read_samples
 from evaluation.result_file import Report, rounded, share, write_result
 
 SAME = 1e-3
@@ -31,16 +31,16 @@ SAME = 1e-3
 
 def compared(run: Path, potential: str, n: int) -> Report:
     """Relax the first n crystals in both ways."""
-    attempts = read_input(run, n).attempts
+    attempts = read_samples(run, n).samples
     crystals = [attempt.crystal for attempt in attempts if attempt.crystal is not None]
-    found = loaded(potential)
+    found = load_potential_once(potential)
     if found.evaluate is None:
         raise InputError(f"the potential {found.name} calculates one crystal at a time")
     started = time.perf_counter()
     alone = [relax(crystal, found.calculator, cutoff=found.cutoff) for crystal in crystals]
     seconds_alone = time.perf_counter() - started
     started = time.perf_counter()
-    together = relax_together(crystals, found.evaluate, at_once=found.at_once, cutoff=found.cutoff)
+    together = relax_batched(crystals, found.evaluate, max_atoms=found.at_once, cutoff=found.cutoff)
     seconds_together = time.perf_counter() - started
     differences = np.array(
         [
@@ -72,7 +72,7 @@ def compared(run: Path, potential: str, n: int) -> Report:
             "ends within 1 meV/atom": share(int((differences <= SAME).sum()), len(differences)),
             **{
                 f"converged, {name}": share(
-                    sum(r.outcome is Outcome.CONVERGED for r in way), len(way)
+                    sum(r.outcome is RelaxationOutcome.CONVERGED for r in way), len(way)
                 )
                 for name, way in (("alone", alone), ("together", together))
             },

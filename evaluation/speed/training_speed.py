@@ -42,8 +42,8 @@ from transformers import (
 )
 from transformers import Trainer as HuggingFaceTrainer
 
-from crystext.tokenization.encode import IGNORED
-from crystext.training.examples import Examples, Row
+from crystext.tokenization.encode import IGNORED_LABEL
+from crystext.training.examples import Examples, TokenizedExample
 from crystext.training.recipe import Recipe, load_recipe
 from crystext.training.trainer import LOG_EVERY, Trainer
 from evaluation.result_file import write_result
@@ -61,8 +61,8 @@ class Timed(Trainer):
         self.times: list[float] = []
         self.tokens: list[int] = []
 
-    def _update(self, rows: list[Row]) -> tuple[torch.Tensor, int]:
-        loss, tokens = super()._update(rows)
+    def _train_step(self, rows: list[TokenizedExample]) -> tuple[torch.Tensor, int]:
+        loss, tokens = super()._train_step(rows)
         if self.device.type == "cuda":
             torch.cuda.synchronize()
         self.times.append(time.monotonic())
@@ -103,7 +103,7 @@ def packed_rate(store: Path, seed: int) -> tuple[float, Examples, PreTrainedMode
     )
     with tempfile.TemporaryDirectory() as folder:
         trainer = Timed(recipe, Path(folder) / "run")
-        config = trainer.start.network.config
+        config = trainer.initial_model.network.config
         trainer.run(QUIET)
     return trainer.rate(WARM_UP), trainer.batches.examples, LlamaForCausalLM(config)
 
@@ -124,7 +124,7 @@ def padded_rate(network: PreTrainedModel, examples: Examples, seed: int) -> tupl
     rows = examples.rows(range(SEQUENCES * STEPS))
     data = [{"input_ids": ids, "labels": labels} for ids, labels in rows]
     clock, padded = Clock(), []
-    collate = DataCollatorForSeq2Seq(examples.tokenizer, label_pad_token_id=IGNORED)
+    collate = DataCollatorForSeq2Seq(examples.tokenizer, label_pad_token_id=IGNORED_LABEL)
 
     def counted(features: list[dict[str, Any]]) -> Any:
         batch = collate(features)
@@ -168,7 +168,7 @@ def operations(examples: Examples, network: torch.nn.Module, count: int = 500) -
     weights = sum(p.numel() for p in network.parameters()) - output * (1 if tied else 2)
     rows = examples.rows(range(count))
     lengths = np.array([len(ids) for ids, _ in rows], dtype=np.float64)
-    targets = sum(label != IGNORED for _, labels in rows for label in labels[1:])
+    targets = sum(label != IGNORED_LABEL for _, labels in rows for label in labels[1:])
     attention = 6 * config.num_hidden_layers * config.hidden_size * float((lengths**2).sum())
     return 6 * weights + (6 * output * targets + attention) / float(lengths.sum())
 

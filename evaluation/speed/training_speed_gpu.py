@@ -34,11 +34,11 @@ from transformers import (
 from crystext.errors import InputError
 from crystext.models.lora import new_adapter
 from crystext.models.settings import LoraSettings
-from crystext.tokenization.encode import IGNORED
-from crystext.training.ema import trainable
-from crystext.training.examples import Row
+from crystext.tokenization.encode import IGNORED_LABEL
+from crystext.training.ema import trainable_parameters
+from crystext.training.examples import TokenizedExample
 from crystext.training.loss import PackedLoss
-from crystext.training.packing import cut, pack
+from crystext.training.packing import pack, split_micro_batches
 from crystext.training.trainer import Trainer
 from evaluation.result_file import write_result
 from evaluation.speed.training_speed import QUIET, WARM_UP, Timed, base_recipe, operations
@@ -127,13 +127,13 @@ def adapter_on_four_bits(
     model = new_adapter(network, LoraSettings(rank=8, alpha=32, dropout=0.05), seed=0)
     model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     loss = PackedLoss(model.train(), device, bf16=True)
-    optimizer = torch.optim.AdamW(trainable(model).values(), lr=5e-4)
+    optimizer = torch.optim.AdamW(trainable_parameters(model).values(), lr=5e-4)
 
-    def characters(position: int) -> Row:
+    def characters(position: int) -> TokenizedExample:
         example = examples.example(position % len(examples.data), position // len(examples.data))
         assert example is not None, "no task of this recipe needs a symmetry"
         given, wanted = ([3 + ord(c) for c in text] for text in example)
-        return [1, *given, *wanted, 2], [IGNORED] * (1 + len(given)) + [*wanted, 2]
+        return [1, *given, *wanted, 2], [IGNORED_LABEL] * (1 + len(given)) + [*wanted, 2]
 
     position, tokens, times, operated = 0, [], [], 0.0
     weights = 4 * sizes["hidden_size"] ** 2 + 3 * sizes["hidden_size"] * sizes["intermediate_size"]
@@ -144,11 +144,11 @@ def adapter_on_four_bits(
         if step == WARM_UP and device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
             busy.start()
-        rows: list[Row] = []
+        rows: list[TokenizedExample] = []
         while sum(len(ids) for ids, _ in rows) < 2 * micro_tokens:
             rows.append(characters(position))
             position += 1
-        for part in cut(rows, micro_tokens):
+        for part in split_micro_batches(rows, micro_tokens):
             packed = pack(part).to(device)
             loss(packed).sum().div(packed.tokens).backward()
             if step >= WARM_UP:
@@ -183,7 +183,7 @@ def shipped_on_gpu(store: Path, steps: int) -> dict[str, Any]:
     busy = Utilisation()
     with tempfile.TemporaryDirectory() as folder:
         trainer = Timed(recipe, Path(folder) / "run")
-        needed = operations(trainer.batches.examples, trainer.start.network)
+        needed = operations(trainer.batches.examples, trainer.initial_model.network)
         if trainer.device.type == "cuda":
             busy.start()
         trainer.run(QUIET)

@@ -12,12 +12,12 @@ from pymatgen.core.composition import Composition
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.chemistry.formulas import (
-    formula_text,
-    known_element,
+    check_element,
+    format_formula,
     parse_composition,
     parse_elements,
     parse_formula,
-    reduced,
+    reduce_counts,
 )
 from crystext.conditions import Conditions
 from crystext.conditions.constraints import Constraints
@@ -47,11 +47,11 @@ def test_a_formula_has_pymatgens_counts(formula: str) -> None:
 
 @given(formula=formulas)
 def test_reduced_formulas_are_written_as_those_of_crystals(formula: str) -> None:
-    counts = reduced(parse_formula(formula))
+    counts = reduce_counts(parse_formula(formula))
     assert math.gcd(*counts.values()) == 1
     numbers = [ATOMIC_NUMBERS[s] for s, n in counts.items() for _ in range(min(n, 2000))]
     if max(counts.values()) < 2000:
-        assert formula_text(counts) == reduced_formula(np.array(numbers))
+        assert format_formula(counts) == reduced_formula(np.array(numbers))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_is_no_element_is_refused(wanted: str, expected: str) -> None:
 def test_what_is_no_element_is_refused_in_the_same_words_everywhere() -> None:
     said = set()
     for refuse in (
-        known_element,
+        check_element,
         parse_elements,
         similar_elements,
         lambda symbol: Constraints(only=(symbol,)),
@@ -128,7 +128,7 @@ def test_what_is_no_element_is_refused_in_the_same_words_everywhere() -> None:
 )  # fmt: skip
 def test_a_composition_is_a_formula_or_elements_and_counts(wanted: object) -> None:
     assert reduced_formula(wanted) == "SrTiO3"  # type: ignore[arg-type]
-    assert Conditions.of(composition=wanted).composition == "SrTiO3"
+    assert Conditions.from_keywords(composition=wanted).composition == "SrTiO3"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.chemistry.oxidation import nearest_neutral
+from crystext.chemistry.oxidation import nearest_neutral_formula
 from crystext.metrics.composition_validity import is_composition_valid
 
 
@@ -21,7 +21,7 @@ def test_the_nearest_neutral_formula_is_neutral_and_none_is_nearer(
 ) -> None:
     first, m, second, n = formula
     assert not is_neutral((first, m), (second, n))
-    found = nearest_neutral({first: m, second: n}, most_atoms=20)
+    found = nearest_neutral_formula({first: m, second: n}, max_atoms=20)
     distances = {
         abs(i - m) + abs(j - n): (i, j)
         for i, j in product(range(1, 10), repeat=2)
@@ -40,4 +40,4 @@ def distance(found: dict[str, int], scale: int, formula: tuple[str, int, str, in
 
 
 def test_no_formula_is_proposed_beyond_the_largest_cell() -> None:
-    assert nearest_neutral({"Na": 1, "Cl": 2}, most_atoms=1) is None
+    assert nearest_neutral_formula({"Na": 1, "Cl": 2}, max_atoms=1) is None

@@ -14,14 +14,14 @@ import pytest
 from crystext.data.store import read_store
 from crystext.io.write import cif
 from tests.conftest import Run
-from tests.handmade import HANDMADE
+from tests.example_crystals import EXAMPLE_CRYSTALS
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     rows = [
         {"id": name, "cif": cif(crystal), "held": name == "iron", "year": 2019}
-        for name, crystal in sorted(HANDMADE.items())
+        for name, crystal in sorted(EXAMPLE_CRYSTALS.items())
     ]
     rows.append({"id": "broken", "cif": "broken", "held": False, "year": 2019})
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet")

@@ -12,9 +12,9 @@ from crystext.io.read import read_crystals
 from crystext.io.write import cif
 from crystext.text import decode, encode
 from tests.conftest import Run
-from tests.handmade import HANDMADE, NACL, QUARTZ
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL, QUARTZ
 
-TEXTS = [encode(crystal) for _, crystal in sorted(HANDMADE.items())]
+TEXTS = [encode(crystal) for _, crystal in sorted(EXAMPLE_CRYSTALS.items())]
 
 
 @pytest.mark.parametrize("out", ["cifs", "x.cif", "x.extxyz", "x.parquet"])

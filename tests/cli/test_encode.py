@@ -11,14 +11,14 @@ import pytest
 from crystext.io.write import cif, write_crystals
 from crystext.text import FORMATS, decode, encode
 from tests.conftest import Run
-from tests.handmade import HANDMADE, NACL
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
 
 HALF = cif(NACL).replace("0.0  0.0  0.0  1\n", "0.0  0.0  0.0  0.5\n")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_crystals(sorted(HANDMADE.items()), tmp_path / "in", "cif")
+    write_crystals(sorted(EXAMPLE_CRYSTALS.items()), tmp_path / "in", "cif")
     return tmp_path / "in"
 
 
@@ -26,14 +26,14 @@ def folder(tmp_path: Path) -> Path:
 def test_it_prints_what_the_codec_writes(format: str, cli: Run, folder: Path) -> None:
     ended = cli("encode", folder / "quartz.cif", "--format", format)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == encode(HANDMADE["quartz"], format) + "\n"
+    assert ended.stdout == encode(EXAMPLE_CRYSTALS["quartz"], format) + "\n"
 
 
 def test_texts_are_separated_by_a_blank_line_or_come_as_json(cli: Run, folder: Path) -> None:
-    texts = [encode(crystal) for _, crystal in sorted(HANDMADE.items())]
+    texts = [encode(crystal) for _, crystal in sorted(EXAMPLE_CRYSTALS.items())]
     assert cli("encode", folder).stdout == "\n\n".join(texts) + "\n"
     rows = [json.loads(line) for line in cli("encode", folder, "--json").stdout.splitlines()]
-    assert [row["name"] for row in rows] == sorted(HANDMADE)
+    assert [row["name"] for row in rows] == sorted(EXAMPLE_CRYSTALS)
     assert [row["text"] for row in rows] == texts
 
 
@@ -57,7 +57,7 @@ def test_a_broken_file_among_many_is_told_and_passed_over(cli: Run, folder: Path
     (folder / "broken.cif").write_text("broken")
     ended = cli("encode", folder)
     assert ended.returncode == 0
-    assert ended.stdout.count("\n\n") == len(HANDMADE) - 1
+    assert ended.stdout.count("\n\n") == len(EXAMPLE_CRYSTALS) - 1
     assert ended.stderr.startswith("crystext: broken: it starts with 'broken'")
 
 

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crystext.io.read import read_crystals
-from tests.evaluate.crystals import ROCK_SALT, write_run
+from tests.evaluate.example_inputs import ROCK_SALT, write_run
 
 
 def test_stages_are_chosen_and_a_table_is_printed(cli, tmp_path):

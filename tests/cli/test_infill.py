@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from crystext.cli.main import main
-from crystext.io.read.partial_structures import read_sites
+from crystext.io.read.partial_structures import read_partial_structure
 from crystext.io.write import cif, write_crystals
 from tests.conftest import Run
-from tests.handmade import SRTIO3
+from tests.example_crystals import SRTIO3
 from tests.io.read.test_partial_structures import cif_of
 
 ROWS = ["O_a O 0.5 0.5 0.0123456", "M1 ? 0.5 0.5 0.5", "Sr_b Sr 0 0 0"]
@@ -64,9 +64,9 @@ def test_a_cif_with_question_marks_is_completed_and_written(
     lines = (out / "proposals.jsonl").read_text().splitlines()
     files = sorted((out / "cif").iterdir())
     assert len(lines) == len(files) > 0
-    given = read_sites(gaps)
+    given = read_partial_structure(gaps)
     for line, path in zip(lines, files, strict=True):
-        record, sites = json.loads(line), read_sites(path)
+        record, sites = json.loads(line), read_partial_structure(path)
         assert record["symbols"][0] == "O"
         assert record["symbols"][1] in ("Ti", "Zr", "Hf", "Sn")
         assert record["lengths"] == given.lengths.tolist() == sites.lengths.tolist()

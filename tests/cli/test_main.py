@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from crystext import __version__
-from crystext.runtime.resources import shipped
+from crystext.runtime.resources import shipped_path
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -154,7 +154,7 @@ def test_no_summary_of_a_command_is_cut(cli: Run, command: str) -> None:
 )
 def test_help_lists_what_comes_with_the_package(cli: Run, command: str, folder: list[str]) -> None:
     listed = cli(command, "--help").stdout
-    names = [path.stem for path in shipped(*folder).glob("*.yaml")]
+    names = [path.stem for path in shipped_path(*folder).glob("*.yaml")]
     assert len(names) >= 4
     assert [name for name in names if not re.search(rf"\n  {name} +\S", listed)] == []
 

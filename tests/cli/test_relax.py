@@ -17,20 +17,20 @@ import pytest
 
 from crystext.cli.hull import hull
 from crystext.cli.relax import relax
-from crystext.energies.corrections import Scale
+from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.relaxation_files import (
     TABLE,
-    Relaxed,
     RelaxedSet,
+    RelaxedStructure,
     read_relaxed,
     write_relaxed,
 )
 from crystext.errors import CrystextError, InputError, ModelError, RunError, SettingError
-from crystext.evaluate.samples import read_input
+from crystext.evaluate.samples import read_samples
 from crystext.io.read import read_crystal
 from crystext.io.write import extxyz, write_crystals
 from crystext.structures.crystal import Crystal
-from tests.chores import COPPER
+from tests.process_tasks import COPPER
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -68,7 +68,7 @@ def test_from_crystals_to_a_hull_of_ones_own_and_a_distance_to_it(
     assert rows[2]["energy_ev_per_atom"] == pytest.approx(rows[2]["energy_ev"] / 2)
 
     # Every structure is met once, in whatever forms the folder holds it.
-    assert len(read_input(out).attempts) == 5
+    assert len(read_samples(out).samples) == 5
     names = [f"{i:06d}-in-{i + 1}.cif" for i in range(3)]
     assert sorted(path.name for path in (out / "cif").iterdir()) == names
     written = read_crystal(out / "cif" / names[2]).lengths
@@ -125,8 +125,8 @@ def test_without_weights_and_network_chgnet_relaxes_and_is_recorded(
     assert "CHGNet-0.3.0, since M3GNet-MP-2021.2.8-PES is in no cache, and the Hub" in ended.stderr
     assert "ISOLATED_ATOM" in ended.stderr
     found = read_relaxed(tmp_path / "out")
-    assert (found.potential, found.scale) == ("CHGNet-0.3.0", Scale.CORRECTED)
-    assert [row.fault for row in found.rows] == [None, "ISOLATED_ATOM"]
+    assert (found.potential, found.correction) == ("CHGNet-0.3.0", EnergyCorrection.CORRECTED)
+    assert [row.failure for row in found.structures] == [None, "ISOLATED_ATOM"]
 
 
 def test_m3gnet_that_cannot_be_had_is_refused_at_once_with_two_ways_out(
@@ -153,7 +153,7 @@ def test_a_potential_of_ones_own_is_given_by_import_path(
     ended = cli("relax", tmp_path / "in.extxyz", "--out", out, "--potential", f"{example}:emt")
     assert ended.returncode == 0, ended.stderr
     assert "energies: EMT of ASE, of another kind" in ended.stdout
-    assert read_relaxed(out).rows[0].energy == pytest.approx(-0.0227, abs=0.02)
+    assert read_relaxed(out).structures[0].energy == pytest.approx(-0.0227, abs=0.02)
 
 
 @pytest.mark.slow
@@ -213,8 +213,11 @@ def test_crystals_that_are_all_too_close_end_with_status_2_and_a_table_that_says
 
 
 def test_a_hull_that_cannot_be_meant_is_refused(tmp_path: Path) -> None:
-    rows = (Relaxed("a", ALUMINIUM, -3.0, 1, True), Relaxed("b", NICKEL, -5.0, 1, True))
-    write_relaxed(RelaxedSet("EMT", Scale.OWN, rows), tmp_path / "relaxed")
+    rows = (
+        RelaxedStructure("a", ALUMINIUM, -3.0, 1, True),
+        RelaxedStructure("b", NICKEL, -5.0, 1, True),
+    )
+    write_relaxed(RelaxedSet("EMT", EnergyCorrection.OWN, rows), tmp_path / "relaxed")
     source, out = tmp_path / "relaxed", tmp_path / "out.csv"
     wrong: list[tuple[dict[str, object], type[CrystextError], str]] = [
         ({"out": tmp_path / "out.txt"}, SettingError, ".csv or .parquet"),
@@ -235,11 +238,11 @@ def test_an_element_that_the_hull_lacks_is_named_and_the_others_are_placed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = (
-        Relaxed("a", ALUMINIUM, -3.0, 1, True),
-        Relaxed("b", NICKEL, -5.0, 1, True),
-        Relaxed("c", cell(2.9, 90.0, 13, 29), -70.0, 1, True),
+        RelaxedStructure("a", ALUMINIUM, -3.0, 1, True),
+        RelaxedStructure("b", NICKEL, -5.0, 1, True),
+        RelaxedStructure("c", cell(2.9, 90.0, 13, 29), -70.0, 1, True),
     )
-    write_relaxed(RelaxedSet("EMT", Scale.OWN, rows), tmp_path / "relaxed")
+    write_relaxed(RelaxedSet("EMT", EnergyCorrection.OWN, rows), tmp_path / "relaxed")
     hull(tmp_path / "relaxed", tmp_path / "out.parquet", hull="self")
     told = capsys.readouterr().out
     assert "elements that the hull lacks: Cu (1)" in told

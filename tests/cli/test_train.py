@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from crystext.generation.run import read_attempts
 from tests.conftest import ROOT, Run
-from tests.tiny import write_tiny_store
+from tests.tiny_model import write_tiny_store
 from tests.training.test_trainer import recipe_values
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}

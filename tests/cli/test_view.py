@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from crystext.io.write import write_crystals
 from crystext.text import encode
 from tests.conftest import Run
-from tests.handmade import HANDMADE
+from tests.example_crystals import EXAMPLE_CRYSTALS
 
 Refuses = Callable[..., str]
 
@@ -20,7 +20,7 @@ Refuses = Callable[..., str]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of six attempts, of which the second is no crystal, and a torn seventh."""
-    texts = [encode(crystal) for crystal in HANDMADE.values()]
+    texts = [encode(crystal) for crystal in EXAMPLE_CRYSTALS.values()]
     texts.insert(1, "5.64 5.64")
     lines = [
         json.dumps({"index": i, "text": text, "fault": "TRUNCATED" if i == 1 else None})
@@ -52,7 +52,7 @@ def test_some_of_a_run_are_drawn(cli: Run, run: Path, tmp_path: Path) -> None:
 
 
 def test_any_source_of_crystals_is_drawn(cli: Run, tmp_path: Path) -> None:
-    write_crystals(HANDMADE.items(), tmp_path / "cifs", "cif")
+    write_crystals(EXAMPLE_CRYSTALS.items(), tmp_path / "cifs", "cif")
     picture = tmp_path / "new" / "folder" / "x.png"
     ended = cli("view", tmp_path / "cifs", "--out", picture)
     assert ended.returncode == 0, ended.stderr
@@ -97,8 +97,8 @@ def test_a_damaged_line_of_a_run_is_told_and_the_others_are_drawn(
 
 
 def test_what_cannot_be_read_is_told_and_the_others_are_drawn(cli: Run, tmp_path: Path) -> None:
-    write_crystals(HANDMADE.items(), tmp_path / "cifs", "cif")
+    write_crystals(EXAMPLE_CRYSTALS.items(), tmp_path / "cifs", "cif")
     (tmp_path / "cifs" / "a.cif").write_text("broken")
     ended = cli("view", tmp_path / "cifs", "--out", tmp_path / "x.svg")
-    assert ended.stdout == f"{len(HANDMADE)} crystals in {tmp_path / 'x.svg'}\n"
+    assert ended.stdout == f"{len(EXAMPLE_CRYSTALS)} crystals in {tmp_path / 'x.svg'}\n"
     assert "crystext: a is left out: it starts with 'broken'" in ended.stderr

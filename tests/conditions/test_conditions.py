@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystext.conditions import NAMES, Conditions, Kept, matched
+from crystext.conditions import CONDITION_NAMES, ConditionResult, Conditions, all_satisfied
 from crystext.errors import SettingError
 from crystext.structures.crystal import Crystal
-from crystext.structures.properties import written_properties
-from tests.handmade import HANDMADE, NACL
+from crystext.structures.properties import format_properties
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
 
 ROCK_SALT: dict[str, Any] = {
     "composition": "NaCl",
@@ -41,34 +41,34 @@ OTHERS: dict[str, Any] = {
 """What it is not."""
 
 
-def record(conditions: Conditions, crystal: Crystal | None = NACL, **how: bool) -> Kept:
+def record(conditions: Conditions, crystal: Crystal | None = NACL, **how: bool) -> ConditionResult:
     (kept,) = conditions.check(crystal, **how)
     return kept
 
 
 @pytest.mark.parametrize("name", ROCK_SALT)
 def test_a_crystal_keeps_what_it_has(name: str) -> None:
-    kept = record(Conditions.of(**{name: ROCK_SALT[name]}))
+    kept = record(Conditions.from_keywords(**{name: ROCK_SALT[name]}))
     assert (kept.name, kept.kept) == (name, True)
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_crystal_does_not_keep_what_it_lacks(name: str) -> None:
-    kept = record(Conditions.of(**{name: OTHERS[name]}))
+    kept = record(Conditions.from_keywords(**{name: OTHERS[name]}))
     assert kept.kept is False
     assert kept.found is not None
-    assert not matched([kept])
+    assert not all_satisfied([kept])
 
 
 @pytest.mark.parametrize("name", ["formation_energy", "band_gap", "e_above_hull"])
 def test_what_nothing_can_tell_is_neither_kept_nor_broken(name: str) -> None:
-    kept = record(Conditions.of(**{name: 0.5}))
+    kept = record(Conditions.from_keywords(**{name: 0.5}))
     assert (kept.how, kept.found, kept.kept) == ("steered", None, None)
-    assert matched([kept])
+    assert all_satisfied([kept])
 
 
 def test_a_text_that_is_no_crystal_keeps_nothing_that_could_be_checked() -> None:
-    records = Conditions.of(**ROCK_SALT, band_gap=5).check(None)
+    records = Conditions.from_keywords(**ROCK_SALT, band_gap=5).check(None)
     assert {kept.name: kept.kept for kept in records} == {
         **dict.fromkeys(ROCK_SALT, False),
         "band_gap": None,
@@ -76,7 +76,7 @@ def test_a_text_that_is_no_crystal_keeps_nothing_that_could_be_checked() -> None
 
 
 def test_records_tell_what_was_seen_to_what_was_said_and_what_neither() -> None:
-    asked = Conditions.of(**ROCK_SALT)
+    asked = Conditions.from_keywords(**ROCK_SALT)
     seen_to = {kept.name for kept in asked.check(NACL) if kept.how == "enforced"}
     assert seen_to == {*ROCK_SALT} - {"space_group", "crystal_system", "density"}
     free = {kept.name: kept.how for kept in asked.check(NACL, constrained=False)}
@@ -87,18 +87,21 @@ def test_records_tell_what_was_seen_to_what_was_said_and_what_neither() -> None:
 
 
 def test_a_density_is_kept_within_a_twentieth() -> None:
-    kept = {value: record(Conditions.of(density=value)).kept for value in (2.07, 2.25, 1.9, 2.5)}
+    kept = {
+        value: record(Conditions.from_keywords(density=value)).kept
+        for value in (2.07, 2.25, 1.9, 2.5)
+    }
     assert kept == {2.07: True, 2.25: True, 1.9: False, 2.5: False}
 
 
-@pytest.mark.parametrize("crystal", HANDMADE.values(), ids=[*HANDMADE])
+@pytest.mark.parametrize("crystal", EXAMPLE_CRYSTALS.values(), ids=[*EXAMPLE_CRYSTALS])
 def test_a_prompt_says_properties_as_training_does(crystal: Crystal) -> None:
     labels = {"space_group": 14, "formation_energy": -0.001, "band_gap": 1, "e_above_hull": 0.0123}
-    known = written_properties(crystal, labels)
+    known = format_properties(crystal, labels)
     for names in (["composition", "space_group"], ["chemical_system", "n_atoms", "density"],
                   ["crystal_system", "formation_energy", "band_gap", "e_above_hull"]):  # fmt: skip
         given = {name: labels.get(name, known.get(name, known["formula"])) for name in names}
-        asked = Conditions.of(**given).properties()
+        asked = Conditions.from_keywords(**given).prompt_properties()
         assert len(asked) == len(names)
         assert asked.items() <= known.items()
 
@@ -115,7 +118,9 @@ def test_a_prompt_says_properties_as_training_does(crystal: Crystal) -> None:
 def test_the_formula_of_a_cell_of_known_size_says_the_size(
     n_atoms: Any, lines: dict[str, str]
 ) -> None:
-    assert Conditions.of(composition="NaCl", n_atoms=n_atoms).properties() == lines
+    assert (
+        Conditions.from_keywords(composition="NaCl", n_atoms=n_atoms).prompt_properties() == lines
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +128,7 @@ def test_the_formula_of_a_cell_of_known_size_says_the_size(
     [8, "8", " 8-8 ", (8, 8), [8], 8.0, "8.0", np.int64(8), np.float32(8), np.array([8, 8])],
 )
 def test_numbers_of_atoms_may_be_given_in_many_ways(n_atoms: Any) -> None:
-    assert Conditions.of(n_atoms=n_atoms).n_atoms == (8, 8)
+    assert Conditions.from_keywords(n_atoms=n_atoms).n_atoms == (8, 8)
 
 
 def test_what_numpy_holds_asks_for_what_python_does() -> None:
@@ -135,9 +140,10 @@ def test_what_numpy_holds_asks_for_what_python_does() -> None:
         "neutral": np.bool_(True),
     }
     plain = {name: value.tolist() for name, value in given.items()}
-    assert Conditions.of(**given) == Conditions.of(**plain)
+    assert Conditions.from_keywords(**given) == Conditions.from_keywords(**plain)
     assert all(
-        type(value) in (str, int, float, bool) for value in Conditions.of(**given).asked().values()
+        type(value) in (str, int, float, bool)
+        for value in Conditions.from_keywords(**given).requested().values()
     )
 
 
@@ -145,16 +151,16 @@ def test_what_numpy_holds_asks_for_what_python_does() -> None:
     "nothing", [None, "", " ", (), [], set(), frozenset(), np.array([])], ids=repr
 )
 def test_nothing_of_any_kind_asks_for_nothing(nothing: Any) -> None:
-    assert not Conditions.of(**dict.fromkeys(NAMES, nothing))
+    assert not Conditions.from_keywords(**dict.fromkeys(CONDITION_NAMES, nothing))
 
 
 def test_elements_may_be_a_set() -> None:
-    assert Conditions.of(elements={"O", "Li"}).elements == ("Li", "O")
+    assert Conditions.from_keywords(elements={"O", "Li"}).elements == ("Li", "O")
 
 
 def test_elements_and_alloys_of_metals_count_as_neutral() -> None:
     for formula in ("O2", "FeNi3"):
-        assert Conditions.of(composition=formula, neutral=True).neutral
+        assert Conditions.from_keywords(composition=formula, neutral=True).neutral
 
 
 texts = {
@@ -176,22 +182,26 @@ texts = {
 
 @given(wanted=st.fixed_dictionaries({}, optional=texts))
 def test_what_is_recorded_as_asked_asks_for_the_same(wanted: dict[str, Any]) -> None:
-    conditions = Conditions.of(**wanted)
-    assert Conditions.of(**conditions.asked()) == conditions
-    assert bool(conditions) == bool(conditions.asked())
-    assert set(conditions.asked()) <= set(NAMES) == set(texts)
+    conditions = Conditions.from_keywords(**wanted)
+    assert Conditions.from_keywords(**conditions.requested()) == conditions
+    assert bool(conditions) == bool(conditions.requested())
+    assert set(conditions.requested()) <= set(CONDITION_NAMES) == set(texts)
 
 
 def test_conditions_become_the_constraints_that_keep_them() -> None:
-    system = Conditions.of(chemical_system="Li-O", elements="O", n_atoms="4-40", space_group=225)
-    found = system.constraints(max_atoms=20, distance_scale=0.5)
-    assert (found.min_atoms, found.max_atoms, found.distance_scale) == (4, 20, 0.5)
+    system = Conditions.from_keywords(
+        chemical_system="Li-O", elements="O", n_atoms="4-40", space_group=225
+    )
+    found = system.constraints(max_atoms=20, min_distance_ratio=0.5)
+    assert (found.min_atoms, found.max_atoms, found.min_distance_ratio) == (4, 20, 0.5)
     assert (found.require, found.only) == (("Li", "O"), ("Li", "O"))
     assert found.crystal_system == "cubic"
-    formula = Conditions.of(composition="LiFePO4", exclude="U").constraints()
+    formula = Conditions.from_keywords(composition="LiFePO4", exclude="U").constraints()
     assert formula.formula == (("Li", 1), ("Fe", 1), ("P", 1), ("O", 4))
     assert (formula.exclude, formula.max_atoms) == (("U",), 20)
-    few = Conditions.of(elements="O", only="O-Li", crystal_system="hexagonal").constraints()
+    few = Conditions.from_keywords(
+        elements="O", only="O-Li", crystal_system="hexagonal"
+    ).constraints()
     assert (few.require, few.only, few.crystal_system) == (("O",), ("Li", "O"), "hexagonal")
 
 
@@ -232,7 +242,7 @@ def test_what_no_crystal_can_be_is_refused_with_what_would_do(
     wanted: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(SettingError) as refusal:
-        Conditions.of(**wanted)
+        Conditions.from_keywords(**wanted)
     assert expected in str(refusal.value)
 
 
@@ -247,7 +257,7 @@ def test_what_no_crystal_can_be_is_refused_with_what_would_do(
 def test_what_does_not_fit_the_longest_crystal_is_refused(
     wanted: dict[str, Any], expected: str
 ) -> None:
-    conditions = Conditions.of(**wanted)
+    conditions = Conditions.from_keywords(**wanted)
     with pytest.raises(SettingError) as refusal:
         conditions.constraints(max_atoms=20)
     assert expected in str(refusal.value)

@@ -21,7 +21,7 @@ LARGE = (("Al", 10), ("O", 14))
             {"min_atoms": 9, "max_atoms": 8},
             "(on the command line --max-atoms 9), or ask for 8 or fewer",
         ),
-        ({"distance_scale": 1.5}, "expected 0 (off) to 1"),
+        ({"min_distance_ratio": 1.5}, "expected 0 (off) to 1"),
         ({"crystal_system": "cubik"}, "Did you mean 'cubic'?"),
         ({"require": ("fe",)}, "Did you mean 'Fe'?"),
         ({"only": ("Xx",)}, "no element 'Xx'"),

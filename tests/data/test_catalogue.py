@@ -19,12 +19,12 @@ import pytest
 import requests
 
 from crystext.data import catalogue
-from crystext.data.catalogue import CATALOGUE, DataSet, RemoteFile, digest, fetch
-from crystext.data.prepare import Settings, prepare
+from crystext.data.catalogue import CATALOGUE, CatalogueEntry, RemoteFile, digest, fetch
+from crystext.data.prepare import PrepareSettings, prepare
 from crystext.data.store import read_store
 from crystext.errors import InputError, RunError
 from crystext.io.write import cif
-from tests.handmade import IRON, NACL, QUARTZ, SRTIO3
+from tests.example_crystals import IRON, NACL, QUARTZ, SRTIO3
 
 CONTENT = {"train.csv": (NACL, QUARTZ), "val.csv": (IRON,), "test.csv": (SRTIO3,)}
 
@@ -79,13 +79,13 @@ def git_blob(path: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def data_set(server: str, served: Path, kind: str) -> DataSet:
+def data_set(server: str, served: Path, kind: str) -> CatalogueEntry:
     def checksum(path: Path) -> str:
         if kind == "git":
             return f"git:{git_blob(path)}"
         return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}" if kind else ""
 
-    return DataSet(
+    return CatalogueEntry(
         4, "", tuple(RemoteFile(n, f"{server}/{n}", checksum(served / n)) for n in CONTENT)
     )
 
@@ -96,8 +96,8 @@ def test_a_name_of_the_catalogue_is_downloaded_once_and_prepared(
 ) -> None:
     monkeypatch.setitem(CATALOGUE, "small", data_set(server, served, kind))
     for _ in range(2):
-        report = prepare("small", tmp_path / "small", Settings(), progress=False)
-        assert report.written == {"train": 2, "validation": 1, "test": 1}
+        report = prepare("small", tmp_path / "small", PrepareSettings(), progress=False)
+        assert report.written_counts == {"train": 2, "validation": 1, "test": 1}
     assert len(read_store(tmp_path / "small", "train")) == 2
     assert Handler.asked == [f"/{name}" for name in CONTENT]
 
@@ -133,7 +133,7 @@ def test_what_is_not_what_was_published_is_refused_and_not_kept(
 
 
 def test_a_download_that_breaks_off_is_not_kept(server: str, cache: Path) -> None:
-    data = DataSet(1, "", (RemoteFile("broken.csv", f"{server}/broken.csv", ""),))
+    data = CatalogueEntry(1, "", (RemoteFile("broken.csv", f"{server}/broken.csv", ""),))
     with pytest.raises(InputError, match=r"broken\.csv cannot be downloaded: the connection broke"):
         fetch("small", data)
     assert [path for path in cache.rglob("*") if path.is_file()] == []
@@ -157,7 +157,7 @@ def test_without_a_network_the_answer_is_the_address_and_the_place(
     for name in CONTENT:
         (cache / "small" / name).write_bytes((served / name).read_bytes())
     assert fetch("small", data) == cache / "small"
-    missing = DataSet(1, "", (RemoteFile("none.csv", f"{server}/none.csv", ""),))
+    missing = CatalogueEntry(1, "", (RemoteFile("none.csv", f"{server}/none.csv", ""),))
     with pytest.raises(InputError, match=r"none\.csv cannot be downloaded: the server answers 404"):
         fetch("missing", missing)
 
@@ -167,7 +167,7 @@ def test_a_split_is_downloaded_without_the_others(server: str, served: Path, cac
     for split, name in (("test", "test.csv"), ("validation", "val.csv"), ("train", "train.csv")):
         assert fetch("small", data, split=split) == cache / "small" / name
         assert Handler.asked.pop() == f"/{name}"
-    whole = DataSet(1, "", data.files[:1])
+    whole = CatalogueEntry(1, "", data.files[:1])
     assert fetch("one", whole, split="test") == cache / "one" / "train.csv"
 
 
@@ -189,7 +189,7 @@ def test_why_a_download_failed_is_told_without_a_librarys_words(
         raise error
 
     monkeypatch.setattr(requests, "get", fail)
-    data = DataSet(1, "", (RemoteFile("a.csv", "https://x.com/a.csv", ""),))
+    data = CatalogueEntry(1, "", (RemoteFile("a.csv", "https://x.com/a.csv", ""),))
     with pytest.raises(InputError, match=expected) as refused:
         fetch("small", data)
     assert "Pool" not in str(refused.value)

@@ -7,10 +7,15 @@ import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from crystext.data import duplicates
-from crystext.data.duplicates import REPEATED, SEPARATE, Sameness, compare
+from crystext.data.duplicates import (
+    REPEAT_TOLERANCES,
+    SPLIT_TOLERANCES,
+    Duplicates,
+    find_duplicates,
+)
 from crystext.structures.augment import permute_within_species, translate
 from crystext.structures.crystal import Crystal
-from tests.handmade import HANDMADE, IRON, NACL, QUARTZ, SRTIO3
+from tests.example_crystals import EXAMPLE_CRYSTALS, IRON, NACL, QUARTZ, SRTIO3
 
 
 def copy_of(crystal: Crystal, seed: int) -> Crystal:
@@ -32,19 +37,19 @@ def shaken(crystal: Crystal, size: float, seed: int) -> Crystal:
 
 def test_copies_are_repetitions_of_the_first() -> None:
     crystals = [QUARTZ, NACL, copy_of(QUARTZ, 1), IRON, copy_of(NACL, 2), copy_of(QUARTZ, 3)]
-    found = compare(crystals, [], drop_repeats=True, group=True)
+    found = find_duplicates(crystals, [], drop_repeats=True, group=True)
     assert found.repeats == {2: 0, 4: 1, 5: 0}
-    assert compare(crystals, [], drop_repeats=False, group=False).repeats == {}
+    assert find_duplicates(crystals, [], drop_repeats=False, group=False).repeats == {}
 
 
 def test_copies_are_one_group_where_they_are_kept() -> None:
     crystals = [QUARTZ, NACL, copy_of(QUARTZ, 1), IRON, copy_of(NACL, 2)]
-    assert compare(crystals, [], drop_repeats=False, group=True).groups == [0, 1, 0, 3, 1]
+    assert find_duplicates(crystals, [], drop_repeats=False, group=True).groups == [0, 1, 0, 3, 1]
 
 
 def test_what_is_held_out_is_found_in_train_whatever_its_description() -> None:
     held_out = [copy_of(SRTIO3, 1), copy_of(NACL, 2), copy_of(NACL, 3)]
-    found = compare([QUARTZ, NACL, IRON], held_out, drop_repeats=True, group=False)
+    found = find_duplicates([QUARTZ, NACL, IRON], held_out, drop_repeats=True, group=False)
     assert found.held_out == {1: 1}
     assert found.repeats == {}, "repetitions among what is held out are no concern"
 
@@ -52,19 +57,19 @@ def test_what_is_held_out_is_found_in_train_whatever_its_description() -> None:
 def test_repetitions_are_judged_more_narrowly_than_overlap() -> None:
     distorted = shaken(QUARTZ, 0.06, seed=0)
     structures = QUARTZ.structure, distorted.structure
-    assert SEPARATE.matcher().fit(*structures)
-    assert not REPEATED.matcher().fit(*structures)
-    assert compare([QUARTZ, distorted], [], drop_repeats=True, group=True) == Sameness(
+    assert SPLIT_TOLERANCES.matcher().fit(*structures)
+    assert not REPEAT_TOLERANCES.matcher().fit(*structures)
+    assert find_duplicates([QUARTZ, distorted], [], drop_repeats=True, group=True) == Duplicates(
         repeats={}, groups=[0, 0], held_out={}
     )
-    assert compare([QUARTZ], [distorted], drop_repeats=True, group=False).held_out == {0: 0}
+    assert find_duplicates([QUARTZ], [distorted], drop_repeats=True, group=False).held_out == {0: 0}
 
 
 def oracle(seed: int, count: int = 40) -> tuple[list[Crystal], list[Crystal]]:
     rng = np.random.default_rng(seed)
-    names = sorted(HANDMADE)
+    names = sorted(EXAMPLE_CRYSTALS)
     made = [
-        shaken(HANDMADE[names[rng.integers(len(names))]], rng.choice([0.01, 0.07]), int(k))
+        shaken(EXAMPLE_CRYSTALS[names[rng.integers(len(names))]], rng.choice([0.01, 0.07]), int(k))
         for k in rng.integers(10**6, size=count)
     ]
     return made[: count * 3 // 4], made[count * 3 // 4 :]
@@ -77,7 +82,7 @@ def fit(first: Crystal, second: Crystal, ltol: float, stol: float, angle: float)
 
 def test_it_finds_what_comparing_each_with_each_by_pymatgen_finds() -> None:
     learned, held_out = oracle(seed=5)
-    found = compare(learned, held_out, drop_repeats=True, group=True)
+    found = find_duplicates(learned, held_out, drop_repeats=True, group=True)
     kept: list[int] = []
     repeats: dict[int, int] = {}
     for i, crystal in enumerate(learned):
@@ -111,15 +116,15 @@ def test_the_answer_does_not_depend_on_the_number_of_processes(
 
         return advance
 
-    alone = compare(learned, held_out, drop_repeats=True, group=True)
-    monkeypatch.setattr(duplicates, "_WORTH_PROCESSES", 0)
-    many = compare(
+    alone = find_duplicates(learned, held_out, drop_repeats=True, group=True)
+    monkeypatch.setattr(duplicates, "_MIN_CRYSTALS_FOR_PROCESSES", 0)
+    many = find_duplicates(
         learned,
         held_out,
         drop_repeats=True,
         group=True,
         workers=2,
-        begin=begin,  # type: ignore[arg-type]
+        start_progress=begin,  # type: ignore[arg-type]
     )
     assert alone == many
     assert alone.repeats

@@ -14,10 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from crystext.data.materials_project import parse_ids
-from crystext.data.prepare import Settings, prepare
+from crystext.data.prepare import PrepareSettings, prepare
 from crystext.data.store import read_store
 from crystext.errors import InputError, SettingError
-from tests.handmade import NACL, QUARTZ
+from tests.example_crystals import NACL, QUARTZ
 
 KNOWN = {
     "mp-22862": {"structure": NACL.structure.as_dict(), "symmetry": {"number": 225},
@@ -66,13 +66,15 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("server")
 def test_ids_become_crystals_with_labels_in_the_order_asked_for(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("mp-6930\nmp-1, mp-22862\nmp-6930\n")
-    settings = Settings(split="1/0/0")
+    settings = PrepareSettings(split="1/0/0")
     report = prepare(f"mp:@{tmp_path / 'ids.txt'}", tmp_path / "out", settings)
     data = read_store(tmp_path / "out", "train")
     assert [data[i].name for i in range(len(data))] == ["mp-6930", "mp-22862"]
     assert [data[i].labels["band_gap"] for i in range(2)] == [5.7, 5.0]
     assert [data[i].labels["e_above_hull"] for i in range(2)] == [0.01, 0.0]
-    assert report.skipped == {"cannot be read": ["mp-1 (the Materials Project has no such id)"]}
+    assert report.skip_examples == {
+        "cannot be read": ["mp-1 (the Materials Project has no such id)"]
+    }
     about: dict[str, Any] = json.loads((tmp_path / "out" / "store.json").read_text())
     assert about["source"]["ids"] == ["mp-6930", "mp-1", "mp-22862"]
 
@@ -97,7 +99,7 @@ def test_without_the_client_or_a_key_it_is_said_what_to_do(
     with pytest.raises(SettingError, match="MP_API_KEY is not set; get one at"):
         prepare("mp:mp-149", tmp_path / "out")
     with pytest.raises(SettingError, match="--where needs a table"):
-        prepare("mp:mp-149", tmp_path / "out", Settings(where={"a": "b"}))
+        prepare("mp:mp-149", tmp_path / "out", PrepareSettings(where={"a": "b"}))
 
 
 def test_ids_are_checked_before_anything_is_asked(tmp_path: Path) -> None:

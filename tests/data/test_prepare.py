@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from ase import Atoms
 
-from crystext.data.prepare import Settings, prepare
-from crystext.data.standardize import CHUNK
+from crystext.data.prepare import PrepareSettings, prepare
+from crystext.data.standardize import CHUNK_SIZE
 from crystext.data.store import Dataset, read_store, write_store
 from crystext.errors import InputError, RunError, SettingError
 from crystext.io.write import cif, poscar, write_crystals
@@ -26,9 +26,9 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.standardize import standardize
 from crystext.tasks import Record
 from crystext.text import encode
-from tests.handmade import HANDMADE, IRON, NACL, QUARTZ, SRTIO3, WURTZITE
+from tests.example_crystals import EXAMPLE_CRYSTALS, IRON, NACL, QUARTZ, SRTIO3, WURTZITE
 
-ALL_TRAIN = Settings(split="1/0/0")
+ALL_TRAIN = PrepareSettings(split="1/0/0")
 
 
 def long(length: float) -> Crystal:
@@ -61,11 +61,11 @@ def names(data: Dataset) -> list[str]:
 
 
 def test_a_store_holds_the_standard_crystals_and_their_space_groups(tmp_path: Path) -> None:
-    write_crystals(sorted(HANDMADE.items()), tmp_path / "x.parquet")
+    write_crystals(sorted(EXAMPLE_CRYSTALS.items()), tmp_path / "x.parquet")
     report = prepare(tmp_path / "x.parquet", tmp_path / "out", ALL_TRAIN, workers=1)
     data = read_store(tmp_path / "out", "train")
-    assert report.written == {"train": len(HANDMADE)}
-    for i, (name, crystal) in enumerate(sorted(HANDMADE.items())):
+    assert report.written_counts == {"train": len(EXAMPLE_CRYSTALS)}
+    for i, (name, crystal) in enumerate(sorted(EXAMPLE_CRYSTALS.items())):
         standard, space_group = standardize(crystal)
         assert data[i].name == name
         assert data[i].crystal == standard.in_text_order()
@@ -74,7 +74,7 @@ def test_a_store_holds_the_standard_crystals_and_their_space_groups(tmp_path: Pa
 
 def test_cells_are_left_as_they_are_on_request(tmp_path: Path) -> None:
     write_crystals([("q", QUARTZ)], tmp_path / "x.parquet")
-    settings = Settings(split="1/0/0", standard=False)
+    settings = PrepareSettings(split="1/0/0", standard=False)
     prepare(tmp_path / "x.parquet", tmp_path / "out", settings, workers=1)
     record = read_store(tmp_path / "out", "train")[0]
     assert record.crystal == QUARTZ.in_text_order()
@@ -87,13 +87,13 @@ def test_labels_are_kept_where_they_make_sense_and_rows_are_chosen(tmp_path: Pat
         {"cif": cif(QUARTZ), "spacegroup": 152, "band_gap": 6.0, "held": True},
         {"cif": cif(IRON), "spacegroup": 0, "band_gap": float("nan"), "held": False},
     ]
-    settings = Settings(split="1/0/0", where={"held": "False"})
+    settings = PrepareSettings(split="1/0/0", where={"held": "False"})
     report = prepare(write_table(tmp_path / "x.parquet", rows), tmp_path / "out", settings)
     data = read_store(tmp_path / "out", "train")
     assert [data[i].labels["space_group"] for i in range(2)] == [221, 229], "0 is no space group"
     assert data[0].labels["band_gap"] == 5.0
     assert np.isnan(data[1].labels["band_gap"])
-    assert report.labels["train"] == {
+    assert report.label_counts["train"] == {
         "space_group": 2, "formation_energy": 0, "band_gap": 1, "e_above_hull": 0
     }  # fmt: skip
     assert "train: 2; space_group of 2, band_gap of 1" in str(report)
@@ -105,10 +105,10 @@ def test_what_is_left_out_is_counted_by_reason_and_named(tmp_path: Path) -> None
     write_crystals([*named, ("fits", long(99.99)), ("short", long(0.9))], source, "cif")
     for i in range(7):
         (source / f"broken{i}.cif").write_text("broken")
-    settings = Settings(split="1/0/0", max_atoms=8)
+    settings = PrepareSettings(split="1/0/0", max_atoms=8)
     report = prepare(source, tmp_path / "out", settings, workers=1)
-    assert report.written == {"train": 2}
-    assert report.counts == {
+    assert report.written_counts == {"train": 2}
+    assert report.skip_counts == {
         "cannot be read": 7,
         "with more than 8 atoms": 1,
         "with a cell length of 100 Å or more": 2,
@@ -125,7 +125,7 @@ def test_what_is_left_out_is_counted_by_reason_and_named(tmp_path: Path) -> None
 def test_a_repeated_id_is_skipped_and_a_repeated_name_is_not(tmp_path: Path) -> None:
     rows = [{"id": "a", "cif": cif(c)} for c in (NACL, QUARTZ)] + [{"id": "b", "cif": cif(IRON)}]
     report = prepare(write_table(tmp_path / "x.parquet", rows), tmp_path / "out", ALL_TRAIN)
-    assert report.counts == {"with the id of an earlier row": 1}
+    assert report.skip_counts == {"with the id of an earlier row": 1}
     assert names(read_store(tmp_path / "out", "train")) == ["a", "b"]
     # That of another file is no earlier row, and what a row is called is no identifier.
     for k in range(2):
@@ -133,13 +133,15 @@ def test_a_repeated_id_is_skipped_and_a_repeated_name_is_not(tmp_path: Path) -> 
             tmp_path / "in" / f"{k}.csv",
             [(str(i), c) for i, (_, c) in enumerate(strained(20)[k::2])],
         )
-    assert prepare(tmp_path / "in", tmp_path / "two", ALL_TRAIN).written == {"train": 20}
+    assert prepare(tmp_path / "in", tmp_path / "two", ALL_TRAIN).written_counts == {"train": 20}
     salts = [{"name": "salt", "cif": cif(c)} for _, c in strained(20)]
     source = write_table(tmp_path / "salts.parquet", salts)
-    assert prepare(source, tmp_path / "three", ALL_TRAIN).written == {"train": 20}
+    assert prepare(source, tmp_path / "three", ALL_TRAIN).written_counts == {"train": 20}
     # The name of a CIF's block is often its formula, and no identifier.
     (tmp_path / "two.cif").write_text(cif(QUARTZ, "SiO2") + cif(WURTZITE, "SiO2"))
-    assert prepare(tmp_path / "two.cif", tmp_path / "four", ALL_TRAIN).written == {"train": 2}
+    assert prepare(tmp_path / "two.cif", tmp_path / "four", ALL_TRAIN).written_counts == {
+        "train": 2
+    }
 
 
 def test_repetitions_are_left_out_of_train_unless_they_are_kept(tmp_path: Path) -> None:
@@ -148,10 +150,10 @@ def test_repetitions_are_left_out_of_train_unless_they_are_kept(tmp_path: Path) 
     write_crystals([("first", NACL), ("q", QUARTZ), ("again", doubled)], source)
     report = prepare(source, tmp_path / "out", ALL_TRAIN)
     assert names(read_store(tmp_path / "out", "train")) == ["first", "q"]
-    (reason,) = report.counts
+    (reason,) = report.skip_counts
     assert reason == "equal to an earlier one (StructureMatcher, ltol 0.2, stol 0.3, angle 5°)"
-    assert report.skipped[reason] == ["again (first)"]
-    prepare(source, tmp_path / "all", Settings(split="1/0/0", keep_duplicates=True))
+    assert report.skip_examples[reason] == ["again (first)"]
+    prepare(source, tmp_path / "all", PrepareSettings(split="1/0/0", keep_duplicates=True))
     assert names(read_store(tmp_path / "all", "train")) == ["first", "q", "again"]
 
 
@@ -162,11 +164,11 @@ def test_a_source_without_splits_is_split_by_structure(tmp_path: Path) -> None:
         for name, c in strained(20)
     ]
     write_crystals(copies, tmp_path / "x.parquet")
-    settings = Settings(keep_duplicates=True, split="0.6/0.2/0.2", seed=4)
+    settings = PrepareSettings(keep_duplicates=True, split="0.6/0.2/0.2", seed=4)
     report = prepare(tmp_path / "x.parquet", tmp_path / "out", settings)
-    assert sum(report.written.values()) == 60
-    assert all(report.written[split] % 3 == 0 for split in ("train", "validation", "test"))
-    found = {split: read_store(tmp_path / "out", split) for split in report.written}
+    assert sum(report.written_counts.values()) == 60
+    assert all(report.written_counts[split] % 3 == 0 for split in ("train", "validation", "test"))
+    found = {split: read_store(tmp_path / "out", split) for split in report.written_counts}
     base = {split: {n.split("-")[0] for n in names(data)} for split, data in found.items()}
     assert sum(len(b) for b in base.values()) == 20, "no structure is in two splits"
     assert len(base["validation"]) == len(base["test"]) == 4
@@ -217,7 +219,7 @@ def as_column(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("made", [as_folder, as_zip_of_folders, as_json, as_column])
 def test_published_splits_are_kept(made: Callable[[Path], Path], tmp_path: Path) -> None:
     report = prepare(made(tmp_path), tmp_path / "out")
-    assert report.written == {"train": 2, "validation": 1, "test": 1}
+    assert report.written_counts == {"train": 2, "validation": 1, "test": 1}
     found = [[n.rpartition("/")[2] for n in names(read_store(tmp_path / "out", s))] for s in SPLITS]
     assert found == [["a", "b"], ["c"], ["d"]]
     with pytest.raises(SettingError, match="has the splits train, validation, test"):
@@ -237,19 +239,21 @@ def test_splits_beside_what_belongs_to_none_are_refused(tmp_path: Path) -> None:
     # Words that are no splits mean something else.
     rows = [{"cif": cif(c), "split": s} for c, s in ((NACL, "oxide"), (IRON, "metal"))]
     source = write_table(tmp_path / "x.parquet", rows)
-    assert prepare(source, tmp_path / "out", ALL_TRAIN).written == {"train": 2}
+    assert prepare(source, tmp_path / "out", ALL_TRAIN).written_counts == {"train": 2}
 
 
 def test_held_out_sources_are_given_by_name_and_are_not_filtered(tmp_path: Path) -> None:
     rows = [{"cif": cif(c), "held": c is IRON} for c in (NACL, QUARTZ, IRON)]
     source = write_table(tmp_path / "x.parquet", rows)
     write_csv(tmp_path / "v.csv", [("v", SRTIO3), ("again", SRTIO3)])
-    settings = Settings(where={"held": "False"})
+    settings = PrepareSettings(where={"held": "False"})
     held_out = {"validation": tmp_path / "v.csv", "test": as_folder(tmp_path)}
     with pytest.raises(SettingError, match="takes crystals of the source for validation, and --v"):
-        prepare(source, tmp_path / "out", Settings(split="8/1/1"), validation=tmp_path / "v.csv")
+        prepare(
+            source, tmp_path / "out", PrepareSettings(split="8/1/1"), validation=tmp_path / "v.csv"
+        )
     report = prepare(source, tmp_path / "out", settings, **held_out)
-    assert report.written == {"train": 2, "validation": 2, "test": 1}
+    assert report.written_counts == {"train": 2, "validation": 2, "test": 1}
     assert names(read_store(tmp_path / "out", "test")) == ["d"]
     said = about(tmp_path / "out")
     assert {said[key]["name"] for key in ("source", "validation", "test")} == {
@@ -276,24 +280,24 @@ def test_train_that_is_held_out_as_well_is_refused_unless_told_what_to_do(tmp_pa
     assert "--drop-overlap" in message
     assert "--allow-overlap" in message
     assert not (tmp_path / "out").exists()
-    report = prepare(source, tmp_path / "out", Settings(overlap="allow"), **held_out)
-    assert report.written["train"] == 3
+    report = prepare(source, tmp_path / "out", PrepareSettings(overlap="allow"), **held_out)
+    assert report.written_counts["train"] == 3
     assert "2 of the 3 crystals of train" in about(tmp_path / "out")["report"]["overlap"]
-    report = prepare(source, tmp_path / "dropped", Settings(overlap="drop"), **held_out)
+    report = prepare(source, tmp_path / "dropped", PrepareSettings(overlap="drop"), **held_out)
     assert names(read_store(tmp_path / "dropped", "train")) == ["c"]
-    assert report.counts == {"of train held out as well": 2}
+    assert report.skip_counts == {"of train held out as well": 2}
     with pytest.raises(InputError, match="no crystal is left to learn from"):
-        prepare(source, tmp_path / "none", Settings(overlap="drop"), test=source)
+        prepare(source, tmp_path / "none", PrepareSettings(overlap="drop"), test=source)
 
 
 def test_the_store_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     many = [
         (str(i), Crystal(NACL.lengths, NACL.angles, NACL.numbers, rng.random((8, 3))))
-        for i in range(CHUNK + 5)
+        for i in range(CHUNK_SIZE + 5)
     ]
     write_crystals(many, tmp_path / "x.parquet")
-    settings = Settings(standard=False, keep_duplicates=True, split="1/0/0")
+    settings = PrepareSettings(standard=False, keep_duplicates=True, split="1/0/0")
     reports = [
         prepare(tmp_path / "x.parquet", tmp_path / f"{n}", settings, workers=n) for n in (1, 2)
     ]
@@ -306,18 +310,18 @@ def test_the_store_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> N
 def test_an_ase_database_is_a_source_with_its_key_value_pairs_as_labels(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     with ase.db.connect(path) as database:
-        for i, (name, c) in enumerate(sorted(HANDMADE.items())):
+        for i, (name, c) in enumerate(sorted(EXAMPLE_CRYSTALS.items())):
             atoms = Atoms(c.symbols, cell=c.lattice, scaled_positions=c.positions, pbc=True)
             pairs = {"band_gap": i / 2} if i else {}
             database.write(atoms, mp_id=name, good=i > 1, data={"x": np.ones(3)}, **pairs)
     before = path.read_bytes()
-    prepare(path, tmp_path / "out", Settings(split="1/0/0", where={"good": "True"}))
+    prepare(path, tmp_path / "out", PrepareSettings(split="1/0/0", where={"good": "True"}))
     data = read_store(tmp_path / "out", "train")
-    assert names(data) == sorted(HANDMADE)[2:]
+    assert names(data) == sorted(EXAMPLE_CRYSTALS)[2:]
     assert [data[i].labels["band_gap"] for i in range(3)] == [1.0, 1.5, 2.0]
     assert path.read_bytes() == before
     with pytest.raises(SettingError, match="no row of the database has the key 'godo'"):
-        prepare(path, tmp_path / "other", Settings(where={"godo": "1"}))
+        prepare(path, tmp_path / "other", PrepareSettings(where={"godo": "1"}))
 
 
 def test_sources_with_nothing_to_prepare_and_places_that_cannot_be_written_are_refused(
@@ -346,9 +350,9 @@ def test_sources_with_nothing_to_prepare_and_places_that_cannot_be_written_are_r
     with pytest.raises(SettingError, match="workers is 0"):
         prepare(source, out, workers=0)
     with pytest.raises(SettingError, match="max_atoms is 0"):
-        prepare(source, out, Settings(max_atoms=0))
+        prepare(source, out, PrepareSettings(max_atoms=0))
     with pytest.raises(SettingError, match="symprec is -1"):
-        prepare(source, out, Settings(symprec=-1))
+        prepare(source, out, PrepareSettings(symprec=-1))
     for name, content, reason in (
         ("empty", None, "holds no file"),
         ("x.db", b"noise", "no ASE database"),
@@ -373,21 +377,21 @@ def test_a_store_is_replaced_by_the_same_and_by_no_other(tmp_path: Path) -> None
     assert before["settings"]["split"] is not None
     a.rename(tmp_path / "moved.csv")
     prepare(tmp_path / "moved.csv", out, workers=1)
-    prepare(tmp_path / "moved.csv", out, Settings(split="0.9/0.05/0.05"), workers=1)
+    prepare(tmp_path / "moved.csv", out, PrepareSettings(split="0.9/0.05/0.05"), workers=1)
     (tmp_path / "moved.csv").rename(a)
     prepare(a, out, workers=1)
     assert about(out) == before
 
-    def refused(source: Path, settings: Settings | None = None, **held_out: Path) -> str:
+    def refused(source: Path, settings: PrepareSettings | None = None, **held_out: Path) -> str:
         with pytest.raises(RunError, match="holds a store made otherwise") as error:
-            prepare(source, out, settings or Settings(), workers=1, **held_out)
+            prepare(source, out, settings or PrepareSettings(), workers=1, **held_out)
         assert about(out) == before
         return str(error.value)
 
     message = refused(b)
     assert "source a.csv there, b.csv asked for" in message
     assert "Name another folder, or remove this one" in message
-    assert "max_atoms null there, 3 asked for" in refused(a, Settings(max_atoms=3))
+    assert "max_atoms null there, 3 asked for" in refused(a, PrepareSettings(max_atoms=3))
     assert "split {" in refused(a, ALL_TRAIN)
     assert "test none there, b.csv asked for" in refused(a, test=b)
     write_csv(a, [("b", IRON)])
@@ -412,7 +416,7 @@ def test_the_crystals_of_a_run_become_a_store(tmp_path: Path) -> None:
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (tmp_path / "run" / "attempts.jsonl").write_text(text)
     report = prepare(tmp_path / "run", tmp_path / "out", ALL_TRAIN, workers=1)
-    assert not report.counts
+    assert not report.skip_counts
     assert names(read_store(tmp_path / "out", "train")) == ["0", "2"]
 
 
@@ -426,7 +430,7 @@ def test_a_file_beside_the_crystals_is_of_no_account(tmp_path: Path) -> None:
     assert about(tmp_path / "out")["source"] == before
     (tmp_path / "in" / "c.cif").symlink_to(tmp_path / "nowhere")
     report = prepare(tmp_path / "in", tmp_path / "out", ALL_TRAIN)
-    assert report.counts == {"cannot be read": 1}
+    assert report.skip_counts == {"cannot be read": 1}
     assert about(tmp_path / "out")["source"] == {**before, "unreadable": ["c.cif"]}
 
 
@@ -435,9 +439,11 @@ def test_held_out_rows_of_the_training_source_stay_out(shared_data: Path, tmp_pa
     pq.write_table(table, tmp_path / "x.parquet")
     kept = [row for row in table.to_pylist() if not row["matches_heldout"]]
     assert 0 < len(kept) < 60
-    settings = Settings(where={"matches_heldout": "False"}, split="1/0/0", keep_duplicates=True)
+    settings = PrepareSettings(
+        where={"matches_heldout": "False"}, split="1/0/0", keep_duplicates=True
+    )
     report = prepare(tmp_path / "x.parquet", tmp_path / "out", settings, workers=1)
-    assert (report.written, report.counts) == ({"train": len(kept)}, {})
+    assert (report.written_counts, report.skip_counts) == ({"train": len(kept)}, {})
     data = read_store(tmp_path / "out", "train")
     assert names(data) == [row["id"] for row in kept]
     assert [data[i].labels["space_group"] for i in range(len(data))] == [
@@ -459,13 +465,13 @@ def deuterides(count: int) -> list[dict[str, Any]]:
 def test_crystals_that_are_read_with_a_note_are_counted_and_named(
     workers: int, tmp_path: Path
 ) -> None:
-    path = write_table(tmp_path / "x.parquet", deuterides(CHUNK + 6))
-    settings = Settings(split="1/0/0", keep_duplicates=True)
+    path = write_table(tmp_path / "x.parquet", deuterides(CHUNK_SIZE + 6))
+    settings = PrepareSettings(split="1/0/0", keep_duplicates=True)
     report = prepare(path, tmp_path / "out", settings, workers=workers)
     note = "deuterium is read as hydrogen: texts know elements, not isotopes"
-    assert report.notes == {note: CHUNK + 6}
-    assert f"{CHUNK + 6} read with a note: {note}: x0, x1, x2, x3, x4, ..." in str(report)
-    examples = {"count": CHUNK + 6, "examples": [f"x{i}" for i in range(5)]}
+    assert report.note_counts == {note: CHUNK_SIZE + 6}
+    assert f"{CHUNK_SIZE + 6} read with a note: {note}: x0, x1, x2, x3, x4, ..." in str(report)
+    examples = {"count": CHUNK_SIZE + 6, "examples": [f"x{i}" for i in range(5)]}
     assert about(tmp_path / "out")["report"]["notes"] == {note: examples}
 
 
@@ -473,11 +479,11 @@ def test_a_store_of_lenient_reading_says_so_and_is_no_other_store(tmp_path: Path
     rows = deuterides(3)
     rows[1]["poscar"] = rows[1]["poscar"].replace(".5 .5 .5", ".5 .5 .5\n.7 .7 .7")
     path = write_table(tmp_path / "x.parquet", rows)
-    strict, lenient = (Settings(split="1/0/0", lenient=x) for x in (False, True))
-    assert prepare(path, tmp_path / "out", strict, workers=1).written == {"train": 2}
+    strict, lenient = (PrepareSettings(split="1/0/0", lenient=x) for x in (False, True))
+    assert prepare(path, tmp_path / "out", strict, workers=1).written_counts == {"train": 2}
     report = prepare(path, tmp_path / "lenient", lenient, workers=1)
-    assert report.written == {"train": 3}
-    assert any("line # holds a further position" in note for note in report.notes)
+    assert report.written_counts == {"train": 3}
+    assert any("line # holds a further position" in note for note in report.note_counts)
     assert about(tmp_path / "lenient")["settings"]["lenient"] is True
     with pytest.raises(RunError, match="lenient true there, false asked for"):
         prepare(path, tmp_path / "lenient", strict, workers=1)
@@ -489,4 +495,4 @@ def test_a_store_from_before_lenient_reading_is_replaced_by_the_same(tmp_path: P
     said = about(tmp_path / "out")
     del said["settings"]["lenient"]
     (tmp_path / "out" / "store.json").write_text(json.dumps(said))
-    assert prepare(path, tmp_path / "out", ALL_TRAIN, workers=1).written == {"train": 2}
+    assert prepare(path, tmp_path / "out", ALL_TRAIN, workers=1).written_counts == {"train": 2}

@@ -9,20 +9,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from crystext.data.shipped import (
-    LABEL_OF,
+    LABEL_BY_COLUMN,
     SHIPPED_SETS,
     read_shipped_set,
     shipped_fingerprints,
     shipped_set,
 )
 from crystext.errors import InputError
-from crystext.io.read.parse import Piece, parse
-from crystext.metrics.matminer.fingerprints import METHOD, structure_fingerprints
-from crystext.structures.matching import PYMATGEN, is_same, reduce_for_matching
+from crystext.io.read.parse import Piece, parse_piece
+from crystext.metrics.matminer.fingerprints import FINGERPRINT_METHOD, structure_fingerprints
+from crystext.structures.matching import PYMATGEN_TOLERANCES, is_same, reduce_for_matching
 from crystext.structures.properties import density
 from crystext.structures.space_groups import find_space_group
 
-LABELS = {label: column for column, label in LABEL_OF.items()}
+LABELS = {label: column for column, label in LABEL_BY_COLUMN.items()}
 
 
 def test_all_sets_together_take_at_most_4_mb_and_say_where_they_are_from() -> None:
@@ -30,8 +30,8 @@ def test_all_sets_together_take_at_most_4_mb_and_say_where_they_are_from() -> No
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 4_000_000
     told = (folder / "README.md").read_text(encoding="utf-8")
     for name, one in SHIPPED_SETS.items():
-        assert f"| `{name}` | `{one.file}` | {one.crystals:,} |" in told
-        assert pq.read_metadata(folder / one.file).num_rows == one.crystals
+        assert f"| `{name}` | `{one.file}` | {one.n_crystals:,} |" in told
+        assert pq.read_metadata(folder / one.file).num_rows == one.n_crystals
     assert "CC BY 4.0" in told
     assert "10.1063/1.4812323" in told
 
@@ -66,12 +66,12 @@ def test_what_ships_is_what_was_published(name: str, shared_data: Path) -> None:
     texts = pq.read_table(shipped_set(name), columns=["text"])[0].to_pylist()
     in_full = [i for i, text in enumerate(texts) if not text.split("\n")[0].isdigit()]
     assert 1 <= len(in_full) < 40
-    matcher = PYMATGEN.matcher()
-    prints = shipped_fingerprints(shipped_set("mp20_test"), METHOD)
+    matcher = PYMATGEN_TOLERANCES.matcher()
+    prints = shipped_fingerprints(shipped_set("mp20_test"), FINGERPRINT_METHOD)
     assert prints is not None
     for i in [*range(0, len(given), 300), *in_full[:3]]:
         ours = given[i].crystal
-        (read,) = parse(Piece("", "cif", published["cif"][i].as_py()))
+        (read,) = parse_piece(Piece("", "cif", published["cif"][i].as_py()))
         assert read.crystal is not None
         assert is_same(matcher, reduce_for_matching(read.crystal), reduce_for_matching(ours))
         assert find_space_group(read.crystal) == find_space_group(ours)
@@ -82,7 +82,7 @@ def test_what_ships_is_what_was_published(name: str, shared_data: Path) -> None:
 
 def test_fingerprints_of_another_method_are_not_taken() -> None:
     assert shipped_fingerprints(shipped_set("mp20_test"), "another") is None
-    assert shipped_fingerprints(shipped_set("shipped"), METHOD) is None
+    assert shipped_fingerprints(shipped_set("shipped"), FINGERPRINT_METHOD) is None
 
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystext.data.split import assign, parse_shares
+from crystext.data.split import assign_splits, parse_fractions
 from crystext.errors import InputError, SettingError
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
@@ -15,7 +15,7 @@ SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 @given(groups=st.lists(st.integers(0, 60), min_size=1, max_size=300), seed=st.integers(0, 9))
 def test_a_group_lies_in_one_split_and_no_split_is_empty(groups: list[int], seed: int) -> None:
     try:
-        splits = assign(groups, SHARES, seed)
+        splits = assign_splits(groups, SHARES, seed)
     except InputError:
         # Fewer groups than splits, or hardly one that is not larger than what is to be held out.
         room = max(1, round(0.1 * len(groups)))
@@ -31,26 +31,26 @@ def test_a_group_lies_in_one_split_and_no_split_is_empty(groups: list[int], seed
 
 
 def test_shares_are_met_exactly_where_every_crystal_is_a_group_of_its_own() -> None:
-    counts = Counter(assign(range(1000), parse_shares("90/5/5"), seed=3))
+    counts = Counter(assign_splits(range(1000), parse_fractions("90/5/5"), seed=3))
     assert counts == {"train": 900, "validation": 50, "test": 50}
 
 
 def test_the_seed_decides_the_split() -> None:
-    first, again, other = (assign(range(100), SHARES, seed) for seed in (1, 1, 2))
+    first, again, other = (assign_splits(range(100), SHARES, seed) for seed in (1, 1, 2))
     assert first == again != other
 
 
 def test_what_is_not_asked_for_is_not_made() -> None:
-    assert set(assign(range(9), parse_shares("1/0/0"), 0)) == {"train"}
-    assert set(assign(range(9), parse_shares("2/1/0"), 0)) == {"train", "validation"}
+    assert set(assign_splits(range(9), parse_fractions("1/0/0"), 0)) == {"train"}
+    assert set(assign_splits(range(9), parse_fractions("2/1/0"), 0)) == {"train", "validation"}
 
 
 def test_too_few_structures_are_refused_with_a_way_out() -> None:
     with pytest.raises(InputError, match=r"4 crystals in 1 groups .*--split 1/0/0"):
-        assign([7, 7, 7, 7], SHARES, 0)
+        assign_splits([7, 7, 7, 7], SHARES, 0)
 
 
 @pytest.mark.parametrize("text", ["0.9", "a/b/c", "0/0.5/0.5", "1/-1/0", "nan/0/0", "1/inf/0", ""])
 def test_what_is_no_split_is_refused(text: str) -> None:
     with pytest.raises(SettingError, match="is no split; expected shares"):
-        parse_shares(text)
+        parse_fractions(text)

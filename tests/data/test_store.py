@@ -16,16 +16,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crystext.data.store import VERSION, check_place, read_store, write_store
+from crystext.data.store import STORE_VERSION, check_store_path, read_store, write_store
 from crystext.errors import InputError, RunError
 from crystext.structures.crystal import Crystal
 from crystext.structures.property_schema import LABELS
 from crystext.tasks import Record
-from tests.handmade import HANDMADE, NACL
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
 from tests.strategies import crystals
 
 labels = st.dictionaries(st.sampled_from(LABELS), st.floats(-10, 300) | st.just(math.nan))
-RECORDS = [Record(crystal, {"band_gap": 1.5}, name) for name, crystal in HANDMADE.items()]
+RECORDS = [Record(crystal, {"band_gap": 1.5}, name) for name, crystal in EXAMPLE_CRYSTALS.items()]
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_split_is_mapped_into_memory_and_not_copied(store: Path) -> None:
     before = pa.total_allocated_bytes()
     data = read_store(store, "train")
     assert pa.total_allocated_bytes() == before
-    assert data.offsets.tolist() == np.cumsum([0, *map(len, HANDMADE.values())]).tolist()
+    assert data.offsets.tolist() == np.cumsum([0, *map(len, EXAMPLE_CRYSTALS.values())]).tolist()
     assert np.shares_memory(data[1].crystal.positions, data.positions)
     assert isinstance(data[0].crystal, Crystal)
     # Nothing that learns from a store can change it.
@@ -90,10 +90,10 @@ def test_a_link_goes_on_pointing_to_the_store(store: Path, tmp_path: Path) -> No
 
 
 def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
-    check_place(tmp_path / "new" / "folder" / "store")
+    check_store_path(tmp_path / "new" / "folder" / "store")
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written: Not a directory"):
-        check_place(tmp_path / "file" / "store")
+        check_store_path(tmp_path / "file" / "store")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -153,8 +153,10 @@ def test_what_is_missing_is_answered_with_how_to_make_it(store: Path, tmp_path: 
 
 def test_a_store_of_another_version_is_refused_with_both_versions(store: Path) -> None:
     about = json.loads((store / "store.json").read_text())
-    (store / "store.json").write_text(json.dumps({**about, "version": VERSION + 1}))
-    with pytest.raises(InputError, match=f"version {VERSION + 1}.*reads version {VERSION}"):
+    (store / "store.json").write_text(json.dumps({**about, "version": STORE_VERSION + 1}))
+    with pytest.raises(
+        InputError, match=f"version {STORE_VERSION + 1}.*reads version {STORE_VERSION}"
+    ):
         read_store(store, "train")
     (store / "store.json").write_text(json.dumps({**about, "format": "x"}))
     with pytest.raises(InputError, match="is no store"):
@@ -182,7 +184,7 @@ def test_a_damaged_split_is_refused(damage: str, store: Path) -> None:
             writer.write_table(table)
     else:
         # An offset that points far outside must not be followed.
-        ends = np.cumsum([0, *map(len, HANDMADE.values())])[2:4].astype(np.int64).tobytes()
+        ends = np.cumsum([0, *map(len, EXAMPLE_CRYSTALS.values())])[2:4].astype(np.int64).tobytes()
         assert data.count(ends) == 2
         path.write_bytes(data.replace(ends, ends[:8] + (2**40).to_bytes(8, "little")))
     with pytest.raises(InputError, match=r"lost train.arrow|train.arrow is damaged"):

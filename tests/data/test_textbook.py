@@ -13,7 +13,13 @@ from pymatgen.core.composition import Composition
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from crystext.data.store import Dataset
-from crystext.data.textbook import SPLITS, TEXTBOOK, is_textbook, read_textbook, textbook_file
+from crystext.data.textbook import (
+    TEXTBOOK,
+    TEXTBOOK_SPLITS,
+    is_textbook,
+    read_textbook,
+    textbook_file,
+)
 from crystext.metrics.structure_validity import is_structure_valid
 
 DENSITIES = {
@@ -35,7 +41,7 @@ DENSITIES = {
 
 @pytest.fixture(scope="module")
 def crystals() -> dict[str, Dataset]:
-    return {split: read_textbook(split) for split in SPLITS}
+    return {split: read_textbook(split) for split in TEXTBOOK_SPLITS}
 
 
 def names(data: Dataset) -> list[str]:

@@ -12,19 +12,21 @@ import pytest
 
 from crystext.data.prepare import prepare
 from crystext.data.store import read_store, write_store
-from crystext.data.wyckoff_columns import SYMMETRY
+from crystext.data.wyckoff_columns import WYCKOFF_SCHEMA
 from crystext.errors import InputError
 from crystext.io.write import cif
-from crystext.structures.wyckoff.orbits import symmetry_of
+from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from crystext.tasks import Record
 from crystext.tasks.prompts import load_prompts
 from crystext.text import PLAIN
-from crystext.text.wyckoff import write_orbits
+from crystext.text.wyckoff import format_wyckoff
 from crystext.tokenization.crystal_vocabulary import build_tokenizer
-from crystext.training.examples import Examples, Row
-from tests.handmade import HANDMADE
+from crystext.training.examples import Examples, TokenizedExample
+from tests.example_crystals import EXAMPLE_CRYSTALS
 
-KNOWN = [Record(c, {"space_group": 1.0}, n, symmetry_of(c)) for n, c in HANDMADE.items()]
+KNOWN = [
+    Record(c, {"space_group": 1.0}, n, to_wyckoff_or_none(c)) for n, c in EXAMPLE_CRYSTALS.items()
+]
 PROMPTS = load_prompts()
 
 
@@ -37,25 +39,27 @@ def store(tmp_path: Path) -> Path:
 def test_a_crystal_comes_back_by_its_symmetry_or_as_unknown(store: Path, tmp_path: Path) -> None:
     data = read_store(store, "train")
     for i, record in enumerate(KNOWN):
-        found, given = data[i].symmetric, record.symmetric
+        found, given = data[i].wyckoff, record.wyckoff
         assert found is not None
         assert given is not None
-        assert write_orbits(found) == write_orbits(given)
+        assert format_wyckoff(found) == format_wyckoff(given)
         assert found.cell == given.cell
-        assert [o.free.tolist() for o in found.orbits] == [o.free.tolist() for o in given.orbits]
-    assert data[len(KNOWN)].symmetric is None
+        assert [o.free_coordinates.tolist() for o in found.orbits] == [
+            o.free_coordinates.tolist() for o in given.orbits
+        ]
+    assert data[len(KNOWN)].wyckoff is None
     write_store(tmp_path / "empty", {"train": []})
     assert len(read_store(tmp_path / "empty", "train")) == 0
 
 
-def rows(folder: Path) -> list[Row]:
+def rows(folder: Path) -> list[TokenizedExample]:
     examples = Examples(
         read_store(folder, "train"),
         build_tokenizer(PROMPTS.phrases()),
         PROMPTS,
         PLAIN,
         task_weights={"wyckoff_unconditional": 1.0, "wyckoff_conditional": 1.0},
-        translate_share=0.5,
+        translate_probability=0.5,
         max_tokens=256,
         seed=0,
     )
@@ -74,7 +78,7 @@ def test_examples_are_the_same_whether_the_store_knows_the_symmetry_or_not(
 
 def test_preparing_finds_the_symmetry(tmp_path: Path) -> None:
     (tmp_path / "cifs").mkdir()
-    for name, crystal in HANDMADE.items():
+    for name, crystal in EXAMPLE_CRYSTALS.items():
         (tmp_path / "cifs" / f"{name}.cif").write_text(cif(crystal))
     prepare(tmp_path / "cifs", tmp_path / "store", workers=1)
     about = json.loads((tmp_path / "store" / "store.json").read_text())
@@ -84,17 +88,17 @@ def test_preparing_finds_the_symmetry(tmp_path: Path) -> None:
         for data in [read_store(tmp_path / "store", split)]
         for i in range(len(data))
     ]
-    assert len(records) == len(HANDMADE)
+    assert len(records) == len(EXAMPLE_CRYSTALS)
     for record in records:
-        assert record.symmetric is not None
-        assert record.symmetric.atoms == len(record.crystal)
+        assert record.wyckoff is not None
+        assert record.wyckoff.n_atoms == len(record.crystal)
 
 
 def damaged(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     def with_column(name: str, values: list[object]) -> pa.Table:
         at = table.schema.get_field_index(name)
         return table.set_column(
-            at, SYMMETRY.field(name), pa.array(values, SYMMETRY.field(name).type)
+            at, WYCKOFF_SCHEMA.field(name), pa.array(values, WYCKOFF_SCHEMA.field(name).type)
         )
 
     groups, letters = table["group"].to_pylist(), table["orbit_letters"].to_pylist()
@@ -128,9 +132,9 @@ def test_a_store_without_these_columns_is_read(store: Path) -> None:
     path = store / "train.arrow"
     with pa.memory_map(str(path)) as mapped:
         table = pa.ipc.open_file(mapped).read_all()
-    older = table.drop_columns(SYMMETRY.names)
+    older = table.drop_columns(WYCKOFF_SCHEMA.names)
     path.unlink()
     with path.open("wb") as file, pa.ipc.new_file(file, older.schema) as writer:
         writer.write_table(older)
-    assert read_store(store, "train")[0].symmetric is None
+    assert read_store(store, "train")[0].wyckoff is None
     assert len(rows(store)) == 40

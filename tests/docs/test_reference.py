@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from crystext import FORMATS, decode, encode
-from crystext.conditions import NAMES
-from crystext.runtime.resources import shipped
+from crystext.conditions import CONDITION_NAMES
+from crystext.runtime.resources import shipped_path
 from tests.documents import blocks
 
 
@@ -29,12 +29,12 @@ def test_the_table_lists_every_format_with_its_decimals(root: Path) -> None:
 
 def test_the_table_of_conditions_lists_every_condition(root: Path) -> None:
     cells = first_cells(root / "docs/how_to/condition.md", "## The conditions")
-    assert sorted(re.findall(r"`(\w+)`", cells)) == sorted(NAMES)
+    assert sorted(re.findall(r"`(\w+)`", cells)) == sorted(CONDITION_NAMES)
 
 
 def test_the_recipes_are_listed_as_they_are(root: Path) -> None:
     cells = first_cells(root / "docs/how_to/train.md", "## Recipes")
-    recipes = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
+    recipes = sorted(path.stem for path in shipped_path("recipes").glob("*.yaml"))
     assert sorted(re.findall(r"`([\w-]+)`", cells)) == recipes
 
 

@@ -20,13 +20,13 @@ from crystext.energies import hull_sources as hulls
 from crystext.energies.compact_hull import read_compact_hull, write_compact_hull
 from crystext.energies.decomposition import lowest_mixtures
 from crystext.energies.hull import Evidence, Hull
-from crystext.energies.hull_sources import load_hull, open_hull, shipped_file
-from crystext.energies.phases import compounds_of
+from crystext.energies.hull_sources import open_hull, read_hull_folder, shipped_file
+from crystext.energies.phases import make_compounds
 from crystext.errors import InputError
 
 
 def test_a_compact_hull_is_read_as_it_was_written(tmp_path: Path) -> None:
-    compounds = compounds_of(
+    compounds = make_compounds(
         [({"P": 2, "O": 8, "Li": 6}, -2.9), ({"P": 2, "O": 5}, -2.2), ({"Li": 2, "O": 1}, -2.0)]
     )
     height_only = np.array([False, True, False])
@@ -37,7 +37,7 @@ def test_a_compact_hull_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "own.parquet"
     write_compact_hull(hull, path)
     for read in (read_compact_hull(path), open_hull(path)):
-        assert read.about() == hull.about()
+        assert read.summary() == hull.summary()
         assert read.references == hull.references
         found = {read.compounds.formula(i): (e, h) for i, (e, h) in enumerate(
             zip(read.compounds.energies, read.compounds.height_only, strict=True))}  # fmt: skip
@@ -50,7 +50,7 @@ def test_a_compact_hull_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "hull.parquet"
-    write_compact_hull(Hull({"Na": -1.3}, compounds_of([({"Na": 1, "Cl": 1}, -2.0)])), path)
+    write_compact_hull(Hull({"Na": -1.3}, make_compounds([({"Na": 1, "Cl": 1}, -2.0)])), path)
     table = pq.read_table(path)
     pq.write_table(table.drop_columns("counts"), path)
     with pytest.raises(InputError, match=r"damaged hull.*--hull"):
@@ -106,18 +106,18 @@ def test_a_known_compound_of_its_own_system_is_no_candidate_by_a_gap_in_the_tabl
     assert known is not None
     assert known.evidence is Evidence.COMPOSITION
     assert str(known.mixture) == "1.00 LiPO3"
-    assert known.of_all_elements >= 3
+    assert known.with_all_elements >= 3
     gap = m3gnet.phases_at({"Li": 1, "P": 1, "O": 3})
     assert gap is not None
-    assert (gap.of_all_elements, gap.evidence) == (1, Evidence.NONE)
+    assert (gap.with_all_elements, gap.evidence) == (1, Evidence.NONE)
     for hull in (shipped, m3gnet):
         actinium = hull.phases_at({"Ac": 3, "Se": 4})
         assert actinium is not None
-        assert (actinium.of_all_elements, actinium.evidence) == (1, Evidence.NONE)
+        assert (actinium.with_all_elements, actinium.evidence) == (1, Evidence.NONE)
 
 
 def test_the_shipped_hull_is_the_published_points(shared_data: Path) -> None:
-    ours, points = open_hull(), load_hull(shared_data / "hull")
+    ours, points = open_hull(), read_hull_folder(shared_data / "hull")
     assert ours.references == points.references
     energies = {points.compounds.formula(i): e for i, e in enumerate(points.compounds.energies)}
     assert len(ours.compounds) == len(energies)
@@ -153,9 +153,9 @@ def test_the_complete_hull_is_downloaded_and_names_those_that_are_there(
     monkeypatch.setattr(hulls, "fetch", refuse)
     with pytest.raises(InputError, match="mp2020 or m3gnet, which come with the package"):
         open_hull("mp2020-full")
-    with gzip.open(tmp_path / hulls._ENERGIES.name, "wt") as file:
+    with gzip.open(tmp_path / hulls._ENERGIES_FILE.name, "wt") as file:
         file.write("formula,formation_energy_per_atom,energy_above_hull\nNaCl,-2.0,0.0\n")
-    with gzip.open(tmp_path / hulls._ELEMENTS.name, "wt") as file:
+    with gzip.open(tmp_path / hulls._ELEMENTS_FILE.name, "wt") as file:
         json.dump({s: {"energy": -2.0, "composition": {s: 2.0}} for s in ("Na", "Cl")}, file)
     monkeypatch.setattr(hulls, "fetch", lambda *_: tmp_path)
     assert open_hull("mp2020-full").name == "mp2020-full"

@@ -11,7 +11,7 @@ from pymatgen.core.composition import Composition
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.energies.decomposition import Mixture, lowest_mixtures
-from crystext.energies.phases import compounds_of
+from crystext.energies.phases import make_compounds
 
 FORMULAS = ("LiP", "Li3P", "Li2O", "P2O5", "Li3PO4", "Li4P2O7", "LiP5")
 WANTED = ("LiPO3", "Li2PO4", "LiP2O7", "Li9PO9", "P", "LiO")
@@ -23,7 +23,7 @@ def numbers_of(formula):
 
 
 def table_of(energies):
-    return compounds_of((Composition(f).get_el_amt_dict(), e) for f, e in energies.items())
+    return make_compounds((Composition(f).get_el_amt_dict(), e) for f, e in energies.items())
 
 
 @given(st.dictionaries(st.sampled_from(FORMULAS), st.floats(-4, 1, allow_subnormal=False)))

@@ -11,12 +11,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from crystext.energies.corrections import Scale
-from crystext.energies.energy_table import ranked, write_energy_table
+from crystext.energies.corrections import EnergyCorrection
+from crystext.energies.energy_table import rank_results, write_energy_table
 from crystext.energies.hull import Hull
 from crystext.energies.hull_sources import hull_of_phases
-from crystext.energies.relaxation_files import Relaxed, RelaxedSet
-from crystext.energies.stability import judge
+from crystext.energies.relaxation_files import RelaxedSet, RelaxedStructure
+from crystext.energies.stability import assess_stability
 from crystext.structures.crystal import Crystal
 
 CENTRE = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
@@ -32,18 +32,20 @@ def hull() -> Hull:
 
 
 ROWS = (
-    Relaxed("salt", cell(11, 17), -7.0, 4, True),
-    Relaxed("lost", None, None, fault="TOO_CLOSE", problem="atoms are closer than 0.5 Å"),
-    Relaxed("2", cell(11, 17), -7.4, 4, True),
-    Relaxed("nitride", cell(11, 7), -9.0, 4, False),
-    Relaxed("strange", cell(11, 54), -9.0, 4, True),
+    RelaxedStructure("salt", cell(11, 17), -7.0, 4, True),
+    RelaxedStructure(
+        "lost", None, None, failure="TOO_CLOSE", message="atoms are closer than 0.5 Å"
+    ),
+    RelaxedStructure("2", cell(11, 17), -7.4, 4, True),
+    RelaxedStructure("nitride", cell(11, 7), -9.0, 4, False),
+    RelaxedStructure("strange", cell(11, 54), -9.0, 4, True),
 )
 
 
 def written(folder: Path, suffix: str) -> Path:
     path = folder / f"energies{suffix}"
-    found = RelaxedSet("EMT", Scale.OWN, ROWS)
-    write_energy_table(judge(found, hull()), hull(), "EMT", path)
+    found = RelaxedSet("EMT", EnergyCorrection.OWN, ROWS)
+    write_energy_table(assess_stability(found, hull()), hull(), "EMT", path)
     return path
 
 
@@ -60,9 +62,9 @@ def test_the_lowest_comes_first_and_what_has_no_energy_last_without_a_rank(
 
 
 def test_what_lies_below_a_hull_without_evidence_comes_after_what_has_evidence() -> None:
-    rows = (Relaxed("deep", cell(11, 7), -20.0, 4, True), *ROWS[:1])
-    results = judge(RelaxedSet("EMT", Scale.OWN, rows), hull())
-    assert [result.relaxed.name for _, result in ranked(results)] == ["salt", "deep"]
+    rows = (RelaxedStructure("deep", cell(11, 7), -20.0, 4, True), *ROWS[:1])
+    results = assess_stability(RelaxedSet("EMT", EnergyCorrection.OWN, rows), hull())
+    assert [result.relaxed.name for _, result in rank_results(results)] == ["salt", "deep"]
 
 
 def test_each_row_says_its_hull_its_evidence_and_what_competes(tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.energies.corrections import Scale, _hubbards, correction
-from crystext.energies.hull_sources import load_hull, open_hull
+from crystext.energies.corrections import EnergyCorrection, _hubbards, mp2020_correction
+from crystext.energies.hull_sources import open_hull, read_hull_folder
 from crystext.errors import InputError, SettingError
 from crystext.io.read import read_crystals
 from crystext.structures.crystal import Crystal
-from tests.handmade import HANDMADE
+from tests.example_crystals import EXAMPLE_CRYSTALS
 
 REFERENCES = {"Na": -1.3, "Cl": -1.8, "K": -1.1}
 POINTS = {"NaCl": -2.0, "Na2Cl": -1.0, "KCl": -2.2, "KNaCl2": -2.3, "K": -0.05}
@@ -65,7 +65,7 @@ def phase_diagram(points):
 def test_the_hull_is_that_of_pymatgens_phase_diagram(folder, formula):
     composition = Composition(formula)
     expected = phase_diagram(POINTS).get_hull_energy_per_atom(composition)
-    found = load_hull(folder).energy(composition.get_el_amt_dict())
+    found = read_hull_folder(folder).energy(composition.get_el_amt_dict())
     assert found == pytest.approx(expected, abs=1e-9)
 
 
@@ -100,10 +100,10 @@ OXIDE, PEROXIDE, CHLORIDE, IRON_IN_OXIDES = -0.687, -0.465, -0.614, -2.256
 
 
 def test_corrections_are_the_published_ones():
-    assert correction(HANDMADE["nacl"]) == pytest.approx(
-        CHLORIDE * HANDMADE["nacl"].symbols.count("Cl"), abs=1e-3
+    assert mp2020_correction(EXAMPLE_CRYSTALS["nacl"]) == pytest.approx(
+        CHLORIDE * EXAMPLE_CRYSTALS["nacl"].symbols.count("Cl"), abs=1e-3
     )
-    assert correction(HANDMADE["iron"]) == 0
+    assert mp2020_correction(EXAMPLE_CRYSTALS["iron"]) == 0
     wustite = Crystal(
         np.full(3, 4.33),
         np.full(3, 90.0),
@@ -115,7 +115,7 @@ def test_corrections_are_the_published_ones():
             ]
         ),
     )
-    assert correction(wustite) == pytest.approx(4 * (OXIDE + IRON_IN_OXIDES), abs=1e-2)
+    assert mp2020_correction(wustite) == pytest.approx(4 * (OXIDE + IRON_IN_OXIDES), abs=1e-2)
 
 
 def test_a_peroxide_is_told_from_an_oxide_by_its_bonds():
@@ -134,56 +134,59 @@ def test_a_peroxide_is_told_from_an_oxide_by_its_bonds():
             ),
         )
 
-    assert correction(barium_peroxide(1.49)) == pytest.approx(4 * PEROXIDE, abs=1e-2)
-    assert correction(barium_peroxide(2.6)) == pytest.approx(4 * OXIDE, abs=1e-2)
+    assert mp2020_correction(barium_peroxide(1.49)) == pytest.approx(4 * PEROXIDE, abs=1e-2)
+    assert mp2020_correction(barium_peroxide(2.6)) == pytest.approx(4 * OXIDE, abs=1e-2)
 
 
 def test_formation_energy_and_distance_follow_from_the_references(folder):
-    hull, salt = load_hull(folder), crystal(["Na", "Cl"])
+    hull, salt = read_hull_folder(folder), crystal(["Na", "Cl"])
     energy = -1.3 - 1.8 + 2 * -1.9
-    placed = hull.place(salt, energy, Scale.CORRECTED)
+    placed = hull.place(salt, energy, EnergyCorrection.CORRECTED)
     assert placed.formation_energy == pytest.approx(-1.9)
     assert placed.above_hull == pytest.approx(0.1)
     assert hull.above(salt, energy - 0.4) == pytest.approx(-0.1)
 
 
 def test_corrections_are_added_once_and_where_they_are_missing(folder):
-    hull, salt = load_hull(folder), crystal(["Na", "Cl"])
-    without, whole = (hull.place(salt, -7.0, s) for s in (Scale.UNCORRECTED, Scale.CORRECTED))
+    hull, salt = read_hull_folder(folder), crystal(["Na", "Cl"])
+    without, whole = (
+        hull.place(salt, -7.0, s)
+        for s in (EnergyCorrection.UNCORRECTED, EnergyCorrection.CORRECTED)
+    )
     difference = without.above_hull - whole.above_hull
-    assert difference == pytest.approx(correction(salt) / 2)
+    assert difference == pytest.approx(mp2020_correction(salt) / 2)
     assert difference == pytest.approx(CHLORIDE / 2, abs=1e-3)
 
 
 def test_energies_of_another_functional_meet_no_hull_of_corrected_ones(folder):
-    hull = load_hull(folder)
-    hull.check("CHGNet-0.3.0", Scale.CORRECTED)
+    hull = read_hull_folder(folder)
+    hull.check_comparable("CHGNet-0.3.0", EnergyCorrection.CORRECTED)
     with pytest.raises(SettingError, match="of the same potential only"):
-        hull.check("MatPES", Scale.OWN)
+        hull.check_comparable("MatPES", EnergyCorrection.OWN)
 
 
 def test_an_unknown_element_is_unknown_and_never_stable(folder):
-    hull, strange = load_hull(folder), crystal(["Na", "Xe"])
-    for scale in Scale:
+    hull, strange = read_hull_folder(folder), crystal(["Na", "Xe"])
+    for scale in EnergyCorrection:
         placed = hull.place(strange, -1000.0, scale)
-        assert placed.unknown == ("Xe",)
+        assert placed.unknown_elements == ("Xe",)
         assert placed.formation_energy is None
         assert placed.above_hull is None
 
 
 def test_a_hull_that_cannot_be_read_is_named(folder, tmp_path):
     with pytest.raises(InputError, match="hull_points"):
-        load_hull(tmp_path / "nothing")
+        read_hull_folder(tmp_path / "nothing")
     (folder / "x-elemental-reference-entries.json.gz").write_bytes(b"no gzip")
     with pytest.raises(InputError, match="no elemental reference entries"):
-        load_hull(folder)
+        read_hull_folder(folder)
     pq.write_table(pa.table({"formula": ["NaCl"]}), folder / "hull_points_x.parquet")
     with pytest.raises(InputError):
-        load_hull(folder)
+        read_hull_folder(folder)
 
 
 def test_a_composition_that_is_none_is_refused_and_a_missing_element_unknown(folder):
-    hull = load_hull(folder)
+    hull = read_hull_folder(folder)
     assert hull.phases_at({"Na": 1, "Xe": 1}) is None
     wrong = [({}, "amounts above 0"), ({"Na": 0, "Cl": 1}, "above 0"), ({"Nq": 1}, "no element")]
     for composition, match in wrong:
@@ -202,11 +205,11 @@ def test_corrections_are_those_that_pymatgen_gives_an_entry(shared_data):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             expected = sum(x.value for x in scheme.get_adjustments(entry))
-        assert correction(crystal) == pytest.approx(expected, abs=1e-9)
+        assert mp2020_correction(crystal) == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_cell_of_many_different_elements_is_corrected_at_once():
     symbols = "Re Os Ru Tc Mn W Mo Ir I Br Cl Xe S Se N P As C".split()
     started = time.monotonic()
-    assert np.isfinite(correction(crystal(symbols)))
+    assert np.isfinite(mp2020_correction(crystal(symbols)))
     assert time.monotonic() - started < 20

@@ -17,7 +17,7 @@ from pymatgen.core.composition import Composition
 
 from crystext.data.catalogue import digest
 from crystext.energies import hull_sources as hulls
-from crystext.energies.corrections import Scale
+from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.hull_sources import hull_of_phases, open_hull, save_hull
 from crystext.energies.potentials.m3gnet import M3GNET
 from crystext.errors import InputError, SettingError
@@ -100,9 +100,9 @@ def test_a_table_of_ones_own_has_to_be_said_what_it_is_of(tmp_path):
 
 def test_energies_of_another_potential_are_refused(tmp_path):
     hull = open_hull(saved(tmp_path))
-    hull.check("EMT", Scale.OWN)
+    hull.check_comparable("EMT", EnergyCorrection.OWN)
     with pytest.raises(SettingError, match="energies of EMT, and these are of CHGNet"):
-        hull.check("CHGNet-0.3.0", Scale.CORRECTED)
+        hull.check_comparable("CHGNet-0.3.0", EnergyCorrection.CORRECTED)
 
 
 @pytest.mark.parametrize(
@@ -164,19 +164,19 @@ def test_a_parquet_table_without_the_columns_is_refused(tmp_path):
 
 
 def test_the_published_references_are_the_file_whose_checksum_is_known(shared_data):
-    name = hulls._ELEMENTS.name
-    assert "md5:" + digest(shared_data / "hull" / name, "md5") == hulls._ELEMENTS.checksum
+    name = hulls._ELEMENTS_FILE.name
+    assert "md5:" + digest(shared_data / "hull" / name, "md5") == hulls._ELEMENTS_FILE.checksum
 
 
 def test_of_the_published_energies_those_on_the_hull_make_it(tmp_path):
     rows = "NaCl,-2.0,0.0\nNaCl,-1.5,0.5\nNa3Cl,-0.5,0.5\nNa,0.0,0.0\n"
-    with gzip.open(tmp_path / hulls._ENERGIES.name, "wt") as file:
+    with gzip.open(tmp_path / hulls._ENERGIES_FILE.name, "wt") as file:
         file.write("formula,formation_energy_per_atom,energy_above_hull\n" + rows)
     entries = {s: {"energy": -2.0, "composition": {s: 2.0}} for s in ("Na", "Cl")}
-    with gzip.open(tmp_path / hulls._ELEMENTS.name, "wt") as file:
+    with gzip.open(tmp_path / hulls._ELEMENTS_FILE.name, "wt") as file:
         json.dump(entries, file)
-    hull = hulls._materials_project(
-        tmp_path / hulls._ENERGIES.name, tmp_path / hulls._ELEMENTS.name
+    hull = hulls._read_materials_project(
+        tmp_path / hulls._ENERGIES_FILE.name, tmp_path / hulls._ELEMENTS_FILE.name
     )
     assert hull.energy({"Na": 1, "Cl": 1}) == pytest.approx(-2.0)
     assert hull.energy({"Na": 3, "Cl": 1}) == pytest.approx(-1.0)
@@ -197,6 +197,6 @@ def test_a_hull_of_the_package_is_meant_by_its_name_whatever_lies_in_the_folder(
 def test_energies_of_another_potential_are_told_of_the_hull_that_fits_them():
     hull = open_hull("m3gnet")
     with pytest.raises(SettingError, match="take the hull mp2020, or a hull of CHGNet"):
-        hull.check("CHGNet-0.3.0", Scale.CORRECTED)
+        hull.check_comparable("CHGNet-0.3.0", EnergyCorrection.CORRECTED)
     with pytest.raises(SettingError, match=r"take a hull of MatPES"):
-        hull.check("MatPES", Scale.OWN)
+        hull.check_comparable("MatPES", EnergyCorrection.OWN)

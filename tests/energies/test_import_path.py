@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from crystext.energies.corrections import Scale
+from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.import_path import import_potential, is_import_path
-from crystext.energies.potentials import identity_of, load_potential, name_of
+from crystext.energies.potentials import load_potential, potential_identity, potential_name
 from crystext.errors import ModelError
 
 MODULE = """
@@ -16,7 +16,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
 from crystext.energies.potential import Potential
-from tests.chores import COPPER
+from tests.process_tasks import COPPER
 
 COUNT = 3
 
@@ -59,12 +59,12 @@ def test_a_function_of_a_file_or_of_a_module_makes_a_potential(
     assert load_potential(f"{file}:emt").name == "EMT"
     monkeypatch.syspath_prepend(str(file.parent))
     assert load_potential("own_potential:emt").name == "EMT"
-    assert name_of(f"{file}:emt") == "EMT"
+    assert potential_name(f"{file}:emt") == "EMT"
 
 
 def test_a_calculator_alone_has_energies_of_its_own_and_measured_ones_to_meet(file: Path) -> None:
     potential = import_potential(f"{file}:bare")
-    assert (potential.name, potential.scale) == ("own_potential:bare", Scale.OWN)
+    assert (potential.name, potential.scale) == ("own_potential:bare", EnergyCorrection.OWN)
     with pytest.raises(ModelError, match=r"wrong heats of formation .*NiAl .* instead of -0\.6"):
         load_potential(f"{file}:bare")
 
@@ -100,10 +100,10 @@ def test_a_module_that_cannot_be_imported_says_why(tmp_path: Path, code: str) ->
 
 
 def test_a_file_that_changes_is_another_potential(file: Path) -> None:
-    before = identity_of(f"{file}:emt")
-    assert identity_of(f"{file}:bare") != before
+    before = potential_identity(f"{file}:emt")
+    assert potential_identity(f"{file}:bare") != before
     file.write_text(MODULE + "\n# changed\n")
-    assert identity_of(f"{file}:emt") != before
+    assert potential_identity(f"{file}:emt") != before
 
 
 def test_a_folder_or_a_name_is_no_import_path(tmp_path: Path) -> None:

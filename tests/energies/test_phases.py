@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.energies.phases import compounds_of, formula_of
+from crystext.energies.phases import formula_of, make_compounds
 
 symbols = st.sampled_from(SYMBOLS[:103])
 compositions = st.dictionaries(symbols, st.integers(1, 9), min_size=1, max_size=4)
@@ -15,16 +15,18 @@ tables = st.lists(st.tuples(compositions, st.floats(-5, 5)), max_size=12)
 
 @given(tables, st.sets(symbols, min_size=1, max_size=8))
 def test_the_compounds_of_a_system_are_those_that_hold_no_other_element(table, system):
-    compounds = compounds_of(table)
+    compounds = make_compounds(table)
     numbers = [ATOMIC_NUMBERS[symbol] for symbol in system]
     held = [set(compounds.composition(i)) for i in range(len(compounds))]
     assert compounds.within(numbers).tolist() == [i for i, h in enumerate(held) if h <= system]
-    assert compounds.of_all(numbers).tolist() == [i for i, h in enumerate(held) if h == system]
+    assert compounds.with_exactly(numbers).tolist() == [
+        i for i, h in enumerate(held) if h == system
+    ]
 
 
 @given(tables)
 def test_a_compound_is_found_by_any_multiple_of_its_composition(table):
-    compounds = compounds_of(table)
+    compounds = make_compounds(table)
     for i in range(len(compounds)):
         amounts = {ATOMIC_NUMBERS[s]: 3 * n for s, n in compounds.composition(i).items()}
         assert compounds.find(amounts) == i
@@ -36,7 +38,7 @@ def test_a_compound_is_found_by_any_multiple_of_its_composition(table):
 
 @given(tables)
 def test_of_each_composition_the_lowest_energy_is_kept_and_no_element(table):
-    compounds = compounds_of(table)
+    compounds = make_compounds(table)
     lowest = {}
     for composition, energy in table:
         if len(composition) > 1:
@@ -52,8 +54,8 @@ def test_formulas_have_the_smallest_whole_counts_and_the_usual_order():
 
 
 def test_a_composition_that_is_not_there_is_not_found():
-    compounds = compounds_of([({"Na": 1, "Cl": 1}, -2.0)])
+    compounds = make_compounds([({"Na": 1, "Cl": 1}, -2.0)])
     assert compounds.find({11: 1, 17: 2}) is None
     assert compounds.find({11: 1, 19: 1}) is None
-    assert len(compounds_of([])) == 0
-    assert compounds_of([]).within([1, 8]).tolist() == []
+    assert len(make_compounds([])) == 0
+    assert make_compounds([]).within([1, 8]).tolist() == []

@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 
-from crystext.energies.corrections import Scale
+from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.known_energies import NACL, SRTIO3
-from crystext.energies.potential import Potential, prove, to_atoms
+from crystext.energies.potential import Potential, check_energies, to_atoms
 from crystext.energies.potentials import load_potential
-from crystext.energies.potentials.m3gnet import PROOF, _calculator, _read, load_m3gnet
+from crystext.energies.potentials.m3gnet import (
+    KNOWN_ENERGIES,
+    _calculator,
+    _load_network,
+    load_m3gnet,
+)
 from crystext.errors import ModelError
-from tests.chores import COPPER, emt
+from tests.process_tasks import COPPER, emt
 
 
 @pytest.fixture(scope="module")
@@ -22,35 +27,37 @@ def weights(shared_data):
 
 @pytest.fixture(scope="module")
 def as_it_comes(weights):
-    return _calculator(_read(weights))
+    return _calculator(_load_network(weights))
 
 
 def test_the_energies_are_those_of_the_weights_as_they_were_trained(weights):
     potential = load_potential(weights)
-    energies = {name: potential.energy(crystal) for name, crystal, _ in PROOF}
+    energies = {name: potential.energy(crystal) for name, crystal, _ in KNOWN_ENERGIES}
     # The first is from matgl's own tests of the time; the last three fail without the remedy.
     assert energies["MoS"] == pytest.approx(-10.824362, abs=1e-4)
     assert energies["Si"] / 8 == pytest.approx(-5.419, abs=1e-3)
     assert energies["NaCl"] / 8 == pytest.approx(-3.368, abs=1e-3)
     assert energies["MgO"] / 8 == pytest.approx(-5.956, abs=1e-3)
     assert energies["SrTiO3"] / 5 == pytest.approx(-8.028, abs=1e-3)
-    assert potential.scale is Scale.UNCORRECTED
+    assert potential.scale is EnergyCorrection.UNCORRECTED
 
 
 def test_the_weights_as_matgl_runs_them_are_refused(as_it_comes):
     with pytest.raises(ModelError, match=r"NaCl -1\.\d+ instead of -3\.3675"):
-        prove(Potential("as it comes", as_it_comes, Scale.UNCORRECTED, PROOF))
+        check_energies(
+            Potential("as it comes", as_it_comes, EnergyCorrection.UNCORRECTED, KNOWN_ENERGIES)
+        )
 
 
 def test_measured_heats_of_formation_tell_a_potential_that_is_run_wrongly(weights, as_it_comes):
-    prove(Potential("one's own", load_m3gnet(weights).calculator))
+    check_energies(Potential("one's own", load_m3gnet(weights).calculator))
     with pytest.raises(ModelError, match=r"TiC \d\.\d+ instead of -0\.9540"):
-        prove(Potential("one's own", as_it_comes))
+        check_energies(Potential("one's own", as_it_comes))
 
 
 def test_chgnet_gives_the_energies_of_its_weights_with_corrections(weights):
     chgnet, m3gnet = load_potential("chgnet"), load_m3gnet(weights)
-    assert chgnet.scale is Scale.CORRECTED
+    assert chgnet.scale is EnergyCorrection.CORRECTED
     # Of the anion, eV: Wang et al., Sci. Rep. 11, 15496 (2021), Table 1.
     difference = (chgnet.energy(NACL) - m3gnet.energy(NACL)) / 4
     assert difference == pytest.approx(-0.614, abs=0.05)
@@ -91,7 +98,7 @@ def test_an_energy_that_is_not_a_number_proves_nothing():
 
 
 def test_weights_that_are_not_known_are_refused(weights, tmp_path):
-    network = _read(weights)
+    network = _load_network(weights)
     next(network.parameters()).add_(1e-3)
     network.save(tmp_path / "changed")
     with pytest.raises(ModelError, match="unknown weights"):
@@ -120,7 +127,7 @@ def test_the_quicker_layers_compute_what_matgls_own_do(weights):
         messages = layer.node_update_func(inputs) * layer.node_weight_func(basis)
         return torch.zeros(count, messages.shape[1]).index_add(0, end, messages)
 
-    network = _read(weights)
+    network = _load_network(weights)
     for layer in network.modules():
         if isinstance(layer, M3GNetGraphConv):
             layer.node_update_ = MethodType(summed_at_the_end, layer)

@@ -6,36 +6,36 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
-from crystext.energies.corrections import Scale
-from crystext.energies.relax import Outcome, Relaxation
+from crystext.energies.corrections import EnergyCorrection
+from crystext.energies.relax import Relaxation, RelaxationOutcome
 from crystext.energies.relaxation_files import (
     FRAMES,
     TABLE,
-    Relaxed,
     RelaxedSet,
+    RelaxedStructure,
+    describe_failures,
     read_relaxed,
-    relaxed_row,
-    told_faults,
+    relaxed_structure,
     write_relaxed,
 )
 from crystext.errors import InputError, SettingError
 from crystext.io.read import read_crystals
-from tests.chores import COPPER
+from tests.process_tasks import COPPER
 
 ROWS = (
-    relaxed_row("a", Relaxation(Outcome.CONVERGED, COPPER, -0.02, 7, 0.5)),
-    relaxed_row("b", Relaxation(Outcome.TOO_CLOSE, None, None, 0, 0.1)),
-    relaxed_row("c", Relaxation(Outcome.STEPS_SPENT, COPPER, -0.01, 500, 9.0)),
-    relaxed_row("d", None, "UNREADABLE", "it is empty"),
+    relaxed_structure("a", Relaxation(RelaxationOutcome.CONVERGED, COPPER, -0.02, 7, 0.5)),
+    relaxed_structure("b", Relaxation(RelaxationOutcome.TOO_CLOSE, None, None, 0, 0.1)),
+    relaxed_structure("c", Relaxation(RelaxationOutcome.STEPS_SPENT, COPPER, -0.01, 500, 9.0)),
+    relaxed_structure("d", None, "UNREADABLE", "it is empty"),
 )
-SET = RelaxedSet("EMT", Scale.OWN, ROWS)
+SET = RelaxedSet("EMT", EnergyCorrection.OWN, ROWS)
 
 
 def test_what_is_written_is_read_failures_included(tmp_path):
     write_relaxed(SET, tmp_path)
     for source in (tmp_path, tmp_path / TABLE):
         assert read_relaxed(source) == SET
-    assert [row.fault for row in ROWS] == [None, "TOO_CLOSE", None, "UNREADABLE"]
+    assert [row.failure for row in ROWS] == [None, "TOO_CLOSE", None, "UNREADABLE"]
     crystals = [item.crystal for item in read_crystals(tmp_path / TABLE)]
     assert [crystal is not None for crystal in crystals] == [True, False, True, False]
 
@@ -46,9 +46,9 @@ def test_the_frames_are_read_by_ase_and_by_us(tmp_path):
     assert [frame.get_potential_energy() for frame in frames] == [-0.02, -0.01]
     assert [frame.info["converged"] for frame in frames] == [True, False]
     found = read_relaxed(tmp_path / FRAMES)
-    assert (found.potential, found.scale) == ("EMT", Scale.OWN)
-    assert [(row.name, row.energy) for row in found.rows] == [("a", -0.02), ("c", -0.01)]
-    assert np.allclose(found.rows[0].crystal.positions, COPPER.positions)
+    assert (found.potential, found.correction) == ("EMT", EnergyCorrection.OWN)
+    assert [(row.name, row.energy) for row in found.structures] == [("a", -0.02), ("c", -0.01)]
+    assert np.allclose(found.structures[0].crystal.positions, COPPER.positions)
 
 
 def frame(energy=None, **info):
@@ -63,8 +63,11 @@ def test_energies_of_another_program_are_told_what_they_are(tmp_path):
     write(path, [frame(-3.7), frame()])
     with pytest.raises(SettingError, match="--potential NAME and --energies"):
         read_relaxed(path)
-    found = read_relaxed(path, potential="VASP", scale=Scale.UNCORRECTED)
-    assert [(row.energy, row.fault) for row in found.rows] == [(-3.7, None), (None, "NO_ENERGY")]
+    found = read_relaxed(path, potential="VASP", scale=EnergyCorrection.UNCORRECTED)
+    assert [(row.energy, row.failure) for row in found.structures] == [
+        (-3.7, None),
+        (None, "NO_ENERGY"),
+    ]
 
 
 def test_what_a_file_says_of_its_energies_is_not_overruled(tmp_path):
@@ -72,7 +75,7 @@ def test_what_a_file_says_of_its_energies_is_not_overruled(tmp_path):
     with pytest.raises(SettingError, match="of EMT, not of M3GNet"):
         read_relaxed(tmp_path, potential="M3GNet")
     with pytest.raises(SettingError, match="are own, not corrected"):
-        read_relaxed(tmp_path, scale=Scale.CORRECTED)
+        read_relaxed(tmp_path, scale=EnergyCorrection.CORRECTED)
 
 
 def test_frames_of_two_potentials_are_refused(tmp_path):
@@ -87,7 +90,7 @@ def test_what_holds_no_energies_is_refused(tmp_path, text):
     path = tmp_path / "x.extxyz"
     path.write_text(text)
     with pytest.raises(InputError):
-        read_relaxed(path, potential="x", scale=Scale.OWN)
+        read_relaxed(path, potential="x", scale=EnergyCorrection.OWN)
 
 
 def test_a_relaxation_that_is_not_done_is_told_to_be_gone_on_with(tmp_path):
@@ -96,29 +99,29 @@ def test_a_relaxation_that_is_not_done_is_told_to_be_gone_on_with(tmp_path):
 
 
 def test_a_row_without_an_energy_has_a_fault_and_its_sentence():
-    assert ROWS[1] == Relaxed("b", None, None, 0, None, "TOO_CLOSE", ROWS[1].problem, 0.1)
-    assert "too close" in ROWS[1].problem
+    assert ROWS[1] == RelaxedStructure("b", None, None, 0, None, "TOO_CLOSE", ROWS[1].message, 0.1)
+    assert "too close" in ROWS[1].message
 
 
 def test_every_structure_without_an_energy_is_named_with_its_reason():
-    broken = [relaxed_row(str(i), None, "UNREADABLE", f"reason {i}") for i in range(4)]
-    dense = [relaxed_row("123", Relaxation(Outcome.TOO_DENSE, None, None, 0, 0.1))]
-    assert told_faults([*ROWS[:1], *dense, *broken], shown=3) == [
+    broken = [relaxed_structure(str(i), None, "UNREADABLE", f"reason {i}") for i in range(4)]
+    dense = [relaxed_structure("123", Relaxation(RelaxationOutcome.TOO_DENSE, None, None, 0, 0.1))]
+    assert describe_failures([*ROWS[:1], *dense, *broken], max_names=3) == [
         "UNREADABLE, 4 structures:",
         "  0: reason 0",
         "  1: reason 1",
         "  2: reason 2",
         f"  and 1 more, in the column problem of {TABLE}",
-        f"TOO_DENSE, 1 structure ({Outcome.TOO_DENSE.value}): 123",
+        f"TOO_DENSE, 1 structure ({RelaxationOutcome.TOO_DENSE.value}): 123",
     ]
-    alike = [relaxed_row(name, None, "UNREADABLE", "it is empty") for name in "abcd"]
-    assert told_faults(alike, shown=3) == [
+    alike = [relaxed_structure(name, None, "UNREADABLE", "it is empty") for name in "abcd"]
+    assert describe_failures(alike, max_names=3) == [
         "UNREADABLE, 4 structures (it is empty): a, b, c and 1 more"
     ]
 
 
 def test_the_table_holds_a_reason_for_each(tmp_path):
-    broken = tuple(relaxed_row(str(i), None, "UNREADABLE", f"reason {i}") for i in range(3))
-    write_relaxed(RelaxedSet("EMT", Scale.OWN, (*ROWS[:1], *broken)), tmp_path)
-    rows = read_relaxed(tmp_path).rows
-    assert [row.problem for row in rows] == [None, "reason 0", "reason 1", "reason 2"]
+    broken = tuple(relaxed_structure(str(i), None, "UNREADABLE", f"reason {i}") for i in range(3))
+    write_relaxed(RelaxedSet("EMT", EnergyCorrection.OWN, (*ROWS[:1], *broken)), tmp_path)
+    rows = read_relaxed(tmp_path).structures
+    assert [row.message for row in rows] == [None, "reason 0", "reason 1", "reason 2"]

@@ -10,13 +10,13 @@ from ase.calculators.emt import EMT
 from filelock import FileLock
 
 from crystext.energies import potentials
-from crystext.energies.potentials import loaded
+from crystext.energies.potentials import load_potential_once
 from crystext.energies.potentials.chgnet import CHGNET
-from crystext.energies.relax import Limits, Outcome, relax
-from crystext.energies.relaxation_run import potential_in, relax_all
+from crystext.energies.relax import RelaxationLimits, RelaxationOutcome, relax
+from crystext.energies.relaxation_run import recorded_potential, relax_all
 from crystext.errors import ModelError, RunError, SettingError
 from crystext.structures.crystal import Crystal
-from tests.chores import COPPER, emt
+from tests.process_tasks import COPPER, emt
 
 CENTRE = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
 
@@ -50,9 +50,9 @@ def test_a_torn_file_is_gone_on_with_and_nothing_is_relaxed_twice(weights, tmp_p
     few = {index: CRYSTALS[index] for index in (0, 1, 4)}
     whole = relax_all(few, tmp_path / "whole", potential=weights)
     assert outcomes(whole) == {
-        0: Outcome.CONVERGED,
-        1: Outcome.CONVERGED,
-        4: Outcome.TOO_CLOSE,
+        0: RelaxationOutcome.CONVERGED,
+        1: RelaxationOutcome.CONVERGED,
+        4: RelaxationOutcome.TOO_CLOSE,
     }
     lines = (tmp_path / "whole" / "relaxations.jsonl").read_bytes().splitlines(keepends=True)
     torn = tmp_path / "torn"
@@ -66,7 +66,7 @@ def test_a_torn_file_is_gone_on_with_and_nothing_is_relaxed_twice(weights, tmp_p
     assert again[0].crystal == whole[0].crystal
 
     with pytest.raises(RunError, match="steps is 500 there, and 3 here"):
-        relax_all(few, torn, potential=weights, limits=Limits(steps=3))
+        relax_all(few, torn, potential=weights, limits=RelaxationLimits(steps=3))
 
 
 def metal(length):
@@ -88,7 +88,7 @@ def test_crystals_with_isolated_atoms_have_no_energy(name, number, request, tmp_
     source = request.getfixturevalue("weights") if name == "m3gnet" else name
     far = {i: FAR[i] for i in range(number)}
     found = relax_all(far, tmp_path, potential=source, workers=1)
-    assert set(outcomes(found).values()) == {Outcome.ISOLATED_ATOM}
+    assert set(outcomes(found).values()) == {RelaxationOutcome.ISOLATED_ATOM}
     assert set(energies(found).values()) == {None}
     assert {r.steps for r in found.values()} == {0}
 
@@ -101,19 +101,19 @@ def test_an_energy_that_an_older_version_gave_an_isolated_atom_is_taken_back(wei
     old["crystal"]["lengths"] = [9.0, 9.0, 9.0]
     lines.write_text(json.dumps(old) + "\n")
     (found,) = relax_all({0: FAR[3]}, tmp_path, potential=weights).values()
-    assert only.outcome is Outcome.CONVERGED
-    assert (found.outcome, found.energy) == (Outcome.ISOLATED_ATOM, None)
+    assert only.outcome is RelaxationOutcome.CONVERGED
+    assert (found.outcome, found.energy) == (RelaxationOutcome.ISOLATED_ATOM, None)
 
 
 def test_a_folder_keeps_the_potential_that_it_was_begun_with(tmp_path, monkeypatch):
     begun = relax_all({0: COPPER}, tmp_path, potential="chgnet")
-    assert potential_in(tmp_path) == CHGNET
+    assert recorded_potential(tmp_path) == CHGNET
 
     def none(*_):
         raise AssertionError("no other potential is looked for")
 
-    monkeypatch.setattr(potentials, "_first", none)
-    assert potentials.choose("auto", potential_in(tmp_path)).source == "chgnet"
+    monkeypatch.setattr(potentials, "_first_available", none)
+    assert potentials.choose_potential("auto", recorded_potential(tmp_path)).source == "chgnet"
     assert relax_all({0: COPPER}, tmp_path, potential="auto") == begun
     with pytest.raises(RunError, match=r"potential is CHGNet-0\.3\.0 there, and EMT here"):
         relax_all({0: COPPER}, tmp_path, potential=emt)
@@ -136,7 +136,7 @@ def test_a_function_by_import_path_relaxes_in_processes_and_is_told_from_its_nex
     alone = {index: relax(crystal, EMT()).energy for index, crystal in crystals.items()}
     assert energies(found) == alone
     file.write_text(example.replace("-0.0057", "-0.0056"))
-    loaded.cache_clear()
+    load_potential_once.cache_clear()
     with pytest.raises(RunError, match="potential_code is"):
         relax_all(crystals, tmp_path / "out", potential=f"{file}:emt")
 
@@ -160,7 +160,7 @@ def test_a_calculator_of_ones_own_relaxes_in_processes_and_on_an_executor(tmp_pa
     own = relax_all(crystals, tmp_path / "own", potential=emt, workers=2)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         lent = relax_all(crystals, tmp_path / "lent", potential=emt, workers=executor)
-    assert set(outcomes(own).values()) == {Outcome.CONVERGED}
+    assert set(outcomes(own).values()) == {RelaxationOutcome.CONVERGED}
     assert energies(lent) == energies(own)
     assert lent[4].crystal == own[4].crystal
 

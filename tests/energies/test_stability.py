@@ -5,11 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crystext.energies.corrections import Scale
+from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.hull_sources import hull_of_phases, open_hull
 from crystext.energies.potential import to_atoms
-from crystext.energies.relaxation_files import Relaxed, RelaxedSet
-from crystext.energies.stability import Verdict, judge, make_hull, own_hull
+from crystext.energies.relaxation_files import RelaxedSet, RelaxedStructure
+from crystext.energies.stability import (
+    StabilityVerdict,
+    assess_stability,
+    hull_of_relaxed,
+    make_hull,
+)
 from crystext.errors import InputError, SettingError
 from crystext.structures.crystal import Crystal
 
@@ -19,9 +24,9 @@ def cell(*numbers):
     return Crystal(np.full(3, 6.0), np.full(3, 90.0), np.array(numbers), places)
 
 
-def relaxed(*rows, scale=Scale.OWN):
+def relaxed(*rows, scale=EnergyCorrection.OWN):
     made = [
-        Relaxed(f"{i}", cell(*numbers), energy, 3, converged)
+        RelaxedStructure(f"{i}", cell(*numbers), energy, 3, converged)
         for i, (numbers, energy, converged) in enumerate(rows)
     ]
     return RelaxedSet("EMT", scale, tuple(made))
@@ -39,27 +44,29 @@ def test_every_structure_has_a_verdict_and_none_is_left_out():
         ((13, 28), -4.0, True),
         ((13, 29), -99.0, True),
     )
-    lost = Relaxed("lost", None, None, fault="TOO_CLOSE", problem="atoms are close")
-    judged = judge(RelaxedSet("EMT", Scale.OWN, (*found.rows, lost)), HULL)
+    lost = RelaxedStructure("lost", None, None, failure="TOO_CLOSE", message="atoms are close")
+    judged = assess_stability(
+        RelaxedSet("EMT", EnergyCorrection.OWN, (*found.structures, lost)), HULL
+    )
     assert [j.verdict for j in judged] == [
-        Verdict.CANDIDATE,
-        Verdict.METASTABLE,
-        Verdict.METASTABLE,
-        Verdict.UNSTABLE,
-        Verdict.UNKNOWN,
-        Verdict.NO_ENERGY,
+        StabilityVerdict.CANDIDATE,
+        StabilityVerdict.METASTABLE,
+        StabilityVerdict.METASTABLE,
+        StabilityVerdict.UNSTABLE,
+        StabilityVerdict.UNKNOWN,
+        StabilityVerdict.NO_ENERGY,
     ]
     assert judged[0].position.above_hull == pytest.approx(-0.1)
-    assert judged[4].position.unknown == ("Cu",)
+    assert judged[4].position.unknown_elements == ("Cu",)
 
 
 def test_no_phase_lies_below_a_hull_of_which_it_is_one(tmp_path):
     found = relaxed(*METALS, ((13, 13, 28), -5.5, True), ((13, 28, 28), -7.2, True))
-    above = [j.position.above_hull for j in judge(found, own_hull(found))]
+    above = [j.position.above_hull for j in assess_stability(found, hull_of_relaxed(found))]
     assert min(above) == 0.0
     assert above[:3] == [0.0, 0.0, 0.0]
     make_hull(found, tmp_path / "made.parquet")
-    again = judge(found, open_hull(tmp_path / "made.parquet"))
+    again = assess_stability(found, open_hull(tmp_path / "made.parquet"))
     assert [j.position.above_hull for j in again] == pytest.approx(above, abs=1e-9)
 
 
@@ -77,36 +84,42 @@ def test_a_hull_needs_elements(tmp_path):
 
 def test_energies_of_two_potentials_are_not_compared():
     with pytest.raises(SettingError, match="EMT"):
-        judge(RelaxedSet("CHGNet-0.3.0", Scale.CORRECTED, relaxed(*METALS).rows), HULL)
+        assess_stability(
+            RelaxedSet("CHGNet-0.3.0", EnergyCorrection.CORRECTED, relaxed(*METALS).structures),
+            HULL,
+        )
 
 
 def test_below_a_hull_that_knows_nothing_of_its_elements_nothing_is_a_candidate():
     found = relaxed(((13, 29), -50.0, True), ((13, 29), -3.1, True), ((13, 29), 1.0, True))
     metals = {"Al": -1.0, "Cu": -2.0}
     none = hull_of_phases(metals.items(), name="x", potential="EMT")
-    assert [j.verdict for j in judge(found, none)] == [
-        Verdict.NO_EVIDENCE,
-        Verdict.NO_EVIDENCE,
+    assert [j.verdict for j in assess_stability(found, none)] == [
+        StabilityVerdict.NO_EVIDENCE,
+        StabilityVerdict.NO_EVIDENCE,
         # A phase that is missing can only lower the hull.
-        Verdict.UNSTABLE,
+        StabilityVerdict.UNSTABLE,
     ]
     one = hull_of_phases({**metals, "AlCu3": -1.8}.items(), name="x", potential="EMT")
-    assert judge(found, one)[0].verdict is Verdict.NO_EVIDENCE
+    assert assess_stability(found, one)[0].verdict is StabilityVerdict.NO_EVIDENCE
     two = hull_of_phases(
         {**metals, "AlCu3": -1.8, "Al2Cu": -1.4}.items(), name="x", potential="EMT"
     )
-    assert judge(found, two)[0].verdict is Verdict.CANDIDATE
+    assert assess_stability(found, two)[0].verdict is StabilityVerdict.CANDIDATE
     same = hull_of_phases({**metals, "Al4Cu4": -1.6}.items(), name="x", potential="EMT")
-    assert judge(found, same)[0].verdict is Verdict.CANDIDATE
+    assert assess_stability(found, same)[0].verdict is StabilityVerdict.CANDIDATE
 
 
 def test_an_element_is_judged_by_its_reference():
     found = relaxed(((13,), -1.2, True), ((13,), -0.5, True))
-    assert [j.verdict for j in judge(found, HULL)] == [Verdict.CANDIDATE, Verdict.UNSTABLE]
+    assert [j.verdict for j in assess_stability(found, HULL)] == [
+        StabilityVerdict.CANDIDATE,
+        StabilityVerdict.UNSTABLE,
+    ]
 
 
 def test_a_verdict_is_said_with_its_number_and_the_error_of_the_hull():
-    judged = judge(relaxed(((13, 28), -5.2, True), ((13, 29), -9.0, True)), HULL)
+    judged = assess_stability(relaxed(((13, 28), -5.2, True), ((13, 29), -9.0, True)), HULL)
     assert judged[0].sentence(HULL) == (
         "candidate: below the hull by 0.100 eV/atom (hull error not known)"
     )
@@ -117,19 +130,25 @@ def test_a_verdict_is_said_with_its_number_and_the_error_of_the_hull():
 
 def test_a_crystal_of_pymatgen_or_ase_is_placed_as_well():
     crystal = cell(13, 28)
-    expected = HULL.place(crystal, -5.2, Scale.OWN)
-    assert HULL.place(crystal.structure, -5.2, Scale.OWN) == expected
-    assert HULL.place(to_atoms(crystal), -5.2, Scale.OWN) == expected
+    expected = HULL.place(crystal, -5.2, EnergyCorrection.OWN)
+    assert HULL.place(crystal.structure, -5.2, EnergyCorrection.OWN) == expected
+    assert HULL.place(to_atoms(crystal), -5.2, EnergyCorrection.OWN) == expected
 
 
 def test_many_are_placed_as_one_by_one():
     found = relaxed(((13, 28), -5.2, True), ((13, 13, 28), -5.0, True), ((13, 29), -9.0, True))
-    pairs = [(row.crystal, row.energy) for row in found.rows]
-    assert HULL.place_all(pairs, Scale.OWN) == [HULL.place(c, e, Scale.OWN) for c, e in pairs]
+    pairs = [(row.crystal, row.energy) for row in found.structures]
+    assert HULL.place_all(pairs, EnergyCorrection.OWN) == [
+        HULL.place(c, e, EnergyCorrection.OWN) for c, e in pairs
+    ]
 
 
 def test_progress_is_reported_of_all_structures():
-    lost = Relaxed("lost", None, None, fault="TOO_CLOSE")
+    lost = RelaxedStructure("lost", None, None, failure="TOO_CLOSE")
     counts = []
-    judge(RelaxedSet("EMT", Scale.OWN, (*relaxed(*METALS).rows, lost)), HULL, report=counts.append)
+    assess_stability(
+        RelaxedSet("EMT", EnergyCorrection.OWN, (*relaxed(*METALS).structures, lost)),
+        HULL,
+        report=counts.append,
+    )
     assert sum(counts) == 4

@@ -7,23 +7,27 @@ from pathlib import Path
 import pytest
 
 from crystext.energies.potentials.m3gnet import M3GNET
-from crystext.evaluate.deviations import departed, departures, lettered
+from crystext.evaluate.deviations import (
+    deviation_letters,
+    deviations_affecting,
+    protocol_deviations,
+)
 from crystext.evaluate.protocol import Protocol, load_protocol
-from crystext.evaluate.reference_sets import Sets
-from crystext.evaluate.report import Departure
+from crystext.evaluate.reference_sets import ReferenceSets
+from crystext.evaluate.report import ProtocolDeviation
 from crystext.evaluate.run import evaluate
-from crystext.evaluate.stages.base import Options
-from tests.evaluate.crystals import BRASS, ROCK_SALT, write_run, write_table
-from tests.evaluate.html.example import report
+from crystext.evaluate.stages.base import EvaluationOptions
+from tests.evaluate.example_inputs import BRASS, ROCK_SALT, write_run, write_table
+from tests.evaluate.html.example_report import report
 
 
-def of_energies(rules: Protocol, options: Options, attempts: int = 10) -> dict[str, str]:
-    found = departures(rules, options, Sets({}), ["stability"], attempts)
+def of_energies(rules: Protocol, options: EvaluationOptions, attempts: int = 10) -> dict[str, str]:
+    found = protocol_deviations(rules, options, ReferenceSets({}), ["stability"], attempts)
     return {departure.what: departure.text for departure in found}
 
 
 def test_hull_potential_and_number_that_are_not_the_protocols_are_told() -> None:
-    options = Options(hull="m3gnet", potential="chgnet", relax=4)
+    options = EvaluationOptions(hull="m3gnet", potential="chgnet", relax=4)
     assert of_energies(load_protocol("mp20"), options) == {
         "potential": f"potential CHGNet-0.3.0 in place of {M3GNET}",
         "hull": "hull m3gnet in place of mp2020",
@@ -34,17 +38,19 @@ def test_hull_potential_and_number_that_are_not_the_protocols_are_told() -> None
 @pytest.mark.parametrize(
     "options",
     [
-        Options(),
-        Options(hull="mp2020", potential="m3gnet", relax=10),
-        Options(potential=f"somewhere/{M3GNET}", relax=11),
+        EvaluationOptions(),
+        EvaluationOptions(hull="mp2020", potential="m3gnet", relax=10),
+        EvaluationOptions(potential=f"somewhere/{M3GNET}", relax=11),
     ],
 )
-def test_what_the_protocol_would_take_is_no_departure(options: Options) -> None:
+def test_what_the_protocol_would_take_is_no_departure(options: EvaluationOptions) -> None:
     assert of_energies(load_protocol("mp20"), options) == {}
 
 
 def test_energies_that_were_not_measured_depart_from_nothing() -> None:
-    found = departures(load_protocol("mp20"), Options(hull="x"), Sets({}), ["validity"], 10)
+    found = protocol_deviations(
+        load_protocol("mp20"), EvaluationOptions(hull="x"), ReferenceSets({}), ["validity"], 10
+    )
     assert found == []
 
 
@@ -54,7 +60,7 @@ def test_another_protocol_of_a_shipped_name_is_told_with_what_differs() -> None:
     other = shipped.model_copy(
         update={"stability": shipped.stability.model_copy(update={"metastable": 0.2}), "ipt": None}
     )
-    (found,) = departures(other, Options(), Sets({}), [], 10)
+    (found,) = protocol_deviations(other, EvaluationOptions(), ReferenceSets({}), [], 10)
     assert found.what == "protocol"
     assert found.text.endswith("its stability differs")
 
@@ -65,7 +71,7 @@ def test_a_set_in_place_of_the_protocols_marks_what_is_compared_with_it(
     monkeypatch.setenv("CRYSTEXT_CACHE", str(tmp_path / "cache"))
     run = write_run(tmp_path / "run")
     known = write_table(tmp_path / "two.parquet", [ROCK_SALT, BRASS])
-    given = Options(reference=str(known), training=str(known))
+    given = EvaluationOptions(reference=str(known), training=str(known))
     made = evaluate(
         run, "mp20", tmp_path / "out", only=["validity", "novelty", "coverage"], options=given
     )
@@ -76,24 +82,27 @@ def test_a_set_in_place_of_the_protocols_marks_what_is_compared_with_it(
     places = ("coverage.recall", "novelty.unique_and_novel", "funnel.msun", "validity.valid", None)
     reference, training = made.departures
     expected = [[reference], [training], [training], [], []]
-    assert [departed(made, place) for place in places] == expected
-    assert lettered(made, places) == {reference: "a", training: "b"}
+    assert [deviations_affecting(made, place) for place in places] == expected
+    assert deviation_letters(made, places) == {reference: "a", training: "b"}
 
 
 def test_letters_of_figures_shown_together_leave_no_gap() -> None:
     all_three = [
-        Departure(what=what, text=what)
+        ProtocolDeviation(what=what, text=what)
         for what in ("reference", "training", "hull")  # type: ignore[arg-type]
     ]
     made = report().model_copy(update={"departures": all_three})
     reference, training, hull = all_three
-    assert lettered(made, ["coverage.recall", None, "funnel.stable"]) == {reference: "a", hull: "b"}
-    assert lettered(made, ["novelty.novel"]) == {training: "a"}
+    assert deviation_letters(made, ["coverage.recall", None, "funnel.stable"]) == {
+        reference: "a",
+        hull: "b",
+    }
+    assert deviation_letters(made, ["novelty.novel"]) == {training: "a"}
 
 
 @pytest.mark.parametrize("place", ["funnel.metastable", "formulas.metastable", "funnel.sun"])
 def test_another_hull_marks_whatever_rests_on_energies(place: str) -> None:
-    hull = Departure(what="hull", text="hull m3gnet in place of mp2020")
+    hull = ProtocolDeviation(what="hull", text="hull m3gnet in place of mp2020")
     made = report().model_copy(update={"departures": [hull]})
-    assert departed(made, place) == [hull]
-    assert departed(made, "coverage.recall") == []
+    assert deviations_affecting(made, place) == [hull]
+    assert deviations_affecting(made, "coverage.recall") == []

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystext.evaluate.funnel import ENERGY_ASKED, funnel
+from crystext.evaluate.funnel import ENERGY_REQUESTED, funnel
 
 verdict = st.sampled_from([True, False, None])
 row = st.fixed_dictionaries(
@@ -14,7 +14,7 @@ row = st.fixed_dictionaries(
         "novel": verdict,
         "metastable": verdict,
         "stable": verdict,
-        ENERGY_ASKED: st.booleans(),
+        ENERGY_REQUESTED: st.booleans(),
         "formula": st.sampled_from(["NaCl", "Fe", "SiO2"]),
     }
 )
@@ -37,7 +37,7 @@ def test_each_step_counts_what_meets_its_demands(rows):
         if name not in steps:
             continue
         energies = name == "sun"
-        judged = [r for r in rows if r[ENERGY_ASKED] or not energies]
+        judged = [r for r in rows if r[ENERGY_REQUESTED] or not energies]
         kept = [r for r in judged if all(r[x] is True for x in needed)]
         assert (steps[name].count, steps[name].of) == (len(kept), len(judged))
         assert steps[name].unique_formulas == len({r["formula"] for r in kept})

@@ -5,8 +5,8 @@ import yaml
 
 from crystext.errors import SettingError
 from crystext.evaluate.protocol import load_protocol, protocol_names
-from crystext.evaluate.reference_sets import set_names
-from crystext.metrics.coverage import CUTOFFS
+from crystext.evaluate.reference_sets import reference_set_names
+from crystext.metrics.coverage import COVERAGE_CUTOFFS
 
 MINIMAL = {
     "name": "own",
@@ -33,11 +33,11 @@ def test_the_protocols_of_the_benchmarks_ship():
 def test_a_shipped_protocol_names_known_sets_and_published_cutoffs(name):
     protocol = load_protocol(name)
     assert protocol.name == name
-    assert {protocol.reference.source, protocol.training.source} <= set(set_names())
+    assert {protocol.reference.source, protocol.training.source} <= set(reference_set_names())
     assert protocol.training.split == "train"
     # A set that ships is one split, and says which by its name.
     assert (protocol.reference.split or protocol.reference.source) in ("test", "mp20_test")
-    assert protocol.coverage.cutoffs == CUTOFFS[{"gruver2024": "mp20"}.get(name, name)]
+    assert protocol.coverage.cutoffs == COVERAGE_CUTOFFS[{"gruver2024": "mp20"}.get(name, name)]
 
 
 def test_a_part_that_is_left_out_is_not_measured(written):

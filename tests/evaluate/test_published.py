@@ -8,12 +8,12 @@ import yaml
 
 from crystext.errors import SettingError
 from crystext.evaluate.funnel import funnel
-from crystext.evaluate.published import measured, published_for, read_published
-from crystext.runtime.resources import shipped
-from tests.evaluate.html.example import report
-from tests.handmade import NACL, WURTZITE
+from crystext.evaluate.published import metric_for_column, published_tables, read_published_table
+from crystext.runtime.resources import shipped_path
+from tests.evaluate.html.example_report import report
+from tests.example_crystals import NACL, WURTZITE
 
-SHIPPED = sorted(shipped("evaluation", "reference").glob("*.yaml"))
+SHIPPED = sorted(shipped_path("evaluation", "reference").glob("*.yaml"))
 each_block = pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 
 BLOCK: dict[str, Any] = {
@@ -36,13 +36,13 @@ def write(folder: Path, block: Any, name: str = "block.yaml") -> Path:
 
 def faults(folder: Path, **changes: Any) -> str:
     with pytest.raises(SettingError) as raised:
-        read_published(write(folder, {**BLOCK, **changes}))
+        read_published_table(write(folder, {**BLOCK, **changes}))
     return str(raised.value)
 
 
 @each_block
 def test_every_shipped_row_names_paper_place_and_denominator(path: Path) -> None:
-    block = read_published(path)
+    block = read_published_table(path)
     assert block.paper
     assert block.table
     assert all(column.of for column in block.columns.values())
@@ -51,7 +51,7 @@ def test_every_shipped_row_names_paper_place_and_denominator(path: Path) -> None
 
 @each_block
 def test_shipped_shares_are_those_of_the_paper_not_percents(path: Path) -> None:
-    block = read_published(path)
+    block = read_published_table(path)
     for row in block.rows:
         for name, value in row.values.items():
             assert value >= 0
@@ -62,16 +62,16 @@ def test_blocks_are_found_by_protocol(tmp_path: Path) -> None:
     write(tmp_path, BLOCK, "b.yaml")
     write(tmp_path, {**BLOCK, "title": "first"}, "a.yaml")
     write(tmp_path, {**BLOCK, "protocols": ["other"]}, "c.yaml")
-    assert [block.title for block in published_for("mine", tmp_path)] == ["first", "a block"]
-    assert published_for("unheard of", tmp_path) == []
+    assert [block.title for block in published_tables("mine", tmp_path)] == ["first", "a block"]
+    assert published_tables("unheard of", tmp_path) == []
 
 
 def test_a_column_is_measured_by_figure_step_or_formulas() -> None:
     made = report()
-    column = read_published(SHIPPED[0]).columns["metastable"]
+    column = read_published_table(SHIPPED[0]).columns["metastable"]
 
     def value(ours: str | None) -> float | None:
-        found = measured(made, column.model_copy(update={"ours": ours}))
+        found = metric_for_column(made, column.model_copy(update={"ours": ours}))
         return None if found is None else found.value
 
     assert value("validity.structure_valid") == 6 / 8
@@ -112,16 +112,16 @@ def test_a_column_without_a_value_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_block_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(SettingError, match=r"x\.yaml"):
-        read_published(tmp_path / "x.yaml")
+        read_published_table(tmp_path / "x.yaml")
     with pytest.raises(SettingError, match="cannot be read"):
-        read_published(tmp_path / "missing.yaml")
+        read_published_table(tmp_path / "missing.yaml")
 
 
 def test_every_figure_of_ours_that_a_column_names_is_one_that_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from crystext.evaluate.run import evaluate
-    from crystext.evaluate.stages.base import Options
+    from crystext.evaluate.stages.base import EvaluationOptions
     from crystext.io.write import write_crystals
 
     monkeypatch.setenv("CRYSTEXT_CACHE", str(tmp_path / "cache"))
@@ -132,12 +132,12 @@ def test_every_figure_of_ours_that_a_column_names_is_one_that_is_measured(
         "mp20",
         tmp_path / "out",
         only=["validity", "novelty", "coverage", "distributions", "prediction"],
-        options=Options(reference=str(known), training=str(known), targets=str(known)),
+        options=EvaluationOptions(reference=str(known), training=str(known), targets=str(known)),
     )
     demands = ("parsed", "structure_valid", "valid", "unique", "novel", "metastable", "stable")
     steps = funnel({**{name: [True] for name in demands}, "formula": ["NaCl"]}, 1)
     complete = made.model_copy(update={"funnel": steps})
     for path in SHIPPED:
-        for name, column in read_published(path).columns.items():
+        for name, column in read_published_table(path).columns.items():
             if column.ours is not None:
-                assert measured(complete, column) is not None, f"{path.stem}: {name}"
+                assert metric_for_column(complete, column) is not None, f"{path.stem}: {name}"

@@ -7,11 +7,11 @@ import requests
 from crystext.data.store import write_store
 from crystext.errors import InputError
 from crystext.evaluate import reference_sets as known
-from crystext.evaluate.protocol import KnownSet
-from crystext.evaluate.reference_sets import Sets, names_shipped, open_set
+from crystext.evaluate.protocol import ReferenceSetSpec
+from crystext.evaluate.reference_sets import ReferenceSets, is_shipped_set, open_reference_set
 from crystext.metrics.matminer.fingerprints import fingerprints
 from crystext.structures.record import Record
-from tests.evaluate.crystals import BRASS, ROCK_SALT, write_table
+from tests.evaluate.example_inputs import BRASS, ROCK_SALT, write_table
 
 
 @pytest.fixture(autouse=True)
@@ -20,24 +20,24 @@ def cache(tmp_path, monkeypatch):
 
 
 def spec(source, split=None):
-    return KnownSet(title="known", source=str(source), split=split)
+    return ReferenceSetSpec(title="known", source=str(source), split=split)
 
 
 def test_a_file_is_read_once(tmp_path, monkeypatch):
     path = write_table(tmp_path / "a.parquet", [ROCK_SALT, BRASS], material_id=["salt", "brass"])
-    first = open_set(spec(path))
+    first = open_reference_set(spec(path))
     assert [first.name(i) for i in range(2)] == ["salt", "brass"]
 
     def fail(*arguments):
         raise AssertionError("the file was read again")
 
     monkeypatch.setattr(known, "read_crystals", fail)
-    second = open_set(spec(path))
+    second = open_reference_set(spec(path))
     assert second.crystals == first.crystals
     assert second.sha256 == first.sha256
     write_table(path, [BRASS])
     with pytest.raises(AssertionError):
-        open_set(spec(path))
+        open_reference_set(spec(path))
 
 
 def test_fingerprints_and_numbers_are_computed_once(tmp_path):
@@ -49,11 +49,11 @@ def test_fingerprints_and_numbers_are_computed_once(tmp_path):
         return [len(c) for c in crystals]
 
     for _ in range(2):
-        found = open_set(spec(path))
-        assert found.numbers("sizes", count) == [2, 2]
+        found = open_reference_set(spec(path))
+        assert found.cached_integers("sizes", count) == [2, 2]
     assert calls == [2]
-    assert found.fingerprints(1).known.all()
-    assert (found.folder / "fingerprints.npz").exists()
+    assert found.fingerprints(1).is_complete.all()
+    assert (found.cache_folder / "fingerprints.npz").exists()
 
 
 def test_a_split_of_a_folder_or_a_store_is_taken(tmp_path):
@@ -61,23 +61,23 @@ def test_a_split_of_a_folder_or_a_store_is_taken(tmp_path):
     folder.mkdir()
     for name, one in (("train", ROCK_SALT), ("val", ROCK_SALT), ("test", BRASS)):
         write_table(folder / f"{name}.parquet", [one])
-    assert open_set(spec(folder, "test")).crystals[0].symbols == ["Zn", "Cu"]
+    assert open_reference_set(spec(folder, "test")).crystals[0].symbols == ["Zn", "Cu"]
     write_store(tmp_path / "store", {"train": [Record(ROCK_SALT)], "test": [Record(BRASS)]})
-    assert open_set(spec(tmp_path / "store", "test")).crystals == [BRASS.in_text_order()]
+    assert open_reference_set(spec(tmp_path / "store", "test")).crystals == [BRASS.in_text_order()]
 
 
 def test_a_set_with_something_that_is_no_crystal_is_refused(tmp_path):
     (tmp_path / "bad.csv").write_text("material_id,cif\nmp-1,nonsense\n")
     (tmp_path / "good.cif").write_text(ROCK_SALT.structure.to(fmt="cif"))
     with pytest.raises(InputError, match="mp-1"):
-        open_set(spec(tmp_path))
+        open_reference_set(spec(tmp_path))
 
 
 def test_a_set_of_no_name_is_told():
     with pytest.raises(InputError, match="Did you mean 'mp_20'"):
-        open_set(spec("mp-20"))
+        open_reference_set(spec("mp-20"))
     with pytest.raises(InputError, match="--train STORE"):
-        Sets({}).get("training")
+        ReferenceSets({}).get("training")
 
 
 def test_a_split_that_cannot_be_downloaded_is_told_once_with_what_to_do(tmp_path, monkeypatch):
@@ -88,7 +88,7 @@ def test_a_split_that_cannot_be_downloaded_is_told_once_with_what_to_do(tmp_path
         raise requests.ConnectionError("HTTPSConnectionPool(host='raw.githubusercontent.com')")
 
     monkeypatch.setattr(requests, "get", fail)
-    sets = Sets({"reference": spec("perov_5", "test")})
+    sets = ReferenceSets({"reference": spec("perov_5", "test")})
     for _ in range(2):
         with pytest.raises(InputError) as refused:
             sets.get("reference")
@@ -101,33 +101,33 @@ def test_a_split_that_cannot_be_downloaded_is_told_once_with_what_to_do(tmp_path
 
 def test_sets_that_ship_are_read_without_a_network(monkeypatch):
     monkeypatch.setattr(requests, "get", None)
-    found = open_set(spec("mp20_test"))
+    found = open_reference_set(spec("mp20_test"))
     assert len(found) == 9046
     assert found.name(0) == "mp-10009"
-    first = found.data[0]
+    first = found.dataset[0]
     assert first.labels["formation_energy"] == pytest.approx(-0.5750923537, abs=1e-6)
     assert first.labels["space_group"] == 194
     prints = found.fingerprints(1)
-    assert not (found.folder / "fingerprints.npz").exists(), "they ship"
+    assert not (found.cache_folder / "fingerprints.npz").exists(), "they ship"
     rows = [0, 17, 4711, 9000]
     expected = fingerprints([found.crystals[i] for i in rows])
     assert np.abs(prints.structures[rows] - expected.structures).max() < 2e-3
     assert (prints.compositions[rows] == expected.compositions).all()
-    assert prints.known.sum() > 9000
+    assert prints.is_complete.sum() > 9000
 
 
 def test_a_file_goes_before_a_shipped_set_of_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_table(tmp_path / "a.parquet", [BRASS])
     (tmp_path / "a.parquet").rename(tmp_path / "mp20_test")
-    assert not names_shipped("mp20_test")
+    assert not is_shipped_set("mp20_test")
 
 
 def test_a_cache_that_cannot_be_written_costs_no_result(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CRYSTEXT_CACHE", str(tmp_path / "file"))
     path = write_table(tmp_path / "a.parquet", [ROCK_SALT, BRASS])
-    found = open_set(spec(path))
+    found = open_reference_set(spec(path))
     assert [len(c) for c in found.crystals] == [2, 2]
-    assert found.numbers("sizes", lambda crystals: [len(c) for c in crystals]) == [2, 2]
-    assert found.fingerprints(1).known.all()
+    assert found.cached_integers("sizes", lambda crystals: [len(c) for c in crystals]) == [2, 2]
+    assert found.fingerprints(1).is_complete.all()

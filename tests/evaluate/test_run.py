@@ -22,20 +22,20 @@ from crystext.evaluate.protocol import Protocol
 from crystext.evaluate.report import read_report
 from crystext.evaluate.run import evaluate
 from crystext.evaluate.stages import registry
-from crystext.evaluate.stages.base import Options
+from crystext.evaluate.stages.base import EvaluationOptions
 from crystext.structures.record import Record
 from crystext.text import encode
-from tests.evaluate.crystals import (
+from tests.evaluate.example_inputs import (
     BRASS,
     CENTRE,
     OVERLAPPING,
     ROCK_SALT,
     TEXTS,
-    crystal,
+    two_atom_crystal,
     write_run,
     write_table,
 )
-from tests.handmade import HANDMADE
+from tests.example_crystals import EXAMPLE_CRYSTALS
 
 RULES = {
     "name": "small",
@@ -69,8 +69,10 @@ def run(tmp_path):
 @pytest.fixture
 def options(tmp_path):
     write_store(tmp_path / "train", {"train": [Record(BRASS, name="brass")]})
-    reference = write_table(tmp_path / "known.parquet", [ROCK_SALT, BRASS, HANDMADE["quartz"]])
-    return Options(reference=str(reference), training=str(tmp_path / "train"))
+    reference = write_table(
+        tmp_path / "known.parquet", [ROCK_SALT, BRASS, EXAMPLE_CRYSTALS["quartz"]]
+    )
+    return EvaluationOptions(reference=str(reference), training=str(tmp_path / "train"))
 
 
 def values(report, stage):
@@ -109,7 +111,7 @@ def test_every_share_divides_by_all_attempts(run, options, tmp_path):
         "unique_and_novel": 2,
     }
     # How many are different is no share with an interval.
-    different = report.figure("novelty", "unique_formulas")
+    different = report.metric("novelty", "unique_formulas")
     assert (different.low, different.high, different.of) == (None, None, 6)
     coverage = values(report, "coverage")
     assert coverage["recall"] == pytest.approx(2 / 3)
@@ -199,7 +201,7 @@ def test_what_the_shipped_model_drew_is_compared_with_what_it_learned_from(tmp_p
     report = evaluate(other, rules("novelty"), tmp_path / "other-out")
     assert "novelty is not known: no training set is named" in report.stages["novelty"].note
     named = evaluate(
-        other, rules("novelty"), tmp_path / "named", options=Options(training="shipped")
+        other, rules("novelty"), tmp_path / "named", options=EvaluationOptions(training="shipped")
     )
     assert named.sets["training"].crystals == 2
 
@@ -208,7 +210,7 @@ def test_nothing_measured_is_an_error(run, tmp_path):
     with pytest.raises(InputError, match="--reference"):
         evaluate(run, rules("coverage"), tmp_path / "out", only=["coverage"])
     with pytest.raises(InputError, match=r"no file or folder .*absent"):
-        evaluate(run, rules(), tmp_path / "out", options=Options(reference="absent"))
+        evaluate(run, rules(), tmp_path / "out", options=EvaluationOptions(reference="absent"))
 
 
 def test_a_folder_with_other_files_is_left_alone(run, tmp_path):
@@ -223,13 +225,13 @@ def test_a_folder_with_other_files_is_left_alone(run, tmp_path):
 def test_bad_crystals_are_counted_and_named(tmp_path):
     """Atoms on or near each other, a thin cell, noble gases, element 118, five hundred atoms."""
     rng = np.random.default_rng(0)
-    many = crystal(24.0, 90.0, rng.integers(3, 30, 500), rng.random((500, 3)))
+    many = two_atom_crystal(24.0, 90.0, rng.integers(3, 30, 500), rng.random((500, 3)))
     texts = {
-        "coinciding": crystal(3.0, 90.0, [6, 8], np.zeros((2, 3))),
-        "crowded": crystal(3.0, 90.0, [6, 8], CENTRE * 0.02),
-        "thin": crystal(0.3, 90.0, [26, 26]),
-        "noble": crystal(4.0, 90.0, [2, 54]),
-        "heavy": crystal(5.0, 90.0, [118, 8]),
+        "coinciding": two_atom_crystal(3.0, 90.0, [6, 8], np.zeros((2, 3))),
+        "crowded": two_atom_crystal(3.0, 90.0, [6, 8], CENTRE * 0.02),
+        "thin": two_atom_crystal(0.3, 90.0, [26, 26]),
+        "noble": two_atom_crystal(4.0, 90.0, [2, 54]),
+        "heavy": two_atom_crystal(5.0, 90.0, [118, 8]),
         "many": many,
         "salt": ROCK_SALT,
     }
@@ -244,7 +246,7 @@ def test_bad_crystals_are_counted_and_named(tmp_path):
         folder,
         rules("novelty", "coverage", "distributions"),
         tmp_path / "out",
-        options=Options(reference=str(reference)),
+        options=EvaluationOptions(reference=str(reference)),
     )
     assert {note.state for note in report.stages.values()} == {"done"}
     table = pd.read_parquet(tmp_path / "out" / "structures.parquet").set_index("name")
@@ -268,7 +270,7 @@ def test_conditions_are_looked_for_anew(tmp_path):
 def test_predictions_are_matched_with_their_targets(run, tmp_path):
     targets = [ROCK_SALT, ROCK_SALT, ROCK_SALT, OVERLAPPING, BRASS, ROCK_SALT]
     path = write_table(tmp_path / "targets.parquet", targets)
-    options = Options(targets=str(path))
+    options = EvaluationOptions(targets=str(path))
     report = evaluate(run, rules("prediction"), tmp_path / "out", options=options)
     found = values(report, "prediction")
     # The fourth pair is alike, and not valid.
@@ -284,11 +286,11 @@ def test_predictions_are_matched_with_their_targets(run, tmp_path):
 def test_ipt_is_of_the_model_that_drew(tmp_path, tiny_model, options):
     run = write_run(tmp_path / "run", model=str(tiny_model))
     report = evaluate(run, rules("ipt"), tmp_path / "out", options=options)
-    figure = report.figure("ipt", "ipt")
+    figure = report.metric("ipt", "ipt")
     assert figure.of == 3
     assert figure.value > 0
     again = evaluate(run, rules("ipt"), tmp_path / "again", options=options)
-    assert again.figure("ipt", "ipt") == figure
+    assert again.metric("ipt", "ipt") == figure
 
 
 def test_what_is_of_the_model_alone_holds_for_another_input(
@@ -300,12 +302,12 @@ def test_what_is_of_the_model_alone_holds_for_another_input(
     def fail(self, context, found):
         raise AssertionError(f"{self.name} was measured again")
 
-    monkeypatch.setattr(registry.Ipt, "measure", fail)
+    monkeypatch.setattr(registry.IptStage, "measure", fail)
     longer = write_run(tmp_path / "longer", TEXTS * 2, model=str(tiny_model))
     after = evaluate(longer, rules("ipt"), out, options=options)
     assert after.input.attempts == 12
-    assert after.figure("validity", "valid").of == 12
-    assert after.figure("ipt", "ipt") == before.figure("ipt", "ipt")
+    assert after.metric("validity", "valid").of == 12
+    assert after.metric("ipt", "ipt") == before.metric("ipt", "ipt")
 
 
 def test_any_executor_gives_the_same(run, options, tmp_path):

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from crystext.errors import CrystextError, InputError
-from crystext.evaluate.samples import UNREADABLE, read_input
-from tests.evaluate.crystals import BRASS, ROCK_SALT, TEXTS, write_run, write_table
+from crystext.evaluate.samples import UNREADABLE, read_samples
+from tests.evaluate.example_inputs import BRASS, ROCK_SALT, TEXTS, write_run, write_table
 
 
 def test_every_text_of_a_run_is_an_attempt(tmp_path):
-    found = read_input(write_run(tmp_path / "run", model="shipped"))
-    assert [x.fault for x in found.attempts] == [None] * 4 + ["BAD_LENGTHS", "TRUNCATED"]
-    assert all((x.crystal is None) == (x.problem is not None) for x in found.attempts)
+    found = read_samples(write_run(tmp_path / "run", model="shipped"))
+    assert [x.failure for x in found.samples] == [None] * 4 + ["BAD_LENGTHS", "TRUNCATED"]
+    assert all((x.crystal is None) == (x.message is not None) for x in found.samples)
     assert (found.kind, found.model) == ("run", "shipped")
 
 
@@ -20,48 +20,48 @@ def test_a_structure_that_cannot_be_read_is_an_attempt(tmp_path):
     (tmp_path / "good.cif").write_text(ROCK_SALT.structure.to(fmt="cif"))
     (tmp_path / "bad.cif").write_text("data_x\n_cell_length_a nan\nloop_\n_atom_site_label\nNa\n")
     (tmp_path / "empty.cif").write_text("")
-    found = read_input(tmp_path)
-    faults = {x.name: x.fault for x in found.attempts}
+    found = read_samples(tmp_path)
+    faults = {x.name: x.failure for x in found.samples}
     assert faults == {"bad": UNREADABLE, "empty": UNREADABLE, "good": None}
     assert found.kind == "folder"
 
 
 def test_the_checksum_follows_the_contents(tmp_path):
     path = write_table(tmp_path / "a.parquet", [ROCK_SALT])
-    first = read_input(path).sha256
-    assert read_input(path).sha256 == first
+    first = read_samples(path).sha256
+    assert read_samples(path).sha256 == first
     write_table(path, [BRASS])
-    assert read_input(path).sha256 != first
+    assert read_samples(path).sha256 != first
 
 
 def test_files_that_are_not_read_are_no_matter(tmp_path):
     (tmp_path / "good.cif").write_text(ROCK_SALT.structure.to(fmt="cif"))
-    before = read_input(tmp_path).sha256
+    before = read_samples(tmp_path).sha256
     (tmp_path / "README").symlink_to(tmp_path / "absent")
     (tmp_path / "WAVECAR").write_bytes(b"0")
-    assert read_input(tmp_path).sha256 == before
+    assert read_samples(tmp_path).sha256 == before
 
 
 def test_the_first_attempts_can_be_taken_alone(tmp_path):
     run = write_run(tmp_path / "run")
-    assert len(read_input(run, 2).attempts) == 2
+    assert len(read_samples(run, 2).samples) == 2
     with pytest.raises(InputError, match="holds 6 attempts; 7 were asked for"):
-        read_input(run, 7)
+        read_samples(run, 7)
 
 
 def test_a_pickle_is_refused_unopened(tmp_path):
     path = tmp_path / "eval_gen.pt"
     path.write_bytes(b"\x80\x04")
     with pytest.raises(InputError, match="lengths, angles, numbers and positions"):
-        read_input(path)
+        read_samples(path)
 
 
 def test_an_input_without_any_crystal_is_refused(tmp_path):
     with pytest.raises(InputError, match="none of the 2 attempts"):
-        read_input(write_run(tmp_path / "run", ["no crystal", TEXTS[-1]]))
+        read_samples(write_run(tmp_path / "run", ["no crystal", TEXTS[-1]]))
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(CrystextError, match=r"empty\.csv"):
-        read_input(tmp_path / "empty.csv")
+        read_samples(tmp_path / "empty.csv")
 
 
 def test_a_record_that_its_text_contradicts_is_refused(tmp_path):
@@ -71,16 +71,16 @@ def test_a_record_that_its_text_contradicts_is_refused(tmp_path):
     rows[4]["fault"] = None
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(InputError, match=r"attempt 4 .* changed by hand"):
-        read_input(run)
+        read_samples(run)
 
 
 def test_notes_and_lenient_reading_reach_the_attempts(tmp_path):
     text = "LiD\n1\n4 0 0\n0 4 0\n0 0 4\nLi D\n1 1\nDirect\n0 0 0\n.5 .5 .5\n"
     (tmp_path / "a.vasp").write_text(text)
     (tmp_path / "b.vasp").write_text(text.replace("D\n1 1", "H\n1 1") + ".7 .7 .7\n")
-    strict = read_input(tmp_path).attempts
+    strict = read_samples(tmp_path).samples
     assert "deuterium is read as hydrogen" in strict[0].notes[0]
     assert (strict[1].crystal, strict[1].notes) == (None, ())
-    lenient = read_input(tmp_path, lenient=True).attempts
+    lenient = read_samples(tmp_path, lenient=True).samples
     assert lenient[1].crystal is not None
     assert "a further position" in lenient[1].notes[0]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from crystext.evaluate.funnel import funnel
-from crystext.evaluate.report import Departure
+from crystext.evaluate.report import ProtocolDeviation
 from evaluation.leaderboard import main
-from tests.evaluate.html.example import report
+from tests.evaluate.html.example_report import report
 
 
 def keep(folder: Path, name: str, **changes: Any) -> None:
@@ -45,7 +45,7 @@ def test_different_formulas_stand_with_the_number_that_they_are_of(tmp_path: Pat
 
 def test_a_figure_of_another_hull_is_marked_and_the_mark_explained(tmp_path: Path) -> None:
     told = "hull m3gnet in place of mp2020"
-    departed = [Departure(what="hull", text=told)]
+    departed = [ProtocolDeviation(what="hull", text=told)]
     keep(tmp_path / "reports", "mine", funnel=ENERGIES, departures=departed)
     blocks = written(tmp_path).split("\n## ")
     (gruver,) = [block for block in blocks if block.startswith("Fine-tuned LLaMA-2")]

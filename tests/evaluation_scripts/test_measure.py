@@ -12,7 +12,7 @@ import pytest
 
 from crystext.structures.crystal import Crystal
 from crystext.text import decode, encode
-from tests.handmade import HANDMADE
+from tests.example_crystals import EXAMPLE_CRYSTALS
 
 CENTRE = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
 
@@ -28,7 +28,7 @@ def write_run(run, texts):
     run.mkdir()
     with (run / "attempts.jsonl").open("w") as file:
         for index, text in enumerate(texts):
-            fault = decode(text).fault
+            fault = decode(text).failure
             row = {"index": index, "prompt": "", "text": text, "fault": fault and fault.name}
             file.write(json.dumps(row) + "\n")
 
@@ -63,7 +63,7 @@ def counts(shares):
 
 
 def test_perovskites_are_compared_before_and_after(measure, tmp_path):
-    perovskite = HANDMADE["srtio3"]
+    perovskite = EXAMPLE_CRYSTALS["srtio3"]
     write_run(tmp_path / "before", [encode(ROCK_SALT), "none"])
     write_run(tmp_path / "after", [encode(perovskite), encode(perovskite)])
     write_table(tmp_path / "perov.parquet", [perovskite, ROCK_SALT], split=["test", "train"])
@@ -80,7 +80,7 @@ def test_perovskites_are_compared_before_and_after(measure, tmp_path):
 
 
 def test_conditioning_asks_in_each_way_and_counts_every_answer(measure, tmp_path, tiny_model):
-    crystals = list(HANDMADE.values())
+    crystals = list(EXAMPLE_CRYSTALS.values())
     write_table(
         tmp_path / "known.parquet", crystals, **{"spacegroup.number": [225, 221, 186, 229, 152]}
     )
@@ -110,7 +110,7 @@ def test_conditioning_asks_in_each_way_and_counts_every_answer(measure, tmp_path
 
 
 def test_infilling_ranks_elements_and_compares_volumes(measure, tmp_path, tiny_model):
-    write_table(tmp_path / "known.parquet", list(HANDMADE.values()))
+    write_table(tmp_path / "known.parquet", list(EXAMPLE_CRYSTALS.values()))
     report = measure(*("infilling", "known.parquet", "--n", 4, "--cells", 1, "--model", tiny_model))
     element = report["element"]
     assert 1 <= element["mean_rank"] <= 118

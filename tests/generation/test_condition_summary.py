@@ -3,13 +3,13 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from crystext.conditions import Conditions
-from crystext.generation.condition_summary import tally
-from tests.handmade import NACL, SRTIO3
+from crystext.generation.condition_summary import summarize_conditions
+from tests.example_crystals import NACL, SRTIO3
 
 
 def test_each_condition_is_counted_over_the_attempts_that_were_asked_for_it() -> None:
-    both = Conditions.of(composition="NaCl", space_group=225, band_gap=5)
-    one = Conditions.of(composition="SrTiO3")
+    both = Conditions.from_keywords(composition="NaCl", space_group=225, band_gap=5)
+    one = Conditions.from_keywords(composition="SrTiO3")
     judged = [both.check(NACL), both.check(SRTIO3), both.check(None), one.check(SRTIO3)]
     attempts = [
         {
@@ -19,7 +19,7 @@ def test_each_condition_is_counted_over_the_attempts_that_were_asked_for_it() ->
         }
         for place, records in enumerate(judged)
     ]
-    assert tally(attempts).lines() == [
+    assert summarize_conditions(attempts).lines() == [
         "composition: enforced, kept by 2 of 4",
         "space_group: steered, kept by 1 of 3",
         "band_gap: steered; no crystal shows whether it is kept",
@@ -28,4 +28,4 @@ def test_each_condition_is_counted_over_the_attempts_that_were_asked_for_it() ->
 
 
 def test_attempts_at_any_crystal_have_no_summary() -> None:
-    assert tally([{"conditions": [], "matched": True, "tries": 1}]).lines() == []
+    assert summarize_conditions([{"conditions": [], "matched": True, "tries": 1}]).lines() == []

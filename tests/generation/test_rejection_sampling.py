@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from crystext.conditions import Conditions
-from crystext.generation.requests import make_request, temperatures_for
-from crystext.inference.any_tokenizer_sampler import TextSampler
-from crystext.inference.coordinate_sampler import SlotSampler
-from crystext.inference.types import Attempt, DrawSettings
+from crystext.generation.requests import make_request, temperatures_for_conditions
+from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
+from crystext.inference.coordinate_sampler import CoordinateSampler
+from crystext.inference.types import Attempt, SamplingSettings
 from crystext.models.layout import Temperatures
 from crystext.models.load import LoadedModel, load_model
 from crystext.text import PLAIN, decode
 from tests.inference.test_coordinate_sampler import exact_sampler
 
-SETTINGS = DrawSettings(seed=9)
-ASKED = Conditions.of(chemical_system="Li-O", neutral=True, density=2.0, band_gap=1.0)
+SETTINGS = SamplingSettings(seed=9)
+ASKED = Conditions.from_keywords(chemical_system="Li-O", neutral=True, density=2.0, band_gap=1.0)
 """Each alone is kept now and then by a model that knows nothing, both together seldom."""
 ROWS, TRIES = 12, 3
 
@@ -30,19 +30,21 @@ def model(tiny_model: Path) -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def sampler(model: LoadedModel) -> SlotSampler:
+def sampler(model: LoadedModel) -> CoordinateSampler:
     return exact_sampler(model, SETTINGS)
 
 
 @pytest.fixture(scope="module")
-def draw(model: LoadedModel, sampler: SlotSampler) -> Draw:
+def draw(model: LoadedModel, sampler: CoordinateSampler) -> Draw:
     """Draws with up to so many tries."""
-    from crystext.generation.rejection_sampling import draw_judged
+    from crystext.generation.rejection_sampling import sample_until_satisfied
 
     request = make_request(ASKED, model.prompts, max_atoms=4)
 
     def run(max_tries: int) -> list[Attempt]:
-        return draw_judged(sampler, request, ASKED, range(ROWS), fmt=PLAIN, max_tries=max_tries)
+        return sample_until_satisfied(
+            sampler, request, ASKED, range(ROWS), fmt=PLAIN, max_attempts_per_sample=max_tries
+        )
 
     return run
 
@@ -81,7 +83,7 @@ def test_what_matches_is_not_drawn_again_and_what_does_not_is(
 
 
 def test_a_redraw_is_that_of_its_index_and_number_and_the_best_is_taken(
-    model: LoadedModel, sampler: SlotSampler, tried: list[Attempt]
+    model: LoadedModel, sampler: CoordinateSampler, tried: list[Attempt]
 ) -> None:
     request = make_request(ASKED, model.prompts, max_atoms=4)
     for attempt in tried:
@@ -99,12 +101,14 @@ def test_a_redraw_is_that_of_its_index_and_number_and_the_best_is_taken(
 
 
 def test_a_text_that_is_no_crystal_keeps_nothing_and_is_drawn_again(model: LoadedModel) -> None:
-    from crystext.generation.rejection_sampling import draw_judged
+    from crystext.generation.rejection_sampling import sample_until_satisfied
 
-    asked = Conditions.of(n_atoms=1)
+    asked = Conditions.from_keywords(n_atoms=1)
     request = make_request(asked, model.prompts, constrained=False)
-    free = TextSampler(model, replace(SETTINGS, constrained=False))
-    drawn = draw_judged(free, request, asked, range(3), fmt=PLAIN, constrained=False, max_tries=2)
+    free = AnyTokenizerSampler(model, replace(SETTINGS, constrained=False))
+    drawn = sample_until_satisfied(
+        free, request, asked, range(3), fmt=PLAIN, constrained=False, max_attempts_per_sample=2
+    )
     faulty = [x for x in drawn if x.fault is not None]
     assert faulty
     assert {x.tries for x in faulty} == {2}
@@ -114,16 +118,19 @@ def test_a_text_that_is_no_crystal_keeps_nothing_and_is_drawn_again(model: Loade
 
 def test_hot_elements_are_not_for_formulas_that_are_asked_for() -> None:
     hot = Temperatures(0.9, element=1.5, coordinate=0.7)
-    formula, system = Conditions.of(composition="NaCl"), Conditions.of(chemical_system="Na-Cl")
-    assert temperatures_for(hot, [formula]) == Temperatures(0.9, None, 0.7)
-    assert temperatures_for(hot, [formula, system]) == hot
-    assert temperatures_for(hot, [Conditions()]) == hot
+    formula, system = (
+        Conditions.from_keywords(composition="NaCl"),
+        Conditions.from_keywords(chemical_system="Na-Cl"),
+    )
+    assert temperatures_for_conditions(hot, [formula]) == Temperatures(0.9, None, 0.7)
+    assert temperatures_for_conditions(hot, [formula, system]) == hot
+    assert temperatures_for_conditions(hot, [Conditions()]) == hot
 
 
 def test_prompts_without_words_for_what_is_seen_to_leave_it_out(model: LoadedModel) -> None:
     lines = {k: v for k, v in model.prompts.conditions.items() if k != "formula"}
     silent = replace(model.prompts, conditions=lines)
-    asked = Conditions.of(composition="NaCl", space_group=225)
+    asked = Conditions.from_keywords(composition="NaCl", space_group=225)
     request = make_request(asked, silent)
     assert "Formula" not in request.prompt
     assert "225" in request.prompt

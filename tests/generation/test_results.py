@@ -24,16 +24,16 @@ from crystext.io.read import as_crystal, read_crystals
 from crystext.structures.augment import translate
 from crystext.structures.space_groups import find_space_group
 from crystext.text import decode, encode
-from tests.handmade import NACL, QUARTZ, SRTIO3
+from tests.example_crystals import NACL, QUARTZ, SRTIO3
 
-ASKED = Conditions.of(chemical_system="Na-Cl", band_gap=5.0)
+ASKED = Conditions.from_keywords(chemical_system="Na-Cl", band_gap=5.0)
 
 
 def sample(index: int, text: str) -> Sample:
     decoded = decode(text)
-    fault = decoded.fault.name if decoded.fault else None
+    fault = decoded.failure.name if decoded.failure else None
     attempt = Attempt(index, text, fault, -10.0 - index, 20, 1, ASKED.check(decoded.crystal))
-    return Sample.of(attempt, "Crystal:\n")
+    return Sample.from_attempt(attempt, "Crystal:\n")
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ from filelock import FileLock
 
 from crystext.conditions import Conditions
 from crystext.errors import ModelError, RunError, SettingError
-from crystext.generation.run import read_attempts, sample
-from crystext.generation.sampling_run import Campaign
-from crystext.inference.types import DrawSettings
+from crystext.generation.run import read_attempts, run_sampling
+from crystext.generation.sampling_run import SamplingRun
+from crystext.inference.types import SamplingSettings
 from crystext.text import decode
 
-SETTINGS = DrawSettings(seed=11)
+SETTINGS = SamplingSettings(seed=11)
 N, BATCH = 40, 8
 OPTIONS = ("--n", N, "--seed", 11, "--max-atoms", 3, "--batch-size", BATCH)
 
@@ -33,15 +33,15 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture(scope="module")
-def campaign(tiny_model: Path) -> Campaign:
-    return Campaign(N, str(tiny_model), SETTINGS, max_atoms=3, batch_size=BATCH)
+def campaign(tiny_model: Path) -> SamplingRun:
+    return SamplingRun(N, str(tiny_model), SETTINGS, max_atoms=3, batch_size=BATCH)
 
 
 @pytest.fixture(scope="module")
-def whole(campaign: Campaign, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(campaign: SamplingRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was never interrupted, by one process."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    assert sample(campaign, out, workers=1) == N
+    assert run_sampling(campaign, out, workers=1) == N
     return out
 
 
@@ -134,32 +134,32 @@ def test_a_run_records_settings_model_and_versions(whole: Path, tiny_model: Path
 
 
 def test_two_workers_write_the_bytes_of_one(
-    campaign: Campaign, expected: bytes, tmp_path: Path
+    campaign: SamplingRun, expected: bytes, tmp_path: Path
 ) -> None:
-    sample(campaign, tmp_path / "run", workers=2)
+    run_sampling(campaign, tmp_path / "run", workers=2)
     assert (tmp_path / "run" / "attempts.jsonl").read_bytes() == expected
 
 
 def test_a_run_that_is_extended_has_the_bytes_of_one_that_was_drawn_at_once(
-    campaign: Campaign, expected: bytes, tmp_path: Path
+    campaign: SamplingRun, expected: bytes, tmp_path: Path
 ) -> None:
     short = N - BATCH - 3
-    assert sample(replace(campaign, n=short), tmp_path / "run") == short
+    assert run_sampling(replace(campaign, n=short), tmp_path / "run") == short
     assert sum(1 for _ in read_attempts(tmp_path / "run")) == short
-    assert sample(campaign, tmp_path / "run") == N
+    assert run_sampling(campaign, tmp_path / "run") == N
     assert (tmp_path / "run" / "attempts.jsonl").read_bytes() == expected
 
 
-def test_a_run_that_is_done_is_left_alone(campaign: Campaign, run: Path) -> None:
+def test_a_run_that_is_done_is_left_alone(campaign: SamplingRun, run: Path) -> None:
     before = contents(run)
-    assert sample(campaign, run) == N
-    assert sample(replace(campaign, n=3), run) == N
+    assert run_sampling(campaign, run) == N
+    assert run_sampling(replace(campaign, n=3), run) == N
     assert contents(run) == before
 
 
 @pytest.mark.parametrize("place", ["in a line", "between batches", "before the first end"])
 def test_a_file_cut_anywhere_is_completed_to_the_same_bytes(
-    campaign: Campaign, run: Path, expected: bytes, place: str
+    campaign: SamplingRun, run: Path, expected: bytes, place: str
 ) -> None:
     ends = [i + 1 for i, byte in enumerate(expected) if byte == ord("\n")]
     cut = {
@@ -170,7 +170,7 @@ def test_a_file_cut_anywhere_is_completed_to_the_same_bytes(
     os.truncate(run / "attempts.jsonl", cut)
     assert sum(1 for _ in read_attempts(run)) == sum(end <= cut for end in ends)
     reports: list[tuple[int, int]] = []
-    sample(campaign, run, report=lambda done, crystals: reports.append((done, crystals)))
+    run_sampling(campaign, run, report=lambda done, crystals: reports.append((done, crystals)))
     assert (run / "attempts.jsonl").read_bytes() == expected
     assert reports[0][0] == sum(end <= cut for end in ends)
     assert reports[-1] == (N, N)
@@ -212,12 +212,12 @@ def test_no_process_outlives_a_killed_command(start: Start, tmp_path: Path) -> N
 
 
 def test_a_second_command_on_a_run_is_refused_while_the_first_goes_on(
-    start: Start, campaign: Campaign, tmp_path: Path
+    start: Start, campaign: SamplingRun, tmp_path: Path
 ) -> None:
     process = start(tmp_path / "run", "--n", 10**6, *OPTIONS[2:], "--workers", 1)
     wait_until(lambda: size(tmp_path / "run" / "attempts.jsonl"))
     with pytest.raises(RunError, match="another process is writing"):
-        sample(campaign, tmp_path / "run")
+        run_sampling(campaign, tmp_path / "run")
     assert process.poll() is None
     process.send_signal(signal.SIGSTOP)
     assert all(attempt["fault"] is None for attempt in read_attempts(tmp_path / "run"))
@@ -236,7 +236,7 @@ def test_an_interrupt_ends_all_processes_with_one_message(start: Start, tmp_path
 
 
 def test_a_killed_worker_is_told_and_what_was_drawn_is_kept(
-    start: Start, campaign: Campaign, expected: bytes, tmp_path: Path
+    start: Start, campaign: SamplingRun, expected: bytes, tmp_path: Path
 ) -> None:
     process = start(tmp_path / "run", "--n", 10**6, *OPTIONS[2:], "--workers", 1)
     wait_until(lambda: size(tmp_path / "run" / "attempts.jsonl"))
@@ -253,58 +253,60 @@ def test_a_killed_worker_is_told_and_what_was_drawn_is_kept(
 
 
 @pytest.fixture(scope="module")
-def table(tiny_model: Path) -> Campaign:
+def table(tiny_model: Path) -> SamplingRun:
     """Several requests, drawn again until they match."""
     rows = (
-        Conditions.of(composition="NaCl", density=3),
+        Conditions.from_keywords(composition="NaCl", density=3),
         Conditions(),
-        Conditions.of(chemical_system="Li-O", neutral=True, space_group="Pm-3m"),
+        Conditions.from_keywords(chemical_system="Li-O", neutral=True, space_group="Pm-3m"),
     )
     model = str(tiny_model)
-    return Campaign(5, model, SETTINGS, rows, max_atoms=3, batch_size=3, max_tries=2)
+    return SamplingRun(5, model, SETTINGS, rows, max_atoms=3, batch_size=3, max_tries=2)
 
 
 def test_a_campaign_of_many_requests_is_cut_and_completed_to_the_same_bytes(
-    table: Campaign, tmp_path: Path
+    table: SamplingRun, tmp_path: Path
 ) -> None:
     path = tmp_path / "run" / "attempts.jsonl"
-    assert sample(table, tmp_path / "run", workers=2) == table.total == 15
+    assert run_sampling(table, tmp_path / "run", workers=2) == table.total == 15
     drawn = path.read_bytes()
     attempts = list(read_attempts(tmp_path / "run"))
     assert [attempt["index"] for attempt in attempts] == list(range(15))
     for place, conditions in enumerate(table.conditions):
         for attempt in attempts[5 * place : 5 * place + 5]:
             asked = {record["name"]: record["asked"] for record in attempt["conditions"]}
-            assert asked == conditions.asked()
-            assert all(line in attempt["prompt"] for line in conditions.properties().values())
+            assert asked == conditions.requested()
+            assert all(
+                line in attempt["prompt"] for line in conditions.prompt_properties().values()
+            )
             assert attempt["matched"] or attempt["tries"] == 2
     salt = [decode(attempt["text"]).crystal for attempt in attempts[:5]]
     assert {tuple(x.symbols) for x in salt if x is not None} == {("Na", "Cl")}
     os.truncate(path, drawn.index(b'{"index": 7') + 40)
-    sample(table, tmp_path / "run")
+    run_sampling(table, tmp_path / "run")
     assert path.read_bytes() == drawn
     before = contents(tmp_path / "run")
     with pytest.raises(RunError, match=r"conditions \(--conditions\): .* asked for"):
-        sample(replace(table, conditions=table.conditions[:2]), tmp_path / "run")
+        run_sampling(replace(table, conditions=table.conditions[:2]), tmp_path / "run")
     with pytest.raises(RunError, match=r"n \(--n\): 5 there, 6 asked for"):
-        sample(replace(table, n=6), tmp_path / "run")
+        run_sampling(replace(table, n=6), tmp_path / "run")
     assert contents(tmp_path / "run") == before
 
 
-def changed(campaign: Campaign, **changes: Any) -> Campaign:
+def changed(campaign: SamplingRun, **changes: Any) -> SamplingRun:
     settings = {key: changes.pop(key) for key in [*changes] if hasattr(campaign.settings, key)}
     own = {key: changes.pop(key) for key in [*changes] if hasattr(campaign, key)}
-    conditions = (Conditions.of(**changes),) if changes else campaign.conditions
+    conditions = (Conditions.from_keywords(**changes),) if changes else campaign.conditions
     return replace(
         campaign, settings=replace(campaign.settings, **settings), conditions=conditions, **own
     )
 
 
 def test_elements_cannot_be_excluded_without_constraints(
-    campaign: Campaign, tmp_path: Path
+    campaign: SamplingRun, tmp_path: Path
 ) -> None:
     with pytest.raises(SettingError, match="without constraints"):
-        sample(changed(campaign, exclude="U", constrained=False), tmp_path / "run")
+        run_sampling(changed(campaign, exclude="U", constrained=False), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -315,7 +317,7 @@ def test_elements_cannot_be_excluded_without_constraints(
         ({"temperature": 0.7}, "temperature (--temperature): 1.0 there, 0.7 asked for"),
         ({"top_p": 0.9}, "top_p (--top-p): 1.0 there, 0.9 asked for"),
         ({"max_atoms": 5}, "max_atoms (--max-atoms): 3 there, 5 asked for"),
-        ({"distance_scale": 0.0}, "distance_scale (--min-distance): 0.65 there, 0.0 asked for"),
+        ({"min_distance_ratio": 0.0}, "distance_scale (--min-distance): 0.65 there, 0.0 asked for"),
         ({"exclude": "U"}, "exclude (--exclude): not given there, 'U' asked for"),
         ({"composition": "NaCl"}, "composition (--composition): not given there, 'NaCl' asked for"),
         ({"space_group": "Fm-3m"}, "space_group (--space-group): not given there, 225 asked for"),
@@ -329,62 +331,62 @@ def test_elements_cannot_be_excluded_without_constraints(
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_other_settings_are_refused_by_name_and_nothing_is_changed(
-    campaign: Campaign, run: Path, changes: dict[str, Any], message: str
+    campaign: SamplingRun, run: Path, changes: dict[str, Any], message: str
 ) -> None:
     before = contents(run)
     with pytest.raises(RunError) as refusal:
-        sample(changed(campaign, **changes), run)
+        run_sampling(changed(campaign, **changes), run)
     assert f"\n  {message}\n" in str(refusal.value)
     assert contents(run) == before
 
 
-def test_every_difference_is_named_at_once(campaign: Campaign, run: Path) -> None:
+def test_every_difference_is_named_at_once(campaign: SamplingRun, run: Path) -> None:
     other = replace(changed(campaign, seed=1, top_p=0.5), batch_size=9)
     with pytest.raises(RunError) as refusal:
-        sample(other, run)
+        run_sampling(other, run)
     names = [line.split(":")[0].strip() for line in str(refusal.value).splitlines()[1:-1]]
     assert sorted(names) == ["batch_size (--batch-size)", "seed (--seed)", "top_p (--top-p)"]
 
 
 def test_another_model_is_refused_and_the_same_in_another_place_is_not(
-    campaign: Campaign, run: Path, tiny_model: Path, tmp_path: Path
+    campaign: SamplingRun, run: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     twin = Path(shutil.copytree(tiny_model, tmp_path / "twin"))
-    assert sample(replace(campaign, model=str(twin)), run) == N
+    assert run_sampling(replace(campaign, model=str(twin)), run) == N
     prompt = twin / "prompts" / "generate.txt"
     prompt.write_text(prompt.read_text() + "\n")
     with pytest.raises(RunError, match="model_sha256"):
-        sample(replace(campaign, model=str(twin)), run)
+        run_sampling(replace(campaign, model=str(twin)), run)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "attempts.jsonl", ".hidden"])
 def test_a_folder_with_other_files_is_refused(
-    campaign: Campaign, tmp_path: Path, name: str
+    campaign: SamplingRun, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / name).write_text("mine\n")
     with pytest.raises(RunError, match=f"no run.*{name}"):
-        sample(campaign, tmp_path)
+        run_sampling(campaign, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "not json", "\xff", '{"seed": 11}'])
 def test_the_settings_of_something_else_are_refused(
-    campaign: Campaign, tmp_path: Path, content: str
+    campaign: SamplingRun, tmp_path: Path, content: str
 ) -> None:
     (tmp_path / "settings.json").write_text(content, encoding="latin-1")
     before = contents(tmp_path)
     with pytest.raises(RunError, match=r"damaged|other settings"):
-        sample(campaign, tmp_path)
+        run_sampling(campaign, tmp_path)
     assert contents(tmp_path) == before
 
 
 def test_a_kill_while_the_settings_were_written_does_no_harm(
-    campaign: Campaign, tmp_path: Path
+    campaign: SamplingRun, tmp_path: Path
 ) -> None:
     (tmp_path / "lock").touch()
     (tmp_path / "settings.json.partial").write_text('{"mod')
     with FileLock(tmp_path / "lock"), pytest.raises(RunError, match="another process"):
-        sample(campaign, tmp_path)
+        run_sampling(campaign, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -403,47 +405,49 @@ def test_a_kill_while_the_settings_were_written_does_no_harm(
     ids=range(9),
 )
 def test_a_damaged_line_is_refused_by_its_number(
-    campaign: Campaign, run: Path, damage: bytes
+    campaign: SamplingRun, run: Path, damage: bytes
 ) -> None:
     path = run / "attempts.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:4], damage, *lines[5:]]))
     before = contents(run)
     with pytest.raises(RunError, match="line 5 is damaged"):
-        sample(campaign, run)
+        run_sampling(campaign, run)
     with pytest.raises(RunError, match="line 5 is damaged"):
         list(read_attempts(run))
     assert contents(run) == before
 
 
 @pytest.mark.parametrize("change", ["twice", "left out", "swapped"])
-def test_attempts_out_of_order_are_refused(campaign: Campaign, run: Path, change: str) -> None:
+def test_attempts_out_of_order_are_refused(campaign: SamplingRun, run: Path, change: str) -> None:
     path = run / "attempts.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     third = {"twice": [lines[2]] * 2, "left out": [], "swapped": [lines[3], lines[2]]}[change]
     path.write_bytes(b"".join([*lines[:2], *third, *lines[4:]]))
     with pytest.raises(RunError, match=r"line [34] is not attempt [23]"):
-        sample(campaign, run)
+        run_sampling(campaign, run)
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(campaign: Campaign, tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_folder_is_refused(
+    campaign: SamplingRun, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RunError, match="is a file"):
-        sample(campaign, tmp_path / "file")
+        run_sampling(campaign, tmp_path / "file")
     with pytest.raises(RunError, match="cannot be written"):
-        sample(campaign, tmp_path / "file" / "inner")
+        run_sampling(campaign, tmp_path / "file" / "inner")
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_model_that_cannot_be_loaded_claims_no_folder(
-    campaign: Campaign, tiny_model: Path, tmp_path: Path, expected: bytes
+    campaign: SamplingRun, tiny_model: Path, tmp_path: Path, expected: bytes
 ) -> None:
     broken = Path(shutil.copytree(tiny_model, tmp_path / "broken"))
     os.truncate(broken / "model.safetensors", 1000)
     with pytest.raises(ModelError, match="cannot be loaded"):
-        sample(replace(campaign, model=str(broken)), tmp_path / "run")
+        run_sampling(replace(campaign, model=str(broken)), tmp_path / "run")
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["lock"]
-    sample(campaign, tmp_path / "run")
+    run_sampling(campaign, tmp_path / "run")
     assert (tmp_path / "run" / "attempts.jsonl").read_bytes() == expected
 
 
@@ -455,12 +459,12 @@ def test_no_run_is_no_attempts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("n", "batch_size"), [(0, 1), (-3, 1), (1, 0)])
 def test_numbers_below_one_are_refused(n: int, batch_size: int) -> None:
     with pytest.raises(SettingError, match="expected 1 or more"):
-        Campaign(n, "shipped", SETTINGS, batch_size=batch_size)
+        SamplingRun(n, "shipped", SETTINGS, batch_size=batch_size)
 
 
-def test_no_workers_are_refused(campaign: Campaign, tmp_path: Path) -> None:
+def test_no_workers_are_refused(campaign: SamplingRun, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="0 workers"):
-        sample(campaign, tmp_path / "run", workers=0)
+        run_sampling(campaign, tmp_path / "run", workers=0)
 
 
 def small_files() -> None:
@@ -518,8 +522,8 @@ def test_a_full_file_system_keeps_what_was_drawn(
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_drawing(
-    campaign: Campaign, mount: Callable[[str], Path]
+    campaign: SamplingRun, mount: Callable[[str], Path]
 ) -> None:
     place = mount("ro")
     with pytest.raises(RunError, match="cannot be written: Read-only file system"):
-        sample(campaign, place / "run")
+        run_sampling(campaign, place / "run")

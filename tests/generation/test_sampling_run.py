@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 
 from crystext.conditions import Conditions
 from crystext.errors import SettingError
-from crystext.generation.sampling_run import Campaign, default_batch_size
-from crystext.inference.types import DrawSettings
+from crystext.generation.sampling_run import SamplingRun, default_batch_size
+from crystext.inference.types import SamplingSettings
 
-ANY, SALT = Conditions(), Conditions.of(composition="NaCl")
+ANY, SALT = Conditions(), Conditions.from_keywords(composition="NaCl")
 sizes = st.integers(1, 150)
 
 
-def campaign(n: int, rows: int, batch_size: int) -> Campaign:
-    return Campaign(n, "shipped", DrawSettings(), conditions=(SALT,) * rows, batch_size=batch_size)
+def campaign(n: int, rows: int, batch_size: int) -> SamplingRun:
+    return SamplingRun(
+        n, "shipped", SamplingSettings(), conditions=(SALT,) * rows, batch_size=batch_size
+    )
 
 
 @given(n=sizes, rows=st.integers(1, 6), batch_size=sizes, done=st.integers(0, 300))
@@ -27,7 +29,7 @@ def test_batches_hold_every_attempt_that_is_missing_each_of_one_request(
 ) -> None:
     wanted = campaign(n, rows, batch_size)
     batches = wanted.batches(done)
-    found = [(i, b.request) for b in batches for i in range(b.start, b.start + b.size)]
+    found = [(i, b.request_index) for b in batches for i in range(b.start, b.start + b.size)]
     assert [i for i, _ in found] == sorted({i for i, _ in found})
     assert {i for i, _ in found} >= set(range(done, wanted.total))
     assert all(request == (i // n if rows > 1 else 0) for i, request in found)
@@ -67,10 +69,16 @@ def test_few_attempts_take_small_batches_and_round_numbers_take_no_more() -> Non
 
 
 def test_small_first_batches_are_worth_no_process_of_their_own() -> None:
-    assert [campaign(n, 1, 250).loads for n in (1, 100, 250, 251, 10_000)] == [1, 1, 1, 2, 40]
-    assert campaign(3, 7, 250).loads == 7
-    assert campaign(10_000, 1, 1000).loads == 40
-    assert campaign(200, 1, 50).loads == 4
+    assert [campaign(n, 1, 250).parallel_units for n in (1, 100, 250, 251, 10_000)] == [
+        1,
+        1,
+        1,
+        2,
+        40,
+    ]
+    assert campaign(3, 7, 250).parallel_units == 7
+    assert campaign(10_000, 1, 1000).parallel_units == 40
+    assert campaign(200, 1, 50).parallel_units == 4
 
 
 def test_small_models_draw_more_at_a_time(tiny_model: Path, tmp_path: Path) -> None:
@@ -89,14 +97,17 @@ def test_small_models_draw_more_at_a_time(tiny_model: Path, tmp_path: Path) -> N
         ({"batch_size": 0}, "a batch size of 0"),
         ({"max_tries": 0}, "0 tries: expected 1 to 1000"),
         ({"conditions": ()}, "no conditions are given"),
-        ({"settings": DrawSettings(guidance=2.0)}, "there is none in the prompt"),
+        ({"settings": SamplingSettings(guidance=2.0)}, "there is none in the prompt"),
         ({"max_tries": 2}, "nothing is asked for that could be checked"),
-        ({"max_tries": 2, "conditions": (Conditions.of(band_gap=1),)}, "nothing is asked for"),
+        (
+            {"max_tries": 2, "conditions": (Conditions.from_keywords(band_gap=1),)},
+            "nothing is asked for",
+        ),
     ],
     ids=str,
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], expected: str) -> None:
-    given: dict[str, Any] = {"n": 1, "model": "shipped", "settings": DrawSettings(), **changes}
+    given: dict[str, Any] = {"n": 1, "model": "shipped", "settings": SamplingSettings(), **changes}
     with pytest.raises(SettingError) as refusal:
-        Campaign(**given)
+        SamplingRun(**given)
     assert expected in str(refusal.value)

@@ -15,61 +15,61 @@ from hypothesis import strategies as st
 
 from crystext.conditions import Conditions
 from crystext.errors import RunError, SettingError
-from crystext.generation.run import draw_shard, read_attempts, sample
-from crystext.generation.sampling_run import Campaign
-from crystext.generation.shards import Shard, launched_shard, read_shard
-from crystext.inference.types import DrawSettings
+from crystext.generation.run import read_attempts, run_sampling, sample_shard
+from crystext.generation.sampling_run import SamplingRun
+from crystext.generation.shards import Shard, parse_shard, shard_from_environment
+from crystext.inference.types import SamplingSettings
 
 N = 14
 
 
 @pytest.fixture(scope="module")
-def campaign(tiny_model: Path) -> Campaign:
-    return Campaign(N, str(tiny_model), DrawSettings(seed=3), max_atoms=3, batch_size=4)
+def campaign(tiny_model: Path) -> SamplingRun:
+    return SamplingRun(N, str(tiny_model), SamplingSettings(seed=3), max_atoms=3, batch_size=4)
 
 
 @pytest.fixture(scope="module")
-def expected(campaign: Campaign, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def expected(campaign: SamplingRun, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     out = tmp_path_factory.mktemp("one") / "run"
-    sample(campaign, out)
+    run_sampling(campaign, out)
     return (out / "attempts.jsonl").read_bytes()
 
 
 @given(n=st.integers(1, 3000), rows=st.integers(1, 4), count=st.integers(1, 9))
 def test_shards_share_out_the_batches(n: int, rows: int, count: int) -> None:
-    wanted = Campaign(n, "shipped", DrawSettings(), (Conditions(),) * rows)
+    wanted = SamplingRun(n, "shipped", SamplingSettings(), (Conditions(),) * rows)
     shards = [Shard(place, count).batches(wanted) for place in range(count)]
     assert sorted(batch for batches in shards for batch in batches) == wanted.batches()
 
 
 def test_shards_gathered_by_the_last_are_the_run_of_one_process(
-    campaign: Campaign, expected: bytes, tmp_path: Path
+    campaign: SamplingRun, expected: bytes, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    assert not draw_shard(campaign, out, Shard(1, 2))
+    assert not sample_shard(campaign, out, Shard(1, 2))
     assert not (out / "attempts.jsonl").exists()
-    assert draw_shard(campaign, out, Shard(0, 2))
-    assert sample(campaign, out) == N
+    assert sample_shard(campaign, out, Shard(0, 2))
+    assert run_sampling(campaign, out) == N
     assert (out / "attempts.jsonl").read_bytes() == expected
     assert not (out / "shards").exists()
     # What is gathered is not drawn again.
-    assert draw_shard(campaign, out, Shard(0, 2))
+    assert sample_shard(campaign, out, Shard(0, 2))
     assert not (out / "shards").exists()
 
 
 def test_what_the_shards_lack_is_drawn_and_a_damaged_one_is_refused(
-    campaign: Campaign, expected: bytes, tmp_path: Path
+    campaign: SamplingRun, expected: bytes, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    draw_shard(campaign, out, Shard(1, 3))
+    sample_shard(campaign, out, Shard(1, 3))
     (path,) = sorted((out / "shards").iterdir())
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(RunError, match="does not hold the attempts that its name says"):
-        sample(campaign, out)
+        run_sampling(campaign, out)
     assert expected.startswith((out / "attempts.jsonl").read_bytes())
     path.write_bytes(whole)
-    sample(campaign, out)
+    run_sampling(campaign, out)
     assert (out / "attempts.jsonl").read_bytes() == expected
     assert len(list(read_attempts(out))) == N
 
@@ -103,22 +103,22 @@ def test_two_launched_processes_write_the_bytes_of_one(
 
 
 def test_a_shard_is_written_k_of_n() -> None:
-    assert read_shard("2/4") == Shard(1, 4)
+    assert parse_shard("2/4") == Shard(1, 4)
     assert str(Shard(1, 4)) == "2/4"
     for wrong in ("0/4", "5/4", "4", "1/0", "a/b", "-1/4", ""):
         with pytest.raises(SettingError, match="K/N"):
-            read_shard(wrong)
+            parse_shard(wrong)
 
 
 def test_the_environment_of_a_launcher_says_the_shard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert launched_shard() is None
+    assert shard_from_environment() is None
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("RANK", "3")
-    assert launched_shard() == Shard(3, 4)
+    assert shard_from_environment() == Shard(3, 4)
     monkeypatch.setenv("RANK", "4")
     with pytest.raises(SettingError, match="RANK is '4' and WORLD_SIZE '4'"):
-        launched_shard()
+        shard_from_environment()
 
 
 def test_a_shard_that_is_none_is_refused_by_the_command(

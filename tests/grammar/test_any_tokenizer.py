@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from crystext.chemistry.elements import SYMBOLS
 from crystext.conditions.constraints import Constraints
 from crystext.errors import ModelError
-from crystext.grammar.any_tokenizer import GrammarProcessor, TextReader, TokenTree
-from crystext.grammar.automaton import Automaton
+from crystext.grammar.any_tokenizer import GrammarProcessor, TextReader, TokenTrie
+from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.text import COORDINATE_FORMATS, FORMATS, PLAIN, Format, decode, encode
-from tests.foreign_tokenizers import MAKERS, SPECIAL, made, plain_characters, wrapped
-from tests.grammar.random_writing import seeded, write
-from tests.handmade import HANDMADE, NACL
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
+from tests.grammar.random_crystals import random_crystals, seeded
+from tests.llm_tokenizers import MAKERS, SPECIAL, plain_characters, tokenizer_and_trie, wrapped
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -33,8 +33,8 @@ each_tokenizer = pytest.mark.parametrize("name", MAKERS)
 
 
 def processor(name: str, fmt: Format, **constraints: Any) -> GrammarProcessor:
-    tokenizer, tree = made(name)
-    automaton = Automaton(fmt, 1, Constraints(max_atoms=MAX_ATOMS, **constraints))
+    tokenizer, tree = tokenizer_and_trie(name)
+    automaton = CoordinateAutomaton(fmt, 1, Constraints(max_atoms=MAX_ATOMS, **constraints))
     return GrammarProcessor(tokenizer, 0, automaton, tree)
 
 
@@ -56,7 +56,7 @@ def text_of(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
 
 def generate(name: str, fmt: Format, random: Random, **constraints: Any) -> list[int]:
     """Return tokens chosen at random among the allowed ones, up to the end, which is left out."""
-    tokenizer, _ = made(name)
+    tokenizer, _ = tokenizer_and_trie(name)
     process = processor(name, fmt, **constraints)
     generated: list[int] = []
     while True:
@@ -64,8 +64,8 @@ def generate(name: str, fmt: Format, random: Random, **constraints: Any) -> list
         assert choice, f"nothing can follow {text_of(tokenizer, generated)!r}"
         # Long tokens are rare among the allowed ones; half of the time they are preferred.
         if random.random() < 0.5:
-            longest = max(len(process.tree.texts.get(i, "")) for i in choice)
-            choice = [i for i in choice if len(process.tree.texts.get(i, "")) == longest]
+            longest = max(len(process.trie.texts.get(i, "")) for i in choice)
+            choice = [i for i in choice if len(process.trie.texts.get(i, "")) == longest]
         token = random.choice(choice)
         if token == tokenizer.eos_token_id:
             return generated
@@ -76,13 +76,13 @@ def generate(name: str, fmt: Format, random: Random, **constraints: Any) -> list
 @given(
     st.sampled_from(COORDINATE_FORMATS),
     randoms,
-    st.sampled_from([{}, {"distance_scale": 0.65, "exclude": ("N", "Na", "H")}]),
+    st.sampled_from([{}, {"min_distance_ratio": 0.65, "exclude": ("N", "Na", "H")}]),
 )
 @settings(max_examples=8)
 def test_any_allowed_tokens_make_a_crystal_of_the_format(
     name: str, fmt: Format, random: Random, constraints: dict[str, Any]
 ) -> None:
-    tokenizer, _ = made(name)
+    tokenizer, _ = tokenizer_and_trie(name)
     text = text_of(tokenizer, generate(name, fmt, random, **constraints))
     decoded = decode(text, format=fmt)
     assert decoded, (text, decoded)
@@ -95,8 +95,8 @@ def test_any_allowed_tokens_make_a_crystal_of_the_format(
 @pytest.mark.parametrize("name", ["bytes across fields", "llama 2"])
 def test_any_allowed_tokens_keep_the_formula_and_the_crystal_system(name: str, fmt: Format) -> None:
     asked = {"formula": (("Cs", 1), ("Cl", 2)), "crystal_system": "hexagonal"}
-    tokenizer, _ = made(name)
-    text = text_of(tokenizer, generate(name, fmt, seeded(1), distance_scale=0.65, **asked))
+    tokenizer, _ = tokenizer_and_trie(name)
+    text = text_of(tokenizer, generate(name, fmt, seeded(1), min_distance_ratio=0.65, **asked))
     crystal = decode(text, format=fmt).crystal
     assert crystal is not None, text
     assert crystal.symbols == ["Cs", "Cl", "Cl"]
@@ -110,11 +110,13 @@ def test_any_allowed_tokens_keep_the_formula_and_the_crystal_system(name: str, f
 def test_a_token_is_allowed_if_and_only_if_its_characters_are(
     name: str, fmt: Format, random: Random
 ) -> None:
-    tokenizer, _ = made(name)
-    constraints = {"distance_scale": 0.65, "exclude": ("C", "Cl")}
+    tokenizer, _ = tokenizer_and_trie(name)
+    constraints = {"min_distance_ratio": 0.65, "exclude": ("C", "Cl")}
     generated = generate(name, fmt, random, **constraints)
     process = processor(name, fmt, **constraints)
-    start = TextReader.at_start(Automaton(fmt, 1, Constraints(max_atoms=MAX_ATOMS, **constraints)))
+    start = TextReader.at_start(
+        CoordinateAutomaton(fmt, 1, Constraints(max_atoms=MAX_ATOMS, **constraints))
+    )
     prompt = tokenizer("Na:\n", add_special_tokens=False)["input_ids"]
     for end in [*random.sample(range(len(generated)), 3), len(generated)]:
         before = text_of(tokenizer, generated[:end])
@@ -141,9 +143,11 @@ def test_a_token_is_allowed_if_and_only_if_its_characters_are(
 def test_what_encode_writes_can_be_written_in_any_tokens(
     name: str, fmt: Format, random: Random
 ) -> None:
-    tokenizer, tree = made(name)
-    constraints: dict[str, Any] = {"distance_scale": 0.65}
-    (crystal,) = write(Automaton(fmt, 1, Constraints(max_atoms=MAX_ATOMS, **constraints)), random)
+    tokenizer, tree = tokenizer_and_trie(name)
+    constraints: dict[str, Any] = {"min_distance_ratio": 0.65}
+    (crystal,) = random_crystals(
+        CoordinateAutomaton(fmt, 1, Constraints(max_atoms=MAX_ATOMS, **constraints)), random
+    )
     # The atoms' order decides which comes upon a crowded plane: here it is the order of writing.
     text = encode(crystal, fmt)
     if crystal.in_text_order() != crystal:
@@ -167,10 +171,12 @@ def test_what_encode_writes_can_be_written_in_any_tokens(
 def test_a_known_crystal_can_be_written_in_the_tokenizers_own_tokens(
     name: str, fmt: Format
 ) -> None:
-    tokenizer, tree = made(name)
+    tokenizer, tree = tokenizer_and_trie(name)
     prompt = tokenizer("Q", add_special_tokens=False)["input_ids"]
-    for crystal in (HANDMADE["iron"], HANDMADE["wurtzite"]):
-        automaton = Automaton(fmt, 1, Constraints(max_atoms=len(crystal), distance_scale=0.65))
+    for crystal in (EXAMPLE_CRYSTALS["iron"], EXAMPLE_CRYSTALS["wurtzite"]):
+        automaton = CoordinateAutomaton(
+            fmt, 1, Constraints(max_atoms=len(crystal), min_distance_ratio=0.65)
+        )
         process = GrammarProcessor(tokenizer, 0, automaton, tree)
         # The published format may print a coordinate as 1, which is not written here.
         text = encode(crystal, fmt).replace("1.00", "0.00")
@@ -183,9 +189,9 @@ def test_a_known_crystal_can_be_written_in_the_tokenizers_own_tokens(
 
 
 def reader(fmt: Format, written: str, **constraints: Any) -> TextReader | None:
-    return TextReader.at_start(Automaton(fmt, 1, Constraints(max_atoms=2, **constraints))).read(
-        written
-    )
+    return TextReader.at_start(
+        CoordinateAutomaton(fmt, 1, Constraints(max_atoms=2, **constraints))
+    ).read(written)
 
 
 CELL = {PLAIN.name: "5.64 5.64 5.64\n90.00 90.00 90.00", ROUNDED.name: "5.6 5.6 5.6\n90 90 90"}
@@ -256,7 +262,7 @@ def test_what_is_no_start_of_a_crystal_cannot_be_written(written: str) -> None:
 @each_format
 def test_a_text_may_end_just_where_it_is_a_crystal(fmt: Format) -> None:
     text = encode(NACL, fmt)
-    read = TextReader.at_start(Automaton(fmt, 1, Constraints(max_atoms=len(NACL))))
+    read = TextReader.at_start(CoordinateAutomaton(fmt, 1, Constraints(max_atoms=len(NACL))))
     for end, character in enumerate(text):
         assert read.may_end == (decode(text[:end], format=fmt).crystal is not None)
         after = read.step(character)
@@ -270,7 +276,7 @@ def test_a_text_may_end_just_where_it_is_a_crystal(fmt: Format) -> None:
 def network() -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    size = max(len(made(name)[0]) for name in ("bytes across fields", "llama 2"))
+    size = max(len(tokenizer_and_trie(name)[0]) for name in ("bytes across fields", "llama 2"))
     torch.manual_seed(0)
     config = LlamaConfig(
         # Networks are often padded to more tokens than the tokenizer has.
@@ -297,10 +303,10 @@ def network() -> Any:
 def test_all_that_transformers_generates_is_a_crystal(
     network: Any, name: str, way: dict[str, Any]
 ) -> None:
-    tokenizer, tree = made(name)
+    tokenizer, tree = tokenizer_and_trie(name)
     given = tokenizer(["A crystal:\n", "One with chlorine:\n"], return_tensors="pt", padding=True)
     width = given["input_ids"].shape[1]
-    automaton = Automaton(ROUNDED, 1, Constraints(max_atoms=2, distance_scale=0.65))
+    automaton = CoordinateAutomaton(ROUNDED, 1, Constraints(max_atoms=2, min_distance_ratio=0.65))
     process = GrammarProcessor(tokenizer, width, automaton, tree)
     torch.manual_seed(1)
     for _ in range(2 if way["do_sample"] else 1):  # one processor serves more than one call
@@ -322,7 +328,7 @@ def test_all_that_transformers_generates_is_a_crystal(
 
 
 def test_rows_may_change_places_between_calls() -> None:
-    tokenizer, _ = made("characters")
+    tokenizer, _ = tokenizer_and_trie("characters")
     ids = [tokenizer.convert_tokens_to_ids(list(text)) for text in ("5.64 ", "12.3 ")]
     process = processor("characters", PLAIN)
     alone = processor("characters", PLAIN)
@@ -334,10 +340,10 @@ def test_rows_may_change_places_between_calls() -> None:
 
 
 def test_behind_the_end_there_is_nothing_but_the_end() -> None:
-    tokenizer, _ = made("characters")
+    tokenizer, _ = tokenizer_and_trie("characters")
     process = processor("characters", PLAIN)
     end = tokenizer.eos_token_id
-    text = encode(HANDMADE["iron"], PLAIN)
+    text = encode(EXAMPLE_CRYSTALS["iron"], PLAIN)
     body = tokenizer.convert_tokens_to_ids(list(text))
     assert end in allowed(process, body, len(tokenizer))
     for behind in ([end], [end, tokenizer.pad_token_id]):
@@ -345,7 +351,7 @@ def test_behind_the_end_there_is_nothing_but_the_end() -> None:
 
 
 def test_scores_of_what_can_follow_stay_as_they_are() -> None:
-    tokenizer, _ = made("characters")
+    tokenizer, _ = tokenizer_and_trie("characters")
     process = processor("characters", PLAIN)
     scores = torch.randn(2, len(tokenizer))
     out = process(torch.empty(2, 0, dtype=torch.long), scores)
@@ -363,14 +369,14 @@ def test_a_tokenizer_that_lacks_a_character_is_refused(lacking: str) -> None:
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.decoder = decoders.Fuse()
     with pytest.raises(ModelError, match="no token for"):
-        TokenTree(wrapped(tokenizer))
+        TokenTrie(wrapped(tokenizer))
 
 
 def test_a_tokenizer_without_an_end_is_refused() -> None:
     tokenizer = plain_characters()
     tokenizer.eos_token = None
     with pytest.raises(ModelError, match="end-of-sequence"):
-        TokenTree(tokenizer)
+        TokenTrie(tokenizer)
 
 
 def test_special_tokens_are_no_part_of_a_text() -> None:
@@ -379,5 +385,5 @@ def test_special_tokens_are_no_part_of_a_text() -> None:
     tokenizer = plain_characters()
     tokenizer.add_special_tokens({"additional_special_tokens": [AddedToken("0.5", special=True)]})
     token = tokenizer.convert_tokens_to_ids("0.5")
-    assert token not in TokenTree(tokenizer).texts
-    assert np.isin(tokenizer.all_special_ids, list(TokenTree(tokenizer).texts)).sum() == 0
+    assert token not in TokenTrie(tokenizer).texts
+    assert np.isin(tokenizer.all_special_ids, list(TokenTrie(tokenizer).texts)).sum() == 0

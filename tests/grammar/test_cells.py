@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystext.conditions.constraints import CRYSTAL_SYSTEMS, Constraints
-from crystext.grammar.automaton import Automaton
+from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.grammar.cells import CellRules
-from crystext.grammar.fields import Kind
+from crystext.grammar.fields import FieldKind
 from crystext.structures.crystal import Crystal, Floats, basis_vectors
 from crystext.structures.properties import crystal_system
 from crystext.structures.standardize import standardize
 from crystext.text import FORMATS, PLAIN, Format
-from tests.grammar.random_writing import choose, seeded
+from tests.grammar.random_crystals import choose_value, seeded
 
 ROUNDED = FORMATS["gruver2024-rounded"]
 SMALLEST, LARGEST = 3.2, 12.0
@@ -47,13 +47,13 @@ def system_of_lattice(lengths: Floats, angles: Floats, symprec: float) -> str:
     return crystal_system(dataset.number)
 
 
-def random_cell(automaton: Automaton, random: Random) -> tuple[Floats, Floats]:
-    while automaton.field.kind is not Kind.ELEMENT:
+def random_cell(automaton: CoordinateAutomaton, random: Random) -> tuple[Floats, Floats]:
+    while automaton.field.kind is not FieldKind.ELEMENT:
         allowed = automaton.allowed()[0]
-        if automaton.field.kind is Kind.LENGTH:
+        if automaton.field.kind is FieldKind.LENGTH:
             unit = 10**automaton.format.length_decimals
             allowed[: round(SMALLEST * unit)] = allowed[round(LARGEST * unit) :] = False
-        automaton.push(np.array([choose(allowed, automaton.field.kind, random)]))
+        automaton.push(np.array([choose_value(allowed, automaton.field.kind, random)]))
     return automaton.lengths[0], automaton.angles[0]
 
 
@@ -63,8 +63,8 @@ def random_cell(automaton: Automaton, random: Random) -> tuple[Floats, Floats]:
 def test_whatever_is_chosen_the_lattice_is_of_the_system_or_higher(
     system: str, random: Random
 ) -> None:
-    constraints = Constraints(distance_scale=0.65, require=("Cs",), crystal_system=system)
-    lengths, angles = random_cell(Automaton(PLAIN, 1, constraints), random)
+    constraints = Constraints(min_distance_ratio=0.65, require=("Cs",), crystal_system=system)
+    lengths, angles = random_cell(CoordinateAutomaton(PLAIN, 1, constraints), random)
     found = system_of_lattice(lengths, angles, symprec=0.05)
     assert found in HIGHER[system], (lengths, angles, found)
 
@@ -73,14 +73,14 @@ def test_whatever_is_chosen_the_lattice_is_of_the_system_or_higher(
 @each_format
 @pytest.mark.parametrize("scale", [0.0, 0.65, 1.0])
 def test_cells_of_a_system_have_no_dead_end(system: str, fmt: Format, scale: float) -> None:
-    constraints = Constraints(distance_scale=scale, crystal_system=system)
+    constraints = Constraints(min_distance_ratio=scale, crystal_system=system)
     for seed in range(5):
-        automaton, random = Automaton(fmt, 3, constraints), seeded(seed)
-        while automaton.field.kind is not Kind.COORDINATE:
+        automaton, random = CoordinateAutomaton(fmt, 3, constraints), seeded(seed)
+        while automaton.field.kind is not FieldKind.COORDINATE:
             kind = automaton.field.kind
             rows = automaton.allowed()
-            rows[:, 0] &= kind is not Kind.ELEMENT
-            automaton.push(np.array([choose(row, kind, random) for row in rows]))
+            rows[:, 0] &= kind is not FieldKind.ELEMENT
+            automaton.push(np.array([choose_value(row, kind, random) for row in rows]))
 
 
 def accepts(system: str, lengths: Floats, angles: Floats, fmt: Format = PLAIN) -> bool:

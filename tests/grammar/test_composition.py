@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK, SYMBOLS
 from crystext.conditions.constraints import Constraints
-from crystext.grammar.composition import Composition
+from crystext.grammar.composition import CompositionRules
 from crystext.grammar.fields import END
 
 FOUR = ("O", "Na", "Cs", "Fe")
@@ -73,7 +73,7 @@ def test_a_value_is_allowed_if_and_only_if_some_crystal_as_asked_goes_on_so(
         for end in range(len(text)):
             following.setdefault(text[:end], set()).add(ATOMIC_NUMBERS[text[end]])
         following.setdefault(text, set()).add(END)
-    composition = Composition(asked)
+    composition = CompositionRules(asked)
     for length in {len(text) for text in following}:
         same = [text for text in following if len(text) == length]
         numbers = np.array([[ATOMIC_NUMBERS[s] for s in text] for text in same], dtype=np.int64)
@@ -84,7 +84,7 @@ def test_a_value_is_allowed_if_and_only_if_some_crystal_as_asked_goes_on_so(
 
 
 def test_any_elements_come_in_text_order_where_some_are_required() -> None:
-    composition = Composition(Constraints(max_atoms=4, require=("O", "Fe")))
+    composition = CompositionRules(Constraints(max_atoms=4, require=("O", "Fe")))
     order = sorted(SYMBOLS, key=lambda s: ELECTRONEGATIVITY_RANK[ATOMIC_NUMBERS[s]])
     first = composition.allowed(np.zeros((1, 0), dtype=np.int64))[0]
     up_to_iron = order[: order.index("Fe") + 1]
@@ -97,17 +97,17 @@ def test_an_element_without_room_in_the_cell_is_not_allowed() -> None:
     fits = np.ones((1, 119), dtype=np.bool_)
     fits[0, ATOMIC_NUMBERS["Cs"]] = False
     nothing = np.zeros((1, 0), dtype=np.int64)
-    free = Composition(Constraints(only=("Cs", "F"))).allowed(nothing, fits)[0]
+    free = CompositionRules(Constraints(only=("Cs", "F"))).allowed(nothing, fits)[0]
     assert np.nonzero(free)[0].tolist() == [ATOMIC_NUMBERS["F"]]
 
 
 @pytest.mark.parametrize("scale", [0.4, 0.65])
 def test_a_cell_gets_no_more_formula_units_than_fill_it(scale: float) -> None:
-    asked = Constraints(distance_scale=scale, formula=(("Cs", 1), ("Cl", 1)))
-    composition = Composition(asked)
-    assert np.diff(composition.volumes) == pytest.approx(composition.volumes[0])
+    asked = Constraints(min_distance_ratio=scale, formula=(("Cs", 1), ("Cl", 1)))
+    composition = CompositionRules(asked)
+    assert np.diff(composition.formula_volumes) == pytest.approx(composition.formula_volumes[0])
     begun = np.array([[ATOMIC_NUMBERS["Cs"]] * 2] * 2)
-    volumes = composition.least_volume * np.array([2.5, 3.5])
+    volumes = composition.min_volume * np.array([2.5, 3.5])
     two, three = composition.allowed(begun, volumes=volumes)
     assert np.nonzero(two)[0].tolist() == [ATOMIC_NUMBERS["Cl"]]
     assert np.nonzero(three)[0].tolist() == [ATOMIC_NUMBERS["Cl"], ATOMIC_NUMBERS["Cs"]]
@@ -116,7 +116,7 @@ def test_a_cell_gets_no_more_formula_units_than_fill_it(scale: float) -> None:
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_chemical_system_is_written_with_each_of_its_elements(count: int) -> None:
     for system in combinations(FOUR, count):
-        composition = Composition(Constraints(max_atoms=count, require=system, only=system))
+        composition = CompositionRules(Constraints(max_atoms=count, require=system, only=system))
         numbers = np.zeros((1, 0), dtype=np.int64)
         for symbol in sorted(system, key=lambda s: ranks((s,))):
             (only,) = np.nonzero(composition.allowed(numbers)[0])[0]

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from crystext.conditions.constraints import CRYSTAL_SYSTEMS
-from crystext.grammar.lattices import Character, characters_of
+from crystext.grammar.lattices import LatticeCharacter, lattice_characters
 from crystext.structures.crystal import Floats
 
-ALL = {x.number: x for system in CRYSTAL_SYSTEMS for x in characters_of(system)}
+ALL = {x.number: x for system in CRYSTAL_SYSTEMS for x in lattice_characters(system)}
 
 HOLOHEDRY_ORDERS = {"a": 2, "m": 4, "o": 8, "t": 16, "hR": 12, "hP": 24, "c": 48}
 """How many rotations and rotoinversions map a lattice of the type on itself."""
 
 
-def metric(character: Character, seed: int) -> Floats:
+def metric(character: LatticeCharacter, seed: int) -> Floats:
     """Return products of basis vectors at random that keep the ties, those of a cell or not."""
-    ties = character.ties
+    ties = character.equations
     free = (
         np.linalg.svd(np.concatenate([ties, np.zeros((1, 6))]))[2][np.linalg.matrix_rank(ties) :]
         if len(ties)
@@ -43,6 +43,8 @@ def test_a_characters_ties_give_the_lattice_the_symmetry_of_its_type(number: int
 
 @pytest.mark.parametrize("system", CRYSTAL_SYSTEMS)
 def test_no_character_of_a_system_is_a_case_of_another(system: str) -> None:
-    own = characters_of(system)
+    own = lattice_characters(system)
     assert own
-    assert not [(x.number, y.number) for x in own for y in own if x is not y and x.is_case_of(y)]
+    assert not [
+        (x.number, y.number) for x in own for y in own if x is not y and x.is_special_case_of(y)
+    ]

@@ -12,25 +12,25 @@ from crystext.chemistry.elements import SYMBOLS
 from crystext.conditions.constraints import Constraints
 from crystext.errors import ModelError
 from crystext.grammar.any_tokenizer import GrammarProcessor
-from crystext.grammar.automaton import Automaton
-from crystext.inference.any_tokenizer_sampler import TextSampler
-from crystext.inference.coordinate_sampler import SlotSampler
-from crystext.inference.request_grammar import most_characters
+from crystext.grammar.automaton import CoordinateAutomaton
+from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
+from crystext.inference.coordinate_sampler import CoordinateSampler
+from crystext.inference.request_grammar import max_characters
 from crystext.inference.samplers import make_sampler
-from crystext.inference.types import Attempt, DrawSettings, Request
+from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Crystal
 from crystext.tasks.generation import generation_prompt
-from crystext.text import FORMATS, PLAIN, Fault, decode, encode
+from crystext.text import FORMATS, PLAIN, DecodeFailure, decode, encode
 from crystext.tokenization.encode import completion_ids, prompt_ids
-from tests.handmade import NACL
+from tests.example_crystals import NACL
 from tests.inference.test_coordinate_sampler import nearest_over_radii
 
 COMMON = ("H", "Li", "O", "F", "Na", "Cl", "Fe")
-SETTINGS = DrawSettings(seed=5)
-UNCONSTRAINED = DrawSettings(seed=5, constrained=False)
+SETTINGS = SamplingSettings(seed=5)
+UNCONSTRAINED = SamplingSettings(seed=5, constrained=False)
 CONSTRAINTS = Constraints(
-    max_atoms=2, exclude=tuple(s for s in SYMBOLS if s not in COMMON), distance_scale=0.65
+    max_atoms=2, exclude=tuple(s for s in SYMBOLS if s not in COMMON), min_distance_ratio=0.65
 )
 ROWS = 6
 
@@ -53,12 +53,12 @@ def prompt(model: LoadedModel) -> str:
 
 @pytest.fixture(scope="module")
 def attempts(model: LoadedModel, prompt: str) -> list[Attempt]:
-    return TextSampler(model, SETTINGS).draw(asked(prompt), range(ROWS))
+    return AnyTokenizerSampler(model, SETTINGS).draw(asked(prompt), range(ROWS))
 
 
 @pytest.fixture(scope="module")
 def free_attempts(model: LoadedModel, prompt: str) -> list[Attempt]:
-    return TextSampler(model, UNCONSTRAINED).draw(asked(prompt), range(40))
+    return AnyTokenizerSampler(model, UNCONSTRAINED).draw(asked(prompt), range(40))
 
 
 def crystals_of(attempts: list[Attempt]) -> list[Crystal]:
@@ -74,19 +74,19 @@ def test_every_constrained_text_is_a_crystal_within_its_bounds(attempts: list[At
     crystals = crystals_of(attempts)
     assert max(map(len, crystals)) <= CONSTRAINTS.max_atoms
     assert {symbol for crystal in crystals for symbol in crystal.symbols} <= set(COMMON)
-    assert min(map(nearest_over_radii, crystals)) >= CONSTRAINTS.distance_scale
+    assert min(map(nearest_over_radii, crystals)) >= CONSTRAINTS.min_distance_ratio
 
 
 def test_temperatures_hold_for_the_fields_they_are_given_for(
     model: LoadedModel, prompt: str
 ) -> None:
     settings = replace(SETTINGS, temperature=0.0, element_temperature=2.0)
-    drawn = TextSampler(model, settings).draw(asked(prompt, max_atoms=1), range(8))
+    drawn = AnyTokenizerSampler(model, settings).draw(asked(prompt, max_atoms=1), range(8))
     lines = [x.text.split("\n") for x in drawn]
     assert len({tuple(line[:2]) for line in lines}) == 1
     assert len({line[2] for line in lines}) > 1
     settings = replace(SETTINGS, temperature=0.0, coordinate_temperature=2.0)
-    drawn = TextSampler(model, settings).draw(asked(prompt, max_atoms=1), range(8))
+    drawn = AnyTokenizerSampler(model, settings).draw(asked(prompt, max_atoms=1), range(8))
     lines = [x.text.split("\n") for x in drawn]
     assert len({tuple(line[:3]) for line in lines}) == 1
     assert len({line[3] for line in lines}) > 1
@@ -95,7 +95,7 @@ def test_temperatures_hold_for_the_fields_they_are_given_for(
 def test_an_index_has_the_same_text_in_every_batch(
     model: LoadedModel, prompt: str, attempts: list[Attempt]
 ) -> None:
-    sampler = TextSampler(model, SETTINGS)
+    sampler = AnyTokenizerSampler(model, SETTINGS)
     parts = sampler.draw(asked(prompt), range(2)) + sampler.draw(asked(prompt), range(2, ROWS))
     assert [x.text for x in parts] == [x.text for x in attempts]
 
@@ -104,9 +104,9 @@ def test_at_temperature_zero_transformers_generates_the_same_text(
     model: LoadedModel, prompt: str
 ) -> None:
     settings = replace(SETTINGS, temperature=0.0)
-    (attempt,) = TextSampler(model, settings).draw(asked(prompt), range(1))
+    (attempt,) = AnyTokenizerSampler(model, settings).draw(asked(prompt), range(1))
     given = torch.tensor([prompt_ids(model.tokenizer, prompt)])
-    automaton = Automaton(model.format, 1, CONSTRAINTS)
+    automaton = CoordinateAutomaton(model.format, 1, CONSTRAINTS)
     generated = model.network.generate(  # type: ignore[operator]
         given,
         attention_mask=torch.ones_like(given),
@@ -123,7 +123,7 @@ def test_the_log_probability_of_an_unconstrained_text_is_what_transformers_gives
     model: LoadedModel, prompt: str
 ) -> None:
     settings = replace(UNCONSTRAINED, temperature=0.0)
-    (attempt,) = TextSampler(model, settings).draw(asked(prompt, max_atoms=1), range(1))
+    (attempt,) = AnyTokenizerSampler(model, settings).draw(asked(prompt, max_atoms=1), range(1))
     given = torch.tensor([prompt_ids(model.tokenizer, prompt)])
     with torch.no_grad():
         output = model.network.generate(  # type: ignore[operator]
@@ -151,8 +151,8 @@ def test_what_is_no_crystal_is_kept_with_the_name_of_its_fault(
         if attempt.fault is None:
             assert decoded.crystal is not None
         else:
-            assert attempt.fault in Fault.__members__
-            assert attempt.fault == (decoded.fault.name if decoded.fault else "TRUNCATED")
+            assert attempt.fault in DecodeFailure.__members__
+            assert attempt.fault == (decoded.failure.name if decoded.failure else "TRUNCATED")
     assert sum(attempt.fault is not None for attempt in free_attempts) > 30
 
 
@@ -165,7 +165,7 @@ def test_a_crystal_in_another_format_than_the_model_s_is_a_fault(
     given = prompt_ids(model.tokenizer, prompt)
     faults = []
     for fmt in (PLAIN, FORMATS["gruver2024-rounded"]):
-        sampler = TextSampler(replace(model, format=fmt), UNCONSTRAINED)
+        sampler = AnyTokenizerSampler(replace(model, format=fmt), UNCONSTRAINED)
         attempt = sampler._attempt(asked(prompt), 0, given, written, 0.0)
         assert attempt.text == text
         faults.append(attempt.fault)
@@ -177,7 +177,7 @@ def test_a_special_token_amid_a_text_is_seen_in_it(model: LoadedModel, prompt: s
     with torch.no_grad():
         rows = padding.network.get_input_embeddings().weight
         rows[padding.tokenizer.pad_token_id, -1] += 2.0
-    attempts = TextSampler(padding, UNCONSTRAINED).draw(asked(prompt), range(3))
+    attempts = AnyTokenizerSampler(padding, UNCONSTRAINED).draw(asked(prompt), range(3))
     assert all("<pad>" in attempt.text for attempt in attempts)
     assert all(attempt.fault is not None for attempt in attempts)
 
@@ -185,7 +185,7 @@ def test_a_special_token_amid_a_text_is_seen_in_it(model: LoadedModel, prompt: s
 def test_a_text_that_finds_no_end_is_cut_off_and_counted(
     model: LoadedModel, free_attempts: list[Attempt]
 ) -> None:
-    most = most_characters(asked(""), PLAIN) + 1
+    most = max_characters(asked(""), PLAIN) + 1
     assert {attempt.tokens <= most for attempt in free_attempts} == {True}
     cut = [attempt for attempt in free_attempts if attempt.tokens == most]
     assert cut
@@ -195,25 +195,25 @@ def test_a_text_that_finds_no_end_is_cut_off_and_counted(
 def test_the_same_seed_gives_the_same_faults(
     model: LoadedModel, prompt: str, free_attempts: list[Attempt]
 ) -> None:
-    again = TextSampler(model, UNCONSTRAINED).draw(asked(prompt), range(10, 20))
+    again = AnyTokenizerSampler(model, UNCONSTRAINED).draw(asked(prompt), range(10, 20))
     assert [x.text for x in again] == [x.text for x in free_attempts[10:20]]
 
 
 def test_a_prompt_without_room_for_a_text_is_refused(model: LoadedModel) -> None:
     with pytest.raises(ModelError, match="256 positions"):
-        TextSampler(model, UNCONSTRAINED).draw(asked("x" * 300), range(1))
+        AnyTokenizerSampler(model, UNCONSTRAINED).draw(asked("x" * 300), range(1))
 
 
 def test_a_tokenizer_without_an_end_is_refused(tiny_model: Path) -> None:
     endless = load_model(tiny_model)
     endless.tokenizer.eos_token = None
     with pytest.raises(ModelError, match="end-of-sequence"):
-        TextSampler(endless, UNCONSTRAINED)
+        AnyTokenizerSampler(endless, UNCONSTRAINED)
 
 
 def test_the_slot_sampler_is_taken_where_it_can_be(model: LoadedModel) -> None:
-    assert isinstance(make_sampler(model, SETTINGS), SlotSampler)
-    assert isinstance(make_sampler(model, UNCONSTRAINED), TextSampler)
+    assert isinstance(make_sampler(model, SETTINGS), CoordinateSampler)
+    assert isinstance(make_sampler(model, UNCONSTRAINED), AnyTokenizerSampler)
 
 
 def test_a_llama_that_the_slot_sampler_cannot_take_is_drawn_from_all_the_same(
@@ -230,5 +230,5 @@ def test_a_llama_that_the_slot_sampler_cannot_take_is_drawn_from_all_the_same(
     )
     biased = replace(model, network=LlamaForCausalLM(config).eval())
     sampler = make_sampler(biased, SETTINGS)
-    assert isinstance(sampler, TextSampler)
+    assert isinstance(sampler, AnyTokenizerSampler)
     assert len(crystals_of(sampler.draw(asked(prompt, max_atoms=1), range(2)))) == 2

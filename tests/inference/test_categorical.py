@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from crystext.errors import ModelError
-from crystext.inference.categorical import draw, uniform_numbers
+from crystext.inference.categorical import draw_categorical, uniform_numbers
 
 LOGITS = np.array([0.3, -1.2, 2.0, 0.0, 1.1, -0.4, 0.31, -3.0])
 ALLOWED = np.array([True, False, True, True, True, False, True, True])
@@ -35,7 +35,7 @@ def test_values_come_as_often_as_they_are_probable(
     temperature: float, top_p: float, allowed: np.ndarray
 ) -> None:
     uniform = torch.from_numpy(uniform_numbers(7, range(DRAWS // 100), 100).ravel())
-    values, _ = draw(
+    values, _ = draw_categorical(
         torch.from_numpy(LOGITS).expand(DRAWS, -1),
         uniform,
         allowed_B_V=torch.from_numpy(allowed).expand(DRAWS, -1),
@@ -70,7 +70,7 @@ def test_a_masked_value_is_never_drawn(
 ) -> None:
     allowed = torch.tensor([[bool(mask >> i & 1) for i in range(len(logits))]])
     allowed[0, 0] |= not allowed.any()
-    values, log_probability = draw(
+    values, log_probability = draw_categorical(
         torch.tensor([logits], dtype=torch.float64).clamp(-3e38, 3e38).to(dtype),
         torch.tensor([uniform], dtype=torch.float64),
         allowed_B_V=allowed,
@@ -87,7 +87,7 @@ def test_at_temperature_zero_the_most_probable_allowed_value_is_drawn(temperatur
     logits = torch.randn(200, 50, generator=generator)
     allowed = torch.rand(200, 50, generator=generator) < 0.5
     uniform = torch.rand(200, generator=generator, dtype=torch.float64)
-    values, _ = draw(logits, uniform, allowed_B_V=allowed, temperature=temperature)
+    values, _ = draw_categorical(logits, uniform, allowed_B_V=allowed, temperature=temperature)
     rows = zip(logits.tolist(), allowed.tolist(), strict=True)
     expected = [max(np.nonzero(mask)[0], key=lambda i: row[i]) for row, mask in rows]
     assert values.tolist() == expected
@@ -99,7 +99,7 @@ def test_at_temperature_zero_the_most_probable_allowed_value_is_drawn(temperatur
 def test_top_p_keeps_the_smallest_set_that_holds_the_share(top_p: float, kept: int) -> None:
     shares = torch.tensor([[0.2, 0.4, 0.1, 0.3]])
     uniform = torch.linspace(0, ALMOST_ONE, 1001, dtype=torch.float64)
-    values, _ = draw(shares.log().expand(1001, -1), uniform, top_p=top_p)
+    values, _ = draw_categorical(shares.log().expand(1001, -1), uniform, top_p=top_p)
     assert set(values.tolist()) == {1, 3, 0, 2} - set([1, 3, 0, 2][kept:])
 
 
@@ -112,7 +112,7 @@ def test_the_log_probability_is_that_of_temperature_one_among_the_allowed(
     logits = 5 * torch.randn(100, 30, generator=generator)
     allowed = torch.rand(100, 30, generator=generator) < 0.5
     uniform = torch.rand(100, generator=generator, dtype=torch.float64)
-    values, log_probability = draw(
+    values, log_probability = draw_categorical(
         logits, uniform, allowed_B_V=allowed, temperature=temperature, top_p=top_p
     )
     masked = torch.where(allowed, logits.double(), -torch.inf)
@@ -123,7 +123,7 @@ def test_the_log_probability_is_that_of_temperature_one_among_the_allowed(
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_logits_that_are_not_finite_are_told(bad: float) -> None:
     with pytest.raises(ModelError, match="not finite"):
-        draw(torch.tensor([[0.0, bad]]), torch.tensor([0.5], dtype=torch.float64))
+        draw_categorical(torch.tensor([[0.0, bad]]), torch.tensor([0.5], dtype=torch.float64))
 
 
 def test_random_numbers_belong_to_the_seed_and_the_index_alone() -> None:

@@ -13,12 +13,17 @@ from pymatgen.core.structure import Structure
 from crystext.chemistry.elements import SYMBOLS
 from crystext.conditions.constraints import Constraints
 from crystext.errors import ModelError
-from crystext.grammar.automaton import Automaton
-from crystext.grammar.fields import END, Kind
-from crystext.grammar.token_reader import DECIMALS, Slots, decimals_after, whole_parts
-from crystext.inference.coordinate_sampler import SlotSampler
-from crystext.inference.fast_llama import ShortTextLlama
-from crystext.inference.types import Attempt, DrawSettings, Request
+from crystext.grammar.automaton import CoordinateAutomaton
+from crystext.grammar.fields import END, FieldKind
+from crystext.grammar.token_reader import (
+    DECIMALS,
+    CoordinateTokenReader,
+    allowed_decimals,
+    allowed_whole_parts,
+)
+from crystext.inference.coordinate_sampler import CoordinateSampler
+from crystext.inference.fast_llama import FastLlama
+from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Crystal
 from crystext.tasks.generation import generation_prompt
@@ -26,9 +31,9 @@ from crystext.text import PLAIN, decode
 from crystext.tokenization.encode import prompt_ids
 
 COMMON = ("H", "Li", "O", "F", "Na", "Cl", "Fe")
-SETTINGS = DrawSettings(seed=1)
+SETTINGS = SamplingSettings(seed=1)
 CONSTRAINTS = Constraints(
-    max_atoms=4, exclude=tuple(s for s in SYMBOLS if s not in COMMON), distance_scale=0.8
+    max_atoms=4, exclude=tuple(s for s in SYMBOLS if s not in COMMON), min_distance_ratio=0.8
 )
 ROWS = 24
 
@@ -48,16 +53,16 @@ def prompt(model: LoadedModel) -> str:
     return generation_prompt(model.prompts)
 
 
-def exact_sampler(model: LoadedModel, settings: DrawSettings = SETTINGS) -> SlotSampler:
+def exact_sampler(model: LoadedModel, settings: SamplingSettings = SETTINGS) -> CoordinateSampler:
     """Return a sampler that computes in float32, so that next to nothing is left to rounding."""
-    sampler = SlotSampler(model, settings)
-    sampler.llama = ShortTextLlama(model.network, torch.float32)
+    sampler = CoordinateSampler(model, settings)
+    sampler.llama = FastLlama(model.network, torch.float32)
     return sampler
 
 
 def crystals_of(attempts: list[Attempt]) -> list[Crystal]:
     decoded = [decode(attempt.text, format=PLAIN) for attempt in attempts]
-    assert [d.fault for d in decoded] == [None] * len(attempts)
+    assert [d.failure for d in decoded] == [None] * len(attempts)
     return [d.crystal for d in decoded if d.crystal is not None]
 
 
@@ -110,13 +115,13 @@ def test_excluded_elements_do_not_occur(model: LoadedModel, prompt: str) -> None
 
 def test_atoms_keep_their_distance_images_included(model: LoadedModel, prompt: str) -> None:
     # Small atoms, so that no cell is too crowded for three of them.
-    few, free = asked(prompt, max_atoms=3), asked(prompt, max_atoms=3, distance_scale=0.0)
+    few, free = asked(prompt, max_atoms=3), asked(prompt, max_atoms=3, min_distance_ratio=0.0)
     kept = crystals_of(exact_sampler(model).draw(few, range(60)))
     loose = crystals_of(exact_sampler(model).draw(free, range(60)))
-    assert min(map(nearest_over_radii, kept)) >= CONSTRAINTS.distance_scale
+    assert min(map(nearest_over_radii, kept)) >= CONSTRAINTS.min_distance_ratio
     assert min(nearest(crystal.structure) for crystal in kept) >= 0.5 - 1e-9
     # The rule has work to do: without it, a good part of these crystals is too dense.
-    assert sum(nearest_over_radii(c) < CONSTRAINTS.distance_scale for c in loose) > 3
+    assert sum(nearest_over_radii(c) < CONSTRAINTS.min_distance_ratio for c in loose) > 3
 
 
 def test_atoms_are_written_in_the_order_in_which_they_were_drawn(
@@ -146,11 +151,11 @@ def recomputed(
     """
     ids = [*token_ids(model, attempt.text), model.tokenizer.eos_token_id]
     logits = logits_behind(model, request.prompt, ids)
-    if request.unconditional is not None:
-        without = logits_behind(model, request.unconditional, ids)
+    if request.unconditional_prompt is not None:
+        without = logits_behind(model, request.unconditional_prompt, ids)
         logits = without + guidance * (logits - without)
-    automaton = Automaton(PLAIN, 1, request.constraints)
-    slots, step, total, best = Slots(model.tokenizer), 0, 0.0, []
+    automaton = CoordinateAutomaton(PLAIN, 1, request.constraints)
+    slots, step, total, best = CoordinateTokenReader(model.tokenizer), 0, 0.0, []
 
     def score(tokens: np.ndarray, allowed: np.ndarray, counted: np.ndarray) -> int:
         nonlocal step, total
@@ -168,14 +173,14 @@ def recomputed(
         field, allowed = automaton.field, automaton.allowed()
         pieces = slots.tokens(field)
         if len(pieces) == 2:
-            whole = score(pieces[0], *[whole_parts(allowed)[0]] * 2)
-            after = decimals_after(allowed, np.array([whole]))[0]
+            whole = score(pieces[0], *[allowed_whole_parts(allowed)[0]] * 2)
+            after = allowed_decimals(allowed, np.array([whole]))[0]
             value = whole * DECIMALS + score(pieces[1], after, after)
         else:
-            free = field.kind is Kind.COORDINATE and field.axis == 1
+            free = field.kind is FieldKind.COORDINATE and field.axis == 1
             counted = np.ones_like(allowed[0]) if free else allowed[0]
             value = score(pieces[0], allowed[0], counted)
-        if field.kind is Kind.ELEMENT and value == END:
+        if field.kind is FieldKind.ELEMENT and value == END:
             assert step == len(ids)
             return total, best
         automaton.push(np.array([value]))
@@ -200,7 +205,7 @@ def test_half_precision_changes_a_log_probability_by_little(
     model: LoadedModel, prompt: str
 ) -> None:
     exact = exact_model(model)
-    drawn = SlotSampler(model, SETTINGS).draw(asked(prompt), range(8))
+    drawn = CoordinateSampler(model, SETTINGS).draw(asked(prompt), range(8))
     gaps = [x.log_probability - recomputed(exact, asked(prompt), x)[0] for x in drawn]
     assert max(map(abs, gaps)) < 0.3
 
@@ -208,7 +213,7 @@ def test_half_precision_changes_a_log_probability_by_little(
 def test_at_temperature_zero_each_token_is_the_most_probable_one_allowed(
     model: LoadedModel, prompt: str
 ) -> None:
-    request = asked(prompt, distance_scale=1.0, exclude=())
+    request = asked(prompt, min_distance_ratio=1.0, exclude=())
     first, second = exact_sampler(model, replace(SETTINGS, temperature=0.0)).draw(request, range(2))
     assert first.text == second.text
     _, best = recomputed(exact_model(model), request, first)
@@ -234,7 +239,7 @@ def test_an_index_has_the_same_text_in_every_batch(
 def test_in_half_precision_most_texts_are_the_same_in_every_batch(
     model: LoadedModel, prompt: str
 ) -> None:
-    sampler = SlotSampler(model, SETTINGS)
+    sampler = CoordinateSampler(model, SETTINGS)
     whole = sampler.draw(asked(prompt), range(40))
     parts = [
         x for start in range(0, 40, 8) for x in sampler.draw(asked(prompt), range(start, start + 8))
@@ -254,13 +259,13 @@ def test_more_atoms_than_the_model_has_positions_for_are_refused(
     model: LoadedModel, prompt: str
 ) -> None:
     with pytest.raises(ModelError, match="256 positions; try fewer atoms"):
-        SlotSampler(model, SETTINGS).draw(asked(prompt, max_atoms=1000), range(1))
+        CoordinateSampler(model, SETTINGS).draw(asked(prompt, max_atoms=1000), range(1))
 
 
 def test_drawing_leaves_the_model_as_it_was(model: LoadedModel, prompt: str) -> None:
     exact = exact_model(model)
     before = {name: p.clone() for name, p in exact.network.named_parameters()}
-    SlotSampler(exact, SETTINGS).draw(asked(prompt), range(2))
+    CoordinateSampler(exact, SETTINGS).draw(asked(prompt), range(2))
     assert exact.network.dtype == torch.float32
     assert all(torch.equal(p, before[name]) for name, p in exact.network.named_parameters())
 
@@ -268,7 +273,7 @@ def test_drawing_leaves_the_model_as_it_was(model: LoadedModel, prompt: str) -> 
 def test_elements_and_coordinates_can_have_temperatures_of_their_own(
     model: LoadedModel, prompt: str
 ) -> None:
-    free = asked(prompt, distance_scale=0.0)
+    free = asked(prompt, min_distance_ratio=0.0)
     cold = exact_sampler(model, replace(SETTINGS, coordinate_temperature=0.0))
     lines = [x.text.split("\n") for x in cold.draw(free, range(ROWS))]
     assert len({line[2] for line in lines}) > 1

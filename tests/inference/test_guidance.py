@@ -10,15 +10,15 @@ from crystext.conditions import Conditions
 from crystext.errors import SettingError
 from crystext.generation.requests import make_request
 from crystext.grammar.any_tokenizer import GrammarProcessor
-from crystext.grammar.automaton import Automaton
-from crystext.inference.any_tokenizer_sampler import TextSampler
+from crystext.grammar.automaton import CoordinateAutomaton
+from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
 from crystext.inference.samplers import Sampler
-from crystext.inference.types import DrawSettings, Request
+from crystext.inference.types import Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.tokenization.encode import prompt_ids
 from tests.inference.test_coordinate_sampler import exact_sampler, recomputed
 
-SETTINGS = DrawSettings(seed=3)
+SETTINGS = SamplingSettings(seed=3)
 ROWS = 4
 
 
@@ -30,18 +30,18 @@ def model(tiny_model: Path) -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def request_(model: LoadedModel) -> Request:
-    asked = Conditions.of(chemical_system="Na-Cl", space_group=225, density=2.2)
+    asked = Conditions.from_keywords(chemical_system="Na-Cl", space_group=225, density=2.2)
     return make_request(asked, model.prompts, max_atoms=2)
 
 
 def without_conditions(request: Request) -> Request:
-    assert request.unconditional is not None
-    assert request.unconditional != request.prompt
-    return replace(request, prompt=request.unconditional, unconditional=None)
+    assert request.unconditional_prompt is not None
+    assert request.unconditional_prompt != request.prompt
+    return replace(request, prompt=request.unconditional_prompt, unconditional=None)
 
 
-def text_sampler(model: LoadedModel, settings: DrawSettings) -> Sampler:
-    return TextSampler(model, settings)
+def text_sampler(model: LoadedModel, settings: SamplingSettings) -> Sampler:
+    return AnyTokenizerSampler(model, settings)
 
 
 samplers = pytest.mark.parametrize("make", [exact_sampler, text_sampler])
@@ -87,12 +87,12 @@ def test_at_temperature_zero_transformers_generates_the_same_text_with_its_own_g
     model: LoadedModel, request_: Request
 ) -> None:
     settings = replace(SETTINGS, guidance=3.0, temperature=0.0)
-    (attempt,) = TextSampler(model, settings).draw(request_, range(1))
+    (attempt,) = AnyTokenizerSampler(model, settings).draw(request_, range(1))
     given, without = (
         torch.tensor([prompt_ids(model.tokenizer, prompt)])
-        for prompt in (request_.prompt, request_.unconditional or "")
+        for prompt in (request_.prompt, request_.unconditional_prompt or "")
     )
-    automaton = Automaton(model.format, 1, request_.constraints)
+    automaton = CoordinateAutomaton(model.format, 1, request_.constraints)
     generated = model.network.generate(  # type: ignore[operator]
         given,
         attention_mask=torch.ones_like(given),
@@ -120,4 +120,4 @@ def test_a_request_without_conditions_is_drawn_as_it_is(
 @pytest.mark.parametrize("guidance", [-0.5, 11, float("nan")])
 def test_guidance_out_of_range_is_refused(guidance: float) -> None:
     with pytest.raises(SettingError, match="a guidance of"):
-        DrawSettings(guidance=guidance)
+        SamplingSettings(guidance=guidance)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from crystext.errors import ModelError, SettingError
-from crystext.inference.likelihood import Scorer
+from crystext.inference.likelihood import LikelihoodScorer
 from crystext.metrics.ipt import increase_in_perplexity, transformed_texts
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Crystal
@@ -18,10 +18,10 @@ from crystext.tasks.generation import generation_prompt
 from crystext.tasks.prompts import load_prompts
 from crystext.text import PLAIN, WYCKOFF, encode
 from crystext.tokenization.encode import example_ids
-from tests.foreign_tokenizers import MAKERS
-from tests.handmade import HANDMADE, NACL, QUARTZ, SRTIO3
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL, QUARTZ, SRTIO3
+from tests.llm_tokenizers import MAKERS
 
-CRYSTALS = list(HANDMADE.values())
+CRYSTALS = list(EXAMPLE_CRYSTALS.values())
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,8 @@ def model(tiny_model: Path) -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def scorer(model: LoadedModel) -> Scorer:
-    return Scorer(model)
+def scorer(model: LoadedModel) -> LikelihoodScorer:
+    return LikelihoodScorer(model)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,9 @@ def prompt(model: LoadedModel) -> str:
     return generation_prompt(model.prompts)
 
 
-def test_scores_are_those_of_transformers_on_the_same_ids(scorer: Scorer, tiny_model: Path) -> None:
+def test_scores_are_those_of_transformers_on_the_same_ids(
+    scorer: LikelihoodScorer, tiny_model: Path
+) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     network = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
@@ -60,7 +62,7 @@ def test_scores_are_those_of_transformers_on_the_same_ids(scorer: Scorer, tiny_m
         assert reading.log_probabilities == pytest.approx(wanted, abs=1e-5)
 
 
-def test_cell_sites_and_end_make_up_the_whole(scorer: Scorer, prompt: str) -> None:
+def test_cell_sites_and_end_make_up_the_whole(scorer: LikelihoodScorer, prompt: str) -> None:
     for score in scorer.score(CRYSTALS, prompt):
         parts = score.cell + sum(site.total for site in score.sites) + score.end
         assert parts == pytest.approx(score.total)
@@ -69,7 +71,9 @@ def test_cell_sites_and_end_make_up_the_whole(scorer: Scorer, prompt: str) -> No
         assert table.site.count() == 2 * len(score.crystal)
 
 
-def test_sites_are_told_in_the_order_in_which_they_were_given(scorer: Scorer, prompt: str) -> None:
+def test_sites_are_told_in_the_order_in_which_they_were_given(
+    scorer: LikelihoodScorer, prompt: str
+) -> None:
     assert SRTIO3.symbols != SRTIO3.in_text_order().symbols
     given, ordered = scorer.score([SRTIO3, SRTIO3.in_text_order()], prompt)
     assert [(s.site, s.symbol) for s in given.sites] == list(enumerate(SRTIO3.symbols))
@@ -81,7 +85,7 @@ def test_sites_are_told_in_the_order_in_which_they_were_given(scorer: Scorer, pr
 
 
 def test_a_score_over_translations_is_the_mean_of_their_readings(
-    scorer: Scorer, prompt: str
+    scorer: LikelihoodScorer, prompt: str
 ) -> None:
     (score,) = scorer.score([QUARTZ], prompt, translations=4, seed=3)
     texts = transformed_texts(QUARTZ, scorer.model.format, 4, 3)
@@ -95,18 +99,22 @@ def test_a_score_over_translations_is_the_mean_of_their_readings(
 
 
 def test_a_score_moves_by_less_than_rounding_with_the_batch_it_is_in(
-    scorer: Scorer, prompt: str
+    scorer: LikelihoodScorer, prompt: str
 ) -> None:
     (alone,) = scorer.score([NACL], prompt)
     together = scorer.score([NACL, *CRYSTALS, NACL], prompt)
     assert together[-1].total == pytest.approx(alone.total, abs=1e-4)
 
 
-def test_the_model_that_others_draw_from_stays_as_it_is(model: LoadedModel, scorer: Scorer) -> None:
+def test_the_model_that_others_draw_from_stays_as_it_is(
+    model: LoadedModel, scorer: LikelihoodScorer
+) -> None:
     assert {p.dtype for p in model.network.parameters()} == {torch.bfloat16}
 
 
-def test_a_crystal_too_large_for_the_model_is_refused(scorer: Scorer, prompt: str) -> None:
+def test_a_crystal_too_large_for_the_model_is_refused(
+    scorer: LikelihoodScorer, prompt: str
+) -> None:
     many = Crystal(
         np.full(3, 40.0),
         np.full(3, 90.0),
@@ -117,17 +125,19 @@ def test_a_crystal_too_large_for_the_model_is_refused(scorer: Scorer, prompt: st
         scorer.score([NACL, many], prompt)
 
 
-def test_a_negative_number_of_translations_is_refused(scorer: Scorer, prompt: str) -> None:
+def test_a_negative_number_of_translations_is_refused(
+    scorer: LikelihoodScorer, prompt: str
+) -> None:
     with pytest.raises(SettingError, match="-1 translations"):
         scorer.score([NACL], prompt, translations=-1)
 
 
-def test_nothing_is_scored_as_nothing(scorer: Scorer, prompt: str) -> None:
+def test_nothing_is_scored_as_nothing(scorer: LikelihoodScorer, prompt: str) -> None:
     assert scorer.score([], prompt) == []
 
 
-def test_a_text_by_symmetry_is_scored_as_a_whole(scorer: Scorer) -> None:
-    prompt = generation_prompt(scorer.model.prompts, by_symmetry=True)
+def test_a_text_by_symmetry_is_scored_as_a_whole(scorer: LikelihoodScorer) -> None:
+    prompt = generation_prompt(scorer.model.prompts, wyckoff=True)
     (score,) = scorer.score([QUARTZ], prompt, format=WYCKOFF)
     (reading,) = score.readings
     assert reading.text == encode(QUARTZ, WYCKOFF)
@@ -157,7 +167,9 @@ def test_a_token_counts_for_the_last_line_of_which_it_holds_a_part(name: str) ->
             max_position_embeddings=1000,
         )
     )
-    scorer = Scorer(LoadedModel(network, tokenizer, load_prompts(), PLAIN, Path("in memory")))
+    scorer = LikelihoodScorer(
+        LoadedModel(network, tokenizer, load_prompts(), PLAIN, Path("in memory"))
+    )
     for score in scorer.score(CRYSTALS, "A crystal:\n"):
         (reading,) = score.readings
         assert reading.text == "".join(reading.tokens) == encode(score.crystal)

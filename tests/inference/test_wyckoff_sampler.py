@@ -12,28 +12,28 @@ import torch
 
 from crystext.conditions import Conditions
 from crystext.errors import ModelError, SettingError
-from crystext.generation.rejection_sampling import draw_judged
+from crystext.generation.rejection_sampling import sample_until_satisfied
 from crystext.generation.requests import make_request
-from crystext.generation.sampling_run import Campaign
-from crystext.grammar.wyckoff.cell_bounds import EMPTIEST
-from crystext.inference.any_tokenizer_sampler import TextSampler
-from crystext.inference.fast_llama import ShortTextLlama
+from crystext.generation.sampling_run import SamplingRun
+from crystext.grammar.wyckoff.cell_bounds import MIN_PACKING_FRACTION
+from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
+from crystext.inference.fast_llama import FastLlama
 from crystext.inference.samplers import make_sampler
-from crystext.inference.types import Attempt, DrawSettings, Request
-from crystext.inference.wyckoff_sampler import SymmetricSampler
+from crystext.inference.types import Attempt, Request, SamplingSettings
+from crystext.inference.wyckoff_sampler import WyckoffSampler
 from crystext.lm import CrystalLM
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Crystal
-from crystext.structures.distances import keeps_distances, least_distances
+from crystext.structures.distances import has_min_distances, min_distances
 from crystext.structures.space_groups import find_space_group
 from crystext.structures.wyckoff.orbits import primitive_translations
-from crystext.structures.wyckoff.positions import positions
+from crystext.structures.wyckoff.positions import wyckoff_positions
 from crystext.tasks.prompts import PromptSet
 from crystext.text import WYCKOFF, decode
-from crystext.text.wyckoff import is_symmetric
+from crystext.text.wyckoff import is_wyckoff_text
 from crystext.tokenization.encode import completion_ids, prompt_ids
 
-SETTINGS = DrawSettings(seed=1)
+SETTINGS = SamplingSettings(seed=1)
 ROWS = 12
 
 
@@ -43,20 +43,20 @@ def model(tiny_model: Path) -> LoadedModel:
 
 
 def request(model: LoadedModel, max_atoms: int = 8, **conditions: Any) -> Request:
-    asked = Conditions.of(**conditions)
+    asked = Conditions.from_keywords(**conditions)
     return make_request(asked, model.prompts, max_atoms=max_atoms, fmt=WYCKOFF)
 
 
-def exact_sampler(model: LoadedModel, settings: DrawSettings = SETTINGS) -> SymmetricSampler:
+def exact_sampler(model: LoadedModel, settings: SamplingSettings = SETTINGS) -> WyckoffSampler:
     """Return a sampler that computes in float32, so that next to nothing is left to rounding."""
-    sampler = SymmetricSampler(model, settings)
-    sampler.llama = ShortTextLlama(model.network, torch.float32)
+    sampler = WyckoffSampler(model, settings)
+    sampler.llama = FastLlama(model.network, torch.float32)
     return sampler
 
 
 def crystals_of(attempts: list[Attempt]) -> list[Crystal]:
     decoded = [decode(attempt.text, format=WYCKOFF) for attempt in attempts]
-    assert [d.fault for d in decoded] == [None] * len(attempts)
+    assert [d.failure for d in decoded] == [None] * len(attempts)
     return [d.crystal for d in decoded if d.crystal is not None]
 
 
@@ -77,7 +77,7 @@ def test_every_text_is_a_crystal_of_the_group_it_declares(attempts: list[Attempt
 
 def test_atoms_keep_their_distance(attempts: list[Attempt]) -> None:
     for crystal in crystals_of(attempts):
-        assert keeps_distances(crystal.lattice, crystal.positions, crystal.numbers, 0.65)
+        assert has_min_distances(crystal.lattice, crystal.positions, crystal.numbers, 0.65)
 
 
 def test_tokens_are_those_of_the_tokenizer(model: LoadedModel, attempts: list[Attempt]) -> None:
@@ -96,9 +96,9 @@ def test_an_index_has_the_same_text_in_every_batch(
 
 
 def test_a_formula_and_a_space_group_are_kept_together(model: LoadedModel) -> None:
-    asked = Conditions.of(composition="CaTiO3", space_group=62)
+    asked = Conditions.from_keywords(composition="CaTiO3", space_group=62)
     wanted = make_request(asked, model.prompts, fmt=WYCKOFF)
-    drawn = draw_judged(exact_sampler(model), wanted, asked, range(4), fmt=model.format)
+    drawn = sample_until_satisfied(exact_sampler(model), wanted, asked, range(4), fmt=model.format)
     assert all(attempt.text.startswith("62\n") for attempt in drawn)
     for attempt in drawn:
         records = {record.name: record for record in attempt.conditions}
@@ -157,7 +157,7 @@ def test_a_text_s_probability_is_that_of_transformers(model: LoadedModel) -> Non
 
 def _names(group: int) -> list[tuple[str, int]]:
     lattice_points = len(primitive_translations(group))
-    return [(p.name, p.multiplicity // lattice_points) for p in positions(group).values()]
+    return [(p.name, p.multiplicity // lattice_points) for p in wyckoff_positions(group).values()]
 
 
 def _holds_one(group: int) -> bool:
@@ -170,15 +170,15 @@ def _fits(text: str, length: float, scale: float) -> bool:
     crystal = decode(cut).crystal
     if crystal is None:
         return False
-    spheres = np.pi / 6 * least_distances(scale)[crystal.numbers, crystal.numbers] ** 3
+    spheres = np.pi / 6 * min_distances(scale)[crystal.numbers, crystal.numbers] ** 3
     volume = abs(np.linalg.det(crystal.lattice))
     atoms = crystal.lattice, crystal.positions, crystal.numbers
-    return bool(spheres.sum() >= EMPTIEST * volume) and keeps_distances(*atoms, scale)
+    return bool(spheres.sum() >= MIN_PACKING_FRACTION * volume) and has_min_distances(*atoms, scale)
 
 
 def test_any_tokenizer_writes_the_same_kind_of_texts(model: LoadedModel) -> None:
     """Character by character; the constraints are those of the small vocabulary's sampler."""
-    sampler = TextSampler(model, SETTINGS, WYCKOFF)
+    sampler = AnyTokenizerSampler(model, SETTINGS, WYCKOFF)
     drawn = sampler.draw(request(model, max_atoms=2, space_group=221), range(2))
     assert {attempt.fault for attempt in drawn} == {None}
     assert all(attempt.text.startswith("221\n") for attempt in drawn)
@@ -186,9 +186,9 @@ def test_any_tokenizer_writes_the_same_kind_of_texts(model: LoadedModel) -> None
 
 
 def test_the_fastest_sampler_is_taken(model: LoadedModel) -> None:
-    assert isinstance(make_sampler(model, SETTINGS, WYCKOFF), SymmetricSampler)
+    assert isinstance(make_sampler(model, SETTINGS, WYCKOFF), WyckoffSampler)
     free = replace(SETTINGS, constrained=False)
-    assert isinstance(make_sampler(model, free, WYCKOFF), TextSampler)
+    assert isinstance(make_sampler(model, free, WYCKOFF), AnyTokenizerSampler)
 
 
 def test_prompts_without_words_for_it_are_told(model: LoadedModel) -> None:
@@ -200,7 +200,7 @@ def test_prompts_without_words_for_it_are_told(model: LoadedModel) -> None:
 
 def test_a_text_longer_than_the_model_s_positions_is_refused(model: LoadedModel) -> None:
     with pytest.raises(ModelError, match="fewer atoms"):
-        SymmetricSampler(model, SETTINGS).draw(request(model, max_atoms=100), [0])
+        WyckoffSampler(model, SETTINGS).draw(request(model, max_atoms=100), [0])
 
 
 def test_from_python_the_format_is_named(model: LoadedModel) -> None:
@@ -219,7 +219,8 @@ def test_from_python_the_format_is_named(model: LoadedModel) -> None:
 
 def test_a_run_is_told_by_its_format(tiny_model: Path) -> None:
     plain, symmetric = (
-        Campaign(3, str(tiny_model), SETTINGS, format=name).identity() for name in (None, "wyckoff")
+        SamplingRun(3, str(tiny_model), SETTINGS, format=name).identity()
+        for name in (None, "wyckoff")
     )
     assert "format" not in plain
     assert symmetric["format"] == "wyckoff"
@@ -235,4 +236,4 @@ def test_the_model_says_which_text_is_drawn_and_the_user_has_the_last_word(
     (folder / "crystext.json").write_text(text, encoding="utf-8")
     lm = CrystalLM.load(folder)
     drawn = [lm.sample(1, max_atoms=2, batch_size=1, format=f)[0] for f in (None, "plain")]
-    assert [is_symmetric(sample.text) for sample in drawn] == [True, False]
+    assert [is_wyckoff_text(sample.text) for sample in drawn] == [True, False]

@@ -10,10 +10,10 @@ from matplotlib.image import imread
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from crystext.errors import InputError
-from crystext.io.render import draw_crystals, png_of_crystals
-from tests.handmade import HANDMADE, IRON, NACL, SRTIO3, crystal
+from crystext.io.render import draw_crystals, render_png
+from tests.example_crystals import EXAMPLE_CRYSTALS, IRON, NACL, SRTIO3, crystal
 
-ALL = list(HANDMADE.values())
+ALL = list(EXAMPLE_CRYSTALS.values())
 
 
 def iron_atoms(path: Path) -> int:
@@ -44,12 +44,12 @@ def test_a_picture_shows_something(tmp_path: Path) -> None:
     assert len(np.unique(pixels.round(2), axis=0)) > 20
 
 
-@pytest.mark.parametrize("name", HANDMADE)
+@pytest.mark.parametrize("name", EXAMPLE_CRYSTALS)
 def test_a_cell_is_titled_by_formula_and_space_group(tmp_path: Path, name: str) -> None:
-    draw_crystals([HANDMADE[name]], tmp_path / "x.svg")
+    draw_crystals([EXAMPLE_CRYSTALS[name]], tmp_path / "x.svg")
     # matplotlib leaves the text that its outlines spell in comments.
     found = re.findall(r"<!-- (.*) -->", (tmp_path / "x.svg").read_text())
-    structure = HANDMADE[name].structure
+    structure = EXAMPLE_CRYSTALS[name].structure
     symmetry = SpacegroupAnalyzer(structure, symprec=0.1)
     symbol, number = symmetry.get_space_group_symbol(), symmetry.get_space_group_number()
     formula = re.sub(r"(\d+)", r"$_{\1}$", structure.composition.reduced_formula)
@@ -60,7 +60,7 @@ def test_atoms_at_one_place_are_drawn_without_a_space_group(tmp_path: Path) -> N
     twice = crystal([3.0] * 3, [90] * 3, [("Fe", [0, 0, 0]), ("Fe", [0, 0, 0])])
     draw_crystals([twice], tmp_path / "x.svg")
     assert "<!-- no space group found -->" in (tmp_path / "x.svg").read_text()
-    assert png_of_crystals([twice]).startswith(b"\x89PNG")
+    assert render_png([twice]).startswith(b"\x89PNG")
 
 
 def test_an_atom_on_a_corner_is_drawn_on_all_corners(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from smact import Element, metals
 from smact.screening import smact_validity
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.chemistry.oxidation import TABLES
+from crystext.chemistry.oxidation import OXIDATION_TABLES
 from crystext.errors import SettingError
 from crystext.metrics.composition_validity import is_composition_valid
 
@@ -61,13 +61,13 @@ def test_alloys_pass_by_the_shortcut_only():
     assert not is_composition_valid(brass, alloys=False)
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", OXIDATION_TABLES)
 def test_noble_gases_without_states_form_no_valid_compound(table):
     assert not is_composition_valid(numbers("HeO"), table=table)
     assert not is_composition_valid(numbers("NaAr"), table=table)
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", OXIDATION_TABLES)
 @pytest.mark.parametrize("alloys", [True, False])
 def test_every_element_is_handled(table, alloys):
     for z in range(1, 119):
@@ -86,7 +86,7 @@ def test_an_unknown_table_gets_a_suggestion():
         is_composition_valid(numbers("NaCl"), table="icsd25")
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", OXIDATION_TABLES)
 @settings(max_examples=300, deadline=None)
 @given(
     counts=st.dictionaries(

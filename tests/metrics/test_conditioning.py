@@ -1,8 +1,8 @@
 import pytest
 
 from crystext.errors import SettingError
-from crystext.metrics.conditioning import kept_conditions
-from tests.handmade import NACL, SRTIO3
+from crystext.metrics.conditioning import check_conditions
+from tests.example_crystals import NACL, SRTIO3
 
 ASKED = [
     {"name": "composition", "asked": "NaCl"},
@@ -13,7 +13,7 @@ ASKED = [
 
 
 def kept(crystal):
-    return {record.name: record.kept for record in kept_conditions(ASKED, crystal)}
+    return {record.name: record.kept for record in check_conditions(ASKED, crystal)}
 
 
 def test_each_condition_is_looked_for_in_the_crystal():
@@ -29,4 +29,4 @@ def test_what_is_no_crystal_keeps_nothing():
 
 def test_an_unknown_condition_is_named():
     with pytest.raises(SettingError, match="colour"):
-        kept_conditions([{"name": "colour", "asked": "red"}], NACL)
+        check_conditions([{"name": "colour", "asked": "red"}], NACL)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crystext.errors import SettingError
-from crystext.metrics.coverage import Cutoffs, coverage, cutoffs
+from crystext.metrics.coverage import CoverageCutoffs, coverage, coverage_cutoffs
 from crystext.metrics.matminer.fingerprints import Fingerprints
 
 
@@ -40,11 +40,11 @@ def by_hand(generated, reference, limits):
 def test_coverage_is_that_of_plain_loops():
     rng = np.random.default_rng(0)
     generated, reference = some(rng, 300), some(rng, 70)
-    limits = Cutoffs(0.5, 1.3)
+    limits = CoverageCutoffs(0.5, 1.3)
     recalled, precise, means = by_hand(generated, reference, limits)
     found = coverage(generated, reference, limits, attempts=300)
-    assert (found.recall.count, found.recall.of) == (recalled, 70)
-    assert (found.precision_of_all.count, found.precision_of_all.of) == (precise, 300)
+    assert (found.recall.count, found.recall.total) == (recalled, 70)
+    assert (found.precision_of_all.count, found.precision_of_all.total) == (precise, 300)
     assert 0 < recalled < 70
     assert 0 < precise < 300
     assert [
@@ -60,23 +60,25 @@ def test_a_failed_attempt_stays_in_the_denominator():
     generated, reference = some(rng, 20), some(rng, 30)
     generated.structures[:5] = np.nan
     reference.structures[:3] = np.nan
-    found = coverage(generated, reference, Cutoffs(9, 9), attempts=40)
-    assert found.precision_of_all.of == 40
-    assert found.precision_of_fingerprinted.of == 15
+    found = coverage(generated, reference, CoverageCutoffs(9, 9), attempts=40)
+    assert found.precision_of_all.total == 40
+    assert found.precision_of_fingerprinted.total == 15
     assert found.precision_of_all.count == found.precision_of_fingerprinted.count == 15
-    assert (found.recall.count, found.recall.of) == (27, 30)
+    assert (found.recall.count, found.recall.total) == (27, 30)
 
 
 def test_a_set_covers_itself_wholly():
     crystals = some(np.random.default_rng(0), 10)
-    found = coverage(crystals, crystals, cutoffs("perov5"), attempts=10)
+    found = coverage(crystals, crystals, coverage_cutoffs("perov5"), attempts=10)
     assert found.recall.value == found.precision_of_all.value == 1
     assert found.amsd_recall == found.amcd_precision == 0
 
 
 def test_nothing_covers_nothing():
     nothing = Fingerprints(np.empty((0, 3)), np.empty((0, 5)))
-    found = coverage(nothing, some(np.random.default_rng(0), 4), cutoffs("mp20"), attempts=7)
+    found = coverage(
+        nothing, some(np.random.default_rng(0), 4), coverage_cutoffs("mp20"), attempts=7
+    )
     assert (found.recall.count, found.precision_of_all.count) == (0, 0)
     assert found.precision_of_fingerprinted is None
     assert math.isnan(found.amsd_recall)
@@ -84,4 +86,4 @@ def test_nothing_covers_nothing():
 
 def test_a_wrong_name_gets_a_hint():
     with pytest.raises(SettingError, match="Did you mean 'perov5'"):
-        cutoffs("perov")
+        coverage_cutoffs("perov")

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from crystext.metrics.diverse_subset import least_alike
+from crystext.metrics.diverse_subset import diverse_subset
 from crystext.metrics.matminer.fingerprints import Fingerprints
 
 
@@ -15,7 +15,7 @@ def some(seed: int, n: int) -> Fingerprints:
 @given(st.integers(0, 99), st.integers(1, 12))
 def test_none_is_left_out_that_is_farther_from_all_chosen_ones_than_they_are_apart(seed, n):
     crystals = some(seed, 30)
-    chosen = least_alike(crystals, n)
+    chosen = diverse_subset(crystals, n)
     assert len(set(chosen)) == n
     rows = np.hstack([crystals.structures, crystals.compositions])
     apart = cdist(rows[chosen], rows[chosen])[np.triu_indices(n, 1)]
@@ -24,11 +24,11 @@ def test_none_is_left_out_that_is_farther_from_all_chosen_ones_than_they_are_apa
 
 
 def test_a_shorter_choice_is_the_beginning_of_a_longer_one():
-    assert least_alike(some(0, 50), 20)[:7] == least_alike(some(0, 50), 7)
+    assert diverse_subset(some(0, 50), 20)[:7] == diverse_subset(some(0, 50), 7)
 
 
 def test_repetitions_come_last_but_one_and_what_has_no_fingerprint_last():
     structures = np.array([[0.0], [np.nan], [0.0], [5.0], [1.0]])
     crystals = Fingerprints(structures, np.zeros((5, 1)))
-    assert least_alike(crystals, 9) == [0, 3, 4, 2, 1]
-    assert least_alike(crystals, 4) == [0, 3, 4, 2]
+    assert diverse_subset(crystals, 9) == [0, 3, 4, 2, 1]
+    assert diverse_subset(crystals, 4) == [0, 3, 4, 2]

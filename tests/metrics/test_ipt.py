@@ -8,9 +8,9 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from crystext.metrics.ipt import increase_in_perplexity, mean_ipt, transformed_texts
 from crystext.text import PLAIN, WYCKOFF, decode
-from tests.handmade import HANDMADE, QUARTZ
+from tests.example_crystals import EXAMPLE_CRYSTALS, QUARTZ
 
-CRYSTALS = list(HANDMADE.values())[:3]
+CRYSTALS = list(EXAMPLE_CRYSTALS.values())[:3]
 
 
 def test_ipt_is_the_mean_excess_over_the_least_perplexity() -> None:

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from crystext.metrics.mean import mean
+from crystext.metrics.mean import mean_interval
 
 values = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=50)
 
 
 @given(values)
 def test_the_interval_is_that_of_the_one_sample_t_test(found):
-    result = mean(found)
+    result = mean_interval(found)
     assert result.value == pytest.approx(np.mean(found), abs=1e-6)
     if np.ptp(found) > 1e-3:
         expected = stats.ttest_1samp(found, 0).confidence_interval(0.95)
@@ -22,16 +22,16 @@ def test_the_interval_is_that_of_the_one_sample_t_test(found):
 
 def test_the_interval_holds_the_mean_as_often_as_it_says():
     rng = np.random.default_rng(0)
-    draws = [mean(rng.exponential(size=200).tolist(), confidence=0.9) for _ in range(1000)]
+    draws = [mean_interval(rng.exponential(size=200).tolist(), confidence=0.9) for _ in range(1000)]
     held = sum(x.low <= 1 <= x.high for x in draws)
     assert 860 <= held <= 930
 
 
 def test_values_that_are_not_finite_are_left_out_and_not_counted():
-    assert mean([1.0, math.nan, 3.0, math.inf])[::3] == (2.0, 2)
+    assert mean_interval([1.0, math.nan, 3.0, math.inf])[::3] == (2.0, 2)
 
 
 def test_too_few_values_have_no_interval():
-    assert mean([4.0])[::3] == (4.0, 1)
-    assert math.isnan(mean([4.0]).low)
-    assert math.isnan(mean([]).value)
+    assert mean_interval([4.0])[::3] == (4.0, 1)
+    assert math.isnan(mean_interval([4.0]).low)
+    assert math.isnan(mean_interval([]).value)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crystext.metrics.space_group_distribution import (
-    NONE_FOUND,
+    NO_SPACE_GROUP,
     space_group_counts,
     total_variation,
 )
@@ -33,4 +33,4 @@ def test_nothing_has_no_distance():
 
 
 def test_a_crystal_without_a_group_is_counted():
-    assert space_group_counts([225, None, 1, None]) == {225: 1, 1: 1, NONE_FOUND: 2}
+    assert space_group_counts([225, None, 1, None]) == {225: 1, 1: 1, NO_SPACE_GROUP: 2}

@@ -5,11 +5,11 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from crystext.metrics.structure_prediction import rms_distance
 from crystext.structures.augment import translate
 from crystext.structures.crystal import Crystal
-from crystext.structures.matching import PYMATGEN
-from tests.handmade import HANDMADE, NACL, QUARTZ, SRTIO3
+from crystext.structures.matching import PYMATGEN_TOLERANCES
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL, QUARTZ, SRTIO3
 
 
-@pytest.mark.parametrize("crystal", HANDMADE.values(), ids=HANDMADE)
+@pytest.mark.parametrize("crystal", EXAMPLE_CRYSTALS.values(), ids=EXAMPLE_CRYSTALS)
 def test_a_translated_crystal_has_its_own_structure(crystal):
     shifted = translate(crystal, np.random.default_rng(1))
     assert rms_distance(shifted, crystal) == pytest.approx(0, abs=1e-6)
@@ -46,7 +46,7 @@ def test_other_formulas_and_other_structures_do_not_fit():
     swapped = Crystal(
         NACL.lengths, NACL.angles, NACL.numbers, np.roll(NACL.positions, 2, axis=0) * 0.5
     )
-    assert rms_distance(swapped, NACL, PYMATGEN) is None
+    assert rms_distance(swapped, NACL, PYMATGEN_TOLERANCES) is None
 
 
 def test_a_needle_of_a_cell_fits_nothing_and_costs_nothing():

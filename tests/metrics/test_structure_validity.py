@@ -3,9 +3,9 @@ import pytest
 from pymatgen.core.lattice import Lattice
 
 from crystext.metrics.structure_validity import (
-    StructureFault,
+    StructureFailure,
     is_structure_valid,
-    structure_fault,
+    structure_failure,
 )
 from crystext.structures.crystal import Crystal
 
@@ -51,12 +51,12 @@ def shortest_distances(c):
 
 
 def test_rock_salt_is_valid():
-    assert structure_fault(ROCK_SALT) is None
+    assert structure_failure(ROCK_SALT) is None
 
 
 def test_atoms_across_the_cell_boundary_are_neighbours():
     overlapping = crystal([4, 4, 4], [90] * 3, [11, 17], [[0, 0, 0.02], [0, 0, 0.98]])
-    assert structure_fault(overlapping) is StructureFault.ATOMS_TOO_CLOSE
+    assert structure_failure(overlapping) is StructureFailure.ATOMS_TOO_CLOSE
 
 
 def test_a_skewed_cell_needs_more_than_rounded_differences():
@@ -64,7 +64,7 @@ def test_a_skewed_cell_needs_more_than_rounded_differences():
     rounded = sheared.positions[1] - np.rint(sheared.positions[1])
     assert np.linalg.norm(rounded @ sheared.lattice) > 1
     assert sheared.structure.distance_matrix[0, 1] == pytest.approx(0.33, abs=0.01)
-    assert structure_fault(sheared) is StructureFault.ATOMS_TOO_CLOSE
+    assert structure_failure(sheared) is StructureFailure.ATOMS_TOO_CLOSE
 
 
 @pytest.mark.parametrize("cutoff", [0.5, 1.0, 3.0])
@@ -74,10 +74,10 @@ def test_verdict_is_that_of_all_lattice_points_within_reach(cutoff):
         between, own = shortest_distances(c)
         expected = None
         if between < cutoff:
-            expected = StructureFault.ATOMS_TOO_CLOSE
+            expected = StructureFailure.ATOMS_TOO_CLOSE
         elif own < cutoff:
-            expected = StructureFault.IMAGES_TOO_CLOSE
-        assert structure_fault(c, min_distance=cutoff) is expected
+            expected = StructureFailure.IMAGES_TOO_CLOSE
+        assert structure_failure(c, min_distance=cutoff) is expected
         seen.add(expected)
     assert len(seen) >= 2
 
@@ -93,7 +93,7 @@ def test_cdvae_rule_is_that_of_pymatgens_distance_matrix():
 
 def test_an_atom_too_close_to_its_own_image_counts_only_when_asked():
     wire = crystal([0.3, 9, 9], [90] * 3, [29], [[0, 0, 0]])
-    assert structure_fault(wire) is StructureFault.IMAGES_TOO_CLOSE
+    assert structure_failure(wire) is StructureFailure.IMAGES_TOO_CLOSE
     assert is_structure_valid(wire)
     assert not is_structure_valid(wire, self_images=True)
 
@@ -103,19 +103,19 @@ def test_an_atom_too_close_to_its_own_image_counts_only_when_asked():
 )
 def test_a_cell_without_volume_is_named(lengths, angles):
     flat = crystal(lengths, angles, [3], [[0, 0, 0]])
-    assert structure_fault(flat) is StructureFault.NO_VOLUME
+    assert structure_failure(flat) is StructureFailure.NO_VOLUME
     assert not is_structure_valid(flat)
 
 
 def test_extreme_cells_are_decided_without_listing_millions_of_images():
     grid = crystal([0.01, 0.01, 9000], [90] * 3, [3] * 4, np.linspace(0, 0.8, 12).reshape(4, 3))
     sliver = crystal([9000, 9000, 9], [90, 90, 0.01], [3, 3], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    assert structure_fault(grid) is StructureFault.IMAGES_TOO_CLOSE
-    assert structure_fault(sliver) is None
+    assert structure_failure(grid) is StructureFailure.IMAGES_TOO_CLOSE
+    assert structure_failure(sliver) is None
 
 
 def test_translation_does_not_change_the_verdict():
     rng = np.random.default_rng(3)
     for c in random_crystals(seed=4, n=50):
         moved = Crystal(c.lengths, c.angles, c.numbers, c.positions + rng.uniform(-3, 3, 3))
-        assert structure_fault(moved) is structure_fault(c)
+        assert structure_failure(moved) is structure_failure(c)

@@ -3,12 +3,12 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystext.metrics.unique_formulas import repetition
+from crystext.metrics.unique_formulas import count_formulas
 
 
 @given(st.lists(st.sampled_from(["NaCl", "Fe", "SiO2", "MgO"])))
 def test_formulas_are_counted(formulas: Sequence[str]):
-    found = repetition(formulas)
+    found = count_formulas(formulas)
     assert found.crystals == len(formulas)
     assert found.unique_formulas == len(set(formulas))
     assert found.most_frequent_count == max(map(formulas.count, formulas), default=0)

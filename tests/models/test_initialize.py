@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 
 from crystext.errors import CrystextError, ModelError, SettingError
-from crystext.models.initialize import Start, start_model
+from crystext.models.initialize import InitialModel, initialize_model
 from crystext.models.load import load_model, save_model
 from crystext.models.merge import merge_adapter
 from crystext.models.settings import LoraSettings, ModelSettings, NewLlamaSettings
@@ -24,8 +24,8 @@ LORA = LoraSettings(rank=2, alpha=4)
 NEW = NewLlamaSettings(hidden_size=32, intermediate_size=48, layers=1, heads=2)
 
 
-def started(max_tokens: int = 256, seed: int = 0, **settings: Any) -> Start:
-    return start_model(
+def started(max_tokens: int = 256, seed: int = 0, **settings: Any) -> InitialModel:
+    return initialize_model(
         ModelSettings(**settings),
         None,
         PLAIN,
@@ -36,7 +36,7 @@ def started(max_tokens: int = 256, seed: int = 0, **settings: Any) -> Start:
     )
 
 
-def learning(start: Start) -> dict[str, torch.Tensor]:
+def learning(start: InitialModel) -> dict[str, torch.Tensor]:
     return {n: p for n, p in start.network.named_parameters() if p.requires_grad}
 
 

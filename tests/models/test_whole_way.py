@@ -11,11 +11,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from crystext.conditions.constraints import Constraints
-from crystext.inference.any_tokenizer_sampler import TextSampler
-from crystext.inference.coordinate_sampler import SlotSampler
+from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
+from crystext.inference.coordinate_sampler import CoordinateSampler
 from crystext.inference.samplers import make_sampler
-from crystext.inference.types import DrawSettings, Request
-from crystext.models.initialize import Start, start_model
+from crystext.inference.types import Request, SamplingSettings
+from crystext.models.initialize import InitialModel, initialize_model
 from crystext.models.layout import model_hash
 from crystext.models.load import LoadedModel, load_model, save_model
 from crystext.models.merge import merge_adapter
@@ -25,8 +25,8 @@ from crystext.tasks.base import Example
 from crystext.tasks.generation import generation_prompt
 from crystext.text import FORMATS, PLAIN, decode, encode
 from crystext.tokenization.encode import example_ids
-from tests.foreign_tokenizers import llama_2_like, llama_3_like
-from tests.handmade import NACL
+from tests.example_crystals import NACL
+from tests.llm_tokenizers import llama_2_like, llama_3_like
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -70,15 +70,15 @@ def settings_of(kind: str, folder: Path) -> ModelSettings:
 class Trained:
     """An adapter that has learned a little, in memory and on disk."""
 
-    start: Start
+    start: InitialModel
     ids: torch.Tensor
     losses: list[float]
     folder: Path
 
 
-def started(settings: ModelSettings) -> Start:
+def started(settings: ModelSettings) -> InitialModel:
     # In float32 the adapter's product is the same merged or beside, up to the last digits.
-    return start_model(
+    return initialize_model(
         settings,
         None,
         PLAIN if settings.base in (None, "shipped") else ROUNDED,
@@ -89,7 +89,7 @@ def started(settings: ModelSettings) -> Start:
     )
 
 
-def train(start: Start, folder: Path) -> Trained:
+def train(start: InitialModel, folder: Path) -> Trained:
     example = Example(generation_prompt(start.prompts), encode(NACL, start.format))
     ids, labels = (torch.tensor([row]) for row in example_ids(start.tokenizer, example))
     weights = [p for p in start.network.parameters() if p.requires_grad]
@@ -216,12 +216,14 @@ def test_transformers_alone_reads_the_merged_model(trained: Trained, tmp_path: P
 
 
 def test_crystals_are_drawn_from_it(trained: Trained, loaded: LoadedModel) -> None:
-    settings = DrawSettings(seed=2)
+    settings = SamplingSettings(seed=2)
     sampler = make_sampler(loaded, settings)
     fast = trained.start.format == PLAIN
-    assert isinstance(sampler, SlotSampler if fast else TextSampler)
+    assert isinstance(sampler, CoordinateSampler if fast else AnyTokenizerSampler)
     attempts = sampler.draw(
-        Request(generation_prompt(loaded.prompts), Constraints(max_atoms=2, distance_scale=0.65)),
+        Request(
+            generation_prompt(loaded.prompts), Constraints(max_atoms=2, min_distance_ratio=0.65)
+        ),
         range(2),
     )
     assert [attempt.fault for attempt in attempts] == [None, None]

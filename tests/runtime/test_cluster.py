@@ -11,12 +11,12 @@ import pytest
 from crystext.energies.relaxation_run import relax_all
 from crystext.errors import InputError, RunError, SettingError
 from crystext.io.write import extxyz
-from crystext.runtime.cluster import cluster
-from crystext.runtime.processes import share_out
+from crystext.runtime.cluster import dask_executor
+from crystext.runtime.processes import run_tasks
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import map_groups
-from tests.chores import COPPER, emt, halve, halver
-from tests.handmade import HANDMADE
+from tests.example_crystals import EXAMPLE_CRYSTALS
+from tests.process_tasks import COPPER, emt, halve, halve_loader
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
@@ -56,20 +56,20 @@ def scheduler(root, tmp_path_factory):
 
 
 def test_tasks_are_done_and_faults_come_back(scheduler):
-    with cluster(str(scheduler)) as executor:
-        assert dict(share_out(halver, enumerate([8, 6, 4]), executor)) == {0: 4, 1: 3, 2: 2}
+    with dask_executor(str(scheduler)) as executor:
+        assert dict(run_tasks(halve_loader, enumerate([8, 6, 4]), executor)) == {0: 4, 1: 3, 2: 2}
         groups = list(range(1000))
         assert map_groups(str, groups, executor, largest_first=True) == [str(i) for i in groups]
         with pytest.raises(InputError, match="-1 is negative"):
-            list(share_out(halver, [(0, -1)], executor))
+            list(run_tasks(halve_loader, [(0, -1)], executor))
 
 
 def test_a_task_that_kills_its_worker_is_given_up(scheduler):
-    with cluster(str(scheduler)) as executor:
-        assert dict(share_out(halver, [("deadly", 13)], executor)) == {"deadly": None}
+    with dask_executor(str(scheduler)) as executor:
+        assert dict(run_tasks(halve_loader, [("deadly", 13)], executor)) == {"deadly": None}
         with pytest.raises(RunError, match="workers of the cluster died"):
             map_groups(halve, [13], executor)
-        assert dict(share_out(halver, [("next", 4)], executor)) == {"next": 2}
+        assert dict(run_tasks(halve_loader, [("next", 4)], executor)) == {"next": 2}
 
 
 def test_crystals_are_relaxed_as_by_processes_of_this_machine(scheduler, tmp_path):
@@ -79,13 +79,15 @@ def test_crystals_are_relaxed_as_by_processes_of_this_machine(scheduler, tmp_pat
     }
     own = relax_all(crystals, tmp_path / "own", potential=emt, workers=1)
     address = json.loads(scheduler.read_text())["address"]
-    with cluster(address) as executor:
+    with dask_executor(address) as executor:
         lent = relax_all(crystals, tmp_path / "lent", potential=emt, workers=executor)
     assert [lent[i].crystal for i in crystals] == [own[i].crystal for i in crystals]
 
 
 def test_the_command_line_takes_a_cluster(cli, scheduler, tmp_path):
-    (tmp_path / "in.extxyz").write_text("".join(extxyz(x, name) for name, x in HANDMADE.items()))
+    (tmp_path / "in.extxyz").write_text(
+        "".join(extxyz(x, name) for name, x in EXAMPLE_CRYSTALS.items())
+    )
     command = ("evaluate", "in.extxyz", "--protocol", "mp20", "--only", "validity,novelty")
     for name, of in (("own", ("--workers", 1)), ("lent", ("--cluster", scheduler))):
         ended = cli(*command, "--out", name, *of, cwd=tmp_path)
@@ -97,7 +99,7 @@ def test_the_command_line_takes_a_cluster(cli, scheduler, tmp_path):
 
 
 def test_what_is_no_cluster_is_refused(cli_refuses, tmp_path):
-    (tmp_path / "in.extxyz").write_text(extxyz(HANDMADE["nacl"], "nacl"))
+    (tmp_path / "in.extxyz").write_text(extxyz(EXAMPLE_CRYSTALS["nacl"], "nacl"))
     for command in (("evaluate", "in.extxyz", "--protocol", "mp20"), ("relax", "in.extxyz")):
         asked = (*command, "--out", "out", "--cluster")
         assert "expected one such as tcp://node7:8786" in cli_refuses(*asked, "node7", cwd=tmp_path)
@@ -105,12 +107,12 @@ def test_what_is_no_cluster_is_refused(cli_refuses, tmp_path):
         assert "--workers and --cluster exclude each other" in both
     with (
         pytest.raises(RunError, match="no Dask scheduler answers"),
-        cluster("tcp://127.0.0.1:9"),
+        dask_executor("tcp://127.0.0.1:9"),
     ):
         pass
     (tmp_path / "scheduler.json").write_text("{}")
     with (
         pytest.raises(SettingError, match="says no address"),
-        cluster(str(tmp_path / "scheduler.json")),
+        dask_executor(str(tmp_path / "scheduler.json")),
     ):
         pass

@@ -14,7 +14,7 @@ import torch
 
 from crystext.errors import ModelError
 from crystext.generation.run import read_attempts
-from crystext.models.initialize import start_model
+from crystext.models.initialize import initialize_model
 from crystext.models.load import load_model, save_model
 from crystext.models.merge import merge_adapter
 from crystext.models.push import push_model
@@ -49,7 +49,7 @@ def environment(hub: FakeHub, tmp_path: Path) -> dict[str, str]:
 def adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter on a base that is known by its path alone."""
     settings = ModelSettings(base=str(tiny_model), lora=LoraSettings(rank=2))
-    start = start_model(
+    start = initialize_model(
         settings,
         None,
         PLAIN,

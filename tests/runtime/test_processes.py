@@ -9,29 +9,29 @@ from pathlib import Path
 import pytest
 
 from crystext.errors import InputError
-from crystext.runtime.processes import share_out
-from tests.chores import halver, opener
+from crystext.runtime.processes import run_tasks
+from tests.process_tasks import dies_once, halve_loader
 
 
 def test_a_task_that_kills_its_process_costs_no_other_task():
     tasks = [(f"key {i}", i) for i in (2, 13, 4, 6, 8)]
-    answers = dict(share_out(halver, tasks, 2))
+    answers = dict(run_tasks(halve_loader, tasks, 2))
     assert answers == {"key 2": 1, "key 13": None, "key 4": 2, "key 6": 3, "key 8": 4}
 
 
 def test_a_task_is_given_to_another_process_when_one_dies(tmp_path):
-    make = partial(opener, tmp_path / "died")
-    assert dict(share_out(make, enumerate([7, 8]), 1)) == {0: 7, 1: 8}
+    make = partial(dies_once, tmp_path / "died")
+    assert dict(run_tasks(make, enumerate([7, 8]), 1)) == {0: 7, 1: 8}
 
 
 def test_what_a_process_refuses_is_refused_here():
     with pytest.raises(InputError, match="-1 is negative"):
-        list(share_out(halver, [(0, -1)], 1))
+        list(run_tasks(halve_loader, [(0, -1)], 1))
 
 
 def test_a_fault_of_the_program_comes_with_its_traceback():
     with pytest.raises(RuntimeError, match="in halve"):
-        list(share_out(halver, [(0, "two")], 1))
+        list(run_tasks(halve_loader, [(0, "two")], 1))
 
 
 def namer():
@@ -49,7 +49,7 @@ def test_each_thread_of_an_executor_has_its_own():
     """A potential, for one, calculates one thing at a time."""
     barrier = threading.Barrier(2)
     with ThreadPoolExecutor(2) as executor:
-        found = dict(share_out(namer, enumerate([barrier, barrier]), executor))
+        found = dict(run_tasks(namer, enumerate([barrier, barrier]), executor))
     assert found[0] != found[1]
 
 
@@ -69,7 +69,7 @@ def test_an_executor_does_the_same_and_makes_what_does_it_once(tmp_path):
     tasks = [(i, 10 * i) for i in range(5)]
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as executor:
         for by in (3, 4):
-            found = dict(share_out(partial(adder, makes, by), tasks, executor))
+            found = dict(run_tasks(partial(adder, makes, by), tasks, executor))
             assert found == {i: 10 * i + by for i in range(5)}
-        assert dict(share_out(halver, tasks, executor)) == {i: 5 * i for i in range(5)}
+        assert dict(run_tasks(halve_loader, tasks, executor)) == {i: 5 * i for i in range(5)}
     assert Path(makes).read_text() == "3 4 "

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from crystext.runtime.wording import counted
+from crystext.runtime.wording import format_count
 
 
 @pytest.mark.parametrize(
@@ -11,4 +11,4 @@ from crystext.runtime.wording import counted
      (2, "try", "2 tries"), (1, "try", "1 try")],
 )  # fmt: skip
 def test_a_noun_agrees_with_its_number(number: int, noun: str, text: str) -> None:
-    assert counted(number, noun) == text
+    assert format_count(number, noun) == text

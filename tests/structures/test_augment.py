@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from crystext.structures.augment import permute_within_species, translate
 from crystext.structures.crystal import Crystal
-from tests.handmade import NACL, QUARTZ
+from tests.example_crystals import NACL, QUARTZ
 from tests.strategies import crystals
 
 seeds = st.integers(0, 2**32)

@@ -17,13 +17,13 @@ from crystext.chemistry.elements import ELECTRONEGATIVITIES, SYMBOLS
 from crystext.errors import InputError
 from crystext.structures.crystal import (
     Crystal,
-    angles_close,
+    angles_form_cell,
     basis_vectors,
     cell_volume,
     lengths_and_angles,
 )
 from crystext.text import decode, encode
-from tests.handmade import NACL, QUARTZ, SRTIO3, WURTZITE
+from tests.example_crystals import NACL, QUARTZ, SRTIO3, WURTZITE
 from tests.strategies import crystals
 
 
@@ -64,7 +64,7 @@ def test_angles_form_a_cell_just_where_its_volume_is_above_zero(
     # Whole hundredths of a degree decide the question exactly.
     cents = [round(100 * x) for x in angles]
     closes = sum(cents) < 36000 and 2 * max(cents) < sum(cents)
-    assert angles_close(*angles) == closes
+    assert angles_form_cell(*angles) == closes
     assert (cell_volume(np.ones(3), np.array(angles)) > 0) == closes
     assert np.isfinite(basis_vectors(np.ones(3), np.array(angles))).all() == closes
 

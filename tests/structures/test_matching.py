@@ -4,16 +4,16 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from crystext.data.shipped import read_shipped_set, shipped_set
 from crystext.data.store import read_store, write_store
-from crystext.metrics.novelty import matches_in
+from crystext.metrics.novelty import find_matches
 from crystext.metrics.structure_prediction import rms_distance
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.structures.augment import permute_within_species, translate
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
-    DIFFCSP,
-    PYMATGEN,
-    Peers,
-    Tolerances,
+    DIFFCSP_TOLERANCES,
+    PYMATGEN_TOLERANCES,
+    FormulaGroup,
+    MatchTolerances,
     group_by_formula,
     is_same,
     reduce_for_matching,
@@ -21,7 +21,7 @@ from crystext.structures.matching import (
 from crystext.structures.record import Record
 from crystext.structures.space_groups import find_space_group
 from crystext.text import decode
-from tests.handmade import QUARTZ
+from tests.example_crystals import QUARTZ
 
 
 def crystal(lengths, angles, numbers, positions):
@@ -92,7 +92,7 @@ def test_duplicates_point_at_the_first_kept_crystal_of_the_whole_list():
     assert duplicates_of(mixed) == [None, None, 0, None, 1]
 
 
-@pytest.mark.parametrize("tolerances", [Tolerances(), Tolerances(0.2, 0.3, 5)])
+@pytest.mark.parametrize("tolerances", [MatchTolerances(), MatchTolerances(0.2, 0.3, 5)])
 def test_kept_crystals_are_those_that_pymatgen_fits_in_neither_order(tolerances):
     crystals = jittered(seed=1, n=60)
     fits = either_way(tolerances)
@@ -116,7 +116,10 @@ def test_stricter_tolerances_tell_more_crystals_apart():
         ROCK_SALT.lengths, ROCK_SALT.angles, ROCK_SALT.numbers, ROCK_SALT.positions * 0.04
     )
     assert duplicates_of([ROCK_SALT, overlapping]) == [None, 0]
-    assert duplicates_of([ROCK_SALT, overlapping], tolerances=Tolerances(0.2, 0.3, 5)) == [None] * 2
+    assert (
+        duplicates_of([ROCK_SALT, overlapping], tolerances=MatchTolerances(0.2, 0.3, 5))
+        == [None] * 2
+    )
 
 
 def test_no_crystal_has_no_duplicate():
@@ -134,20 +137,20 @@ def reference(tmp_path_factory):
 def test_matches_name_the_first_row_of_the_reference(reference):
     silicon = crystal([3.86] * 3, [60] * 3, [14, 14], [[0, 0, 0], [0.25, 0.25, 0.25]])
     asked = [silicon, ROCK_SALT, CAESIUM_CHLORIDE_TYPE, POTASSIUM_SALT]
-    assert matches_in(asked, reference) == [None, 2, 1, 0]
+    assert find_matches(asked, reference) == [None, 2, 1, 0]
 
 
 def test_a_new_polymorph_of_a_known_formula_is_novel(reference):
     layered = crystal([3, 3, 12], [90] * 3, [11, 17], [[0, 0, 0], [0, 0, 0.25]])
-    assert matches_in([layered], reference) == [None]
+    assert find_matches([layered], reference) == [None]
 
 
 def test_matches_are_those_of_pymatgens_fit_in_either_order(reference):
     crystals = jittered(seed=2, n=40)
-    fits = either_way(DIFFCSP)
+    fits = either_way(DIFFCSP_TOLERANCES)
     known = [reference[row].crystal for row in range(len(reference))]
     expected = [next((row for row, k in enumerate(known) if fits(k, c)), None) for c in crystals]
-    found = matches_in(crystals, reference)
+    found = find_matches(crystals, reference)
     assert found == expected
     assert len(set(found)) > 2
 
@@ -155,15 +158,15 @@ def test_matches_are_those_of_pymatgens_fit_in_either_order(reference):
 def test_more_workers_give_the_same_answers(reference):
     crystals = jittered(seed=3, n=30)
     assert duplicates_of(crystals, workers=2) == duplicates_of(crystals)
-    assert matches_in(crystals, reference, workers=2) == matches_in(crystals, reference)
+    assert find_matches(crystals, reference, workers=2) == find_matches(crystals, reference)
 
 
-@pytest.mark.parametrize("tolerances", [DIFFCSP, PYMATGEN])
+@pytest.mark.parametrize("tolerances", [DIFFCSP_TOLERANCES, PYMATGEN_TOLERANCES])
 def test_peers_are_those_that_the_matcher_fits_in_either_order(tolerances):
     """Whatever was ruled out by lengths alone, the matcher rules out as well."""
     reduced = [reduce_for_matching(c) for c in jittered(seed=4, n=50) if 19 not in c.numbers]
     reduced += [None, reduced[0]]
-    peers, matcher = Peers(reduced, tolerances), tolerances.matcher()
+    peers, matcher = FormulaGroup(reduced, tolerances), tolerances.matcher()
 
     def fits(i, j):
         first, second = reduced[i], reduced[j]
@@ -175,11 +178,11 @@ def test_peers_are_those_that_the_matcher_fits_in_either_order(tolerances):
         candidates = peers.candidates(i, everyone)
         asked += len(candidates)
         expected = [j for j in everyone if fits(j, i) or fits(i, j)]
-        assert [j for j in candidates if peers.same(i, j)] == expected
+        assert [j for j in candidates if peers.match(i, j)] == expected
     assert asked < 0.9 * len(reduced) ** 2, "some need not be asked about"
 
 
-@pytest.mark.parametrize("tolerances", [DIFFCSP, PYMATGEN])
+@pytest.mark.parametrize("tolerances", [DIFFCSP_TOLERANCES, PYMATGEN_TOLERANCES])
 def test_what_is_answered_without_the_matcher_is_what_it_would_answer(tolerances, monkeypatch):
     """On layers in long cells too, of which a lattice is mapped on another in hundreds of ways."""
     rng = np.random.default_rng(0)
@@ -208,7 +211,7 @@ def test_what_is_answered_without_the_matcher_is_what_it_would_answer(tolerances
     assert sum(answers) > 20
 
 
-def one_way(first, second, tolerances=DIFFCSP):
+def one_way(first, second, tolerances=DIFFCSP_TOLERANCES):
     return bool(tolerances.matcher().fit(first.structure, second.structure))
 
 
@@ -217,13 +220,13 @@ def test_a_match_does_not_depend_on_the_order():
     pair = ONE_WAY
     assert one_way(*pair) != one_way(*reversed(pair))
     first, second = map(reduce_for_matching, pair)
-    matcher = DIFFCSP.matcher()
+    matcher = DIFFCSP_TOLERANCES.matcher()
     assert is_same(matcher, first, second)
     assert is_same(matcher, second, first)
     assert duplicates_of(pair) == duplicates_of(pair[::-1]) == [None, 0]
 
 
-@pytest.mark.parametrize("tolerances", [DIFFCSP, PYMATGEN])
+@pytest.mark.parametrize("tolerances", [DIFFCSP_TOLERANCES, PYMATGEN_TOLERANCES])
 def test_no_match_of_real_crystals_depends_on_the_order(tolerances, tmp_path):
     records = list(read_shipped_set(shipped_set("mp20_test")))
     groups = [g for g in group_by_formula(r.crystal.numbers for r in records).values() if g[1:]]
@@ -241,7 +244,9 @@ def test_no_match_of_real_crystals_depends_on_the_order(tolerances, tmp_path):
             for known, asked in ((one, other), (other, one)):
                 write_store(tmp_path / "store", {"train": [Record(known)]})
                 store = read_store(tmp_path / "store", "train")
-                assert matches_in([asked], store, tolerances=tolerances) == [0 if answer else None]
+                assert find_matches([asked], store, tolerances=tolerances) == [
+                    0 if answer else None
+                ]
     assert 0 < matched < len(pairs)
 
 
@@ -261,5 +266,5 @@ def test_enantiomorphs_are_one_crystal(reference, tmp_path):
     assert {find_space_group(c) for c in (QUARTZ, left)} == {152, 154}
     assert duplicates_of([QUARTZ, left]) == duplicates_of([left, QUARTZ]) == [None, 0]
     write_store(tmp_path / "store", {"train": [Record(QUARTZ)]})
-    assert matches_in([left], read_store(tmp_path / "store", "train")) == [0]
+    assert find_matches([left], read_store(tmp_path / "store", "train")) == [0]
     assert rms_distance(left, QUARTZ) == pytest.approx(0, abs=1e-3)

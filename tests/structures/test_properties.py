@@ -15,12 +15,12 @@ from crystext.structures.properties import (
     PROPERTIES,
     crystal_system,
     density,
+    format_properties,
     reduced_formula,
     space_group_symbols,
-    written_properties,
 )
-from crystext.structures.property_schema import DECIMALS, LABELS, written_number
-from tests.handmade import NACL, SRTIO3
+from crystext.structures.property_schema import LABELS, PROPERTY_DECIMALS, format_property_number
+from tests.example_crystals import NACL, SRTIO3
 from tests.strategies import crystals
 
 ALL_LABELS = {"space_group": 225.0, "formation_energy": -2.1, "band_gap": 5.0, "e_above_hull": 0.0}
@@ -68,7 +68,7 @@ def test_the_density_is_pymatgens(crystal: Crystal) -> None:
 
 
 def test_every_property_of_a_labelled_crystal_is_written() -> None:
-    written = written_properties(NACL, ALL_LABELS)
+    written = format_properties(NACL, ALL_LABELS)
     assert tuple(written) == PROPERTIES
     assert written == {
         "formula": "NaCl",
@@ -93,12 +93,12 @@ def test_a_missing_label_is_left_out_and_never_invented(known: set[str], nan: bo
     missing = set(LABELS) - known
     if "space_group" in missing:
         missing |= {"space_group_symbol", "crystal_system"}
-    assert set(written_properties(SRTIO3, labels)) == set(PROPERTIES) - missing
+    assert set(format_properties(SRTIO3, labels)) == set(PROPERTIES) - missing
 
 
 def test_nothing_is_written_as_minus_zero() -> None:
-    written = written_properties(NACL, {"formation_energy": -0.001, "e_above_hull": -1e-9})
+    written = format_properties(NACL, {"formation_energy": -0.001, "e_above_hull": -1e-9})
     assert written["formation_energy"] == "0.00"
     assert written["e_above_hull"] == "0.000"
-    for name in DECIMALS:
-        assert not written_number(name, -1e-9).startswith("-")
+    for name in PROPERTY_DECIMALS:
+        assert not format_property_number(name, -1e-9).startswith("-")

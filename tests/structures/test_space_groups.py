@@ -7,7 +7,7 @@ from pymatgen.symmetry.groups import SpaceGroup, sg_symbol_from_int_number
 from crystext.errors import SettingError
 from crystext.structures.crystal import Crystal
 from crystext.structures.space_groups import find_space_group, parse_space_group
-from tests.handmade import NACL, SRTIO3
+from tests.example_crystals import NACL, SRTIO3
 from tests.strategies import crystals
 
 groups = pytest.mark.parametrize("number", range(1, 231))

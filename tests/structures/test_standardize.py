@@ -23,14 +23,14 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.space_groups import find_space_group
 from crystext.structures.standardize import standardize
 from crystext.text import decode
-from tests.handmade import HANDMADE, IRON, NACL, QUARTZ, SRTIO3, WURTZITE
+from tests.example_crystals import EXAMPLE_CRYSTALS, IRON, NACL, QUARTZ, SRTIO3, WURTZITE
 
 SPACE_GROUPS = {"nacl": 225, "srtio3": 221, "wurtzite": 186, "iron": 229, "quartz": 152}
 
 
-@pytest.mark.parametrize("name", sorted(HANDMADE))
+@pytest.mark.parametrize("name", sorted(EXAMPLE_CRYSTALS))
 def test_a_standard_crystal_is_the_same_crystal_in_its_primitive_niggli_cell(name: str) -> None:
-    crystal = HANDMADE[name]
+    crystal = EXAMPLE_CRYSTALS[name]
     standard, space_group = standardize(crystal)
     matcher = StructureMatcher(primitive_cell=True, scale=False, stol=0.01)
     assert matcher.fit(crystal.structure, standard.structure)
@@ -115,7 +115,7 @@ def test_a_forked_process_has_the_environment_as_it_was_and_finds_symmetry() -> 
     script = """
 import os, threading
 from crystext.structures.space_groups import find_space_group
-from tests.handmade import NACL
+from tests.example_crystals import NACL
 
 def work():
     while not done.is_set():

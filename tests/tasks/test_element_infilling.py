@@ -6,8 +6,8 @@ from crystext.tasks import TASKS, Record
 from crystext.tasks.element_infilling import element_prompt
 from crystext.tasks.prompts import load_prompts
 from crystext.text import PLAIN
-from crystext.text.partial import Marks, Unknown, mask_element, write_partial
-from tests.handmade import SRTIO3
+from crystext.text.partial import Marks, UnknownParts, encode_partial, mask_element
+from tests.example_crystals import SRTIO3
 
 MASK, MORE = Marks().mask, Marks().more
 PROMPTS = load_prompts()
@@ -21,7 +21,7 @@ def test_the_completion_is_the_element_that_the_prompt_hides() -> None:
         example = TASKS["infill_element"].make(Record(SRTIO3), PROMPTS, PLAIN, rng)
         counts[example.completion] = counts.get(example.completion, 0) + 1
         sites = [i for i, symbol in enumerate(SRTIO3.symbols) if symbol == example.completion]
-        last, _ = write_partial(SRTIO3, Unknown(elements=sites), PLAIN)
+        last, _ = encode_partial(SRTIO3, UnknownParts(elements=sites), PLAIN)
         kept = element_prompt(SRTIO3, example.completion, PROMPTS, PLAIN)
         assert example.prompt in (kept, PROMPTS.render("infill_element", crystal=last))
         in_place += example.completion == "Sr" and example.prompt == kept
@@ -35,7 +35,7 @@ def test_the_completion_is_the_element_that_the_prompt_hides() -> None:
 def test_sites_that_come_last_do_not_tell_how_electronegative_they_are() -> None:
     def shown(symbol: str) -> list[str]:
         sites = [i for i, found in enumerate(SRTIO3.symbols) if found == symbol]
-        return write_partial(SRTIO3, Unknown(elements=sites), PLAIN)[0].split("\n")[2::2]
+        return encode_partial(SRTIO3, UnknownParts(elements=sites), PLAIN)[0].split("\n")[2::2]
 
     assert shown("Sr") == ["Ti", "O", "O", "O", MASK]
     assert shown("Ti") == ["Sr", "O", "O", "O", MASK]

@@ -7,12 +7,12 @@ from pkgutil import iter_modules
 import numpy as np
 
 from crystext import tasks
-from crystext.structures.properties import PROPERTIES, written_properties
+from crystext.structures.properties import PROPERTIES, format_properties
 from crystext.tasks import TASKS, Record, Task
 from crystext.tasks.generation import generation_prompt
 from crystext.tasks.prompts import PromptSet, load_prompts
 from crystext.text import PLAIN, decode, encode
-from tests.handmade import NACL, SRTIO3
+from tests.example_crystals import NACL, SRTIO3
 
 LABELS = {"space_group": 221.0, "formation_energy": -3.5, "band_gap": 1.8, "e_above_hull": 0.0}
 PROMPTS = load_prompts()
@@ -50,7 +50,7 @@ def test_the_completion_is_the_crystals_text_and_begins_where_the_prompt_ends() 
 
 def test_any_subset_of_the_known_properties_is_asked_for_in_every_order() -> None:
     rng = np.random.default_rng(0)
-    written = written_properties(SRTIO3, LABELS)
+    written = format_properties(SRTIO3, LABELS)
     sizes = dict.fromkeys(range(1, len(PROPERTIES) + 1), 0)
     firsts: set[str] = set()
     pairs: set[tuple[str, ...]] = set()

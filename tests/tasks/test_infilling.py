@@ -7,7 +7,7 @@ from crystext.tasks import TASKS, Example, Record
 from crystext.tasks.prompts import load_prompts
 from crystext.text import PLAIN, encode
 from crystext.text.partial import Marks
-from tests.handmade import SRTIO3
+from tests.example_crystals import SRTIO3
 
 MASK, MORE = Marks().mask, Marks().more
 PROMPTS = load_prompts()

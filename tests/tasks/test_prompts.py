@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from crystext.errors import SettingError
-from crystext.runtime.resources import shipped
-from crystext.structures.properties import PROPERTIES, written_properties
+from crystext.runtime.resources import shipped_path
+from crystext.structures.properties import PROPERTIES, format_properties
 from crystext.tasks.element_infilling import element_prompt
 from crystext.tasks.generation import generation_prompt
 from crystext.tasks.infilling import infill_prompt
 from crystext.tasks.prompts import TEMPLATES, load_prompts, write_prompts
 from crystext.text import PLAIN
-from crystext.text.partial import Unknown, write_partial
-from tests.handmade import NACL
+from crystext.text.partial import UnknownParts, encode_partial
+from tests.example_crystals import NACL
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LABELS = {"space_group": 225.0, "formation_energy": -2.1, "band_gap": 5.0, "e_above_hull": 0.0}
@@ -28,13 +28,13 @@ def golden(name: str) -> str:
 
 def test_prompts_are_rendered_as_ever() -> None:
     prompts = load_prompts()
-    everything = written_properties(NACL, LABELS)
+    everything = format_properties(NACL, LABELS)
     assert generation_prompt(prompts) == golden("prompt.generate")
-    assert generation_prompt(prompts, by_symmetry=True) == golden("prompt.generate_wyckoff")
+    assert generation_prompt(prompts, wyckoff=True) == golden("prompt.generate_wyckoff")
     assert generation_prompt(prompts, everything) == golden("prompt.generate.conditions")
     assert element_prompt(NACL, "Na", prompts, PLAIN) == golden("prompt.infill_element")
-    unknown = Unknown(angles=True, elements=[1], positions=[0, 6], missing=[2, 3, 7])
-    given, _ = write_partial(NACL, unknown, PLAIN)
+    unknown = UnknownParts(angles=True, elements=[1], positions=[0, 6], missing=[2, 3, 7])
+    given, _ = encode_partial(NACL, unknown, PLAIN)
     assert infill_prompt(given, prompts) == golden("prompt.infill")
     conditions = {name: everything[name] for name in ("space_group", "density")}
     assert infill_prompt(given, prompts, conditions) == golden("prompt.infill.conditions")
@@ -44,12 +44,14 @@ def test_every_template_and_every_property_has_its_words() -> None:
     prompts = load_prompts()
     assert set(prompts.templates) == set(TEMPLATES)
     assert set(prompts.conditions) == set(PROPERTIES)
-    assert {p.stem for p in shipped("prompts", "default").glob("*.txt")} == set(prompts.templates)
+    assert {p.stem for p in shipped_path("prompts", "default").glob("*.txt")} == set(
+        prompts.templates
+    )
 
 
 def test_any_subset_of_properties_can_be_asked_for_in_any_order() -> None:
     prompts = load_prompts()
-    written = written_properties(NACL, LABELS)
+    written = format_properties(NACL, LABELS)
     rng = random.Random(0)  # noqa: S311
     for size in range(len(PROPERTIES) + 1):
         for names in itertools.combinations(PROPERTIES, size):
@@ -76,7 +78,7 @@ def test_an_unknown_prompt_set_is_answered_with_the_known_ones() -> None:
 
 
 def copy_of_default(folder: Path) -> Path:
-    for path in shipped("prompts", "default").iterdir():
+    for path in shipped_path("prompts", "default").iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     return folder
 

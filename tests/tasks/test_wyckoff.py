@@ -8,21 +8,21 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.structures.properties import cell_formula
-from crystext.structures.wyckoff.orbits import decompose
+from crystext.structures.wyckoff.orbits import to_wyckoff
 from crystext.tasks import TASKS, Example, Record
 from crystext.tasks.generation import generation_prompt
 from crystext.tasks.prompts import load_prompts
 from crystext.text import PLAIN, WYCKOFF, decode, encode
-from tests.handmade import HANDMADE
+from tests.example_crystals import EXAMPLE_CRYSTALS
 from tests.tasks.test_generation import asked_for
 
 PROMPTS = load_prompts()
-NAMES = sorted(HANDMADE)
+NAMES = sorted(EXAMPLE_CRYSTALS)
 
 
 def example(task: str, name: str, rng: np.random.Generator) -> Example:
-    crystal = HANDMADE[name]
-    record = Record(crystal, {"space_group": 1.0}, name, decompose(crystal))
+    crystal = EXAMPLE_CRYSTALS[name]
+    record = Record(crystal, {"space_group": 1.0}, name, to_wyckoff(crystal))
     return TASKS[task].make(record, PROMPTS, PLAIN, rng)
 
 
@@ -30,10 +30,10 @@ def example(task: str, name: str, rng: np.random.Generator) -> Example:
 @given(st.sampled_from(NAMES), st.integers(0, 2**32))
 def test_whatever_description_is_chosen_the_completion_is_the_crystal(name: str, seed: int) -> None:
     made = example("wyckoff_unconditional", name, np.random.default_rng(seed))
-    assert made.prompt == generation_prompt(PROMPTS, by_symmetry=True)
+    assert made.prompt == generation_prompt(PROMPTS, wyckoff=True)
     decoded = decode(made.completion, format=WYCKOFF)
     assert decoded.crystal is not None, decoded
-    assert StructureMatcher().fit(decoded.crystal.structure, HANDMADE[name].structure)
+    assert StructureMatcher().fit(decoded.crystal.structure, EXAMPLE_CRYSTALS[name].structure)
 
 
 def test_one_crystal_is_described_in_many_ways() -> None:
@@ -45,11 +45,11 @@ def test_one_crystal_is_described_in_many_ways() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_the_prompt_asks_for_is_what_the_text_declares(name: str) -> None:
     rng = np.random.default_rng(0)
-    group = encode(HANDMADE[name], WYCKOFF).split("\n")[0]
+    group = encode(EXAMPLE_CRYSTALS[name], WYCKOFF).split("\n")[0]
     for _ in range(60):
         made = example("wyckoff_conditional", name, rng)
         asked = asked_for(made.prompt)
-        assert made.prompt == generation_prompt(PROMPTS, asked, by_symmetry=True)
+        assert made.prompt == generation_prompt(PROMPTS, asked, wyckoff=True)
         crystal = decode(made.completion).crystal
         assert crystal is not None
         assert made.completion.split("\n")[0] == group

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from crystext.errors import InputError
 from crystext.structures.crystal import Crystal
 from crystext.text import COORDINATE_FORMATS, PLAIN, Format, encode
-from crystext.text.partial import Marks, Unknown, mask_element, write_partial
-from tests.handmade import NACL, SRTIO3, crystal
+from crystext.text.partial import Marks, UnknownParts, encode_partial, mask_element
+from tests.example_crystals import NACL, SRTIO3, crystal
 from tests.strategies import crystals
 
 MASK, MORE = Marks().mask, Marks().more
@@ -46,7 +46,7 @@ def sites(count: int) -> st.SearchStrategy[list[int]]:
 def test_what_is_given_and_what_is_asked_for_make_the_whole_crystal(
     crystal: Crystal, draw: st.DataObject
 ) -> None:
-    unknown = Unknown(
+    unknown = UnknownParts(
         lengths=draw.draw(st.booleans()),
         angles=draw.draw(st.booleans()),
         elements=draw.draw(sites(len(crystal))),
@@ -54,28 +54,28 @@ def test_what_is_given_and_what_is_asked_for_make_the_whole_crystal(
         missing=draw.draw(sites(len(crystal))),
     )
     whole = encode(crystal, PLAIN)
-    filled = fill(*write_partial(crystal, unknown, PLAIN))
+    filled = fill(*encode_partial(crystal, unknown, PLAIN))
     assert filled.split("\n")[:2] == whole.split("\n")[:2]
     assert atoms(filled) == atoms(whole)
 
 
-HIDINGS: dict[str, tuple[Unknown, Callable[[Crystal], Crystal]]] = {
+HIDINGS: dict[str, tuple[UnknownParts, Callable[[Crystal], Crystal]]] = {
     "cell": (
-        Unknown(lengths=True, angles=True),
+        UnknownParts(lengths=True, angles=True),
         lambda c: Crystal(c.lengths + 1, np.array([80.0, 81.0, 82.0]), c.numbers, c.positions),
     ),
     "element": (
-        Unknown(elements=[1]),
+        UnknownParts(elements=[1]),
         lambda c: Crystal(c.lengths, c.angles, np.array([8, 20, 8, 22, 38]), c.positions),
     ),
     "coordinates": (
-        Unknown(positions=[0]),
+        UnknownParts(positions=[0]),
         lambda c: Crystal(
             c.lengths, c.angles, c.numbers, c.positions + np.array([[0.1]] + [[0.0]] * 4)
         ),
     ),
     "atom": (
-        Unknown(missing=[2]),
+        UnknownParts(missing=[2]),
         lambda c: Crystal(c.lengths, c.angles, np.array([8, 8, 20, 22, 38]), c.positions),
     ),
 }
@@ -85,14 +85,14 @@ HIDINGS: dict[str, tuple[Unknown, Callable[[Crystal], Crystal]]] = {
 @pytest.mark.parametrize("hiding", HIDINGS)
 def test_what_is_hidden_does_not_touch_what_is_given(hiding: str, fmt: Format) -> None:
     unknown, other = HIDINGS[hiding]
-    given_here, wanted_here = write_partial(SRTIO3, unknown, fmt)
-    given_there, wanted_there = write_partial(other(SRTIO3), unknown, fmt)
+    given_here, wanted_here = encode_partial(SRTIO3, unknown, fmt)
+    given_there, wanted_there = encode_partial(other(SRTIO3), unknown, fmt)
     assert given_here == given_there
     assert wanted_here != wanted_there
 
 
 def test_missing_atoms_leave_no_trace_but_the_dots() -> None:
-    given_text, wanted = write_partial(NACL, Unknown(missing=range(1, 8)), PLAIN)
+    given_text, wanted = encode_partial(NACL, UnknownParts(missing=range(1, 8)), PLAIN)
     assert given_text == "5.64 5.64 5.64\n90.00 90.00 90.00\nNa\n0.000 0.000 0.000\n..."
     assert wanted.count("Na") == 3
     assert wanted.count("Cl") == 4
@@ -100,7 +100,7 @@ def test_missing_atoms_leave_no_trace_but_the_dots() -> None:
 
 def test_a_site_that_is_not_there_is_refused() -> None:
     with pytest.raises(InputError, match="no site 8; the crystal has 8 sites, counted"):
-        write_partial(NACL, Unknown(positions=[8]), PLAIN)
+        encode_partial(NACL, UnknownParts(positions=[8]), PLAIN)
 
 
 def test_masking_nitrogen_leaves_sodium_and_nickel_alone() -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from crystext.errors import InputError, SettingError
 from crystext.structures.crystal import Crystal
-from crystext.text import COORDINATE_FORMATS, Fault, decode, encode
+from crystext.text import COORDINATE_FORMATS, DecodeFailure, decode, encode
 from crystext.text.regex import text_pattern
 from tests.conftest import Run
-from tests.handmade import HANDMADE
+from tests.example_crystals import EXAMPLE_CRYSTALS
 from tests.strategies import crystals
 
 each_format = pytest.mark.parametrize("fmt", COORDINATE_FORMATS, ids=lambda fmt: fmt.name)
@@ -45,7 +45,7 @@ def test_every_text_that_matches_is_a_crystal_or_has_no_volume(
     pattern = text_pattern(fmt, max_atoms=3, elements=["Li", "O"])
     text = data.draw(st.from_regex(pattern, fullmatch=True, alphabet="0123456789. \nLiO"))
     decoded = decode(text, format=fmt)
-    assert decoded.fault in (None, Fault.NO_VOLUME)
+    assert decoded.failure in (None, DecodeFailure.NO_VOLUME)
     if decoded.crystal is not None:
         assert set(decoded.crystal.symbols) <= {"Li", "O"}
         assert len(decoded.crystal) <= 3
@@ -70,6 +70,6 @@ def test_the_command_prints_the_pattern(cli: Run, cli_refuses: Callable[..., str
     ended = cli("pattern", "--only", "Sr,Ti,O", "--max-atoms", 5)
     assert (ended.returncode, ended.stderr) == (0, "")
     found = ended.stdout.removesuffix("\n")
-    assert re.fullmatch(found, encode(HANDMADE["srtio3"]))
-    assert not re.fullmatch(found, encode(HANDMADE["iron"]))
+    assert re.fullmatch(found, encode(EXAMPLE_CRYSTALS["srtio3"]))
+    assert not re.fullmatch(found, encode(EXAMPLE_CRYSTALS["iron"]))
     assert "no element 'Xx'" in cli_refuses("pattern", "--only", "Xx")

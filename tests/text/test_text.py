@@ -13,9 +13,17 @@ from hypothesis import strategies as st
 from crystext.chemistry.elements import ELECTRONEGATIVITIES
 from crystext.errors import InputError, SettingError
 from crystext.structures.crystal import Crystal
-from crystext.text import COORDINATE_FORMATS, FORMATS, PLAIN, Fault, decode, encode, get_format
-from tests.handmade import HANDMADE, NACL
-from tests.strategies import LATTICE_SYSTEMS, crystals, spoilt_texts, texts_of_crystals
+from crystext.text import (
+    COORDINATE_FORMATS,
+    FORMATS,
+    PLAIN,
+    DecodeFailure,
+    decode,
+    encode,
+    get_format,
+)
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
+from tests.strategies import LATTICE_SYSTEMS, corrupted_texts, crystals, texts_of_crystals
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -85,11 +93,11 @@ def test_the_published_format_prints_one_where_rounding_follows_wrapping() -> No
     assert read.crystal.positions[0].tolist() == [0.0, 0.0, 0.99]
 
 
-@pytest.mark.parametrize("name", HANDMADE)
+@pytest.mark.parametrize("name", EXAMPLE_CRYSTALS)
 @pytest.mark.parametrize("format", [f.name for f in COORDINATE_FORMATS])
 def test_known_crystals_are_written_as_ever(name: str, format: str) -> None:
     expected = (GOLDEN / f"{name}.{format}.txt").read_bytes().decode("utf-8")
-    assert encode(HANDMADE[name], format) == expected
+    assert encode(EXAMPLE_CRYSTALS[name], format) == expected
 
 
 def published_encoder(crystal: Crystal) -> str:
@@ -135,7 +143,7 @@ def test_a_cell_that_cutting_spoils_is_printed_as_published_and_read_as_a_fault(
     )
     text = encode(crystal, "gruver2024")
     assert text.split("\n")[1] == "119 59 60"
-    assert decode(text).fault is Fault.NO_VOLUME
+    assert decode(text).failure is DecodeFailure.NO_VOLUME
 
 
 @settings(max_examples=60)
@@ -196,54 +204,54 @@ CELL = "5.64 5.64 5.64\n90.00 90.00 90.00"
 @pytest.mark.parametrize(
     ("text", "fault", "line"),
     [
-        ("", Fault.EMPTY, 1),
-        (" \n\t\n", Fault.EMPTY, 1),
-        ("a crystal", Fault.BAD_LENGTHS, 1),
-        ("5.64 5.64\n90 90 90\nNa\n0 0 0", Fault.BAD_LENGTHS, 1),
-        ("5.64 0.00 5.64\n90 90 90\nNa\n0 0 0", Fault.BAD_LENGTHS, 1),
-        ("-5.64 5.64 5.64\n90 90 90\nNa\n0 0 0", Fault.BAD_LENGTHS, 1),
-        ("5.64 5.64 nan\n90 90 90\nNa\n0 0 0", Fault.BAD_LENGTHS, 1),
-        ("1e3 5.64 5.64\n90 90 90\nNa\n0 0 0", Fault.BAD_LENGTHS, 1),
-        ("٥.٦٤ 5.64 5.64\n90 90 90\nNa\n0 0 0", Fault.BAD_LENGTHS, 1),
-        ("5.64 5.6", Fault.TRUNCATED, 1),
-        ("5.64 5.64 5.64", Fault.TRUNCATED, 2),
-        ("5.64 5.64 5.64\n", Fault.TRUNCATED, 2),
-        ("5.64 5.64 5.64\n90.00 9", Fault.TRUNCATED, 2),
-        ("5.64 5.64 5.64\n90.00 90.00 180.00\nNa\n0 0 0", Fault.BAD_ANGLES, 2),
-        ("5.64 5.64 5.64\n0 90 90\nNa\n0 0 0", Fault.BAD_ANGLES, 2),
-        ("5.64 5.64 5.64\nNa\n0 0 0", Fault.BAD_ANGLES, 2),
-        ("5.64 5.64 5.64\n60.00 60.00 120.00\nNa\n0 0 0", Fault.NO_VOLUME, 2),
-        ("5.64 5.64 5.64\n120.00 120.00 120.00\nNa\n0 0 0", Fault.NO_VOLUME, 2),
-        ("5.64 5.64 5.64\n10.00 20.00 35.00\nNa\n0 0 0", Fault.NO_VOLUME, 2),
-        (CELL, Fault.NO_ATOMS, 3),
-        (CELL + "\n", Fault.NO_ATOMS, 3),
-        (CELL + "\nT\n0 0 0", Fault.UNKNOWN_ELEMENT, 3),
-        (CELL + "\nD\n0 0 0", Fault.UNKNOWN_ELEMENT, 3),
-        (CELL + "\nna\n0 0 0", Fault.UNKNOWN_ELEMENT, 3),
-        (CELL + "\n?\n0 0 0", Fault.UNKNOWN_ELEMENT, 3),
-        (CELL + "\n0 0 0\nNa", Fault.UNKNOWN_ELEMENT, 3),
-        (CELL + "\nNa\n0 0 0\nThat was it.", Fault.UNKNOWN_ELEMENT, 5),
-        (CELL + "\nR", Fault.TRUNCATED, 3),
-        (CELL + "\nNa", Fault.TRUNCATED, 4),
-        (CELL + "\nNa\n", Fault.TRUNCATED, 4),
-        (CELL + "\nNa\n0.5 0.25", Fault.TRUNCATED, 4),
-        (CELL + "\nNa\n0.5 0.25 0.", Fault.TRUNCATED, 4),
-        (CELL + "\nNa\n0 0 0\n", Fault.TRUNCATED, 5),
-        (CELL + "\nNa\n0 0 0\nC", Fault.TRUNCATED, 6),
-        (CELL + "\nNa\n0 0 1.5", Fault.BAD_POSITION, 4),
-        (CELL + "\nNa\n0 0 -0.5", Fault.BAD_POSITION, 4),
-        (CELL + "\nNa\n0 0\nCl\n0.5 0.5 0.5", Fault.BAD_POSITION, 4),
-        (CELL + "\nNa\n0 0 0 0\nCl\n0.5 0.5 0.5", Fault.BAD_POSITION, 4),
-        (CELL + "\nNa\n0  0 0", Fault.BAD_POSITION, 4),
-        (CELL + "\nNa\n0 0 0 \nCl\n0.5 0.5 0.5", Fault.BAD_POSITION, 4),
-        (CELL + "\r\nNa\r\n0 0 0", Fault.BAD_ANGLES, 2),
+        ("", DecodeFailure.EMPTY, 1),
+        (" \n\t\n", DecodeFailure.EMPTY, 1),
+        ("a crystal", DecodeFailure.BAD_LENGTHS, 1),
+        ("5.64 5.64\n90 90 90\nNa\n0 0 0", DecodeFailure.BAD_LENGTHS, 1),
+        ("5.64 0.00 5.64\n90 90 90\nNa\n0 0 0", DecodeFailure.BAD_LENGTHS, 1),
+        ("-5.64 5.64 5.64\n90 90 90\nNa\n0 0 0", DecodeFailure.BAD_LENGTHS, 1),
+        ("5.64 5.64 nan\n90 90 90\nNa\n0 0 0", DecodeFailure.BAD_LENGTHS, 1),
+        ("1e3 5.64 5.64\n90 90 90\nNa\n0 0 0", DecodeFailure.BAD_LENGTHS, 1),
+        ("٥.٦٤ 5.64 5.64\n90 90 90\nNa\n0 0 0", DecodeFailure.BAD_LENGTHS, 1),
+        ("5.64 5.6", DecodeFailure.TRUNCATED, 1),
+        ("5.64 5.64 5.64", DecodeFailure.TRUNCATED, 2),
+        ("5.64 5.64 5.64\n", DecodeFailure.TRUNCATED, 2),
+        ("5.64 5.64 5.64\n90.00 9", DecodeFailure.TRUNCATED, 2),
+        ("5.64 5.64 5.64\n90.00 90.00 180.00\nNa\n0 0 0", DecodeFailure.BAD_ANGLES, 2),
+        ("5.64 5.64 5.64\n0 90 90\nNa\n0 0 0", DecodeFailure.BAD_ANGLES, 2),
+        ("5.64 5.64 5.64\nNa\n0 0 0", DecodeFailure.BAD_ANGLES, 2),
+        ("5.64 5.64 5.64\n60.00 60.00 120.00\nNa\n0 0 0", DecodeFailure.NO_VOLUME, 2),
+        ("5.64 5.64 5.64\n120.00 120.00 120.00\nNa\n0 0 0", DecodeFailure.NO_VOLUME, 2),
+        ("5.64 5.64 5.64\n10.00 20.00 35.00\nNa\n0 0 0", DecodeFailure.NO_VOLUME, 2),
+        (CELL, DecodeFailure.NO_ATOMS, 3),
+        (CELL + "\n", DecodeFailure.NO_ATOMS, 3),
+        (CELL + "\nT\n0 0 0", DecodeFailure.UNKNOWN_ELEMENT, 3),
+        (CELL + "\nD\n0 0 0", DecodeFailure.UNKNOWN_ELEMENT, 3),
+        (CELL + "\nna\n0 0 0", DecodeFailure.UNKNOWN_ELEMENT, 3),
+        (CELL + "\n?\n0 0 0", DecodeFailure.UNKNOWN_ELEMENT, 3),
+        (CELL + "\n0 0 0\nNa", DecodeFailure.UNKNOWN_ELEMENT, 3),
+        (CELL + "\nNa\n0 0 0\nThat was it.", DecodeFailure.UNKNOWN_ELEMENT, 5),
+        (CELL + "\nR", DecodeFailure.TRUNCATED, 3),
+        (CELL + "\nNa", DecodeFailure.TRUNCATED, 4),
+        (CELL + "\nNa\n", DecodeFailure.TRUNCATED, 4),
+        (CELL + "\nNa\n0.5 0.25", DecodeFailure.TRUNCATED, 4),
+        (CELL + "\nNa\n0.5 0.25 0.", DecodeFailure.TRUNCATED, 4),
+        (CELL + "\nNa\n0 0 0\n", DecodeFailure.TRUNCATED, 5),
+        (CELL + "\nNa\n0 0 0\nC", DecodeFailure.TRUNCATED, 6),
+        (CELL + "\nNa\n0 0 1.5", DecodeFailure.BAD_POSITION, 4),
+        (CELL + "\nNa\n0 0 -0.5", DecodeFailure.BAD_POSITION, 4),
+        (CELL + "\nNa\n0 0\nCl\n0.5 0.5 0.5", DecodeFailure.BAD_POSITION, 4),
+        (CELL + "\nNa\n0 0 0 0\nCl\n0.5 0.5 0.5", DecodeFailure.BAD_POSITION, 4),
+        (CELL + "\nNa\n0  0 0", DecodeFailure.BAD_POSITION, 4),
+        (CELL + "\nNa\n0 0 0 \nCl\n0.5 0.5 0.5", DecodeFailure.BAD_POSITION, 4),
+        (CELL + "\r\nNa\r\n0 0 0", DecodeFailure.BAD_ANGLES, 2),
     ],
 )
 def test_a_broken_text_has_a_named_fault_and_the_line_where_reading_stopped(
-    text: str, fault: Fault, line: int
+    text: str, fault: DecodeFailure, line: int
 ) -> None:
     read = decode(text)
-    assert (read.crystal, read.structure, read.fault, read.line) == (None, None, fault, line)
+    assert (read.crystal, read.structure, read.failure, read.line) == (None, None, fault, line)
     assert not read
 
 
@@ -260,14 +268,14 @@ def test_another_precision_than_the_formats_is_a_fault_only_when_a_format_is_ask
 ) -> None:
     assert decode(text)
     read = decode(text, format="plain")
-    assert (read.fault, read.line) == (Fault.WRONG_PRECISION, line)
+    assert (read.failure, read.line) == (DecodeFailure.WRONG_PRECISION, line)
 
 
 def test_a_coordinate_of_one_is_read_only_where_the_published_format_may_be_meant() -> None:
     text = "5.6 5.6 5.6\n90 90 90\nNa\n1.00 0.00 0.00"
     assert decode(text, format="gruver2024")
     assert decode(text)
-    assert decode(text, format="gruver2024-rounded").fault is Fault.BAD_POSITION
+    assert decode(text, format="gruver2024-rounded").failure is DecodeFailure.BAD_POSITION
 
 
 def test_a_fault_says_what_was_found() -> None:
@@ -305,33 +313,33 @@ def test_the_forgiving_reader_says_what_it_forgave_and_the_strict_one_refuses(
 ) -> None:
     assert callable(change)
     text = change(encode(NACL))
-    assert decode(text).fault is not None
+    assert decode(text).failure is not None
     read = decode(text, strict=False)
     assert read.crystal is not None, read
-    assert forgiven in read.forgiven
+    assert forgiven in read.repairs
     assert encode(read.crystal) == encode(NACL)
 
 
-@given(text=st.one_of(st.text(), spoilt_texts, texts_of_crystals))
+@given(text=st.one_of(st.text(), corrupted_texts, texts_of_crystals))
 def test_what_reads_strictly_reads_the_same_forgivingly_with_nothing_forgiven(text: str) -> None:
     strict, forgiving = decode(text), decode(text, strict=False)
     if strict.crystal is not None:
         assert forgiving.crystal == strict.crystal
-        assert forgiving.forgiven == ()
+        assert forgiving.repairs == ()
     elif forgiving.crystal is not None:
-        assert forgiving.forgiven
+        assert forgiving.repairs
 
 
 def test_forgiving_keeps_the_precision_a_format_asks_for() -> None:
     text = encode(NACL).replace("0.500", "-0.500") + "\n"
     assert decode(text, format="plain", strict=False)
-    assert decode(text, format="gruver2024", strict=False).fault is Fault.WRONG_PRECISION
+    assert decode(text, format="gruver2024", strict=False).failure is DecodeFailure.WRONG_PRECISION
 
 
 def test_the_line_of_a_fault_counts_the_lines_of_the_text_as_it_was_given() -> None:
     text = "Rock salt:\n\n5.64 5.64 5.64\n\n90 90 90\nNa\n\n0 0 0\nXx\n0.5 0.5 0.5"
     read = decode(text, strict=False)
-    assert (read.fault, read.line) == (Fault.UNKNOWN_ELEMENT, 9)
+    assert (read.failure, read.line) == (DecodeFailure.UNKNOWN_ELEMENT, 9)
 
 
 @pytest.mark.parametrize(
@@ -343,13 +351,16 @@ def test_the_line_of_a_fault_counts_the_lines_of_the_text_as_it_was_given() -> N
     ],
 )
 def test_coordinates_are_never_taken_for_a_cell_by_the_forgiving_reader(text: str) -> None:
-    assert decode(" " + text, strict=False).fault in (Fault.BAD_LENGTHS, Fault.BAD_ANGLES)
+    assert decode(" " + text, strict=False).failure in (
+        DecodeFailure.BAD_LENGTHS,
+        DecodeFailure.BAD_ANGLES,
+    )
 
 
 @pytest.mark.parametrize("line", ["Xx", "0.1 0.2 0.3", "at.", "and"])
 def test_an_unreadable_element_amid_atoms_is_no_end_of_the_crystal(line: str) -> None:
     text = f" {CELL}\nNa\n0 0 0\n{line}\n0.5 0.5 0.5\nCl\n0.25 0.5 0.5"
-    assert decode(text, strict=False).fault is Fault.UNKNOWN_ELEMENT
+    assert decode(text, strict=False).failure is DecodeFailure.UNKNOWN_ELEMENT
 
 
 # Any text at all.
@@ -357,7 +368,7 @@ def test_an_unreadable_element_amid_atoms_is_no_end_of_the_crystal(line: str) ->
 
 @settings(max_examples=400)
 @given(
-    text=st.text() | spoilt_texts, strict=st.booleans(), format=st.sampled_from([None, *FORMATS])
+    text=st.text() | corrupted_texts, strict=st.booleans(), format=st.sampled_from([None, *FORMATS])
 )
 @example(text="\ud800", strict=False, format=None)
 @example(text="ﬂ\n²\n١ ١ ١", strict=False, format=None)
@@ -367,8 +378,8 @@ def test_any_text_decodes_to_a_crystal_or_a_fault(
     text: str, strict: bool, format: str | None
 ) -> None:
     read = decode(text, strict=strict, format=format)
-    assert (read.crystal is None) != (read.fault is None)
-    assert (read.line is None) == (read.fault is None)
+    assert (read.crystal is None) != (read.failure is None)
+    assert (read.line is None) == (read.failure is None)
     if read.crystal is not None:
         read.crystal.check()
         assert read.crystal.volume > 0
@@ -404,7 +415,7 @@ def test_megabytes_of_noise_are_read_at_once() -> None:
             started = time.process_time()
             read = decode(text, strict=strict)
             assert time.process_time() - started < 20, name
-            assert (read.crystal is None) != (read.fault is None)
+            assert (read.crystal is None) != (read.failure is None)
 
 
 # Published texts and crystals.
@@ -417,12 +428,12 @@ def test_published_failures_of_a_language_model_have_named_faults(shared_data: P
     texts = table["original_gen_str"].astype(str).tolist()
     assert len(texts) == 193
     for text in texts:
-        assert decode(text).fault is not None
+        assert decode(text).failure is not None
         read = decode(text, strict=False)
         if read.crystal is None:
-            assert read.fault is not None
+            assert read.failure is not None
         else:
-            assert read.forgiven
+            assert read.repairs
             # An Å and a degree: no coordinates were taken for a cell.
             assert read.crystal.lengths.min() > 1
             assert read.crystal.angles.min() > 1
@@ -443,7 +454,7 @@ def _survives(cif: str) -> None:
     for fmt in COORDINATE_FORMATS:
         text = encode(structure, fmt)
         read = decode(text, format=fmt)
-        if fmt.as_published and read.fault is Fault.NO_VOLUME:
+        if fmt.as_published and read.failure is DecodeFailure.NO_VOLUME:
             continue
         assert read.crystal is not None, (read, text)
         expected = structure.get_sorted_structure()

@@ -15,12 +15,12 @@ from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError
 from crystext.structures.augment import permute_within_species, translate
 from crystext.structures.crystal import Crystal
-from crystext.structures.wyckoff.cell_parameters import free_parameters
-from crystext.structures.wyckoff.positions import GROUPS, positions
-from crystext.text import Fault, decode, encode
-from crystext.text.wyckoff import encode_symmetric, is_symmetric
+from crystext.structures.wyckoff.cell_parameters import free_parameter_names
+from crystext.structures.wyckoff.positions import N_SPACE_GROUPS, wyckoff_positions
+from crystext.text import DecodeFailure, decode, encode
+from crystext.text.wyckoff import encode_wyckoff, is_wyckoff_text
 from tests.conftest import Run
-from tests.handmade import HANDMADE, NACL, QUARTZ, SRTIO3, crystal
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL, QUARTZ, SRTIO3, crystal
 
 TEXTS = {
     "nacl": "225\nNa 4a\nCl 4b\n5.64",
@@ -37,7 +37,7 @@ def space_group(found: Crystal) -> int:
 
 @pytest.mark.parametrize("name", sorted(TEXTS))
 def test_well_known_crystals_are_written_as_the_tables_have_them(name: str) -> None:
-    lines = encode_symmetric(HANDMADE[name]).split("\n")
+    lines = encode_wyckoff(EXAMPLE_CRYSTALS[name]).split("\n")
     wanted = TEXTS[name].split("\n")
     assert lines[0] == wanted[0]
     # 3.905 is half-way between two texts.
@@ -49,13 +49,13 @@ def test_well_known_crystals_are_written_as_the_tables_have_them(name: str) -> N
 
 
 @settings(max_examples=30)
-@given(st.sampled_from(sorted(HANDMADE)), st.integers(0, 2**32))
+@given(st.sampled_from(sorted(EXAMPLE_CRYSTALS)), st.integers(0, 2**32))
 def test_any_description_of_a_crystal_comes_back_as_the_same_crystal(name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    other = permute_within_species(translate(HANDMADE[name], rng), rng)
-    decoded = decode(encode_symmetric(other))
+    other = permute_within_species(translate(EXAMPLE_CRYSTALS[name], rng), rng)
+    decoded = decode(encode_wyckoff(other))
     assert decoded.crystal is not None, decoded
-    assert space_group(decoded.crystal) == space_group(HANDMADE[name])
+    assert space_group(decoded.crystal) == space_group(EXAMPLE_CRYSTALS[name])
     assert StructureMatcher().fit(decoded.crystal.structure, other.structure)
 
 
@@ -68,64 +68,70 @@ def test_a_crystal_comes_back_in_a_primitive_cell() -> None:
 
 def test_the_hand_of_a_crystal_is_kept() -> None:
     mirrored = Crystal(QUARTZ.lengths, QUARTZ.angles, QUARTZ.numbers, -QUARTZ.positions % 1.0)
-    assert {encode_symmetric(x).split("\n")[0] for x in (QUARTZ, mirrored)} == {"152", "154"}
+    assert {encode_wyckoff(x).split("\n")[0] for x in (QUARTZ, mirrored)} == {"152", "154"}
 
 
 @pytest.mark.parametrize(
     ("text", "fault", "line"),
     [
-        ("231\nNa 4a\n5.64", Fault.UNKNOWN_SPACE_GROUP, 1),
-        ("Fm-3m\nNa 4a\n5.64", Fault.UNKNOWN_SPACE_GROUP, 1),
-        ("225\n5.64", Fault.NO_ATOMS, 2),
-        ("225", Fault.TRUNCATED, 2),
-        ("225\n", Fault.TRUNCATED, 2),
-        ("225\n5.", Fault.TRUNCATED, 2),
-        ("225\nX", Fault.TRUNCATED, 2),
-        ("225\nNa 4a", Fault.TRUNCATED, 2),
-        ("225\nNa 4a\n", Fault.TRUNCATED, 3),
-        ("225\nNa 4a\nCl", Fault.TRUNCATED, 3),
-        ("225\nNa 4a\nCl ", Fault.TRUNCATED, 3),
-        ("225\nNa 4a\nCl 4", Fault.TRUNCATED, 3),
-        ("225\nNa 4a\n5.", Fault.TRUNCATED, 3),
-        ("152\nSi 3a 0.470\nO 6c 0.41", Fault.TRUNCATED, 3),
-        ("152\nSi 3a 0.470\nO 6c 0.413 0.", Fault.TRUNCATED, 3),
-        ("152\nSi 3a 0.470\n4.91", Fault.TRUNCATED, 3),
-        ("152\nSi 3a 0.470\n4.91 ", Fault.TRUNCATED, 3),
-        ("225\nNa 4a\nIn this cell", Fault.BAD_CELL, 3),
-        ("225\nNa 4a\nXx", Fault.BAD_CELL, 3),
-        ("225\nXx 4a\n5.64", Fault.UNKNOWN_ELEMENT, 2),
-        ("225\nNa 4c\n5.64", Fault.UNKNOWN_POSITION, 2),
-        ("225\nNa a\n5.64", Fault.UNKNOWN_POSITION, 2),
-        ("225\nNa 4a 0.100\n5.64", Fault.BAD_POSITION, 2),
-        ("225\nNa 24e\n5.64", Fault.BAD_POSITION, 2),
-        ("225\nNa 24e 1.000\n5.64", Fault.BAD_POSITION, 2),
-        ("225\nNa 4a\nCl 4a\n5.64", Fault.POINT_TAKEN, 3),
-        ("225\nNa 24e 0.500\nCl 4a\n5.64", Fault.HIGHER_SYMMETRY, 2),
-        ("225\nNa 4a\n5.64 5.64", Fault.BAD_CELL, 3),
-        ("225\nNa 4a\n0.00", Fault.BAD_CELL, 3),
-        ("2\nNa 1a\n5.00 5.00 5.00 10.00 90.00 170.00", Fault.NO_VOLUME, 3),
-        ("15\nNa 4a\n5.00 5.00 5.00 180.00", Fault.NO_VOLUME, 3),
+        ("231\nNa 4a\n5.64", DecodeFailure.UNKNOWN_SPACE_GROUP, 1),
+        ("Fm-3m\nNa 4a\n5.64", DecodeFailure.UNKNOWN_SPACE_GROUP, 1),
+        ("225\n5.64", DecodeFailure.NO_ATOMS, 2),
+        ("225", DecodeFailure.TRUNCATED, 2),
+        ("225\n", DecodeFailure.TRUNCATED, 2),
+        ("225\n5.", DecodeFailure.TRUNCATED, 2),
+        ("225\nX", DecodeFailure.TRUNCATED, 2),
+        ("225\nNa 4a", DecodeFailure.TRUNCATED, 2),
+        ("225\nNa 4a\n", DecodeFailure.TRUNCATED, 3),
+        ("225\nNa 4a\nCl", DecodeFailure.TRUNCATED, 3),
+        ("225\nNa 4a\nCl ", DecodeFailure.TRUNCATED, 3),
+        ("225\nNa 4a\nCl 4", DecodeFailure.TRUNCATED, 3),
+        ("225\nNa 4a\n5.", DecodeFailure.TRUNCATED, 3),
+        ("152\nSi 3a 0.470\nO 6c 0.41", DecodeFailure.TRUNCATED, 3),
+        ("152\nSi 3a 0.470\nO 6c 0.413 0.", DecodeFailure.TRUNCATED, 3),
+        ("152\nSi 3a 0.470\n4.91", DecodeFailure.TRUNCATED, 3),
+        ("152\nSi 3a 0.470\n4.91 ", DecodeFailure.TRUNCATED, 3),
+        ("225\nNa 4a\nIn this cell", DecodeFailure.BAD_CELL, 3),
+        ("225\nNa 4a\nXx", DecodeFailure.BAD_CELL, 3),
+        ("225\nXx 4a\n5.64", DecodeFailure.UNKNOWN_ELEMENT, 2),
+        ("225\nNa 4c\n5.64", DecodeFailure.UNKNOWN_POSITION, 2),
+        ("225\nNa a\n5.64", DecodeFailure.UNKNOWN_POSITION, 2),
+        ("225\nNa 4a 0.100\n5.64", DecodeFailure.BAD_POSITION, 2),
+        ("225\nNa 24e\n5.64", DecodeFailure.BAD_POSITION, 2),
+        ("225\nNa 24e 1.000\n5.64", DecodeFailure.BAD_POSITION, 2),
+        ("225\nNa 4a\nCl 4a\n5.64", DecodeFailure.POINT_TAKEN, 3),
+        ("225\nNa 24e 0.500\nCl 4a\n5.64", DecodeFailure.HIGHER_SYMMETRY, 2),
+        ("225\nNa 4a\n5.64 5.64", DecodeFailure.BAD_CELL, 3),
+        ("225\nNa 4a\n0.00", DecodeFailure.BAD_CELL, 3),
+        ("2\nNa 1a\n5.00 5.00 5.00 10.00 90.00 170.00", DecodeFailure.NO_VOLUME, 3),
+        ("15\nNa 4a\n5.00 5.00 5.00 180.00", DecodeFailure.NO_VOLUME, 3),
         # The primitive cell is flatter than the conventional one.
-        ("167\nH 6b\n7.749 0.000001", Fault.NO_VOLUME, 3),
+        ("167\nH 6b\n7.749 0.000001", DecodeFailure.NO_VOLUME, 3),
     ],
 )
-def test_what_is_no_crystal_has_a_fault_and_a_line(text: str, fault: Fault, line: int) -> None:
+def test_what_is_no_crystal_has_a_fault_and_a_line(
+    text: str, fault: DecodeFailure, line: int
+) -> None:
     # A format would find fault with the decimals of some, and a group is wanted to know the others.
-    decoded = decode(text) if is_symmetric(text) else decode(text, format="wyckoff")
-    assert (decoded.crystal, decoded.fault, decoded.line) == (None, fault, line)
+    decoded = decode(text) if is_wyckoff_text(text) else decode(text, format="wyckoff")
+    assert (decoded.crystal, decoded.failure, decoded.line) == (None, fault, line)
 
 
 @st.composite
 def texts(draw: st.DrawFn) -> str:
     """Texts of the right shape, with any values; now and then a character is another."""
-    group = draw(st.integers(1, GROUPS))
+    group = draw(st.integers(1, N_SPACE_GROUPS))
     lines = [str(group)]
-    for position in draw(st.lists(st.sampled_from(list(positions(group).values())), max_size=4)):
+    for position in draw(
+        st.lists(st.sampled_from(list(wyckoff_positions(group).values())), max_size=4)
+    ):
         free = draw(
-            st.lists(_coordinates, min_size=len(position.free), max_size=len(position.free))
+            st.lists(
+                _coordinates, min_size=len(position.free_axes), max_size=len(position.free_axes)
+            )
         )
         lines.append(" ".join([draw(st.sampled_from(SYMBOLS)), position.name, *free]))
-    names = free_parameters(group)
+    names = free_parameter_names(group)
     lines.append(" ".join(draw(_lengths if len(name) == 1 else _angles) for name in names))
     text = "\n".join(lines)
     if draw(st.integers(0, 4)) == 0:
@@ -147,13 +153,13 @@ def test_any_text_is_a_sound_crystal_or_has_a_fault() -> None:
     def reads(text: str) -> None:
         decoded = decode(text)
         found.append(bool(decoded))
-        assert (decoded.crystal is None) == (decoded.fault is not None)
+        assert (decoded.crystal is None) == (decoded.failure is not None)
         if decoded.crystal is not None:
             decoded.crystal.check()
             assert decoded.crystal.volume > 0
             assert (decoded.crystal.positions >= 0).all()
             assert (decoded.crystal.positions < 1).all()
-            assert decode(text, strict=False).forgiven == ()
+            assert decode(text, strict=False).repairs == ()
 
     reads()
     # What finds nothing to read shows nothing.
@@ -177,14 +183,14 @@ def test_a_cell_of_any_shape_is_read(text: str, atoms: int) -> None:
 
 
 def test_plain_texts_are_told_apart() -> None:
-    assert is_symmetric(TEXTS["nacl"])
-    assert not is_symmetric("5.64 5.64 5.64\n90.00 90.00 90.00\nNa\n0.000 0.000 0.000")
+    assert is_wyckoff_text(TEXTS["nacl"])
+    assert not is_wyckoff_text("5.64 5.64 5.64\n90.00 90.00 90.00\nNa\n0.000 0.000 0.000")
 
 
 def test_atoms_on_top_of_each_other_are_refused() -> None:
     twice = crystal([4.0] * 3, [90.0] * 3, [("Na", [0, 0, 0]), ("Na", [0, 0, 0.001])])
     with pytest.raises(InputError, match="spglib"):
-        encode_symmetric(twice)
+        encode_wyckoff(twice)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +205,7 @@ def test_atoms_on_top_of_each_other_are_refused() -> None:
 )
 def test_what_would_not_be_read_is_not_written(twice: Crystal, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        encode_symmetric(twice)
+        encode_wyckoff(twice)
 
 
 # The forgiving reader.
@@ -230,10 +236,10 @@ def test_the_forgiving_reader_takes_what_the_strict_one_refuses(
     change: Callable[[str], str], forgiven: str, format: str | None
 ) -> None:
     text = "136\nTi 2a\nO 4f 0.305\n4.59 2.96"
-    assert decode(change(text), format=format).fault is not None
+    assert decode(change(text), format=format).failure is not None
     read = decode(change(text), format=format, strict=False)
     assert read.crystal == decode(text).crystal, read
-    assert forgiven in read.forgiven
+    assert forgiven in read.repairs
 
 
 def test_the_first_crystal_of_a_text_is_taken_whichever_way_it_is_written() -> None:
@@ -246,16 +252,16 @@ def test_the_first_crystal_of_a_text_is_taken_whichever_way_it_is_written() -> N
 @pytest.mark.parametrize(
     ("text", "fault", "line"),
     [
-        ("Here:\n\n225\nNa 4a\nCl", Fault.TRUNCATED, 5),
-        ("Here:\n225\nNa 4c\n5.64", Fault.UNKNOWN_POSITION, 3),
+        ("Here:\n\n225\nNa 4a\nCl", DecodeFailure.TRUNCATED, 5),
+        ("Here:\n225\nNa 4c\n5.64", DecodeFailure.UNKNOWN_POSITION, 3),
         # An atom would be lost.
-        ("225\nNa 4a\n5.64\nCl 4b", Fault.UNKNOWN_ELEMENT, 3),
-        ("225\nNa 4a\n-5.64", Fault.BAD_CELL, 3),
+        ("225\nNa 4a\n5.64\nCl 4b", DecodeFailure.UNKNOWN_ELEMENT, 3),
+        ("225\nNa 4a\n-5.64", DecodeFailure.BAD_CELL, 3),
     ],
 )
-def test_what_cannot_be_forgiven_keeps_its_line(text: str, fault: Fault, line: int) -> None:
+def test_what_cannot_be_forgiven_keeps_its_line(text: str, fault: DecodeFailure, line: int) -> None:
     read = decode(text, strict=False)
-    assert (read.crystal, read.fault, read.line) == (None, fault, line)
+    assert (read.crystal, read.failure, read.line) == (None, fault, line)
 
 
 def test_the_command_line_writes_and_reads_it(cli: Run, tmp_path: Path) -> None:
@@ -286,7 +292,7 @@ def test_crystals_of_the_data_come_back(shared_data: Path) -> None:
     lost = []
     for item in items:
         assert item.crystal is not None
-        decoded = decode(encode_symmetric(item.crystal))
+        decoded = decode(encode_wyckoff(item.crystal))
         if (
             decoded.crystal is None
             or space_group(decoded.crystal) != space_group(item.crystal)

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.structures.wyckoff.positions import GROUPS, positions
+from crystext.structures.wyckoff.positions import N_SPACE_GROUPS, wyckoff_positions
 from crystext.tasks.prompts import load_prompts
 from crystext.text import encode
 from crystext.tokenization.crystal_vocabulary import (
@@ -19,10 +19,10 @@ from crystext.tokenization.crystal_vocabulary import (
     PAD,
     build_tokenizer,
     element_line,
-    pieces,
+    vocabulary_pieces,
 )
-from tests.handmade import HANDMADE
-from tests.strategies import spoilt_texts, texts_of_crystals
+from tests.example_crystals import EXAMPLE_CRYSTALS
+from tests.strategies import corrupted_texts, texts_of_crystals
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -51,7 +51,7 @@ def cut(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:
 
 
 @settings(max_examples=300)
-@given(text=st.text() | texts_of_crystals | spoilt_texts)
+@given(text=st.text() | texts_of_crystals | corrupted_texts)
 @example(text="<0x41><0x0A> <0xFF>")
 @example(text="<s></s><pad>")
 @example(text="Ünïcödé 晶体 😀\r\n\t\x00")
@@ -90,11 +90,11 @@ def test_every_coordinate_and_every_element_is_one_token(
         assert cut(tokenizer, f"\n{symbol}\n") == [element_line(symbol)]
 
 
-@pytest.mark.parametrize("name", HANDMADE)
+@pytest.mark.parametrize("name", EXAMPLE_CRYSTALS)
 def test_a_plain_text_takes_twelve_tokens_for_the_cell_and_four_for_an_atom(
     tokenizer: PreTrainedTokenizerFast, name: str
 ) -> None:
-    crystal = HANDMADE[name]
+    crystal = EXAMPLE_CRYSTALS[name]
     assert len(ids_of(tokenizer, encode(crystal))) == 12 + 4 * len(crystal)
 
 
@@ -110,9 +110,9 @@ def test_the_text_by_symmetry_is_a_token_for_each_thing_it_says(
         *("152", "\nSi ", "3a", " 0.470", "\nO ", "6c", " 0.413", " 0.267", " 0.119"),
         *("\n4.", "91", " 15.", "40"),
     ]
-    for group in range(1, GROUPS + 1):
+    for group in range(1, N_SPACE_GROUPS + 1):
         assert cut(tokenizer, f"{group}\n? 1a\n9.99")[:3] == [str(group), "\n? ", "1a"]
-        for position in positions(group).values():
+        for position in wyckoff_positions(group).values():
             assert cut(tokenizer, f"Xe {position.name}\n")[-2:] == [position.name, "\n"]
 
 
@@ -142,7 +142,7 @@ def test_token_ids_are_what_they_were_when_models_were_trained(
 ) -> None:
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
     vocabulary = tokenizer.get_vocab()
-    assert len(tokenizer) == len(pieces(phrases)) == golden["size"]
+    assert len(tokenizer) == len(vocabulary_pieces(phrases)) == golden["size"]
     assert {piece: vocabulary[piece] for piece in golden["ids"]} == golden["ids"]
     for text, ids in golden["texts"].items():
         assert ids_of(tokenizer, text) == ids
@@ -151,7 +151,7 @@ def test_token_ids_are_what_they_were_when_models_were_trained(
 def test_ids_follow_the_pieces_without_gap_or_repetition(
     tokenizer: PreTrainedTokenizerFast, phrases: list[str]
 ) -> None:
-    listed = pieces(phrases)
+    listed = vocabulary_pieces(phrases)
     assert len(set(listed)) == len(listed)
     assert tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))) == listed
 
@@ -175,7 +175,11 @@ def test_the_tokenizer_survives_saving_and_loading_by_autotokenizer(
     assert loaded.get_vocab() == tokenizer.get_vocab()
     assert loaded.special_tokens_map == tokenizer.special_tokens_map
     assert loaded.padding_side == "left"
-    for text in [*map(encode, HANDMADE.values()), "An odd text <0x41> é ,  ?\t", " 0.5000 ."]:
+    for text in [
+        *map(encode, EXAMPLE_CRYSTALS.values()),
+        "An odd text <0x41> é ,  ?\t",
+        " 0.5000 .",
+    ]:
         ids = ids_of(tokenizer, text)
         assert ids_of(loaded, text) == ids
         assert loaded.decode(ids) == text

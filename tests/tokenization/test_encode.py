@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 
 from crystext.conditions.constraints import Constraints
-from crystext.grammar.any_tokenizer import TextReader, TokenTree
-from crystext.grammar.automaton import Automaton
-from crystext.structures.wyckoff.orbits import decompose
+from crystext.grammar.any_tokenizer import TextReader, TokenTrie
+from crystext.grammar.automaton import CoordinateAutomaton
+from crystext.structures.wyckoff.orbits import to_wyckoff
 from crystext.tasks import TASKS, Example, Record
 from crystext.tasks.prompts import load_prompts
 from crystext.text import COORDINATE_FORMATS, PLAIN, Format, encode
 from crystext.tokenization.crystal_vocabulary import build_tokenizer
 from crystext.tokenization.encode import (
-    IGNORED,
+    IGNORED_LABEL,
     completion_ids,
     example_ids,
-    pad,
+    pad_rows,
     prompt_ids,
     token_texts,
 )
-from tests.foreign_tokenizers import MAKERS, llama_2_like_metaspace, words_with_special_names
-from tests.handmade import HANDMADE, NACL, WURTZITE
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL, WURTZITE
+from tests.llm_tokenizers import MAKERS, llama_2_like_metaspace, words_with_special_names
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -35,7 +35,7 @@ ALL: dict[str, Callable[[], PreTrainedTokenizerFast]] = {
     **MAKERS,
     "llama 2, metaspace": llama_2_like_metaspace,
     "unigram": words_with_special_names,
-    "small vocabulary": lambda: build_tokenizer(PROMPTS.phrases()),
+    "crystal vocabulary": lambda: build_tokenizer(PROMPTS.phrases()),
 }
 
 
@@ -54,19 +54,19 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 def some_examples() -> list[Example]:
     rng = np.random.default_rng(0)
-    record = Record(WURTZITE, {"space_group": 186.0}, "ZnS", decompose(WURTZITE))
+    record = Record(WURTZITE, {"space_group": 186.0}, "ZnS", to_wyckoff(WURTZITE))
     return [task.make(record, PROMPTS, PLAIN, rng) for task in TASKS.values()]
 
 
 def test_only_the_completion_and_its_end_carry_loss(tokenizer: PreTrainedTokenizerFast) -> None:
     for example in some_examples():
         ids, labels = example_ids(tokenizer, example)
-        carrying = [i for i, label in zip(ids, labels, strict=True) if label != IGNORED]
+        carrying = [i for i, label in zip(ids, labels, strict=True) if label != IGNORED_LABEL]
         assert carrying[-1] == tokenizer.eos_token_id
         assert tokenizer.decode(carrying[:-1]) == example.completion
         given = prompt_ids(tokenizer, example.prompt)
         assert ids == given + carrying
-        assert labels == [IGNORED] * len(given) + carrying
+        assert labels == [IGNORED_LABEL] * len(given) + carrying
 
 
 def test_loss_on_the_prompt_is_an_option(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -107,11 +107,11 @@ def test_prompt_and_completion_are_cut_apart_as_they_would_be_together(name: str
 @pytest.mark.parametrize("fmt", COORDINATE_FORMATS, ids=lambda fmt: fmt.name)
 def test_the_grammar_allows_what_training_writes(name: str, fmt: Format) -> None:
     tokenizer = tokenizer_named(name)
-    tree = TokenTree(tokenizer)
-    for crystal in (HANDMADE["iron"], NACL, WURTZITE):
+    tree = TokenTrie(tokenizer)
+    for crystal in (EXAMPLE_CRYSTALS["iron"], NACL, WURTZITE):
         # The published format may print a coordinate as 1, which is not written here.
         text = encode(crystal, fmt).replace("1.00", "0.00")
-        automaton = Automaton(fmt, 1, Constraints(max_atoms=len(crystal)))
+        automaton = CoordinateAutomaton(fmt, 1, Constraints(max_atoms=len(crystal)))
         reader = TextReader.at_start(automaton)
         for token in completion_ids(tokenizer, text):
             assert token in tree.allowed(reader), (text, tokenizer.decode([token]))
@@ -146,13 +146,13 @@ def test_padding_lies_behind_the_rows_and_carries_no_loss(
 ) -> None:
     rows = [example_ids(tokenizer, example) for example in some_examples()]
     rows.append(example_ids(tokenizer, Example("", NACL.symbols[0])))
-    ids_B_T, labels_B_T = pad(rows, pad_id=0)
+    ids_B_T, labels_B_T = pad_rows(rows, pad_id=0)
     assert ids_B_T.shape == labels_B_T.shape
     assert ids_B_T.shape[1] % 8 == 0
     assert ids_B_T.shape[1] - max(len(ids) for ids, _ in rows) < 8
     for i, (ids, labels) in enumerate(rows):
         assert ids_B_T[i].tolist() == ids + [0] * (ids_B_T.shape[1] - len(ids))
-        assert labels_B_T[i].tolist() == labels + [IGNORED] * (ids_B_T.shape[1] - len(ids))
+        assert labels_B_T[i].tolist() == labels + [IGNORED_LABEL] * (ids_B_T.shape[1] - len(ids))
 
 
 @each_tokenizer

@@ -13,10 +13,10 @@ from crystext.structures.augment import permute_within_species, translate
 from crystext.tasks.prompts import load_prompts
 from crystext.text import PLAIN
 from crystext.tokenization.crystal_vocabulary import build_tokenizer
-from crystext.tokenization.encode import IGNORED
-from crystext.training.batches import Batches, steps_of
-from crystext.training.examples import Examples, Row
-from tests.tiny import write_tiny_store
+from crystext.tokenization.encode import IGNORED_LABEL
+from crystext.training.batches import Batches, steps_for_epochs
+from crystext.training.examples import Examples, TokenizedExample
+from tests.tiny_model import write_tiny_store
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -48,7 +48,7 @@ def examples(data: Dataset, tokenizer: PreTrainedTokenizerFast, **changes: objec
     return Examples(data, tokenizer, PROMPTS, PLAIN, **values)  # type: ignore[arg-type]
 
 
-def as_set(rows: list[Row]) -> Counter[tuple[int, ...]]:
+def as_set(rows: list[TokenizedExample]) -> Counter[tuple[int, ...]]:
     return Counter(tuple(ids) for ids, _ in rows)
 
 
@@ -151,8 +151,8 @@ def test_loss_lies_on_the_completion_unless_asked_otherwise(
     data: Dataset, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     ids, labels = examples(data, tokenizer).rows(range(1))[0]
-    assert labels[0] == IGNORED
-    assert all(label in (IGNORED, i) for i, label in zip(ids, labels, strict=True))
+    assert labels[0] == IGNORED_LABEL
+    assert all(label in (IGNORED_LABEL, i) for i, label in zip(ids, labels, strict=True))
     ids, labels = examples(data, tokenizer, loss_on_prompt=True).rows(range(1))[0]
     assert labels == ids
 
@@ -181,12 +181,12 @@ def test_the_shares_of_all_processes_are_the_batch_of_one(
 
 def test_workers_change_no_batch(data: Dataset, tokenizer: PreTrainedTokenizerFast) -> None:
     batches = Batches(examples(data, tokenizer), 10)
-    alone = list(batches.stream(3, 8))
-    assert list(batches.stream(3, 8, workers=2)) == alone
+    alone = list(batches.iter_batches(3, 8))
+    assert list(batches.iter_batches(3, 8, workers=2)) == alone
     assert len(alone) == 5
 
 
 def test_epochs_are_counted_in_batches() -> None:
-    assert steps_of(2, crystals=100, sequences=10) == 20
-    assert steps_of(1, crystals=101, sequences=10) == 11
-    assert steps_of(0.5, crystals=100, sequences=10) == 5
+    assert steps_for_epochs(2, crystals=100, batch_size=10) == 20
+    assert steps_for_epochs(1, crystals=101, batch_size=10) == 11
+    assert steps_for_epochs(0.5, crystals=100, batch_size=10) == 5

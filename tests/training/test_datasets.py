@@ -18,8 +18,8 @@ from crystext.structures.crystal import Crystal
 from crystext.tasks import Record
 from crystext.training.recipe import Recipe, parse_recipe
 from crystext.training.trainer import Trainer
-from tests.handmade import IRON, QUARTZ, SRTIO3
-from tests.tiny import write_tiny_store
+from tests.example_crystals import IRON, QUARTZ, SRTIO3
+from tests.tiny_model import write_tiny_store
 from tests.training.test_trainer import recipe_values
 
 BY_THE_BATCH = [
@@ -95,7 +95,7 @@ def test_a_task_without_a_validation_example_has_no_score(tmp_path: Path) -> Non
     # The prompt that asks for an element is the longer one.
     store, told = two_sizes(tmp_path / "store", SRTIO3), io.StringIO()
     tasks = {"unconditional": 0.5, "infill_element": 0.5}
-    whole = Trainer(recipe(store, tasks), tmp_path / "whole").streams.validation
+    whole = Trainer(recipe(store, tasks), tmp_path / "whole").datasets.validation
     most = max(whole["unconditional"].lengths(range(20)))
     assert most < min(whole["infill_element"].lengths(range(20)))
     asked = recipe(store, tasks, max_tokens=most)

@@ -5,7 +5,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from crystext.errors import SettingError
-from crystext.training.dropout import drop_in_layers
+from crystext.training.dropout import add_residual_dropout
 
 IDS = torch.arange(12)[None]
 
@@ -27,7 +27,7 @@ def test_a_network_in_training_forgets_the_share_of_what_its_layers_add() -> Non
     network = small_llama().train()
     added: list[torch.Tensor] = []
     network.model.layers[1].mlp.register_forward_hook(lambda *call: added.append(call[2]))
-    drop_in_layers(network, 0.25)
+    add_residual_dropout(network, 0.25)
     network.model.layers[1].mlp.register_forward_hook(lambda *call: added.append(call[2]))
     network(torch.randint(16, (50, 20)))
     before, after = added
@@ -40,14 +40,14 @@ def test_a_network_in_training_forgets_the_share_of_what_its_layers_add() -> Non
 def test_a_network_that_is_scored_forgets_nothing() -> None:
     network = small_llama().eval()
     before = network(IDS).logits
-    drop_in_layers(network, 0.5)
+    add_residual_dropout(network, 0.5)
     assert torch.equal(network(IDS).logits, before)
     assert not torch.equal(network.train()(IDS).logits, before)
 
 
 def test_a_seed_decides_what_is_dropped() -> None:
     network = small_llama().train()
-    drop_in_layers(network, 0.5)
+    add_residual_dropout(network, 0.5)
     drawn = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
@@ -59,4 +59,4 @@ def test_a_seed_decides_what_is_dropped() -> None:
 def test_a_network_of_another_build_is_refused() -> None:
     other = GPT2LMHeadModel(GPT2Config(vocab_size=16, n_embd=8, n_layer=1, n_head=1))
     with pytest.raises(SettingError, match="GPT2LMHeadModel"):
-        drop_in_layers(other, 0.1)
+        add_residual_dropout(other, 0.1)

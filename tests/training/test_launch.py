@@ -18,7 +18,7 @@ from rich.console import Console
 from crystext.training.checkpoint import load_checkpoint
 from crystext.training.recipe import load_recipe
 from crystext.training.trainer import Trainer
-from tests.tiny import write_tiny_store
+from tests.tiny_model import write_tiny_store
 
 QUIET = Console(quiet=True)
 

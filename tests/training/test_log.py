@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from crystext.training import log
-from crystext.training.log import Teller, duration, summary
+from crystext.training.log import TrainingProgress, format_duration, loss_summary
 
 
 class Clock:
@@ -31,11 +31,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def told(clock: Clock, steps: int, seconds: float, *, first: int = 0) -> list[str]:
     """Return the lines of a run whose steps take so many seconds each."""
     file = io.StringIO()
-    with Teller(Console(file=file, width=200), steps) as teller:
-        teller.start(first)
+    with TrainingProgress(Console(file=file, width=200), steps) as progress:
+        progress.start(first)
         for step in range(first + 1, steps + 1):
             clock.now += seconds
-            teller.advance(step, 2.5)
+            progress.advance(step, 2.5)
     return file.getvalue().splitlines()
 
 
@@ -55,10 +55,10 @@ def test_lines_come_now_and_then(clock: Clock, steps: int, seconds: float) -> No
 
 def test_a_terminal_shows_a_bar_with_the_same_figures(clock: Clock) -> None:
     file = io.StringIO()
-    with Teller(Console(file=file, width=120, force_terminal=True), 40) as teller:
-        teller.start(0)
+    with TrainingProgress(Console(file=file, width=120, force_terminal=True), 40) as progress:
+        progress.start(0)
         clock.now += 1.0
-        teller.advance(1, 2.5)
+        progress.advance(1, 2.5)
     shown = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", file.getvalue())
     assert re.search(r"training .* 1/40 loss 2.5000, 39 s left", shown)
     assert "step 1 of" not in shown
@@ -76,7 +76,7 @@ def test_a_terminal_shows_a_bar_with_the_same_figures(clock: Clock) -> None:
     ],
 )
 def test_a_time_is_written_in_its_two_largest_units(seconds: float, expected: str) -> None:
-    assert duration(seconds) == expected
+    assert format_duration(seconds) == expected
 
 
 def test_a_summary_tells_of_the_weights_that_are_kept() -> None:
@@ -86,6 +86,6 @@ def test_a_summary_tells_of_the_weights_that_are_kept() -> None:
         {"step": 20, "loss_mean": 2.0},
     ]
     start = "validation loss 3.0000 before training, "
-    assert summary(lines, best=False) == start + "2.0000 after 20 steps"
-    assert summary(lines, best=True) == start + "1.0000 after 10 steps"
-    assert summary([], best=True) == ""
+    assert loss_summary(lines, best=False) == start + "2.0000 after 20 steps"
+    assert loss_summary(lines, best=True) == start + "1.0000 after 10 steps"
+    assert loss_summary([], best=True) == ""

@@ -19,18 +19,18 @@ from crystext.training.number_weighting import NumberWeights
 from crystext.training.packing import pack
 from crystext.training.recipe import parse_recipe
 from crystext.training.trainer import Trainer
-from tests.handmade import HANDMADE
-from tests.tiny import write_tiny_store
+from tests.example_crystals import EXAMPLE_CRYSTALS
+from tests.tiny_model import write_tiny_store
 
 TOKENIZER = build_tokenizer(load_prompts().phrases())
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", HANDMADE)
+@pytest.mark.parametrize("name", EXAMPLE_CRYSTALS)
 def test_what_weighs_less_are_the_numbers_with_a_point_and_nothing_else(name: str) -> None:
     weights = NumberWeights(TOKENIZER, 0.25, CPU)
     for fmt in (PLAIN, WYCKOFF):
-        text = encode(HANDMADE[name], fmt)
+        text = encode(EXAMPLE_CRYSTALS[name], fmt)
         packed = pack([example_ids(TOKENIZER, Example("Formula: Cs12O4\nDensity: 3.40\n", text))])
         pieces = [TOKENIZER.decode([i]) for i in packed.targets_K.tolist()]
         light = [x < 1 for x in weights(packed).tolist()]
@@ -63,11 +63,11 @@ def test_the_loss_that_is_learned_from_is_the_weighted_one(tmp_path: Path) -> No
     rows = trainer.batches[0]
     packed = pack(rows)
     with torch.no_grad():
-        losses = PackedLoss(trainer.start.network, CPU, bf16=False)(packed)
+        losses = PackedLoss(trainer.initial_model.network, CPU, bf16=False)(packed)
         weights = NumberWeights(TOKENIZER, 0.5, CPU)(packed)
         plain = trainer.evaluate()["loss_unconditional"]
     assert 0 < float((weights < 1).float().mean()) < 1
-    loss, _ = trainer._update(rows)
+    loss, _ = trainer._train_step(rows)
     assert float(loss) == pytest.approx(float((losses * weights).mean()), rel=1e-5)
     assert float(loss) < 0.9 * float(losses.mean())
     # Scores on validation are of whole texts, so that runs of any weight compare.

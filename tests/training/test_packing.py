@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from crystext.errors import ModelError
-from crystext.tokenization.encode import IGNORED
-from crystext.training.attention import ordinary_attention, packed_attention
-from crystext.training.examples import Row
+from crystext.tokenization.encode import IGNORED_LABEL
+from crystext.training.attention import packed_attention, standard_attention
+from crystext.training.examples import TokenizedExample
 from crystext.training.loss import PackedLoss
-from crystext.training.packing import cut, nothing, pack
+from crystext.training.packing import dummy_rows, pack, split_micro_batches
 
 VOCABULARY = 50
 SIZES: dict[str, Any] = {
@@ -35,12 +35,12 @@ def new_network(kind: str) -> Any:
     return LlamaForCausalLM(LlamaConfig(**SIZES, num_key_value_heads=heads))
 
 
-def rows_of(lengths: list[int], seed: int = 0) -> list[Row]:
+def rows_of(lengths: list[int], seed: int = 0) -> list[TokenizedExample]:
     generator = torch.Generator().manual_seed(seed)
     rows = []
     for length in lengths:
         ids = torch.randint(VOCABULARY, (length,), generator=generator).tolist()
-        rows.append((ids, [IGNORED] * (length // 3) + ids[length // 3 :]))
+        rows.append((ids, [IGNORED_LABEL] * (length // 3) + ids[length // 3 :]))
     return rows
 
 
@@ -56,13 +56,13 @@ def test_a_packed_crystal_has_the_losses_of_the_crystal_alone(kind: str) -> None
         losses = PackedLoss(network, CPU, bf16=False)(packed)
         for i, (ids, labels) in enumerate(rows):
             # The oracle: transformers' own attention on the crystal alone.
-            with ordinary_attention(network):
+            with standard_attention(network):
                 logits = network(input_ids=torch.tensor([ids])).logits[0]
             wanted = torch.nn.functional.cross_entropy(
                 logits[:-1], torch.tensor(labels[1:], dtype=torch.long), reduction="none"
             )
-            kept = torch.tensor(labels[1:], dtype=torch.long) != IGNORED
-            torch.testing.assert_close(losses[packed.owner_K == i], wanted[kept])
+            kept = torch.tensor(labels[1:], dtype=torch.long) != IGNORED_LABEL
+            torch.testing.assert_close(losses[packed.example_index_K == i], wanted[kept])
 
 
 @pytest.mark.parametrize("kind", ["llama", "llama with grouped heads"])
@@ -71,13 +71,13 @@ def test_gradients_of_packed_rows_are_those_of_the_rows_alone(kind: str) -> None
     PackedLoss(network, CPU, bf16=False)(pack(rows)).sum().backward()
     packed = {name: p.grad.clone() for name, p in network.named_parameters()}
     network.zero_grad()
-    with ordinary_attention(network):
+    with standard_attention(network):
         for ids, labels in rows:
             if len(ids) == 1:
                 continue
             logits = network(input_ids=torch.tensor([ids])).logits[0, :-1]
             torch.nn.functional.cross_entropy(
-                logits, torch.tensor(labels[1:]), ignore_index=IGNORED, reduction="sum"
+                logits, torch.tensor(labels[1:]), ignore_index=IGNORED_LABEL, reduction="sum"
             ).backward()
     for name, parameter in network.named_parameters():
         torch.testing.assert_close(packed[name], parameter.grad, rtol=1e-3, atol=1e-4)
@@ -90,7 +90,7 @@ def test_changing_one_crystal_changes_no_other_crystals_loss() -> None:
     first, second = pack(rows), pack(changed)
     with torch.no_grad():
         before, after = model(first), model(second)
-    same = first.owner_K != 3
+    same = first.example_index_K != 3
     assert torch.equal(before[same], after[same])
     assert not torch.isclose(before[~same], after[~same]).all()
 
@@ -100,7 +100,7 @@ def test_packing_keeps_every_token_and_every_target_once(
     lengths: list[int], micro_tokens: int
 ) -> None:
     rows = rows_of(lengths)
-    parts = cut(rows, micro_tokens)
+    parts = split_micro_batches(rows, micro_tokens)
     assert sorted(map(repr, rows)) == sorted(repr(row) for part in parts for row in part)
     for part in parts:
         packed = pack(part)
@@ -108,22 +108,22 @@ def test_packing_keeps_every_token_and_every_target_once(
         assert packed.tokens == sum(sizes)
         assert packed.tokens <= micro_tokens or len(part) == 1
         assert len(packed.targets_K) == sum(
-            label != IGNORED for _, labels in part for label in labels[1:]
+            label != IGNORED_LABEL for _, labels in part for label in labels[1:]
         )
         for i, (_, labels) in enumerate(part):
-            mine = packed.targets_K[packed.owner_K == i].tolist()
-            assert mine == [label for label in labels[1:] if label != IGNORED]
+            mine = packed.targets_K[packed.example_index_K == i].tolist()
+            assert mine == [label for label in labels[1:] if label != IGNORED_LABEL]
         # Each token has one place, in one grid.
-        assert sum(len(grid.place) for grid in packed.grids) == packed.tokens
+        assert sum(len(grid.grid_index) for grid in packed.grids) == packed.tokens
         for grid in packed.grids:
-            assert torch.equal(grid.source[grid.place], torch.arange(grid.tokens))
-        assert packed.bounds.diff().tolist() == sorted(sizes)
-        assert packed.positions_1_T[0, packed.bounds[:-1].long()].tolist() == [0] * len(part)
+            assert torch.equal(grid.token_index[grid.grid_index], torch.arange(grid.tokens))
+        assert packed.cu_seq_lens.diff().tolist() == sorted(sizes)
+        assert packed.positions_1_T[0, packed.cu_seq_lens[:-1].long()].tolist() == [0] * len(part)
 
 
 def test_nothing_has_no_loss_and_its_gradients_are_zero() -> None:
     network = new_network("llama")
-    losses = PackedLoss(network, CPU, bf16=False)(pack(nothing(1)))
+    losses = PackedLoss(network, CPU, bf16=False)(pack(dummy_rows(1)))
     assert losses.shape == (0,)
     losses.sum().backward()
     assert all(p.grad is not None and not p.grad.any() for p in network.parameters())

@@ -6,15 +6,15 @@ import pytest
 import yaml
 
 from crystext.errors import SettingError
-from crystext.runtime.resources import shipped
+from crystext.runtime.resources import shipped_path
 from crystext.training.recipe import Recipe, load_recipe
 
-SHIPPED = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
+SHIPPED = sorted(path.stem for path in shipped_path("recipes").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_recipe_is_valid_by_name_and_by_path(name: str) -> None:
-    assert load_recipe(name) == load_recipe(shipped("recipes", f"{name}.yaml"))
+    assert load_recipe(name) == load_recipe(shipped_path("recipes", f"{name}.yaml"))
 
 
 def test_overrides_change_what_they_name_and_nothing_else() -> None:
@@ -46,7 +46,7 @@ def test_a_folder_may_be_called_what_yaml_takes_for_a_number(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_recipe_opens_with_its_command_and_what_to_expect(name: str) -> None:
-    text = shipped("recipes", f"{name}.yaml").read_text(encoding="utf-8")
+    text = shipped_path("recipes", f"{name}.yaml").read_text(encoding="utf-8")
     head = text[: text.index("\nseed:") if "\nseed:" in text else text.index("\ndata:")]
     assert all(line.startswith("#") for line in head.splitlines())
     for part in (f"crystext train {name} ", "Hardware:", "xpected time"):

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from crystext.training.recipe import load_recipe
 from crystext.training.trainer import Trainer
-from tests.tiny import write_tiny_store
+from tests.tiny_model import write_tiny_store
 
 QUIET = Console(quiet=True)
 STEPS = 60
@@ -83,7 +83,7 @@ def test_an_adapter_on_four_bits_goes_on_to_the_same_weights(recipe: Path, tmp_p
         def _update(self, rows: Any) -> Any:
             if self.step == 5:
                 raise Stopped
-            return super()._update(rows)
+            return super()._train_step(rows)
 
     settings = load_recipe(recipe, [*STARTS["adapter on four bits"], "optim.steps=8"])
     with pytest.raises(Stopped):

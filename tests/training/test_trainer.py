@@ -19,15 +19,15 @@ from crystext.conditions.constraints import Constraints
 from crystext.data.store import read_store, write_store
 from crystext.errors import InputError, ModelError, RunError, SettingError
 from crystext.inference.samplers import make_sampler
-from crystext.inference.types import DrawSettings, Request
+from crystext.inference.types import Request, SamplingSettings
 from crystext.models.load import load_model
-from crystext.runtime.resources import shipped, shipped_model
+from crystext.runtime.resources import shipped_model, shipped_path
 from crystext.tasks.generation import generation_prompt
 from crystext.training.checkpoint import load_checkpoint
-from crystext.training.log import Log, check_trackers
+from crystext.training.log import TrainingLog, check_trackers
 from crystext.training.recipe import Recipe, load_recipe, parse_recipe
 from crystext.training.trainer import Trainer
-from tests.tiny import write_tiny_store
+from tests.tiny_model import write_tiny_store
 
 QUIET = Console(quiet=True)
 STEPS = 12
@@ -145,9 +145,11 @@ def test_a_run_ends_with_its_losses_in_one_sentence(data: Path, whole: Path) -> 
 def test_what_was_trained_is_a_model_to_draw_from(whole: Path) -> None:
     model = load_model(whole / "model")
     assert model.network.dtype == torch.bfloat16
-    sampler = make_sampler(model, DrawSettings())
+    sampler = make_sampler(model, SamplingSettings())
     attempts = sampler.draw(
-        Request(generation_prompt(model.prompts), Constraints(max_atoms=2, distance_scale=0.65)),
+        Request(
+            generation_prompt(model.prompts), Constraints(max_atoms=2, min_distance_ratio=0.65)
+        ),
         range(3),
     )
     assert [attempt.fault for attempt in attempts] == [None] * 3
@@ -179,7 +181,7 @@ def test_a_run_that_goes_on_ends_with_the_same_weights_to_the_bit(
         def _update(self, rows: Any) -> Any:
             if self.step == stop:
                 raise Stopped
-            return super()._update(rows)
+            return super()._train_step(rows)
 
     with pytest.raises(Stopped):
         Stopping(recipe(data), out).run(QUIET)
@@ -246,7 +248,7 @@ def test_a_run_on_other_data_is_refused(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_with_other_words_or_another_base_is_refused(data: Path, tmp_path: Path) -> None:
-    words = shutil.copytree(shipped("prompts", "default"), tmp_path / "words")
+    words = shutil.copytree(shipped_path("prompts", "default"), tmp_path / "words")
     base = shutil.copytree(shipped_model(), tmp_path / "base")
     values = recipe_values(data, steps=2, optimizer="adamw")
     values |= {"prompts": str(words), "model": {"base": str(base), "lora": {"rank": 2}}}
@@ -502,7 +504,7 @@ def test_a_full_disk_is_told_of_the_log_as_well(tmp_path: Path) -> None:
         pytest.skip("needs /dev/full, a file that is always full")
     (tmp_path / "log.jsonl").symlink_to(full)
     with pytest.raises(RunError, match=r"log.jsonl cannot be written: No space left on device; fr"):
-        Log(tmp_path / "log.jsonl").write(0, {"loss_mean": 1.0})
+        TrainingLog(tmp_path / "log.jsonl").write(0, {"loss_mean": 1.0})
 
 
 def test_training_leaves_the_random_numbers_of_the_program_alone(

@@ -16,20 +16,26 @@ Lenient = Annotated[
     ),
 ]
 
-SHOWN = 5
+MAX_NAMED_STRUCTURES = 5
 """Structures that are named for one note, where notes are counted."""
 
 
-def tell_notes(noted: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+def print_notes(named_notes: Iterable[tuple[str, tuple[str, ...]]]) -> None:
     """Print the notes of named structures on standard error, one line for each note.
 
     Args:
-        noted: the name and the notes of each structure.
+        named_notes: the name and the notes of each structure.
     """
     names: dict[str, list[str]] = {}
-    for name, notes in noted:
+    for name, notes in named_notes:
         for note in notes:
             names.setdefault(note, []).append(name)
     for note, those in names.items():
-        more = f" and {len(those) - SHOWN:,} more" if len(those) > SHOWN else ""
-        typer.echo(f"crystext: {', '.join(those[:SHOWN])}{more}: note: {note}", err=True)
+        more = (
+            f" and {len(those) - MAX_NAMED_STRUCTURES:,} more"
+            if len(those) > MAX_NAMED_STRUCTURES
+            else ""
+        )
+        typer.echo(
+            f"crystext: {', '.join(those[:MAX_NAMED_STRUCTURES])}{more}: note: {note}", err=True
+        )

@@ -10,7 +10,7 @@ import typer
 
 RANDOM = "random"
 
-SeedOfRun: TypeAlias = Annotated[
+RunSeed: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="N|random",
@@ -28,7 +28,7 @@ Seed: TypeAlias = Annotated[
 ]
 
 
-def given_seed(text: str, out: Path | None = None, sharded: bool = False) -> int | None:
+def parse_seed(text: str, out: Path | None = None, sharded: bool = False) -> int | None:
     """Return the seed that an option says; None for a random one.
 
     Args:
@@ -61,7 +61,7 @@ def given_seed(text: str, out: Path | None = None, sharded: bool = False) -> int
 
 def _recorded_seed(out: Path) -> int | None:
     """Return the seed of the run in a directory; None where there is none to be read."""
-    from crystext.generation.run import recorded_settings
+    from crystext.generation.run import read_settings
 
-    seed = (recorded_settings(out) or {}).get("seed")
+    seed = (read_settings(out) or {}).get("seed")
     return seed if isinstance(seed, int) else None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def lent(cluster: str | None, workers: int | None) -> Iterator[Workers]:
+def worker_pool(cluster: str | None, workers: int | None) -> Iterator[Workers]:
     """Lend the workers that are asked for: those of a cluster, or processes, one a core by default.
 
     Raises:
@@ -20,15 +20,15 @@ def lent(cluster: str | None, workers: int | None) -> Iterator[Workers]:
     """
     from crystext.errors import SettingError
     from crystext.runtime import cluster as clusters
-    from crystext.runtime.processes import cores
+    from crystext.runtime.processes import available_cores
 
     if cluster is None:
-        yield workers or cores()
+        yield workers or available_cores()
         return
 
     if workers is not None:
         raise SettingError(
             "--workers and --cluster exclude each other: a cluster has the workers that it has"
         )
-    with clusters.cluster(cluster) as executor:
+    with clusters.dask_executor(cluster) as executor:
         yield executor

@@ -20,63 +20,70 @@ from typing import NamedTuple
 
 from crystext.data.catalogue import digest
 from crystext.data.source import checksum
-from crystext.energies.import_path import absolute, import_potential, is_import_path, source_file
-from crystext.energies.potential import Potential, one_thread, prove
+from crystext.energies.import_path import (
+    absolute_import_path,
+    import_potential,
+    is_import_path,
+    source_file,
+)
+from crystext.energies.potential import Potential, check_energies, one_thread
 from crystext.energies.potentials.chgnet import CHGNET, load_chgnet
 from crystext.energies.potentials.m3gnet import load_m3gnet
 from crystext.energies.potentials.m3gnet_weights import M3GNET, cached_weights, fetch_weights
 from crystext.errors import ModelError, SettingError, did_you_mean
 
-Source = str | Path | Callable[[], Potential]
+PotentialSource = str | Path | Callable[[], Potential]
 """Where a potential comes from; see the module's text. A `functools.partial` will do."""
 
 AUTO = "auto"
-NAMES = (AUTO, "m3gnet", "chgnet")
+POTENTIAL_NAMES = (AUTO, "m3gnet", "chgnet")
 
 
-class Choice(NamedTuple):
+class PotentialChoice(NamedTuple):
     """A potential that can be had."""
 
-    source: Source
+    source: PotentialSource
     """Never `auto`."""
     reason: str = ""
     """A sentence, where it is not the first of those that were looked for."""
 
 
-def choose(source: Source = AUTO, begun_with: str | None = None) -> Choice:
+def choose_potential(
+    source: PotentialSource = AUTO, previous: str | None = None
+) -> PotentialChoice:
     """Return the potential that is meant; of `auto`, the first that can be had.
 
     Args:
         source: see the module's text.
-        begun_with: name of the potential of the energies that there are already, which `auto`
+        previous: name of the potential of the energies that there are already, which `auto`
             keeps to: energies of two potentials cannot be compared.
     """
     if source != AUTO:
         own = isinstance(source, str) and is_import_path(source)
-        return Choice(absolute(str(source)) if own else source)
-    if begun_with == M3GNET:
-        return Choice("m3gnet")
-    if begun_with == CHGNET:
-        return Choice(
+        return PotentialChoice(absolute_import_path(str(source)) if own else source)
+    if previous == M3GNET:
+        return PotentialChoice("m3gnet")
+    if previous == CHGNET:
+        return PotentialChoice(
             "chgnet",
             f"{CHGNET}, with which the energies here were begun; for M3GNet give another folder, "
             "and --potential m3gnet",
         )
-    return _first()
+    return _first_available()
 
 
 @cache
-def _first() -> Choice:
+def _first_available() -> PotentialChoice:
     if cached_weights() is not None:
-        return Choice("m3gnet")
+        return PotentialChoice("m3gnet")
     try:
         fetch_weights()
     except ModelError as error:
-        return Choice("chgnet", f"{CHGNET}, since {M3GNET} is in no cache, and {error}")
-    return Choice("m3gnet")
+        return PotentialChoice("chgnet", f"{CHGNET}, since {M3GNET} is in no cache, and {error}")
+    return PotentialChoice("m3gnet")
 
 
-def load_potential(source: Source = AUTO) -> Potential:
+def load_potential(source: PotentialSource = AUTO) -> Potential:
     """Load a potential and check it against known energies.
 
     Args:
@@ -86,41 +93,41 @@ def load_potential(source: Source = AUTO) -> Potential:
         ModelError: there is nothing of that name, it cannot be read, its weights are not known, or
             it gives wrong energies.
     """
-    chosen = choose(source).source
-    potential = chosen() if callable(chosen) else _named(chosen)
+    chosen = choose_potential(source).source
+    potential = chosen() if callable(chosen) else _load_named(chosen)
     with one_thread():
-        prove(potential)
+        check_energies(potential)
     return potential
 
 
 @cache
-def loaded(source: Source) -> Potential:
+def load_potential_once(source: PotentialSource) -> Potential:
     """Return a potential that is loaded and checked once in a process."""
     return load_potential(source)
 
 
-def name_of(source: Source) -> str:
+def potential_name(source: PotentialSource) -> str:
     """Return the name of the potential that a source means.
 
     M3GNet and CHGNet are not loaded for it: a folder or a repository that holds other weights than
     M3GNet's is refused when it is loaded.
     """
     if callable(source) or (isinstance(source, str) and is_import_path(source)):
-        return loaded(source).name
-    chosen = str(choose(source).source)
+        return load_potential_once(source).name
+    chosen = str(choose_potential(source).source)
     return CHGNET if chosen.lower() in ("chgnet", CHGNET.lower()) else M3GNET
 
 
-def identity_of(source: Source) -> str:
+def potential_identity(source: PotentialSource) -> str:
     """Return what tells a source from others of the same name: the digests of its files."""
     if callable(source):
-        return loaded(source).name
-    if (code := made_by(source)) is not None:
+        return load_potential_once(source).name
+    if (code := code_digest(source)) is not None:
         return f"{str(source).rpartition(':')[2]} {code}"
     return checksum(Path(source)) if Path(source).exists() else str(source)
 
 
-def made_by(source: Source) -> str | None:
+def code_digest(source: PotentialSource) -> str | None:
     """Return the digest of the file of an import path; None of any other source."""
     if not isinstance(source, str) or not is_import_path(source):
         return None
@@ -128,7 +135,7 @@ def made_by(source: Source) -> str | None:
     return source if file is None else digest(file)
 
 
-def check_shareable(source: Source) -> None:
+def check_shareable(source: PotentialSource) -> None:
     """Raise `SettingError` where another process could not make the potential."""
     function = source.func if isinstance(source, partial) else source
     name = getattr(function, "__qualname__", "")
@@ -139,7 +146,7 @@ def check_shareable(source: Source) -> None:
         )
 
 
-def _named(source: str | Path) -> Potential:
+def _load_named(source: str | Path) -> Potential:
     name = str(source)
     if Path(source).is_dir():
         return load_m3gnet(source)
@@ -153,7 +160,7 @@ def _named(source: str | Path) -> Potential:
     if isinstance(source, str) and slash and owner not in ("", ".", "..", "~") and "/" not in model:
         return load_m3gnet(name)
     raise ModelError(
-        f"no potential is called {name!r}, and no folder; expected {', '.join(NAMES)}, a folder "
-        f"with {M3GNET}, OWNER/NAME of it on the Hub, or MODULE:FUNCTION."
-        + did_you_mean(name, NAMES)
+        f"no potential is called {name!r}, and no folder; expected {', '.join(POTENTIAL_NAMES)}, a "
+        f"folder with {M3GNET}, OWNER/NAME of it on the Hub, or MODULE:FUNCTION."
+        + did_you_mean(name, POTENTIAL_NAMES)
     )

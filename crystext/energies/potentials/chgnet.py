@@ -15,9 +15,9 @@ import warnings
 from contextlib import redirect_stdout
 from io import StringIO
 
-from crystext.energies.corrections import Scale
+from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.known_energies import MGO, NACL, SI, SRTIO3
-from crystext.energies.potential import Potential, Proof
+from crystext.energies.potential import KnownEnergies, Potential
 from crystext.errors import ModelError
 
 CHGNET = "CHGNet-0.3.0"
@@ -25,7 +25,7 @@ CHGNET = "CHGNet-0.3.0"
 _VERSION = "0.3.0"
 """Of the weights; the package's own version is another."""
 
-PROOF: Proof = (
+KNOWN_ENERGIES: KnownEnergies = (
     ("Si", SI, -5.3138),
     ("NaCl", NACL, -3.6680),
     ("MgO", MGO, -6.3139),
@@ -38,7 +38,7 @@ Apart from the corrections they agree with M3GNet's to 0.02 eV/atom in all but S
 
 
 def load_chgnet() -> Potential:
-    """Load the potential; `potential.prove` has still to be called.
+    """Load the potential; `potential.check_energies` has still to be called.
 
     Raises:
         ModelError: chgnet cannot be imported.
@@ -59,4 +59,4 @@ def load_chgnet() -> Potential:
     warnings.filterwarnings("ignore", module=r"chgnet\.")
     warnings.filterwarnings("ignore", message="No Pauling electronegativity")
     cutoff = float(network.graph_converter.atom_graph_cutoff)
-    return Potential(CHGNET, calculator, Scale.CORRECTED, PROOF, cutoff=cutoff)
+    return Potential(CHGNET, calculator, EnergyCorrection.CORRECTED, KNOWN_ENERGIES, cutoff=cutoff)

@@ -7,7 +7,7 @@ What goes wrong otherwise: matgl 3.0 to 4.1 loads these weights without a warnin
 energies for every compound, NaCl by 2 eV/atom and SrTiO3 by 8, but right ones for elements. Its
 graph convolution sums the messages of edges into the atom where they start; these weights were
 trained with sums into the atom where they end. So weights are identified by their digest, known
-ones are run in the way they were trained, and the energies of `PROOF` are checked first.
+ones are run in the way they were trained, and the energies of `KNOWN_ENERGIES` are checked first.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crystext.energies.corrections import Scale
+from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.known_energies import MGO, MOS, NACL, SI, SRTIO3
-from crystext.energies.potential import Evaluate, Potential, Proof, Results
+from crystext.energies.potential import CalculatorResults, EvaluateBatch, KnownEnergies, Potential
 from crystext.energies.potentials.m3gnet_weights import FILES, M3GNET, find_weights
 from crystext.errors import ModelError
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
-_KNOWN = {"0677372cbfa0203b8b783bba10a0196c2635874879d713247657fb07af2354be": M3GNET}
+_NAMES_BY_DIGEST = {"0677372cbfa0203b8b783bba10a0196c2635874879d713247657fb07af2354be": M3GNET}
 """Potentials by the digest of their weights (see `_digest`)."""
 
-_AT_ONCE, _AT_ONCE_ON_GPU = 160, 4096
+_ATOMS_PER_BATCH, _ATOMS_PER_BATCH_ON_GPU = 160, 4096
 """Atoms that are best calculated together: a crystal of ten takes a thread 6 ms so, and 14 ms
 alone. The number for a GPU is an estimate."""
 
-PROOF: Proof = (
+KNOWN_ENERGIES: KnownEnergies = (
     ("MoS", MOS, -10.824362 / 2),
     ("Si", SI, -5.4190),
     ("NaCl", NACL, -3.3675),
@@ -50,7 +50,7 @@ weights, run in the way that gives the first, near the lattice constants of PBE.
 
 
 def load_m3gnet(source: str | Path = M3GNET) -> Potential:
-    """Load the potential; `potential.prove` has still to be called.
+    """Load the potential; `potential.check_energies` has still to be called.
 
     Args:
         source: see `m3gnet_weights.find_weights`.
@@ -60,9 +60,9 @@ def load_m3gnet(source: str | Path = M3GNET) -> Potential:
     """
     from crystext.runtime.device import move_to_gpu
 
-    network = _read(source)
+    network = _load_network(source)
     digest = _digest(network)
-    if digest not in _KNOWN:
+    if digest not in _NAMES_BY_DIGEST:
         raise ModelError(
             f"the potential {source} has unknown weights (digest {digest[:12]}), so its energies "
             f"cannot be checked; expected {M3GNET}"
@@ -71,17 +71,17 @@ def load_m3gnet(source: str | Path = M3GNET) -> Potential:
     move_to_gpu(network)
     on_gpu = next(network.parameters()).is_cuda
     return Potential(
-        _KNOWN[digest],
+        _NAMES_BY_DIGEST[digest],
         _calculator(network),
-        Scale.UNCORRECTED,
-        PROOF,
-        evaluate=_evaluate(network),
-        at_once=_AT_ONCE_ON_GPU if on_gpu else _AT_ONCE,
+        EnergyCorrection.UNCORRECTED,
+        KNOWN_ENERGIES,
+        evaluate=_batch_evaluator(network),
+        at_once=_ATOMS_PER_BATCH_ON_GPU if on_gpu else _ATOMS_PER_BATCH,
         cutoff=float(network.model.cutoff),  # type: ignore[union-attr,arg-type]
     )
 
 
-def _read(source: str | Path) -> torch.nn.Module:
+def _load_network(source: str | Path) -> torch.nn.Module:
     folder = find_weights(source)
     try:
         import matgl
@@ -133,7 +133,7 @@ def _calculator(network: torch.nn.Module) -> Calculator:
     return calculator
 
 
-def _evaluate(network: torch.nn.Module) -> Evaluate:
+def _batch_evaluator(network: torch.nn.Module) -> EvaluateBatch:
     """Return what calculates many crystals as one graph."""
     import torch
     from ase.stress import full_3x3_to_voigt_6_stress
@@ -143,7 +143,7 @@ def _evaluate(network: torch.nn.Module) -> Evaluate:
 
     converter = Atoms2Graph(network.model.element_types, network.model.cutoff)  # type: ignore[union-attr,arg-type]
 
-    def evaluate(many: Sequence[Atoms]) -> list[Results]:
+    def evaluate(many: Sequence[Atoms]) -> list[CalculatorResults]:
         graphs, lattices, _ = zip(*map(converter.get_graph, many), strict=True)
         lattice_B_3_3 = torch.cat([lattice.reshape(1, 3, 3) for lattice in lattices])
         energy, forces, stress, *_ = network(Batch.from_data_list(list(graphs)), lattice_B_3_3)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crystext.errors import ModelError
-from crystext.runtime.hub import HUB_NAME, explained
+from crystext.runtime.hub import HUB_NAME_PATTERN, hub_errors_explained
 
 M3GNET = "M3GNet-MP-2021.2.8-PES"
 """Name of the potential."""
@@ -71,11 +71,11 @@ def fetch_weights(repository: str = REPOSITORY) -> Path:
         raise ModelError(
             "the Hub is not asked, since HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set"
         )
-    with explained(repository, "read"):
+    with hub_errors_explained(repository, "read"):
         try:
             url = hf_hub_url(repository, FILES[0])
             # The metadata is asked for once; a download retries for half a minute.
-            _within(HUB_SECONDS, lambda: get_hf_file_metadata(url, timeout=HUB_SECONDS))
+            _with_timeout(HUB_SECONDS, lambda: get_hf_file_metadata(url, timeout=HUB_SECONDS))
             paths = [Path(hf_hub_download(repository, name)) for name in FILES]
         except TimeoutError:
             raise ModelError(f"the Hub does not answer within {HUB_SECONDS:g} seconds") from None
@@ -115,7 +115,7 @@ def find_weights(source: str | Path) -> Path:
             f"the folder {folder} holds no potential of matgl's: it lacks {missing}; expected "
             f"{', '.join(FILES)}"
         )
-    named = HUB_NAME.fullmatch(str(source)) is not None
+    named = HUB_NAME_PATTERN.fullmatch(str(source)) is not None
     repository = str(source) if named else REPOSITORY
     cached = cached_weights(repository)
     if cached is not None:
@@ -132,7 +132,7 @@ def find_weights(source: str | Path) -> Path:
         ) from None
 
 
-def _within(seconds: float, ask: Callable[[], _Value]) -> _Value:
+def _with_timeout(seconds: float, function: Callable[[], _Value]) -> _Value:
     """Return an answer, unless it takes more than so many seconds.
 
     The time limits of an HTTP library do not cover the look-up of an address.
@@ -145,7 +145,7 @@ def _within(seconds: float, ask: Callable[[], _Value]) -> _Value:
 
     def run() -> None:
         try:
-            answers.append(ask())
+            answers.append(function())
         except Exception as error:
             errors.append(error)
 

@@ -11,11 +11,11 @@ from itertools import pairwise
 from xml.etree.ElementTree import Element
 
 from crystext.evaluate.html.markup import Child, details, table, tag, titled_svg
-from crystext.evaluate.html.numbers import percent, plain
-from crystext.evaluate.html.numbers import unit as printed_unit
+from crystext.evaluate.html.numbers import format_number, format_percent
+from crystext.evaluate.html.numbers import format_unit as printed_unit
 from crystext.evaluate.report import Histogram
 
-_Place = Callable[[float], float]
+_ToCoordinate = Callable[[float], float]
 """From a value to a coordinate of the drawing."""
 
 _WIDTH, _HEIGHT = 400.0, 190.0
@@ -23,30 +23,30 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 10.0, 10.0, 40.0
 """Margins of a histogram, for its axes."""
 
 
-def bar(
-    share: float,
+def bar_chart(
+    proportion: float,
     *,
     inner: float | None = None,
     interval: tuple[float, float] | None = None,
     reference: float | None = None,
-    whole: float = 1.0,
+    full_width: float = 1.0,
 ) -> Element:
     """Return a bar to stand in a table's cell, beside the number that it draws.
 
     Args:
-        share: its length.
+        proportion: its length.
         inner: the length of a part of it, drawn darker.
         interval: ends of the whisker at its end.
         reference: where a mark stands for comparison.
-        whole: the share that fills the width.
+        full_width: the share that fills the width.
     """
 
     def place(value: float) -> float:
-        return 100 * min(max(value / whole, 0.0), 1.0)
+        return 100 * min(max(value / full_width, 0.0), 1.0)
 
     parts: list[Element] = [
         tag("rect", class_="track", width="100", height="12"),
-        tag("rect", class_="drawn", width=place(share), height="12"),
+        tag("rect", class_="drawn", width=place(proportion), height="12"),
     ]
     if inner is not None:
         parts.append(tag("rect", class_="inner", width=place(inner), height="5", y="7"))
@@ -66,12 +66,12 @@ def bar(
     )  # fmt: skip
 
 
-def histogram(found: Histogram) -> Element:
+def histogram_chart(histogram: Histogram) -> Element:
     """Return a histogram as shares of each set, the reference as a line, its table behind it."""
-    drawn = _shares(found.counts)
-    known = None if found.reference_counts is None else _shares(found.reference_counts)
+    drawn = _proportions(histogram.counts)
+    known = None if histogram.reference_counts is None else _proportions(histogram.reference_counts)
     top = max([*drawn, *(known or []), 1e-9]) * 1.05
-    low, high = found.edges[0], found.edges[-1]
+    low, high = histogram.edges[0], histogram.edges[-1]
 
     def x(value: float) -> float:
         return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
@@ -79,8 +79,8 @@ def histogram(found: Histogram) -> Element:
     def y(share: float) -> float:
         return _HEIGHT - _BOTTOM - share / top * (_HEIGHT - _TOP - _BOTTOM)
 
-    shapes: list[Child] = [*_axes(found, x, y, top)]
-    for (left, right), share in zip(pairwise(found.edges), drawn, strict=True):
+    shapes: list[Child] = [*_axes(histogram, x, y, top)]
+    for (left, right), share in zip(pairwise(histogram.edges), drawn, strict=True):
         if share:
             gap = min(0.6, (x(right) - x(left)) / 8)
             shapes.append(
@@ -94,66 +94,73 @@ def histogram(found: Histogram) -> Element:
                 )
             )
     if known is not None:
-        shapes.append(tag("path", class_="reference", d=_steps(found.edges, known, x, y)))
-    unit = f" ({printed_unit(found.unit)})" if found.unit else ""
+        shapes.append(tag("path", class_="reference", d=_step_path(histogram.edges, known, x, y)))
+    unit = f" ({printed_unit(histogram.unit)})" if histogram.unit else ""
     shapes.append(
-        tag("text", found.title + unit, class_="label", x=(_LEFT + _WIDTH) / 2, y=_HEIGHT - 6)
+        tag("text", histogram.title + unit, class_="label", x=(_LEFT + _WIDTH) / 2, y=_HEIGHT - 6)
     )
     against = "" if known is None else ", with the reference as a line"
-    title = f"Histogram of {found.title}{unit} of what was drawn{against}"
+    title = f"Histogram of {histogram.title}{unit} of what was drawn{against}"
     return tag(
         "figure",
         titled_svg(_WIDTH, _HEIGHT, title, *shapes),
-        details("Numbers", _numbers(found, unit)),
+        details("Numbers", _bin_table(histogram, unit)),
     )
 
 
-def _axes(found: Histogram, x: _Place, y: _Place, top: float) -> list[Element]:
+def _axes(histogram: Histogram, x: _ToCoordinate, y: _ToCoordinate, top: float) -> list[Element]:
     from matplotlib.ticker import MaxNLocator
 
-    low, high = found.edges[0], found.edges[-1]
+    low, high = histogram.edges[0], histogram.edges[-1]
     # Bins about whole numbers are of something that is counted.
-    counted = all((edge + 0.5).is_integer() for edge in found.edges)
+    counted = all((edge + 0.5).is_integer() for edge in histogram.edges)
     base = y(0)
     parts = [tag("path", class_="axis", d=f"M{_LEFT:g} {base:g}H{_WIDTH - _RIGHT:g}")]
     for value in list(MaxNLocator(5, integer=counted).tick_values(low, high)):
         if low <= value <= high:
             parts.append(tag("path", class_="axis", d=f"M{x(value):.4g} {base:g}v4"))
-            parts.append(tag("text", plain(value), class_="tick", x=x(value), y=base + 16))
+            parts.append(tag("text", format_number(value), class_="tick", x=x(value), y=base + 16))
     for value in list(MaxNLocator(3).tick_values(0, top)):
         if 0 < value <= top:
             d = f"M{_LEFT:g} {y(value):.5g}H{_WIDTH - _RIGHT:g}"
             parts.append(tag("path", class_="grid", d=d))
             parts.append(
-                tag("text", f"{plain(100 * value)}%", class_="tick end", x=_LEFT - 4,
+                tag("text", f"{format_number(100 * value)}%", class_="tick end", x=_LEFT - 4,
                     y=y(value) + 4)
             )  # fmt: skip
     return parts
 
 
-def _steps(edges: Sequence[float], shares: Sequence[float], x: _Place, y: _Place) -> str:
+def _step_path(
+    edges: Sequence[float], proportions: Sequence[float], x: _ToCoordinate, y: _ToCoordinate
+) -> str:
     path = f"M{x(edges[0]):.5g} {y(0):.5g}"
-    for right, share in zip(edges[1:], shares, strict=True):
+    for right, share in zip(edges[1:], proportions, strict=True):
         path += f"V{y(share):.5g}H{x(right):.5g}"
     return path + f"V{y(0):.5g}"
 
 
-def _numbers(found: Histogram, unit: str) -> Element:
-    known = found.reference_counts
+def _bin_table(histogram: Histogram, unit: str) -> Element:
+    known = histogram.reference_counts
     header: list[Child] = [f"from{unit}", "to", "drawn", "share"]
     rows: list[list[Child]] = []
-    drawn = _shares(found.counts)
-    reference = None if known is None else _shares(known)
-    for i, (left, right) in enumerate(pairwise(found.edges)):
-        row: list[Child] = [plain(left), plain(right), f"{found.counts[i]:,}", percent(drawn[i])]
+    drawn = _proportions(histogram.counts)
+    reference = None if known is None else _proportions(known)
+    for i, (left, right) in enumerate(pairwise(histogram.edges)):
+        row: list[Child] = [
+            format_number(left),
+            format_number(right),
+            f"{histogram.counts[i]:,}",
+            format_percent(drawn[i]),
+        ]
         if known is not None and reference is not None:
-            row += [f"{known[i]:,}", percent(reference[i])]
+            row += [f"{known[i]:,}", format_percent(reference[i])]
         rows.append(row)
     if known is not None:
         header += ["reference", "share"]
-    return table(f"{found.title}: counts of each bin", header, rows)
+    return table(f"{histogram.title}: counts of each bin", header, rows)
 
 
-def _shares(counts: Sequence[int]) -> list[float]:
+def _proportions(counts: Sequence[int]) -> list[float]:
     whole = sum(counts) or 1
     return [count / whole for count in counts]

@@ -72,7 +72,7 @@ def _cell(cell: Child, name: str, **attributes: str) -> Element:
     return tag(name, cell, **attributes)
 
 
-def typeset(formula: str) -> list[Child]:
+def typeset_formula(formula: str) -> list[Child]:
     """Return a formula with its numbers as subscripts."""
     runs: list[str] = re.findall(r"\d+|\D+", formula)
     return [tag("sub", run) if run.isdigit() else run for run in runs]
@@ -103,7 +103,7 @@ def titled_svg(width: float, height: float, title: str, *children: Child) -> Ele
     return add(svg, *children)
 
 
-def html(head: Element, body: Element) -> str:
+def render_html(head: Element, body: Element) -> str:
     """Return a page as text."""
     page = tag("html", head, body, lang="en")
     return "<!doctype html>\n" + tostring(page, encoding="unicode", method="html") + "\n"

@@ -8,48 +8,48 @@ from xml.etree.ElementTree import Element
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.evaluate.html.markup import tag
-from crystext.evaluate.html.numbers import percent
-from crystext.evaluate.report import Counts
+from crystext.evaluate.html.numbers import format_percent
+from crystext.evaluate.report import LabelCounts
 
-_OFTEN = 2.0
+_MARKED_RATIO = 2.0
 """How many times more or less than the reference an element occurs to be marked."""
 
-_FEW = 10
+_MIN_COUNT = 10
 """Crystals, drawn and of the reference together, below which a ratio says nothing."""
 
-_STRONG = 0.85
+_STRONG_TILE = 0.85
 """Strength of a tile's colour above which its text is written in the other one."""
 
 
-def periodic_table(found: Counts) -> Element:
+def periodic_table(label_counts: LabelCounts) -> Element:
     """Return a table whose tiles are the stronger the more of the crystals hold the element.
 
     Args:
-        found: crystals by element symbol; other labels are left out.
+        label_counts: crystals by element symbol; other labels are left out.
     """
-    drawn, known = found.of or sum(found.counts), found.reference_of
-    counts = dict(zip(found.labels, found.counts, strict=True))
-    others = dict(zip(found.labels, found.reference_counts or (), strict=False))
+    drawn, known = label_counts.of or sum(label_counts.counts), label_counts.reference_of
+    counts = dict(zip(label_counts.labels, label_counts.counts, strict=True))
+    others = dict(zip(label_counts.labels, label_counts.reference_counts or (), strict=False))
     top = max([counts.get(symbol, 0) for symbol in SYMBOLS], default=0) or 1
     tiles = []
     for symbol in SYMBOLS:
-        row, column = places()[symbol]
+        row, column = grid_positions()[symbol]
         count, other = counts.get(symbol, 0), others.get(symbol, 0)
         share = count / max(drawn, 1)
-        told = f"{symbol}: {percent(share)} of the crystals drawn"
+        told = f"{symbol}: {format_percent(share)} of the crystals drawn"
         reference = other / known if known else None
         if reference is not None:
-            told += f", {percent(reference)} of the reference"
+            told += f", {format_percent(reference)} of the reference"
         # The root spreads the many rare elements, which would all look like none.
         strength = math.sqrt(count / top)
-        classes = ["tile", "strong"] if strength > _STRONG else ["tile"]
+        classes = ["tile", "strong"] if strength > _STRONG_TILE else ["tile"]
         if not count and not other:
             classes.append("absent")
         tiles.append(
             tag(
                 "div",
                 tag("b", symbol),
-                tag("i", percent(share) if count else ""),
+                tag("i", format_percent(share) if count else ""),
                 tag("u", _mark(share, reference, count + other)),
                 class_=" ".join(classes),
                 style=f"grid-area:{row}/{column};--strength:{100 * strength:.0f}%",
@@ -61,7 +61,7 @@ def periodic_table(found: Counts) -> Element:
 
 
 @cache
-def places() -> dict[str, tuple[int, int]]:
+def grid_positions() -> dict[str, tuple[int, int]]:
     """Return row and column of each element, lanthanides and actinides in rows of their own."""
     from pymatgen.core.periodic_table import Element as Known
 
@@ -76,9 +76,9 @@ def places() -> dict[str, tuple[int, int]]:
     return found
 
 
-def _mark(share: float, reference: float | None, both: int) -> str:
-    if reference is None or both < _FEW:
+def _mark(proportion: float, reference: float | None, count: int) -> str:
+    if reference is None or count < _MIN_COUNT:
         return ""
-    if share > _OFTEN * reference:
+    if proportion > _MARKED_RATIO * reference:
         return "▲"
-    return "▼" if _OFTEN * share < reference else ""
+    return "▼" if _MARKED_RATIO * proportion < reference else ""

@@ -6,64 +6,64 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from crystext.evaluate.deviations import departed, lettered
-from crystext.evaluate.html.charts import bar
-from crystext.evaluate.html.markup import Child, details, table, tag, typeset, typeset_group
+from crystext.evaluate.deviations import deviation_letters, deviations_affecting
+from crystext.evaluate.html.charts import bar_chart
+from crystext.evaluate.html.markup import Child, details, table, tag, typeset_formula, typeset_group
 from crystext.evaluate.html.numbers import (
-    NONE,
-    as_published,
-    drawn_of,
-    fixed,
-    interval,
-    percent,
-    unit,
-    whole,
+    MISSING,
+    denominator_text,
+    format_fixed,
+    format_integer,
+    format_interval,
+    format_percent,
+    format_published,
+    format_unit,
 )
-from crystext.evaluate.published import Published, Row, measured
-from crystext.evaluate.report import Better, Counts, Figure, Report
+from crystext.evaluate.published import PublishedRow, PublishedTable, metric_for_column
+from crystext.evaluate.report import Better, LabelCounts, MetricValue, Report
 
 _ARROWS: dict[Better | None, tuple[str, str]] = {
     "higher": ("↑", "higher is better"),
     "lower": ("↓", "lower is better"),
 }
 
-_MATCHES = 200
+_MAX_MATCHES = 200
 """Attempts that are shown with the crystal that they match."""
 
-_SHOWN = 15
+_MAX_LABELS = 15
 """Labels of a table of counts that are shown at once."""
 
 
-def funnel(report: Report) -> Element:
+def funnel_table(report: Report) -> Element:
     """Return what is left of the attempts after each demand, as bars and as numbers."""
     header: list[Child] = ["", "", "attempts", "of", "share", "95% interval", "different formulas"]
     rows: list[list[Child]] = []
     for step in report.funnel:
         inner = step.unique_formulas / step.of if step.of else 0.0
-        drawn = bar(step.share, inner=inner, interval=(step.low, step.high))
+        drawn = bar_chart(step.share, inner=inner, interval=(step.low, step.high))
         rows.append(
             [
                 step.title,
                 tag("td", drawn, class_="chart"),
-                whole(step.count),
-                whole(step.of),
-                percent(step.share),
-                f"{percent(step.low)} to {percent(step.high)}",
-                whole(step.unique_formulas),
+                format_integer(step.count),
+                format_integer(step.of),
+                format_percent(step.share),
+                f"{format_percent(step.low)} to {format_percent(step.high)}",
+                format_integer(step.unique_formulas),
             ]
         )
     return table("Attempts that meet each demand", header, rows, class_="funnel")
 
 
-def figures(report: Report, stage: str) -> Element:
+def metrics_table(report: Report, stage: str) -> Element:
     """Return all figures of a stage."""
     rows: list[list[Child]] = [
         [
             _titled(figure.title, _note(figure)),
-            tag("td", fixed(figure.value), class_="value"),
-            interval(figure),
-            whole(figure.of),
-            unit(figure.unit),
+            tag("td", format_fixed(figure.value), class_="value"),
+            format_interval(figure),
+            format_integer(figure.of),
+            format_unit(figure.unit),
             _arrow(figure.better),
             tag("td", figure.source, class_="source"),
         ]
@@ -74,7 +74,7 @@ def figures(report: Report, stage: str) -> Element:
     return table(f"Figures of {stage}", header, rows, class_="figures")
 
 
-def published(report: Report, block: Published) -> Element:
+def comparison_table(report: Report, block: PublishedTable) -> Element:
     """Return a block of published rows under ours; what it does not share with us stays empty."""
     header: list[Child] = [
         "",
@@ -84,13 +84,13 @@ def published(report: Report, block: Published) -> Element:
         ),
     ]
     ours: list[Child] = [tag("span", report.input.path, " ", tag("small", "this report"))]
-    shown = [(measured(report, column), column.ours) for column in block.columns.values()]
-    letters = lettered(report, [name for figure, name in shown if _is_there(figure)])
+    shown = [(metric_for_column(report, column), column.ours) for column in block.columns.values()]
+    letters = deviation_letters(report, [name for figure, name in shown if _has_value(figure)])
     ours += [
-        _measured(figure, [letters.get(x, "") for x in departed(report, name)])
+        _value_cell(figure, [letters.get(x, "") for x in deviations_affecting(report, name)])
         for figure, name in shown
     ]
-    rows = [ours, *(_row(row, block) for row in block.rows)]
+    rows = [ours, *(_published_row(row, block) for row in block.rows)]
     found = table(block.title, header, rows, class_="published")
     told = tag(
         "ul",
@@ -98,9 +98,9 @@ def published(report: Report, block: Published) -> Element:
             tag(
                 "li",
                 tag("b", column.title),
-                f": {column.of}" + (f"; in {unit(column.unit)}" if column.unit else ""),
+                f": {column.of}" + (f"; in {format_unit(column.unit)}" if column.unit else ""),
                 f"; {column.note}" if column.note else None,
-                _ours_of(measured(report, column)),
+                _own_value_text(metric_for_column(report, column)),
             )
             for column in block.columns.values()
         ),
@@ -117,7 +117,7 @@ def published(report: Report, block: Published) -> Element:
         for departure, letter in letters.items()
     )
     exceptions = (
-        _exception(row, block)
+        _row_note(row, block)
         for row in block.rows
         if row.note or row.paper is not None or row.table is not None
     )
@@ -125,33 +125,41 @@ def published(report: Report, block: Published) -> Element:
     return tag("div", found, *notes, source, *exceptions, terms)
 
 
-def counts(found: Counts) -> Element:
+def label_counts_table(label_counts: LabelCounts) -> Element:
     """Return how often each label occurs, as bars with a mark where the reference is."""
-    shares = [count / (found.of or sum(found.counts) or 1) for count in found.counts]
-    others = found.reference_counts
-    whole_of = found.reference_of or sum(others or ()) or 1
+    shares = [
+        count / (label_counts.of or sum(label_counts.counts) or 1) for count in label_counts.counts
+    ]
+    others = label_counts.reference_counts
+    whole_of = label_counts.reference_of or sum(others or ()) or 1
     reference = None if others is None else [count / whole_of for count in others]
-    top = max([*shares[:_SHOWN], *(reference or [])[:_SHOWN], 1e-9])
+    top = max([*shares[:_MAX_LABELS], *(reference or [])[:_MAX_LABELS], 1e-9])
     header: list[Child] = ["", "", "drawn", "share"]
     if reference is not None:
         header += ["reference", "share"]
     rows: list[list[Child]] = []
-    for i, label in enumerate(found.labels):
+    for i, label in enumerate(label_counts.labels):
         mark = None if reference is None else reference[i]
         row: list[Child] = [
-            tag("span", *_SET.get(found.name, _as_it_is)(label)),
-            tag("td", bar(shares[i], reference=mark, whole=top), class_="chart"),
-            whole(found.counts[i]),
-            percent(shares[i]),
+            tag("span", *_TYPESETTERS.get(label_counts.name, _unchanged)(label)),
+            tag("td", bar_chart(shares[i], reference=mark, full_width=top), class_="chart"),
+            format_integer(label_counts.counts[i]),
+            format_percent(shares[i]),
         ]
         if others is not None and mark is not None:
-            row += [whole(others[i]), percent(mark)]
+            row += [format_integer(others[i]), format_percent(mark)]
         rows.append(row)
-    box = tag("div", tag("h3", found.title))
-    box.append(table(f"{found.title}, the most frequent", header, rows[:_SHOWN], class_="counts"))
-    if len(rows) > _SHOWN:
-        rest = table(f"{found.title}, all others", header, rows[_SHOWN:], class_="counts")
-        box.append(details(f"{len(rows) - _SHOWN} more", rest))
+    box = tag("div", tag("h3", label_counts.title))
+    box.append(
+        table(
+            f"{label_counts.title}, the most frequent", header, rows[:_MAX_LABELS], class_="counts"
+        )
+    )
+    if len(rows) > _MAX_LABELS:
+        rest = table(
+            f"{label_counts.title}, all others", header, rows[_MAX_LABELS:], class_="counts"
+        )
+        box.append(details(f"{len(rows) - _MAX_LABELS} more", rest))
     return box
 
 
@@ -164,10 +172,10 @@ def training_matches(columns: Mapping[str, Sequence[Any]]) -> Element | None:
     rows: list[list[Child]] = [
         [
             str(i) if names is None else str(names[i]),
-            tag("span", *typeset(str(columns["formula"][i]))),
+            tag("span", *typeset_formula(str(columns["formula"][i]))),
             str(known[i]),
         ]
-        for i in at[:_MATCHES]
+        for i in at[:_MAX_MATCHES]
     ]
     title = "Attempts that match a crystal of the training set"
     more = len(at) - len(rows)
@@ -176,15 +184,15 @@ def training_matches(columns: Mapping[str, Sequence[Any]]) -> Element | None:
     return details(f"{title}: {len(at):,}", found, tag("p", note, class_="source"))
 
 
-def _row(row: Row, block: Published) -> list[Child]:
+def _published_row(row: PublishedRow, block: PublishedTable) -> list[Child]:
     values = (
-        tag("td", as_published(row.values.get(name), column), class_="value")
+        tag("td", format_published(row.values.get(name), column), class_="value")
         for name, column in block.columns.items()
     )
     return [_titled(row.system, ["published"]), *values]
 
 
-def _exception(row: Row, block: Published) -> Element:
+def _row_note(row: PublishedRow, block: PublishedTable) -> Element:
     """Return what is to be said of a row that is of another source, or that needs a word."""
     parts: list[Child] = [tag("b", row.system), ": "]
     if row.paper is not None or row.table is not None or row.address is not None:
@@ -194,43 +202,43 @@ def _exception(row: Row, block: Published) -> Element:
     return tag("p", *parts, row.note + "." if row.note else None, class_="source")
 
 
-def _is_there(figure: Figure | None) -> bool:
-    return figure is not None and figure.value is not None
+def _has_value(metric: MetricValue | None) -> bool:
+    return metric is not None and metric.value is not None
 
 
-def _measured(figure: Figure | None, letters: Sequence[str]) -> Element:
-    if figure is None or figure.value is None:
-        return tag("td", NONE, class_="value")
-    ends = interval(figure) or drawn_of(figure)
+def _value_cell(metric: MetricValue | None, letters: Sequence[str]) -> Element:
+    if metric is None or metric.value is None:
+        return tag("td", MISSING, class_="value")
+    ends = format_interval(metric) or denominator_text(metric)
     return tag(
         "td",
-        tag("b", fixed(figure.value)),
+        tag("b", format_fixed(metric.value)),
         tag("sup", ", ".join(letters)) if letters else None,
         tag("small", ends) if ends else None,
         class_="value",
     )
 
 
-def _ours_of(figure: Figure | None) -> str:
-    if figure is None or figure.value is None:
+def _own_value_text(metric: MetricValue | None) -> str:
+    if metric is None or metric.value is None:
         return ". Here not measured."
-    return f". Here: {figure.title}" + (f", of {figure.of:,}." if figure.of else ".")
+    return f". Here: {metric.title}" + (f", of {metric.of:,}." if metric.of else ".")
 
 
-def _as_it_is(label: str) -> list[Child]:
+def _unchanged(label: str) -> list[Child]:
     return [label]
 
 
-_SET: dict[str, Callable[[str], list[Child]]] = {
-    "formulas": typeset,
+_TYPESETTERS: dict[str, Callable[[str], list[Child]]] = {
+    "formulas": typeset_formula,
     "space_groups": typeset_group,
 }
 """How the labels of some counts are set, by the name of the counts."""
 
 
-def _note(figure: Figure) -> Sequence[Child]:
+def _note(metric: MetricValue) -> Sequence[Child]:
     """Return a figure's note, which for one of them is a formula."""
-    return typeset(figure.note) if figure.name == "most_frequent_formula" else [figure.note]
+    return typeset_formula(metric.note) if metric.name == "most_frequent_formula" else [metric.note]
 
 
 def _titled(title: str, note: Sequence[Child]) -> Element:

@@ -12,18 +12,18 @@ from xml.etree.ElementTree import Element
 
 from crystext.errors import RunError
 from crystext.evaluate.html import tables
-from crystext.evaluate.html.charts import histogram
-from crystext.evaluate.html.gallery import ENERGY, Columns, gallery
-from crystext.evaluate.html.markup import Child, details, html, table, tag
-from crystext.evaluate.html.numbers import percent, whole
+from crystext.evaluate.html.charts import histogram_chart
+from crystext.evaluate.html.gallery import ENERGY_COLUMN, Columns, gallery
+from crystext.evaluate.html.markup import Child, details, render_html, table, tag
+from crystext.evaluate.html.numbers import format_integer, format_percent
 from crystext.evaluate.html.periodic_table import periodic_table
-from crystext.evaluate.published import Published, measured, published_for
-from crystext.evaluate.report import Counts, Report
+from crystext.evaluate.published import PublishedTable, metric_for_column, published_tables
+from crystext.evaluate.report import LabelCounts, Report
 from crystext.evaluate.stage_cache import write_text
-from crystext.runtime.wording import counted
+from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
 
-PAGE = "report.html"
+PAGE_NAME = "report.html"
 
 _TITLES = {
     "validity": "Validity",
@@ -40,7 +40,7 @@ _TITLES = {
 _STYLES = ("style.css", "figures.css", "print.css")
 """In the order in which a later rule takes the place of an earlier one."""
 
-_EXAMPLES = 3
+_N_EXAMPLES = 3
 """Attempts that are named for each fault."""
 
 
@@ -50,7 +50,7 @@ def write_page(
     crystals: Sequence[Crystal | None],
     folder: Path,
     *,
-    published: Sequence[Published] | None = None,
+    published: Sequence[PublishedTable] | None = None,
 ) -> Path:
     """Write a report as one page that needs no other file and no network.
 
@@ -68,9 +68,9 @@ def write_page(
         RunError: the page cannot be written.
         SettingError: published rows are faulty.
     """
-    blocks = published_for(report.protocol) if published is None else published
-    text = page(report, columns, crystals, blocks)
-    path = folder / PAGE
+    blocks = published_tables(report.protocol) if published is None else published
+    text = render_page(report, columns, crystals, blocks)
+    path = folder / PAGE_NAME
     try:
         # Names of files may hold bytes that are no text.
         write_text(path, text.encode("utf-8", "replace").decode("utf-8"))
@@ -79,11 +79,11 @@ def write_page(
     return path
 
 
-def page(
+def render_page(
     report: Report,
     columns: Columns,
     crystals: Sequence[Crystal | None],
-    published: Sequence[Published],
+    published: Sequence[PublishedTable],
 ) -> str:
     """Return the page as text; see `write_page`."""
     made: list[tuple[str, str, list[Element]]] = [
@@ -91,8 +91,8 @@ def page(
         ("published", "Published figures", _published(report, published)),
         *((stage, _title(stage), _stage(report, stage, columns)) for stage in _stages(report)),
         ("gallery", "Crystals", _gallery(columns, crystals)),
-        ("faults", "Faults", _faults(columns)),
-        ("made", "How it was made", _made(report)),
+        ("faults", "Faults", _failures(columns)),
+        ("made", "How it was made", _provenance(report)),
     ]
     shown = [(anchor, title, parts) for anchor, title, parts in made if parts]
     links = (tag("a", title, href=f"#{anchor}") for anchor, title, _ in shown)
@@ -105,7 +105,7 @@ def page(
         tag("main", *sections),
         tag("script", script),
     )
-    return html(_head(report, script), body)
+    return render_html(_head(report, script), body)
 
 
 def _head(report: Report, script: str) -> Element:
@@ -121,7 +121,7 @@ def _head(report: Report, script: str) -> Element:
         tag("meta", name="generator", content=f"crystext {report.made.crystext}"),
         tag(
             "title",
-            f"{report.input.path}: evaluation of {counted(report.input.attempts, 'attempt')}",
+            f"{report.input.path}: evaluation of {format_count(report.input.attempts, 'attempt')}",
         ),
         tag("style", *(_asset(name) for name in _STYLES)),
     )
@@ -135,17 +135,17 @@ def _header(report: Report) -> Element:
         tag("h1", given.path),
         tag(
             "p",
-            f"{counted(given.attempts, 'attempt')}, {given.parsed:,} of them crystals"
+            f"{format_count(given.attempts, 'attempt')}, {given.parsed:,} of them crystals"
             + (f", {given.noted:,} read with a note (structures.parquet)" if given.noted else "")
             + ". "
             f"Every share is of all attempts, unless it says otherwise. "
             f"Protocol {report.protocol}: {report.protocol_title}.",
         ),
-        _departures(report),
+        _deviations(report),
     )
 
 
-def _departures(report: Report) -> Element | None:
+def _deviations(report: Report) -> Element | None:
     if not report.departures:
         return None
     told = "; ".join(departure.text for departure in report.departures)
@@ -157,21 +157,25 @@ def _funnel(report: Report) -> list[Element]:
         return []
     legend = tag(
         "p",
-        _key("drawn", "attempts that are left"),
-        _key("inner", "different formulas among them"),
-        _key("whisker", "95% interval"),
+        _legend_key("drawn", "attempts that are left"),
+        _legend_key("inner", "different formulas among them"),
+        _legend_key("whisker", "95% interval"),
         class_="key",
     )
-    return [legend, tables.funnel(report)]
+    return [legend, tables.funnel_table(report)]
 
 
-def _published(report: Report, blocks: Sequence[Published]) -> list[Element]:
-    def shared(block: Published) -> int:
-        return sum(measured(report, column) is not None for column in block.columns.values())
+def _published(report: Report, blocks: Sequence[PublishedTable]) -> list[Element]:
+    def shared(block: PublishedTable) -> int:
+        return sum(
+            metric_for_column(report, column) is not None for column in block.columns.values()
+        )
 
     # What has most in common with ours comes first.
     return [
-        tables.published(report, b) for b in sorted(blocks, key=shared, reverse=True) if shared(b)
+        tables.comparison_table(report, b)
+        for b in sorted(blocks, key=shared, reverse=True)
+        if shared(b)
     ]
 
 
@@ -191,35 +195,37 @@ def _stage(report: Report, stage: str, columns: Columns) -> list[Element]:
     elif said is not None and said.note:
         parts.append(tag("p", said.note))
     if any(figure.stage == stage for figure in report.figures):
-        parts.append(tables.figures(report, stage))
+        parts.append(tables.metrics_table(report, stage))
     if stage == "novelty" and (matches := tables.training_matches(columns)) is not None:
         parts.append(matches)
     drawn = [found for found in report.histograms if found.stage == stage]
     if drawn:
-        keys: list[Child] = [_key("drawn", "drawn")]
+        keys: list[Child] = [_legend_key("drawn", "drawn")]
         if any(found.reference_counts is not None for found in drawn):
-            keys.append(_key("reference", "reference"))
+            keys.append(_legend_key("reference", "reference"))
         keys.append("The first and the last bin count all that lies beyond them, too.")
         parts.append(tag("p", *keys, class_="key"))
-        parts.append(tag("div", *(histogram(found) for found in drawn), class_="charts"))
+        parts.append(tag("div", *(histogram_chart(found) for found in drawn), class_="charts"))
     frequent = [found for found in report.shares if found.stage == stage]
-    parts += [_elements(found) for found in frequent if found.name == "elements"]
+    parts += [_element_counts(found) for found in frequent if found.name == "elements"]
     others = [found for found in frequent if found.name != "elements"]
     if others:
-        parts.append(tag("div", *(tables.counts(found) for found in others), class_="charts"))
+        parts.append(
+            tag("div", *(tables.label_counts_table(found) for found in others), class_="charts")
+        )
     return parts
 
 
-def _elements(found: Counts) -> Element:
+def _element_counts(label_counts: LabelCounts) -> Element:
     legend = "Share of the crystals that hold the element"
-    if found.reference_counts is not None:
+    if label_counts.reference_counts is not None:
         legend += "; ▲ more than twice, ▼ less than half as often as in the reference"
     return tag(
         "div",
-        tag("h3", found.title),
-        tag("div", periodic_table(found), class_="scroll"),
+        tag("h3", label_counts.title),
+        tag("div", periodic_table(label_counts), class_="scroll"),
         tag("p", legend, class_="key"),
-        details("Numbers", tables.counts(found)),
+        details("Numbers", tables.label_counts_table(label_counts)),
     )
 
 
@@ -230,13 +236,13 @@ def _gallery(columns: Columns, crystals: Sequence[Crystal | None]) -> list[Eleme
         "Valid and unique ones first, the lowest energy above the hull first where it is known, "
         "else in the order in which they were drawn. Drag one to turn it."
     )
-    if any(energy is not None for energy in columns.get(ENERGY, ())):
+    if any(energy is not None for energy in columns.get(ENERGY_COLUMN, ())):
         told += " Crystals are shown as they were drawn, before they were relaxed; energies above "
         told += "the hull are of what they relaxed to."
     return [tag("p", told), gallery(columns, crystals)]
 
 
-def _faults(columns: Columns) -> list[Element]:
+def _failures(columns: Columns) -> list[Element]:
     parts = []
     for name, caption in (
         ("fault", "Attempts that are no crystal"),
@@ -245,7 +251,12 @@ def _faults(columns: Columns) -> list[Element]:
         found = columns.get(name, ())
         counted = Counter(str(fault) for fault in found if isinstance(fault, str))
         rows: list[list[Child]] = [
-            [fault, whole(count), percent(count / len(found)), _examples(columns, name, fault)]
+            [
+                fault,
+                format_integer(count),
+                format_percent(count / len(found)),
+                _examples(columns, name, fault),
+            ]
             for fault, count in counted.most_common()
         ]
         if rows:
@@ -254,8 +265,8 @@ def _faults(columns: Columns) -> list[Element]:
     return parts
 
 
-def _examples(columns: Columns, column: str, fault: str) -> str:
-    at = [i for i, found in enumerate(columns[column]) if found == fault][:_EXAMPLES]
+def _examples(columns: Columns, column: str, failure: str) -> str:
+    at = [i for i, found in enumerate(columns[column]) if found == failure][:_N_EXAMPLES]
     names, problems = columns.get("name"), columns.get("problem") if column == "fault" else None
     told = []
     for i in at:
@@ -265,12 +276,12 @@ def _examples(columns: Columns, column: str, fault: str) -> str:
     return "; ".join(told)
 
 
-def _made(report: Report) -> list[Element]:
+def _provenance(report: Report) -> list[Element]:
     made = report.made
     facts: list[list[Child]] = [
         ["input", f"{report.input.path} ({report.input.kind})", report.input.sha256],
         *(
-            _row(role, f"{s.title}, {counted(s.crystals, 'crystal')}", s.sha256)
+            _row(role, f"{s.title}, {format_count(s.crystals, 'crystal')}", s.sha256)
             for role, s in report.sets.items()
         ),
     ]
@@ -296,7 +307,7 @@ def _row(*cells: Child) -> list[Child]:
     return list(cells)
 
 
-def _key(kind: str, text: str) -> Element:
+def _legend_key(kind: str, text: str) -> Element:
     return tag("span", tag("i", class_=f"swatch {kind}"), text)
 
 

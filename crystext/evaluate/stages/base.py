@@ -8,22 +8,22 @@ thresholds (`protocol.py`), and this interface:
         title = "density"
         version = 1                           # raised when its values change
         columns = ("density_g_per_cm3",)      # what it adds to structures.parquet
-        needs = ("valid",)                    # columns of earlier stages that it reads
-        of_input = True                       # False where nothing that was drawn enters
+        required_columns = ("valid",)         # columns of earlier stages that it reads
+        uses_samples = True                   # False where no sample enters
         libraries = ("ase",)                  # whose versions its values depend on
 
         def settings(self, context):          # what else they depend on, as JSON values
             return {}
 
-        def measure(self, context, found):    # fills `found`, a `figures.Findings`
-            densities = context.of_crystals(density)
-            found.columns["density_g_per_cm3"] = densities
-            found.mean("density", "mean density", [...], unit="g/cm^3")
+        def measure(self, context, result):   # fills `result`, a `stage_result.StageResult`
+            densities = context.map_samples(density)
+            result.columns["density_g_per_cm3"] = densities
+            result.add_mean("density", "mean density", [...], unit="g/cm^3")
 
 `run` calls `measure` unless the stage's findings are on disk already, made from the same input,
 settings, versions and needed stages; what it fills is then written as a whole. A stage that takes
 minutes keeps its own progress in `context.folder`, which lasts until its findings are written, and
-under settings of its own. It tells how far it is by `context.report(done, whole)`.
+under settings of its own. It tells how far it is by `context.report_progress(done, whole)`.
 
 A stage that cannot run raises `UnavailableError` (or any `CrystextError`) with a sentence that says
 what is missing and what to do: it is noted, and the other stages go on. A single structure that
@@ -40,21 +40,21 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from crystext.evaluate.protocol import Protocol
-from crystext.evaluate.reference_sets import Known, Sets
-from crystext.evaluate.samples import Input
-from crystext.evaluate.stage_result import Findings
+from crystext.evaluate.reference_sets import ReferenceSet, ReferenceSets
+from crystext.evaluate.samples import SampleSet
+from crystext.evaluate.stage_result import StageResult
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import map_groups
 
 _Value = TypeVar("_Value")
 
-_CHUNK = 100
+_CHUNK_SIZE = 100
 """Crystals that a process is given at once."""
 
 
 @dataclass(frozen=True)
-class Options:
+class EvaluationOptions:
     """What a user asks for beside the protocol; None takes the protocol's, or none."""
 
     reference: str | None = None
@@ -73,74 +73,74 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Context:
+class StageContext:
     """What a stage is given."""
 
-    input: Input
+    sample_set: SampleSet
     protocol: Protocol
-    options: Options
-    sets: Sets
+    options: EvaluationOptions
+    reference_sets: ReferenceSets
     """Crystals to compare with; asking for some that are not there raises a `CrystextError`."""
     columns: Mapping[str, Sequence[Any]]
-    """Those of `inputs` and of the stages before, by name."""
+    """Those of the samples and of the stages before, by name."""
     folder: Path
     """For what the stage keeps while it runs; made by the stage, if it needs it."""
     cache: Path
     """For what stages share, such as fingerprints of what was drawn."""
     workers: Workers
-    report: Callable[[int, int], None] = field(default=lambda done, whole: None)
+    report_progress: Callable[[int, int], None] = field(default=lambda done, whole: None)
 
     def __len__(self) -> int:
         """Return the number of attempts."""
-        return len(self.input.attempts)
+        return len(self.sample_set.samples)
 
     @cached_property
     def crystals(self) -> dict[int, Crystal]:
         """The attempts that are crystals, by their index."""
         return {
             i: attempt.crystal
-            for i, attempt in enumerate(self.input.attempts)
+            for i, attempt in enumerate(self.sample_set.samples)
             if attempt.crystal is not None
         }
 
     @property
-    def reference(self) -> Known:
+    def reference(self) -> ReferenceSet:
         """The set that is compared with."""
-        return self.sets.get("reference")
+        return self.reference_sets.get("reference")
 
-    def spread(self, values: Sequence[_Value]) -> list[_Value | None]:
+    def per_sample(self, values: Sequence[_Value]) -> list[_Value | None]:
         """Return one value per attempt, given one per crystal; None where there is no crystal."""
         spread: list[_Value | None] = [None] * len(self)
         for i, value in zip(self.crystals, values, strict=True):
             spread[i] = value
         return spread
 
-    def of_crystals(self, function: Callable[[Crystal], _Value]) -> list[_Value | None]:
+    def map_samples(self, function: Callable[[Crystal], _Value]) -> list[_Value | None]:
         """Return a function's value of each attempt, None where there is no crystal.
 
         Args:
             function: one that a process can import; a `functools.partial` of one will do.
         """
-        return self.spread(self.map(function, list(self.crystals.values())))
+        return self.per_sample(self.map_crystals(function, list(self.crystals.values())))
 
-    def map(
+    def map_crystals(
         self, function: Callable[[Crystal], _Value], crystals: Sequence[Crystal]
     ) -> list[_Value]:
         """Return a function's value of each of some crystals, computed by all workers."""
-        chunks = [crystals[i : i + _CHUNK] for i in range(0, len(crystals), _CHUNK)]
+        chunks = [crystals[i : i + _CHUNK_SIZE] for i in range(0, len(crystals), _CHUNK_SIZE)]
         done = 0
 
         def advance() -> None:
             nonlocal done
-            done = min(done + _CHUNK, len(crystals))
-            self.report(done, len(crystals))
+            done = min(done + _CHUNK_SIZE, len(crystals))
+            self.report_progress(done, len(crystals))
 
-        answers = map_groups(_Each(function), chunks, self.workers, advance)
+        answers = map_groups(_MapChunk(function), chunks, self.workers, advance)
         return [value for chunk in answers for value in chunk]
 
 
 @dataclass(frozen=True)
-class _Each:
+class _MapChunk:
     """A function of each crystal of a chunk."""
 
     function: Callable[[Crystal], Any]
@@ -157,14 +157,14 @@ class Stage(ABC):
     """For people, as in a progress bar."""
     version: ClassVar[int] = 1
     columns: ClassVar[tuple[str, ...]] = ()
-    needs: ClassVar[tuple[str, ...]] = ()
-    of_input: ClassVar[bool] = True
+    required_columns: ClassVar[tuple[str, ...]] = ()
+    uses_samples: ClassVar[bool] = True
     """Whether the findings depend on what was drawn; if not, they hold for another input as well,
     and there are no columns."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """Names of distributions."""
 
-    def settings(self, context: Context) -> dict[str, Any]:
+    def settings(self, context: StageContext) -> dict[str, Any]:
         """Return what the findings depend on besides the input and its part of the protocol.
 
         JSON values: the checksums of sets, say (`context.reference.sha256`). Nothing that is only
@@ -173,7 +173,7 @@ class Stage(ABC):
         return {}
 
     @abstractmethod
-    def measure(self, context: Context, found: Findings) -> None:
+    def measure(self, context: StageContext, result: StageResult) -> None:
         """Fill in all columns, and figures.
 
         Raises:

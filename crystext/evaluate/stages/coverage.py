@@ -6,57 +6,71 @@ from typing import Any
 
 import numpy as np
 
-from crystext.evaluate.stage_result import Findings
-from crystext.evaluate.stages.base import Context, Stage
-from crystext.evaluate.stages.drawn import drawn_fingerprints
-from crystext.metrics.coverage import coverage_at, distances
+from crystext.evaluate.stage_result import StageResult
+from crystext.evaluate.stages.base import Stage, StageContext
+from crystext.evaluate.stages.drawn import sample_fingerprints
+from crystext.metrics.coverage import coverage_from_distances, set_distances
 from crystext.metrics.diversity import mean_pairwise_distance
-from crystext.metrics.intervals import Share
-from crystext.runtime.wording import counted
+from crystext.metrics.intervals import Proportion
+from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Floats
 
 
-class Coverage(Stage):
+class CoverageStage(Stage):
     """Coverage of the reference by fingerprints, and diversity."""
 
     name, title = "coverage", "coverage"
     columns = ("has_fingerprint", "nearest_structure", "nearest_composition", "covers_reference")
     libraries = ("pymatgen", "scipy")
 
-    def settings(self, context: Context) -> dict[str, Any]:
+    def settings(self, context: StageContext) -> dict[str, Any]:
         """Return the checksum of the reference."""
         return {"reference": context.reference.sha256}
 
-    def measure(self, context: Context, found: Findings) -> None:
+    def measure(self, context: StageContext, result: StageResult) -> None:
         """Compare fingerprints."""
         rules = context.protocol.coverage
         assert rules is not None
         reference, n = context.reference, len(context)
-        known = reference.fingerprints(context.workers, context.report)
-        made = drawn_fingerprints(context)
-        far = distances(made, known)
-        result = coverage_at(far, rules.cutoffs, attempts=n)
-        spread = context.spread
-        found.columns["has_fingerprint"] = spread(made.known.tolist())
-        found.columns["nearest_structure"] = spread(far.structures_of_generated.tolist())
-        found.columns["nearest_composition"] = spread(far.compositions_of_generated.tolist())
-        found.columns["covers_reference"] = spread(far.precise(rules.cutoffs).tolist())
+        known = reference.fingerprints(context.workers, context.report_progress)
+        made = sample_fingerprints(context)
+        far = set_distances(made, known)
+        coverage = coverage_from_distances(far, rules.cutoffs, attempts=n)
+        spread = context.per_sample
+        result.columns["has_fingerprint"] = spread(made.is_complete.tolist())
+        result.columns["nearest_structure"] = spread(far.structures_of_generated.tolist())
+        result.columns["nearest_composition"] = spread(far.compositions_of_generated.tolist())
+        result.columns["covers_reference"] = spread(far.is_precise(rules.cutoffs).tolist())
         cutoffs = f"structure {rules.structure:g}, composition {rules.composition:g}"
 
-        def share(name: str, title: str, value: Share, note: str) -> None:
-            found.share(name, title, value.count, value.of, better="higher", source=rules.source,
-                        note=f"{cutoffs}; {note}")  # fmt: skip
+        def share(name: str, title: str, value: Proportion, note: str) -> None:
+            result.add_proportion(
+                name,
+                title,
+                value.count,
+                value.total,
+                better="higher",
+                source=rules.source,
+                note=f"{cutoffs}; {note}",
+            )
 
         share(
-            "recall", f"recall of {reference.title}", result.recall, f"by {counted(n, 'attempt')}"
+            "recall",
+            f"recall of {reference.title}",
+            coverage.recall,
+            f"by {format_count(n, 'attempt')}",
         )
-        share("precision", "precision, of all attempts", result.precision_of_all, "CDVAE's rule")
-        if (fingerprinted := result.precision_of_fingerprinted) is not None:
-            share("precision_of_fingerprinted", "precision, of those with a fingerprint",
-                  fingerprinted, "the rule of Gruver et al.")  # fmt: skip
+        share("precision", "precision, of all attempts", coverage.precision_of_all, "CDVAE's rule")
+        if (fingerprinted := coverage.precision_of_fingerprinted) is not None:
+            share(
+                "precision_of_fingerprinted",
+                "precision, of those with a fingerprint",
+                fingerprinted,
+                "the rule of Gruver et al.",
+            )
 
         def distance(name: str, title: str, values: Floats) -> None:
-            found.mean(
+            result.add_mean(
                 name, title, values.tolist(), nonnegative=True, better="lower", source=rules.source
             )
 
@@ -69,14 +83,17 @@ class Coverage(Stage):
             ("composition", made.compositions, known.compositions),
         ):
             value, own = mean_pairwise_distance(rows), mean_pairwise_distance(others)
-            found.number(
-                f"{kind}_diversity", f"diversity of {kind}s", value,
-                of=int(np.isfinite(rows).all(axis=1).sum()), source=rules.source,
+            result.add_value(
+                f"{kind}_diversity",
+                f"diversity of {kind}s",
+                value,
+                of=int(np.isfinite(rows).all(axis=1).sum()),
+                source=rules.source,
                 note=f"mean pairwise distance; of the reference {own:.3f}",
-            )  # fmt: skip
-        missing, lacking = int((~made.known).sum()), int((~known.known).sum())
+            )
+        missing, lacking = int((~made.is_complete).sum()), int((~known.is_complete).sum())
         if missing or lacking:
-            found.note = (
-                f"without a fingerprint: {counted(missing, 'drawn crystal')}, {lacking:,} of the "
-                "reference"
+            result.note = (
+                f"without a fingerprint: {format_count(missing, 'drawn crystal')}, {lacking:,} of "
+                "the reference"
             )

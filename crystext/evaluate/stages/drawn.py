@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from crystext.evaluate.stages.base import Context
+from crystext.evaluate.stages.base import StageContext
 from crystext.metrics.matminer.fingerprints import Fingerprints, fingerprints
 
 
-def drawn_fingerprints(context: Context) -> Fingerprints:
+def sample_fingerprints(context: StageContext) -> Fingerprints:
     """Return the fingerprints of all attempts that are crystals, computed once an evaluation.
 
     They are kept as they come, so that little is lost to a kill.
@@ -15,5 +15,5 @@ def drawn_fingerprints(context: Context) -> Fingerprints:
         list(context.crystals.values()),
         cache=context.cache / "fingerprints.npz",
         workers=context.workers,
-        report=context.report,
+        report=context.report_progress,
     )

@@ -17,19 +17,19 @@ import numpy as np
 
 from crystext.errors import InputError, UnavailableError
 from crystext.evaluate import protocol
-from crystext.evaluate.stage_result import Findings
-from crystext.evaluate.stages.base import Context, Stage
+from crystext.evaluate.stage_result import StageResult
+from crystext.evaluate.stages.base import Stage, StageContext
 from crystext.structures.crystal import Crystal
 from crystext.structures.standardize import standardize
 
 if TYPE_CHECKING:
-    from crystext.inference.likelihood import Scorer
+    from crystext.inference.likelihood import LikelihoodScorer
 
-_AT_ONCE = 20
+_BATCH_SIZE = 20
 """Crystals that are scored between two savings."""
 
 
-class Ipt(Stage):
+class IptStage(Stage):
     """Increase in perplexity under translation."""
 
     name, title = "ipt", "perplexity under translation"
@@ -37,11 +37,11 @@ class Ipt(Stage):
     libraries = ("spglib", "torch")
     version = 2
 
-    def settings(self, context: Context) -> dict[str, Any]:
+    def settings(self, context: StageContext) -> dict[str, Any]:
         """Return the model's digest and the checksum of the reference."""
-        return {"model": _digest(_model(context)), "reference": context.reference.sha256}
+        return {"model": _model_digest(_model(context)), "reference": context.reference.sha256}
 
-    def measure(self, context: Context, found: Findings) -> None:
+    def measure(self, context: StageContext, result: StageResult) -> None:
         """Score translated copies of crystals of the reference."""
         rules = context.protocol.ipt
         assert rules is not None
@@ -52,56 +52,66 @@ class Ipt(Stage):
         path = context.folder / "ipt.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         key = json.dumps([self.settings(context), rules.model_dump(mode="json")])
-        done = _read(path, key)
-        context.report(len(done), count)
+        done = _read_scores(path, key)
+        context.report_progress(len(done), count)
         left = [i for i in chosen if i not in done]
         with path.open("a", encoding="utf-8") as file:
-            for start in range(0, len(left), _AT_ONCE):
-                part = left[start : start + _AT_ONCE]
-                values = _increases(model, [_standard(reference.crystals[i]) for i in part], rules)
+            for start in range(0, len(left), _BATCH_SIZE):
+                part = left[start : start + _BATCH_SIZE]
+                values = _perplexity_increases(
+                    model, [_standardize(reference.crystals[i]) for i in part], rules
+                )
                 for i, value in zip(part, values, strict=True):
                     done[i] = value
                     file.write(json.dumps({"key": key, "crystal": i, "ipt": value}) + "\n")
                 file.flush()
-                context.report(len(done), count)
+                context.report_progress(len(done), count)
         values = [done[i] for i in chosen]
-        found.mean(
-            "ipt", "increase in perplexity under translation", values, nonnegative=True,
-            better="lower", source=rules.source,
+        result.add_mean(
+            "ipt",
+            "increase in perplexity under translation",
+            values,
+            nonnegative=True,
+            better="lower",
+            source=rules.source,
             note=f"{rules.translations} translations each of crystals of {reference.title}, in the "
             "standard primitive cell; tokens of the crystal only, given the prompt, above the "
             "lowest of them",
-        )  # fmt: skip
-        found.number(
-            "ipt_median", "its median", float(np.median(values)), of=count, better="lower",
+        )
+        result.add_value(
+            "ipt_median",
+            "its median",
+            float(np.median(values)),
+            of=count,
+            better="lower",
             note="a few crystals decide on the mean",
-        )  # fmt: skip
-        found.histogram("ipt", "increase in perplexity, by crystal", values)
+        )
+        result.add_histogram("ipt", "increase in perplexity, by crystal", values)
 
 
-def _model(context: Context) -> str:
-    model = context.options.model or context.input.model
+def _model(context: StageContext) -> str:
+    model = context.options.model or context.sample_set.model
     if model is None:
         raise UnavailableError("the input does not say which model drew it; name one with --model")
     return model
 
 
 @cache
-def _digest(model: str) -> str:
+def _model_digest(model: str) -> str:
     from crystext.models.layout import model_folder, model_hash
 
     return model_hash(model_folder(model))
 
 
 @cache
-def _scorer(model: str) -> Scorer:
-    from crystext.inference.likelihood import Scorer
+def _scorer(model: str) -> LikelihoodScorer:
+    from crystext.inference.likelihood import LikelihoodScorer
     from crystext.models.load import load_model
 
-    return Scorer(load_model(model))
+    return LikelihoodScorer(load_model(model))
 
 
-def _increases(model: str, crystals: list[Any], rules: protocol.Ipt) -> list[float]:
+def _perplexity_increases(model: str, crystals: list[Any], rules: protocol.IptRules) -> list[float]:
     from crystext.tasks.generation import generation_prompt
 
     scorer = _scorer(model)
@@ -110,14 +120,14 @@ def _increases(model: str, crystals: list[Any], rules: protocol.Ipt) -> list[flo
     return [score.increase_in_perplexity for score in scores]
 
 
-def _standard(crystal: Crystal) -> Crystal:
+def _standardize(crystal: Crystal) -> Crystal:
     try:
         return standardize(crystal)[0]
     except InputError:
         return crystal
 
 
-def _read(path: Path, key: str) -> dict[int, float]:
+def _read_scores(path: Path, key: str) -> dict[int, float]:
     """Return what was scored before; a line that a kill tore is scored again."""
     found: dict[int, float] = {}
     if not path.exists():

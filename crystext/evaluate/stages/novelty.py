@@ -10,18 +10,18 @@ from typing import Any
 
 from crystext.errors import CrystextError
 from crystext.evaluate import protocol
-from crystext.evaluate.reference_sets import Known
-from crystext.evaluate.stage_result import Findings
-from crystext.evaluate.stages.base import Context, Stage
-from crystext.evaluate.stages.drawn import drawn_fingerprints
-from crystext.metrics.coverage import distances
-from crystext.metrics.novelty import matches_in
+from crystext.evaluate.reference_sets import ReferenceSet
+from crystext.evaluate.stage_result import StageResult
+from crystext.evaluate.stages.base import Stage, StageContext
+from crystext.evaluate.stages.drawn import sample_fingerprints
+from crystext.metrics.coverage import set_distances
+from crystext.metrics.novelty import find_matches
 from crystext.metrics.novelty_by_fingerprint import is_novel
-from crystext.metrics.unique_formulas import repetition
+from crystext.metrics.unique_formulas import count_formulas
 from crystext.metrics.uniqueness import duplicates_of
 
 
-class Novelty(Stage):
+class NoveltyStage(Stage):
     """Uniqueness, novelty and repetition."""
 
     name, title = "novelty", "uniqueness and novelty"
@@ -30,12 +30,12 @@ class Novelty(Stage):
     version = 2
     libraries = ("pymatgen",)
 
-    def settings(self, context: Context) -> dict[str, Any]:
+    def settings(self, context: StageContext) -> dict[str, Any]:
         """Return the checksum of the training set, where there is one."""
-        training, _ = _training(context)
+        training, _ = _training_or_reason(context)
         return {"training": None if training is None else training.sha256}
 
-    def measure(self, context: Context, found: Findings) -> None:
+    def measure(self, context: StageContext, result: StageResult) -> None:
         """Match crystals with each other and with the training set."""
         rules = context.protocol.novelty
         assert rules is not None
@@ -43,76 +43,115 @@ class Novelty(Stage):
         crystals = list(context.crystals.values())
         matcher = f"StructureMatcher ltol {rules.ltol:g}, stol {rules.stol:g}, {rules.angle_tol:g}°"
         repeats = duplicates_of(
-            crystals, tolerances=rules.tolerances, workers=context.workers, report=context.report
-        )
-        unique = context.spread([earlier is None for earlier in repeats])
-        found.columns["unique"] = unique
-        found.columns["duplicate_of"] = context.spread(
-            [None if earlier is None else indices[earlier] for earlier in repeats]
-        )
-        found.share("unique", "unique", sum(x is True for x in unique), n, better="higher",
-                    source=rules.source, note=matcher)  # fmt: skip
-        self._repetition(context, found)
-        training, problem = _training(context)
-        if training is None:
-            found.note = f"novelty is not known: {problem}"
-            found.columns["novel"] = found.columns["training_match"] = [None] * n
-            return
-        matches = matches_in(
             crystals,
-            training.data,
             tolerances=rules.tolerances,
             workers=context.workers,
-            report=context.report,
+            report=context.report_progress,
         )
-        novel = context.spread([match is None for match in matches])
-        found.columns["novel"] = novel
-        found.columns["training_match"] = context.spread(
+        unique = context.per_sample([earlier is None for earlier in repeats])
+        result.columns["unique"] = unique
+        result.columns["duplicate_of"] = context.per_sample(
+            [None if earlier is None else indices[earlier] for earlier in repeats]
+        )
+        result.add_proportion(
+            "unique",
+            "unique",
+            sum(x is True for x in unique),
+            n,
+            better="higher",
+            source=rules.source,
+            note=matcher,
+        )
+        self._repetition(context, result)
+        training, problem = _training_or_reason(context)
+        if training is None:
+            result.note = f"novelty is not known: {problem}"
+            result.columns["novel"] = result.columns["training_match"] = [None] * n
+            return
+        matches = find_matches(
+            crystals,
+            training.dataset,
+            tolerances=rules.tolerances,
+            workers=context.workers,
+            report=context.report_progress,
+        )
+        novel = context.per_sample([match is None for match in matches])
+        result.columns["novel"] = novel
+        result.columns["training_match"] = context.per_sample(
             [None if match is None else training.name(match) for match in matches]
         )
-        found.share("novel", f"not in {training.title}", sum(x is True for x in novel), n,
-                    better="higher", source=rules.source, note=matcher)  # fmt: skip
+        result.add_proportion(
+            "novel",
+            f"not in {training.title}",
+            sum(x is True for x in novel),
+            n,
+            better="higher",
+            source=rules.source,
+            note=matcher,
+        )
         both = sum(u is True and v is True for u, v in zip(unique, novel, strict=True))
-        found.share("unique_and_novel", "unique and novel", both, n, better="higher",
-                    source=rules.source, note=matcher)  # fmt: skip
+        result.add_proportion(
+            "unique_and_novel",
+            "unique and novel",
+            both,
+            n,
+            better="higher",
+            source=rules.source,
+            note=matcher,
+        )
         if rules.by_fingerprint:
-            self._by_fingerprint(context, found, training, rules)
+            self._by_fingerprint(context, result, training, rules)
 
-    def _repetition(self, context: Context, found: Findings) -> None:
+    def _repetition(self, context: StageContext, result: StageResult) -> None:
         n = len(context)
         formulas = [formula for formula in context.columns["formula"] if formula is not None]
-        seen = repetition(formulas)
+        seen = count_formulas(formulas)
         # How many are different is no sum over attempts, so that a share's interval says nothing.
-        found.number("unique_formulas", "different formulas", seen.unique_formulas / n, of=n,
-                     better="higher")  # fmt: skip
-        found.share("most_frequent_formula", "the most frequent formula's share",
-                    seen.most_frequent_count, n, better="lower",
-                    note=seen.most_frequent or "")  # fmt: skip
-        found.counts("formulas", "most frequent formulas", Counter(formulas), of=n, most=20)
+        result.add_value(
+            "unique_formulas", "different formulas", seen.unique_formulas / n, of=n, better="higher"
+        )
+        result.add_proportion(
+            "most_frequent_formula",
+            "the most frequent formula's share",
+            seen.most_frequent_count,
+            n,
+            better="lower",
+            note=seen.most_frequent or "",
+        )
+        result.add_label_counts(
+            "formulas", "most frequent formulas", Counter(formulas), of=n, max_labels=20
+        )
 
     def _by_fingerprint(
-        self, context: Context, found: Findings, training: Known, rules: protocol.Novelty
+        self,
+        context: StageContext,
+        result: StageResult,
+        training: ReferenceSet,
+        rules: protocol.NoveltyRules,
     ) -> None:
-        known = training.fingerprints(context.workers, context.report)
-        far = distances(drawn_fingerprints(context), known)
+        known = training.fingerprints(context.workers, context.report_progress)
+        far = set_distances(sample_fingerprints(context), known)
         novel = is_novel(
             far,
             structure_distance=rules.structure_distance,
             composition_distance=rules.composition_distance,
         )
-        found.columns["novel_by_fingerprint"] = context.spread(novel.tolist())
-        found.share(
-            "novel_by_fingerprint", f"far from all of {training.title} by fingerprint",
-            int(novel.sum()), len(context), better="higher",
+        result.columns["novel_by_fingerprint"] = context.per_sample(novel.tolist())
+        result.add_proportion(
+            "novel_by_fingerprint",
+            f"far from all of {training.title} by fingerprint",
+            int(novel.sum()),
+            len(context),
+            better="higher",
             source="Gruver et al., arXiv:2402.04379",
             note=f"structure beyond {rules.structure_distance:g} or composition beyond "
             f"{rules.composition_distance:g}",
-        )  # fmt: skip
+        )
 
 
-def _training(context: Context) -> tuple[Known | None, str]:
+def _training_or_reason(context: StageContext) -> tuple[ReferenceSet | None, str]:
     """Return the training set, or why there is none."""
     try:
-        return context.sets.get("training"), ""
+        return context.reference_sets.get("training"), ""
     except CrystextError as error:
         return None, str(error)

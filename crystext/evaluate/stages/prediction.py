@@ -9,20 +9,20 @@ from typing import Any
 
 from crystext.errors import InputError
 from crystext.evaluate import protocol
-from crystext.evaluate.stage_result import Findings
-from crystext.evaluate.stages.base import Context, Stage
-from crystext.evaluate.stages.validity import judge
+from crystext.evaluate.stage_result import StageResult
+from crystext.evaluate.stages.base import Stage, StageContext
+from crystext.evaluate.stages.validity import check_validity
 from crystext.metrics.structure_prediction import rms_distance
-from crystext.runtime.wording import counted
+from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
-from crystext.structures.matching import Tolerances, map_groups, progress_counter
+from crystext.structures.matching import MatchTolerances, map_groups, progress_counter
 from crystext.structures.properties import reduced_formula
 
-_CHUNK = 50
+_CHUNK_SIZE = 50
 """Pairs that a process is given at once."""
 
 
-class Prediction(Stage):
+class PredictionStage(Stage):
     """Match rate and RMSE, given the true structures."""
 
     name, title = "prediction", "structure prediction"
@@ -30,68 +30,92 @@ class Prediction(Stage):
     needs = ("valid",)
     libraries = ("pymatgen", "smact")
 
-    def settings(self, context: Context) -> dict[str, Any]:
+    def settings(self, context: StageContext) -> dict[str, Any]:
         """Return the checksum of the targets."""
-        return {"targets": context.sets.get("targets").sha256}
+        return {"targets": context.reference_sets.get("targets").sha256}
 
-    def measure(self, context: Context, found: Findings) -> None:
+    def measure(self, context: StageContext, result: StageResult) -> None:
         """Match each attempt with its target."""
         rules = context.protocol.prediction
         assert rules is not None
-        n, known = len(context), context.sets.get("targets")
+        n, known = len(context), context.reference_sets.get("targets")
         if len(known) != n:
             raise InputError(
-                f"{known.title} holds {counted(len(known), 'target')} for "
-                f"{counted(n, 'attempt')}; expected as many, in the order of the attempts"
+                f"{known.title} holds {format_count(len(known), 'target')} for "
+                f"{format_count(n, 'attempt')}; expected as many, in the order of the attempts"
             )
         targets = known.crystals
-        sound = context.map(partial(_is_valid, rules=context.protocol.validity), targets)
+        sound = context.map_crystals(partial(_is_valid, rules=context.protocol.validity), targets)
         valid = context.columns["valid"]
         compared = [
             i for i in context.crystals if not rules.both_valid or (valid[i] is True and sound[i])
         ]
         pairs = [(context.crystals[i], targets[i]) for i in compared]
-        chunks = [pairs[i : i + _CHUNK] for i in range(0, len(pairs), _CHUNK)]
+        chunks = [pairs[i : i + _CHUNK_SIZE] for i in range(0, len(pairs), _CHUNK_SIZE)]
         answers = map_groups(
-            _Distances(rules.tolerances),
+            _PairDistances(rules.tolerances),
             chunks,
             context.workers,
-            progress_counter(context.report, len(chunks)),
+            progress_counter(context.report_progress, len(chunks)),
         )
         distances = dict(zip(compared, (x for chunk in answers for x in chunk), strict=True))
-        found.columns["target_rms"] = [distances.get(i) for i in range(n)]
-        found.columns["target_match"] = context.spread(
+        result.columns["target_rms"] = [distances.get(i) for i in range(n)]
+        result.columns["target_match"] = context.per_sample(
             [distances.get(i) is not None for i in context.crystals]
         )
-        same = context.spread(
+        same = context.per_sample(
             [
                 reduced_formula(crystal.numbers) == reduced_formula(targets[i].numbers)
                 for i, crystal in context.crystals.items()
             ]
         )
-        found.columns["target_formula_match"] = same
+        result.columns["target_formula_match"] = same
         fits = [x for x in distances.values() if x is not None]
         rule = "pairs of valid crystals only" if rules.both_valid else "whether valid or not"
-        found.share("match_rate", "match rate", len(fits), n, better="higher",
-                    source=rules.source, note=rule)  # fmt: skip
-        found.mean("rmse", "RMS distance of those that match", fits, nonnegative=True,
-                   better="lower", source=rules.source, note="in units of (V/N)^(1/3)")  # fmt: skip
-        found.share("formula_match", "formula of the target", sum(x is True for x in same), n,
-                    better="higher")  # fmt: skip
-        found.share("valid_targets", "targets that are valid", sum(sound), n,
-                    note="no method can match more where both have to be valid")  # fmt: skip
+        result.add_proportion(
+            "match_rate",
+            "match rate",
+            len(fits),
+            n,
+            better="higher",
+            source=rules.source,
+            note=rule,
+        )
+        result.add_mean(
+            "rmse",
+            "RMS distance of those that match",
+            fits,
+            nonnegative=True,
+            better="lower",
+            source=rules.source,
+            note="in units of (V/N)^(1/3)",
+        )
+        result.add_proportion(
+            "formula_match",
+            "formula of the target",
+            sum(x is True for x in same),
+            n,
+            better="higher",
+        )
+        result.add_proportion(
+            "valid_targets",
+            "targets that are valid",
+            sum(sound),
+            n,
+            note="no method can match more where both have to be valid",
+        )
 
 
 @dataclass(frozen=True)
-class _Distances:
+class _PairDistances:
     """RMS distances of pairs."""
 
-    tolerances: Tolerances
+    tolerances: MatchTolerances
 
     def __call__(self, pairs: Sequence[tuple[Crystal, Crystal]]) -> list[float | None]:
         return [rms_distance(crystal, target, self.tolerances) for crystal, target in pairs]
 
 
-def _is_valid(crystal: Crystal, rules: protocol.Validity) -> bool:
-    verdict = judge(crystal, rules)
-    return verdict.structure and verdict.compositions[rules.table, rules.alloys]
+def _is_valid(crystal: Crystal, rules: protocol.ValidityRules) -> bool:
+    verdict = check_validity(crystal, rules)
+    return verdict.structure_valid and verdict.composition_valid[rules.table, rules.alloys]

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from crystext.evaluate.protocol import NAMES
+from crystext.evaluate.protocol import STAGE_NAMES
 from crystext.evaluate.stages.base import Stage
-from crystext.evaluate.stages.conditioning import Conditioning
-from crystext.evaluate.stages.coverage import Coverage
-from crystext.evaluate.stages.distributions import Distributions
-from crystext.evaluate.stages.ipt import Ipt
-from crystext.evaluate.stages.novelty import Novelty
-from crystext.evaluate.stages.prediction import Prediction
-from crystext.evaluate.stages.stability import Stability
-from crystext.evaluate.stages.validity import Validity
+from crystext.evaluate.stages.conditioning import ConditioningStage
+from crystext.evaluate.stages.coverage import CoverageStage
+from crystext.evaluate.stages.distributions import DistributionsStage
+from crystext.evaluate.stages.ipt import IptStage
+from crystext.evaluate.stages.novelty import NoveltyStage
+from crystext.evaluate.stages.prediction import PredictionStage
+from crystext.evaluate.stages.stability import StabilityStage
+from crystext.evaluate.stages.validity import ValidityStage
 
 STAGES: tuple[Stage, ...] = (
-    Validity(),
-    Novelty(),
-    Coverage(),
-    Distributions(),
-    Conditioning(),
-    Prediction(),
-    Ipt(),
-    Stability(),
+    ValidityStage(),
+    NoveltyStage(),
+    CoverageStage(),
+    DistributionsStage(),
+    ConditioningStage(),
+    PredictionStage(),
+    IptStage(),
+    StabilityStage(),
 )
 
-assert [s.name for s in STAGES] == [name for name in NAMES if name in {s.name for s in STAGES}]
+assert [s.name for s in STAGES] == [
+    name for name in STAGE_NAMES if name in {s.name for s in STAGES}
+]

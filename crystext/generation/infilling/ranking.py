@@ -20,20 +20,20 @@ from crystext.text.partial import PartialCrystal
 
 def rank_keys(
     partial: PartialCrystal,
-    found: Sequence[tuple[Crystal, float, int]],
+    completions: Sequence[tuple[Crystal, float, int]],
 ) -> list[tuple[float, float]]:
     """Return, for each completion, what sorts it: the smallest first.
 
     Args:
         partial: what was completed.
-        found: crystals, the log-probabilities of their texts, and how often each was drawn.
+        completions: crystals, the log-probabilities of their texts, and how often each was drawn.
     """
-    if not np.isnan(partial.lengths).any() or not found:
-        return [(0.0, -log_probability) for _, log_probability, _ in found]
-    sizes = np.log([crystal.volume for crystal, _, _ in found])
-    counts = [max(1, drawn) for _, _, drawn in found]
+    if not np.isnan(partial.lengths).any() or not completions:
+        return [(0.0, -log_probability) for _, log_probability, _ in completions]
+    sizes = np.log([crystal.volume for crystal, _, _ in completions])
+    counts = [max(1, drawn) for _, _, drawn in completions]
     middle = float(np.median(np.repeat(sizes, counts)))
     return [
         (round(abs(float(size) - middle), 9), -log_probability)
-        for size, (_, log_probability, _) in zip(sizes, found, strict=True)
+        for size, (_, log_probability, _) in zip(sizes, completions, strict=True)
     ]

@@ -11,10 +11,10 @@ import numpy as np
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError
-from crystext.generation.infilling.specify import free_label
-from crystext.io.read.partial_structures import Sites
+from crystext.generation.infilling.specify import unused_label
+from crystext.io.read.partial_structures import PartialStructure
 from crystext.structures.crystal import Crystal, Floats
-from crystext.structures.distances import image_distances, least_distances, shortest_lattice_vector
+from crystext.structures.distances import image_distances, min_distances, shortest_lattice_vector
 from crystext.structures.properties import density, reduced_formula
 from crystext.structures.space_groups import find_space_group
 from crystext.text.partial import PartialCrystal
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core.structure import Structure
 
-_ROUNDING = 1e-4
+_DISTANCE_TOLERANCE = 1e-4
 """Å that rounding may take from a distance."""
 
-Value = str | tuple[float, ...] | None
+ChangeValue = str | tuple[float, ...] | None
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,22 @@ class Change:
     """Index from 0; None for the cell."""
     label: str
     """Of the site, as the structure that was given has it; empty for the cell."""
-    old: Value
+    old: ChangeValue
     """None where it was not known, or there was no such atom."""
-    new: Value
+    new: ChangeValue
 
     def __str__(self) -> str:
         where = f"{self.label} " if self.label else f"{self.what} "
-        return f"{where}{_shown(self.old)} -> {_shown(self.new)}"
+        return f"{where}{_format_value(self.old)} -> {_format_value(self.new)}"
 
 
 @dataclass(frozen=True, eq=False)
-class Proposal:
+class InfillResult:
     """A completed crystal."""
 
     index: int
     """Rank, from 0: the most probable first, or where the cell is to be found that of middle size
-    (see `order`); those with atoms too near each other last."""
+    (see `ranking`); those with atoms too near each other last."""
     crystal: Crystal
     """Sites in the order of the structure that was given, and all that was given as it was; added
     atoms come last."""
@@ -64,12 +64,12 @@ class Proposal:
     """Of the completion among those that are possible, at temperature 1, in nats."""
     text: str
     """The completion as the model wrote it."""
-    drawn: int
+    times_drawn: int
     """How often it was drawn, others that are the same crystal included; 0 where it was ranked."""
     changes: tuple[Change, ...]
-    crowded: bool
+    atoms_too_close: bool
     """Whether what is new brings atoms nearer to each other than was to be allowed."""
-    kept: bool | None = None
+    keeps_space_group: bool | None = None
     """Whether it has the space group that was to be kept; None where none was."""
 
     @property
@@ -91,12 +91,12 @@ class Proposal:
 
     def to_ase(self) -> Atoms:
         """Return the crystal as ASE's Atoms, with what a table says of it in its `info`."""
-        return atoms_of(self)
+        return to_ase_atoms(self)
 
     @property
     def matched(self) -> bool:
         """Whether it keeps what was to be kept."""
-        return self.kept is not False
+        return self.keeps_space_group is not False
 
     def row(self) -> dict[str, Any]:
         """Return what a table says of it: plain values by column."""
@@ -107,8 +107,8 @@ class Proposal:
             "changes": "; ".join(map(str, self.changes)),
             "space_group": self.space_group,
             "density": density(self.crystal),
-            "drawn": self.drawn,
-            "crowded": self.crowded,
+            "drawn": self.times_drawn,
+            "crowded": self.atoms_too_close,
         }
 
     def record(self) -> dict[str, Any]:
@@ -125,13 +125,13 @@ class Proposal:
         }
 
 
-class _Result(Protocol):
+class _WithCrystal(Protocol):
     @property
     def crystal(self) -> Crystal | None: ...
     def row(self) -> dict[str, Any]: ...
 
 
-def atoms_of(result: _Result) -> Atoms:
+def to_ase_atoms(result: _WithCrystal) -> Atoms:
     """Return the crystal of a result as ASE's Atoms, with its row in `info`.
 
     Texts of several lines are left out: extended XYZ has one line for all of `info`, and ASE could
@@ -150,15 +150,15 @@ def atoms_of(result: _Result) -> Atoms:
     return result.crystal.to_ase(fits)
 
 
-def changes_between(sites: Sites, crystal: Crystal) -> Iterator[Change]:
+def changes_between(sites: PartialStructure, crystal: Crystal) -> Iterator[Change]:
     """Yield what a completed crystal has otherwise than the structure that was given."""
     for what, old, new in (
         ("lengths", sites.lengths, crystal.lengths),
         ("angles", sites.angles, crystal.angles),
     ):
         if not np.array_equal(old, new):
-            yield Change(what, None, "", _known(old), tuple(new.tolist()))
-    labels = labels_after(sites, crystal)
+            yield Change(what, None, "", _given_values(old), tuple(new.tolist()))
+    labels = completed_labels(sites, crystal)
     for site, (symbol, place) in enumerate(
         zip(crystal.symbols, crystal.positions.tolist(), strict=True)
     ):
@@ -169,10 +169,10 @@ def changes_between(sites: Sites, crystal: Crystal) -> Iterator[Change]:
         if SYMBOLS[z - 1] != symbol or not z:
             yield Change("element", site, label, SYMBOLS[z - 1] if z else None, symbol)
         if old_place.tolist() != place:
-            yield Change("coordinates", site, label, _known(old_place), tuple(place))
+            yield Change("coordinates", site, label, _given_values(old_place), tuple(place))
 
 
-def labels_after(sites: Sites, crystal: Crystal) -> tuple[str, ...]:
+def completed_labels(sites: PartialStructure, crystal: Crystal) -> tuple[str, ...]:
     """Return the labels of a completed crystal's sites.
 
     A site whose element is another now, or that was added, gets the first free one of its element.
@@ -182,52 +182,54 @@ def labels_after(sites: Sites, crystal: Crystal) -> tuple[str, ...]:
     taken = [label for label, kept in zip(sites.labels, same.tolist(), strict=True) if kept]
     labels = []
     for site, symbol in enumerate(crystal.symbols):
-        label = sites.labels[site] if site < count and same[site] else free_label(symbol, taken)
+        label = sites.labels[site] if site < count and same[site] else unused_label(symbol, taken)
         taken.append(label)
         labels.append(label)
     return tuple(labels)
 
 
-def is_crowded(crystal: Crystal, partial: PartialCrystal, distance_scale: float) -> bool:
+def has_atoms_too_close(
+    crystal: Crystal, partial: PartialCrystal, min_distance_ratio: float
+) -> bool:
     """Tell whether what was filled in brings atoms nearer to each other than was to be allowed.
 
     Args:
         crystal: the completed crystal.
         partial: what was completed. Atoms of which it knows all, in a cell that it knows, are not
             held against the completion.
-        distance_scale: see `Constraints`; 0 allows any distance.
+        min_distance_ratio: see `Constraints`; 0 allows any distance.
     """
-    if distance_scale == 0:
+    if min_distance_ratio == 0:
         return False
-    table, numbers = least_distances(distance_scale), crystal.numbers
+    table, numbers = min_distances(min_distance_ratio), crystal.numbers
     new = np.ones(len(crystal), dtype=np.bool_)
     if not (np.isnan(partial.lengths).any() or np.isnan(partial.angles).any()):
         known = (partial.numbers > 0) & ~np.isnan(partial.positions).any(axis=1)
         new[: len(partial)] = ~known
     shortest = float(shortest_lattice_vector(crystal.lattice[None])[0])
-    if (table[numbers, numbers][new] > shortest + _ROUNDING).any():
+    if (table[numbers, numbers][new] > shortest + _DISTANCE_TOLERANCE).any():
         return True
     for site in np.flatnonzero(new).tolist():
         others = np.arange(len(crystal)) != site
         apart = image_distances(
             crystal.lattice[None], crystal.positions[None, site], crystal.positions[None, others]
         )[0]
-        if (apart < table[numbers[site], numbers[others]] - _ROUNDING).any():
+        if (apart < table[numbers[site], numbers[others]] - _DISTANCE_TOLERANCE).any():
             return True
     return False
 
 
-def numbered(proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
+def with_ranks(results: Sequence[InfillResult]) -> tuple[InfillResult, ...]:
     """Return proposals with their places as ranks."""
-    return tuple(replace(proposal, index=i) for i, proposal in enumerate(proposals))
+    return tuple(replace(proposal, index=i) for i, proposal in enumerate(results))
 
 
-def _known(values: Floats) -> Value:
+def _given_values(values: Floats) -> ChangeValue:
     """Return numbers that were given; None where none was."""
     return None if np.isnan(values).all() else tuple(values.tolist())
 
 
-def _shown(value: Value) -> str:
+def _format_value(value: ChangeValue) -> str:
     if value is None:
         return "?"
     if isinstance(value, str):

@@ -26,19 +26,19 @@ from functools import cache
 from typing import NamedTuple
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.chemistry.formulas import known_element
+from crystext.chemistry.formulas import check_element
 
-_LAST = 103
+_LAST_ON_SCALE = 103
 """Atomic number of the last element that has a place on the scale."""
 
 _SHORT_LIVED = frozenset((*range(84, 89), *range(95, 119)))
 """Atomic numbers of elements of which hardly a crystal structure is known."""
 
-COUNT = 8
+DEFAULT_COUNT = 8
 """Candidates of an element, where there are so many."""
 
 
-def similar_elements(symbol: str, count: int = COUNT) -> tuple[str, ...]:
+def similar_elements(symbol: str, count: int = DEFAULT_COUNT) -> tuple[str, ...]:
     """Return the elements most like one, the most alike first, itself left out.
 
     Args:
@@ -50,14 +50,18 @@ def similar_elements(symbol: str, count: int = COUNT) -> tuple[str, ...]:
         SettingError: no such element.
     """
     traits = _traits()
-    own = traits[known_element(symbol)]
+    own = traits[check_element(symbol)]
 
     def unlikeness(other: str) -> tuple[bool, float, int]:
         # Of two equally near ones, the lighter comes first.
         its = traits[other]
-        return its.group != own.group, abs(its.scale - own.scale), ATOMIC_NUMBERS[other]
+        return (
+            its.group != own.group,
+            abs(its.pettifor_number - own.pettifor_number),
+            ATOMIC_NUMBERS[other],
+        )
 
-    others = [other for other in traits if other != symbol and _is_alike(own, traits[other])]
+    others = [other for other in traits if other != symbol and _is_similar(own, traits[other])]
     if ATOMIC_NUMBERS[symbol] not in _SHORT_LIVED:
         others = [other for other in others if ATOMIC_NUMBERS[other] not in _SHORT_LIVED]
     return tuple(sorted(others, key=unlikeness)[:count])
@@ -68,20 +72,20 @@ class _Traits(NamedTuple):
 
     kinds: frozenset[str]
     group: int
-    scale: float
+    pettifor_number: float
     """Place on Pettifor's scale."""
-    states: frozenset[int]
+    oxidation_states: frozenset[int]
     """Oxidation states."""
 
 
-def _is_alike(one: _Traits, other: _Traits) -> bool:
+def _is_similar(one: _Traits, other: _Traits) -> bool:
     common = one.kinds & other.kinds
     if not common:
         return False
     apart = abs(one.group - other.group)
     if "metal" not in common and apart > 1:
         return False
-    return not apart or bool(one.states & other.states)
+    return not apart or bool(one.oxidation_states & other.oxidation_states)
 
 
 @cache
@@ -92,7 +96,7 @@ def _traits() -> dict[str, _Traits]:
     for z, symbol in enumerate(SYMBOLS, start=1):
         element = Element(symbol)
         # Of the elements beyond, which have no place on the scale, the one above is taken.
-        known = element if z <= _LAST else Element(SYMBOLS[z - 33])
+        known = element if z <= _LAST_ON_SCALE else Element(SYMBOLS[z - 33])
         found[symbol] = _Traits(
             _kinds(known),
             # Beside the halogens: hydrides are like fluorides, and H+ is no alkali ion.

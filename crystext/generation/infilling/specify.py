@@ -9,34 +9,34 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.chemistry.formulas import known_element, near_elements
+from crystext.chemistry.formulas import check_element, suggest_elements
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.generation.infilling.similar_elements import similar_elements
-from crystext.io.read.partial_structures import Sites
+from crystext.io.read.partial_structures import PartialStructure
 from crystext.runtime.validate import whole_number
-from crystext.runtime.wording import counted
+from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Floats, Ints
 from crystext.text.partial import PartialCrystal
 
 UNKNOWN = "?"
 """In place of an element: any that the model holds for probable."""
 SIMILAR = "similar"
-"""In place of an element: one like the one that is there, see `similar`."""
-AS_MANY = "..."
+"""In place of an element: one like the one that is there, see `similar_elements`."""
+ANY_NUMBER = "..."
 """In place of atoms to add: as many as the model likes, one at least."""
 
-Reference = int | str
+SiteReference = int | str
 """A site by its index from 0, or by its label."""
 
 
 @dataclass(frozen=True)
-class Blanks:
+class InfillSpec:
     """What of a structure is to be filled in, besides what it leaves open itself."""
 
-    species: Mapping[Reference, str | Sequence[str]] = field(default_factory=dict)
+    species: Mapping[SiteReference, str | Sequence[str]] = field(default_factory=dict)
     """What is to stand where: by element, then at all its sites and the same at each, by label or
     by index. `?` for any, `similar`, an element, or several that it may be."""
-    coordinates: Collection[Reference] | Reference = ()
+    coordinates: Collection[SiteReference] | SiteReference = ()
     """Sites whose coordinates are to be found, an element for all its sites; `all` for all."""
     cell: bool = False
     """Whether lengths and angles are to be found."""
@@ -47,12 +47,14 @@ class Blanks:
     """Elements that may stand for a `?`: several, or `similar`; None for any."""
 
 
-def blank(sites: Sites, blanks: Blanks, max_atoms: int) -> tuple[PartialCrystal, Sites]:
+def specify(
+    sites: PartialStructure, spec: InfillSpec, max_atoms: int
+) -> tuple[PartialCrystal, PartialStructure]:
     """Return a partial crystal, and the sites it came of, added ones included.
 
     Args:
         sites: the structure, as it is given.
-        blanks: what is asked.
+        spec: what is asked.
         max_atoms: most atoms of the whole crystal, where the model says how many are added.
 
     Raises:
@@ -62,19 +64,18 @@ def blank(sites: Sites, blanks: Blanks, max_atoms: int) -> tuple[PartialCrystal,
     _check_angles(sites)
     numbers, positions = sites.numbers.copy(), sites.positions.copy()
     candidates: dict[int, tuple[str, ...]] = {}
-    among = None if blanks.candidates is None else _list_of(blanks.candidates)
+    among = None if spec.candidates is None else _checked_names(spec.candidates)
     for site in np.flatnonzero(sites.numbers == 0).tolist():
-        if found := _among(among, 0, sites.labels[site]):
+        if found := _candidate_elements(among, 0, sites.labels[site]):
             candidates[site] = found
     shared: list[tuple[int, ...]] = []
-    asked: dict[int, Reference] = {}
-    if not isinstance(blanks.species, Mapping):
+    asked: dict[int, SiteReference] = {}
+    if not isinstance(spec.species, Mapping):
         raise SettingError(
-            f"species are {blanks.species!r}; expected what is to stand where, such as "
-            "{'Fe1': '?'}"
+            f"species are {spec.species!r}; expected what is to stand where, such as {{'Fe1': '?'}}"
         )
-    for reference, wanted in blanks.species.items():
-        where = _places(sites, reference)
+    for reference, wanted in spec.species.items():
+        where = _matching_sites(sites, reference)
         for site in where:
             if site in asked:
                 raise SettingError(
@@ -82,41 +83,41 @@ def blank(sites: Sites, blanks: Blanks, max_atoms: int) -> tuple[PartialCrystal,
                     f"{asked[site]!r} and {reference!r}; name it once"
                 )
             asked[site] = reference
-        choice = _list_of(wanted)
+        choice = _checked_names(wanted)
         old = int(sites.numbers[where[0]])
         if choice == (UNKNOWN,):
-            choice = _among(among, old, sites.labels[where[0]])
+            choice = _candidate_elements(among, old, sites.labels[where[0]])
         elif choice == (SIMILAR,):
-            choice = _among(choice, old, sites.labels[where[0]])
+            choice = _candidate_elements(choice, old, sites.labels[where[0]])
         numbers[list(where)] = 0
         if choice:
             candidates.update(dict.fromkeys(where, choice))
-        if _is_everywhere(sites, reference):
+        if _names_element(sites, reference):
             shared.append(where)
-    for site in _sites_of(sites, blanks.coordinates):
+    for site in _coordinate_sites(sites, spec.coordinates):
         positions[site] = np.nan
     whole = np.full(3, np.nan)
-    added, more = _added(blanks.add, len(sites.numbers), max_atoms)
+    added, more = _parse_added_atoms(spec.add, len(sites.numbers), max_atoms)
     partial = PartialCrystal(
-        whole if blanks.cell else sites.lengths,
-        whole if blanks.cell else sites.angles,
+        whole if spec.cell else sites.lengths,
+        whole if spec.cell else sites.angles,
         np.append(numbers, added),
         np.vstack([positions, np.full((len(added), 3), np.nan)]),
         tuple(shared),
         candidates,
         more,
-        _among(among, 0, "an atom to add") if more[1] else None,
+        _candidate_elements(among, 0, "an atom to add") if more[1] else None,
     )
-    partial = _with_what_is_settled(partial)
-    if partial.is_whole:
+    partial = _assign_single_candidates(partial)
+    if partial.is_complete:
         raise SettingError(
             "there is nothing to fill in: all is known. Say what is to be replaced, found or "
             "added, or write ? into the file where something is not known"
         )
-    return partial, _with_added(sites, added)
+    return partial, _append_sites(sites, added)
 
 
-def _check_angles(sites: Sites) -> None:
+def _check_angles(sites: PartialStructure) -> None:
     unknown = np.isnan(sites.angles)
     if unknown.any() and not unknown.all():
         raise InputError(
@@ -125,7 +126,7 @@ def _check_angles(sites: Sites) -> None:
         )
 
 
-def _with_what_is_settled(partial: PartialCrystal) -> PartialCrystal:
+def _assign_single_candidates(partial: PartialCrystal) -> PartialCrystal:
     """Give sites of which one candidate is left that element, if something else is unknown."""
     settled = {site: names[0] for site, names in partial.candidates.items() if len(names) == 1}
     numbers: Ints = partial.numbers.copy()
@@ -136,17 +137,17 @@ def _with_what_is_settled(partial: PartialCrystal) -> PartialCrystal:
         partial.angles,
         numbers,
         partial.positions,
-        tuple(group for group in partial.shared if not numbers[group[0]]),
+        tuple(group for group in partial.same_element_groups if not numbers[group[0]]),
         {site: names for site, names in partial.candidates.items() if site not in settled},
-        partial.more,
-        partial.more_candidates,
+        partial.missing_atoms,
+        partial.missing_candidates,
     )
-    return partial if after.is_whole else after
+    return partial if after.is_complete else after
 
 
-def _list_of(wanted: str | Sequence[str]) -> tuple[str, ...]:
+def _checked_names(wanted: str | Sequence[str]) -> tuple[str, ...]:
     """Return what may stand somewhere, each name checked."""
-    names = words(wanted)
+    names = split_names(wanted)
     if not names:
         raise SettingError("no element is named; expected ?, similar, or elements such as Co,Ni")
     for name in names:
@@ -156,11 +157,11 @@ def _list_of(wanted: str | Sequence[str]) -> tuple[str, ...]:
         elif name not in ATOMIC_NUMBERS and (near := did_you_mean(name, [SIMILAR])):
             raise SettingError(f"no element {name!r}; expected ?, similar, or a symbol.{near}")
         else:
-            known_element(name)
+            check_element(name)
     return tuple(dict.fromkeys(names))
 
 
-def words(wanted: str | Iterable[str]) -> tuple[str, ...]:
+def split_names(wanted: str | Iterable[str]) -> tuple[str, ...]:
     """Return names that are given one by one, or in one text with commas or spaces between them.
 
     Raises:
@@ -174,38 +175,38 @@ def words(wanted: str | Iterable[str]) -> tuple[str, ...]:
     raise SettingError(f"{wanted!r} is given; expected a text or several")
 
 
-def _among(names: tuple[str, ...] | None, old: int, label: str) -> tuple[str, ...]:
+def _candidate_elements(names: tuple[str, ...] | None, present: int, label: str) -> tuple[str, ...]:
     """Return the elements that are meant for a site; none where any will do."""
     if names is None or names == (UNKNOWN,):
         return ()
     if names == (SIMILAR,):
-        if not old:
+        if not present:
             raise SettingError(
                 f"{label} has no element that others could be similar to; name the candidates"
             )
-        return similar_elements(SYMBOLS[old - 1])
+        return similar_elements(SYMBOLS[present - 1])
     return names
 
 
-def _is_everywhere(sites: Sites, reference: Reference) -> bool:
+def _names_element(sites: PartialStructure, reference: SiteReference) -> bool:
     """Tell whether a reference means an element, and so all its sites."""
     return isinstance(reference, str) and reference in ATOMIC_NUMBERS
 
 
-def _places(sites: Sites, reference: Reference) -> tuple[int, ...]:
+def _matching_sites(sites: PartialStructure, reference: SiteReference) -> tuple[int, ...]:
     """Return the sites that are meant by an element, a label or an index."""
-    if not _is_everywhere(sites, reference):
-        return (place_of(sites, reference),)
+    if not _names_element(sites, reference):
+        return (site_index(sites, reference),)
     where = np.flatnonzero(sites.numbers == ATOMIC_NUMBERS[str(reference)]).tolist()
     if not where and reference in sites.labels:
         return (sites.labels.index(str(reference)),)
     if not where:
         held = {SYMBOLS[z - 1]: None for z in sites.numbers.tolist() if z}
-        raise SettingError(f"there is no {reference} in it; the crystal holds {_few(held)}")
+        raise SettingError(f"there is no {reference} in it; the crystal holds {_first_few(held)}")
     return tuple(where)
 
 
-def place_of(sites: Sites, reference: Reference) -> int:
+def site_index(sites: PartialStructure, reference: SiteReference) -> int:
     """Return the site that is meant by a label or an index.
 
     Raises:
@@ -222,8 +223,8 @@ def place_of(sites: Sites, reference: Reference) -> int:
                 held = [SYMBOLS[z - 1] for z in dict.fromkeys(sites.numbers.tolist()) if z]
                 near = did_you_mean(reference, [symbol for symbol in held if symbol != reference])
             raise SettingError(
-                f"no site is called {reference!r}; the sites are {_few(sites.labels)}, or 0 to "
-                f"{count - 1}.{near}"
+                f"no site is called {reference!r}; the sites are {_first_few(sites.labels)}, or 0 "
+                f"to {count - 1}.{near}"
             )
     try:
         index = int(reference) if isinstance(reference, str) else whole_number("a site", reference)
@@ -234,55 +235,59 @@ def place_of(sites: Sites, reference: Reference) -> int:
     return index
 
 
-def _few(names: Collection[str]) -> str:
+def _first_few(names: Collection[str]) -> str:
     listed = list(names)
     return ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
 
 
-def _sites_of(sites: Sites, wanted: Collection[Reference] | Reference) -> list[int]:
+def _coordinate_sites(
+    sites: PartialStructure, wanted: Collection[SiteReference] | SiteReference
+) -> list[int]:
     if isinstance(wanted, str):
         if wanted.strip() == "all":
             return list(range(len(sites.numbers)))
-        wanted = words(wanted)
+        wanted = split_names(wanted)
     elif not isinstance(wanted, Iterable):
         wanted = [wanted]
-    return [site for reference in wanted for site in _places(sites, reference)]
+    return [site for reference in wanted for site in _matching_sites(sites, reference)]
 
 
-def _added(wanted: Sequence[str] | str, there: int, max_atoms: int) -> tuple[Ints, tuple[int, int]]:
+def _parse_added_atoms(
+    wanted: Sequence[str] | str, given_atoms: int, max_atoms: int
+) -> tuple[Ints, tuple[int, int]]:
     """Return the atoms to add whose elements are named, and least and most of the others."""
     known: list[int] = []
     least, endless = 0, False
-    for text in wanted.split(",") if isinstance(wanted, str) else words(wanted):
+    for text in wanted.split(",") if isinstance(wanted, str) else split_names(wanted):
         match = re.fullmatch(r"\s*(\d{1,6})?\s*(\S+)\s*", text)
         count, name = (int(match[1] or 1), match[2]) if match else (0, "")
-        if name == AS_MANY and match and match[1] is None:
+        if name == ANY_NUMBER and match and match[1] is None:
             endless = True
         elif count < 1 or (name != UNKNOWN and name not in ATOMIC_NUMBERS):
             raise SettingError(
                 f"{text!r} says no atoms to add; expected such as '2 O', '2 ?' or '...'."
-                + near_elements(name)
+                + suggest_elements(name)
             )
         elif name == UNKNOWN:
             least += count
         else:
             known += [ATOMIC_NUMBERS[name]] * count
-    total = there + len(known) + max(least, int(endless))
+    total = given_atoms + len(known) + max(least, int(endless))
     if total > max_atoms and (known or least or endless):
         raise SettingError(
-            f"{counted(there, 'atom')} and those to add make {total}, and at most {max_atoms} are "
-            "written; "
+            f"{format_count(given_atoms, 'atom')} and those to add make {total}, and at most "
+            f"{max_atoms} are written; "
             "add fewer, or raise the number of atoms"
         )
-    most = max_atoms - there - len(known) if endless else least
+    most = max_atoms - given_atoms - len(known) if endless else least
     return np.array(known, dtype=np.int64), (max(least, int(endless)), most)
 
 
-def _with_added(sites: Sites, added: Ints) -> Sites:
+def _append_sites(sites: PartialStructure, added: Ints) -> PartialStructure:
     """Return the sites with places for added atoms, of which nothing was there before."""
     labels = list(sites.labels)
     for z in added.tolist():
-        labels.append(free_label(SYMBOLS[z - 1], labels))
+        labels.append(unused_label(SYMBOLS[z - 1], labels))
     unknown: Floats = np.full((len(added), 3), np.nan)
     return sites._replace(
         numbers=np.append(sites.numbers, np.zeros(len(added), dtype=np.int64)),
@@ -291,9 +296,9 @@ def _with_added(sites: Sites, added: Ints) -> Sites:
     )
 
 
-def free_label(symbol: str, taken: Collection[str]) -> str:
+def unused_label(symbol: str, used: Collection[str]) -> str:
     """Return a label of an element that no site has yet: the symbol and the least number."""
     number = 1
-    while f"{symbol}{number}" in taken:
+    while f"{symbol}{number}" in used:
         number += 1
     return f"{symbol}{number}"

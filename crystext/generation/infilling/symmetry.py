@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from crystext.errors import SettingError
-from crystext.io.read.partial_structures import Sites
+from crystext.io.read.partial_structures import PartialStructure
 from crystext.structures.crystal import Crystal
 from crystext.structures.space_groups import SYMPREC, find_space_group
 from crystext.structures.standardize import find_symmetry
 from crystext.text.partial import PartialCrystal
 
 
-def space_group_of(sites: Sites) -> int:
+def space_group_of(sites: PartialStructure) -> int:
     """Return the number of the space group of a structure that is known in whole.
 
     Raises:
@@ -36,7 +36,7 @@ def space_group_of(sites: Sites) -> int:
     return group
 
 
-def share_by_orbit(partial: PartialCrystal, sites: Sites) -> PartialCrystal:
+def share_elements_by_orbit(partial: PartialCrystal, sites: PartialStructure) -> PartialCrystal:
     """Return a partial crystal in which sites that symmetry makes equal are to hold one element.
 
     What goes wrong otherwise: of several elements that are asked for, each at several sites of an
@@ -57,10 +57,10 @@ def share_by_orbit(partial: PartialCrystal, sites: Sites) -> PartialCrystal:
     orbits: dict[int, list[int]] = defaultdict(list)
     for site, orbit in enumerate(found.crystallographic_orbits.tolist()):
         orbits[orbit].append(site)
-    taken = {site for group in partial.shared for site in group}
-    shared = list(partial.shared)
+    taken = {site for group in partial.same_element_groups for site in group}
+    shared = list(partial.same_element_groups)
     for orbit in orbits.values():
         unknown = all(partial.numbers[site] == 0 and site not in taken for site in orbit)
         if unknown and len({partial.candidates.get(site) for site in orbit}) == 1:
             shared.append(tuple(orbit))
-    return replace(partial, shared=tuple(shared))
+    return replace(partial, same_element_groups=tuple(shared))

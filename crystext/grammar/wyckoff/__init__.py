@@ -1,8 +1,9 @@
-"""The text by symmetry while it is written: what may come next, for each crystal by itself.
+"""The Wyckoff text while it is written: what may come next, for each crystal by itself.
 
-`places` lays the Wyckoff positions out by number, `counts` and `formulas` look ahead so that the
-numbers of atoms come out, `look_ahead` joins them and `refusal` says why there is no way, `overlap`
-keeps orbits apart from special positions and from each other, `cell_room` gives them room, and
-`automaton` holds one crystal's state. `tokens` reads it in the small vocabulary, `merged` as fields
-for the reader of characters.
+`site_table` numbers the Wyckoff positions of a space group. `count_lookahead` and
+`formula_lookahead` look ahead so that the numbers of atoms come out, `lookahead` joins them, and
+`infeasible` says why a request cannot be met. `overlap` keeps orbits apart from special positions
+and from each other, `contact_pairs` and `cell_bounds` bound the cell so that atoms keep their
+distances, and `automaton` holds one crystal's state. `token_reader` reads it in the crystal
+vocabulary, `single_value_fields` as fields for `any_tokenizer`.
 """

@@ -6,8 +6,8 @@ After any sequence of allowed values the text is a crystal of the declared group
 there, points hold one orbit, each orbit has the atoms of its position, and elements and numbers of
 atoms are as asked for. There is always such a value, but for the cell: orbits may turn out to
 leave no cell in which all atoms keep their distance and which is not far too large. The crystal is
-`crowded` then, and better drawn again; if it is to be finished all the same, the roomiest value is
-the only one allowed.
+`atoms_too_close` then, and better drawn again; if it is to be finished all the same, the roomiest
+value is the only one allowed.
 """
 
 from __future__ import annotations
@@ -17,48 +17,48 @@ from typing import Self
 
 import numpy as np
 
-from crystext.grammar.fields import END, Field, Kind, value_count
+from crystext.grammar.fields import END, Field, FieldKind, value_count
 from crystext.grammar.token_reader import DECIMALS
-from crystext.grammar.wyckoff.cell_bounds import ENOUGH, CellRoom
-from crystext.grammar.wyckoff.lookahead import LookAhead, Progress
-from crystext.grammar.wyckoff.overlap import apart_from_others, apart_in_orbit, least_share
-from crystext.grammar.wyckoff.site_table import Places, places
+from crystext.grammar.wyckoff.cell_bounds import MIN_MARGIN, CellBounds
+from crystext.grammar.wyckoff.lookahead import Lookahead, LookaheadState
+from crystext.grammar.wyckoff.overlap import apart_from_others, apart_in_orbit, min_separation
+from crystext.grammar.wyckoff.site_table import SiteTable, site_table
 from crystext.structures.crystal import Floats, Ints, basis_vectors
-from crystext.structures.distances import Bools, least_distances
+from crystext.structures.distances import Bools, min_distances
 from crystext.structures.wyckoff.cell_parameters import cell_parameters
-from crystext.structures.wyckoff.positions import Position
+from crystext.structures.wyckoff.positions import WyckoffPosition
 from crystext.text import Format
 
-_WITHIN_WHOLE = np.array([0.0, 0.25, 0.5, 0.75, 0.99])
+_PROBED_DECIMALS = np.array([0.0, 0.25, 0.5, 0.75, 0.99])
 """Which values stand for those of a whole part, when it is asked whether one of them is allowed."""
 
 
-class SymmetricAutomaton:
+class WyckoffAutomaton:
     """One unfinished crystal."""
 
-    def __init__(self, fmt: Format, ahead: LookAhead, *, settles: bool = False) -> None:
+    def __init__(self, fmt: Format, lookahead: Lookahead, *, always_finish: bool = False) -> None:
         """Start a crystal.
 
         Args:
             fmt: the format of its text.
-            ahead: what is asked for.
-            settles: whether a crowded crystal is finished with the roomiest values.
+            lookahead: what is asked for.
+            always_finish: whether a crowded crystal is finished with the roomiest values.
         """
-        self.format, self._ahead, self._settles = fmt, ahead, settles
-        self.field = Field(Kind.GROUP, 0, "")
+        self.format, self._lookahead, self._always_finish = fmt, lookahead, always_finish
+        self.field = Field(FieldKind.GROUP, 0, "")
         """The field that comes next; behind the last, an element that can only be the end."""
         self.finished = False
-        self.crowded = False
+        self.atoms_too_close = False
         """Whether no value is allowed, or a finished cell keeps atoms too near."""
-        self._scale = ahead.constraints.distance_scale
-        self._state: Progress | None = None
-        self._places: Places | None = None
+        self._min_distance_ratio = lookahead.constraints.min_distance_ratio
+        self._state: LookaheadState | None = None
+        self._table: SiteTable | None = None
         self._numbers: list[int] = []
         self._sites: list[Floats] = []
-        self._place = 0
+        self._position_index = 0
         self._free: list[float] = []
         self._cell: list[float] = []
-        self._room: CellRoom | None = None
+        self._cell_bounds: CellBounds | None = None
 
     def copy(self) -> Self:
         """Return an automaton in the same state that goes its own way."""
@@ -70,107 +70,114 @@ class SymmetricAutomaton:
     def allowed(self) -> Bools:
         """Return which values the next field can take: shape (number of values,).
 
-        Of an element's field the value `END` begins the cell. Sets `crowded` where there is none.
+        Of an element's field the value `END` begins the cell. Sets `atoms_too_close` where there is
+        none.
         """
         kind = self.field.kind
-        if kind is Kind.GROUP:
-            return self._ahead.groups
-        if kind is Kind.ELEMENT:
+        if kind is FieldKind.GROUP:
+            return self._lookahead.space_groups
+        if kind is FieldKind.ELEMENT:
             return self._allowed_elements()
-        if kind is Kind.POSITION:
+        if kind is FieldKind.POSITION:
             assert self._state is not None
-            return self._ahead.positions(self._state)
+            return self._lookahead.allowed_positions(self._state)
         values = np.arange(value_count(kind, self.format))
-        if kind is Kind.COORDINATE:
-            clear = self.clear(values)
-            return clear if clear.any() else self._clear(values, 0.0)
-        return self._cell_values(values)
+        if kind is FieldKind.COORDINATE:
+            clear = self.has_room(values)
+            return clear if clear.any() else self._has_room(values, 0.0)
+        return self._allowed_cell_values(values)
 
-    def clear(self, values: Ints) -> Bools:
+    def has_room(self, values: Ints) -> Bools:
         """Tell which values of the coordinate at hand leave the orbit room in some cell: (V,)."""
-        return self._clear(values, self._scale)
+        return self._has_room(values, self._min_distance_ratio)
 
     def allowed_wholes(self) -> Bools:
         """Return which whole parts of the cell parameter at hand lead to an allowed value."""
         wholes = np.arange(value_count(self.field.kind, self.format) // DECIMALS)
-        values = np.rint((wholes[:, None] + _WITHIN_WHOLE) * DECIMALS).astype(np.int64)
-        allowed = self._cell_values(values.reshape(-1))
+        values = np.rint((wholes[:, None] + _PROBED_DECIMALS) * DECIMALS).astype(np.int64)
+        allowed = self._allowed_cell_values(values.reshape(-1))
         return np.asarray(allowed.reshape(values.shape).any(axis=1))
 
     def allowed_decimals(self, whole: int) -> Bools:
         """Return which decimals may stand behind a whole part that is allowed."""
-        return self._cell_values(whole * DECIMALS + np.arange(DECIMALS))
+        return self._allowed_cell_values(whole * DECIMALS + np.arange(DECIMALS))
 
     def push(self, value: int) -> None:
         """Take an allowed value for the next field."""
         kind = self.field.kind
-        if kind is Kind.GROUP:
-            self._state, self._places = self._ahead.start(value), places(value)
+        if kind is FieldKind.GROUP:
+            self._state, self._table = self._lookahead.start(value), site_table(value)
             self.field = _ELEMENT
-        elif kind is Kind.ELEMENT:
+        elif kind is FieldKind.ELEMENT:
             if value == END:
                 self._begin_cell()
                 return
-            self._state = self._ahead.begin(self._progress, value)
+            self._state = self._lookahead.begin_orbit(self._lookahead_state, value)
             self._numbers.append(value)
             self.field = _POSITION
-        elif kind is Kind.POSITION:
-            self._place = self._known.by_name[value]
-            self._state = self._ahead.put(self._progress, self._place)
+        elif kind is FieldKind.POSITION:
+            self._position_index = self._site_table.index_of_name[value]
+            self._state = self._lookahead.place_orbit(self._lookahead_state, self._position_index)
             self._next_coordinate()
-        elif kind is Kind.COORDINATE:
+        elif kind is FieldKind.COORDINATE:
             self._free.append(value / 10.0**self.format.coordinate_decimals)
             self._next_coordinate()
         else:
             self._cell.append(value / 10.0**self._decimals)
             self._next_parameter()
 
-    def separator_behind(self, value: int) -> str:
+    def separator_after(self, value: int) -> str:
         """Return what stands between this value of the next field and the field behind it."""
         kind = self.field.kind
-        if kind is Kind.GROUP or (kind is Kind.ELEMENT and value == END):
+        if kind is FieldKind.GROUP or (kind is FieldKind.ELEMENT and value == END):
             return "\n"
-        if kind is Kind.POSITION:
-            return " " if self._known.all[self._known.by_name[value]].free else "\n"
-        if kind is Kind.COORDINATE:
-            return " " if len(self._free) + 1 < len(self._position.free) else "\n"
+        if kind is FieldKind.POSITION:
+            return (
+                " "
+                if self._site_table.positions[self._site_table.index_of_name[value]].free_axes
+                else "\n"
+            )
+        if kind is FieldKind.COORDINATE:
+            return " " if len(self._free) + 1 < len(self._position.free_axes) else "\n"
         # Behind the last parameter nothing follows.
         return " "
 
     @property
-    def _progress(self) -> Progress:
+    def _lookahead_state(self) -> LookaheadState:
         assert self._state is not None, "the space group comes first"
         return self._state
 
     @property
-    def _known(self) -> Places:
-        assert self._places is not None, "the space group comes first"
-        return self._places
+    def _site_table(self) -> SiteTable:
+        assert self._table is not None, "the space group comes first"
+        return self._table
 
     @property
-    def _position(self) -> Position:
-        return self._known.all[self._place]
+    def _position(self) -> WyckoffPosition:
+        return self._site_table.positions[self._position_index]
 
     @property
     def _decimals(self) -> int:
-        length = self.field.kind is Kind.LENGTH
+        length = self.field.kind is FieldKind.LENGTH
         return self.format.length_decimals if length else self.format.angle_decimals
 
     def _allowed_elements(self) -> Bools:
         if self.finished:
-            return _ONLY_THE_END
-        return self._ahead.elements(self._progress)
+            return _ONLY_END
+        return self._lookahead.allowed_elements(self._lookahead_state)
 
-    def _clear(self, values: Ints, scale: float) -> Bools:
+    def _has_room(self, values: Ints, min_distance_ratio: float) -> Bools:
         position, number = self._position, self._numbers[-1]
         decimals = self.format.coordinate_decimals
         fractions = values / 10.0**decimals
-        table = least_distances(scale) if scale > 0 else np.zeros((119, 119))
-        share = least_share(float(table[number, number]), decimals)
+        table = (
+            min_distances(min_distance_ratio) if min_distance_ratio > 0 else np.zeros((119, 119))
+        )
+        share = min_separation(float(table[number, number]), decimals)
         clear = apart_in_orbit(position, self._free, fractions, share)
-        if len(self._free) + 1 == len(position.free) and self._sites:
+        if len(self._free) + 1 == len(position.free_axes) and self._sites:
             shares = np.repeat(
-                [least_share(float(table[number, z]), decimals) for z in self._numbers[:-1]],
+                [min_separation(float(table[number, z]), decimals) for z in self._numbers[:-1]],
                 [len(orbit) for orbit in self._sites],
             )
             taken = np.concatenate(self._sites)
@@ -179,50 +186,54 @@ class SymmetricAutomaton:
 
     def _next_coordinate(self) -> None:
         """Turn to the next free coordinate, or finish the orbit."""
-        if len(self._free) < len(self._position.free):
+        if len(self._free) < len(self._position.free_axes):
             self.field = _COORDINATES[len(self._free)]
             return
-        self._sites.append(self._known.sites(self._place, np.array(self._free)))
+        self._sites.append(self._site_table.sites(self._position_index, np.array(self._free)))
         self._free = []
         self.field = _ELEMENT
 
     def _begin_cell(self) -> None:
-        self._room = CellRoom(
-            self.format, self._known.space_group, self._sites, self._numbers, self._scale
+        self._cell_bounds = CellBounds(
+            self.format,
+            self._site_table.space_group,
+            self._sites,
+            self._numbers,
+            self._min_distance_ratio,
         )
         self._next_parameter()
 
     def _next_parameter(self) -> None:
-        assert self._room is not None
-        names, count = self._room.names, len(self._cell)
+        assert self._cell_bounds is not None
+        names, count = self._cell_bounds.names, len(self._cell)
         if count < len(names):
-            kind = Kind.LENGTH if len(names[count]) == 1 else Kind.ANGLE
+            kind = FieldKind.LENGTH if len(names[count]) == 1 else FieldKind.ANGLE
             self.field = Field(kind, count % 3, " " if count else "\n")
             return
         self.field, self.finished = _ELEMENT, True
-        if self._room.system in ("monoclinic", "triclinic"):
+        if self._cell_bounds.system in ("monoclinic", "triclinic"):
             # Their pairs were looked at among near images only.
-            lengths, angles = cell_parameters(self._known.space_group, self._cell)
+            lengths, angles = cell_parameters(self._site_table.space_group, self._cell)
             lattice = basis_vectors(lengths[None], angles[None])[0]
-            self.crowded |= not self._room.keeps_distances(lattice)
+            self.atoms_too_close |= not self._cell_bounds.keeps_distances(lattice)
 
-    def _cell_values(self, values: Ints) -> Bools:
+    def _allowed_cell_values(self, values: Ints) -> Bools:
         """Return which of these values of the cell parameter at hand are allowed: shape (V,)."""
-        assert self._room is not None
+        assert self._cell_bounds is not None
         numbers = values / 10.0**self._decimals
-        room = self._room.room(self._cell, numbers)
-        allowed = np.asarray(room >= ENOUGH)
+        room = self._cell_bounds.distance_margin(self._cell, numbers)
+        allowed = np.asarray(room >= MIN_MARGIN)
         if not allowed.any():
-            self.crowded = True
-            if self._settles:
+            self.atoms_too_close = True
+            if self._always_finish:
                 # Of none that closes, the first that is a length or an angle at all.
                 best = room.argmax() if np.isfinite(room).any() else (numbers >= 1).argmax()
                 allowed[best] = True
         return allowed
 
 
-_ELEMENT = Field(Kind.ELEMENT, 0, "\n")
-_POSITION = Field(Kind.POSITION, 0, " ")
-_COORDINATES = tuple(Field(Kind.COORDINATE, axis, " ") for axis in range(3))
+_ELEMENT = Field(FieldKind.ELEMENT, 0, "\n")
+_POSITION = Field(FieldKind.POSITION, 0, " ")
+_COORDINATES = tuple(Field(FieldKind.COORDINATE, axis, " ") for axis in range(3))
 
-_ONLY_THE_END: Bools = np.arange(119) == END
+_ONLY_END: Bools = np.arange(119) == END

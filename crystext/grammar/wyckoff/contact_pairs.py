@@ -14,16 +14,16 @@ import numpy as np
 from crystext.structures.crystal import Floats, Ints
 from crystext.structures.distances import Bools
 
-_SAME = 1e-6
+_ZERO_DIFFERENCE = 1e-6
 """Fractional: below this a difference is none."""
 
-_HAIR = 1e-9
-_AT_ONCE = 16
+_TOLERANCE = 1e-9
+_BLOCK_ROWS = 16
 """Rows that are compared with all others together."""
 
-_STEPS = np.indices((3, 3, 3)).reshape(3, -1).T - 1
+_IMAGE_STEPS = np.indices((3, 3, 3)).reshape(3, -1).T - 1
 
-_AXES_THAT_LEAN = {
+_OBLIQUE_AXES = {
     "monoclinic": (True, False, True),
     "trigonal": (True, True, False),
     "hexagonal": (True, True, False),
@@ -50,9 +50,11 @@ def contact_terms(
         system: crystal system.
         sites: of each orbit in the conventional cell, the representative first; shape (m, 3) each.
         numbers: atomic number of each orbit.
-        least_distances: of elements, Å, see `geometry.least_distances`; shape (119, 119).
+        least_distances: of elements, Å, see `distances.min_distances`; shape (119, 119).
     """
-    steps = _STEPS[(~(_STEPS != 0) | _AXES_THAT_LEAN.get(system, (False,) * 3)).all(axis=1)]
+    steps = _IMAGE_STEPS[
+        (~(_IMAGE_STEPS != 0) | _OBLIQUE_AXES.get(system, (False,) * 3)).all(axis=1)
+    ]
     everywhere = np.concatenate(sites)
     element: Ints = np.repeat(numbers, [len(orbit) for orbit in sites])
     first = np.array([orbit[0] for orbit in sites])
@@ -67,38 +69,38 @@ def contact_terms(
     reach = np.concatenate(
         [np.repeat(distances.reshape(-1), len(steps)), np.full(len(lattice), own)]
     )
-    itself = (abs(vectors) < _SAME).all(axis=1)
+    itself = (abs(vectors) < _ZERO_DIFFERENCE).all(axis=1)
     x, y, z = (vectors[~itself] / reach[~itself, None]).T
     if system == "cubic":
-        return _least(np.stack([x * x + y * y + z * z], axis=1))
+        return _non_redundant(np.stack([x * x + y * y + z * z], axis=1))
     if system == "tetragonal":
-        return _least(np.stack([x * x + y * y, z * z], axis=1))
+        return _non_redundant(np.stack([x * x + y * y, z * z], axis=1))
     if system in ("trigonal", "hexagonal"):
-        return _least(np.stack([x * x + y * y - x * y, z * z], axis=1))
+        return _non_redundant(np.stack([x * x + y * y - x * y, z * z], axis=1))
     if system == "orthorhombic":
-        return _least(np.stack([x * x, y * y, z * z], axis=1))
+        return _non_redundant(np.stack([x * x, y * y, z * z], axis=1))
     if system == "monoclinic":
-        return _least(np.stack([x * x, y * y, z * z, -x * z], axis=1))
+        return _non_redundant(np.stack([x * x, y * y, z * z, -x * z], axis=1))
     return np.stack([x * x, y * y, z * z, y * z, x * z, x * y], axis=1)
 
 
-def _least(terms: Floats) -> Floats:
+def _non_redundant(terms: Floats) -> Floats:
     """Return the rows that are not, in every term, at least another row."""
     left = terms[np.argsort(terms.sum(axis=1), kind="stable")]
     kept: list[Floats] = []
     while len(left):
         # A row is worse than one before it only: those at hand are compared, and rule out others.
-        some = left[:_AT_ONCE]
-        among = np.tril(_is_worse(some[:, None], some), k=-1).any(axis=1)
+        some = left[:_BLOCK_ROWS]
+        among = np.tril(_is_redundant(some[:, None], some), k=-1).any(axis=1)
         kept.append(some[~among])
-        left = left[_AT_ONCE:]
-        left = left[~_is_worse(left[:, None], kept[-1]).any(axis=1)]
+        left = left[_BLOCK_ROWS:]
+        left = left[~_is_redundant(left[:, None], kept[-1]).any(axis=1)]
     return np.concatenate(kept)
 
 
-def _is_worse(rows: Floats, others: Floats) -> Bools:
+def _is_redundant(rows: Floats, others: Floats) -> Bools:
     """Tell which rows have, in every term, at least what others have: terms are the last axis."""
-    worse = rows[..., 0] >= others[..., 0] - _HAIR
+    worse = rows[..., 0] >= others[..., 0] - _TOLERANCE
     for term in range(1, rows.shape[-1]):
-        worse &= rows[..., term] >= others[..., term] - _HAIR
+        worse &= rows[..., term] >= others[..., term] - _TOLERANCE
     return np.asarray(worse)

@@ -13,115 +13,120 @@ import numpy as np
 
 from crystext.chemistry.elements import ELECTRONEGATIVITY_RANK
 from crystext.conditions.constraints import Constraints
-from crystext.grammar.composition import Composition
+from crystext.grammar.composition import CompositionRules
 from crystext.grammar.fields import END
-from crystext.grammar.wyckoff.site_table import places
+from crystext.grammar.wyckoff.site_table import site_table
 from crystext.structures.distances import Bools
 
 _RANK = np.array(ELECTRONEGATIVITY_RANK)
-_NEVER = -1
+_IMPOSSIBLE = -1
 
 
-class Counted(NamedTuple):
+class CountState(NamedTuple):
     """What was written of a crystal, as far as it bears on what may follow."""
 
     space_group: int
-    taken: int = 0
-    """Points that hold an orbit, see `Places`."""
+    occupied: int = 0
+    """Points that hold an orbit, see `SiteTable`."""
     atoms: int = 0
     """In the primitive cell."""
     missing: int = 0
     """How many of the required elements are still to come: the last ones, as they come in order."""
-    last: int = 0
+    last_element: int = 0
     """The element of the last orbit, be it begun or finished; 0 before the first."""
 
 
-class CountLookAhead:
+class CountLookahead:
     """Which elements and positions lead to a number of atoms and elements that was asked for."""
 
     def __init__(self, constraints: Constraints) -> None:
         """Look up what is asked for."""
-        self._fewest, self._most = constraints.min_atoms, constraints.max_atoms
-        composition = Composition(constraints)
+        self._min_atoms, self._max_atoms = constraints.min_atoms, constraints.max_atoms
+        composition = CompositionRules(constraints)
         self._required, self._permitted = composition.required, composition.permitted
-        self._known: dict[Counted, list[bool]] = {}
+        self._cache: dict[CountState, list[bool]] = {}
 
-    def start(self, space_group: int) -> Counted | None:
+    def start(self, space_group: int) -> CountState | None:
         """Return the state before the first orbit, or None where no crystal can follow."""
-        state = Counted(space_group, missing=len(self._required))
+        state = CountState(space_group, missing=len(self._required))
         return state if self._can_end(state, at_least=1) else None
 
-    def elements(self, state: Counted) -> Bools:
+    def allowed_elements(self, state: CountState) -> Bools:
         """Return which elements may come next, at index 0 whether the orbits may end: (119,)."""
         allowed = np.zeros(len(_RANK), dtype=np.bool_)
-        allowed[END] = state.missing == 0 and 0 < self._fewest <= state.atoms
-        earliest = _RANK[state.last]
-        if any(self._after(state)):
+        allowed[END] = state.missing == 0 and 0 < self._min_atoms <= state.atoms
+        earliest = _RANK[state.last_element]
+        if any(self._can_end_after(state)):
             allowed[1:] = self._permitted[1:] & (_RANK[1:] >= earliest)
             if state.missing:
-                allowed[1:] &= _RANK[1:] < _RANK[self._next(state)]
+                allowed[1:] &= _RANK[1:] < _RANK[self._next_required(state)]
         if state.missing:
-            element = self._next(state)
-            allowed[element] = any(self._after(self.begin(state, element)))
+            element = self._next_required(state)
+            allowed[element] = any(self._can_end_after(self.begin_orbit(state, element)))
         return allowed
 
-    def begin(self, state: Counted, element: int) -> Counted:
+    def begin_orbit(self, state: CountState, element: int) -> CountState:
         """Return the state in which an orbit of this element is begun."""
-        met = state.missing > 0 and element == self._next(state)
-        return state._replace(last=element, missing=state.missing - met)
+        met = state.missing > 0 and element == self._next_required(state)
+        return state._replace(last_element=element, missing=state.missing - met)
 
-    def positions(self, begun: Counted) -> list[int]:
+    def allowed_positions(self, begun: CountState) -> list[int]:
         """Return which positions the orbit that is begun may have."""
-        known = places(begun.space_group).open_places(begun.taken)
-        return [p for p, fits in zip(known, self._after(begun), strict=True) if fits]
+        known = site_table(begun.space_group).open_positions(begun.occupied)
+        return [p for p, fits in zip(known, self._can_end_after(begun), strict=True) if fits]
 
-    def put(self, begun: Counted, place: int) -> Counted:
+    def place_orbit(self, begun: CountState, position_index: int) -> CountState:
         """Return the state in which the orbit that was begun has this position."""
-        known = places(begun.space_group)
-        taken, atoms = known.take(begun.taken, place), begun.atoms + known.sizes[place]
-        return begun._replace(taken=taken, atoms=atoms)
+        known = site_table(begun.space_group)
+        taken, atoms = (
+            known.occupy(begun.occupied, position_index),
+            begun.atoms + known.orbit_sizes[position_index],
+        )
+        return begun._replace(occupied=taken, atoms=atoms)
 
-    def _next(self, state: Counted) -> int:
+    def _next_required(self, state: CountState) -> int:
         return int(self._required[len(self._required) - state.missing])
 
-    def _after(self, begun: Counted) -> list[bool]:
+    def _can_end_after(self, begun: CountState) -> list[bool]:
         """Tell for each open position whether an orbit there leaves a way to the end."""
-        key = begun._replace(last=0)
-        if key not in self._known:
-            known = places(begun.space_group).open_places(begun.taken)
-            self._known[key] = [self._can_end(self.put(begun, place)) for place in known]
-        return self._known[key]
+        key = begun._replace(last_element=0)
+        if key not in self._cache:
+            known = site_table(begun.space_group).open_positions(begun.occupied)
+            self._cache[key] = [self._can_end(self.place_orbit(begun, place)) for place in known]
+        return self._cache[key]
 
-    def _can_end(self, state: Counted, at_least: int = 0) -> bool:
-        known = places(state.space_group)
+    def _can_end(self, state: CountState, at_least: int = 0) -> bool:
+        known = site_table(state.space_group)
         orbits = max(state.missing, at_least)
-        low, high = max(0, self._fewest - state.atoms), self._most - state.atoms
+        low, high = max(0, self._min_atoms - state.atoms), self._max_atoms - state.atoms
         if high < 0:
             return False
-        most = _most_orbits(known.free_sizes, known.scarce_sizes, known.stock(state.taken), high)
+        most = _max_orbits(
+            known.unlimited_sizes, known.limited_sizes, known.remaining_points(state.occupied), high
+        )
         return any(count >= orbits for count in most[low:])
 
 
 @cache
-def _most_orbits(
-    free: tuple[int, ...], scarce: tuple[int, ...], stock: tuple[int, ...], atoms: int
+def _max_orbits(
+    unlimited: tuple[int, ...], limited: tuple[int, ...], remaining: tuple[int, ...], atoms: int
 ) -> tuple[int, ...]:
     """Return how many orbits, at the most, make each number of atoms from 0 on; -1 where none do.
 
     Args:
-        free: sizes of which there are any number.
-        scarce: sizes of which there are so many as `stock` says.
-        stock: of each.
+        unlimited: sizes of which there are any number.
+        limited: sizes of which there are so many as `remaining` says.
+        remaining: of each.
         atoms: the last number.
     """
-    most = [0] + [_NEVER] * atoms
-    for size, count in zip(scarce, stock, strict=True):
+    most = [0] + [_IMPOSSIBLE] * atoms
+    for size, count in zip(limited, remaining, strict=True):
         for _ in range(count):
             for n in range(atoms, size - 1, -1):
-                if most[n - size] != _NEVER:
+                if most[n - size] != _IMPOSSIBLE:
                     most[n] = max(most[n], most[n - size] + 1)
-    for size in free:
+    for size in unlimited:
         for n in range(size, atoms + 1):
-            if most[n - size] != _NEVER:
+            if most[n - size] != _IMPOSSIBLE:
                 most[n] = max(most[n], most[n - size] + 1)
     return tuple(most)

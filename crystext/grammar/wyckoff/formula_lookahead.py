@@ -18,17 +18,17 @@ import numpy as np
 from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
 from crystext.conditions.constraints import Constraints
 from crystext.grammar.fields import END
-from crystext.grammar.wyckoff.site_table import Places, places
+from crystext.grammar.wyckoff.site_table import SiteTable, site_table
 from crystext.structures.distances import Bools
 
 
-class Filled(NamedTuple):
+class FormulaState(NamedTuple):
     """How much of a formula was written."""
 
     space_group: int
-    taken: int = 0
-    """Points that hold an orbit, see `Places`."""
-    element: int = 0
+    occupied: int = 0
+    """Points that hold an orbit, see `SiteTable`."""
+    element_index: int = 0
     """Which of the formula's elements is at hand, counted from 0 in the order of texts."""
     atoms: int = 0
     """Atoms of that element so far."""
@@ -36,7 +36,7 @@ class Filled(NamedTuple):
     """Number of formula units, where the elements before say it; else 0."""
 
 
-class FormulaLookAhead:
+class FormulaLookahead:
     """Which elements and positions lead to a whole number of formula units that was asked for."""
 
     def __init__(self, constraints: Constraints) -> None:
@@ -46,78 +46,91 @@ class FormulaLookAhead:
         self._counts = tuple(counts[z] for z in self._elements)
         self._units = constraints.formula_units
 
-    def start(self, space_group: int) -> Filled | None:
+    def start(self, space_group: int) -> FormulaState | None:
         """Return the state before the first orbit, or None where no crystal can follow."""
-        state = Filled(space_group)
+        state = FormulaState(space_group)
         return state if any(self._can_end(state, units) for units in self._units) else None
 
-    def elements(self, state: Filled) -> Bools:
+    def allowed_elements(self, state: FormulaState) -> Bools:
         """Return which elements may come next, at index 0 whether the orbits may end: (119,)."""
         allowed = np.zeros(len(ELECTRONEGATIVITY_RANK), dtype=np.bool_)
         for units in self._open_units(state):
-            wanted = units * self._counts[state.element]
+            wanted = units * self._counts[state.element_index]
             if state.atoms < wanted:
-                allowed[self._elements[state.element]] |= self._can_end(state, units)
-            elif state.element + 1 == len(self._elements):
+                allowed[self._elements[state.element_index]] |= self._can_end(state, units)
+            elif state.element_index + 1 == len(self._elements):
                 allowed[END] |= state.atoms == wanted
             elif state.atoms == wanted:
-                following = Filled(state.space_group, state.taken, state.element + 1, 0, units)
-                allowed[self._elements[state.element + 1]] |= self._can_end(following, units)
+                following = FormulaState(
+                    state.space_group, state.occupied, state.element_index + 1, 0, units
+                )
+                allowed[self._elements[state.element_index + 1]] |= self._can_end(following, units)
         return allowed
 
-    def begin(self, state: Filled, element: int) -> Filled:
+    def begin_orbit(self, state: FormulaState, element: int) -> FormulaState:
         """Return the state in which an orbit of this element is begun."""
-        if element == self._elements[state.element]:
+        if element == self._elements[state.element_index]:
             return state
-        units = state.atoms // self._counts[state.element]
-        return Filled(state.space_group, state.taken, state.element + 1, 0, units)
+        units = state.atoms // self._counts[state.element_index]
+        return FormulaState(state.space_group, state.occupied, state.element_index + 1, 0, units)
 
-    def positions(self, begun: Filled) -> list[int]:
+    def allowed_positions(self, begun: FormulaState) -> list[int]:
         """Return which positions the orbit that is begun may have."""
-        known = places(begun.space_group).open_places(begun.taken)
+        known = site_table(begun.space_group).open_positions(begun.occupied)
         units = self._open_units(begun)
-        return [p for p in known if any(self._can_end(self.put(begun, p), n) for n in units)]
+        return [
+            p for p in known if any(self._can_end(self.place_orbit(begun, p), n) for n in units)
+        ]
 
-    def put(self, begun: Filled, place: int) -> Filled:
+    def place_orbit(self, begun: FormulaState, position_index: int) -> FormulaState:
         """Return the state in which the orbit that was begun has this position."""
-        known = places(begun.space_group)
-        taken, atoms = known.take(begun.taken, place), begun.atoms + known.sizes[place]
-        return begun._replace(taken=taken, atoms=atoms)
+        known = site_table(begun.space_group)
+        taken, atoms = (
+            known.occupy(begun.occupied, position_index),
+            begun.atoms + known.orbit_sizes[position_index],
+        )
+        return begun._replace(occupied=taken, atoms=atoms)
 
-    def _open_units(self, state: Filled) -> tuple[int, ...]:
+    def _open_units(self, state: FormulaState) -> tuple[int, ...]:
         return (state.units,) if state.units else self._units
 
-    def _can_end(self, state: Filled, units: int) -> bool:
+    def _can_end(self, state: FormulaState, units: int) -> bool:
         """Tell whether so many formula units can be written from here."""
-        known = places(state.space_group)
-        needs = [units * count for count in self._counts[state.element :]]
+        known = site_table(state.space_group)
+        needs = [units * count for count in self._counts[state.element_index :]]
         needs[0] -= state.atoms
-        return needs[0] >= 0 and _can_fill(known, known.stock(state.taken), tuple(needs))
+        return needs[0] >= 0 and _can_fill(
+            known, known.remaining_points(state.occupied), tuple(needs)
+        )
 
 
 @cache
-def _can_fill(known: Places, stock: tuple[int, ...], needs: tuple[int, ...]) -> bool:
+def _can_fill(table: SiteTable, remaining: tuple[int, ...], needs: tuple[int, ...]) -> bool:
     """Tell whether these positions can hold so many atoms of each of several elements."""
     if not needs:
         return True
-    return any(_can_fill(known, left, needs[1:]) for left in _ways(known, stock, needs[0]))
+    return any(
+        _can_fill(table, left, needs[1:]) for left in _remaining_after(table, remaining, needs[0])
+    )
 
 
-def _ways(known: Places, stock: tuple[int, ...], atoms: int) -> Iterator[tuple[int, ...]]:
+def _remaining_after(
+    table: SiteTable, remaining: tuple[int, ...], atoms: int
+) -> Iterator[tuple[int, ...]]:
     """Yield what can be left of the scarce sizes once one element has so many atoms."""
-    sums = _sums(known.free_sizes, atoms)
+    sums = _reachable_sums(table.unlimited_sizes, atoms)
     ranges = [
         range(min(left, atoms // size) + 1)
-        for size, left in zip(known.scarce_sizes, stock, strict=True)
+        for size, left in zip(table.limited_sizes, remaining, strict=True)
     ]
     for used in product(*ranges):
-        rest = atoms - sum(n * size for n, size in zip(used, known.scarce_sizes, strict=True))
+        rest = atoms - sum(n * size for n, size in zip(used, table.limited_sizes, strict=True))
         if rest >= 0 and sums[rest]:
-            yield tuple(left - n for left, n in zip(stock, used, strict=True))
+            yield tuple(left - n for left, n in zip(remaining, used, strict=True))
 
 
 @cache
-def _sums(sizes: tuple[int, ...], atoms: int) -> tuple[bool, ...]:
+def _reachable_sums(sizes: tuple[int, ...], atoms: int) -> tuple[bool, ...]:
     """Tell which numbers from 0 to `atoms` are sums of these sizes, each any number of times."""
     reached = [True] + [False] * atoms
     for size in sizes:

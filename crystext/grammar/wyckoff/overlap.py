@@ -17,14 +17,14 @@ import numpy as np
 
 from crystext.structures.crystal import Floats
 from crystext.structures.distances import Bools
-from crystext.structures.wyckoff.positions import Position, operations
+from crystext.structures.wyckoff.positions import WyckoffPosition, symmetry_operations
 from crystext.text.formats import MAX_LENGTH
 
-_WHOLE = 1e-6
+_ZERO_DIFFERENCE = 1e-6
 """Below this a difference is none."""
 
 
-def least_share(distance: float, decimals: int) -> float:
+def min_separation(distance: float, decimals: int) -> float:
     """Return by which share of the cell sites have to differ.
 
     Args:
@@ -32,14 +32,14 @@ def least_share(distance: float, decimals: int) -> float:
         decimals: of the coordinates. Sites that differ by one unit of the last or less may be the
             same, one being rounded: 0.333 stands for 1/3.
     """
-    return max(distance / MAX_LENGTH, _unit(decimals))
+    return max(distance / MAX_LENGTH, _rounding_separation(decimals))
 
 
-def _unit(decimals: int) -> float:
+def _rounding_separation(decimals: int) -> float:
     return 1.5 * 10.0**-decimals
 
 
-class _Moves(NamedTuple):
+class _OrbitShifts(NamedTuple):
     """By how much the operations move a site: `matrices @ free + offsets`, one row each."""
 
     matrices: Floats
@@ -48,58 +48,64 @@ class _Moves(NamedTuple):
     """Shape (G, 3)."""
 
 
-def apart_in_orbit(position: Position, before: list[float], values: Floats, share: float) -> Bools:
+def apart_in_orbit(
+    position: WyckoffPosition, chosen: list[float], values: Floats, separation: float
+) -> Bools:
     """Tell which values of the next free coordinate keep all atoms of the orbit apart.
 
     Operations that move a site by what depends on later coordinates are left to those.
 
     Args:
         position: of the orbit.
-        before: its free coordinates that are chosen.
+        chosen: its free coordinates that are chosen.
         values: shape (V,).
-        share: how far to stay, see `least_share`.
+        separation: how far to stay, see `min_separation`.
 
     Returns:
         Shape (V,).
     """
-    column = len(before)
-    matrices, offsets = _moves(position)[column]
+    column = len(chosen)
+    matrices, offsets = _orbit_shifts(position)[column]
     if not len(offsets):
         return np.ones(len(values), dtype=np.bool_)
-    known = offsets + matrices[:, :, :column] @ np.array(before)
+    known = offsets + matrices[:, :, :column] @ np.array(chosen)
     moved = known[None] + values[:, None, None] * matrices[:, :, column]
-    return np.asarray(_size(moved).min(axis=1) > share)
+    return np.asarray(_wrapped_norm(moved).min(axis=1) > separation)
 
 
 def apart_from_others(
-    position: Position, before: list[float], values: Floats, sites: Floats, shares: Floats
+    position: WyckoffPosition,
+    chosen: list[float],
+    values: Floats,
+    sites: Floats,
+    separations: Floats,
 ) -> Bools:
     """Tell which values of the last free coordinate keep an orbit off sites that are taken.
 
     Args:
         position: of the orbit.
-        before: all its free coordinates but the last.
+        chosen: all its free coordinates but the last.
         values: shape (V,).
         sites: all that are taken in the conventional cell; shape (S, 3).
-        shares: how far to stay from each, see `least_share`; shape (S,).
+        separations: how far to stay from each, see `min_separation`; shape (S,).
 
     Returns:
         Shape (V,).
     """
     if not len(sites):
         return np.ones(len(values), dtype=np.bool_)
-    known = position.offset + position.matrix[:, : len(before)] @ np.array(before)
-    placed = known + values[:, None] * position.matrix[:, len(before)]
-    return np.asarray((_size(placed[:, None] - sites) > shares).all(axis=1))
+    known = position.offset + position.matrix[:, : len(chosen)] @ np.array(chosen)
+    placed = known + values[:, None] * position.matrix[:, len(chosen)]
+    return np.asarray((_wrapped_norm(placed[:, None] - sites) > separations).all(axis=1))
 
 
 @cache
-def _moves(position: Position) -> list[_Moves]:
+def _orbit_shifts(position: WyckoffPosition) -> list[_OrbitShifts]:
     """Return, for each free coordinate, the operations whose move it is the last to bear on."""
-    rotations, translations = operations(position.space_group)
+    rotations, translations = symmetry_operations(position.space_group)
     matrices = (rotations - np.eye(3)) @ position.matrix
     offsets = (rotations - np.eye(3)) @ position.offset + translations
-    bears: Bools = np.any(abs(matrices) > _WHOLE, axis=1)
+    bears: Bools = np.any(abs(matrices) > _ZERO_DIFFERENCE, axis=1)
     last = np.where(bears.any(axis=1), bears.shape[1] - 1 - bears[:, ::-1].argmax(axis=1), -1)
     by_column = []
     for column in range(bears.shape[1]):
@@ -107,9 +113,9 @@ def _moves(position: Position) -> list[_Moves]:
         # Operations of a site's stabiliser differ, yet move others alike.
         rows[:, :, -1] -= np.floor(rows[:, :, -1])
         rows = np.unique(np.round(rows, 9), axis=0)
-        by_column.append(_Moves(rows[:, :, :-1], rows[:, :, -1]))
+        by_column.append(_OrbitShifts(rows[:, :, :-1], rows[:, :, -1]))
     return by_column
 
 
-def _size(moves: Floats) -> Floats:
+def _wrapped_norm(moves: Floats) -> Floats:
     return np.asarray(abs(moves - np.rint(moves)).sum(axis=-1))

@@ -11,19 +11,19 @@ from typing import Self
 import numpy as np
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.grammar.fields import END, Field, Kind, value_count
-from crystext.grammar.wyckoff.automaton import SymmetricAutomaton
+from crystext.grammar.fields import END, Field, FieldKind, value_count
+from crystext.grammar.wyckoff.automaton import WyckoffAutomaton
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools
 
-_ELEMENTS = len(SYMBOLS) + 1
-_ELEMENT_OR_LENGTH = Field(Kind.ELEMENT_OR_LENGTH, 0, "\n")
+_ELEMENT_VALUES = len(SYMBOLS) + 1
+_ELEMENT_OR_LENGTH = Field(FieldKind.ELEMENT_OR_LENGTH, 0, "\n")
 
 
-class MergedFields:
-    """One unfinished crystal; see `characters.Fields`."""
+class SingleValueFields:
+    """One unfinished crystal; see `any_tokenizer.FieldAutomaton`."""
 
-    def __init__(self, automaton: SymmetricAutomaton) -> None:
+    def __init__(self, automaton: WyckoffAutomaton) -> None:
         """Take an automaton; it goes on with the fields."""
         self._automaton, self.format = automaton, automaton.format
 
@@ -31,21 +31,21 @@ class MergedFields:
     def field(self) -> Field:
         """The field that comes next; behind the last, an element that can only be the end."""
         field = self._automaton.field
-        if field.kind is Kind.ELEMENT and not self._automaton.finished:
+        if field.kind is FieldKind.ELEMENT and not self._automaton.finished:
             return _ELEMENT_OR_LENGTH
         return field
 
-    def separator_behind(self, value: int) -> str:
+    def separator_after(self, value: int) -> str:
         """Return what stands between this value of the next field and the field behind it."""
-        if self.field.kind is Kind.ELEMENT_OR_LENGTH:
+        if self.field.kind is FieldKind.ELEMENT_OR_LENGTH:
             return " "
-        return self._automaton.separator_behind(value)
+        return self._automaton.separator_after(value)
 
     def allowed(self) -> Bools:
         """Return which values the next field can take: shape (1, number of values)."""
         allowed = self._automaton.allowed()
-        if self.field.kind is Kind.ELEMENT_OR_LENGTH:
-            lengths = np.zeros(value_count(Kind.LENGTH, self.format), dtype=np.bool_)
+        if self.field.kind is FieldKind.ELEMENT_OR_LENGTH:
+            lengths = np.zeros(value_count(FieldKind.LENGTH, self.format), dtype=np.bool_)
             if allowed[END]:
                 lengths = self._at_cell().allowed()
             allowed = np.concatenate([allowed, lengths])
@@ -55,16 +55,16 @@ class MergedFields:
     def push(self, values: Ints) -> None:
         """Take a value for the next field: shape (1,)."""
         value = int(values[0])
-        if self.field.kind is Kind.ELEMENT_OR_LENGTH and value >= _ELEMENTS:
+        if self.field.kind is FieldKind.ELEMENT_OR_LENGTH and value >= _ELEMENT_VALUES:
             self._automaton.push(END)
-            value -= _ELEMENTS
+            value -= _ELEMENT_VALUES
         self._automaton.push(value)
 
     def copy(self) -> Self:
         """Return fields in the same state that go their own way."""
         return type(self)(self._automaton.copy())
 
-    def _at_cell(self) -> SymmetricAutomaton:
+    def _at_cell(self) -> WyckoffAutomaton:
         automaton = self._automaton.copy()
         automaton.push(END)
         return automaton

@@ -9,101 +9,105 @@ import numpy as np
 
 from crystext.structures.crystal import Floats, Ints
 from crystext.structures.wyckoff.orbits import primitive_translations
-from crystext.structures.wyckoff.positions import Position, operations, positions
+from crystext.structures.wyckoff.positions import (
+    WyckoffPosition,
+    symmetry_operations,
+    wyckoff_positions,
+)
 from crystext.tokenization.crystal_vocabulary import position_names
 
-_GENERIC = np.array([0.1137, 0.2351, 0.0853])
+_GENERIC_COORDINATES = np.array([0.1137, 0.2351, 0.0853])
 """Coordinates that no operation maps onto themselves by chance."""
 
 
 @cache
-def _name_numbers() -> dict[str, int]:
+def _name_indices() -> dict[str, int]:
     return {name: i for i, name in enumerate(position_names())}
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class SiteTable:
     """The positions of one group, in the order of their letters.
 
     What has been taken of them is a whole number whose bit i says that point i is taken.
     """
 
     space_group: int
-    all: tuple[Position, ...]
-    sizes: tuple[int, ...]
+    positions: tuple[WyckoffPosition, ...]
+    orbit_sizes: tuple[int, ...]
     """Atoms of an orbit in the primitive cell."""
-    points: tuple[bool, ...]
+    is_point: tuple[bool, ...]
     """Which have no free coordinates, and so hold one orbit at most."""
-    names: tuple[int, ...]
-    """Number of each name among `vocabulary.position_names`."""
+    name_indices: tuple[int, ...]
+    """Number of each name among `crystal_vocabulary.position_names`."""
 
     @cached_property
-    def free_sizes(self) -> tuple[int, ...]:
+    def unlimited_sizes(self) -> tuple[int, ...]:
         """The sizes of which there are any number of orbits, in increasing order."""
-        pairs = zip(self.sizes, self.points, strict=True)
+        pairs = zip(self.orbit_sizes, self.is_point, strict=True)
         return tuple(sorted({size for size, point in pairs if not point}))
 
     @cached_property
-    def scarce_sizes(self) -> tuple[int, ...]:
+    def limited_sizes(self) -> tuple[int, ...]:
         """The sizes that points alone have, in increasing order."""
-        return tuple(sorted(set(self.sizes) - set(self.free_sizes)))
+        return tuple(sorted(set(self.orbit_sizes) - set(self.unlimited_sizes)))
 
     @cached_property
-    def by_name(self) -> dict[int, int]:
+    def index_of_name(self) -> dict[int, int]:
         """The position that has a name, by the name's number."""
-        return {name: place for place, name in enumerate(self.names)}
+        return {name: place for place, name in enumerate(self.name_indices)}
 
-    def stock(self, taken: int) -> tuple[int, ...]:
+    def remaining_points(self, occupied: int) -> tuple[int, ...]:
         """Return how many points of each scarce size are left."""
-        left = [0] * len(self.scarce_sizes)
-        for place, size in enumerate(self.sizes):
-            if size in self.scarce_sizes and not taken >> place & 1:
-                left[self.scarce_sizes.index(size)] += 1
+        left = [0] * len(self.limited_sizes)
+        for place, size in enumerate(self.orbit_sizes):
+            if size in self.limited_sizes and not occupied >> place & 1:
+                left[self.limited_sizes.index(size)] += 1
         return tuple(left)
 
-    def take(self, taken: int, place: int) -> int:
+    def occupy(self, occupied: int, position_index: int) -> int:
         """Return what is taken after an orbit was put somewhere."""
-        return taken | 1 << place if self.points[place] else taken
+        return occupied | 1 << position_index if self.is_point[position_index] else occupied
 
-    def open_places(self, taken: int) -> list[int]:
+    def open_positions(self, occupied: int) -> list[int]:
         """Return where an orbit can be put."""
-        return [i for i, point in enumerate(self.points) if not (point and taken >> i & 1)]
+        return [i for i, point in enumerate(self.is_point) if not (point and occupied >> i & 1)]
 
     @cached_property
-    def _spreads(self) -> list[tuple[Floats, Floats]]:
-        return [_spread(position) for position in self.all]
+    def _site_maps(self) -> list[tuple[Floats, Floats]]:
+        return [_site_map(position) for position in self.positions]
 
-    def sites(self, place: int, free: Floats) -> Floats:
+    def sites(self, position_index: int, free: Floats) -> Floats:
         """Return all sites of an orbit in the conventional cell: shape (multiplicity, 3).
 
         The first is the representative. Not wrapped; in an order that does not depend on where the
         orbit is, so that each site is the same operation's work for all orbits of the position.
         """
-        matrices, offsets = self._spreads[place]
+        matrices, offsets = self._site_maps[position_index]
         return np.asarray(matrices @ free + offsets)
 
 
 @cache
-def places(space_group: int) -> Places:
+def site_table(space_group: int) -> SiteTable:
     """Return the positions of a group."""
-    known = tuple(positions(space_group).values())
+    known = tuple(wyckoff_positions(space_group).values())
     lattice_points = len(primitive_translations(space_group))
-    numbers = _name_numbers()
-    return Places(
+    numbers = _name_indices()
+    return SiteTable(
         space_group,
         known,
         tuple(position.multiplicity // lattice_points for position in known),
-        tuple(not position.free for position in known),
+        tuple(not position.free_axes for position in known),
         tuple(numbers[position.name] for position in known),
     )
 
 
-def _spread(position: Position) -> tuple[Floats, Floats]:
+def _site_map(position: WyckoffPosition) -> tuple[Floats, Floats]:
     """Return matrices (m, 3, k) and offsets (m, 3) that make sites of free coordinates."""
-    rotations, translations = operations(position.space_group)
+    rotations, translations = symmetry_operations(position.space_group)
     matrices = rotations @ position.matrix
     offsets = rotations @ position.offset + translations
-    free = _GENERIC[: len(position.free)]
+    free = _GENERIC_COORDINATES[: len(position.free_axes)]
     sites = matrices @ free + offsets
     first: Ints = np.unique(np.round(sites % 1.0, 6) % 1.0, axis=0, return_index=True)[1]
     # Operation 0 is the identity, which makes the representative.

@@ -19,7 +19,7 @@ from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import ModelError
 from crystext.grammar.token_reader import DECIMALS
 from crystext.structures.crystal import Ints
-from crystext.structures.wyckoff.positions import GROUPS
+from crystext.structures.wyckoff.positions import N_SPACE_GROUPS
 from crystext.text import WYCKOFF, Format
 from crystext.text.formats import MAX_ANGLE, MAX_LENGTH
 from crystext.tokenization.crystal_vocabulary import orbit_start, position_names
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class Turn(Enum):
+class TokenKind(Enum):
     """What the next token of a text is."""
 
     GROUP = "space group"
@@ -40,24 +40,24 @@ class Turn(Enum):
     DECIMALS = "decimals of a cell parameter"
 
 
-class SymmetricTokens:
+class WyckoffTokenReader:
     """Token ids of the values of each turn, for a tokenizer that has the small vocabulary."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Look the ids up; raise `ModelError` if the tokenizer lacks one."""
         known = tokenizer.get_vocab()
         pieces = {
-            Turn.GROUP: [str(number) for number in range(1, GROUPS + 1)],
-            Turn.ELEMENT: [orbit_start(symbol) for symbol in SYMBOLS],
-            Turn.POSITION: list(position_names()),
-            Turn.COORDINATE: [f" 0.{i:03d}" for i in range(1000)],
-            Turn.FIRST_WHOLE: [f"\n{i}." for i in range(MAX_LENGTH)],
-            Turn.WHOLE: [f" {i}." for i in range(MAX_ANGLE)],
-            Turn.DECIMALS: [f"{i:02d}" for i in range(DECIMALS)],
+            TokenKind.GROUP: [str(number) for number in range(1, N_SPACE_GROUPS + 1)],
+            TokenKind.ELEMENT: [orbit_start(symbol) for symbol in SYMBOLS],
+            TokenKind.POSITION: list(position_names()),
+            TokenKind.COORDINATE: [f" 0.{i:03d}" for i in range(1000)],
+            TokenKind.FIRST_WHOLE: [f"\n{i}." for i in range(MAX_LENGTH)],
+            TokenKind.WHOLE: [f" {i}." for i in range(MAX_ANGLE)],
+            TokenKind.DECIMALS: [f"{i:02d}" for i in range(DECIMALS)],
         }
         self.ids: Ints
         """Of all turns, one turn behind the other."""
-        self.places: dict[Turn, slice] = {}
+        self.slices: dict[TokenKind, slice] = {}
         """Where each turn's are among them."""
         found: list[int] = []
         for turn, listed in pieces.items():
@@ -66,21 +66,21 @@ class SymmetricTokens:
                     f"the tokenizer has no token {missing[0]!r}; "
                     "it is not a small vocabulary with texts by symmetry"
                 )
-            self.places[turn] = slice(len(found), len(found) + len(listed))
+            self.slices[turn] = slice(len(found), len(found) + len(listed))
             found.extend(known[piece] for piece in listed)
         self.ids = np.array(found, dtype=np.int64)
 
-    def first_value(self, turn: Turn) -> int:
+    def first_value(self, kind: TokenKind) -> int:
         """Return the value of a turn's first token: groups and elements count from 1."""
-        return 1 if turn in (Turn.GROUP, Turn.ELEMENT) else 0
+        return 1 if kind in (TokenKind.GROUP, TokenKind.ELEMENT) else 0
 
 
-def speaks_symmetric_vocabulary(tokenizer: PreTrainedTokenizerBase, fmt: Format) -> bool:
+def has_wyckoff_vocabulary(tokenizer: PreTrainedTokenizerBase, fmt: Format) -> bool:
     """Tell whether a model writes this text in tokens of the small vocabulary."""
     if fmt != WYCKOFF:
         return False
     try:
-        SymmetricTokens(tokenizer)
+        WyckoffTokenReader(tokenizer)
     except ModelError:
         return False
     return True

@@ -12,7 +12,7 @@
                                             Materials Project
     db                                      an ASE database
     a zip, a folder                         any of these; a zip is not unpacked to disk
-    what crystext made                      a run of sample, and what relax left; see `own`
+    what crystext made                      a run of sample, what relax left; see `crystext_outputs`
 
 A structure that cannot be read is an item with a problem, and reading goes on. What is only
 probable about a crystal is a note of its item; functions that return a crystal alone give it as a
@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from crystext.errors import InputError, ReadingWarning
 from crystext.io.read.libraries import crystal_from_ase
-from crystext.io.read.parse import ReadItem, parse
+from crystext.io.read.parse import ReadItem, parse_piece
 from crystext.io.read.sources import pieces
-from crystext.runtime.validate import kind_of
+from crystext.runtime.validate import describe_type
 from crystext.structures.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 __all__ = [
     "ReadItem",
     "as_crystal",
-    "existing",
-    "no_row",
-    "nothing_readable",
+    "no_row_error",
+    "nothing_readable_error",
     "read_crystal",
     "read_crystals",
+    "require_path",
 ]
 
-_SHOWN = 10
+_MAX_PROBLEMS_SHOWN = 10
 """Structures of which it is said why they cannot be read, where none can."""
 
 
@@ -67,7 +67,7 @@ def read_crystals(
         InputError: the source is missing, of no known kind, or nothing in it can be read.
         SettingError: `where` names a column that is not there.
     """
-    return _items(existing(source), where or {}, lenient)
+    return _read_items(require_path(source), where or {}, lenient)
 
 
 def read_crystal(source: str | Path, *, lenient: bool = False) -> Crystal:
@@ -95,22 +95,22 @@ def read_crystal(source: str | Path, *, lenient: bool = False) -> Crystal:
     return item.crystal
 
 
-class HoldsCrystal(Protocol):
-    """Something that was drawn: a `Sample` or a `Proposal`, for instance."""
+class HasCrystal(Protocol):
+    """Something that was drawn: a `Sample` or an `InfillResult`, for instance."""
 
     @property
     def crystal(self) -> Crystal | None:
         """The crystal; None where there is none."""
 
 
-def as_crystal(source: Crystal | Structure | Atoms | HoldsCrystal | str | Path) -> Crystal:
+def as_crystal(source: Crystal | Structure | Atoms | HasCrystal | str | Path) -> Crystal:
     """Return the crystal that something is or holds.
 
     What is only probable about it is given as a `ReadingWarning`.
 
     Args:
-        source: a `Crystal`, a `Sample` or `Proposal`, pymatgen's `Structure`, ASE's `Atoms`, or the
-            path of a file that holds one structure.
+        source: a `Crystal`, a `Sample` or `InfillResult`, pymatgen's `Structure`, ASE's `Atoms`, or
+            the path of a file that holds one structure.
 
     Raises:
         InputError: it is none of these, or what it holds is no crystal.
@@ -132,12 +132,12 @@ def as_crystal(source: Crystal | Structure | Atoms | HoldsCrystal | str | Path) 
     if isinstance(source, Atoms):
         return crystal_from_ase(source)
     raise InputError(
-        f"{kind_of(source)} is not a crystal; expected a crystext Crystal, Sample or "
-        "Proposal, a pymatgen Structure, an ASE Atoms or the path of a file"
+        f"{describe_type(source)} is not a crystal; expected a crystext Crystal, Sample or "
+        "InfillResult, a pymatgen Structure, an ASE Atoms or the path of a file"
     )
 
 
-def existing(source: str | Path) -> Path:
+def require_path(source: str | Path) -> Path:
     """Return the path of a source, or raise `InputError` if there is nothing."""
     path = Path(source)
     if not path.exists():
@@ -145,7 +145,7 @@ def existing(source: str | Path) -> Path:
     return path
 
 
-def nothing_readable(source: Path, problems: list[ReadItem]) -> InputError:
+def nothing_readable_error(source: Path, problems: list[ReadItem]) -> InputError:
     """Return the error that tells why nothing in a source could be read."""
     if not problems:
         return InputError(f"{source} holds no structure")
@@ -158,27 +158,27 @@ def nothing_readable(source: Path, problems: list[ReadItem]) -> InputError:
             f"none of the {len(problems):,} structures in {source} can be read; the first, "
             f"{first.name}: {first.problem}"
         )
-    shown = "".join(f"\n  {item.name}: {item.problem}" for item in problems[:_SHOWN])
-    more = len(problems) - _SHOWN
+    shown = "".join(f"\n  {item.name}: {item.problem}" for item in problems[:_MAX_PROBLEMS_SHOWN])
+    more = len(problems) - _MAX_PROBLEMS_SHOWN
     rest = f"\n  and {more:,} more" if more > 0 else ""
     return InputError(
         f"none of the {len(problems):,} structures in {source} can be read:{shown}{rest}"
     )
 
 
-def no_row(source: Path, where: Mapping[str, str]) -> InputError:
+def no_row_error(source: Path, where: Mapping[str, str]) -> InputError:
     """Return the error that tells that no row of a table meets the conditions."""
     wanted = " and ".join(f"{column}={value}" for column, value in where.items())
     return InputError(f"no row of {source} has {wanted}")
 
 
-def _items(source: Path, where: Mapping[str, str], lenient: bool) -> Iterator[ReadItem]:
+def _read_items(source: Path, where: Mapping[str, str], lenient: bool) -> Iterator[ReadItem]:
     # Problems are held back until a crystal is met: without one, they are the error.
     problems: list[ReadItem] = []
     found = False
     try:
         for piece in pieces(source, where):
-            for item in parse(piece, lenient=lenient):
+            for item in parse_piece(piece, lenient=lenient):
                 if item.crystal is None and not found:
                     problems.append(item)
                     continue
@@ -189,6 +189,6 @@ def _items(source: Path, where: Mapping[str, str], lenient: bool) -> Iterator[Re
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
     if not found and where and not problems:
-        raise no_row(source, where)
+        raise no_row_error(source, where)
     if not found:
-        raise nothing_readable(source, problems)
+        raise nothing_readable_error(source, problems)

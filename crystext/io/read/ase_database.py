@@ -10,9 +10,16 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from crystext.errors import InputError, SettingError, did_you_mean, in_words
+from crystext.errors import InputError, SettingError, describe_error, did_you_mean
 from crystext.io.read.parse import Piece
-from crystext.io.read.tables import ID_COLUMNS, NAME_COLUMNS, SPLIT, first_of, is_equal, labels_of
+from crystext.io.read.tables import (
+    ID_COLUMNS,
+    NAME_COLUMNS,
+    SPLIT_COLUMN,
+    first_value,
+    is_equal,
+    labels_of,
+)
 
 
 def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator[Piece]:
@@ -29,7 +36,7 @@ def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator
     """
     from ase.db import connect
 
-    ids = _ids(path)
+    ids = _read_ids(path)
     database = connect(str(path), type="db", use_lock_file=False)
     met: set[str] = set()
     chosen = False
@@ -42,15 +49,15 @@ def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator
                 data["masses"] = row.get("masses")
             except Exception as error:
                 # ASE meets broken rows with exceptions of any type.
-                reason = in_words(error, "its arrays are not what ASE writes")
+                reason = describe_error(error, "its arrays are not what ASE writes")
                 yield Piece(f"{stem}-{id}", "problem", f"row {id} cannot be read: {reason}")
                 continue
             met |= pairs.keys()
             if not all(key in pairs and is_equal(pairs[key], where[key]) for key in where):
                 continue
             chosen = True
-            name = first_of(pairs, NAME_COLUMNS) or f"{stem}-{id}"
-            given, split = first_of(pairs, ID_COLUMNS), str(pairs.get(SPLIT, ""))
+            name = first_value(pairs, NAME_COLUMNS) or f"{stem}-{id}"
+            given, split = first_value(pairs, ID_COLUMNS), str(pairs.get(SPLIT_COLUMN, ""))
             yield Piece(name, "atoms", data, labels_of(pairs), given, split)
     for key in where:
         if not chosen and key not in met:
@@ -66,10 +73,10 @@ def database_size(path: Path) -> int:
     Raises:
         InputError: it is no ASE database.
     """
-    return len(_ids(path))
+    return len(_read_ids(path))
 
 
-def _ids(path: Path) -> list[int]:
+def _read_ids(path: Path) -> list[int]:
     # ASE would write its tables into a file that has none, so they are looked for without it.
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)

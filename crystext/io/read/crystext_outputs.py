@@ -16,22 +16,22 @@ from typing import BinaryIO
 from crystext.errors import InputError
 from crystext.io.read.parse import Piece
 
-ATTEMPTS, RELAXED = "attempts.jsonl", "relaxed.parquet"
+ATTEMPTS_FILE, RELAXED_FILE = "attempts.jsonl", "relaxed.parquet"
 
 
-def speaking(paths: list[PurePosixPath]) -> set[PurePosixPath]:
+def primary_files(paths: list[PurePosixPath]) -> set[PurePosixPath]:
     """Return those files of a folder or zip that are read: all, but of our own folders one each.
 
     Args:
         paths: of the files, within the folder or zip.
     """
-    ours = {path.parent for path in paths if path.name in (ATTEMPTS, RELAXED)}
+    ours = {path.parent for path in paths if path.name in (ATTEMPTS_FILE, RELAXED_FILE)}
     if not ours:
         return set(paths)
 
     def is_read(path: PurePosixPath) -> bool:
         inside = path.parents
-        if path.name in (ATTEMPTS, RELAXED):
+        if path.name in (ATTEMPTS_FILE, RELAXED_FILE):
             inside = path.parent.parents
         return not any(folder in ours for folder in inside)
 

@@ -17,27 +17,27 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, HYDROGEN_ISOTOPES
-from crystext.chemistry.formulas import formula_text, parse_formula, reduced
+from crystext.chemistry.formulas import format_formula, parse_formula, reduce_counts
 from crystext.errors import InputError, SettingError
-from crystext.io.read.libraries import is_vectors, isotope_of
+from crystext.io.read.libraries import is_vector_list, isotope_of
 from crystext.io.read.reading import Reading
-from crystext.structures.crystal import Crystal, Floats, isotope_note, lengths_and_angles
+from crystext.structures.crystal import Crystal, Floats, isotope_notes, lengths_and_angles
 
-_JARVIS = ("lattice_mat", "coords", "elements")
-_OPTIMADE = ("lattice_vectors", "cartesian_site_positions", "species_at_sites")
+_JARVIS_KEYS = ("lattice_mat", "coords", "elements")
+_OPTIMADE_KEYS = ("lattice_vectors", "cartesian_site_positions", "species_at_sites")
 
 
 def document_kind(row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
     """Return the kind of document that an object is and its structure; None where it is none."""
     atoms = row.get("atoms", row)
-    if isinstance(atoms, dict) and atoms.keys() >= set(_JARVIS):
+    if isinstance(atoms, dict) and atoms.keys() >= set(_JARVIS_KEYS):
         return "jarvis", atoms
     if "jid" in row and "atoms" in row:
         # An entry without a structure is one all the same, and counts as one that is none.
         return "jarvis", atoms if isinstance(atoms, dict) else {}
     attributes = row.get("attributes", row)
     if isinstance(attributes, dict) and (
-        row.get("type") == "structures" or attributes.keys() >= set(_OPTIMADE)
+        row.get("type") == "structures" or attributes.keys() >= set(_OPTIMADE_KEYS)
     ):
         return "optimade", attributes
     return None
@@ -49,23 +49,23 @@ def read_jarvis(atoms: Mapping[str, Any]) -> Reading:
     Raises:
         InputError: they are not laid out as JARVIS does, or lattice_mat contradicts abc and angles.
     """
-    if missing := [key for key in _JARVIS if key not in atoms]:
+    if missing := [key for key in _JARVIS_KEYS if key not in atoms]:
         raise InputError(
             f"its atoms lack {', '.join(missing)}; expected the structure of an entry of JARVIS"
         )
     for key in ("lattice_mat", "coords"):
-        if not is_vectors(atoms[key], 3 if key == "lattice_mat" else None):
+        if not is_vector_list(atoms[key], 3 if key == "lattice_mat" else None):
             raise InputError(f"its {key} are not lists of three numbers")
     symbols = [symbol.strip() for symbol in _strings(atoms["elements"], "elements")]
     cartesian = atoms.get("cartesian") or False
     if not isinstance(cartesian, bool):
         raise InputError(f"its cartesian is {str(cartesian)[:40]!r}; expected true or false")
     vectors, places = np.array(atoms["lattice_mat"], float), np.array(atoms["coords"], float)
-    crystal, notes = _crystal(vectors, symbols, places, cartesian)
+    crystal, notes = _build_crystal(vectors, symbols, places, cartesian)
     for key, found in (("abc", crystal.lengths), ("angles", crystal.angles)):
         given = atoms.get(key)
         # They are written with few decimals, so only what is another cell contradicts.
-        if is_vectors([given], 1) and np.abs(np.array(given) - found).max() > 0.1:
+        if is_vector_list([given], 1) and np.abs(np.array(given) - found).max() > 0.1:
             raise InputError(
                 f"its {key} are {', '.join(f'{x:g}' for x in given)}, but those of its lattice_mat "  # type: ignore[union-attr]
                 f"{', '.join(f'{x:.4g}' for x in found.tolist())}; expected the same"
@@ -80,14 +80,14 @@ def read_optimade(attributes: Mapping[str, Any]) -> Reading:
         InputError: some are missing or not laid out as the specification has them; a site is
             disordered, or has atoms attached that are not placed; its counts contradict each other.
     """
-    if missing := [key for key in _OPTIMADE if attributes.get(key) is None]:
+    if missing := [key for key in _OPTIMADE_KEYS if attributes.get(key) is None]:
         raise InputError(
-            f"it lacks {', '.join(missing)}; expected a crystal with {', '.join(_OPTIMADE)}. Ask "
-            "for them by response_fields"
+            f"it lacks {', '.join(missing)}; expected a crystal with {', '.join(_OPTIMADE_KEYS)}. "
+            "Ask for them by response_fields"
         )
-    if not is_vectors(attributes["lattice_vectors"], 3):
+    if not is_vector_list(attributes["lattice_vectors"], 3):
         raise InputError("its lattice_vectors are not three lists of three numbers")
-    if not is_vectors(attributes["cartesian_site_positions"]):
+    if not is_vector_list(attributes["cartesian_site_positions"]):
         raise InputError("its cartesian_site_positions are not lists of three numbers")
     names = _strings(attributes["species_at_sites"], "species_at_sites")
     features = attributes.get("structure_features") or []
@@ -102,7 +102,7 @@ def read_optimade(attributes: Mapping[str, Any]) -> Reading:
     symbols = [species[name] for name in names]
     vectors = np.array(attributes["lattice_vectors"], float)
     places = np.array(attributes["cartesian_site_positions"], float).reshape(-1, 3)
-    crystal, more = _crystal(vectors, symbols, places, True)
+    crystal, more = _build_crystal(vectors, symbols, places, True)
     _check_counts(attributes, crystal)
     return Reading(crystal, notes + more)
 
@@ -175,18 +175,18 @@ def _check_counts(attributes: Mapping[str, Any], crystal: Crystal) -> None:
     if not isinstance(formula, str) or len(formula) > 1000:
         return
     try:
-        written = reduced(parse_formula(formula))
+        written = reduce_counts(parse_formula(formula))
     except SettingError:
         return
-    found = reduced(Counter(crystal.symbols))
+    found = reduce_counts(Counter(crystal.symbols))
     if written != found:
         raise InputError(
-            f"its sites make {formula_text(found)}, but its chemical_formula_reduced is "
+            f"its sites make {format_formula(found)}, but its chemical_formula_reduced is "
             f"{formula[:60]!r}; expected the same"
         )
 
 
-def _crystal(
+def _build_crystal(
     vectors: Floats, symbols: list[str], places: Floats, cartesian: bool
 ) -> tuple[Crystal, tuple[str, ...]]:
     places = np.reshape(places, (-1, 3))
@@ -205,7 +205,7 @@ def _crystal(
     numbers = [HYDROGEN_ISOTOPES.get(s) or ATOMIC_NUMBERS[s] for s in symbols]
     crystal = Crystal(lengths, angles, np.array(numbers, np.int64), places * np.sign(volume))
     crystal.check()
-    return crystal, isotope_note(enumerate(symbols, start=1))
+    return crystal, isotope_notes(enumerate(symbols, start=1))
 
 
 def _strings(value: Any, key: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from crystext.errors import InputError
 
 
-def search(folder: Path) -> Iterator[tuple[Path, OSError | None]]:
+def walk_files(folder: Path) -> Iterator[tuple[Path, OSError | None]]:
     """Yield the files below a folder, sorted, those of each folder before those of its folders.
 
     A folder that cannot be searched comes like a file, with the reason. Hidden ones are passed
@@ -40,7 +40,7 @@ def search(folder: Path) -> Iterator[tuple[Path, OSError | None]]:
         for path in inside:
             if path not in known:
                 yield path, None
-        waiting += [path for path in reversed(folders) if not _leads_into(path, top)]
+        waiting += [path for path in reversed(folders) if not _is_link_into(path, top)]
 
 
 def _is_folder(path: Path) -> bool:
@@ -51,5 +51,5 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _leads_into(path: Path, top: Path) -> bool:
+def _is_link_into(path: Path, top: Path) -> bool:
     return path.is_symlink() and path.resolve().is_relative_to(top)

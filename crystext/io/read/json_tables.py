@@ -6,21 +6,21 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-from crystext.errors import InputError, SettingError, in_words
+from crystext.errors import InputError, SettingError, describe_error
 from crystext.io.read.documents import document_kind
 from crystext.io.read.libraries import isotope_of
-from crystext.io.read.parse import Piece, as_text
+from crystext.io.read.parse import Piece, decode_text
 from crystext.io.read.tables import (
-    SPLIT,
+    SPLIT_COLUMN,
     TEXT_COLUMNS,
     array_columns,
-    is_structure,
+    is_structure_dict,
     row_pieces,
-    unescaped,
+    unescape_newlines,
 )
 from crystext.structures.crystal import lengths_and_angles
 
-MAX_JSON = 2**30
+MAX_JSON_BYTES = 2**30
 """Bytes that a JSON table may have: it is loaded whole."""
 
 
@@ -35,13 +35,13 @@ def json_pieces(
     `split` layout, or a row on each line.
     """
     with open_() as stream:
-        data = stream.read(MAX_JSON + 1)
-    if len(data) > MAX_JSON:
+        data = stream.read(MAX_JSON_BYTES + 1)
+    if len(data) > MAX_JSON_BYTES:
         raise InputError(
-            f"it is larger than {MAX_JSON:,} bytes; split it, or convert it to Parquet"
+            f"it is larger than {MAX_JSON_BYTES:,} bytes; split it, or convert it to Parquet"
         )
-    document = _document(as_text(data))
-    if isinstance(document, dict) and is_structure(document):
+    document = _parse_document(decode_text(data))
+    if isinstance(document, dict) and is_structure_dict(document):
         if where:
             raise SettingError("--where needs a table; this is a single structure")
         yield Piece(stem, "structure", document)
@@ -53,7 +53,7 @@ def json_pieces(
     yield from row_pieces(rows, stem, where)
 
 
-def _document(text: str) -> Any:
+def _parse_document(text: str) -> Any:
     """Return what a JSON text says, or a list of what its lines say, where each is one.
 
     Raises:
@@ -71,28 +71,29 @@ def _document(text: str) -> Any:
             if not rows:
                 break
             raise InputError(
-                f"line {number} of it is no JSON: {in_words(error, 'it cannot be understood')}"
+                f"line {number} of it is no JSON: "
+                f"{describe_error(error, 'it cannot be understood')}"
             ) from None
     if not rows:
-        raise InputError(f"it is no JSON: {in_words(whole, 'it cannot be understood')}")
+        raise InputError(f"it is no JSON: {describe_error(whole, 'it cannot be understood')}")
     return rows
 
 
 def _json_rows(document: Any, name: str | None = None, split: str = "") -> Iterator[dict[str, Any]]:
     """Yield the rows of a JSON document, each as a mapping from columns to values."""
-    context = {SPLIT: split} if split else {}
+    context = {SPLIT_COLUMN: split} if split else {}
     if isinstance(document, str):
         yield {"name": name, "structure": document, **context}
     elif isinstance(document, list):
         for item in document:
-            if not isinstance(item, str) or "\n" in unescaped(item):
+            if not isinstance(item, str) or "\n" in unescape_newlines(item):
                 yield from _json_rows(item, split=split)
     elif isinstance(document, dict):
         if _is_split_layout(document):
             index = document.get("index") or [None] * len(document["data"])
             for i, values in zip(index, document["data"], strict=False):
                 yield {"name": i, **dict(zip(document["columns"], values, strict=False))}
-        elif is_structure(document):
+        elif is_structure_dict(document):
             yield {"name": name, "structure": document, **context}
         elif isinstance(document.get("meta"), dict) and "data" in document:
             # A response of OPTIMADE or of the Materials Project; the rest of it is no structure.
@@ -116,7 +117,7 @@ def _json_rows(document: Any, name: str | None = None, split: str = "") -> Itera
                         isinstance(v, str) for v in item.values()
                     )
                     yield from _json_rows(item, key, split=key if nested else split)
-                elif isinstance(item, str) and "\n" in unescaped(item):
+                elif isinstance(item, str) and "\n" in unescape_newlines(item):
                     yield from _json_rows(item, key, split=split)
 
 
@@ -145,14 +146,14 @@ def _is_by_columns(document: Mapping[str, Any]) -> bool:
         return False
     arrays = array_columns(document)
     return arrays is not None or any(
-        column in document and not is_structure(document[column]) for column in TEXT_COLUMNS
+        column in document and not is_structure_dict(document[column]) for column in TEXT_COLUMNS
     )
 
 
 def _holds_structure(row: Mapping[str, Any]) -> bool:
     for column in TEXT_COLUMNS:
         held = row.get(column)
-        if isinstance(held, dict) and is_structure(held):
+        if isinstance(held, dict) and is_structure_dict(held):
             return True
         # Whatever else a document calls its atoms is no text of a structure.
         if isinstance(held, str) and (column != "atoms" or held.lstrip().startswith("{")):

@@ -16,9 +16,9 @@ import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, HYDROGEN_ISOTOPES
 from crystext.errors import InputError, ReadingWarning
-from crystext.io.read.reading import Reading, noted
-from crystext.io.read.unapplied import check_applied
-from crystext.structures.crystal import Crystal, isotope_note, lengths_and_angles
+from crystext.io.read.reading import Reading, read_with_notes
+from crystext.io.read.unapplied import check_fully_parsed
+from crystext.structures.crystal import Crystal, isotope_notes, lengths_and_angles
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -47,8 +47,8 @@ def read_pymatgen(text: str, format: str) -> Reading:
     """Read a text of one of `PYMATGEN_FORMATS`."""
     from pymatgen.core.structure import Structure
 
-    notes = check_applied(format, text)
-    found = noted(Crystal.from_structure, Structure.from_str(text, fmt=format))  # type: ignore[arg-type]
+    notes = check_fully_parsed(format, text)
+    found = read_with_notes(Crystal.from_structure, Structure.from_str(text, fmt=format))  # type: ignore[arg-type]
     return found._replace(notes=notes + found.notes)
 
 
@@ -61,7 +61,7 @@ def read_structure(dictionary: Mapping[str, Any]) -> Reading:
     from pymatgen.core.structure import Structure
 
     _check_dictionary(dictionary)
-    return noted(Crystal.from_structure, Structure.from_dict(dict(dictionary)))
+    return read_with_notes(Crystal.from_structure, Structure.from_dict(dict(dictionary)))
 
 
 def _check_dictionary(dictionary: Mapping[str, Any]) -> None:
@@ -74,7 +74,7 @@ def _check_dictionary(dictionary: Mapping[str, Any]) -> None:
             "its lattice is no object with a matrix of three vectors; expected a structure as "
             "pymatgen's as_dict writes it"
         )
-    if "matrix" in lattice and not is_vectors(lattice["matrix"], 3):
+    if "matrix" in lattice and not is_vector_list(lattice["matrix"], 3):
         raise InputError("the matrix of its lattice is not three vectors of three numbers")
     if "matrix" in lattice:
         lengths, angles = lengths_and_angles(np.array(lattice["matrix"], float))
@@ -101,7 +101,7 @@ def _check_dictionary(dictionary: Mapping[str, Any]) -> None:
                 "as_dict writes it"
             )
         place = site.get("abc", site.get("xyz"))
-        if not is_vectors([place], 1):
+        if not is_vector_list([place], 1):
             raise InputError(f"site {number} has no coordinates abc or xyz of three numbers")
         for one in species:
             symbol = re.match("[A-Za-z]*", one["element"]).group()  # type: ignore[union-attr]
@@ -111,7 +111,7 @@ def _check_dictionary(dictionary: Mapping[str, Any]) -> None:
                 )
 
 
-def is_vectors(value: Any, count: int | None = None) -> bool:
+def is_vector_list(value: Any, count: int | None = None) -> bool:
     """Return whether a value is a list of so many lists of three numbers; None takes any number."""
     return (
         isinstance(value, list | tuple)
@@ -132,7 +132,7 @@ def read_extxyz_frame(text: str) -> Reading:
     text, notes = _without_isotopes(text)
     atoms = read(io.StringIO(text), format="extxyz")
     assert not isinstance(atoms, list)
-    found = noted(crystal_from_ase, atoms)
+    found = read_with_notes(crystal_from_ase, atoms)
     return found._replace(notes=notes + found.notes)
 
 
@@ -155,14 +155,14 @@ def _without_isotopes(text: str) -> tuple[str, tuple[str, ...]]:
             symbols.append((i, words[column]))
             words[column] = "H"
             lines[i + 1] = " ".join(words)
-    return "\n".join(lines) if symbols else text, isotope_note(symbols)
+    return "\n".join(lines) if symbols else text, isotope_notes(symbols)
 
 
 def read_ase(data: bytes | str, format: str) -> list[Reading | InputError]:
     """Read one of `ASE_FORMATS`: its last structure, or, of a trajectory, each frame."""
     from ase.io import read
 
-    notes = check_applied(format, data) if isinstance(data, str) else ()
+    notes = check_fully_parsed(format, data) if isinstance(data, str) else ()
     stream = io.StringIO(data) if isinstance(data, str) else io.BytesIO(data)
     # ASE asks an installed CASTEP what its keywords are, unless it may take any.
     options: Any = {"calculator_args": {"keyword_tolerance": 3}} if format == "castep-cell" else {}
@@ -171,7 +171,7 @@ def read_ase(data: bytes | str, format: str) -> list[Reading | InputError]:
     found: list[Reading | InputError] = []
     for atoms in frames if isinstance(frames, list) else [frames]:
         try:
-            reading = noted(crystal_from_ase, atoms)
+            reading = read_with_notes(crystal_from_ase, atoms)
             found.append(reading._replace(notes=notes + reading.notes))
         except InputError as error:
             found.append(error)
@@ -202,10 +202,10 @@ def crystal_from_ase(atoms: Atoms) -> Crystal:
     if np.linalg.det(atoms.cell.array) < 0:
         positions = -positions
     parameters = np.asarray(atoms.cell.cellpar(), dtype=np.float64)
-    crystal = checked(
+    crystal = checked_crystal(
         parameters[:3], parameters[3:], atoms.numbers.tolist(), positions, atoms.numbers
     )
-    for note in isotope_note(_isotopes(atoms)):
+    for note in isotope_notes(_isotopes(atoms)):
         warnings.warn(note, ReadingWarning, stacklevel=2)
     return crystal
 
@@ -252,13 +252,13 @@ def read_arrays(row: Mapping[str, Any]) -> Reading:
     elements = list(row["numbers"])
     if len(elements) != len(positions):
         raise InputError(f"it has {len(elements)} elements and {len(positions)} positions")
-    numbers = [_number(i, element) for i, element in enumerate(elements, start=1)]
+    numbers = [_atomic_number(i, element) for i, element in enumerate(elements, start=1)]
     symbols = [(i, z) for i, z in enumerate(elements, start=1) if isinstance(z, str)]
-    crystal = checked(lengths, angles, numbers, positions, elements)
-    return Reading(crystal, isotope_note(symbols))
+    crystal = checked_crystal(lengths, angles, numbers, positions, elements)
+    return Reading(crystal, isotope_notes(symbols))
 
 
-def _number(site: int, element: Any) -> int:
+def _atomic_number(site: int, element: Any) -> int:
     if isinstance(element, str):
         return HYDROGEN_ISOTOPES.get(element) or ATOMIC_NUMBERS.get(element, 0)
     try:
@@ -273,13 +273,15 @@ def read_atoms(row: Mapping[str, Any]) -> Reading:
     """Take a row of an ASE database."""
     from ase import Atoms
 
-    return noted(
+    return read_with_notes(
         crystal_from_ase,
         Atoms(row["numbers"], row["positions"], cell=row["cell"], masses=row.get("masses")),
     )
 
 
-def checked(lengths: Any, angles: Any, numbers: list[int], positions: Any, found: Any) -> Crystal:
+def checked_crystal(
+    lengths: Any, angles: Any, numbers: list[int], positions: Any, found: Any
+) -> Crystal:
     """Return the crystal, or name the site that is no element."""
     for i, z in enumerate(numbers):
         if not 1 <= z <= len(ATOMIC_NUMBERS):

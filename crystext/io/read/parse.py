@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from crystext.errors import InputError, in_words
+from crystext.errors import InputError, describe_error
 from crystext.io.read.cif import looks_like_cif, read_cif
 from crystext.io.read.documents import read_jarvis, read_optimade
 from crystext.io.read.libraries import (
@@ -28,10 +28,10 @@ from crystext.io.read.reading import Reading
 from crystext.structures.crystal import Crystal
 from crystext.text import decode
 
-MAX_TEXT = 8 * 2**20
+MAX_TEXT_BYTES = 8 * 2**20
 """Bytes that the text of one structure may have. Parsers take seconds for a megabyte of noise."""
 
-MAX_OUTPUT = 256 * 2**20
+MAX_OUTPUT_BYTES = 256 * 2**20
 """Bytes that a trajectory or the output of a calculation may have."""
 
 
@@ -69,7 +69,7 @@ class ReadItem(NamedTuple):
     a file without symmetry read as P1; empty where the file says everything without a doubt."""
 
 
-def parse(piece: Piece, *, lenient: bool = False) -> list[ReadItem]:
+def parse_piece(piece: Piece, *, lenient: bool = False) -> list[ReadItem]:
     """Read a piece: one item, or one per frame of a trajectory. Never raises for its data.
 
     Args:
@@ -86,7 +86,7 @@ def parse(piece: Piece, *, lenient: bool = False) -> list[ReadItem]:
         return [item(piece.name, None, piece.data)]
     kind, _, format = piece.kind.partition(":")
     arguments = (piece.data, format) if format else (piece.data,)
-    options = {"lenient": lenient} if kind in _LENIENT else {}
+    options = {"lenient": lenient} if kind in _LENIENT_KINDS else {}
     with warnings.catch_warnings():
         # What matters of the parsers' warnings is checked below; the rest is no news to a user.
         warnings.simplefilter("ignore")
@@ -96,8 +96,10 @@ def parse(piece: Piece, *, lenient: bool = False) -> list[ReadItem]:
             return [item(piece.name, None, str(error))]
         except Exception as error:
             # Parsers of other packages meet broken data with exceptions of any type.
-            reason = in_words(error, "its contents are not laid out as the format has them")
-            return [item(piece.name, None, f"{_label(piece.kind)} cannot be read: {reason}")]
+            reason = describe_error(error, "its contents are not laid out as the format has them")
+            return [
+                item(piece.name, None, f"{_describe_kind(piece.kind)} cannot be read: {reason}")
+            ]
     items = []
     for i, crystal in enumerate(crystals, start=1):
         name = piece.name if len(crystals) == 1 else f"{piece.name}-{i}"
@@ -120,7 +122,7 @@ def kind_of_text(text: str) -> str | None:
     return "poscar" if looks_like_poscar(head) else None
 
 
-def _label(kind: str) -> str:
+def _describe_kind(kind: str) -> str:
     named = {
         "cif": "the CIF",
         "poscar": "the POSCAR",
@@ -132,14 +134,14 @@ def _label(kind: str) -> str:
     return named.get(kind, f"the {kind.rpartition(':')[2]} data")
 
 
-def _expect(text: str, kind: str, what: str) -> None:
+def _require_kind(text: str, kind: str, what: str) -> None:
     """Raise unless a text is of the kind: its parser must not be given megabytes of noise."""
     if not text.strip():
         raise InputError(f"it is empty; expected {what}")
-    if len(text) > MAX_TEXT:
+    if len(text) > MAX_TEXT_BYTES:
         raise InputError(
-            f"it has {len(text):,} characters; a structure may have {MAX_TEXT:,}. Take out what is "
-            "not structure, such as embedded reflections"
+            f"it has {len(text):,} characters; a structure may have {MAX_TEXT_BYTES:,}. Take out "
+            "what is not structure, such as embedded reflections"
         )
     if kind_of_text(text) != kind:
         raise InputError(f"it starts with {text.lstrip()[:40]!r}; expected {what}")
@@ -147,19 +149,21 @@ def _expect(text: str, kind: str, what: str) -> None:
 
 def _cif(text: str, *, lenient: bool = False) -> list[Reading]:
     text = _unix_lines(text)
-    _expect(text, "cif", "a CIF with a data_ block, _cell_length_a and _atom_site_ rows")
+    _require_kind(text, "cif", "a CIF with a data_ block, _cell_length_a and _atom_site_ rows")
     reading = read_cif(text, lenient=lenient)
     return [Reading(reading.crystal, reading.notes)]
 
 
 def _poscar(text: str, *, lenient: bool = False) -> list[Reading]:
-    if len(text) > MAX_TEXT:
-        raise InputError(f"it has {len(text):,} characters; a structure may have {MAX_TEXT:,}")
+    if len(text) > MAX_TEXT_BYTES:
+        raise InputError(
+            f"it has {len(text):,} characters; a structure may have {MAX_TEXT_BYTES:,}"
+        )
     return [read_poscar(_unix_lines(text), lenient=lenient)]
 
 
 def _pymatgen(data: bytes, format: str) -> list[Reading]:
-    return [read_pymatgen(as_text(data), format)]
+    return [read_pymatgen(decode_text(data), format)]
 
 
 def _structure(dictionary: Mapping[str, Any]) -> list[Reading]:
@@ -173,15 +177,15 @@ def _frame(text: str) -> list[Reading]:
 def _text(text: str) -> list[Crystal]:
     decoded = decode(text)
     if decoded.crystal is None:
-        assert decoded.fault is not None
+        assert decoded.failure is not None
         raise InputError(
-            f"line {decoded.line} of its text: {decoded.fault.value}; found {decoded.detail}"
+            f"line {decoded.line} of its text: {decoded.failure.value}; found {decoded.detail}"
         )
     return [decoded.crystal]
 
 
 def _ase(data: bytes, format: str) -> list[Reading | InputError]:
-    return read_ase(data if is_binary(format) else as_text(data), format)
+    return read_ase(data if is_binary(format) else decode_text(data), format)
 
 
 def _arrays(row: Mapping[str, Any]) -> list[Reading]:
@@ -192,7 +196,7 @@ def _atoms(row: Mapping[str, Any]) -> list[Reading]:
     return [read_atoms(row)]
 
 
-def as_text(data: bytes) -> str:
+def decode_text(data: bytes) -> str:
     """Decode a text file.
 
     Raises:
@@ -227,5 +231,5 @@ _PARSERS: dict[str, Callable[..., list[Any]]] = {
     "optimade": lambda attributes: [read_optimade(attributes)],
 }
 
-_LENIENT = ("cif", "poscar")
+_LENIENT_KINDS = ("cif", "poscar")
 """Kinds whose parsers can read on where a file contradicts itself."""

@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError
-from crystext.io.read import existing, read_crystal
-from crystext.io.read.cif import read_cif, read_partial
+from crystext.io.read import read_crystal, require_path
+from crystext.io.read.cif import read_cif, read_partial_cif
 from crystext.io.read.sources import pieces
 from crystext.structures.crystal import Crystal, Floats, Ints
 
 
-class Sites(NamedTuple):
+class PartialStructure(NamedTuple):
     """What a file says of a structure. nan, or 0 of an element, where it says nothing."""
 
     lengths: Floats
@@ -36,7 +36,7 @@ class Sites(NamedTuple):
     """What the sites are called, each otherwise: by the file, or by element and number, as Fe1."""
 
 
-def read_sites(source: str | Path, *, lenient: bool = False) -> Sites:
+def read_partial_structure(source: str | Path, *, lenient: bool = False) -> PartialStructure:
     """Read the one structure of a source, known in whole or in part.
 
     A CIF whose atoms follow from operations of symmetry is read by its parser, as any other format:
@@ -49,47 +49,49 @@ def read_sites(source: str | Path, *, lenient: bool = False) -> Sites:
     Raises:
         InputError: the source holds none or several, or it is no crystal even in part.
     """
-    path = existing(source)
+    path = require_path(source)
     try:
         found = list(islice(pieces(path, {}), 2))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if len(found) == 1 and found[0].kind == "cif":
         try:
-            return _cif_sites(found[0].data)
+            return _partial_structure_of_cif(found[0].data)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-    return sites_of(read_crystal(path, lenient=lenient))
+    return partial_structure_of(read_crystal(path, lenient=lenient))
 
 
-def sites_of(crystal: Crystal, labels: Sequence[str] = ()) -> Sites:
+def partial_structure_of(crystal: Crystal, labels: Sequence[str] = ()) -> PartialStructure:
     """Return the sites of a crystal, with labels of their own if none are given."""
-    return Sites(
+    return PartialStructure(
         crystal.lengths,
         crystal.angles,
         crystal.numbers,
         crystal.positions,
-        tuple(labels) or _made_labels(crystal.numbers),
+        tuple(labels) or _default_labels(crystal.numbers),
     )
 
 
-def _cif_sites(text: str) -> Sites:
-    if (part := read_partial(text)) is not None:
-        return Sites(
+def _partial_structure_of_cif(text: str) -> PartialStructure:
+    if (part := read_partial_cif(text)) is not None:
+        return PartialStructure(
             part.lengths, part.angles, part.numbers, part.positions,
-            _labels(part.labels, part.numbers),
+            _distinct_labels(part.labels, part.numbers),
         )  # fmt: skip
     reading = read_cif(text)
-    return sites_of(reading.crystal, _labels(reading.labels, reading.crystal.numbers))
+    return partial_structure_of(
+        reading.crystal, _distinct_labels(reading.labels, reading.crystal.numbers)
+    )
 
 
-def _labels(labels: tuple[str, ...], numbers: Ints) -> tuple[str, ...]:
+def _distinct_labels(labels: tuple[str, ...], numbers: Ints) -> tuple[str, ...]:
     """Return the file's labels, or made ones where they do not tell the sites apart."""
     apart = len(set(labels)) == len(labels) > 0 and not {"?", ".", ""} & set(labels)
-    return labels if apart else _made_labels(numbers)
+    return labels if apart else _default_labels(numbers)
 
 
-def _made_labels(numbers: Ints) -> tuple[str, ...]:
+def _default_labels(numbers: Ints) -> tuple[str, ...]:
     counted: Counter[str] = Counter()
     labels = []
     for z in numbers.tolist():

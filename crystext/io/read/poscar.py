@@ -28,7 +28,7 @@ import numpy as np
 from crystext.chemistry.elements import ATOMIC_NUMBERS, HYDROGEN_ISOTOPES
 from crystext.errors import InputError, did_you_mean
 from crystext.io.read.reading import Reading
-from crystext.structures.crystal import Crystal, Floats, isotope_note, lengths_and_angles
+from crystext.structures.crystal import Crystal, Floats, isotope_notes, lengths_and_angles
 
 _LAYOUT = "a title, a scale, three lattice vectors, symbols, counts, Direct or Cartesian, positions"
 
@@ -88,7 +88,7 @@ def read_poscar(text: str, *, lenient: bool = False) -> Reading:
     crystal = Crystal(lengths, angles, np.array(numbers, dtype=np.int64), positions)
     crystal.check()
     isotopes = [(i, symbol) for i, symbol in enumerate(atoms.symbols, start=1)]
-    return Reading(crystal, (*atoms.notes, *isotope_note(isotopes)))
+    return Reading(crystal, (*atoms.notes, *isotope_notes(isotopes)))
 
 
 def read_xdatcar(text: str) -> list[Reading | InputError]:
@@ -127,11 +127,13 @@ def _scale(lines: list[str], vectors: Floats) -> Floats:
     """Return the factors of x, y and z: shape (3,)."""
     found = _numbers(lines[1])
     if len(found) not in (1, 3):
-        raise _unexpected(lines, 1, "a scale, which is one number or three")
+        raise _unexpected_line_error(lines, 1, "a scale, which is one number or three")
     if len(found) == 3 and min(found) <= 0:
-        raise _unexpected(lines, 1, "three scales above 0; only a single one may be a volume")
+        raise _unexpected_line_error(
+            lines, 1, "three scales above 0; only a single one may be a volume"
+        )
     if found[0] == 0:
-        raise _unexpected(lines, 1, "a scale other than 0")
+        raise _unexpected_line_error(lines, 1, "a scale other than 0")
     if found[0] < 0:
         volume = abs(float(np.linalg.det(vectors)))
         if not volume > 0:
@@ -146,7 +148,7 @@ def _atoms(lines: list[str], lenient: bool) -> _Atoms:
     at += selective
     mode = _line(lines, at).strip()
     if not mode[:1].isalpha():
-        raise _unexpected(lines, at, "Direct or Cartesian")
+        raise _unexpected_line_error(lines, at, "Direct or Cartesian")
     notes = []
     if mode[0] not in "cCkKdDfF":
         notes.append(
@@ -166,9 +168,9 @@ def _atoms(lines: list[str], lenient: bool) -> _Atoms:
     labels = _labels(lines[first : first + total], selective)
     if names:
         symbols = [name for name, n in zip(names, counts, strict=True) for _ in range(n)]
-        notes += _compared(symbols, labels, first, lenient)
+        notes += _check_labels(symbols, labels, first, lenient)
     else:
-        symbols, named = _named_elsewhere(lines, counts, labels, lenient)
+        symbols, named = _symbols_elsewhere(lines, counts, labels, lenient)
         notes += named
     _refuse_surplus(lines, first + total, total, lenient, notes)
     return _Atoms(symbols, positions, mode[0] in "cCkK", notes)
@@ -182,7 +184,9 @@ def _symbols_and_counts(lines: list[str]) -> tuple[list[str], list[int], int]:
         for word in (words := _words(lines, at)):
             names.append(_symbol(word, at))
         if not words:
-            raise _unexpected(lines, at, "element symbols, or the number of atoms of each element")
+            raise _unexpected_line_error(
+                lines, at, "element symbols, or the number of atoms of each element"
+            )
         at += 1
     counts: list[int] = []
     while _is_count(_words(lines, at)[:1]) and not (names and len(counts) >= len(names)):
@@ -225,7 +229,7 @@ def _labels(lines: Iterable[str], selective: bool) -> list[str] | None:
     return labels
 
 
-def _compared(
+def _check_labels(
     symbols: list[str], labels: list[str] | None, first: int, lenient: bool
 ) -> Iterable[str]:
     """Yield a note, or refuse, where atoms are labelled otherwise than the line of symbols says."""
@@ -241,7 +245,7 @@ def _compared(
     yield f"{found}; the latter is read"
 
 
-def _named_elsewhere(
+def _symbols_elsewhere(
     lines: list[str], counts: list[int], labels: list[str] | None, lenient: bool
 ) -> tuple[list[str], list[str]]:
     """Return the symbols of a file of VASP 4: behind the positions, or in the title."""
@@ -301,7 +305,9 @@ def _refuse_surplus(lines: list[str], at: int, total: int, lenient: bool, notes:
 def _vector(lines: list[str], at: int, what: str) -> list[float]:
     found = _numbers(_line(lines, at))
     if len(found) < 3:
-        raise _unexpected(lines, at, what if "three" in what else f"{what} of three numbers")
+        raise _unexpected_line_error(
+            lines, at, what if "three" in what else f"{what} of three numbers"
+        )
     if not all(map(math.isfinite, found[:3])):
         raise InputError(f"line {at + 1} holds a number that is not finite: {lines[at].strip()!r}")
     return found[:3]
@@ -334,6 +340,6 @@ def _is_count(words: list[str]) -> bool:
     return words != [] and words[0].isascii() and words[0].isdigit() and len(words[0]) < 20
 
 
-def _unexpected(lines: list[str], at: int, expected: str) -> InputError:
+def _unexpected_line_error(lines: list[str], at: int, expected: str) -> InputError:
     found = repr(_line(lines, at).strip()[:60]) if _line(lines, at).strip() else "nothing"
     return InputError(f"line {at + 1} holds {found}; expected {expected}")

@@ -17,7 +17,7 @@ class Reading(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def noted(make: Callable[..., Crystal], *arguments: Any) -> Reading:
+def read_with_notes(make: Callable[..., Crystal], *arguments: Any) -> Reading:
     """Return what a function makes of its arguments, with its `ReadingWarning`s as notes."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")

@@ -13,26 +13,32 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
 
-from crystext.errors import InputError, SettingError, in_words
+from crystext.errors import InputError, SettingError, describe_error
 from crystext.io.read.ase_database import database_pieces, database_size
 from crystext.io.read.cif import cif_blocks
-from crystext.io.read.crystext_outputs import ATTEMPTS, attempt_pieces, speaking
-from crystext.io.read.folders import search
+from crystext.io.read.crystext_outputs import ATTEMPTS_FILE, attempt_pieces, primary_files
+from crystext.io.read.folders import walk_files
 from crystext.io.read.json_tables import json_pieces
 from crystext.io.read.libraries import ASE_FORMATS, PYMATGEN_FORMATS
-from crystext.io.read.parse import MAX_OUTPUT, MAX_TEXT, Piece, as_text, kind_of_text
+from crystext.io.read.parse import (
+    MAX_OUTPUT_BYTES,
+    MAX_TEXT_BYTES,
+    Piece,
+    decode_text,
+    kind_of_text,
+)
 from crystext.io.read.tables import SPLIT_NAMES, csv_pieces, parquet_pieces, row_count
 
-_COMPRESSED: dict[str, Callable[[BinaryIO], object]] = {
+_DECOMPRESSORS: dict[str, Callable[[BinaryIO], object]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
 }
 
-_TABLES = {"csv": csv_pieces, "parquet": parquet_pieces, "json": json_pieces}
+_TABLE_READERS = {"csv": csv_pieces, "parquet": parquet_pieces, "json": json_pieces}
 
-_SUFFIXES = {
-    **{f".{kind}": kind for kind in (*_TABLES, "cif", "poscar", "extxyz", "zip")},
+_KIND_BY_SUFFIX = {
+    **{f".{kind}": kind for kind in (*_TABLE_READERS, "cif", "poscar", "extxyz", "zip")},
     **{f".{name}": f"pymatgen:{name}" for name in PYMATGEN_FORMATS},
     ".mcif": "cif",
     ".db": "database",
@@ -53,25 +59,25 @@ _SUFFIXES = {
 }
 """The kind of a file by the end of its name."""
 
-_LINES = (".jsonl", ".ndjson")
+_JSON_LINES_SUFFIXES = (".jsonl", ".ndjson")
 """Ends of names of JSON rows, line by line, that are read where they are asked for by name: runs of
 this package keep their records so, beside the crystals that these are about."""
 
-_STEMS = {"poscar": "poscar", "contcar": "poscar", "xdatcar": "xdatcar",
+_KIND_BY_STEM = {"poscar": "poscar", "contcar": "poscar", "xdatcar": "xdatcar",
           "outcar": "ase:vasp-out", "vasprun": "ase:vasp-xml"}  # fmt: skip
 """The kind of a file by how its name begins, for VASP's files."""
 
 
-class Entry(NamedTuple):
+class SourceFile(NamedTuple):
     """A file, on disk or in a zip."""
 
     path: PurePosixPath
     """Its path within the source."""
     open: Callable[[], BinaryIO]
     """Opens it for reading bytes, still compressed where it is."""
-    disk: Path | None
+    disk_path: Path | None
     """Where it lies; None in a zip."""
-    unreadable: OSError | None = None
+    error: OSError | None = None
     """Why it is not read at all, where it is a folder that cannot be searched."""
 
 
@@ -88,20 +94,20 @@ def pieces(source: Path, where: Mapping[str, str]) -> Iterator[Piece]:
         SettingError: `where` names a column that is not there.
     """
     if source.is_dir():
-        yield from _among_many(folder_entries(source), where)
+        yield from _pieces_of_files(folder_entries(source), where)
     else:
-        yield from _entry_pieces(_on_disk(source, source.name), where)
+        yield from _entry_pieces(_disk_entry(source, source.name), where)
 
 
-def size(source: Path, where: Mapping[str, str]) -> int | None:
+def estimate_size(source: Path, where: Mapping[str, str]) -> int | None:
     """Return about how many pieces a source holds, or None if that is not told cheaply."""
     try:
         if source.is_dir():
-            return _added(folder_entries(source), where)
+            return _total_size(folder_entries(source), where)
         if kind_of_name(source.name) == "zip":
             with zipfile.ZipFile(source) as archive:
-                return _added(_members(archive), where)
-        return _entry_size(_on_disk(source, source.name), where)
+                return _total_size(_zip_entries(archive), where)
+        return _entry_size(_disk_entry(source, source.name), where)
     except (InputError, OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile):
         # Reading the source meets the same, and tells it.
         return None
@@ -110,60 +116,60 @@ def size(source: Path, where: Mapping[str, str]) -> int | None:
 def kind_of_name(name: str) -> str | None:
     """Return the kind of a file by its name, compressed or not; None if unknown."""
     path = PurePosixPath(name)
-    if path.name == ATTEMPTS:
+    if path.name == ATTEMPTS_FILE:
         return "attempts"
-    if path.suffix.lower() in _COMPRESSED:
+    if path.suffix.lower() in _DECOMPRESSORS:
         path = path.with_suffix("")
-    if kind := _SUFFIXES.get(path.suffix.lower()):
+    if kind := _KIND_BY_SUFFIX.get(path.suffix.lower()):
         return kind
     begin = re.match(r"[a-z]*", path.name.lower()).group()  # type: ignore[union-attr]
-    return _STEMS.get(begin)
+    return _KIND_BY_STEM.get(begin)
 
 
-def folder_entries(folder: Path) -> list[Entry]:
+def folder_entries(folder: Path) -> list[SourceFile]:
     """Return the files below a folder whose names are of known formats, in the order of reading.
 
     Raises:
         InputError: there is none, or the folder cannot be searched.
     """
-    entries: list[Entry] = []
-    for place, error in search(folder):
+    entries: list[SourceFile] = []
+    for place, error in walk_files(folder):
         if error is not None:
-            entries.append(_on_disk(place, place.relative_to(folder))._replace(unreadable=error))
+            entries.append(_disk_entry(place, place.relative_to(folder))._replace(error=error))
         elif kind_of_name(place.name) is not None:
-            entries.append(_on_disk(place, place.relative_to(folder)))
+            entries.append(_disk_entry(place, place.relative_to(folder)))
     if not entries:
         raise InputError(
             f"the folder {folder} holds no file whose name is of a known format; expected .cif, "
             ".vasp, POSCAR, .extxyz, .csv, .parquet and the like"
         )
-    return _speaking(entries)
+    return _primary_entries(entries)
 
 
-def _speaking(entries: list[Entry]) -> list[Entry]:
-    kept = speaking([entry.path for entry in entries])
+def _primary_entries(entries: list[SourceFile]) -> list[SourceFile]:
+    kept = primary_files([entry.path for entry in entries])
     return [entry for entry in entries if entry.path in kept]
 
 
-def _zip_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
+def _zip_pieces(entry: SourceFile, where: Mapping[str, str]) -> Iterator[Piece]:
     try:
         archive = zipfile.ZipFile(entry.open())
     except zipfile.BadZipFile as error:
-        raise InputError(f"it is no zip file: {in_words(error, 'it is broken')}") from None
+        raise InputError(f"it is no zip file: {describe_error(error, 'it is broken')}") from None
     with archive:
-        members = _members(archive)
+        members = _zip_entries(archive)
         if len(members) == 1:
             yield from _entry_pieces(members[0], where)
         else:
-            yield from _among_many(members, where)
+            yield from _pieces_of_files(members, where)
 
 
-def _members(archive: zipfile.ZipFile) -> list[Entry]:
+def _zip_entries(archive: zipfile.ZipFile) -> list[SourceFile]:
     def opener(info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
         return lambda: cast(BinaryIO, archive.open(info))
 
     members = [
-        Entry(PurePosixPath(info.filename), opener(info), None)
+        SourceFile(PurePosixPath(info.filename), opener(info), None)
         for info in sorted(archive.infolist(), key=lambda info: info.filename)
         if not info.is_dir()
         and not any(part.startswith((".", "__")) for part in PurePosixPath(info.filename).parts)
@@ -171,25 +177,25 @@ def _members(archive: zipfile.ZipFile) -> list[Entry]:
     ]
     if not members:
         raise InputError("the zip holds no file whose name is of a known format")
-    return _speaking(members)
+    return _primary_entries(members)
 
 
-def _on_disk(path: Path, name: str | Path) -> Entry:
-    return Entry(PurePosixPath(name), partial(_open, path), path)
+def _disk_entry(path: Path, name: str | Path) -> SourceFile:
+    return SourceFile(PurePosixPath(name), partial(_open, path), path)
 
 
 def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _among_many(entries: list[Entry], where: Mapping[str, str]) -> Iterator[Piece]:
+def _pieces_of_files(entries: list[SourceFile], where: Mapping[str, str]) -> Iterator[Piece]:
     """Yield the pieces of many files; the failure of one is not the failure of all."""
-    splits = _splits(entries)
+    splits = _splits_by_path(entries)
     for entry in entries:
         split = splits.get(entry.path, "")
         try:
-            if entry.unreadable is not None:
-                raise entry.unreadable
+            if entry.error is not None:
+                raise entry.error
             for piece in _entry_pieces(entry, where):
                 # What tells the rows of a file apart says nothing of those of another.
                 id = f"{entry.path}:{piece.id}" if piece.id else ""
@@ -198,7 +204,7 @@ def _among_many(entries: list[Entry], where: Mapping[str, str]) -> Iterator[Piec
             yield Piece(str(entry.path), "problem", str(error), split=split)
 
 
-def _splits(entries: list[Entry]) -> dict[PurePosixPath, str]:
+def _splits_by_path(entries: list[SourceFile]) -> dict[PurePosixPath, str]:
     """Return the split of each file, where the files or their folders are named after splits.
 
     So are train.csv, val.csv and test.csv, or train/*.cif and test/*.cif.
@@ -214,7 +220,7 @@ def _splits(entries: list[Entry]) -> dict[PurePosixPath, str]:
     named = {SPLIT_NAMES[word.lower()] for word in found.values()}
     if len(named) < 2 or "train" not in named:
         return {}
-    if others := [str(x.path) for x in entries if x.path not in found and x.unreadable is None]:
+    if others := [str(x.path) for x in entries if x.path not in found and x.error is None]:
         raise InputError(
             f"some of its files are named after splits, such as {next(iter(found))}, and others "
             f"are not, such as {others[0]}; take out what belongs to no split"
@@ -222,7 +228,7 @@ def _splits(entries: list[Entry]) -> dict[PurePosixPath, str]:
     return found
 
 
-def _added(entries: list[Entry], where: Mapping[str, str]) -> int | None:
+def _total_size(entries: list[SourceFile], where: Mapping[str, str]) -> int | None:
     total = 0
     for entry in entries:
         if (one := _entry_size(entry, where)) is None:
@@ -231,37 +237,37 @@ def _added(entries: list[Entry], where: Mapping[str, str]) -> int | None:
     return total
 
 
-def _entry_size(entry: Entry, where: Mapping[str, str]) -> int | None:
+def _entry_size(entry: SourceFile, where: Mapping[str, str]) -> int | None:
     kind = kind_of_name(entry.path.name)
     if kind == "database":
-        return database_size(entry.disk) if entry.disk and not where else None
-    if kind in _TABLES:
-        return row_count(kind, partial(_decompressed, entry), where)
+        return database_size(entry.disk_path) if entry.disk_path and not where else None
+    if kind in _TABLE_READERS:
+        return row_count(kind, partial(_open_decompressed, entry), where)
     return 1 if kind in ("cif", "poscar") else None
 
 
-def _entry_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
+def _entry_pieces(entry: SourceFile, where: Mapping[str, str]) -> Iterator[Piece]:
     name, kind = _stem(entry.path), kind_of_name(entry.path.name)
-    if kind != "attempts" and PurePosixPath(name).suffix.lower() in _LINES:
+    if kind != "attempts" and PurePosixPath(name).suffix.lower() in _JSON_LINES_SUFFIXES:
         name, kind = str(PurePosixPath(name).with_suffix("")), "json"
     if kind == "zip":
         yield from _zip_pieces(entry, where)
         return
     if kind == "database":
-        if entry.disk is None:
+        if entry.disk_path is None:
             raise InputError("a database is not read from inside of a zip; unpack it")
-        yield from database_pieces(entry.disk, PurePosixPath(name).name, where)
+        yield from database_pieces(entry.disk_path, PurePosixPath(name).name, where)
         return
-    open_ = partial(_decompressed, entry)
+    open_ = partial(_open_decompressed, entry)
     try:
-        if kind in _TABLES:
-            yield from _TABLES[kind](open_, PurePosixPath(name).name, where)
+        if kind in _TABLE_READERS:
+            yield from _TABLE_READERS[kind](open_, PurePosixPath(name).name, where)
         elif where:
             raise SettingError(f"--where needs a table; {entry.path} is none")
         elif kind == "attempts":
             yield from attempt_pieces(open_)
         elif kind == "extxyz":
-            yield from _frames(open_, name)
+            yield from _extxyz_pieces(open_, name)
         else:
             yield from _file_pieces(open_, name, kind, entry.path.name)
     except (
@@ -272,16 +278,20 @@ def _entry_pieces(entry: Entry, where: Mapping[str, str]) -> Iterator[Piece]:
         lzma.LZMAError,
     ) as error:
         # A file broken off, an encrypted member, a compression that is not known, a wrong checksum.
-        raise InputError(f"it cannot be unpacked: {in_words(error, 'it is broken')}") from None
+        raise InputError(
+            f"it cannot be unpacked: {describe_error(error, 'it is broken')}"
+        ) from None
     except OSError as error:
         # What the system refuses has a number; what gzip and bz2 raise at broken data has none.
         if error.errno is not None:
             raise
-        raise InputError(f"it cannot be unpacked: {in_words(error, 'it is broken')}") from None
+        raise InputError(
+            f"it cannot be unpacked: {describe_error(error, 'it is broken')}"
+        ) from None
 
 
-def _decompressed(entry: Entry) -> BinaryIO:
-    opener = _COMPRESSED.get(entry.path.suffix.lower())
+def _open_decompressed(entry: SourceFile) -> BinaryIO:
+    opener = _DECOMPRESSORS.get(entry.path.suffix.lower())
     stream = entry.open()
     return stream if opener is None else cast(BinaryIO, opener(stream))
 
@@ -290,30 +300,30 @@ def _file_pieces(
     open_: Callable[[], BinaryIO], name: str, kind: str | None, filename: str
 ) -> Iterator[Piece]:
     output = kind is None or kind == "xdatcar" or kind.startswith("ase:")
-    limit = MAX_OUTPUT if output else MAX_TEXT
+    limit = MAX_OUTPUT_BYTES if output else MAX_TEXT_BYTES
     with open_() as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise InputError(
             f"it is larger than {limit:,} bytes, more than a structure needs; cut out what is none"
         )
-    kind = kind or _guess(data, filename)
+    kind = kind or _guess_kind(data, filename)
     if kind == "extxyz":
-        yield from _frames(lambda: io.BytesIO(data), name)
+        yield from _extxyz_pieces(lambda: io.BytesIO(data), name)
     elif kind == "cif":
-        text = as_text(data)
+        text = decode_text(data)
         blocks = cif_blocks(text)
         if len(blocks) < 2:
             yield Piece(name, "cif", blocks[0][1] if blocks else text)
         else:
             yield from (Piece(block or name, "cif", part) for block, part in blocks)
     else:
-        yield Piece(name, kind, as_text(data) if kind in ("poscar", "xdatcar") else data)
+        yield Piece(name, kind, decode_text(data) if kind in ("poscar", "xdatcar") else data)
 
 
-def _guess(data: bytes, filename: str) -> str:
+def _guess_kind(data: bytes, filename: str) -> str:
     """Return the kind of a file by its contents, where its name says nothing."""
-    if b"\0" not in data and (kind := kind_of_text(as_text(data[:MAX_TEXT]))):
+    if b"\0" not in data and (kind := kind_of_text(decode_text(data[:MAX_TEXT_BYTES]))):
         return kind
     from ase.io.formats import UnknownFileTypeError, filetype
 
@@ -333,7 +343,7 @@ def _guess(data: bytes, filename: str) -> str:
     return f"ase:{format}"
 
 
-def _frames(open_: Callable[[], BinaryIO], name: str) -> Iterator[Piece]:
+def _extxyz_pieces(open_: Callable[[], BinaryIO], name: str) -> Iterator[Piece]:
     """Cut an xyz file into its frames: a line with the number of atoms, a comment, the atoms."""
     with open_() as stream:
         for i in range(1, 2**62):
@@ -356,10 +366,12 @@ def _frames(open_: Callable[[], BinaryIO], name: str) -> Iterator[Piece]:
             lines = [line]
             size = 0
             for _ in range(int(count) + 1):
-                lines.append(stream.readline(MAX_TEXT))
+                lines.append(stream.readline(MAX_TEXT_BYTES))
                 size += len(lines[-1])
-                if size > MAX_TEXT:
-                    yield Piece(frame, "problem", f"frame {i} is larger than {MAX_TEXT:,} bytes")
+                if size > MAX_TEXT_BYTES:
+                    yield Piece(
+                        frame, "problem", f"frame {i} is larger than {MAX_TEXT_BYTES:,} bytes"
+                    )
                     return
                 if not lines[-1]:
                     yield Piece(frame, "problem", f"the file ends within frame {i}")
@@ -368,11 +380,11 @@ def _frames(open_: Callable[[], BinaryIO], name: str) -> Iterator[Piece]:
             if b"\0" in data:
                 yield Piece(frame, "problem", "it is a binary file; expected text")
                 return
-            yield Piece(frame, "extxyz", as_text(data))
+            yield Piece(frame, "extxyz", decode_text(data))
 
 
 def _stem(path: PurePosixPath) -> str:
     """Return a path without the suffixes of format and compression."""
-    if path.suffix.lower() in _COMPRESSED:
+    if path.suffix.lower() in _DECOMPRESSORS:
         path = path.with_suffix("")
-    return str(path.with_suffix("") if path.suffix.lower() in _SUFFIXES else path)
+    return str(path.with_suffix("") if path.suffix.lower() in _KIND_BY_SUFFIX else path)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-from crystext.errors import InputError, SettingError, did_you_mean, in_words
+from crystext.errors import InputError, SettingError, describe_error, did_you_mean
 from crystext.io.read.documents import document_kind
 from crystext.io.read.parse import Piece, kind_of_text
 from crystext.structures.property_schema import LABELS
@@ -42,7 +42,7 @@ LABEL_COLUMNS = {
 """Names of the labels in the CDVAE splits, matbench and Materials Project; the first found wins."""
 assert tuple(LABEL_COLUMNS) == LABELS
 
-SPLIT = "split"
+SPLIT_COLUMN = "split"
 """Column of the split that a row belongs to; a JSON table's outer keys are taken for it."""
 
 SPLIT_NAMES = {
@@ -57,7 +57,7 @@ SPLIT_NAMES = {
 }
 """What data sets call their splits, and what they are called here."""
 
-_BLOCK = 32 * 2**20
+_CSV_BLOCK_BYTES = 32 * 2**20
 """Bytes of a CSV file that are read at a time; a row must fit."""
 
 
@@ -69,13 +69,14 @@ def csv_pieces(
 
     try:
         with _csv_batches(open_, []) as header:
-            columns = _columns(header.schema.names, where)
+            columns = _columns_to_read(header.schema.names, where)
         with _csv_batches(open_, columns) as batches:
             rows = (row for batch in batches for row in batch.to_pylist())
             yield from row_pieces(rows, stem, where)
     except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError) as error:
         raise InputError(
-            f"it is no CSV table that can be read: {in_words(error, 'it cannot be understood')}"
+            "it is no CSV table that can be read: "
+            f"{describe_error(error, 'it cannot be understood')}"
         ) from None
 
 
@@ -88,7 +89,7 @@ def _csv_batches(open_: Callable[[], BinaryIO], columns: list[str]) -> Any:
     types = dict.fromkeys(columns, pa.string())
     return csv.open_csv(
         pa.PythonFile(open_(), mode="r"),
-        read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False),
+        read_options=csv.ReadOptions(block_size=_CSV_BLOCK_BYTES, use_threads=False),
         parse_options=csv.ParseOptions(newlines_in_values=True),
         convert_options=csv.ConvertOptions(column_types=types, include_columns=columns),
     )
@@ -103,13 +104,14 @@ def parquet_pieces(
 
     try:
         with open_() as stream, pq.ParquetFile(stream) as file:
-            columns = _columns(file.schema_arrow.names, where)
+            columns = _columns_to_read(file.schema_arrow.names, where)
             batches = file.iter_batches(batch_size=1000, columns=columns, use_threads=False)
             rows = (row for batch in batches for row in batch.to_pylist())
             yield from row_pieces(rows, stem, where)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise InputError(
-            f"it is no Parquet table that can be read: {in_words(error, 'it cannot be understood')}"
+            "it is no Parquet table that can be read: "
+            f"{describe_error(error, 'it cannot be understood')}"
         ) from None
 
 
@@ -142,7 +144,7 @@ def row_count(kind: str, open_: Callable[[], BinaryIO], where: Mapping[str, str]
     return None
 
 
-def _columns(names: list[str], where: Mapping[str, str]) -> list[str]:
+def _columns_to_read(names: list[str], where: Mapping[str, str]) -> list[str]:
     """Return the columns to read, or say that no structure can be among them."""
     arrays = array_columns(dict.fromkeys(names, ()))
     texts = [name for name in TEXT_COLUMNS if name in names][:1]
@@ -153,12 +155,17 @@ def _columns(names: list[str], where: Mapping[str, str]) -> list[str]:
         )
     for column in where:
         _check_column(column, names)
-    wanted = {*NAME_COLUMNS, SPLIT, *where, *(c for known in LABEL_COLUMNS.values() for c in known)}
+    wanted = {
+        *NAME_COLUMNS,
+        SPLIT_COLUMN,
+        *where,
+        *(c for known in LABEL_COLUMNS.values() for c in known),
+    }
     wanted |= set(arrays.values()) if arrays else set(texts)
     return [name for name in names if name in wanted]
 
 
-def is_structure(value: Mapping[str, Any]) -> bool:
+def is_structure_dict(value: Mapping[str, Any]) -> bool:
     """Return whether a mapping is a structure as pymatgen's as_dict writes it."""
     return "lattice" in value and "sites" in value
 
@@ -182,23 +189,23 @@ def row_pieces(
             _check_column(column, row)
         if not all(is_equal(row[column], value) for column, value in where.items()):
             continue
-        kind, data = _structure_of(row)
-        split = "" if row.get(SPLIT) is None else str(row[SPLIT])
-        name = first_of(row, NAME_COLUMNS) or f"{stem}-{i}"
-        yield Piece(name, kind, data, labels_of(row), first_of(row, ID_COLUMNS), split)
+        kind, data = _structure_of_row(row)
+        split = "" if row.get(SPLIT_COLUMN) is None else str(row[SPLIT_COLUMN])
+        name = first_value(row, NAME_COLUMNS) or f"{stem}-{i}"
+        yield Piece(name, kind, data, labels_of(row), first_value(row, ID_COLUMNS), split)
 
 
-def first_of(row: Mapping[str, Any], columns: Iterable[str]) -> str:
+def first_value(row: Mapping[str, Any], columns: Iterable[str]) -> str:
     """Return the text of the first of these columns that a row has a value in, or none."""
     return next((str(row[c]) for c in columns if row.get(c) not in (None, "")), "")
 
 
-def _structure_of(row: Mapping[str, Any]) -> tuple[str, Any]:
+def _structure_of_row(row: Mapping[str, Any]) -> tuple[str, Any]:
     if columns := array_columns(row):
         if all(row[column] is None for column in columns.values()):
             return "problem", "the row has no structure"
         try:
-            return "arrays", {key: _array(row[column]) for key, column in columns.items()}
+            return "arrays", {key: _parse_array(row[column]) for key, column in columns.items()}
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             return "problem", "its arrays are not written as lists of numbers or symbols"
     if document := document_kind(row):
@@ -208,26 +215,26 @@ def _structure_of(row: Mapping[str, Any]) -> tuple[str, Any]:
     value = next((row[c] for c in TEXT_COLUMNS if row.get(c) is not None), None)
     if isinstance(value, str) and value.strip():
         if not value.lstrip().startswith("{"):
-            text = unescaped(value)
+            text = unescape_newlines(value)
             return kind_of_text(text) or "cif", text
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
-            reason = in_words(error, "it cannot be understood")
+            reason = describe_error(error, "it cannot be understood")
             return "problem", f"its structure is no JSON: {reason}"
-    if isinstance(value, dict) and is_structure(value):
+    if isinstance(value, dict) and is_structure_dict(value):
         return "structure", value
     if isinstance(value, dict) and (document := document_kind(value)):
         return document
     return "problem", "the row has no structure"
 
 
-def _array(value: Any) -> Any:
+def _parse_array(value: Any) -> Any:
     """Return a list; one that a CSV file holds is written as Python or JSON writes it."""
     return ast.literal_eval(value) if isinstance(value, str) else value
 
 
-def unescaped(text: str) -> str:
+def unescape_newlines(text: str) -> str:
     """Give a text its line ends back where they were escaped twice, as in the CDVAE tables."""
     return text if "\n" in text else text.replace("\\n", "\n")
 
@@ -256,11 +263,11 @@ def _check_column(column: str, names: Iterable[str]) -> None:
         )
 
 
-def is_equal(value: Any, wanted: str) -> bool:
+def is_equal(value: Any, expected: str) -> bool:
     """Return whether a cell equals a value typed on the command line: False, 225, train, 1e-3."""
-    if str("" if value is None else value).lower() == wanted.lower():
+    if str("" if value is None else value).lower() == expected.lower():
         return True
     try:
-        return not isinstance(value, bool) and float(value) == float(wanted)
+        return not isinstance(value, bool) and float(value) == float(expected)
     except (TypeError, ValueError):
         return False

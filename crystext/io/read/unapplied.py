@@ -14,12 +14,12 @@ from itertools import takewhile
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
 
-_CONVERT = "Convert it to CIF, with its symmetry, by the program that wrote it"
+_CONVERT_ADVICE = "Convert it to CIF, with its symmetry, by the program that wrote it"
 
 Notes = tuple[str, ...]
 
 
-def check_applied(format: str, text: str) -> Notes:
+def check_fully_parsed(format: str, text: str) -> Notes:
     """Refuse a text that says more of its structure than its parser takes in; return notes.
 
     Args:
@@ -66,7 +66,7 @@ def _res(text: str) -> Notes:
             "writes it. Convert it to CIF (SHELXL does, by ACTA)"
         )
     for number, words in enumerate(atoms, start=1):
-        _whole(number, words[0], words[5], ("1", "11"))
+        _require_occupancy(number, words[0], words[5], ("1", "11"))
         at = int(words[1]) - 1
         symbol = re.match("[A-Za-z]*", words[0]).group().title()  # type: ignore[union-attr]
         if not 0 <= at < len(elements) or elements[at].title() != symbol:
@@ -78,7 +78,7 @@ def _res(text: str) -> Notes:
     return ()
 
 
-def _whole(number: int, name: str, occupancy: str, whole: Iterable[str]) -> None:
+def _require_occupancy(number: int, name: str, occupancy: str, whole: Iterable[str]) -> None:
     """Refuse an atom whose occupancy is none of these numbers."""
     try:
         value = float(occupancy)
@@ -102,7 +102,7 @@ def _cssr(text: str) -> Notes:
         named = lines[1][group.start() :].split("OPT")[0].strip()
         raise InputError(
             f"line 2 has {named}: its atoms follow from symmetry, which is not applied here; "
-            f"expected SPGR = 1 P 1. {_CONVERT}"
+            f"expected SPGR = 1 P 1. {_CONVERT_ADVICE}"
         )
     counts = lines[2].split()
     if not counts or not counts[0].isdigit():
@@ -200,7 +200,7 @@ def _pdb(text: str) -> Notes:
                     f"atom {number} ({name}) has alternative locations; expected one place for "
                     "each atom"
                 )
-            _whole(number, name, line[54:60], ("1",))
+            _require_occupancy(number, name, line[54:60], ("1",))
             if not line[76:78].strip():
                 raise InputError(
                     f"atom {number} ({name}) names no element in columns 77 and 78; a name such as "
@@ -209,7 +209,7 @@ def _pdb(text: str) -> Notes:
     if group and "".join(group.split()).upper() not in ("P1", "P111"):
         raise InputError(
             f"its CRYST1 has the space group {group}, and only the asymmetric unit is listed; "
-            f"expected P 1 and every atom. {_CONVERT}"
+            f"expected P 1 and every atom. {_CONVERT_ADVICE}"
         )
     return () if group is None or group else ("it names no space group, and is read as P 1",)
 
@@ -238,10 +238,10 @@ def _xsd(text: str) -> Notes:
 def _lammps(text: str) -> Notes:
     """LAMMPS: atoms are of numbered types. ASE takes numbers for elements, or guesses by mass."""
     body = text.partition("\n")[2]
-    labels = _section(body, "Atom Type Labels")
+    labels = _lammps_section(body, "Atom Type Labels")
     if labels and all(words[1] in ATOMIC_NUMBERS for words in labels if len(words) > 1):
         return ()
-    masses = _section(body, "Masses")
+    masses = _lammps_section(body, "Masses")
     if not masses:
         raise InputError(
             "its atoms are of numbered types, and no section Masses or Atom Type Labels says of "
@@ -268,7 +268,7 @@ def _lammps(text: str) -> Notes:
     return (f"its elements are told by their masses: type {', '.join(named)}",)
 
 
-def _section(text: str, title: str) -> list[list[str]]:
+def _lammps_section(text: str, title: str) -> list[list[str]]:
     """Return the words of the lines of a section of a LAMMPS file."""
     found: list[list[str]] = []
     inside = False
@@ -290,12 +290,22 @@ def _espresso(text: str) -> Notes:
     if re.search(r"^\s*[^!#\n]*\bspace_group\s*=", text, re.MULTILINE | re.IGNORECASE):
         raise InputError(
             "it has space_group: most of its atoms follow from symmetry, which is not applied "
-            f"here; expected every atom, with ibrav. {_CONVERT}"
+            f"here; expected every atom, with ibrav. {_CONVERT_ADVICE}"
         )
     return ()
 
 
-_ABINIT = {"acell", "natom", "ntypat", "typat", "znucl", "rprim", "xred", "xcart", "xangst"}
+_ABINIT_VARIABLES = {
+    "acell",
+    "natom",
+    "ntypat",
+    "typat",
+    "znucl",
+    "rprim",
+    "xred",
+    "xcart",
+    "xangst",
+}
 
 
 def _abinit(text: str) -> Notes:
@@ -304,7 +314,7 @@ def _abinit(text: str) -> Notes:
     words = [w for line in lines for w in re.split("[#!]", line)[0].split()]
     # ASE knows comments behind # alone, and takes the first of two values.
     behind = {w for line in lines for w in line.partition("#")[0].partition("!")[2].split()}
-    if met := sorted(behind & _ABINIT):
+    if met := sorted(behind & _ABINIT_VARIABLES):
         raise InputError(f"it has {', '.join(met)} in a comment behind !; take the comment out")
     if "xcart" in words and any(w.startswith("ang") for w in words[words.index("xcart") :]):
         raise InputError("its xcart are in Å, which is not applied here; write them as xangst")
@@ -312,7 +322,7 @@ def _abinit(text: str) -> Notes:
     if met := [word for word in lost if word in words]:
         raise InputError(
             f"it has {', '.join(met)}, which is not applied here; expected natom, typat, znucl, "
-            f"acell, rprim and xred, xcart or xangst of every atom. {_CONVERT}"
+            f"acell, rprim and xred, xcart or xangst of every atom. {_CONVERT_ADVICE}"
         )
     return ()
 

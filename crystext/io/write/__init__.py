@@ -11,21 +11,21 @@ from __future__ import annotations
 from crystext.io.write.cif_text import cif, symmetrized_cif
 from crystext.io.write.files import (
     FILE_FORMATS,
-    check_place,
+    check_output_path,
     crystal_texts,
     file_format,
     write_crystals,
     write_text,
 )
 from crystext.io.write.structure_text import TEXT_FORMATS, extxyz, poscar
-from crystext.io.write.symmetry import AS_IT_IS, Layout
+from crystext.io.write.symmetry import DEFAULT_LAYOUT, Layout
 
 __all__ = [
-    "AS_IT_IS",
+    "DEFAULT_LAYOUT",
     "FILE_FORMATS",
     "TEXT_FORMATS",
     "Layout",
-    "check_place",
+    "check_output_path",
     "cif",
     "crystal_texts",
     "extxyz",

@@ -15,14 +15,14 @@ from typing import NamedTuple
 import numpy as np
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.io.write.decimals import decimal, text_decimal
-from crystext.io.write.symmetry import Entry, asymmetric_unit, site_labels
-from crystext.structures.crystal import Crystal, angles_close
+from crystext.io.write.decimals import format_decimal, format_text_decimal
+from crystext.io.write.symmetry import CrystalEntry, asymmetric_unit, site_labels
+from crystext.structures.crystal import Crystal, angles_form_cell
 from crystext.structures.properties import reduced_formula
-from crystext.structures.wyckoff.orbits import SymmetricCrystal
+from crystext.structures.wyckoff.orbits import WyckoffCrystal
 from crystext.structures.wyckoff.positions import hall_number
 
-_BARE = re.compile(r"""[A-Za-z0-9][^\s'"]*""")
+_BARE_WORD = re.compile(r"""[A-Za-z0-9][^\s'"]*""")
 """A word that stands in a CIF as it is."""
 
 
@@ -39,12 +39,12 @@ def cif(
         labels: of the sites; by element and place where there are none: Na1, Cl2.
         exact: whether numbers have all their digits instead of six decimals (see `decimals`).
     """
-    written = _all_digits if exact else text_decimal
+    written = _format_all_digits if exact else format_text_decimal
     names = labels or [f"{symbol}{i}" for i, symbol in enumerate(crystal.symbols, start=1)]
     rows = [
         (
             symbol,
-            _bare(label),
+            _unquoted_label(label),
             "1",
             *map(written, position),
         )
@@ -52,47 +52,47 @@ def cif(
             crystal.symbols, names, crystal.positions.tolist(), strict=True
         )
     ]
-    return _block(name, crystal, crystal.numbers.tolist(), 1, rows, written)
+    return _data_block(name, crystal, crystal.numbers.tolist(), 1, rows, written)
 
 
-def symmetrized_cif(symmetric: SymmetricCrystal, name: str = "crystal") -> str:
+def symmetrized_cif(wyckoff: WyckoffCrystal, name: str = "crystal") -> str:
     """Return a crystal as a CIF data block with the operations of its space group.
 
     The cell is the conventional one. Each orbit has one atom, with multiplicity and Wyckoff letter.
     The setting is that of `wyckoff.positions`; symbol, Hall symbol and operations say which it is.
     """
-    unit = asymmetric_unit(symmetric)
+    unit = asymmetric_unit(wyckoff)
     numbers = [
-        orbit.number for orbit in symmetric.orbits for _ in range(orbit.position.multiplicity)
+        orbit.atomic_number for orbit in wyckoff.orbits for _ in range(orbit.position.multiplicity)
     ]
     rows = [
         (symbol, label, str(orbit.position.multiplicity), orbit.position.letter,
-         *map(decimal, position))
+         *map(format_decimal, position))
         for symbol, label, orbit, position in zip(
-            unit.symbols, site_labels(unit), symmetric.orbits, unit.positions.tolist(), strict=True
+            unit.symbols, site_labels(unit), wyckoff.orbits, unit.positions.tolist(), strict=True
         )
     ]  # fmt: skip
-    return _block(name, unit, numbers, symmetric.space_group, rows, decimal)
+    return _data_block(name, unit, numbers, wyckoff.space_group, rows, format_decimal)
 
 
-def _bare(label: str) -> str:
+def _unquoted_label(label: str) -> str:
     """Return a label without what a CIF would have to quote."""
-    return label if _BARE.fullmatch(label) else word(label)
+    return label if _BARE_WORD.fullmatch(label) else safe_name(label)
 
 
-def cif_of(entry: Entry) -> str:
+def entry_cif(entry: CrystalEntry) -> str:
     """Return the CIF of what is to be written."""
-    if entry.symmetric is not None:
-        return symmetrized_cif(entry.symmetric, entry.name)
+    if entry.wyckoff is not None:
+        return symmetrized_cif(entry.wyckoff, entry.name)
     return cif(entry.crystal, entry.name, entry.labels, exact=entry.exact)
 
 
-def word(name: str) -> str:
+def safe_name(name: str) -> str:
     """Return a name fit for a file on any system and for a CIF's data block."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip("._")[:100] or "crystal"
 
 
-class _Setting(NamedTuple):
+class _GroupSetting(NamedTuple):
     """What a CIF says of a space group."""
 
     symbol: str
@@ -103,7 +103,7 @@ class _Setting(NamedTuple):
 
 
 @cache
-def _setting(space_group: int) -> _Setting:
+def _group_setting(space_group: int) -> _GroupSetting:
     """Return symbols and operations of a group in the setting of `wyckoff.positions`."""
     import gemmi
     import spglib
@@ -116,16 +116,16 @@ def _setting(space_group: int) -> _Setting:
     code = found.ext.strip("\0")
     symbol = f"{found.hm} :{code}" if code else found.hm
     triplets = tuple(operation.triplet().replace(",", ", ") for operation in operations)
-    return _Setting(symbol, found.hall, triplets, code)
+    return _GroupSetting(symbol, found.hall, triplets, code)
 
 
-def _block(
+def _data_block(
     name: str,
     cell: Crystal,
     numbers: Sequence[int],
     space_group: int,
     rows: Iterable[tuple[str, ...]],
-    written: Callable[[float], str],
+    format_number: Callable[[float], str],
 ) -> str:
     """Return a data block.
 
@@ -135,16 +135,16 @@ def _block(
         numbers: atomic numbers of all atoms in the cell.
         space_group: its number.
         rows: of the atoms: symbol, label, multiplicity, Wyckoff letter if any, coordinates.
-        written: makes texts of the cell's lengths and angles.
+        format_number: makes texts of the cell's lengths and angles.
     """
-    setting = _setting(space_group)
+    setting = _group_setting(space_group)
     rows = list(rows)
     wyckoff = [" _atom_site_Wyckoff_symbol"] if rows and len(rows[0]) > 6 else []
-    lengths = map(written, cell.lengths.tolist())
-    angles = _angles(cell, written)
+    lengths = map(format_number, cell.lengths.tolist())
+    angles = _format_angles(cell, format_number)
     formula, units = _formula_unit(numbers)
     lines = [
-        f"data_{word(name)}",
+        f"data_{safe_name(name)}",
         f"_chemical_formula_structural   {reduced_formula(np.array(numbers))}",
         f"_chemical_formula_sum   '{formula}'",
         *(f"_cell_length_{axis}   {x}" for axis, x in zip("abc", lengths, strict=True)),
@@ -175,15 +175,15 @@ def _block(
     return "\n".join(lines) + "\n"
 
 
-def _angles(cell: Crystal, written: Callable[[float], str]) -> list[str]:
+def _format_angles(cell: Crystal, format_number: Callable[[float], str]) -> list[str]:
     """Return the angles, with all their digits where six decimals of them form no cell."""
-    angles = [written(x) for x in cell.angles.tolist()]
-    if angles_close(*map(float, angles)) or not angles_close(*cell.angles.tolist()):
+    angles = [format_number(x) for x in cell.angles.tolist()]
+    if angles_form_cell(*map(float, angles)) or not angles_form_cell(*cell.angles.tolist()):
         return angles
-    return [_all_digits(x) for x in cell.angles.tolist()]
+    return [_format_all_digits(x) for x in cell.angles.tolist()]
 
 
-def _all_digits(value: float) -> str:
+def _format_all_digits(value: float) -> str:
     """Return the shortest decimal number that reads back as the same float, without exponent."""
     return np.format_float_positional(value, trim="0")
 

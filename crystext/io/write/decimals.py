@@ -8,41 +8,41 @@ from __future__ import annotations
 
 from crystext.text import FORMATS
 
-PLACES = 6
+CIF_DECIMALS = 6
 """Decimals of a number in a CIF."""
 
-_MOST_PLACES = 17
+_MAX_DECIMALS = 17
 """Decimals beyond which a float has no further digit that matters here."""
 
-_TEXT_PLACES = max(
+_MAX_TEXT_DECIMALS = max(
     max(fmt.length_decimals, fmt.angle_decimals, fmt.coordinate_decimals)
     for fmt in FORMATS.values()
 )
 """Most decimals to which a text format rounds."""
 
 
-def decimal(value: float, places: int = PLACES) -> str:
+def format_decimal(value: float, decimals: int = CIF_DECIMALS) -> str:
     """Return a number in decimals, without exponent and without trailing zeros: 5.64, 90.0."""
-    text = f"{value:.{places}f}".rstrip("0")
+    text = f"{value:.{decimals}f}".rstrip("0")
     if text[-1] == ".":
         text += "0"
     return "0.0" if text == "-0.0" else text
 
 
-def text_decimal(value: float) -> str:
+def format_text_decimal(value: float) -> str:
     """Return a number in six decimals, or in as many as the text of the crystal depends on.
 
     Rounding twice is not rounding once: 0.12549996 has six decimals 0.125500, which is 0.126 in
     three; its own three are 0.125. Such a number gets more decimals, so a crystal that is written
     and read has the same text as before.
     """
-    places, text = PLACES, decimal(value)
-    while _is_halfway(text) and places < _MOST_PLACES and float(text) != value:
+    places, text = CIF_DECIMALS, format_decimal(value)
+    while _is_rounding_tie(text) and places < _MAX_DECIMALS and float(text) != value:
         places += 1
-        text = decimal(value, places)
+        text = format_decimal(value, places)
     return text
 
 
-def _is_halfway(text: str) -> bool:
+def _is_rounding_tie(text: str) -> bool:
     """Tell whether a text format rounds a number up or down by its last digit alone."""
-    return text[-1] == "5" and len(text) - text.index(".") <= _TEXT_PLACES + 2
+    return text[-1] == "5" and len(text) - text.index(".") <= _MAX_TEXT_DECIMALS + 2

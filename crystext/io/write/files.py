@@ -10,28 +10,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from crystext.errors import InputError, RunError, SettingError, did_you_mean
-from crystext.io.write.cif_text import word
-from crystext.io.write.structure_text import TEXT_FORMATS, text_of
-from crystext.io.write.symmetry import AS_IT_IS, Entry, Layout, entries
+from crystext.io.write.cif_text import safe_name
+from crystext.io.write.structure_text import TEXT_FORMATS, entry_text
+from crystext.io.write.symmetry import DEFAULT_LAYOUT, CrystalEntry, Layout, crystal_entries
 from crystext.io.write.tables import Columns, write_csv, write_json, write_parquet
 from crystext.structures.crystal import Crystal
 
-Named = Iterable[tuple[str, Crystal]]
+NamedCrystals = Iterable[tuple[str, Crystal]]
 """Crystals with their names, from which come file names, data blocks, titles and the like."""
 
-_TABLES = {"parquet": write_parquet, "csv": write_csv, "json": write_json}
+_TABLE_WRITERS = {"parquet": write_parquet, "csv": write_csv, "json": write_json}
 """Writers of a file with a row or an item for each crystal."""
 
 FILE_FORMATS = ("cif", "poscar", "extxyz", "parquet", "csv", "json")
 """Names of the formats that `write_crystals` writes."""
 
-_FILE_SUFFIXES = {".cif": "cif", ".vasp": "poscar", ".poscar": "poscar", ".xyz": "extxyz",
+_FORMAT_BY_SUFFIX = {".cif": "cif", ".vasp": "poscar", ".poscar": "poscar", ".xyz": "extxyz",
                   ".extxyz": "extxyz", ".parquet": "parquet", ".csv": "csv",
                   ".json": "json"}  # fmt: skip
 
-_FILE_NAMES = {"POSCAR": "poscar", "CONTCAR": "poscar"}
+_FORMAT_BY_NAME = {"POSCAR": "poscar", "CONTCAR": "poscar"}
 
-_FOLDER_SUFFIXES = {"cif": ".cif", "poscar": ".vasp", "json": ".json"}
+_SUFFIX_IN_FOLDER = {"cif": ".cif", "poscar": ".vasp", "json": ".json"}
 """Formats that a folder can have a file each of, and how these end."""
 
 
@@ -44,13 +44,13 @@ def file_format(name: str | None, out: Path) -> str:
         SettingError: no such format, or a suffix that means none.
     """
     if name is None:
-        if (meant := _meant(out)) is not None:
+        if (meant := _format_of_path(out)) is not None:
             return meant
         if out.suffix and not out.is_dir():
             raise SettingError(
                 f"{out} ends in {out.suffix}, and files of crystals end in "
-                f"{', '.join(_FILE_SUFFIXES)}.{did_you_mean(out.suffix, _FILE_SUFFIXES)} A folder "
-                "has no suffix, unless it exists or the format is said"
+                f"{', '.join(_FORMAT_BY_SUFFIX)}.{did_you_mean(out.suffix, _FORMAT_BY_SUFFIX)} A "
+                "folder has no suffix, unless it exists or the format is said"
             )
         return "cif"
     if name not in FILE_FORMATS:
@@ -61,26 +61,26 @@ def file_format(name: str | None, out: Path) -> str:
     return name
 
 
-def _meant(out: Path) -> str | None:
+def _format_of_path(out: Path) -> str | None:
     """Return the format of which a path's name says that it is one file."""
-    if out.name in _FILE_NAMES and not out.is_dir():
-        return _FILE_NAMES[out.name]
-    return _FILE_SUFFIXES.get(out.suffix.lower())
+    if out.name in _FORMAT_BY_NAME and not out.is_dir():
+        return _FORMAT_BY_NAME[out.name]
+    return _FORMAT_BY_SUFFIX.get(out.suffix.lower())
 
 
 def _is_one_file(out: Path, to: str) -> bool:
     """Tell whether crystals of a format go into one file; else they go into a folder."""
-    return to not in _FOLDER_SUFFIXES or _meant(out) == to
+    return to not in _SUFFIX_IN_FOLDER or _format_of_path(out) == to
 
 
 def write_crystals(
-    crystals: Named,
+    crystals: NamedCrystals,
     out: str | Path,
     to: str | None = None,
     *,
     columns: Columns | None = None,
     labels: Sequence[Sequence[str]] | None = None,
-    layout: Layout = AS_IT_IS,
+    layout: Layout = DEFAULT_LAYOUT,
     texts: Sequence[str | None] | None = None,
     note: Callable[[str], None] = lambda message: None,
 ) -> int:
@@ -111,24 +111,24 @@ def write_crystals(
     out = Path(out)
     to = file_format(to, out)
     layout.check(to)
-    found = entries(crystals, layout, labels=labels, texts=texts, note=note)
-    with _explained(out):
+    found = crystal_entries(crystals, layout, labels=labels, texts=texts, note=note)
+    with _explain_os_errors(out):
         if not _is_one_file(out, to):
             return _write_folder(found, out, to)
-        with _partial(out) as partial:
-            if to in _TABLES:
-                count = _TABLES[to](found, partial, columns or {})
+        with _replace_atomically(out) as partial:
+            if to in _TABLE_WRITERS:
+                count = _TABLE_WRITERS[to](found, partial, columns or {})
             else:
                 count = _write_file(found, partial, to, out)
-            _require(count)
+            _require_crystals(count)
             return count
 
 
 def crystal_texts(
-    crystals: Named,
+    crystals: NamedCrystals,
     to: str,
     *,
-    layout: Layout = AS_IT_IS,
+    layout: Layout = DEFAULT_LAYOUT,
     texts: Sequence[str | None] | None = None,
     note: Callable[[str], None] = lambda message: None,
 ) -> Iterator[str]:
@@ -143,10 +143,12 @@ def crystal_texts(
             f"{', '.join(TEXT_FORMATS)}"
         )
     layout.check(to)
-    return (text_of(entry, to) for entry in entries(crystals, layout, texts=texts, note=note))
+    return (
+        entry_text(entry, to) for entry in crystal_entries(crystals, layout, texts=texts, note=note)
+    )
 
 
-def check_place(out: str | Path, to: str | None = None) -> None:
+def check_output_path(out: str | Path, to: str | None = None) -> None:
     """Refuse a place that `write_crystals` would refuse, before there is anything to write.
 
     Args:
@@ -176,11 +178,11 @@ def write_text(text: str, out: str | Path) -> None:
         RunError: the place cannot be written, or is full.
     """
     out = Path(out)
-    with _explained(out), _partial(out) as partial:
+    with _explain_os_errors(out), _replace_atomically(out) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _write_file(crystals: Iterator[Entry], partial: Path, to: str, out: Path) -> int:
+def _write_file(crystals: Iterator[CrystalEntry], partial: Path, to: str, out: Path) -> int:
     """Write texts behind one another."""
     count = 0
     with partial.open("w", encoding="utf-8", newline="\n") as file:
@@ -191,8 +193,8 @@ def _write_file(crystals: Iterator[Entry], partial: Path, to: str, out: Path) ->
                     f"a POSCAR holds one structure, and there are more for {out}; name a folder"
                 )
             if to == "cif":
-                entry = entry._replace(name=_unique(word(entry.name), taken))
-            file.write(text_of(entry, to))
+                entry = entry._replace(name=_unique_word(safe_name(entry.name), taken))
+            file.write(entry_text(entry, to))
     return count
 
 
@@ -202,34 +204,34 @@ def _check_folder(out: Path, to: str) -> None:
     if out.exists() and not out.is_dir():
         raise RunError(
             f"{out} is a file; expected a folder for {to} files, or a path that ends in "
-            f"{_FOLDER_SUFFIXES[to]}"
+            f"{_SUFFIX_IN_FOLDER[to]}"
         )
 
 
-def _write_folder(crystals: Iterator[Entry], out: Path, to: str) -> int:
+def _write_folder(crystals: Iterator[CrystalEntry], out: Path, to: str) -> int:
     """Write a file for each crystal, by its name."""
     _check_folder(out, to)
     taken: set[str] = set()
     count = 0
-    with _partial(out) as partial:
+    with _replace_atomically(out) as partial:
         partial.mkdir()
         for entry in crystals:
             count += 1
-            path = partial / (_unique(word(entry.name), taken) + _FOLDER_SUFFIXES[to])
-            path.write_text(text_of(entry, to), encoding="utf-8", newline="\n")
-        _require(count)
+            path = partial / (_unique_word(safe_name(entry.name), taken) + _SUFFIX_IN_FOLDER[to])
+            path.write_text(entry_text(entry, to), encoding="utf-8", newline="\n")
+        _require_crystals(count)
         if out.is_dir():
             out.rmdir()
     return count
 
 
-def _require(count: int) -> None:
+def _require_crystals(count: int) -> None:
     if count == 0:
         raise InputError("there is no crystal to write")
 
 
 @contextmanager
-def _partial(out: Path) -> Iterator[Path]:
+def _replace_atomically(out: Path) -> Iterator[Path]:
     """Give a path to write under; what is there goes to its real name if all went well."""
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
@@ -249,7 +251,7 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def _explained(out: Path) -> Iterator[None]:
+def _explain_os_errors(out: Path) -> Iterator[None]:
     """Turn what the system refuses into a message about the place that was to be written."""
     try:
         yield
@@ -263,7 +265,7 @@ def _explained(out: Path) -> Iterator[None]:
         raise RunError(f"{out} cannot be written: {reason}; {remedy}") from None
 
 
-def _unique(word: str, taken: set[str]) -> str:
+def _unique_word(word: str, taken: set[str]) -> str:
     """Return a word that is not taken yet, capitals or not, and take it."""
     unique, i = word, 1
     while unique.lower() in taken:

@@ -6,22 +6,22 @@ import json
 import re
 from collections.abc import Mapping
 
-from crystext.io.write.cif_text import cif_of
-from crystext.io.write.decimals import decimal
-from crystext.io.write.symmetry import Entry
+from crystext.io.write.cif_text import entry_cif
+from crystext.io.write.decimals import format_decimal
+from crystext.io.write.symmetry import CrystalEntry
 from crystext.structures.crystal import Crystal
 
 TEXT_FORMATS = ("cif", "poscar", "extxyz", "json")
 """Formats in which a crystal is a text by itself."""
 
-_CARTESIAN_PLACES = 8
+_CARTESIAN_DECIMALS = 8
 """Decimals of Å in extended XYZ."""
 
 
-def text_of(entry: Entry, to: str) -> str:
+def entry_text(entry: CrystalEntry, to: str) -> str:
     """Return what is to be written in one of `TEXT_FORMATS`."""
     if to == "cif":
-        return cif_of(entry)
+        return entry_cif(entry)
     if to == "json":
         return json.dumps(structure_dict(entry)) + "\n"
     return (poscar if to == "poscar" else extxyz)(entry.crystal, entry.name)
@@ -38,13 +38,13 @@ def poscar(crystal: Crystal, name: str = "crystal") -> str:
     for symbol in crystal.symbols:
         counts[symbol] = counts.get(symbol, 0) + 1
     lines = [
-        line(name),
+        single_line(name),
         "1.0",
-        *(_columns(vector) for vector in crystal.lattice.tolist()),
+        *(_format_columns(vector) for vector in crystal.lattice.tolist()),
         " ".join(counts),
         " ".join(map(str, counts.values())),
         "direct",
-        *(_columns(position) for position in crystal.positions.tolist()),
+        *(_format_columns(position) for position in crystal.positions.tolist()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -59,21 +59,21 @@ def extxyz(
         name: kept as the frame's `name`.
         info: further values of the frame by key, such as its energy in eV as `energy`.
     """
-    lattice = " ".join(_cartesian(x) for x in crystal.lattice.ravel().tolist())
-    further = "".join(f" {key}={_value(value)}" for key, value in (info or {}).items())
+    lattice = " ".join(_format_cartesian(x) for x in crystal.lattice.ravel().tolist())
+    further = "".join(f" {key}={_format_value(value)}" for key, value in (info or {}).items())
     lines = [
         str(len(crystal)),
-        f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 name="{line(name)}"{further} '
+        f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 name="{single_line(name)}"{further} '
         'pbc="T T T"',
     ]
     cartesian = (crystal.positions @ crystal.lattice).tolist()
     for symbol, position in zip(crystal.symbols, cartesian, strict=True):
-        lines.append(" ".join((symbol, *map(_cartesian, position))))
+        lines.append(" ".join((symbol, *map(_format_cartesian, position))))
     return "\n".join(lines) + "\n"
 
 
 def structure_dict(
-    entry: Entry, properties: Mapping[str, object] | None = None
+    entry: CrystalEntry, properties: Mapping[str, object] | None = None
 ) -> dict[str, object]:
     """Return a crystal as pymatgen's `Structure.as_dict` has it, with all digits.
 
@@ -89,21 +89,21 @@ def structure_dict(
     return written
 
 
-def line(name: str) -> str:
+def single_line(name: str) -> str:
     """Return a name that fits on a line, without quotation marks."""
     return re.sub(r'[\s"\\]+', " ", name).strip() or "crystal"
 
 
-def _columns(numbers: list[float]) -> str:
+def _format_columns(numbers: list[float]) -> str:
     return " ".join(f"{round(x, 10) + 0.0:16.10f}" for x in numbers)
 
 
-def _cartesian(value: float) -> str:
-    return decimal(value, _CARTESIAN_PLACES)
+def _format_cartesian(value: float) -> str:
+    return format_decimal(value, _CARTESIAN_DECIMALS)
 
 
-def _value(value: float | bool | str) -> str:
+def _format_value(value: float | bool | str) -> str:
     """Return a value as extended XYZ has it."""
     if isinstance(value, bool):
         return "T" if value else "F"
-    return f'"{line(value)}"' if isinstance(value, str) else repr(value)
+    return f'"{single_line(value)}"' if isinstance(value, str) else repr(value)

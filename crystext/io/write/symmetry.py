@@ -18,8 +18,8 @@ from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError, SettingError
 from crystext.structures.crystal import Crystal
 from crystext.structures.wyckoff.cell_parameters import cell_parameters
-from crystext.structures.wyckoff.orbits import SymmetricCrystal, decompose, orbit_sites
-from crystext.text.wyckoff import declared_symmetry
+from crystext.structures.wyckoff.orbits import WyckoffCrystal, orbit_sites, to_wyckoff
+from crystext.text.wyckoff import parse_wyckoff
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,20 @@ class Layout:
 
     def check(self, to: str) -> None:
         """Raise `SettingError` where a format has no place for operations of symmetry."""
-        if self.symmetrized and to not in WITH_CIF:
+        if self.symmetrized and to not in FORMATS_WITH_CIF:
             raise SettingError(
                 f"a file in the format {to} has no place for operations of symmetry; try cif, or "
                 "conventional for every atom of the conventional cell"
             )
 
 
-WITH_CIF = ("cif", "csv", "parquet")
+FORMATS_WITH_CIF = ("cif", "csv", "parquet")
 """Formats of files that hold CIFs."""
 
-AS_IT_IS = Layout()
+DEFAULT_LAYOUT = Layout()
 
 
-class Entry(NamedTuple):
+class CrystalEntry(NamedTuple):
     """A crystal that is to be written."""
 
     name: str
@@ -60,20 +60,20 @@ class Entry(NamedTuple):
     """In the cell that is asked for."""
     labels: Sequence[str] = ()
     """Of its sites; by element and number where there are none."""
-    symmetric: SymmetricCrystal | None = None
+    wyckoff: WyckoffCrystal | None = None
     """What a symmetrised CIF says; None where the CIF lists every atom."""
     exact: bool = False
     """Whether a CIF that lists every atom has all digits of the numbers."""
 
 
-def entries(
+def crystal_entries(
     crystals: Iterable[tuple[str, Crystal]],
-    layout: Layout = AS_IT_IS,
+    layout: Layout = DEFAULT_LAYOUT,
     *,
     labels: Iterable[Sequence[str]] | None = None,
     texts: Iterable[str | None] | None = None,
     note: Callable[[str], None] = lambda message: None,
-) -> Iterator[Entry]:
+) -> Iterator[CrystalEntry]:
     """Yield crystals in the cell and with the symmetry that a layout asks for.
 
     Args:
@@ -88,16 +88,16 @@ def entries(
     for name, crystal in crystals:
         own, text = next(left, ()), next(read, None)
         if not (layout.symmetrized or layout.conventional):
-            yield Entry(name, crystal, own, exact=layout.exact)
+            yield CrystalEntry(name, crystal, own, exact=layout.exact)
             continue
         try:
-            symmetric = symmetry_of(crystal, text)
+            symmetric = find_wyckoff(crystal, text)
         except InputError as error:
             note(f"{name} is written as it is, in P 1: {error}")
-            yield Entry(name, crystal, own)
+            yield CrystalEntry(name, crystal, own)
             continue
         cell = conventional_cell(symmetric) if layout.conventional else crystal
-        yield Entry(
+        yield CrystalEntry(
             name,
             cell,
             site_labels(cell) if layout.conventional else own,
@@ -105,31 +105,31 @@ def entries(
         )
 
 
-def symmetry_of(crystal: Crystal, text: str | None = None) -> SymmetricCrystal:
+def find_wyckoff(crystal: Crystal, text: str | None = None) -> WyckoffCrystal:
     """Return a crystal by its symmetry: as its text declares it, else as spglib finds it at 0.1 Å.
 
     Raises:
         InputError: the text declares none, and spglib finds none.
     """
-    declared = None if text is None else declared_symmetry(text)
-    return decompose(crystal) if declared is None else declared
+    declared = None if text is None else parse_wyckoff(text)
+    return to_wyckoff(crystal) if declared is None else declared
 
 
-def conventional_cell(symmetric: SymmetricCrystal) -> Crystal:
+def conventional_cell(wyckoff: WyckoffCrystal) -> Crystal:
     """Return the conventional cell with all its atoms, orbit by orbit."""
-    sites = [orbit_sites(orbit.position, orbit.free) for orbit in symmetric.orbits]
+    sites = [orbit_sites(orbit.position, orbit.free_coordinates) for orbit in wyckoff.orbits]
     numbers = [
-        [orbit.number] * len(own) for orbit, own in zip(symmetric.orbits, sites, strict=True)
+        [orbit.atomic_number] * len(own) for orbit, own in zip(wyckoff.orbits, sites, strict=True)
     ]
-    lengths, angles = cell_parameters(symmetric.space_group, symmetric.cell)
+    lengths, angles = cell_parameters(wyckoff.space_group, wyckoff.cell)
     return Crystal(lengths, angles, np.concatenate(numbers), np.concatenate(sites))
 
 
-def asymmetric_unit(symmetric: SymmetricCrystal) -> Crystal:
+def asymmetric_unit(wyckoff: WyckoffCrystal) -> Crystal:
     """Return the conventional cell with the representative atom of each orbit alone."""
-    sites = [orbit.position.site(orbit.free) % 1.0 for orbit in symmetric.orbits]
-    lengths, angles = cell_parameters(symmetric.space_group, symmetric.cell)
-    numbers = np.array([orbit.number for orbit in symmetric.orbits])
+    sites = [orbit.position.site(orbit.free_coordinates) % 1.0 for orbit in wyckoff.orbits]
+    lengths, angles = cell_parameters(wyckoff.space_group, wyckoff.cell)
+    numbers = np.array([orbit.atomic_number for orbit in wyckoff.orbits])
     return Crystal(lengths, angles, numbers, np.array(sites))
 
 

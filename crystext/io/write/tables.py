@@ -9,19 +9,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from crystext.io.write.cif_text import cif_of
+from crystext.io.write.cif_text import entry_cif
 from crystext.io.write.structure_text import structure_dict
-from crystext.io.write.symmetry import Entry
+from crystext.io.write.symmetry import CrystalEntry
 from crystext.structures.properties import reduced_formula
 
-ROWS = 1000
+ROWS_PER_GROUP = 1000
 """Crystals in a row group of a Parquet file."""
 
 Columns = Mapping[str, Sequence[object]]
 """Further columns of a table: plain values by name, one for each crystal."""
 
 
-def write_parquet(crystals: Iterable[Entry], out: Path, columns: Columns) -> int:
+def write_parquet(crystals: Iterable[CrystalEntry], out: Path, columns: Columns) -> int:
     """Write a Parquet table, arrays with all digits among its columns; return its rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -39,9 +39,9 @@ def write_parquet(crystals: Iterable[Entry], out: Path, columns: Columns) -> int
     count = 0
     iterator = iter(crystals)
     with pq.ParquetWriter(out, schema) as writer:
-        while group := list(islice(iterator, ROWS)):
+        while group := list(islice(iterator, ROWS_PER_GROUP)):
             rows = [
-                {**_row(entry), **_arrays(entry), **_further(columns, count + i)}
+                {**_row(entry), **_arrays(entry), **_extra_columns(columns, count + i)}
                 for i, entry in enumerate(group)
             ]
             count += len(group)
@@ -49,7 +49,7 @@ def write_parquet(crystals: Iterable[Entry], out: Path, columns: Columns) -> int
     return count
 
 
-def write_csv(crystals: Iterable[Entry], out: Path, columns: Columns) -> int:
+def write_csv(crystals: Iterable[CrystalEntry], out: Path, columns: Columns) -> int:
     """Write a CSV table, structures as CIF in its column `cif`; return its rows.
 
     pandas takes the formula NaN of sodium nitride for a missing value, quoted or not, unless it is
@@ -61,11 +61,11 @@ def write_csv(crystals: Iterable[Entry], out: Path, columns: Columns) -> int:
         writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
         for count, entry in enumerate(crystals, start=1):
-            writer.writerow({**_row(entry), **_further(columns, count - 1)})
+            writer.writerow({**_row(entry), **_extra_columns(columns, count - 1)})
     return count
 
 
-def write_json(crystals: Iterable[Entry], out: Path, columns: Columns) -> int:
+def write_json(crystals: Iterable[CrystalEntry], out: Path, columns: Columns) -> int:
     """Write a JSON list of structures as pymatgen has them, one a line; return how many.
 
     `Structure.from_dict` makes a structure of each. Its properties hold the name and the columns.
@@ -73,23 +73,23 @@ def write_json(crystals: Iterable[Entry], out: Path, columns: Columns) -> int:
     count = 0
     with out.open("w", encoding="utf-8", newline="\n") as file:
         for count, entry in enumerate(crystals, start=1):
-            written = structure_dict(entry, _further(columns, count - 1))
+            written = structure_dict(entry, _extra_columns(columns, count - 1))
             file.write(("[\n" if count == 1 else ",\n") + json.dumps(written))
         file.write("\n]\n")
     return count
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: CrystalEntry) -> dict[str, Any]:
     return {
         "name": entry.name,
-        "cif": cif_of(entry),
+        "cif": entry_cif(entry),
         "formula": reduced_formula(entry.crystal.numbers),
         "n_atoms": len(entry.crystal),
         "volume": entry.crystal.volume,
     }
 
 
-def _arrays(entry: Entry) -> dict[str, Any]:
+def _arrays(entry: CrystalEntry) -> dict[str, Any]:
     crystal = entry.crystal
     return {
         "lengths": crystal.lengths.tolist(),
@@ -99,5 +99,5 @@ def _arrays(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _further(columns: Columns, place: int) -> dict[str, object]:
+def _extra_columns(columns: Columns, place: int) -> dict[str, object]:
     return {name: values[place] for name, values in columns.items()}

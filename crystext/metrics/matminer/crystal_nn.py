@@ -33,9 +33,9 @@ from crystext.errors import InputError
 from crystext.metrics.structure_validity import MIN_VOLUME
 from crystext.structures.crystal import Crystal, Floats, Ints
 
-REACH = 7.0
+NEIGHBOUR_RADIUS = 7.0
 """Å; neighbours are looked for within it, and twice as far while a Voronoi cell is open."""
-_NEAREST = 48
+_FIRST_HULL_POINTS = 48
 """Points whose hull is tried first. If the cell reaches less than half as far as the last of them,
 no other point can cut it."""
 
@@ -71,17 +71,17 @@ def environments(crystal: Crystal) -> list[list[Environment]]:
     if not crystal.volume >= MIN_VOLUME:
         raise InputError(f"the cell holds {crystal.volume:.3g} Å^3; expected {MIN_VOLUME} or more")
     places = crystal.positions @ crystal.lattice
-    within = _neighbours(crystal, places, REACH)
-    return [_environments(crystal, places, i, *within[i]) for i in range(len(crystal))]
+    within = _neighbours(crystal, places, NEIGHBOUR_RADIUS)
+    return [_site_environments(crystal, places, i, *within[i]) for i in range(len(crystal))]
 
 
-def _neighbours(crystal: Crystal, places: Floats, reach: float) -> list[tuple[Ints, Floats]]:
+def _neighbours(crystal: Crystal, positions: Floats, reach: float) -> list[tuple[Ints, Floats]]:
     """Return, for each atom, atoms and vectors to all images within reach, the nearest first."""
     from pymatgen.optimization.neighbors import find_points_in_spheres
 
     centres, others, images, distances = find_points_in_spheres(
-        places,
-        places,
+        positions,
+        positions,
         r=reach,
         pbc=np.array([1, 1, 1], dtype=np.int64),
         lattice=np.ascontiguousarray(crystal.lattice),
@@ -91,29 +91,29 @@ def _neighbours(crystal: Crystal, places: Floats, reach: float) -> list[tuple[In
     order = np.lexsort((distances, centres))
     order = order[~itself[order]]
     centres, others, images = centres[order], others[order], images[order]
-    vectors = places[others] + images @ crystal.lattice - places[centres]
-    ends = np.searchsorted(centres, np.arange(len(places) + 1))
+    vectors = positions[others] + images @ crystal.lattice - positions[centres]
+    ends = np.searchsorted(centres, np.arange(len(positions) + 1))
     return [
         (others[low:high], vectors[low:high])
         for low, high in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
     ]
 
 
-def _environments(
-    crystal: Crystal, places: Floats, atom: int, others: Ints, vectors: Floats
+def _site_environments(
+    crystal: Crystal, positions: Floats, atom: int, others: Ints, vectors: Floats
 ) -> list[Environment]:
     corners = np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]]) @ crystal.lattice
     longest = float(np.linalg.norm(corners, axis=1).max()) + 0.01
-    reach = REACH
-    while (faces := _faces(vectors)) is None:
+    reach = NEIGHBOUR_RADIUS
+    while (faces := _voronoi_faces(vectors)) is None:
         if reach >= longest:
             raise InputError(
                 f"atom {atom + 1} has no Voronoi cell: atoms lie on each other or in one plane"
             )
         reach = min(2 * reach, longest + 0.001)
-        others, vectors = _neighbours(crystal, places, reach)[atom]
+        others, vectors = _neighbours(crystal, positions, reach)[atom]
     numbers, vectors = crystal.numbers[others[faces.points]], vectors[faces.points]
-    weights = _weights(int(crystal.numbers[atom]), numbers, vectors, faces)
+    weights = _neighbour_weights(int(crystal.numbers[atom]), numbers, vectors, faces)
     order = np.argsort(-weights, kind="stable")
     rounded = [round(w, 3) for w in weights[order].tolist()]
     sizes = [n for n, w in enumerate(rounded, start=1) if w > 0 and w != (*rounded, 0.0)[n]]
@@ -124,7 +124,7 @@ def _environments(
     ]
 
 
-def _weights(number: int, numbers: Ints, vectors: Floats, faces: _Faces) -> Floats:
+def _neighbour_weights(number: int, numbers: Ints, vectors: Floats, faces: _Faces) -> Floats:
     """Return the weights of neighbours, given with the atoms' numbers."""
     weights = faces.angles**2 / faces.areas
     chi, chis = _electronegativities()[number], _electronegativities()[numbers]
@@ -145,22 +145,22 @@ def _area_below(x: float) -> float:
     return (x * math.sqrt(1 - x * x) + math.asin(x)) / (math.pi / 2)
 
 
-def _faces(vectors: Floats) -> _Faces | None:
+def _voronoi_faces(vectors: Floats) -> _Faces | None:
     """Return the faces of the Voronoi cell around the origin; None where the cell is open.
 
     Args:
         vectors: points, the nearest first; shape (P, 3).
     """
-    if len(vectors) > _NEAREST:
-        near = vectors[:_NEAREST]
-        found = _faces_of_all(near)
+    if len(vectors) > _FIRST_HULL_POINTS:
+        near = vectors[:_FIRST_HULL_POINTS]
+        found = _voronoi_faces_and_radius(near)
         if found is not None and 2 * found[1] <= np.linalg.norm(near[-1]):
             return found[0]
-    found = _faces_of_all(vectors)
+    found = _voronoi_faces_and_radius(vectors)
     return None if found is None else found[0]
 
 
-def _faces_of_all(vectors: Floats) -> tuple[_Faces, float] | None:
+def _voronoi_faces_and_radius(vectors: Floats) -> tuple[_Faces, float] | None:
     """Return the faces, and how far the cell reaches."""
     from scipy.spatial import ConvexHull, QhullError
 

@@ -2,7 +2,7 @@
 
 Structure: the mean over all atoms of matminer's `CrystalNNFingerprint` with the preset "ops": for
 each coordination number n from 1 to 24 its probability, then that times each motif's order
-parameter (see `coordination` and `order_parameters`). Composition: for each of 22 elemental
+parameter (see `crystal_nn` and `order_parameters`). Composition: for each of 22 elemental
 properties of Magpie the minimum, maximum, range, mean, mean absolute deviation and mode over atoms,
 standardised by CDVAE's constants; what is unknown of an element is 0 after that, as in CDVAE.
 
@@ -29,30 +29,37 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.errors import InputError, in_words
+from crystext.errors import InputError, describe_error
 from crystext.metrics.matminer.crystal_nn import Environment, environments
-from crystext.metrics.matminer.order_parameters import MOTIFS, Frames, body_centred_pairs, frames
-from crystext.runtime.processes import Workers, share_out
+from crystext.metrics.matminer.order_parameters import (
+    MOTIFS,
+    NeighbourFrames,
+    body_centred_pairs,
+    neighbour_frames,
+)
+from crystext.runtime.processes import Workers, run_tasks
 from crystext.structures.crystal import Crystal, Floats, Ints
 
 MAX_COORDINATION = 24
 
-LABELS = tuple(
+FINGERPRINT_LABELS = tuple(
     f"{name} CN_{n}"
     for n in range(1, MAX_COORDINATION + 1)
     for name in ("wt", *(motif for motif, _ in MOTIFS.get(n, [])))
 )
 """What the 61 numbers of a structure are."""
 
-_FIRST = {n: LABELS.index(f"wt CN_{n}") for n in range(1, MAX_COORDINATION + 1)}
+_PROBABILITY_INDEX = {
+    n: FINGERPRINT_LABELS.index(f"wt CN_{n}") for n in range(1, MAX_COORDINATION + 1)
+}
 """Place of each coordination number's probability."""
 
-_BODY_CENTRED = LABELS.index("body-centered cubic CN_8")
+_BODY_CENTRED_INDEX = FINGERPRINT_LABELS.index("body-centered cubic CN_8")
 
-METHOD = "ops-1"
+FINGERPRINT_METHOD = "ops-1"
 """How structures' fingerprints are computed, as caches and sets that ship have it; to be changed
 together with the numbers."""
-_CHUNK = 50
+_CHUNK_SIZE = 50
 """Crystals computed together, and handed out together."""
 _SAVE_EVERY = 20
 """Chunks between two savings of the cache."""
@@ -71,7 +78,7 @@ class Fingerprints:
         return len(self.structures)
 
     @property
-    def known(self) -> NDArray[np.bool_]:
+    def is_complete(self) -> NDArray[np.bool_]:
         """Which crystals have both; shape (N,)."""
         both = np.concatenate([self.structures, self.compositions], axis=1)
         known: NDArray[np.bool_] = np.isfinite(both).all(axis=1)
@@ -102,23 +109,23 @@ def fingerprints(
     missing = {key: c for key, c in zip(keys, crystals, strict=True) if key not in known}
     report(len(crystals) - len(missing), len(crystals))
     items = list(missing.items())
-    chunks = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
+    chunks = [items[i : i + _CHUNK_SIZE] for i in range(0, len(items), _CHUNK_SIZE)]
     tasks = [(number, [crystal for _, crystal in chunk]) for number, chunk in enumerate(chunks)]
     done = len(crystals) - len(missing)
     if workers != 1 and len(tasks) > 1:
-        answers = share_out(_structures_maker, tasks, workers)
+        answers = run_tasks(_load_structure_fingerprints, tasks, workers)
     else:
         answers = ((number, structure_fingerprints(chunk)) for number, chunk in tasks)
     for count, (number, rows) in enumerate(answers, start=1):
         if rows is None:  # The process died over one of them, for want of memory.
-            rows = np.full((len(chunks[number]), len(LABELS)), np.nan)
+            rows = np.full((len(chunks[number]), len(FINGERPRINT_LABELS)), np.nan)
         known |= {key: row for (key, _), row in zip(chunks[number], rows, strict=True)}
         done += len(chunks[number])
         report(done, len(crystals))
         if cache is not None and (count % _SAVE_EVERY == 0 or count == len(tasks)):
             _write_cache(cache, known)
     return Fingerprints(
-        np.array([known[key] for key in keys]).reshape(len(keys), len(LABELS)),
+        np.array([known[key] for key in keys]).reshape(len(keys), len(FINGERPRINT_LABELS)),
         composition_fingerprints(crystals),
     )
 
@@ -130,8 +137,8 @@ def structure_fingerprints(crystals: Sequence[Crystal]) -> Floats:
 
 def site_fingerprints(crystals: Sequence[Crystal]) -> list[Floats]:
     """Return the fingerprint of each atom of each crystal, shapes (atoms, 61); nan if it failed."""
-    sites = [np.zeros((len(crystal), len(LABELS))) for crystal in crystals]
-    alike: dict[int, list[_Place]] = defaultdict(list)
+    sites = [np.zeros((len(crystal), len(FINGERPRINT_LABELS))) for crystal in crystals]
+    alike: dict[int, list[_FingerprintRow]] = defaultdict(list)
     for crystal, rows in zip(crystals, sites, strict=True):
         try:
             found = environments(crystal)
@@ -142,23 +149,23 @@ def site_fingerprints(crystals: Sequence[Crystal]) -> list[Floats]:
             for environment in surroundings:
                 n = len(environment.vectors)
                 if n <= MAX_COORDINATION:
-                    row[_FIRST[n]] = environment.probability
-                    alike[n].append(_Place(row, environment, crystal, atom))
+                    row[_PROBABILITY_INDEX[n]] = environment.probability
+                    alike[n].append(_FingerprintRow(row, environment, crystal, atom))
     for n, places in alike.items():
-        for i in range(0, len(places), _AT_ONCE):
-            _fill_motifs(n, places[i : i + _AT_ONCE])
+        for i in range(0, len(places), _BATCH_SIZE):
+            _fill_motifs(n, places[i : i + _BATCH_SIZE])
     return sites
 
 
-_AT_ONCE = 256
+_BATCH_SIZE = 256
 """Environments of one size whose motifs are computed together: some 10 MB."""
 
 
-_TIE = 1e-9
+_TIE_TOLERANCE = 1e-9
 """Weights, and parts of an order parameter, that differ by less are equal but for rounding."""
 
 
-class _Place(NamedTuple):
+class _FingerprintRow(NamedTuple):
     """An environment, and the row of numbers it contributes to."""
 
     row: Floats
@@ -167,48 +174,50 @@ class _Place(NamedTuple):
     atom: int
 
 
-def _fill_motifs(n: int, places: Sequence[_Place]) -> None:
+def _fill_motifs(n: int, rows: Sequence[_FingerprintRow]) -> None:
     motifs = MOTIFS.get(n, [])
     if not motifs:
         return
-    seen = frames(np.array([place.environment.vectors for place in places]))
-    for number, (_, motif) in enumerate(motifs, start=_FIRST[n] + 1):
-        for place, value in zip(places, motif(seen).tolist(), strict=True):
+    seen = neighbour_frames(np.array([place.environment.vectors for place in rows]))
+    for number, (_, motif) in enumerate(motifs, start=_PROBABILITY_INDEX[n] + 1):
+        for place, value in zip(rows, motif(seen).tolist(), strict=True):
             place.row[number] = value * place.environment.probability
     if n == 8:
-        for place, hazy in zip(places, _is_hazy(places, seen), strict=True):
+        for place, hazy in zip(rows, _is_rounding_sensitive(rows, seen), strict=True):
             if hazy:
-                value = _body_centred_of_pymatgen(place)
-                place.row[_BODY_CENTRED] = value * place.environment.probability
+                value = _pymatgen_body_centred(place)
+                place.row[_BODY_CENTRED_INDEX] = value * place.environment.probability
 
 
-def _is_hazy(places: Sequence[_Place], seen: Frames) -> NDArray[np.bool_]:
+def _is_rounding_sensitive(
+    rows: Sequence[_FingerprintRow], frames: NeighbourFrames
+) -> NDArray[np.bool_]:
     """Say for which environments rounding decides on the body-centred parameter.
 
     The first of a pair is its pole, so the order of neighbours of equal weight matters; and the
     parameter jumps where two neighbours stand at right angles.
     """
-    weights = np.array([place.environment.weights for place in places])
-    tied = np.abs(weights[:, :, None] - weights[:, None, :]) < _TIE
-    pairs = body_centred_pairs(seen)
-    unlike = np.abs(pairs - pairs.swapaxes(1, 2)) > _TIE
-    upright = np.abs(seen.theta - math.pi / 2) < _TIE
+    weights = np.array([place.environment.weights for place in rows])
+    tied = np.abs(weights[:, :, None] - weights[:, None, :]) < _TIE_TOLERANCE
+    pairs = body_centred_pairs(frames)
+    unlike = np.abs(pairs - pairs.swapaxes(1, 2)) > _TIE_TOLERANCE
+    upright = np.abs(frames.theta - math.pi / 2) < _TIE_TOLERANCE
     hazy: NDArray[np.bool_] = (upright | (tied & unlike)).any(axis=(1, 2))
     return hazy
 
 
-def _body_centred_of_pymatgen(place: _Place) -> float:
+def _pymatgen_body_centred(row: _FingerprintRow) -> float:
     """Return the parameter as rounding happens to leave it in pymatgen."""
     import warnings
 
     from pymatgen.core.local_env import CrystalNN, LocalStructOrderParams
 
-    structure = place.crystal.structure
+    structure = row.crystal.structure
     with warnings.catch_warnings():
         # That there are no oxidation states.
         warnings.simplefilter("ignore")
-        found = CrystalNN().get_nn_data(structure, place.atom).cn_nninfo.get(8, [])
-    sites: Any = [structure[place.atom], *(neighbour["site"] for neighbour in found)]
+        found = CrystalNN().get_nn_data(structure, row.atom).cn_nninfo.get(8, [])
+    sites: Any = [structure[row.atom], *(neighbour["site"] for neighbour in found)]
     indices = list(range(1, len(sites)))
     (value,) = LocalStructOrderParams(["bcc"]).get_order_parameters(sites, 0, indices)
     return float(value or 0.0)
@@ -261,7 +270,7 @@ def _magpie() -> _Magpie:
     return _Magpie(np.array(elements).T, np.array(scale["mean"]), np.array(scale["std"]))
 
 
-def _structures_maker() -> Callable[[Sequence[Crystal]], Floats]:
+def _load_structure_fingerprints() -> Callable[[Sequence[Crystal]], Floats]:
     return structure_fingerprints
 
 
@@ -270,15 +279,15 @@ def _read_cache(path: Path) -> dict[str, Floats]:
         return {}
     try:
         with np.load(path, allow_pickle=False) as file:
-            if str(file["method"]) != METHOD:
+            if str(file["method"]) != FINGERPRINT_METHOD:
                 return {}
             keys, rows = file["keys"], file["structures"]
-        if rows.shape != (len(keys), len(LABELS)):
+        if rows.shape != (len(keys), len(FINGERPRINT_LABELS)):
             raise ValueError(f"its arrays have the shapes {keys.shape} and {rows.shape}")
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise InputError(
             f"{path} is no cache of fingerprints ("
-            f"{in_words(error, 'its arrays are others')}); delete it, or give another place"
+            f"{describe_error(error, 'its arrays are others')}); delete it, or give another place"
         ) from None
     return dict(zip(keys.tolist(), rows, strict=True))
 
@@ -289,6 +298,6 @@ def _write_cache(path: Path, known: dict[str, Floats]) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial.npz")
     np.savez_compressed(
         partial, keys=np.array(list(known)), structures=np.array(list(known.values())),
-        method=np.array(METHOD),
+        method=np.array(FINGERPRINT_METHOD),
     )  # fmt: skip
     partial.replace(path)

@@ -39,22 +39,22 @@ _SOUTH = 0.75 * math.pi
 """From this polar angle on, most motifs take a neighbour for the south pole."""
 
 
-class Frames(NamedTuple):
+class NeighbourFrames(NamedTuple):
     """Neighbours seen from all frames of S environments with n members each."""
 
     theta: Floats
     """Angle between j and k; shape (S, n, n)."""
     phi: Floats
     """Between the meridians of k and m, seen from pole j; shape (S, n, n, n)."""
-    pairs: NDArray[np.bool_]
+    is_pair: NDArray[np.bool_]
     """Where j and k differ; shape (n, n)."""
-    thirds: NDArray[np.bool_]
+    is_triplet: NDArray[np.bool_]
     """Where j, k and m differ and k is on no axis with j; shape (S, n, n, n)."""
-    turning: NDArray[np.bool_]
+    is_phi_defined: NDArray[np.bool_]
     """Where, besides, m is on no axis with j, so that φ means something; shape (S, n, n, n)."""
 
 
-def frames(vectors: Floats) -> Frames:
+def neighbour_frames(vectors: Floats) -> NeighbourFrames:
     """Return the frames of environments; `vectors` has the shape (S, n, 3)."""
     n = vectors.shape[1]
     units = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
@@ -68,35 +68,37 @@ def frames(vectors: Floats) -> Frames:
     phi = np.arccos(np.clip(np.einsum("sjki,sjmi->sjkm", across, across), -1.0, 1.0))
     differ = pairs[:, :, None] & pairs[:, None, :] & pairs[None, :, :]
     thirds = differ & off_axis[:, :, :, None]
-    return Frames(theta, phi, pairs, thirds, thirds & off_axis[:, :, None, :])
+    return NeighbourFrames(theta, phi, pairs, thirds, thirds & off_axis[:, :, None, :])
 
 
 _Profile = Callable[[Floats], Floats]
 """From polar angles to how well they suit a motif."""
 
 
-def _gauss(theta: Floats, *, width: float, centre: float) -> Floats:
+def _gaussian_profile(theta: Floats, *, width: float, centre: float) -> Floats:
     """Peak of inverse width `width` at the angle `centre`, both in units of π."""
     peak: Floats = np.exp(-0.5 * (width * (theta / math.pi - centre)) ** 2)
     return peak
 
 
-def _two_sided(theta: Floats, *, width: float, offset: float) -> Floats:
+def _two_sided_profile(theta: Floats, *, width: float, offset: float) -> Floats:
     """Peaks at the same offset, in units of π, from the equator on both sides."""
     peak: Floats = np.exp(-0.5 * (width * (np.abs(theta / math.pi - 0.5) - offset)) ** 2)
     return peak
 
 
-def _fifths(theta: Floats, *, width: float) -> Floats:
+def _fifths_profile(theta: Floats, *, width: float) -> Floats:
     """Peaks at 2/5 and 4/5 π, the nearer one counting."""
     near = theta <= 0.6 * math.pi
     return np.where(
-        near, _gauss(theta, width=width, centre=0.4), _gauss(theta, width=width, centre=0.8)
+        near,
+        _gaussian_profile(theta, width=width, centre=0.4),
+        _gaussian_profile(theta, width=width, centre=0.8),
     )
 
 
-def _peaked(
-    f: Frames,
+def _peaked_parameter(
+    f: NeighbourFrames,
     *,
     profile: _Profile,
     fold: float,
@@ -107,7 +109,7 @@ def _peaked(
     """Return the peaked order parameter of each environment; shape (S,).
 
     Args:
-        f: see `Frames`.
+        f: see `NeighbourFrames`.
         profile: p above.
         fold: f above.
         south: inverse width of s above; None for motifs without a south pole.
@@ -118,54 +120,54 @@ def _peaked(
     north = np.ones_like(f.theta, dtype=np.bool_) if south is None else f.theta < south_from
     value = np.where(north, suits, 0.0)
     terms = north.astype(np.float64)
-    turning = f.turning & north[:, :, :, None] & north[:, :, None, :] & (f.phi < phi_below)
+    turning = f.is_phi_defined & north[:, :, :, None] & north[:, :, None, :] & (f.phi < phi_below)
     value += (np.where(turning, np.cos(fold * f.phi) ** 2, 0.0) * suits[:, :, None, :]).sum(axis=3)
     terms += turning.sum(axis=3)
     if south is not None:
-        polar = f.thirds & ~north[:, :, None, :]
-        low = _gauss(f.theta, width=south, centre=1.0)
+        polar = f.is_triplet & ~north[:, :, None, :]
+        low = _gaussian_profile(f.theta, width=south, centre=1.0)
         value += (polar * low[:, :, None, :]).sum(axis=3)
         terms += polar.sum(axis=3)
-    return _best(value, terms, f)
+    return _best_frame(value, terms, f)
 
 
-def _best(value: Floats, terms: Floats, f: Frames) -> Floats:
+def _best_frame(value: Floats, terms: Floats, f: NeighbourFrames) -> Floats:
     shares = np.where(terms > 1e-12, value / np.maximum(terms, 1e-12), 0.0)
-    best: Floats = np.where(f.pairs, shares, 0.0).max(axis=(1, 2))
+    best: Floats = np.where(f.is_pair, shares, 0.0).max(axis=(1, 2))
     return best
 
 
-def _bent(f: Frames, *, width: float, centre: float) -> Floats:
+def _bent(f: NeighbourFrames, *, width: float, centre: float) -> Floats:
     """Return how near the angle of two bonds is to `centre`, in units of π."""
-    return _gauss(f.theta[:, 0, 1], width=width, centre=centre)
+    return _gaussian_profile(f.theta[:, 0, 1], width=width, centre=centre)
 
 
-def _cuboctahedral(f: Frames) -> Floats:
+def _cuboctahedral(f: NeighbourFrames) -> Floats:
     """Squares at the equator, triangles above and below it, one neighbour at the south pole."""
     low, high, south = math.radians(75.0), math.radians(105.0), math.radians(160.0)
     polar = f.theta >= south
-    value = np.where(polar, 1.8 * _gauss(f.theta, width=28.75, centre=1.0), 0.0)
+    value = np.where(polar, 1.8 * _gaussian_profile(f.theta, width=28.75, centre=1.0), 0.0)
     terms = np.where(polar, 1.8, 0.0)
     theta, phi = f.theta[:, :, None, :], f.phi
     equator = (low < f.theta) & (f.theta < high)
-    turning = f.turning & equator[:, :, :, None] & ~polar[:, :, None, :]
-    square = np.cos(phi) ** 2 * _gauss(theta, width=25.5, centre=0.5)
+    turning = f.is_phi_defined & equator[:, :, :, None] & ~polar[:, :, None, :]
+    square = np.cos(phi) ** 2 * _gaussian_profile(theta, width=25.5, centre=0.5)
     corner = np.exp(-0.5 * (0.0556 * (np.cos(phi - 0.5 * math.pi) - 0.81649658)) ** 2)
-    above = corner * _gauss(theta, width=31.25, centre=1 / 3)
-    below = corner * _gauss(theta, width=31.25, centre=2 / 3)
+    above = corner * _gaussian_profile(theta, width=31.25, centre=1 / 3)
+    below = corner * _gaussian_profile(theta, width=31.25, centre=2 / 3)
     parts = [(equator[:, :, None, :], square), (theta < low, above), (theta > high, below)]
     for where, part in parts:
         value += np.where(turning & where, part, 0.0).sum(axis=3)
         terms += (turning & where).sum(axis=3)
-    return _best(value, terms, f)
+    return _best_frame(value, terms, f)
 
 
-def body_centred_pairs(f: Frames) -> Floats:
+def body_centred_pairs(f: NeighbourFrames) -> Floats:
     """Return what each pair adds to the body-centred parameter: pole j, meridian k; (S, n, n)."""
     south = 2.5261129449194057
     polar = f.theta >= south
-    value = np.where(polar, 6 * _gauss(f.theta, width=15.0, centre=1.0), 0.0)
-    turning = f.turning & ~polar[:, :, :, None]
+    value = np.where(polar, 6 * _gaussian_profile(f.theta, width=15.0, centre=1.0), 0.0)
+    turning = f.is_phi_defined & ~polar[:, :, :, None]
     side = np.where(f.theta > math.pi / 2, 1.0, -1.0)[:, :, :, None]
     tilt = ((f.theta - math.pi / 2) / math.asin(1 / 3))[:, :, None, :]
     wave = side * np.cos(3 * f.phi) * math.exp(0.5) * tilt * np.exp(-0.5 * tilt**2)
@@ -173,7 +175,7 @@ def body_centred_pairs(f: Frames) -> Floats:
     return pairs
 
 
-def _body_centred(f: Frames) -> Floats:
+def _body_centred(f: NeighbourFrames) -> Floats:
     """Return how much eight neighbours are a cube's corners: a sum over pairs, not a maximum.
 
     It depends a little on the order of the neighbours, for of each pair the first is the pole.
@@ -184,21 +186,21 @@ def _body_centred(f: Frames) -> Floats:
     return parameter
 
 
-def _steinhardt(f: Frames, *, degree: int) -> Floats:
+def _steinhardt(f: NeighbourFrames, *, degree: int) -> Floats:
     legendre = np.polynomial.legendre.Legendre.basis(degree)
     total = legendre(np.cos(f.theta)).sum(axis=(1, 2))
     q: Floats = np.sqrt(np.maximum(total, 0.0)) / f.theta.shape[1]
     return q
 
 
-def _single(f: Frames) -> Floats:
+def _single(f: NeighbourFrames) -> Floats:
     return np.ones(len(f.theta))
 
 
-_Motif = tuple[str, Callable[[Frames], Floats]]
+_Motif = tuple[str, Callable[[NeighbourFrames], Floats]]
 
 _Q: list[_Motif] = [(f"q{degree}", partial(_steinhardt, degree=degree)) for degree in (2, 4, 6)]
-_equator = partial(partial, _gauss, centre=0.5)
+_equator = partial(partial, _gaussian_profile, centre=0.5)
 
 MOTIFS: dict[int, list[_Motif]] = {
     1: [("single bond", _single)],
@@ -212,73 +214,91 @@ MOTIFS: dict[int, list[_Motif]] = {
     3: [
         (
             "trigonal planar",
-            partial(_peaked, profile=partial(_gauss, width=17.5, centre=0.66666666667), fold=1),
+            partial(
+                _peaked_parameter,
+                profile=partial(_gaussian_profile, width=17.5, centre=0.66666666667),
+                fold=1,
+            ),
         ),
         (
             "trigonal non-coplanar",
             partial(
-                _peaked, profile=partial(_gauss, width=18.33, centre=0.6081734479693927), fold=1.5
+                _peaked_parameter,
+                profile=partial(_gaussian_profile, width=18.33, centre=0.6081734479693927),
+                fold=1.5,
             ),
         ),
-        ("T-shaped", partial(_peaked, profile=_equator(width=15.5), fold=1)),
+        ("T-shaped", partial(_peaked_parameter, profile=_equator(width=15.5), fold=1)),
     ],
     4: [
         (
             "square co-planar",
-            partial(_peaked, profile=_equator(width=17.7), fold=1, south=13.5),
+            partial(_peaked_parameter, profile=_equator(width=17.7), fold=1, south=13.5),
         ),
         (
             "tetrahedral",
             partial(
-                _peaked, profile=partial(_gauss, width=18.5, centre=0.6081734479693927), fold=1.5
+                _peaked_parameter,
+                profile=partial(_gaussian_profile, width=18.5, centre=0.6081734479693927),
+                fold=1.5,
             ),
         ),
         (
             "rectangular see-saw-like",
             partial(
-                _peaked, profile=_equator(width=27), fold=2, south=11.5, phi_below=0.75 * math.pi
+                _peaked_parameter,
+                profile=_equator(width=27),
+                fold=2,
+                south=11.5,
+                phi_below=0.75 * math.pi,
             ),
         ),
         (
             "see-saw-like",
-            partial(_peaked, profile=_equator(width=15.75), fold=1.5, south=12.75),
+            partial(_peaked_parameter, profile=_equator(width=15.75), fold=1.5, south=12.75),
         ),
-        ("trigonal pyramidal", partial(_peaked, profile=_equator(width=15.5), fold=1.5)),
+        ("trigonal pyramidal", partial(_peaked_parameter, profile=_equator(width=15.5), fold=1.5)),
     ],
     5: [
-        ("pentagonal planar", partial(_peaked, profile=partial(_fifths, width=19.333), fold=1)),
-        ("square pyramidal", partial(_peaked, profile=_equator(width=14.9), fold=2)),
+        (
+            "pentagonal planar",
+            partial(_peaked_parameter, profile=partial(_fifths_profile, width=19.333), fold=1),
+        ),
+        ("square pyramidal", partial(_peaked_parameter, profile=_equator(width=14.9), fold=2)),
         (
             "trigonal bipyramidal",
-            partial(_peaked, profile=_equator(width=16.6), fold=1.5, south=12),
+            partial(_peaked_parameter, profile=_equator(width=16.6), fold=1.5, south=12),
         ),
     ],
     6: [
         (
             "hexagonal planar",
             partial(
-                _peaked,
-                profile=partial(_two_sided, width=25, offset=0.16666667),
+                _peaked_parameter,
+                profile=partial(_two_sided_profile, width=25, offset=0.16666667),
                 fold=1,
                 south=7.5,
                 south_from=2.6179938779914944,
             ),
         ),
-        ("octahedral", partial(_peaked, profile=_equator(width=18), fold=2, south=15)),
-        ("pentagonal pyramidal", partial(_peaked, profile=_equator(width=13.8), fold=2.5)),
+        ("octahedral", partial(_peaked_parameter, profile=_equator(width=18), fold=2, south=15)),
+        (
+            "pentagonal pyramidal",
+            partial(_peaked_parameter, profile=_equator(width=13.8), fold=2.5),
+        ),
     ],
     7: [
-        ("hexagonal pyramidal", partial(_peaked, profile=_equator(width=12.5), fold=3)),
+        ("hexagonal pyramidal", partial(_peaked_parameter, profile=_equator(width=12.5), fold=3)),
         (
             "pentagonal bipyramidal",
-            partial(_peaked, profile=_equator(width=14.75), fold=2.5, south=12.5),
+            partial(_peaked_parameter, profile=_equator(width=14.75), fold=2.5, south=12.5),
         ),
     ],
     8: [
         ("body-centered cubic", _body_centred),
         (
             "hexagonal bipyramidal",
-            partial(_peaked, profile=_equator(width=13.6), fold=3, south=14.1),
+            partial(_peaked_parameter, profile=_equator(width=13.6), fold=3, south=14.1),
         ),
     ],
     9: _Q,

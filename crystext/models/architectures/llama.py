@@ -1,4 +1,4 @@
-"""LLaMA networks with random weights for the small vocabulary."""
+"""LLaMA networks with random weights for the crystal vocabulary."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def new_llama(
     max_tokens: int,
     seed: int,
 ) -> LlamaForCausalLM:
-    """Make a LLaMA with random weights for the small vocabulary; the seed decides them."""
+    """Make a LLaMA with random weights for the crystal vocabulary; the seed decides them."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(

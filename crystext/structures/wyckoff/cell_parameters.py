@@ -9,7 +9,7 @@ import numpy as np
 from crystext.structures.crystal import Floats
 from crystext.structures.properties import crystal_system
 
-_FREE = {
+_FREE_PARAMETERS = {
     "triclinic": ("a", "b", "c", "alpha", "beta", "gamma"),
     "monoclinic": ("a", "b", "c", "beta"),
     "orthorhombic": ("a", "b", "c"),
@@ -18,27 +18,27 @@ _FREE = {
     "hexagonal": ("a", "c"),
     "cubic": ("a",),
 }
-_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
+_PARAMETERS = ("a", "b", "c", "alpha", "beta", "gamma")
 
 
-def free_parameters(space_group: int) -> tuple[str, ...]:
+def free_parameter_names(space_group: int) -> tuple[str, ...]:
     """Return the names of the free parameters: lengths a, b, c, angles alpha, beta, gamma."""
-    return _FREE[crystal_system(space_group)]
+    return _FREE_PARAMETERS[crystal_system(space_group)]
 
 
 def cell_parameters(space_group: int, free: Sequence[float]) -> tuple[Floats, Floats]:
     """Return lengths (Å) and angles (degrees) of a conventional cell from its free parameters."""
     system = crystal_system(space_group)
-    values = dict(zip(_FREE[system], free, strict=True))
+    values = dict(zip(_FREE_PARAMETERS[system], free, strict=True))
     lengths = [values.get("a", 0.0), values.get("b", values["a"]), 0.0]
     lengths[2] = values.get("c", lengths[0])
-    angles = [values.get(name, 90.0) for name in _NAMES[3:]]
+    angles = [values.get(name, 90.0) for name in _PARAMETERS[3:]]
     if system in ("trigonal", "hexagonal"):
         angles[2] = 120.0
     return np.array(lengths), np.array(angles)
 
 
-def free_values(space_group: int, lengths: Floats, angles: Floats) -> list[float]:
+def free_parameter_values(space_group: int, lengths: Floats, angles: Floats) -> list[float]:
     """Return the free parameters of a conventional cell; the inverse of `cell_parameters`."""
-    values = dict(zip(_NAMES, [*lengths.tolist(), *angles.tolist()], strict=True))
-    return [values[name] for name in free_parameters(space_group)]
+    values = dict(zip(_PARAMETERS, [*lengths.tolist(), *angles.tolist()], strict=True))
+    return [values[name] for name in free_parameter_names(space_group)]

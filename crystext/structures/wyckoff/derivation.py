@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crystext.structures.crystal import Floats, basis_vectors
-from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_parameters
-from crystext.structures.wyckoff.positions import AXES, hall_number, operations
+from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_parameter_names
+from crystext.structures.wyckoff.positions import AXES, hall_number, symmetry_operations
 
-_GENERIC = np.array([0.1234567, 0.2718282, 0.3819660])
+_GENERIC_SITE = np.array([0.1234567, 0.2718282, 0.3819660])
 """Coordinates that no operation maps onto themselves by chance."""
 
-_NEAR = 1e-5
+_TOLERANCE = 1e-5
 _STEPS = np.indices((5, 5, 5)).reshape(3, -1).T - 2
 
 Flat = tuple[Floats, Floats]
@@ -37,7 +37,7 @@ Flat = tuple[Floats, Floats]
 _Key = tuple[tuple[int, ...], tuple[int, ...]]
 
 
-def derive(space_group: int) -> list[tuple[str, int, str]]:
+def derive_positions(space_group: int) -> list[tuple[str, int, str]]:
     """Return letter, multiplicity and representative site of each Wyckoff position, by letter."""
     known = _classes(space_group)
     letters = _letters(space_group, known)
@@ -52,12 +52,12 @@ def _classes(space_group: int) -> dict[_Key, Flat]:
     """Return a flat of each class."""
     singles = list(_flats_of_single_operations(space_group))
     everywhere = (np.eye(3), np.zeros(3))
-    known = {_key(everywhere, space_group): everywhere}
+    known = {_class_key(everywhere, space_group): everywhere}
     fresh: list[Flat] = []
 
     def take(flats: list[Flat]) -> None:
         for flat in flats:
-            key = _key(flat, space_group)
+            key = _class_key(flat, space_group)
             if key not in known:
                 known[key] = flat
                 fresh.append(flat)
@@ -71,7 +71,7 @@ def _classes(space_group: int) -> dict[_Key, Flat]:
 def _flats_of_single_operations(space_group: int) -> Iterator[Flat]:
     whole = np.indices((3, 3, 3)).reshape(3, -1).T - 1
     points = []
-    for rotation, translation in zip(*operations(space_group), strict=True):
+    for rotation, translation in zip(*symmetry_operations(space_group), strict=True):
         moves = rotation - np.eye(3)
         if moves.any():
             points.append(_solutions(moves, -(translation + whole)))
@@ -90,8 +90,8 @@ def _intersections(flat: Flat, others: list[Flat], space_group: int) -> list[Fla
     inverse = np.linalg.pinv(equations, rcond=1e-8)
     solved = np.einsum("kij,kj->ki", inverse, values)
     off = np.einsum("kij,kj->ki", equations, solved) - values
-    points = solved + (np.eye(3) - inverse @ equations) @ _GENERIC
-    there = np.abs(off).max(axis=1) < _NEAR
+    points = solved + (np.eye(3) - inverse @ equations) @ _GENERIC_SITE
+    there = np.abs(off).max(axis=1) < _TOLERANCE
     return list(_flats_through(points[there], space_group)) if there.any() else []
 
 
@@ -99,17 +99,17 @@ def _solutions(moves: Floats, shifts: Floats) -> Floats:
     """Return a general point of each set of solutions of `moves @ x = shift` that is not empty."""
     inverse = np.linalg.pinv(moves)
     solved = shifts @ inverse.T
-    there = np.abs(solved @ moves.T - shifts).max(axis=1) < _NEAR
-    return np.asarray(solved[there] + (np.eye(3) - inverse @ moves) @ _GENERIC)
+    there = np.abs(solved @ moves.T - shifts).max(axis=1) < _TOLERANCE
+    return np.asarray(solved[there] + (np.eye(3) - inverse @ moves) @ _GENERIC_SITE)
 
 
 def _flats_through(points: Floats, space_group: int) -> Iterator[Flat]:
     """Yield the flat that each point's stabiliser leaves in place, each flat once."""
-    rotations, translations = operations(space_group)
+    rotations, translations = symmetry_operations(space_group)
     points = np.unique(np.round(points, 9), axis=0)
     moved = np.einsum("mij,kj->kmi", rotations, points) + translations
     whole = np.rint(points[:, None] - moved)
-    same = np.abs(moved + whole - points[:, None]).max(axis=2) < _NEAR
+    same = np.abs(moved + whole - points[:, None]).max(axis=2) < _TOLERANCE
     order = same.sum(axis=1)
     projections = np.einsum("km,mij->kij", same, rotations) / order[:, None, None]
     offsets = np.einsum("km,kmi->ki", same, translations + whole) / order[:, None]
@@ -120,13 +120,13 @@ def _flats_through(points: Floats, space_group: int) -> Iterator[Flat]:
 
 def _images(flat: Flat, space_group: int) -> tuple[Floats, Floats]:
     """Return the flats that the group's operations make of one."""
-    rotations, translations = operations(space_group)
+    rotations, translations = symmetry_operations(space_group)
     projections = rotations @ flat[0] @ np.rint(np.linalg.inv(rotations))
     fixed = np.einsum("mij,mj->mi", projections, translations)
     return projections, rotations @ flat[1] + translations - fixed
 
 
-def _key(flat: Flat, space_group: int) -> _Key:
+def _class_key(flat: Flat, space_group: int) -> _Key:
     """Return what is the same for all flats of a class, and for no other."""
     projections, offsets = _images(flat, space_group)
     names = list(map(tuple, _twelfths(projections).reshape(-1, 9).tolist()))
@@ -148,7 +148,9 @@ def _letters(space_group: int, known: dict[_Key, Flat]) -> dict[_Key, str]:
     import spglib
 
     lengths = {"a": 6.1, "b": 7.3, "c": 8.9, "alpha": 83.0, "beta": 103.0, "gamma": 97.0}
-    cell = cell_parameters(space_group, [lengths[name] for name in free_parameters(space_group)])
+    cell = cell_parameters(
+        space_group, [lengths[name] for name in free_parameter_names(space_group)]
+    )
     lattice = basis_vectors(*(x[None] for x in cell))[0]
     general = [
         _orbit(np.array(site), space_group)
@@ -167,7 +169,7 @@ def _letters(space_group: int, known: dict[_Key, Flat]) -> dict[_Key, str]:
         first = int(np.flatnonzero(numbers == 3)[0])
         seen = found.transformation_matrix @ crystal[1][first] + found.origin_shift
         (there,) = _flats_through(seen[None], space_group)
-        letters[_key(there, space_group)] = found.wyckoffs[first]
+        letters[_class_key(there, space_group)] = found.wyckoffs[first]
     return letters
 
 
@@ -176,18 +178,18 @@ def _generic_point(flat: Flat) -> Floats:
 
 
 def _orbit(site: Floats, space_group: int) -> Floats:
-    rotations, translations = operations(space_group)
+    rotations, translations = symmetry_operations(space_group)
     sites = np.round((rotations @ site + translations) % 1.0, 6) % 1.0
     return np.unique(sites, axis=0)
 
 
 def _triplet(flat: Flat, space_group: int) -> str:
     """Return the site of the class that is written most simply, in the Tables' way: x,2x,1/4."""
-    texts = {_written(p, t) for p, t in zip(*_images(flat, space_group), strict=True)}
+    texts = {_format_site(p, t) for p, t in zip(*_images(flat, space_group), strict=True)}
     return min(texts)[1]
 
 
-def _written(projection: Floats, offset: Floats) -> tuple[float, str]:
+def _format_site(projection: Floats, offset: Floats) -> tuple[float, str]:
     """Return a site as a triplet, and how complicated it is."""
     free: list[int] = []
     for axis in range(3):
@@ -224,7 +226,7 @@ def _forty_eighths(values: Floats) -> NDArray[np.int64]:
 
 if __name__ == "__main__":
     rows = (
-        f' "{number}": {json.dumps(derive(number), separators=(",", ":"))}'
+        f' "{number}": {json.dumps(derive_positions(number), separators=(",", ":"))}'
         for number in range(1, 231)
     )
     sys.stdout.write("{\n" + ",\n".join(rows) + "\n}\n")

@@ -17,26 +17,26 @@ import numpy as np
 
 from crystext.structures.crystal import Floats
 from crystext.structures.properties import crystal_system
-from crystext.structures.wyckoff.positions import operations
+from crystext.structures.wyckoff.positions import symmetry_operations
 
-_PARTS = 24
+_ORIGIN_DIVISIONS = 24
 """Origins are looked for at the 24ths of the axes: no group has an alternative elsewhere, save
 along the directions in which its origin is arbitrary."""
 
 
-class Choices(NamedTuple):
+class Normalizer(NamedTuple):
     """Equivalent choices of origin and axes: a site x becomes `rotations[i] @ x + shifts[i]`."""
 
     rotations: Floats
     """Shape (K, 3, 3)."""
     shifts: Floats
     """Shape (K, 3)."""
-    arbitrary: Floats
+    free_origin: Floats
     """Shape (3,): 1 along axes on which the origin may lie anywhere, 0 along others."""
 
 
 @cache
-def choices(space_group: int) -> Choices:
+def euclidean_normalizer(space_group: int) -> Normalizer:
     """Return the equivalent choices of a space group's origin and axes, itself among them.
 
     Some of them differ by an operation of the group only.
@@ -44,12 +44,15 @@ def choices(space_group: int) -> Choices:
     Raises:
         SettingError: the number is not in 1..230.
     """
-    turns, moves = operations(space_group)
-    arbitrary = np.diagonal(turns.mean(axis=0)).round(6)
-    steps = [np.zeros(1) if free else np.arange(_PARTS) / _PARTS for free in arbitrary]
+    turns, moves = symmetry_operations(space_group)
+    free_origin = np.diagonal(turns.mean(axis=0)).round(6)
+    steps = [
+        np.zeros(1) if free else np.arange(_ORIGIN_DIVISIONS) / _ORIGIN_DIVISIONS
+        for free in free_origin
+    ]
     origins = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3)
     rotations, shifts = [], []
-    for axes in _axes(space_group):
+    for axes in _cell_rotations(space_group):
         inverse = np.rint(np.linalg.inv(axes))
         fitting = origins
         for turn, move in zip(turns, moves, strict=True):
@@ -63,10 +66,10 @@ def choices(space_group: int) -> Choices:
                 break
         rotations.append(np.broadcast_to(axes, (len(fitting), 3, 3)))
         shifts.append(fitting)
-    return Choices(np.concatenate(rotations), np.concatenate(shifts), arbitrary)
+    return Normalizer(np.concatenate(rotations), np.concatenate(shifts), free_origin)
 
 
-def _axes(space_group: int) -> list[Floats]:
+def _cell_rotations(space_group: int) -> list[Floats]:
     """Return the proper rotations that map a cell of the group onto one of the same kind."""
     system = crystal_system(space_group)
     signed = [

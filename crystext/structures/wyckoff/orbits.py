@@ -12,53 +12,57 @@ import numpy as np
 from crystext.chemistry.elements import ELECTRONEGATIVITY_RANK
 from crystext.errors import InputError
 from crystext.structures.crystal import Crystal, Floats, Ints, basis_vectors, lengths_and_angles
-from crystext.structures.standardize import find_symmetry, niggli_reduced
-from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_values
-from crystext.structures.wyckoff.positions import Position, operations, positions
+from crystext.structures.standardize import find_symmetry, niggli_reduce
+from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_parameter_values
+from crystext.structures.wyckoff.positions import (
+    WyckoffPosition,
+    symmetry_operations,
+    wyckoff_positions,
+)
 
-LOOSE = 0.1
+SYMPREC = 0.1
 """Å; how far atoms may be from where symmetry wants them."""
-TIGHT = 1e-3
+SYMPREC_IDEALIZED = 1e-3
 """Å; tolerance of the second look, at a cell that the first has made as symmetric as it is."""
 
-_ON_POSITION = 2e-3
+_POSITION_TOLERANCE = 2e-3
 """Fractional; how far a site may be from the position that spglib says it is on."""
-_SAME_SITE = 5
+_SITE_KEY_DECIMALS = 5
 """Decimals to which sites are told apart."""
-_AS_ONE = np.array([10 ** (2 * _SAME_SITE), 10**_SAME_SITE, 1])
+_SITE_KEY_FACTORS = np.array([10 ** (2 * _SITE_KEY_DECIMALS), 10**_SITE_KEY_DECIMALS, 1])
 _SITE_DECIMALS = 9
 """Decimals of a site's coordinates: what is beyond is noise of the matrix products."""
-_IMAGE = 5e-9
+_IMAGE_TOLERANCE = 5e-9
 """Fractional; how far rounding may take a site from the image of another."""
 
 
 class Orbit(NamedTuple):
     """Equivalent atoms."""
 
-    number: int
+    atomic_number: int
     """Atomic number."""
-    position: Position
-    free: Floats
+    position: WyckoffPosition
+    free_coordinates: Floats
     """Free coordinates of the representative site, in [0, 1)."""
 
 
 @dataclass(frozen=True)
-class SymmetricCrystal:
+class WyckoffCrystal:
     """A crystal described by what its symmetry leaves free."""
 
     space_group: int
     orbits: tuple[Orbit, ...]
     cell: tuple[float, ...]
-    """Free parameters of the conventional cell, as `cells.free_parameters` names them."""
+    """Free parameters of the conventional cell; see `cell_parameters.free_parameter_names`."""
 
     @property
-    def atoms(self) -> int:
+    def n_atoms(self) -> int:
         """Number of atoms in a primitive cell."""
         in_cell = sum(orbit.position.multiplicity for orbit in self.orbits)
         return in_cell // len(primitive_translations(self.space_group))
 
 
-def decompose(crystal: Crystal) -> SymmetricCrystal:
+def to_wyckoff(crystal: Crystal) -> WyckoffCrystal:
     """Return a crystal's space group at 0.1 Å, orbits and free cell parameters.
 
     Of an orbit's sites that could stand for it, the one of least free coordinates does. Orbits
@@ -67,9 +71,9 @@ def decompose(crystal: Crystal) -> SymmetricCrystal:
     Raises:
         InputError: spglib finds no symmetry, or no setting in which the sites are on its positions.
     """
-    lattice, sites, numbers = _idealised(crystal)
+    lattice, sites, numbers = _standardized_cell(crystal)
     number, lattice, sites, letters, orbit_of = _in_default_setting(lattice, sites, numbers)
-    known = positions(number)
+    known = wyckoff_positions(number)
     orbits = []
     for first in np.unique(orbit_of):
         members = orbit_of == first
@@ -81,44 +85,44 @@ def decompose(crystal: Crystal) -> SymmetricCrystal:
                 "of them is where that position is"
             )
         orbits.append(Orbit(int(numbers[first]), position, found[0]))
-    orbits.sort(key=_text_order)
-    cell = free_values(number, *lengths_and_angles(lattice))
-    return SymmetricCrystal(number, tuple(orbits), tuple(cell))
+    orbits.sort(key=_orbit_order)
+    cell = free_parameter_values(number, *lengths_and_angles(lattice))
+    return WyckoffCrystal(number, tuple(orbits), tuple(cell))
 
 
-def symmetry_of(crystal: Crystal) -> SymmetricCrystal | None:
-    """Return a crystal by its symmetry, as `decompose` does; None where that finds none."""
+def to_wyckoff_or_none(crystal: Crystal) -> WyckoffCrystal | None:
+    """Return a crystal by its symmetry, as `to_wyckoff` does; None where that finds none."""
     try:
-        return decompose(crystal)
+        return to_wyckoff(crystal)
     except InputError:
         return None
 
 
-def compose(symmetric: SymmetricCrystal) -> Crystal:
+def from_wyckoff(crystal: WyckoffCrystal) -> Crystal:
     """Return the atoms of a primitive cell, reduced after Niggli if spglib can reduce it.
 
     Raises:
         InputError: an orbit's coordinates put it on a position of fewer atoms.
     """
-    group = symmetric.space_group
-    lattice = basis_vectors(*cell_parameters(group, symmetric.cell))
-    vectors = _reduced(primitive_basis(group) @ lattice)
+    group = crystal.space_group
+    lattice = basis_vectors(*cell_parameters(group, crystal.cell))
+    vectors = _niggli_basis(primitive_basis(group) @ lattice)
     to_primitive = lattice @ np.linalg.inv(vectors)
     sites, numbers = [], []
-    for orbit in symmetric.orbits:
+    for orbit in crystal.orbits:
         own = primitive_sites(orbit) @ to_primitive
         sites.append(np.round(own - np.floor(own), _SITE_DECIMALS) % 1.0)
-        numbers += [orbit.number] * len(own)
+        numbers += [orbit.atomic_number] * len(own)
     lengths, angles = lengths_and_angles(vectors)
     return Crystal(lengths, angles, np.array(numbers, dtype=np.int64), np.concatenate(sites))
 
 
-def _reduced(basis: Floats) -> Floats:
+def _niggli_basis(basis: Floats) -> Floats:
     """Return a right-handed basis of the same lattice, reduced after Niggli.
 
     spglib gives up on some cells that are much longer than wide: these stay as they are.
     """
-    found = niggli_reduced(basis)
+    found = niggli_reduce(basis)
     vectors = basis if found is None else found
     return -vectors if np.linalg.det(vectors) < 0 else vectors
 
@@ -133,13 +137,15 @@ def primitive_sites(orbit: Orbit) -> Floats:
         InputError: the orbit's coordinates put it on a position of fewer atoms.
     """
     position = orbit.position
-    return _primitive_sites(position.space_group, position.letter, tuple(orbit.free.tolist()))
+    return _primitive_sites(
+        position.space_group, position.letter, tuple(orbit.free_coordinates.tolist())
+    )
 
 
 # A text's orbits are looked at one by one, and then composed.
 @lru_cache(maxsize=4096)
 def _primitive_sites(space_group: int, letter: str, free: tuple[float, ...]) -> Floats:
-    position = positions(space_group)[letter]
+    position = wyckoff_positions(space_group)[letter]
     sites = orbit_sites(position, np.array(free))
     centring = primitive_translations(space_group)
     own: list[Floats] = []
@@ -148,7 +154,7 @@ def _primitive_sites(space_group: int, letter: str, free: tuple[float, ...]) -> 
         own.append(left[0])
         apart = left[:, None] - (left[0] + centring)
         apart -= np.rint(apart)
-        left = left[(np.abs(apart).max(axis=2) > _IMAGE).all(axis=1)]
+        left = left[(np.abs(apart).max(axis=2) > _IMAGE_TOLERANCE).all(axis=1)]
     if len(own) * len(centring) != position.multiplicity or len(sites) != position.multiplicity:
         raise InputError(
             f"an orbit on {position.name} of space group {space_group} has {len(sites)} "
@@ -159,18 +165,18 @@ def _primitive_sites(space_group: int, letter: str, free: tuple[float, ...]) -> 
     return found
 
 
-def orbit_sites(position: Position, free: Floats) -> Floats:
+def orbit_sites(position: WyckoffPosition, free: Floats) -> Floats:
     """Return all sites of an orbit in the conventional cell: shape (atoms, 3), in [0, 1)."""
     return equivalent_sites(position.space_group, position.site(free))
 
 
 def equivalent_sites(space_group: int, site: Floats) -> Floats:
     """Return all sites that a group makes of one, in the conventional cell: shape (N, 3)."""
-    rotations, translations = operations(space_group)
-    return _distinct(rotations @ site + translations)
+    rotations, translations = symmetry_operations(space_group)
+    return _unique_sites(rotations @ site + translations)
 
 
-def representatives(position: Position, sites: Floats) -> Floats:
+def representatives(position: WyckoffPosition, sites: Floats) -> Floats:
     """Return the free coordinates of those sites that are on the representative itself.
 
     Args:
@@ -180,19 +186,19 @@ def representatives(position: Position, sites: Floats) -> Floats:
     Returns:
         Shape (R, number of free coordinates), in [0, 1), in increasing order.
     """
-    axes = list(position.free)
+    axes = list(position.free_axes)
     free = sites[:, axes] - np.floor(sites[:, axes])
-    free[free > 1.0 - 0.1 * _ON_POSITION] = 0.0
+    free[free > 1.0 - 0.1 * _POSITION_TOLERANCE] = 0.0
     off = sites - (free @ position.matrix.T + position.offset)
     off -= np.rint(off)
-    near = free[np.abs(off).max(axis=1, initial=0.0) < _ON_POSITION]
+    near = free[np.abs(off).max(axis=1, initial=0.0) < _POSITION_TOLERANCE]
     return np.asarray(near[np.lexsort(near.T[::-1])] if len(axes) else near)
 
 
 @cache
 def primitive_translations(space_group: int) -> Floats:
     """Return the lattice points in a conventional cell, the origin first: shape (K, 3)."""
-    rotations, translations = operations(space_group)
+    rotations, translations = symmetry_operations(space_group)
     points: Floats = translations[(rotations == np.eye(3)).all(axis=(1, 2))]
     return points[np.lexsort(points.T)]
 
@@ -210,15 +216,19 @@ def primitive_basis(space_group: int) -> Floats:
     raise AssertionError(f"space group {space_group} has no primitive cell")
 
 
-def _text_order(orbit: Orbit) -> tuple[int, str, list[float]]:
+def _orbit_order(orbit: Orbit) -> tuple[int, str, list[float]]:
     letter = orbit.position.letter
     # A comes behind z.
-    return ELECTRONEGATIVITY_RANK[orbit.number], letter.replace("A", "~"), orbit.free.tolist()
+    return (
+        ELECTRONEGATIVITY_RANK[orbit.atomic_number],
+        letter.replace("A", "~"),
+        orbit.free_coordinates.tolist(),
+    )
 
 
-def _idealised(crystal: Crystal) -> tuple[Floats, Floats, Ints]:
+def _standardized_cell(crystal: Crystal) -> tuple[Floats, Floats, Ints]:
     """Return the standardised conventional cell: lattice, sites and numbers."""
-    dataset = find_symmetry(crystal.lattice, crystal.positions, crystal.numbers, LOOSE)
+    dataset = find_symmetry(crystal.lattice, crystal.positions, crystal.numbers, SYMPREC)
     return (
         np.asarray(dataset.std_lattice),
         np.asarray(dataset.std_positions),
@@ -233,7 +243,7 @@ def _in_default_setting(
 
     Of a group's settings spglib takes the one that `hall_number` names, unless told otherwise.
     """
-    dataset = find_symmetry(lattice, sites, numbers, TIGHT)
+    dataset = find_symmetry(lattice, sites, numbers, SYMPREC_IDEALIZED)
     moved = sites @ np.asarray(dataset.transformation_matrix).T + dataset.origin_shift
     return (
         int(dataset.number),
@@ -244,10 +254,10 @@ def _in_default_setting(
     )
 
 
-def _distinct(sites: Floats) -> Floats:
+def _unique_sites(sites: Floats) -> Floats:
     """Return sites wrapped into the cell, each once, in the order of their coordinates."""
     wrapped = np.round(sites - np.floor(sites), _SITE_DECIMALS) % 1.0
-    whole = np.rint(wrapped * 10**_SAME_SITE).astype(np.int64) % 10**_SAME_SITE
+    whole = np.rint(wrapped * 10**_SITE_KEY_DECIMALS).astype(np.int64) % 10**_SITE_KEY_DECIMALS
     # Three coordinates as one number, which is several times faster to sort than rows.
-    _, first = np.unique(whole @ _AS_ONE, return_index=True)
+    _, first = np.unique(whole @ _SITE_KEY_FACTORS, return_index=True)
     return np.asarray(wrapped[first])

@@ -21,24 +21,24 @@ from crystext.errors import SettingError
 from crystext.structures.crystal import Floats
 
 AXES = "xyz"
-GROUPS = 230
+N_SPACE_GROUPS = 230
 """How many space groups there are."""
 
 _TERM = re.compile(r"(?P<sign>[+-]?)(?P<number>\d+(?:/\d+)?)?\*?(?P<axis>[xyz])?")
 
 
 @dataclass(frozen=True, eq=False)
-class Position:
+class WyckoffPosition:
     """One Wyckoff position: a representative site with its free coordinates.
 
-    A site's fractional coordinates are `matrix @ free + offset`.
+    A site's fractional coordinates are `matrix @ free_coordinates + offset`.
     """
 
     space_group: int
     letter: str
     multiplicity: int
     """Atoms in the conventional cell."""
-    free: tuple[int, ...]
+    free_axes: tuple[int, ...]
     """Axes (0, 1, 2) whose coordinates are free; the others follow from them."""
     matrix: Floats
     """Shape (3, number of free coordinates), whole numbers."""
@@ -56,7 +56,7 @@ class Position:
 
 
 @cache
-def positions(space_group: int) -> dict[str, Position]:
+def wyckoff_positions(space_group: int) -> dict[str, WyckoffPosition]:
     """Return the Wyckoff positions of a space group by letter, in the order of the letters.
 
     Raises:
@@ -66,13 +66,13 @@ def positions(space_group: int) -> dict[str, Position]:
     if rows is None:
         raise SettingError(f"no space group has the number {space_group}; expected 1 to 230")
     return {
-        letter: Position(space_group, letter, multiplicity, *read_triplet(triplet))
+        letter: WyckoffPosition(space_group, letter, multiplicity, *parse_triplet(triplet))
         for letter, multiplicity, triplet in rows
     }
 
 
 @cache
-def operations(space_group: int) -> tuple[Floats, Floats]:
+def symmetry_operations(space_group: int) -> tuple[Floats, Floats]:
     """Return rotations (M, 3, 3) and translations (M, 3) of a group, centring included.
 
     Source: spglib's database, in the setting of this module.
@@ -96,7 +96,7 @@ def hall_number(space_group: int) -> int:
     raise SettingError(f"no space group has the number {space_group}; expected 1 to 230")
 
 
-def read_triplet(triplet: str) -> tuple[tuple[int, ...], Floats, Floats]:
+def parse_triplet(triplet: str) -> tuple[tuple[int, ...], Floats, Floats]:
     """Return free axes, matrix and offset of a site written as in the Tables: x,2x,1/4."""
     matrix, offset = np.zeros((3, 3)), np.zeros(3)
     for row, text in enumerate(triplet.split(",")):

@@ -122,7 +122,7 @@ def test_a_look_up_that_takes_long_is_not_waited_for() -> None:
     """The time limits of an HTTP library do not cover it."""
     started = time.monotonic()
     with pytest.raises(TimeoutError):
-        m3gnet_weights._within(0.1, lambda: time.sleep(3))
+        m3gnet_weights._with_timeout(0.1, lambda: time.sleep(3))
     assert time.monotonic() - started < 2
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystext.evaluate.html.gallery import choose, gallery
-from crystext.evaluate.html.markup import typeset
+from crystext.evaluate.html.gallery import choose_samples, gallery
+from crystext.evaluate.html.markup import typeset_formula
 from crystext.structures.crystal import Crystal
-from tests.handmade import HANDMADE, NACL
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
 
 
 def drawings(cards: Element) -> list[dict[str, list[list[float]]]]:
@@ -25,17 +25,17 @@ def test_valid_unique_crystals_of_low_energy_come_first() -> None:
         "e_above_hull_ev_per_atom": [0.3, 0.0, 0.0, 0.1, None, None],
     }
     crystals = [NACL] * 5 + [None]
-    assert choose(given, crystals) == [3, 0, 4, 1, 2]
-    assert choose(given, crystals, n=2) == [3, 0]
+    assert choose_samples(given, crystals) == [3, 0, 4, 1, 2]
+    assert choose_samples(given, crystals, n=2) == [3, 0]
 
 
 def test_without_energies_crystals_come_as_they_were_drawn() -> None:
-    assert choose({}, [None, NACL, NACL]) == [1, 2]
+    assert choose_samples({}, [None, NACL, NACL]) == [1, 2]
 
 
-@pytest.mark.parametrize("name", HANDMADE)
+@pytest.mark.parametrize("name", EXAMPLE_CRYSTALS)
 def test_a_drawn_cell_is_the_crystals_cell(name: str) -> None:
-    crystal = HANDMADE[name]
+    crystal = EXAMPLE_CRYSTALS[name]
     (drawn,) = drawings(gallery({}, [crystal]))
     cell = np.array(drawn["cell"])
     assert np.linalg.norm(cell, axis=1) == pytest.approx(crystal.lengths, abs=2e-3)
@@ -45,9 +45,9 @@ def test_a_drawn_cell_is_the_crystals_cell(name: str) -> None:
     assert np.degrees(np.arccos(cosines)) == pytest.approx(crystal.angles, abs=0.1)
 
 
-@pytest.mark.parametrize("name", HANDMADE)
+@pytest.mark.parametrize("name", EXAMPLE_CRYSTALS)
 def test_each_drawn_atom_is_one_of_the_crystals(name: str) -> None:
-    crystal: Crystal = HANDMADE[name]
+    crystal: Crystal = EXAMPLE_CRYSTALS[name]
     (drawn,) = drawings(gallery({}, [crystal]))
     atoms = np.array(drawn["atoms"])
     fractions = atoms[:, :3] @ np.linalg.inv(np.array(drawn["cell"])) + 0.5
@@ -63,7 +63,7 @@ def test_each_drawn_atom_is_one_of_the_crystals(name: str) -> None:
 
 @given(st.from_regex(r"([A-Z][a-z]?[0-9]{0,3}){1,4}", fullmatch=True))
 def test_numbers_of_a_formula_are_subscripts(formula: str) -> None:
-    parts = typeset(formula)
+    parts = typeset_formula(formula)
     assert "".join(x if isinstance(x, str) else str(x.text) for x in parts) == formula
     assert all(not any(sign.isdigit() for sign in x) for x in parts if isinstance(x, str))
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystext.evaluate.html.markup import html, table, tag
-from tests.evaluate.html.parsed import Node, parse
+from crystext.evaluate.html.markup import render_html, table, tag
+from tests.evaluate.html.html_parser import Node, parse
 
 # A browser replaces nulls and carriage returns, and half a character cannot be written at all.
 TEXTS = st.text(st.characters(blacklist_categories=["Cs", "Cc"])) | st.sampled_from(
@@ -13,7 +13,7 @@ TEXTS = st.text(st.characters(blacklist_categories=["Cs", "Cc"])) | st.sampled_f
 
 
 def written(*children: object) -> Node:
-    return parse(html(tag("head"), tag("body", *children)))  # type: ignore[arg-type]
+    return parse(render_html(tag("head"), tag("body", *children)))  # type: ignore[arg-type]
 
 
 @given(TEXTS, TEXTS)

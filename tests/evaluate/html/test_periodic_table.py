@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.evaluate.html.periodic_table import periodic_table, places
-from crystext.evaluate.report import Counts
+from crystext.evaluate.html.periodic_table import grid_positions, periodic_table
+from crystext.evaluate.report import LabelCounts
 
 
-def counts(drawn: dict[str, int], known: dict[str, int] | None = None) -> Counts:
+def counts(drawn: dict[str, int], known: dict[str, int] | None = None) -> LabelCounts:
     labels = sorted({*drawn, *(known or {})})
-    return Counts(
+    return LabelCounts(
         stage="distributions",
         name="elements",
         title="elements",
@@ -19,18 +19,23 @@ def counts(drawn: dict[str, int], known: dict[str, int] | None = None) -> Counts
     )
 
 
-def marks(found: Counts) -> dict[str, str]:
+def marks(found: LabelCounts) -> dict[str, str]:
     tiles = {tile[0].text: tile[2].text for tile in periodic_table(found)}
     return {str(symbol): mark for symbol, mark in tiles.items() if mark}
 
 
 def test_each_element_has_a_place_of_its_own() -> None:
-    assert set(places()) == set(SYMBOLS)
-    assert len(set(places().values())) == len(SYMBOLS)
+    assert set(grid_positions()) == set(SYMBOLS)
+    assert len(set(grid_positions().values())) == len(SYMBOLS)
     known = {"H": (1, 1), "He": (1, 18), "Fe": (4, 8), "Hf": (6, 4), "Og": (7, 18)}
-    assert {symbol: places()[symbol] for symbol in known} == known
+    assert {symbol: grid_positions()[symbol] for symbol in known} == known
     # The series stand below, each in the row of its own.
-    assert [places()[x] for x in ("La", "Lu", "Ac", "Lr")] == [(9, 3), (9, 17), (10, 3), (10, 17)]
+    assert [grid_positions()[x] for x in ("La", "Lu", "Ac", "Lr")] == [
+        (9, 3),
+        (9, 17),
+        (10, 3),
+        (10, 17),
+    ]
 
 
 def test_an_element_twice_as_frequent_as_in_the_reference_is_marked() -> None:

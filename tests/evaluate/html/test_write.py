@@ -10,11 +10,11 @@ import pytest
 
 from crystext.errors import RunError
 from crystext.evaluate.html.write import write_page
-from crystext.evaluate.report import Departure, Report
-from crystext.evaluate.stage_result import Findings
+from crystext.evaluate.report import ProtocolDeviation, Report
+from crystext.evaluate.stage_result import StageResult
 from crystext.structures.crystal import Crystal
-from tests.evaluate.html.example import CRYSTALS, columns, report
-from tests.evaluate.html.parsed import Node, parse
+from tests.evaluate.html.example_report import CRYSTALS, columns, report
+from tests.evaluate.html.html_parser import Node, parse
 
 ATTACK = "</script><script>alert('x')</script><img src=x onerror=alert(1)>"
 
@@ -107,7 +107,9 @@ def test_ours_stand_above_what_is_published(page: Node) -> None:
 
 def test_figures_of_another_reference_are_marked_beside_the_published(tmp_path: Path) -> None:
     told = "reference ref80.parquet of 80 crystals in place of MP-20 test"
-    made = report().model_copy(update={"departures": [Departure(what="reference", text=told)]})
+    made = report().model_copy(
+        update={"departures": [ProtocolDeviation(what="reference", text=told)]}
+    )
     found = parse(write_page(made, columns(), CRYSTALS, tmp_path).read_text(encoding="utf-8"))
     assert told in found.all("header")[0].text()
     (gruver,) = [t for t in found.of_class("published") if "LLaMA-2" in t.text()][:1]
@@ -191,13 +193,15 @@ def test_styles_name_only_colours_that_the_page_defines(page: Node) -> None:
 def test_crystals_that_are_known_are_named_with_what_they_match(tmp_path: Path) -> None:
     given = columns(training_match=["mp-22862", *[None] * 6, "matbench_000171"])
     found = report(given)
-    novelty = Findings("novelty")
-    novelty.share("most_frequent_formula", "the most frequent formula's share", 2, 8, note="SrTiO3")
-    novelty.counts("formulas", "most frequent formulas", {"SrTiO3": 1, "NaCl": 2})
+    novelty = StageResult("novelty")
+    novelty.add_proportion(
+        "most_frequent_formula", "the most frequent formula's share", 2, 8, note="SrTiO3"
+    )
+    novelty.add_label_counts("formulas", "most frequent formulas", {"SrTiO3": 1, "NaCl": 2})
     found = found.model_copy(
         update={
-            "figures": [*found.figures, *novelty.figures],
-            "shares": [*found.shares, *novelty.shares],
+            "figures": [*found.figures, *novelty.metrics],
+            "shares": [*found.shares, *novelty.label_counts],
         }
     )
     made = parse(write_page(found, given, CRYSTALS, tmp_path).read_text(encoding="utf-8"))

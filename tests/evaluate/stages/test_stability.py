@@ -15,11 +15,11 @@ from crystext.energies.hull_sources import save_hull
 from crystext.energies.potentials.chgnet import CHGNET
 from crystext.energies.potentials.m3gnet import M3GNET
 from crystext.errors import InputError, ModelError
-from crystext.evaluate.export import write_found
+from crystext.evaluate.export import export_crystals
 from crystext.evaluate.report import Report
 from crystext.evaluate.run import evaluate
-from crystext.evaluate.stages.base import Options
-from crystext.io.read.parse import Piece, parse
+from crystext.evaluate.stages.base import EvaluationOptions
+from crystext.io.read.parse import Piece, parse_piece
 from crystext.io.write import extxyz
 from crystext.structures.crystal import Crystal
 
@@ -62,7 +62,7 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     (tmp_path / "in.extxyz").write_text("".join(map(extxyz, frames)) + "1\nnoise\nQq 0 0 0\n")
     hull = tmp_path / "hull.parquet"
     save_hull(PHASES.items(), hull, name="own", date="2026-11-20", potential=M3GNET)
-    options = Options(potential=weights, hull=str(hull))
+    options = EvaluationOptions(potential=weights, hull=str(hull))
     rules, out = protocol(tmp_path), tmp_path / "out"
     report = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=options)
 
@@ -94,12 +94,14 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     assert all(row["energy_asked"] for row in table)
 
     # What is written is what was relaxed: the salt was drawn a little too small.
-    assert write_found("metastable", tmp_path / "in.extxyz", out, tmp_path / "found.parquet") == 2
+    assert (
+        export_crystals("metastable", tmp_path / "in.extxyz", out, tmp_path / "found.parquet") == 2
+    )
     written = pq.read_table(tmp_path / "found.parquet").to_pylist()
     assert [row["name"] for row in written] == [table[0]["name"], table[3]["name"]]
     assert written[0]["volume"] > 1.003 * SALT.volume
     assert max(row["e_above_hull_ev_per_atom"] for row in written) < 0.1
-    (first,) = parse(Piece("", "cif", table[0]["relaxed_cif"]))
+    (first,) = parse_piece(Piece("", "cif", table[0]["relaxed_cif"]))
     assert first.crystal is not None
     assert first.crystal.lengths == pytest.approx(written[0]["lengths"], rel=1e-12)
 
@@ -111,10 +113,10 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     assert figures(again)["metastable"].value == 0
     assert relaxed.read_bytes() == before
     with pytest.raises(InputError, match="none is metastable"):
-        write_found("metastable", tmp_path / "in.extxyz", out, tmp_path / "none.cif")
+        export_crystals("metastable", tmp_path / "in.extxyz", out, tmp_path / "none.cif")
 
     # Of the first two only, and the others were not asked for.
-    some = Options(potential=weights, hull=str(hull), relax=2)
+    some = EvaluationOptions(potential=weights, hull=str(hull), relax=2)
     fewer = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=some)
     assert figures(fewer)["metastable"].of == 2
 
@@ -124,7 +126,7 @@ def test_an_input_that_grows_relaxes_what_is_new_alone(weights: str, tmp_path: P
     source.mkdir()
     (source / "b.extxyz").write_text(extxyz(SALT))
     save_hull(PHASES.items(), hull, name="own", date="x", potential=M3GNET)
-    options = Options(potential=weights, hull=str(hull))
+    options = EvaluationOptions(potential=weights, hull=str(hull))
 
     def energies() -> tuple[list[float], list[bytes]]:
         evaluate(source, protocol(tmp_path), out, only=["stability"], options=options)
@@ -152,7 +154,7 @@ def test_where_m3gnet_cannot_be_had_chgnet_relaxes_and_the_report_says_so(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    potentials._first.cache_clear()
+    potentials._first_available.cache_clear()
     far = Crystal(np.full(3, 12.0), np.full(3, 90.0), np.array([11, 17]), CENTRE)
     (tmp_path / "in.extxyz").write_text(extxyz(SALT) + extxyz(far))
     hull, out = tmp_path / "hull.parquet", tmp_path / "out"
@@ -161,7 +163,7 @@ def test_where_m3gnet_cannot_be_had_chgnet_relaxes_and_the_report_says_so(
     def measured(**options: Any) -> Report:
         return evaluate(
             tmp_path / "in.extxyz", protocol(tmp_path), out, only=["stability"],
-            options=Options(hull=str(hull), **options),
+            options=EvaluationOptions(hull=str(hull), **options),
         )  # fmt: skip
 
     report = measured()
@@ -178,16 +180,18 @@ def test_where_m3gnet_cannot_be_had_chgnet_relaxes_and_the_report_says_so(
     assert [row["metastable"] for row in rows] == [True, None]
 
     # Once weights can be had, the evaluation goes on with what it was begun with.
-    monkeypatch.setattr(potentials, "_first", lambda: potentials.Choice("m3gnet"))
+    monkeypatch.setattr(
+        potentials, "_first_available", lambda: potentials.PotentialChoice("m3gnet")
+    )
     assert measured().departures == report.departures
     with pytest.raises(ModelError, match="no M3GNet"):
         measured(potential="m3gnet")
-    potentials.loaded.cache_clear()
+    potentials.load_potential_once.cache_clear()
 
 
 def test_a_hull_that_is_not_there_is_told_before_anything_is_relaxed(tmp_path: Path) -> None:
     (tmp_path / "in.extxyz").write_text(extxyz(SALT))
-    options = Options(potential="m3gnet", hull="mp2021")
+    options = EvaluationOptions(potential="m3gnet", hull="mp2021")
     with pytest.raises(InputError, match="Did you mean 'mp2020'"):
         evaluate(
             tmp_path / "in.extxyz", protocol(tmp_path), tmp_path / "out", only=["stability"],
@@ -202,7 +206,7 @@ def test_below_a_hull_with_gaps_the_number_counts_and_the_verdict_is_no_evidence
     hull, out = tmp_path / "hull.parquet", tmp_path / "out"
     elements = {symbol: PHASES[symbol] for symbol in ("Na", "Cl")}
     save_hull(elements.items(), hull, name="gaps", date="x", potential=M3GNET)
-    options = Options(potential=weights, hull=str(hull))
+    options = EvaluationOptions(potential=weights, hull=str(hull))
     report = evaluate(
         tmp_path / "in.extxyz", protocol(tmp_path), out, only=["stability"], options=options
     )
@@ -212,4 +216,4 @@ def test_below_a_hull_with_gaps_the_number_counts_and_the_verdict_is_no_evidence
     (row,) = pq.read_table(out / "structures.parquet").to_pylist()
     assert (row["stable"], row["candidate"], row["verdict"]) == (True, False, "no_evidence")
     assert (row["phases_in_system"], row["phases_with_all_elements"]) == (2, 0)
-    assert write_found("stable", tmp_path / "in.extxyz", out, tmp_path / "stable.cif") == 1
+    assert export_crystals("stable", tmp_path / "in.extxyz", out, tmp_path / "stable.cif") == 1

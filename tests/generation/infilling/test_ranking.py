@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crystext.generation.infilling.ranking import rank_keys
-from crystext.generation.infilling.specify import Blanks, blank
-from crystext.io.read.partial_structures import sites_of
+from crystext.generation.infilling.specify import InfillSpec, specify
+from crystext.io.read.partial_structures import partial_structure_of
 from crystext.structures.crystal import Crystal
-from tests.handmade import SRTIO3
+from tests.example_crystals import SRTIO3
 
-SITES = sites_of(SRTIO3)
-CELL = blank(SITES, Blanks(cell=True), 20)[0]
-ELEMENT = blank(SITES, Blanks({"Ti": "?"}), 20)[0]
+SITES = partial_structure_of(SRTIO3)
+CELL = specify(SITES, InfillSpec(cell=True), 20)[0]
+ELEMENT = specify(SITES, InfillSpec({"Ti": "?"}), 20)[0]
 
 
 def cube(length: float) -> Crystal:

@@ -7,19 +7,19 @@ import pytest
 
 from crystext.errors import InputError, SettingError
 from crystext.generation.infilling.similar_elements import similar_elements
-from crystext.generation.infilling.specify import Blanks, blank
-from crystext.io.read.partial_structures import Sites, sites_of
+from crystext.generation.infilling.specify import InfillSpec, specify
+from crystext.io.read.partial_structures import PartialStructure, partial_structure_of
 from crystext.text.partial import PartialCrystal
-from tests.handmade import SRTIO3, crystal
+from tests.example_crystals import SRTIO3, crystal
 
-SITES = sites_of(SRTIO3)
-N_NA_NI = sites_of(
+SITES = partial_structure_of(SRTIO3)
+N_NA_NI = partial_structure_of(
     crystal([6.0] * 3, [90] * 3, [("N", [0, 0, 0]), ("Na", [0.5, 0, 0]), ("Ni", [0, 0.5, 0.5])])
 )
 
 
-def blanked(sites: Sites = SITES, max_atoms: int = 20, **asked: Any) -> PartialCrystal:
-    return blank(sites, Blanks(**asked), max_atoms)[0]
+def blanked(sites: PartialStructure = SITES, max_atoms: int = 20, **asked: Any) -> PartialCrystal:
+    return specify(sites, InfillSpec(**asked), max_atoms)[0]
 
 
 def test_masking_nitrogen_leaves_sodium_and_nickel_alone() -> None:
@@ -30,8 +30,8 @@ def test_masking_nitrogen_leaves_sodium_and_nickel_alone() -> None:
 
 def test_an_element_is_replaced_at_all_its_sites_by_one() -> None:
     partial = blanked(species={"O": "?"})
-    assert partial.shared == ((0, 1, 2),)
-    assert partial.is_one_element
+    assert partial.same_element_groups == ((0, 1, 2),)
+    assert partial.is_element_infilling
 
 
 @pytest.mark.parametrize("reference", [1, "1", "O2"])
@@ -39,7 +39,7 @@ def test_a_site_is_named_by_index_or_label(reference: int | str) -> None:
     partial = blanked(species={reference: "F,S"})
     assert np.flatnonzero(partial.numbers == 0).tolist() == [1]
     assert partial.candidates == {1: ("F", "S")}
-    assert partial.shared == ()
+    assert partial.same_element_groups == ()
 
 
 def test_candidates_serve_every_question_mark_and_similar_ones_their_site() -> None:
@@ -61,15 +61,15 @@ def test_named_atoms_are_sites_without_a_place_and_others_are_missing() -> None:
     partial = blanked(add=["2 O", "2 ?"])
     assert partial.numbers.tolist() == [8, 8, 8, 22, 38, 8, 8]
     assert np.isnan(partial.positions[5:]).all()
-    assert partial.more == (2, 2)
-    assert blanked(add=["..."], max_atoms=12).more == (1, 7)
+    assert partial.missing_atoms == (2, 2)
+    assert blanked(add=["..."], max_atoms=12).missing_atoms == (1, 7)
 
 
 def test_one_text_asks_for_what_a_list_does() -> None:
     for one, listed in (("2 O", ["2 O"]), ("2 O, ?", ["2 O", "?"]), ("...", ["..."])):
         together, apart = blanked(add=one), blanked(add=listed)
         assert together.numbers.tolist() == apart.numbers.tolist()
-        assert together.more == apart.more
+        assert together.missing_atoms == apart.missing_atoms
     for one, given in (("Ti1", ["Ti1"]), ("0,3", [0, 3]), (3, [3]), (np.int64(3), [3])):
         alone = blanked(coordinates=one).positions
         assert np.array_equal(alone, blanked(coordinates=given).positions, equal_nan=True)

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.conditions.constraints import Constraints
-from crystext.grammar.fields import END, Kind, value_texts
+from crystext.grammar.fields import END, FieldKind, value_texts
 from crystext.grammar.token_reader import DECIMALS
-from crystext.grammar.wyckoff.automaton import SymmetricAutomaton
-from crystext.grammar.wyckoff.lookahead import look_ahead
-from crystext.grammar.wyckoff.single_value_fields import MergedFields
+from crystext.grammar.wyckoff.automaton import WyckoffAutomaton
+from crystext.grammar.wyckoff.lookahead import lookahead_for
+from crystext.grammar.wyckoff.single_value_fields import SingleValueFields
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import crystal_system
 from crystext.structures.wyckoff.orbits import primitive_translations
-from crystext.structures.wyckoff.positions import operations
+from crystext.structures.wyckoff.positions import symmetry_operations
 from crystext.text import WYCKOFF, decode, encode
-from tests.grammar.wyckoff.symmetric_writing import random_text
+from tests.grammar.wyckoff.random_texts import random_text
 
 SCALE = 0.65
 
@@ -31,7 +31,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def written(group: int, seed: int, scale: float, **asked: Any) -> tuple[str, bool]:
-    constraints = Constraints(distance_scale=scale, space_group=group, **asked)
+    constraints = Constraints(min_distance_ratio=scale, space_group=group, **asked)
     return random_text(constraints, np.random.default_rng(seed), tightly=True)
 
 
@@ -66,7 +66,7 @@ def test_whatever_is_written_is_a_crystal_with_the_symmetry_it_declares(
     assert found is not None
     # The crystal's cell is primitive: the declared group's operations are a subgroup of those that
     # are found, one of each coset of the lattice, and so their number divides that of these.
-    own = len(operations(group)[0]) // len(primitive_translations(group))
+    own = len(symmetry_operations(group)[0]) // len(primitive_translations(group))
     assert len(found["rotations"]) % own == 0
 
 
@@ -89,7 +89,7 @@ def test_most_random_orbits_find_a_cell(group: int) -> None:
 def test_a_formula_is_written_to_the_atom(group: int, seed: int) -> None:
     asked = {"formula": (("Ca", 1), ("Ti", 1), ("O", 3)), "max_atoms": 20}
     constraints = Constraints(space_group=group, **asked)  # type: ignore[arg-type]
-    assume(look_ahead(constraints).groups.any())
+    assume(lookahead_for(constraints).space_groups.any())
     crystal = crystal_of(random_text(constraints, np.random.default_rng(seed))[0])
     counts = [crystal.symbols.count(symbol) for symbol in ("Ca", "Ti", "O")]
     assert counts[0] > 0
@@ -98,20 +98,20 @@ def test_a_formula_is_written_to_the_atom(group: int, seed: int) -> None:
 
 @pytest.mark.parametrize("system", ["triclinic", "trigonal", "cubic"])
 def test_a_crystal_system_leaves_its_groups_only(system: str) -> None:
-    allowed = look_ahead(Constraints(crystal_system=system)).groups
+    allowed = lookahead_for(Constraints(crystal_system=system)).space_groups
     assert {crystal_system(int(g)) for g in np.flatnonzero(allowed)} == {system}
 
 
 def follow(text: str, constraints: Constraints) -> str | None:
     """Push a text's values; return what was not allowed, or None."""
-    automaton = SymmetricAutomaton(WYCKOFF, look_ahead(constraints))
+    automaton = WyckoffAutomaton(WYCKOFF, lookahead_for(constraints))
     lines = text.split("\n")
     words = [lines[0], *(word for line in lines[1:-1] for word in line.split(" "))]
     for word in words:
         kind = automaton.field.kind
         value = value_texts(kind, WYCKOFF).index(word)
-        if kind is Kind.COORDINATE:
-            if not automaton.clear(np.array([value]))[0]:
+        if kind is FieldKind.COORDINATE:
+            if not automaton.has_room(np.array([value]))[0]:
                 return word
         elif not automaton.allowed()[value]:
             return word
@@ -125,7 +125,7 @@ def follow(text: str, constraints: Constraints) -> str | None:
         if not automaton.allowed_decimals(value // DECIMALS)[value % DECIMALS]:
             return word
         automaton.push(value)
-    return None if not automaton.crowded else "crowded"
+    return None if not automaton.atoms_too_close else "crowded"
 
 
 def test_real_crystals_are_allowed_step_by_step(shared_data: Path) -> None:
@@ -133,7 +133,7 @@ def test_real_crystals_are_allowed_step_by_step(shared_data: Path) -> None:
     from pymatgen.core.structure import Structure
 
     cifs = read_table(shared_data / "mp20_val.parquet")["cif"].to_pylist()[::150]
-    constraints = Constraints(distance_scale=SCALE)
+    constraints = Constraints(min_distance_ratio=SCALE)
     refused = []
     for cif in cifs:
         crystal = Crystal.from_structure(Structure.from_str(cif, fmt="cif"))
@@ -145,10 +145,10 @@ def test_real_crystals_are_allowed_step_by_step(shared_data: Path) -> None:
 
 
 def test_an_atom_on_a_mirror_is_no_orbit_of_the_general_position() -> None:
-    automaton = SymmetricAutomaton(WYCKOFF, look_ahead(Constraints(space_group=6)))
+    automaton = WyckoffAutomaton(WYCKOFF, lookahead_for(Constraints(space_group=6)))
     automaton.push(6)
     automaton.push(ATOMIC_NUMBERS["Na"])
-    automaton.push(value_texts(Kind.POSITION, WYCKOFF).index("2c"))
+    automaton.push(value_texts(FieldKind.POSITION, WYCKOFF).index("2c"))
     automaton.push(123)
     allowed = automaton.allowed()
     # Pm has mirrors at y = 0 and y = 1/2; a printed unit beside them stands for them, rounded.
@@ -161,15 +161,17 @@ def test_an_atom_on_a_mirror_is_no_orbit_of_the_general_position() -> None:
 def test_merged_fields_spell_the_same_texts(group: int, seed: int) -> None:
     constraints = Constraints(space_group=group, max_atoms=8)
     text, _ = random_text(constraints, np.random.default_rng(seed))
-    fields = MergedFields(SymmetricAutomaton(WYCKOFF, look_ahead(constraints), settles=True))
+    fields = SingleValueFields(
+        WyckoffAutomaton(WYCKOFF, lookahead_for(constraints), always_finish=True)
+    )
     rest = text
-    while fields.field.kind is not Kind.ELEMENT:
+    while fields.field.kind is not FieldKind.ELEMENT:
         texts = value_texts(fields.field.kind, WYCKOFF)
         ends = [i for i, c in enumerate(rest) if c in " \n"] + [len(rest)]
         value = texts.index(rest[: ends[0]])
         assert fields.allowed().shape == (1, len(texts))
         assert fields.allowed()[0, value], (text, rest)
-        separator = fields.separator_behind(value)
+        separator = fields.separator_after(value)
         fields.push(np.array([value]))
         rest = rest[ends[0] :]
         if rest:

@@ -13,12 +13,12 @@ from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
 from crystext.conditions.constraints import Constraints
 from crystext.errors import SettingError
 from crystext.grammar.fields import END
-from crystext.grammar.wyckoff.infeasible import refuse_the_impossible
-from crystext.grammar.wyckoff.lookahead import LookAhead, Progress
-from crystext.grammar.wyckoff.site_table import places
+from crystext.grammar.wyckoff.infeasible import raise_if_infeasible
+from crystext.grammar.wyckoff.lookahead import Lookahead, LookaheadState
+from crystext.grammar.wyckoff.site_table import site_table
 from crystext.structures.properties import crystal_system
 from crystext.structures.wyckoff.orbits import primitive_translations
-from crystext.structures.wyckoff.positions import positions
+from crystext.structures.wyckoff.positions import wyckoff_positions
 
 FOUR = ("K", "Ti", "S", "O")
 MOST = 5
@@ -30,7 +30,7 @@ groups = st.integers(1, 230)
 
 
 def size(group: int, letter: str) -> int:
-    return positions(group)[letter].multiplicity // len(primitive_translations(group))
+    return wyckoff_positions(group)[letter].multiplicity // len(primitive_translations(group))
 
 
 @cache
@@ -40,8 +40,8 @@ def orbit_lists(group: int, elements: tuple[str, ...], most: int) -> list[Orbits
 
     def longer(before: Orbits, atoms: int) -> Iterator[Orbits]:
         for symbol in order[order.index(before[-1][0]) if before else 0 :]:
-            for letter, position in positions(group).items():
-                taken = not position.free and letter in {other for _, other in before}
+            for letter, position in wyckoff_positions(group).items():
+                taken = not position.free_axes and letter in {other for _, other in before}
                 whole = atoms + size(group, letter)
                 if not taken and whole <= most:
                     found = (*before, (symbol, letter))
@@ -84,7 +84,7 @@ def test_a_choice_is_allowed_if_and_only_if_some_crystal_as_asked_goes_on_so(
     group: int, asked: Constraints
 ) -> None:
     # Many positions for single atoms make too many lists to try.
-    assume(asked.max_atoms <= (3 if len(positions(group)) > 8 else MOST))
+    assume(asked.max_atoms <= (3 if len(wyckoff_positions(group)) > 8 else MOST))
     every = orbit_lists(group, FOUR, asked.max_atoms)
     wanted = [orbits for orbits in every if keeps(group, orbits, asked)]
     following: dict[Orbits, set[int]] = {}
@@ -94,30 +94,36 @@ def test_a_choice_is_allowed_if_and_only_if_some_crystal_as_asked_goes_on_so(
             following.setdefault(orbits[:end], set()).add(ATOMIC_NUMBERS[symbol])
             places_of.setdefault((orbits[:end], symbol), set()).add(letter)
         following.setdefault(orbits, set()).add(END)
-    ahead = LookAhead(asked)
-    assert bool(ahead.groups[group]) == bool(wanted)
+    ahead = Lookahead(asked)
+    assert bool(ahead.space_groups[group]) == bool(wanted)
     for orbits, elements in following.items():
         state = walked(ahead, group, orbits)
-        assert set(np.flatnonzero(ahead.elements(state)).tolist()) == elements, (orbits, asked)
+        assert set(np.flatnonzero(ahead.allowed_elements(state)).tolist()) == elements, (
+            orbits,
+            asked,
+        )
     for (orbits, symbol), letters in places_of.items():
-        begun = ahead.begin(walked(ahead, group, orbits), ATOMIC_NUMBERS[symbol])
-        by_name = places(group).by_name
-        found = {by_name[name] for name in np.flatnonzero(ahead.positions(begun)).tolist()}
-        assert {places(group).all[place].letter for place in found} == letters, (orbits, asked)
+        begun = ahead.begin_orbit(walked(ahead, group, orbits), ATOMIC_NUMBERS[symbol])
+        by_name = site_table(group).index_of_name
+        found = {by_name[name] for name in np.flatnonzero(ahead.allowed_positions(begun)).tolist()}
+        assert {site_table(group).positions[place].letter for place in found} == letters, (
+            orbits,
+            asked,
+        )
 
 
-def walked(ahead: LookAhead, group: int, orbits: Orbits) -> Progress:
+def walked(ahead: Lookahead, group: int, orbits: Orbits) -> LookaheadState:
     state = ahead.start(group)
-    letters = list(positions(group))
+    letters = list(wyckoff_positions(group))
     for symbol, letter in orbits:
-        state = ahead.begin(state, ATOMIC_NUMBERS[symbol])
-        state = ahead.put(state, letters.index(letter))
+        state = ahead.begin_orbit(state, ATOMIC_NUMBERS[symbol])
+        state = ahead.place_orbit(state, letters.index(letter))
     return state
 
 
 def test_a_formula_is_written_only_where_the_positions_add_up_to_it() -> None:
     spinel = Constraints(max_atoms=14, formula=(("Mg", 1), ("Al", 2), ("O", 4)))
-    allowed = LookAhead(spinel).groups
+    allowed = Lookahead(spinel).space_groups
     # MgAl2O4 fills 8a, 16d and 32e of Fd-3m; of Ia-3d no orbit is small enough.
     assert allowed[227]
     assert not allowed[230]
@@ -131,11 +137,11 @@ def test_what_a_refusal_advises_is_possible(group: int, first: int, second: int)
     asked = Constraints(
         max_atoms=unit, formula=formula, space_group=group, crystal_system=crystal_system(group)
     )
-    if LookAhead(asked).groups[group]:
-        refuse_the_impossible(asked)
+    if Lookahead(asked).space_groups[group]:
+        raise_if_infeasible(asked)
         return
     with pytest.raises(SettingError) as refusal:
-        refuse_the_impossible(asked)
+        raise_if_infeasible(asked)
     message = str(refusal.value)
     assert f"space group {group} has the formula" in message
     sizes, _, others = message.partition("; ")[2].partition("another")
@@ -143,10 +149,10 @@ def test_what_a_refusal_advises_is_possible(group: int, first: int, second: int)
         most = int(sizes.split("max_atoms ")[1].split(" ")[0])
         assert f"--max-atoms {most})" in sizes, "as it is typed"
         larger = Constraints(max_atoms=most, min_atoms=most, formula=formula, space_group=group)
-        assert LookAhead(larger).groups[group]
+        assert Lookahead(larger).space_groups[group]
     for text in others.partition("such as ")[2].split(", "):
-        assert LookAhead(Constraints(max_atoms=unit, formula=formula)).groups[int(text)]
+        assert Lookahead(Constraints(max_atoms=unit, formula=formula)).space_groups[int(text)]
 
 
 def test_every_group_holds_some_crystal_of_the_usual_size() -> None:
-    assert LookAhead(Constraints()).groups[1:].all()
+    assert Lookahead(Constraints()).space_groups[1:].all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from crystext.chemistry.formulas import formula_text
+from crystext.chemistry.formulas import format_formula
 from crystext.errors import InputError
 from crystext.io.read.cif import read_cif
 
@@ -60,7 +60,7 @@ def cif_text(
 
 def atoms(text: str, *, lenient: bool = False) -> str:
     """Return what a text is read as, such as `Na4Cl4`; elements in the order of the file."""
-    return formula_text(Counter(read_cif(text, lenient=lenient).crystal.symbols))
+    return format_formula(Counter(read_cif(text, lenient=lenient).crystal.symbols))
 
 
 def notes(text: str, *, lenient: bool = False) -> str:

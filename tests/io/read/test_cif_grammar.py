@@ -8,7 +8,7 @@ import pytest
 
 from crystext.errors import InputError
 from crystext.io.read import read_crystals
-from crystext.io.read.cif import cif_blocks, looks_like_cif, read_cif, read_partial
+from crystext.io.read.cif import cif_blocks, looks_like_cif, read_cif, read_partial_cif
 from tests.io.read.cif_texts import (
     CSCL,
     GENERAL,
@@ -182,16 +182,18 @@ def test_every_block_is_a_structure_and_a_broken_one_spoils_no_other(tmp_path: P
 
 
 def test_a_partly_known_cif_keeps_its_order_and_a_whole_one_is_none() -> None:
-    assert read_partial(TEXT) is None
+    assert read_partial_cif(TEXT) is None
     rows = ("M1 ? 0 0 0", "O1 O 0.5 ? .", "Cl1 Cl 1/4 0.25(1) 0")
-    found = read_partial(cif_text(rows, names={**P1, SUM: "Na O Cl"}).replace("_c 5.64", "_c ?"))
+    found = read_partial_cif(
+        cif_text(rows, names={**P1, SUM: "Na O Cl"}).replace("_c 5.64", "_c ?")
+    )
     assert found is not None
     assert found.numbers.tolist() == [0, 8, 17]
     assert found.labels == ("M1", "O1", "Cl1")
     assert found.positions[2].tolist() == [0.25, 0.25, 0]
     for names in ({HM: "F m -3 m"}, {HM: "F 9 9 9"}, {"_space_group_IT_number": 225}):
         with pytest.raises(InputError):
-            read_partial(cif_text(rows, names=names))
+            read_partial_cif(cif_text(rows, names=names))
 
 
 def test_megabytes_of_blanks_and_quotes_take_no_time() -> None:

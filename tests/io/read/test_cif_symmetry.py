@@ -18,7 +18,7 @@ from crystext.io.read.cif.operations import (
     operations_of_list,
     operations_of_setting,
 )
-from crystext.io.read.cif.symbols import choices_of, settings_of_symbol
+from crystext.io.read.cif.symbols import settings_of_choice, settings_of_symbol
 from crystext.structures.crystal import Crystal
 from tests.io.read.cif_texts import (
     CSCL,
@@ -432,9 +432,9 @@ def test_the_settings_of_gemmi_and_spglib_are_the_same() -> None:
 def test_each_symbol_of_each_setting_names_that_setting() -> None:
     for setting in gemmi.spacegroup_table_itb():
         named = settings_of_symbol(setting.xhm())
-        assert any(s.hall == setting.hall for s in choices_of(named.settings, named.choice)), (
-            setting.xhm()
-        )
+        assert any(
+            s.hall == setting.hall for s in settings_of_choice(named.settings, named.choice)
+        ), setting.xhm()
 
 
 @settings(max_examples=60, deadline=None)
@@ -444,14 +444,14 @@ def test_operations_of_any_setting_are_a_group_and_without_one_they_are_none(
 ) -> None:
     listed = [operation.triplet() for operation in setting.operations()]
     whole = operations_of_list(listed)
-    assert whole.fault == ""
+    assert whole.group_problem == ""
     assert whole == operations_of_hall(setting.hall)
     assert whole.number == setting.number
     if len(listed) > 2:
         left_out = data.draw(st.integers(0, len(listed) - 1))
         part = operations_of_list(listed[:left_out] + listed[left_out + 1 :])
-        assert part.fault != ""
-        assert part.closed() == whole
+        assert part.group_problem != ""
+        assert part.generated_group() == whole
 
 
 def test_the_double_prime_of_a_hall_symbol_may_be_two_apostrophes() -> None:
@@ -462,7 +462,7 @@ def test_the_double_prime_of_a_hall_symbol_may_be_two_apostrophes() -> None:
 def test_the_group_of_operations_about_a_shifted_origin_is_known() -> None:
     shifted = gemmi.symops_from_hall("-P 2ybc (x+1/8,y+1/6,z)")
     found = Operations(shifted)
-    assert (found.setting, found.fault, found.number) == (None, "", 14)
+    assert (found.setting, found.group_problem, found.number) == (None, "", 14)
 
 
 def test_a_crystal_of_symmetry_lies_within_its_cell() -> None:
@@ -488,7 +488,7 @@ def test_a_crystal_of_symmetry_lies_within_its_cell() -> None:
 )
 def test_words_and_spellings_of_programs_name_a_setting(symbol: str, expected: str) -> None:
     named = settings_of_symbol(symbol)
-    assert choices_of(named.settings, named.choice)[0].xhm() == expected
+    assert settings_of_choice(named.settings, named.choice)[0].xhm() == expected
 
 
 def test_a_code_of_other_axes_than_the_symbol_is_left_to_the_atoms() -> None:

@@ -18,9 +18,9 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from crystext.io.read import ReadItem, read_crystal, read_crystals
 from crystext.structures.crystal import Crystal
-from tests.handmade import NACL, QUARTZ
+from tests.example_crystals import NACL, QUARTZ
 from tests.io.read.cif_texts import CSCL, P1, cif_text
-from tests.io.read.samples import JARVIS, OPTIMADE
+from tests.io.read.format_examples import JARVIS, OPTIMADE
 
 
 def read(document: Any, tmp_path: Path) -> list[ReadItem]:

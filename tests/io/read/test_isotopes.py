@@ -18,8 +18,8 @@ from pymatgen.core.structure import Structure
 import crystext
 from crystext.errors import InputError, ReadingWarning
 from crystext.io.read import as_crystal, read_crystal, read_crystals
-from crystext.structures.crystal import Crystal, isotope_note
-from tests.io.read.samples import OPTIMADE
+from crystext.structures.crystal import Crystal, isotope_notes
+from tests.io.read.format_examples import OPTIMADE
 
 NOTE = "deuterium is read as hydrogen (site 2): texts know elements, not isotopes"
 PLACES = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
@@ -130,12 +130,12 @@ def test_a_site_that_hydrogen_and_deuterium_share_stays_disordered() -> None:
 
 def test_a_note_names_few_sites_and_each_isotope() -> None:
     symbols = [*enumerate(["D"] * 7 + ["T", "H"], start=1)]
-    assert isotope_note(symbols) == (
+    assert isotope_notes(symbols) == (
         "deuterium is read as hydrogen (sites 1, 2, 3, 4, 5 and 2 more): texts know elements, not "
         "isotopes",
         "tritium is read as hydrogen (site 8): texts know elements, not isotopes",
     )
-    assert isotope_note([(1, "H"), (2, "Dy")]) == ()
+    assert isotope_notes([(1, "H"), (2, "Dy")]) == ()
 
 
 def test_the_mass_that_pymatgen_keeps_is_in_none_of_its_files() -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from crystext.errors import PYTHON_INTERNALS, CrystextError, in_words
+from crystext.errors import PYTHON_INTERNALS, CrystextError, describe_error
 from crystext.io.read import read_crystals
-from crystext.io.read.parse import Piece, parse
-from tests.io.read.samples import SAMPLES, TABLES
+from crystext.io.read.parse import Piece, parse_piece
+from tests.io.read.format_examples import FORMAT_EXAMPLES, TABLE_EXAMPLES
 
 CHARACTERS = b"0123456789.-+eE \n\t'\"{}[],:abcDXnN#!"
 WORDS = ("", "x", "nan", "1e999", "-", "1 2 3", "[]", "{}", '"q"', "None", "-1", "99999999")
@@ -65,24 +65,24 @@ def assert_readable(problem: str | None, text: str) -> None:
     assert met is None, f"{met and met.group()!r} in {problem!r}, of:\n{text}"
 
 
-@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize("kind", FORMAT_EXAMPLES)
 def test_a_good_file_of_each_format_is_read(kind: str, tmp_path: Path) -> None:
-    text = SAMPLES[kind](tmp_path)
-    (item,) = parse(Piece("x", kind, text.encode() if ":" in kind else text))
+    text = FORMAT_EXAMPLES[kind](tmp_path)
+    (item,) = parse_piece(Piece("x", kind, text.encode() if ":" in kind else text))
     assert item.crystal is not None, item.problem
 
 
-@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize("kind", FORMAT_EXAMPLES)
 def test_no_broken_file_is_answered_in_terms_of_python(kind: str, tmp_path: Path) -> None:
-    for text in broken(SAMPLES[kind](tmp_path), 0):
-        for item in parse(Piece("x", kind, text.encode() if ":" in kind else text)):
+    for text in broken(FORMAT_EXAMPLES[kind](tmp_path), 0):
+        for item in parse_piece(Piece("x", kind, text.encode() if ":" in kind else text)):
             assert (item.crystal is None) == bool(item.problem)
             assert_readable(item.problem, text)
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", TABLE_EXAMPLES)
 def test_no_broken_table_is_answered_in_terms_of_python(name: str, tmp_path: Path) -> None:
-    text = TABLES[name](tmp_path)
+    text = TABLE_EXAMPLES[name](tmp_path)
     changed = [data.encode() for data in broken(text, 1)]
     changed += [b"\xff" + text.encode(), text.encode()[:40] + b"\xfe" + text.encode()[40:]]
     if name.endswith(".json"):
@@ -136,13 +136,13 @@ def test_a_document_of_another_layout_is_answered_in_words(document: str, tmp_pa
     ],
 )
 def test_an_exception_that_speaks_of_a_program_is_not_repeated(error: Exception) -> None:
-    assert in_words(error, "it is broken") == "it is broken"
+    assert describe_error(error, "it is broken") == "it is broken"
 
 
 def test_what_a_parser_says_of_its_file_is_repeated_in_one_line() -> None:
     error = ValueError("\nUnknown property type: b.\nmore of it")
-    assert in_words(error, "it is broken") == "Unknown property type: b"
+    assert describe_error(error, "it is broken") == "Unknown property type: b"
     caused = ValueError("list index out of range")
     caused.__cause__ = OSError("frame 3 has no cell")
-    assert in_words(caused, "it is broken") == "frame 3 has no cell"
-    assert in_words(ValueError("word " * 100), "").endswith("word ...")
+    assert describe_error(caused, "it is broken") == "frame 3 has no cell"
+    assert describe_error(ValueError("word " * 100), "").endswith("word ...")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from crystext.errors import InputError
-from crystext.io.read.partial_structures import read_sites
+from crystext.io.read.partial_structures import read_partial_structure
 from crystext.io.write import cif, poscar
-from tests.handmade import QUARTZ, SRTIO3
+from tests.example_crystals import QUARTZ, SRTIO3
 
 CELL = {"length_a": "3.90517(2)", "length_b": "4", "length_c": "4.5",
         "angle_alpha": "90", "angle_beta": "90", "angle_gamma": "90"}  # fmt: skip
@@ -31,7 +31,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_sites_of_a_cif_stay_in_their_order_with_their_labels_and_numbers(tmp_path: Path) -> None:
     rows = ["O_b O2- 0.5 0.5 0.1(3)", "Na7 Na 1.25 -0.125 0", "O_a O2- 0.51234567 0 0"]
-    sites = read_sites(write(tmp_path, cif_of(rows)))
+    sites = read_partial_structure(write(tmp_path, cif_of(rows)))
     assert sites.labels == ("O_b", "Na7", "O_a")
     assert sites.numbers.tolist() == [8, 11, 8]
     assert sites.positions.tolist() == [[0.5, 0.5, 0.1], [1.25, -0.125, 0], [0.51234567, 0, 0]]
@@ -40,7 +40,7 @@ def test_sites_of_a_cif_stay_in_their_order_with_their_labels_and_numbers(tmp_pa
 
 def test_question_marks_of_a_cif_are_what_is_not_known(tmp_path: Path) -> None:
     rows = ["O1 O 0.5 ? 0.1", "M1 ? 0 0 0", "Cl1 Cl ? . ?"]
-    sites = read_sites(write(tmp_path, cif_of(rows, {"length_c": "?"})))
+    sites = read_partial_structure(write(tmp_path, cif_of(rows, {"length_c": "?"})))
     assert sites.numbers.tolist() == [8, 0, 17]
     assert np.isnan(sites.positions).tolist() == [[False, True, False], [False] * 3, [True] * 3]
     assert np.isnan(sites.lengths).tolist() == [False, False, True]
@@ -49,15 +49,15 @@ def test_question_marks_of_a_cif_are_what_is_not_known(tmp_path: Path) -> None:
 def test_other_formats_and_cifs_with_symmetry_are_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "POSCAR"
     path.write_text(poscar(SRTIO3))
-    assert read_sites(path).labels == ("Sr1", "Ti1", "O1", "O2", "O3")
+    assert read_partial_structure(path).labels == ("Sr1", "Ti1", "O1", "O2", "O3")
     rows = ["Na1 Na 0 0 0", "Cl1 Cl 0.5 0.5 0.25"]
-    sites = read_sites(write(tmp_path, cif_of(rows, operations="'x, y, -z'")))
+    sites = read_partial_structure(write(tmp_path, cif_of(rows, operations="'x, y, -z'")))
     assert sorted(sites.numbers.tolist()) == [11, 17, 17]
 
 
 def test_what_is_written_is_read_back_site_by_site(tmp_path: Path) -> None:
     labels = [f"x{i}" for i in range(len(QUARTZ))]
-    sites = read_sites(write(tmp_path, cif(QUARTZ, labels=labels, exact=True)))
+    sites = read_partial_structure(write(tmp_path, cif(QUARTZ, labels=labels, exact=True)))
     assert sites.labels == tuple(labels)
     assert sites.numbers.tolist() == QUARTZ.numbers.tolist()
     assert np.array_equal(sites.positions, QUARTZ.positions)
@@ -76,4 +76,4 @@ def test_what_is_wrong_beside_question_marks_is_said(
     tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        read_sites(write(tmp_path, text))
+        read_partial_structure(write(tmp_path, text))

@@ -24,7 +24,7 @@ from crystext.io.read.poscar import read_poscar
 from crystext.io.read.reading import Reading
 from crystext.io.write import poscar
 from crystext.structures.crystal import Crystal
-from tests.handmade import HANDMADE, QUARTZ
+from tests.example_crystals import EXAMPLE_CRYSTALS, QUARTZ
 from tests.strategies import crystals
 
 VECTORS = "4 0 0\n0.5 5 0\n0 0.25 6\n"
@@ -281,8 +281,8 @@ def test_the_cases_of_others_are_read_right(shared_data: Path) -> None:
         assert {s: symbols.count(s) for s in symbols} == amounts, name
 
 
-@pytest.mark.parametrize("name", sorted(HANDMADE))
+@pytest.mark.parametrize("name", sorted(EXAMPLE_CRYSTALS))
 def test_what_is_written_here_is_read_back(name: str) -> None:
-    found = read_poscar(poscar(HANDMADE[name])).crystal
-    assert found.in_text_order().symbols == HANDMADE[name].in_text_order().symbols
-    assert found.lengths == pytest.approx(HANDMADE[name].lengths)
+    found = read_poscar(poscar(EXAMPLE_CRYSTALS[name])).crystal
+    assert found.in_text_order().symbols == EXAMPLE_CRYSTALS[name].in_text_order().symbols
+    assert found.lengths == pytest.approx(EXAMPLE_CRYSTALS[name].lengths)

@@ -25,15 +25,15 @@ from ase import Atoms
 from pymatgen.core.structure import Structure
 from pymatgen.io.cif import CifWriter
 
-from crystext.energies.corrections import Scale
-from crystext.energies.relaxation_files import Relaxed, RelaxedSet, write_relaxed
+from crystext.energies.corrections import EnergyCorrection
+from crystext.energies.relaxation_files import RelaxedSet, RelaxedStructure, write_relaxed
 from crystext.errors import InputError, SettingError
 from crystext.io.read import as_crystal, read_crystal, read_crystals
-from crystext.io.read.sources import pieces, size
+from crystext.io.read.sources import estimate_size, pieces
 from crystext.io.write import cif, poscar, write_crystals
 from crystext.structures.crystal import Crystal
 from crystext.text import decode, encode
-from tests.handmade import HANDMADE, IRON, NACL, QUARTZ, WURTZITE
+from tests.example_crystals import EXAMPLE_CRYSTALS, IRON, NACL, QUARTZ, WURTZITE
 
 
 def assert_same(found: Crystal, expected: Crystal, tolerance: float = 1e-6) -> None:
@@ -49,17 +49,17 @@ def good(source: Path, **options: dict[str, str]) -> list[str]:
     return [item.name for item in read_crystals(source, **options) if item.crystal is not None]
 
 
-@pytest.mark.parametrize("name", sorted(HANDMADE))
+@pytest.mark.parametrize("name", sorted(EXAMPLE_CRYSTALS))
 @pytest.mark.parametrize("filename", ["x.cif", "POSCAR", "CONTCAR.relaxed", "x.vasp", "x.cif.gz"])
 def test_a_file_of_pymatgen_is_read_as_it_was_written(
     name: str, filename: str, tmp_path: Path
 ) -> None:
-    structure = HANDMADE[name].structure
+    structure = EXAMPLE_CRYSTALS[name].structure
     kind = "cif" if ".cif" in filename else "poscar"
     data = structure.to(fmt=kind).encode()
     path = tmp_path / filename
     path.write_bytes(gzip.compress(data) if filename.endswith(".gz") else data)
-    assert_same(read_crystal(path), HANDMADE[name])
+    assert_same(read_crystal(path), EXAMPLE_CRYSTALS[name])
 
 
 @pytest.mark.parametrize(
@@ -321,13 +321,13 @@ def test_a_run_without_crystals_or_with_other_lines_is_told(tmp_path: Path) -> N
 
 
 def test_what_relax_left_is_its_table_alone(tmp_path: Path) -> None:
-    rows = (Relaxed("a", NACL, -1.0), Relaxed("b", None, None, fault="DIED"))
-    write_relaxed(RelaxedSet("m3gnet", next(iter(Scale)), rows), tmp_path / "relaxed")
+    rows = (RelaxedStructure("a", NACL, -1.0), RelaxedStructure("b", None, None, failure="DIED"))
+    write_relaxed(RelaxedSet("m3gnet", next(iter(EnergyCorrection)), rows), tmp_path / "relaxed")
     write_crystals([("000000-a", NACL)], tmp_path / "relaxed" / "cif", "cif")
     for source in (tmp_path / "relaxed", tmp_path):
         found = [(item.name, item.problem) for item in read_crystals(source)]
         assert found == [("a", None), ("b", "the row has no structure")]
-    assert size(tmp_path / "relaxed", {}) == 2
+    assert estimate_size(tmp_path / "relaxed", {}) == 2
 
 
 def test_a_broken_line_of_json_rows_is_named(tmp_path: Path) -> None:
@@ -424,16 +424,16 @@ def test_the_rows_of_a_table_are_counted_without_reading_it(kind: str, tmp_path:
     for where in ({}, {"held": "False"}, {"held": "maybe"}):
         # A JSON file is loaded whole, so that counting would be reading.
         expected = None if kind == "json" else len(list(pieces(path, where)))
-        assert size(path, where) == expected
+        assert estimate_size(path, where) == expected
 
 
 def test_files_of_one_structure_are_counted(tmp_path: Path) -> None:
     for i in range(3):
         (tmp_path / f"{i}.cif").write_text(cif(NACL))
     table(tmp_path, "csv")
-    assert size(tmp_path, {}) == len(list(pieces(tmp_path, {}))) == 6
+    assert estimate_size(tmp_path, {}) == len(list(pieces(tmp_path, {}))) == 6
     (tmp_path / "x.extxyz").write_text("")
-    assert size(tmp_path, {}) is None
+    assert estimate_size(tmp_path, {}) is None
 
 
 def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:

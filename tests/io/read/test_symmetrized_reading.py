@@ -16,7 +16,7 @@ from pymatgen.core import Lattice, Structure
 
 from crystext.io.read import ReadItem
 from crystext.structures.crystal import Crystal
-from tests.handmade import HANDMADE, NACL
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
 
 
 def _by_group(symbol: str, cell: list[float], atoms: dict[str, list[float]]) -> Crystal:
@@ -27,7 +27,7 @@ def _by_group(symbol: str, cell: list[float], atoms: dict[str, list[float]]) -> 
 
 
 CRYSTALS = {
-    **HANDMADE,
+    **EXAMPLE_CRYSTALS,
     "spinel": _by_group(
         "Fd-3m", [8.08] * 3 + [90] * 3, {"Mg": [0, 0, 0], "Al": [5 / 8] * 3, "O": [0.387] * 3}
     ),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from crystext.io.read import ReadItem
-from crystext.io.read.parse import Piece, parse
-from tests.io.read.samples import ABINIT, CASTEP, ESPRESSO, LAMMPS, RES, SAMPLES
+from crystext.io.read.parse import Piece, parse_piece
+from tests.io.read.format_examples import ABINIT, CASTEP, ESPRESSO, FORMAT_EXAMPLES, LAMMPS, RES
 
 SHELX = """TITL NaCl in F m -3 m
 CELL 0.71073 5.64 5.64 5.64 90 90 90
@@ -57,7 +57,7 @@ INVERSION = "-1,0,0,0,0,-1,0,0,0,0,-1,0"
 
 
 def read(kind: str, text: str) -> ReadItem:
-    (item,) = parse(Piece("x", kind, text.encode() if ":" in kind else text))
+    (item,) = parse_piece(Piece("x", kind, text.encode() if ":" in kind else text))
     return item
 
 
@@ -163,7 +163,7 @@ def test_what_a_parser_would_pass_over_is_refused(name: str) -> None:
 
 
 def test_lengths_of_a_cube_in_angstrom_are_refused(tmp_path: Path) -> None:
-    text = SAMPLES["ase:cube"](tmp_path).split("\n")
+    text = FORMAT_EXAMPLES["ase:cube"](tmp_path).split("\n")
     text[3] = "-" + text[3]
     assert "its lengths are in Å" in str(read("ase:cube", "\n".join(text)).problem)
 
@@ -213,14 +213,14 @@ def test_each_configuration_of_an_xdatcar_is_read_by_the_rules_of_a_poscar(scale
     header = f"NaCl\n{scale}\n4 0 0\n0 4 0\n0 0 4\nNa_pv Cl\n1 1\n"
     one, two = "Direct configuration=     1\n0 0 0\n.5 .5 .5\n", "Direct configuration=     2\n"
     frames = one + two + "0 0 0\n.5 .5 .6\n"
-    first, second = parse(Piece("x", "xdatcar", header + frames))
-    alone = parse(Piece("x", "poscar", header + "Direct\n0 0 0\n.5 .5 .6\n"))[0]
+    first, second = parse_piece(Piece("x", "xdatcar", header + frames))
+    alone = parse_piece(Piece("x", "poscar", header + "Direct\n0 0 0\n.5 .5 .6\n"))[0]
     assert first.crystal is not None
     assert second.crystal == alone.crystal
     varied = header + frames.replace(
         "Direct configuration=     2", header + "Direct configuration= 2"
     )
-    assert [x.crystal for x in parse(Piece("x", "xdatcar", varied))] == [
+    assert [x.crystal for x in parse_piece(Piece("x", "xdatcar", varied))] == [
         first.crystal,
         second.crystal,
     ]
@@ -229,7 +229,7 @@ def test_each_configuration_of_an_xdatcar_is_read_by_the_rules_of_a_poscar(scale
 def test_a_configuration_that_is_cut_off_is_no_end_of_the_others() -> None:
     header = "NaCl\n1\n4 0 0\n0 4 0\n0 0 4\nNa Cl\n1 1\n"
     frames = "Direct configuration= 1\n0 0 0\n.5 .5 .5\nDirect configuration= 2\n0 0 0\n"
-    first, second = parse(Piece("x", "xdatcar", header + frames))
+    first, second = parse_piece(Piece("x", "xdatcar", header + frames))
     assert first.crystal is not None
     assert second.crystal is None
     assert "configuration 2" in str(second.problem)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from crystext.io.read import read_crystal
 from crystext.io.write import cif, write_crystals
-from crystext.io.write.decimals import decimal, text_decimal
+from crystext.io.write.decimals import format_decimal, format_text_decimal
 from crystext.structures.crystal import Crystal
 from crystext.text import FORMATS, encode
-from tests.handmade import HANDMADE
+from tests.example_crystals import EXAMPLE_CRYSTALS
 from tests.strategies import crystals
 
 
@@ -31,19 +31,19 @@ from tests.strategies import crystals
     ],
 )
 def test_a_number_has_six_decimals_at_most_and_no_exponent(value: float, text: str) -> None:
-    assert decimal(value) == text
-    assert text_decimal(value) == text
+    assert format_decimal(value) == text
+    assert format_text_decimal(value) == text
 
 
 def test_a_number_that_would_round_otherwise_afterwards_has_more_decimals() -> None:
     assert f"{0.12549996:.3f}" == "0.125"
-    assert decimal(0.12549996) == "0.1255"
-    assert text_decimal(0.12549996) == "0.12549996"
+    assert format_decimal(0.12549996) == "0.1255"
+    assert format_text_decimal(0.12549996) == "0.12549996"
 
 
 @given(st.floats(-1e3, 1e3))
 def test_every_text_format_rounds_the_written_number_as_it_rounds_the_number(value: float) -> None:
-    written = float(text_decimal(value))
+    written = float(format_text_decimal(value))
     assert written == pytest.approx(value, abs=5.1e-7)
     for fmt in FORMATS.values():
         for places in (fmt.length_decimals, fmt.angle_decimals, fmt.coordinate_decimals):
@@ -62,7 +62,7 @@ def test_a_crystal_that_is_written_as_cif_keeps_its_text(crystal: Crystal) -> No
     assert encode(again, "gruver2024-rounded") == encode(crystal, "gruver2024-rounded")
 
 
-@pytest.mark.parametrize("crystal", HANDMADE.values(), ids=list(HANDMADE))
+@pytest.mark.parametrize("crystal", EXAMPLE_CRYSTALS.values(), ids=list(EXAMPLE_CRYSTALS))
 def test_our_reader_finds_the_text_again_in_a_cif(crystal: Crystal, tmp_path: Path) -> None:
     write_crystals([("x", crystal)], tmp_path / "x.cif")
     assert encode(read_crystal(tmp_path / "x.cif")) == encode(crystal)

@@ -19,10 +19,10 @@ from crystext.io.read import read_crystals
 from crystext.io.read.libraries import crystal_from_ase
 from crystext.io.write import FILE_FORMATS, cif, extxyz, files, poscar, write_crystals, write_text
 from crystext.structures.crystal import Crystal
-from tests.handmade import HANDMADE, IRON, NACL, QUARTZ
+from tests.example_crystals import EXAMPLE_CRYSTALS, IRON, NACL, QUARTZ
 from tests.strategies import crystals
 
-NAMED = sorted(HANDMADE.items())
+NAMED = sorted(EXAMPLE_CRYSTALS.items())
 
 
 def wrapped_difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -135,7 +135,7 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(to: str, tmp_path: Path) 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_device_that_is_full_in_truth_is_told(tmp_path: Path) -> None:
     # A file beside the target cannot be put on this device, so the message alone is tried.
-    with pytest.raises(RunError, match="No space left"), files._explained(tmp_path):
+    with pytest.raises(RunError, match="No space left"), files._explain_os_errors(tmp_path):
         Path("/dev/full").write_text("x" * 10_000)
 
 

@@ -16,38 +16,38 @@ from pymatgen.io.cif import CifParser
 from crystext.errors import SettingError
 from crystext.io.read import read_crystal, read_crystals
 from crystext.io.write import Layout, crystal_texts, symmetrized_cif, write_crystals
-from crystext.io.write.symmetry import conventional_cell, symmetry_of
+from crystext.io.write.symmetry import conventional_cell, find_wyckoff
 from crystext.structures.crystal import Crystal, Floats
-from crystext.structures.distances import keeps_distances
+from crystext.structures.distances import has_min_distances
 from crystext.structures.space_groups import find_space_group
-from crystext.structures.wyckoff.cell_parameters import free_parameters
-from crystext.structures.wyckoff.orbits import Orbit, SymmetricCrystal
-from crystext.structures.wyckoff.positions import GROUPS, positions
+from crystext.structures.wyckoff.cell_parameters import free_parameter_names
+from crystext.structures.wyckoff.orbits import Orbit, WyckoffCrystal
+from crystext.structures.wyckoff.positions import N_SPACE_GROUPS, wyckoff_positions
 from crystext.text import decode, encode
-from tests.handmade import HANDMADE, NACL, QUARTZ
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL, QUARTZ
 
 SYMMETRIZED = Layout(symmetrized=True)
 CONVENTIONAL = Layout(conventional=True)
 
 
-def example_of(group: int) -> SymmetricCrystal:
+def example_of(group: int) -> WyckoffCrystal:
     """Return a crystal on the first, the middle and the general position of a group."""
     rng = np.random.default_rng(group)
-    known = positions(group)
+    known = wyckoff_positions(group)
     letters = list(known)
     chosen = dict.fromkeys((letters[0], letters[len(letters) // 2], letters[-1]))
     while True:
         orbits = tuple(
-            Orbit(z, known[letter], rng.uniform(0.02, 0.48, len(known[letter].free)).round(3))
+            Orbit(z, known[letter], rng.uniform(0.02, 0.48, len(known[letter].free_axes)).round(3))
             for z, letter in zip((11, 8, 26), chosen, strict=False)
         )
         cell = [
             round(rng.uniform(15, 22) if len(name) == 1 else rng.uniform(80, 100), 2)
-            for name in free_parameters(group)
+            for name in free_parameter_names(group)
         ]
-        found = SymmetricCrystal(group, orbits, tuple(cell))
+        found = WyckoffCrystal(group, orbits, tuple(cell))
         whole = conventional_cell(found)
-        if keeps_distances(whole.lattice, whole.positions, whole.numbers, 0.6):
+        if has_min_distances(whole.lattice, whole.positions, whole.numbers, 0.6):
             return found
 
 
@@ -62,7 +62,7 @@ def is_same(crystal: Crystal, numbers: object, sites: Floats) -> bool:
     return bool((near.sum(axis=0) == 1).all() and (near.sum(axis=1) == 1).all())
 
 
-@pytest.mark.parametrize("group", range(1, GROUPS + 1))
+@pytest.mark.parametrize("group", range(1, N_SPACE_GROUPS + 1))
 def test_three_libraries_read_the_atoms_that_a_symmetrized_cif_means(group: int) -> None:
     symmetric = example_of(group)
     text, meant = symmetrized_cif(symmetric), conventional_cell(symmetric)
@@ -85,7 +85,7 @@ def test_three_libraries_read_the_atoms_that_a_symmetrized_cif_means(group: int)
 
 
 def test_a_symmetrized_cif_says_all_that_the_dictionary_has_for_it() -> None:
-    block = gemmi.cif.read_string(symmetrized_cif(symmetry_of(NACL), "salt")).sole_block()
+    block = gemmi.cif.read_string(symmetrized_cif(find_wyckoff(NACL), "salt")).sole_block()
     assert block.name == "salt"
     assert block.find_value("_space_group_name_H-M_alt") == "'F m -3 m'"
     assert block.find_value("_space_group_name_Hall") == "'-F 4 2 3'"
@@ -107,7 +107,7 @@ def test_the_setting_is_named(group: int, symbol: str) -> None:
     assert block.find_value("_space_group_name_H-M_alt") == f"'{symbol}'"
 
 
-@pytest.mark.parametrize(("name", "crystal"), sorted(HANDMADE.items()))
+@pytest.mark.parametrize(("name", "crystal"), sorted(EXAMPLE_CRYSTALS.items()))
 @pytest.mark.parametrize("layout", [SYMMETRIZED, CONVENTIONAL, Layout(True, True)])
 @pytest.mark.parametrize("suffix", ["cif", "vasp", "extxyz", "json", "csv", "parquet"])
 def test_our_reader_finds_the_crystal_again(
@@ -123,7 +123,7 @@ def test_our_reader_finds_the_crystal_again(
     assert find_space_group(found) == find_space_group(crystal)
     assert StructureMatcher().fit(found.structure, crystal.structure)
     if layout.conventional:
-        assert len(found) == len(conventional_cell(symmetry_of(crystal)))
+        assert len(found) == len(conventional_cell(find_wyckoff(crystal)))
 
 
 TEXT = "225\nNa 4a\nCl 4b\n5.64"

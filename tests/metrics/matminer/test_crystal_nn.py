@@ -9,9 +9,9 @@ from pymatgen.core.local_env import CrystalNN
 
 from crystext.errors import InputError
 from crystext.metrics.matminer.crystal_nn import environments
-from crystext.metrics.structure_validity import structure_fault
+from crystext.metrics.structure_validity import structure_failure
 from crystext.structures.crystal import Crystal
-from tests.handmade import HANDMADE
+from tests.example_crystals import EXAMPLE_CRYSTALS
 from tests.strategies import crystals
 
 
@@ -24,10 +24,10 @@ def pymatgens(crystal):
     return [{n: w for n, w in data.cn_weights.items() if n > 0} for data in found]
 
 
-@pytest.mark.parametrize("name", HANDMADE)
+@pytest.mark.parametrize("name", EXAMPLE_CRYSTALS)
 def test_environments_are_those_of_crystalnn(name):
     for found, expected in zip(
-        environments(HANDMADE[name]), pymatgens(HANDMADE[name]), strict=True
+        environments(EXAMPLE_CRYSTALS[name]), pymatgens(EXAMPLE_CRYSTALS[name]), strict=True
     ):
         assert {len(e.vectors): e.probability for e in found} == pytest.approx(expected, abs=1e-9)
 
@@ -38,7 +38,7 @@ def test_environments_of_any_crystal_are_those_of_crystalnn(crystal):
     assume(crystal.numbers.max() < 95)  # Of heavier elements no radius is known.
     # In needles pymatgen's tessellation breaks off, or finds no weight in any face.
     assume(20 <= crystal.angles.min() <= crystal.angles.max() <= 160)
-    assume(structure_fault(crystal, min_distance=0.7, min_volume=4.0 * len(crystal)) is None)
+    assume(structure_failure(crystal, min_distance=0.7, min_volume=4.0 * len(crystal)) is None)
     try:
         theirs = pymatgens(crystal)
     except ValueError:

@@ -9,7 +9,7 @@ from pymatgen.core.composition import Composition
 
 from crystext.errors import InputError
 from crystext.metrics.matminer.fingerprints import (
-    LABELS,
+    FINGERPRINT_LABELS,
     _magpie,
     composition_fingerprint,
     fingerprints,
@@ -17,7 +17,7 @@ from crystext.metrics.matminer.fingerprints import (
     structure_fingerprints,
 )
 from crystext.structures.crystal import Crystal
-from tests.handmade import HANDMADE, NACL
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
 
 COINCIDING = Crystal(NACL.lengths, NACL.angles, NACL.numbers[:2], np.zeros((2, 3)))
 
@@ -28,15 +28,19 @@ def matminer(root):
 
 
 def test_structures_have_the_fingerprints_of_matminer(matminer):
-    expected = np.zeros((len(HANDMADE), len(LABELS)))
-    for row, name in zip(expected, HANDMADE, strict=True):
+    expected = np.zeros((len(EXAMPLE_CRYSTALS), len(FINGERPRINT_LABELS)))
+    for row, name in zip(expected, EXAMPLE_CRYSTALS, strict=True):
         for place, value in matminer["structures"][name].items():
             row[int(place)] = value
-    assert structure_fingerprints(list(HANDMADE.values())) == pytest.approx(expected, abs=1e-6)
+    assert structure_fingerprints(list(EXAMPLE_CRYSTALS.values())) == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 def test_the_numbers_are_in_the_order_of_matminer(matminer):
-    assert [label.replace("single bond", "sgl_bd") for label in LABELS] == matminer["labels"]
+    assert [label.replace("single bond", "sgl_bd") for label in FINGERPRINT_LABELS] == matminer[
+        "labels"
+    ]
 
 
 def test_compositions_have_the_fingerprints_of_matminer(matminer):
@@ -57,17 +61,17 @@ def test_equivalent_atoms_and_larger_cells_change_nothing():
 
 def test_a_crystal_without_a_fingerprint_stays_as_a_row(tmp_path):
     found = fingerprints([NACL, COINCIDING])
-    assert found.known.tolist() == [True, False]
+    assert found.is_complete.tolist() == [True, False]
     assert np.isnan(found.structures[1]).all()
 
 
 def test_no_crystals_have_no_fingerprints():
     found = fingerprints([])
-    assert (len(found), found.known.tolist()) == (0, [])
+    assert (len(found), found.is_complete.tolist()) == (0, [])
 
 
 def test_a_cache_saves_all_the_work(tmp_path, monkeypatch):
-    crystals = [*HANDMADE.values(), COINCIDING]
+    crystals = [*EXAMPLE_CRYSTALS.values(), COINCIDING]
     first = fingerprints(crystals, cache=tmp_path / "cache.npz")
     monkeypatch.setattr("crystext.metrics.matminer.fingerprints.structure_fingerprints", None)
     again = fingerprints(crystals[::-1], cache=tmp_path / "cache.npz")
@@ -85,7 +89,7 @@ def test_the_number_of_processes_changes_nothing():
     rng = np.random.default_rng(0)
     crystals = [
         Crystal(c.lengths * rng.uniform(0.9, 1.1), c.angles, c.numbers, c.positions)
-        for c in list(HANDMADE.values()) * 11
+        for c in list(EXAMPLE_CRYSTALS.values()) * 11
     ]
     seen = []
     two = fingerprints(crystals, workers=2, report=lambda *x: seen.append(x))

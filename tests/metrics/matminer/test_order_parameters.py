@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pymatgen.core.local_env import CN_OPT_PARAMS, LocalStructOrderParams
 
-from crystext.metrics.matminer.order_parameters import MOTIFS, frames
+from crystext.metrics.matminer.order_parameters import MOTIFS, neighbour_frames
 
 
 class Site:
@@ -37,7 +37,7 @@ def test_order_parameters_are_those_of_pymatgen(n, spread):
     if spread == 0 and n == 8:
         pytest.skip("at right angles rounding decides; the fingerprints' test looks at that")
     environments = 2.0 * start + spread * rng.normal(size=(6, n, 3))
-    seen = frames(environments)
+    seen = neighbour_frames(environments)
     for name, motif in MOTIFS[n]:
         expected = [pymatgens(name, vectors) for vectors in environments]
         assert motif(seen) == pytest.approx(expected, abs=1e-7), name
@@ -45,7 +45,7 @@ def test_order_parameters_are_those_of_pymatgen(n, spread):
 
 def test_a_perfect_motif_has_the_parameter_one():
     values = {
-        name: motif(frames(PERFECT[n][None])).item()
+        name: motif(neighbour_frames(PERFECT[n][None])).item()
         for n, name in [(6, "octahedral"), (4, "tetrahedral"), (12, "cuboctahedral")]
         for motif_name, motif in MOTIFS[n]
         if motif_name == name
@@ -63,5 +63,5 @@ def test_parameters_but_one_ignore_rotation_and_order():
         turned = vectors[rng.permutation(n)] @ rotation
         for name, motif in motifs:
             if name != "body-centered cubic":
-                one, two = motif(frames(np.array([vectors, turned])))
+                one, two = motif(neighbour_frames(np.array([vectors, turned])))
                 assert one == pytest.approx(two, abs=1e-9), name

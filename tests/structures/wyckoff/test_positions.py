@@ -8,15 +8,15 @@ import spglib
 
 from crystext.errors import SettingError
 from crystext.structures.crystal import Floats, Ints, basis_vectors
-from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_parameters
-from crystext.structures.wyckoff.derivation import derive
+from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_parameter_names
+from crystext.structures.wyckoff.derivation import derive_positions
 from crystext.structures.wyckoff.orbits import orbit_sites, representatives
 from crystext.structures.wyckoff.positions import (
-    Position,
+    WyckoffPosition,
     hall_number,
-    operations,
-    positions,
-    read_triplet,
+    parse_triplet,
+    symmetry_operations,
+    wyckoff_positions,
 )
 
 GROUPS = range(1, 231)
@@ -26,17 +26,17 @@ GENERAL = np.array([0.0713, 0.1931, 0.3377])
 
 def lattice_of(group: int) -> Floats:
     return basis_vectors(
-        *cell_parameters(group, [PARAMETERS[name] for name in free_parameters(group)])
+        *cell_parameters(group, [PARAMETERS[name] for name in free_parameter_names(group)])
     )
 
 
-def with_backdrop(position: Position) -> tuple[Floats, Ints]:
+def with_backdrop(position: WyckoffPosition) -> tuple[Floats, Ints]:
     """Return sites and numbers of a crystal whose last orbit is on a position.
 
     Two orbits in general positions keep the symmetry from being higher.
     """
-    general = list(positions(position.space_group).values())[-1]
-    free = np.array([0.1137, 0.2351, 0.0853])[list(position.free)]
+    general = list(wyckoff_positions(position.space_group).values())[-1]
+    free = np.array([0.1137, 0.2351, 0.0853])[list(position.free_axes)]
     sites = [
         orbit_sites(general, GENERAL),
         orbit_sites(general, GENERAL[::-1] + 0.01),
@@ -46,17 +46,17 @@ def with_backdrop(position: Position) -> tuple[Floats, Ints]:
 
 
 def test_there_are_as_many_positions_as_in_the_international_tables() -> None:
-    assert sum(len(positions(group)) for group in GROUPS) == 1731
-    assert list(positions(47)) == [*"abcdefghijklmnopqrstuvwxyz", "A"]
-    assert [p.name for p in positions(225).values()][:4] == ["4a", "4b", "8c", "24d"]
+    assert sum(len(wyckoff_positions(group)) for group in GROUPS) == 1731
+    assert list(wyckoff_positions(47)) == [*"abcdefghijklmnopqrstuvwxyz", "A"]
+    assert [p.name for p in wyckoff_positions(225).values()][:4] == ["4a", "4b", "8c", "24d"]
 
 
 @pytest.mark.parametrize("group", [1, 2, 15, 47, 63, 88, 129, 148, 152, 166, 194, 205])
 def test_the_table_is_what_the_operations_give(group: int) -> None:
-    derived = [(a, n, *read_triplet(triplet)) for a, n, triplet in derive(group)]
-    for position, row in zip(positions(group).values(), derived, strict=True):
+    derived = [(a, n, *parse_triplet(triplet)) for a, n, triplet in derive_positions(group)]
+    for position, row in zip(wyckoff_positions(group).values(), derived, strict=True):
         letter, multiplicity, free, matrix, offset = row
-        assert (position.letter, position.multiplicity, position.free) == (
+        assert (position.letter, position.multiplicity, position.free_axes) == (
             letter,
             multiplicity,
             free,
@@ -73,19 +73,19 @@ def test_the_whole_table_is_what_the_operations_give(group: int) -> None:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_orbit_has_as_many_sites_as_its_name_says(group: int) -> None:
-    most = len(operations(group)[0])
-    for position in positions(group).values():
-        free = GENERAL[: len(position.free)]
+    most = len(symmetry_operations(group)[0])
+    for position in wyckoff_positions(group).values():
+        free = GENERAL[: len(position.free_axes)]
         assert len(orbit_sites(position, free)) == position.multiplicity
         assert most % position.multiplicity == 0
     assert position.multiplicity == most
-    assert len(position.free) == 3
+    assert len(position.free_axes) == 3
 
 
 @pytest.mark.parametrize("group", range(1, 231, 7))
 def test_spglib_finds_atoms_on_the_position_where_they_were_put(group: int) -> None:
     """spglib may move the origin to one that is alike, which may change a letter."""
-    known = positions(group)
+    known = wyckoff_positions(group)
     for position in known.values():
         sites, numbers = with_backdrop(position)
         crystal: Any = (lattice_of(group), sites, numbers)
@@ -100,7 +100,7 @@ def test_spglib_finds_atoms_on_the_position_where_they_were_put(group: int) -> N
 def test_letters_are_those_of_spglib_where_it_leaves_the_origin() -> None:
     compared = 0
     for group in (1, 2, 12, 47, 62, 71, 123, 139, 148, 166, 191, 194, 216, 221, 225, 229):
-        for position in positions(group).values():
+        for position in wyckoff_positions(group).values():
             sites, numbers = with_backdrop(position)
             crystal: Any = (lattice_of(group), sites, numbers)
             found: Any = spglib.get_symmetry_dataset(crystal, 1e-4)
@@ -115,7 +115,7 @@ def test_letters_are_those_of_spglib_where_it_leaves_the_origin() -> None:
 @pytest.mark.parametrize("group", range(1, 231, 7))
 def test_spglib_takes_the_setting_of_the_table_unasked(group: int) -> None:
     """Whichever way round the axes are given."""
-    position = next(iter(positions(group).values()))
+    position = next(iter(wyckoff_positions(group).values()))
     sites, numbers = with_backdrop(position)
     for order in ([0, 1, 2], [1, 2, 0], [2, 0, 1]):
         crystal: Any = (lattice_of(group)[order], sites[:, order], numbers)
@@ -126,4 +126,4 @@ def test_spglib_takes_the_setting_of_the_table_unasked(group: int) -> None:
 def test_a_group_that_is_none_is_refused() -> None:
     for number in (0, 231):
         with pytest.raises(SettingError, match="expected 1 to 230"):
-            positions(number)
+            wyckoff_positions(number)

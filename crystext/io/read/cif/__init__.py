@@ -29,24 +29,37 @@ from typing import NamedTuple
 import numpy as np
 
 from crystext.errors import InputError
-from crystext.io.read.cif.choice import choose
+from crystext.io.read.cif.choice import choose_reading
 from crystext.io.read.cif.formula import formula_of
-from crystext.io.read.cif.grammar import UNKNOWN, Block, cif_blocks, looks_like_cif, parse_block
-from crystext.io.read.cif.sites import cif_number, site_table
-from crystext.io.read.cif.symmetry import symmetry_of
+from crystext.io.read.cif.grammar import (
+    UNKNOWN_VALUES,
+    CifBlock,
+    cif_blocks,
+    looks_like_cif,
+    parse_block,
+)
+from crystext.io.read.cif.sites import cif_number, read_site_table
+from crystext.io.read.cif.symmetry import read_symmetry
 from crystext.structures.crystal import Crystal, Floats, Ints
 
-__all__ = ["CifReading", "PartialCif", "cif_blocks", "looks_like_cif", "read_cif", "read_partial"]
+__all__ = [
+    "CifReading",
+    "PartialCif",
+    "cif_blocks",
+    "looks_like_cif",
+    "read_cif",
+    "read_partial_cif",
+]
 
-CELL = tuple(
+CELL_TAGS = tuple(
     f"_cell_{key}"
     for key in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 )
 
-_ANY_CELL = [1.0, 1.0, 1.0, 90.0, 90.0, 90.0]
+_PLACEHOLDER_CELL = [1.0, 1.0, 1.0, 90.0, 90.0, 90.0]
 """Stands in for a cell that is not known, to find out whether there is any symmetry."""
 
-VOLUME = 0.02
+VOLUME_TOLERANCE = 0.02
 """How far `_cell_volume` may be from the volume of the cell, as a ratio, without a note."""
 
 
@@ -80,10 +93,10 @@ def read_cif(text: str, *, lenient: bool = False) -> CifReading:
         InputError: it is no CIF, no whole crystal, or contradicts itself; see the package.
     """
     block = parse_block(text)
-    values = _cell(block)
-    for name, value in zip(CELL, values, strict=True):
+    values = _cell_parameters(block)
+    for name, value in zip(CELL_TAGS, values, strict=True):
         if not math.isfinite(value):
-            found = block.value(name)
+            found = block.first_value(name)
             raise InputError(
                 f"its {name} is {found!r}; expected a number"
                 if found
@@ -91,9 +104,11 @@ def read_cif(text: str, *, lenient: bool = False) -> CifReading:
             )
     lengths, angles = np.array(values[:3]), np.array(values[3:])
     Crystal(lengths, angles, np.array([1]), np.zeros((1, 3))).check()
-    table = site_table(block)
-    symmetry = symmetry_of(block, lengths, angles)
-    choice = choose(table.rows, symmetry, lengths, angles, formula_of(block), lenient=lenient)
+    table = read_site_table(block)
+    symmetry = read_symmetry(block, lengths, angles)
+    choice = choose_reading(
+        table.rows, symmetry, lengths, angles, formula_of(block), lenient=lenient
+    )
     crystal = choice.built.crystal
     notes = [*table.notes, *choice.notes, *_volume_note(block, crystal)]
     whole = choice.candidate.operations.is_identity and len(crystal) == len(table.rows)
@@ -101,7 +116,7 @@ def read_cif(text: str, *, lenient: bool = False) -> CifReading:
     return CifReading(crystal, tuple(dict.fromkeys(notes)), labels)
 
 
-def read_partial(text: str) -> PartialCif | None:
+def read_partial_cif(text: str) -> PartialCif | None:
     """Read a CIF that has `?` where something is not known; None for one in which all is known.
 
     Raises:
@@ -109,22 +124,22 @@ def read_partial(text: str) -> PartialCif | None:
             known is wrong.
     """
     block = parse_block(text)
-    values = _cell(block)
-    table = site_table(block, partial=True)
+    values = _cell_parameters(block)
+    table = read_site_table(block, partial=True)
     unknown = not all(map(math.isfinite, values)) or any(
         row.number == 0 or not all(map(math.isfinite, row.position)) for row in table.rows
     )
     if not unknown:
         return None
-    known = values if all(map(math.isfinite, values)) else _ANY_CELL
-    symmetry = symmetry_of(block, np.array(known[:3]), np.array(known[3:]))
+    known = values if all(map(math.isfinite, values)) else _PLACEHOLDER_CELL
+    symmetry = read_symmetry(block, np.array(known[:3]), np.array(known[3:]))
     if any(not candidate.operations.is_identity for candidate in symmetry.candidates):
         raise InputError(
             "something in it is not known, and its atoms follow from symmetry; expected every atom "
             "to be listed, in P 1"
         )
-    for name, value in zip(CELL, values, strict=True):
-        found = block.value(name)
+    for name, value in zip(CELL_TAGS, values, strict=True):
+        found = block.first_value(name)
         if found and not math.isfinite(value):
             raise InputError(f"its {name} is {found!r}; expected a number, or ? if not known")
     return PartialCif(
@@ -136,17 +151,20 @@ def read_partial(text: str) -> PartialCif | None:
     )
 
 
-def _cell(block: Block) -> list[float]:
+def _cell_parameters(block: CifBlock) -> list[float]:
     """Return three lengths and three angles; nan where the file has no number."""
-    if missing := [name for name in CELL if name not in block.items]:
+    if missing := [name for name in CELL_TAGS if name not in block.items]:
         raise InputError(f"it lacks {', '.join(missing)}; expected three lengths and three angles")
-    values = [block.value(name) for name in CELL]
-    return [math.nan if value in UNKNOWN else cif_number(value) for value in values]
+    values = [block.first_value(name) for name in CELL_TAGS]
+    return [math.nan if value in UNKNOWN_VALUES else cif_number(value) for value in values]
 
 
-def _volume_note(block: Block, crystal: Crystal) -> list[str]:
-    volume = cif_number(block.value("_cell_volume"))
-    if not math.isfinite(volume) or abs(volume - crystal.volume) <= VOLUME * crystal.volume:
+def _volume_note(block: CifBlock, crystal: Crystal) -> list[str]:
+    volume = cif_number(block.first_value("_cell_volume"))
+    if (
+        not math.isfinite(volume)
+        or abs(volume - crystal.volume) <= VOLUME_TOLERANCE * crystal.volume
+    ):
         return []
     return [
         f"its _cell_volume is {volume:g} Å^3, and its lengths and angles make "

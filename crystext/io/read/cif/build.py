@@ -7,29 +7,36 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crystext.io.read.cif.cell import CONTACT, SAME, Site, coincident, distances_to, multiply
-from crystext.io.read.cif.formula import Formula, composition_problem, units_problem
+from crystext.io.read.cif.cell import (
+    COINCIDENCE_TOLERANCE,
+    MIN_CONTACT,
+    ExpandedSite,
+    distances_to,
+    expand_site,
+    find_coincident_pair,
+)
+from crystext.io.read.cif.formula import CifFormula, composition_problem, units_problem
 from crystext.io.read.cif.operations import Operations
 from crystext.io.read.cif.sites import SiteRow
 from crystext.structures.crystal import Crystal, Floats, Ints, basis_vectors
 
-METRIC = 0.02
-"""How far operations may be from keeping the cell, see `Operations.misfit`: 1% of a length, or
-about 1 degree."""
+METRIC_TOLERANCE = 0.02
+"""How far operations may be from keeping the cell, see `Operations.metric_misfit`: 1% of a
+length, or about 1 degree."""
 
-METRIC_NOTED = 0.004
+METRIC_NOTE_THRESHOLD = 0.004
 """From where on it is noted that they miss it."""
 
 
-_FAR = 0.1
+_MAX_UNCONFIRMED_SHIFT = 0.1
 """Å by which a site may be moved onto a special position where nothing else bears that out."""
 
 
-_DOUBLES = 200
+_MAX_DUPLICATE_SITES = 200
 """Atoms listed twice at most."""
 
 
-class Problem(NamedTuple):
+class CifProblem(NamedTuple):
     """What speaks against a reading."""
 
     kind: str
@@ -37,65 +44,66 @@ class Problem(NamedTuple):
     text: str
 
 
-class Built(NamedTuple):
+class BuiltCrystal(NamedTuple):
     """A crystal with what speaks against it."""
 
     crystal: Crystal
-    problems: list[Problem]
+    problems: list[CifProblem]
     notes: list[str]
 
     @property
-    def is_whole(self) -> bool:
+    def is_consistent(self) -> bool:
         """Whether nothing speaks against it."""
         return not self.problems
 
 
-def build(
+def build_crystal(
     rows: Sequence[SiteRow],
     operations: Operations,
     lengths: Floats,
     angles: Floats,
-    formula: Formula | None,
-) -> Built:
+    formula: CifFormula | None,
+) -> BuiltCrystal:
     """Return the crystal of sites under operations that are a group, with all checks made."""
-    problems: list[Problem] = []
+    problems: list[CifProblem] = []
     notes: list[str] = []
     numbers = np.array([row.number for row in rows], dtype=np.int64)
     positions = np.array([row.position for row in rows], dtype=np.float64).reshape(-1, 3)
     if operations.is_identity:
-        kept = _without_doubles(rows, numbers, positions, formula, problems, notes)
+        kept = _drop_duplicate_sites(rows, numbers, positions, formula, problems, notes)
         sizes = [int(i in kept) for i in range(len(rows))]
         numbers, positions = numbers[kept], positions[kept]
     else:
-        misfit = operations.misfit(lengths, angles)
-        if misfit > METRIC:
+        misfit = operations.metric_misfit(lengths, angles)
+        if misfit > METRIC_TOLERANCE:
             problems.append(
-                Problem(
+                CifProblem(
                     "metric",
-                    f"its operations of symmetry do not keep its cell of {_shown(lengths)} Å and "
-                    f"{_shown(angles)} degrees; expected lengths to be equal, or angles to be 90 "
-                    "or 120 degrees, as the group needs them. Correct the cell, or the group",
+                    f"its operations of symmetry do not keep its cell of {_format_values(lengths)} "
+                    f"Å and {_format_values(angles)} degrees; expected lengths to be equal, or "
+                    "angles to be 90 or 120 degrees, as the group needs them. Correct the cell, or "
+                    "the group",
                 )
             )
-        elif misfit > METRIC_NOTED:
+        elif misfit > METRIC_NOTE_THRESHOLD:
             notes.append(
                 "its cell misses its symmetry by up to "
                 f"{50 * misfit:.2g}% of a length; it is read as it stands"
             )
-        numbers, positions, sizes = _multiplied(
+        numbers, positions, sizes = _expand_sites(
             rows, operations, basis_vectors(lengths, angles), formula, problems, notes
         )
     crystal = Crystal(lengths, angles, numbers, positions)
-    problems += _contradictions(rows, operations, sizes, numbers, formula)
-    return Built(crystal, problems, notes)
+    problems += _find_contradictions(rows, operations, sizes, numbers, formula)
+    return BuiltCrystal(crystal, problems, notes)
 
 
-def _without_doubles(
+def _drop_duplicate_sites(
     rows: Sequence[SiteRow],
     numbers: Ints,
     positions: Floats,
-    formula: Formula | None,
-    problems: list[Problem],
+    formula: CifFormula | None,
+    problems: list[CifProblem],
     notes: list[str],
 ) -> list[int]:
     """Return the places of the atoms of a cell that is listed whole, each atom once.
@@ -104,11 +112,11 @@ def _without_doubles(
     """
     kept = np.arange(len(rows))
     pairs = []
-    while (pair := coincident(positions[kept])) is not None:
+    while (pair := find_coincident_pair(positions[kept])) is not None:
         first, second = (int(kept[i]) for i in pair)
         pairs.append((rows[first], rows[second]))
-        if rows[first].number != rows[second].number or len(pairs) > _DOUBLES:
-            problems.append(_same_place(rows[first], rows[second]))
+        if rows[first].number != rows[second].number or len(pairs) > _MAX_DUPLICATE_SITES:
+            problems.append(_overlap_problem(rows[first], rows[second]))
             break
         kept = kept[kept != second]
     else:
@@ -116,18 +124,18 @@ def _without_doubles(
             names = ", ".join(f"{first.label} and {second.label}" for first, second in pairs[:3])
             notes.append(f"its sites {names} are at one place, and are read as one")
         elif pairs:
-            problem = _same_place(*pairs[0])
+            problem = _overlap_problem(*pairs[0])
             problems.append(problem._replace(kind="twice"))
     result: list[int] = kept.tolist()
     return result
 
 
-def _multiplied(
+def _expand_sites(
     rows: Sequence[SiteRow],
     operations: Operations,
     vectors: Floats,
-    formula: Formula | None,
-    problems: list[Problem],
+    formula: CifFormula | None,
+    problems: list[CifProblem],
     notes: list[str],
 ) -> tuple[Ints, Floats, list[int]]:
     """Return the atoms of all sites, and how many each site makes; 0 for one that is another."""
@@ -137,61 +145,61 @@ def _multiplied(
     sizes: list[int] = []
     twice: list[tuple[SiteRow, SiteRow]] = []
     for row in rows:
-        site = multiply(np.array(row.position), np.array(row.steps), operations, vectors)
+        site = expand_site(np.array(row.position), np.array(row.steps), operations, vectors)
         if parts:
             distances = distances_to(site.positions[0], np.concatenate(parts), vectors)
             nearest = int(distances.argmin())
-            if distances[nearest] < CONTACT:
+            if distances[nearest] < MIN_CONTACT:
                 other = owners[nearest]
-                same = other.number == row.number and _within(
+                same = other.number == row.number and _coincide_within_digits(
                     np.concatenate(parts)[nearest], site.positions[0], row, other
                 )
                 if not same:
-                    problems.append(_same_place(other, row, float(distances[nearest])))
+                    problems.append(_overlap_problem(other, row, float(distances[nearest])))
                 else:
                     twice.append((other, row))
                     sizes.append(0)
                     continue
-        if not site.rounded:
-            _tell_moved(row, site, formula, problems, notes)
+        if not site.is_rounding:
+            _report_moved_site(row, site, formula, problems, notes)
         numbers += [row.number] * len(site.positions)
         parts.append(site.positions)
         owners += [row] * len(site.positions)
         sizes.append(len(site.positions))
     if twice:
-        _tell_twice(twice, len(rows) == len(numbers), formula, problems, notes)
+        _report_duplicate_sites(twice, len(rows) == len(numbers), formula, problems, notes)
     return np.array(numbers, dtype=np.int64), np.concatenate(parts), sizes
 
 
-def _shown(values: Floats) -> str:
+def _format_values(values: Floats) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _within(there: Floats, here: Floats, first: SiteRow, second: SiteRow) -> bool:
+def _coincide_within_digits(there: Floats, here: Floats, first: SiteRow, second: SiteRow) -> bool:
     """Return whether two sites are one within what their printed digits tell."""
     steps = np.array(first.steps) + np.array(second.steps)
     shift = there - here
-    return bool((np.abs(shift - np.round(shift)) <= 2 * steps + SAME).all())
+    return bool((np.abs(shift - np.round(shift)) <= 2 * steps + COINCIDENCE_TOLERANCE).all())
 
 
-def _same_place(first: SiteRow, second: SiteRow, distance: float | None = None) -> Problem:
+def _overlap_problem(first: SiteRow, second: SiteRow, distance: float | None = None) -> CifProblem:
     apart = (
         "lie within 1e-4 of the cell's vectors of each other"
         if distance is None
         else f"lie {distance:.2g} Å from each other"
     )
-    return Problem(
+    return CifProblem(
         "place",
         f"a place is occupied more than once: its sites {first.label} and {second.label} {apart}; "
         "expected one whole atom at a place. Take one out, or correct its coordinates",
     )
 
 
-def _tell_twice(
+def _report_duplicate_sites(
     twice: Sequence[tuple[SiteRow, SiteRow]],
     is_whole_list: bool,
-    formula: Formula | None,
-    problems: list[Problem],
+    formula: CifFormula | None,
+    problems: list[CifProblem],
     notes: list[str],
 ) -> None:
     """Say which sites are listed though symmetry makes them of others.
@@ -202,7 +210,7 @@ def _tell_twice(
     text = f"by its symmetry {pairs}{' and so on' if len(twice) > 3 else ''} are one site"
     if formula is None and not is_whole_list:
         problems.append(
-            Problem(
+            CifProblem(
                 "twice",
                 f"{text}; expected each once. Take one out, or give the operations "
                 "that the list of sites is meant for",
@@ -212,20 +220,20 @@ def _tell_twice(
         notes.append(f"{text}, and are read as one")
 
 
-def _tell_moved(
+def _report_moved_site(
     row: SiteRow,
-    site: Site,
-    formula: Formula | None,
-    problems: list[Problem],
+    site: ExpandedSite,
+    formula: CifFormula | None,
+    problems: list[CifProblem],
     notes: list[str],
 ) -> None:
     """Say that a site was moved further than its digits explain."""
-    text = f"its site {row.label} lies {site.moved:.2g} Å from a special position"
-    if site.moved > _FAR and formula is None and not row.multiplicity:
+    text = f"its site {row.label} lies {site.shift:.2g} Å from a special position"
+    if site.shift > _MAX_UNCONFIRMED_SHIFT and formula is None and not row.multiplicity:
         problems.append(
-            Problem(
+            CifProblem(
                 "place",
-                f"{text}, so that its images lie less than {CONTACT} Å from each "
+                f"{text}, so that its images lie less than {MIN_CONTACT} Å from each "
                 "other; expected it on that position, or further away",
             )
         )
@@ -233,13 +241,13 @@ def _tell_moved(
         notes.append(f"{text}, and is moved onto it")
 
 
-def _contradictions(
+def _find_contradictions(
     rows: Sequence[SiteRow],
     operations: Operations,
     sizes: Sequence[int],
     numbers: Ints,
-    formula: Formula | None,
-) -> list[Problem]:
+    formula: CifFormula | None,
+) -> list[CifProblem]:
     """Return what the file says otherwise of the atoms that it makes."""
     found = []
     atoms = numbers.tolist()
@@ -247,7 +255,7 @@ def _contradictions(
     attached = sum(row.hydrogens * size for row, size in zip(rows, sizes, strict=True))
     if attached and (composition or formula is None or "H" not in formula.counts):
         found.append(
-            Problem(
+            CifProblem(
                 "hydrogen",
                 f"{attached} hydrogen {'atom is' if attached == 1 else 'atoms are'} attached to "
                 "its sites, not placed; "
@@ -255,11 +263,11 @@ def _contradictions(
             )
         )
     if composition:
-        found.append(Problem("composition", composition))
+        found.append(CifProblem("composition", composition))
     elif formula and (units := units_problem(formula, atoms)):
-        found.append(Problem("units", units))
+        found.append(CifProblem("units", units))
     if multiplicities := _multiplicity_problem(rows, operations, sizes):
-        found.append(Problem("multiplicity", multiplicities))
+        found.append(CifProblem("multiplicity", multiplicities))
     return found
 
 

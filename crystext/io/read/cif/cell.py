@@ -15,34 +15,36 @@ from numpy.typing import NDArray
 from crystext.io.read.cif.operations import Operations
 from crystext.structures.crystal import Crystal, Floats, Ints
 
-STEPS = 1.6
+MAX_ROUNDING_STEPS = 1.6
 """Steps of the last printed digit by which rounding can move a site off its special position.
 
 Rounding misses by half a step in each coordinate, digits cut off (0.666 for 2/3) by a whole one;
 hexagonal axes mix two coordinates.
 """
 
-CONTACT = 0.5
+MIN_CONTACT = 0.5
 """Å. Two whole atoms are never this near to each other: H-H is 0.74 Å."""
 
-SAME = 1e-4
+COINCIDENCE_TOLERANCE = 1e-4
 """Of the cell's vectors: in a cell listed whole, atoms that are nearer are at one place."""
 
 
-class Site(NamedTuple):
+class ExpandedSite(NamedTuple):
     """One site of the list, as its image under every operation."""
 
     positions: Floats
     """Fractional coordinates of the atoms that it makes, each once; shape (n, 3)."""
-    moved: float
+    shift: float
     """Å by which the site was moved onto its special position."""
-    rounded: bool
+    is_rounding: bool
     """Whether the digits of the file explain that it was moved."""
-    nearest: float
+    nearest_image: float
     """Å from the site to the next of its own images in the cell; inf where it has none."""
 
 
-def multiply(position: Floats, step: Floats, operations: Operations, vectors: Floats) -> Site:
+def expand_site(
+    position: Floats, step: Floats, operations: Operations, vectors: Floats
+) -> ExpandedSite:
     """Return the atoms that a site makes.
 
     Args:
@@ -57,25 +59,25 @@ def multiply(position: Floats, step: Floats, operations: Operations, vectors: Fl
         shifts = rotations @ current + translations - current
         shifts -= np.round(shifts)
         distances = np.linalg.norm(shifts @ vectors, axis=1)
-        here = distances < CONTACT
+        here = distances < MIN_CONTACT
         change = shifts[here].mean(axis=0)
         if np.abs(change).max() < 1e-13:
             break
         current = current + change
     images = rotations @ current + translations
     if np.count_nonzero(here) > 1:
-        images = images[_first_of_each(images)]
+        images = images[_unique_images(images)]
     change = np.abs(current - position)
     images = images - np.floor(images + 1e-12)
-    return Site(
+    return ExpandedSite(
         images,
         float(np.linalg.norm((current - position) @ vectors)),
-        bool((change <= STEPS * step + 1e-9).all()),
+        bool((change <= MAX_ROUNDING_STEPS * step + 1e-9).all()),
         float(distances[~here].min(initial=np.inf)),
     )
 
 
-def _first_of_each(images: Floats) -> Ints:
+def _unique_images(images: Floats) -> Ints:
     """Return the places of the images that no earlier one equals, modulo lattice translations."""
     if len(images) == 1:
         return np.zeros(1, dtype=np.int64)
@@ -87,7 +89,9 @@ def _first_of_each(images: Floats) -> Ints:
     return np.flatnonzero(same.argmax(axis=1) == np.arange(len(images)))
 
 
-def coincident(positions: Floats, tolerance: float = SAME) -> tuple[int, int] | None:
+def find_coincident_pair(
+    positions: Floats, tolerance: float = COINCIDENCE_TOLERANCE
+) -> tuple[int, int] | None:
     """Return two atoms that lie at one place, within a tolerance of the cell's vectors."""
     if len(positions) < 2:
         return None
@@ -123,7 +127,7 @@ def distances_to(position: Floats, others: Floats, vectors: Floats) -> Floats:
     return norms
 
 
-def nearest_contact(crystal: Crystal) -> float:
+def min_contact_ratio(crystal: Crystal) -> float:
     """Return the shortest distance between two atoms over the sum of their covalent radii.
 
     Images of an atom in neighbouring cells are not counted; inf for a single atom. Radii: Cordero

@@ -5,39 +5,39 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from crystext.errors import InputError
-from crystext.io.read.cif.grammar import Block
+from crystext.io.read.cif.grammar import CifBlock
 from crystext.io.read.cif.operations import Operations, operations_of_hall
 from crystext.io.read.cif.symbols import (
-    Named,
+    SymbolMeaning,
     axes_of_code,
     choice_of_code,
     number_of_schoenflies,
     settings_of_symbol,
 )
 
-HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
-NAMES = (
+HALL_TAGS = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
+HM_TAGS = (
     "_space_group_name_h-m_alt",
     "_symmetry_space_group_name_h-m",
     "_space_group_name_h-m",
     "_space_group_name_h-m_full",
     "_symmetry_space_group_name_h-m_full",
 )
-REFERENCE = "_space_group_name_h-m_ref"
-NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")
-SCHOENFLIES = ("_space_group_name_schoenflies", "_space_group_name_schonflies")
-CODE = "_space_group_it_coordinate_system_code"
+HM_REFERENCE_TAG = "_space_group_name_h-m_ref"
+NUMBER_TAGS = ("_space_group_it_number", "_symmetry_int_tables_number")
+SCHOENFLIES_TAGS = ("_space_group_name_schoenflies", "_space_group_name_schonflies")
+SETTING_CODE_TAG = "_space_group_it_coordinate_system_code"
 
 
-_SHOWN = 60
+_MAX_CHARACTERS_SHOWN = 60
 """Characters of a symbol that messages show."""
 
 
-class Declared(NamedTuple):
+class DeclaredSymmetry(NamedTuple):
     """A group by its names, apart from any list of operations."""
 
     hall: tuple[str, Operations] | None
-    names: list[tuple[str, Named]]
+    names: list[tuple[str, SymbolMeaning]]
     unknown: list[str]
     """Symbols that name no group."""
     number: int
@@ -53,22 +53,22 @@ class Declared(NamedTuple):
         return self.choices[0] if len(self.choices) == 1 else ""
 
     @property
-    def says_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether no known group is named."""
         return not (self.hall or self.names or self.number)
 
 
-def declared_symmetry(block: Block) -> Declared:
+def declared_symmetry(block: CifBlock) -> DeclaredSymmetry:
     """Return what a data block says of its space group by names.
 
     Raises:
         InputError: it gives the group two numbers.
     """
-    symbol = block.value(*HALL)
+    symbol = block.first_value(*HALL_TAGS)
     operations = operations_of_hall(symbol) if symbol else None
     names, unknown = [], []
-    texts = list(dict.fromkeys(value for name in NAMES if (value := block.value(name))))
-    if not texts and (reference := block.value(REFERENCE)):
+    texts = list(dict.fromkeys(value for name in HM_TAGS if (value := block.first_value(name))))
+    if not texts and (reference := block.first_value(HM_REFERENCE_TAG)):
         texts = [reference]
     if symbol and operations is None:
         texts.append(symbol)
@@ -77,25 +77,27 @@ def declared_symmetry(block: Block) -> Declared:
         if named.settings:
             names.append((text, named))
         else:
-            unknown.append(text[:_SHOWN])
+            unknown.append(text[:_MAX_CHARACTERS_SHOWN])
     numbers = set()
-    for text in filter(None, [block.value(name) for name in NUMBERS]):
+    for text in filter(None, [block.first_value(name) for name in NUMBER_TAGS]):
         if text.isdecimal() and 1 <= int(text[:9]) <= 230:
             numbers.add(int(text[:9]))
         else:
-            unknown.append(text[:_SHOWN])
-    if not names and not numbers and (flies := block.value(*SCHOENFLIES)):
+            unknown.append(text[:_MAX_CHARACTERS_SHOWN])
+    if not names and not numbers and (flies := block.first_value(*SCHOENFLIES_TAGS)):
         numbers = {number} if (number := number_of_schoenflies(flies)) else set()
-        unknown += [] if numbers else [flies[:_SHOWN]]
+        unknown += [] if numbers else [flies[:_MAX_CHARACTERS_SHOWN]]
     if len(numbers) > 1:
         both = " and ".join(map(str, sorted(numbers)))
         raise InputError(f"it gives its space group two numbers, {both}; expected one")
-    choices = [named.choice for _, named in names] + [choice_of_code(block.value(CODE))]
-    return Declared(
+    choices = [named.choice for _, named in names] + [
+        choice_of_code(block.first_value(SETTING_CODE_TAG))
+    ]
+    return DeclaredSymmetry(
         (symbol, operations) if operations else None,
         names,
         unknown,
         next(iter(numbers), 0),
         tuple(dict.fromkeys(filter(None, choices))),
-        axes_of_code(block.value(CODE)),
+        axes_of_code(block.first_value(SETTING_CODE_TAG)),
     )

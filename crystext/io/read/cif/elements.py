@@ -12,24 +12,24 @@ from typing import NamedTuple
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
-from crystext.io.read.cif.grammar import UNKNOWN
+from crystext.io.read.cif.grammar import UNKNOWN_VALUES
 
 ISOTOPES = {"D": "H", "T": "H"}
 """Isotopes that have symbols of their own, and their element."""
 
 _TYPE = re.compile(r"(\d{1,3})?([A-Za-z]{1,3})(?:[\d+\-.()]*|\d*_\w+|\([IVX]+\))$")
-_HEAVIEST = 98
+_HEAVIEST_ELEMENT = 98
 """Californium. Beyond it there are no crystals: OG is an oxygen, and NH4 no nihonium."""
 
-_GROUP = re.compile(r"[A-Z]{2}\d+")
+_ATOM_GROUP = re.compile(r"[A-Z]{2}\d+")
 """A group of atoms such as CO3, which is no cobalt."""
 
 _LETTERS = re.compile(r"[^A-Za-z]*([A-Za-z]+)")
-_NO_ELEMENT = ("wat", "vac")
+_NON_ELEMENT_PREFIXES = ("wat", "vac")
 """How labels begin that name a group of atoms, or none."""
 
 
-class Element(NamedTuple):
+class SiteElement(NamedTuple):
     """What a type or a label names."""
 
     symbol: str
@@ -38,79 +38,90 @@ class Element(NamedTuple):
     """D or T, where that is named instead."""
 
 
-def element_of_type(text: str) -> Element | None:
+def element_of_type(text: str) -> SiteElement | None:
     """Return the element that a type symbol names, whatever its charge; None if it names none."""
     if not (match := _TYPE.match(text)):
         return None
     symbol = match[2].title()
     if match[2].isupper() and (
-        ATOMIC_NUMBERS.get(symbol, 0) > _HEAVIEST
-        or (_GROUP.fullmatch(text) and set(match[2]) < ATOMIC_NUMBERS.keys())
+        ATOMIC_NUMBERS.get(symbol, 0) > _HEAVIEST_ELEMENT
+        or (_ATOM_GROUP.fullmatch(text) and set(match[2]) < ATOMIC_NUMBERS.keys())
     ):
         return None
     if symbol in ISOTOPES:
-        return Element(ISOTOPES[symbol], symbol)
+        return SiteElement(ISOTOPES[symbol], symbol)
     if symbol == "H" and match[1] in ("2", "3"):
-        return Element("H", {"2": "D", "3": "T"}[match[1]])
-    return Element(symbol) if symbol in ATOMIC_NUMBERS else None
+        return SiteElement("H", {"2": "D", "3": "T"}[match[1]])
+    return SiteElement(symbol) if symbol in ATOMIC_NUMBERS else None
 
 
 def elements_of_labels(
-    labels: Sequence[str], formula: Iterable[str], *, counted: bool = False
-) -> list[Element | None]:
+    labels: Sequence[str], formula: Iterable[str], *, composition_is_checked: bool = False
+) -> list[SiteElement | None]:
     """Return the element that each label names; None where it names none.
 
     Args:
         labels: of the sites, in their order.
         formula: the elements of the file's own formula, D and T among them; empty if it has none.
-        counted: whether the atoms are going to be compared with the amounts of that formula. Then
-            CA beside C1, in a formula with Ca and C, is the calcium that no other label names.
+        composition_is_checked: whether the atoms are going to be compared with the amounts of
+            that formula. Then CA beside C1, in a formula with Ca and C, is the calcium that no
+            other label names.
 
     Raises:
         InputError: a label may name either of two elements, and the formula does not tell which.
     """
     declared = set(formula)
     known = {ISOTOPES.get(symbol, symbol) for symbol in declared}
-    found: list[Element | _Either | None] = [
-        _of_label(i, label, known, declared) for i, label in enumerate(labels, start=1)
+    found: list[SiteElement | _AmbiguousElement | None] = [
+        _element_of_label(i, label, known, declared) for i, label in enumerate(labels, start=1)
     ]
-    certain = {element.symbol for element in found if isinstance(element, Element)}
-    result: list[Element | None] = []
+    certain = {element.symbol for element in found if isinstance(element, SiteElement)}
+    result: list[SiteElement | None] = []
     for element in found:
-        if isinstance(element, _Either):
-            if not counted or element.pair in certain or element.one not in certain:
-                raise element.refusal
-            element = Element(element.pair)
+        if isinstance(element, _AmbiguousElement):
+            if (
+                not composition_is_checked
+                or element.two_letter in certain
+                or element.one_letter not in certain
+            ):
+                raise element.error
+            element = SiteElement(element.two_letter)
         result.append(element)
     return result
 
 
-class _Either(NamedTuple):
+class _AmbiguousElement(NamedTuple):
     """The two elements that a label may name."""
 
-    pair: str
-    one: str
-    refusal: InputError
+    two_letter: str
+    one_letter: str
+    error: InputError
 
 
-def _of_label(
+def _element_of_label(
     number: int, label: str, known: set[str], declared: set[str]
-) -> Element | _Either | None:
+) -> SiteElement | _AmbiguousElement | None:
     match = _LETTERS.match(label)
-    if match is None or label in UNKNOWN or match[1].lower().startswith(_NO_ELEMENT):
+    if (
+        match is None
+        or label in UNKNOWN_VALUES
+        or match[1].lower().startswith(_NON_ELEMENT_PREFIXES)
+    ):
         return None
     letters = match[1]
     pair, one = letters[:2].title(), letters[:1].upper()
-    readings = [s for s in dict.fromkeys((pair, one)) if 1 <= ATOMIC_NUMBERS.get(s, 0) <= _HEAVIEST]
+    readings = [
+        s for s in dict.fromkeys((pair, one)) if 1 <= ATOMIC_NUMBERS.get(s, 0) <= _HEAVIEST_ELEMENT
+    ]
     if one in ISOTOPES and pair not in ATOMIC_NUMBERS and (one in declared or one == "D"):
-        return Element("H", one)
+        return SiteElement("H", one)
     if known:
         # What speaks against the formula is found out when the atoms are counted.
         readings = [symbol for symbol in readings if symbol in known] or readings
         if one in ISOTOPES and one in declared and pair not in known:
-            return Element("H", one)
+            return SiteElement("H", one)
     if len(letters) > 1 and letters[1].islower() and pair in readings:
-        return Element(pair)
+        return SiteElement(pair)
     if letters.lower().startswith("oh") and not known:
         return None
     if len(readings) > 1:
@@ -119,5 +130,5 @@ def _of_label(
             f"{readings[1]}; expected _atom_site_type_symbol. Add it, or a _chemical_formula_sum "
             "that tells them apart"
         )
-        return _Either(readings[0], readings[1], refusal)
-    return Element(readings[0]) if readings else None
+        return _AmbiguousElement(readings[0], readings[1], refusal)
+    return SiteElement(readings[0]) if readings else None

@@ -9,53 +9,53 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.chemistry.formulas import by_electronegativity, formula_text
+from crystext.chemistry.formulas import format_formula, sort_by_electronegativity
 from crystext.io.read.cif.elements import ISOTOPES
-from crystext.io.read.cif.grammar import Block
+from crystext.io.read.cif.grammar import CifBlock
 
 _PART = re.compile(r"([A-Z][a-z]?)(\d+\.?\d*|\.\d+)?")
 
 
-_SHOWN = 80
+_MAX_CHARACTERS_SHOWN = 80
 """Characters of a formula that messages show."""
 
 
-class Formula(NamedTuple):
+class CifFormula(NamedTuple):
     """The formula of a CIF, and how many of its units a cell holds."""
 
     text: str
     counts: Mapping[str, float]
     """By element; D and T are added to H."""
-    errors: Mapping[str, float]
+    count_errors: Mapping[str, float]
     """By how much a rounded count may be off; 0 for whole numbers."""
-    written: frozenset[str]
+    symbols: frozenset[str]
     """Symbols as they stand there, D and T among them."""
     units: int
     """`_cell_formula_units_Z`; 0 where it is not given."""
 
 
-def formula_of(block: Block) -> Formula | None:
+def formula_of(block: CifBlock) -> CifFormula | None:
     """Return the formula that a file gives; None where it gives none that can be counted."""
-    text = block.value("_chemical_formula_sum")
-    parsed = _parse(text)
+    text = block.first_value("_chemical_formula_sum")
+    parsed = _parse_formula(text)
     if parsed is None:
         return None
-    units = block.value("_cell_formula_units_z")
+    units = block.first_value("_cell_formula_units_z")
     count = int(units) if units.isdecimal() and len(units) < 7 else 0
-    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
-    return Formula(shown, *parsed, count)
+    shown = text if len(text) <= _MAX_CHARACTERS_SHOWN else text[:_MAX_CHARACTERS_SHOWN] + "..."
+    return CifFormula(shown, *parsed, count)
 
 
-def named_elements(block: Block) -> frozenset[str]:
+def named_elements(block: CifBlock) -> frozenset[str]:
     """Return the elements of the first formula that the file gives in any form; maybe none."""
     for name in ("sum", "moiety", "structural", "iupac", "analytical"):
-        text = block.value(f"_chemical_formula_{name}")
-        if (parsed := _parse(re.sub(r"[(),\[\]{}]|\d*[+-]", " ", text))) is not None:
+        text = block.first_value(f"_chemical_formula_{name}")
+        if (parsed := _parse_formula(re.sub(r"[(),\[\]{}]|\d*[+-]", " ", text))) is not None:
             return parsed[2]
     return frozenset()
 
 
-def _parse(text: str) -> tuple[dict[str, float], dict[str, float], frozenset[str]] | None:
+def _parse_formula(text: str) -> tuple[dict[str, float], dict[str, float], frozenset[str]] | None:
     compact = re.sub(r"[\s_,~'\"]", "", text)
     if not compact or not re.fullmatch(rf"(?:{_PART.pattern})+", compact):
         return None
@@ -75,22 +75,22 @@ def _parse(text: str) -> tuple[dict[str, float], dict[str, float], frozenset[str
     return (counts, errors, frozenset(written)) if counts else None
 
 
-def counted(numbers: Sequence[int]) -> dict[str, int]:
+def element_counts(numbers: Sequence[int]) -> dict[str, int]:
     """Return how many atoms of each element there are, in the order of formulas."""
     counts = {SYMBOLS[z - 1]: n for z, n in Counter(numbers).items()}
-    return {symbol: counts[symbol] for symbol in by_electronegativity(counts)}
+    return {symbol: counts[symbol] for symbol in sort_by_electronegativity(counts)}
 
 
-def composition_problem(formula: Formula, numbers: Sequence[int]) -> str:
+def composition_problem(formula: CifFormula, numbers: Sequence[int]) -> str:
     """Return what speaks against a cell's atoms making a formula; empty if nothing does."""
-    atoms = counted(numbers)
+    atoms = element_counts(numbers)
     if missing := sorted(set(formula.counts) - set(atoms)):
         return (
             f"its formula {formula.text!r} names {', '.join(missing)}, but no site does; expected "
             "a site for every atom. Add the sites, or correct _chemical_formula_sum"
         )
-    ratio = _ratio(formula, atoms)
-    made = formula_text(atoms)
+    ratio = _formula_unit_ratio(formula, atoms)
+    made = format_formula(atoms)
     if set(atoms) - set(formula.counts) or ratio is None:
         return (
             f"its formula is {formula.text!r}, and its sites make {made} in the cell; expected a "
@@ -105,15 +105,15 @@ def composition_problem(formula: Formula, numbers: Sequence[int]) -> str:
     return ""
 
 
-def units_problem(formula: Formula, numbers: Sequence[int]) -> str:
+def units_problem(formula: CifFormula, numbers: Sequence[int]) -> str:
     """Return what speaks against the file's number of formula units; empty if nothing does.
 
     Some programs give the formula of the whole cell and count its smallest units in Z.
     """
     if not formula.units:
         return ""
-    atoms = counted(numbers)
-    ratio = _ratio(formula, atoms) or 0.0
+    atoms = element_counts(numbers)
+    ratio = _formula_unit_ratio(formula, atoms) or 0.0
     if abs(ratio - formula.units) < 0.02 * formula.units + 1e-6:
         return ""
     smallest = math.gcd(*atoms.values())
@@ -123,18 +123,18 @@ def units_problem(formula: Formula, numbers: Sequence[int]) -> str:
         return ""
     return (
         f"its formula is {formula.text!r} with {formula.units} units in the cell, and its sites "
-        f"make {formula_text(atoms)}; expected the same. Correct _cell_formula_units_Z, or the "
+        f"make {format_formula(atoms)}; expected the same. Correct _cell_formula_units_Z, or the "
         "sites or operations"
     )
 
 
-def _ratio(formula: Formula, atoms: Mapping[str, int]) -> float | None:
+def _formula_unit_ratio(formula: CifFormula, atoms: Mapping[str, int]) -> float | None:
     """Return how many formula units the atoms are; None if they are not in the formula's ratio."""
     if set(atoms) != set(formula.counts):
         return None
     low, high = 0.0, math.inf
     for symbol, count in formula.counts.items():
-        error = formula.errors[symbol]
+        error = formula.count_errors[symbol]
         low = max(low, atoms[symbol] / (count + error))
         high = min(high, atoms[symbol] / (count - error) if count > error else math.inf)
     if low > high * (1 + 1e-9):

@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 _QUOTES = ("'", '"', ";")
 
-UNKNOWN = ("?", ".", "")
+UNKNOWN_VALUES = ("?", ".", "")
 """What stands for a value that is not known, or does not apply."""
 
-_REPAIRS = 50
+_MAX_REPAIRS = 50
 """Lines of one text that are mended at most."""
 
 _HEADER = re.compile(r"[ \t]*data_", re.IGNORECASE)
 _ANY_HEADER = re.compile(r"^[ \t]*data_", re.IGNORECASE | re.MULTILINE)
-_SITES = re.compile(
+_SITE_TAG = re.compile(
     r"^[ \t]*_atom_site[_.](label|type_symbol|fract_|cartn_|wyckoff)", re.IGNORECASE | re.MULTILINE
 )
-_CELL = re.compile(r"^[ \t]*_cell[_.]length_a\b", re.IGNORECASE | re.MULTILINE)
+_CELL_TAG = re.compile(r"^[ \t]*_cell[_.]length_a\b", re.IGNORECASE | re.MULTILINE)
 _DATA_NAME = re.compile(r"[ \t]*(_\S+)[ \t]+(\S.*?)[ \t]*$")
 _TRIPLET_LINE = re.compile(
     r"^(?=[^\n]{5,120}$)(?=[^\n]*[xyzXYZ])[-+xyzXYZ\d./ \t]+(?:,[-+xyzXYZ\d./ \t]+){2}$",
     re.MULTILINE,
 )
 _NUMBERED = re.compile(r"([ \t]*(?:[-+]?\d+[ \t]+)?)(.*)")
-_CHARACTERS = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": " ", "\ufeff": " ",
+_CHARACTER_REPLACEMENTS = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": " ", "\ufeff": " ",
                              "\u2018": "'", "\u2019": "'", "\x1a": " ", "\x0c": " "})  # fmt: skip
 
 
-class Block(NamedTuple):
+class CifBlock(NamedTuple):
     """The names and values of one data block."""
 
     items: Mapping[str, list[list[str]]]
@@ -48,37 +48,41 @@ class Block(NamedTuple):
     loops: list[dict[str, list[str]]]
     """The loops, each with its columns; categories of one row that do without a loop are none."""
 
-    def column(self, *names: str) -> list[str]:
+    def first_column(self, *names: str) -> list[str]:
         """Return the values of the first of these names that has any; empty if none has.
 
         Raises:
             InputError: the name stands there twice, with other values.
         """
         for name in names:
-            columns = [c for c in self.items.get(name, []) if any(v not in UNKNOWN for v in c)]
+            columns = [
+                c for c in self.items.get(name, []) if any(v not in UNKNOWN_VALUES for v in c)
+            ]
             different = [column for column in columns if column != columns[0]]
             if different:
                 raise InputError(
-                    f"it gives {name} more than once, as {_shown(columns[0])} and as "
-                    f"{_shown(different[0])}; expected one of them. Take out the one that is wrong"
+                    f"it gives {name} more than once, as {_format_values(columns[0])} and as "
+                    f"{_format_values(different[0])}; expected one of them. Take out the one that "
+                    "is wrong"
                 )
             if columns:
                 return columns[0]
         return []
 
-    def value(self, *names: str) -> str:
+    def first_value(self, *names: str) -> str:
         """Return the one value of the first of these names that has any; empty if none has."""
-        values = {value: None for value in self.column(*names) if value not in UNKNOWN}
+        values = {value: None for value in self.first_column(*names) if value not in UNKNOWN_VALUES}
         if len(values) > 1:
             raise InputError(
-                f"it gives {names[0]} {len(values)} values, {_shown(list(values))}; expected one"
+                f"it gives {names[0]} {len(values)} values, {_format_values(list(values))}; "
+                "expected one"
             )
         return next(iter(values), "")
 
 
 def looks_like_cif(text: str) -> bool:
     """Return whether a text has a cell and sites as a CIF names them, at little cost."""
-    return _CELL.search(text) is not None and _SITES.search(text) is not None
+    return _CELL_TAG.search(text) is not None and _SITE_TAG.search(text) is not None
 
 
 def cif_blocks(text: str) -> list[tuple[str, str]]:
@@ -87,9 +91,9 @@ def cif_blocks(text: str) -> list[tuple[str, str]]:
     What stands within a text field starts no block.
     """
     lines = text.split("\n")
-    outside = _outside_of_text_fields(lines)
+    outside = _lines_outside_text_fields(lines)
     starts = [i for i in outside if _HEADER.match(lines[i])]
-    listing = [i for i in outside if _SITES.match(lines[i])]
+    listing = [i for i in outside if _SITE_TAG.match(lines[i])]
     blocks = []
     for i, start in enumerate(starts):
         end = starts[i + 1] if i + 1 < len(starts) else len(lines)
@@ -99,14 +103,14 @@ def cif_blocks(text: str) -> list[tuple[str, str]]:
     return blocks
 
 
-def parse_block(text: str) -> Block:
+def parse_block(text: str) -> CifBlock:
     """Return the first data block of a text that lists atoms, or else the first.
 
     Raises:
         InputError: its grammar is broken, and there is no one way to mend it.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CHARACTERS)
-    document = _document(text)
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CHARACTER_REPLACEMENTS)
+    document = _parse_document(text)
     blocks = [_as_block(block) for block in document]
     listing = [b for b in blocks if any(name.startswith("_atom_site_") for name in b.items)]
     if not blocks:
@@ -114,28 +118,28 @@ def parse_block(text: str) -> Block:
     return (listing or blocks)[0]
 
 
-def _as_block(block: cif.Block) -> Block:
+def _as_block(block: cif.Block) -> CifBlock:
     items: dict[str, list[list[str]]] = {}
     loops = []
     for item in block:
         if item.pair is not None:
             name, value = cast("tuple[str, str]", item.pair)
-            items.setdefault(_plain(name), []).append([_value(value)])
+            items.setdefault(_normalize_tag(name), []).append([_unquote(value)])
         elif item.loop is not None:
             width = item.loop.width()
-            values = [_value(value) for value in item.loop.values]
-            columns = {_plain(n): values[i::width] for i, n in enumerate(item.loop.tags)}
+            values = [_unquote(value) for value in item.loop.values]
+            columns = {_normalize_tag(n): values[i::width] for i, n in enumerate(item.loop.tags)}
             for name, column in columns.items():
                 items.setdefault(name, []).append(column)
             loops.append(columns)
-    return Block(items, loops)
+    return CifBlock(items, loops)
 
 
-def _plain(name: str) -> str:
+def _normalize_tag(name: str) -> str:
     return name.lower().replace(".", "_")
 
 
-def _value(raw: str) -> str:
+def _unquote(raw: str) -> str:
     if raw[:1] not in _QUOTES:
         return raw
     from gemmi import cif
@@ -143,12 +147,12 @@ def _value(raw: str) -> str:
     return cif.as_string(raw).strip()
 
 
-def _shown(values: list[str]) -> str:
+def _format_values(values: list[str]) -> str:
     text = ", ".join(values[:3])
     return repr(text if len(text) <= 60 else text[:60] + "...")
 
 
-def _outside_of_text_fields(lines: list[str]) -> list[int]:
+def _lines_outside_text_fields(lines: list[str]) -> list[int]:
     found, inside = [], False
     for i, line in enumerate(lines):
         if line.startswith(";"):
@@ -158,55 +162,55 @@ def _outside_of_text_fields(lines: list[str]) -> list[int]:
     return found
 
 
-def _document(text: str) -> cif.Document:
+def _parse_document(text: str) -> cif.Document:
     """Parse a text, mending line by line what gemmi refuses."""
     from gemmi import cif
 
     if not _ANY_HEADER.search(text):
         text = "data_\n" + text
-    text = _TRIPLET_LINE.sub(_quoted, text)
-    for _ in range(_REPAIRS):
+    text = _TRIPLET_LINE.sub(_quote_operation, text)
+    for _ in range(_MAX_REPAIRS):
         try:
             return cif.read_string(text, check_level=0)
         except (ValueError, RuntimeError) as error:
-            mended = _ascii(text) if not text.isascii() else _mended(text, str(error))
+            mended = _replace_non_ascii(text) if not text.isascii() else _repair(text, str(error))
             if mended is None:
-                raise InputError(_grammar_problem(text, str(error))) from None
+                raise InputError(_describe_syntax_error(text, str(error))) from None
             text = mended
-    raise InputError(f"its grammar is broken on more than {_REPAIRS} lines; expected a CIF")
+    raise InputError(f"its grammar is broken on more than {_MAX_REPAIRS} lines; expected a CIF")
 
 
-def _quoted(line: re.Match[str]) -> str:
+def _quote_operation(line: re.Match[str]) -> str:
     """Quote an operation of symmetry with blanks in it, alone on a line or behind a number."""
     number, triplet = _NUMBERED.fullmatch(line[0]).groups()  # type: ignore[union-attr]
     return line[0] if len(triplet.split()) == 1 else f"{number}'{triplet.strip()}'"
 
 
-_PLACE = re.compile(r"string:(\d+):(\d+)")
+_ERROR_POSITION = re.compile(r"string:(\d+):(\d+)")
 
 
-def _ascii(text: str) -> str:
+def _replace_non_ascii(text: str) -> str:
     """Return the text with letters that CIF does not know, as tildes."""
     return re.sub(r"[^\t\n -~]", "~", text)
 
 
-def _mended(text: str, error: str) -> str | None:
+def _repair(text: str, error: str) -> str | None:
     """Return the text with the line that gemmi refuses made right; None if nothing is certain."""
-    if not (place := _PLACE.match(error)):
+    if not (place := _ERROR_POSITION.match(error)):
         return None
     lines = text.split("\n")
     number = int(place[1]) - 1
     if number >= len(lines):
         return None
     line = lines[number]
-    new = _mended_line(line, error)
+    new = _repair_line(line, error)
     if new is None or new == line:
         return None
     lines[number] = new
     return "\n".join(lines)
 
 
-def _mended_line(line: str, error: str) -> str | None:
+def _repair_line(line: str, error: str) -> str | None:
     if _HEADER.match(line) and len(line.split()) > 1:
         return "_".join(line.split())
     if "unterminated" in error and "text field" not in error:
@@ -223,8 +227,8 @@ def _mended_line(line: str, error: str) -> str | None:
     return None
 
 
-def _grammar_problem(text: str, error: str) -> str:
-    place = _PLACE.match(error)
+def _describe_syntax_error(text: str, error: str) -> str:
+    place = _ERROR_POSITION.match(error)
     if not place:
         return f"its CIF grammar is broken: {error.partition(': ')[2] or error}"
     number = int(place[1])
@@ -246,7 +250,7 @@ def _grammar_problem(text: str, error: str) -> str:
     )
 
 
-def rows(block: Block, marker: str) -> Iterator[dict[str, str]]:
+def loop_rows(block: CifBlock, marker: str) -> Iterator[dict[str, str]]:
     """Yield the rows of the loop, or of the single row, that a name belongs to.
 
     Raises:

@@ -15,7 +15,7 @@ import numpy as np
 
 from crystext.errors import InputError
 from crystext.structures.crystal import Floats, Ints, basis_vectors
-from crystext.structures.standardize import spglib_that_raises_quietly
+from crystext.structures.standardize import spglib_environment
 
 if TYPE_CHECKING:
     from gemmi import Op, SpaceGroup
@@ -78,7 +78,7 @@ class Operations:
         return _settings_by_operations().get(self.key)
 
     @cached_property
-    def fault(self) -> str:
+    def group_problem(self) -> str:
         """What keeps them from being a group, as the end of a sentence; empty if nothing does."""
         if self.setting is not None:
             return ""
@@ -86,11 +86,11 @@ class Operations:
             return "the identity x, y, z is missing"
         if (np.abs(np.rint(np.linalg.det(self.rotations))) != 1).any():
             return "one of them changes the volume"
-        codes = _codes(self.rotations, self._twenty_fourths)
+        codes = _operation_codes(self.rotations, self._twenty_fourths)
         products = np.einsum("iab,jbc->ijac", self.rotations, self.rotations)
         moved = np.einsum("iab,jb->ija", self.rotations, self._twenty_fourths)
         sums = (moved + self._twenty_fourths[:, None, :]) % _DENOMINATOR
-        outside = ~np.isin(_codes(products, sums), codes)
+        outside = ~np.isin(_operation_codes(products, sums), codes)
         if not outside.any():
             return ""
         first, second = np.argwhere(outside)[0]
@@ -104,7 +104,7 @@ class Operations:
             return int(self.setting.number)
         import spglib
 
-        with spglib_that_raises_quietly():
+        with spglib_environment():
             try:
                 kind = spglib.get_spacegroup_type_from_symmetry(
                     self.rotations.astype("intc"), self.translations
@@ -113,7 +113,7 @@ class Operations:
                 return 0
         return 0 if kind is None else int(kind.number)
 
-    def misfit(self, lengths: Floats, angles: Floats) -> float:
+    def metric_misfit(self, lengths: Floats, angles: Floats) -> float:
         """Return how far the operations are from keeping a cell's metric, as a ratio.
 
         It is the largest change of a scalar product of two cell vectors, over the product of their
@@ -127,12 +127,12 @@ class Operations:
         turned = np.einsum("nia,ij,njb->nab", rotations, metric, rotations)
         return float((np.abs(turned - metric) / np.outer(lengths, lengths)).max())
 
-    def times(self, other: Operations) -> Operations:
+    def composed_with(self, other: Operations) -> Operations:
         """Return every one of these after every one of others."""
         ours, theirs = self._by_triplet.values(), other._by_triplet.values()
         return Operations(left.combine(right) for right in theirs for left in ours)
 
-    def closed(self, limit: int = 192) -> Operations | None:
+    def generated_group(self, limit: int = 192) -> Operations | None:
         """Return the group that they generate; None where it has more operations than `limit`."""
         from gemmi import Op
 
@@ -172,7 +172,9 @@ def operations_of_list(triplets: Sequence[str]) -> Operations:
             f"it lists {len(triplets)} symmetry operations; a space group has up to 192, and a "
             f"list may have {MAX_OPERATIONS:,}"
         )
-    return Operations(_operation(number, text) for number, text in enumerate(triplets, start=1))
+    return Operations(
+        _parse_operation(number, text) for number, text in enumerate(triplets, start=1)
+    )
 
 
 def operations_of_setting(setting: SpaceGroup) -> Operations:
@@ -210,20 +212,20 @@ def _settings_by_operations() -> dict[frozenset[str], SpaceGroup]:
 
 _DECIMAL = re.compile(r"\d*\.\d+")
 
-_LONGEST = 100
+_MAX_TRIPLET_LENGTH = 100
 """Characters that an operation may have, blanks aside."""
 
-_LARGE = re.compile(r"\d{4}")
+_LARGE_NUMBER = re.compile(r"\d{4}")
 
 
-def _operation(number: int, text: str) -> Op:
+def _parse_operation(number: int, text: str) -> Op:
     from gemmi import Op
 
     compact = re.sub(r"^\s*\d+\s+(?=\S)|[\s'\"()]", "", text).lower()
-    plain = _DECIMAL.sub(_fraction, compact[: _LONGEST + 1])
+    plain = _DECIMAL.sub(_decimal_as_fraction, compact[: _MAX_TRIPLET_LENGTH + 1])
     try:
         # Of numbers that are too large gemmi makes others.
-        if len(compact) <= _LONGEST and not _LARGE.search(plain):
+        if len(compact) <= _MAX_TRIPLET_LENGTH and not _LARGE_NUMBER.search(plain):
             return Op(plain)
     except (RuntimeError, ValueError):
         pass
@@ -233,7 +235,7 @@ def _operation(number: int, text: str) -> Op:
     )
 
 
-def _fraction(match: re.Match[str]) -> str:
+def _decimal_as_fraction(match: re.Match[str]) -> str:
     """Return a rounded decimal, 0.3333, as the fraction that it stands for."""
     value = float(match[0])
     nearest = round(value * _DENOMINATOR)
@@ -242,7 +244,7 @@ def _fraction(match: re.Match[str]) -> str:
     return f"{nearest}/{_DENOMINATOR}"
 
 
-def _codes(rotations: Ints, translations: Ints) -> Ints:
+def _operation_codes(rotations: Ints, translations: Ints) -> Ints:
     """Return a number for each operation that no other has; shapes (..., 3, 3) and (..., 3)."""
     weights = 7 ** np.arange(9)
     rotation = ((rotations.reshape(*rotations.shape[:-2], 9) + 3) * weights).sum(axis=-1)

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
-from crystext.io.read.cif.elements import Element, element_of_type, elements_of_labels
+from crystext.io.read.cif.elements import SiteElement, element_of_type, elements_of_labels
 from crystext.io.read.cif.formula import formula_of, named_elements
-from crystext.io.read.cif.grammar import UNKNOWN, Block, rows
-from crystext.structures.crystal import isotope_note
+from crystext.io.read.cif.grammar import UNKNOWN_VALUES, CifBlock, loop_rows
+from crystext.structures.crystal import isotope_notes
 
 AXES = "xyz"
 
@@ -43,13 +43,13 @@ class SiteTable(NamedTuple):
     notes: list[str]
 
 
-_EXACT = 2e-3
+_COARSE_STEP = 2e-3
 """A coordinate of fewer than three digits, 0.5, may be exact, and then says nothing of rounding."""
 
-_LARGEST = 30
+_MAX_EXPONENT = 30
 """Powers of ten that a coordinate may have."""
 
-_OVER = 1e-3
+_OCCUPANCY_TOLERANCE = 1e-3
 """By how much an occupancy may be above 1, as refined or rounded ones are."""
 
 _FRACTION = re.compile(r"[-+]?\d{1,6}/\d{1,6}")
@@ -70,14 +70,14 @@ def cif_step(text: str) -> float:
     mantissa, _, exponent = match[1].lower().partition("e")
     # Zeros at the end may be those of a format, as in 0.33330.
     decimals = len(mantissa.partition(".")[2].rstrip("0"))
-    if exponent and abs(float(exponent)) > _LARGEST:
+    if exponent and abs(float(exponent)) > _MAX_EXPONENT:
         return 0.0
     step = 10.0 ** (int(exponent or 0) - decimals)
     uncertainty = int(match[2][:6]) * 10.0 ** -len(mantissa.partition(".")[2]) if match[2] else 0.0
     return max(step, uncertainty)
 
 
-def site_table(block: Block, *, partial: bool = False) -> SiteTable:
+def read_site_table(block: CifBlock, *, partial: bool = False) -> SiteTable:
     """Return the sites of a block.
 
     Args:
@@ -87,7 +87,7 @@ def site_table(block: Block, *, partial: bool = False) -> SiteTable:
     Raises:
         InputError: there is no site; one is no whole atom of one element at a known place.
     """
-    listed = _rows(block)
+    listed = _site_rows(block)
     notes = []
     dummies = [row for row in listed if row.get("_atom_site_calc_flag", "").lower() == "dum"]
     if dummies:
@@ -98,21 +98,21 @@ def site_table(block: Block, *, partial: bool = False) -> SiteTable:
         raise InputError("it lists no atoms; expected _atom_site_ rows with fractional coordinates")
     if len(listed) > MAX_EXPANDED:
         raise InputError(f"it lists {len(listed)} sites; a structure may have {MAX_EXPANDED:,}")
-    elements = _elements(block, listed, partial, notes)
+    elements = _site_elements(block, listed, partial, notes)
     _check_disorder(listed)
     sites = [
-        _site(i, row, element, partial)
+        _read_site(i, row, element, partial)
         for i, (row, element) in enumerate(zip(listed, elements, strict=True), start=1)
     ]
     finest = min((step for site in sites for step in site.steps if step), default=0.0)
     for i, site in enumerate(sites):
-        a, b, c = (step if 0 < step < _EXACT else finest for step in site.steps)
+        a, b, c = (step if 0 < step < _COARSE_STEP else finest for step in site.steps)
         sites[i] = site._replace(steps=(a, b, c))
     return SiteTable(sites, notes)
 
 
-def _rows(block: Block) -> list[dict[str, str]]:
-    listed = list(rows(block, "_atom_site_fract_x"))
+def _site_rows(block: CifBlock) -> list[dict[str, str]]:
+    listed = list(loop_rows(block, "_atom_site_fract_x"))
     if not listed and "_atom_site_cartn_x" in block.items:
         raise InputError(
             "it gives Cartesian coordinates alone; expected _atom_site_fract_x, _y and _z. Write "
@@ -121,36 +121,36 @@ def _rows(block: Block) -> list[dict[str, str]]:
     return listed
 
 
-def _where(number: int, row: Mapping[str, str]) -> str:
+def _name_site(number: int, row: Mapping[str, str]) -> str:
     label = row.get("_atom_site_label", "")
-    return f"site {number} ({label})" if label not in UNKNOWN else f"site {number}"
+    return f"site {number} ({label})" if label not in UNKNOWN_VALUES else f"site {number}"
 
 
-def _elements(
-    block: Block, listed: Sequence[Mapping[str, str]], partial: bool, notes: list[str]
-) -> list[Element | None]:
+def _site_elements(
+    block: CifBlock, listed: Sequence[Mapping[str, str]], partial: bool, notes: list[str]
+) -> list[SiteElement | None]:
     """Return the element of each site; None where it is not known, and that is allowed."""
     typed = "_atom_site_type_symbol" in listed[0]
     names = [row.get("_atom_site_type_symbol", row.get("_atom_site_label", "?")) for row in listed]
-    found: list[Element | None]
+    found: list[SiteElement | None]
     if typed:
         found = [element_of_type(name) for name in names]
     else:
         declared = named_elements(block)
         counted = formula_of(block) is not None
-        found = elements_of_labels(names, declared, counted=counted)
+        found = elements_of_labels(names, declared, composition_is_checked=counted)
         if not declared:
             notes.append(
                 "its elements are taken from the labels of its sites, as it has no "
                 "_atom_site_type_symbol"
             )
     for i, (row, name, element) in enumerate(zip(listed, names, found, strict=True), start=1):
-        if element is None and not (partial and name in UNKNOWN):
+        if element is None and not (partial and name in UNKNOWN_VALUES):
             raise InputError(
-                f"{_where(i, row)} is of type {name!r}, which is not an element; expected a symbol "
-                "such as Fe"
+                f"{_name_site(i, row)} is of type {name!r}, which is not an element; expected a "
+                "symbol such as Fe"
             )
-    notes.extend(isotope_note((i, e.isotope) for i, e in enumerate(found, start=1) if e))
+    notes.extend(isotope_notes((i, e.isotope) for i, e in enumerate(found, start=1) if e))
     return found
 
 
@@ -159,9 +159,9 @@ def _check_disorder(listed: Sequence[Mapping[str, str]]) -> None:
     groups: dict[str, str] = {}
     for i, row in enumerate(listed, start=1):
         text = row.get("_atom_site_occupancy", ".")
-        occupancy = 1.0 if text in UNKNOWN else cif_number(text)
-        where = _where(i, row)
-        if math.isnan(occupancy) or occupancy > 1 + _OVER:
+        occupancy = 1.0 if text in UNKNOWN_VALUES else cif_number(text)
+        where = _name_site(i, row)
+        if math.isnan(occupancy) or occupancy > 1 + _OCCUPANCY_TOLERANCE:
             raise InputError(f"{where} has the occupancy {text!r}; expected a number from 0 to 1")
         if occupancy < 1 - 1e-6:
             name = row.get("_atom_site_type_symbol", row.get("_atom_site_label", ""))
@@ -172,7 +172,7 @@ def _check_disorder(listed: Sequence[Mapping[str, str]]) -> None:
                 "approximation, e.g. pymatgen's OrderDisorderedStructureTransformation"
             )
         group = row.get("_atom_site_disorder_group", ".")
-        if group not in (*UNKNOWN, "0"):
+        if group not in (*UNKNOWN_VALUES, "0"):
             groups.setdefault(group, where)
     if len(groups) > 1 or any(group.startswith("-") for group in groups):
         shown = ", ".join(f"{where} in group {group}" for group, where in groups.items())
@@ -182,11 +182,13 @@ def _check_disorder(listed: Sequence[Mapping[str, str]]) -> None:
         )
 
 
-def _site(number: int, row: Mapping[str, str], element: Element | None, partial: bool) -> SiteRow:
+def _read_site(
+    number: int, row: Mapping[str, str], element: SiteElement | None, partial: bool
+) -> SiteRow:
     values, steps = [], []
     for axis in AXES:
         text = row.get(f"_atom_site_fract_{axis}", "?")
-        if partial and text in UNKNOWN:
+        if partial and text in UNKNOWN_VALUES:
             values.append(math.nan)
             steps.append(0.0)
             continue
@@ -196,7 +198,7 @@ def _site(number: int, row: Mapping[str, str], element: Element | None, partial:
             value, step = int(above) / int(below), 1e-6
         if not math.isfinite(value):
             raise InputError(
-                f"{_where(number, row)} has a coordinate {axis} that is not finite: {text}; "
+                f"{_name_site(number, row)} has a coordinate {axis} that is not finite: {text}; "
                 "expected a number"
             )
         values.append(value)

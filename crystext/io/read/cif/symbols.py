@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gemmi import SpaceGroup
 
 
-class Named(NamedTuple):
+class SymbolMeaning(NamedTuple):
     """What a symbol of a space group means."""
 
     settings: tuple[SpaceGroup, ...]
@@ -40,9 +40,9 @@ _SCHOENFLIES = re.compile(r"\s+[CDOTS][ _]?[0-9a-z{}]*\^\{?\d{1,2}\}?\s*$", re.I
 
 
 @lru_cache(maxsize=256)
-def settings_of_symbol(symbol: str) -> Named:
+def settings_of_symbol(symbol: str) -> SymbolMeaning:
     """Return what a Hermann-Mauguin symbol means, however it is spelled."""
-    text = _spelled_plainly(symbol)
+    text = _normalize_symbol(symbol)
     choice = ""
     if words := _WORDS.search(text):
         choice = _choice_of_words(words[0])
@@ -54,10 +54,10 @@ def settings_of_symbol(symbol: str) -> Named:
     ):
         choice = choice or choice_of_code(suffix[1])
         text = text[: suffix.start()]
-    settings = _find(text)
+    settings = _find_settings(text)
     if not settings and (ending := re.fullmatch(r"(.*[^-/\s])([SZHR])", text)):
-        settings, choice = _find(ending[1]), choice or _CHOICES[ending[2]]
-    return Named(settings, choice)
+        settings, choice = _find_settings(ending[1]), choice or _CHOICES[ending[2]]
+    return SymbolMeaning(settings, choice)
 
 
 def settings_of_number(number: int) -> tuple[SpaceGroup, ...]:
@@ -67,17 +67,17 @@ def settings_of_number(number: int) -> tuple[SpaceGroup, ...]:
     return tuple(s for s in spacegroup_table_itb() if s.number == number)
 
 
-def is_settled_by(number: int, choice: str, axes: str) -> bool:
+def is_unambiguous(number: int, choice: str, axes: str) -> bool:
     """Whether a number, with the choices beside it, leaves one setting of gemmi's whole table."""
     from gemmi import spacegroup_table
 
     settings = tuple(s for s in spacegroup_table() if s.number == number)
     if choice:
-        return len(choices_of(settings_of_number(number), choice, axes)) == 1
+        return len(settings_of_choice(settings_of_number(number), choice, axes)) == 1
     return len({s.hm for s in settings}) == 1
 
 
-def choices_of(
+def settings_of_choice(
     settings: tuple[SpaceGroup, ...], choice: str, axes: str = ""
 ) -> tuple[SpaceGroup, ...]:
     """Return the settings of an origin or of axes, or all of them where nothing is chosen.
@@ -87,7 +87,9 @@ def choices_of(
         choice: 1, 2, H, R, or axes as b1.
         axes: of orthorhombic groups with two origins, as ba-c, beside the choice of the origin.
     """
-    chosen = tuple(s for s in settings if not choice or choice in (extension(s), s.qualifier))
+    chosen = tuple(
+        s for s in settings if not choice or choice in (setting_extension(s), s.qualifier)
+    )
     if not chosen and (match := re.fullmatch(r"(-?)([abc])([123]?)", choice)):
         # The settings that the tables leave out, because others have their operations: -b1 is b3.
         # A group with one choice of its cell has axes b, and the codes b1 and -b1; the axis alone,
@@ -103,7 +105,7 @@ def choices_of(
     return chosen
 
 
-def extension(setting: SpaceGroup) -> str:
+def setting_extension(setting: SpaceGroup) -> str:
     """Return 1, 2, H or R for a setting of which there are two; else an empty string."""
     return "" if setting.ext == "\0" else str(setting.ext)
 
@@ -160,7 +162,7 @@ _BAR = re.compile(r"\\bar\s*\{?\s*(\d)\s*\}?|\\overline\s*\{?\s*(\d)\s*\}?|\\=\s
                   r"|(\d)\u0305|\u00af(\d)")  # fmt: skip
 
 
-def _spelled_plainly(symbol: str) -> str:
+def _normalize_symbol(symbol: str) -> str:
     # Digits above and below the line are digits.
     symbol = "".join(unicodedata.normalize("NFKC", c) if c.isdigit() else c for c in symbol)
     text = _BAR.sub(lambda m: "-" + next(g for g in m.groups() if g), symbol)
@@ -171,28 +173,28 @@ def _spelled_plainly(symbol: str) -> str:
     return " ".join(text.replace("_", " ").replace("'", "").replace('"', "").split())
 
 
-def _find(text: str) -> tuple[SpaceGroup, ...]:
-    spaced = _letters(" ".join(re.sub(r"\s*/\s*", "/", text).split()))
-    tables = _tables()
+def _find_settings(text: str) -> tuple[SpaceGroup, ...]:
+    spaced = _symbol_letters(" ".join(re.sub(r"\s*/\s*", "/", text).split()))
+    tables = _symbol_tables()
     for key, table in ((spaced, tables[0]), (spaced.replace(" ", ""), tables[1])):
         if found := table.get(key):
             return found
     return ()
 
 
-def _letters(text: str) -> str:
+def _symbol_letters(text: str) -> str:
     return text[:1].upper() + text[1:].lower()
 
 
 @cache
-def _tables() -> tuple[dict[str, tuple[SpaceGroup, ...]], dict[str, tuple[SpaceGroup, ...]]]:
+def _symbol_tables() -> tuple[dict[str, tuple[SpaceGroup, ...]], dict[str, tuple[SpaceGroup, ...]]]:
     """Return settings by symbols with spaces, and by symbols without, which are less certain."""
     from gemmi import spacegroup_table
 
     spaced: dict[str, list[SpaceGroup]] = {}
     for index, setting in enumerate(spacegroup_table()):
         for spelling in _spellings(index, setting):
-            settings = spaced.setdefault(_letters(spelling), [])
+            settings = spaced.setdefault(_symbol_letters(spelling), [])
             if all(setting.hall != other.hall for other in settings):
                 settings.append(setting)
     close: dict[str, list[SpaceGroup]] = {}
@@ -229,18 +231,18 @@ def _spellings(index: int, setting: SpaceGroup) -> list[str]:
         found += [spelling.replace("-3", "3") for spelling in found]
     if 215 <= setting.number <= 220:
         found += [spelling.replace("-4", "4") for spelling in found]
-    if setting.number in (146, 155) and extension(setting) == "H":
+    if setting.number in (146, 155) and setting_extension(setting) == "H":
         # As the Protein Data Bank has them.
         found.append("H" + setting.hm[1:])
     if setting.number in _DOUBLE_GLIDES:
-        found += [spelling for old in list(found) for spelling in _with_e(old)]
+        found += [spelling for old in list(found) for spelling in _symbols_with_e_glide(old)]
     return found
 
 
 _DOUBLE_GLIDES = (39, 41, 64, 67, 68)
 
 
-def _with_e(symbol: str) -> list[str]:
+def _symbols_with_e_glide(symbol: str) -> list[str]:
     """Return the symbols with e, since 1992, for one with the glides a, b or c of before."""
     parts = symbol.split()
     spellings = []

@@ -15,34 +15,39 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from crystext.errors import InputError
-from crystext.io.read.cif.build import METRIC
-from crystext.io.read.cif.declared import Declared, declared_symmetry
-from crystext.io.read.cif.grammar import Block
+from crystext.io.read.cif.build import METRIC_TOLERANCE
+from crystext.io.read.cif.declared import DeclaredSymmetry, declared_symmetry
+from crystext.io.read.cif.grammar import CifBlock
 from crystext.io.read.cif.operations import (
     Operations,
     identity,
     operations_of_list,
     operations_of_setting,
 )
-from crystext.io.read.cif.symbols import choices_of, extension, is_settled_by, settings_of_number
+from crystext.io.read.cif.symbols import (
+    is_unambiguous,
+    setting_extension,
+    settings_of_choice,
+    settings_of_number,
+)
 from crystext.structures.crystal import Floats
 
 if TYPE_CHECKING:
     from gemmi import SpaceGroup
 
-LISTS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
-MAGNETIC = "_space_group_symop_magn_operation_xyz"
-MAGNETIC_CENTRING = "_space_group_symop_magn_centering_xyz"
-MAGNETIC_GROUP = ("_space_group_magn_name_bns", "_space_group_magn_number_bns",
+OPERATION_TAGS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
+MAGNETIC_OPERATION_TAG = "_space_group_symop_magn_operation_xyz"
+MAGNETIC_CENTRING_TAG = "_space_group_symop_magn_centering_xyz"
+MAGNETIC_GROUP_TAGS = ("_space_group_magn_name_bns", "_space_group_magn_number_bns",
                   "_space_group_magn_name_og", "_space_group_magn_number_og")  # fmt: skip
-SYSTEM = ("_space_group_crystal_system", "_symmetry_cell_setting")
+CRYSTAL_SYSTEM_TAGS = ("_space_group_crystal_system", "_symmetry_cell_setting")
 
 
-_ROUNDING = 1e-3
-"""How much a printed cell misses a metric by, as `Operations.misfit` counts it."""
+_METRIC_ROUNDING = 1e-3
+"""How much a printed cell misses a metric by, as `Operations.metric_misfit` counts it."""
 
 
-class Candidate(NamedTuple):
+class CandidateOperations(NamedTuple):
     """Operations that a file may mean."""
 
     operations: Operations
@@ -50,21 +55,21 @@ class Candidate(NamedTuple):
     """What in the file says so."""
 
 
-class Symmetry(NamedTuple):
+class CifSymmetry(NamedTuple):
     """What a file says of its symmetry."""
 
-    candidates: list[Candidate]
+    candidates: list[CandidateOperations]
     """The likeliest first."""
     conflict: str
     """What contradicts itself in it; empty where nothing does."""
-    open: str
+    ambiguity: str
     """What it leaves open, such as the origin; empty where it leaves nothing open."""
     notes: list[str]
-    confirmed: bool
+    is_confirmed: bool
     """Whether two things in the file agree on the first candidate."""
 
 
-def symmetry_of(block: Block, lengths: Floats, angles: Floats) -> Symmetry:
+def read_symmetry(block: CifBlock, lengths: Floats, angles: Floats) -> CifSymmetry:
     """Return the operations that a file may mean.
 
     Args:
@@ -82,34 +87,38 @@ def symmetry_of(block: Block, lengths: Floats, angles: Floats) -> Symmetry:
             "it describes a modulated structure by a superspace group; expected a crystal with "
             "three-dimensional symmetry. Take an approximant, a supercell"
         )
-    if listed := _magnetic(block):
-        return Symmetry([Candidate(listed, "its magnetic operations")], "", "", [], False)
+    if listed := _magnetic_operations(block):
+        return CifSymmetry(
+            [CandidateOperations(listed, "its magnetic operations")], "", "", [], False
+        )
     declared = declared_symmetry(block)
-    listed = _listed(block)
-    if listed is None and declared.says_nothing and (group := block.value(*MAGNETIC_GROUP)):
+    listed = _listed_operations(block)
+    if listed is None and declared.is_empty and (group := block.first_value(*MAGNETIC_GROUP_TAGS)):
         raise InputError(
             f"its magnetic space group is {group}, and it lists no operations; expected "
             "_space_group_symop_magn_operation.xyz. Add them"
         )
     if listed is not None:
-        return _by_list(listed, declared, lengths, angles)
-    if declared.says_nothing and not declared.unknown:
-        return _by_nothing(block)
-    return _by_name(declared, lengths, angles)
+        return _symmetry_from_list(listed, declared, lengths, angles)
+    if declared.is_empty and not declared.unknown:
+        return _symmetry_undeclared(block)
+    return _symmetry_from_names(declared, lengths, angles)
 
 
-def _listed(block: Block) -> Operations | None:
-    lists = [block.column(name) for name in LISTS]
-    operations = [operations_of_list(_joined(triplets)) for triplets in lists if triplets]
+def _listed_operations(block: CifBlock) -> Operations | None:
+    lists = [block.first_column(name) for name in OPERATION_TAGS]
+    operations = [
+        operations_of_list(_separate_triplets(triplets)) for triplets in lists if triplets
+    ]
     if len(operations) > 1 and operations[0] != operations[1]:
         raise InputError(
-            f"its two lists of symmetry operations, {LISTS[0]} and {LISTS[1]}, differ; expected "
-            "one. Take out the one that is wrong"
+            f"its two lists of symmetry operations, {OPERATION_TAGS[0]} and {OPERATION_TAGS[1]}, "
+            "differ; expected one. Take out the one that is wrong"
         )
     return operations[0] if operations else None
 
 
-def _joined(triplets: list[str]) -> list[str]:
+def _separate_triplets(triplets: list[str]) -> list[str]:
     """Return operations that stand whole in one text field, or one by one, as one each."""
     return [
         line
@@ -119,35 +128,37 @@ def _joined(triplets: list[str]) -> list[str]:
     ]
 
 
-def _magnetic(block: Block) -> Operations | None:
+def _magnetic_operations(block: CifBlock) -> Operations | None:
     """Return the operations of a magnetic group without what they do to spins."""
-    triplets = block.column(MAGNETIC)
+    triplets = block.first_column(MAGNETIC_OPERATION_TAG)
     if not triplets:
         return None
-    centrings = block.column(MAGNETIC_CENTRING) or ["x,y,z,+1"]
+    centrings = block.first_column(MAGNETIC_CENTRING_TAG) or ["x,y,z,+1"]
     spatial = [operations_of_list([",".join(t.split(",")[:3]) for t in part])
                for part in (triplets, centrings)]  # fmt: skip
-    product = spatial[0].times(spatial[1])
-    if product.fault:
+    product = spatial[0].composed_with(spatial[1])
+    if product.group_problem:
         raise InputError(
-            f"its magnetic operations are no group: {product.fault}; expected all operations of "
-            "one, with its centrings"
+            f"its magnetic operations are no group: {product.group_problem}; expected all "
+            "operations of one, with its centrings"
         )
     return product
 
 
-def _by_list(listed: Operations, declared: Declared, lengths: Floats, angles: Floats) -> Symmetry:
-    own = Candidate(listed, "the operations that it lists")
-    if listed.fault:
-        return _by_faulty_list(listed, _settings_named(declared, lengths, angles))
-    conflict = _disagreement(listed, declared)
-    if not conflict and listed.misfit(lengths, angles) > METRIC:
+def _symmetry_from_list(
+    listed: Operations, declared: DeclaredSymmetry, lengths: Floats, angles: Floats
+) -> CifSymmetry:
+    own = CandidateOperations(listed, "the operations that it lists")
+    if listed.group_problem:
+        return _symmetry_from_faulty_list(listed, _candidates_of_names(declared, lengths, angles))
+    conflict = _describe_disagreement(listed, declared)
+    if not conflict and listed.metric_misfit(lengths, angles) > METRIC_TOLERANCE:
         conflict = "its list of symmetry operations does not keep its cell"
     if conflict:
-        named = _settings_named(declared, lengths, angles)
-        return Symmetry(_distinct([own, *named]), conflict, "", [], False)
+        named = _candidates_of_names(declared, lengths, angles)
+        return CifSymmetry(_unique_candidates([own, *named]), conflict, "", [], False)
     notes = []
-    if declared.unknown and declared.says_nothing:
+    if declared.unknown and declared.is_empty:
         notes.append(
             f"its space group {declared.unknown[0]!r} is not known; it is read by its list of "
             "operations"
@@ -159,23 +170,23 @@ def _by_list(listed: Operations, declared: Declared, lengths: Floats, angles: Fl
                 f"its operations are those of {listed.setting.xhm()}, another setting than its "
                 f"symbol {text!r}; it is read by the operations"
             )
-    return Symmetry([own], "", "", notes, not declared.says_nothing)
+    return CifSymmetry([own], "", "", notes, not declared.is_empty)
 
 
-def _by_faulty_list(listed: Operations, named: list[Candidate]) -> Symmetry:
-    conflict = f"its list of symmetry operations is no group: {listed.fault}"
-    completed = listed.closed()
+def _symmetry_from_faulty_list(listed: Operations, named: list[CandidateOperations]) -> CifSymmetry:
+    conflict = f"its list of symmetry operations is no group: {listed.group_problem}"
+    completed = listed.generated_group()
     fitting = [c for c in named if listed.key <= c.operations.key]
     exact = [c for c in fitting if c.operations == completed]
     if fitting:
-        return Symmetry(exact or fitting, conflict, "", [], bool(exact))
+        return CifSymmetry(exact or fitting, conflict, "", [], bool(exact))
     if completed is None:
         raise InputError(f"{conflict}; expected all operations of one group")
-    own = Candidate(completed, "the group that its operations generate")
-    return Symmetry([own], conflict, "", [], False)
+    own = CandidateOperations(completed, "the group that its operations generate")
+    return CifSymmetry([own], conflict, "", [], False)
 
 
-def _disagreement(listed: Operations, declared: Declared) -> str:
+def _describe_disagreement(listed: Operations, declared: DeclaredSymmetry) -> str:
     """Return how a list of operations contradicts the names beside it; empty if it does not."""
     count = "1 symmetry operation" if len(listed) == 1 else f"{len(listed)} symmetry operations"
     says = f"its list has {count}, of space group {listed.number}"
@@ -188,7 +199,7 @@ def _disagreement(listed: Operations, declared: Declared) -> str:
     if declared.hall is not None and declared.hall[1] != listed:
         return f"{says}, and its Hall symbol {declared.hall[0]!r} means others"
     if listed.setting is not None and declared.choice:
-        choice = extension(listed.setting)
+        choice = setting_extension(listed.setting)
         if choice and choice != declared.choice:
             return (
                 f"its list of symmetry operations is that of {listed.setting.xhm()}, and it "
@@ -197,19 +208,21 @@ def _disagreement(listed: Operations, declared: Declared) -> str:
     return ""
 
 
-def _by_nothing(block: Block) -> Symmetry:
+def _symmetry_undeclared(block: CifBlock) -> CifSymmetry:
     """Return P1 for a file without a group: a note, or a conflict if it names a crystal system."""
-    candidate = Candidate(identity(), "P1, as if it listed every atom")
-    system = block.value(*SYSTEM).lower()
+    candidate = CandidateOperations(identity(), "P1, as if it listed every atom")
+    system = block.first_value(*CRYSTAL_SYSTEM_TAGS).lower()
     if system in ("", "triclinic", "unknown"):
         note = f"it says nothing of symmetry, and is read as {candidate.source}"
-        return Symmetry([candidate], "", "", [note], False)
+        return CifSymmetry([candidate], "", "", [note], False)
     conflict = f"it is of the {system} system, and names no space group"
-    return Symmetry([candidate], conflict, "", [], False)
+    return CifSymmetry([candidate], conflict, "", [], False)
 
 
-def _by_name(declared: Declared, lengths: Floats, angles: Floats) -> Symmetry:
-    candidates = _settings_named(declared, lengths, angles)
+def _symmetry_from_names(
+    declared: DeclaredSymmetry, lengths: Floats, angles: Floats
+) -> CifSymmetry:
+    candidates = _candidates_of_names(declared, lengths, angles)
     if not candidates:
         raise InputError(
             f"its space group {declared.unknown[0]!r} is not known, and it lists no symmetry "
@@ -223,7 +236,7 @@ def _by_name(declared: Declared, lengths: Floats, angles: Floats) -> Symmetry:
             f"{candidates[0].source}"
         )
     setting = candidates[0].operations.setting
-    choice = extension(setting) if setting else ""
+    choice = setting_extension(setting) if setting else ""
     if (
         len(declared.choices) == 1
         and choice
@@ -237,31 +250,36 @@ def _by_name(declared: Declared, lengths: Floats, angles: Floats) -> Symmetry:
     conflict = ""
     numbers = {c.operations.number for c in candidates}
     if len(numbers) > 1:
-        conflict = f"it names two space groups, {_listing(candidates)}"
+        conflict = f"it names two space groups, {_describe_candidates(candidates)}"
     elif declared.hall is not None and len(candidates) > 1:
-        conflict = f"it names two settings of its space group, {_listing(candidates)}"
+        conflict = f"it names two settings of its space group, {_describe_candidates(candidates)}"
     open_ = ""
     if not conflict and len(declared.choices) > 1:
         conflict = f"it names two choices of origin or axes, {' and '.join(declared.choices)}"
     if not conflict and len(candidates) > 1:
-        open_ = f"it does not say which setting of its space group it means: {_listing(candidates)}"
+        open_ = (
+            "it does not say which setting of its space group it means: "
+            f"{_describe_candidates(candidates)}"
+        )
     if not conflict and not declared.hall:
         symbols = {c.source.partition(":")[0] for c in candidates}
         source = candidates[0].source if len(candidates) == 1 else " or ".join(sorted(symbols))
-        notes += _doubts(declared, source, lengths, angles)
+        notes += _setting_doubts(declared, source, lengths, angles)
     several = bool(declared.hall) + bool(declared.names) + bool(declared.number) > 1
-    return Symmetry(candidates, conflict, open_, notes, several)
+    return CifSymmetry(candidates, conflict, open_, notes, several)
 
 
-def _axes(declared: Declared) -> str:
+def _axes(declared: DeclaredSymmetry) -> str:
     """Return the axes that a code means beside a number: the usual ones, if it names an origin."""
     return declared.axes or ("abc" if declared.choice in ("1", "2") else "")
 
 
-def _doubts(declared: Declared, source: str, lengths: Floats, angles: Floats) -> list[str]:
+def _setting_doubts(
+    declared: DeclaredSymmetry, source: str, lengths: Floats, angles: Floats
+) -> list[str]:
     """Return what is not said of the setting in which a group is read, as notes."""
     if not declared.names:
-        if is_settled_by(declared.number, declared.choice, _axes(declared)):
+        if is_unambiguous(declared.number, declared.choice, _axes(declared)):
             return []
         return [
             f"of its space group it gives the number {declared.number} alone; it is read in the "
@@ -271,7 +289,9 @@ def _doubts(declared: Declared, source: str, lengths: Floats, angles: Floats) ->
     if named.choice and named.choice not in "12HR":
         return [f"its space group {symbol!r} is read in the setting {source}"]
     axes = {
-        s.hm for s in named.settings if operations_of_setting(s).misfit(lengths, angles) <= METRIC
+        s.hm
+        for s in named.settings
+        if operations_of_setting(s).metric_misfit(lengths, angles) <= METRIC_TOLERANCE
     }
     if len(axes) > 1 and not declared.choice:
         return [
@@ -281,25 +301,30 @@ def _doubts(declared: Declared, source: str, lengths: Floats, angles: Floats) ->
     return []
 
 
-def _listing(candidates: Iterable[Candidate]) -> str:
+def _describe_candidates(candidates: Iterable[CandidateOperations]) -> str:
     return " and ".join(c.source for c in candidates)
 
 
-def _settings_named(declared: Declared, lengths: Floats, angles: Floats) -> list[Candidate]:
+def _candidates_of_names(
+    declared: DeclaredSymmetry, lengths: Floats, angles: Floats
+) -> list[CandidateOperations]:
     """Return the settings that the names of a group may mean, those that fit the cell if any do."""
     groups = [
-        _chosen(named.settings, declared.choice, lengths, angles) for _, named in declared.names
+        _candidates_of_choice(named.settings, declared.choice, lengths, angles)
+        for _, named in declared.names
     ]
     if declared.choice and declared.choice not in "12HR":
         for _, named in declared.names:
-            if not choices_of(named.settings, declared.choice):
+            if not settings_of_choice(named.settings, declared.choice):
                 # The symbol is that of other axes than the code means: the atoms have to decide.
-                meant = choices_of(settings_of_number(named.settings[0].number), declared.choice)
-                groups += [_chosen(meant, "", lengths, angles)] if meant else []
+                meant = settings_of_choice(
+                    settings_of_number(named.settings[0].number), declared.choice
+                )
+                groups += [_candidates_of_choice(meant, "", lengths, angles)] if meant else []
     if declared.hall is not None:
         symbol, operations = declared.hall
         setting = operations.setting
-        own = Candidate(operations, setting.xhm() if setting else f"Hall {symbol}")
+        own = CandidateOperations(operations, setting.xhm() if setting else f"Hall {symbol}")
         if setting is None:
             # Of a shifted origin: the symbols beside it have to name the group, and no more.
             groups = [g for g in groups if g[0].operations.number != operations.number]
@@ -307,27 +332,31 @@ def _settings_named(declared: Declared, lengths: Floats, angles: Floats) -> list
     number = declared.number
     if number and not any(c.operations.number == number for group in groups for c in group):
         standard = settings_of_number(number)
-        usual = choices_of(standard, declared.choice, _axes(declared)) if declared.choice else ()
+        usual = (
+            settings_of_choice(standard, declared.choice, _axes(declared))
+            if declared.choice
+            else ()
+        )
         usual = usual or tuple(s for s in standard if s.hm == standard[0].hm)
-        group = _chosen(usual, declared.choice, lengths, angles)
-        if group[0].operations.misfit(lengths, angles) > METRIC:
-            group = _chosen(standard, declared.choice, lengths, angles)
+        group = _candidates_of_choice(usual, declared.choice, lengths, angles)
+        if group[0].operations.metric_misfit(lengths, angles) > METRIC_TOLERANCE:
+            group = _candidates_of_choice(standard, declared.choice, lengths, angles)
         groups.append(group)
-    return _agreed(groups)
+    return _intersect_candidates(groups)
 
 
-def _chosen(
+def _candidates_of_choice(
     settings: tuple[SpaceGroup, ...], choice: str, lengths: Floats, angles: Floats
-) -> list[Candidate]:
+) -> list[CandidateOperations]:
     """Return settings of the choice that fit the cell; of axes that all fit, the usual ones."""
-    named = choices_of(settings, choice) or settings
+    named = settings_of_choice(settings, choice) or settings
     for possible in (named, settings):
         # The code may say one thing, and the cell another: the cell cannot be otherwise.
         operations = [operations_of_setting(s) for s in possible]
-        misfits = [o.misfit(lengths, angles) for o in operations]
-        best = min(misfits) + _ROUNDING if min(misfits) <= METRIC else np.inf
+        misfits = [o.metric_misfit(lengths, angles) for o in operations]
+        best = min(misfits) + _METRIC_ROUNDING if min(misfits) <= METRIC_TOLERANCE else np.inf
         fitting = [
-            (s, Candidate(o, s.xhm()))
+            (s, CandidateOperations(o, s.xhm()))
             for s, o, misfit in zip(possible, operations, misfits, strict=True)
             if misfit <= best
         ]
@@ -337,7 +366,7 @@ def _chosen(
     return [candidate for s, candidate in fitting if s.hm == fitting[0][0].hm]
 
 
-def _agreed(groups: list[list[Candidate]]) -> list[Candidate]:
+def _intersect_candidates(groups: list[list[CandidateOperations]]) -> list[CandidateOperations]:
     """Return what all names allow; where there is none such, what any of them allows."""
     if not groups:
         return []
@@ -346,11 +375,11 @@ def _agreed(groups: list[list[Candidate]]) -> list[Candidate]:
         for c in groups[0]
         if all(any(c.operations == other.operations for other in group) for group in groups[1:])
     ]
-    return common or _distinct([c for group in groups for c in group])
+    return common or _unique_candidates([c for group in groups for c in group])
 
 
-def _distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
-    found: dict[frozenset[str], Candidate] = {}
+def _unique_candidates(candidates: Iterable[CandidateOperations]) -> list[CandidateOperations]:
+    found: dict[frozenset[str], CandidateOperations] = {}
     for candidate in candidates:
         found.setdefault(candidate.operations.key, candidate)
     return list(found.values())

@@ -16,7 +16,7 @@ from ase import Atoms
 from ase.units import Bohr
 
 from crystext.io.write import cif, poscar
-from tests.handmade import NACL, WURTZITE
+from tests.example_crystals import NACL, WURTZITE
 
 RES = """TITL cell-1 0.0 179.4 -100.0 0.0 0.0 4 (Fm-3m) n - 1
 CELL 1.54180 5.64 5.64 5.64 90.0 90.0 90.0
@@ -169,7 +169,7 @@ def _csv() -> str:
     return f'material_id,poscar\nmp-1,"{text}"\n'
 
 
-SAMPLES: dict[str, Callable[[Path], str]] = {
+FORMAT_EXAMPLES: dict[str, Callable[[Path], str]] = {
     "cif": lambda _: cif(NACL),
     "poscar": lambda _: poscar(NACL),
     "extxyz": lambda _: _by_ase("extxyz"),
@@ -190,7 +190,7 @@ SAMPLES: dict[str, Callable[[Path], str]] = {
 }
 """Kinds of pieces, and what makes the text of one."""
 
-TABLES: dict[str, Callable[[Path], str]] = {
+TABLE_EXAMPLES: dict[str, Callable[[Path], str]] = {
     "structure.json": lambda _: json.dumps(NACL.structure.as_dict()),
     "jarvis.json": lambda _: json.dumps([JARVIS]),
     "optimade.json": lambda _: json.dumps(OPTIMADE),

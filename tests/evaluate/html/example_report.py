@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from crystext.evaluate.funnel import funnel
-from crystext.evaluate.report import InputNote, Report, SetNote, StageNote
-from crystext.evaluate.stage_result import Findings
-from crystext.runtime.provenance import Made
+from crystext.evaluate.report import InputSummary, ReferenceSetSummary, Report, StageStatus
+from crystext.evaluate.stage_result import StageResult
+from crystext.runtime.provenance import Provenance
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula
-from tests.handmade import IRON, NACL, QUARTZ, SRTIO3, WURTZITE
+from tests.example_crystals import IRON, NACL, QUARTZ, SRTIO3, WURTZITE
 
 CRYSTALS: tuple[Crystal | None, ...] = (NACL, SRTIO3, None, QUARTZ, IRON, None, WURTZITE, NACL)
 
@@ -45,22 +45,30 @@ def report(given: dict[str, Sequence[Any]] | None = None, name: str = "samples.c
     """A report with figures, histograms and counts of every kind."""
     given = columns() if given is None else given
     n = len(given["parsed"])
-    validity = Findings("validity")
-    validity.share("structure_valid", "structurally valid", 6, n, better="higher", source="CDVAE")
-    validity.share("composition_valid", "composition valid", 5, n, better="higher", note="SMACT")
-    spread = Findings("distributions")
-    spread.number("wasserstein_n_elements", "Wasserstein distance", 0.25, better="lower")
-    spread.histogram("n_atoms", "atoms", [8, 5, 9, 1, 4, 8], [2, 4, 4, 8], edges=[0, 3, 6, 9])
-    spread.histogram("density", "density", [2.2, 5.1, 2.6, 7.9, 4.1, 2.2], unit="g/cm³")
+    validity = StageResult("validity")
+    validity.add_proportion(
+        "structure_valid", "structurally valid", 6, n, better="higher", source="CDVAE"
+    )
+    validity.add_proportion(
+        "composition_valid", "composition valid", 5, n, better="higher", note="SMACT"
+    )
+    spread = StageResult("distributions")
+    spread.add_value("wasserstein_n_elements", "Wasserstein distance", 0.25, better="lower")
+    spread.add_histogram("n_atoms", "atoms", [8, 5, 9, 1, 4, 8], [2, 4, 4, 8], edges=[0, 3, 6, 9])
+    spread.add_histogram("density", "density", [2.2, 5.1, 2.6, 7.9, 4.1, 2.2], unit="g/cm³")
     elements = {"Na": 2, "Cl": 2, "O": 2, "Sr": 1, "Ti": 1, "Si": 1, "Fe": 1, "Zn": 1, "S": 1}
-    spread.counts("elements", "elements", elements, {"O": 3, "Fe": 1}, of=6, reference_of=4)
-    spread.counts("space_groups", "space groups", {"225 Fm-3m": 2, "152 P3_121": 1}, {"1 P1": 4})
-    done = StageNote(state="done", seconds=1.5)
+    spread.add_label_counts(
+        "elements", "elements", elements, {"O": 3, "Fe": 1}, of=6, reference_of=4
+    )
+    spread.add_label_counts(
+        "space_groups", "space groups", {"225 Fm-3m": 2, "152 P3_121": 1}, {"1 P1": 4}
+    )
+    done = StageStatus(state="done", seconds=1.5)
     return Report(
         protocol="mp20",
         protocol_title="MP-20",
-        input=InputNote(path=name, kind="file", attempts=n, parsed=6, sha256="0" * 64),
-        made=Made(
+        input=InputSummary(path=name, kind="file", attempts=n, parsed=6, sha256="0" * 64),
+        made=Provenance(
             date="2026-11-20T12:00:00+00:00",
             crystext="0.1.0",
             commit="0123456789abcdef",
@@ -68,14 +76,14 @@ def report(given: dict[str, Sequence[Any]] | None = None, name: str = "samples.c
             versions={"numpy": "2.4.6"},
             machine="a processor, 2 cores",
         ),
-        sets={"reference": SetNote(title="MP-20 test", crystals=4, sha256="1" * 64)},
+        sets={"reference": ReferenceSetSummary(title="MP-20 test", crystals=4, sha256="1" * 64)},
         funnel=funnel(given, n),
-        figures=[*validity.figures, *spread.figures],
+        figures=[*validity.metrics, *spread.metrics],
         histograms=spread.histograms,
-        shares=spread.shares,
+        shares=spread.label_counts,
         stages={
             "validity": done,
             "distributions": done,
-            "ipt": StageNote(state="unavailable", seconds=0, note="no model is named"),
+            "ipt": StageStatus(state="unavailable", seconds=0, note="no model is named"),
         },
     )

@@ -41,4 +41,10 @@ QUARTZ = crystal([4.913, 4.913, 5.405], [90, 90, 120], [
 ])  # fmt: skip
 """Low quartz, right-handed screw: its space group is of an enantiomorphic pair, 152 and 154."""
 
-HANDMADE = {"nacl": NACL, "srtio3": SRTIO3, "wurtzite": WURTZITE, "iron": IRON, "quartz": QUARTZ}
+EXAMPLE_CRYSTALS = {
+    "nacl": NACL,
+    "srtio3": SRTIO3,
+    "wurtzite": WURTZITE,
+    "iron": IRON,
+    "quartz": QUARTZ,
+}

@@ -23,7 +23,7 @@ def emt():
     return Potential("EMT", EMT(), proof=(("copper", COPPER, -0.00568),))
 
 
-def halver():
+def halve_loader():
     return halve
 
 
@@ -35,7 +35,7 @@ def halve(number):
     return number / 2
 
 
-def opener(path):
+def dies_once(path):
     """Return a chore that dies the first time that it is done."""
 
     def chore(number):

@@ -17,16 +17,16 @@ from crystext.text import decode, encode
 CENTRE = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
 
 
-def crystal(
+def two_atom_crystal(
     length: float, angle: float, numbers: Sequence[int], positions: Any = CENTRE
 ) -> Crystal:
     """Return a rhombohedral or cubic cell of two atoms."""
     return Crystal(np.full(3, length), np.full(3, angle), np.array(numbers), positions)
 
 
-ROCK_SALT = crystal(3.99, 60.0, [11, 17])
-BRASS = crystal(2.95, 90.0, [29, 30])
-OVERLAPPING = crystal(3.99, 60.0, [19, 17], np.array([[0, 0, 0], [0.02, 0.02, 0.02]]))
+ROCK_SALT = two_atom_crystal(3.99, 60.0, [11, 17])
+BRASS = two_atom_crystal(2.95, 90.0, [29, 30])
+OVERLAPPING = two_atom_crystal(3.99, 60.0, [19, 17], np.array([[0, 0, 0], [0.02, 0.02, 0.02]]))
 
 TEXTS = [
     encode(ROCK_SALT),
@@ -49,7 +49,7 @@ def write_run(
     folder.mkdir()
     with (folder / "attempts.jsonl").open("w", encoding="utf-8") as file:
         for index, text in enumerate(texts):
-            fault = decode(text).fault
+            fault = decode(text).failure
             row = {"index": index, "prompt": "", "text": text, "fault": fault and fault.name}
             asked = list(conditions[index]) if conditions else []
             file.write(json.dumps(row | {"conditions": asked}) + "\n")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.conditions.constraints import Constraints
-from crystext.grammar.any_tokenizer import TokenTree
-from crystext.grammar.automaton import Automaton
+from crystext.grammar.any_tokenizer import TokenTrie
+from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.text import COORDINATE_FORMATS, encode
 from crystext.tokenization.crystal_vocabulary import build_tokenizer
-from tests.grammar.random_writing import seeded, write
+from tests.grammar.random_crystals import random_crystals, seeded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -27,7 +27,9 @@ def texts(count: int) -> list[str]:
     return [
         encode(crystal, fmt)
         for fmt in COORDINATE_FORMATS
-        for crystal in write(Automaton(fmt, count, Constraints(max_atoms=6)), seeded(0))
+        for crystal in random_crystals(
+            CoordinateAutomaton(fmt, count, Constraints(max_atoms=6)), seeded(0)
+        )
     ]
 
 
@@ -155,12 +157,12 @@ MAKERS: dict[str, Callable[[], PreTrainedTokenizerFast]] = {
     "bytes across fields": bytes_across_fields,
     "llama 2": llama_2_like,
     "llama 3": llama_3_like,
-    "small vocabulary": build_tokenizer,
+    "crystal vocabulary": build_tokenizer,
     "characters": plain_characters,
 }
 
 
 @cache
-def made(name: str) -> tuple[PreTrainedTokenizerFast, TokenTree]:
+def tokenizer_and_trie(name: str) -> tuple[PreTrainedTokenizerFast, TokenTrie]:
     tokenizer = MAKERS[name]()
-    return tokenizer, TokenTree(tokenizer)
+    return tokenizer, TokenTrie(tokenizer)

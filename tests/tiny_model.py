@@ -15,7 +15,7 @@ from crystext.tasks import Record
 from crystext.tasks.prompts import load_prompts
 from crystext.text import PLAIN
 from crystext.tokenization.crystal_vocabulary import build_tokenizer
-from tests.handmade import HANDMADE
+from tests.example_crystals import EXAMPLE_CRYSTALS
 
 SMALL_LENGTHS = [f"{separator}{i}." for separator in ("", " ") for i in (3, 4, 5)]
 
@@ -48,7 +48,7 @@ def write_tiny_model(folder: Path) -> Path:
 def write_tiny_store(folder: Path, count: int = 60) -> Path:
     """Write a store of handmade crystals, strained, so that each is another; both splits alike."""
     rng = np.random.default_rng(0)
-    handmade = list(HANDMADE.values())
+    handmade = list(EXAMPLE_CRYSTALS.values())
     records = []
     for i in range(count):
         crystal = handmade[i % len(handmade)]
