@@ -25,6 +25,8 @@ MOST = 6
 FEWER = {
     r"--n 100 --out run\b": "--n 30 --out run",  # is split for training afterwards
     r"evaluate run --relax \d+": "evaluate run --only validity,novelty,stability --relax 1",
+    # Its training set is a quarter of the default one.
+    r"evaluate (na-ti-o|run)\b": r"evaluate \1 --train mp20_val",
     r"--until matched --max-tries \d+ --n \d+": "--until matched --max-tries 2 --n 2",
     r"relax (novel.extxyz|titanates)": r"relax \1 --n 2 --steps 2",
     r"relax (examples/CsCl.cif)": r"relax \1 --steps 2",

@@ -91,7 +91,7 @@ def test_every_reduction_and_exception_is_still_of_use(root: Path) -> None:
         ("crystext sample -n 2000 --shard 1/2 --out x", "crystext sample -n 6 --shard 1/2 --out x"),
         (
             "crystext evaluate run --relax 100",
-            "crystext evaluate run --only validity,novelty,stability --relax 1",
+            "crystext evaluate run --train mp20_val --only validity,novelty,stability --relax 1",
         ),
     ],
 )
