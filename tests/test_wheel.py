@@ -116,7 +116,8 @@ def test_the_wheel_has_the_version_of_the_package(wheel: Path, installed: Path) 
 
 def test_an_installed_package_finds_its_own_files(root: Path, installed: Path) -> None:
     script = (
-        "from crystext import resources, prompts\n"
+        "from crystext.runtime import resources\n"
+        "from crystext.tasks import prompts\n"
         "prompts.load_prompts('default')\n"
         "for parts in [('prompts',), ('recipes', 'shipped.yaml')]:\n"
         "    path = resources.shipped(*parts); assert path.exists(), path; print(path)\n"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from crystext.cli.command import Command
 from crystext.cli.options.lenient import Lenient
 from crystext.errors import SettingError
 
@@ -134,3 +135,13 @@ def _parse_where(where: list[str]) -> dict[str, str]:
             raise SettingError(f"--where asks for two values of {column!r}; no row has both")
         conditions[column] = value
     return conditions
+
+
+COMMAND = Command(
+    None,
+    "Prepare data sets for training, and list them.",
+    commands={
+        "prepare": Command(prepare, "Write a store of crystals to train on."),
+        "list": Command(list_, "List the public data sets that prepare knows by name."),
+    },
+)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crystext.cli.command import Command
 from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, print_note
 from crystext.errors import InputError, SettingError
 
@@ -37,7 +38,7 @@ def decode(
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict/--forgiving",
+            "--strict/--lenient",
             help="Take the exact form only, or also prose around it and sloppy numbers.",
         ),
     ] = True,
@@ -66,7 +67,7 @@ def decode(
     """Read crystals from text and write them as structures.
 
     Several texts are separated by blank lines, or come as one JSON object a line with a text
-    and perhaps a name. With --forgiving, a document with one crystal is one text, with its blank
+    and perhaps a name. With --lenient, a document with one crystal is one text, with its blank
     lines and all. Texts that are no crystal are listed with the line where reading stopped; the
     others are written.
     """
@@ -110,7 +111,7 @@ def decode(
                 f"{name} is a CIF; expected texts of crystals. "
                 "Use crystext encode, which reads CIFs"
             )
-        hint = " Try --forgiving." if strict else ""
+        hint = " Try --lenient." if strict else ""
         if len(faults) == 1:
             raise InputError(f"{faults[0]}.{hint}")
         listed = "".join(f"\n  {fault}" for fault in faults)
@@ -187,3 +188,6 @@ def _from_json(line: str, number: int) -> tuple[str, str]:
             '{"name": ..., "text": ...}'
         )
     return f"text-{number}" if name is None else str(name), text
+
+
+COMMAND = Command(decode, "Read crystals from text, write structure files.")

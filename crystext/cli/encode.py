@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.command import Command
 from crystext.cli.options.lenient import Lenient
 
 if TYPE_CHECKING:
@@ -112,3 +113,6 @@ def _encode_items(
         yield item, text
     if refused and not written:
         raise InputError("no crystal could be written in this format; try another --format")
+
+
+COMMAND = Command(encode, "Write crystals from files as text.")

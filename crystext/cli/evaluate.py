@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.command import Command
 from crystext.cli.export import Conventional, Symmetrized, print_note
+from crystext.cli.listing import ProtocolCommand
 from crystext.cli.options.lenient import Lenient
 
 if TYPE_CHECKING:
@@ -264,3 +266,6 @@ def _metric_cells(metric: MetricValue) -> Sequence[str]:
     if metric.low is not None and metric.high is not None:
         interval = f"{number(metric.low)} to {number(metric.high)}"
     return value, interval, "" if metric.of is None else f"{metric.of:,}"
+
+
+COMMAND = Command(evaluate, "Measure generated crystals by a protocol.", cls=ProtocolCommand)

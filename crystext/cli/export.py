@@ -37,7 +37,7 @@ class CrystalFilter(StrEnum):
     all = "all"
     valid = "valid"
     unique = "unique"
-    matched = "matched"
+    satisfied = "satisfied"
 
 
 def export_crystals(
@@ -58,7 +58,7 @@ def export_crystals(
         (f"{attempt['index']:06d}-{reduced_formula(crystal.numbers)}", attempt["text"], crystal)
         for attempt in islice(read_attempts(out), n)
         if attempt["fault"] is None and (crystal := decode(attempt["text"]).crystal) is not None
-        if keep is not CrystalFilter.matched or attempt.get("matched")
+        if keep is not CrystalFilter.satisfied or attempt.get("matched")
     ]
     if keep is CrystalFilter.valid:
         kept = [row for row in kept if is_structure_valid(row[2])]

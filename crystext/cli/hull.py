@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.command import Command
+
 if TYPE_CHECKING:
     from crystext.energies.hull import Hull
     from crystext.energies.stability import StabilityResult
@@ -162,3 +164,6 @@ def _hull_line(hull: Hull) -> str:
         f"hull: {about['name']}, of {about['date']}, energies of {about['energies']}; "
         f"{about['elements']} elements, {about['phases']:,} compounds, error {error}"
     )
+
+
+COMMAND = Command(hull, "Formation energies and energies above the hull.")

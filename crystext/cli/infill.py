@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.command import Command
 from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, crystals_path, print_note
 from crystext.cli.options.lenient import Lenient
 from crystext.cli.options.seed import RANDOM, Seed, parse_seed
@@ -146,8 +147,9 @@ def infill(
     min_distance: Annotated[
         float,
         typer.Option(
+            "--min-distance-ratio",
             help="Least distance of what is filled in from any atom over the sum of their covalent "
-            "radii; 0 is off."
+            "radii; 0 is off.",
         ),
     ] = 0.65,
     exclude: Annotated[
@@ -171,6 +173,7 @@ def infill(
     format: Annotated[
         str | None,
         typer.Option(
+            "--to",
             help=f"Of the crystals in --out: {FORMAT_NAMES}.",
             show_default="cif, with --out",
         ),
@@ -201,7 +204,7 @@ def infill(
         layout.check(kind)
         _check_output_folder(out, kind)
     elif format is not None or symmetrized or conventional:
-        given = "--format" if format is not None else "--symmetrized and --conventional"
+        given = "--to" if format is not None else "--symmetrized and --conventional"
         raise SettingError(
             f"{given} says what is written into --out, and there is no --out; name a folder"
         )
@@ -320,3 +323,6 @@ def _write_results(result: InfillRun, out: Path, kind: str, layout: Layout) -> N
     typer.echo(
         f"written: {out / 'proposals.jsonl'}, {format_count(len(named), 'crystal')} in {place}"
     )
+
+
+COMMAND = Command(infill, "Complete or substitute in a given crystal.")

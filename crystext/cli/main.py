@@ -16,22 +16,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from crystext import __version__
-from crystext.cli.data import list_, prepare
-from crystext.cli.decode import decode
-from crystext.cli.encode import encode
-from crystext.cli.evaluate import evaluate
-from crystext.cli.hull import hull
-from crystext.cli.infill import infill
-from crystext.cli.listing import ProtocolCommand, RecipeCommand
-from crystext.cli.merge import merge
-from crystext.cli.pattern import pattern
-from crystext.cli.push import push
-from crystext.cli.relax import relax
-from crystext.cli.sample import sample
-from crystext.cli.train import train
+from crystext.cli.command import Command
+from crystext.cli.commands import COMMANDS
+from crystext.cli.renamed import with_new_names
 from crystext.cli.usage import UsageError, usage_message
-from crystext.cli.view import view
-from crystext.errors import CrystextError, ReadingWarning
+from crystext.errors import CrystextError, ReadingWarning, UserCodeError
 
 app = typer.Typer(
     name="crystext",
@@ -40,11 +29,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-)
-data = typer.Typer(
-    help="Prepare data sets for training, and list them.",
-    rich_markup_mode=None,
-    no_args_is_help=True,
 )
 
 
@@ -66,22 +50,28 @@ def _options(
     """Crystals as text: generate, complete, evaluate and relax them."""
 
 
-# Summaries fit on a line of 80 characters of `crystext --help`, which cuts longer ones.
-app.command(short_help="Write crystals from files as text.")(encode)
-app.command(short_help="Read crystals from text, write structure files.")(decode)
-data.command(short_help="Write a store of crystals to train on.")(prepare)
-data.command("list", short_help="List the public data sets that prepare knows by name.")(list_)
-app.add_typer(data, name="data")
-app.command(cls=RecipeCommand, short_help="Train or fine-tune a model by a recipe.")(train)
-app.command(short_help="Generate crystals with a model.")(sample)
-app.command(short_help="Complete or substitute in a given crystal.")(infill)
-app.command(cls=ProtocolCommand, short_help="Measure generated crystals by a protocol.")(evaluate)
-app.command(short_help="Relax crystals with a machine-learned potential.")(relax)
-app.command(short_help="Formation energies and energies above the hull.")(hull)
-app.command(short_help="Merge an adapter into its base model.")(merge)
-app.command(short_help="Print a regular expression for guided decoding.")(pattern)
-app.command(short_help="Upload a model to the Hugging Face Hub.")(push)
-app.command(short_help="Draw a picture of crystals.")(view)
+def _add(to: typer.Typer, name: str, command: Command) -> None:
+    if command.function is None:
+        group = typer.Typer(help=command.summary, rich_markup_mode=None, no_args_is_help=True)
+        for inner, below in command.commands.items():
+            _add(group, inner, below)
+        to.add_typer(group, name=name)
+    else:
+        to.command(name, cls=command.cls, short_help=command.summary)(command.function)
+
+
+def _add_commands() -> None:
+    for name in COMMANDS:
+        try:
+            command = COMMANDS[name]
+        except UserCodeError as error:
+            # The commands of the package work whatever else is installed.
+            typer.echo(f"crystext: note: {error}", err=True)
+            continue
+        _add(app, name, command)
+
+
+_add_commands()
 
 _BAD_INPUT, _INTERRUPTED = 2, 130
 
@@ -104,7 +94,10 @@ def main() -> None:
     try:
         try:
             # Typer returns the status of an exit that a command asks for, and that of an interrupt.
-            status = app(prog_name="crystext", standalone_mode=False)
+            arguments, notes = with_new_names(sys.argv[1:])
+            for note in notes:
+                typer.echo(f"crystext: note: {note}", err=True)
+            status = app(arguments, prog_name="crystext", standalone_mode=False)
         finally:
             sys.stdout.flush()
         if status == _INTERRUPTED:

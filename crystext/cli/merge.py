@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from crystext.cli.command import Command
+
 
 def merge(
     adapter: Annotated[
@@ -22,3 +24,6 @@ def merge(
 
     merge_adapter(adapter, out)
     typer.echo(f"the model is in {out}")
+
+
+COMMAND = Command(merge, "Merge an adapter into its base model.")

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from crystext.cli.command import Command
+
 
 def pattern(
     format: Annotated[
@@ -29,3 +31,6 @@ def pattern(
 
     elements = SYMBOLS if only is None else only.replace(",", " ").split()
     typer.echo(text_pattern(format, max_atoms=max_atoms, elements=elements))
+
+
+COMMAND = Command(pattern, "Print a regular expression for guided decoding.")

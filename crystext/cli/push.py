@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from crystext.cli.command import Command
+
 
 def push(
     folder: Annotated[
@@ -22,3 +24,6 @@ def push(
     from crystext.models.push import push_model
 
     typer.echo(f"the model is at {push_model(folder, repo_id, private=private)}")
+
+
+COMMAND = Command(push, "Upload a model to the Hugging Face Hub.")

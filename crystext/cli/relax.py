@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.command import Command
 from crystext.cli.export import Conventional, Symmetrized, print_note
 from crystext.cli.options.lenient import Lenient, print_notes
 
@@ -70,6 +71,7 @@ def relax(
     format: Annotated[
         str | None,
         typer.Option(
+            "--to",
             metavar="cif|poscar",
             help="Write the relaxed crystals as files, too, into a folder of this name in OUT.",
             show_default=False,
@@ -106,14 +108,14 @@ def relax(
             raise SettingError(f"--{name} {value:g}: expected a number above 0")
     if format not in (None, *_FORMATS):
         raise SettingError(
-            f"--format {format}: expected {' or '.join(_FORMATS)}; {TABLE} and {FRAMES} are "
+            f"--to {format}: expected {' or '.join(_FORMATS)}; {TABLE} and {FRAMES} are "
             f"written anyway.{did_you_mean(format, _FORMATS)}"
         )
     layout = Layout(symmetrized, conventional)
     if format is not None:
         layout.check(format)
     elif symmetrized or conventional:
-        raise SettingError("--symmetrized and --conventional say how --format writes; give it, too")
+        raise SettingError("--symmetrized and --conventional say how --to writes; give it, too")
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; expected a folder for {TABLE} and {FRAMES}")
     attempts = read_samples(source, n, lenient=lenient).samples
@@ -219,3 +221,6 @@ def _write_crystals(relaxed: RelaxedSet, folder: Path, format: str, layout: Layo
     remove_exported(folder)
     count = write_crystals(named, folder, format, layout=layout, note=print_note)
     typer.echo(f"{format_count(count, 'crystal')} in {folder}")
+
+
+COMMAND = Command(relax, "Relax crystals with a machine-learned potential.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystext.cli.command import Command
 from crystext.cli.export import (
     FORMAT_NAMES,
     Conventional,
@@ -45,7 +46,7 @@ _DEFAULT_MAX_ATTEMPTS = 20
 class SampleUntil(StrEnum):
     """What ends the tries at one crystal."""
 
-    matched = "matched"
+    satisfied = "satisfied"
 
 
 def sample(
@@ -87,6 +88,7 @@ def sample(
     max_tries: Annotated[
         int | None,
         typer.Option(
+            "--max-attempts-per-sample",
             help="Texts drawn for a crystal, at most; of those that never match, the one that "
             "keeps most is written.",
             show_default=f"{_DEFAULT_MAX_ATTEMPTS} with --until, else 1",
@@ -135,7 +137,8 @@ def sample(
     min_distance: Annotated[
         float,
         typer.Option(
-            help="Least distance of atoms over the sum of their covalent radii; 0 is off."
+            "--min-distance-ratio",
+            help="Least distance of atoms over the sum of their covalent radii; 0 is off.",
         ),
     ] = 0.65,
     constrained: Annotated[
@@ -172,6 +175,7 @@ def sample(
     text: Annotated[
         str | None,
         typer.Option(
+            "--text-format",
             metavar="FORMAT",
             help="`wyckoff` has crystals written by their symmetry, if the model knows how: the "
             "space group is then seen to.",
@@ -181,15 +185,14 @@ def sample(
     format: Annotated[
         str | None,
         typer.Option(
+            "--to",
             help=f"Also write the crystals into OUT: {FORMAT_NAMES}.",
             show_default=False,
         ),
     ] = None,
     keep: Annotated[
         CrystalFilter,
-        typer.Option(
-            help="Which crystals --format writes: structurally valid, unique, or matched."
-        ),
+        typer.Option(help="Which crystals --to writes: structurally valid, unique, or satisfied."),
     ] = CrystalFilter.all,
     symmetrized: Symmetrized = False,
     conventional: Conventional = False,
@@ -216,23 +219,25 @@ def sample(
     layout = Layout(symmetrized, conventional)
     if format in FORMATS:
         raise SettingError(
-            f"--format says as which files crystals are written, and {format} is a text that a "
-            f"model writes; give --text {format}"
+            f"--to says as which files crystals are written, and {format} is a text that a "
+            f"model writes; give --text-format {format}"
         )
     if format is not None:
         layout.check(file_format(format, out))
     elif layout != Layout():
         raise SettingError(
-            "--symmetrized and --conventional say how --format writes crystals, and there is no "
-            "--format; try --format cif"
+            "--symmetrized and --conventional say how --to writes crystals, and there is no "
+            "--to; try --to cif"
         )
     elif keep is not CrystalFilter.all:
         raise SettingError(
-            f"--keep {keep.value} says which crystals --format writes, and there is no --format; "
-            "try --format cif"
+            f"--keep {keep.value} says which crystals --to writes, and there is no --to; "
+            "try --to cif"
         )
     if until is None and max_tries is not None:
-        raise SettingError("--max-tries says when --until gives up; add --until matched")
+        raise SettingError(
+            "--max-attempts-per-sample says when --until gives up; add --until satisfied"
+        )
     if max_tries is None:
         max_tries = 1 if until is None else _DEFAULT_MAX_ATTEMPTS
     if batch_size is None:
@@ -348,3 +353,6 @@ def _print_condition_summary(out: Path, n: int) -> None:
 
     for line in summarize_conditions(islice(read_attempts(out), n)).lines():
         typer.echo(line)
+
+
+COMMAND = Command(sample, "Generate crystals with a model.")

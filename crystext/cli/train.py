@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from crystext.cli.command import Command
+from crystext.cli.listing import RecipeCommand
+
 
 def train(
     recipe: Annotated[
@@ -48,3 +51,6 @@ def train(
             typer.echo(losses)
         typer.echo(f"the model is in {model}, its losses are drawn in {out / 'loss.png'}")
         typer.echo(f"to draw from it: crystext sample --model {model} --n 100 --out {out}/samples")
+
+
+COMMAND = Command(train, "Train or fine-tune a model by a recipe.", cls=RecipeCommand)

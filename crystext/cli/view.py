@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from crystext.cli.command import Command
 from crystext.cli.options.lenient import Lenient, print_notes
 
 
@@ -46,3 +47,6 @@ def view(
     print_notes((item.name, item.notes) for item in drawn)
     draw_crystals(crystals, out, columns=columns)
     typer.echo(f"{len(crystals)} crystal{'s' * (len(crystals) != 1)} in {out}")
+
+
+COMMAND = Command(view, "Draw a picture of crystals.")

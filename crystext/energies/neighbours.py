@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crystext.structures.crystal import Floats
 
 _SELF_DISTANCE = 1e-8
-"""Å; what is nearer than this is the atom itself."""
+"""Å; an image of an atom that is nearer than this is the atom itself."""
 
 
 def has_isolated_atom(positions: Floats, lattice: Floats, cutoff: float) -> bool:
@@ -29,7 +29,7 @@ def has_isolated_atom(positions: Floats, lattice: Floats, cutoff: float) -> bool
     from pymatgen.optimization.neighbors import find_points_in_spheres
 
     points = np.ascontiguousarray(positions, dtype=np.float64)
-    centers, _, _, distances = find_points_in_spheres(
+    centers, others, _, distances = find_points_in_spheres(
         points,
         points,
         r=float(cutoff),
@@ -37,4 +37,5 @@ def has_isolated_atom(positions: Floats, lattice: Floats, cutoff: float) -> bool
         lattice=np.ascontiguousarray(lattice, dtype=np.float64),
         tol=_SELF_DISTANCE,
     )
-    return len(np.unique(centers[distances > _SELF_DISTANCE])) < len(points)
+    are_pairs = (centers != others) | (distances > _SELF_DISTANCE)
+    return len(np.unique(centers[are_pairs])) < len(points)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 _OPTIONS = {
-    "distance_scale": "--min-distance",
-    "format": "--text",
+    "distance_scale": "--min-distance-ratio",
+    "format": "--text-format",
+    "max_tries": "--max-attempts-per-sample",
     "model_sha256": None,
     "prompt": None,
 }

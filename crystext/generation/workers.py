@@ -155,12 +155,12 @@ def _worker_main(config: WorkerConfig, parent: Connection) -> None:
         # leave it behind, and Python warn of that.
         tqdm.set_lock(threading.RLock())
         model = load_model(config.model)
-        sampler = make_sampler(model, config.settings, config.requests[batch.request].format)
+        sampler = make_sampler(model, config.settings, config.requests[batch.request_index].format)
         while True:
             attempts = sample_until_satisfied(
                 sampler,
-                config.requests[batch.request],
-                config.conditions[batch.request],
+                config.requests[batch.request_index],
+                config.conditions[batch.request_index],
                 range(batch.start, batch.start + batch.size),
                 fmt=model.format,
                 constrained=config.settings.constrained,

@@ -262,7 +262,7 @@ class _WyckoffBatch:
         self.columns[self._batch_indices(rows)] += 1
         for number in range(_COORDINATE_REDRAWS):
             pairs = zip(rows[asked].tolist(), values[asked].tolist(), strict=True)
-            clear = [self.texts[row].automaton.clear(np.array([v]))[0] for row, v in pairs]
+            clear = [self.texts[row].automaton.has_room(np.array([v]))[0] for row, v in pairs]
             asked = asked[~np.array(clear, dtype=np.bool_)]
             if not len(asked):
                 break

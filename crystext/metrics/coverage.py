@@ -23,7 +23,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.errors import SettingError, did_you_mean
 from crystext.metrics.intervals import Proportion
 from crystext.metrics.matminer.fingerprints import Fingerprints
 from crystext.metrics.pairwise_distances import nearest_distances
@@ -61,20 +60,6 @@ class CoverageResult:
     amsd_precision: float
     amcd_recall: float
     amcd_precision: float
-
-
-def coverage_cutoffs(name: str) -> CoverageCutoffs:
-    """Return the cutoffs of a benchmark.
-
-    Raises:
-        SettingError: there is none of that name.
-    """
-    if name not in COVERAGE_CUTOFFS:
-        raise SettingError(
-            f"no coverage cutoffs are called {name!r}; there are {', '.join(COVERAGE_CUTOFFS)}."
-            + did_you_mean(name, COVERAGE_CUTOFFS)
-        )
-    return COVERAGE_CUTOFFS[name]
 
 
 class SetDistances(NamedTuple):
@@ -124,7 +109,7 @@ def coverage(
     Args:
         generated: of the attempts that are crystals.
         reference: at least one crystal.
-        limits: see `coverage_cutoffs`.
+        limits: those of a benchmark are in `COVERAGE_CUTOFFS`.
         attempts: how many were made, those that are no crystal included.
     """
     return coverage_from_distances(set_distances(generated, reference), limits, attempts=attempts)

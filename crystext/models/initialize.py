@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, cast
 
 import torch
-from safetensors.torch import save_model as save_weights
+from safetensors.torch import save_file
 
 from crystext.errors import SettingError
 from crystext.models.architectures.llama import new_llama
@@ -186,7 +186,9 @@ def _initialize_new(
     # `save_pretrained` writes in the first one only.
     with TemporaryDirectory() as folder:
         network.config.save_pretrained(folder)
-        save_weights(network, f"{folder}/model.safetensors", metadata={"format": "pt"})
+        # Tied weights once, under the name of the embedding: transformers 4 looks for no other.
+        weights = {name: weight.detach() for name, weight in network.named_parameters()}
+        save_file(weights, f"{folder}/model.safetensors", metadata={"format": "pt"})
         frozen = read_network(
             Path(folder),
             dtype=compute_dtype,

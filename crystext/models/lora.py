@@ -176,6 +176,9 @@ def write_adapter(
 def merge_and_unload(model: PeftModel) -> PreTrainedModel:
     """Return the base with the adapter's product added to its weights; the model is used up."""
     network: PreTrainedModel = model.merge_and_unload()
+    # Older versions of peft leave it behind, and a plain network would be taken for an adapted one.
+    if hasattr(network, "peft_config"):
+        del network.peft_config
     return network
 
 

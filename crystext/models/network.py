@@ -18,10 +18,16 @@ import torch
 
 from crystext.errors import CrystextError, ModelError, describe_error
 from crystext.models.layout import Quantize, require_tokenizer
+from crystext.models.older_transformers import tokenizer_class, with_rope
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import (
+        BitsAndBytesConfig,
+        PreTrainedConfig,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+    )
 
 _MAX_FLOAT32_PARAMETERS = 1_000_000_000
 """Networks of fewer parameters are copied into float32; more would take too much memory."""
@@ -58,10 +64,12 @@ def read_network(
         {} if quantize == "none" else {"quantization_config": _nf4_config(dtype)}
     )
     if device is not None:
-        extra["device_map"] = {"": device}
+        # accelerate numbers CPUs, and transformers 4 would take cpu:0 for the first GPU.
+        extra["device_map"] = {"": "cpu" if device.type == "cpu" else device}
     with explain_damage(folder):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
+            config=_config(folder),
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
@@ -87,12 +95,19 @@ def network_without_weights(folder: Path) -> PreTrainedModel:
     Raises:
         ModelError: config.json is damaged, or no causal language model's.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     with explain_damage(folder):
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = _config(folder)
         with torch.device("meta"):
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-any-return]
+
+
+def _config(folder: Path) -> PreTrainedConfig:
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    return with_rope(config, folder)
 
 
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -104,11 +119,9 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     Raises:
         ModelError: there is none, it is damaged, or it has no end-of-sequence token.
     """
-    from transformers import AutoTokenizer
-
     require_tokenizer(folder)
     with explain_damage(folder):
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        tokenizer: PreTrainedTokenizerBase = tokenizer_class(folder).from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
     if tokenizer.pad_token_id is None:

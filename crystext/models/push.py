@@ -112,7 +112,7 @@ def model_card(folder: Path, name: str) -> str:
             "",
             "```sh",
             "pip install crystext",
-            f"crystext sample --model {name} --n 100 --out run --format cif",
+            f"crystext sample --model {name} --n 100 --out run --to cif",
             "```",
             "",
             "```python",

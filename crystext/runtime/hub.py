@@ -37,6 +37,18 @@ def download_model(name: str) -> Path:
         )
 
 
+def connection_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of a failed connection, of the HTTP library that huggingface_hub uses.
+
+    Before version 1 that is requests, whose errors have one base class; later it is another one,
+    whose base class huggingface_hub itself imports.
+    """
+    from huggingface_hub import errors
+    from requests import RequestException
+
+    return (errors.HTTPError, RequestException)  # type: ignore[attr-defined]
+
+
 @contextmanager
 def hub_errors_explained(name: str, action: str) -> Iterator[None]:
     """Turn what the Hub refuses into a message that says what to do about it.
@@ -47,9 +59,7 @@ def hub_errors_explained(name: str, action: str) -> Iterator[None]:
     """
     from huggingface_hub import errors
 
-    # Of the HTTP library that the installed huggingface_hub stands on, whichever it is.
-    http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
-
+    unreachable: tuple[type[Exception], ...] = (*connection_errors(), ConnectionError)
     log_in = "log in with `hf auth login`, or set HF_TOKEN"
     try:
         yield
@@ -80,7 +90,7 @@ def hub_errors_explained(name: str, action: str) -> Iterator[None]:
             f"{name} cannot be {_PAST_PARTICIPLE[action]}: the Hub answers {status or error}; "
             f"{remedy}"
         ) from None
-    except (http_error, ConnectionError) as error:
+    except unreachable as error:
         raise ModelError(
             f"{name} cannot be {_PAST_PARTICIPLE[action]}: the Hub cannot be reached "
             f"({describe_error(error, 'no connection')}); connect to the network and try again"

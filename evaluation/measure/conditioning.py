@@ -188,7 +188,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--model", default="shipped", help="`shipped`, or a model folder")
     parser.add_argument("--temperature", type=float, help="of all fields; else the model's own")
     texts = [PLAIN.name, WYCKOFF.name]
-    parser.add_argument("--text", default=PLAIN.name, choices=texts, help="that is drawn")
+    parser.add_argument("--text-format", default=PLAIN.name, choices=texts, help="that is drawn")
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--max-atoms", type=int, default=20)
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))

@@ -48,7 +48,7 @@ def run_command(
     model: str, text: str, n: int, workers: int, out: Path, batch_size: int | None = None
 ) -> dict[str, float]:
     """Draw n crystals with the command; return seconds of wall time and the peak memory in GB."""
-    options = {"--n": n, "--model": model, "--text": text, "--workers": workers}
+    options = {"--n": n, "--model": model, "--text-format": text, "--workers": workers}
     options |= {"--max-atoms": MAX_ATOMS, "--out": out}
     if batch_size is not None:
         options["--batch-size"] = batch_size

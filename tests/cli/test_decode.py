@@ -48,7 +48,7 @@ def test_json_lines_carry_names_and_may_hold_blank_lines(cli: Run, tmp_path: Pat
         {"index": 7, "text": "I think:\n\n" + TEXTS[1] + "\n\nThat is all.", "fault": None},
     ]
     document = "\n".join(map(json.dumps, rows)) + "\n"
-    ended = cli("decode", "-", "--forgiving", "--out", tmp_path / "x", input=document)
+    ended = cli("decode", "-", "--lenient", "--out", tmp_path / "x", input=document)
     assert ended.returncode == 0
     assert sorted(p.name for p in (tmp_path / "x").iterdir()) == ["000007-NaCl.cif", "first.cif"]
     assert "crystext: 7: forgiven: " in ended.stderr
@@ -57,7 +57,7 @@ def test_json_lines_carry_names_and_may_hold_blank_lines(cli: Run, tmp_path: Pat
 
 def test_one_forgiving_text_may_have_prose_and_blank_lines(cli: Run) -> None:
     document = "Here it is:\n\n" + TEXTS[0].replace("\n", "\n\n", 3) + "\n\nHave fun!\n"
-    assert cli("decode", "-", "--forgiving", input=document).returncode == 0
+    assert cli("decode", "-", "--lenient", input=document).returncode == 0
     assert cli("decode", "-", "--strict", input=document).returncode == 2
 
 

@@ -84,8 +84,8 @@ def test_every_option_reaches_the_proposals(
     ended = cli(
         "infill", whole, "--model", tiny_model, "--site", 0, "--with", "F,S", "--replace", "Ti",
         "--cell", "--add", "2 Cl", "--exclude", "H", "--draw", "--seed", 3, "--temperature", 0.7,
-        "--top-p", 0.9, "--min-distance", 0.5, "--max-atoms", 8, "--batch-size", 2, "-n", 4,
-        "--out", out, "--format", "extxyz",
+        "--top-p", 0.9, "--min-distance-ratio", 0.5, "--max-atoms", 8, "--batch-size", 2, "-n", 4,
+        "--out", out, "--to", "extxyz",
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     records = [json.loads(line) for line in (out / "proposals.jsonl").read_text().splitlines()]
@@ -125,7 +125,7 @@ DISORDERED = cif_of(["Na1 Na 0 0 0"]).replace("fract_z", "fract_z\n_atom_site_oc
             "expected space-group or cell. Did you mean 'space-group'?",
         ),
         (("--add", "30 O"), "at most 20"),
-        (("--replace", "Ti", "--format", "cif"), "there is no --out"),
+        (("--replace", "Ti", "--to", "cif"), "there is no --out"),
         (("--replace", "Ti", "--temperature", "-1"), "temperature of -1"),
         (("--cell", "--n", "0"), "0 completions"),
     ],

@@ -163,7 +163,7 @@ def test_help_lists_what_comes_with_the_package(cli: Run, command: str, folder: 
     ("arguments", "told"),
     [
         ("sample --keep vaild", "--keep: 'vaild' is not one of .* Did you mean 'valid'"),
-        ("sample --until match", "Did you mean 'matched'"),
+        ("sample --until satisfy", "Did you mean 'satisfied'"),
         ("sample --temperature hot", "--temperature: expected a number"),
         ("sample --n ten", "--n: expected a whole number"),
         ("sample --workers 1.5", "--workers: expected a whole number"),

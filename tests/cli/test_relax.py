@@ -58,7 +58,7 @@ def test_from_crystals_to_a_hull_of_ones_own_and_a_distance_to_it(
     (tmp_path / "in.extxyz").write_text("".join([*frames, extxyz(close), "1\nnoise\nQq 0 0 0\n"]))
     out = tmp_path / "relaxed"
     command = ("relax", tmp_path / "in.extxyz", "--out", out, "--potential", weights)
-    ended = cli(*command, "--format", "cif")
+    ended = cli(*command, "--to", "cif")
     assert ended.returncode == 0, ended.stderr
     assert "5 structures: 3 converged, 0 ran out of steps, 2 without an energy" in ended.stdout
     assert "TOO_CLOSE" in ended.stderr
@@ -73,7 +73,7 @@ def test_from_crystals_to_a_hull_of_ones_own_and_a_distance_to_it(
     assert sorted(path.name for path in (out / "cif").iterdir()) == names
     written = read_crystal(out / "cif" / names[2]).lengths
     assert written.tolist() == pytest.approx(rows[2]["lengths"], abs=1e-6)
-    again = cli(*command, "--format", "cif")
+    again = cli(*command, "--to", "cif")
     assert again.stdout.splitlines()[-1] == f"3 crystals in {out / 'cif'}", again.stderr
 
     made, placed = tmp_path / "hull.parquet", tmp_path / "placed.csv"
@@ -259,7 +259,7 @@ def test_a_table_of_another_source_is_replaced_with_a_word_and_its_files_go(
         (tmp_path / f"{name}.extxyz").write_text(extxyz(crystal, name))
     potential = Path(__file__).parents[2] / "examples" / "08_potential.py"
     options = ("--out", tmp_path / "relaxed", "--potential", f"{potential}:emt")
-    first = cli("relax", tmp_path / "al.extxyz", *options, "--format", "cif")
+    first = cli("relax", tmp_path / "al.extxyz", *options, "--to", "cif")
     assert first.returncode == 0, first.stderr
     assert "replaces" not in first.stderr
     second = cli("relax", tmp_path / "ni.extxyz", *options)

@@ -88,7 +88,7 @@ def test_max_atoms_reaches_the_sampler(draw: Draw, usual: Path) -> None:
 
 def test_min_distance_reaches_the_sampler(draw: Draw, usual: Path) -> None:
     # Of two atoms in a crowded cell, the second may have no place far enough.
-    wide = crystals_of(draw("--min-distance", 1, "--max-atoms", 1))
+    wide = crystals_of(draw("--min-distance-ratio", 1, "--max-atoms", 1))
     usual_crystals = crystals_of([*read_attempts(usual)])
     assert min(map(nearest_over_radii, wide)) >= 1
     assert min(map(nearest_over_radii, usual_crystals)) < 1
@@ -215,7 +215,7 @@ def export(cli: Run, run: Path, tiny_model: Path) -> Callable[..., str]:
 
 def test_cifs_are_written_and_written_again(export: Callable[..., str], run: Path) -> None:
     for _ in range(2):
-        assert f"{N} crystals in {run / 'cif'}" in export("--format", "cif")
+        assert f"{N} crystals in {run / 'cif'}" in export("--to", "cif")
         names = [p.name for p in sorted((run / "cif").iterdir())]
         formulas = [reduced_formula(c) for c in crystals_of([*read_attempts(run)])]
         assert names == [f"{i:06d}-{formula}.cif" for i, formula in enumerate(formulas)]
@@ -230,11 +230,11 @@ def test_symmetrized_cifs_have_the_group_of_the_crystal(
     export: Callable[..., str], run: Path
 ) -> None:
     rewritten(run, {2: "225\nNa 4a\nCl 4b\n5.64"})
-    export("--format", "cif", "--symmetrized")
+    export("--to", "cif", "--symmetrized")
     path = run / "cif" / "000002-NaCl.cif"
     assert "_space_group_name_H-M_alt   'F m -3 m'" in path.read_text()
     assert len(Structure.from_file(path)) == 8
-    export("--format", "poscar", "--conventional")
+    export("--to", "poscar", "--conventional")
     assert len(Structure.from_file(run / "poscar" / "000002-NaCl.vasp")) == 8
 
 
@@ -243,7 +243,7 @@ def test_a_cell_that_nothing_writes_is_refused(
 ) -> None:
     command = "sample", "--model", tiny_model, "--out", tmp_path / "run"
     assert "there is no --format; try --format cif" in cli_refuses(*command, "--symmetrized")
-    message = cli_refuses(*command, "--symmetrized", "--format", "poscar")
+    message = cli_refuses(*command, "--symmetrized", "--to", "poscar")
     assert "no place for operations of symmetry" in message
     assert not (tmp_path / "run").exists()
 
@@ -270,13 +270,13 @@ def test_a_folder_of_someone_else_is_not_emptied(
 ) -> None:
     (run / "cif").mkdir()
     (run / "cif" / "mine.cif").write_text("mine")
-    command = "sample", "--model", tiny_model, "--out", run, *USUAL, "--format", "cif"
+    command = "sample", "--model", tiny_model, "--out", run, *USUAL, "--to", "cif"
     assert "holds files already" in cli_refuses(*command)
     assert (run / "cif" / "mine.cif").read_text() == "mine"
 
 
 def test_poscars_are_written(export: Callable[..., str], run: Path) -> None:
-    export("--format", "poscar")
+    export("--to", "poscar")
     files = sorted((run / "poscar").iterdir())
     assert [p.stem.partition("-")[0] for p in files] == [f"{i:06d}" for i in range(N)]
     expected = crystals_of([*read_attempts(run)])[0]
@@ -287,7 +287,7 @@ def test_poscars_are_written(export: Callable[..., str], run: Path) -> None:
 def test_one_file_of_all_crystals_is_written(
     export: Callable[..., str], run: Path, format: str
 ) -> None:
-    assert f"{N} crystals in" in export("--format", format)
+    assert f"{N} crystals in" in export("--to", format)
     read = [item.crystal for item in read_crystals(run / f"crystals.{format}")]
     assert [len(crystal) for crystal in read if crystal is not None] == [
         len(crystal) for crystal in crystals_of([*read_attempts(run)])
@@ -309,7 +309,7 @@ TOUCHING = "5.00 5.00 5.00\n90.00 90.00 90.00\nNa\n0.000 0.000 0.000\nCl\n0.010 
 def test_only_valid_crystals_are_kept_on_request(export: Callable[..., str], run: Path) -> None:
     rewritten(run, {2: TOUCHING, 5: TOUCHING})
     assert not is_structure_valid(crystals_of([*read_attempts(run)])[2])
-    assert f"{N - 2} crystals in" in export("--format", "cif", "--keep", "valid")
+    assert f"{N - 2} crystals in" in export("--to", "cif", "--keep", "valid")
     kept = {p.stem.partition("-")[0] for p in (run / "cif").iterdir()}
     assert kept == {f"{i:06d}" for i in range(N)} - {"000002", "000005"}
 
@@ -317,7 +317,7 @@ def test_only_valid_crystals_are_kept_on_request(export: Callable[..., str], run
 def test_only_unique_crystals_are_kept_on_request(export: Callable[..., str], run: Path) -> None:
     texts = texts_of([*read_attempts(run)])
     rewritten(run, {4: texts[1], 9: texts[1]})
-    export("--format", "cif", "--keep", "unique")
+    export("--to", "cif", "--keep", "unique")
     kept = {p.stem.partition("-")[0] for p in (run / "cif").iterdir()}
     assert "000001" in kept
     assert not {"000004", "000009"} & kept
@@ -343,20 +343,20 @@ def test_what_is_kept_is_refused_without_a_format(
         (("--top-p", 1.5), "a top-p of 1.5"),
         (("--max-atoms", 0), "at most 0 atoms: expected 1 to"),
         (("--max-atoms", 10**12), "expected 1 to 1000"),
-        (("--min-distance", 2), "a distance scale of 2"),
+        (("--min-distance-ratio", 2), "a distance scale of 2"),
         (("--exclude", "Xx"), "no element 'Xx'"),
         (("--exclude", "na"), "Did you mean 'Na'"),
         (("--seed", -1), "a seed of -1"),
         (("--batch-size", 0), "a batch size of 0"),
         (("--workers", 0), "0 workers"),
-        (("--format", "cfi"), "Did you mean 'cif'"),
+        (("--to", "cfi"), "Did you mean 'cif'"),
         (("--unconstrained", "--exclude", "U"), "without constraints"),
         (("--composition", "LiFeXO4"), "there is no element 'X'"),
         (("--composition", "Ca5P3O13H"), "take max_atoms 22"),
         (("--space-group", 231), "The nearest is 230"),
         (("--elements", "Li", "--exclude", "Li"), "Li is asked for and excluded"),
-        (("--max-tries", 5), "add --until matched"),
-        (("--until", "matched"), "nothing is asked for that could be checked"),
+        (("--max-attempts-per-sample", 5), "add --until satisfied"),
+        (("--until", "satisfied"), "nothing is asked for that could be checked"),
         (("--guidance", 2), "there is none in the prompt"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",

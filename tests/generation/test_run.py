@@ -321,7 +321,10 @@ def test_elements_cannot_be_excluded_without_constraints(
         ({"exclude": "U"}, "exclude (--exclude): not given there, 'U' asked for"),
         ({"composition": "NaCl"}, "composition (--composition): not given there, 'NaCl' asked for"),
         ({"space_group": "Fm-3m"}, "space_group (--space-group): not given there, 225 asked for"),
-        ({"max_tries": 2, "n_atoms": "1-3"}, "max_tries (--max-tries): 1 there, 2 asked for"),
+        (
+            {"max_tries": 2, "n_atoms": "1-3"},
+            "max_tries (--max-attempts-per-sample): 1 there, 2 asked for",
+        ),
         (
             {"guidance": 2.0, "composition": "NaCl"},
             "guidance (--guidance): 1.0 there, 2.0 asked for",

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from crystext.errors import SettingError
-from crystext.metrics.coverage import CoverageCutoffs, coverage, coverage_cutoffs
+from crystext.metrics.coverage import COVERAGE_CUTOFFS, CoverageCutoffs, coverage
 from crystext.metrics.matminer.fingerprints import Fingerprints
 
 
@@ -69,7 +68,7 @@ def test_a_failed_attempt_stays_in_the_denominator():
 
 def test_a_set_covers_itself_wholly():
     crystals = some(np.random.default_rng(0), 10)
-    found = coverage(crystals, crystals, coverage_cutoffs("perov5"), attempts=10)
+    found = coverage(crystals, crystals, COVERAGE_CUTOFFS["perov5"], attempts=10)
     assert found.recall.value == found.precision_of_all.value == 1
     assert found.amsd_recall == found.amcd_precision == 0
 
@@ -77,13 +76,8 @@ def test_a_set_covers_itself_wholly():
 def test_nothing_covers_nothing():
     nothing = Fingerprints(np.empty((0, 3)), np.empty((0, 5)))
     found = coverage(
-        nothing, some(np.random.default_rng(0), 4), coverage_cutoffs("mp20"), attempts=7
+        nothing, some(np.random.default_rng(0), 4), COVERAGE_CUTOFFS["mp20"], attempts=7
     )
     assert (found.recall.count, found.precision_of_all.count) == (0, 0)
     assert found.precision_of_fingerprinted is None
     assert math.isnan(found.amsd_recall)
-
-
-def test_a_wrong_name_gets_a_hint():
-    with pytest.raises(SettingError, match="Did you mean 'perov5'"):
-        coverage_cutoffs("perov")

@@ -202,7 +202,9 @@ def test_peft_alone_finds_the_base_and_reads_the_adapter(trained: Trained) -> No
 
 def test_transformers_alone_reads_the_merged_model(trained: Trained, tmp_path: Path) -> None:
     merge_adapter(trained.folder, tmp_path / "merged")
-    network = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", use_safetensors=True)
+    # transformers 4 reads float32 unless told otherwise, 5 reads what is stored.
+    options = {"use_safetensors": True, "dtype": "auto"}
+    network = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", **options)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "merged")
     assert network.dtype == torch.bfloat16
     assert tokenizer.get_vocab() == trained.start.tokenizer.get_vocab()

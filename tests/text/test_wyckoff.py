@@ -278,10 +278,10 @@ def test_the_command_line_writes_and_reads_it(cli: Run, tmp_path: Path) -> None:
 
 def test_forgiving_the_command_line_loses_none_of_several(cli: Run) -> None:
     document = f"{TEXTS['nacl']} \n\n{TEXTS['iron']}\n\nThese two."
-    ended = cli("decode", "-", "--forgiving", "--to", "extxyz", input=document)
+    ended = cli("decode", "-", "--lenient", "--to", "extxyz", input=document)
     assert ended.returncode == 0
     assert [line for line in ended.stdout.splitlines() if line.strip().isdigit()] == ["2", "1"]
-    one = cli("decode", "-", "--forgiving", input=f"Here:\n\n{TEXTS['nacl']}\n\nThat was it.")
+    one = cli("decode", "-", "--lenient", input=f"Here:\n\n{TEXTS['nacl']}\n\nThat was it.")
     assert (one.returncode, one.stdout.count("data_")) == (0, 1)
 
 

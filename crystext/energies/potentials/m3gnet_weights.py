@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crystext.errors import ModelError
-from crystext.runtime.hub import HUB_NAME_PATTERN, hub_errors_explained
+from crystext.runtime.hub import HUB_NAME_PATTERN, connection_errors, hub_errors_explained
 
 M3GNET = "M3GNet-MP-2021.2.8-PES"
 """Name of the potential."""
@@ -62,12 +62,9 @@ def fetch_weights(repository: str = REPOSITORY) -> Path:
         ModelError: the Hub does not answer within `HUB_SECONDS`, may not be asked, or has no such
             repository.
     """
-    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.constants import is_offline_mode
+    from huggingface_hub import constants, errors, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    # Of the HTTP library that the installed huggingface_hub stands on, whichever it is.
-    http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
-    if is_offline_mode():
+    if constants.HF_HUB_OFFLINE:
         raise ModelError(
             "the Hub is not asked, since HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set"
         )
@@ -79,11 +76,13 @@ def fetch_weights(repository: str = REPOSITORY) -> Path:
             paths = [Path(hf_hub_download(repository, name)) for name in FILES]
         except TimeoutError:
             raise ModelError(f"the Hub does not answer within {HUB_SECONDS:g} seconds") from None
-        except errors.RemoteEntryNotFoundError:
+        except errors.LocalEntryNotFoundError:
+            raise
+        except errors.EntryNotFoundError:
             raise ModelError(
                 f"{repository} on the Hub is no potential of matgl's; expected {', '.join(FILES)}"
             ) from None
-        except http_error as error:
+        except connection_errors() as error:
             if isinstance(error, errors.HfHubHTTPError):
                 raise
             raise ModelError("the Hub cannot be reached") from None

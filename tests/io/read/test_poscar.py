@@ -12,6 +12,7 @@ import pytest
 from ase import Atoms
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 from pymatgen.io.vasp.inputs import Poscar
@@ -88,6 +89,9 @@ BOTH = {
 }
 """Files that pymatgen and ASE read alike."""
 
+SINCE_ASE_3_29 = ("potentials", "hashes")
+"""Older versions take the name of a potential for an element's."""
+
 
 @pytest.mark.parametrize("name", BOTH)
 def test_what_pymatgen_and_ase_read_alike_is_read_so(name: str) -> None:
@@ -95,7 +99,8 @@ def test_what_pymatgen_and_ase_read_alike_is_read_so(name: str) -> None:
     found, notes = read_poscar(text)
     assert not notes
     assert_same(found, by_pymatgen(text))
-    assert_same(found, by_ase(text))
+    if name not in SINCE_ASE_3_29 or Version(ase.__version__) >= Version("3.29"):
+        assert_same(found, by_ase(text))
 
 
 BY_ASE = {

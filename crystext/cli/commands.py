@@ -1,0 +1,27 @@
+"""The commands of `crystext`, in the order in which `crystext --help` lists them."""
+
+from __future__ import annotations
+
+from crystext.cli.command import Command
+from crystext.runtime.registry import Registry
+
+COMMANDS: Registry[Command] = Registry(
+    "command",
+    Command,
+    {
+        "encode": "crystext.cli.encode:COMMAND",
+        "decode": "crystext.cli.decode:COMMAND",
+        "data": "crystext.cli.data:COMMAND",
+        "train": "crystext.cli.train:COMMAND",
+        "sample": "crystext.cli.sample:COMMAND",
+        "infill": "crystext.cli.infill:COMMAND",
+        "evaluate": "crystext.cli.evaluate:COMMAND",
+        "relax": "crystext.cli.relax:COMMAND",
+        "hull": "crystext.cli.hull:COMMAND",
+        "merge": "crystext.cli.merge:COMMAND",
+        "pattern": "crystext.cli.pattern:COMMAND",
+        "push": "crystext.cli.push:COMMAND",
+        "view": "crystext.cli.view:COMMAND",
+    },
+)
+"""Commands by name; a new one is a file and a line here."""
