@@ -349,7 +349,7 @@ class InfillResults(Results[InfillResult]):
         self.seed = seed
         """That of the draw, also where a random one was asked for; ranked elements need none."""
 
-    def _like(self, results: Iterable[InfillResult]) -> Self:
+    def _same_kind(self, results: Iterable[InfillResult]) -> Self:
         return type(self)(results, self.infill_run, self.seed)
 
     def _labels(self, result: InfillResult) -> Sequence[str]:
