@@ -27,7 +27,7 @@ FEWER = {
     r"evaluate run --relax \d+": "evaluate run --only validity,novelty,stability --relax 1",
     # Its training set is a quarter of the default one.
     r"evaluate (na-ti-o|run)\b": r"evaluate \1 --train mp20_val",
-    r"--until satisfied --max-attempts-per-sample \d+ --n \d+": "--until satisfied --max-attempts-per-sample 2 --n 2",
+    r"--max-attempts-per-sample \d+ --n \d+": "--max-attempts-per-sample 2 --n 2",
     r"relax (novel.extxyz|titanates)": r"relax \1 --n 2 --steps 2",
     r"relax (examples/CsCl.cif)": r"relax \1 --steps 2",
     r"train smoke": "train smoke optim.steps=2",
