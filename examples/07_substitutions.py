@@ -63,7 +63,7 @@ for crystal in crystals:
     crystal, _ = standardize(crystal)
     # The element of an atom drawn uniformly: frequent elements are masked more often.
     masked = crystal.symbols[rng.integers(len(crystal))]
-    proposals = lm.infill(crystal, species={masked: "?"}, n=TOP + 1, min_distance=0.0)
+    proposals = lm.infill(crystal, species={masked: "?"}, n=TOP + 1, min_distance_ratio=0.0)
     old = crystal.symbols.index(masked)
     names = [proposal.crystal.symbols[old] for proposal in proposals]
     others = [name for name in names if name != masked][:TOP]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from ase import Atoms
 
 from crystext.chemistry.elements import SYMBOLS
+from crystext.conditions import Conditions
 from crystext.errors import InputError, ModelError, SettingError
 from crystext.generation.results import InfillResults
 from crystext.generation.run import read_attempts, run_sampling
@@ -23,7 +25,7 @@ from crystext.io.read import read_crystal
 from crystext.io.read.partial_structures import read_partial_structure
 from crystext.io.write import cif
 from crystext.lm import CrystalLM
-from crystext.text import encode
+from crystext.text import WYCKOFF, encode
 from tests.example_crystals import NACL, QUARTZ
 
 
@@ -62,7 +64,7 @@ def test_what_can_be_enforced_is_kept_by_every_crystal(
     for drawn in lm.sample(6, max_atoms=6, **asked):
         assert keeps(drawn)
         (record,) = drawn.conditions
-        assert (record.name, record.how, record.kept) == (*asked, "enforced", True)
+        assert (record.name, record.handling, record.satisfied) == (*asked, "enforced", True)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +77,9 @@ def test_what_can_be_enforced_is_kept_by_every_crystal(
         {"top_p": 0.3},
         {"guidance": 5.0},
         {"max_atoms": 2},
-        {"min_distance": 0.0},
+        {"min_distance_ratio": 0.0},
         {"constrained": False},
-        {"max_tries": 3},
+        {"max_attempts_per_sample": 3},
         {"composition": "NaCl"},
         {"band_gap": 3.0},
     ],
@@ -87,12 +89,12 @@ def test_every_knob_changes_what_is_drawn(lm: CrystalLM, knob: dict[str, Any]) -
     given = {"space_group": 225, "max_atoms": 4, "temperature": 1.0}
     plain, turned = lm.sample(8, **given), lm.sample(8, **{**given, **knob})
     # Drawn again in vain, a crystal stays the one that it was first.
-    assert [(x.text, x.tries) for x in plain] != [(x.text, x.tries) for x in turned]
+    assert [(x.text, x.attempts) for x in plain] != [(x.text, x.attempts) for x in turned]
 
 
 def test_what_does_not_match_is_drawn_again_up_to_the_limit(lm: CrystalLM) -> None:
-    drawn = lm.sample(4, space_group=230, max_tries=3)
-    assert all(x.matched or x.tries == 3 for x in drawn)
+    drawn = lm.sample(4, space_group=230, max_attempts_per_sample=3)
+    assert all(x.satisfied or x.attempts == 3 for x in drawn)
 
 
 def test_a_larger_number_adds_to_the_crystals_of_a_smaller_one(lm: CrystalLM) -> None:
@@ -123,7 +125,7 @@ def test_samples_come_as_they_are_drawn(lm: CrystalLM) -> None:
         ({"space_group": 231}, "231"),
         ({"temperature": -1}, "temperature of -1"),
         ({"n": 0}, "0 crystals"),
-        ({"max_tries": 0}, "0 tries"),
+        ({"max_attempts_per_sample": 0}, "0 attempts per sample"),
         ({"batch_size": 0}, "batch size of 0"),
         ({"guidance": 2.0}, "guidance"),
         ({"n_atoms": 50}, "50 atoms"),
@@ -133,10 +135,10 @@ def test_samples_come_as_they_are_drawn(lm: CrystalLM) -> None:
         ({"temperature": "1"}, "temperature is '1'; expected a number"),
         ({"element_temperature": "1"}, "element_temperature is '1'"),
         ({"top_p": None}, "top_p is None"),
-        ({"max_tries": "3"}, "max_tries is '3'"),
+        ({"max_attempts_per_sample": "3"}, "max_attempts_per_sample is '3'"),
         ({"batch_size": 0.5}, "batch_size is 0.5"),
         ({"max_atoms": "8"}, "max_atoms is '8'"),
-        ({"min_distance": None}, "least distance of atoms is None"),
+        ({"min_distance_ratio": None}, "least distance of atoms is None"),
     ],
     ids=str,
 )
@@ -145,6 +147,29 @@ def test_what_makes_no_sense_is_refused_before_anything_is_drawn(
 ) -> None:
     with pytest.raises(SettingError, match=message):
         lm.iter_samples(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("max_tries", "max_attempts_per_sample"), ("min_distance", "min_distance_ratio")],
+)
+def test_keywords_of_version_0_1_are_refused_by_their_new_names(
+    lm: CrystalLM, old: str, new: str
+) -> None:
+    calls: list[Callable[..., object]] = [lm.sample, lm.iter_samples, lm.infill]
+    for call in calls:
+        with pytest.raises(SettingError, match=f"{old} is called {new} now; write {new}=1"):
+            call(**{old: 1})
+
+
+def test_a_model_is_loaded_when_it_is_first_needed(tiny_model: Path, lm: CrystalLM) -> None:
+    lazy = CrystalLM.open(str(tiny_model))
+    assert repr(lazy) == f"<CrystalLM {tiny_model}: not loaded yet>"
+    run = lazy.sampling_run(3, [Conditions.from_keywords(n_atoms=2)], seed=4)
+    assert run.files is lazy.files
+    assert "not loaded" in repr(lazy)
+    assert lazy.sample(3, n_atoms=2, seed=4) == lm.sample(3, n_atoms=2, seed=4)
+    assert repr(lazy).endswith("million parameters>")
 
 
 def test_a_prompt_that_leaves_no_room_is_refused(lm: CrystalLM) -> None:
@@ -193,7 +218,7 @@ def test_a_score_depends_on_what_the_prompt_says(lm: CrystalLM) -> None:
 def test_the_text_by_symmetry_is_scored_where_it_is_asked_for(lm: CrystalLM) -> None:
     asked = {"composition": "SiO2", "format": "wyckoff"}
     score = lm.score(QUARTZ, **asked)
-    assert score.by_symmetry
+    assert score.format is WYCKOFF
     assert score.readings[0].text == encode(QUARTZ, "wyckoff")
     assert score.prompt == lm.sample(1, **asked)[0].prompt
     assert [x.total for x in lm.score_all([QUARTZ], **asked)] == [score.total]
@@ -209,7 +234,7 @@ def test_the_shipped_model_is_the_default_and_keeps_a_formula() -> None:
     drawn = lm.sample(4, composition="SrTiO3", space_group="Pm-3m")
     assert [x.formula for x in drawn] == ["SrTiO3"] * 4
     found = [x.structure.get_space_group_info(0.1)[1] for x in drawn if x.structure]
-    assert [x.conditions[1].found for x in drawn] == found
+    assert [x.conditions[1].actual for x in drawn] == found
 
 
 def test_a_model_that_is_not_there_is_named() -> None:
@@ -223,11 +248,13 @@ def test_infilling_keeps_what_is_given_and_tells_what_it_changes(
     path = tmp_path / "salt.cif"
     path.write_text(cif(NACL), encoding="utf-8")
     for source in (path, NACL, NACL.structure):
-        ranked = lm.infill(source, species={"Na": "?"}, candidates=["K", "Rb"], min_distance=0.0)
+        ranked = lm.infill(
+            source, species={"Na": "?"}, candidates=["K", "Rb"], min_distance_ratio=0.0
+        )
         assert {x.crystal.symbols[0] for x in ranked} == {"K", "Rb"}
         for x in ranked:
             assert x.crystal.positions.tolist() == NACL.positions.tolist()
-            assert {change.old for change in x.changes} == {"Na"}
+            assert {change.before for change in x.changes} == {"Na"}
     by_likelihood = [x.log_probability for x in ranked]
     assert by_likelihood == sorted(by_likelihood, reverse=True)
     assert repr(ranked[:1]).startswith("<InfillResults: 1, first Na1 Na -> ")
@@ -293,7 +320,7 @@ def test_labels_go_through_infilling_into_structures_and_files(
     given.add_site_property("magmom", [1.0] * len(given))
     for i, site in enumerate(given):
         site.label = f"{'AB'[i // 4]}_{i}"
-    (best,) = lm.infill(given, species={"A_0": "?"}, candidates=["K"], min_distance=0.0)
+    (best,) = lm.infill(given, species={"A_0": "?"}, candidates=["K"], min_distance_ratio=0.0)
     assert best.structure.labels == list(best.labels) == ["K1", *given.labels[1:]]
     assert best.structure.site_properties == {}
     assert {str(species) for species in best.structure.species} == {"K", "Na", "Cl"}
@@ -304,7 +331,7 @@ def test_labels_go_through_infilling_into_structures_and_files(
 @pytest.mark.parametrize("exclude", ["Fe", "Fe O", "Fe,O", ["Fe", "O"], {"Fe"}], ids=str)
 def test_elements_are_excluded_from_infilling_as_from_drawing(lm: CrystalLM, exclude: Any) -> None:
     barred = {"Fe", "O"} if len(exclude) > 1 and exclude != "Fe" else {"Fe"}
-    found = lm.infill(NACL, species={"Na": "?"}, n=118, exclude=exclude, min_distance=0.0)
+    found = lm.infill(NACL, species={"Na": "?"}, n=118, exclude=exclude, min_distance_ratio=0.0)
     assert {x.crystal.symbols[0] for x in found} == {*SYMBOLS} - barred
 
 

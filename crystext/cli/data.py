@@ -14,7 +14,8 @@ from crystext.errors import SettingError
 
 def list_() -> None:
     """Print the public data sets that `prepare` knows by name."""
-    from crystext.data.catalogue import CATALOGUE, cache_folder
+    from crystext.data.catalogue import CATALOGUE
+    from crystext.runtime.files import cache_folder
 
     for name, data in CATALOGUE.items():
         published = all(file.checksum for file in data.files)

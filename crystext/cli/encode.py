@@ -54,7 +54,7 @@ def encode(
     What is only probable about a crystal is noted on standard error.
     """
     from crystext.io.read import read_crystals
-    from crystext.io.write import write_text
+    from crystext.runtime.files import write_text
     from crystext.text import get_format
 
     texts = _encode_items(
@@ -69,7 +69,7 @@ def encode(
     else:
         parts = (("\n" if i else "") + text + "\n" for i, (_, text) in enumerate(texts))
     if out is not None:
-        write_text("".join(parts), out)
+        write_text(out, "".join(parts))
         return
     for part in parts:
         typer.echo(part, nl=False)

@@ -153,7 +153,6 @@ def evaluate(
     set, is noted, and the others go on. Killed at any moment, the same command goes on where it
     was; what is measured already is not measured again. With --write, crystals become files too.
     """
-    from crystext.cli.evaluate_progress import EvaluationProgress
     from crystext.cli.options.workers import worker_pool
     from crystext.errors import SettingError
     from crystext.evaluate.export import export_crystals
@@ -161,6 +160,7 @@ def evaluate(
     from crystext.evaluate.run import evaluate as measure
     from crystext.evaluate.stages.base import EvaluationOptions
     from crystext.io.write import Layout, check_output_path, file_format
+    from crystext.runtime.progress import Progress
     from crystext.runtime.wording import format_count
 
     step = keep or "msun"
@@ -189,7 +189,7 @@ def evaluate(
         relax=relax,
     )
     with worker_pool(cluster, workers) as pool:
-        with EvaluationProgress() as bars:
+        with Progress(transient=False) as bars:
             report = measure(
                 source,
                 protocol,

@@ -57,8 +57,8 @@ def export_crystals(
     kept: list[tuple[str, str, Crystal]] = [
         (f"{attempt['index']:06d}-{reduced_formula(crystal.numbers)}", attempt["text"], crystal)
         for attempt in islice(read_attempts(out), n)
-        if attempt["fault"] is None and (crystal := decode(attempt["text"]).crystal) is not None
-        if keep is not CrystalFilter.satisfied or attempt.get("matched")
+        if attempt["failure"] is None and (crystal := decode(attempt["text"]).crystal) is not None
+        if keep is not CrystalFilter.satisfied or attempt.get("satisfied")
     ]
     if keep is CrystalFilter.valid:
         kept = [row for row in kept if is_structure_valid(row[2])]

@@ -81,12 +81,12 @@ def hull(
     where the hull has too few phases of its elements to tell, it is no_evidence, and with an
     element that the hull lacks, unknown. Energies of two potentials are never compared.
     """
-    from crystext.data.progress import progress_bars
     from crystext.energies.energy_table import write_energy_table
     from crystext.energies.hull_sources import DEFAULT_HULL, open_hull
     from crystext.energies.relaxation_files import correction_from_label, read_relaxed
     from crystext.energies.stability import assess_stability, hull_of_relaxed, make_hull
     from crystext.errors import RunError, SettingError
+    from crystext.runtime.progress import Progress
 
     allowed = (".parquet",) if make else (".csv", ".parquet")
     if out.suffix not in allowed:
@@ -103,13 +103,15 @@ def hull(
         typer.echo(f"written: {out}")
         return
     count = len(found.structures)
-    with progress_bars(True) as begin:
+    with Progress() as bars:
         if hull == _SELF_HULL:
             known = hull_of_relaxed(found)
         else:
-            known = open_hull(hull or DEFAULT_HULL, of=hull_of, begin=begin)
-        results = assess_stability(found, known, report=begin("energies above the hull", count))
-        write_energy_table(results, known, found.potential, out, begin("space groups", count))
+            known = open_hull(hull or DEFAULT_HULL, of=hull_of, begin=bars.begin)
+        results = assess_stability(
+            found, known, report=bars.begin("energies above the hull", count)
+        )
+        write_energy_table(results, known, found.potential, out, bars.begin("space groups", count))
     _print_results(results, known)
     typer.echo(f"written: {out}")
 

@@ -1,4 +1,4 @@
-"""`crystext infill`: completions of a crystal of which something is not known, or is to change."""
+"""`crystext infill`: complete a crystal of which something is unknown or to be replaced."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ import typer
 from crystext.cli.command import Command
 from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, crystals_path, print_note
 from crystext.cli.options.lenient import Lenient
+from crystext.cli.options.sampling import (
+    CoordinateTemperature,
+    ElementTemperature,
+    MinDistanceRatio,
+    Model,
+    Temperature,
+    TopP,
+)
 from crystext.cli.options.seed import RANDOM, Seed, parse_seed
 
 if TYPE_CHECKING:
@@ -21,9 +29,9 @@ if TYPE_CHECKING:
 
 _KEEP_CHOICES = ("space-group", "cell")
 _MAX_CHANGES_SHOWN = 4
-"""Changes of a proposal that the table names."""
+"""Changes of a result that the table names."""
 _TABLE_WIDTH = 140
-"""Characters of a line of the table where it goes to no terminal."""
+"""Characters of a line of the table if it does not go to a terminal."""
 
 
 def infill(
@@ -93,65 +101,33 @@ def infill(
     n: Annotated[
         int,
         typer.Option(
-            "--n", "-n", help="How many are drawn; of ranked elements, how many are listed."
+            "--n", "-n", help="Number of completions sampled; of ranked elements, number listed."
         ),
     ] = 20,
     drawn: Annotated[
         bool,
         typer.Option(
             "--draw",
-            help="Draw also where one element is all that is not known; else such elements are "
-            "ranked by their probability.",
+            help="Sample even if a single element is unknown; by default, elements are then ranked "
+            "by their probability.",
         ),
     ] = False,
     keep: Annotated[
         list[str] | None,
         typer.Option(
             metavar="space-group|cell",
-            help="space-group: sites that it makes equal hold one element, and proposals that "
-            "spglib finds in another one at 0.1 Å are left out.",
+            help="space-group: equivalent sites hold one element, and results in another space "
+            "group (spglib, 0.1 Å) are left out.",
             show_default="what is given",
         ),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            help="`shipped`, a folder of a model or of an adapter, or OWNER/NAME on the Hub."
-        ),
-    ] = "shipped",
+    model: Model = "shipped",
     seed: Seed = "0",
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="Of the drawing; 0 takes the most probable token. If given, it is that of "
-            "elements and coordinates as well, unless these are given too.",
-            show_default="the model's own, else 1",
-        ),
-    ] = None,
-    element_temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="That of elements, and of whether a further atom follows.",
-            show_default="the model's own, else --temperature",
-        ),
-    ] = None,
-    coordinate_temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="That of coordinates.", show_default="the model's own, else --temperature"
-        ),
-    ] = None,
-    top_p: Annotated[
-        float, typer.Option(help="Draw from the most probable tokens that hold this share.")
-    ] = 1.0,
-    min_distance: Annotated[
-        float,
-        typer.Option(
-            "--min-distance-ratio",
-            help="Least distance of what is filled in from any atom over the sum of their covalent "
-            "radii; 0 is off.",
-        ),
-    ] = 0.65,
+    temperature: Temperature = None,
+    element_temperature: ElementTemperature = None,
+    coordinate_temperature: CoordinateTemperature = None,
+    top_p: TopP = 1.0,
+    min_distance_ratio: MinDistanceRatio = 0.65,
     exclude: Annotated[
         list[str] | None,
         typer.Option(
@@ -163,11 +139,12 @@ def infill(
     max_atoms: Annotated[
         int, typer.Option(help="Most atoms in a cell to which atoms are added.")
     ] = 20,
-    batch_size: Annotated[int, typer.Option(help="Completions drawn together.")] = 250,
+    batch_size: Annotated[int, typer.Option(help="Completions sampled together.")] = 250,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for proposals.jsonl and the crystals; empty or new.", show_default="none"
+            help="Folder for infill_results.jsonl and the crystals; empty or new.",
+            show_default="none",
         ),
     ] = None,
     format: Annotated[
@@ -182,7 +159,7 @@ def infill(
     symmetrized: Symmetrized = False,
     conventional: Conventional = False,
 ) -> None:
-    """Complete a crystal: what is given stays as it is, the rest is proposed by the model.
+    """Complete a crystal: the model fills in what is unknown, and everything else stays.
 
     Models know primitive, Niggli-reduced cells best: `crystext view` shows what a structure's is. A
     conventional cell is completed as it stands. Labels of sites are kept; oxidation states and
@@ -190,12 +167,10 @@ def infill(
     """
     from crystext.chemistry.formulas import check_element
     from crystext.errors import SettingError, did_you_mean
-    from crystext.generation.infilling.complete import Infiller
-    from crystext.generation.infilling.specify import InfillSpec, site_index, specify
-    from crystext.generation.requests import resolve_settings
+    from crystext.generation.infilling.specify import site_index
     from crystext.io.read.partial_structures import read_partial_structure
     from crystext.io.write import Layout, file_format
-    from crystext.models.load import load_model
+    from crystext.lm import CrystalLM
 
     # What is given stays as it is, to the last digit.
     layout = Layout(symmetrized, conventional, exact=True)
@@ -216,36 +191,37 @@ def infill(
         species[site_index(sites, reference)] = with_
     if with_ != "?" and not species:
         raise SettingError("--with says what stands at --replace or --site, and there is neither")
-    spec = InfillSpec(species, coordinates or (), cell, add or (), candidates)
     for name in keep or []:
         if name.replace("_", "-") not in _KEEP_CHOICES:
             raise SettingError(
                 f"--keep {name} cannot be kept; expected {' or '.join(_KEEP_CHOICES)}."
                 + did_you_mean(name, _KEEP_CHOICES)
             )
-    kept = [name.replace("-", "_") for name in keep or []]
-    # What cannot be asked is refused before a model is loaded.
-    specify(sites, spec, max_atoms)
-    settings = resolve_settings(
-        model,
+    results = CrystalLM.open(model).infill(
+        sites,
+        species=species,
+        coordinates=coordinates or (),
+        cell=cell,
+        add=add or (),
+        candidates=candidates,
+        exclude=exclude or (),
+        keep=[name.replace("-", "_") for name in keep or []],
+        n=n,
+        ranked=False if drawn else None,
         seed=parse_seed(seed),
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
         top_p=top_p,
-    )
-    infiller = Infiller(
-        load_model(model),
-        settings,
-        min_distance_ratio=min_distance,
         max_atoms=max_atoms,
-        exclude=exclude or (),
+        min_distance_ratio=min_distance_ratio,
         batch_size=batch_size,
+        progress=False,
     )
-    result = infiller.infill(sites, spec, n, keep=kept, ranked=False if drawn else None)
+    result = results.infill_run
     _print_results(result)
     if seed == RANDOM and result.texts_drawn:
-        typer.echo(f"drawn with --seed {settings.seed}")
+        typer.echo(f"drawn with --seed {results.seed}")
     if out is not None:
         _write_results(result, out, file_format(format, Path("crystals")), layout)
 
@@ -255,13 +231,15 @@ def _check_output_folder(out: Path, kind: str) -> None:
     from crystext.errors import RunError
 
     if out.exists() and not out.is_dir():
-        raise RunError(f"{out} is a file; expected a folder for proposals.jsonl and {kind} files")
+        raise RunError(
+            f"{out} is a file; expected a folder for infill_results.jsonl and {kind} files"
+        )
     if out.is_dir() and any(out.iterdir()):
         raise RunError(f"the folder {out} holds files already; name another, or empty it")
 
 
 def _print_results(result: InfillRun) -> None:
-    """Print the proposals as a table, and beneath it what became of the others."""
+    """Print the results as a table, and below it how many others were left out and why."""
     from rich.console import Console
     from rich.table import Table
 
@@ -303,10 +281,11 @@ def _print_results(result: InfillRun) -> None:
 
 
 def _write_results(result: InfillRun, out: Path, kind: str, layout: Layout) -> None:
-    """Write the crystals, named by rank and formula, and then the proposals."""
+    """Write the crystals, named by rank and formula, and then the table of results."""
     import json
 
-    from crystext.io.write import write_crystals, write_text
+    from crystext.io.write import write_crystals
+    from crystext.runtime.files import write_text
     from crystext.runtime.wording import format_count
     from crystext.structures.properties import reduced_formula
 
@@ -319,9 +298,9 @@ def _write_results(result: InfillRun, out: Path, kind: str, layout: Layout) -> N
         labels = [p.labels for p in result.results]
         write_crystals(named, place, kind, labels=labels, layout=layout, note=print_note)
     lines = [json.dumps(p.record(), ensure_ascii=False) for p in result.results]
-    write_text("".join(f"{line}\n" for line in lines), out / "proposals.jsonl")
+    write_text(out / "infill_results.jsonl", "".join(f"{line}\n" for line in lines))
     typer.echo(
-        f"written: {out / 'proposals.jsonl'}, {format_count(len(named), 'crystal')} in {place}"
+        f"written: {out / 'infill_results.jsonl'}, {format_count(len(named), 'crystal')} in {place}"
     )
 
 

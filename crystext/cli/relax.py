@@ -88,7 +88,6 @@ def relax(
     moment, the same command goes on.
     """
     from crystext.cli.options.workers import worker_pool
-    from crystext.data.progress import progress_bars
     from crystext.energies.potentials import choose_potential, load_potential_once
     from crystext.energies.relax import RelaxationLimits
     from crystext.energies.relaxation_files import (
@@ -102,6 +101,7 @@ def relax(
     from crystext.errors import InputError, RunError, SettingError, did_you_mean
     from crystext.evaluate.samples import read_samples
     from crystext.io.write import Layout
+    from crystext.runtime.progress import Progress
 
     for name, value in (("fmax", fmax), ("timeout", timeout)):
         if not 0 < value < float("inf"):
@@ -125,8 +125,8 @@ def relax(
         typer.echo(f"potential: {reason}", err=True)
     limits = RelaxationLimits(fmax=fmax, steps=steps, seconds=timeout)
     crystals = {i: a.crystal for i, a in enumerate(attempts) if a.crystal is not None}
-    with worker_pool(cluster, workers) as pool, progress_bars(True) as begin:
-        advance, reported = begin("relaxing", len(crystals)), 0
+    with worker_pool(cluster, workers) as pool, Progress() as bars:
+        advance, reported = bars.begin("relaxing", len(crystals)), 0
 
         def report(done: int, _: int) -> None:
             nonlocal reported

@@ -1,4 +1,4 @@
-"""`crystext sample`: crystals from a model, as they come, into a run directory."""
+"""`crystext sample`: sample crystals from a model into a run directory."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ from crystext.cli.options.conditions import (
     Only,
     SpaceGroup,
 )
+from crystext.cli.options.sampling import (
+    CoordinateTemperature,
+    ElementTemperature,
+    MinDistanceRatio,
+    Model,
+    Temperature,
+    TopP,
+)
 from crystext.cli.options.seed import RunSeed, parse_seed
 from crystext.cli.progress import SamplingProgress
 
@@ -44,7 +52,7 @@ _DEFAULT_MAX_ATTEMPTS = 20
 
 
 class SampleUntil(StrEnum):
-    """What ends the tries at one crystal."""
+    """When a crystal is not sampled again."""
 
     satisfied = "satisfied"
 
@@ -53,7 +61,7 @@ def sample(
     n: Annotated[
         int,
         typer.Option(
-            "--n", "-n", help="How many attempts the run is to hold; for each row of --conditions."
+            "--n", "-n", help="Number of samples in the run; for each row of --conditions."
         ),
     ] = 100,
     composition: Composition = None,
@@ -73,92 +81,60 @@ def sample(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A CSV file with a request a row: columns composition, space_group, ..., named as "
-            "the options are. Options given beside it hold where a row says nothing.",
+            help="A CSV file with conditions in each row: columns composition, space_group, ..., "
+            "named like the options. Options given beside it hold where a row has no value.",
             show_default="none",
         ),
     ] = None,
     until: Annotated[
         SampleUntil | None,
         typer.Option(
-            help="Draw a crystal again until all that can be checked is as asked for.",
-            show_default="drawn once",
+            help="Sample a crystal again until it satisfies every condition that can be checked.",
+            show_default="sampled once",
         ),
     ] = None,
-    max_tries: Annotated[
+    max_attempts_per_sample: Annotated[
         int | None,
         typer.Option(
-            "--max-attempts-per-sample",
-            help="Texts drawn for a crystal, at most; of those that never match, the one that "
-            "keeps most is written.",
+            help="Texts sampled for a crystal, at most; if none satisfies all conditions, the one "
+            "that satisfies most is written.",
             show_default=f"{_DEFAULT_MAX_ATTEMPTS} with --until, else 1",
         ),
     ] = None,
     guidance: Annotated[
         float,
         typer.Option(
-            help="Scale of what the conditions in the prompt change in the logits; 1 is off, more "
-            "obeys more and takes twice the time."
+            help="Scale of what the conditions in the prompt change in the logits; 1 is off. Above "
+            "1 the model obeys more, varies less and takes twice the time."
         ),
     ] = 1.0,
-    out: Annotated[Path, typer.Option(help="Run directory; made, or gone on with.")] = Path("run"),
-    model: Annotated[
-        str,
-        typer.Option(
-            help="`shipped`, a folder of a model or of an adapter, or OWNER/NAME on the Hub."
-        ),
-    ] = "shipped",
+    out: Annotated[Path, typer.Option(help="Run directory; a run in it is resumed.")] = Path("run"),
+    model: Model = "shipped",
     seed: RunSeed = "0",
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="0 takes the most probable token. If given, it is that of elements and "
-            "coordinates as well, unless these are given too.",
-            show_default="the model's own, else 1",
-        ),
-    ] = None,
-    element_temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="That of elements, and of whether a further atom follows.",
-            show_default="the model's own, else --temperature, as where a formula is asked for",
-        ),
-    ] = None,
-    coordinate_temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="That of coordinates.", show_default="the model's own, else --temperature"
-        ),
-    ] = None,
-    top_p: Annotated[
-        float, typer.Option(help="Draw from the most probable tokens that hold this share.")
-    ] = 1.0,
+    temperature: Temperature = None,
+    element_temperature: ElementTemperature = None,
+    coordinate_temperature: CoordinateTemperature = None,
+    top_p: TopP = 1.0,
     max_atoms: Annotated[int, typer.Option(help="Most atoms in a cell.")] = 20,
-    min_distance: Annotated[
-        float,
-        typer.Option(
-            "--min-distance-ratio",
-            help="Least distance of atoms over the sum of their covalent radii; 0 is off.",
-        ),
-    ] = 0.65,
+    min_distance_ratio: MinDistanceRatio = 0.65,
     constrained: Annotated[
         bool,
         typer.Option(
             "--constrained/--unconstrained",
-            help="Whether only texts that are crystals can be drawn.",
+            help="Whether only texts that are crystals can be sampled.",
         ),
     ] = True,
     batch_size: Annotated[
         int | None,
         typer.Option(
-            help="Texts drawn together; the first batch is cut at 10, 100, 250 and 500.",
+            help="Texts sampled together; the first batch is cut at 10, 100, 250 and 500.",
             show_default="1000; 250 with a large model, 50 with --until",
         ),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes that draw, each with 0.8 GB and twice the model's weights.",
+            help="Processes that sample, each with 0.8 GB and twice the model's weights.",
             show_default="one a processor, as far as memory and batches go",
         ),
     ] = None,
@@ -166,9 +142,9 @@ def sample(
         str | None,
         typer.Option(
             metavar="K/N",
-            help="Draw every Nth batch, the Kth first, into OUT/shards. The command without it "
-            "gathers the shards and draws what they lack; so does the last of N processes in one "
-            "OUT.",
+            help="Sample every Nth batch, the Kth first, into OUT/shards. The command without this "
+            "option gathers the shards and samples what they lack; so does the last of N processes "
+            "in one OUT.",
             show_default="that of a process started by `accelerate launch` or torchrun, else all",
         ),
     ] = None,
@@ -177,8 +153,8 @@ def sample(
         typer.Option(
             "--text-format",
             metavar="FORMAT",
-            help="`wyckoff` has crystals written by their symmetry, if the model knows how: the "
-            "space group is then seen to.",
+            help="Text format; `wyckoff` writes crystals by their symmetry, if the model knows it, "
+            "and enforces the space group.",
             show_default="the model's own",
         ),
     ] = None,
@@ -197,22 +173,20 @@ def sample(
     symmetrized: Symmetrized = False,
     conventional: Conventional = False,
 ) -> None:
-    """Draw crystals into OUT/attempts.jsonl, one JSON object per attempt, faults included.
+    """Sample crystals into OUT/attempts.jsonl, one JSON object per sample, failures included.
 
-    What is asked for goes into the prompt, is seen to while drawing where it can be, and is looked
-    for in each crystal afterwards; each attempt carries the record. Killed at any moment, the same
-    command goes on where it was; the result is the same to the byte. A larger --n extends a run,
-    save with --conditions. Other settings need another --out.
+    Conditions go into the prompt, are enforced by the grammar where it can, and are checked in each
+    crystal; each sample carries the record. A run that was killed is resumed by the same command,
+    with the same result to the byte. A larger --n extends a run, except with --conditions. Other
+    settings need another --out.
     """
     from crystext.conditions import Conditions
     from crystext.errors import InUseError, SettingError
-    from crystext.generation.requests import resolve_settings
     from crystext.generation.run import run_sampling as draw_missing
-    from crystext.generation.sampling_run import SamplingRun, default_batch_size
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.generation.worker_pool import default_workers
     from crystext.io.write import Layout, file_format
-    from crystext.models.layout import default_format
+    from crystext.lm import CrystalLM
     from crystext.runtime.wording import format_count
     from crystext.text import FORMATS
 
@@ -234,14 +208,13 @@ def sample(
             f"--keep {keep.value} says which crystals --to writes, and there is no --to; "
             "try --to cif"
         )
-    if until is None and max_tries is not None:
+    if until is None and max_attempts_per_sample is not None:
         raise SettingError(
             "--max-attempts-per-sample says when --until gives up; add --until satisfied"
         )
-    if max_tries is None:
-        max_tries = 1 if until is None else _DEFAULT_MAX_ATTEMPTS
-    if batch_size is None:
-        batch_size = default_batch_size(model, max_tries)
+    if max_attempts_per_sample is None:
+        max_attempts_per_sample = 1 if until is None else _DEFAULT_MAX_ATTEMPTS
+    lm = CrystalLM.open(model)
     keywords: dict[str, object] = {
         "composition": composition,
         "chemical_system": chemical_system,
@@ -262,38 +235,32 @@ def sample(
         requested = _read_conditions(conditions, keywords, max_atoms)
     else:
         requested = (Conditions.from_keywords(**keywords),)
-    settings = resolve_settings(
-        model,
+    run = lm.sampling_run(
+        n,
         requested,
         seed=parse_seed(seed, out, shard is not None or shard_from_environment() is not None),
+        max_attempts_per_sample=max_attempts_per_sample,
+        guidance=guidance,
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
         top_p=top_p,
-        guidance=guidance,
-        constrained=constrained,
-    )
-    run = SamplingRun(
-        n,
-        model,
-        settings,
-        conditions=requested,
         max_atoms=max_atoms,
-        min_distance_ratio=min_distance,
+        min_distance_ratio=min_distance_ratio,
+        constrained=constrained,
         batch_size=batch_size,
-        max_tries=max_tries,
-        format=default_format(model) if text is None else text,
+        format=text,
     )
     if workers is None:
         # Processes that were launched together share the machine.
         beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if shard_from_environment() else 1
-        workers = max(1, default_workers(model, parallel_units=run.parallel_units) // beside)
+        workers = max(1, default_workers(lm.files, parallel_units=run.parallel_units) // beside)
     part = shard_from_environment() if shard is None else parse_shard(shard)
     if part is not None and not _sample_shard(part, run, out, workers):
         return
     try:
         with SamplingProgress(run.total) as bar:
-            done = draw_missing(run, out, workers=workers, report=bar.update)
+            done = draw_missing(run, out, workers=workers, report=bar.report)
     except InUseError:
         if part is None:
             raise
@@ -310,11 +277,11 @@ def sample(
 
 
 def _sample_shard(shard: Shard, run: SamplingRun, out: Path, workers: int) -> bool:
-    """Draw a shard; tell whether it was the last, so that all are to be gathered here."""
+    """Sample a shard; return whether it was the last, so that all are gathered here."""
     from crystext.generation.run import sample_shard
 
     with SamplingProgress(sum(batch.size for batch in shard.batches(run))) as bar:
-        whole = sample_shard(run, out, shard, workers=workers, report=bar.update)
+        whole = sample_shard(run, out, shard, workers=workers, report=bar.report)
     if not whole:
         typer.echo(
             f"shard {shard} is drawn, in {out / 'shards'}; the last one gathers all, and so does "
@@ -326,7 +293,7 @@ def _sample_shard(shard: Shard, run: SamplingRun, out: Path, workers: int) -> bo
 def _read_conditions(
     path: Path, common: dict[str, object], max_atoms: int
 ) -> tuple[Conditions, ...]:
-    """Return the conditions of a table's rows that can be met, and tell of the others."""
+    """Return the conditions of a table's rows that can be met, and print why others cannot."""
     from crystext.conditions import read_condition_table
     from crystext.errors import InputError
     from crystext.runtime.wording import format_count
@@ -345,7 +312,7 @@ def _read_conditions(
 
 
 def _print_condition_summary(out: Path, n: int) -> None:
-    """Say for each condition how many of the first n attempts keep it."""
+    """Print for each condition how many of the first n samples satisfy it."""
     from itertools import islice
 
     from crystext.generation.condition_summary import summarize_conditions

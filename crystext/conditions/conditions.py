@@ -8,7 +8,7 @@ draws nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Sized
+from collections.abc import Collection, Sized
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -228,7 +228,11 @@ class Conditions:
         )
 
     def check(
-        self, crystal: Crystal | None, *, constrained: bool = True, wyckoff: bool = False
+        self,
+        crystal: Crystal | None,
+        *,
+        constrained: bool = True,
+        enforced_by_format: Collection[str] = (),
     ) -> tuple[ConditionResult, ...]:
         """Return for each condition whether a crystal keeps it.
 
@@ -238,15 +242,16 @@ class Conditions:
         Args:
             crystal: the crystal; None where a text was none, which keeps nothing.
             constrained: whether it was drawn under `constraints`.
-            wyckoff: whether its text was one by symmetry, which declares a space group. That
-                of the crystal may be higher, as it is found after all.
+            enforced_by_format: conditions that the grammar of its text format enforces besides
+                those on composition and atoms (`text.Format.enforces`). A Wyckoff text declares a
+                space group; that found in the crystal may be higher all the same.
         """
         steered = self._in_prompt()
         found = {} if crystal is None else self._measure(crystal)
         records = []
         for name, requested in self.requested().items():
             how: ConditionMode = "steered" if name in steered else "checked"
-            if constrained and self._is_enforced(name, wyckoff):
+            if constrained and self._is_enforced(name, enforced_by_format):
                 how = "enforced"
             if name in _NOT_CHECKABLE:
                 records.append(ConditionResult(name, requested, how, None, None))
@@ -255,11 +260,11 @@ class Conditions:
             records.append(ConditionResult(name, requested, how, value, kept))
         return tuple(records)
 
-    def _is_enforced(self, name: str, wyckoff: bool) -> bool:
+    def _is_enforced(self, name: str, enforced_by_format: Collection[str]) -> bool:
         if name == "neutral":
             # The formula was looked at before drawing, and is seen to.
             return self.composition is not None
-        return name in _ENFORCED or (wyckoff and name in _ENFORCED_IN_WYCKOFF)
+        return name in _ENFORCED or name in enforced_by_format
 
     def _measure(self, crystal: Crystal) -> dict[str, tuple[str | int | float | bool, bool]]:
         """Return what a crystal has, and whether that is what was asked for, by condition."""
@@ -339,7 +344,6 @@ CONDITION_NAMES = tuple(field.name for field in fields(Conditions))
 """Names of the conditions, the same in Python, on the command line and in tables."""
 
 _ENFORCED = ("composition", "chemical_system", "elements", "only", "exclude", "n_atoms")
-_ENFORCED_IN_WYCKOFF = ("space_group", "crystal_system")
 _IMPLIED_BY = {
     "composition": "formula",
     "chemical_system": "formula",

@@ -15,14 +15,14 @@ class ConditionResult:
     """One condition, and whether a crystal keeps it."""
 
     name: str
-    asked: str | int | float | bool
-    how: ConditionMode
-    found: str | int | float | bool | None
+    requested: str | int | float | bool
+    handling: ConditionMode
+    actual: str | int | float | bool | None
     """What the crystal has; None where nothing here can tell, or where there is no crystal."""
-    kept: bool | None
+    satisfied: bool | None
     """None where nothing here can tell."""
 
 
 def all_satisfied(records: Iterable[ConditionResult]) -> bool:
     """Say whether all conditions that can be checked are kept."""
-    return all(record.kept is not False for record in records)
+    return all(record.satisfied is not False for record in records)

@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from crystext.data.duplicates import REPEAT_TOLERANCES, SPLIT_TOLERANCES, find_duplicates
 from crystext.data.prepare_report import MAX_EXAMPLES, PrepareReport, describe_tolerances
-from crystext.data.progress import StartProgress, progress_bars
 from crystext.data.source import Source, open_source
 from crystext.data.split import DEFAULT_FRACTIONS, assign_splits, parse_fractions
 from crystext.data.standardize import StandardizedItem, StandardizeSettings, standardize_pieces
@@ -23,6 +22,7 @@ from crystext.errors import InputError, RunError, SettingError
 from crystext.io.read import no_row_error, nothing_readable_error
 from crystext.io.read.tables import SPLIT_NAMES
 from crystext.runtime.processes import available_cores
+from crystext.runtime.progress import Progress, StartProgress
 from crystext.structures.record import Record
 
 Overlap = Literal["refuse", "allow", "drop"]
@@ -96,7 +96,8 @@ def prepare(
     check_store_path(out)
     report = PrepareReport()
     asked = {"train": source, "validation": validation, "test": test}
-    with progress_bars(progress) as begin:
+    with Progress(bar=None if progress else False, lines=progress) as bars:
+        begin = bars.begin
         opened = {
             split: open_source(text, (settings.where or {}) if split == "train" else {}, begin)
             for split, text in asked.items()

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crystext.data.catalogue import CATALOGUE, digest, fetch
+from crystext.data.catalogue import CATALOGUE, fetch
 from crystext.data.materials_project import SOURCE_PREFIX, check_client, parse_ids, project_pieces
 from crystext.data.store import STORE_FILE
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.io.read.parse import Piece
 from crystext.io.read.sources import estimate_size, folder_entries, pieces
+from crystext.runtime.files import file_digest
 
 
 class Source(NamedTuple):
@@ -90,7 +91,7 @@ def checksum_of_readable(path: Path) -> tuple[str, list[str]]:
     """
     try:
         if path.is_file():
-            return digest(path), []
+            return file_digest(path), []
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     hashed = hashlib.sha256()
@@ -98,7 +99,7 @@ def checksum_of_readable(path: Path) -> tuple[str, list[str]]:
     for entry in folder_entries(path):
         try:
             assert entry.disk_path is not None
-            hashed.update(f"{digest(entry.disk_path)}  {entry.path}\n".encode())
+            hashed.update(f"{file_digest(entry.disk_path)}  {entry.path}\n".encode())
         except OSError:
             unreadable.append(str(entry.path))
     return hashed.hexdigest(), unreadable
@@ -107,11 +108,11 @@ def checksum_of_readable(path: Path) -> tuple[str, list[str]]:
 def checksum(path: Path) -> str:
     """Return the digest of a file, or, for a folder that is no source, of all that is in it."""
     if path.is_file():
-        return digest(path)
+        return file_digest(path)
     hashed = hashlib.sha256()
     for parent, folders, files in os.walk(path):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         for name in sorted(name for name in files if not name.startswith(".")):
             file = Path(parent, name)
-            hashed.update(f"{digest(file)}  {file.relative_to(path).as_posix()}\n".encode())
+            hashed.update(f"{file_digest(file)}  {file.relative_to(path).as_posix()}\n".encode())
     return hashed.hexdigest()

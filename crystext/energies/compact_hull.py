@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from crystext.energies.hull import Hull
 from crystext.energies.phases import Compounds
 from crystext.errors import InputError
+from crystext.runtime.files import write_parquet
 
 _COLUMNS = ("elements", "counts", "e_form_ev_per_atom", "height_only")
 _METADATA_KEY = b"crystext.compact_hull"
@@ -36,7 +37,6 @@ def write_compact_hull(hull: Hull, out: Path) -> None:
         out: the file.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     found = hull.compounds
     entries = [
@@ -61,17 +61,14 @@ def write_compact_hull(hull: Hull, out: Path) -> None:
             "height_only": pa.array(found.height_only[order].astype(np.uint8)),
         }
     ).replace_schema_metadata({_METADATA_KEY: json.dumps(about).encode()})
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(out.name + ".partial")
-    pq.write_table(
+    write_parquet(
+        out,
         table,
-        unfinished,
         compression="zstd",
         compression_level=19,
         use_dictionary=False,
         column_encoding={"e_form_ev_per_atom": "BYTE_STREAM_SPLIT"},
     )
-    unfinished.replace(out)
 
 
 def is_compact_hull(path: Path) -> bool:

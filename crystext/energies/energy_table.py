@@ -26,6 +26,7 @@ from typing import Any
 
 from crystext.energies.hull import Hull
 from crystext.energies.stability import StabilityResult, StabilityVerdict
+from crystext.runtime.files import replace_atomically
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula, space_group_symbols
 from crystext.structures.space_groups import find_space_group
@@ -94,10 +95,8 @@ def write_energy_table(
             row["formula"] = _csv_formula(row["formula"])
     schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in rows[0]])
     table = pa.Table.from_pylist(rows, schema)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(out.name + ".partial")
-    (csv.write_csv if out.suffix == ".csv" else pq.write_table)(table, unfinished)
-    unfinished.replace(out)
+    with replace_atomically(out) as partial:
+        (csv.write_csv if out.suffix == ".csv" else pq.write_table)(table, partial)
 
 
 def _row(

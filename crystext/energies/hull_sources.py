@@ -42,11 +42,13 @@ from pathlib import Path
 from typing import Any
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.data.catalogue import CatalogueEntry, RemoteFile, fetch
+from crystext.data.catalogue import CatalogueEntry, fetch
 from crystext.energies.compact_hull import is_compact_hull, read_compact_hull
 from crystext.energies.hull import Hull, references_and_compounds
 from crystext.energies.phases import Compounds, make_compounds
 from crystext.errors import InputError, SettingError, describe_error, did_you_mean
+from crystext.runtime.download import RemoteFile
+from crystext.runtime.files import write_parquet
 
 MP2020 = "mp2020"
 """Name of the hull of Materials Project that comes with the package, and of energies on its scale:
@@ -222,7 +224,6 @@ def save_hull(
         InputError: there is no element among them.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     lowest: dict[str, float] = {}
     for formula, energy in phases:
@@ -235,10 +236,7 @@ def save_hull(
     table = pa.table(
         {"formula": list(lowest), "energy_ev_per_atom": list(lowest.values())}
     ).replace_schema_metadata({_METADATA_KEY: about})
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(out.name + ".partial")
-    pq.write_table(table, unfinished)
-    unfinished.replace(out)
+    write_parquet(out, table)
     return made
 
 

@@ -26,7 +26,8 @@ from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.relax import Relaxation, RelaxationOutcome
 from crystext.errors import CrystextError, InputError, SettingError, describe_error, did_you_mean
 from crystext.io.read.libraries import crystal_from_ase
-from crystext.io.write import cif, extxyz, write_text
+from crystext.io.write import cif, extxyz
+from crystext.runtime.files import write_parquet, write_text
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula
 
@@ -93,7 +94,6 @@ def relaxed_structure(
 def write_relaxed(relaxed_set: RelaxedSet, out: Path) -> None:
     """Write both files to a folder, each whole or not at all."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     vector = pa.list_(pa.float64())
     about = {
@@ -113,12 +113,8 @@ def write_relaxed(relaxed_set: RelaxedSet, out: Path) -> None:
         ],
         metadata={_METADATA_KEY: json.dumps(about).encode()},
     )
-    out.mkdir(parents=True, exist_ok=True)
-    unfinished = out / (TABLE + ".partial")
-    pq.write_table(
-        pa.Table.from_pylist([_to_row(row) for row in relaxed_set.structures], schema), unfinished
-    )
-    unfinished.replace(out / TABLE)
+    rows = [_to_row(row) for row in relaxed_set.structures]
+    write_parquet(out / TABLE, pa.Table.from_pylist(rows, schema))
     frames = [
         extxyz(
             row.crystal,
@@ -133,7 +129,7 @@ def write_relaxed(relaxed_set: RelaxedSet, out: Path) -> None:
         for row in relaxed_set.structures
         if row.crystal is not None and row.energy is not None
     ]
-    write_text("".join(frames), out / FRAMES)
+    write_text(out / FRAMES, "".join(frames))
 
 
 def read_relaxed(

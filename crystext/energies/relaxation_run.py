@@ -1,8 +1,7 @@
-"""Relaxing many crystals: processes with one thread each, and a file that survives a kill.
+"""Relaxes many crystals into a folder, which a kill at any moment leaves ready to continue.
 
     relaxations.jsonl       one JSON object per crystal, in the order in which they end
-    settings.json           what they depend on: potential and limits; others are refused
-    relaxing.lock           held by the process that relaxes
+    settings.json           potential and limits; see `runtime.run_folder`
 
 A crystal is identified by its digest, so that a source may grow or change its order: nothing is
 relaxed twice, nor are equal crystals.
@@ -17,17 +16,15 @@ slow depends on the machine.
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from crystext.energies.batched_relaxation import relax_batched
 from crystext.energies.neighbours import has_isolated_atom
@@ -46,20 +43,15 @@ from crystext.energies.relax import (
     RelaxationOutcome,
     relax,
 )
-from crystext.errors import RunError, SettingError
+from crystext.errors import SettingError
 from crystext.runtime.processes import Workers, run_tasks
+from crystext.runtime.run_folder import JsonLines, RunFolder
 from crystext.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
     from crystext.energies.potential import Potential
-
-_RELAXATIONS_FILE, _SETTINGS_FILE, _LOCK_FILE = (
-    "relaxations.jsonl",
-    "settings.json",
-    "relaxing.lock",
-)
 
 _MIN_CRYSTALS_FOR_PROCESSES = 4
 """Fewer crystals than these are relaxed faster without processes of their own."""
@@ -99,47 +91,53 @@ def relax_all(
     name, cutoff = load_potential_once(potential).name, load_potential_once(potential).cutoff
     # A user's function may change, and the name of its potential stay.
     code = {} if (made := code_digest(potential)) is None else {"potential_code": made}
-    out.mkdir(parents=True, exist_ok=True)
+    settings = {"potential": name, **code, **asdict(limits)}
     digests = {index: crystal.digest() for index, crystal in crystals.items()}
-    try:
-        with FileLock(out / _LOCK_FILE, timeout=0):
-            _check_settings(out / _SETTINGS_FILE, {"potential": name, **code, **asdict(limits)})
-            times = Counter(digests.values())
-            done = {
-                digest: _reject_isolated_atoms(r, cutoff)
-                for digest, r in _read_relaxations(out / _RELAXATIONS_FILE)
-                if digest in times
-            }
-            count = sum(times[digest] for digest in done)
-            report(count, len(crystals))
-            first: dict[str, int] = {}
-            for index, digest in digests.items():
-                first.setdefault(digest, index)
-            left = {i: crystals[i] for digest, i in first.items() if digest not in done}
-            with (
-                (out / _RELAXATIONS_FILE).open("a", encoding="utf-8") as file,
-                closing(_relax_in_processes(left, potential, limits, workers)) as relaxed,
-            ):
-                for index, relaxation in relaxed:
-                    digest = digests[index]
-                    _append_relaxation(file, digest, relaxation)
-                    done[digest] = relaxation
-                    count += times[digest]
-                    report(count, len(crystals))
-    except Timeout:
-        raise RunError(
-            f"another process is relaxing into {out}; wait for it, or give another folder"
-        ) from None
+    times = Counter(digests.values())
+    folder, file = _run_folder(out), _relaxations_file(out)
+    with folder.writing(), folder.locked():
+        folder.check_settings(settings)
+        folder.write_settings(settings)
+        done = {
+            digest: _reject_isolated_atoms(relaxation, cutoff)
+            for digest, relaxation in file
+            if digest in times
+        }
+        file.cut_torn_line()
+        count = sum(times[digest] for digest in done)
+        report(count, len(crystals))
+        first: dict[str, int] = {}
+        for index, digest in digests.items():
+            first.setdefault(digest, index)
+        left = {i: crystals[i] for digest, i in first.items() if digest not in done}
+        if left:
+            folder.record_start({"crystals": len(left)})
+        with (
+            file.appending() as append,
+            closing(_relax_in_processes(left, potential, limits, workers)) as relaxed,
+        ):
+            for index, relaxation in relaxed:
+                digest = digests[index]
+                append([_relaxation_line(digest, relaxation)])
+                done[digest] = relaxation
+                count += times[digest]
+                report(count, len(crystals))
     return {index: done[digest] for index, digest in digests.items()}
 
 
 def recorded_potential(out: Path) -> str | None:
     """Return the name of the potential of the relaxations in a folder, or None."""
-    path = out / _SETTINGS_FILE
-    if not path.is_file():
-        return None
-    name = _read_settings(path).get("potential")
+    name = (_run_folder(out).settings() or {}).get("potential")
     return None if name is None else str(name)
+
+
+def _run_folder(out: Path) -> RunFolder:
+    return RunFolder(out, "relaxations", lock_file="relaxing.lock")
+
+
+def _relaxations_file(out: Path) -> JsonLines[tuple[str, Relaxation]]:
+    expected = "a JSON object with input, outcome and crystal"
+    return JsonLines(out / "relaxations.jsonl", _parse_relaxation, expected)
 
 
 def _relax_in_processes(
@@ -226,35 +224,6 @@ def _one_by_one(
     return [relax(crystal, calculator, limits, cutoff=cutoff) for crystal in crystals]
 
 
-def _check_settings(path: Path, settings: dict[str, Any]) -> None:
-    if not path.exists():
-        unfinished = path.with_name(path.name + ".partial")
-        unfinished.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(path)
-        return
-    there = _read_settings(path)
-    if there != settings:
-        different = [key for key in {**there, **settings} if there.get(key) != settings.get(key)]
-        listed = "; ".join(
-            f"{key} is {there.get(key, 'not set')} there, and {settings.get(key, 'not set')} here"
-            for key in different
-        )
-        raise RunError(
-            f"{path.parent} holds relaxations with other settings ({listed}); give the same "
-            "settings, or another folder"
-        )
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise RunError(f"{path} is damaged: it is no JSON object; give another folder")
-    return found
-
-
 def _reject_isolated_atoms(relaxation: Relaxation, cutoff: float | None) -> Relaxation:
     """Take the energy from a crystal with an isolated atom, which older versions gave it."""
     crystal = relaxation.crystal
@@ -268,7 +237,7 @@ def _reject_isolated_atoms(relaxation: Relaxation, cutoff: float | None) -> Rela
     )
 
 
-def _append_relaxation(file: IO[str], digest: str, relaxation: Relaxation) -> None:
+def _relaxation_line(digest: str, relaxation: Relaxation) -> str:
     crystal = relaxation.crystal
     line = {
         "input": digest,
@@ -284,31 +253,10 @@ def _append_relaxation(file: IO[str], digest: str, relaxation: Relaxation) -> No
             "positions": crystal.positions.tolist(),
         },
     }
-    file.write(json.dumps(line) + "\n")
-    file.flush()
-    os.fsync(file.fileno())
+    return json.dumps(line) + "\n"
 
 
-def _read_relaxations(path: Path) -> Iterator[tuple[str, Relaxation]]:
-    """Yield what is on disk already by the crystal's digest, and cut a last line that is torn."""
-    if not path.exists():
-        return
-    end = 0
-    with path.open("r+b") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                found = json.loads(line)
-                digest, relaxation = str(found["input"]), _parse_relaxation(found)
-            except (ValueError, KeyError, TypeError):
-                raise RunError(f"{path}, line {number} is damaged; give another folder") from None
-            end += len(line)
-            yield digest, relaxation
-        file.truncate(end)
-
-
-def _parse_relaxation(line: dict[str, Any]) -> Relaxation:
+def _parse_relaxation(line: Any) -> tuple[str, Relaxation]:
     outcome, cell, energy = RelaxationOutcome[line["outcome"]], line["crystal"], line["energy_ev"]
     crystal = None
     if cell is not None:
@@ -318,4 +266,5 @@ def _parse_relaxation(line: dict[str, Any]) -> Relaxation:
             np.array(cell["numbers"], dtype=np.int64),
             np.array(cell["positions"]),
         )
-    return Relaxation(outcome, crystal, energy, int(line["steps"]), float(line["seconds"]))
+    steps, seconds = int(line["steps"]), float(line["seconds"])
+    return str(line["input"]), Relaxation(outcome, crystal, energy, steps, seconds)

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from crystext.data.catalogue import CATALOGUE, cache_folder, fetch
+from crystext.data.catalogue import CATALOGUE, fetch
 from crystext.data.shipped import (
     SHIPPED_SETS,
     read_shipped_set,
@@ -28,7 +28,6 @@ from crystext.data.source import checksum, checksum_of_readable
 from crystext.data.store import STORE_FILE, Dataset, read_store, write_store
 from crystext.errors import CrystextError, InputError, RunError, did_you_mean
 from crystext.evaluate.protocol import ReferenceSetSpec
-from crystext.evaluate.stage_cache import write_text
 from crystext.io.read import read_crystals
 from crystext.io.read.tables import SPLIT_NAMES
 from crystext.metrics.matminer.fingerprints import (
@@ -37,6 +36,7 @@ from crystext.metrics.matminer.fingerprints import (
     composition_fingerprints,
     fingerprints,
 )
+from crystext.runtime.files import cache_folder, write_text
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.record import Record
@@ -106,8 +106,7 @@ class ReferenceSet:
             return found  # type: ignore[no-any-return]
         computed = list(compute(self.crystals))
         if self.is_cacheable:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, json.dumps(computed))
+            write_text(path, json.dumps(computed), shared=True)
         return computed
 
 

@@ -121,7 +121,7 @@ def _read_run(path: Path) -> SampleSet:
     for attempt in read_attempts(path):
         decoded = decode(attempt["text"])
         fault = None if decoded.failure is None else decoded.failure.name
-        if (fault is None) != (attempt["fault"] is None):
+        if (fault is None) != (attempt["failure"] is None):
             raise InputError(
                 f"attempt {attempt['index']} of {path} records the fault {attempt['fault']}, but "
                 f"its text decodes as {fault or 'a crystal'}; was the file changed by hand?"

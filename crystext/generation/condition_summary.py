@@ -45,11 +45,11 @@ def summarize_conditions(attempts: Iterable[Mapping[str, Any]]) -> ConditionSumm
     found = ConditionSummary()
     for attempt in attempts:
         found.attempts += 1
-        found.satisfied += bool(attempt.get("matched"))
-        found.texts_drawn += attempt.get("tries", 1)
+        found.satisfied += bool(attempt.get("satisfied"))
+        found.texts_drawn += attempt.get("attempts", 1)
         for record in attempt.get("conditions", ()):
-            count = found.counts.setdefault(record["name"], _ConditionCount(record["how"]))
+            count = found.counts.setdefault(record["name"], _ConditionCount(record["handling"]))
             count.requested += 1
-            count.satisfied += record["kept"] is True
-            count.unchecked += record["kept"] is None
+            count.satisfied += record["satisfied"] is True
+            count.unchecked += record["satisfied"] is None
     return found

@@ -1,14 +1,16 @@
-"""Drawing, looking at what came, and drawing again what does not have what was asked for."""
+"""Rejection sampling: texts are sampled again until their crystals satisfy the conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from crystext.conditions import Conditions
-from crystext.inference.samplers import Sampler
+from crystext.generation.sampling_run import SamplingRun
+from crystext.inference.generate import Sampler, TextGenerator
+from crystext.inference.threads import single_thread_if_small
 from crystext.inference.types import Attempt, Request
-from crystext.text import Format, decode
+from crystext.text import Format
 
 
 def sample_until_satisfied(
@@ -21,37 +23,65 @@ def sample_until_satisfied(
     constrained: bool = True,
     max_attempts_per_sample: int = 1,
 ) -> list[Attempt]:
-    """Draw one text for each index, and record which conditions its crystal keeps.
+    """Sample one text for each index, and record which conditions its crystal satisfies.
 
     Args:
-        sampler: draws.
+        sampler: samples the texts.
         request: made of the conditions.
-        conditions: what is looked for.
+        conditions: what crystals are checked for.
         indices: of the crystals.
         fmt: the model's own format, in which texts are unless the request names another.
-        constrained: whether the sampler sees to the request's constraints.
-        max_attempts_per_sample: a crystal that lacks something is drawn again, with random numbers
-            of its own, until that many texts were drawn. Of several, the one that keeps most is
+        constrained: whether the sampler enforces the request's constraints.
+        max_attempts_per_sample: a crystal that fails a condition is sampled again, with random
+            numbers of its own, up to that many texts. Of several, the one that satisfies most is
             returned, of equals the first.
     """
     fmt = fmt if request.format is None else request.format
+    constrained = constrained and fmt.grammar is not None
     best: dict[int, Attempt] = {}
     left = indices
     looked_at = conditions.can_be_checked
     for redraw in range(max_attempts_per_sample):
         for drawn in sampler.draw(request, left, redraw=redraw):
-            read = looked_at and drawn.fault is None
-            crystal = decode(drawn.text, format=fmt).crystal if read else None
-            records = conditions.check(crystal, constrained=constrained, wyckoff=fmt.is_wyckoff)
+            read = looked_at and drawn.failure is None
+            crystal = fmt.decode(drawn.text).crystal if read else None
+            records = conditions.check(
+                crystal, constrained=constrained, enforced_by_format=fmt.enforces
+            )
             fresh = replace(drawn, conditions=records)
             known = best.get(drawn.index)
             kept = fresh if known is None or _merit(fresh) > _merit(known) else known
-            best[drawn.index] = replace(kept, tries=redraw + 1)
-        left = [index for index in left if not best[index].matched]
+            best[drawn.index] = replace(kept, attempts=redraw + 1)
+        left = [index for index in left if not best[index].satisfied]
         if not left:
             break
     return [best[index] for index in indices]
 
 
+def iter_attempts(
+    run: SamplingRun, request: Request, generator: TextGenerator
+) -> Iterator[Attempt]:
+    """Yield the attempts of a run with one request, sampled in this process, batch by batch.
+
+    Args:
+        run: what is to be sampled.
+        request: made of the run's conditions.
+        generator: of the run's settings.
+    """
+    (conditions,) = run.conditions
+    for batch in run.iter_batches():
+        with single_thread_if_small(generator.model.network):
+            attempts = sample_until_satisfied(
+                generator,
+                request,
+                conditions,
+                range(batch.start, batch.start + batch.size),
+                fmt=generator.model.format,
+                constrained=run.settings.constrained,
+                max_attempts_per_sample=run.max_attempts_per_sample,
+            )
+        yield from attempts[: run.n - batch.start]
+
+
 def _merit(attempt: Attempt) -> tuple[bool, int]:
-    return attempt.fault is None, sum(record.kept is True for record in attempt.conditions)
+    return attempt.failure is None, sum(record.satisfied is True for record in attempt.conditions)

@@ -1,4 +1,4 @@
-"""From conditions to what a sampler is asked, in the words and at the temperatures of a model."""
+"""From conditions to the requests and the settings of a sampler, as a model needs them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from crystext.conditions import Conditions
 from crystext.errors import SettingError
-from crystext.grammar.wyckoff.infeasible import raise_if_infeasible
+from crystext.grammar.base import grammar_of
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
-from crystext.models.layout import Temperatures, default_temperatures
+from crystext.models.layout import ModelFolder, Temperatures, open_model
 from crystext.tasks.generation import generation_prompt
 from crystext.tasks.prompts import PromptSet
-from crystext.text import Format
+from crystext.text import PLAIN, Format
 
 
 def make_request(
@@ -26,23 +26,25 @@ def make_request(
     constrained: bool = True,
     fmt: Format | None = None,
 ) -> Request:
-    """Return what a sampler is asked for a crystal of these conditions.
+    """Return the request for a crystal with these conditions.
 
-    What is seen to while drawing needs no words: where the prompts have none for it, it is left out
-    of the prompt.
+    A condition that the grammar enforces is left out of the prompt if the prompts have no line for
+    it.
 
     Args:
-        conditions: what is asked for.
-        prompts: the model's words.
+        conditions: what the crystal is to be.
+        prompts: those of the model.
         max_atoms, min_distance_ratio: see `Constraints`.
-        constrained: whether the sampler sees to constraints.
-        fmt: the format of the text; None is the model's own.
+        constrained: whether the sampler enforces constraints.
+        fmt: the format of the text; None is the model's own, taken for a coordinate format.
 
     Raises:
-        SettingError: a condition that can be neither said nor seen to, or not be met; or the
+        SettingError: a condition that can be neither asked for nor enforced, or not be met; or the
             prompts cannot ask for such a text.
     """
-    by_symmetry = fmt is not None and fmt.is_wyckoff
+    text_format = fmt or PLAIN
+    grammar = grammar_of(text_format)
+    constrained = constrained and grammar is not None
     if not constrained and (silent := conditions.not_in_prompt()):
         raise SettingError(
             f"{silent[0]} is asked for, but without constraints nothing keeps a model from "
@@ -51,29 +53,28 @@ def make_request(
     lines = conditions.prompt_properties()
     if constrained:
         enforced = {"formula", "chemical_system", "n_atoms"}
-        if by_symmetry:
-            enforced |= {"space_group", "crystal_system"}
+        enforced |= set(text_format.enforces)
         enforced -= set(prompts.conditions)
         lines = {name: value for name, value in lines.items() if name not in enforced}
     constraints = conditions.constraints(max_atoms=max_atoms, min_distance_ratio=min_distance_ratio)
     request = Request(
-        generation_prompt(prompts, lines, wyckoff=by_symmetry),
+        generation_prompt(prompts, lines, text_format),
         constraints,
-        generation_prompt(prompts, wyckoff=by_symmetry) if lines else None,
+        generation_prompt(prompts, fmt=text_format) if lines else None,
         format=fmt,
     )
-    if constrained and by_symmetry:
-        raise_if_infeasible(constraints)
+    if constrained and grammar is not None:
+        grammar.check(constraints)
     return request
 
 
 def random_seed() -> int:
-    """Return a seed that nobody chose, below 2^31: every generator of random numbers takes it."""
+    """Return a random seed below 2^31, which every generator of random numbers takes."""
     return secrets.randbelow(2**31)
 
 
 def resolve_settings(
-    model: str | Path,
+    model: str | Path | ModelFolder,
     conditions: Iterable[Conditions] = (Conditions(),),
     *,
     seed: int | None = 0,
@@ -84,11 +85,11 @@ def resolve_settings(
     guidance: float = 1.0,
     constrained: bool = True,
 ) -> SamplingSettings:
-    """Return how to draw from a model: at its own temperatures where none are said.
+    """Return how to sample from a model: at its own temperatures by default.
 
     Args:
-        model: as `model_folder` takes it.
-        conditions: those of every crystal that is to be drawn.
+        model: as `open_model` takes it.
+        conditions: those of every crystal that is to be sampled.
         seed: see `SamplingSettings`; None takes a random one, which the settings record.
         top_p, guidance, constrained: see `SamplingSettings`.
         temperature, element_temperature, coordinate_temperature: see `resolve_temperatures`.
@@ -98,7 +99,7 @@ def resolve_settings(
         SettingError: a number out of range.
     """
     settled = resolve_temperatures(
-        default_temperatures(model),
+        open_model(model).temperatures,
         conditions,
         text=temperature,
         element=element_temperature,
@@ -123,13 +124,13 @@ def resolve_temperatures(
     element: float | None,
     coordinate: float | None,
 ) -> Temperatures:
-    """Return the temperatures to draw at.
+    """Return the temperatures to sample at.
 
     Args:
-        model_temperatures: what the model asks for.
-        conditions: those of every crystal that is to be drawn.
-        text, element, coordinate: what a user says; a temperature of the text holds for elements
-            and coordinates too, unless theirs are said. None leaves it to the model.
+        model_temperatures: the model's own.
+        conditions: those of every crystal that is to be sampled.
+        text, element, coordinate: a user's; a temperature of the text holds for elements and
+            coordinates too, unless theirs are given. None takes the model's.
     """
     if text is not None:
         return Temperatures(text, element, coordinate)
@@ -144,10 +145,10 @@ def resolve_temperatures(
 def temperatures_for_conditions(
     model_temperatures: Temperatures, conditions: Iterable[Conditions]
 ) -> Temperatures:
-    """Return the temperatures to draw at where nobody says: the model's own, or cooler elements.
+    """Return the temperatures to sample at by default: the model's own, or cooler elements.
 
-    A model may ask for hot elements, which makes compositions various. Where every crystal's
-    formula is asked for, there is nothing to vary: elements are drawn as the rest of the text is.
+    A model may have a high temperature for elements, which varies compositions. If every crystal's
+    formula is given, nothing can vary: elements have the temperature of the rest of the text.
     """
     if all(each.composition is not None for each in conditions):
         return replace(model_temperatures, element=None)

@@ -56,7 +56,7 @@ class Result(Protocol):
         """The crystal as a pymatgen structure, a new one each time."""
 
     @property
-    def matched(self) -> bool:
+    def satisfied(self) -> bool:
         """Whether it is a crystal that keeps all that can be checked."""
 
     def row(self) -> dict[str, Any]:
@@ -108,9 +108,9 @@ class Results(Sequence[ResultT]):
         return [s for s in (result.structure for result in self) if s is not None]
 
     @property
-    def matched(self) -> Self:
+    def satisfied(self) -> Self:
         """Those that are crystals and keep every condition that can be checked."""
-        return self._subset(result for result in self if result.matched)
+        return self._subset(result for result in self if result.satisfied)
 
     def unique(self, workers: int = 1) -> Self:
         """Return the crystals without repetitions: the first of each, in order.
@@ -245,7 +245,7 @@ class Sample(Attempt):
     @cached_property
     def crystal(self) -> Crystal | None:
         """The crystal; None where the text is none."""
-        return None if self.fault else decode(self.text).crystal
+        return None if self.failure else decode(self.text).crystal
 
     @property
     def structure(self) -> Structure | None:
@@ -285,9 +285,9 @@ class Sample(Attempt):
             "density": self.density,
             "volume": None if self.crystal is None else self.crystal.volume,
             "log_probability": self.log_probability,
-            "fault": self.fault,
-            "tries": self.tries,
-            "matched": self.matched,
+            "failure": self.failure,
+            "attempts": self.attempts,
+            "satisfied": self.satisfied,
             **condition_columns(self.conditions),
             "seed": self.seed,
             "prompt": self.prompt,
@@ -296,7 +296,7 @@ class Sample(Attempt):
 
     def __repr__(self) -> str:
         if self.crystal is None:
-            return f"<Sample {self.index}: no crystal ({self.fault})>"
+            return f"<Sample {self.index}: no crystal ({self.failure})>"
         kept = f", {describe_conditions(self.conditions)}" if self.conditions else ""
         return (
             f"<Sample {self.index}: {self.formula}, {format_count(len(self.crystal), 'atom')}, "
@@ -313,7 +313,7 @@ class Samples(Results[Sample]):
 
     _columns = (
         *("index", "formula", "n_atoms", "space_group", "density", "volume"),
-        *("log_probability", "fault", "tries", "matched", "seed", "prompt", "text"),
+        *("log_probability", "failure", "attempts", "satisfied", "seed", "prompt", "text"),
     )
 
     @property
@@ -327,7 +327,7 @@ class Samples(Results[Sample]):
 
     def _summary(self) -> str:
         asked = any(sample.conditions for sample in self)
-        kept = f", {len(self.matched)} as asked" if asked else ""
+        kept = f", {len(self.satisfied)} as asked" if asked else ""
         return f"{super()._summary()}{kept}"
 
 
@@ -336,7 +336,7 @@ class InfillResults(Results[InfillResult]):
 
     _columns = (
         *("rank", "log_probability", "formula", "changes", "space_group", "density"),
-        *("drawn", "crowded"),
+        *("count", "atoms_too_close"),
     )
     _full_precision = True
 
@@ -368,10 +368,10 @@ def condition_columns(records: Iterable[ConditionResult]) -> dict[str, Any]:
     """Return what was asked, what was found and whether that is it, as columns of a table."""
     columns: dict[str, Any] = {}
     for record in records:
-        columns[f"{record.name}_asked"] = record.asked
-        columns[f"{record.name}_how"] = record.how
-        columns[f"{record.name}_found"] = record.found
-        columns[f"{record.name}_kept"] = record.kept
+        columns[f"{record.name}_requested"] = record.requested
+        columns[f"{record.name}_handling"] = record.handling
+        columns[f"{record.name}_actual"] = record.actual
+        columns[f"{record.name}_satisfied"] = record.satisfied
     return columns
 
 
@@ -379,7 +379,7 @@ def describe_conditions(records: Sequence[ConditionResult]) -> str:
     """Say in a few words whether the conditions are kept."""
     if all_satisfied(records):
         return "as asked"
-    return "not as asked: " + ", ".join(r.name for r in records if r.kept is False)
+    return "not as asked: " + ", ".join(r.name for r in records if r.satisfied is False)
 
 
 _WRITER_COLUMNS = ("formula", "n_atoms", "volume")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from crystext.models.layout import base_folder, is_adapter, model_folder, read_description
+from crystext.models.layout import ModelFolder, open_model
 from crystext.runtime.processes import available_cores
 
 _OVERHEAD_BYTES = 800_000_000
@@ -16,7 +16,7 @@ _LARGE_MODEL_BYTES = 500_000_000
 """Weights from which a model is drawn from on a GPU, where there is one: by one process."""
 
 
-def default_workers(source: str | Path, parallel_units: int) -> int:
+def default_workers(source: str | Path | ModelFolder, parallel_units: int) -> int:
     """Return how many processes draw: one a processor, as far as memory and full batches go.
 
     Each is reckoned at 0.8 GB and twice the model's weights. A large model is drawn from by one
@@ -25,7 +25,7 @@ def default_workers(source: str | Path, parallel_units: int) -> int:
     Raises:
         ModelError: there is no such model.
     """
-    weights = _weight_bytes(model_folder(source))
+    weights = open_model(source).weight_bytes(with_base=True)
     if weights > _LARGE_MODEL_BYTES:
         import torch
 
@@ -60,9 +60,3 @@ def _machine_bytes() -> int:
     except (OSError, ValueError, IndexError):
         pass
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _weight_bytes(folder: Path) -> int:
-    if is_adapter(folder) and (base := read_description(folder).base) is not None:
-        folder = base_folder(base.source, folder)
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))

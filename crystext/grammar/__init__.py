@@ -1,4 +1,7 @@
-"""Which texts are crystals, and which are possible ones: three automata, four token readers.
+"""Which texts are crystals, and which are possible ones: a grammar for each family of formats.
+
+`base` has the interface of a grammar and looks up that of a format: `coordinates`,
+`wyckoff.grammar`, or `completions` where a part of a crystal is known. A grammar makes automata.
 
 `fields` says which values follow each other in the text of a format. An automaton adds what the
 values before allow the next one to be: a cell that closes, atoms that keep their distance, at most

@@ -21,7 +21,6 @@ from crystext.grammar.fields import END, Field, FieldKind, value_texts
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools
 from crystext.text import Format
-from crystext.tokenization.crystal_vocabulary import position_names
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -179,21 +178,23 @@ class _TrieNode:
 
 _DIGITS = "0123456789. \n"
 _SEPARATORS = " \n"
-_LETTERS = frozenset(letter for symbol in SYMBOLS for letter in symbol)
-_SYMBOL_PARTS = frozenset(["", *SYMBOLS]) | _LETTERS
+ELEMENT_LETTERS = frozenset(letter for symbol in SYMBOLS for letter in symbol)
+"""The letters that the symbols of elements are made of."""
+_SYMBOL_PARTS = frozenset(["", *SYMBOLS]) | ELEMENT_LETTERS
 """The letters that a token of a crystal's text can have: elements never stand side by side."""
-_POSITION_LETTERS = frozenset(name[-1] for name in position_names())
 
 
 class TokenTrie:
     """The tokens of a vocabulary that can occur in a crystal's text, by their characters."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, wyckoff: bool = False) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, letters: frozenset[str] = ELEMENT_LETTERS
+    ) -> None:
         """Gather the tokens.
 
         Args:
             tokenizer: the model's.
-            wyckoff: whether the texts name Wyckoff positions.
+            letters: those that the texts can have (`grammar.base.Grammar.letters`).
 
         Raises:
             ModelError: a character of a crystal's text is no token of its own, so that a text
@@ -205,7 +206,6 @@ class TokenTrie:
                 "set its eos_token"
             )
         self.end = int(tokenizer.eos_token_id)
-        letters = _LETTERS | _POSITION_LETTERS if wyckoff else _LETTERS
         parts = _SYMBOL_PARTS | letters
         self.texts = {
             token: text for token, text in _token_texts(tokenizer) if text.strip(_DIGITS) in parts

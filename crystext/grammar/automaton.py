@@ -16,7 +16,7 @@ import numpy as np
 from crystext.conditions.constraints import Constraints
 from crystext.grammar.cells import CellRules
 from crystext.grammar.composition import CompositionRules
-from crystext.grammar.fields import END, Field, FieldKind, field_at, value_count
+from crystext.grammar.fields import END, Field, FieldKind, decimals_of, field_at, value_count
 from crystext.grammar.free_volume import Surroundings
 from crystext.structures.crystal import Crystal, Floats, Ints, basis_vectors
 from crystext.structures.distances import Bools, min_distances, shortest_lattice_vector
@@ -126,9 +126,9 @@ class CoordinateAutomaton:
         """
         field = self.field
         if field.kind is FieldKind.LENGTH:
-            self.lengths[:, field.axis] = values / 10.0**self.format.length_decimals
+            self.lengths[:, field.axis] = values / 10.0 ** decimals_of(field.kind, self.format)
         elif field.kind is FieldKind.ANGLE:
-            self.angles[:, field.axis] = values / 10.0**self.format.angle_decimals
+            self.angles[:, field.axis] = values / 10.0 ** decimals_of(field.kind, self.format)
             if field.axis == 2:
                 self._lattice = basis_vectors(self.lengths, self.angles)
                 self._shortest_lattice_vector = shortest_lattice_vector(self._lattice)
@@ -178,7 +178,7 @@ class CoordinateAutomaton:
         return float(own[required].max() if len(required) else own[1:][permitted[1:]].min())
 
     def _to_fractional(self, values: Ints) -> Floats:
-        fractions: Floats = values / 10.0**self.format.coordinate_decimals
+        fractions: Floats = values / 10.0 ** decimals_of(FieldKind.COORDINATE, self.format)
         return fractions
 
     def _allowed_elements(self) -> Bools:

@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from crystext.grammar.fields import FieldKind, value_count
+from crystext.grammar.fields import FieldKind, decimals_of, value_count
 from crystext.grammar.lattices import LatticeCharacter, lattice_characters
 from crystext.structures.crystal import Floats, Ints
 from crystext.structures.distances import (
@@ -52,7 +52,7 @@ class CellRules:
         """
         self.format, self.min_vector_length, self.min_volume = fmt, min_vector_length, min_volume
         self.characters = lattice_characters(system)
-        self._values_per_degree = 10**fmt.angle_decimals
+        self._values_per_degree = 10 ** decimals_of(FieldKind.ANGLE, fmt)
         self._max_volume_ratio: dict[tuple[bool, bool], float] = {}
         """Greatest V / abc of cells of which so many lengths are equal: a and b, b and c."""
         for character in self.characters:
@@ -68,7 +68,7 @@ class CellRules:
             lengths: those chosen, Å; shape (B, 3), of which the first `axis` count.
             axis: which one is next.
         """
-        unit = 10**self.format.length_decimals
+        unit = 10 ** decimals_of(FieldKind.LENGTH, self.format)
         values = np.arange(value_count(FieldKind.LENGTH, self.format))
         long_enough = (values > 0) & (values >= self.min_vector_length * unit)
         allowed = np.zeros((len(lengths), len(values)), dtype=np.bool_)
@@ -198,9 +198,10 @@ class CellRules:
         What is printed stands for all numbers up to half a unit off. To first order, each of those
         before moves the angle by what its own half unit makes of it.
         """
+        unit = 10 ** decimals_of(FieldKind.LENGTH, self.format)
 
         def angle(shifts: tuple[float, ...]) -> Floats:
-            abc = lengths + 0.5 * np.array(shifts[:3]) / 10**self.format.length_decimals
+            abc = lengths + 0.5 * np.array(shifts[:3]) / unit
             if character.equal_lengths[0]:
                 abc[:, 1] = abc[:, 0]
             if character.equal_lengths[1]:

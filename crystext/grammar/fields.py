@@ -3,8 +3,8 @@
     length length length angle angle angle (element x y z)+ end
 
 A field's value is a whole number: hundredths of Å for a length of two decimals, the atomic number
-for an element, 0 in an element's place for the end of the text. A text by symmetry has other fields
-in another order (`wyckoff.automaton`).
+for an element, 0 in an element's place for the end of the text. A Wyckoff text has other fields in
+another order (`wyckoff.automaton`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class FieldKind(Enum):
     ANGLE = "angle"
     ELEMENT = "element"
     COORDINATE = "coordinate"
-    # Of texts by symmetry alone.
+    # Of Wyckoff texts alone.
     GROUP = "space group"
     POSITION = "position"
     ELEMENT_OR_LENGTH = "element or length"
@@ -73,11 +73,11 @@ def field_at(index: int) -> Field:
 def value_count(kind: FieldKind, fmt: Format) -> int:
     """Return how many values a field of this kind can take."""
     if kind is FieldKind.LENGTH:
-        return MAX_LENGTH * int(10**fmt.length_decimals)
+        return MAX_LENGTH * int(10 ** decimals_of(kind, fmt))
     if kind is FieldKind.ANGLE:
-        return MAX_ANGLE * int(10**fmt.angle_decimals)
+        return MAX_ANGLE * int(10 ** decimals_of(kind, fmt))
     if kind is FieldKind.COORDINATE:
-        return int(10**fmt.coordinate_decimals)
+        return int(10 ** decimals_of(kind, fmt))
     if kind is FieldKind.ELEMENT:
         return len(SYMBOLS) + 1
     return len(value_texts(kind, fmt))
@@ -85,9 +85,11 @@ def value_count(kind: FieldKind, fmt: Format) -> int:
 
 def decimals_of(kind: FieldKind, fmt: Format) -> int:
     """Return the decimals that a number of this kind is printed with."""
+    assert fmt.decimals is not None, f"a grammar of fields needs decimals, and {fmt.name} has none"
+    length, angle, coordinate = fmt.decimals
     if kind is FieldKind.LENGTH:
-        return fmt.length_decimals
-    return fmt.angle_decimals if kind is FieldKind.ANGLE else fmt.coordinate_decimals
+        return length
+    return angle if kind is FieldKind.ANGLE else coordinate
 
 
 @cache
@@ -106,7 +108,7 @@ def value_texts(kind: FieldKind, fmt: Format) -> tuple[str, ...]:
 
 
 def kind_after_wyckoff(text: str, fmt: Format) -> FieldKind:
-    """Return the kind of field that goes on behind the beginning of a text by symmetry.
+    """Return the kind of field that goes on behind the beginning of a Wyckoff text.
 
     Behind the last decimal of a line the next line's kind comes. The text need not be right.
     """
@@ -128,7 +130,7 @@ def kind_after_wyckoff(text: str, fmt: Format) -> FieldKind:
     known = wyckoff_positions(group).get(rest[0][-1:])
     whole = known is not None and len(rest) - 1 == len(known.free_axes)
     written = len(rest[-1].partition(".")[2])
-    if whole and (len(rest) == 1 or written == fmt.coordinate_decimals):
+    if whole and (len(rest) == 1 or written == decimals_of(FieldKind.COORDINATE, fmt)):
         return FieldKind.ELEMENT
     return FieldKind.COORDINATE
 

@@ -65,6 +65,12 @@ def infill_fields(partial: PartialCrystal) -> list[InfillField]:
     return [*blanks, _END_FIELD]
 
 
+def is_single_element(partial: PartialCrystal) -> bool:
+    """Tell whether a partial crystal is completed by naming one element."""
+    first, *others = infill_fields(partial)
+    return first.field.kind is FieldKind.ELEMENT and len(others) == 1
+
+
 def _unknown_fields(partial: PartialCrystal) -> Iterator[InfillField]:
     unknown = partial.unknown
     if unknown.lengths:
@@ -301,7 +307,8 @@ class InfillingAutomaton:
             self._cells.min_vector_length * np.sin(np.radians(self.partial.angles[axis])) / volume
         )
         values = np.arange(value_count(FieldKind.LENGTH, self.format))
-        allowed = (values > 0) & (values >= least * 10**self.format.length_decimals)
+        unit = 10 ** decimals_of(FieldKind.LENGTH, self.format)
+        allowed = (values > 0) & (values >= least * unit)
         # A cell so flat that no length is enough gets the longest.
         allowed[-1] = True
         return np.tile(allowed, (len(self), 1))

@@ -11,6 +11,7 @@ import torch
 
 from crystext.errors import ModelError
 from crystext.grammar.any_tokenizer import GrammarProcessor, TokenTrie
+from crystext.grammar.base import grammar_of
 from crystext.inference.categorical import draw_categorical, uniform_numbers
 from crystext.inference.guidance import mix_logits, weighted_prompts
 from crystext.inference.request_grammar import (
@@ -51,14 +52,14 @@ class AnyTokenizerSampler:
         self.model, self.settings = model, settings
         self.format = model.format if fmt is None else fmt
         self._trie = None
-        if settings.constrained:
-            self._trie = TokenTrie(model.tokenizer, wyckoff=self.format.is_wyckoff)
+        if settings.constrained and (grammar := grammar_of(self.format)) is not None:
+            self._trie = TokenTrie(model.tokenizer, grammar.letters)
 
     def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
         """Draw one text for each index; seed, index and redraw decide its random numbers.
 
         A text that is not ended when the model knows no further position is cut off there. A text
-        by symmetry is drawn again, up to `MAX_RESTARTS` times, if it `must_be_redrawn`.
+        is drawn again, up to `MAX_RESTARTS` times, if it `must_be_redrawn`.
 
         Raises:
             ModelError: the prompt alone takes all the positions that the model knows.
@@ -171,6 +172,7 @@ class AnyTokenizerSampler:
         if self._trie is None:
             return None
         fields = field_automaton_for(request, self.format)
+        assert fields is not None, "there is a trie because there is a grammar"
         return GrammarProcessor(self.model.tokenizer, prompt_tokens, fields, self._trie)
 
     def _attempt(

@@ -20,7 +20,7 @@ def uniform_numbers(
     """Return random numbers in [0, 1) that depend on the seed and each crystal's index alone.
 
     Args:
-        seed: that of the campaign.
+        seed: that of the run.
         indices: of the crystals.
         count: how many numbers each takes.
         redraw: how often the crystal was drawn before; each time has numbers of its own.

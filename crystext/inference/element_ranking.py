@@ -17,8 +17,8 @@ from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import ModelError
 from crystext.grammar.any_tokenizer import GrammarProcessor, TokenTrie
 from crystext.grammar.completion_token_reader import CompletionTokenReader
-from crystext.grammar.fields import Field, FieldKind
-from crystext.grammar.infilling import InfillingAutomaton, infill_fields
+from crystext.grammar.fields import Field
+from crystext.grammar.infilling import InfillingAutomaton, infill_fields, is_single_element
 from crystext.grammar.token_reader import has_crystal_vocabulary
 from crystext.inference.types import Request
 from crystext.models.load import LoadedModel
@@ -26,7 +26,6 @@ from crystext.models.network import float32_copy
 from crystext.runtime.device import move_to_gpu
 from crystext.structures.distances import Bools
 from crystext.text import Format
-from crystext.text.partial import PartialCrystal
 from crystext.tokenization.encode import completion_ids, prompt_ids
 
 _BATCH_SIZE = 64
@@ -39,12 +38,6 @@ class RankedElement(NamedTuple):
     symbol: str
     log_probability: float
     """In nats, among the elements that can stand there."""
-
-
-def is_single_element(partial: PartialCrystal) -> bool:
-    """Tell whether a partial crystal is completed by naming one element."""
-    first, *others = infill_fields(partial)
-    return first.field.kind is FieldKind.ELEMENT and len(others) == 1
 
 
 class ElementRanker:

@@ -1,6 +1,6 @@
 """How probable a model holds a crystal: its log-probability, whole, per site and per token.
 
-What is scored is a text of the crystal behind a prompt, plain or by symmetry, as it would be drawn
+What is scored is a text of the crystal behind a prompt, in any format, as it would be drawn
 without constraints at temperature 1. A text depends on where the origin was put, so a score does
 too. Averaged over random translations it is one of the crystal rather than of its description; the
 spread among them tells how much the model minds (see `metrics.ipt`). Which cell was chosen still
@@ -26,11 +26,14 @@ from crystext.runtime.validate import whole_number
 from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal, Floats, Ints
 from crystext.tasks.base import Example
-from crystext.text import Format, encode
+from crystext.text import PLAIN, Format, encode
 from crystext.tokenization.encode import example_ids, pad_rows, prompt_ids, token_texts
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+_CELL_LINES = ("lengths", "angles", "cell")
+"""What lines hold that are the cell's, as `Format.line_kinds` names them."""
 
 _MAX_LOGITS = 2**24
 """Most logits that are held at once."""
@@ -94,8 +97,8 @@ class Score:
     prompt: str
     readings: tuple[ScoredText, ...]
     """One of the crystal as it stands, or one for each random translation of it."""
-    by_symmetry: bool = False
-    """Whether the texts give the crystal by its symmetry."""
+    format: Format = PLAIN
+    """The format of the texts."""
 
     @cached_property
     def total(self) -> float:
@@ -114,9 +117,18 @@ class Score:
 
     @property
     def cell(self) -> float:
-        """Of the lengths and the angles, as far as they are free."""
-        lines = self._per_line
-        return lines[-2] if self.by_symmetry else lines[0] + lines[1]
+        """Of the lengths and the angles, as far as they are free.
+
+        Raises:
+            SettingError: the format has no lines that hold the cell alone.
+        """
+        kinds = self.format.line_kinds(self.readings[0].text)
+        lines = [x for kind, x in zip(kinds, self._per_line, strict=False) if kind in _CELL_LINES]
+        if not lines:
+            raise SettingError(
+                f"the format {self.format.name} has no lines that hold the cell alone; see total"
+            )
+        return sum(lines)
 
     @property
     def end(self) -> float:
@@ -128,7 +140,7 @@ class Score:
         """Of each atom, in the order of the crystal that was given.
 
         Raises:
-            SettingError: the texts give the crystal by its symmetry, not atom by atom.
+            SettingError: the format does not list every atom on lines of its own.
         """
         self._require_sites()
         lines, symbols = self._per_line[2:-1], self.crystal.symbols
@@ -140,9 +152,10 @@ class Score:
         return tuple(sorted(scores, key=lambda score: score.site))
 
     def _require_sites(self) -> None:
-        if self.by_symmetry:
+        if not self.format.lists_sites:
             raise SettingError(
-                "a text by symmetry has orbits, no sites; score the crystal in the plain format"
+                f"the format {self.format.name} ({self.format.title}) does not list every atom on "
+                "lines of its own, so no site has a score; score the crystal in the plain format"
             )
 
     @property
@@ -156,7 +169,7 @@ class Score:
         The site is missing for the cell and the end.
 
         Raises:
-            SettingError: the texts give the crystal by its symmetry, not atom by atom.
+            SettingError: the format does not list every atom on lines of its own.
         """
         self._require_sites()
         import pandas as pd
@@ -208,7 +221,8 @@ class LikelihoodScorer:
             prompt: as `generation_prompt` makes it.
             format: of the texts; None is the model's own. The prompt has to ask for it.
             translations: score this many random translations of each crystal in place of the
-                crystal as it stands; by symmetry, this many equivalent descriptions.
+                crystal as it stands, or this many other equivalent descriptions
+                (`Format.equivalent_texts`).
             seed: of the translations, which are the same for every crystal.
 
         Raises:
@@ -223,7 +237,7 @@ class LikelihoodScorer:
                 f"{translations} translations with seed {seed}: expected whole numbers from 0 on"
             )
         fmt = format or self.model.format
-        if fmt != self.model.format and not fmt.is_wyckoff:
+        if fmt != self.model.format and fmt.template == self.model.format.template:
             raise SettingError(
                 f"a text in the format {fmt.name} is to be scored, and the model writes "
                 f"{self.model.format.name}; leave the format out"
@@ -236,7 +250,7 @@ class LikelihoodScorer:
         ]
         readings = iter(self._score_texts(prompt, [text for group in texts for text in group]))
         return [
-            Score(crystal, prompt, tuple(next(readings) for _ in group), fmt.is_wyckoff)
+            Score(crystal, prompt, tuple(next(readings) for _ in group), fmt)
             for crystal, group in zip(crystals, texts, strict=True)
         ]
 

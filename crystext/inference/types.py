@@ -1,4 +1,4 @@
-"""What is asked of a sampler, and what comes of it."""
+"""What a sampler takes (settings and requests) and returns (attempts)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crystext.text import Format
 from crystext.text.partial import PartialCrystal
 
 DEFAULT_CONSTRAINTS = Constraints(min_distance_ratio=0.65)
-"""What is seen to where nothing else is asked for: atoms do not meet, and are 20 at most."""
+"""The constraints by default: atoms keep a distance, and are 20 at most."""
 
 
 _OPTIONAL_TEMPERATURES = ("element_temperature", "coordinate_temperature")
@@ -21,7 +21,7 @@ _OPTIONAL_TEMPERATURES = ("element_temperature", "coordinate_temperature")
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """How texts are drawn.
+    """How texts are sampled.
 
     Raises:
         SettingError: a number out of range.
@@ -32,16 +32,17 @@ class SamplingSettings:
     """Logits are divided by it; 0 takes the most probable token."""
     element_temperature: float | None = None
     """Its own value for elements, and for whether a further atom follows; None is `temperature`.
-    Space groups and Wyckoff positions are drawn at that: they are structure, as the cell is.
-    Where it is the higher one, compositions are various and coordinates precise."""
+    Space groups and Wyckoff positions have `temperature`: they are structure, as the cell is.
+    Where this one is higher, compositions vary and coordinates stay precise."""
     coordinate_temperature: float | None = None
     """Its own value for coordinates; None is `temperature`."""
     top_p: float = 1.0
-    """Draw from the smallest set of most probable tokens that holds this much probability."""
+    """Sample from the smallest set of most probable tokens that holds this much probability."""
     guidance: float = 1.0
     """Scale of what the conditions in a prompt change in the logits; 1 is off: see `guidance`."""
     constrained: bool = True
-    """Whether only texts that are crystals, and such as the request allows, can be written."""
+    """Whether only texts that are crystals, and satisfy the request's constraints, can be
+    written."""
 
     def __post_init__(self) -> None:
         """Make plain numbers of what is given, and check the ranges."""
@@ -66,50 +67,51 @@ class SamplingSettings:
                 "1 is off, try 1.5"
             )
 
-    def temperature_of(self, kind: FieldKind) -> float:
-        """Return the temperature at which fields of a kind are drawn."""
-        own = {
-            FieldKind.ELEMENT: self.element_temperature,
-            FieldKind.COORDINATE: self.coordinate_temperature,
-        }.get(kind)
+    def temperature_of(self, kind: FieldKind | None) -> float:
+        """Return the temperature at which fields of a kind are drawn; None: in any other text."""
+        own = None
+        if kind is FieldKind.ELEMENT:
+            own = self.element_temperature
+        elif kind is FieldKind.COORDINATE:
+            own = self.coordinate_temperature
         return self.temperature if own is None else own
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a model is asked for, and what is seen to while it answers."""
+    """A prompt, and the constraints on the text that answers it."""
 
     prompt: str
     constraints: Constraints = DEFAULT_CONSTRAINTS
-    """Where nothing is constrained, `max_atoms` still says how long a text may get."""
+    """If sampling is not constrained, `max_atoms` still bounds the length of a text."""
     unconditional_prompt: str | None = None
-    """The prompt less its conditions, which guidance compares with; None: there is no guidance."""
+    """The prompt without conditions, which guidance compares with; None turns guidance off."""
     partial: PartialCrystal | None = None
-    """What the text is to complete; None where it is that of a whole crystal."""
+    """What the text completes; None for the text of a whole crystal."""
     format: Format | None = None
     """The format of the text; None is the model's own."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One text that a model was asked for."""
+    """One text that a model wrote."""
 
     index: int
     text: str
-    fault: str | None
+    failure: str | None
     """Name of the `text.DecodeFailure`; None where the text is a crystal."""
     log_probability: float
-    """Of the text that was drawn, in its format, under the model and the constraints at temperature
-    1, guidance included, in nats. The second coordinate of an atom counts as free: which values of
-    it leave room is not looked up for all. In a text by symmetry, all coordinates do."""
+    """Of the text in its format, under the model and the constraints at temperature 1, guidance
+    included, in nats. The second coordinate of an atom counts as free: which values of it leave
+    room is not looked up for all. In the Wyckoff format, all coordinates count as free."""
     tokens: int
-    """How many the text took, the end included."""
-    tries: int = 1
-    """How many texts were drawn until this one was taken."""
+    """Number of tokens, the end included."""
+    attempts: int = 1
+    """Number of texts sampled until this one was taken."""
     conditions: tuple[ConditionResult, ...] = ()
-    """What was asked of the crystal, and whether it keeps it."""
+    """The conditions, and whether the crystal satisfies them."""
 
     @property
-    def matched(self) -> bool:
-        """Whether it is a crystal that keeps all that can be checked."""
-        return self.fault is None and all_satisfied(self.conditions)
+    def satisfied(self) -> bool:
+        """Whether it is a crystal that satisfies every condition that can be checked."""
+        return self.failure is None and all_satisfied(self.conditions)

@@ -34,6 +34,6 @@ def check_conditions(
     Raises:
         SettingError: a condition is none, or makes no sense.
     """
-    return Conditions.from_keywords(**{str(x["name"]): x["asked"] for x in conditions}).check(
+    return Conditions.from_keywords(**{str(x["name"]): x["requested"] for x in conditions}).check(
         crystal
     )

@@ -8,9 +8,9 @@ crystal s:
 over random translations t_g of all atoms together. PPL is exp of the mean loss per token of the
 crystal's text, given the prompt. Zero: the model knows that a translation changes nothing.
 
-A text by symmetry leaves no translation open but those of the space group's normaliser: there t_g
-runs over the equivalent choices of origin, axes and representative sites
-(`augment.randomize_description`).
+In other formats than coordinates t_g runs over the equivalent descriptions that the format leaves
+open (`Format.equivalent_texts`): in the Wyckoff format, over the choices of origin, axes and
+representative sites.
 """
 
 from __future__ import annotations
@@ -19,11 +19,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from crystext.structures.augment import randomize_description, translate
 from crystext.structures.crystal import Crystal
-from crystext.structures.wyckoff.orbits import to_wyckoff
-from crystext.text import Format, encode
-from crystext.text.wyckoff import format_wyckoff
+from crystext.text import Format
 
 
 def transformed_texts(crystal: Crystal, fmt: Format, count: int, seed: int) -> list[str]:
@@ -33,10 +30,7 @@ def transformed_texts(crystal: Crystal, fmt: Format, count: int, seed: int) -> l
         InputError: the crystal cannot be written in the format.
     """
     rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
-    if fmt.is_wyckoff:
-        symmetric = to_wyckoff(crystal)
-        return [format_wyckoff(randomize_description(symmetric, rng), fmt) for _ in range(count)]
-    return [encode(translate(crystal, rng), fmt) for _ in range(count)]
+    return fmt.equivalent_texts(crystal, count, rng)
 
 
 def increase_in_perplexity(mean_losses: Sequence[float]) -> float:

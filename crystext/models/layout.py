@@ -1,4 +1,4 @@
-"""Where a model lies on disk, whether it is whole, and which one it is.
+"""A model on disk: its folder, its description, and its digest.
 
 A model folder is what transformers writes (config.json, model.safetensors, tokenizer files), plus
 `crystext.json` (text format) and `prompts/` (the prompt set). An adapter folder is what peft writes
@@ -14,12 +14,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from crystext.errors import ModelError, SettingError, describe_error
 from crystext.runtime.hub import HUB_NAME_PATTERN, download_model
 from crystext.runtime.resources import shipped_model
+from crystext.tasks.prompts import PromptSet, load_prompts
 from crystext.text import Format, get_format
 
 SHIPPED = "shipped"
@@ -53,7 +55,7 @@ class AdapterBase:
 
 @dataclass(frozen=True)
 class Temperatures:
-    """The temperatures that a model asks to be sampled at."""
+    """The temperatures at which a model is sampled by default."""
 
     text: float = 1.0
     """As generation_config.json has it, where other programs find it."""
@@ -75,7 +77,80 @@ class ModelDescription:
     element_temperature: float | None = None
     coordinate_temperature: float | None = None
     sample_format: Format | None = None
-    """What is drawn where nobody says; None is `format`."""
+    """The format that is sampled by default; None is `format`."""
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model on disk: what can be known of it before its weights are loaded.
+
+    A command opens a model once, by `open_model`, and hands this on. Files are read when they are
+    first needed, and once.
+    """
+
+    source: str
+    """As the user gave it."""
+    path: Path
+
+    @cached_property
+    def description(self) -> ModelDescription:
+        """What crystext.json says; raises `ModelError` where it is damaged."""
+        return read_description(self.path)
+
+    @cached_property
+    def prompts(self) -> PromptSet:
+        """The words that the model was trained with; raises `SettingError` if they have faults."""
+        return load_prompts(self.path / "prompts")
+
+    @cached_property
+    def temperatures(self) -> Temperatures:
+        """The temperatures that the model asks to be sampled at; 1 where it asks for none.
+
+        Raises:
+            ModelError: a file is damaged.
+        """
+        path, text = self.path / "generation_config.json", 1.0
+        if path.exists():
+            try:
+                text = float(json.loads(path.read_text(encoding="utf-8")).get("temperature") or 1.0)
+            except (ValueError, AttributeError, TypeError) as error:
+                raise ModelError(
+                    f"{path} is damaged: {describe_error(error, 'its values are of another kind')}"
+                ) from None
+        about = self.description
+        return Temperatures(text, about.element_temperature, about.coordinate_temperature)
+
+    @property
+    def default_format(self) -> str | None:
+        """Name of the format to sample in by default; None is the format of the model's numbers."""
+        fmt = self.description.sample_format
+        return None if fmt is None else fmt.name
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether the folder holds an adapter rather than a whole model."""
+        return is_adapter(self.path)
+
+    def weight_bytes(self, *, with_base: bool = False) -> int:
+        """Return the size of the weights on disk; of an adapter, optionally those of its base."""
+        folder = self.path
+        if with_base and (base := self.description.base) is not None:
+            folder = base_folder(base.source, folder)
+        return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def open_model(source: str | Path | ModelFolder = SHIPPED) -> ModelFolder:
+    """Return the folder of a model or an adapter; one that is open already as it is.
+
+    Args:
+        source: as `model_folder` takes it.
+
+    Raises:
+        ModelError: as `model_folder`.
+    """
+    if isinstance(source, ModelFolder):
+        return source
+    return ModelFolder(str(source), model_folder(source))
 
 
 def model_folder(source: str | Path = SHIPPED) -> Path:
@@ -221,37 +296,6 @@ def write_description(folder: Path, description: ModelDescription) -> None:
     if description.sample_format is not None:
         content["sample_format"] = description.sample_format.name
     (folder / "crystext.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def default_temperatures(source: str | Path = SHIPPED) -> Temperatures:
-    """Return the temperatures that a model asks to be sampled at; 1 where it asks for none.
-
-    Raises:
-        ModelError: no such model, or a file of it is damaged.
-    """
-    folder = model_folder(source)
-    about = read_description(folder)
-    path, text = folder / "generation_config.json", 1.0
-    if path.exists():
-        try:
-            text = float(json.loads(path.read_text(encoding="utf-8")).get("temperature") or 1.0)
-        except (ValueError, AttributeError, TypeError) as error:
-            raise ModelError(
-                f"{path} is damaged: {describe_error(error, 'its values are of another kind')}"
-            ) from None
-    return Temperatures(text, about.element_temperature, about.coordinate_temperature)
-
-
-def default_format(source: str | Path = SHIPPED) -> str | None:
-    """Return the name of the format that is drawn from a model where nobody says.
-
-    None is the one that its numbers have.
-
-    Raises:
-        ModelError: no such model, or a file of it is damaged.
-    """
-    about = read_description(model_folder(source))
-    return None if about.sample_format is None else about.sample_format.name
 
 
 def model_hash(folder: Path, *, quick: bool = False) -> str:

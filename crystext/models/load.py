@@ -1,13 +1,11 @@
-"""Models in memory: a network, its tokenizer, and the words it was trained with; to disk and back.
+"""Models in memory (network, tokenizer, prompts): loaded from disk, and saved.
 
 See `layout` for what lies on disk.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -22,10 +20,10 @@ from crystext.models.layout import (
     SHIPPED,
     AdapterBase,
     ModelDescription,
+    ModelFolder,
     Temperatures,
     base_folder,
-    model_folder,
-    read_description,
+    open_model,
     write_description,
 )
 from crystext.models.lora import merge_and_unload, read_adapter, write_adapter
@@ -36,8 +34,9 @@ from crystext.models.network import (
     read_network,
     read_tokenizer,
 )
+from crystext.runtime.files import replace_folder
 from crystext.runtime.resources import shipped_model
-from crystext.tasks.prompts import PromptSet, load_prompts, write_prompts
+from crystext.tasks.prompts import PromptSet, write_prompts
 from crystext.text import Format
 
 if TYPE_CHECKING:
@@ -50,13 +49,15 @@ _LARGE_MODEL_PARAMETERS = 1_000_000_000
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model with all that is needed to ask it."""
+    """A model in memory: network, tokenizer, prompts and text format."""
 
     network: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerBase
     prompts: PromptSet
     format: Format
     folder: Path
+    files: ModelFolder | None = None
+    """What it was loaded from; None for a model in training."""
 
 
 def save_model(
@@ -85,8 +86,8 @@ def save_model(
         prompts: the words it was trained with.
         fmt: the text format it was trained to write.
         base: `InitialModel.base`, of an adapter.
-        temperatures: at which it asks to be sampled.
-        sample_format: what it asks to be drawn where nobody says; None is `fmt`.
+        temperatures: at which it is sampled by default.
+        sample_format: the format that is sampled by default; None is `fmt`.
         state: the network's weights by name, where they lie elsewhere than in it.
 
     Raises:
@@ -96,7 +97,8 @@ def save_model(
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    with _replace_folder(folder) as partial:
+    check_model_path(folder)
+    with replace_folder(folder) as partial:
         if isinstance(network, PeftModel):
             assert base is not None, "an adapter stands on a base"
             write_adapter(partial, network, _base_name_for_peft(base, folder), state)
@@ -119,8 +121,10 @@ def save_model(
         write_description(partial, about)
 
 
-def load_model(source: str | Path = SHIPPED) -> LoadedModel:
+def load_model(source: str | Path | ModelFolder = SHIPPED) -> LoadedModel:
     """Load the shipped model, a model folder, an adapter folder, or one of these from the Hub.
+
+    What was opened already, by `open_model`, is not looked for again.
 
     An adapter is merged into its base, see `merge_into_base`. But where there is a GPU, a 4-bit
     base of more than 10^9 parameters stays in 4 bits and keeps its adapter beside it.
@@ -129,8 +133,8 @@ def load_model(source: str | Path = SHIPPED) -> LoadedModel:
         ModelError: there is no such model, its folder is incomplete or damaged, its weights are not
             safetensors, or an adapter's base cannot be had.
     """
-    folder = model_folder(source)
-    about = read_description(folder)
+    files = open_model(source)
+    folder, about = files.path, files.description
     tokenizer = read_tokenizer(folder)
     network: PreTrainedModel | PeftModel
     if about.base is None:
@@ -140,9 +144,7 @@ def load_model(source: str | Path = SHIPPED) -> LoadedModel:
         network = _load_on_base(folder, about.base, tokenizer, torch.device("cuda"))
     else:
         network = merge_into_base(folder, about.base, tokenizer)
-    return LoadedModel(
-        network.eval(), tokenizer, load_prompts(folder / "prompts"), about.format, folder
-    )
+    return LoadedModel(network.eval(), tokenizer, files.prompts, about.format, folder, files)
 
 
 def merge_into_base(
@@ -212,24 +214,3 @@ def check_model_path(folder: Path) -> None:
             raise ModelError(f"{folder} is a file; expected a place for a model folder")
         if any(folder.iterdir()) and not (folder / "crystext.json").is_file():
             raise ModelError(f"{folder} holds files that are no model; give an empty place")
-
-
-@contextmanager
-def _replace_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder to write into, which takes the place of another once it is whole."""
-    folder = folder.absolute()
-    check_model_path(folder)
-    partial = folder.with_name(folder.name + ".partial")
-    previous = folder.with_name(folder.name + ".previous")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    shutil.rmtree(previous, ignore_errors=True)
-    if folder.exists():
-        folder.rename(previous)
-    partial.rename(folder)
-    shutil.rmtree(previous, ignore_errors=True)

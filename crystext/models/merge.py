@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from crystext.errors import ModelError
-from crystext.models.layout import default_temperatures, model_folder, read_description
+from crystext.models.layout import open_model
 from crystext.models.load import merge_into_base, save_model
 from crystext.models.network import read_tokenizer
-from crystext.tasks.prompts import load_prompts
 
 
 def merge_adapter(source: str | Path, out: Path) -> None:
@@ -24,21 +23,20 @@ def merge_adapter(source: str | Path, out: Path) -> None:
     Raises:
         ModelError: it is no adapter, or its base cannot be had; or `out` is taken.
     """
-    folder = model_folder(source)
-    about = read_description(folder)
+    files = open_model(source)
+    folder, about = files.path, files.description
     if about.base is None:
         raise ModelError(f"{source} is a whole model already; expected the folder of an adapter")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ModelError(f"{out} is there already; give another --out")
     tokenizer = read_tokenizer(folder)
-    words, temperatures = load_prompts(folder / "prompts"), default_temperatures(folder)
     network = merge_into_base(folder, about.base, tokenizer).bfloat16()
     save_model(
         out,
         network,
         tokenizer,
-        words,
+        files.prompts,
         about.format,
-        temperatures=temperatures,
+        temperatures=files.temperatures,
         sample_format=about.sample_format,
     )

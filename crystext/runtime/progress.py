@@ -1,30 +1,137 @@
-"""A bar for those who wait in a terminal or a notebook."""
+"""Progress of long work: a bar on a terminal or in a notebook, a line now and then elsewhere."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+LINE_INTERVAL_S = 10.0
+"""Between two lines, at least."""
+_MAX_LINES = 100
+"""Lines of one task, at most."""
+
+StartProgress = Callable[[str, int | None], Callable[..., object]]
+"""Begins a task of so many steps, if that is known; what it returns is told of steps done."""
+
+
+class Progress:
+    """Shows how far tasks are, on standard error; a context manager."""
+
+    def __init__(
+        self,
+        *,
+        bar: bool | None = None,
+        lines: bool = True,
+        console: Console | None = None,
+        transient: bool = True,
+        time_left: bool = True,
+    ) -> None:
+        """Prepare; nothing is shown before a task is begun.
+
+        Args:
+            bar: whether to show a bar for each task; None shows it on a terminal or in a notebook.
+            lines: whether to print a line now and then where there is no bar.
+            console: to print on; None is standard error.
+            transient: whether the bars are taken away at the end.
+            time_left: whether a bar ends with an estimate of the time left.
+        """
+        from rich import progress
+        from rich.console import Console
+
+        self.console = Console(stderr=True) if console is None else console
+        if bar is None:
+            bar = self.console.is_terminal or self.console.is_jupyter
+        bar = bar and not self.console.quiet
+        self._lines = lines and not bar
+        self._bars = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[note]}", markup=False),
+            *([progress.TimeRemainingColumn()] if time_left else []),
+            console=self.console,
+            disable=not bar,
+            transient=transient,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._last_lines: dict[str, tuple[float, int]] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bars.stop()
+
+    def update(
+        self,
+        name: str,
+        done: int,
+        total: int | None,
+        note: str = "",
+        line: str | None = None,
+        *,
+        due: bool | None = None,
+    ) -> None:
+        """Show how much of a task is done.
+
+        Args:
+            name: of the task; its first update begins it.
+            done: steps that are done.
+            total: steps in all, if known.
+            note: stands behind the bar, and in the line.
+            line: what is printed in place of `NAME: DONE of TOTAL, NOTE`.
+            due: whether to print a line; None prints neither many in a minute, nor many in a task.
+        """
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total, note=note)
+            self._last_lines[name] = time.monotonic(), done
+        self._bars.update(self._tasks[name], completed=done, total=total, note=note)
+        due = self._is_line_due(name, done, total) if due is None else due
+        if self._lines and due:
+            self._last_lines[name] = time.monotonic(), done
+            of = f" of {total:,}" if total else ""
+            self.print_line(line or f"{name}: {done:,}{of}{', ' if note else ''}{note}")
+
+    def _is_line_due(self, name: str, done: int, total: int | None) -> bool:
+        then, before = self._last_lines[name]
+        enough = (total or 0) / _MAX_LINES
+        return time.monotonic() - then >= LINE_INTERVAL_S and done - before >= enough
+
+    def begin(self, name: str, total: int | None) -> Callable[..., object]:
+        """Begin a task; what is returned is called for a step, or with how many steps were done."""
+        done = 0
+
+        def advance(steps: int = 1) -> None:
+            nonlocal done
+            done += steps
+            self.update(name, done, total)
+
+        self.update(name, 0, total)
+        return advance
+
+    def print_line(self, text: str) -> None:
+        """Print a line, above the bars where there are some."""
+        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 @contextmanager
 def progress_bar(
     description: str, total: int, show: bool | None
 ) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error, or in a notebook's cell; yield what tells it how far one is."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    """Show one bar, and no lines; yield what takes the number of steps done.
 
-    console = Console(stderr=True)
-    visible = (console.is_terminal or console.is_jupyter) if show is None else show
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=console, disable=not visible, transient=True,
-    ) as bar:  # fmt: skip
-        task = bar.add_task(description, total=total)
-        yield lambda done: bar.update(task, completed=done)
+    Args:
+        description: stands before the bar.
+        total: steps in all.
+        show: see `Progress`.
+    """
+    with Progress(bar=show, lines=False) as bars:
+        bars.update(description, 0, total)
+        yield lambda done: bars.update(description, done, total)

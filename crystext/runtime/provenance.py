@@ -1,4 +1,7 @@
-"""What made a report: date, versions, commit, machine."""
+"""Under which circumstances a result was made: date, versions, commit, machine.
+
+Reports, result files and the starts of runs record it.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,23 @@ from pathlib import Path
 from crystext import __version__
 from crystext.runtime.schema import StrictModel
 
-LIBRARIES = ("numpy", "scipy", "pymatgen", "spglib", "smact", "ase", "matgl", "chgnet", "torch")
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "pymatgen",
+    "spglib",
+    "smact",
+    "ase",
+    "matgl",
+    "chgnet",
+    "torch",
+    "transformers",
+)
 """Distributions whose versions may decide on a value."""
 
 
 class Provenance(StrictModel):
-    """What made the report."""
+    """The circumstances of a result."""
 
     date: str
     """ISO 8601, UTC."""
@@ -32,14 +46,18 @@ class Provenance(StrictModel):
     """Processor and number of cores."""
 
 
-def collect_provenance() -> Provenance:
-    """Return the circumstances of this moment."""
+def collect_provenance(libraries: tuple[str, ...] = LIBRARIES) -> Provenance:
+    """Return the circumstances of this moment.
+
+    Args:
+        libraries: distributions whose versions are recorded, where they are installed.
+    """
     return Provenance(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         crystext=__version__,
         commit=git_commit(Path(__file__).parents[2]),
         python=platform.python_version(),
-        versions=installed_versions(LIBRARIES),
+        versions=installed_versions(libraries),
         machine=f"{processor_name()}, {os.cpu_count()} cores",
     )
 
@@ -56,7 +74,7 @@ def installed_versions(distributions: tuple[str, ...]) -> dict[str, str]:
 
 
 def git_commit(folder: Path) -> str | None:
-    """Return the commit of a checkout, marked where files were changed since; None of no other."""
+    """Return the commit of a checkout, marked where files were changed since; None if it is none."""
     git = shutil.which("git")
     if git is None or not (folder / ".git").exists():
         return None

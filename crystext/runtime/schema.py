@@ -1,7 +1,7 @@
-"""What is wrong with a recipe, in words; and its YAML, read as data.
+"""Faults of files of settings, in words, and their YAML, read as data.
 
-Knows YAML's errors and pydantic's kinds of errors, and says what was expected instead. Does not
-know which settings there are (`training.recipe`, `evaluate.protocol`).
+Knows YAML's errors and pydantic's kinds of errors, and says what was expected instead. Recipes
+(`training.recipe`), protocols and published figures (`evaluate`) bring their settings.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crystext.errors import describe_error, did_you_mean
 
@@ -45,7 +45,56 @@ _EXPECTED = {
 """By pydantic's names of errors (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
 
 
-def describe_validation_error(error: Mapping[str, Any]) -> str:
+def setting_faults(error: ValidationError, schema: type[BaseModel]) -> list[str]:
+    """Return a line for each fault of a file of settings: `optim.steps: expected a whole number`.
+
+    Args:
+        error: what pydantic found.
+        schema: the model that the settings were checked against.
+    """
+    settings = _field_tree(schema)
+    lines = []
+    for fault in error.errors():
+        path = [str(part) for part in fault["loc"]]
+        unknown = fault["type"] == "extra_forbidden"
+        message = _unknown_setting_message(path, settings) if unknown else _describe_error(fault)
+        lines.append(f"{'.'.join(path)}: {message}" if path else message)
+    return lines
+
+
+def rename_settings(values: dict[str, Any], renamed: Mapping[str, str]) -> list[str]:
+    """Give settings their present names, in place; return where both names are given.
+
+    Args:
+        values: sections and settings, as YAML gives them.
+        renamed: present names by former ones, `section.name` in a section.
+    """
+    faults = []
+    for old, new in renamed.items():
+        *sections, old_name = old.split(".")
+        section: Any = values
+        for name in sections:
+            section = section.get(name) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or old_name not in section:
+            continue
+        new_name = new.rpartition(".")[2]
+        if new_name in section:
+            faults.append(f"{old} is the former name of {new}, and both are given; leave it out")
+        value = section.pop(old_name)
+        section.setdefault(new_name, value)
+    return faults
+
+
+def renamed_setting(override: str, renamed: Mapping[str, str]) -> str:
+    """Return an override `section.name=value` with the present name of its setting."""
+    key, equals, value = override.partition("=")
+    for old, new in renamed.items():
+        if key == old or key.startswith(f"{old}."):
+            key = new + key.removeprefix(old)
+    return key + equals + value
+
+
+def _describe_error(error: Mapping[str, Any]) -> str:
     """Return what was expected where pydantic found a fault, and what was found instead."""
     kind, found = str(error["type"]), error["input"]
     message = str(error["msg"]).removeprefix("Value error, ")
@@ -59,12 +108,12 @@ def describe_validation_error(error: Mapping[str, Any]) -> str:
     return f"{message} (found {truncated_repr(found)})"
 
 
-def unknown_setting_message(path: Sequence[str], settings: Mapping[str, Any]) -> str:
+def _unknown_setting_message(path: Sequence[str], settings: Mapping[str, Any]) -> str:
     """Return that there is no such setting, and which one may be meant.
 
     Args:
         path: of the setting: its section, if any, and its name.
-        settings: all settings of a recipe, as `field_tree` returns them.
+        settings: all settings of a recipe, as `_field_tree` returns them.
     """
     *sections, name = path
     there: Mapping[str, Any] = settings
@@ -79,14 +128,14 @@ def unknown_setting_message(path: Sequence[str], settings: Mapping[str, Any]) ->
     return "no such setting." + near
 
 
-def field_tree(schema: Any) -> dict[str, Any]:
+def _field_tree(schema: Any) -> dict[str, Any]:
     """Return the names of a pydantic model's fields, each with those of the section it is."""
     found: dict[str, Any] = {}
     for name, info in schema.model_fields.items():
         # An optional section is a union with None.
         kinds = (info.annotation, *get_args(info.annotation))
         inner = [kind for kind in kinds if hasattr(kind, "model_fields")]
-        found[name] = field_tree(inner[0]) if inner else None
+        found[name] = _field_tree(inner[0]) if inner else None
     return found
 
 

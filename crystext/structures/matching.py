@@ -25,20 +25,15 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from crystext.errors import RunError
-from crystext.runtime.cluster import is_worker_death
-from crystext.runtime.processes import Workers
+from crystext.runtime.processes import Workers, run_in_order
 from crystext.structures.crystal import Crystal, Floats, Ints
 from crystext.structures.match_prefilter import can_be_superposed
 from crystext.structures.properties import reduced_formula
@@ -241,40 +236,21 @@ def map_groups(
         # On a cluster a task costs some milliseconds, however small it is.
         alone = _MIN_TASKS if largest_first else 0
         size = max(1, len(groups) // _MIN_TASKS)
-        tasks = [groups[i : i + 1] for i in range(min(alone, len(groups)))]
-        tasks += [groups[i : i + size] for i in range(alone, len(groups), size)]
-        try:
-            for some in workers.map(partial(_apply_to_each, function), tasks):
-                answers += some
-                for _ in some:
-                    advance()
-        except Exception as error:
-            if is_worker_death(error):
-                raise RunError(
-                    "workers of the cluster died, most likely for want of memory; give each more"
-                ) from None
-            raise
-        return answers
-    if workers <= 1 or len(groups) < 2:
+    elif workers <= 1 or len(groups) < 2:
         for group in groups:
             answers.append(function(group))
             advance()
         return answers
-    chunk = max(1, len(groups) // (8 * workers))
-    head = 4 * workers if largest_first else 0
-    try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            parts = (
-                pool.map(function, groups[:head]),
-                pool.map(function, groups[head:], chunksize=chunk),
-            )
-            for answer in chain.from_iterable(parts):
-                answers.append(answer)
-                advance()
-    except BrokenProcessPool:
-        raise RunError(
-            "a worker process died, most likely for want of memory; try fewer --workers"
-        ) from None
+    else:
+        alone = 4 * workers if largest_first else 0
+        size = max(1, len(groups) // (8 * workers))
+    tasks = [groups[i : i + 1] for i in range(min(alone, len(groups)))]
+    tasks += [groups[i : i + size] for i in range(alone, len(groups), size)]
+    make_function = partial(partial, partial(_apply_to_each, function))
+    for some in run_in_order(make_function, tasks, workers):
+        answers += some
+        for _ in some:
+            advance()
     return answers
 
 

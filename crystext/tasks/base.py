@@ -26,6 +26,8 @@ class Task:
 
     name: str
     make: Callable[[Record, PromptSet, Format, np.random.Generator], Example]
-    """Makes an example of a record whose crystal is already augmented and in text order."""
-    needs_wyckoff: bool = False
-    """Whether the task needs the record's `wyckoff`; crystals that have none are left out."""
+    """Makes an example in a format: the task's own where it has one, or else the model's.
+
+    The record's crystal is already augmented and in text order."""
+    format: Format | None = None
+    """The format that the task teaches; None: the model's own, which a recipe gives."""

@@ -10,7 +10,7 @@ from crystext.structures.properties import available_properties, cell_formula, f
 from crystext.structures.record import Record
 from crystext.tasks.base import Example, Task
 from crystext.tasks.prompts import PromptSet
-from crystext.text import Format, encode
+from crystext.text import PLAIN, Format
 
 _STOP_PROBABILITY = 0.5
 """Chance that no further property is asked for; one in sixteen prompts asks for five or more."""
@@ -26,20 +26,20 @@ ask for most is practised most."""
 
 
 def generation_prompt(
-    prompts: PromptSet, conditions: Mapping[str, str] | None = None, *, wyckoff: bool = False
+    prompts: PromptSet, conditions: Mapping[str, str] | None = None, fmt: Format = PLAIN
 ) -> str:
     """Return the prompt that asks for a crystal with these properties, in this order.
 
     Args:
         prompts: the words.
         conditions: property name to value, as `properties.format_properties` writes it.
-        wyckoff: whether it is to be written by its symmetry, not in plain text.
+        fmt: the format of the text, whose template is used.
 
     Raises:
         SettingError: the prompts have no words for that.
     """
     lines = condition_lines(prompts, conditions or {})
-    return prompts.render("generate_wyckoff" if wyckoff else "generate", conditions=lines)
+    return prompts.render(fmt.template, conditions=lines)
 
 
 def condition_lines(prompts: PromptSet, conditions: Mapping[str, str]) -> str:
@@ -67,18 +67,20 @@ def sample_properties(
     return written
 
 
-def _unconditional(
+def unconditional_example(
     record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
 ) -> Example:
-    return Example(generation_prompt(prompts), encode(record.crystal, fmt))
+    """Ask for any crystal."""
+    return Example(generation_prompt(prompts, fmt=fmt), fmt.encode_record(record, rng))
 
 
-def _conditional(
+def conditional_example(
     record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
 ) -> Example:
-    prompt = generation_prompt(prompts, sample_properties(record, prompts, rng))
-    return Example(prompt, encode(record.crystal, fmt))
+    """Ask for properties of the crystal as its text has it."""
+    requested = sample_properties(fmt.record_as_written(record), prompts, rng)
+    return Example(generation_prompt(prompts, requested, fmt), fmt.encode_record(record, rng))
 
 
-UNCONDITIONAL = Task("unconditional", _unconditional)
-CONDITIONAL = Task("conditional", _conditional)
+UNCONDITIONAL = Task("unconditional", unconditional_example)
+CONDITIONAL = Task("conditional", conditional_example)

@@ -2,8 +2,9 @@
 
 A prompt set is a folder:
 
-    generate.txt          asks for a crystal in plain text
-    generate_wyckoff.txt  asks for a crystal by its symmetry
+    generate.txt          asks for a crystal in a coordinate format
+    generate_wyckoff.txt  asks for a crystal in the Wyckoff format
+    generate_*.txt        asks for a crystal in a format of a plugin (`Format.template`)
     infill_element.txt    asks for an element that was masked at all its sites
     infill.txt            asks for whatever else is not known of a crystal
     conditions.yaml       the line that asks for a property, for each property
@@ -32,11 +33,11 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 TEMPLATES = {
     "generate": {"conditions"},
-    "generate_wyckoff": {"conditions"},
+    "generate_*": {"conditions"},
     "infill_element": {"crystal"},
     "infill": {"crystal", "conditions"},
 }
-"""The templates that a set can have, and what each has to mention."""
+"""The templates that a set can have, and what each has to mention. A star stands for any name."""
 
 _REQUIRED_TEMPLATES = ("generate",)
 
@@ -102,21 +103,22 @@ def load_prompts(source: str | Path = "default") -> PromptSet:
         )
     faults: list[str] = []
     templates: dict[str, str] = {}
-    for name, needed in TEMPLATES.items():
-        path = folder / f"{name}.txt"
-        if not path.is_file():
-            if name in _REQUIRED_TEMPLATES:
-                faults.append(f"{path.name} is missing")
-            continue
-        text = _read_text(path, faults)
-        if text is None:
-            continue
-        templates[name] = text
-        found = set(_PLACEHOLDER.findall(templates[name]))
-        if found != needed:
-            faults.append(
-                f"{path.name} has the placeholders {sorted(found)}, expected {sorted(needed)}"
-            )
+    faults += [
+        f"{name}.txt is missing"
+        for name in _REQUIRED_TEMPLATES
+        if not (folder / f"{name}.txt").is_file()
+    ]
+    for pattern, needed in TEMPLATES.items():
+        for path in sorted(path for path in folder.glob(f"{pattern}.txt") if path.is_file()):
+            text = _read_text(path, faults)
+            if text is None:
+                continue
+            templates[path.stem] = text
+            found = set(_PLACEHOLDER.findall(text))
+            if found != needed:
+                faults.append(
+                    f"{path.name} has the placeholders {sorted(found)}, expected {sorted(needed)}"
+                )
     conditions = _read_mapping(folder / "conditions.yaml", faults)
     for name, line in conditions.items():
         if name not in PROPERTIES:

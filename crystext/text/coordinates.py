@@ -1,4 +1,4 @@
-"""The plain text: the cell, then every atom.
+"""The coordinate formats: the cell, then every atom.
 
 For a format with two decimals in lengths and angles and three in coordinates:
 
@@ -18,147 +18,246 @@ was measured (`evaluation/measure/precision.py`).
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
+from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
 from crystext.structures.crystal import Crystal, angles_form_cell
+from crystext.text.base import DecimalFormat
 from crystext.text.failures import Decoded, DecodeFailure, failure_at
-from crystext.text.formats import Format
-
-
-def encode_in_given_order(crystal: Crystal, fmt: Format) -> str:
-    """Write a crystal as `encode` does, with its atoms in the order in which they are given."""
-    lengths: list[float] = crystal.lengths.tolist()
-    angles: list[float] = crystal.angles.tolist()
-    # A sum is finite just where all its terms are: coordinates are cheap to check this way.
-    if not (len(crystal) and math.isfinite(crystal.positions.sum()) and _fits_format(crystal, fmt)):
-        crystal.check()
-        raise InputError(
-            f"the format {fmt.name} cannot hold the cell: lengths {lengths} Å are written with "
-            f"{fmt.length_decimals} decimals below {_MAX_LENGTH:g}, angles {angles} degrees with "
-            f"{fmt.angle_decimals}, and so rounded they enclose no volume"
-        )
-    positions = crystal.positions - np.floor(crystal.positions)
-    if fmt.as_published:
-        angles = [int(angle) for angle in angles]
-    else:
-        positions[positions >= 1.0 - 0.5 * 10.0**-fmt.coordinate_decimals] = 0.0
-    length, angle = f"%.{fmt.length_decimals}f", f"%.{fmt.angle_decimals}f"
-    coordinate = f"%.{fmt.coordinate_decimals}f"
-    cell = f"{length} {length} {length}\n{angle} {angle} {angle}"
-    atom = f"\n%s\n{coordinate} {coordinate} {coordinate}"
-    values: list[object] = [*lengths, *angles]
-    for symbol, position in zip(crystal.symbols, positions.tolist(), strict=True):
-        values.append(symbol)
-        values.extend(position)
-    return (cell + atom * len(crystal)) % tuple(values)
-
+from crystext.text.lenient import (
+    correct_case,
+    find_cell,
+    is_prose,
+    may_be_angles,
+    repair_triple,
+    strip_lines,
+)
+from crystext.text.lines import (
+    SYMBOL_STARTS,
+    TRIPLE_PATTERN,
+    TRIPLE_START,
+    NumberedLine,
+    decimal_places,
+    parse_triple,
+)
 
 _MAX_LENGTH = 10_000.0
 """Cell lengths, in Å, are read and written below this."""
 
-
-def _fits_format(crystal: Crystal, fmt: Format) -> bool:
-    """Return whether the cell is one, and stays one when rounded to the format's decimals."""
-    angles: list[float] = crystal.angles.tolist()
-    if not angles_form_cell(*angles):
-        return False
-    if not fmt.as_published and not angles_form_cell(
-        *(round(x, fmt.angle_decimals) for x in angles)
-    ):
-        return False
-    half_unit = 0.5 * 10.0**-fmt.length_decimals
-    return all(half_unit < x < _MAX_LENGTH - half_unit for x in crystal.lengths.tolist())
-
-
-def read_coordinate_lines(
-    lines: list[str], line_numbers: Sequence[int], fmt: Format | None
-) -> Decoded:
-    """Read the strict form.
-
-    Args:
-        lines: of the text.
-        line_numbers: what to call each of them where a fault is told.
-        fmt: gives the decimals that every number must have; None takes any.
-    """
-
-    def fault(kind: DecodeFailure, index: int) -> Decoded:
-        return failure_at(kind, index, lines, line_numbers)
-
-    def no_triple(kind: DecodeFailure, index: int) -> Decoded:
-        broken_off = index + 1 == len(lines) and _TRIPLE_START.fullmatch(lines[index])
-        return fault(DecodeFailure.TRUNCATED if broken_off else kind, index)
-
-    lengths = parse_triple(lines[0])
-    if lengths is None:
-        return no_triple(DecodeFailure.BAD_LENGTHS, 0)
-    if min(lengths) <= 0:
-        return fault(DecodeFailure.BAD_LENGTHS, 0)
-    if len(lines) < 2:
-        return fault(DecodeFailure.TRUNCATED, 1)
-    angles = parse_triple(lines[1])
-    if angles is None:
-        return no_triple(DecodeFailure.BAD_ANGLES, 1)
-    if not (min(angles) > 0 and max(angles) < 180):
-        return fault(DecodeFailure.BAD_ANGLES, 1)
-    if not angles_form_cell(*angles):
-        return fault(DecodeFailure.NO_VOLUME, 1)
-    if len(lines) < 3 or (len(lines) == 3 and not lines[2]):
-        return fault(DecodeFailure.NO_ATOMS, 2)
-    numbers: list[int] = []
-    positions: list[list[float]] = []
-    largest = 1.0 if fmt is None or fmt.as_published else _BELOW_ONE
-    for i in range(2, len(lines), 2):
-        symbol = lines[i]
-        z = ATOMIC_NUMBERS.get(symbol)
-        if z is None:
-            broken_off = i + 1 == len(lines) and symbol in SYMBOL_STARTS
-            return fault(
-                DecodeFailure.TRUNCATED if broken_off else DecodeFailure.UNKNOWN_ELEMENT, i
-            )
-        if i + 1 == len(lines):
-            return fault(DecodeFailure.TRUNCATED, i + 1)
-        position = parse_triple(lines[i + 1])
-        if position is None:
-            return no_triple(DecodeFailure.BAD_POSITION, i + 1)
-        if max(position) > largest:
-            return fault(DecodeFailure.BAD_POSITION, i + 1)
-        numbers.append(z)
-        positions.append(position)
-    if fmt is not None and (wrong := _wrong_precision(lines, fmt)) is not None:
-        return fault(DecodeFailure.WRONG_PRECISION, wrong)
-    frac = np.array(positions)
-    frac[frac >= 1.0] = 0.0
-    return Decoded(Crystal(np.array(lengths), np.array(angles), np.array(numbers), frac))
-
-
-_NUMBER = r"[0-9]{1,4}(?:\.[0-9]{1,12})?"
-TRIPLE_PATTERN = re.compile(rf"{_NUMBER} {_NUMBER} {_NUMBER}")
-"""A line of three numbers."""
-_TRIPLE_START = re.compile(rf"(?:{_NUMBER} ){{0,2}}(?:[0-9]{{1,4}}(?:\.[0-9]{{0,12}})?)?")
-"""A line of three numbers of which the end may be missing."""
-SYMBOL_STARTS = {symbol[:1] for symbol in SYMBOLS} | {""}
-"""What an element's line may hold when the text breaks off in it."""
 _BELOW_ONE = math.nextafter(1.0, 0.0)
 
 
-def parse_triple(line: str) -> list[float] | None:
-    """Return three numbers that are written as in the strict form."""
-    return [float(x) for x in line.split(" ")] if TRIPLE_PATTERN.fullmatch(line) else None
+@dataclass(frozen=True)
+class CoordinateFormat(DecimalFormat):
+    """A format that lists the coordinates of every atom."""
+
+    as_published: bool = False
+    """Cut angles to integers and let a coordinate that rounds up be printed as 1: the published
+    encoder's behaviour, kept to read and compare its texts."""
+
+    lists_sites: ClassVar[bool] = True
+    grammar: ClassVar[str | None] = "crystext.grammar.coordinates:CoordinateGrammar"
+
+    def encode(self, crystal: Crystal) -> str:
+        """Write a crystal, its atoms by increasing electronegativity."""
+        return self.encode_in_given_order(crystal.in_text_order())
+
+    def encode_in_given_order(self, crystal: Crystal) -> str:
+        """Write a crystal as `encode` does, with its atoms in the order in which they are given."""
+        lengths: list[float] = crystal.lengths.tolist()
+        angles: list[float] = crystal.angles.tolist()
+        # A sum is finite just where all its terms are: coordinates are cheap to check this way.
+        if not (len(crystal) and math.isfinite(crystal.positions.sum()) and self._fits(crystal)):
+            crystal.check()
+            raise InputError(
+                f"the format {self.name} cannot hold the cell: lengths {lengths} Å are written "
+                f"with {self.length_decimals} decimals below {_MAX_LENGTH:g}, angles {angles} "
+                f"degrees with {self.angle_decimals}, and so rounded they enclose no volume"
+            )
+        positions = crystal.positions - np.floor(crystal.positions)
+        if self.as_published:
+            angles = [int(angle) for angle in angles]
+        else:
+            positions[positions >= 1.0 - 0.5 * 10.0**-self.coordinate_decimals] = 0.0
+        length, angle = f"%.{self.length_decimals}f", f"%.{self.angle_decimals}f"
+        coordinate = f"%.{self.coordinate_decimals}f"
+        cell = f"{length} {length} {length}\n{angle} {angle} {angle}"
+        atom = f"\n%s\n{coordinate} {coordinate} {coordinate}"
+        values: list[object] = [*lengths, *angles]
+        for symbol, position in zip(crystal.symbols, positions.tolist(), strict=True):
+            values.append(symbol)
+            values.extend(position)
+        return (cell + atom * len(crystal)) % tuple(values)
+
+    def _fits(self, crystal: Crystal) -> bool:
+        """Return whether the cell is one, and stays one when rounded to the format's decimals."""
+        angles: list[float] = crystal.angles.tolist()
+        if not angles_form_cell(*angles):
+            return False
+        if not self.as_published and not angles_form_cell(
+            *(round(x, self.angle_decimals) for x in angles)
+        ):
+            return False
+        half_unit = 0.5 * 10.0**-self.length_decimals
+        return all(half_unit < x < _MAX_LENGTH - half_unit for x in crystal.lengths.tolist())
+
+    def recognizes(self, text: str) -> bool:
+        """Return whether the first line is three numbers."""
+        return TRIPLE_PATTERN.fullmatch(text.partition("\n")[0]) is not None
+
+    def max_characters(self, max_atoms: int) -> int:
+        """Return a number of characters that no text of so many atoms exceeds."""
+        cell = 3 * (self.length_decimals + self.angle_decimals + 10)
+        return cell + max_atoms * (3 * (self.coordinate_decimals + 3) + 4)
+
+    def read_lines(self, lines: list[str], line_numbers: Sequence[int], *, exact: bool) -> Decoded:
+        """Read the strict form; see `DecimalFormat.read_lines`."""
+
+        def failure(kind: DecodeFailure, index: int) -> Decoded:
+            return failure_at(kind, index, lines, line_numbers)
+
+        def no_triple(kind: DecodeFailure, index: int) -> Decoded:
+            broken_off = index + 1 == len(lines) and TRIPLE_START.fullmatch(lines[index])
+            return failure(DecodeFailure.TRUNCATED if broken_off else kind, index)
+
+        lengths = parse_triple(lines[0])
+        if lengths is None:
+            return no_triple(DecodeFailure.BAD_LENGTHS, 0)
+        if min(lengths) <= 0:
+            return failure(DecodeFailure.BAD_LENGTHS, 0)
+        if len(lines) < 2:
+            return failure(DecodeFailure.TRUNCATED, 1)
+        angles = parse_triple(lines[1])
+        if angles is None:
+            return no_triple(DecodeFailure.BAD_ANGLES, 1)
+        if not (min(angles) > 0 and max(angles) < 180):
+            return failure(DecodeFailure.BAD_ANGLES, 1)
+        if not angles_form_cell(*angles):
+            return failure(DecodeFailure.NO_VOLUME, 1)
+        if len(lines) < 3 or (len(lines) == 3 and not lines[2]):
+            return failure(DecodeFailure.NO_ATOMS, 2)
+        numbers: list[int] = []
+        positions: list[list[float]] = []
+        largest = 1.0 if not exact or self.as_published else _BELOW_ONE
+        for i in range(2, len(lines), 2):
+            symbol = lines[i]
+            z = ATOMIC_NUMBERS.get(symbol)
+            if z is None:
+                broken_off = i + 1 == len(lines) and symbol in SYMBOL_STARTS
+                return failure(
+                    DecodeFailure.TRUNCATED if broken_off else DecodeFailure.UNKNOWN_ELEMENT, i
+                )
+            if i + 1 == len(lines):
+                return failure(DecodeFailure.TRUNCATED, i + 1)
+            position = parse_triple(lines[i + 1])
+            if position is None:
+                return no_triple(DecodeFailure.BAD_POSITION, i + 1)
+            if max(position) > largest:
+                return failure(DecodeFailure.BAD_POSITION, i + 1)
+            numbers.append(z)
+            positions.append(position)
+        if exact and (wrong := self._wrong_precision(lines)) is not None:
+            return failure(DecodeFailure.WRONG_PRECISION, wrong)
+        frac = np.array(positions)
+        frac[frac >= 1.0] = 0.0
+        return Decoded(Crystal(np.array(lengths), np.array(angles), np.array(numbers), frac))
+
+    def _wrong_precision(self, lines: list[str]) -> int | None:
+        """Return the index of the first line whose numbers have other decimals than expected."""
+        for i, line in enumerate(lines):
+            if i >= 2 and i % 2 == 0:
+                continue
+            decimals = (
+                (self.length_decimals, self.angle_decimals)[i]
+                if i < 2
+                else self.coordinate_decimals
+            )
+            if any(decimal_places(x) != decimals for x in line.split(" ")):
+                return i
+        return None
+
+    def lenient_start(self, lines: Sequence[NumberedLine]) -> int | None:
+        """Return the index of the first line of the first cell."""
+        return find_cell(lines, 0)
+
+    def repair(self, lines: list[str]) -> tuple[list[NumberedLine], tuple[str, ...]]:
+        """Bring a loosely written text into the strict form as far as that is unambiguous."""
+        repairs: dict[str, None] = {}
+        kept = strip_lines(lines, repairs)
+        start = find_cell(kept, 0)
+        if start is None:
+            start = 0
+        elif start > 0:
+            repairs["text before the crystal"] = None
+        out = [repair_triple(line, repairs, wrap=False) for line in kept[start : start + 2]]
+        for i in range(start + 2, len(kept), 2):
+            number, text = kept[i]
+            symbol = correct_case(text)
+            if symbol not in ATOMIC_NUMBERS:
+                if i > start + 2 and is_prose(kept, i):
+                    repairs["text after the crystal"] = None
+                else:
+                    out.extend(kept[i:])
+                break
+            if symbol != text:
+                repairs["element symbols in wrong case"] = None
+            out.append(NumberedLine(number, symbol))
+            if i + 1 < len(kept):
+                out.append(repair_triple(kept[i + 1], repairs, wrap=True))
+        return out, tuple(repairs)
+
+    def read_repaired(
+        self, lines: list[str], line_numbers: Sequence[int], *, exact: bool
+    ) -> Decoded:
+        """Read repaired lines; refuse angles that look like the coordinates of an atom."""
+        if len(lines) > 1 and (angles := parse_triple(lines[1])) and not may_be_angles(angles):
+            return Decoded(None, DecodeFailure.BAD_ANGLES, line_numbers[1], repr(lines[1]))
+        return self.read_lines(lines, line_numbers, exact=exact)
+
+    def line_kinds(self, text: str) -> list[str]:
+        """Return what each line of a text holds."""
+        atoms = (text.count("\n") - 1) // 2
+        return ["lengths", "angles", *["element", "coordinates"] * atoms]
+
+    def regex(self, *, max_atoms: int, elements: Sequence[str]) -> str:
+        r"""Return a regular expression of whole texts: lines, decimals, elements, sizes.
+
+        It is written in what all engines know: groups, classes and counts. Newlines stand as \n.
+        """
+        length = _positive_number("[1-9][0-9]{0,3}", self.length_decimals)
+        angle = _positive_number("(?:[1-9][0-9]?|1[0-7][0-9])", self.angle_decimals)
+        coordinate = rf"0\.[0-9]{{{self.coordinate_decimals}}}"
+        if self.as_published:
+            coordinate = rf"(?:{coordinate}|1\.{'0' * self.coordinate_decimals})"
+        atom = rf"\n(?:{'|'.join(dict.fromkeys(elements))})\n{_triple(coordinate)}"
+        return rf"{_triple(length)}\n{_triple(angle)}(?:{atom}){{1,{max_atoms}}}"
 
 
-def _wrong_precision(lines: list[str], fmt: Format) -> int | None:
-    """Return the index of the first line whose numbers have other decimals than the format's."""
-    for i, line in enumerate(lines):
-        if i >= 2 and i % 2 == 0:
-            continue
-        decimals = (
-            (fmt.length_decimals, fmt.angle_decimals)[i] if i < 2 else fmt.coordinate_decimals
-        )
-        if any(len(x.partition(".")[2]) != decimals for x in line.split(" ")):
-            return i
-    return None
+def _triple(number: str) -> str:
+    return f"{number} {number} {number}"
+
+
+def _positive_number(whole: str, decimals: int) -> str:
+    """Return the pattern of a number above zero, of this whole part or of the whole part 0."""
+    if not decimals:
+        return whole
+    digits = [
+        f"{'0' * zeros}[1-9]" + (f"[0-9]{{{left}}}" if (left := decimals - zeros - 1) else "")
+        for zeros in range(decimals)
+    ]
+    return rf"(?:{whole}\.[0-9]{{{decimals}}}|0\.(?:{'|'.join(digits)}))"
+
+
+PLAIN = CoordinateFormat("plain", 2, 2, 3, title="the cell, then every atom")
+GRUVER2024 = CoordinateFormat(
+    "gruver2024", 1, 0, 2, as_published=True, title="the cell, then every atom, as published"
+)
+GRUVER2024_ROUNDED = CoordinateFormat(
+    "gruver2024-rounded", 1, 0, 2, title="the published format with numbers rounded, not cut"
+)
+COORDINATE_FORMATS = (PLAIN, GRUVER2024, GRUVER2024_ROUNDED)

@@ -1,4 +1,4 @@
-"""What comes of reading a text: a crystal, or why it is none."""
+"""The result of reading a text: a crystal, or the reason why it is not one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DecodeFailure(Enum):
     BAD_POSITION = "the line of coordinates is not three numbers in [0, 1)"
     TRUNCATED = "the text ends in the middle of a line or of an atom"
     WRONG_PRECISION = "a number has other decimals than the format asks for"
-    # Of texts by symmetry.
+    # Of Wyckoff texts.
     UNKNOWN_SPACE_GROUP = "the first line is not the number of a space group, 1 to 230"
     UNKNOWN_POSITION = "the space group has no Wyckoff position of that name"
     POINT_TAKEN = "a position without free coordinates is taken twice"
@@ -35,7 +35,7 @@ class DecodeFailure(Enum):
 
 @dataclass(frozen=True)
 class Decoded:
-    """What came of reading a text: a crystal, or a fault and where it lies."""
+    """The result of reading a text: a crystal, or a failure and where it lies."""
 
     crystal: Crystal | None
     failure: DecodeFailure | None = None
@@ -44,7 +44,7 @@ class Decoded:
     detail: str = ""
     """What was found at that line."""
     repairs: tuple[str, ...] = field(default=())
-    """What the forgiving reader passed over, in the order met."""
+    """What lenient reading repaired, in the order met."""
 
     @property
     def structure(self) -> Structure | None:
@@ -58,10 +58,10 @@ class Decoded:
 def failure_at(
     failure: DecodeFailure, index: int, lines: list[str], line_numbers: Sequence[int]
 ) -> Decoded:
-    """Return a fault that lies at a line, or behind the last.
+    """Return a failure that lies at a line, or behind the last.
 
     Args:
-        failure: of fault.
+        failure: the reason.
         index: of the line, from 0.
         lines: of the text.
         line_numbers: what to call each of them.

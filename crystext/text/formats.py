@@ -1,55 +1,60 @@
-"""The formats that a crystal's text can have."""
+"""The registry of text formats, and which of them a text is in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from crystext.errors import SettingError, did_you_mean
+from crystext.runtime.registry import Registry
+from crystext.text.base import Format
+from crystext.text.coordinates import PLAIN
+from crystext.text.lenient import strip_lines
 
 MAX_LENGTH, MAX_ANGLE = 100, 180
-"""Whole Å of a cell length and whole degrees of a cell angle stay below these."""
+"""Grammars write cell lengths below this many Å, and cell angles below this many degrees."""
 
-
-@dataclass(frozen=True)
-class Format:
-    """A way to write a crystal as text: what is written, and the decimals of its numbers."""
-
-    name: str
-    length_decimals: int
-    angle_decimals: int
-    coordinate_decimals: int
-    as_published: bool = False
-    """Cut angles to integers and let a coordinate that rounds up be printed as 1: the published
-    encoder's behaviour, kept to read and compare its texts."""
-    is_wyckoff: bool = False
-    """Write space group, orbits and free cell parameters in place of all atoms' coordinates."""
-
-
-PLAIN = Format("plain", length_decimals=2, angle_decimals=2, coordinate_decimals=3)
-WYCKOFF = Format("wyckoff", 2, 2, 3, is_wyckoff=True)
-
-FORMATS: dict[str, Format] = {
-    f.name: f
-    for f in (
-        PLAIN,
-        Format("gruver2024", 1, 0, 2, as_published=True),
-        Format("gruver2024-rounded", 1, 0, 2),
-        WYCKOFF,
-    )
-}
-"""Formats by name."""
-
-COORDINATE_FORMATS = tuple(f for f in FORMATS.values() if not f.is_wyckoff)
-"""The formats that list the coordinates of every atom."""
+FORMATS = Registry(
+    "format",
+    Format,  # type: ignore[type-abstract]  # no member is made of the class itself
+    {
+        "plain": "crystext.text.coordinates:PLAIN",
+        "gruver2024": "crystext.text.coordinates:GRUVER2024",
+        "gruver2024-rounded": "crystext.text.coordinates:GRUVER2024_ROUNDED",
+        "wyckoff": "crystext.text.wyckoff:WYCKOFF",
+    },
+)
+"""Formats by name. Plugins add theirs by entry points of the group `crystext.formats`."""
 
 
 def get_format(name: str | Format) -> Format:
     """Return the format of that name, or raise `SettingError` naming those that exist."""
-    if isinstance(name, Format):
-        return name
-    if name not in FORMATS:
-        raise SettingError(
-            f"no format is called {name!r}; there are {', '.join(FORMATS)}."
-            + did_you_mean(name, FORMATS)
-        )
-    return FORMATS[name]
+    return name if isinstance(name, Format) else FORMATS.find(name)
+
+
+def recognized_format(text: str) -> Format:
+    """Return the first format that recognizes a text, or else `plain`, which says what is wrong.
+
+    Formats of one class differ in decimals alone, so the first one stands for all of them. Plugins
+    are imported only where no format of the package recognizes the text.
+    """
+    return next((fmt for fmt in _one_of_each_class() if fmt.recognizes(text)), PLAIN)
+
+
+def leniently_recognized_format(text: str) -> Format:
+    """Return the format of the first crystal in a loosely written text."""
+    lines = strip_lines(text.split("\n"), {})
+    starts = [
+        (start, fmt)
+        for fmt in _one_of_each_class()
+        if (start := fmt.lenient_start(lines)) is not None
+    ]
+    if not starts:
+        return recognized_format("\n".join(line.text for line in lines))
+    return min(starts, key=lambda found: found[0])[1]
+
+
+def _one_of_each_class() -> Iterator[Format]:
+    seen = set()
+    for fmt in FORMATS.values():
+        if type(fmt) not in seen:
+            seen.add(type(fmt))
+            yield fmt

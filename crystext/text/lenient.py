@@ -1,22 +1,19 @@
-"""Texts that are written sloppily, brought into the strict form."""
+"""Loosely written lines: how they are found amid prose, read, and brought into the strict form."""
 
 from __future__ import annotations
 
 import math
 import re
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.text.coordinates import TRIPLE_PATTERN
-from crystext.text.wyckoff import NUMBER_PATTERN, is_space_group_line, is_wyckoff_text
-
-
-class NumberedLine(NamedTuple):
-    """A line of a text, and its number there."""
-
-    number: int
-    text: str
-
+from crystext.text.lines import (
+    NUMBER_PATTERN,
+    TRIPLE_PATTERN,
+    NumberedLine,
+    decimal_places,
+    is_space_group_line,
+)
 
 _LOOSE_NUMBER = r"[-+]?[0-9]{1,6}(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,2})?"
 _SEPARATOR = r"(?:\s*[,;]\s*|\s+)"
@@ -30,67 +27,7 @@ _MAX_LINE_LENGTH = 200
 """No line of a crystal is longer, however loosely written."""
 
 
-def repair_lines(lines: list[str]) -> tuple[list[NumberedLine], tuple[str, ...]]:
-    """Bring a sloppy text into the strict form as far as that is unambiguous.
-
-    Returns the lines of the crystal, with their numbers in the text, and what was forgiven.
-    """
-    repairs: dict[str, None] = {}
-    kept = _stripped_lines(lines, repairs)
-    start = _find_cell(kept, 0)
-    if start is None:
-        start = 0
-    elif start > 0:
-        repairs["text before the crystal"] = None
-    out = [_repair_triple(line, repairs, wrap=False) for line in kept[start : start + 2]]
-    for i in range(start + 2, len(kept), 2):
-        number, text = kept[i]
-        symbol = _correct_case(text)
-        if symbol not in ATOMIC_NUMBERS:
-            if i > start + 2 and _is_prose(kept, i):
-                repairs["text after the crystal"] = None
-            else:
-                out.extend(kept[i:])
-            break
-        if symbol != text:
-            repairs["element symbols in wrong case"] = None
-        out.append(NumberedLine(number, symbol))
-        if i + 1 < len(kept):
-            out.append(_repair_triple(kept[i + 1], repairs, wrap=True))
-    return out, tuple(repairs)
-
-
-def repair_wyckoff_lines(lines: list[str]) -> tuple[list[NumberedLine], tuple[str, ...]]:
-    """Do what `repair_lines` does for a text by symmetry."""
-    repairs: dict[str, None] = {}
-    kept = _stripped_lines(lines, repairs)
-    start = _find_space_group_line(kept, 0) or 0
-    if start > 0:
-        repairs["text before the crystal"] = None
-    out = [kept[start]]
-    end = start + 1
-    while end < len(kept) and (orbit := _repair_orbit(kept[end], repairs)):
-        out.append(orbit)
-        end += 1
-    if end < len(kept) and (cell := _repair_cell(kept[end], repairs)):
-        out.append(cell)
-        end += 1
-        if end < len(kept) and _is_prose(kept, end):
-            repairs["text after the crystal"] = None
-            end = len(kept)
-    return out + kept[end:], tuple(repairs)
-
-
-def is_lenient_wyckoff(lines: list[str]) -> bool:
-    """Tell whether the first crystal of a text, however loosely written, is given by symmetry."""
-    kept = _stripped_lines(lines, {})
-    group, cell = _find_space_group_line(kept, 0), _find_cell(kept, 0)
-    if group is None:
-        return cell is None and is_wyckoff_text("\n".join(line.text for line in kept[:2]))
-    return cell is None or group < cell
-
-
-def _stripped_lines(lines: list[str], repairs: dict[str, None]) -> list[NumberedLine]:
+def strip_lines(lines: list[str], repairs: dict[str, None]) -> list[NumberedLine]:
     """Return the lines that hold something, without spaces at their ends."""
     kept = [
         NumberedLine(i, text) for i, line in enumerate(lines, start=1) if (text := line.strip())
@@ -103,24 +40,24 @@ def _stripped_lines(lines: list[str], repairs: dict[str, None]) -> list[Numbered
     return kept
 
 
-def _find_space_group_line(lines: list[NumberedLine], start: int) -> int | None:
+def find_space_group_line(lines: Sequence[NumberedLine], start: int) -> int | None:
     """Return the index of the first number of a space group that an orbit follows."""
     for i in range(start, len(lines) - 1):
-        if is_space_group_line(lines[i].text) and _read_loose_orbit(lines[i + 1].text):
+        if is_space_group_line(lines[i].text) and read_loose_orbit(lines[i + 1].text):
             return i
     return None
 
 
-def _find_cell(lines: list[NumberedLine], start: int) -> int | None:
+def find_cell(lines: Sequence[NumberedLine], start: int) -> int | None:
     """Return the index of the first two lines that can only be a cell: no atom's coordinates.
 
     Of more than two lines of numbers in a row, the last two stand where a cell has to.
     """
     for i in range(start, len(lines) - 1):
-        angles = _read_loose_triple(lines[i + 1].text)
-        if angles is None or not may_be_angles(angles) or not _read_loose_triple(lines[i].text):
+        angles = read_loose_triple(lines[i + 1].text)
+        if angles is None or not may_be_angles(angles) or not read_loose_triple(lines[i].text):
             continue
-        behind = _read_loose_triple(lines[i + 2].text) if i + 2 < len(lines) else None
+        behind = read_loose_triple(lines[i + 2].text) if i + 2 < len(lines) else None
         follows_element = i > 0 and lines[i - 1].text in ATOMIC_NUMBERS
         if not follows_element and not (behind and may_be_angles(behind)):
             return i
@@ -132,80 +69,82 @@ def may_be_angles(values: list[float]) -> bool:
     return min(values) > 1
 
 
-def _is_prose(lines: list[NumberedLine], start: int) -> bool:
+def is_prose(lines: list[NumberedLine], start: int) -> bool:
     """Return whether no atom is lost by ending the crystal here.
 
     What follows may hold another crystal, but no numbers and no orbits ahead of it.
     """
     for i in range(start, len(lines)):
-        if _find_space_group_line(lines[i : i + 2], 0) == 0:
+        if find_space_group_line(lines[i : i + 2], 0) == 0:
             return True
-        if _read_loose_triple(lines[i].text):
-            return _find_cell(lines, i) == i
-        if _read_loose_orbit(lines[i].text):
+        if read_loose_triple(lines[i].text):
+            return find_cell(lines, i) == i
+        if read_loose_orbit(lines[i].text):
             return False
     return True
 
 
-def _read_loose_triple(text: str) -> list[float] | None:
+def read_loose_triple(text: str) -> list[float] | None:
+    """Return three loosely written numbers; None if the line holds anything else."""
     if len(text) > _MAX_LINE_LENGTH or not _LOOSE_TRIPLE.fullmatch(text):
         return None
     return [float(x) for x in _LOOSE_NUMBERS.findall(text)]
 
 
-def _read_loose_orbit(text: str) -> tuple[str, str, list[str]] | None:
+def read_loose_orbit(text: str) -> tuple[str, str, list[str]] | None:
     """Return an orbit's element as it is written, its position and its numbers."""
     if len(text) > _MAX_LINE_LENGTH or not (found := _LOOSE_ORBIT.fullmatch(text)):
         return None
     symbol, name, rest = found.groups()
-    if _correct_case(symbol) not in ATOMIC_NUMBERS:
+    if correct_case(symbol) not in ATOMIC_NUMBERS:
         return None
     return symbol, name, _LOOSE_NUMBERS.findall(rest)
 
 
-def _correct_case(symbol: str) -> str:
+def correct_case(symbol: str) -> str:
+    """Return an element's symbol in the right case."""
     return symbol.capitalize() if symbol.isascii() else symbol
 
 
-def _repair_orbit(line: NumberedLine, repairs: dict[str, None]) -> NumberedLine | None:
+def repair_triple(line: NumberedLine, repairs: dict[str, None], *, wrap: bool) -> NumberedLine:
+    """Return three loosely written numbers in the strict form; other lines as they are."""
+    if read_loose_triple(line.text) is None:
+        return line
+    words = _LOOSE_NUMBERS.findall(line.text)
+    is_strict = bool(TRIPLE_PATTERN.fullmatch(line.text))
+    return NumberedLine(
+        line.number, " ".join(repair_numbers(words, repairs, is_strict=is_strict, wrap=wrap))
+    )
+
+
+def repair_orbit(line: NumberedLine, repairs: dict[str, None]) -> NumberedLine | None:
     """Return a loosely written orbit in the strict form; None if the line is no orbit."""
-    found = _read_loose_orbit(line.text)
+    found = read_loose_orbit(line.text)
     if found is None:
         return None
     written, name, words = found
-    symbol = _correct_case(written)
+    symbol = correct_case(written)
     if symbol != written:
         repairs["element symbols in wrong case"] = None
     is_strict = line.text == " ".join([written, name, *words]) and all(
         map(NUMBER_PATTERN.fullmatch, words)
     )
-    numbers = _repair_numbers(words, repairs, is_strict=is_strict, wrap=True)
+    numbers = repair_numbers(words, repairs, is_strict=is_strict, wrap=True)
     return NumberedLine(line.number, " ".join([symbol, name, *numbers]))
 
 
-def _repair_cell(line: NumberedLine, repairs: dict[str, None]) -> NumberedLine | None:
+def repair_cell(line: NumberedLine, repairs: dict[str, None]) -> NumberedLine | None:
     """Return loosely written parameters of a cell in the strict form; None if they are none."""
     if len(line.text) > _MAX_LINE_LENGTH or not _LOOSE_CELL.fullmatch(line.text):
         return None
     words = _LOOSE_NUMBERS.findall(line.text)
     is_strict = line.text == " ".join(words) and all(map(NUMBER_PATTERN.fullmatch, words))
     return NumberedLine(
-        line.number, " ".join(_repair_numbers(words, repairs, is_strict=is_strict, wrap=False))
+        line.number, " ".join(repair_numbers(words, repairs, is_strict=is_strict, wrap=False))
     )
 
 
-def _repair_triple(line: NumberedLine, repairs: dict[str, None], *, wrap: bool) -> NumberedLine:
-    """Return three loosely written numbers in the strict form; other lines as they are."""
-    if _read_loose_triple(line.text) is None:
-        return line
-    words = _LOOSE_NUMBERS.findall(line.text)
-    is_strict = bool(TRIPLE_PATTERN.fullmatch(line.text))
-    return NumberedLine(
-        line.number, " ".join(_repair_numbers(words, repairs, is_strict=is_strict, wrap=wrap))
-    )
-
-
-def _repair_numbers(
+def repair_numbers(
     words: list[str], repairs: dict[str, None], *, is_strict: bool, wrap: bool
 ) -> list[str]:
     """Return loosely written numbers in the strict form.
@@ -214,7 +153,7 @@ def _repair_numbers(
 
     Args:
         words: the numbers.
-        repairs: what was forgiven so far; what is forgiven here is added.
+        repairs: what was repaired so far; what is repaired here is added.
         is_strict: whether their line is in the strict form.
         wrap: whether they are coordinates, which are brought into [0, 1).
     """
@@ -239,4 +178,4 @@ def _decimals(number: str) -> int:
     """Return how many decimals a number is written with, at most 12, which an exponent gets too."""
     if "e" in number.lower():
         return 12
-    return min(12, len(number.partition(".")[2]))
+    return min(12, decimal_places(number))

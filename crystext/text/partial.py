@@ -26,7 +26,7 @@ from crystext.chemistry.elements import ELECTRONEGATIVITY_RANK
 from crystext.errors import InputError
 from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal, Floats, Ints
-from crystext.text import Decoded, DecodeFailure, Format, decode, encode_in_given_order
+from crystext.text import Decoded, DecodeFailure, Format, decode
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def encode_partial(
 
     Raises:
         InputError: a site is not there, or the crystal cannot be written (see `encode`).
+        SettingError: the format does not list sites (`Format.lists_sites`).
     """
     for site in (*unknown.elements, *unknown.positions, *unknown.missing):
         if not 0 <= site < len(crystal):
@@ -78,10 +79,10 @@ def encode_partial(
         frozenset, (unknown.elements, unknown.positions, unknown.missing)
     )
     order = partial_text_order(crystal.numbers.tolist(), elements, missing)
-    lines = encode_in_given_order(
-        Crystal(crystal.lengths, crystal.angles, crystal.numbers[order], crystal.positions[order]),
-        fmt,
-    ).split("\n")
+    ordered = Crystal(
+        crystal.lengths, crystal.angles, crystal.numbers[order], crystal.positions[order]
+    )
+    lines = fmt.encode_in_given_order(ordered).split("\n")
     hidden = [unknown.lengths, unknown.angles]
     for site in order:
         hidden += [site in elements, site in positions] if site not in missing else [False] * 2
@@ -127,7 +128,7 @@ def mask_element(crystal: Crystal, symbol: str, fmt: Format, marks: Marks = DEFA
     if symbol not in crystal.symbols:
         found = ", ".join(sorted(set(crystal.symbols)))
         raise InputError(f"there is no {symbol} to mask; the crystal holds {found}")
-    lines = encode_in_given_order(crystal.in_text_order(), fmt).split("\n")
+    lines = fmt.encode_in_given_order(crystal.in_text_order()).split("\n")
     lines[2::2] = [marks.mask if line == symbol else line for line in lines[2::2]]
     return "\n".join(lines)
 
@@ -215,7 +216,7 @@ class PartialCrystal:
 
         What is given stands in the crystal as it was given, unrounded, and its sites are in the
         order of this one; atoms that were missing altogether come last. Never raises for what the
-        text holds: the fault, and its line in the text of the whole crystal, say what is wrong.
+        text holds: the failure, and its line in the text of the whole crystal, say what is wrong.
         """
         lines = self.known_text(fmt).split("\n")
         answers = text.split("\n")

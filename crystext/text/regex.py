@@ -1,8 +1,8 @@
-"""The plain text as a regular expression, for programs that make a model keep to one.
+"""Texts as a regular expression, for programs that make a model keep to one.
 
 It says how a text is written: lines, decimals, elements, how many atoms. It cannot say what hangs
-together over the whole text: that the angles close, or that atoms keep their distance; sampling
-here sees to that too.
+together over the whole text: that the angles close, or that atoms keep their distance; the grammar
+of `crystext sample` enforces that too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from crystext.chemistry.elements import SYMBOLS
 from crystext.chemistry.formulas import check_element
 from crystext.errors import SettingError
-from crystext.text.formats import COORDINATE_FORMATS, PLAIN, Format, get_format
+from crystext.text.base import Format
+from crystext.text.coordinates import PLAIN
+from crystext.text.formats import FORMATS, get_format
 
 
 def text_pattern(
@@ -20,10 +22,10 @@ def text_pattern(
 ) -> str:
     r"""Return a regular expression of the texts of crystals, to be matched as a whole.
 
-    It is written in what all engines know: groups, classes and counts. Newlines stand as \n.
+    Newlines stand as \n.
 
     Args:
-        format: one that lists the coordinates of every atom.
+        format: one that a regular expression can describe.
         max_atoms: most atoms in a cell.
         elements: symbols of those that may occur.
 
@@ -31,36 +33,21 @@ def text_pattern(
         SettingError: no such format or element, or a number below 1.
     """
     fmt = get_format(format)
-    if fmt.is_wyckoff:
-        raise SettingError(
-            f"no regular expression says which positions a space group has, so there is none of "
-            f"the format {fmt.name}; expected {' or '.join(f.name for f in COORDINATE_FORMATS)}"
-        )
     if max_atoms < 1:
         raise SettingError(f"{max_atoms} atoms: expected 1 or more")
     for symbol in elements:
         check_element(symbol)
     if not elements:
         raise SettingError("no element is given; expected one or more, such as Li,O")
-    length = _positive_number("[1-9][0-9]{0,3}", fmt.length_decimals)
-    angle = _positive_number("(?:[1-9][0-9]?|1[0-7][0-9])", fmt.angle_decimals)
-    coordinate = rf"0\.[0-9]{{{fmt.coordinate_decimals}}}"
-    if fmt.as_published:
-        coordinate = rf"(?:{coordinate}|1\.{'0' * fmt.coordinate_decimals})"
-    atom = rf"\n(?:{'|'.join(dict.fromkeys(elements))})\n{_triple(coordinate)}"
-    return rf"{_triple(length)}\n{_triple(angle)}(?:{atom}){{1,{max_atoms}}}"
-
-
-def _triple(number: str) -> str:
-    return f"{number} {number} {number}"
-
-
-def _positive_number(whole: str, decimals: int) -> str:
-    """Return the pattern of a number above zero, of this whole part or of the whole part 0."""
-    if not decimals:
-        return whole
-    digits = [
-        f"{'0' * zeros}[1-9]" + (f"[0-9]{{{left}}}" if (left := decimals - zeros - 1) else "")
-        for zeros in range(decimals)
-    ]
-    return rf"(?:{whole}\.[0-9]{{{decimals}}}|0\.(?:{'|'.join(digits)}))"
+    pattern = fmt.regex(max_atoms=max_atoms, elements=elements)
+    if pattern is None:
+        others = [
+            name
+            for name, other in FORMATS.items()
+            if other.regex(max_atoms=max_atoms, elements=elements) is not None
+        ]
+        raise SettingError(
+            f"no regular expression describes the format {fmt.name} ({fmt.title}); expected "
+            f"{' or '.join(others)}"
+        )
+    return pattern

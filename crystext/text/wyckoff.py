@@ -1,4 +1,4 @@
-"""The text of a crystal by its symmetry.
+"""The Wyckoff format: space group, Wyckoff orbits, and the cell parameters that the group leaves.
 
     152                       space group
     Si 3a 0.470               element, Wyckoff position, its free coordinates
@@ -13,12 +13,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.errors import InputError
+from crystext.structures.augment import randomize_description
 from crystext.structures.crystal import Crystal, angles_form_cell
+from crystext.structures.record import Record
 from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_parameter_names
 from crystext.structures.wyckoff.orbits import (
     Orbit,
@@ -27,71 +31,232 @@ from crystext.structures.wyckoff.orbits import (
     primitive_sites,
     to_wyckoff,
 )
-from crystext.structures.wyckoff.positions import N_SPACE_GROUPS, wyckoff_positions
-from crystext.text.coordinates import SYMBOL_STARTS
+from crystext.structures.wyckoff.positions import wyckoff_positions
+from crystext.text.base import DecimalFormat
 from crystext.text.failures import Decoded, DecodeFailure, failure_at
-from crystext.text.formats import WYCKOFF, Format
+from crystext.text.lenient import (
+    find_space_group_line,
+    is_prose,
+    repair_cell,
+    repair_orbit,
+    strip_lines,
+)
+from crystext.text.lines import (
+    DIGITS,
+    NUMBER_PATTERN,
+    SPACE_GROUP_PATTERN,
+    SYMBOL_STARTS,
+    NumberedLine,
+    decimal_places,
+    is_space_group_line,
+)
 
 _MAX_PARAMETER = 999.0
-_SPACE_GROUP = re.compile(r"[1-9][0-9]{0,2}")
-_DIGITS = r"[0-9]{1,3}(?:\.[0-9]{1,12})?"
 _DIGITS_START = r"(?:[0-9]{1,3}(?:\.[0-9]{0,12})?)?"
-NUMBER_PATTERN = re.compile(_DIGITS)
-"""A coordinate or a parameter of the cell."""
 _ORBIT_START = re.compile(
     r"(?P<symbol>[A-Z][a-z]?)"
-    rf"(?: (?:[0-9]{{0,3}}|[0-9]{{1,3}}[a-zA](?: {_DIGITS}){{0,2}}(?: {_DIGITS_START})?))?"
+    rf"(?: (?:[0-9]{{0,3}}|[0-9]{{1,3}}[a-zA](?: {DIGITS}){{0,2}}(?: {_DIGITS_START})?))?"
 )
 """An orbit's line of which the end may be missing."""
 
 
-def encode_wyckoff(crystal: Crystal, fmt: Format = WYCKOFF) -> str:
-    """Write a crystal by its symmetry.
+@dataclass(frozen=True)
+class WyckoffFormat(DecimalFormat):
+    """A format that gives a crystal by its space group and Wyckoff orbits."""
 
-    Args:
-        crystal: any description of it.
-        fmt: gives the decimals of lengths, angles and coordinates.
+    template: ClassVar[str] = "generate_wyckoff"
+    enforces: ClassVar[tuple[str, ...]] = ("space_group", "crystal_system")
+    needs_wyckoff: ClassVar[bool] = True
+    grammar: ClassVar[str | None] = "crystext.grammar.wyckoff.grammar:WyckoffGrammar"
 
-    Raises:
-        InputError: no symmetry is found, or the crystal so written would not be read.
-    """
-    text = format_wyckoff(to_wyckoff(crystal), fmt)
-    # Takes some percent of what it takes to find the symmetry.
-    lines = text.split("\n")
-    read = read_wyckoff_lines(lines, range(1, len(lines) + 1), fmt)
-    if read.failure is not None:
-        raise InputError(
-            f"the format {fmt.name} cannot hold the crystal: {read.failure.value}; its text would "
-            f"be {text!r}"
-        )
-    return text
+    def encode(self, crystal: Crystal) -> str:
+        """Write any description of a crystal by its symmetry.
+
+        Raises:
+            InputError: no symmetry is found, or the crystal so written would not be read.
+        """
+        text = self.encode_wyckoff(to_wyckoff(crystal))
+        # Takes some percent of what it takes to find the symmetry.
+        lines = text.split("\n")
+        read = self.read_lines(lines, range(1, len(lines) + 1), exact=True)
+        if read.failure is not None:
+            raise InputError(
+                f"the format {self.name} cannot hold the crystal: {read.failure.value}; its text "
+                f"would be {text!r}"
+            )
+        return text
+
+    def encode_wyckoff(self, crystal: WyckoffCrystal) -> str:
+        """Write a crystal that is given by its orbits, these in the order in which they are.
+
+        A text whose orbits lie on each other, or do so when rounded, is not read again.
+
+        Raises:
+            InputError: the cell is too large or too small for the format.
+        """
+        places = self._cell_decimals(crystal.space_group)
+        if not all(
+            0.5 * 10.0**-n < x < _MAX_PARAMETER for x, n in zip(crystal.cell, places, strict=True)
+        ):
+            raise InputError(
+                f"the format {self.name} cannot hold the cell {crystal.cell}: its numbers have "
+                f"{self.length_decimals} decimals and are below {_MAX_PARAMETER:g}"
+            )
+        cell = [f"{x:.{n}f}" for x, n in zip(crystal.cell, places, strict=True)]
+        orbits = [_orbit_line(orbit, self.coordinate_decimals) for orbit in crystal.orbits]
+        return "\n".join([str(crystal.space_group), *orbits, " ".join(cell)])
+
+    def encode_masked(self, crystal: WyckoffCrystal, number: int, mask: str) -> str:
+        """Return the text with `mask` in place of the element of this atomic number."""
+        first, *lines = self.encode_wyckoff(crystal).split("\n")
+        for i, orbit in enumerate(crystal.orbits):
+            if orbit.atomic_number == number:
+                lines[i] = " ".join([mask, *lines[i].split(" ")[1:]])
+        return "\n".join([first, *lines])
+
+    def _cell_decimals(self, space_group: int) -> list[int]:
+        """Return the decimals of each free cell parameter."""
+        names = free_parameter_names(space_group)
+        return [self.length_decimals if len(name) == 1 else self.angle_decimals for name in names]
+
+    def recognizes(self, text: str) -> bool:
+        """Return whether the first of several lines is a whole number."""
+        first, newline, _ = text.partition("\n")
+        return bool(newline and SPACE_GROUP_PATTERN.fullmatch(first.strip()))
+
+    def max_characters(self, max_atoms: int) -> int:
+        """Return a number of characters that no text of so many atoms exceeds."""
+        line = len("\nNa 192j") + 3 * (self.coordinate_decimals + len(" 0."))
+        return len("230") + max_atoms * line + 6 * len(" 100.00")
+
+    def read_lines(self, lines: list[str], line_numbers: Sequence[int], *, exact: bool) -> Decoded:
+        """Read the strict form. The crystal comes in a primitive cell, reduced after Niggli."""
+        found = self._parse(lines, line_numbers, exact=exact)
+        if isinstance(found, Decoded):
+            return found
+        crystal = from_wyckoff(found)
+        if crystal.volume > 0:
+            return Decoded(crystal)
+        # A primitive cell may be so much flatter than the conventional one that none is left.
+        return failure_at(DecodeFailure.NO_VOLUME, len(lines) - 1, lines, line_numbers)
+
+    def declared_wyckoff(self, text: str) -> WyckoffCrystal | None:
+        """Return the space group, orbits and cell that a text declares; None without them."""
+        if not self.recognizes(text):
+            return None
+        lines = text.split("\n")
+        found = self._parse(lines, range(1, len(lines) + 1), exact=False)
+        return None if isinstance(found, Decoded) else found
+
+    def _parse(
+        self, lines: list[str], line_numbers: Sequence[int], *, exact: bool
+    ) -> WyckoffCrystal | Decoded:
+        """Return what a text declares, or why it cannot be read."""
+
+        def failure(kind: DecodeFailure, index: int) -> Decoded:
+            return failure_at(kind, index, lines, line_numbers)
+
+        if not is_space_group_line(lines[0]):
+            return failure(DecodeFailure.UNKNOWN_SPACE_GROUP, 0)
+        group = int(lines[0])
+        if len(lines) < 2:
+            return failure(DecodeFailure.TRUNCATED, 1)
+        last = len(lines) - 1
+        orbits: list[Orbit] = []
+        for i in range(1, last):
+            found = _parse_orbit(lines[i], group)
+            if isinstance(found, DecodeFailure):
+                return failure(found, i)
+            if not found.free_coordinates.size and any(
+                found.position is other.position for other in orbits
+            ):
+                return failure(DecodeFailure.POINT_TAKEN, i)
+            try:
+                primitive_sites(found)
+            except InputError as error:
+                return Decoded(None, DecodeFailure.HIGHER_SYMMETRY, line_numbers[i], str(error))
+            orbits.append(found)
+        cell = _parse_numbers(lines[last].split(" "))
+        if cell is None or len(cell) != len(free_parameter_names(group)):
+            return failure(
+                DecodeFailure.TRUNCATED
+                if _is_truncated(lines[last], group)
+                else DecodeFailure.BAD_CELL,
+                last,
+            )
+        if not orbits:
+            return failure(DecodeFailure.NO_ATOMS, last)
+        if min(cell) <= 0:
+            return failure(DecodeFailure.BAD_CELL, last)
+        _, angles = cell_parameters(group, cell)
+        if not (angles.max() < 180 and angles_form_cell(*angles.tolist())):
+            return failure(DecodeFailure.NO_VOLUME, last)
+        if exact and (wrong := self._wrong_precision(lines, group)) is not None:
+            return failure(DecodeFailure.WRONG_PRECISION, wrong)
+        return WyckoffCrystal(group, tuple(orbits), tuple(cell))
+
+    def _wrong_precision(self, lines: list[str], space_group: int) -> int | None:
+        """Return the index of the first line whose numbers have other decimals than expected."""
+        for i, line in enumerate(lines[1:-1], start=1):
+            if any(decimal_places(x) != self.coordinate_decimals for x in line.split(" ")[2:]):
+                return i
+        places = self._cell_decimals(space_group)
+        found = [decimal_places(word) for word in lines[-1].split(" ")]
+        return None if found == places else len(lines) - 1
+
+    def lenient_start(self, lines: Sequence[NumberedLine]) -> int | None:
+        """Return the index of the first number of a space group that an orbit follows."""
+        return find_space_group_line(lines, 0)
+
+    def repair(self, lines: list[str]) -> tuple[list[NumberedLine], tuple[str, ...]]:
+        """Bring a loosely written text into the strict form as far as that is unambiguous."""
+        repairs: dict[str, None] = {}
+        kept = strip_lines(lines, repairs)
+        start = find_space_group_line(kept, 0) or 0
+        if start > 0:
+            repairs["text before the crystal"] = None
+        out = [kept[start]]
+        end = start + 1
+        while end < len(kept) and (orbit := repair_orbit(kept[end], repairs)):
+            out.append(orbit)
+            end += 1
+        if end < len(kept) and (cell := repair_cell(kept[end], repairs)):
+            out.append(cell)
+            end += 1
+            if end < len(kept) and is_prose(kept, end):
+                repairs["text after the crystal"] = None
+                end = len(kept)
+        return out + kept[end:], tuple(repairs)
+
+    def equivalent_texts(self, crystal: Crystal, count: int, rng: np.random.Generator) -> list[str]:
+        """Return texts of random choices of origin, axes and representative sites.
+
+        The space group's normaliser leaves no other choice (`augment.randomize_description`).
+        """
+        wyckoff = to_wyckoff(crystal)
+        return [self.encode_wyckoff(randomize_description(wyckoff, rng)) for _ in range(count)]
+
+    def record_as_written(self, record: Record) -> Record:
+        """Return a record with a primitive cell and the space group of its Wyckoff description."""
+        wyckoff = _require_wyckoff(record)
+        labels = {**record.labels, "space_group": float(wyckoff.space_group)}
+        crystal = record.crystal
+        if len(crystal) != wyckoff.n_atoms:
+            crystal = from_wyckoff(wyckoff)
+        return replace(record, crystal=crystal, labels=labels)
+
+    def encode_record(self, record: Record, rng: np.random.Generator) -> str:
+        """Write a random description of a record's crystal."""
+        return self.encode_wyckoff(randomize_description(_require_wyckoff(record), rng))
+
+    def line_kinds(self, text: str) -> list[str]:
+        """Return what each line of a text holds."""
+        return ["space group", *["orbit"] * (text.count("\n") - 1), "cell"]
 
 
-def format_wyckoff(crystal: WyckoffCrystal, fmt: Format = WYCKOFF) -> str:
-    """Write a crystal that is given by its orbits, these in the order in which they are.
-
-    What it writes of orbits that lie on each other, or do so when rounded, is not read again.
-
-    Raises:
-        InputError: the cell is too large or too small for the format.
-    """
-    places = _cell_decimals(crystal.space_group, fmt)
-    if not all(
-        0.5 * 10.0**-n < x < _MAX_PARAMETER for x, n in zip(crystal.cell, places, strict=True)
-    ):
-        raise InputError(
-            f"the format {fmt.name} cannot hold the cell {crystal.cell}: its numbers have "
-            f"{fmt.length_decimals} decimals and are below {_MAX_PARAMETER:g}"
-        )
-    cell = [f"{x:.{n}f}" for x, n in zip(crystal.cell, places, strict=True)]
-    orbits = [_orbit_line(orbit, fmt.coordinate_decimals) for orbit in crystal.orbits]
-    return "\n".join([str(crystal.space_group), *orbits, " ".join(cell)])
-
-
-def _cell_decimals(space_group: int, fmt: Format) -> list[int]:
-    """Return the decimals of each free cell parameter."""
-    names = free_parameter_names(space_group)
-    return [fmt.length_decimals if len(name) == 1 else fmt.angle_decimals for name in names]
+def _require_wyckoff(record: Record) -> WyckoffCrystal:
+    assert record.wyckoff is not None, "the format says that it needs it"
+    return record.wyckoff
 
 
 def _orbit_line(orbit: Orbit, places: int) -> str:
@@ -99,102 +264,14 @@ def _orbit_line(orbit: Orbit, places: int) -> str:
     return " ".join([SYMBOLS[orbit.atomic_number - 1], orbit.position.name, *free])
 
 
-def read_wyckoff_lines(
-    lines: list[str], line_numbers: Sequence[int], fmt: Format | None
-) -> Decoded:
-    """Read the strict form. The crystal comes in a primitive cell, reduced after Niggli.
-
-    Args:
-        lines: of the text.
-        line_numbers: what to call each of them where a fault is told.
-        fmt: gives the decimals that every number must have; None takes any.
-    """
-    found = _parse_orbits(lines, line_numbers, fmt)
-    if isinstance(found, Decoded):
-        return found
-    crystal = from_wyckoff(found)
-    if crystal.volume > 0:
-        return Decoded(crystal)
-    # A primitive cell may be so much flatter than the conventional one that none is left.
-    return failure_at(DecodeFailure.NO_VOLUME, len(lines) - 1, lines, line_numbers)
-
-
-def parse_wyckoff(text: str) -> WyckoffCrystal | None:
-    """Return the space group, orbits and cell that a text declares; None where it declares none."""
-    if not is_wyckoff_text(text):
-        return None
-    lines = text.split("\n")
-    found = _parse_orbits(lines, range(1, len(lines) + 1), None)
-    return None if isinstance(found, Decoded) else found
-
-
-def _parse_orbits(
-    lines: list[str], line_numbers: Sequence[int], fmt: Format | None
-) -> WyckoffCrystal | Decoded:
-    """Return what a text declares, or why it cannot be read; for the arguments see above."""
-
-    def fault(kind: DecodeFailure, index: int) -> Decoded:
-        return failure_at(kind, index, lines, line_numbers)
-
-    if not is_space_group_line(lines[0]):
-        return fault(DecodeFailure.UNKNOWN_SPACE_GROUP, 0)
-    group = int(lines[0])
-    if len(lines) < 2:
-        return fault(DecodeFailure.TRUNCATED, 1)
-    last = len(lines) - 1
-    orbits: list[Orbit] = []
-    for i in range(1, last):
-        found = _parse_orbit(lines[i], group)
-        if isinstance(found, DecodeFailure):
-            return fault(found, i)
-        if not found.free_coordinates.size and any(
-            found.position is other.position for other in orbits
-        ):
-            return fault(DecodeFailure.POINT_TAKEN, i)
-        try:
-            primitive_sites(found)
-        except InputError as error:
-            return Decoded(None, DecodeFailure.HIGHER_SYMMETRY, line_numbers[i], str(error))
-        orbits.append(found)
-    cell = _parse_numbers(lines[last].split(" "))
-    if cell is None or len(cell) != len(free_parameter_names(group)):
-        return fault(
-            DecodeFailure.TRUNCATED
-            if _is_truncated(lines[last], group)
-            else DecodeFailure.BAD_CELL,
-            last,
-        )
-    if not orbits:
-        return fault(DecodeFailure.NO_ATOMS, last)
-    if min(cell) <= 0:
-        return fault(DecodeFailure.BAD_CELL, last)
-    _, angles = cell_parameters(group, cell)
-    if not (angles.max() < 180 and angles_form_cell(*angles.tolist())):
-        return fault(DecodeFailure.NO_VOLUME, last)
-    if fmt is not None and (wrong := _wrong_precision(lines, group, fmt)) is not None:
-        return fault(DecodeFailure.WRONG_PRECISION, wrong)
-    return WyckoffCrystal(group, tuple(orbits), tuple(cell))
-
-
-def is_wyckoff_text(text: str) -> bool:
-    """Tell whether a text begins as one written by symmetry: its first line is a whole number."""
-    first, newline, _ = text.partition("\n")
-    return bool(newline and _SPACE_GROUP.fullmatch(first.strip()))
-
-
-def is_space_group_line(line: str) -> bool:
-    """Tell whether a line is the number of a space group."""
-    return bool(_SPACE_GROUP.fullmatch(line)) and int(line) <= N_SPACE_GROUPS
-
-
 def _is_truncated(line: str, group: int) -> bool:
-    """Tell whether the text's last line is the start of an orbit's line or of the cell's."""
+    """Return whether the text's last line is the start of an orbit's line or of the cell's."""
     if line in SYMBOL_STARTS:
         return True
     if orbit := _ORBIT_START.fullmatch(line):
         return orbit["symbol"] in ATOMIC_NUMBERS
     before = len(free_parameter_names(group)) - 1
-    return bool(re.fullmatch(rf"(?:{_DIGITS} ){{0,{before}}}{_DIGITS_START}", line))
+    return bool(re.fullmatch(rf"(?:{DIGITS} ){{0,{before}}}{_DIGITS_START}", line))
 
 
 def _parse_orbit(line: str, group: int) -> Orbit | DecodeFailure:
@@ -217,15 +294,6 @@ def _parse_numbers(words: list[str]) -> list[float] | None:
     return [float(word) for word in words]
 
 
-def _wrong_precision(lines: list[str], space_group: int, fmt: Format) -> int | None:
-    """Return the index of the first line whose numbers have other decimals than the format's."""
-    for i, line in enumerate(lines[1:-1], start=1):
-        if any(_decimals(word) != fmt.coordinate_decimals for word in line.split(" ")[2:]):
-            return i
-    places = _cell_decimals(space_group, fmt)
-    found = [_decimals(word) for word in lines[-1].split(" ")]
-    return None if found == places else len(lines) - 1
-
-
-def _decimals(number: str) -> int:
-    return len(number.partition(".")[2])
+WYCKOFF = WyckoffFormat(
+    "wyckoff", 2, 2, 3, title="space group, Wyckoff orbits and free cell parameters"
+)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,73 +14,41 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from crystext.errors import CrystextError, RunError, describe_error
+from crystext.runtime.files import current_folder, replace_folder
+from crystext.runtime.run_folder import rename_keys
 
 Tensors = dict[str, torch.Tensor]
+
+_GROUPS_OF_0_1 = {"average": "ema"}
+_STATE_OF_0_1 = {"least": "best_loss", "since": "evaluations_since_best"}
 
 
 def save_checkpoint(folder: Path, tensors: dict[str, Tensors], state: dict[str, Any]) -> None:
     """Replace the checkpoint in `folder` by another; a kill at any moment leaves one of the two.
 
     Args:
-        folder: its place; `folder.partial` and `folder.previous` beside it are used on the way.
+        folder: its place; see `runtime.files.replace_folder`.
         tensors: groups of tensors, a file each.
         state: what JSON can hold.
 
     Raises:
         RunError: the disk is full, or refuses otherwise; the checkpoint there was is whole.
     """
-    partial = folder.with_name(folder.name + ".partial")
-    previous = folder.with_name(folder.name + ".previous")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
-        for group, content in tensors.items():
-            save_file(
-                {name: t.contiguous() for name, t in content.items()},
-                partial / f"{group}.safetensors",
-            )
-        (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
-        shutil.rmtree(previous, ignore_errors=True)
-        if folder.exists():
-            folder.rename(previous)
-        partial.rename(folder)
+        with replace_folder(folder) as partial:
+            for group, content in tensors.items():
+                save_file(
+                    {name: t.contiguous() for name, t in content.items()},
+                    partial / f"{group}.safetensors",
+                )
+            (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
     except (SafetensorError, OSError) as error:
-        with suppress(OSError):
-            shutil.rmtree(partial)
         reason = error.strerror if isinstance(error, OSError) else _system_message(error)
         before = ". The checkpoint before is whole" if folder.exists() else ""
         raise RunError(
             f"no checkpoint can be written to {folder}: {reason or error}; free some space, or "
             f"give another --out, and run the same command again{before}"
         ) from error
-    shutil.rmtree(previous, ignore_errors=True)
-
-
-_FILES_OF_OTHER_COMMANDS = {
-    "store.json": "a store of crystals",
-    "attempts.jsonl": "a run of crystext sample",
-    "relaxed.parquet": "relaxed crystals",
-    "report.json": "the report of an evaluation",
-    "model.safetensors": "a model",
-    "adapter_model.safetensors": "an adapter",
-}
-"""Files that tell that a folder is something else than a training run."""
-
-
-def check_run_folder(out: Path) -> None:
-    """Refuse a folder that is something else than a training run.
-
-    Raises:
-        RunError: it is a file, or another command wrote it.
-    """
-    if out.exists() and not out.is_dir():
-        raise RunError(f"{out} is a file; expected a folder for the run")
-    for name, what in _FILES_OF_OTHER_COMMANDS.items():
-        if (out / name).exists():
-            raise RunError(
-                f"{out} holds {what} ({name}), not a training run; give another --out, which may "
-                "be a new folder"
-            )
 
 
 def _system_message(error: SafetensorError) -> str:
@@ -97,15 +64,13 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensors], dict[str, Any]] |
     Raises:
         RunError: the checkpoint is damaged.
     """
-    previous = folder.with_name(folder.name + ".previous")
-    if not folder.exists():
-        # Killed between the two renames of `save_checkpoint`: the older one is whole.
-        if not previous.exists():
-            return None
-        folder = previous
-    with checkpoint_errors(folder):
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        return {p.stem: load_file(p) for p in sorted(folder.glob("*.safetensors"))}, state
+    there = current_folder(folder)
+    if there is None:
+        return None
+    with checkpoint_errors(there):
+        state = json.loads((there / "state.json").read_text(encoding="utf-8"))
+        groups = {p.stem: load_file(p) for p in sorted(there.glob("*.safetensors"))}
+        return rename_keys(groups, _GROUPS_OF_0_1), rename_keys(state, _STATE_OF_0_1)
 
 
 @contextmanager

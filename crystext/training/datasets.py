@@ -119,7 +119,7 @@ def make_datasets(
             loss_on_prompt=recipe.loss_on_prompt,
         )
 
-    train = examples("train", recipe.seed, recipe.tasks, recipe.translate_share)
+    train = examples("train", recipe.seed, recipe.tasks, recipe.translate_probability)
     lengths = train.lengths(range(_LENGTH_SAMPLE_SIZE))
     if not any(n <= train.max_tokens for n in lengths):
         raise _no_batch_error(train, "train", lengths)

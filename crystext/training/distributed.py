@@ -31,8 +31,10 @@ def check_machine(recipe: Recipe) -> None:
     if launched_sharded():
         if recipe.optim.optimizer == "muon":
             faults.append("optim.optimizer: muon needs whole matrices, FSDP cuts them; use adamw")
-        if recipe.probes.sampled_crystals:
-            faults.append("probes.sampled_crystals: not with FSDP, which gives no process a model")
+        if recipe.sample_checks.sampled_crystals:
+            faults.append(
+                "sample_checks.sampled_crystals: not with FSDP, which gives no process a model"
+            )
         if recipe.compile:
             faults.append("compile: not tried with FSDP; set it to false")
     if faults:

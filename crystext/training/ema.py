@@ -1,4 +1,8 @@
-"""The moving average of the trainable weights, which is what is scored and saved."""
+"""The moving average of the trainable weights, which is scored and saved.
+
+torch's `AveragedModel` copies the whole module, frozen weights of a base included, and cannot copy
+a sharded one, so only its formula is used here, on the trainable weights.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class WeightAverage:
@@ -19,9 +24,14 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
         """Take in the weights after a step; early on the average forgets faster."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, parameter in trainable_parameters(network).items():
-            self.weights[name].lerp_(parameter.to(self.weights[name].dtype), 1.0 - decay)
+        average = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))
+        parameters = trainable_parameters(network)
+        weights = list(self.weights.values())
+        average(
+            weights,
+            [parameters[name].to(weight.dtype) for name, weight in self.weights.items()],
+            step,
+        )
 
 
 def trainable_parameters(network: nn.Module) -> dict[str, nn.Parameter]:

@@ -65,8 +65,8 @@ class Examples:
     def example(self, index: int, epoch: int) -> Example | None:
         """Return the example that crystal `index` gives in an epoch.
 
-        None where the task that is drawn writes crystals by their symmetry, and this one has none
-        that can be written.
+        None where the format of the task that is drawn needs a Wyckoff description, and this
+        crystal has none.
         """
         rng = np.random.Generator(np.random.Philox(key=[self.seed, epoch * len(self.data) + index]))
         record = self.data[index]
@@ -76,11 +76,12 @@ class Examples:
         # The sum may end a rounding error below 1.
         drawn = np.searchsorted(self._task_cdf, rng.random() * self._task_cdf[-1], side="right")
         task = TASKS[self.tasks[int(drawn)]]
-        symmetric = self._wyckoff(index, record) if task.needs_wyckoff else None
-        if task.needs_wyckoff and symmetric is None:
+        fmt = task.format or self.format
+        wyckoff = self._wyckoff(index, record) if fmt.needs_wyckoff else None
+        if fmt.needs_wyckoff and wyckoff is None:
             return None
-        made = Record(crystal, record.labels, record.name, symmetric)
-        return task.make(made, self.prompts, self.format, rng)
+        augmented = Record(crystal, record.labels, record.name, wyckoff)
+        return task.make(augmented, self.prompts, fmt, rng)
 
     def rows(self, positions: range) -> list[TokenizedExample]:
         """Return the examples at these positions of the stream, without those that are too long."""

@@ -8,26 +8,18 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import yaml
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-)
 
-from crystext.errors import RunError, SettingError
+from crystext.errors import SettingError
+from crystext.runtime.files import explain_os_errors, write_text
+from crystext.runtime.progress import Progress
 from crystext.training.recipe import Recipe
 
 _TIMED_STEPS = 50
 """Steps that tell how long the next ones take."""
-_MIN_INTERVAL_S, _MAX_LINES = 10.0, 100
-"""Seconds from one line to the next, at least; and most lines of a run."""
 
 
 class TrainingLog:
@@ -42,14 +34,12 @@ class TrainingLog:
         Raises:
             RunError: the disk is full, or refuses otherwise.
         """
-        try:
-            with self.path.open("a", encoding="utf-8") as log:
-                log.write(json.dumps({"step": step, **values}) + "\n")
-        except OSError as error:
-            raise RunError(
-                f"{self.path} cannot be written: {error.strerror or error}; free some space and "
-                "run the same command again, or give another --out"
-            ) from None
+        remedy = "free some space and run the same command again, or give another --out"
+        with (
+            explain_os_errors(self.path, if_full=remedy),
+            self.path.open("a", encoding="utf-8") as log,
+        ):
+            log.write(json.dumps({"step": step, **values}) + "\n")
 
     def read(self) -> list[dict[str, Any]]:
         """Return the lines, without one that a kill tore."""
@@ -70,87 +60,44 @@ class TrainingLog:
         if not self.path.exists():
             return
         kept = "".join(json.dumps(line) + "\n" for line in self.read() if line["step"] <= step)
-        partial = self.path.with_name(self.path.name + ".partial")
-        partial.write_text(kept, encoding="utf-8")
-        partial.replace(self.path)
+        write_text(self.path, kept)
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write a recipe with everything that it leaves to defaults, or nothing."""
-    partial = path.with_name(path.name + ".partial")
-    content = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
-    partial.write_text(content, encoding="utf-8")
-    partial.replace(path)
+    write_text(path, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
 
 
-class TrainingProgress:
-    """Tells a person how far a run is: a bar on a terminal, lines elsewhere.
+class TrainingProgress(Progress):
+    """Shows how far a run is: a bar on a terminal, lines elsewhere.
 
-    Both say the step, the steps in total, the loss and the time left, from the first step on.
+    Both show the step, the steps in total, the loss and the time left, from the first step on.
     """
 
     def __init__(self, console: Console, steps: int) -> None:
-        self.console, self.steps = console, steps
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
+        super().__init__(console=console, lines=not console.quiet, transient=False, time_left=False)
+        self.steps = steps
         self._recent: deque[tuple[float, int]] = deque(maxlen=_TIMED_STEPS)
-        self._last_line: tuple[float, int] | None = None
-
-    def __enter__(self) -> Self:
-        """Show the bar, on a terminal."""
-        if self.console.is_terminal and not self.console.quiet:
-            self._bar = Progress(
-                TextColumn("training"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.description}"),
-                console=self.console,
-            )
-            self._task = self._bar.add_task("preparing", total=self.steps)
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
 
     def start(self, step: int) -> None:
         """Take the time at which the step after this one starts."""
         self._recent.append((time.monotonic(), step))
-        if self._bar is not None:
-            self._bar.update(self._task, completed=step, description="first step")
+        self.update("training", step, self.steps, "first step", due=False)
 
     def advance(self, step: int, loss: float) -> None:
-        """Say how far the run is: in the bar, or in a line now and then."""
+        """Show how far the run is: in the bar, or in a line now and then."""
         now = time.monotonic()
-        self._recent.append((now, step))
         first, since = self._recent[0]
         left = format_duration((self.steps - step) * (now - first) / (step - since))
-        if self._bar is not None:
-            self._bar.update(
-                self._task, completed=step, description=f"loss {loss:.4f}, {left} left"
-            )
-        elif self._last_line is None or self._is_line_due(now, step):
-            self._last_line = now, step
-            self.print_line(
-                f"step {step:,} of {self.steps:,}: training loss {loss:.4f}, {left} left"
-            )
-
-    def _is_line_due(self, now: float, step: int) -> bool:
-        """Tell whether a line is due: neither many in a minute, nor many in a run."""
-        assert self._last_line is not None
-        then, before = self._last_line
-        return now - then >= _MIN_INTERVAL_S and step - before >= self.steps / _MAX_LINES
-
-    def print_line(self, text: str) -> None:
-        """Print a line, above the bar where there is one."""
-        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+        self.update(
+            "training",
+            step,
+            self.steps,
+            f"loss {loss:.4f}, {left} left",
+            f"step {step:,} of {self.steps:,}: training loss {loss:.4f}, {left} left",
+            due=True if len(self._recent) == 1 else None,
+        )
+        self._recent.append((now, step))
 
 
 def format_duration(seconds: float) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from crystext.runtime.files import replace_atomically
+
 
 def plot_losses(lines: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw the losses of a log against the step, as PNG.
@@ -43,6 +45,5 @@ def plot_losses(lines: Sequence[dict[str, Any]], path: Path) -> None:
     axes.set_ylabel("loss (nats per token)")
     axes.grid(alpha=0.3)
     axes.legend()
-    partial = path.with_name(path.name + ".partial")
-    figure.savefig(partial, format="png", dpi=120)
-    partial.replace(path)
+    with replace_atomically(path) as partial:
+        figure.savefig(partial, format="png", dpi=120)

@@ -14,21 +14,30 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from crystext.errors import SettingError, did_you_mean
+from crystext.models.layout import Temperatures
 from crystext.models.settings import ModelSettings
 from crystext.runtime.resources import shipped_path
 from crystext.runtime.schema import (
     StrictModel,
-    describe_validation_error,
-    field_tree,
     parse_yaml,
+    rename_settings,
+    renamed_setting,
+    setting_faults,
     truncated_repr,
-    unknown_setting_message,
 )
 from crystext.tasks import TASKS
-from crystext.text import COORDINATE_FORMATS, WYCKOFF
+from crystext.text import FORMATS, Format, get_format
 
 _EXCLUSIVE_SETTINGS = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
 """Settings of `optim` of which one is given, not both."""
+
+
+RENAMED_SETTINGS = {
+    "probes": "sample_checks",
+    "translate_share": "translate_probability",
+    "optim.decay_share": "optim.decay_fraction",
+}
+"""Present names of settings by those of version 0.1, which recipes may still have."""
 
 
 class DataSettings(StrictModel):
@@ -71,7 +80,7 @@ class OptimSettings(StrictModel):
     schedule: Literal["cosine", "constant", "wsd"] = "cosine"
     """After the warm-up: half a cosine to zero; or constant; or constant with a fall at the end."""
     warmup_steps: int = Field(100, ge=0)
-    decay_share: float = Field(0.4, ge=0, le=1)
+    decay_fraction: float = Field(0.4, ge=0, le=1)
     """wsd: share of the steps, at the end, over which the rate falls linearly to zero."""
     weight_decay: float = Field(0.0, ge=0)
     steps: int | None = Field(None, gt=0)
@@ -125,7 +134,7 @@ class Recipe(StrictModel):
     default ones."""
     tasks: dict[str, float]
     """Relative weight of each task."""
-    translate_share: float = Field(ge=0, le=1)
+    translate_probability: float = Field(ge=0, le=1)
     """Share of the examples that are shifted by a random translation."""
     loss_on_prompt: bool = False
     number_weight: float = Field(1.0, gt=0, le=1)
@@ -152,9 +161,17 @@ class Recipe(StrictModel):
     patience: int | None = Field(None, gt=0)
     """End after so many evaluations in a row whose mean loss is no new minimum, and save the
     weights of the minimum."""
-    probes: SampleCheckSettings = SampleCheckSettings()
+    sample_checks: SampleCheckSettings = SampleCheckSettings()
     trackers: list[Literal["tensorboard", "wandb"]] = Field(default_factory=list)
     """Where the figures of the log go besides, through accelerate."""
+
+    def temperatures(self) -> Temperatures:
+        """Return what a model of this recipe is sampled at unless others are given."""
+        return Temperatures(self.temperature, self.element_temperature, self.coordinate_temperature)
+
+    def sample_format_object(self) -> Format | None:
+        """Return the format in which a model of this recipe is sampled; None is its own."""
+        return None if self.sample_format is None else get_format(self.sample_format)
 
     @model_validator(mode="after")
     def _check_dropout(self) -> Self:
@@ -164,11 +181,8 @@ class Recipe(StrictModel):
 
     @model_validator(mode="after")
     def _check_sample_format(self) -> Self:
-        learned = {
-            WYCKOFF.name if TASKS[name].needs_wyckoff else self.format
-            for name, weight in self.tasks.items()
-            if weight > 0
-        }
+        formats = [TASKS[name].format for name, weight in self.tasks.items() if weight > 0]
+        learned = {self.format if fmt is None else fmt.name for fmt in formats}
         drawn = self.sample_format or self.format
         if drawn not in learned:
             known = ", ".join(sorted(learned))
@@ -178,7 +192,9 @@ class Recipe(StrictModel):
     @field_validator("format")
     @classmethod
     def _check_format(cls, name: str) -> str:
-        known = [fmt.name for fmt in COORDINATE_FORMATS]
+        # What tasks of their own teach is asked for by a prompt of its own, besides this format.
+        taught = {task.format.name for task in TASKS.values() if task.format is not None}
+        known = [other for other in FORMATS if other not in taught]
         if name not in known:
             raise ValueError(
                 f"no such format; there are {', '.join(known)}." + did_you_mean(name, known)
@@ -229,9 +245,11 @@ def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recip
         raise SettingError(f"{path} holds no settings; expected a mapping of keys to values")
     if not isinstance(values.get("data"), dict | list | None):
         values["data"] = {"store": values["data"]}
-    faults = [fault for x in overrides or [] if (fault := _apply_override(values, x)) is not None]
-    faults += _replace_alternatives(values, overrides or [])
-    return parse_recipe(values, str(path), faults)
+    overrides = [renamed_setting(override, RENAMED_SETTINGS) for override in overrides or []]
+    renaming_faults = rename_settings(values, RENAMED_SETTINGS)
+    faults = [fault for x in overrides if (fault := _apply_override(values, x)) is not None]
+    faults += _replace_alternatives(values, overrides)
+    return parse_recipe(values, str(path), [*renaming_faults, *faults])
 
 
 def parse_recipe(
@@ -247,19 +265,11 @@ def parse_recipe(
     Raises:
         SettingError: with every fault.
     """
-    lines: list[str] = []
+    lines = rename_settings(values, RENAMED_SETTINGS)
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        for fault in error.errors():
-            place = [str(part) for part in fault["loc"]]
-            unknown = fault["type"] == "extra_forbidden"
-            message = (
-                unknown_setting_message(place, field_tree(Recipe))
-                if unknown
-                else describe_validation_error(fault)
-            )
-            lines.append(f"{'.'.join(place)}: {message}" if place else message)
+        lines += setting_faults(error, Recipe)
     if lines or override_errors:
         where = f"{origin} has" if lines else "the overrides have"
         raise SettingError(f"{where} faults:\n  " + "\n  ".join([*override_errors, *lines]))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from crystext.data.catalogue import digest
 from crystext.data.textbook import is_textbook, textbook_file
 from crystext.errors import RunError
 from crystext.models.initialize import InitialModel
 from crystext.models.layout import model_hash
-from crystext.training.recipe import Recipe
+from crystext.runtime.files import file_digest, text_digest
+from crystext.runtime.run_folder import RunFolder
+from crystext.runtime.schema import rename_settings
+from crystext.training.recipe import RENAMED_SETTINGS, Recipe
 
 _CHANGEABLE_SETTINGS = {
     "data",
@@ -25,12 +26,12 @@ _CHANGEABLE_SETTINGS = {
     "evaluate_every",
     "checkpoint_every",
     "patience",
-    "probes",
+    "sample_checks",
     "trackers",
 }
 """Where things are, how fast they are done, how often to look."""
 
-_CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "decay_share", "micro_tokens")
+_CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "decay_fraction", "micro_tokens")
 """How long a run is, and how a batch is cut."""
 
 
@@ -63,8 +64,8 @@ def run_identity(
         "crystals": crystals,
         "sequences": batch_size,
         "digests": {
-            "data": hashlib.sha256("".join(map(digest, splits)).encode()).hexdigest(),
-            "prompts": hashlib.sha256(words.encode()).hexdigest(),
+            "data": text_digest("".join(map(file_digest, splits))),
+            "prompts": text_digest(words),
             "base": None
             if initial_model.folder is None
             else model_hash(initial_model.folder, quick=True),
@@ -76,7 +77,9 @@ def _data_file(store: Path, split: str) -> Path:
     return textbook_file(split) if is_textbook(store) else store / f"{split}.arrow"
 
 
-def check_run_identity(out: Path, saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
+def check_run_identity(
+    folder: RunFolder, saved: dict[str, Any], current: dict[str, Any]
+) -> list[str]:
     """Refuse to go on with another run.
 
     Returns:
@@ -85,12 +88,10 @@ def check_run_identity(out: Path, saved: dict[str, Any], current: dict[str, Any]
     Raises:
         RunError: with all settings that differ, or with what else does.
     """
-    if saved["recipe"] != current["recipe"]:
-        told = "; ".join(_differences(saved["recipe"], current["recipe"]))
-        raise RunError(
-            f"{out} holds a run of another recipe ({told}); give another --out, or that recipe, "
-            "which is in recipe.yaml there"
-        )
+    recipe = saved["recipe"]
+    rename_settings(recipe, RENAMED_SETTINGS)
+    folder.refuse_differences(recipe, current["recipe"])
+    out = folder.path
     sizes = (
         f"{saved['crystals']:,} crystals in batches of {saved['sequences']:,}, and here are "
         f"{current['crystals']:,} in batches of {current['sequences']:,}"
@@ -112,14 +113,3 @@ def check_run_identity(out: Path, saved: dict[str, Any], current: dict[str, Any]
             f"{', '.join(absent)}; going on with what is given"
         ]
     return []
-
-
-def _differences(saved: dict[str, Any], current: dict[str, Any], prefix: str = "") -> list[str]:
-    told = []
-    for key in {**saved, **current}:
-        old, new = saved.get(key), current.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            told += _differences(old, new, f"{prefix}{key}.")
-        elif old != new:
-            told.append(f"{prefix}{key} was {old!r} and is {new!r}")
-    return told

@@ -8,8 +8,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from crystext.conditions.constraints import Constraints
-from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.samplers import Sampler, make_sampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Request, SamplingSettings
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.ipt import mean_ipt
@@ -19,7 +18,7 @@ from crystext.models.layout import Temperatures
 from crystext.models.load import LoadedModel, load_model, save_model
 from crystext.tasks.base import Example
 from crystext.tasks.generation import generation_prompt
-from crystext.text import Format, decode
+from crystext.text import Format
 from crystext.tokenization.encode import IGNORED_LABEL, example_ids
 from crystext.training.attention import standard_attention
 from crystext.training.examples import Examples, TokenizedExample
@@ -40,7 +39,8 @@ def validation_ipt(
     The crystal's text counts, the end of sequence does not. All processes do the same work: there
     is little of it.
     """
-    tokenizer, prompt = examples.tokenizer, generation_prompt(examples.prompts)
+    tokenizer = examples.tokenizer
+    prompt = generation_prompt(examples.prompts, fmt=examples.format)
 
     def mean_losses(texts: list[str]) -> list[float]:
         rows: list[TokenizedExample] = []
@@ -76,6 +76,7 @@ def sampled_validity(
     Returns:
         `sampled_parse`, `sampled_structure_valid`, `sampled_composition_valid`.
     """
+    fmt = fmt or initial_model.format
     settings = SamplingSettings(
         seed=_SEED,
         temperature=temperatures.text,
@@ -84,7 +85,7 @@ def sampled_validity(
         constrained=False,
     )
     request = Request(
-        generation_prompt(initial_model.prompts, wyckoff=fmt is not None and fmt.is_wyckoff),
+        generation_prompt(initial_model.prompts, fmt=fmt),
         Constraints(max_atoms=checks.sampled_max_atoms),
         format=fmt,
     )
@@ -99,9 +100,8 @@ def sampled_validity(
                 initial_model.format,
                 Path("in training"),
             )
-            texts = _sampled_texts(
-                AnyTokenizerSampler(model, settings, fmt), request, checks.sampled_crystals
-            )
+            generator = TextGenerator(model, settings, in_place=True)
+            texts = _sampled_texts(generator, request, checks.sampled_crystals)
     else:
         # By way of the disk: what is drawn from is what would be saved, and training stays alone
         # with its network.
@@ -116,8 +116,9 @@ def sampled_validity(
                 base=initial_model.base,
             )
             model = load_model(saved)
-        texts = _sampled_texts(make_sampler(model, settings, fmt), request, checks.sampled_crystals)
-    crystals = [decoded.crystal for text in texts if (decoded := decode(text)).crystal is not None]
+        texts = _sampled_texts(TextGenerator(model, settings), request, checks.sampled_crystals)
+    decoded = [fmt.decode(text).crystal for text in texts]
+    crystals = [crystal for crystal in decoded if crystal is not None]
     shares = {
         "sampled_parse": len(crystals),
         "sampled_structure_valid": sum(is_structure_valid(x) for x in crystals),
@@ -126,10 +127,7 @@ def sampled_validity(
     return {name: count / checks.sampled_crystals for name, count in shares.items()}
 
 
-def _sampled_texts(sampler: Sampler, request: Request, count: int) -> list[str]:
+def _sampled_texts(generator: TextGenerator, request: Request, count: int) -> list[str]:
     """Return texts that ended; one that was cut off is no crystal's, and comes as nothing."""
-    texts = []
-    for start in range(0, count, _BATCH_SIZE):
-        attempts = sampler.draw(request, range(start, min(count, start + _BATCH_SIZE)))
-        texts += ["" if attempt.fault else attempt.text for attempt in attempts]
-    return texts
+    batches = generator.draw_batches(request, count, _BATCH_SIZE)
+    return ["" if attempt.failure else attempt.text for batch in batches for attempt in batch]

@@ -18,29 +18,23 @@ import math
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import is_initialized
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from crystext.errors import RunError
 from crystext.models.initialize import initialize_model
-from crystext.models.layout import Temperatures
 from crystext.models.load import check_model_path, save_model
+from crystext.runtime.run_folder import RunFolder
 from crystext.tasks.prompts import load_prompts
-from crystext.text import Format, get_format
+from crystext.text import get_format
 from crystext.training.attention import standard_attention
 from crystext.training.batches import Batches, steps_for_epochs
 from crystext.training.checkpoint import (
-    Tensors,
-    check_run_folder,
     checkpoint_errors,
     load_checkpoint,
-    optimizer_tensors,
-    restore_optimizer,
     save_checkpoint,
 )
 from crystext.training.datasets import make_datasets, read_data
@@ -53,13 +47,7 @@ from crystext.training.distributed import (
     tracker_config,
 )
 from crystext.training.dropout import add_residual_dropout, dropout_seed
-from crystext.training.early_stopping import EarlyStopping
-from crystext.training.ema import (
-    WeightAverage,
-    set_trainable_weights,
-    swapped_weights,
-    trainable_parameters,
-)
+from crystext.training.ema import set_trainable_weights, swapped_weights, trainable_parameters
 from crystext.training.examples import TokenizedExample
 from crystext.training.log import (
     TrainingLog,
@@ -77,6 +65,7 @@ from crystext.training.recipe import Recipe
 from crystext.training.run_identity import check_run_identity, run_identity
 from crystext.training.sample_checks import sampled_validity, validation_ipt
 from crystext.training.schedule import learning_rate
+from crystext.training.training_state import TrainingState
 from crystext.training.validation import ValidationScorer, mean_task_loss, validation_losses
 
 LOG_EVERY = 20
@@ -96,6 +85,7 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, out: Path) -> None:
         self.recipe, self.out = recipe, out
+        self.folder = RunFolder(out, "a training run")
         check_machine(recipe)
         data = read_data(recipe.data.store)
         self.accelerator = Accelerator(
@@ -145,7 +135,8 @@ class Trainer:
             self.model if is_sharded(self.accelerator) else self.initial_model.network
         )
         self.optimizers = make_optimizers(trainable_parameters(self.weights_module), optim)
-        self.ema = WeightAverage(self.weights_module, optim.ema)
+        self.state = TrainingState(self.weights_module, self.optimizers, optim.ema, recipe.patience)
+        self.ema, self.early_stopping = self.state.ema, self.state.early_stopping
         self.scorer = ValidationScorer(
             self.model,
             self.accelerator,
@@ -153,11 +144,14 @@ class Trainer:
             int(self.initial_model.tokenizer.eos_token_id),
         )
         self.log = TrainingLog(out / "log.jsonl")
-        self.early_stopping = EarlyStopping(recipe.patience)
         self.run_identity = run_identity(
             recipe, self.initial_model, len(data["train"]), self.batch_size
         )
-        self.step = 0
+
+    @property
+    def step(self) -> int:
+        """Number of steps that are done."""
+        return self.state.step
 
     def run(self, console: Console) -> bool:
         """Train from the last checkpoint, if any, to the end, save the model and draw the losses.
@@ -171,22 +165,17 @@ class Trainer:
                 finite.
             ModelError: something else is where the model is to be.
         """
-        check_run_folder(self.out)
+        self.folder.check_contents()
         check_model_path(self.out / "model")
-        self.out.mkdir(parents=True, exist_ok=True)
         # One process of a run writes, so one holds the lock.
-        lock = FileLock(self.out / "lock", timeout=0)
-        try:
+        main = self.accelerator.is_main_process
+        with (
+            self.folder.writing(),
+            self.folder.locked() if main else nullcontext(),
             # Dropout seeds the generator of the whole process; it is given back as it was.
-            with (
-                lock if self.accelerator.is_main_process else nullcontext(),
-                torch.random.fork_rng(devices=[]),
-            ):
-                self._run(console)
-        except Timeout:
-            raise RunError(
-                f"another process is training in {self.out}; wait for it, or give another --out"
-            ) from None
+            torch.random.fork_rng(devices=[]),
+        ):
+            self._run(console)
         return self.step >= self.steps
 
     def _run(self, console: Console) -> None:
@@ -195,6 +184,7 @@ class Trainer:
             self._restore_checkpoint(progress)
             if main:
                 write_recipe(self.recipe, self.out / "recipe.yaml")
+                self.folder.record_start({"step": self.step})
             if self.recipe.trackers:
                 config = tracker_config(self.recipe)
                 self.accelerator.init_trackers("crystext", config=config)
@@ -238,7 +228,7 @@ class Trainer:
             loss, count = self._train_step(rows)
             losses.append(loss)
             tokens += count
-            self.step += 1
+            self.state.step += 1
             last = self.step == self.steps
             progress.advance(self.step, float(loss))
             if last or self.step == 1 or self.step % LOG_EVERY == 0:
@@ -277,12 +267,15 @@ class Trainer:
         self.model.eval()
         with swapped_weights(self.weights_module, self.ema.weights):
             scores = self._validation_losses()
-            if recipe.probes.ipt_crystals:
+            if recipe.sample_checks.ipt_crystals:
                 any_dataset = next(iter(self.datasets.validation.values()))
-                scores["ipt"] = validation_ipt(self.scorer, any_dataset, recipe.probes)
-            if recipe.probes.sampled_crystals and self.accelerator.is_main_process:
+                scores["ipt"] = validation_ipt(self.scorer, any_dataset, recipe.sample_checks)
+            if recipe.sample_checks.sampled_crystals and self.accelerator.is_main_process:
                 scores |= sampled_validity(
-                    self.initial_model, recipe.probes, self._temperatures(), self._sample_format()
+                    self.initial_model,
+                    recipe.sample_checks,
+                    self.recipe.temperatures(),
+                    self.recipe.sample_format_object(),
                 )
             self.accelerator.wait_for_everyone()
         self.model.train()
@@ -322,20 +315,10 @@ class Trainer:
                     start.prompts,
                     start.format,
                     base=start.base,
-                    temperatures=self._temperatures(),
-                    sample_format=self._sample_format(),
+                    temperatures=self.recipe.temperatures(),
+                    sample_format=self.recipe.sample_format_object(),
                     state=state,
                 )
-
-    def _temperatures(self) -> Temperatures:
-        recipe = self.recipe
-        return Temperatures(
-            recipe.temperature, recipe.element_temperature, recipe.coordinate_temperature
-        )
-
-    def _sample_format(self) -> Format | None:
-        name = self.recipe.sample_format
-        return None if name is None else get_format(name)
 
     def _train_step(self, rows: list[TokenizedExample]) -> tuple[torch.Tensor, int]:
         """Make a step.
@@ -392,59 +375,23 @@ class Trainer:
             self.accelerator.log(metrics, step=self.step)
 
     def _save_checkpoint(self) -> None:
-        tensors = {
-            "weights": {
-                n: p.detach() for n, p in trainable_parameters(self.weights_module).items()
-            },
-            "average": self.ema.weights,
-            **(
-                {"best": self.early_stopping.best_weights}
-                if self.early_stopping.best_weights
-                else {}
-            ),
-            **{name: optimizer_tensors(o) for name, o in self.optimizers.items()},
-        }
-        state = {
-            "step": self.step,
-            "least": self.early_stopping.best_loss,
-            "since": self.early_stopping.evaluations_since_best,
-            "identity": self.run_identity,
-        }
         if self.accelerator.is_main_process or is_sharded(self.accelerator):
-            save_checkpoint(self.out / shard_name("checkpoint", self.accelerator), tensors, state)
+            values = self.state.values() | {"identity": self.run_identity}
+            folder = self.out / shard_name("checkpoint", self.accelerator)
+            save_checkpoint(folder, self.state.tensors(), values)
 
     def _restore_checkpoint(self, progress: TrainingProgress) -> None:
         folder = self.out / shard_name("checkpoint", self.accelerator)
         found = load_checkpoint(folder)
         self.accelerator.wait_for_everyone()
         if found is not None:
+            tensors, values = found
             with checkpoint_errors(folder):
-                self._load_state(*found, progress)
+                saved = values["identity"]
+                for sentence in check_run_identity(self.folder, saved, self.run_identity):
+                    progress.print_line(sentence)
+                self.state.restore(tensors, values, self.device)
             progress.print_line(f"resuming {self.out} at step {self.step}")
         if self.accelerator.is_main_process:
             # Without a checkpoint the run begins anew, and so does its log.
             self.log.truncate_after(self.step if found is not None else -1)
-
-    def _load_state(
-        self, tensors: dict[str, Tensors], state: dict[str, Any], progress: TrainingProgress
-    ) -> None:
-        for sentence in check_run_identity(self.out, state["identity"], self.run_identity):
-            progress.print_line(sentence)
-        set_trainable_weights(self.weights_module, tensors["weights"])
-        self.ema.weights = self._on_device(tensors["average"])
-        self.early_stopping.best_weights = (
-            self._on_device(tensors["best"]) if "best" in tensors else {}
-        )
-        for name, optimizer in self.optimizers.items():
-            restore_optimizer(optimizer, tensors[name])
-        self.step = state["step"]
-        self.early_stopping.best_loss, self.early_stopping.evaluations_since_best = (
-            state["least"],
-            state["since"],
-        )
-
-    def _on_device(self, tensors: Tensors) -> Tensors:
-        return {
-            name: tensors[name].to(self.device)
-            for name in trainable_parameters(self.weights_module)
-        }

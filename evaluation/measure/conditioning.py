@@ -28,9 +28,9 @@ from crystext.conditions import Conditions
 from crystext.errors import InputError, SettingError
 from crystext.generation.rejection_sampling import sample_until_satisfied
 from crystext.generation.requests import make_request, temperatures_for_conditions
-from crystext.inference.samplers import make_sampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Attempt, SamplingSettings
-from crystext.models.layout import Temperatures, default_temperatures
+from crystext.models.layout import Temperatures, open_model
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.properties import reduced_formula
 from crystext.structures.record import Record
@@ -70,12 +70,12 @@ def asked_of(record: Record, names: Sequence[str], max_atoms: int) -> Conditions
 def counted(attempts: Sequence[Attempt], names: Sequence[str]) -> Report:
     """Return the shares of attempts that are crystals, and that keep each condition and all."""
     n = len(attempts)
-    shares = {"crystals": share(sum(x.fault is None for x in attempts), n)}
+    shares = {"crystals": share(sum(x.failure is None for x in attempts), n)}
     for name in names:
-        kept = sum(r.kept is True for x in attempts for r in x.conditions if r.name == name)
+        kept = sum(r.satisfied is True for x in attempts for r in x.conditions if r.name == name)
         shares[f"{name} as asked for"] = share(kept, n)
     if len(names) > 1:
-        shares["all as asked for"] = share(sum(x.matched for x in attempts), n)
+        shares["all as asked for"] = share(sum(x.satisfied for x in attempts), n)
     return shares
 
 
@@ -102,7 +102,7 @@ def ask(
         guidance=options.guidance,
     )
     fmt = get_format(options.text)
-    sampler = make_sampler(model, settings, fmt)
+    sampler = TextGenerator(model, settings).sampler(fmt)
     attempts: list[Attempt] = []
     prompts_kept, refused = 0, []
     how = "enforced" if enforced else "prompt alone"
@@ -128,11 +128,11 @@ def ask(
         )
         attempts += drawn
         tokens += sum(x.tokens for x in drawn)
-        prompts_kept += any(x.matched for x in drawn)
+        prompts_kept += any(x.satisfied for x in drawn)
         report(len(attempts), len(wanted) * options.samples)
     shares = counted(attempts, names)
     shares["prompts with an answer as asked for"] = share(prompts_kept, len(wanted) - len(refused))
-    mean = sum(x.tries for x in attempts) / len(attempts)
+    mean = sum(x.attempts for x in attempts) / len(attempts)
     spent = time.process_time() - started
     return {
         **shares,
@@ -161,7 +161,7 @@ def measured(options: argparse.Namespace) -> Report:
         names = WAYS[way]
         found = [asked_of(record, names, options.max_atoms) for record in chosen]
         wanted = [conditions for conditions in found if conditions is not None]
-        asked = temperatures_for_conditions(default_temperatures(options.model), wanted)
+        asked = temperatures_for_conditions(open_model(options.model).temperatures, wanted)
         if options.temperature is not None:
             asked = Temperatures(options.temperature)
         rows: Report = {"too_large_to_ask_for": len(found) - len(wanted)}

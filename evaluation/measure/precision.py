@@ -25,7 +25,8 @@ import numpy as np
 
 from crystext.structures.augment import translate
 from crystext.structures.crystal import Crystal
-from crystext.text import COORDINATE_FORMATS, Format, decode, encode
+from crystext.text import COORDINATE_FORMATS, decode, encode
+from crystext.text.coordinates import CoordinateFormat
 from evaluation.result_file import Report, write_result
 from evaluation.sources import check_against_pymatgen, crystal_of_p1_cif
 
@@ -33,11 +34,11 @@ TOLERANCES = (0.1, 0.01)
 
 TABLE = [
     *COORDINATE_FORMATS,
-    Format("lengths 2, angles 0, coordinates 3", 2, 0, 3),
-    Format("lengths 2, angles 1, coordinates 3", 2, 1, 3),
-    Format("lengths 3, angles 2, coordinates 3", 3, 2, 3),
-    Format("lengths 2, angles 2, coordinates 4", 2, 2, 4),
-    Format("lengths 3, angles 2, coordinates 4", 3, 2, 4),
+    CoordinateFormat("lengths 2, angles 0, coordinates 3", 2, 0, 3, title="a trial"),
+    CoordinateFormat("lengths 2, angles 1, coordinates 3", 2, 1, 3, title="a trial"),
+    CoordinateFormat("lengths 3, angles 2, coordinates 3", 3, 2, 3, title="a trial"),
+    CoordinateFormat("lengths 2, angles 2, coordinates 4", 2, 2, 4, title="a trial"),
+    CoordinateFormat("lengths 3, angles 2, coordinates 4", 3, 2, 4, title="a trial"),
 ]
 
 
@@ -67,7 +68,7 @@ def squared_displacement(before: Crystal, after: Crystal) -> float:
     return float(((shift @ before.lattice) ** 2).sum(axis=1).mean())
 
 
-def measure(index: int, cif: str, formats: list[Format]) -> Row:
+def measure(index: int, cif: str, formats: list[CoordinateFormat]) -> Row:
     """Send one crystal through all precisions."""
     crystal = crystal_of_p1_cif(cif)
     shifted = translate(crystal, np.random.default_rng(index))
@@ -90,7 +91,7 @@ def measure(index: int, cif: str, formats: list[Format]) -> Row:
     return Row(reference=reference, kept=kept, squared_displacement=displacements)
 
 
-def measure_all(options: argparse.Namespace, formats: Sequence[Format]) -> Report:
+def measure_all(options: argparse.Namespace, formats: Sequence[CoordinateFormat]) -> Report:
     """Send the crystals through every precision; print the table and return it."""
     import pyarrow.parquet as pq
 

@@ -31,12 +31,12 @@ import pyarrow.parquet as pq
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.chemistry.formulas import parse_formula
-from crystext.data.catalogue import digest
 from crystext.energies.compact_hull import read_compact_hull, write_compact_hull
 from crystext.energies.decomposition import lowest_mixtures
 from crystext.energies.hull import Hull
 from crystext.energies.hull_sources import read_hull_folder
 from crystext.errors import InputError
+from crystext.runtime.files import file_digest
 from evaluation.result_file import Report, rounded, write_result
 
 ON_HULL = 1e-6
@@ -99,7 +99,7 @@ def made(given: argparse.Namespace) -> Report:
         },
         "bytes": given.out.stat().st_size,
         "sha256": {
-            path.name: digest(path)
+            path.name: file_digest(path)
             for path in (*sorted(given.hull.glob("*")), *given.labels, given.out)
             if path.name in (*read.sources, given.out.name) or path in given.labels
         },

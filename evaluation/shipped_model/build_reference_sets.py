@@ -44,15 +44,15 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.matching import PYMATGEN_TOLERANCES, is_same, reduce_for_matching
 from crystext.structures.space_groups import find_space_group
 from crystext.structures.wyckoff.orbits import SYMPREC
-from crystext.text import decode, encode
-from crystext.text.formats import Format
-from crystext.text.wyckoff import encode_wyckoff
+from crystext.text import PLAIN, WYCKOFF, decode, encode
+from crystext.text.coordinates import CoordinateFormat
+from crystext.text.wyckoff import WyckoffFormat
 from evaluation.sources import crystal_of_p1_cif
 
-SYMMETRIC = Format("wyckoff", 4, 3, 5, is_wyckoff=True)
+SYMMETRIC = WyckoffFormat("wyckoff", 4, 3, 5, title=WYCKOFF.title)
 """Format of the texts."""
 
-WHOLE = Format("plain", 6, 5, 6)
+WHOLE = CoordinateFormat("plain", 6, 5, 6, title=PLAIN.title)
 """Format of what a text by symmetry would change."""
 
 LABELS = tuple(LABEL_BY_COLUMN)
@@ -76,7 +76,7 @@ def write(cif: str) -> Written:
     warnings.simplefilter("ignore")
     crystal = crystal_of_p1_cif(cif)
     try:
-        text = encode_wyckoff(crystal, SYMMETRIC)
+        text = encode(crystal, SYMMETRIC)
         read = decode(text).crystal
         assert read is not None
         # The text begins with the group that spglib found at 0.1 Å.

@@ -19,11 +19,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from crystext.data.catalogue import CACHE_VARIABLE
 from crystext.data.shipped import TRAINING_SET
 from crystext.data.store import write_store
 from crystext.evaluate.run import evaluate
 from crystext.evaluate.stages.base import EvaluationOptions
+from crystext.runtime.files import CACHE_VARIABLE
 from crystext.structures.record import Record
 from evaluation.result_file import Report, write_result
 from evaluation.sources import crystal_of_p1_cif

@@ -122,7 +122,7 @@ def feeding(data: Dataset, crystals: int, turns: int) -> dict[str, Any]:
         prompts,
         FORMATS[recipe.format],
         task_weights=recipe.tasks,
-        translate_probability=recipe.translate_share,
+        translate_probability=recipe.translate_probability,
         max_tokens=recipe.optim.max_tokens,
         seed=0,
     )

@@ -22,9 +22,9 @@ import torch
 
 from crystext.conditions import Conditions
 from crystext.generation.requests import make_request
-from crystext.inference.samplers import make_sampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import DEFAULT_CONSTRAINTS, SamplingSettings
-from crystext.models.layout import default_temperatures
+from crystext.models.layout import open_model
 from crystext.models.load import LoadedModel, load_model
 from crystext.text import get_format
 from evaluation.result_file import Report, rounded, write_result
@@ -42,7 +42,7 @@ BATCH = 250
 def cost(model: LoadedModel, text: str, asked: Conditions, n: int, seed: int) -> Report:
     """Draw n texts in each way."""
     fmt = get_format(text)
-    temperatures = default_temperatures(model.folder)
+    temperatures = open_model(model.folder).temperatures
     settings = SamplingSettings(
         seed=seed,
         temperature=temperatures.text,
@@ -50,7 +50,7 @@ def cost(model: LoadedModel, text: str, asked: Conditions, n: int, seed: int) ->
         coordinate_temperature=temperatures.coordinate,
     )
     own = None if fmt == model.format else fmt
-    sampler = make_sampler(model, settings, own)
+    sampler = TextGenerator(model, settings).sampler(own)
     enforced = make_request(asked, model.prompts, fmt=own)
     requests = {
         "enforced": enforced,

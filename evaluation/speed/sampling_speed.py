@@ -125,7 +125,7 @@ def summary_of(run: Path) -> dict[str, float]:
     attempts = list(read_attempts(run))
     return {
         "texts": len(attempts),
-        "share_that_are_crystals": sum(a["fault"] is None for a in attempts) / len(attempts),
+        "share_that_are_crystals": sum(a["failure"] is None for a in attempts) / len(attempts),
         "mean_tokens": sum(a["tokens"] for a in attempts) / len(attempts),
     }
 

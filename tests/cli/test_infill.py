@@ -61,7 +61,7 @@ def test_a_cif_with_question_marks_is_completed_and_written(
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert "M1 ? ->" in ended.stdout
-    lines = (out / "proposals.jsonl").read_text().splitlines()
+    lines = (out / "infill_results.jsonl").read_text().splitlines()
     files = sorted((out / "cif").iterdir())
     assert len(lines) == len(files) > 0
     given = read_partial_structure(gaps)
@@ -88,7 +88,7 @@ def test_every_option_reaches_the_proposals(
         "--out", out, "--to", "extxyz",
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    records = [json.loads(line) for line in (out / "proposals.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (out / "infill_results.jsonl").read_text().splitlines()]
     assert (out / "crystals.extxyz").is_file()
     for record in records:
         assert record["symbols"][0] in ("F", "S")

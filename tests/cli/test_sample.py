@@ -21,7 +21,7 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula
 from crystext.text import decode
 from tests.conftest import Run
-from tests.inference.test_coordinate_sampler import nearest_over_radii
+from tests.inference.test_coordinate_reader import nearest_over_radii
 
 Refuses = Callable[..., str]
 Draw = Callable[..., list[dict[str, Any]]]
@@ -125,12 +125,12 @@ def test_conditions_reach_prompt_sampler_and_record(
                  "Band gap in eV: 5.00", "Energy above hull in eV/atom: 0.000"):  # fmt: skip
         assert f"\n{line}\n" in attempts[0]["prompt"]
     assert {tuple(sorted(c.symbols)) for c in crystals_of(attempts)} == {("Cl", "Na")}
-    asked = {record["name"]: record["asked"] for record in attempts[0]["conditions"]}
+    asked = {record["name"]: record["requested"] for record in attempts[0]["conditions"]}
     assert asked == {
         "composition": "NaCl", "n_atoms": "2", "space_group": 225, "density": 2.16,
         "formation_energy": -2.1, "band_gap": 5.0, "e_above_hull": 0.0, "neutral": True,
     }  # fmt: skip
-    assert {attempt["tries"] for attempt in attempts if not attempt["matched"]} <= {2}
+    assert {attempt["attempts"] for attempt in attempts if not attempt["satisfied"]} <= {2}
     assert json.loads((out / "settings.json").read_text())["guidance"] == 1.5
     assert "composition: enforced, kept by 6 of 6\n" in ended.stdout
     assert "band_gap: steered; no crystal shows whether it is kept\n" in ended.stdout
@@ -179,7 +179,7 @@ def test_a_table_without_a_good_row_is_refused(
 def test_without_constraints_faults_are_written_with_their_names(draw: Draw) -> None:
     attempts = draw("--unconstrained", "--max-atoms", 1)
     assert [attempt["index"] for attempt in attempts] == list(range(N))
-    assert any(attempt["fault"] is not None for attempt in attempts)
+    assert any(attempt["failure"] is not None for attempt in attempts)
 
 
 def test_the_shipped_model_is_drawn_from_without_any_option(cli: Run, tmp_path: Path) -> None:

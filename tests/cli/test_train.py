@@ -65,7 +65,7 @@ def test_the_one_core_trial_needs_nothing_and_lowers_the_loss(cli: Run, tmp_path
     model = tmp_path / "training" / "model"
     drawn = cli("sample", "--model", model, "--n", 8, "--out", tmp_path / "draws")
     assert drawn.returncode == 0, drawn.stderr
-    assert [attempt["fault"] for attempt in read_attempts(tmp_path / "draws")] == [None] * 8
+    assert [attempt["failure"] for attempt in read_attempts(tmp_path / "draws")] == [None] * 8
 
 
 def test_how_to_draw_is_told_and_works(cli: Run, trained: Path, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_how_to_draw_is_told_and_works(cli: Run, trained: Path, tmp_path: Path) 
     options = "--n", 5, "--max-atoms", 2, "--batch-size", 5
     ended = cli("sample", "--model", trained / "model", "--out", tmp_path / "run", *options)
     assert ended.returncode == 0, ended.stderr
-    assert [attempt["fault"] for attempt in read_attempts(tmp_path / "run")] == [None] * 5
+    assert [attempt["failure"] for attempt in read_attempts(tmp_path / "run")] == [None] * 5
 
 
 def test_a_training_that_is_killed_ends_with_the_same_weights_to_the_bit(
@@ -158,4 +158,4 @@ def test_a_run_of_another_recipe_is_refused(
     cli_refuses: Callable[..., str], recipe: Path, trained: Path
 ) -> None:
     message = cli_refuses("train", recipe, "optim.learning_rate=0.5", "--out", trained)
-    assert "another recipe" in message
+    assert "holds a training run with other settings" in message

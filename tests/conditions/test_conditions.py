@@ -49,27 +49,27 @@ def record(conditions: Conditions, crystal: Crystal | None = NACL, **how: bool) 
 @pytest.mark.parametrize("name", ROCK_SALT)
 def test_a_crystal_keeps_what_it_has(name: str) -> None:
     kept = record(Conditions.from_keywords(**{name: ROCK_SALT[name]}))
-    assert (kept.name, kept.kept) == (name, True)
+    assert (kept.name, kept.satisfied) == (name, True)
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_crystal_does_not_keep_what_it_lacks(name: str) -> None:
     kept = record(Conditions.from_keywords(**{name: OTHERS[name]}))
-    assert kept.kept is False
-    assert kept.found is not None
+    assert kept.satisfied is False
+    assert kept.actual is not None
     assert not all_satisfied([kept])
 
 
 @pytest.mark.parametrize("name", ["formation_energy", "band_gap", "e_above_hull"])
 def test_what_nothing_can_tell_is_neither_kept_nor_broken(name: str) -> None:
     kept = record(Conditions.from_keywords(**{name: 0.5}))
-    assert (kept.how, kept.found, kept.kept) == ("steered", None, None)
+    assert (kept.handling, kept.actual, kept.satisfied) == ("steered", None, None)
     assert all_satisfied([kept])
 
 
 def test_a_text_that_is_no_crystal_keeps_nothing_that_could_be_checked() -> None:
     records = Conditions.from_keywords(**ROCK_SALT, band_gap=5).check(None)
-    assert {kept.name: kept.kept for kept in records} == {
+    assert {kept.name: kept.satisfied for kept in records} == {
         **dict.fromkeys(ROCK_SALT, False),
         "band_gap": None,
     }
@@ -77,9 +77,9 @@ def test_a_text_that_is_no_crystal_keeps_nothing_that_could_be_checked() -> None
 
 def test_records_tell_what_was_seen_to_what_was_said_and_what_neither() -> None:
     asked = Conditions.from_keywords(**ROCK_SALT)
-    seen_to = {kept.name for kept in asked.check(NACL) if kept.how == "enforced"}
+    seen_to = {kept.name for kept in asked.check(NACL) if kept.handling == "enforced"}
     assert seen_to == {*ROCK_SALT} - {"space_group", "crystal_system", "density"}
-    free = {kept.name: kept.how for kept in asked.check(NACL, constrained=False)}
+    free = {kept.name: kept.handling for kept in asked.check(NACL, constrained=False)}
     assert {name for name, how in free.items() if how == "checked"} == {
         "elements", "only", "exclude", "neutral",
     }  # fmt: skip
@@ -88,7 +88,7 @@ def test_records_tell_what_was_seen_to_what_was_said_and_what_neither() -> None:
 
 def test_a_density_is_kept_within_a_twentieth() -> None:
     kept = {
-        value: record(Conditions.from_keywords(density=value)).kept
+        value: record(Conditions.from_keywords(density=value)).satisfied
         for value in (2.07, 2.25, 1.9, 2.5)
     }
     assert kept == {2.07: True, 2.25: True, 1.9: False, 2.5: False}

@@ -19,11 +19,13 @@ import pytest
 import requests
 
 from crystext.data import catalogue
-from crystext.data.catalogue import CATALOGUE, CatalogueEntry, RemoteFile, digest, fetch
+from crystext.data.catalogue import CATALOGUE, CatalogueEntry, fetch
 from crystext.data.prepare import PrepareSettings, prepare
 from crystext.data.store import read_store
 from crystext.errors import InputError, RunError
 from crystext.io.write import cif
+from crystext.runtime.download import RemoteFile
+from crystext.runtime.files import file_digest
 from tests.example_crystals import IRON, NACL, QUARTZ, SRTIO3
 
 CONTENT = {"train.csv": (NACL, QUARTZ), "val.csv": (IRON,), "test.csv": (SRTIO3,)}
@@ -221,7 +223,7 @@ def test_the_progress_of_a_download_is_told_in_bytes(server: str, served: Path) 
 
 def test_the_digest_of_kind_git_is_the_id_that_git_gives(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"Na\r\nCl\0" * 300_000)
-    assert digest(tmp_path / "x", "git") == git_blob(tmp_path / "x")
+    assert file_digest(tmp_path / "x", "git") == git_blob(tmp_path / "x")
 
 
 def test_every_entry_of_the_catalogue_is_pinned() -> None:

@@ -18,8 +18,7 @@ from crystext.io.write import cif
 from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from crystext.tasks import Record
 from crystext.tasks.prompts import load_prompts
-from crystext.text import PLAIN
-from crystext.text.wyckoff import format_wyckoff
+from crystext.text import PLAIN, WYCKOFF
 from crystext.tokenization.crystal_vocabulary import build_tokenizer
 from crystext.training.examples import Examples, TokenizedExample
 from tests.example_crystals import EXAMPLE_CRYSTALS
@@ -42,7 +41,7 @@ def test_a_crystal_comes_back_by_its_symmetry_or_as_unknown(store: Path, tmp_pat
         found, given = data[i].wyckoff, record.wyckoff
         assert found is not None
         assert given is not None
-        assert format_wyckoff(found) == format_wyckoff(given)
+        assert WYCKOFF.encode_wyckoff(found) == WYCKOFF.encode_wyckoff(given)
         assert found.cell == given.cell
         assert [o.free_coordinates.tolist() for o in found.orbits] == [
             o.free_coordinates.tolist() for o in given.orbits

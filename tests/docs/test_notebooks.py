@@ -12,7 +12,10 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "examples" / "notebooks").glob("
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-FEWER = {'training="shipped"': 'training="mp20_val"', "max_tries=20": "max_tries=3"}
+FEWER = {
+    'training="shipped"': 'training="mp20_val"',
+    "max_attempts_per_sample=20": "max_attempts_per_sample=3",
+}
 """What makes a notebook faster: a training set a quarter as large, fewer attempts."""
 
 

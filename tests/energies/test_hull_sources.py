@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core.composition import Composition
 
-from crystext.data.catalogue import digest
 from crystext.energies import hull_sources as hulls
 from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.hull_sources import hull_of_phases, open_hull, save_hull
 from crystext.energies.potentials.m3gnet import M3GNET
 from crystext.errors import InputError, SettingError
+from crystext.runtime.files import file_digest
 
 PHASES = {"Na": -1.3, "Cl": -1.8, "NaCl": -3.4, "NaCl3": -2.0}
 
@@ -165,7 +165,7 @@ def test_a_parquet_table_without_the_columns_is_refused(tmp_path):
 
 def test_the_published_references_are_the_file_whose_checksum_is_known(shared_data):
     name = hulls._ELEMENTS_FILE.name
-    assert "md5:" + digest(shared_data / "hull" / name, "md5") == hulls._ELEMENTS_FILE.checksum
+    assert "md5:" + file_digest(shared_data / "hull" / name, "md5") == hulls._ELEMENTS_FILE.checksum
 
 
 def test_of_the_published_energies_those_on_the_hull_make_it(tmp_path):

@@ -259,7 +259,9 @@ def test_bad_crystals_are_counted_and_named(tmp_path):
 
 
 def test_conditions_are_looked_for_anew(tmp_path):
-    asked = [[{"name": "composition", "asked": "NaCl"}, {"name": "n_atoms", "asked": "2"}]] * 6
+    asked = [
+        [{"name": "composition", "requested": "NaCl"}, {"name": "n_atoms", "requested": "2"}]
+    ] * 6
     run = write_run(tmp_path / "run", TEXTS, asked)
     report = evaluate(run, rules("conditioning"), tmp_path / "out")
     assert values(report, "conditioning") == pytest.approx(

@@ -14,8 +14,8 @@ def test_each_condition_is_counted_over_the_attempts_that_were_asked_for_it() ->
     attempts = [
         {
             "conditions": [asdict(record) for record in records],
-            "matched": place in (0, 3),
-            "tries": 2,
+            "satisfied": place in (0, 3),
+            "attempts": 2,
         }
         for place, records in enumerate(judged)
     ]
@@ -28,4 +28,6 @@ def test_each_condition_is_counted_over_the_attempts_that_were_asked_for_it() ->
 
 
 def test_attempts_at_any_crystal_have_no_summary() -> None:
-    assert summarize_conditions([{"conditions": [], "matched": True, "tries": 1}]).lines() == []
+    assert (
+        summarize_conditions([{"conditions": [], "satisfied": True, "attempts": 1}]).lines() == []
+    )

@@ -9,12 +9,12 @@ import pytest
 from crystext.conditions import Conditions
 from crystext.generation.requests import make_request, temperatures_for_conditions
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.coordinate_sampler import CoordinateSampler
+from crystext.inference.batch import BatchSampler
 from crystext.inference.types import Attempt, SamplingSettings
 from crystext.models.layout import Temperatures
 from crystext.models.load import LoadedModel, load_model
 from crystext.text import PLAIN, decode
-from tests.inference.test_coordinate_sampler import exact_sampler
+from tests.inference.test_coordinate_reader import exact_sampler
 
 SETTINGS = SamplingSettings(seed=9)
 ASKED = Conditions.from_keywords(chemical_system="Li-O", neutral=True, density=2.0, band_gap=1.0)
@@ -30,12 +30,12 @@ def model(tiny_model: Path) -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def sampler(model: LoadedModel) -> CoordinateSampler:
+def sampler(model: LoadedModel) -> BatchSampler:
     return exact_sampler(model, SETTINGS)
 
 
 @pytest.fixture(scope="module")
-def draw(model: LoadedModel, sampler: CoordinateSampler) -> Draw:
+def draw(model: LoadedModel, sampler: BatchSampler) -> Draw:
     """Draws with up to so many tries."""
     from crystext.generation.rejection_sampling import sample_until_satisfied
 
@@ -60,13 +60,13 @@ def tried(draw: Draw) -> list[Attempt]:
 
 
 def kept(attempt: Attempt) -> int:
-    return sum(record.kept is True for record in attempt.conditions)
+    return sum(record.satisfied is True for record in attempt.conditions)
 
 
 def test_each_attempt_carries_the_verdict_on_its_crystal(once: list[Attempt]) -> None:
     for attempt in once:
         assert attempt.conditions == ASKED.check(decode(attempt.text).crystal)
-        assert attempt.matched == (kept(attempt) == 3)
+        assert attempt.satisfied == (kept(attempt) == 3)
     assert {kept(attempt) for attempt in once} >= {1, 2}
 
 
@@ -75,25 +75,25 @@ def test_what_matches_is_not_drawn_again_and_what_does_not_is(
 ) -> None:
     assert [x.index for x in tried] == list(range(ROWS))
     for first, last in zip(once, tried, strict=True):
-        if first.matched:
+        if first.satisfied:
             assert last == first
         else:
-            assert 2 <= last.tries <= TRIES
-            assert last.matched or last.tries == TRIES
+            assert 2 <= last.attempts <= TRIES
+            assert last.satisfied or last.attempts == TRIES
 
 
 def test_a_redraw_is_that_of_its_index_and_number_and_the_best_is_taken(
-    model: LoadedModel, sampler: CoordinateSampler, tried: list[Attempt]
+    model: LoadedModel, sampler: BatchSampler, tried: list[Attempt]
 ) -> None:
     request = make_request(ASKED, model.prompts, max_atoms=4)
     for attempt in tried:
         drawn = [
             sampler.draw(request, [attempt.index], redraw=number)[0]
-            for number in range(attempt.tries)
+            for number in range(attempt.attempts)
         ]
         assert len({x.text for x in drawn}) == len(drawn)
         judged = [
-            replace(x, conditions=ASKED.check(decode(x.text).crystal), tries=attempt.tries)
+            replace(x, conditions=ASKED.check(decode(x.text).crystal), tries=attempt.attempts)
             for x in drawn
         ]
         best = max(judged, key=kept)
@@ -109,11 +109,11 @@ def test_a_text_that_is_no_crystal_keeps_nothing_and_is_drawn_again(model: Loade
     drawn = sample_until_satisfied(
         free, request, asked, range(3), fmt=PLAIN, constrained=False, max_attempts_per_sample=2
     )
-    faulty = [x for x in drawn if x.fault is not None]
+    faulty = [x for x in drawn if x.failure is not None]
     assert faulty
-    assert {x.tries for x in faulty} == {2}
-    assert {record.kept for x in faulty for record in x.conditions} == {False}
-    assert not any(x.matched for x in faulty)
+    assert {x.attempts for x in faulty} == {2}
+    assert {record.satisfied for x in faulty for record in x.conditions} == {False}
+    assert not any(x.satisfied for x in faulty)
 
 
 def test_hot_elements_are_not_for_formulas_that_are_asked_for() -> None:

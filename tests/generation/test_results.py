@@ -47,8 +47,8 @@ def test_what_is_no_crystal_stays_with_its_fault(samples: Samples) -> None:
     assert len(samples) == 5
     broken = samples[1]
     assert (broken.crystal, broken.structure, broken.formula) == (None, None, None)
-    assert broken.fault is not None
-    assert not broken.matched
+    assert broken.failure is not None
+    assert not broken.satisfied
     table = samples.to_dataframe()
     assert table.fault.notna().tolist() == [False, True, False, False, False]
     assert len(samples.crystals) == len(samples.structures) == len(samples.to_ase()) == 4
@@ -60,8 +60,8 @@ def test_a_text_that_was_cut_off_is_no_crystal_though_it_could_be_read(samples: 
 
 def test_matched_are_those_that_keep_all_that_can_be_checked(samples: Samples) -> None:
     # The band gap is asked for, and cannot be told.
-    assert [x.index for x in samples.matched] == [0, 3]
-    assert [x.formula for x in samples.matched] == ["NaCl", "NaCl"]
+    assert [x.index for x in samples.satisfied] == [0, 3]
+    assert [x.formula for x in samples.satisfied] == ["NaCl", "NaCl"]
 
 
 def test_unique_keeps_the_first_of_the_same_crystals(samples: Samples) -> None:
@@ -86,7 +86,7 @@ def test_structures_and_atoms_are_the_crystals_written(samples: Samples) -> None
         assert atoms.pbc.all()
         again = Structure(atoms.cell.array, atoms.numbers, atoms.get_scaled_positions())
         assert encode(again) == text
-        assert (atoms.info["n_atoms"], atoms.info["matched"]) == (len(structure), "Na" in text)
+        assert (atoms.info["n_atoms"], atoms.info["satisfied"]) == (len(structure), "Na" in text)
 
 
 def test_ase_reads_back_the_atoms_that_it_wrote(samples: Samples, tmp_path: Path) -> None:
@@ -103,11 +103,11 @@ def test_ase_reads_back_the_atoms_that_it_wrote(samples: Samples, tmp_path: Path
 
 
 def test_a_table_without_rows_has_the_columns_of_one_with_rows(samples: Samples) -> None:
-    none = samples[2:3].matched
+    none = samples[2:3].satisfied
     assert len(none) == 0
-    for part in (none, none[:], none.matched, none.unique()):
+    for part in (none, none[:], none.satisfied, none.unique()):
         assert part.to_dataframe().columns.tolist() == samples.to_dataframe().columns.tolist()
-    assert none.to_dataframe().query("chemical_system_kept")["formula"].tolist() == []
+    assert none.to_dataframe().query("chemical_system_satisfied")["formula"].tolist() == []
     plain = replace(samples[0], conditions=())
     assert Samples([]).to_dataframe().columns.tolist() == list(plain.row())
 
@@ -115,10 +115,10 @@ def test_a_table_without_rows_has_the_columns_of_one_with_rows(samples: Samples)
 def test_a_table_tells_what_was_asked_and_what_was_found(samples: Samples) -> None:
     table = samples.to_dataframe()
     assert table.chemical_system_asked.unique().tolist() == ["Cl-Na"]
-    assert table.chemical_system_kept.tolist() == [True, False, False, True, False]
+    assert table.chemical_system_satisfied.tolist() == [True, False, False, True, False]
     assert table.band_gap_how.unique().tolist() == ["steered"]
     assert table.band_gap_kept.isna().all()
-    assert table.matched.tolist() == [x.matched for x in samples]
+    assert table.satisfied.tolist() == [x.satisfied for x in samples]
     assert table.log_probability.tolist() == [-10.0, -11.0, -12.0, -13.0, -14.0]
 
 
@@ -143,9 +143,15 @@ def test_files_are_named_by_index_and_formula(samples: Samples, tmp_path: Path) 
 
 def test_a_saved_table_holds_the_records_too(samples: Samples, tmp_path: Path) -> None:
     saved = pd.read_parquet(samples.save(tmp_path / "x.parquet"))
-    told = samples.to_dataframe().query("fault.isna()").reset_index(drop=True)
+    told = samples.to_dataframe().query("failure.isna()").reset_index(drop=True)
     assert set(told.columns) < set(saved.columns)
-    for column in ("formula", "log_probability", "chemical_system_kept", "text", "band_gap_asked"):
+    for column in (
+        "formula",
+        "log_probability",
+        "chemical_system_satisfied",
+        "text",
+        "band_gap_requested",
+    ):
         assert saved[column].tolist() == told[column].tolist()
 
 
@@ -167,7 +173,7 @@ def test_samples_say_in_a_line_what_they_are(samples: Samples) -> None:
     assert repr(samples) == "<Samples: 5, 4 crystals, 2 as asked>"
     assert repr(samples[0]) == "<Sample 0: NaCl, 8 atoms, log-probability -10.0, as asked>"
     assert repr(samples[2]).endswith("not as asked: chemical_system>")
-    assert repr(samples[1]) == f"<Sample 1: no crystal ({samples[1].fault})>"
+    assert repr(samples[1]) == f"<Sample 1: no crystal ({samples[1].failure})>"
     assert repr(Samples([])) == "<Samples: 0, 0 crystals>"
 
 

@@ -117,7 +117,7 @@ def test_a_run_holds_every_attempt_in_order(whole: Path, tiny_model: Path) -> No
     attempts = list(read_attempts(whole))
     assert [attempt["index"] for attempt in attempts] == list(range(N))
     for attempt in attempts:
-        assert attempt["fault"] is None
+        assert attempt["failure"] is None
         assert decode(attempt["text"]).crystal is not None
         assert attempt["prompt"] == json.loads((whole / "settings.json").read_text())["prompt"]
 
@@ -130,7 +130,8 @@ def test_a_run_records_settings_model_and_versions(whole: Path, tiny_model: Path
     assert settings["batch_size"] == BATCH
     (note,) = map(json.loads, (whole / "starts.jsonl").read_text().splitlines())
     assert note["n"] == N
-    assert {"crystext", "torch", "transformers", "numpy", "python"} <= note.keys()
+    assert {"crystext", "commit", "machine", "python"} <= note.keys()
+    assert {"torch", "transformers", "numpy"} <= note["versions"].keys()
 
 
 def test_two_workers_write_the_bytes_of_one(
@@ -220,7 +221,7 @@ def test_a_second_command_on_a_run_is_refused_while_the_first_goes_on(
         run_sampling(campaign, tmp_path / "run")
     assert process.poll() is None
     process.send_signal(signal.SIGSTOP)
-    assert all(attempt["fault"] is None for attempt in read_attempts(tmp_path / "run"))
+    assert all(attempt["failure"] is None for attempt in read_attempts(tmp_path / "run"))
     process.send_signal(signal.SIGCONT)
 
 
@@ -261,7 +262,9 @@ def table(tiny_model: Path) -> SamplingRun:
         Conditions.from_keywords(chemical_system="Li-O", neutral=True, space_group="Pm-3m"),
     )
     model = str(tiny_model)
-    return SamplingRun(5, model, SETTINGS, rows, max_atoms=3, batch_size=3, max_tries=2)
+    return SamplingRun(
+        5, model, SETTINGS, rows, max_atoms=3, batch_size=3, max_attempts_per_sample=2
+    )
 
 
 def test_a_campaign_of_many_requests_is_cut_and_completed_to_the_same_bytes(
@@ -274,21 +277,21 @@ def test_a_campaign_of_many_requests_is_cut_and_completed_to_the_same_bytes(
     assert [attempt["index"] for attempt in attempts] == list(range(15))
     for place, conditions in enumerate(table.conditions):
         for attempt in attempts[5 * place : 5 * place + 5]:
-            asked = {record["name"]: record["asked"] for record in attempt["conditions"]}
+            asked = {record["name"]: record["requested"] for record in attempt["conditions"]}
             assert asked == conditions.requested()
             assert all(
                 line in attempt["prompt"] for line in conditions.prompt_properties().values()
             )
-            assert attempt["matched"] or attempt["tries"] == 2
+            assert attempt["satisfied"] or attempt["attempts"] == 2
     salt = [decode(attempt["text"]).crystal for attempt in attempts[:5]]
     assert {tuple(x.symbols) for x in salt if x is not None} == {("Na", "Cl")}
     os.truncate(path, drawn.index(b'{"index": 7') + 40)
     run_sampling(table, tmp_path / "run")
     assert path.read_bytes() == drawn
     before = contents(tmp_path / "run")
-    with pytest.raises(RunError, match=r"conditions \(--conditions\): .* asked for"):
+    with pytest.raises(RunError, match=r"conditions \(--conditions\): .* here"):
         run_sampling(replace(table, conditions=table.conditions[:2]), tmp_path / "run")
-    with pytest.raises(RunError, match=r"n \(--n\): 5 there, 6 asked for"):
+    with pytest.raises(RunError, match=r"n \(--n\): 5 there, 6 here"):
         run_sampling(replace(table, n=6), tmp_path / "run")
     assert contents(tmp_path / "run") == before
 
@@ -313,23 +316,26 @@ def test_elements_cannot_be_excluded_without_constraints(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": 12}, "seed (--seed): 11 there, 12 asked for"),
-        ({"temperature": 0.7}, "temperature (--temperature): 1.0 there, 0.7 asked for"),
-        ({"top_p": 0.9}, "top_p (--top-p): 1.0 there, 0.9 asked for"),
-        ({"max_atoms": 5}, "max_atoms (--max-atoms): 3 there, 5 asked for"),
-        ({"min_distance_ratio": 0.0}, "distance_scale (--min-distance): 0.65 there, 0.0 asked for"),
-        ({"exclude": "U"}, "exclude (--exclude): not given there, 'U' asked for"),
-        ({"composition": "NaCl"}, "composition (--composition): not given there, 'NaCl' asked for"),
-        ({"space_group": "Fm-3m"}, "space_group (--space-group): not given there, 225 asked for"),
+        ({"seed": 12}, "seed (--seed): 11 there, 12 here"),
+        ({"temperature": 0.7}, "temperature (--temperature): 1.0 there, 0.7 here"),
+        ({"top_p": 0.9}, "top_p (--top-p): 1.0 there, 0.9 here"),
+        ({"max_atoms": 5}, "max_atoms (--max-atoms): 3 there, 5 here"),
         (
-            {"max_tries": 2, "n_atoms": "1-3"},
-            "max_tries (--max-attempts-per-sample): 1 there, 2 asked for",
+            {"min_distance_ratio": 0.0},
+            "min_distance_ratio (--min-distance-ratio): 0.65 there, 0.0 here",
+        ),
+        ({"exclude": "U"}, "exclude (--exclude): not given there, 'U' here"),
+        ({"composition": "NaCl"}, "composition (--composition): not given there, 'NaCl' here"),
+        ({"space_group": "Fm-3m"}, "space_group (--space-group): not given there, 225 here"),
+        (
+            {"max_attempts_per_sample": 2, "n_atoms": "1-3"},
+            "max_attempts_per_sample (--max-attempts-per-sample): 1 there, 2 here",
         ),
         (
             {"guidance": 2.0, "composition": "NaCl"},
-            "guidance (--guidance): 1.0 there, 2.0 asked for",
+            "guidance (--guidance): 1.0 there, 2.0 here",
         ),
-        ({"constrained": False}, "constrained (--constrained): True there, False asked for"),
+        ({"constrained": False}, "constrained (--constrained): True there, False here"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -367,7 +373,7 @@ def test_a_folder_with_other_files_is_refused(
     campaign: SamplingRun, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / name).write_text("mine\n")
-    with pytest.raises(RunError, match=f"no run.*{name}"):
+    with pytest.raises(RunError, match=f"{name}.*not a run of crystext sample"):
         run_sampling(campaign, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
@@ -401,8 +407,8 @@ def test_a_kill_while_the_settings_were_written_does_no_harm(
         b"7\n",
         b"\n",
         b'{"index": 4}\n',
-        b'{"index": 4, "text": 5, "fault": null}\n',
-        b'{"index": "4", "text": "x", "fault": null}\n',
+        b'{"index": 4, "text": 5, "failure": null}\n',
+        b'{"index": "4", "text": "x", "failure": null}\n',
         b"[" * 100_000 + b"\n",
     ],
     ids=range(9),
@@ -427,7 +433,7 @@ def test_attempts_out_of_order_are_refused(campaign: SamplingRun, run: Path, cha
     lines = path.read_bytes().splitlines(keepends=True)
     third = {"twice": [lines[2]] * 2, "left out": [], "swapped": [lines[3], lines[2]]}[change]
     path.write_bytes(b"".join([*lines[:2], *third, *lines[4:]]))
-    with pytest.raises(RunError, match=r"line [34] is not attempt [23]"):
+    with pytest.raises(RunError, match=r"line [34] is not sample [23]"):
         run_sampling(campaign, run)
 
 
@@ -455,7 +461,7 @@ def test_a_model_that_cannot_be_loaded_claims_no_folder(
 
 
 def test_no_run_is_no_attempts(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no run directory"):
+    with pytest.raises(RunError, match="not a run folder"):
         next(read_attempts(tmp_path))
 
 
@@ -483,7 +489,7 @@ def test_a_disk_that_fills_up_keeps_what_was_drawn(
     _, message = process.communicate(timeout=300)
     assert process.returncode == 2
     assert "cannot be written: File too large" in message
-    assert "What was drawn so far is kept; make room" in message
+    assert "what was written so far is kept: free some space" in message
     assert "Traceback" not in message
     kept = (out / "attempts.jsonl").read_bytes()
     assert expected.startswith(kept)
@@ -520,7 +526,7 @@ def test_a_full_file_system_keeps_what_was_drawn(
     _, message = process.communicate(timeout=300)
     assert process.returncode == 2
     assert "No space left on device" in message
-    assert "What was drawn so far is kept; make room" in message
+    assert "what was written so far is kept: free some space" in message
     assert expected.startswith((place / "run" / "attempts.jsonl").read_bytes())
 
 

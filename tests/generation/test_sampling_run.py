@@ -83,7 +83,7 @@ def test_small_first_batches_are_worth_no_process_of_their_own() -> None:
 
 def test_small_models_draw_more_at_a_time(tiny_model: Path, tmp_path: Path) -> None:
     assert default_batch_size("shipped") == default_batch_size(tiny_model) == 1000
-    assert default_batch_size("shipped", max_tries=20) == 50
+    assert default_batch_size("shipped", max_attempts_per_sample=20) == 50
     large = Path(shutil.copytree(tiny_model, tmp_path / "large"))
     with (large / "model.safetensors").open("r+b") as weights:
         weights.truncate(2**30)
@@ -95,12 +95,12 @@ def test_small_models_draw_more_at_a_time(tiny_model: Path, tmp_path: Path) -> N
     [
         ({"n": 0}, "0 crystals"),
         ({"batch_size": 0}, "a batch size of 0"),
-        ({"max_tries": 0}, "0 tries: expected 1 to 1000"),
+        ({"max_attempts_per_sample": 0}, "0 attempts per sample: expected 1 to 1000"),
         ({"conditions": ()}, "no conditions are given"),
         ({"settings": SamplingSettings(guidance=2.0)}, "there is none in the prompt"),
-        ({"max_tries": 2}, "nothing is asked for that could be checked"),
+        ({"max_attempts_per_sample": 2}, "nothing is asked for that could be checked"),
         (
-            {"max_tries": 2, "conditions": (Conditions.from_keywords(band_gap=1),)},
+            {"max_attempts_per_sample": 2, "conditions": (Conditions.from_keywords(band_gap=1),)},
             "nothing is asked for",
         ),
     ],

@@ -14,9 +14,9 @@ from crystext.errors import ModelError
 from crystext.grammar.any_tokenizer import GrammarProcessor
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.coordinate_sampler import CoordinateSampler
+from crystext.inference.batch import BatchSampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.request_grammar import max_characters
-from crystext.inference.samplers import make_sampler
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Crystal
@@ -24,7 +24,7 @@ from crystext.tasks.generation import generation_prompt
 from crystext.text import FORMATS, PLAIN, DecodeFailure, decode, encode
 from crystext.tokenization.encode import completion_ids, prompt_ids
 from tests.example_crystals import NACL
-from tests.inference.test_coordinate_sampler import nearest_over_radii
+from tests.inference.test_coordinate_reader import nearest_over_radii
 
 COMMON = ("H", "Li", "O", "F", "Na", "Cl", "Fe")
 SETTINGS = SamplingSettings(seed=5)
@@ -70,7 +70,7 @@ def crystals_of(attempts: list[Attempt]) -> list[Crystal]:
 
 def test_every_constrained_text_is_a_crystal_within_its_bounds(attempts: list[Attempt]) -> None:
     assert [attempt.index for attempt in attempts] == list(range(ROWS))
-    assert {attempt.fault for attempt in attempts} == {None}
+    assert {attempt.failure for attempt in attempts} == {None}
     crystals = crystals_of(attempts)
     assert max(map(len, crystals)) <= CONSTRAINTS.max_atoms
     assert {symbol for crystal in crystals for symbol in crystal.symbols} <= set(COMMON)
@@ -148,12 +148,12 @@ def test_what_is_no_crystal_is_kept_with_the_name_of_its_fault(
     assert [attempt.index for attempt in free_attempts] == list(range(40))
     for attempt in free_attempts:
         decoded = decode(attempt.text)
-        if attempt.fault is None:
+        if attempt.failure is None:
             assert decoded.crystal is not None
         else:
-            assert attempt.fault in DecodeFailure.__members__
-            assert attempt.fault == (decoded.failure.name if decoded.failure else "TRUNCATED")
-    assert sum(attempt.fault is not None for attempt in free_attempts) > 30
+            assert attempt.failure in DecodeFailure.__members__
+            assert attempt.failure == (decoded.failure.name if decoded.failure else "TRUNCATED")
+    assert sum(attempt.failure is not None for attempt in free_attempts) > 30
 
 
 def test_a_crystal_in_another_format_than_the_model_s_is_a_fault(
@@ -168,7 +168,7 @@ def test_a_crystal_in_another_format_than_the_model_s_is_a_fault(
         sampler = AnyTokenizerSampler(replace(model, format=fmt), UNCONSTRAINED)
         attempt = sampler._attempt(asked(prompt), 0, given, written, 0.0)
         assert attempt.text == text
-        faults.append(attempt.fault)
+        faults.append(attempt.failure)
     assert faults == [None, "WRONG_PRECISION"]
 
 
@@ -179,7 +179,7 @@ def test_a_special_token_amid_a_text_is_seen_in_it(model: LoadedModel, prompt: s
         rows[padding.tokenizer.pad_token_id, -1] += 2.0
     attempts = AnyTokenizerSampler(padding, UNCONSTRAINED).draw(asked(prompt), range(3))
     assert all("<pad>" in attempt.text for attempt in attempts)
-    assert all(attempt.fault is not None for attempt in attempts)
+    assert all(attempt.failure is not None for attempt in attempts)
 
 
 def test_a_text_that_finds_no_end_is_cut_off_and_counted(
@@ -189,7 +189,7 @@ def test_a_text_that_finds_no_end_is_cut_off_and_counted(
     assert {attempt.tokens <= most for attempt in free_attempts} == {True}
     cut = [attempt for attempt in free_attempts if attempt.tokens == most]
     assert cut
-    assert all(attempt.fault is not None for attempt in cut)
+    assert all(attempt.failure is not None for attempt in cut)
 
 
 def test_the_same_seed_gives_the_same_faults(
@@ -212,8 +212,8 @@ def test_a_tokenizer_without_an_end_is_refused(tiny_model: Path) -> None:
 
 
 def test_the_slot_sampler_is_taken_where_it_can_be(model: LoadedModel) -> None:
-    assert isinstance(make_sampler(model, SETTINGS), CoordinateSampler)
-    assert isinstance(make_sampler(model, UNCONSTRAINED), AnyTokenizerSampler)
+    assert isinstance(TextGenerator(model, SETTINGS).sampler(), BatchSampler)
+    assert isinstance(TextGenerator(model, UNCONSTRAINED).sampler(), AnyTokenizerSampler)
 
 
 def test_a_llama_that_the_slot_sampler_cannot_take_is_drawn_from_all_the_same(
@@ -229,6 +229,6 @@ def test_a_llama_that_the_slot_sampler_cannot_take_is_drawn_from_all_the_same(
         attention_bias=True,
     )
     biased = replace(model, network=LlamaForCausalLM(config).eval())
-    sampler = make_sampler(biased, SETTINGS)
+    sampler = TextGenerator(biased, SETTINGS).sampler()
     assert isinstance(sampler, AnyTokenizerSampler)
     assert len(crystals_of(sampler.draw(asked(prompt, max_atoms=1), range(2)))) == 2

@@ -12,11 +12,11 @@ from crystext.generation.requests import make_request
 from crystext.grammar.any_tokenizer import GrammarProcessor
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.samplers import Sampler
+from crystext.inference.generate import Sampler
 from crystext.inference.types import Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.tokenization.encode import prompt_ids
-from tests.inference.test_coordinate_sampler import exact_sampler, recomputed
+from tests.inference.test_coordinate_reader import exact_sampler, recomputed
 
 SETTINGS = SamplingSettings(seed=3)
 ROWS = 4
@@ -37,7 +37,7 @@ def request_(model: LoadedModel) -> Request:
 def without_conditions(request: Request) -> Request:
     assert request.unconditional_prompt is not None
     assert request.unconditional_prompt != request.prompt
-    return replace(request, prompt=request.unconditional_prompt, unconditional=None)
+    return replace(request, prompt=request.unconditional_prompt, unconditional_prompt=None)
 
 
 def text_sampler(model: LoadedModel, settings: SamplingSettings) -> Sampler:
@@ -52,7 +52,7 @@ def test_guidance_of_one_is_none_and_of_zero_hears_no_conditions(
     model: LoadedModel, request_: Request, make: type
 ) -> None:
     bare = without_conditions(request_)
-    heard = make(model, SETTINGS).draw(replace(request_, unconditional=None), range(ROWS))
+    heard = make(model, SETTINGS).draw(replace(request_, unconditional_prompt=None), range(ROWS))
     unheard = make(model, SETTINGS).draw(bare, range(ROWS))
     assert {x.text for x in heard}.isdisjoint(x.text for x in unheard)
     for guidance, expected in ((1.0, heard), (0.0, unheard)):

@@ -137,7 +137,7 @@ def test_nothing_is_scored_as_nothing(scorer: LikelihoodScorer, prompt: str) -> 
 
 
 def test_a_text_by_symmetry_is_scored_as_a_whole(scorer: LikelihoodScorer) -> None:
-    prompt = generation_prompt(scorer.model.prompts, wyckoff=True)
+    prompt = generation_prompt(scorer.model.prompts, fmt=WYCKOFF)
     (score,) = scorer.score([QUARTZ], prompt, format=WYCKOFF)
     (reading,) = score.readings
     assert reading.text == encode(QUARTZ, WYCKOFF)

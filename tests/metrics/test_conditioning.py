@@ -5,15 +5,15 @@ from crystext.metrics.conditioning import check_conditions
 from tests.example_crystals import NACL, SRTIO3
 
 ASKED = [
-    {"name": "composition", "asked": "NaCl"},
-    {"name": "space_group", "asked": 225},
-    {"name": "n_atoms", "asked": "2-8"},
-    {"name": "band_gap", "asked": 5.0},
+    {"name": "composition", "requested": "NaCl"},
+    {"name": "space_group", "requested": 225},
+    {"name": "n_atoms", "requested": "2-8"},
+    {"name": "band_gap", "requested": 5.0},
 ]
 
 
 def kept(crystal):
-    return {record.name: record.kept for record in check_conditions(ASKED, crystal)}
+    return {record.name: record.satisfied for record in check_conditions(ASKED, crystal)}
 
 
 def test_each_condition_is_looked_for_in_the_crystal():
@@ -29,4 +29,4 @@ def test_what_is_no_crystal_keeps_nothing():
 
 def test_an_unknown_condition_is_named():
     with pytest.raises(SettingError, match="colour"):
-        check_conditions([{"name": "colour", "asked": "red"}], NACL)
+        check_conditions([{"name": "colour", "requested": "red"}], NACL)

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from crystext.errors import ModelError
 from crystext.models.architectures.llama import new_llama, number_embeddings
-from crystext.models.layout import default_format, model_folder, model_hash
+from crystext.models.layout import model_folder, model_hash, open_model
 from crystext.models.load import load_model, save_model
 from crystext.runtime.resources import shipped_model
 from crystext.tasks.prompts import load_prompts
@@ -59,7 +59,7 @@ def test_a_model_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_a_model_keeps_what_is_to_be_drawn_from_it(tmp_path: Path, fmt: Format | None) -> None:
     network, tokenizer = small_llama(1), build_tokenizer(PROMPTS.phrases())
     save_model(tmp_path / "model", network, tokenizer, PROMPTS, PLAIN, sample_format=fmt)
-    assert default_format(tmp_path / "model") == (None if fmt is None else fmt.name)
+    assert open_model(tmp_path / "model").default_format == (None if fmt is None else fmt.name)
     assert load_model(tmp_path / "model").format == PLAIN
 
 

@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 
 from crystext.conditions.constraints import Constraints
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.coordinate_sampler import CoordinateSampler
-from crystext.inference.samplers import make_sampler
+from crystext.inference.batch import BatchSampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Request, SamplingSettings
 from crystext.models.initialize import InitialModel, initialize_model
 from crystext.models.layout import model_hash
@@ -219,16 +219,16 @@ def test_transformers_alone_reads_the_merged_model(trained: Trained, tmp_path: P
 
 def test_crystals_are_drawn_from_it(trained: Trained, loaded: LoadedModel) -> None:
     settings = SamplingSettings(seed=2)
-    sampler = make_sampler(loaded, settings)
+    sampler = TextGenerator(loaded, settings).sampler()
     fast = trained.start.format == PLAIN
-    assert isinstance(sampler, CoordinateSampler if fast else AnyTokenizerSampler)
+    assert isinstance(sampler, BatchSampler if fast else AnyTokenizerSampler)
     attempts = sampler.draw(
         Request(
             generation_prompt(loaded.prompts), Constraints(max_atoms=2, min_distance_ratio=0.65)
         ),
         range(2),
     )
-    assert [attempt.fault for attempt in attempts] == [None, None]
+    assert [attempt.failure for attempt in attempts] == [None, None]
     for attempt in attempts:
         assert decode(attempt.text, format=loaded.format).crystal is not None
 

@@ -14,7 +14,7 @@ from crystext.tasks.element_infilling import element_prompt
 from crystext.tasks.generation import generation_prompt
 from crystext.tasks.infilling import infill_prompt
 from crystext.tasks.prompts import TEMPLATES, load_prompts, write_prompts
-from crystext.text import PLAIN
+from crystext.text import FORMATS, PLAIN, WYCKOFF
 from crystext.text.partial import UnknownParts, encode_partial
 from tests.example_crystals import NACL
 
@@ -30,7 +30,7 @@ def test_prompts_are_rendered_as_ever() -> None:
     prompts = load_prompts()
     everything = format_properties(NACL, LABELS)
     assert generation_prompt(prompts) == golden("prompt.generate")
-    assert generation_prompt(prompts, wyckoff=True) == golden("prompt.generate_wyckoff")
+    assert generation_prompt(prompts, fmt=WYCKOFF) == golden("prompt.generate_wyckoff")
     assert generation_prompt(prompts, everything) == golden("prompt.generate.conditions")
     assert element_prompt(NACL, "Na", prompts, PLAIN) == golden("prompt.infill_element")
     unknown = UnknownParts(angles=True, elements=[1], positions=[0, 6], missing=[2, 3, 7])
@@ -42,7 +42,9 @@ def test_prompts_are_rendered_as_ever() -> None:
 
 def test_every_template_and_every_property_has_its_words() -> None:
     prompts = load_prompts()
-    assert set(prompts.templates) == set(TEMPLATES)
+    asked_by_formats = {fmt.template for fmt in FORMATS.values()}
+    fixed = {name for name in TEMPLATES if "*" not in name}
+    assert set(prompts.templates) == fixed | asked_by_formats
     assert set(prompts.conditions) == set(PROPERTIES)
     assert {p.stem for p in shipped_path("prompts", "default").glob("*.txt")} == set(
         prompts.templates

@@ -23,14 +23,14 @@ NAMES = sorted(EXAMPLE_CRYSTALS)
 def example(task: str, name: str, rng: np.random.Generator) -> Example:
     crystal = EXAMPLE_CRYSTALS[name]
     record = Record(crystal, {"space_group": 1.0}, name, to_wyckoff(crystal))
-    return TASKS[task].make(record, PROMPTS, PLAIN, rng)
+    return TASKS[task].make(record, PROMPTS, TASKS[task].format or PLAIN, rng)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(NAMES), st.integers(0, 2**32))
 def test_whatever_description_is_chosen_the_completion_is_the_crystal(name: str, seed: int) -> None:
     made = example("wyckoff_unconditional", name, np.random.default_rng(seed))
-    assert made.prompt == generation_prompt(PROMPTS, wyckoff=True)
+    assert made.prompt == generation_prompt(PROMPTS, fmt=WYCKOFF)
     decoded = decode(made.completion, format=WYCKOFF)
     assert decoded.crystal is not None, decoded
     assert StructureMatcher().fit(decoded.crystal.structure, EXAMPLE_CRYSTALS[name].structure)
@@ -49,7 +49,7 @@ def test_what_the_prompt_asks_for_is_what_the_text_declares(name: str) -> None:
     for _ in range(60):
         made = example("wyckoff_conditional", name, rng)
         asked = asked_for(made.prompt)
-        assert made.prompt == generation_prompt(PROMPTS, asked, wyckoff=True)
+        assert made.prompt == generation_prompt(PROMPTS, asked, WYCKOFF)
         crystal = decode(made.completion).crystal
         assert crystal is not None
         assert made.completion.split("\n")[0] == group

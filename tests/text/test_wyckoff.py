@@ -17,8 +17,7 @@ from crystext.structures.augment import permute_within_species, translate
 from crystext.structures.crystal import Crystal
 from crystext.structures.wyckoff.cell_parameters import free_parameter_names
 from crystext.structures.wyckoff.positions import N_SPACE_GROUPS, wyckoff_positions
-from crystext.text import DecodeFailure, decode, encode
-from crystext.text.wyckoff import encode_wyckoff, is_wyckoff_text
+from crystext.text import WYCKOFF, DecodeFailure, decode, encode
 from tests.conftest import Run
 from tests.example_crystals import EXAMPLE_CRYSTALS, NACL, QUARTZ, SRTIO3, crystal
 
@@ -37,7 +36,7 @@ def space_group(found: Crystal) -> int:
 
 @pytest.mark.parametrize("name", sorted(TEXTS))
 def test_well_known_crystals_are_written_as_the_tables_have_them(name: str) -> None:
-    lines = encode_wyckoff(EXAMPLE_CRYSTALS[name]).split("\n")
+    lines = WYCKOFF.encode(EXAMPLE_CRYSTALS[name]).split("\n")
     wanted = TEXTS[name].split("\n")
     assert lines[0] == wanted[0]
     # 3.905 is half-way between two texts.
@@ -53,7 +52,7 @@ def test_well_known_crystals_are_written_as_the_tables_have_them(name: str) -> N
 def test_any_description_of_a_crystal_comes_back_as_the_same_crystal(name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     other = permute_within_species(translate(EXAMPLE_CRYSTALS[name], rng), rng)
-    decoded = decode(encode_wyckoff(other))
+    decoded = decode(WYCKOFF.encode(other))
     assert decoded.crystal is not None, decoded
     assert space_group(decoded.crystal) == space_group(EXAMPLE_CRYSTALS[name])
     assert StructureMatcher().fit(decoded.crystal.structure, other.structure)
@@ -68,7 +67,7 @@ def test_a_crystal_comes_back_in_a_primitive_cell() -> None:
 
 def test_the_hand_of_a_crystal_is_kept() -> None:
     mirrored = Crystal(QUARTZ.lengths, QUARTZ.angles, QUARTZ.numbers, -QUARTZ.positions % 1.0)
-    assert {encode_wyckoff(x).split("\n")[0] for x in (QUARTZ, mirrored)} == {"152", "154"}
+    assert {WYCKOFF.encode(x).split("\n")[0] for x in (QUARTZ, mirrored)} == {"152", "154"}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +112,7 @@ def test_what_is_no_crystal_has_a_fault_and_a_line(
     text: str, fault: DecodeFailure, line: int
 ) -> None:
     # A format would find fault with the decimals of some, and a group is wanted to know the others.
-    decoded = decode(text) if is_wyckoff_text(text) else decode(text, format="wyckoff")
+    decoded = decode(text) if WYCKOFF.recognizes(text) else decode(text, format="wyckoff")
     assert (decoded.crystal, decoded.failure, decoded.line) == (None, fault, line)
 
 
@@ -183,14 +182,14 @@ def test_a_cell_of_any_shape_is_read(text: str, atoms: int) -> None:
 
 
 def test_plain_texts_are_told_apart() -> None:
-    assert is_wyckoff_text(TEXTS["nacl"])
-    assert not is_wyckoff_text("5.64 5.64 5.64\n90.00 90.00 90.00\nNa\n0.000 0.000 0.000")
+    assert WYCKOFF.recognizes(TEXTS["nacl"])
+    assert not WYCKOFF.recognizes("5.64 5.64 5.64\n90.00 90.00 90.00\nNa\n0.000 0.000 0.000")
 
 
 def test_atoms_on_top_of_each_other_are_refused() -> None:
     twice = crystal([4.0] * 3, [90.0] * 3, [("Na", [0, 0, 0]), ("Na", [0, 0, 0.001])])
     with pytest.raises(InputError, match="spglib"):
-        encode_wyckoff(twice)
+        WYCKOFF.encode(twice)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +204,7 @@ def test_atoms_on_top_of_each_other_are_refused() -> None:
 )
 def test_what_would_not_be_read_is_not_written(twice: Crystal, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        encode_wyckoff(twice)
+        WYCKOFF.encode(twice)
 
 
 # The forgiving reader.
@@ -292,7 +291,7 @@ def test_crystals_of_the_data_come_back(shared_data: Path) -> None:
     lost = []
     for item in items:
         assert item.crystal is not None
-        decoded = decode(encode_wyckoff(item.crystal))
+        decoded = decode(WYCKOFF.encode(item.crystal))
         if (
             decoded.crystal is None
             or space_group(decoded.crystal) != space_group(item.crystal)

@@ -40,7 +40,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def examples(data: Dataset, tokenizer: PreTrainedTokenizerFast, **changes: object) -> Examples:
     values: dict[str, object] = {
         "task_weights": TASK_WEIGHTS,
-        "translate_share": 0.5,
+        "translate_probability": 0.5,
         "max_tokens": 256,
         "seed": 3,
         **changes,
@@ -76,7 +76,9 @@ def test_epochs_and_seeds_differ_in_order_and_augmentation(
 def test_an_epoch_loses_no_crystal_and_repeats_none_and_comes_in_another_order(
     data: Dataset, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    still = examples(data, tokenizer, task_weights={"unconditional": 1.0}, translate_share=0.0)
+    still = examples(
+        data, tokenizer, task_weights={"unconditional": 1.0}, translate_probability=0.0
+    )
     prompt = len(tokenizer(PROMPTS.render("generate", conditions=""))["input_ids"]) + 1
     # The cell, two tokens a number, tells the crystals apart: each is strained by another amount.
     first, second = (
@@ -138,7 +140,7 @@ def test_the_share_of_translated_crystals_is_the_one_asked_for(
 ) -> None:
     for share in (0.0, 0.3, 1.0):
         stream = examples(
-            data, tokenizer, translate_share=share, task_weights={"unconditional": 1.0}
+            data, tokenizer, translate_probability=share, task_weights={"unconditional": 1.0}
         )
         # Rock salt as it stands has no coordinate but 0 and 1/2.
         still = {"0.000", "0.500"}

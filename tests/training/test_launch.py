@@ -61,7 +61,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values: dict[str, Any] = {
         "data": {"store": str(write_tiny_store(folder / "store")), "validation_crystals": 9},
         "tasks": {"unconditional": 0.5, "conditional": 0.3, "infill_element": 0.2},
-        "translate_share": 0.5,
+        "translate_probability": 0.5,
         "model": {"new": {"hidden_size": 32, "intermediate_size": 64, "layers": 1, "heads": 2}},
         "optim": {
             "optimizer": "muon",

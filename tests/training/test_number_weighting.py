@@ -47,7 +47,7 @@ def test_the_loss_that_is_learned_from_is_the_weighted_one(tmp_path: Path) -> No
     values = {
         "data": {"store": str(store)},
         "tasks": {"unconditional": 1.0},
-        "translate_share": 0.0,
+        "translate_probability": 0.0,
         "number_weight": 0.5,
         "model": {"new": {"hidden_size": 32, "intermediate_size": 64, "layers": 1, "heads": 2}},
         "optim": {

@@ -73,9 +73,9 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         "optim.shedule=cosine",
         "optim.optimizer=adam",
         "optim.epochs=3",
-        "probes.ipt_crystal=4",
+        "sample_checks.ipt_crystal=4",
         "trackers=[mlflow]",
-        "translate_share=2",
+        "translate_probability=2",
         "format=plane",
         "tasks.unconditionall=1",
         "precision=fp16",
@@ -96,9 +96,9 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         "model.new.haeds: no such setting. Did you mean 'heads'?",
         "optim.shedule: no such setting. Did you mean 'schedule'?",
         "optim.optimizer: ",
-        "probes.ipt_crystal: no such setting. Did you mean 'ipt_crystals'?",
+        "sample_checks.ipt_crystal: no such setting. Did you mean 'ipt_crystals'?",
         "trackers.0: ",
-        "translate_share: ",
+        "translate_probability: ",
         "Did you mean 'plain'?",
         "Did you mean 'unconditional'?",
         "precision: ",
@@ -185,7 +185,7 @@ def test_what_is_drawn_by_default_has_to_be_learned() -> None:
 
 def test_a_missing_setting_is_named(tmp_path: Path) -> None:
     path = tmp_path / "short.yaml"
-    path.write_text("translate_share: 0.5\ntasks: {unconditional: 1}\n", encoding="utf-8")
+    path.write_text("translate_probability: 0.5\ntasks: {unconditional: 1}\n", encoding="utf-8")
     with pytest.raises(SettingError, match=r"(?s)data: is missing.*optim: is missing"):
         load_recipe(path)
 
@@ -242,3 +242,18 @@ def test_no_message_shows_what_only_a_program_understands() -> None:
     message = str(refused.value)
     for internal in ("Input should", "{'", "NoneType", "dict", "instance", "unable to parse"):
         assert internal not in message, message
+
+
+def test_settings_of_version_0_1_are_read_under_their_present_names(tmp_path: Path) -> None:
+    text = shipped_path("recipes", "shipped.yaml").read_text(encoding="utf-8")
+    old = text.replace("translate_probability:", "translate_share:")
+    old = old.replace("  decay_fraction:", "  decay_share:") + "probes: {ipt_crystals: 3}\n"
+    assert old.count("share:") >= 2
+    path = tmp_path / "old.yaml"
+    path.write_text(old, encoding="utf-8")
+    overrides = ["probes.ipt_crystals=4", "optim.decay_share=0.25"]
+    now = load_recipe("shipped", ["sample_checks.ipt_crystals=4", "optim.decay_fraction=0.25"])
+    assert load_recipe(path, overrides) == now
+    path.write_text(old + "sample_checks: {ipt_crystals: 4}\n", encoding="utf-8")
+    with pytest.raises(SettingError, match="probes is the former name of sample_checks"):
+        load_recipe(path)

@@ -40,7 +40,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values: dict[str, Any] = {
         "data": {"store": str(write_tiny_store(folder / "store")), "validation_crystals": 6},
         "tasks": {"unconditional": 0.5, "conditional": 0.3, "infill_element": 0.2},
-        "translate_share": 0.5,
+        "translate_probability": 0.5,
         "model": {"new": {"hidden_size": 32, "intermediate_size": 64, "layers": 1, "heads": 2}},
         "optim": {
             "learning_rate": 0.01,
@@ -80,7 +80,7 @@ def test_an_adapter_on_four_bits_goes_on_to_the_same_weights(recipe: Path, tmp_p
         pass
 
     class Stopping(Trainer):
-        def _update(self, rows: Any) -> Any:
+        def _train_step(self, rows: Any) -> Any:
             if self.step == 5:
                 raise Stopped
             return super()._train_step(rows)

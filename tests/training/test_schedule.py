@@ -18,7 +18,7 @@ def settings(**changes: Any) -> OptimSettings:
 
 
 def test_wsd_rises_stays_and_falls_to_zero() -> None:
-    optim = settings(schedule="wsd", decay_share=0.25)
+    optim = settings(schedule="wsd", decay_fraction=0.25)
     rates = [learning_rate(step, 100, optim) for step in range(101)]
     assert rates[0] == pytest.approx(0.2)
     assert rates[9:75] == [2.0] * 66
@@ -51,7 +51,7 @@ def test_constant_stays_after_the_warm_up() -> None:
 def test_a_rate_is_finite_and_never_above_the_highest(schedule: str) -> None:
     for warmup in (0, 1, 200):
         for decay in (0.0, 1.0):
-            optim = settings(schedule=schedule, warmup_steps=warmup, decay_share=decay)
+            optim = settings(schedule=schedule, warmup_steps=warmup, decay_fraction=decay)
             for step in range(100):
                 rate = learning_rate(step, 100, optim)
                 assert math.isfinite(rate)

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from crystext.conditions.constraints import Constraints
 from crystext.data.store import read_store, write_store
 from crystext.errors import InputError, ModelError, RunError, SettingError
-from crystext.inference.samplers import make_sampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Request, SamplingSettings
 from crystext.models.load import load_model
 from crystext.runtime.resources import shipped_model, shipped_path
@@ -44,7 +44,7 @@ def recipe_values(data: Path, **optim: Any) -> dict[str, Any]:
         "seed": 1,
         "data": {"store": str(data), "validation_crystals": 10},
         "tasks": {"unconditional": 0.5, "conditional": 0.3, "infill_element": 0.2},
-        "translate_share": 0.5,
+        "translate_probability": 0.5,
         "model": {"new": {"hidden_size": 32, "intermediate_size": 64, "layers": 1, "heads": 2}},
         "optim": {
             "optimizer": "muon",
@@ -83,7 +83,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def weights(out: Path) -> dict[str, torch.Tensor]:
     found = load_checkpoint(out / "checkpoint")
     assert found is not None
-    return found[0]["weights"] | {f"average.{k}": v for k, v in found[0]["average"].items()}
+    return found[0]["weights"] | {f"average.{k}": v for k, v in found[0]["ema"].items()}
 
 
 def weights_step(out: Path) -> int:
@@ -122,14 +122,14 @@ def test_a_run_of_before_there_were_baselines_goes_on_to_the_same_weights(
     data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    Trainer(recipe(data, decay_share=0.0, steps=6), out).run(QUIET)
+    Trainer(recipe(data, decay_fraction=0.0, steps=6), out).run(QUIET)
     kept = [line for line in log_of(out) if line["step"] not in (0, 1)]
     (out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
-    longer = Trainer(recipe(data, decay_share=0.0), out)
+    longer = Trainer(recipe(data, decay_fraction=0.0), out)
     longer.run(QUIET)
     assert "before training" not in longer.summary()
     assert [x["step"] for x in log_of(out) if "loss_mean" in x] == [6, 12]
-    Trainer(recipe(data, decay_share=0.0), tmp_path / "once").run(QUIET)
+    Trainer(recipe(data, decay_fraction=0.0), tmp_path / "once").run(QUIET)
     assert_same_weights(out, tmp_path / "once")
 
 
@@ -145,21 +145,21 @@ def test_a_run_ends_with_its_losses_in_one_sentence(data: Path, whole: Path) -> 
 def test_what_was_trained_is_a_model_to_draw_from(whole: Path) -> None:
     model = load_model(whole / "model")
     assert model.network.dtype == torch.bfloat16
-    sampler = make_sampler(model, SamplingSettings())
+    sampler = TextGenerator(model, SamplingSettings()).sampler()
     attempts = sampler.draw(
         Request(
             generation_prompt(model.prompts), Constraints(max_atoms=2, min_distance_ratio=0.65)
         ),
         range(3),
     )
-    assert [attempt.fault for attempt in attempts] == [None] * 3
+    assert [attempt.failure for attempt in attempts] == [None] * 3
 
 
 def test_the_saved_model_is_the_average_of_the_weights(whole: Path) -> None:
     saved = load_file(whole / "model" / "model.safetensors")
     found = load_checkpoint(whole / "checkpoint")
     assert found is not None
-    average = found[0]["average"]
+    average = found[0]["ema"]
     assert set(saved) == set(average)
     for name, tensor in saved.items():
         assert torch.equal(tensor, average[name].bfloat16()), name
@@ -178,7 +178,7 @@ def test_a_run_that_goes_on_ends_with_the_same_weights_to_the_bit(
     class Stopping(Trainer):
         """Stops as if killed, before the step is counted."""
 
-        def _update(self, rows: Any) -> Any:
+        def _train_step(self, rows: Any) -> Any:
             if self.step == stop:
                 raise Stopped
             return super()._train_step(rows)
@@ -191,8 +191,28 @@ def test_a_run_that_goes_on_ends_with_the_same_weights_to_the_bit(
     assert steps == [0, 6, 12]
 
 
+def test_a_checkpoint_of_version_0_1_goes_on_to_the_same_weights(
+    data: Path, tmp_path: Path
+) -> None:
+    """Its names of files and keys were others; see `training.checkpoint` and `training.recipe`."""
+    out, optim = tmp_path / "run", {"decay_fraction": 0.0}
+    Trainer(recipe(data, steps=6, **optim), out).run(QUIET)
+    (out / "checkpoint" / "ema.safetensors").rename(out / "checkpoint" / "average.safetensors")
+    path = out / "checkpoint" / "state.json"
+    state = json.loads(path.read_text())
+    state["least"], state["since"] = state.pop("best_loss"), state.pop("evaluations_since_best")
+    saved = state["identity"]["recipe"]
+    saved["translate_share"] = saved.pop("translate_probability")
+    path.write_text(json.dumps(state))
+    longer = Trainer(recipe(data, steps=11, **optim), out)
+    longer.run(QUIET)
+    Trainer(recipe(data, steps=11, **optim), tmp_path / "once").run(QUIET)
+    assert_same_weights(out, tmp_path / "once")
+    assert not (out / "checkpoint" / "average.safetensors").exists()
+
+
 def test_a_longer_run_goes_on_from_a_finished_one(data: Path, tmp_path: Path) -> None:
-    optim = {"decay_share": 0.0}
+    optim = {"decay_fraction": 0.0}
     Trainer(recipe(data, steps=6, **optim), tmp_path / "run").run(QUIET)
     Trainer(recipe(data, steps=11, **optim), tmp_path / "run").run(QUIET)
     Trainer(recipe(data, steps=11, **optim), tmp_path / "once").run(QUIET)
@@ -222,7 +242,7 @@ def test_a_torn_or_missing_log_does_not_stop_a_run_that_goes_on(data: Path, tmp_
 def test_a_run_of_another_recipe_is_refused_and_told_in_what(data: Path, tmp_path: Path) -> None:
     Trainer(recipe(data, steps=5), tmp_path / "run").run(QUIET)
     before = weights(tmp_path / "run")
-    expected = r"another recipe \(optim.learning_rate was 0.01 and is 0.02\)"
+    expected = r"other settings:\n  optim.learning_rate: 0.01 there, 0.02 here"
     with pytest.raises(RunError, match=expected):
         Trainer(recipe(data, steps=5, learning_rate=0.02), tmp_path / "run").run(QUIET)
     after = weights(tmp_path / "run")
@@ -402,7 +422,7 @@ def test_a_run_without_progress_ends_early_and_keeps_its_best_weights(
 
 def test_probes_are_logged_and_change_no_weight(data: Path, whole: Path, tmp_path: Path) -> None:
     values = recipe_values(data)
-    values["probes"] = {
+    values["sample_checks"] = {
         "ipt_crystals": 2,
         "ipt_translations": 3,
         "sampled_crystals": 2,
@@ -423,7 +443,7 @@ def test_the_resolved_recipe_lies_beside_the_model(data: Path, whole: Path) -> N
 
 
 def test_a_folder_in_use_is_refused(data: Path, tmp_path: Path) -> None:
-    with FileLock(tmp_path / "lock"), pytest.raises(RunError, match="another process is training"):
+    with FileLock(tmp_path / "lock"), pytest.raises(RunError, match="another process is writing"):
         Trainer(recipe(data), tmp_path).run(QUIET)
 
 

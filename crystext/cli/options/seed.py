@@ -61,7 +61,7 @@ def parse_seed(text: str, out: Path | None = None, sharded: bool = False) -> int
 
 def _recorded_seed(out: Path) -> int | None:
     """Return the seed of the run in a directory; None where there is none to be read."""
-    from crystext.generation.run import read_settings
+    from crystext.generation.run import run_folder
 
-    seed = (read_settings(out) or {}).get("seed")
+    seed = (run_folder(out).settings() or {}).get("seed")
     return seed if isinstance(seed, int) else None

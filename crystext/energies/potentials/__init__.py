@@ -18,7 +18,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from crystext.data.catalogue import digest
 from crystext.data.source import checksum
 from crystext.energies.import_path import (
     absolute_import_path,
@@ -31,6 +30,7 @@ from crystext.energies.potentials.chgnet import CHGNET, load_chgnet
 from crystext.energies.potentials.m3gnet import load_m3gnet
 from crystext.energies.potentials.m3gnet_weights import M3GNET, cached_weights, fetch_weights
 from crystext.errors import ModelError, SettingError, did_you_mean
+from crystext.runtime.files import file_digest
 
 PotentialSource = str | Path | Callable[[], Potential]
 """Where a potential comes from; see the module's text. A `functools.partial` will do."""
@@ -132,7 +132,7 @@ def code_digest(source: PotentialSource) -> str | None:
     if not isinstance(source, str) or not is_import_path(source):
         return None
     file = source_file(source)
-    return source if file is None else digest(file)
+    return source if file is None else file_digest(file)
 
 
 def check_shareable(source: PotentialSource) -> None:

@@ -19,7 +19,7 @@ from crystext.evaluate.html.numbers import format_integer, format_percent
 from crystext.evaluate.html.periodic_table import periodic_table
 from crystext.evaluate.published import PublishedTable, metric_for_column, published_tables
 from crystext.evaluate.report import LabelCounts, Report
-from crystext.evaluate.stage_cache import write_text
+from crystext.runtime.files import write_text
 from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
 

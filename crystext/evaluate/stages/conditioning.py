@@ -48,7 +48,7 @@ class ConditioningStage(Stage):
             source=rules.source,
         )
         for name in names:
-            kept = [next((x.kept for x in row if x.name == name), None) for row in records]
+            kept = [next((x.satisfied for x in row if x.name == name), None) for row in records]
             result.columns[f"kept_{name}"] = kept
             known = [x for x in kept if x is not None]
             result.add_proportion(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from crystext.conditions import Conditions
 from crystext.conditions.constraints import Constraints
 from crystext.errors import SettingError, did_you_mean
 from crystext.generation.infilling.ranking import rank_keys
@@ -18,20 +18,23 @@ from crystext.generation.infilling.result import (
 )
 from crystext.generation.infilling.specify import InfillSpec, specify, split_names
 from crystext.generation.infilling.symmetry import share_elements_by_orbit, space_group_of
-from crystext.inference.element_ranking import ElementRanker, is_single_element
-from crystext.inference.samplers import Sampler, make_sampler
+from crystext.grammar.infilling import is_single_element
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
 from crystext.io.read.partial_structures import PartialStructure
 from crystext.metrics.uniqueness import duplicates_of
-from crystext.models.load import LoadedModel
 from crystext.runtime.validate import whole_number
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import PYMATGEN_TOLERANCES
 from crystext.tasks.infilling import infill_prompt
 from crystext.text.partial import PartialCrystal
 
+if TYPE_CHECKING:
+    from crystext.inference.element_ranking import ElementRanker
+    from crystext.models.load import LoadedModel
+
 KEEP_OPTIONS = ("space_group", "cell")
-"""What a completion can be asked to keep."""
+"""What completions can keep."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,20 +53,57 @@ class InfillRun:
     truncated: int
     """Texts among them for which the model knew too few positions."""
     rejected: int
-    """Proposals left out because they do not keep what was to be kept."""
+    """Results left out because they do not keep what was to be kept."""
     space_group: int | None
     """That which was to be kept; None where none was."""
 
 
 @dataclass(frozen=True, eq=False)
-class _InfillJob:
-    """A structure to be completed."""
+class InfillTask:
+    """A structure, and what of it is to be completed."""
 
     partial: PartialCrystal
     sites: PartialStructure
-    request: Request
+    """What is given, and places of added atoms."""
     space_group: int | None
-    """To be kept."""
+    """To be kept; None where any will do."""
+
+
+def make_infill_task(
+    sites: PartialStructure,
+    spec: InfillSpec,
+    *,
+    keep: Collection[str] | str = (),
+    max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
+) -> InfillTask:
+    """Return what is to be completed, checked before any model is loaded.
+
+    Args:
+        sites: the structure, as far as it is known.
+        spec: what of it is to be filled in.
+        keep: one or several of `KEEP_OPTIONS`. A space group is said to the model, sites that
+            it makes equal hold one element, and completions that have another group are left out;
+            the cell is kept unless `spec` asks for it.
+        max_atoms: most atoms of a crystal to which atoms are added.
+
+    Raises:
+        SettingError: a site does not exist, or something cannot be kept.
+        InputError: the structure cannot be completed in that way.
+    """
+    keep = split_names(keep)
+    for name in keep:
+        if name not in KEEP_OPTIONS:
+            raise SettingError(
+                f"{name!r} cannot be kept; expected {' or '.join(KEEP_OPTIONS)}."
+                + did_you_mean(name, KEEP_OPTIONS)
+            )
+    if "cell" in keep and spec.cell:
+        raise SettingError("the cell is to be found and to be kept; ask for one of the two")
+    partial, before = specify(sites, spec, max_atoms)
+    if "space_group" not in keep:
+        return InfillTask(partial, before, None)
+    group = space_group_of(sites)
+    return InfillTask(share_elements_by_orbit(partial, sites), before, group)
 
 
 @dataclass(frozen=True)
@@ -82,43 +122,33 @@ class Infiller:
         self,
         model: LoadedModel,
         settings: SamplingSettings | None = None,
-        *,
-        min_distance_ratio: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
-        max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
-        exclude: Collection[str] | str = (),
+        constraints: Constraints = DEFAULT_CONSTRAINTS,
         batch_size: int = 250,
     ) -> None:
         """Set up.
 
         Args:
             model: the model.
-            settings: how it is drawn from.
-            min_distance_ratio: see `Constraints`.
-            max_atoms: most atoms of a crystal to which atoms are added.
-            exclude: elements that nothing is filled with, as `Conditions.from_keywords` takes them.
-            batch_size: completions that are drawn together.
+            settings: how it is sampled.
+            constraints: most atoms of a crystal to which atoms are added, least distance of atoms,
+                and elements that nothing is filled with.
+            batch_size: completions that are sampled together.
 
         Raises:
-            SettingError: a number out of range, or an unknown element.
+            SettingError: a number out of range.
         """
-        batch_size = whole_number("batch_size", batch_size)
-        if batch_size < 1:
+        self.settings = settings or SamplingSettings()
+        self.key = self.settings, constraints, batch_size
+        """What it was set up with."""
+        self.model, self.constraints = model, constraints
+        self.batch_size = whole_number("batch_size", batch_size)
+        if self.batch_size < 1:
             raise SettingError(f"a batch size of {batch_size}: expected 1 or more; try 250")
-        self.model, self.settings, self.batch_size = (
-            model,
-            settings or SamplingSettings(),
-            batch_size,
-        )
         if not self.settings.constrained:
             raise SettingError(
                 "completions are always constrained: what is given could not be kept otherwise"
             )
-        self.constraints = Constraints(
-            max_atoms=max_atoms,
-            min_distance_ratio=min_distance_ratio,
-            exclude=Conditions.from_keywords(exclude=exclude).exclude,
-        )
-        self._sampler: Sampler | None = None
+        self._generator = TextGenerator(model, self.settings)
         self._ranker: ElementRanker | None = None
 
     def infill(
@@ -134,18 +164,14 @@ class Infiller:
         """Complete one structure.
 
         Args:
-            sites: the structure, as far as it is known.
-            spec: what of it is to be filled in.
-            n: completions that are drawn; of ranked elements, how many are listed.
-            keep: one or several of `KEEP_OPTIONS`. A space group is said to the model, sites that
-                it makes equal hold one element, and proposals that have another group are left out;
-                the cell is kept unless `spec` asks for it.
-            ranked: whether elements are ranked by their probability rather than drawn, which can
+            sites, spec, keep: see `make_infill_task`.
+            n: completions that are sampled; of ranked elements, how many are listed.
+            ranked: whether elements are ranked by their probability rather than sampled, which can
                 be done where one element is all that is not known; None does it where it can.
-            report: called with the number of completions drawn so far.
+            report: called with the number of completions sampled so far.
 
         Raises:
-            SettingError: something is asked for that is not there, or cannot be kept.
+            SettingError: a site does not exist, or something cannot be kept.
             InputError: the structure cannot be completed in that way.
             ModelError: the model knows too few positions, or cannot write crystals.
         """
@@ -161,43 +187,41 @@ class Infiller:
         report: Callable[[int], object] = lambda done: None,
     ) -> list[InfillRun]:
         """Complete many structures, as `infill` does each; elements of all are ranked together."""
-        n, keep = whole_number("n", n), split_names(keep)
+        most = self.constraints.max_atoms
+        tasks = [make_infill_task(*each, keep=keep, max_atoms=most) for each in structures]
+        return self.complete(tasks, n, ranked=ranked, report=report)
+
+    def complete(
+        self,
+        tasks: Sequence[InfillTask],
+        n: int = 20,
+        *,
+        ranked: bool | None = None,
+        report: Callable[[int], object] = lambda done: None,
+    ) -> list[InfillRun]:
+        """Complete structures, as `infill` does; elements of all are ranked together."""
+        n = whole_number("n", n)
         if n < 1:
             raise SettingError(f"{n} completions: expected 1 or more")
-        jobs = [self._make_job(sites, blanks, keep) for sites, blanks in structures]
-        choices = [is_single_element(job.partial) for job in jobs]
+        choices = [is_single_element(task.partial) for task in tasks]
         if ranked and not all(choices):
             raise SettingError(
                 "elements can be ranked where a single one is all that is not known; leave the "
                 "ranking out to draw completions"
             )
+        requests = [self.request(task) for task in tasks]
         by_rank = [i for i, one in enumerate(choices) if one and ranked is not False]
-        found = dict(zip(by_rank, self._rank([jobs[i] for i in by_rank], n), strict=True))
-        infillings = []
-        for i, job in enumerate(jobs):
-            texts = found[i] if i in found else self._draw(job, n, report)
-            infillings.append(self._collect_results(job, texts, ranked=i in found))
-        return infillings
+        rankings = self._rank([requests[i] for i in by_rank], n)
+        ranks = dict(zip(by_rank, rankings, strict=True))
+        runs = []
+        for i, (task, request) in enumerate(zip(tasks, requests, strict=True)):
+            texts = ranks[i] if i in ranks else self._draw(request, n, report)
+            runs.append(self._collect_results(task, request.prompt, texts, ranked=i in ranks))
+        return runs
 
-    def _make_job(
-        self, sites: PartialStructure, spec: InfillSpec, keep: Sequence[str]
-    ) -> _InfillJob:
-        for name in keep:
-            if name not in KEEP_OPTIONS:
-                raise SettingError(
-                    f"{name!r} cannot be kept; expected {' or '.join(KEEP_OPTIONS)}."
-                    + did_you_mean(name, KEEP_OPTIONS)
-                )
-        if "cell" in keep and spec.cell:
-            raise SettingError("the cell is to be found and to be kept; ask for one of the two")
-        partial, before = specify(sites, spec, self.constraints.max_atoms)
-        group = None
-        if "space_group" in keep:
-            group = space_group_of(sites)
-            partial = share_elements_by_orbit(partial, sites)
-        return _InfillJob(partial, before, self._request(partial, group), group)
-
-    def _request(self, partial: PartialCrystal, group: int | None) -> Request:
+    def request(self, task: InfillTask) -> Request:
+        """Return the request for the completion of a structure."""
+        partial, group = task.partial, task.space_group
         prompts = self.model.prompts
         given = partial.known_text(self.model.format, prompts.marks)
         if partial.is_element_infilling:
@@ -212,38 +236,40 @@ class Infiller:
             prompt = infill_prompt(given, prompts, known)
         return Request(prompt, self.constraints, partial=partial)
 
-    def _rank(self, jobs: list[_InfillJob], n: int) -> list[list[_CompletionText]]:
-        if not jobs:
+    def _rank(self, requests: list[Request], n: int) -> list[list[_CompletionText]]:
+        from crystext.inference.element_ranking import ElementRanker
+
+        if not requests:
             return []
         self._ranker = self._ranker or ElementRanker(self.model)
-        ranks = self._ranker.rank([job.request for job in jobs])
+        ranks = self._ranker.rank(requests)
         return [
             [_CompletionText(c.symbol, c.log_probability, 0) for c in rank[:n]] for rank in ranks
         ]
 
     def _draw(
-        self, job: _InfillJob, n: int, report: Callable[[int], object]
+        self, request: Request, n: int, report: Callable[[int], object]
     ) -> list[_CompletionText]:
-        """Draw texts, and count those that are equal as one."""
-        self._sampler = self._sampler or make_sampler(self.model, self.settings)
+        """Sample texts, and count those that are equal as one."""
         texts: dict[str, _CompletionText] = {}
-        for start in range(0, n, self.batch_size):
-            batch = range(start, min(start + self.batch_size, n))
-            for drawn in self._sampler.draw(job.request, batch):
+        done = 0
+        for batch in self._generator.draw_batches(request, n, self.batch_size):
+            for drawn in batch:
                 before = texts.get(drawn.text)
                 count = 1 + (before.times_drawn if before else 0)
                 texts[drawn.text] = _CompletionText(drawn.text, drawn.log_probability, count)
-            report(batch.stop)
+            done += len(batch)
+            report(done)
         return list(texts.values())
 
     def _collect_results(
-        self, job: _InfillJob, texts: list[_CompletionText], *, ranked: bool
+        self, task: InfillTask, prompt: str, texts: list[_CompletionText], *, ranked: bool
     ) -> InfillRun:
         fmt = self.model.format
-        read = [(text, job.partial.decode_completion(text.text, fmt).crystal) for text in texts]
+        read = [(text, task.partial.decode_completion(text.text, fmt).crystal) for text in texts]
         whole = [(text, crystal) for text, crystal in read if crystal is not None]
         cut_off = sum(text.times_drawn for text, crystal in read if crystal is None)
-        keys = rank_keys(job.partial, [(c, t.log_probability, t.times_drawn) for t, c in whole])
+        keys = rank_keys(task.partial, [(c, t.log_probability, t.times_drawn) for t, c in whole])
         order = sorted(range(len(whole)), key=lambda i: (keys[i], whole[i][0].text))
         whole = [whole[i] for i in order]
         if not ranked:
@@ -254,33 +280,33 @@ class Infiller:
                 InfillResult(
                     index=0,
                     crystal=crystal,
-                    labels=completed_labels(job.sites, crystal),
+                    labels=completed_labels(task.sites, crystal),
                     log_probability=round(text.log_probability, 4),
                     text=text.text,
                     times_drawn=text.times_drawn,
-                    changes=tuple(changes_between(job.sites, crystal)),
+                    changes=tuple(changes_between(task.sites, crystal)),
                     atoms_too_close=has_atoms_too_close(
-                        crystal, job.partial, self.constraints.min_distance_ratio
+                        crystal, task.partial, self.constraints.min_distance_ratio
                     ),
                 )
             )
-        if job.space_group is not None:
+        if task.space_group is not None:
             judged = [
-                replace(p, keeps_space_group=p.space_group == job.space_group) for p in judged
+                replace(p, keeps_space_group=p.space_group == task.space_group) for p in judged
             ]
-        kept = [proposal for proposal in judged if proposal.matched]
+        kept = [proposal for proposal in judged if proposal.satisfied]
         kept.sort(key=lambda result: result.atoms_too_close)
         drawn = sum(text.times_drawn for text in texts)
         return InfillRun(
             results=with_ranks(kept),
-            sites=job.sites,
-            partial=job.partial,
-            prompt=job.request.prompt,
+            sites=task.sites,
+            partial=task.partial,
+            prompt=prompt,
             texts_drawn=drawn,
             duplicates=0 if ranked else drawn - cut_off - len(judged),
             truncated=cut_off,
             rejected=len(judged) - len(kept),
-            space_group=job.space_group,
+            space_group=task.space_group,
         )
 
 

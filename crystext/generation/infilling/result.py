@@ -33,19 +33,19 @@ ChangeValue = str | tuple[float, ...] | None
 class Change:
     """What a completion puts in place of what was there."""
 
-    what: str
+    quantity: str
     """`element`, `coordinates`, `lengths` or `angles`."""
     site: int | None
     """Index from 0; None for the cell."""
     label: str
     """Of the site, as the structure that was given has it; empty for the cell."""
-    old: ChangeValue
+    before: ChangeValue
     """None where it was not known, or there was no such atom."""
-    new: ChangeValue
+    after: ChangeValue
 
     def __str__(self) -> str:
-        where = f"{self.label} " if self.label else f"{self.what} "
-        return f"{where}{_format_value(self.old)} -> {_format_value(self.new)}"
+        where = f"{self.label} " if self.label else f"{self.quantity} "
+        return f"{where}{_format_value(self.before)} -> {_format_value(self.after)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ class InfillResult:
         return to_ase_atoms(self)
 
     @property
-    def matched(self) -> bool:
+    def satisfied(self) -> bool:
         """Whether it keeps what was to be kept."""
         return self.keeps_space_group is not False
 
@@ -107,8 +107,8 @@ class InfillResult:
             "changes": "; ".join(map(str, self.changes)),
             "space_group": self.space_group,
             "density": density(self.crystal),
-            "drawn": self.times_drawn,
-            "crowded": self.atoms_too_close,
+            "count": self.times_drawn,
+            "atoms_too_close": self.atoms_too_close,
         }
 
     def record(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a user asks of a structure, as a partial crystal: which sites, which lines, which atoms."""
+"""Makes a partial crystal of a structure: which sites, lines and atoms are to be filled in."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def specify(
 
     Args:
         sites: the structure, as it is given.
-        spec: what is asked.
+        spec: what is to be filled in.
         max_atoms: most atoms of the whole crystal, where the model says how many are added.
 
     Raises:
-        SettingError: it names what is not there, or asks for nothing.
+        SettingError: the specification names a site that does not exist, or leaves nothing open.
         InputError: the structure cannot be completed in that way.
     """
     _check_angles(sites)

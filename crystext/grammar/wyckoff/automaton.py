@@ -1,4 +1,4 @@
-"""The state of one crystal that is being written by its symmetry, and what may come next.
+"""The state of one crystal that is being written in the Wyckoff format, and what may come next.
 
     group (element position coordinate*)+ cell
 
@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 
-from crystext.grammar.fields import END, Field, FieldKind, value_count
+from crystext.grammar.fields import END, Field, FieldKind, decimals_of, value_count
 from crystext.grammar.token_reader import DECIMALS
 from crystext.grammar.wyckoff.cell_bounds import MIN_MARGIN, CellBounds
 from crystext.grammar.wyckoff.lookahead import Lookahead, LookaheadState
@@ -120,10 +120,10 @@ class WyckoffAutomaton:
             self._state = self._lookahead.place_orbit(self._lookahead_state, self._position_index)
             self._next_coordinate()
         elif kind is FieldKind.COORDINATE:
-            self._free.append(value / 10.0**self.format.coordinate_decimals)
+            self._free.append(value / 10.0 ** decimals_of(kind, self.format))
             self._next_coordinate()
         else:
-            self._cell.append(value / 10.0**self._decimals)
+            self._cell.append(value / 10.0 ** decimals_of(kind, self.format))
             self._next_parameter()
 
     def separator_after(self, value: int) -> str:
@@ -156,11 +156,6 @@ class WyckoffAutomaton:
     def _position(self) -> WyckoffPosition:
         return self._site_table.positions[self._position_index]
 
-    @property
-    def _decimals(self) -> int:
-        length = self.field.kind is FieldKind.LENGTH
-        return self.format.length_decimals if length else self.format.angle_decimals
-
     def _allowed_elements(self) -> Bools:
         if self.finished:
             return _ONLY_END
@@ -168,7 +163,7 @@ class WyckoffAutomaton:
 
     def _has_room(self, values: Ints, min_distance_ratio: float) -> Bools:
         position, number = self._position, self._numbers[-1]
-        decimals = self.format.coordinate_decimals
+        decimals = decimals_of(FieldKind.COORDINATE, self.format)
         fractions = values / 10.0**decimals
         table = (
             min_distances(min_distance_ratio) if min_distance_ratio > 0 else np.zeros((119, 119))
@@ -220,7 +215,7 @@ class WyckoffAutomaton:
     def _allowed_cell_values(self, values: Ints) -> Bools:
         """Return which of these values of the cell parameter at hand are allowed: shape (V,)."""
         assert self._cell_bounds is not None
-        numbers = values / 10.0**self._decimals
+        numbers = values / 10.0 ** decimals_of(self.field.kind, self.format)
         room = self._cell_bounds.distance_margin(self._cell, numbers)
         allowed = np.asarray(room >= MIN_MARGIN)
         if not allowed.any():

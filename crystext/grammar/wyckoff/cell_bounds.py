@@ -15,6 +15,7 @@ from functools import cache
 import numpy as np
 
 from crystext.grammar.cells import CellRules
+from crystext.grammar.fields import FieldKind, decimals_of
 from crystext.grammar.wyckoff.contact_pairs import contact_terms
 from crystext.structures.crystal import Floats
 from crystext.structures.distances import (
@@ -79,7 +80,7 @@ class CellBounds:
             min_distance_ratio: least distance over the sum of covalent radii; 0 lets all cells that
                 close pass.
         """
-        self._format, self._unit = fmt, 10.0**-fmt.length_decimals
+        self._format, self._unit = fmt, 10.0 ** -decimals_of(FieldKind.LENGTH, fmt)
         self.system = crystal_system(space_group)
         self.names = free_parameter_names(space_group)
         self.max_volume = np.inf
@@ -189,7 +190,7 @@ class CellBounds:
                 -np.inf,
             )
         closing = self._closing_angles(chosen)
-        places = np.rint(values * 10**self._format.angle_decimals).astype(np.int64)
+        places = np.rint(values * 10 ** decimals_of(FieldKind.ANGLE, self._format)).astype(np.int64)
         possible = closing[np.clip(places, 0, len(closing) - 1)] & (places < len(closing))
         if len(chosen) < 5:
             return np.where(possible, np.inf, -np.inf)

@@ -11,12 +11,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from crystext.errors import InputError
 from crystext.io.read.parse import Piece
+from crystext.runtime.run_folder import rename_keys
 
 ATTEMPTS_FILE, RELAXED_FILE = "attempts.jsonl", "relaxed.parquet"
+
+
+ATTEMPT_EXPECTED = "a JSON object with index, text and failure"
+"""What a line of attempts.jsonl is."""
+
+_KEYS_OF_0_1 = {"fault": "failure", "tries": "attempts", "matched": "satisfied"}
+_CONDITION_KEYS_OF_0_1 = {
+    "asked": "requested",
+    "how": "handling",
+    "found": "actual",
+    "kept": "satisfied",
+}
 
 
 def primary_files(paths: list[PurePosixPath]) -> set[PurePosixPath]:
@@ -38,6 +51,26 @@ def primary_files(paths: list[PurePosixPath]) -> set[PurePosixPath]:
     return {path for path in paths if is_read(path)}
 
 
+def parse_attempt(value: Any) -> dict[str, Any]:
+    """Return a line of attempts.jsonl, with the present names of keys that version 0.1 wrote.
+
+    Args:
+        value: its JSON value.
+
+    Raises:
+        ValueError, LookupError, TypeError: it is not a sample.
+    """
+    if not isinstance(value, dict):
+        raise TypeError("not a JSON object")
+    attempt = rename_keys(value, _KEYS_OF_0_1)
+    if isinstance(conditions := attempt.get("conditions"), list):
+        attempt["conditions"] = [rename_keys(x, _CONDITION_KEYS_OF_0_1) for x in conditions]
+    failure, index, text = attempt["failure"], attempt["index"], attempt["text"]
+    if not (isinstance(index, int) and isinstance(text, str) and isinstance(failure, str | None)):
+        raise ValueError("a value is of another kind")
+    return attempt
+
+
 def attempt_pieces(open_: Callable[[], BinaryIO]) -> Iterator[Piece]:
     """Yield the texts of a run that are crystals, named by their index, and its damaged lines.
 
@@ -54,21 +87,18 @@ def attempt_pieces(open_: Callable[[], BinaryIO]) -> Iterator[Piece]:
                 count -= 1
                 break
             try:
-                attempt = json.loads(line)
-                name, text, fault = str(attempt["index"]), attempt["text"], attempt["fault"]
-                if not (isinstance(text, str) and isinstance(fault, str | None)):
-                    raise ValueError
-            except (ValueError, KeyError, TypeError, RecursionError):
+                attempt = parse_attempt(json.loads(line))
+            except (ValueError, LookupError, TypeError, RecursionError):
                 problem = (
-                    f"line {count} is no attempt; expected an object with index, text and fault, "
-                    "as crystext sample writes it"
+                    f"line {count} is damaged; expected {ATTEMPT_EXPECTED}, as crystext sample "
+                    "writes it"
                 )
                 damaged = damaged or problem
                 yield Piece(f"line {count}", "problem", problem)
                 continue
-            if fault is None:
+            if attempt["failure"] is None:
                 crystals += 1
-                yield Piece(name, "text", text)
+                yield Piece(str(attempt["index"]), "text", attempt["text"])
     if not crystals and damaged:
         raise InputError(damaged)
     if not crystals:

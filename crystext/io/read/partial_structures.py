@@ -11,14 +11,18 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError
-from crystext.io.read import read_crystal, require_path
+from crystext.io.read import HasCrystal, as_crystal, read_crystal, require_path
 from crystext.io.read.cif import read_cif, read_partial_cif
 from crystext.io.read.sources import pieces
 from crystext.structures.crystal import Crystal, Floats, Ints
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core.structure import Structure
 
 
 class PartialStructure(NamedTuple):
@@ -99,3 +103,16 @@ def _default_labels(numbers: Ints) -> tuple[str, ...]:
         counted[symbol] += 1
         labels.append(f"{symbol}{counted[symbol]}")
     return tuple(labels)
+
+
+def as_partial_structure(
+    structure: PartialStructure | Crystal | Structure | Atoms | HasCrystal | str | Path,
+) -> PartialStructure:
+    """Return the sites of whatever holds a structure, with its own labels where they differ."""
+    if isinstance(structure, PartialStructure):
+        return structure
+    if isinstance(structure, str | Path):
+        return read_partial_structure(structure)
+    crystal = as_crystal(structure)
+    labels = [str(label) for label in getattr(structure, "labels", ())]
+    return partial_structure_of(crystal, labels if len(set(labels)) == len(crystal) else ())

@@ -15,7 +15,6 @@ from crystext.io.write.files import (
     crystal_texts,
     file_format,
     write_crystals,
-    write_text,
 )
 from crystext.io.write.structure_text import TEXT_FORMATS, extxyz, poscar
 from crystext.io.write.symmetry import DEFAULT_LAYOUT, Layout
@@ -33,5 +32,4 @@ __all__ = [
     "poscar",
     "symmetrized_cif",
     "write_crystals",
-    "write_text",
 ]

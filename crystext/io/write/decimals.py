@@ -6,7 +6,7 @@ experiment resolves, and fine enough that 0.333333 is taken for 1/3 by every rea
 
 from __future__ import annotations
 
-from crystext.text import FORMATS
+from crystext.text import COORDINATE_FORMATS, WYCKOFF
 
 CIF_DECIMALS = 6
 """Decimals of a number in a CIF."""
@@ -14,11 +14,8 @@ CIF_DECIMALS = 6
 _MAX_DECIMALS = 17
 """Decimals beyond which a float has no further digit that matters here."""
 
-_MAX_TEXT_DECIMALS = max(
-    max(fmt.length_decimals, fmt.angle_decimals, fmt.coordinate_decimals)
-    for fmt in FORMATS.values()
-)
-"""Most decimals to which a text format rounds."""
+_MAX_TEXT_DECIMALS = max(max(fmt.decimals) for fmt in (*COORDINATE_FORMATS, WYCKOFF))
+"""Most decimals to which a text format of the package rounds."""
 
 
 def format_decimal(value: float, decimals: int = CIF_DECIMALS) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from crystext.errors import InputError, RunError, SettingError, did_you_mean
@@ -14,6 +11,7 @@ from crystext.io.write.cif_text import safe_name
 from crystext.io.write.structure_text import TEXT_FORMATS, entry_text
 from crystext.io.write.symmetry import DEFAULT_LAYOUT, CrystalEntry, Layout, crystal_entries
 from crystext.io.write.tables import Columns, write_csv, write_json, write_parquet
+from crystext.runtime.files import explain_os_errors, replace_atomically
 from crystext.structures.crystal import Crystal
 
 NamedCrystals = Iterable[tuple[str, Crystal]]
@@ -112,10 +110,10 @@ def write_crystals(
     to = file_format(to, out)
     layout.check(to)
     found = crystal_entries(crystals, layout, labels=labels, texts=texts, note=note)
-    with _explain_os_errors(out):
+    with explain_os_errors(out):
         if not _is_one_file(out, to):
             return _write_folder(found, out, to)
-        with _replace_atomically(out) as partial:
+        with replace_atomically(out) as partial:
             if to in _TABLE_WRITERS:
                 count = _TABLE_WRITERS[to](found, partial, columns or {})
             else:
@@ -171,17 +169,6 @@ def check_output_path(out: str | Path, to: str | None = None) -> None:
         raise RunError(f"{out} cannot be written; choose a place where you may write")
 
 
-def write_text(text: str, out: str | Path) -> None:
-    """Write a text to a file, whole or not at all.
-
-    Raises:
-        RunError: the place cannot be written, or is full.
-    """
-    out = Path(out)
-    with _explain_os_errors(out), _replace_atomically(out) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-
-
 def _write_file(crystals: Iterator[CrystalEntry], partial: Path, to: str, out: Path) -> int:
     """Write texts behind one another."""
     count = 0
@@ -213,7 +200,7 @@ def _write_folder(crystals: Iterator[CrystalEntry], out: Path, to: str) -> int:
     _check_folder(out, to)
     taken: set[str] = set()
     count = 0
-    with _replace_atomically(out) as partial:
+    with replace_atomically(out) as partial:
         partial.mkdir()
         for entry in crystals:
             count += 1
@@ -228,41 +215,6 @@ def _write_folder(crystals: Iterator[CrystalEntry], out: Path, to: str) -> int:
 def _require_crystals(count: int) -> None:
     if count == 0:
         raise InputError("there is no crystal to write")
-
-
-@contextmanager
-def _replace_atomically(out: Path) -> Iterator[Path]:
-    """Give a path to write under; what is there goes to its real name if all went well."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
-    _remove(partial)
-    try:
-        yield partial
-        partial.replace(out)
-    finally:
-        _remove(partial)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _explain_os_errors(out: Path) -> Iterator[None]:
-    """Turn what the system refuses into a message about the place that was to be written."""
-    try:
-        yield
-    except OSError as error:
-        remedy = (
-            "free some space, or write elsewhere"
-            if error.errno in (errno.ENOSPC, errno.EDQUOT)
-            else "choose a place where you may write"
-        )
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise RunError(f"{out} cannot be written: {reason}; {remedy}") from None
 
 
 def _unique_word(word: str, taken: set[str]) -> str:

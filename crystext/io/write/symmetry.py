@@ -19,7 +19,7 @@ from crystext.errors import InputError, SettingError
 from crystext.structures.crystal import Crystal
 from crystext.structures.wyckoff.cell_parameters import cell_parameters
 from crystext.structures.wyckoff.orbits import WyckoffCrystal, orbit_sites, to_wyckoff
-from crystext.text.wyckoff import parse_wyckoff
+from crystext.text.formats import recognized_format
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def find_wyckoff(crystal: Crystal, text: str | None = None) -> WyckoffCrystal:
     Raises:
         InputError: the text declares none, and spglib finds none.
     """
-    declared = None if text is None else parse_wyckoff(text)
+    declared = None if text is None else recognized_format(text).declared_wyckoff(text)
     return to_wyckoff(crystal) if declared is None else declared
 
 

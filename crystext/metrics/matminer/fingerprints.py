@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from crystext.metrics.matminer.order_parameters import (
     body_centred_pairs,
     neighbour_frames,
 )
+from crystext.runtime.files import write_npz
 from crystext.runtime.processes import Workers, run_tasks
 from crystext.structures.crystal import Crystal, Floats, Ints
 
@@ -293,11 +293,10 @@ def _read_cache(path: Path) -> dict[str, Floats]:
 
 
 def _write_cache(path: Path, known: dict[str, Floats]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # np.savez appends .npz to a name that does not end in it.
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial.npz")
-    np.savez_compressed(
-        partial, keys=np.array(list(known)), structures=np.array(list(known.values())),
+    write_npz(
+        path,
+        shared=True,
+        keys=np.array(list(known)),
+        structures=np.array(list(known.values())),
         method=np.array(FINGERPRINT_METHOD),
-    )  # fmt: skip
-    partial.replace(path)
+    )

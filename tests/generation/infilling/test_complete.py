@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from crystext.errors import SettingError
-from crystext.generation.infilling.complete import Infiller
+from crystext.generation.infilling.complete import Infiller, make_infill_task
 from crystext.generation.infilling.specify import InfillSpec
 from crystext.grammar.any_tokenizer import TokenTrie
 from crystext.grammar.completion_token_reader import CompletionTokenReader
@@ -19,7 +19,8 @@ from crystext.grammar.fields import END, FieldKind
 from crystext.grammar.infilling import InfillingAutomaton
 from crystext.grammar.token_reader import allowed_decimals, allowed_whole_parts
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.coordinate_sampler import CoordinateSampler
+from crystext.inference.batch import BatchSampler
+from crystext.inference.coordinate_reader import CoordinateVocabulary
 from crystext.inference.element_ranking import ElementRanker
 from crystext.inference.fast_llama import FastLlama
 from crystext.inference.types import Attempt, Request, SamplingSettings
@@ -119,10 +120,10 @@ def test_proposals_come_by_probability_with_what_each_changes(filler: Infiller) 
     assert sum(p.times_drawn for p in found.results) == found.texts_drawn == 20
     assert found.duplicates == 20 - len(found.results)
     for proposal in found.results:
-        changes = {(change.what, change.label): change for change in proposal.changes}
-        assert changes["element", "a"].old == "O"
-        assert changes["element", "a"].new == proposal.crystal.symbols[0]
-        assert changes["coordinates", "Sr_y"].new == tuple(proposal.crystal.positions[4].tolist())
+        changes = {(change.quantity, change.label): change for change in proposal.changes}
+        assert changes["element", "a"].before == "O"
+        assert changes["element", "a"].after == proposal.crystal.symbols[0]
+        assert changes["coordinates", "Sr_y"].after == tuple(proposal.crystal.positions[4].tolist())
         assert proposal.labels[0].startswith(proposal.crystal.symbols[0])
         assert proposal.labels[1:3] == ("b", "c")
         assert proposal.labels[4] == "Sr_y"
@@ -238,8 +239,10 @@ def recomputed(model: LoadedModel, request: Request, attempt: Attempt) -> float:
 def test_the_log_probability_is_what_transformers_gives_under_the_same_masks(
     model: LoadedModel, filler: Infiller
 ) -> None:
-    request = filler._make_job(SITES, EVERYTHING, ()).request
-    sampler = CoordinateSampler(model, SamplingSettings(seed=3))
+    request = filler.request(make_infill_task(SITES, EVERYTHING))
+    sampler = BatchSampler(
+        model, SamplingSettings(seed=3), CoordinateVocabulary(model, model.format)
+    )
     sampler.llama = FastLlama(model.network, torch.float32)
     precise = exact(model)
     for attempt in sampler.draw(request, range(8)):
@@ -250,11 +253,13 @@ def test_the_log_probability_is_what_transformers_gives_under_the_same_masks(
 def test_read_character_by_character_the_same_is_given_and_completions_are_crystals(
     model: LoadedModel, filler: Infiller
 ) -> None:
-    job = filler._make_job(SITES, EVERYTHING, ())
-    drawn = AnyTokenizerSampler(model, SamplingSettings(seed=2)).draw(job.request, range(3))
+    task = make_infill_task(SITES, EVERYTHING)
+    drawn = AnyTokenizerSampler(model, SamplingSettings(seed=2)).draw(
+        filler.request(task), range(3)
+    )
     for attempt in drawn:
-        assert attempt.fault is None
-        found = job.partial.decode_completion(attempt.text, model.format).crystal
+        assert attempt.failure is None
+        found = task.partial.decode_completion(attempt.text, model.format).crystal
         assert found is not None
         assert found.symbols[1:3] == ["O", "O"]
         assert found.symbols[0] in ("F", "S")
@@ -264,7 +269,7 @@ def test_read_character_by_character_the_same_is_given_and_completions_are_cryst
 def test_elements_scored_by_their_text_are_those_of_their_token(
     model: LoadedModel, filler: Infiller
 ) -> None:
-    request = filler._make_job(SITES, InfillSpec({"Ti": "Zr,Hf,N,Na,Ni"}), ()).request
+    request = filler.request(make_infill_task(SITES, InfillSpec({"Ti": "Zr,Hf,N,Na,Ni"})))
     ranker = ElementRanker(model)
     by_token = dict(ranker.rank([request])[0])
     ranker._trie = TokenTrie(model.tokenizer)

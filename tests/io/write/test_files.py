@@ -17,7 +17,8 @@ from pymatgen.io.cif import CifParser
 from crystext.errors import InputError, RunError, SettingError
 from crystext.io.read import read_crystals
 from crystext.io.read.libraries import crystal_from_ase
-from crystext.io.write import FILE_FORMATS, cif, extxyz, files, poscar, write_crystals, write_text
+from crystext.io.write import FILE_FORMATS, cif, extxyz, files, poscar, write_crystals
+from crystext.runtime.files import write_text
 from crystext.structures.crystal import Crystal
 from tests.example_crystals import EXAMPLE_CRYSTALS, IRON, NACL, QUARTZ
 from tests.strategies import crystals
@@ -145,7 +146,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         with pytest.raises(RunError, match="cannot be written"):
             write_crystals(NAMED, out)
         with pytest.raises(RunError, match="cannot be written"):
-            write_text("x", out)
+            write_text(out, "x")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("x")
     with pytest.raises(RunError, match="holds files already"):

@@ -17,10 +17,11 @@ from crystext.generation.requests import make_request
 from crystext.generation.sampling_run import SamplingRun
 from crystext.grammar.wyckoff.cell_bounds import MIN_PACKING_FRACTION
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
+from crystext.inference.batch import BatchSampler
 from crystext.inference.fast_llama import FastLlama
-from crystext.inference.samplers import make_sampler
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Attempt, Request, SamplingSettings
-from crystext.inference.wyckoff_sampler import WyckoffSampler
+from crystext.inference.wyckoff_reader import WyckoffVocabulary
 from crystext.lm import CrystalLM
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Crystal
@@ -30,7 +31,6 @@ from crystext.structures.wyckoff.orbits import primitive_translations
 from crystext.structures.wyckoff.positions import wyckoff_positions
 from crystext.tasks.prompts import PromptSet
 from crystext.text import WYCKOFF, decode
-from crystext.text.wyckoff import is_wyckoff_text
 from crystext.tokenization.encode import completion_ids, prompt_ids
 
 SETTINGS = SamplingSettings(seed=1)
@@ -47,9 +47,9 @@ def request(model: LoadedModel, max_atoms: int = 8, **conditions: Any) -> Reques
     return make_request(asked, model.prompts, max_atoms=max_atoms, fmt=WYCKOFF)
 
 
-def exact_sampler(model: LoadedModel, settings: SamplingSettings = SETTINGS) -> WyckoffSampler:
+def exact_sampler(model: LoadedModel, settings: SamplingSettings = SETTINGS) -> BatchSampler:
     """Return a sampler that computes in float32, so that next to nothing is left to rounding."""
-    sampler = WyckoffSampler(model, settings)
+    sampler = BatchSampler(model, settings, WyckoffVocabulary(model, WYCKOFF))
     sampler.llama = FastLlama(model.network, torch.float32)
     return sampler
 
@@ -102,8 +102,8 @@ def test_a_formula_and_a_space_group_are_kept_together(model: LoadedModel) -> No
     assert all(attempt.text.startswith("62\n") for attempt in drawn)
     for attempt in drawn:
         records = {record.name: record for record in attempt.conditions}
-        assert {record.how for record in records.values()} == {"enforced"}
-        assert records["composition"].kept
+        assert {record.handling for record in records.values()} == {"enforced"}
+        assert records["composition"].satisfied
 
 
 def test_what_no_crystal_can_be_is_refused_before_drawing(model: LoadedModel) -> None:
@@ -180,15 +180,15 @@ def test_any_tokenizer_writes_the_same_kind_of_texts(model: LoadedModel) -> None
     """Character by character; the constraints are those of the small vocabulary's sampler."""
     sampler = AnyTokenizerSampler(model, SETTINGS, WYCKOFF)
     drawn = sampler.draw(request(model, max_atoms=2, space_group=221), range(2))
-    assert {attempt.fault for attempt in drawn} == {None}
+    assert {attempt.failure for attempt in drawn} == {None}
     assert all(attempt.text.startswith("221\n") for attempt in drawn)
     assert max(map(len, crystals_of(drawn))) <= 2
 
 
 def test_the_fastest_sampler_is_taken(model: LoadedModel) -> None:
-    assert isinstance(make_sampler(model, SETTINGS, WYCKOFF), WyckoffSampler)
+    assert isinstance(TextGenerator(model, SETTINGS).sampler(WYCKOFF), BatchSampler)
     free = replace(SETTINGS, constrained=False)
-    assert isinstance(make_sampler(model, free, WYCKOFF), AnyTokenizerSampler)
+    assert isinstance(TextGenerator(model, free).sampler(WYCKOFF), AnyTokenizerSampler)
 
 
 def test_prompts_without_words_for_it_are_told(model: LoadedModel) -> None:
@@ -200,7 +200,7 @@ def test_prompts_without_words_for_it_are_told(model: LoadedModel) -> None:
 
 def test_a_text_longer_than_the_model_s_positions_is_refused(model: LoadedModel) -> None:
     with pytest.raises(ModelError, match="fewer atoms"):
-        WyckoffSampler(model, SETTINGS).draw(request(model, max_atoms=100), [0])
+        TextGenerator(model, SETTINGS).draw(request(model, max_atoms=100), [0])
 
 
 def test_from_python_the_format_is_named(model: LoadedModel) -> None:
@@ -210,7 +210,7 @@ def test_from_python_the_format_is_named(model: LoadedModel) -> None:
     for sample in samples:
         assert 195 <= int(sample.text.split("\n")[0]) <= 230
         (record,) = sample.conditions
-        assert (record.name, record.how) == ("crystal_system", "enforced")
+        assert (record.name, record.handling) == ("crystal_system", "enforced")
     with pytest.raises(SettingError, match="Did you mean 'wyckoff'"):
         CrystalLM(model).sample(1, format="wycoff")
     with pytest.raises(SettingError, match="the model writes plain"):
@@ -236,4 +236,4 @@ def test_the_model_says_which_text_is_drawn_and_the_user_has_the_last_word(
     (folder / "crystext.json").write_text(text, encoding="utf-8")
     lm = CrystalLM.load(folder)
     drawn = [lm.sample(1, max_atoms=2, batch_size=1, format=f)[0] for f in (None, "plain")]
-    assert [is_wyckoff_text(sample.text) for sample in drawn] == [True, False]
+    assert [WYCKOFF.recognizes(sample.text) for sample in drawn] == [True, False]

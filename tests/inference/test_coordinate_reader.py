@@ -21,8 +21,10 @@ from crystext.grammar.token_reader import (
     allowed_decimals,
     allowed_whole_parts,
 )
-from crystext.inference.coordinate_sampler import CoordinateSampler
+from crystext.inference.batch import BatchSampler
+from crystext.inference.coordinate_reader import CoordinateVocabulary
 from crystext.inference.fast_llama import FastLlama
+from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Crystal
@@ -53,9 +55,9 @@ def prompt(model: LoadedModel) -> str:
     return generation_prompt(model.prompts)
 
 
-def exact_sampler(model: LoadedModel, settings: SamplingSettings = SETTINGS) -> CoordinateSampler:
+def exact_sampler(model: LoadedModel, settings: SamplingSettings = SETTINGS) -> BatchSampler:
     """Return a sampler that computes in float32, so that next to nothing is left to rounding."""
-    sampler = CoordinateSampler(model, settings)
+    sampler = BatchSampler(model, settings, CoordinateVocabulary(model, PLAIN))
     sampler.llama = FastLlama(model.network, torch.float32)
     return sampler
 
@@ -94,7 +96,7 @@ def nearest(structure: Structure) -> float:
 
 def test_every_text_is_a_crystal_of_the_model_s_format(attempts: list[Attempt]) -> None:
     assert [attempt.index for attempt in attempts] == list(range(ROWS))
-    assert {attempt.fault for attempt in attempts} == {None}
+    assert {attempt.failure for attempt in attempts} == {None}
     assert len(crystals_of(attempts)) == ROWS
     assert len({attempt.text for attempt in attempts}) == ROWS
 
@@ -205,7 +207,7 @@ def test_half_precision_changes_a_log_probability_by_little(
     model: LoadedModel, prompt: str
 ) -> None:
     exact = exact_model(model)
-    drawn = CoordinateSampler(model, SETTINGS).draw(asked(prompt), range(8))
+    drawn = TextGenerator(model, SETTINGS).draw(asked(prompt), range(8))
     gaps = [x.log_probability - recomputed(exact, asked(prompt), x)[0] for x in drawn]
     assert max(map(abs, gaps)) < 0.3
 
@@ -239,7 +241,7 @@ def test_an_index_has_the_same_text_in_every_batch(
 def test_in_half_precision_most_texts_are_the_same_in_every_batch(
     model: LoadedModel, prompt: str
 ) -> None:
-    sampler = CoordinateSampler(model, SETTINGS)
+    sampler = BatchSampler(model, SETTINGS, CoordinateVocabulary(model, PLAIN))
     whole = sampler.draw(asked(prompt), range(40))
     parts = [
         x for start in range(0, 40, 8) for x in sampler.draw(asked(prompt), range(start, start + 8))
@@ -259,13 +261,13 @@ def test_more_atoms_than_the_model_has_positions_for_are_refused(
     model: LoadedModel, prompt: str
 ) -> None:
     with pytest.raises(ModelError, match="256 positions; try fewer atoms"):
-        CoordinateSampler(model, SETTINGS).draw(asked(prompt, max_atoms=1000), range(1))
+        TextGenerator(model, SETTINGS).draw(asked(prompt, max_atoms=1000), range(1))
 
 
 def test_drawing_leaves_the_model_as_it_was(model: LoadedModel, prompt: str) -> None:
     exact = exact_model(model)
     before = {name: p.clone() for name, p in exact.network.named_parameters()}
-    CoordinateSampler(exact, SETTINGS).draw(asked(prompt), range(2))
+    TextGenerator(exact, SETTINGS).draw(asked(prompt), range(2))
     assert exact.network.dtype == torch.float32
     assert all(torch.equal(p, before[name]) for name, p in exact.network.named_parameters())
 

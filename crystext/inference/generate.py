@@ -1,0 +1,106 @@
+"""Generates texts from any model for any request: the one way by which the package samples.
+
+`TextGenerator` takes, for the format of each request, the fastest sampler that the model and the
+settings allow: `batch` for models of the crystal vocabulary, `any_tokenizer_sampler` for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from crystext.errors import SettingError
+from crystext.inference.types import Attempt, Request, SamplingSettings
+from crystext.text import Format
+
+if TYPE_CHECKING:
+    from crystext.models.load import LoadedModel
+
+
+class Sampler(Protocol):
+    """What samples texts from a model."""
+
+    def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
+        """Sample one text for each index, with random numbers of its own for each redraw."""
+
+
+class TextGenerator:
+    """A model, ready to generate texts."""
+
+    def __init__(
+        self, model: LoadedModel, settings: SamplingSettings, *, in_place: bool = False
+    ) -> None:
+        """Take a model; samplers are made when they are needed.
+
+        Args:
+            model: to sample from.
+            settings: how to sample.
+            in_place: whether the network is run as it is and where it is, never laid out anew: for
+                networks too large to be held twice.
+        """
+        self.model, self.settings, self._in_place = model, settings, in_place
+        self._samplers: dict[Format, Sampler] = {}
+
+    def sampler(self, fmt: Format | None = None) -> Sampler:
+        """Return the sampler of a format; None is the model's own.
+
+        Raises:
+            ModelError: the model's vocabulary cannot write a crystal, or knows no end.
+            SettingError: the model writes another format.
+        """
+        fmt = self.model.format if fmt is None else fmt
+        if fmt not in self._samplers:
+            self._samplers[fmt] = self._make_sampler(fmt)
+        return self._samplers[fmt]
+
+    def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
+        """Sample one text for each index, in one batch.
+
+        Args:
+            request: what the texts are to be.
+            indices: of the texts; with the seed they decide on the random numbers.
+            redraw: how often the texts were sampled before; each time has random numbers of its
+                own.
+
+        Raises:
+            ModelError: the texts could be longer than the model knows positions for; or as
+                `sampler`.
+            SettingError: no text can be what the request says; or as `sampler`.
+        """
+        return self.sampler(request.format).draw(request, indices, redraw=redraw)
+
+    def draw_batches(
+        self, request: Request, count: int, batch_size: int
+    ) -> Iterator[list[Attempt]]:
+        """Yield texts of the indices 0 to `count`, so many a batch; raises what `draw` raises."""
+        for start in range(0, count, batch_size):
+            yield self.draw(request, range(start, min(count, start + batch_size)))
+
+    def _make_sampler(self, fmt: Format) -> Sampler:
+        """Return the fastest sampler of a format.
+
+        A model of a general vocabulary, or one that is sampled from without constraints, goes to a
+        GPU if there is one; the others run on the processor.
+        """
+        from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
+        from crystext.inference.batch import BatchSampler
+        from crystext.inference.coordinate_reader import CoordinateVocabulary
+        from crystext.inference.fast_llama import why_unsupported
+        from crystext.inference.wyckoff_reader import WyckoffVocabulary
+        from crystext.runtime.device import move_to_gpu
+
+        model, settings = self.model, self.settings
+        if fmt != model.format and fmt.template == model.format.template:
+            raise SettingError(
+                f"the format {fmt.name} is asked for, and the model writes {model.format.name}; "
+                "leave the format out"
+            )
+        if self._in_place:
+            return AnyTokenizerSampler(model, settings, fmt)
+        if settings.constrained and why_unsupported(model.network) is None:
+            for vocabulary in (CoordinateVocabulary, WyckoffVocabulary):
+                if vocabulary.fits(model, fmt):
+                    return BatchSampler(model, settings, vocabulary(model, fmt))
+        sampler = AnyTokenizerSampler(model, settings, fmt)
+        move_to_gpu(model.network)
+        return sampler

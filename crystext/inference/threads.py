@@ -1,0 +1,30 @@
+"""Threads of a network: small ones run on one, so that the same seed gives the same texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+_SINGLE_THREAD_PARAMETERS = 100_000_000
+"""Parameters up to which a network runs on one thread: more would hardly be faster."""
+
+
+@contextmanager
+def single_thread_if_small(network: PreTrainedModel | PeftModel) -> Iterator[None]:
+    """Run a small network on one thread: sums that are split over threads round otherwise."""
+    import torch
+
+    if sum(p.numel() for p in network.parameters()) > _SINGLE_THREAD_PARAMETERS:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,216 @@
+"""Reads texts of the Wyckoff format for `batch`: each text is at a field of its own.
+
+One text writes an element while another writes a coordinate. A crowded crystal (see
+`grammar.wyckoff.automaton`), or one of another space group than its text declares, is started anew:
+what comes is what the model would write under the condition that it is neither.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from crystext.grammar.fields import END, FieldKind
+from crystext.grammar.token_reader import DECIMALS
+from crystext.grammar.wyckoff.automaton import WyckoffAutomaton
+from crystext.grammar.wyckoff.infeasible import raise_if_infeasible
+from crystext.grammar.wyckoff.lookahead import lookahead_for
+from crystext.grammar.wyckoff.token_reader import (
+    TokenKind,
+    WyckoffTokenReader,
+    has_wyckoff_vocabulary,
+)
+from crystext.inference.batch import Step, TextBatch
+from crystext.inference.request_grammar import must_be_redrawn
+from crystext.inference.types import Request
+from crystext.models.load import LoadedModel
+from crystext.structures.crystal import Ints
+from crystext.structures.distances import Bools
+from crystext.text import Format
+from crystext.text.formats import MAX_ANGLE
+
+_ROW_STEP = 32
+"""Logits are made for numbers of texts that are multiples of this."""
+
+_FIELD_KINDS = {
+    TokenKind.GROUP: FieldKind.GROUP,
+    TokenKind.ELEMENT: FieldKind.ELEMENT,
+    TokenKind.POSITION: FieldKind.POSITION,
+    TokenKind.COORDINATE: FieldKind.COORDINATE,
+}
+_TOKEN_KINDS = {field: token for token, field in _FIELD_KINDS.items()}
+
+
+class WyckoffVocabulary:
+    """The tokens of the Wyckoff format."""
+
+    def __init__(self, model: LoadedModel, fmt: Format) -> None:
+        """Look the tokens up.
+
+        Raises:
+            ModelError: the model has another vocabulary.
+        """
+        self.format, self.ids = fmt, WyckoffTokenReader(model.tokenizer)
+
+    @staticmethod
+    def fits(model: LoadedModel, fmt: Format) -> bool:
+        """Tell whether a model writes this format in tokens of the crystal vocabulary."""
+        return has_wyckoff_vocabulary(model.tokenizer, fmt)
+
+    def start(self, request: Request, count: int, *, final: bool) -> WyckoffReader:
+        """Return a reader of so many texts; where it is the final one, it finishes them all.
+
+        Raises:
+            SettingError: no crystal of that space group can have the atoms asked for.
+        """
+        raise_if_infeasible(request.constraints)
+        return WyckoffReader(self, request, count, final)
+
+
+class _WyckoffText:
+    """One text of a batch: its automaton, and what of a cell parameter is written."""
+
+    __slots__ = ("automaton", "token_kind", "whole")
+
+    def __init__(self, automaton: WyckoffAutomaton) -> None:
+        self.automaton: WyckoffAutomaton = automaton
+        self.token_kind: TokenKind = TokenKind.GROUP
+        self.whole = 0
+
+    def push(self, value: int) -> None:
+        """Take the value of the next token."""
+        if self.token_kind in (TokenKind.WHOLE, TokenKind.FIRST_WHOLE):
+            self.whole, self.token_kind = value, TokenKind.DECIMALS
+            return
+        if self.token_kind is TokenKind.DECIMALS:
+            value += self.whole * DECIMALS
+        self.automaton.push(value)
+        self.token_kind = _TOKEN_KINDS.get(self.automaton.field.kind, TokenKind.WHOLE)
+
+    def end_orbits(self) -> None:
+        """Begin the cell; its first token is chosen in the same step."""
+        self.automaton.push(END)
+        self.token_kind = TokenKind.FIRST_WHOLE
+
+    def allowed(self) -> Bools:
+        """Return which values the next token may have."""
+        if self.token_kind is TokenKind.FIRST_WHOLE:
+            return self.automaton.allowed_wholes()
+        if self.token_kind is TokenKind.WHOLE:
+            # Lengths have fewer whole parts than angles, and the same tokens.
+            allowed = np.zeros(MAX_ANGLE, dtype=np.bool_)
+            wholes = self.automaton.allowed_wholes()
+            allowed[: len(wholes)] = wholes
+            return allowed
+        if self.token_kind is TokenKind.DECIMALS:
+            return self.automaton.allowed_decimals(self.whole)
+        return self.automaton.allowed()
+
+
+class WyckoffReader:
+    """A batch of texts of the Wyckoff format."""
+
+    extra_draws = 1
+    """The first length of the cell is drawn in the step in which the orbits end."""
+
+    def __init__(
+        self, vocabulary: WyckoffVocabulary, request: Request, count: int, final: bool
+    ) -> None:
+        self.format, self.ids = vocabulary.format, vocabulary.ids
+        self.request, self.final = request, final
+        ahead = lookahead_for(request.constraints)
+        self.texts = [
+            _WyckoffText(WyckoffAutomaton(self.format, ahead, always_finish=final))
+            for _ in range(count)
+        ]
+        # The group, five tokens for each atom at the most, two for each parameter of the cell.
+        max_atoms = request.constraints.max_atoms
+        self.max_tokens, self.max_redrawn_fields = 1 + 5 * max_atoms + 12, 3 * max_atoms
+
+    def choose(self, batch: TextBatch) -> Step:
+        """Draw the next token of each text; texts that have no room for a cell are abandoned."""
+        logits = batch.logits(self.ids.ids, row_step=_ROW_STEP)
+        tokens: Ints = np.zeros(len(self.texts), dtype=np.int64)
+        abandoned: Bools = np.zeros(len(self.texts), dtype=np.bool_)
+        by_kind: dict[TokenKind, list[int]] = {}
+        for row, text in enumerate(self.texts):
+            by_kind.setdefault(text.token_kind, []).append(row)
+        for kind, rows in by_kind.items():
+            self._choose_tokens(batch, kind, np.array(rows), logits, tokens, abandoned)
+        ended = np.array([text.automaton.finished for text in self.texts], dtype=np.bool_)
+        return Step(tokens, ended, abandoned)
+
+    def take(self, rows: Ints | None) -> None:
+        """Go on with these texts; each has its token already."""
+        if rows is not None:
+            self.texts = [self.texts[row] for row in rows.tolist()]
+
+    def accepts(self, row: int, text: str) -> bool:
+        """Tell whether a text is neither crowded nor of another space group than it declares."""
+        if self.final:
+            return True
+        crowded = self.texts[row].automaton.atoms_too_close
+        return not (crowded or must_be_redrawn(self.request, text, self.format))
+
+    def _choose_tokens(
+        self,
+        batch: TextBatch,
+        kind: TokenKind,
+        rows: Ints,
+        logits: torch.Tensor,
+        tokens: Ints,
+        abandoned: Bools,
+    ) -> None:
+        """Draw the tokens of the texts that come to one kind, and hand them to the automata."""
+        ids, first = self.ids.slices[kind], self.ids.first_value(kind)
+        kind_logits = logits[torch.from_numpy(rows), ids]
+        if kind is TokenKind.ELEMENT:
+            values = self._draw_elements(batch, rows, kind_logits, logits)
+            if (ends := values == END).any():
+                for row in rows[ends].tolist():
+                    self.texts[row].end_orbits()
+                self._choose_tokens(
+                    batch, TokenKind.FIRST_WHOLE, rows[ends], logits, tokens, abandoned
+                )
+            rows, values = rows[~ends], values[~ends]
+        elif kind is TokenKind.COORDINATE:
+            values = self._draw_coordinates(batch, rows, kind_logits)
+        else:
+            allowed = np.stack([self.texts[row].allowed()[first:] for row in rows.tolist()])
+            if not (some := allowed.any(axis=1)).all():
+                abandoned[rows[~some]] = True
+                rows, allowed = rows[some], allowed[some]
+                kind_logits = kind_logits[torch.from_numpy(some)]
+            number = batch.extra_draw if kind is TokenKind.FIRST_WHOLE else None
+            field = _FIELD_KINDS.get(kind, FieldKind.LENGTH)
+            values = first + batch.draw(field, kind_logits, allowed, rows=rows, number=number)
+        tokens[rows] = self.ids.ids[ids.start - first + values]
+        for row, value in zip(rows.tolist(), values.tolist(), strict=True):
+            self.texts[row].push(value)
+
+    def _draw_elements(
+        self, batch: TextBatch, rows: Ints, kind_logits: torch.Tensor, logits: torch.Tensor
+    ) -> Ints:
+        """Draw an element for each text, or the end of the orbits.
+
+        That the orbits end has the probability of all first lengths together, so that at another
+        temperature it counts as one choice beside the elements. Which length it is comes after.
+        """
+        lengths = logits[torch.from_numpy(rows), self.ids.slices[TokenKind.FIRST_WHOLE]]
+        ends = lengths.float().logsumexp(dim=1, keepdim=True)
+        choices = torch.cat([ends, kind_logits.float()], dim=1)
+        allowed = np.stack([self.texts[row].allowed() for row in rows.tolist()])
+        return batch.draw(FieldKind.ELEMENT, choices, allowed, rows=rows)
+
+    def _draw_coordinates(self, batch: TextBatch, rows: Ints, kind_logits: torch.Tensor) -> Ints:
+        """Draw a coordinate for each text that leaves its orbit room in some cell."""
+        automata = [self.texts[row].automaton for row in rows.tolist()]
+
+        def has_room(values: Ints, which: Ints) -> Bools:
+            pairs = zip(which.tolist(), values.tolist(), strict=True)
+            clear = [automata[i].has_room(np.array([value]))[0] for i, value in pairs]
+            return np.array(clear, dtype=np.bool_)
+
+        return batch.draw_with_room(
+            kind_logits, has_room, lambda i: automata[i].allowed(), rows=rows
+        )

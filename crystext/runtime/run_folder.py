@@ -1,0 +1,315 @@
+"""A folder that one run owns, which a kill at any moment leaves ready to continue.
+
+    FOLDER/settings.json    what the results depend on; a run with other settings is refused
+    FOLDER/NAME.jsonl       one JSON object per result, only ever appended to
+    FOLDER/starts.jsonl     when, where and with which versions the run was started or resumed
+    FOLDER/lock             held by the process that writes
+
+`sample`, `relax`, `evaluate` and `train` share it; each says which files it owns and what a line
+is. A line that a kill tore counts as not written, so its result is computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from filelock import FileLock, Timeout
+
+from crystext.errors import InUseError, RunError
+from crystext.runtime.files import PARTIAL_SUFFIX, explain_os_errors, write_json
+from crystext.runtime.provenance import collect_provenance
+
+SETTINGS_FILE, STARTS_FILE, LOCK_FILE = "settings.json", "starts.jsonl", "lock"
+
+_KINDS_BY_FILE = {
+    "attempts.jsonl": "a run of crystext sample",
+    "relaxed.parquet": "relaxed crystals",
+    "report.json": "an evaluation",
+    "recipe.yaml": "a training run",
+    "store.json": "a store of crystals",
+    "model.safetensors": "a model",
+    "adapter_model.safetensors": "an adapter",
+}
+"""Files by which a folder is recognized, and what it holds then."""
+
+_MAX_VALUE_LENGTH = 300
+"""Characters of a setting that a message quotes; a long table's conditions are cut."""
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder for one kind of run: what may be in it, and with which settings."""
+
+    path: Path
+    kind: str
+    """What the folder holds, with its article: `a training run`."""
+    owned: Collection[str] | None = None
+    """Names of the files that a run writes besides lock and unfinished files: a folder that holds
+    another is refused. None: a folder is refused only if it is recognized as something else."""
+    lock_file: str = LOCK_FILE
+    option_names: Mapping[str, str | None] | None = None
+    """Options for messages, where they are called otherwise than the setting; of a setting, None:
+    there is none. None of all: messages name no options."""
+    renamed_settings: Mapping[str, str] = field(default_factory=dict)
+    """Present names of settings by the names that version 0.1 wrote."""
+
+    def check_contents(self) -> None:
+        """Refuse a place that holds something else; change nothing.
+
+        Raises:
+            RunError: it is a file, or a folder with files that no such run writes.
+        """
+        self.check_is_folder()
+        names = sorted(path.name for path in self.path.iterdir()) if self.path.exists() else []
+        recognized = [
+            f"{kind} ({name})"
+            for name, kind in _KINDS_BY_FILE.items()
+            if name in names and kind != self.kind
+        ]
+        if self.owned is None:
+            others = recognized
+        else:
+            others = [
+                name
+                for name in names
+                if name not in {*self.owned, self.lock_file} and PARTIAL_SUFFIX not in name
+            ]
+        if others:
+            found = recognized[0] if recognized else f"other files ({', '.join(others[:3])})"
+            raise RunError(
+                f"{self.path} holds {found}, not {self.kind}; give another --out, which may be a "
+                "new folder"
+            )
+
+    def check_is_folder(self) -> None:
+        """Refuse a file in the place of the folder.
+
+        Raises:
+            RunError: it is one.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file; expected a folder for {self.kind}")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder if it is missing, and hold its lock; one process can.
+
+        Raises:
+            InUseError: another process holds it.
+            OSError: the folder cannot be made; see `writing`.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.path / self.lock_file, timeout=0):
+                yield
+        except Timeout:
+            raise InUseError(
+                f"another process is writing to {self.path}; wait for it, or give another --out"
+            ) from None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Explain what the system refuses while results are written.
+
+        Raises:
+            RunError: in place of an OSError.
+        """
+        with explain_os_errors(
+            self.path,
+            if_full="what was written so far is kept: free some space and run the same command "
+            "again",
+            otherwise="choose a place where you may write, and give it as --out",
+        ):
+            yield
+
+    def settings(self) -> dict[str, Any] | None:
+        """Return the settings of the run in the folder, by their present names; None if none is.
+
+        Raises:
+            RunError: the file that should hold them is damaged.
+        """
+        path = self.path / SETTINGS_FILE
+        if not path.exists():
+            return None
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise RunError(
+                f"{path} is damaged: expected a JSON object of settings; restore it, or give "
+                "another --out"
+            )
+        return rename_keys(found, self.renamed_settings)
+
+    def check_settings(self, requested: Mapping[str, Any], ignored: Collection[str] = ()) -> None:
+        """Refuse to continue a run with other settings; a folder without any is no run yet.
+
+        Args:
+            requested: JSON values by name.
+            ignored: settings that may differ.
+
+        Raises:
+            RunError: with a line for each setting that differs, or the file is damaged.
+        """
+        existing = self.settings()
+        if existing is not None:
+            self.refuse_differences(existing, requested, ignored)
+
+    def refuse_differences(
+        self,
+        existing: Mapping[str, Any],
+        requested: Mapping[str, Any],
+        ignored: Collection[str] = (),
+    ) -> None:
+        """Refuse to continue a run with other settings.
+
+        Raises:
+            RunError: with a line for each setting that differs.
+        """
+        lines = setting_differences(existing, requested, self.option_names, ignored)
+        if lines:
+            listed = "".join(f"\n  {line}" for line in lines)
+            raise RunError(
+                f"{self.path} holds {self.kind} with other settings:{listed}\n"
+                "Give those settings to continue it, or another --out"
+            )
+
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Claim the folder by settings, unless it has some; several processes may at once.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        if not (self.path / SETTINGS_FILE).exists():
+            with self.writing():
+                write_json(self.path / SETTINGS_FILE, dict(settings), shared=True)
+
+    def record_start(self, note: Mapping[str, Any]) -> None:
+        """Append when, where and with which versions the run is started or resumed.
+
+        Raises:
+            OSError: see `writing`.
+        """
+        line = json.dumps({**note, **collect_provenance().model_dump()}) + "\n"
+        with (self.path / STARTS_FILE).open("a", encoding="utf-8") as file:
+            file.write(line)
+
+
+def rename_keys(values: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """Return values with their present names; where a value has both, the present one counts."""
+    present = {renamed[key]: value for key, value in values.items() if key in renamed}
+    order = {renamed.get(key, key): None for key in values}
+    kept = {key: value for key, value in values.items() if key not in renamed}
+    return {key: kept.get(key, present.get(key)) for key in order}
+
+
+def setting_differences(
+    existing: Mapping[str, Any],
+    requested: Mapping[str, Any],
+    option_names: Mapping[str, str | None] | None = None,
+    ignored: Collection[str] = (),
+) -> list[str]:
+    """Return a line for each setting that differs: `seed (--seed): 11 there, 12 here`.
+
+    Args:
+        existing: settings of the run in a folder; those of a section are compared one by one.
+        requested: those of the run that is to continue it.
+        option_names: the options that set them; None: there are none.
+        ignored: names that may differ.
+    """
+    lines = []
+    for key in [*requested, *(key for key in existing if key not in requested)]:
+        old, new = existing.get(key), requested.get(key)
+        if old == new or key in ignored:
+            continue
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            lines += [f"{key}.{line}" for line in setting_differences(old, new)]
+            continue
+        name = key
+        if option_names is not None:
+            option = option_names.get(key, "--" + key.replace("_", "-"))
+            name = key if option is None else f"{key} ({option})"
+        lines.append(f"{name}: {_shortened(old)} there, {_shortened(new)} here")
+    return lines
+
+
+def _shortened(value: Any) -> str:
+    if value is None:
+        return "not given"
+    text = repr(value)
+    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}..."
+
+
+class JsonLines(Generic[_Value]):
+    """A file with a JSON object a line, which is only ever appended to."""
+
+    def __init__(self, path: Path, parse: Callable[[Any], _Value], expected: str) -> None:
+        """Describe the file; nothing is opened.
+
+        Args:
+            path: of the file, which need not be there.
+            parse: returns what a line's JSON value means. It raises ValueError, LookupError or
+                TypeError for a value that is none.
+            expected: what a line is to be, for the message about a damaged one.
+        """
+        self.path, self.parse, self.expected = path, parse, expected
+
+    def __iter__(self) -> Iterator[_Value]:
+        for value, _ in self.with_bytes():
+            yield value
+
+    def with_bytes(self) -> Generator[tuple[_Value, bytes], None, None]:
+        """Yield what the whole lines mean, each with its bytes; a torn last line is left out.
+
+        Raises:
+            RunError: a line is damaged.
+        """
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    value = self.parse(json.loads(line))
+                except (ValueError, LookupError, TypeError, RecursionError):
+                    raise RunError(
+                        f"{self.path}, line {number} is damaged: expected {self.expected}; restore "
+                        "the file, or give another --out"
+                    ) from None
+                yield value, line
+
+    def cut_torn_line(self) -> None:
+        """Cut a last line that a kill tore; call it before anything is appended."""
+        if not self.path.exists():
+            return
+        with self.path.open("r+b") as file:
+            end = 0
+            for line in file:
+                end += len(line) if line.endswith(b"\n") else 0
+            file.truncate(end)
+
+    @contextmanager
+    def appending(self) -> Iterator[Callable[[Iterable[str]], None]]:
+        """Yield what appends lines, each with its line end, and has them written to the disk.
+
+        Raises:
+            OSError: see `RunFolder.writing`.
+        """
+        with self.path.open("a", encoding="utf-8") as file:
+
+            def append(lines: Iterable[str]) -> None:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+
+            yield append
