@@ -3,7 +3,8 @@
 `BatchSampler` is one engine for all formats of that vocabulary. It steps the network, behind two
 prompts where there is guidance, keeps the random numbers and the log-probability of each text,
 drops texts that have ended, and starts those anew that a format does not accept. What a format
-brings is a `TokenReader`: which tokens its texts can take next, and what they mean.
+brings is a `Vocabulary`, its token ids in a model, and a `TokenReader`: which tokens its texts can
+take next, and what they mean.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools
+from crystext.text import Format
 from crystext.tokenization.encode import prompt_ids
 
 _REDRAWS = 8
@@ -65,7 +67,16 @@ class TokenReader(Protocol):
 
 
 class Vocabulary(Protocol):
-    """The token ids of one format in one tokenizer."""
+    """The token ids of one format in one tokenizer.
+
+    To add one: a class like this, made of a model and a format, and one line in
+    `generate.VOCABULARIES`; or, from another distribution, an entry point of the group
+    `crystext.vocabularies`.
+    """
+
+    @staticmethod
+    def fits(model: LoadedModel, fmt: Format) -> bool:
+        """Return whether a model writes this format in these tokens."""
 
     def start(self, request: Request, count: int, *, final: bool) -> TokenReader:
         """Return a reader of so many texts, none of which is begun.
