@@ -67,7 +67,10 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "keys"),
     [
-        ("recipes", ["optim.learning_rate", "model.lora.rank", "data.store", "translate_share"]),
+        (
+            "recipes",
+            ["optim.learning_rate", "model.lora.rank", "data.store", "translate_probability"],
+        ),
         ("protocols", ["validity.min_distance", "reference.source", "stability.hull"]),
     ],
 )
