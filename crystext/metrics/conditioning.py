@@ -14,7 +14,7 @@ of the denominator; and a space group is taken from the text where the atoms do 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from crystext.conditions import ConditionResult, Conditions
@@ -22,17 +22,15 @@ from crystext.structures.crystal import Crystal
 
 
 def check_conditions(
-    conditions: Sequence[Mapping[str, Any]], crystal: Crystal | None
+    conditions: Mapping[str, Any], crystal: Crystal | None
 ) -> tuple[ConditionResult, ...]:
     """Return for each condition whether a crystal satisfies it; None satisfies nothing.
 
     Args:
-        conditions: at least `name` and `requested` of each, as attempts.jsonl has them.
+        conditions: the values requested, by condition name, as `Record.conditions` has them.
         crystal: the generated crystal, or None for a failure.
 
     Raises:
         SettingError: a condition is unknown, or makes no sense.
     """
-    return Conditions.from_keywords(**{str(x["name"]): x["requested"] for x in conditions}).check(
-        crystal
-    )
+    return Conditions.from_keywords(**conditions).check(crystal)
