@@ -1,9 +1,9 @@
 """Relaxation by a potential, and energy above the hull of known phases.
 
-Samples that are no crystal or cannot be relaxed count as failures; so do those with an element that
-the hull lacks.
+Samples that are not crystals or cannot be relaxed count as failures; so do those with an element
+that the hull lacks.
 
-`metastable` and `stable` are of the number alone, as published rates are. `stability` takes into
+`metastable` and `stable` are by the number alone, as published rates are. `stability` takes into
 account what the hull knows of a crystal's chemical system: below the hull of too few phases a
 crystal is `stable` by its number and `no_evidence` by its verdict (`energies.stability`). Both are
 reported, so that the rates can be compared with published ones and read with their evidence.
