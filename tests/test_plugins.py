@@ -6,6 +6,7 @@ used by the real command line and by Python, in processes of their own.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from crystext.evaluate.protocol import load_protocol
 from crystext.text import decode
 from tests.conftest import ROOT, Run
 from tests.process_tasks import COPPER
@@ -25,7 +27,9 @@ from tests.training.test_trainer import log_of, recipe_values
 ENTRY_POINTS = {
     "commands": ("count", "command:COMMAND"),
     "formats": ("one_line", "text_format:FORMAT"),
+    "metrics": ("volume_per_atom", "metric:METRIC"),
     "potentials": ("emt", "potential:LOADER"),
+    "stages": ("size", "stage:STAGE"),
     "tasks": ("count_atoms", "task:TASK"),
 }
 """By group, the name of the member and where it is in the plugin's package."""
@@ -103,6 +107,30 @@ def test_a_model_learns_a_task_of_a_plugin(run: Callable[..., str], tmp_path: Pa
     assert any("loss_count_atoms" in row for row in log_of(tmp_path / "run"))
 
 
+def test_a_protocol_names_a_metric_and_a_stage_of_a_plugin(
+    run: Callable[..., str], tmp_path: Path
+) -> None:
+    protocol = {
+        "name": "mine",
+        "title": "mine",
+        "validity": load_protocol("mp20").model_dump(mode="json")["validity"],
+        "size": {"source": "a test", "max_atoms": 2},
+        "metrics": ["volume_per_atom"],
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(protocol))
+    samples, out = write_run(tmp_path / "run"), tmp_path / "evaluation"
+    run("evaluate", samples, "--protocol", tmp_path / "mine.yaml", "--out", out)
+    report = json.loads((out / "report.json").read_text())
+    metrics = {metric["name"]: metric for metric in report["metrics"]}
+    # Four of six samples are crystals, each of two atoms.
+    assert (metrics["small"]["value"], metrics["small"]["total"]) == (pytest.approx(4 / 6), 6)
+    volumes = [c.volume / 2 for text in TEXTS if (c := decode(text).crystal) is not None]
+    assert metrics["volume_per_atom"]["value"] == pytest.approx(sum(volumes) / 4)
+    page = (out / "report.html").read_text()
+    assert "Sizes of cells" in page
+    assert "volume per atom" in page
+
+
 def test_members_of_a_plugin_are_used_in_python(installed: dict[str, str]) -> None:
     program = """
 import numpy as np
@@ -111,6 +139,7 @@ from crystext.structures.record import Record
 from crystext.tasks import TASKS
 from crystext.tasks.prompts import load_prompts
 from crystext.text import FORMATS, decode, encode
+from tests.evaluate.example_inputs import TEXTS, write_run
 from tests.example_crystals import NACL
 
 assert decode(encode(NACL, "one_line"), format="one_line").crystal.symbols == NACL.symbols
