@@ -77,7 +77,7 @@ class ReferenceSet:
     @cached_property
     def crystals(self) -> list[Crystal]:
         """All of them."""
-        return [self.dataset[i].crystal for i in range(len(self.dataset))]
+        return [self.dataset[i].require_crystal() for i in range(len(self.dataset))]
 
     def name(self, i: int) -> str:
         """Return what its source calls a crystal, else its row."""
@@ -269,12 +269,15 @@ def _locate(spec: ReferenceSetSpec, hint: str) -> Path:
 
 def _read_records(path: Path, spec: ReferenceSetSpec) -> Sequence[Record]:
     records = []
-    for item in read_crystals(path):
-        if spec.split is not None and SPLIT_NAMES.get(item.split.lower(), spec.split) != spec.split:
+    for record in read_crystals(path):
+        split = SPLIT_NAMES.get(record.split.lower(), spec.split)
+        if spec.split is not None and split != spec.split:
             continue
-        if item.crystal is None:
-            raise InputError(f"{path}, {item.name}: {item.problem}; a set to compare with is whole")
-        records.append(Record(item.crystal, dict(item.labels), item.name))
+        if record.crystal is None:
+            raise InputError(
+                f"{path}, {record.name}: {record.message}; a set to compare with is whole"
+            )
+        records.append(record)
     if not records:
         raise InputError(f"{path} holds no crystal of the split {spec.split}")
     return records

@@ -325,7 +325,7 @@ def _input_columns(sample_set: SampleSet) -> dict[str, Sequence[Any]]:
         "index": range(len(crystals)),
         "name": [sample.name for sample in sample_set.samples],
         "parsed": [crystal is not None for crystal in crystals],
-        "failure": [sample.failure for sample in sample_set.samples],
+        "failure": [sample.failure_kind for sample in sample_set.samples],
         "message": [sample.message for sample in sample_set.samples],
         "notes": [" ".join(f"{n}." for n in x.notes) or None for x in sample_set.samples],
         "formula": [None if c is None else reduced_formula(c.numbers) for c in crystals],
@@ -335,6 +335,6 @@ def _input_columns(sample_set: SampleSet) -> dict[str, Sequence[Any]]:
 
 def _failure_counts(sample_set: SampleSet) -> LabelCounts:
     result = StageResult("parsing")
-    failures = Counter(x.failure for x in sample_set.samples if x.failure is not None)
+    failures = Counter(x.failure.kind for x in sample_set.samples if x.failure is not None)
     result.add_label_counts("failures", "samples that are not crystals, by failure", failures)
     return result.label_counts[0]

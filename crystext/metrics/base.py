@@ -15,7 +15,7 @@ an entry point of the group `crystext.metrics` (see `runtime.registry`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from crystext.metrics.intervals import Proportion
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import map_groups
+from crystext.structures.record import Record
 
 if TYPE_CHECKING:
     from crystext.data.store import Dataset
@@ -37,18 +38,6 @@ _Value = TypeVar("_Value")
 
 _CHUNK_SIZE = 100
 """Crystals that a process is given at once."""
-
-
-class SampleRecord(Protocol):
-    """A sample: a crystal with its labels, or a failure, which has no crystal."""
-
-    @property
-    def crystal(self) -> Crystal | None:
-        """The crystal, or None."""
-
-    @property
-    def labels(self) -> Mapping[str, float]:
-        """Values by the names of properties."""
 
 
 class ComparisonSet(Protocol):
@@ -72,7 +61,7 @@ class ComparisonSet(Protocol):
 class MetricInput:
     """Samples, and the known crystals that they are compared with."""
 
-    samples: Sequence[SampleRecord]
+    samples: Sequence[Record]
     """All samples in their order, failures included."""
     reference: ComparisonSet | None = None
     """The reference set of the protocol; given to metrics that require it."""

@@ -36,7 +36,7 @@ class ElementInfilling(Task):
         Half of the time its sites keep their place, which tells something of the element; half of
         the time they come last.
         """
-        crystal = record.crystal
+        crystal = record.require_crystal()
         number = int(crystal.numbers[int(rng.integers(len(crystal)))])
         symbol = crystal.symbols[crystal.numbers.tolist().index(number)]
         if rng.random() < 0.5:

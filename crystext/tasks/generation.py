@@ -11,7 +11,8 @@ import numpy as np
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.structure_validity import is_structure_valid
 from crystext.structures.crystal import Crystal
-from crystext.structures.properties import available_properties, cell_formula, format_properties
+from crystext.structures.properties import cell_formula
+from crystext.structures.property_schema import available_properties, format_properties
 from crystext.structures.record import Record
 from crystext.tasks.base import Example, Task
 from crystext.tasks.prompts import PromptSet
@@ -62,13 +63,14 @@ def sample_properties(
     formulas are those of the whole cell, Na4Cl4 for NaCl, so that a prompt can also say how large
     the cell is to be.
     """
-    names = sorted(set(available_properties(record.labels)) & prompts.conditions.keys())
+    names = sorted(available_properties(record.labels, prompts.conditions))
     size = min(int(rng.geometric(_STOP_PROBABILITY)), len(names))
     weights = np.array([_FIRST_PROPERTY_WEIGHTS.get(name, 1.0) for name in names])
     chosen = rng.choice(names, size=size, replace=False, p=weights / weights.sum()).tolist()
-    written = format_properties(record.crystal, record.labels, chosen)
+    crystal = record.require_crystal()
+    written = format_properties(crystal, record.labels, chosen)
     if "formula" in chosen and rng.random() < 0.5:
-        written["formula"] = cell_formula(record.crystal.numbers)
+        written["formula"] = cell_formula(crystal.numbers)
     return written
 
 

@@ -77,7 +77,7 @@ class Infilling(Task):
         self, record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
     ) -> Example:
         """Hide a part; some prompts also name properties of the whole crystal."""
-        crystal = record.crystal
+        crystal = record.require_crystal()
         # Sites of unknown element are written in the crystal's order, which must tell nothing.
         order = rng.permutation(len(crystal))
         shuffled = Crystal(

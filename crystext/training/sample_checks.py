@@ -48,7 +48,7 @@ def validation_ipt(
         return scorer.mean_losses(rows)
 
     count = min(checks.ipt_crystals, len(examples.data))
-    crystals = [examples.data[i].crystal for i in range(count)]
+    crystals = [examples.data[i].require_crystal() for i in range(count)]
     return mean_ipt(
         crystals,
         mean_losses,

@@ -90,6 +90,22 @@ def quality() -> str:
     return table(["", "shipped model", "LLaMA-2 70B, temperature 0.7 (published)"], rows)
 
 
+@figure("quality.summary")
+def summary() -> str:
+    """The main figures in two sentences."""
+    rows = report_values()
+    rate = {name: percent(row["value"]) for name, row in rows.items() if row["value"] is not None}
+    sampled, relaxed = rows["validity.composition_valid"]["of"], rows["funnel.msun"]["of"]
+    return (
+        f"Of {sampled:,} samples of the shipped model with default settings, "
+        f"{rate['validity.structure_valid']} are structurally valid, "
+        f"{rate['validity.composition_valid']} have a valid composition, "
+        f"{rate['novelty.unique']} are unique, and {rate['novelty.novel']} match no training "
+        f"crystal. Of the first {relaxed:,}, relaxed with M3GNet, {rate['funnel.msun']} are "
+        f"unique, novel and less than 0.1 eV/atom above the hull ({named(REPORT)})."
+    )
+
+
 @figure("quality.intervals")
 def intervals() -> str:
     """All proportions with their 95% intervals."""

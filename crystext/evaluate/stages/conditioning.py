@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from crystext.conditions import ConditionResult
@@ -69,13 +69,13 @@ class ConditioningStage(Stage[ConditioningSettings]):
 
 
 def _check_conditions(
-    name: str, conditions: Sequence[Mapping[str, Any]], crystal: Any
+    name: str, conditions: Mapping[str, Any], crystal: Any
 ) -> tuple[ConditionResult, ...]:
     if not conditions:
         return ()
     try:
         return check_conditions(conditions, crystal)
-    except (SettingError, KeyError, TypeError) as error:
+    except (SettingError, TypeError) as error:
         raise InputError(
             f"the conditions of sample {name} cannot be read: "
             f"{describe_error(error, 'their names or values are unknown')}"

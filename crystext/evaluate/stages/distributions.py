@@ -5,7 +5,6 @@ Without a reference the samples are described all the same.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -27,15 +26,12 @@ from crystext.metrics.space_group_distribution import (
 )
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import space_group_symbols
+from crystext.structures.property_schema import PROPERTIES
 from crystext.structures.space_groups import find_space_group
 
 _TITLES = {"density_g_per_cm3": ("density", "g/cm^3"), "n_elements": ("number of elements", "")}
 
-_COMPARED_LABELS = {
-    "formation_energy": ("formation energy", "eV/atom"),
-    "e_above_hull": ("energy above hull", "eV/atom"),
-    "band_gap": ("band gap", "eV"),
-}
+_COMPARED_LABELS = ("formation_energy", "e_above_hull", "band_gap")
 """Labels that are compared where both sets have them."""
 
 
@@ -179,13 +175,14 @@ class DistributionsStage(Stage[DistributionsSettings]):
     def _labels(
         self, context: StageContext, result: StageResult, reference: ReferenceSet | None
     ) -> None:
-        for name, (title, unit) in _COMPARED_LABELS.items():
-            values = [x.labels[name] for x in context.sample_set.samples if name in x.labels]
+        for name in _COMPARED_LABELS:
+            title, unit = PROPERTIES[name].title, PROPERTIES[name].unit
+            values = [float(x.labels[name]) for x in context.sample_set.samples if name in x.labels]
             if not values:
                 continue
             known = None
             if reference is not None:
-                known = [x for x in reference.dataset.labels[name].tolist() if math.isfinite(x)]
+                known = [float(x) for x in reference.dataset.labels.known_values(name)]
             _compare(
                 result,
                 name,

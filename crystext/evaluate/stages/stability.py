@@ -199,7 +199,7 @@ class StabilityStage(Stage[StabilitySettings]):
             report=context.report_progress,
         )
         rows = tuple(
-            relaxed_structure(s.name, relaxations.get(i), s.failure) for i, s in enumerate(samples)
+            relaxed_structure(sample, relaxations.get(i)) for i, sample in enumerate(samples)
         )
         judged = assess_stability(
             RelaxedSet(potential.name, potential.scale, rows),
