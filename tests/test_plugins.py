@@ -17,9 +17,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from crystext.data.store import read_store
 from crystext.evaluate.protocol import load_protocol
 from crystext.text import decode
 from tests.conftest import ROOT, Run
+from tests.evaluate.example_inputs import TEXTS, write_run
+from tests.example_crystals import EXAMPLE_CRYSTALS
 from tests.process_tasks import COPPER
 from tests.tiny_model import write_tiny_store
 from tests.training.test_trainer import log_of, recipe_values
@@ -29,6 +32,7 @@ ENTRY_POINTS = {
     "formats": ("one_line", "text_format:FORMAT"),
     "metrics": ("volume_per_atom", "metric:METRIC"),
     "potentials": ("emt", "potential:LOADER"),
+    "properties": ("bulk_modulus", "property:BULK_MODULUS"),
     "stages": ("size", "stage:STAGE"),
     "tasks": ("count_atoms", "task:TASK"),
 }
@@ -65,6 +69,14 @@ def run(cli: Run, installed: dict[str, str]) -> Callable[..., str]:
         return str(ended.stdout)
 
     return ran
+
+
+def python(program: str, environment: dict[str, str]) -> str:
+    """Run a program in an environment, and return what it prints."""
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 @pytest.fixture
@@ -107,6 +119,33 @@ def test_a_model_learns_a_task_of_a_plugin(run: Callable[..., str], tmp_path: Pa
     assert any("loss_count_atoms" in row for row in log_of(tmp_path / "run"))
 
 
+def test_a_property_of_a_plugin_is_read_stored_and_written_into_prompts(
+    run: Callable[..., str], installed: dict[str, str], tmp_path: Path
+) -> None:
+    rows = [
+        {"cif": crystal.structure.to(fmt="cif"), "K_VRH": 20.0 + i}
+        for i, crystal in enumerate(EXAMPLE_CRYSTALS.values())
+    ]
+    (tmp_path / "table.json").write_text(json.dumps(rows))
+    store = tmp_path / "store"
+    run("data", "prepare", tmp_path / "table.json", "--split", "0.5/0.25/0.25", "--out", store)
+    program = f"""
+from crystext.data.store import read_store
+from crystext.structures.property_schema import format_properties
+from crystext.tasks.generation import generation_prompt
+from crystext.tasks.prompts import PromptSet
+for split in ("train", "validation", "test"):
+    for record in map(read_store({str(store)!r}, split).__getitem__, range(1)):
+        values = format_properties(record.crystal, record.labels, ["bulk_modulus"])
+        words = PromptSet({{"generate": "{{conditions}}"}}, {{"bulk_modulus": "GPa: {{value}};"}})
+        print(generation_prompt(words, values))
+"""
+    prompts = python(program, installed).split()
+    assert len(prompts) == 6
+    # Without the plugin the store is whole all the same, and keeps the label.
+    assert read_store(store, "train")[0].labels["bulk_modulus"] >= 20
+
+
 def test_a_protocol_names_a_metric_and_a_stage_of_a_plugin(
     run: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -139,6 +178,7 @@ from crystext.structures.record import Record
 from crystext.tasks import TASKS
 from crystext.tasks.prompts import load_prompts
 from crystext.text import FORMATS, decode, encode
+from tests.example_crystals import EXAMPLE_CRYSTALS
 from tests.evaluate.example_inputs import TEXTS, write_run
 from tests.example_crystals import NACL
 
@@ -150,10 +190,7 @@ assert task.score(example, "8") == {"correct": 1.0}
 assert task.score(example, "7") == {"correct": 0.0}
 assert load_potential("emt").name == "EMT-ASE"
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", program], env=installed, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
+    python(program, installed)
 
 
 def test_a_broken_plugin_stops_nothing_but_itself(copper: Path, tmp_path: Path) -> None:
