@@ -292,14 +292,14 @@ class TextBatch:
         kind: FieldKind,
         logits: torch.Tensor,
         allowed: Bools | None,
-        places: Ints,
+        text_indices: Ints,
         number: int | Ints,
     ) -> tuple[Ints, torch.Tensor]:
         """Draw for texts of the batch with their random numbers of this number."""
         settings = self._sampler.settings
         values, log_probability = draw_categorical(
             logits,
-            self._uniform[places, number],
+            self._uniform[text_indices, number],
             allowed_B_V=None if allowed is None else torch.from_numpy(allowed),
             temperature=settings.temperature_of(kind),
             top_p=settings.top_p,
