@@ -50,7 +50,7 @@ class TokenReader(Protocol):
     extra_draws: int
     """Random numbers of a text for choices beyond one a token; those that `draw` takes by name."""
     max_redrawn_fields: int
-    """Most fields of a text that `TextBatch.draw_with_room` draws."""
+    """Most fields of a text that `TextBatch.draw_free_coordinate` draws."""
 
     def choose(self, batch: TextBatch) -> Step:
         """Draw the next token of each text."""
@@ -250,11 +250,11 @@ class TextBatch:
         self._log_probability[places] += log_probability
         return values
 
-    def draw_with_room(
+    def draw_free_coordinate(
         self,
         logits: torch.Tensor,
-        has_room: Callable[[Ints, Ints], Bools],
-        values_with_room: Callable[[int], Bools],
+        is_free: Callable[[Ints, Ints], Bools],
+        free_values: Callable[[int], Bools],
         *,
         rows: Ints | slice = slice(None),
     ) -> Ints:
@@ -266,9 +266,9 @@ class TextBatch:
 
         Args:
             logits: of the values, shape (rows, values).
-            has_room: tells of one value for each of several of these rows, given by their places
+            is_free: tells of one value for each of several of these rows, given by their places
                 among them, whether it leaves room.
-            values_with_room: returns which values of one of these rows leave room.
+            free_values: returns which values of one of these rows leave room.
             rows: texts; all unless said.
         """
         kind, places = FieldKind.COORDINATE, self._places[rows]
@@ -278,7 +278,7 @@ class TextBatch:
         allowed: Bools | None = None
         left: Ints = np.arange(len(places))
         for redraw in range(_REDRAWS):
-            left = left[~has_room(values[left], left)]
+            left = left[~is_free(values[left], left)]
             if not len(left):
                 break
             if allowed is None:
@@ -286,7 +286,7 @@ class TextBatch:
             allowed[left, values[left]] = False
             if redraw == _REDRAWS - 1:
                 for i in left.tolist():
-                    allowed[i] = values_with_room(i)
+                    allowed[i] = free_values(i)
             values[left], _ = self._pick(
                 kind,
                 logits[torch.from_numpy(left)],
@@ -303,14 +303,14 @@ class TextBatch:
         kind: FieldKind,
         logits: torch.Tensor,
         allowed: Bools | None,
-        places: Ints,
+        text_indices: Ints,
         number: int | Ints,
     ) -> tuple[Ints, torch.Tensor]:
         """Draw for texts of the batch with their random numbers of this number."""
         settings = self._sampler.settings
         values, log_probability = draw_categorical(
             logits,
-            self._uniform[places, number],
+            self._uniform[text_indices, number],
             allowed_B_V=None if allowed is None else torch.from_numpy(allowed),
             temperature=settings.temperature_of(kind),
             top_p=settings.top_p,
