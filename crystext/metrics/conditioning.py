@@ -15,7 +15,7 @@ not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from crystext.conditions import ConditionResult, Conditions
@@ -23,17 +23,15 @@ from crystext.structures.crystal import Crystal
 
 
 def check_conditions(
-    conditions: Sequence[Mapping[str, Any]], crystal: Crystal | None
+    conditions: Mapping[str, Any], crystal: Crystal | None
 ) -> tuple[ConditionResult, ...]:
-    """Return for each condition whether a crystal keeps it; nothing is kept by None.
+    """Return for each condition whether a crystal satisfies it; None satisfies nothing.
 
     Args:
-        conditions: what was asked for, with at least `name` and `asked`, as attempts carry it.
+        conditions: the values requested, by condition name, as `Record.conditions` has them.
         crystal: what came of it.
 
     Raises:
         SettingError: a condition is none, or makes no sense.
     """
-    return Conditions.from_keywords(**{str(x["name"]): x["requested"] for x in conditions}).check(
-        crystal
-    )
+    return Conditions.from_keywords(**conditions).check(crystal)

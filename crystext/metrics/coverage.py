@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from crystext.metrics.base import Metric, MetricInput
 from crystext.metrics.intervals import Proportion
 from crystext.metrics.matminer.fingerprints import Fingerprints
 from crystext.metrics.pairwise_distances import nearest_distances
@@ -144,3 +145,38 @@ def _scatter(values: Floats, where: NDArray[np.bool_]) -> Floats:
 def _finite_mean(distances: Floats) -> float:
     finite = np.isfinite(distances)
     return float(distances[finite].mean()) if finite.any() else float("nan")
+
+
+def _coverage(samples: MetricInput) -> CoverageResult:
+    known = samples.required("reference").fingerprints(samples.workers, samples.report)
+    limits = COVERAGE_CUTOFFS["mp20"]
+    return coverage(samples.fingerprints, known, limits, attempts=len(samples.samples))
+
+
+def _recall(samples: MetricInput) -> Proportion:
+    return _coverage(samples).recall
+
+
+def _precision(samples: MetricInput) -> Proportion:
+    return _coverage(samples).precision_of_all
+
+
+RECALL = Metric(
+    name="recall",
+    title="recall of the reference, cutoffs of MP-20",
+    compute=_recall,
+    better="higher",
+    source="Xie et al., arXiv:2110.06197 (CDVAE)",
+    requires=("reference",),
+    libraries=("pymatgen", "scipy"),
+)
+
+PRECISION = Metric(
+    name="precision",
+    title="precision of all samples, cutoffs of MP-20",
+    compute=_precision,
+    better="higher",
+    source="Xie et al., arXiv:2110.06197 (CDVAE)",
+    requires=("reference",),
+    libraries=("pymatgen", "scipy"),
+)

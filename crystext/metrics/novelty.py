@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from crystext.data.store import Dataset
+from crystext.metrics.base import Metric, MetricInput
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
@@ -80,3 +81,24 @@ def _matches_in_group(
         next((k for k in range(len(references)) if peers.match(k, i)), None)
         for i in range(len(references), len(references) + len(crystals))
     ]
+
+
+def _novel(samples: MetricInput) -> list[bool | None]:
+    matches = find_matches(
+        samples.crystals,
+        samples.required("training").dataset,
+        workers=samples.workers,
+        report=samples.report,
+    )
+    return samples.per_sample([match is None for match in matches])
+
+
+NOVEL = Metric(
+    name="novel",
+    title="not in the training set",
+    compute=_novel,
+    better="higher",
+    source="StructureMatcher with the tolerances of Jiao et al., arXiv:2309.04475 (DiffCSP)",
+    requires=("training",),
+    libraries=("pymatgen",),
+)

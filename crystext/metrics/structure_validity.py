@@ -21,12 +21,9 @@ from enum import Enum
 
 import numpy as np
 
+from crystext.metrics.base import Metric, per_crystal
+from crystext.metrics.thresholds import MIN_DISTANCE, MIN_VOLUME
 from crystext.structures.crystal import Crystal, Floats
-
-MIN_DISTANCE = 0.5
-"""Å; CDVAE's cutoff."""
-MIN_VOLUME = 0.1
-"""Å^3; CDVAE's smallest cell."""
 
 _MANY_IMAGES = 1000
 """Above this number of translations the basis is reduced before they are tried."""
@@ -80,6 +77,15 @@ def is_structure_valid(crystal: Crystal, *, self_images: bool = False) -> bool:
     """
     fault = structure_failure(crystal)
     return fault is None or (fault is StructureFailure.IMAGES_TOO_CLOSE and not self_images)
+
+
+STRUCTURE_VALID = Metric(
+    name="structure_valid",
+    title="structurally valid",
+    compute=per_crystal(is_structure_valid),
+    better="higher",
+    source="Xie et al., arXiv:2110.06197 (CDVAE)",
+)
 
 
 def _image_range(lattice: Floats, radius: float) -> Floats:

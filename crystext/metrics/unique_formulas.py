@@ -16,6 +16,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from crystext.metrics.base import Metric, MetricInput
+from crystext.structures.properties import reduced_formula
+
 
 class FormulaCounts(NamedTuple):
     """How often formulas recur."""
@@ -32,3 +35,18 @@ def count_formulas(formulas: Iterable[str]) -> FormulaCounts:
     counts = Counter(formulas)
     formula, most = next(iter(counts.most_common(1)), (None, 0))
     return FormulaCounts(counts.total(), len(counts), formula, most)
+
+
+def _unique_formulas(samples: MetricInput) -> float | None:
+    counts = count_formulas(reduced_formula(crystal.numbers) for crystal in samples.crystals)
+    # Not a proportion with an interval: it is no sum over samples.
+    return counts.unique_formulas / len(samples.samples) if samples.samples else None
+
+
+UNIQUE_FORMULAS = Metric(
+    name="unique_formulas",
+    title="different formulas",
+    compute=_unique_formulas,
+    better="higher",
+    source="counted from the samples of Gruver et al., arXiv:2402.04379",
+)

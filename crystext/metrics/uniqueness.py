@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from crystext.metrics.base import Metric, MetricInput
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
@@ -70,3 +71,18 @@ def _duplicates_in_group(crystals: list[Crystal], tolerances: MatchTolerances) -
         if earlier is None:
             kept.append(i)
     return repeats
+
+
+def _unique(samples: MetricInput) -> list[bool | None]:
+    earlier = duplicates_of(samples.crystals, workers=samples.workers, report=samples.report)
+    return samples.per_sample([duplicate is None for duplicate in earlier])
+
+
+UNIQUE = Metric(
+    name="unique",
+    title="unique",
+    compute=_unique,
+    better="higher",
+    source="StructureMatcher with the tolerances of Jiao et al., arXiv:2309.04475 (DiffCSP)",
+    libraries=("pymatgen",),
+)

@@ -25,6 +25,7 @@ class DecodeFailure(Enum):
     BAD_POSITION = "the line of coordinates is not three numbers in [0, 1)"
     TRUNCATED = "the text ends in the middle of a line or of an atom"
     WRONG_PRECISION = "a number has other decimals than the format asks for"
+    UNREADABLE = "the text cannot be read in its format"
     # Of Wyckoff texts.
     UNKNOWN_SPACE_GROUP = "the first line is not the number of a space group, 1 to 230"
     UNKNOWN_POSITION = "the space group has no Wyckoff position of that name"

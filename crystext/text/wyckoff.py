@@ -240,7 +240,7 @@ class WyckoffFormat(DecimalFormat):
         """Return a record with a primitive cell and the space group of its Wyckoff description."""
         wyckoff = _require_wyckoff(record)
         labels = {**record.labels, "space_group": float(wyckoff.space_group)}
-        crystal = record.crystal
+        crystal = record.require_crystal()
         if len(crystal) != wyckoff.n_atoms:
             crystal = from_wyckoff(wyckoff)
         return replace(record, crystal=crystal, labels=labels)

@@ -31,7 +31,7 @@ PROMPTS = load_prompts()
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    write_store(tmp_path / "store", {"train": [*KNOWN, replace(KNOWN[0], symmetric=None)]})
+    write_store(tmp_path / "store", {"train": [*KNOWN, replace(KNOWN[0], wyckoff=None)]})
     return tmp_path / "store"
 
 
@@ -70,7 +70,7 @@ def test_examples_are_the_same_whether_the_store_knows_the_symmetry_or_not(
 ) -> None:
     write_store(
         tmp_path / "unknown",
-        {"train": [replace(record, symmetric=None) for record in [*KNOWN, KNOWN[0]]]},
+        {"train": [replace(record, wyckoff=None) for record in [*KNOWN, KNOWN[0]]]},
     )
     assert rows(store) == rows(tmp_path / "unknown")
 

@@ -26,7 +26,7 @@ def cell(*numbers):
 
 def relaxed(*rows, scale=EnergyCorrection.OWN):
     made = [
-        RelaxedStructure(f"{i}", cell(*numbers), energy, 3, converged)
+        RelaxedStructure(cell(*numbers), name=f"{i}", energy=energy, steps=3, converged=converged)
         for i, (numbers, energy, converged) in enumerate(rows)
     ]
     return RelaxedSet("EMT", scale, tuple(made))
@@ -44,7 +44,7 @@ def test_every_structure_has_a_verdict_and_none_is_left_out():
         ((13, 28), -4.0, True),
         ((13, 29), -99.0, True),
     )
-    lost = RelaxedStructure("lost", None, None, failure="TOO_CLOSE", message="atoms are close")
+    lost = RelaxedStructure.failed("lost", "TOO_CLOSE", "atoms are close")
     judged = assess_stability(
         RelaxedSet("EMT", EnergyCorrection.OWN, (*found.structures, lost)), HULL
     )
@@ -144,7 +144,7 @@ def test_many_are_placed_as_one_by_one():
 
 
 def test_progress_is_reported_of_all_structures():
-    lost = RelaxedStructure("lost", None, None, failure="TOO_CLOSE")
+    lost = RelaxedStructure.failed("lost", "TOO_CLOSE")
     counts = []
     assess_stability(
         RelaxedSet("EMT", EnergyCorrection.OWN, (*relaxed(*METALS).structures, lost)),
