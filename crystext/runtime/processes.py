@@ -84,7 +84,7 @@ def run_tasks(
     retries: list[tuple[tuple[_Key, int], _Task]] = []
     with closing(_Pool[tuple[_Key, int], _Task, _Answer](make_function, workers)) as pool:
         while True:
-            while pool.has_room:
+            while pool.has_capacity:
                 item = retries.pop() if retries else next(remaining, None)
                 if item is None:
                     break
@@ -138,7 +138,7 @@ def run_in_order(
     due = 0
     with closing(_Pool[int, _Task, _Answer](make_function, workers)) as pool:
         while True:
-            while pool.has_room and len(early) + len(pool.busy) < _MAX_TASKS_AHEAD * workers:
+            while pool.has_capacity and len(early) + len(pool.busy) < _MAX_TASKS_AHEAD * workers:
                 item = next(remaining, None)
                 if item is None:
                     break
@@ -219,7 +219,7 @@ class _Pool(Generic[_Key, _Task, _Answer]):
         self.busy: dict[_WorkerProcess, tuple[_Key, _Task]] = {}
 
     @property
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether a process is free, or may be started."""
         return len(self.busy) < self.size
 
