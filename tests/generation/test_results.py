@@ -55,7 +55,7 @@ def test_what_is_no_crystal_stays_with_its_fault(samples: Samples) -> None:
 
 
 def test_a_text_that_was_cut_off_is_no_crystal_though_it_could_be_read(samples: Samples) -> None:
-    assert replace(samples[0], fault="TRUNCATED").crystal is None
+    assert replace(samples[0], failure="TRUNCATED").crystal is None
 
 
 def test_matched_are_those_that_keep_all_that_can_be_checked(samples: Samples) -> None:
