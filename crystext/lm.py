@@ -387,7 +387,8 @@ class CrystalLM:
             self._generator = TextGenerator(self.model, run.settings)
         self._generator.sampler(request.format)
         attempts = iter_attempts(run, request, self._generator)
-        return (Sample.from_attempt(x, request.prompt, run.settings.seed) for x in attempts)
+        fmt, seed = request.format or self.model.format, run.settings.seed
+        return (Sample.from_attempt(x, request.prompt, seed, fmt) for x in attempts)
 
 
 def _with_progress(samples: Iterator[Sample], n: int, progress: bool | None) -> Iterator[Sample]:

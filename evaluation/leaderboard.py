@@ -65,8 +65,8 @@ def leaderboard(reports: dict[str, Report], blocks: Sequence[PublishedTable]) ->
         parts.append("## Reports\n")
         parts.append(_table(
             ["system", "protocol", "attempts", "crystext", "date", "machine"],
-            [[_link(name), r.protocol, f"{r.input.attempts:,}", _version(r), r.made.date[:10],
-              _plain(r.made.machine)] for name, r in reports.items()],
+            [[_link(name), r.protocol, f"{r.input.samples:,}", _version(r), r.provenance.date[:10],
+              _plain(r.provenance.machine)] for name, r in reports.items()],
         ))  # fmt: skip
     return "\n".join(parts)
 
@@ -167,8 +167,8 @@ def _said(row: PublishedRow, block: PublishedTable) -> list[str]:
 
 
 def _version(report: Report) -> str:
-    commit = report.made.commit
-    return report.made.crystext + (f", {commit[:9]}" if commit else "")
+    commit = report.provenance.commit
+    return report.provenance.crystext + (f", {commit[:9]}" if commit else "")
 
 
 def _link(name: str) -> str:

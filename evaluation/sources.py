@@ -11,7 +11,6 @@ from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
 from crystext.io.read import read_crystals
 from crystext.structures.crystal import Crystal
-from crystext.structures.property_schema import LABELS
 from crystext.structures.record import Record
 
 _CELL = [f"_cell_{x}" for x in ("length_a", "length_b", "length_c")] + [
@@ -30,9 +29,8 @@ def read_records(path: Path, where: str | None = None) -> list[Record]:
     records = []
     for item in read_crystals(path, where={column: value} if where else None):
         if item.crystal is None:
-            raise InputError(f"{path}, {item.name}: {item.problem}")
-        labels = {name: item.labels[name] for name in LABELS if name in item.labels}
-        records.append(Record(item.crystal, labels))
+            raise InputError(f"{path}, {item.name}: {item.message}")
+        records.append(Record(item.crystal, item.labels))
     return records
 
 

@@ -3,7 +3,7 @@
 python examples/08_potential.py
 crystext relax CRYSTALS --potential examples/08_potential.py:emt --out relaxed
 
-The function takes no argument and returns a `Potential`. It is checked by the energies in `proof`
+The function takes no argument and returns a `Potential`. It is checked by the `known_energies`
 before it relaxes anything; without any, by measured heats of formation of NiAl, SiC and TiC. Its
 energies are of a kind of their own (`EnergyCorrection.OWN`) unless `scale` says otherwise, and are
 compared with those of the same name only.
@@ -24,7 +24,7 @@ def emt() -> Potential:
     return Potential(
         name="EMT of ASE",
         calculator=EMT(),
-        proof=(("fcc Cu", copper, -0.0057),),  # eV per atom, by ASE 3.29
+        known_energies=(("fcc Cu", copper, -0.0057),),  # eV per atom, by ASE 3.29
         cutoff=5.9,  # Å; a crystal with an atom that has no neighbour so near has no energy
     )
 

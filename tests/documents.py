@@ -19,8 +19,11 @@ DOCUMENTS = [
     ROOT / "MODEL_CARD.md",
     ROOT / "evaluation" / "LEADERBOARD.md",
     ROOT / "evaluation" / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
+
+NEEDS = re.compile(r"#.*\bneeds (.*)$")
+"""The comment of a command that this machine may not be able to run, and what it needs."""
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
 _INDENTED = re.compile(r"(?:^    \S.*\n)+", re.MULTILINE)
@@ -36,6 +39,21 @@ def blocks(text: str, *languages: str) -> list[tuple[str, str]]:
 def lines(block: str) -> list[str]:
     """Return the commands of a block, each on one line; a comment may stand behind them."""
     return [line for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def statements(block: str) -> list[str]:
+    """Return the commands of a block, a here-document with the command that reads it."""
+    found: list[str] = []
+    end = None
+    for line in lines(block):
+        if end is not None:
+            found[-1] += f"\n{line}"
+            end = None if line == end else end
+        else:
+            found.append(line)
+            here = re.search(r"<<'(\w+)'", line)
+            end = here[1] if here else None
+    return found
 
 
 def words(command: str) -> list[str]:

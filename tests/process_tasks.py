@@ -20,7 +20,7 @@ COPPER = Crystal(
 
 def emt():
     """Return ASE's own potential, which knows a few metals; copper's energy is of ASE 3.29."""
-    return Potential("EMT", EMT(), proof=(("copper", COPPER, -0.00568),))
+    return Potential("EMT", EMT(), known_energies=(("copper", COPPER, -0.00568),))
 
 
 def halve_loader():

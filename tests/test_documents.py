@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from crystext.runtime.resources import shipped_path
 from tests.documents import DOCUMENTS, ROOT, calls, parsed, shown_commands
 
 each_document = pytest.mark.parametrize(
@@ -80,11 +79,3 @@ def test_every_result_that_is_cited_is_kept(document: Path) -> None:
         r"evaluation/(?:results|reports)/[\w./*-]+\.(?:jsonl?|csv|html|md)", text
     ):
         assert list(ROOT.glob(cited)), cited
-
-
-def test_the_recipes_are_listed_as_they_are() -> None:
-    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    section = text.partition("## Recipes")[2].partition("\n## ")[0]
-    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    listed = re.findall(r"`([\w-]+)`", " ".join(cells))
-    assert sorted(listed) == sorted(path.stem for path in shipped_path("recipes").glob("*.yaml"))

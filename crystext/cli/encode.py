@@ -13,7 +13,7 @@ from crystext.cli.command import Command
 from crystext.cli.options.lenient import Lenient
 
 if TYPE_CHECKING:
-    from crystext.io.read import ReadItem
+    from crystext.structures.record import Record
     from crystext.text import Format
 
 
@@ -76,12 +76,12 @@ def encode(
 
 
 def _encode_items(
-    items: Iterator[ReadItem],
+    items: Iterator[Record],
     fmt: Format,
     translated: bool,
     permuted: bool,
     seed: int,
-) -> Iterator[tuple[ReadItem, str]]:
+) -> Iterator[tuple[Record, str]]:
     """Yield what was read and texts; tell notes and problems on standard error."""
     import numpy as np
 
@@ -92,7 +92,7 @@ def _encode_items(
     written = refused = 0
     for i, item in enumerate(items):
         if item.crystal is None:
-            typer.echo(f"crystext: {item.name}: {item.problem}", err=True)
+            typer.echo(f"crystext: {item.name}: {item.message}", err=True)
             continue
         for note in item.notes:
             typer.echo(f"crystext: {item.name}: note: {note}", err=True)

@@ -43,7 +43,8 @@ def evaluate(
         typer.Option(
             metavar="STAGE",
             help="Only this stage: validity, novelty, coverage, distributions, conditioning, "
-            "prediction, ipt or stability. May be repeated, or be a list a,b.",
+            "prediction, ipt, stability, metrics, or one of a plugin. May be repeated, or be a "
+            "list a,b.",
             show_default="all of the protocol",
         ),
     ] = None,
@@ -202,7 +203,7 @@ def evaluate(
                 progress=bars.update,
             )
         _print_report(report)
-        if noted := report.input.noted:
+        if noted := report.input.with_notes:
             typer.echo(
                 f"{noted:,} of {report.input.parsed:,} crystals were read with a note; see the "
                 f"column notes of {out / 'structures.parquet'}",
@@ -227,7 +228,7 @@ def evaluate(
 
 
 def _print_report(report: Report) -> None:
-    """Print funnel and figures."""
+    """Print funnel and metrics."""
     from rich.console import Console
     from rich.table import Table
 
@@ -236,18 +237,18 @@ def _print_report(report: Report) -> None:
     for step in report.funnel:
         steps.add_row(
             step.title,
-            f"{step.count:,} of {step.of:,}",
-            f"{step.share:.2%}",
+            f"{step.count:,} of {step.total:,}",
+            f"{step.proportion:.2%}",
             f"{step.low:.2%} to {step.high:.2%}",
             f"{step.unique_formulas:,}",
         )
     console.print(steps)
-    figures = Table("stage", "figure", "value", "95% interval", "of")
-    for figure in report.figures:
-        figures.add_row(figure.stage, figure.title, *_metric_cells(figure))
-    console.print(figures)
-    for departure in report.departures:
-        typer.echo(f"not as the protocol has it: {departure.text}", err=True)
+    metrics = Table("stage", "metric", "value", "95% interval", "of")
+    for metric in report.metrics:
+        metrics.add_row(metric.stage, metric.title, *_metric_cells(metric))
+    console.print(metrics)
+    for deviation in report.protocol_deviations:
+        typer.echo(f"deviation from the protocol: {deviation.text}", err=True)
     for name, note in report.stages.items():
         if note.note:
             typer.echo(f"{name}: {note.state}: {note.note}" if note.state != "done" else
@@ -255,7 +256,7 @@ def _print_report(report: Report) -> None:
 
 
 def _metric_cells(metric: MetricValue) -> Sequence[str]:
-    from crystext.evaluate.words import without_sign_of_zero
+    from crystext.runtime.wording import without_sign_of_zero
 
     def number(x: float) -> str:
         return without_sign_of_zero(f"{x:.4f}")
@@ -265,7 +266,7 @@ def _metric_cells(metric: MetricValue) -> Sequence[str]:
     interval = ""
     if metric.low is not None and metric.high is not None:
         interval = f"{number(metric.low)} to {number(metric.high)}"
-    return value, interval, "" if metric.of is None else f"{metric.of:,}"
+    return value, interval, "" if metric.total is None else f"{metric.total:,}"
 
 
 COMMAND = Command(evaluate, "Measure generated crystals by a protocol.", cls=ProtocolCommand)

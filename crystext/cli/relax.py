@@ -142,8 +142,7 @@ def relax(
             report=report,
         )
     rows = tuple(
-        relaxed_structure(a.name, relaxations.get(i), a.failure, a.message)
-        for i, a in enumerate(attempts)
+        relaxed_structure(attempt, relaxations.get(i)) for i, attempt in enumerate(attempts)
     )
     used = load_potential_once(chosen)
     relaxed = RelaxedSet(used.name, used.scale, rows, vars(limits))

@@ -34,7 +34,7 @@ def view(
     passed, drawn = 0, []
     for item in read_crystals(source, lenient=lenient):
         if item.crystal is None:
-            typer.echo(f"crystext: {item.name} is left out: {item.problem}", err=True)
+            typer.echo(f"crystext: {item.name} is left out: {item.message}", err=True)
         elif passed < first:
             passed += 1
         else:

@@ -21,7 +21,7 @@ from crystext.conditions.parse import parse_condition, to_plain_value
 from crystext.errors import SettingError, did_you_mean
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import crystal_system, density, reduced_formula
-from crystext.structures.property_schema import format_property_number
+from crystext.structures.property_schema import PROPERTIES
 from crystext.structures.space_groups import find_space_group
 
 DENSITY_RELATIVE_TOLERANCE = 0.05
@@ -163,7 +163,7 @@ class Conditions:
         elif self.chemical_system:
             lines["chemical_system"] = "-".join(sorted(self.chemical_system))
         if self.space_group is not None:
-            lines["space_group"] = format_property_number("space_group", self.space_group)
+            lines["space_group"] = PROPERTIES["space_group"].format(self.space_group)
         elif self.crystal_system is not None:
             lines["crystal_system"] = self.crystal_system
         if self._single_n_atoms is not None and sum(self._cell_formula.values()) in (
@@ -173,7 +173,7 @@ class Conditions:
             lines["n_atoms"] = str(self._single_n_atoms)
         for name in ("density", *_NOT_CHECKABLE):
             if (value := getattr(self, name)) is not None:
-                lines[name] = format_property_number(name, value)
+                lines[name] = PROPERTIES[name].format(value)
         return lines
 
     def not_in_prompt(self) -> tuple[str, ...]:

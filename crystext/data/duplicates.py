@@ -1,12 +1,11 @@
-"""Which crystals of a data set are one and the same: repeated, or on both sides of a split.
+"""Duplicates in a data set: crystals that repeat another, or lie on both sides of a split.
 
-Everything is StructureMatcher's answer (see `matching`), asked within one reduced formula and size.
-Two tolerances are at work. A repetition, which is left out, is judged narrowly, by pymatgen's: a
-distorted perovskite beside the ideal one is data. What must not lie on both sides of a split is
-judged widely, by those that novelty and match rates are measured with.
+StructureMatcher compares crystals of one reduced formula and size (see `matching`), with two sets
+of tolerances. Duplicates, which are left out, are judged by pymatgen's narrow defaults: a distorted
+perovskite beside the ideal one is data. What must not lie on both sides of a split is judged by the
+wide ones with which novelty and match rates are measured.
 
-What goes wrong otherwise: split by row, a data set with repetitions tests what was learned by
-heart.
+What goes wrong otherwise: a data set with duplicates, split by row, tests memory.
 """
 
 from __future__ import annotations
@@ -28,33 +27,33 @@ from crystext.structures.matching import (
 )
 
 REPEAT_TOLERANCES, SPLIT_TOLERANCES = PYMATGEN_TOLERANCES, DIFFCSP_TOLERANCES
-"""Tolerances for what is left out as a repetition, and for what may not be split up."""
+"""Tolerances for leaving out duplicates, and for what may not be split up."""
 
 _CHUNK_SIZE = 32
 """Crystals that are reduced together."""
 
 _MIN_CRYSTALS_FOR_PROCESSES = 300
-"""Crystals below which starting processes takes longer than the work."""
+"""With fewer crystals, starting processes takes longer than the work."""
 
 
 @dataclass
 class Duplicates:
-    """What was found among crystals to learn from and crystals that are held out."""
+    """Duplicates among crystals to learn from and crystals that are held out."""
 
     repeats: dict[int, int] = field(default_factory=dict)
-    """For each repetition to learn from, the earlier crystal that it repeats and that is kept."""
+    """For each duplicate in training, the earlier crystal that it repeats and that is kept."""
     groups: list[int] = field(default_factory=list)
-    """For each crystal to learn from, the first of its group; groups share no equal crystals."""
+    """For each crystal of training, the first of its group; groups share no equal crystals."""
     held_out: dict[int, int] = field(default_factory=dict)
-    """For each kept crystal to learn from that is held out as well, the first that it equals."""
+    """For each kept crystal of training that is held out as well, the first that it equals."""
 
 
 class _Bucket(NamedTuple):
-    """Crystals of one formula and size, reduced, those to learn from first."""
+    """Crystals of one formula and size, reduced, those of training first."""
 
     crystals: list[Crystal]
     n_training: int
-    """How many of them are to be learned from."""
+    """How many of them are of training."""
 
 
 def find_duplicates(
@@ -68,14 +67,14 @@ def find_duplicates(
         lambda: None
     ),
 ) -> Duplicates:
-    """Find repetitions, groups and overlap.
+    """Find duplicates, groups and overlap.
 
     Args:
         training: crystals to learn from; of equal ones the first is kept.
-        held_out: crystals that learning must not see; repetitions among them are no concern.
-        drop_repeats: whether repetitions are looked for; what repeats is in no other result.
+        held_out: crystals that training must not see; duplicates among them are not looked for.
+        drop_repeats: whether duplicates are looked for; a duplicate is in no other result.
         group: whether groups are looked for; otherwise each crystal is a group.
-        workers: processes; the result does not depend on it.
+        workers: processes; the result does not depend on their number.
         start_progress: called with the name of a stage and its number of steps; what it returns
             is called for every step.
     """
@@ -84,7 +83,7 @@ def find_duplicates(
     wanted = [
         members
         for members in group_by_formula(c.numbers for c in crystals).values()
-        # Members are in order: the first is learned from, or none is.
+        # Members are in order: if the first is not of training, none is.
         if members[0] < len(training) and (len(members) > 1)
     ]
     if not wanted or not (drop_repeats or group or held_out):
@@ -137,7 +136,7 @@ def _compare_bucket(bucket: _Bucket, *, drop_repeats: bool, group: bool) -> Dupl
         groups: set[int] = set()
         for k in (wide if group else narrow).candidates(i, kept) if group or drop_repeats else ():
             if group:
-                # What repeats is like as well, so those that are not are asked about once.
+                # Duplicates are alike as well, so crystals that are not are compared once.
                 first = _first_of_group(found.groups, k)
                 if first not in groups and not wide.match(i, k):
                     continue

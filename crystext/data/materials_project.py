@@ -10,19 +10,19 @@ from typing import Any
 
 from crystext.errors import InputError, SettingError, describe_error
 from crystext.io.read.parse import Piece
-from crystext.io.read.tables import labels_of
+from crystext.structures.property_schema import parse_labels
 
 SOURCE_PREFIX = "mp:"
-"""What a source of ids begins with."""
+"""Prefix of a source that lists ids."""
 
 KEY_VARIABLE = "MP_API_KEY"
-"""Environment variable with the key that the Materials Project gives to everyone who registers."""
+"""Environment variable with the API key, which the Materials Project gives to registered users."""
 
 _FIELDS = ("material_id", "structure", "symmetry", "formation_energy_per_atom", "band_gap",
            "energy_above_hull")  # fmt: skip
 
 _CHUNK_SIZE = 200
-"""Ids that are asked for at a time."""
+"""Ids in one request."""
 
 
 def parse_ids(text: str) -> list[str]:
@@ -30,7 +30,7 @@ def parse_ids(text: str) -> list[str]:
 
     Raises:
         InputError: the file cannot be read.
-        SettingError: one of them is no id, or there is none.
+        SettingError: a word is not an id, or there is none.
     """
     listed = text.removeprefix(SOURCE_PREFIX)
     if listed.startswith("@"):
@@ -53,7 +53,7 @@ def parse_ids(text: str) -> list[str]:
 
 
 def check_client() -> None:
-    """Find out that the client and a key are there.
+    """Check that the client is installed and a key is set.
 
     Raises:
         SettingError: one of them is missing.
@@ -62,18 +62,18 @@ def check_client() -> None:
         import mp_api.client  # noqa: F401
     except ImportError:
         raise SettingError(
-            "the Materials Project is asked through mp-api, which is not installed; "
+            "sources of the Materials Project need mp-api, which is not installed; "
             "try pip install 'crystext[mp]'"
         ) from None
     if not os.environ.get(KEY_VARIABLE):
         raise SettingError(
-            f"the Materials Project wants a key, and {KEY_VARIABLE} is not set; get one at "
+            f"the Materials Project needs a key, and {KEY_VARIABLE} is not set; get one at "
             f"https://materialsproject.org/api and export {KEY_VARIABLE}=..."
         )
 
 
 def project_pieces(ids: list[str]) -> Iterator[Piece]:
-    """Yield the crystals with these ids, in their order; one that is not there is a problem.
+    """Yield the crystals with these ids, in their order; a missing id is a problem of its piece.
 
     Raises:
         InputError: the server cannot be reached, or refuses the key.
@@ -112,4 +112,4 @@ def _piece(id: str, document: Any) -> Piece:
     if hasattr(structure, "as_dict"):
         structure = structure.as_dict()
     row = {**document, "spacegroup_number": (document.get("symmetry") or {}).get("number")}
-    return Piece(id, "structure", structure, labels_of(row), id)
+    return Piece(id, "structure", structure, parse_labels(row), id)

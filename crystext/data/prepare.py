@@ -1,7 +1,7 @@
 """Turns sources of crystals into a store: read, standardise, select, compare, split, write.
 
-Knows the order of the steps and what is refused. Knows nothing of training, nor of the store's
-layout (`store`). The store depends on the sources and the settings alone, not on the machine.
+The order of the steps, and what is refused; `store` has the layout of what is written. The store
+depends on the sources and the settings alone, not on the machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from crystext.data.duplicates import REPEAT_TOLERANCES, SPLIT_TOLERANCES, find_d
 from crystext.data.prepare_report import MAX_EXAMPLES, PrepareReport, describe_tolerances
 from crystext.data.source import Source, open_source
 from crystext.data.split import DEFAULT_FRACTIONS, assign_splits, parse_fractions
-from crystext.data.standardize import StandardizedItem, StandardizeSettings, standardize_pieces
+from crystext.data.standardize import StandardizeSettings, standardize_pieces
 from crystext.data.store import SPLITS, STORE_FILE, check_store_path, write_store
 from crystext.errors import InputError, RunError, SettingError
 from crystext.io.read import no_row_error, nothing_readable_error
@@ -26,15 +26,15 @@ from crystext.runtime.progress import Progress, StartProgress
 from crystext.structures.record import Record
 
 Overlap = Literal["refuse", "allow", "drop"]
-"""What is done about crystals of train that validation or test hold too."""
+"""What happens to crystals of train that occur in validation or test as well."""
 
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """How a store is made of its sources."""
+    """Settings of `prepare`."""
 
     standard: bool = True
-    """Whether crystals are brought into their standard description (see `standardize`)."""
+    """Whether crystals are standardised (see `standardize`)."""
     symprec: float = 0.1
     """Tolerance of that in Å."""
     max_atoms: int | None = None
@@ -42,16 +42,16 @@ class PrepareSettings:
     where: Mapping[str, str] | None = None
     """For tables, the value that each of these columns must have; not for held-out sources."""
     split: str | None = None
-    """Shares of train, validation and test; None takes `DEFAULT_FRACTIONS` where nothing else says
-    what is held out, and otherwise leaves all of the source in train."""
+    """Fractions of train, validation and test. None takes `DEFAULT_FRACTIONS` where nothing else is
+    held out, and otherwise leaves all of the source in train."""
     seed: int = 0
     """Of the split."""
     keep_duplicates: bool = False
-    """Whether crystals of train that repeat an earlier one are kept. Held-out ones always are: as
-    published, their scores compare."""
+    """Whether crystals of train that repeat an earlier one are kept. Held-out ones always are, so
+    that scores compare with published ones."""
     overlap: Overlap = "refuse"
     lenient: bool = False
-    """Whether files that contradict themselves are read where one reading exists, with a note."""
+    """Whether files that contradict themselves are read, with a note, where one reading exists."""
 
 
 def prepare(
@@ -66,28 +66,29 @@ def prepare(
 ) -> PrepareReport:
     """Write the crystals of a source to a store.
 
-    A space group that the source gives is kept as the label; where it gives none and the crystals
-    are standardised, the label is what spglib finds.
+    Every column that names a property becomes a label (see `property_schema`). A space group that
+    the source gives is kept; where it gives none and the crystals are standardised, the label is
+    the group that spglib finds.
 
     Args:
         source: see `open_source`. If it has splits of its own, they are kept.
-        out: folder of the store; one that is there is replaced if it was made of the same crystals
-            by the same settings.
-        settings: what is done with the crystals.
-        validation: source of crystals to choose models by. Of one with splits of its own, its
-            validation split is taken.
+        out: folder of the store; an existing store is replaced if it was made of the same crystals
+            with the same settings.
+        settings: see `PrepareSettings`.
+        validation: source of crystals to choose models by; of a source with splits, its validation
+            split.
         test: source of crystals to score models by, likewise.
-        workers: processes; None takes one for each processor that may be used. A script that asks
-            for more than one must have its `if __name__ == "__main__":`.
-        progress: whether progress is shown on standard error.
+        workers: processes; None starts one for each available core. A script that asks for more
+            than one needs an `if __name__ == "__main__":`.
+        progress: shows progress on standard error.
 
     Raises:
-        InputError: nothing in a source can be read, nothing is left to write, or crystals to learn
-            from are held out as well.
-        SettingError: a number that makes no sense, settings that contradict each other, or a column
-            that is not there.
-        RunError: the place cannot be written or is full, or holds a store made otherwise, or a
-            worker process died.
+        InputError: nothing in a source can be read, nothing is left to write, or crystals of train
+            are held out as well.
+        SettingError: a number out of range, settings that contradict each other, or a missing
+            column.
+        RunError: the folder cannot be written or holds a store of other crystals or settings, the
+            disk is full, or a worker process died.
     """
     out = Path(out)
     if workers is None:
@@ -95,12 +96,12 @@ def prepare(
     shares = _check_settings(settings, validation, test, workers)
     check_store_path(out)
     report = PrepareReport()
-    asked = {"train": source, "validation": validation, "test": test}
+    given = {"train": source, "validation": validation, "test": test}
     with Progress(bar=None if progress else False, lines=progress) as bars:
         begin = bars.begin
         opened = {
             split: open_source(text, (settings.where or {}) if split == "train" else {}, begin)
-            for split, text in asked.items()
+            for split, text in given.items()
             if text is not None
         }
         sources = _describe_sources(opened)
@@ -136,7 +137,7 @@ def prepare(
 def _check_settings(
     settings: PrepareSettings, validation: object, test: object, workers: int
 ) -> dict[str, float] | None:
-    """Return the shares that are asked for, if settings make sense."""
+    """Check the settings, and return the fractions they request; None where they request none."""
     if workers < 1:
         raise SettingError(f"workers is {workers}; expected at least 1")
     if settings.max_atoms is not None and settings.max_atoms < 1:
@@ -152,7 +153,7 @@ def _check_settings(
         if given is not None and shares[split] > 0:
             raise SettingError(
                 f"--split {settings.split} takes crystals of the source for {split}, and --{split} "
-                f"names a source for it; make the share 0, or leave out --{split}"
+                f"names a source for it; make the fraction 0, or leave out --{split}"
             )
     return shares
 
@@ -165,7 +166,7 @@ def _read_source(
     start_progress: StartProgress,
     where: Mapping[str, str],
 ) -> dict[str, list[Record]]:
-    """Return the crystals of a source by its splits, under `""` if it has none."""
+    """Return the records of a source by split, under `""` if it has no splits."""
     met: dict[str, list[Record]] = {}
     seen: set[tuple[str, str]] = set()
     selection = StandardizeSettings(
@@ -173,9 +174,9 @@ def _read_source(
     )
     try:
         advance = start_progress(f"reading {source.name}", source.estimate_size())
-        for outcome in standardize_pieces(source.pieces(), selection, workers):
+        for record in standardize_pieces(source.pieces(), selection, workers):
             advance(1)
-            _collect_outcome(outcome, met, seen, report)
+            _collect_record(record, met, seen, report)
     except InputError as error:
         text = str(error)
         raise InputError(text if source.name in text else f"{source.name}: {text}") from None
@@ -183,7 +184,7 @@ def _read_source(
         raise _nothing_left_error(source.name, report, where)
     splits = {name: SPLIT_NAMES.get(name.lower(), "") for name in met}
     if "train" not in splits.values() or len(splits) == 1:
-        # Words that mean something else, or nothing to tell apart.
+        # These words mean something else, or there is only one of them.
         return {"": [record for records in met.values() for record in records]}
     if unknown := [name for name, split in splits.items() if not split]:
         raise InputError(
@@ -197,23 +198,23 @@ def _read_source(
     return joined
 
 
-def _collect_outcome(
-    outcome: StandardizedItem,
+def _collect_record(
+    record: Record,
     met: dict[str, list[Record]],
     seen: set[tuple[str, str]],
     report: PrepareReport,
 ) -> None:
-    if outcome.record is None:
-        report.add_skipped(outcome.name, outcome.reason, outcome.detail)
+    if record.failure is not None:
+        report.add_skipped(record.name, record.failure.kind, record.failure.message)
         return
-    if outcome.id:
-        if (outcome.split, outcome.id) in seen:
-            report.add_skipped(outcome.name, "with the id of an earlier row")
+    if record.id:
+        if (record.split, record.id) in seen:
+            report.add_skipped(record.name, "with the id of an earlier row")
             return
-        seen.add((outcome.split, outcome.id))
-    for note in outcome.notes:
-        report.add_note(outcome.name, note)
-    met.setdefault(outcome.split, []).append(outcome.record)
+        seen.add((record.split, record.id))
+    for note in record.notes:
+        report.add_note(record.name, note)
+    met.setdefault(record.split, []).append(record)
 
 
 def _records_of_split(splits: dict[str, list[Record]], split: str) -> list[Record]:
@@ -248,12 +249,12 @@ def _deduplicate_and_split(
     workers: int,
     start_progress: StartProgress,
 ) -> dict[str, list[Record]]:
-    """Leave out repetitions, see to what is on both sides, and split by structure."""
+    """Leave out duplicates, handle crystals on both sides of a split, and split by structure."""
     train = splits["train"]
     known = [(s, record) for s, records in splits.items() if s != "train" for record in records]
     same = find_duplicates(
-        [record.crystal for record in train],
-        [record.crystal for _, record in known],
+        [record.require_crystal() for record in train],
+        [record.require_crystal() for _, record in known],
         drop_repeats=not settings.keep_duplicates,
         group=fractions is not None and fractions["train"] < 1,
         workers=workers,
@@ -320,18 +321,18 @@ def _nothing_left_error(source: str, report: PrepareReport, where: Mapping[str, 
 
 
 def _describe_sources(opened: Mapping[str, Source]) -> dict[str, Any]:
-    """Return what the store says of its sources."""
+    """Return the sources as `store.json` has them."""
     held_out = {split: opened[split].describe() for split in SPLITS[1:] if split in opened}
     return {"source": opened["train"].describe(), **held_out}
 
 
 def _check_existing_store(out: Path, requested: dict[str, Any]) -> None:
-    """Refuse to replace a store that was made of other crystals, or by other settings.
+    """Refuse to replace a store that was made of other crystals or with other settings.
 
     Args:
-        out: its folder, which may be missing.
-        requested: what the new store will say of its sources and settings. Without a split, which
-            splits the source has is not known yet; either way follows from the source.
+        out: folder of the store, which may be missing.
+        requested: sources and settings of the new store. Without `split`, the splits of the source
+            are not known yet; they follow from the source.
     """
     if not (out / STORE_FILE).exists():
         return
@@ -365,7 +366,7 @@ def _check_existing_store(out: Path, requested: dict[str, Any]) -> None:
 
 
 def _source_identity(source: object) -> object:
-    """Return what tells whether two sources are the same crystals, wherever they lie."""
+    """Return what two sources of the same crystals share, wherever they lie."""
     if not isinstance(source, dict):
         return source
     return {key: value for key, value in source.items() if key not in ("name", "unreadable")}
@@ -378,7 +379,7 @@ def _source_name(source: object) -> str:
 def _describe_settings(
     settings: PrepareSettings, fractions: dict[str, float] | None
 ) -> dict[str, Any]:
-    """Return the settings as the store keeps them: with what they came to mean."""
+    """Return the settings as `store.json` has them, defaults resolved."""
     return {
         **asdict(settings),
         "split": None if fractions is None else _round_fractions(fractions),

@@ -1,21 +1,20 @@
-"""What became of the crystals of a source, to be printed and to be kept in the store."""
+"""The report of `crystext data prepare`: what was written, skipped or noted, and why."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from crystext.runtime.wording import format_count
 from crystext.structures.matching import MatchTolerances
-from crystext.structures.property_schema import LABELS
+from crystext.structures.property_schema import PROPERTIES, is_known
 from crystext.structures.record import Record
 
 MAX_EXAMPLES = 5
-"""Names that are given for each reason."""
+"""Names listed for each reason."""
 
 _IN_BRACKETS = re.compile(r" ?\([^()]*\)")
 _NUMBER = re.compile(r"(?<![A-Za-z])\d+(?:\.\d+)?(?![A-Za-z])")
@@ -28,7 +27,7 @@ class PrepareReport:
     written_counts: dict[str, int] = field(default_factory=dict)
     """Crystals of each split."""
     label_counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    """For each split and label, the number of crystals that have it."""
+    """For each split, the number of crystals that have each label; labels of none are left out."""
     skip_counts: dict[str, int] = field(default_factory=dict)
     """For each reason, the number of structures skipped for it."""
     skip_examples: dict[str, list[str]] = field(default_factory=dict)
@@ -38,7 +37,7 @@ class PrepareReport:
     note_examples: dict[str, list[str]] = field(default_factory=dict)
     """For each kind of note, the names of the first crystals that were read with it."""
     overlap: str = ""
-    """One sentence on crystals of train that validation or test hold too; empty without any."""
+    """One sentence on crystals of train that occur in validation or test; empty without any."""
 
     def add_skipped(self, name: str, reason: str, detail: str = "") -> None:
         """Count a structure that is left out."""
@@ -56,16 +55,24 @@ class PrepareReport:
             named.append(name)
 
     def count_written(self, splits: Mapping[str, Sequence[Record]]) -> None:
-        """Take down what is written."""
+        """Count the crystals and labels of the splits that are written."""
         for split, records in splits.items():
             self.written_counts[split] = len(records)
-            self.label_counts[split] = {
-                label: sum(not np.isnan(r.labels.get(label, np.nan)) for r in records)
-                for label in LABELS
-            }
+            counts = Counter(
+                name
+                for record in records
+                for name in record.labels
+                if is_known(record.labels[name])
+            )
+            # Those that this installation does not know come last.
+            names = [
+                *(x for x in PROPERTIES if x in counts),
+                *sorted(counts.keys() - {*PROPERTIES}),
+            ]
+            self.label_counts[split] = {name: counts[name] for name in names}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what the store keeps."""
+        """Return the report as `store.json` has it."""
         skipped = {
             reason: {"count": n, "examples": self.skip_examples[reason]}
             for reason, n in self.skip_counts.items()
@@ -103,7 +110,7 @@ class PrepareReport:
 
 
 def describe_tolerances(tolerances: MatchTolerances) -> str:
-    """Return how tolerances are written where a number is printed that depends on them."""
+    """Return tolerances in words, for numbers that depend on them."""
     return (
         f"StructureMatcher, ltol {tolerances.ltol:g}, stol {tolerances.stol:g}, "
         f"angle {tolerances.angle_tol:g}°"

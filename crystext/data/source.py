@@ -1,6 +1,6 @@
-"""What `crystext data prepare` takes as a source, and where its crystals come from.
+"""Sources of `crystext data prepare`, by path, by name or by id.
 
-a path          any file, folder or zip that `read` knows
+a path          any file, folder or zip that `read_crystals` reads
 a name          a data set of the catalogue, downloaded once
 mp:...          ids of the Materials Project
 """
@@ -23,16 +23,16 @@ from crystext.runtime.files import file_digest
 
 
 class Source(NamedTuple):
-    """A source that is there."""
+    """A source that exists."""
 
     name: str
-    """What the user calls it."""
+    """As the user gave it."""
     pieces: Callable[[], Iterator[Piece]]
     """Reads it, once."""
     estimate_size: Callable[[], int | None]
-    """Counts its structures, about; None where that would mean to read it."""
+    """Returns about how many structures it has; None where counting means reading it."""
     describe: Callable[[], dict[str, Any]]
-    """What a store says of it: name, and checksum of what is read, as it was when it was found."""
+    """Returns what `store.json` says of it: name, and checksum of the files read, as opened."""
 
 
 def open_source(
@@ -40,22 +40,22 @@ def open_source(
     where: Mapping[str, str],
     start_progress: Callable[[str, int], Callable[[int], object]],
 ) -> Source:
-    """Find a source, and download it if it has to be.
+    """Find a source; download it if it is a name of the catalogue.
 
     Args:
-        source: a path, a name of the catalogue, or ids after `mp:`. A path that exists goes before
-            a name, unless it is a store.
+        source: a path, a name of the catalogue, or ids after `mp:`. An existing path takes
+            precedence over a name, unless it is a store.
         where: for tables, the value that each of these columns must have.
-        start_progress: tells of downloads; see `catalogue.fetch`.
+        start_progress: shows downloads; see `catalogue.fetch`.
 
     Raises:
-        InputError: there is nothing of this name, or it cannot be downloaded.
-        SettingError: it is asked of the Materials Project what cannot be.
+        InputError: nothing has this name, or it cannot be downloaded.
+        SettingError: the Materials Project cannot serve the request.
     """
     name = str(source)
     if name.startswith(SOURCE_PREFIX):
         if where:
-            raise SettingError("--where needs a table; ids of the Materials Project are none")
+            raise SettingError("--where needs a table; ids of the Materials Project are not one")
         ids = parse_ids(name)
         check_client()
         about = {"name": "Materials Project", "ids": ids}
@@ -72,22 +72,22 @@ def open_source(
     elif (path / STORE_FILE).exists():
         raise InputError(f"{name} is a store already; a training run reads it as it is")
     sha256, unreadable = checksum_of_readable(path)
-    told: dict[str, Any] = {"name": Path(name).name, "sha256": sha256}
+    about_source: dict[str, Any] = {"name": Path(name).name, "sha256": sha256}
     if unreadable:
-        told["unreadable"] = unreadable
+        about_source["unreadable"] = unreadable
     return Source(
-        name, lambda: pieces(path, where), lambda: estimate_size(path, where), lambda: told
+        name, lambda: pieces(path, where), lambda: estimate_size(path, where), lambda: about_source
     )
 
 
 def checksum_of_readable(path: Path) -> tuple[str, list[str]]:
-    """Return the checksum of a file, or of those files of a folder that are read as crystals.
+    """Return the checksum of a file, or of the files of a folder that are read as crystals.
 
     Returns:
-        The checksum, and the files that cannot be read: reading goes on without them.
+        The checksum, and the unreadable files, which reading skips.
 
     Raises:
-        InputError: nothing can be read.
+        InputError: the file cannot be read.
     """
     try:
         if path.is_file():
@@ -106,7 +106,7 @@ def checksum_of_readable(path: Path) -> tuple[str, list[str]]:
 
 
 def checksum(path: Path) -> str:
-    """Return the digest of a file, or, for a folder that is no source, of all that is in it."""
+    """Return the digest of a file, or of all files in a folder that is not a source."""
     if path.is_file():
         return file_digest(path)
     hashed = hashlib.sha256()

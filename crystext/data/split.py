@@ -11,14 +11,14 @@ from crystext.data.store import SPLITS
 from crystext.errors import InputError, SettingError
 
 DEFAULT_FRACTIONS = "0.9/0.05/0.05"
-"""Of a source that is not split, the shares of train, validation and test."""
+"""Fractions of train, validation and test for a source without splits."""
 
 
 def parse_fractions(text: str) -> dict[str, float]:
-    """Return the share of each split, adding up to 1, from `0.9/0.05/0.05` or `90/5/5`.
+    """Return the fraction of each split, from `0.9/0.05/0.05` or `90/5/5`; they add up to 1.
 
     Raises:
-        SettingError: it is no such text, or nothing is left for training.
+        SettingError: the text has another form, or nothing is left for training.
     """
     try:
         values = [float(word) for word in text.split("/")]
@@ -26,8 +26,8 @@ def parse_fractions(text: str) -> dict[str, float]:
         values = []
     if len(values) != len(SPLITS) or not all(0 <= x < 1e9 for x in values) or not values[0] > 0:
         raise SettingError(
-            f"--split {text!r} is no split; expected shares of train, validation and test, as in "
-            f"{DEFAULT_FRACTIONS}, the first above 0"
+            f"--split {text!r} is no split; expected fractions of train, validation and test, as "
+            f"in {DEFAULT_FRACTIONS}, the first above 0"
         )
     return {split: value / sum(values) for split, value in zip(SPLITS, values, strict=True)}
 
@@ -35,16 +35,16 @@ def parse_fractions(text: str) -> dict[str, float]:
 def assign_splits(groups: Sequence[int], fractions: dict[str, float], seed: int) -> list[str]:
     """Return the split of each crystal; a group is never divided.
 
-    Groups are drawn at random. One that is larger than what a held-out split still lacks goes to
-    the next, in the end to train, so a share is met to within what groups allow.
+    Groups are assigned in random order. A group larger than what a held-out split still lacks goes
+    to the next split, in the end to train, so fractions are met as well as the groups allow.
 
     Args:
-        groups: for each crystal, the name of its group.
+        groups: for each crystal, the number of its group.
         fractions: of each split; they add up to 1.
-        seed: of the draw; the same crystals in the same order are split alike.
+        seed: the same crystals in the same order are split alike.
 
     Raises:
-        InputError: there are too few groups for all splits to have one.
+        InputError: there are too few groups for every split to get one.
     """
     sizes = Counter(groups)
     names = sorted(sizes)

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple
 
-from crystext.errors import CrystextError, RunError
-from crystext.io.read.parse import Piece, ReadItem, parse_piece
-from crystext.structures.record import Record
+from crystext.errors import CrystextError
+from crystext.io.read.parse import Piece, parse_piece
+from crystext.runtime.processes import run_in_order
+from crystext.structures.record import Failure, Record
 from crystext.structures.standardize import standardize
 from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from crystext.text.formats import MAX_LENGTH
 
 MIN_LENGTH = 1.0
-"""Å; a shorter cell length is a mistake of its source: no two atoms are that close."""
+"""Å; a shorter cell length is an error of the source: no two atoms are that close."""
 
 CHUNK_SIZE = 64
 """Pieces that a worker takes at a time."""
 
 
 class StandardizeSettings(NamedTuple):
-    """What is done to each structure, and which are kept."""
+    """How structures are standardised, and which are kept."""
 
     standard: bool
     max_atoms: int | None
@@ -33,24 +32,13 @@ class StandardizeSettings(NamedTuple):
     lenient: bool = False
 
 
-class StandardizedItem(NamedTuple):
-    """What became of a structure: a record, or why there is none."""
-
-    name: str
-    id: str
-    split: str
-    """In the source's words."""
-    record: Record | None
-    reason: str = ""
-    detail: str = ""
-    notes: tuple[str, ...] = ()
-    """On what is only probable about the record's crystal."""
-
-
 def standardize_pieces(
     pieces: Iterator[Piece], settings: StandardizeSettings, workers: int
-) -> Iterator[StandardizedItem]:
-    """Yield what becomes of each piece, in order, with few pieces in flight.
+) -> Iterator[Record]:
+    """Yield a record of each structure, in order, with few pieces in flight.
+
+    A structure that is not kept is a failure; its kind says why, for counting, and its message says
+    what exactly.
 
     Raises:
         RunError: a worker process died.
@@ -62,41 +50,32 @@ def standardize_pieces(
         for chunk in chunks:
             yield from _standardize_chunk(chunk, settings)
         return
-    # Forking a process that already has threads, such as pyarrow's, can lock it up.
-    context = multiprocessing.get_context("spawn")
-    waiting: deque[Future[list[StandardizedItem]]] = deque()
-    pool = ProcessPoolExecutor(workers, mp_context=context)
-    try:
-        for chunk in chunks:
-            waiting.append(pool.submit(_standardize_chunk, chunk, settings))
-            if len(waiting) > 3 * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    except BrokenProcessPool:
-        raise RunError(
-            "a worker process died, most likely for want of memory; try fewer --workers"
-        ) from None
-    finally:
-        # What is still waiting when something went wrong need not be done.
-        pool.shutdown(cancel_futures=True)
+    make_function = partial(_make_standardizing, settings)
+    for records in run_in_order(make_function, chunks, workers):
+        yield from records
 
 
-def _standardize_chunk(chunk: list[Piece], settings: StandardizeSettings) -> list[StandardizedItem]:
+def _make_standardizing(settings: StandardizeSettings) -> Callable[[list[Piece]], list[Record]]:
+    return partial(_standardize_chunk, settings=settings)
+
+
+def _standardize_chunk(chunk: list[Piece], settings: StandardizeSettings) -> list[Record]:
     return [
-        _standardize_item(item, settings)
+        standardize_record(record, settings)
         for piece in chunk
-        for item in parse_piece(piece, lenient=settings.lenient)
+        for record in parse_piece(piece, lenient=settings.lenient)
     ]
 
 
-def _standardize_item(item: ReadItem, settings: StandardizeSettings) -> StandardizedItem:
-    def left_out(reason: str, detail: str) -> StandardizedItem:
-        return StandardizedItem(item.name, item.id, item.split, None, reason, detail)
+def standardize_record(record: Record, settings: StandardizeSettings) -> Record:
+    """Return a record with its crystal standardised, or a failure where it is not kept."""
 
-    crystal, labels = item.crystal, dict(item.labels)
+    def left_out(kind: str, message: str) -> Record:
+        return replace(record, crystal=None, failure=Failure(kind, message), notes=())
+
+    crystal, labels = record.crystal, dict(record.labels)
     if crystal is None:
-        return left_out("cannot be read", item.problem or "")
+        return left_out("cannot be read", record.message or "")
     if settings.standard:
         try:
             crystal, space_group = standardize(crystal, settings.symprec)
@@ -111,5 +90,4 @@ def _standardize_item(item: ReadItem, settings: StandardizeSettings) -> Standard
     # Rounding to two decimals must stay below as well.
     if round(float(longest), 2) >= MAX_LENGTH:
         return left_out(f"with a cell length of {MAX_LENGTH} Å or more", f"{longest:g} Å")
-    record = Record(crystal, labels, item.name, to_wyckoff_or_none(crystal))
-    return StandardizedItem(item.name, item.id, item.split, record, notes=item.notes)
+    return replace(record, crystal=crystal, labels=labels, wyckoff=to_wyckoff_or_none(crystal))

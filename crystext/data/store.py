@@ -1,16 +1,17 @@
-"""The store: a folder of crystals that a training run maps into memory, without parsing.
+"""The store: a folder of crystals that a training run maps into memory without parsing.
 
-    store.json          what made it: format, version, source, settings, counts
-    train.arrow         one Arrow IPC file a split, of those there are
+    store.json          format, version, source, settings, counts, and the properties of its labels
+    train.arrow         one Arrow IPC file for each split that the store has
     validation.arrow
     test.arrow
 
 A split has one row per crystal, all in one record batch: `name`; `lengths` (Å); `angles` (degrees);
-`numbers` (atomic numbers); `positions` (fractional); a column for each label, nan where it is
-unknown; and the crystal by its symmetry (`wyckoff_columns`). Reading maps the file, so it takes
-the same moment for any number of crystals, and processes that read one store share its memory.
+`numbers` (atomic numbers); `positions` (fractional); a column for each label (`label_columns`); and
+the crystal by its symmetry (`wyckoff_columns`). Reading maps the file, so it takes the same moment
+for any number of crystals, and processes that read one store share its memory. Version 1, which
+had four labels and no others, is read as well.
 
-A store is written beside its place and renamed, and an older one is replaced as a whole.
+A store is written beside its place and then renamed; an older one is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ from numpy.typing import NDArray
 
 from crystext import __version__
 from crystext.chemistry.elements import SYMBOLS
+from crystext.data.label_columns import (
+    LabelColumns,
+    describe_properties,
+    label_arrays,
+    label_names,
+    read_label_columns,
+)
 from crystext.data.wyckoff_columns import (
     WYCKOFF_SCHEMA,
     WyckoffColumns,
@@ -37,18 +45,19 @@ from crystext.data.wyckoff_columns import (
 )
 from crystext.errors import InputError, RunError, describe_error, did_you_mean
 from crystext.structures.crystal import Crystal, Floats, Ints
-from crystext.structures.property_schema import LABELS
-from crystext.structures.record import Record
+from crystext.structures.record import Label, Record
 from crystext.structures.wyckoff.orbits import WyckoffCrystal
 
 SPLITS = ("train", "validation", "test")
 """What a store may hold, in this order."""
 
 STORE_FILE = "store.json"
-"""The file of a store that tells what made it."""
+"""The file with the metadata of a store."""
 
-STORE_FORMAT, STORE_VERSION = "crystext store", 1
+STORE_FORMAT, STORE_VERSION = "crystext store", 2
 """What `store.json` says a store is; the version is raised when older code could not read it."""
+
+_READABLE_VERSIONS = (1, STORE_VERSION)
 
 _CRYSTAL_SCHEMA = pa.schema(
     [
@@ -57,10 +66,9 @@ _CRYSTAL_SCHEMA = pa.schema(
         ("angles", pa.list_(pa.float64(), 3)),
         ("numbers", pa.large_list(pa.int64())),
         ("positions", pa.large_list(pa.list_(pa.float64(), 3))),
-        *((name, pa.float64()) for name in LABELS),
     ]
 )
-"""Columns that every split has. Those of `WYCKOFF_SCHEMA` follow, which older stores lack."""
+"""Columns that every split has. Labels follow, then `WYCKOFF_SCHEMA`, which older stores lack."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +85,12 @@ class Dataset:
     """Atomic numbers of all atoms, row after row."""
     positions: Floats
     """Fractional coordinates of all atoms; shape (number of atoms, 3)."""
-    labels: dict[str, Floats]
-    """For each of `LABELS`, M values; nan where unknown."""
+    labels: LabelColumns
+    """For each label of the split, M values."""
     names: Sequence[Any] = ()
     """What the source calls each crystal, as Arrow strings; M, or none."""
     wyckoff: WyckoffColumns | None = None
-    """The crystals by their symmetry; None where the store does not tell."""
+    """The crystals by space group and orbits; None where the store lacks them."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -92,9 +100,9 @@ class Dataset:
         crystal = Crystal(
             self.lengths[i], self.angles[i], self.numbers[atoms], self.positions[atoms]
         )
-        labels = {name: float(values[i]) for name, values in self.labels.items()}
         name = self.names[i].as_py() if len(self.names) else ""
-        return Record(crystal, labels, name, None if self.wyckoff is None else self.wyckoff[i])
+        wyckoff = None if self.wyckoff is None else self.wyckoff[i]
+        return Record(crystal, self.labels.row(i), name, wyckoff)
 
 
 def write_store(
@@ -107,12 +115,13 @@ def write_store(
     Args:
         folder: an empty or missing folder, or an older store, which is replaced. Nothing is changed
             before the new one is complete.
-        splits: crystals by names of `SPLITS`. Atoms are put in text order. What is known of their
-            symmetry is kept, and nothing is looked for.
-        metadata: what `store.json` is to say besides: source, settings, what was skipped.
+        splits: records by names of `SPLITS`; each holds a crystal. Atoms are put in text order. A
+            Wyckoff description is kept where there is one; none is computed here.
+        metadata: further entries of `store.json`: source, settings, what was skipped.
 
     Raises:
-        RunError: the folder is something else than a store, or cannot be written.
+        RunError: the folder is not a store, or cannot be written; or a label has values of several
+            types.
     """
     assert splits.keys() <= set(SPLITS), "a store has no other splits"
     # Where a link points to, for the folder behind it is what is replaced.
@@ -122,16 +131,19 @@ def write_store(
         check_store_path(folder)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        described = {
-            split: _write_split(partial / f"{split}.arrow", splits[split])
-            for split in SPLITS
-            if split in splits
-        }
+        described: dict[str, dict[str, int]] = {}
+        names: dict[str, None] = {}
+        for split in SPLITS:
+            if split in splits:
+                batch = _record_batch(splits[split])
+                described[split] = _write_split(partial / f"{split}.arrow", batch)
+                names |= dict.fromkeys(label_names(batch.schema.names))
         document = {
             "format": STORE_FORMAT,
             "version": STORE_VERSION,
             "crystext": __version__,
             "splits": described,
+            "properties": describe_properties(names),
             **(metadata or {}),
         }
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -152,10 +164,10 @@ def write_store(
 
 
 def check_store_path(folder: Path) -> None:
-    """Find out, before the work for it, that a store cannot be written to a place.
+    """Check that a store can be written to a place, before the work for it.
 
     Raises:
-        RunError: something else is there, or it may not be written.
+        RunError: something else is there, or the place is not writable.
     """
     if folder.exists():
         if not folder.is_dir():
@@ -201,11 +213,12 @@ def read_metadata(folder: str | Path) -> dict[str, Any]:
         ) from None
     if not isinstance(about, dict) or about.get("format") != STORE_FORMAT:
         raise InputError(f"{folder} is no store: its {STORE_FILE} does not say so; {make}")
-    if about.get("version") != STORE_VERSION:
+    if about.get("version") not in _READABLE_VERSIONS:
         raise InputError(
             f"{folder} is a store of version {about.get('version')}, written by crystext "
-            f"{about.get('crystext')}; crystext {__version__} reads version {STORE_VERSION}. "
-            "Prepare the data again, or install the version that wrote it"
+            f"{about.get('crystext')}; crystext {__version__} reads versions "
+            f"{' and '.join(map(str, _READABLE_VERSIONS))}. Prepare the data again, or install the "
+            "version that wrote it"
         )
     return about
 
@@ -218,11 +231,12 @@ def read_store(folder: str | Path, split: str) -> Dataset:
         split: `train`, `validation` or `test`.
 
     Raises:
-        InputError: there is no store, it is of another version, it has no such split, or its
-            file is damaged.
+        InputError: the store or the split is missing, the version is not readable, or the file is
+            damaged.
     """
     path = Path(folder) / f"{split}.arrow"
-    known = read_metadata(folder).get("splits")
+    about = read_metadata(folder)
+    known = about.get("splits")
     if not isinstance(known, dict) or not isinstance(known.get(split), dict):
         names = list(known) if isinstance(known, dict) else []
         raise InputError(
@@ -234,7 +248,7 @@ def read_store(folder: str | Path, split: str) -> Dataset:
             table = pa.ipc.open_file(mapped).read_all()
         # Offsets that point outside of the file would otherwise be followed.
         table.validate(full=True)
-        data = _dataset_of_table(table)
+        data = _dataset_of_table(table, about["version"])
     except FileNotFoundError:
         raise InputError(f"the store {folder} has lost {path.name}; prepare it again") from None
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -246,23 +260,22 @@ def read_store(folder: str | Path, split: str) -> Dataset:
     if recorded != (len(data), len(data.numbers)):
         raise InputError(
             f"{path} is damaged: it holds {len(data):,} crystals with {len(data.numbers):,} atoms, "
-            f"{STORE_FILE} tells of {recorded[0]} with {recorded[1]}; prepare the store again"
+            f"{STORE_FILE} records {recorded[0]} with {recorded[1]}; prepare the store again"
         )
     if ((data.numbers < 1) | (data.numbers > len(SYMBOLS))).any():
         raise InputError(
-            f"{path} is damaged: it holds atomic numbers that no element has; prepare the store "
-            "again"
+            f"{path} is damaged: it holds atomic numbers outside 1 to {len(SYMBOLS)}; prepare the "
+            "store again"
         )
     return data
 
 
 def build_dataset(records: Iterable[Record]) -> Dataset:
-    """Return records as a split of a store would hold them, without writing one."""
-    return _dataset_of_table(pa.Table.from_batches([_record_batch(records)]))
+    """Return records as a split of a store holds them, in memory."""
+    return _dataset_of_table(pa.Table.from_batches([_record_batch(records)]), STORE_VERSION)
 
 
-def _write_split(path: Path, records: Iterable[Record]) -> dict[str, int]:
-    batch = _record_batch(records)
+def _write_split(path: Path, batch: pa.RecordBatch) -> dict[str, int]:
     with path.open("wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
         writer.write_batch(batch)
     return {"crystals": len(batch), "atoms": len(batch.column("numbers").values)}
@@ -271,16 +284,16 @@ def _write_split(path: Path, records: Iterable[Record]) -> dict[str, int]:
 def _record_batch(records: Iterable[Record]) -> pa.RecordBatch:
     """Return the columns of a split."""
     columns: dict[str, list[Any]] = {name: [] for name in _CRYSTAL_SCHEMA.names}
+    labels: list[Mapping[str, Label]] = []
     symmetric: list[WyckoffCrystal | None] = []
     for record in records:
-        crystal = record.crystal.in_text_order()
+        crystal = record.require_crystal().in_text_order()
         columns["name"].append(record.name)
         columns["lengths"].append(crystal.lengths)
         columns["angles"].append(crystal.angles)
         columns["numbers"].append(crystal.numbers)
         columns["positions"].append(crystal.positions)
-        for name in LABELS:
-            columns[name].append(record.labels.get(name, np.nan))
+        labels.append(record.labels)
         symmetric.append(record.wyckoff)
     ends = np.cumsum([0, *map(len, columns["numbers"])])
 
@@ -298,15 +311,16 @@ def _record_batch(records: Iterable[Record]) -> pa.RecordBatch:
         "positions": pa.LargeListArray.from_arrays(
             ends, triple(joined("positions", (0, 3), np.float64), 3)
         ),
-        **{name: pa.array(np.array(columns[name], np.float64)) for name in LABELS},
+        **(held := label_arrays(labels)),
         **wyckoff_arrays(symmetric),
     }
-    schema = pa.schema([*_CRYSTAL_SCHEMA, *WYCKOFF_SCHEMA])
+    label_fields = [pa.field(name, array.type) for name, array in held.items()]
+    schema = pa.schema([*_CRYSTAL_SCHEMA, *label_fields, *WYCKOFF_SCHEMA])
     return pa.record_batch(list(arrays.values()), schema=schema)
 
 
-def _dataset_of_table(table: pa.Table) -> Dataset:
-    """View the columns of a split as arrays.
+def _dataset_of_table(table: pa.Table, version: int) -> Dataset:
+    """View the columns of a split of a store of a version as arrays.
 
     Raises:
         ValueError: the columns are not those of a split.
@@ -326,14 +340,14 @@ def _dataset_of_table(table: pa.Table) -> Dataset:
     }
     offsets = column["numbers"].offsets.to_numpy()
     if not np.array_equal(offsets, column["positions"].offsets.to_numpy()):
-        raise ValueError("its crystals have as many atoms as positions no more")
+        raise ValueError("its crystals have different numbers of atoms and positions")
     return Dataset(
         lengths=column["lengths"].values.to_numpy().reshape(-1, 3),
         angles=column["angles"].values.to_numpy().reshape(-1, 3),
         offsets=offsets,
         numbers=column["numbers"].values.to_numpy(),
         positions=column["positions"].values.values.to_numpy().reshape(-1, 3),
-        labels={name: column[name].to_numpy() for name in LABELS},
+        labels=read_label_columns(column, version),
         names=column["name"],
         wyckoff=read_wyckoff_columns(column),
     )

@@ -1,6 +1,6 @@
-"""The textbook crystals: 96 well-known compounds that come with the package, to try training on.
+"""The textbook crystals: 96 well-known compounds that ship with the package, to try training on.
 
-They are typed from textbooks as Wyckoff texts, 80 to learn from and 16 to be scored on: rock salt,
+They are typed from textbooks as Wyckoff texts, 80 for training and 16 for validation: rock salt,
 perovskite, rutile, spinel and other prototypes, each with the lattice constants of common compounds
 at room temperature, rounded to 0.01 Å (R. W. G. Wyckoff, *Crystal Structures*, 2nd ed., 1963-1971).
 Every prototype of the validation split occurs in the training split with other elements. They show
@@ -20,13 +20,13 @@ from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from crystext.text import WYCKOFF, decode
 
 TEXTBOOK = "textbook"
-"""What a recipe calls them in the place of a store."""
+"""Name in recipes, in place of a store."""
 
 TEXTBOOK_SPLITS = ("train", "validation")
 
 
 def is_textbook(store: Path) -> bool:
-    """Tell whether a recipe's store means the textbook crystals: no folder of that name exists."""
+    """Return whether a recipe's store means the textbook crystals: no folder has that name."""
     return store == Path(TEXTBOOK) and not store.exists()
 
 
@@ -38,7 +38,7 @@ def textbook_file(split: str) -> Path:
 def read_textbook(split: str) -> Dataset:
     """Return the textbook crystals of a split, `train` or `validation`.
 
-    They are as `data prepare` would write them, each with its space group as a label.
+    They are as `data prepare` writes them, each with its space group as a label.
     """
     lines = textbook_file(split).read_text(encoding="utf-8").splitlines()
     return build_dataset(_record(**json.loads(line)) for line in lines)

@@ -1,6 +1,6 @@
-"""Crystals by their symmetry as columns of a store, so that no training run has to look for it.
+"""Crystals by space group and orbits as columns of a store: found once, not by each training run.
 
-group           space-group number; 0 where the crystal's symmetry is not known
+group           space-group number; 0 where the crystal has no Wyckoff description
 orbit_numbers   atomic number of each orbit
 orbit_letters   letter of each orbit's Wyckoff position
 orbit_free      free coordinates of all orbits, one after the other
@@ -51,7 +51,7 @@ class WyckoffColumns:
     cells: Floats
 
     def __getitem__(self, i: int) -> WyckoffCrystal | None:
-        """Return a crystal by its symmetry; None where it is not known."""
+        """Return a crystal by space group and orbits; None where there is no such description."""
         group = int(self.groups[i])
         if not group:
             return None
@@ -88,7 +88,7 @@ def read_wyckoff_columns(column: Mapping[str, Any]) -> WyckoffColumns | None:
     """View the columns, each in one chunk, as arrays; None where a store has none of them.
 
     Raises:
-        ValueError: they do not fit each other, or name positions that there are not.
+        ValueError: they do not fit each other, or name positions that do not exist.
     """
     if WYCKOFF_SCHEMA.names[0] not in column:
         return None
@@ -118,8 +118,8 @@ def read_wyckoff_columns(column: Mapping[str, Any]) -> WyckoffColumns | None:
 def _check_columns(columns: WyckoffColumns) -> None:
     groups = columns.groups
     if len(groups) and not 0 <= groups.min() <= groups.max() <= N_SPACE_GROUPS:
-        raise ValueError("it names space groups that there are not")
-    # By group and letter; -1 where there is no such position.
+        raise ValueError("it names space groups that do not exist")
+    # By group and letter; -1 where the group has no such position.
     free = np.full((N_SPACE_GROUPS + 1, 256), -1)
     parameters = np.zeros(N_SPACE_GROUPS + 1, dtype=np.int64)
     for group in np.unique(groups[groups > 0]).tolist():
@@ -129,7 +129,7 @@ def _check_columns(columns: WyckoffColumns) -> None:
     orbits = np.diff(columns.orbit_offsets)
     each = free[np.repeat(groups, orbits), columns.letters[: int(orbits.sum())]]
     if each.min(initial=0) < 0:
-        raise ValueError("it names positions that there are not")
+        raise ValueError("it names Wyckoff positions that do not exist")
     sums = np.concatenate([[0], np.cumsum(each)])[columns.orbit_offsets]
     if not (
         np.array_equal(np.diff(sums), np.diff(columns.free_offsets))

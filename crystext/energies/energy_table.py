@@ -1,21 +1,22 @@
 """The table of `crystext hull`: a row for each structure, the best candidates first.
 
-    rank, index, name                   rank as said below, the place in the source, and
-                                        what the source calls it
+    rank, index, name                   rank as described below, and index and name in the
+                                        source
     formula, n_atoms, space_group, space_group_symbol
                                         of the relaxed crystal; the group by spglib at 0.1 Å
-    verdict                             a word of `stability.StabilityVerdict`
+    stability                           a word of `stability.Stability`
     e_above_hull_ev_per_atom, e_form_ev_per_atom, energy_ev_per_atom
                                         the last as the potential gives it
     decomposition                       the competing phases, with the share of the atoms in each
     evidence, phases_in_system, phases_with_all_elements
-                                        what the hull knows there; see `hull.SystemPhases`
+                                        coverage of the system by the hull; see
+                                        `hull.SystemPhases`
     hull, hull_date, hull_error_ev_per_atom, unknown_elements
-    steps, converged, fault, problem, potential
+    steps, converged, failure, message, potential
 
-Rows are ranked by energy above the hull. Structures that lie near or below a hull without evidence
-for it come after all that have evidence: the deepest of them are those of which the hull knows
-least. What has no energy above the hull has no rank and comes last, in the order of the source.
+Rows are ranked by energy above the hull. Structures near or below the hull of a system with too few
+phases come after all others: the lowest of them are those where the hull has the fewest phases.
+Structures without an energy above the hull have no rank and come last, in the order of the source.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from pathlib import Path
 from typing import Any
 
 from crystext.energies.hull import Hull
-from crystext.energies.stability import StabilityResult, StabilityVerdict
+from crystext.energies.stability import Stability, StabilityResult
 from crystext.runtime.files import replace_atomically
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula, space_group_symbols
 from crystext.structures.space_groups import find_space_group
 
 _TEXT_COLUMNS = (
-    "name", "formula", "space_group_symbol", "verdict", "decomposition", "evidence", "hull",
-    "hull_date", "unknown_elements", "fault", "problem", "potential",
+    "name", "formula", "space_group_symbol", "stability", "decomposition", "evidence", "hull",
+    "hull_date", "unknown_elements", "failure", "message", "potential",
 )  # fmt: skip
 _INTEGER_COLUMNS = (
     "rank", "index", "n_atoms", "space_group", "phases_in_system", "phases_with_all_elements",
@@ -42,23 +43,23 @@ _INTEGER_COLUMNS = (
 
 
 def rank_results(results: Sequence[StabilityResult]) -> list[tuple[int, StabilityResult]]:
-    """Return places and results: with evidence by energy above the hull, without, without energy.
+    """Return indices and results, the best first: with evidence, without evidence, without energy.
 
-    What goes wrong otherwise: a system of which the hull has one phase fills the top of the list.
+    What goes wrong otherwise: a system in which the hull has one phase fills the top of the list.
     """
 
     def key(item: tuple[int, StabilityResult]) -> tuple[bool, bool, float]:
         result = item[1]
         above = None if result.position is None else result.position.above_hull
-        return above is None, result.verdict is StabilityVerdict.NO_EVIDENCE, above or 0.0
+        return above is None, result.stability is Stability.NO_EVIDENCE, above or 0.0
 
     return sorted(enumerate(results), key=key)
 
 
 def file_name(index: int, result: StabilityResult) -> str:
-    """Return what the source calls a structure: the name of its file, without the suffix.
+    """Return the name of a structure in the source: that of its file, without the suffix.
 
-    A sample has no name but its index, and is written to a file of six digits: 000009.cif.
+    A sample is named by its index, and its file has six digits: 000009.cif.
     """
     name = result.relaxed.name
     return f"{index:06d}" if name == str(index) else name
@@ -75,10 +76,10 @@ def write_energy_table(
 
     Args:
         results: in the order of the source.
-        hull: which they refer to.
-        potential: whose energies they are.
+        hull: to which the results refer.
+        potential: of the energies.
         out: a path that ends in `.csv` or `.parquet`.
-        report: called with the number of rows that are done, after each.
+        report: called with 1 after each row.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -111,7 +112,7 @@ def _row(
         "index": index,
         "name": file_name(index, result),
         **_crystal_columns(crystal),
-        "verdict": result.verdict.label,
+        "stability": result.stability.label,
         "e_above_hull_ev_per_atom": above,
         "e_form_ev_per_atom": position and position.formation_energy,
         "energy_ev_per_atom": (
@@ -129,8 +130,8 @@ def _row(
         else None,
         "steps": row.steps,
         "converged": row.converged,
-        "fault": row.failure,
-        "problem": row.message,
+        "failure": row.failure_kind,
+        "message": row.message,
         "potential": potential,
     }
 
@@ -146,9 +147,8 @@ def _crystal_columns(crystal: Crystal | None) -> dict[str, Any]:
 
 
 def _csv_formula(formula: str | None) -> str | None:
-    """Return a formula that no reader of CSV files takes for a missing number.
+    """Return a formula that readers of CSV files do not take for a missing number.
 
-    The formula of sodium nitride with one atom of each is NaN, which pandas reads as missing even
-    between quotes.
+    The formula NaN, of sodium and nitrogen, is read as missing by pandas even between quotes.
     """
     return "Na1N1" if formula == "NaN" else formula

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.known_energies import (
@@ -22,7 +22,7 @@ from crystext.energies.known_energies import (
     FORMATION_ENERGIES,
     FORMATION_ENERGY_TOLERANCE,
 )
-from crystext.errors import ModelError, describe_error
+from crystext.errors import ModelError, SettingError, describe_error
 from crystext.structures.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ KnownEnergies = tuple[tuple[str, Crystal, float], ...]
 _REQUIRED_PROPERTIES = ("energy", "forces", "stress")
 """What a relaxation of atoms and cell asks for, by the names of ASE."""
 
+_KNOWN_ENERGIES_REMEDY = (
+    "return a Potential with known_energies=((name, crystal, eV per atom), ...), energies that are "
+    "known for it: see examples/08_potential.py"
+)
+
 
 @dataclass(frozen=True)
 class Potential:
@@ -58,9 +63,9 @@ class Potential:
     """Of ASE; gives energy (eV), forces (eV/Å) and stress (eV/Å^3)."""
     scale: EnergyCorrection = EnergyCorrection.OWN
     """What its energies hold. OWN is the safe answer: such energies are compared with no others."""
-    proof: KnownEnergies = ()
-    """Known energies that it has to reproduce to `TOLERANCE_EV_PER_ATOM`; where there are none, it
-    has to reproduce measured heats of formation (`known_energies.FORMATION_ENERGIES`)."""
+    known_energies: KnownEnergies = ()
+    """Energies that it has to reproduce to `TOLERANCE_EV_PER_ATOM`; where there are none, it has to
+    reproduce measured heats of formation (`known_energies.FORMATION_ENERGIES`)."""
     evaluate: EvaluateBatch | None = None
     """Calculates many crystals at once; None where only the calculator does, one at a time."""
     at_once: int = 1
@@ -68,6 +73,15 @@ class Potential:
     cutoff: float | None = None
     """Å; atoms that are farther apart do not see each other, and a crystal with an atom that sees
     none has no energy. None where there is no such distance, or it is not known."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
+        """Refuse the keyword that version 0.1 had for `known_energies`."""
+        if "proof" in kwargs:
+            raise SettingError(
+                "the keyword proof of Potential is called known_energies now; write "
+                "known_energies=((name, crystal, eV per atom), ...)"
+            )
+        return super().__new__(cls)
 
     def energy(self, crystal: Crystal) -> float:
         """Return the energy of a cell in eV, without corrections."""
@@ -89,23 +103,24 @@ def check_energies(potential: Potential) -> None:
         )
     wrong = []
     try:
-        if potential.proof:
+        if potential.known_energies:
             kind, tolerance = "energies", TOLERANCE_EV_PER_ATOM
             pairs = [
                 (name, potential.energy(crystal) / len(crystal), expected)
-                for name, crystal, expected in potential.proof
+                for name, crystal, expected in potential.known_energies
             ]
         else:
             kind, tolerance = "heats of formation", FORMATION_ENERGY_TOLERANCE
             pairs = _formation_energies(potential)
     # Each calculator has errors of its own.
     except Exception as error:
-        of = "its known energies" if potential.proof else "heats of formation of NiAl, SiC and TiC"
+        of = "heats of formation of NiAl, SiC and TiC"
+        if potential.known_energies:
+            of = "its known energies"
         reason = describe_error(error, "its calculator does not run on them")
         raise ModelError(
             f"the potential {potential.name} cannot be checked: it fails at {of} ({reason}). "
-            "Return a Potential with proof=((name, crystal, eV per atom), ...), energies that are "
-            "known for it: see examples/08_potential.py"
+            f"To check it, {_KNOWN_ENERGIES_REMEDY}"
         ) from error
     for name, found, expected in pairs:
         if not abs(found - expected) <= tolerance:
@@ -114,10 +129,8 @@ def check_energies(potential: Potential) -> None:
         remedy = (
             "The installed library runs these weights in another way than they were trained; try "
             "the version in constraints.txt"
-            if potential.proof
-            else "If they are right for this potential, return a Potential with proof=((name, "
-            "crystal, eV per atom), ...), energies that are known for it: see "
-            "examples/08_potential.py"
+            if potential.known_energies
+            else f"If they are right for this potential, {_KNOWN_ENERGIES_REMEDY}"
         )
         raise ModelError(
             f"the potential {potential.name} gives wrong {kind} in eV/atom: {'; '.join(wrong)}. "

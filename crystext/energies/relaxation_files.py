@@ -1,14 +1,14 @@
-"""What `crystext relax` leaves, and where `crystext hull` takes energies from.
+"""Tables of relaxed structures: `crystext relax` writes them, `crystext hull` reads them.
 
     relaxed.parquet     a row per structure that was given, in their order, failures included:
-                        name, energy_ev of the cell and energy_ev_per_atom, steps, converged, fault
-                        (a word, null where there is an energy), problem (its sentence), seconds,
-                        and the relaxed crystal as `write_crystals` has it
+                        name, energy_ev of the cell and energy_ev_per_atom, steps, converged,
+                        failure (a word, null where there is an energy), message (its sentence),
+                        seconds, and the relaxed crystal as `write_crystals` has it
     relaxed.extxyz      the relaxed crystals with their energies, for ASE and others
 
-Both say which potential the energies are of and what they hold (see
-`corrections.EnergyCorrection`). Energies of another program are taken from
-extxyz, where it is told whose they are.
+Both name the potential of the energies and their corrections (see `corrections.EnergyCorrection`).
+Energies of another program are read from extxyz; potential and corrections are then given by the
+user where the file lacks them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,27 +30,21 @@ from crystext.io.write import cif, extxyz
 from crystext.runtime.files import write_parquet, write_text
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula
+from crystext.structures.record import UNREADABLE, Failure, Record
 
 TABLE, FRAMES = "relaxed.parquet", "relaxed.extxyz"
 _METADATA_KEY = b"crystext.relaxed"
 _WRONG_LAYOUT = "its contents are not laid out so"
 
 
-@dataclass(frozen=True)
-class RelaxedStructure:
-    """A structure that was to be relaxed."""
+@dataclass(frozen=True, slots=True)
+class RelaxedStructure(Record):
+    """A record of a structure that was to be relaxed: the relaxed crystal, or why there is none."""
 
-    name: str
-    crystal: Crystal | None
-    """Relaxed; None without an energy."""
-    energy: float | None
-    """eV a cell, as the potential gives it."""
+    energy: float | None = None
+    """eV a cell, as the potential gives it; None where there is a failure."""
     steps: int | None = None
     converged: bool | None = None
-    failure: str | None = None
-    """A word; None where there is an energy."""
-    message: str | None = None
-    """A sentence about the fault."""
     seconds: float | None = None
 
 
@@ -65,29 +59,28 @@ class RelaxedSet:
     """See `relax.RelaxationLimits`."""
 
 
-def relaxed_structure(
-    name: str, relaxation: Relaxation | None, failure: str | None = None, message: str | None = None
-) -> RelaxedStructure:
-    """Return what became of a structure.
+def relaxed_structure(record: Record, relaxation: Relaxation | None) -> RelaxedStructure:
+    """Return the relaxed structure of a record, with the name and labels of the record.
 
     Args:
-        name: of the structure.
+        record: the structure before relaxation.
         relaxation: None where there was no crystal to relax.
-        failure: why there was none, in a word.
-        message: the same in a sentence.
     """
+    given = {field.name: getattr(record, field.name) for field in fields(Record)}
     if relaxation is None:
-        return RelaxedStructure(name, None, None, failure=failure, message=message)
+        return RelaxedStructure(**given)
     outcome, energy = relaxation.outcome, relaxation.energy
     return RelaxedStructure(
-        name,
-        relaxation.crystal,
-        energy,
-        relaxation.steps,
-        None if energy is None else outcome is RelaxationOutcome.CONVERGED,
-        outcome.name if energy is None else None,
-        outcome.value if energy is None else None,
-        relaxation.seconds,
+        **given
+        | {
+            "crystal": relaxation.crystal,
+            "wyckoff": None,
+            "failure": Failure(outcome.name, outcome.value) if energy is None else None,
+        },
+        energy=energy,
+        steps=relaxation.steps,
+        converged=None if energy is None else outcome is RelaxationOutcome.CONVERGED,
+        seconds=relaxation.seconds,
     )
 
 
@@ -105,7 +98,7 @@ def write_relaxed(relaxed_set: RelaxedSet, out: Path) -> None:
         [
             *(("name", pa.string()), ("energy_ev", pa.float64())),
             *(("energy_ev_per_atom", pa.float64()), ("steps", pa.int64())),
-            *(("converged", pa.bool_()), ("fault", pa.string()), ("problem", pa.string())),
+            *(("converged", pa.bool_()), ("failure", pa.string()), ("message", pa.string())),
             *(("seconds", pa.float64()), ("cif", pa.string()), ("formula", pa.string())),
             *(("n_atoms", pa.int64()), ("volume", pa.float64())),
             *(("lengths", vector), ("angles", vector)),
@@ -139,12 +132,12 @@ def read_relaxed(
 
     Args:
         source: the folder of a relaxation, its table, or extxyz with the energy of each frame.
-        potential: what the energies are of, where the file does not say.
-        scale: what they hold, likewise.
+        potential: of the energies, where the file does not name it.
+        scale: corrections that the energies contain, likewise.
 
     Raises:
-        InputError: there is nothing there, or no energy in it.
-        SettingError: it is not known what the energies are of, or it is said otherwise.
+        InputError: the source is missing, or holds no energy.
+        SettingError: potential or corrections are unknown, or contradict the file.
     """
     path = Path(source)
     if path.is_dir():
@@ -177,15 +170,15 @@ def read_relaxed(
 
 
 def correction_from_label(label: str) -> EnergyCorrection:
-    """Return the scale of this name.
+    """Return the corrections of a label, such as `corrected`.
 
     Raises:
-        SettingError: there is none.
+        SettingError: no corrections have this label.
     """
     words = {scale.label: scale for scale in EnergyCorrection}
     if label not in words:
         raise SettingError(
-            f"energies of no kind are called {label!r}; there are {', '.join(words)}."
+            f"no energy corrections are called {label!r}; there are {', '.join(words)}."
             + did_you_mean(label, words)
         )
     return words[label]
@@ -198,8 +191,8 @@ def _to_row(structure: RelaxedStructure) -> dict[str, Any]:
         "energy_ev": structure.energy,
         "steps": structure.steps,
         "converged": structure.converged,
-        "fault": structure.failure,
-        "problem": structure.message,
+        "failure": structure.failure_kind,
+        "message": structure.message,
         "seconds": structure.seconds,
     }
     if crystal is None or structure.energy is None:
@@ -220,12 +213,15 @@ def _to_row(structure: RelaxedStructure) -> dict[str, Any]:
 def _read_table(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
     import pyarrow.parquet as pq
 
-    columns = ["name", "energy_ev", "steps", "converged", "fault", "problem", "seconds",
-               "lengths", "angles", "numbers", "positions"]  # fmt: skip
     try:
+        names = set(pq.read_schema(path).names)
+        # Version 0.1 called the failure and its message fault and problem.
+        failure = ("failure", "message") if "failure" in names else ("fault", "problem")
+        columns = ["name", "energy_ev", "steps", "converged", *failure, "seconds",
+                   "lengths", "angles", "numbers", "positions"]  # fmt: skip
         table = pq.read_table(path, columns=columns)
         about = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
-        rows = [_from_row(row) for row in table.to_pylist()]
+        rows = [_from_row(row, *failure) for row in table.to_pylist()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is no table of relaxed structures ("
@@ -238,7 +234,7 @@ def _read_table(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
     return rows, {key: value for key, value in known if isinstance(value, str)}
 
 
-def _from_row(row: dict[str, Any]) -> RelaxedStructure:
+def _from_row(row: dict[str, Any], kind_column: str, message_column: str) -> RelaxedStructure:
     crystal = None
     if row["numbers"] is not None:
         crystal = Crystal(
@@ -248,8 +244,16 @@ def _from_row(row: dict[str, Any]) -> RelaxedStructure:
             np.array(row["positions"], dtype=np.float64).reshape(-1, 3),
         )
         crystal.check()
-    keys = ("steps", "converged", "fault", "problem", "seconds")
-    return RelaxedStructure(row["name"], crystal, row["energy_ev"], *(row[key] for key in keys))
+    kind, message = row[kind_column], row[message_column]
+    return RelaxedStructure(
+        crystal,
+        name=row["name"],
+        failure=None if kind is None else Failure(kind, message or ""),
+        energy=row["energy_ev"],
+        steps=row["steps"],
+        converged=row["converged"],
+        seconds=row["seconds"],
+    )
 
 
 def _read_frames(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
@@ -268,17 +272,13 @@ def _read_frames(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
             try:
                 crystal = crystal_from_ase(atoms)
             except InputError as error:
-                rows.append(
-                    RelaxedStructure(name, None, None, failure="UNREADABLE", message=str(error))
-                )
+                rows.append(RelaxedStructure.failed(name, UNREADABLE, str(error)))
                 continue
             if math.isfinite(energy):
-                rows.append(RelaxedStructure(name, crystal, energy))
+                rows.append(RelaxedStructure(crystal, name=name, energy=energy))
             else:
-                rows.append(
-                    RelaxedStructure(name, None, None, failure="NO_ENERGY", message="it has none")
-                )
-    # ASE's reader meets broken data with exceptions of any type.
+                rows.append(RelaxedStructure.failed(name, "NO_ENERGY", "it has none"))
+    # ASE's reader raises exceptions of any type for broken data.
     except Exception as error:
         if isinstance(error, CrystextError):
             raise
@@ -301,21 +301,21 @@ def _read_frames(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
 
 
 def describe_failures(structures: Sequence[RelaxedStructure], max_names: int = 10) -> list[str]:
-    """Return lines that name the structures without an energy and say of each why.
+    """Return lines that name the structures without an energy, with the reasons.
 
-    Those of one fault and one reason share a line; the most frequent fault comes first.
+    Those of one kind and one reason share a line; the most frequent kind comes first.
 
     Args:
         structures: all structures.
-        max_names: structures of one fault that are named.
+        max_names: structures of one kind that are named.
     """
-    faults: dict[str, list[RelaxedStructure]] = {}
+    by_kind: dict[str, list[RelaxedStructure]] = {}
     for row in structures:
         if row.failure is not None:
-            faults.setdefault(row.failure, []).append(row)
+            by_kind.setdefault(row.failure.kind, []).append(row)
     lines = []
-    for fault, those in sorted(faults.items(), key=lambda item: -len(item[1])):
-        counted = f"{fault}, {len(those):,} structure{'s' * (len(those) != 1)}"
+    for kind, those in sorted(by_kind.items(), key=lambda item: -len(item[1])):
+        counted = f"{kind}, {len(those):,} structure{'s' * (len(those) != 1)}"
         reasons = {row.message or "no energy" for row in those}
         named = those[:max_names]
         more = len(those) - len(named)
@@ -325,5 +325,5 @@ def describe_failures(structures: Sequence[RelaxedStructure], max_names: int = 1
             continue
         lines.append(f"{counted}:")
         lines += [f"  {row.name}: {row.message or 'no energy'}" for row in named]
-        lines += [f"  and {more:,} more, in the column problem of {TABLE}"] if more else []
+        lines += [f"  and {more:,} more, in the column message of {TABLE}"] if more else []
     return lines

@@ -1,8 +1,8 @@
-"""What an evaluation took in place of what its protocol names.
+"""Deviations from a protocol: what an evaluation took in place of what the protocol names.
 
-Published figures are compared by the protocol's name; what was measured with another hull or
-another reference keeps that name and is another figure. A set that is given as a file counts as
-another one, even where it holds the same crystals: nobody has compared them.
+Published values are compared by the protocol's name; what was measured with another hull or another
+reference has that name and is another quantity. A set that is given as a file counts as another
+one, even where it holds the same crystals: nobody has compared them.
 """
 
 from __future__ import annotations
@@ -10,25 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from crystext.energies.potentials import PotentialSource, potential_name
-from crystext.evaluate.protocol import STAGE_NAMES, Protocol, load_protocol, protocol_names
+from crystext.evaluate.protocol import Protocol, load_protocol, protocol_names
 from crystext.evaluate.reference_sets import ReferenceSets
 from crystext.evaluate.report import ProtocolDeviation, Report
 from crystext.evaluate.stages.base import EvaluationOptions
+from crystext.evaluate.stages.registry import STAGES, loadable_stages
 from crystext.runtime.wording import format_count
-
-_ENERGY_METRICS = frozenset({"stability", "metastable", "stable", "msun", "sun", "candidates"})
-
-_AFFECTED: dict[str, frozenset[str]] = {
-    "reference": frozenset({"coverage", "distributions", "ipt"}),
-    "training": frozenset(
-        {"novel", "unique_and_novel", "novel_by_fingerprint", "msun", "sun", "candidates"}
-    ),
-    "potential": _ENERGY_METRICS,
-    "hull": _ENERGY_METRICS,
-    "relaxed": _ENERGY_METRICS,
-}
-"""Stages, figures and steps of the funnel that depend on it; a protocol touches all."""
 
 
 def protocol_deviations(
@@ -37,46 +24,61 @@ def protocol_deviations(
     reference_sets: ReferenceSets,
     done: Collection[str],
     n_samples: int,
-    potential: PotentialSource | None = None,
+    cache: Path | None = None,
 ) -> list[ProtocolDeviation]:
-    """Return the departures that a figure depends on.
+    """Return the deviations of an evaluation.
 
     Args:
         protocol: the protocol.
-        options: what was asked for in place of its own.
-        reference_sets: those that were compared with.
+        options: what was given in place of its own.
+        reference_sets: the sets that were compared with.
         done: names of the stages that were measured.
-        n_samples: how many there are.
-        potential: what relaxed, where that was chosen and not asked for.
+        n_samples: number of samples.
+        cache: what stages share (`StageContext.cache`); None where there is no such folder.
     """
-    found = [*_deviations_of_protocol(protocol), *_deviations_of_sets(protocol, reference_sets)]
-    if protocol.stability is not None and "stability" in done:
-        found += _deviations_of_energies(protocol, options, n_samples, potential)
-    return found
+    deviations = [
+        *_deviations_of_protocol(protocol),
+        *_deviations_of_sets(protocol, reference_sets),
+    ]
+    for name, settings in protocol.stages.items():
+        if name in done:
+            deviations += STAGES[name].deviations(settings, options, n_samples, cache)
+    return deviations
 
 
 def deviations_affecting(report: Report, metric: str | None) -> list[ProtocolDeviation]:
-    """Return the departures that a figure depends on.
+    """Return the deviations that a value depends on.
 
     Args:
-        report: has the figure.
+        report: has the value.
         metric: where it has it; see `published.PublishedColumn`.
     """
     parts = set((metric or "").split("."))
-    return [x for x in report.departures if x.what == "protocol" or _AFFECTED[x.what] & parts]
+    return [
+        deviation
+        for deviation in report.protocol_deviations
+        if deviation.what == "protocol" or _affected_names(deviation.what) & parts
+    ]
 
 
 def deviation_letters(
     report: Report, metrics: Iterable[str | None]
 ) -> dict[ProtocolDeviation, str]:
-    """Return the departures that figures shown together depend on, marked a, b, c without a gap.
+    """Return the deviations that values shown together depend on, marked a, b, c without a gap.
 
     Args:
-        report: has the figures.
+        report: has the values.
         metrics: where it has them; see `published.PublishedColumn`.
     """
-    touched = {departure for name in metrics for departure in deviations_affecting(report, name)}
-    return dict(zip([x for x in report.departures if x in touched], "abcdef", strict=False))
+    touched = {deviation for name in metrics for deviation in deviations_affecting(report, name)}
+    shown = [x for x in report.protocol_deviations if x in touched]
+    return dict(zip(shown, "abcdefghijklmnopqrstuvwxyz", strict=False))
+
+
+def _affected_names(what: str) -> frozenset[str]:
+    """Return the names of stages, metrics and funnel steps that depend on something."""
+    affected = (stage.affected_by.get(what, frozenset()) for stage in loadable_stages())
+    return frozenset().union(*affected)
 
 
 def _deviations_of_protocol(protocol: Protocol) -> Iterator[ProtocolDeviation]:
@@ -85,13 +87,13 @@ def _deviations_of_protocol(protocol: Protocol) -> Iterator[ProtocolDeviation]:
     shipped = load_protocol(protocol.name)
     parts = [
         part
-        for part in ("reference", "training", *STAGE_NAMES)
-        if getattr(protocol, part) not in (None, getattr(shipped, part))
+        for part in ("reference", "training", *protocol.stages)
+        if getattr(protocol, part) not in (None, getattr(shipped, part, None))
     ]
     if parts:
         yield ProtocolDeviation(
             what="protocol",
-            text=f"a protocol that is called {protocol.name} and is not the one that ships: its "
+            text=f"a protocol that is called {protocol.name} and differs from the shipped one: its "
             f"{', '.join(parts)} {'differs' if len(parts) == 1 else 'differ'}",
         )
 
@@ -99,37 +101,14 @@ def _deviations_of_protocol(protocol: Protocol) -> Iterator[ProtocolDeviation]:
 def _deviations_of_sets(
     protocol: Protocol, reference_sets: ReferenceSets
 ) -> Iterator[ProtocolDeviation]:
-    for role, known, title in (
+    for role, expected, title in (
         ("reference", protocol.reference, "reference"),
         ("training", protocol.training, "training set"),
     ):
         taken, opened = reference_sets.specs.get(role), reference_sets.opened.get(role)
-        if known is None or taken is None or opened is None:
+        if expected is None or taken is None or opened is None:
             continue
-        if (taken.source, taken.split) != (known.source, known.split):
-            held = format_count(len(opened), "crystal")
-            text = f"{title}: {opened.title} ({held}) in place of {known.title}"
-            yield ProtocolDeviation.model_validate({"what": role, "text": text})
-
-
-def _deviations_of_energies(
-    protocol: Protocol,
-    options: EvaluationOptions,
-    n_samples: int,
-    potential: PotentialSource | None,
-) -> Iterator[ProtocolDeviation]:
-    stability = protocol.stability
-    assert stability is not None
-    source = options.potential if potential is None else potential
-    if source is not None:
-        taken, named = potential_name(source), potential_name(stability.potential)
-        if taken != named:
-            yield ProtocolDeviation(what="potential", text=f"potential {taken} in place of {named}")
-    if options.hull not in (None, stability.hull):
-        text = f"hull {Path(str(options.hull)).name} in place of {stability.hull}"
-        yield ProtocolDeviation(what="hull", text=text)
-    asked = n_samples if stability.crystals is None else min(stability.crystals, n_samples)
-    relaxed = asked if options.relax is None else min(options.relax, n_samples)
-    if relaxed != asked:
-        text = f"energies of the first {relaxed:,} attempts in place of {asked:,}"
-        yield ProtocolDeviation(what="relaxed", text=text)
+        if (taken.source, taken.split) != (expected.source, expected.split):
+            size = format_count(len(opened), "crystal")
+            text = f"{title}: {opened.title} ({size}) in place of {expected.title}"
+            yield ProtocolDeviation(what=role, text=text)

@@ -1,4 +1,4 @@
-"""The crystals that an evaluation leaves, as files: relaxed where they were relaxed."""
+"""Export crystals that pass a step of the funnel to files, relaxed where they were relaxed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from crystext.errors import InputError, RunError, describe_error
 from crystext.evaluate.funnel import passing_indices
 from crystext.evaluate.samples import read_samples
+from crystext.evaluate.stages.registry import loadable_stages
 from crystext.io.read.parse import Piece, parse_piece
 from crystext.io.write import DEFAULT_LAYOUT, Layout, write_crystals
 from crystext.metrics.diverse_subset import diverse_subset
@@ -15,9 +16,6 @@ from crystext.metrics.matminer.fingerprints import fingerprints
 from crystext.runtime.processes import Workers
 from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
-
-_ENERGY_COLUMNS = ("e_above_hull_ev_per_atom", "e_form_ev_per_atom")
-"""Columns that go into a Parquet table beside the crystals, where they are known."""
 
 
 def export_crystals(
@@ -33,25 +31,25 @@ def export_crystals(
     layout: Layout = DEFAULT_LAYOUT,
     note: Callable[[str], None] = lambda message: None,
 ) -> int:
-    """Write the crystals that meet the demand of a step of the funnel; return how many.
+    """Write the crystals that meet the criterion of a step of the funnel; return how many.
 
     Args:
         step: its name, e.g. `msun`: metastable, unique and novel.
         source: what was evaluated; see `samples`.
         report: folder of the evaluation.
         out: see `write_crystals`.
-        n: the first so many attempts were evaluated.
+        n: the first so many samples were evaluated.
         diverse: writes at most so many, the least alike; see `diverse_subset`.
         workers: of fingerprints, where `diverse` needs them.
         lenient: whether it was evaluated so; see `read_crystals`.
         layout: the cell that is written, and whether CIFs have operations of symmetry.
-        note: is told of each crystal in which no symmetry is found; see `write_crystals`.
+        note: called for each crystal in which no symmetry is found; see `write_crystals`.
 
     Raises:
-        SettingError: there is no such step, or the suffix of `out` means no format.
-        UnavailableError: it asks for what was not measured.
-        InputError: no crystal meets the demand.
-        RunError: the folder holds no evaluation of so many attempts, or `out` cannot be written.
+        SettingError: there is no such step, or the suffix of `out` is unknown.
+        UnavailableError: it needs a column that was not measured.
+        InputError: no crystal meets the criterion.
+        RunError: the folder holds no evaluation of so many samples, or `out` cannot be written.
     """
     import pyarrow.parquet as pq
 
@@ -62,32 +60,37 @@ def export_crystals(
         raise RunError(
             f"{table} cannot be read: {describe_error(error, 'it is broken')}; evaluate first"
         ) from None
-    attempts = read_samples(source, n, lenient=lenient).samples
-    if len(attempts) != len(columns["index"]):
+    samples = read_samples(source, n, lenient=lenient).samples
+    if len(samples) != len(columns["index"]):
         raise RunError(
-            f"{table} holds {format_count(len(columns['index']), 'attempt')}, and {source} has "
-            f"{len(attempts):,}; evaluate it again"
+            f"{table} holds {format_count(len(columns['index']), 'sample')}, and {source} has "
+            f"{len(samples):,}; evaluate it again"
         )
-    # What is no crystal was drawn, too.
-    chosen = [i for i in passing_indices(step, columns) if attempts[i].crystal is not None]
+    # Failures are among the samples of the first step.
+    chosen = [i for i in passing_indices(step, columns) if samples[i].crystal is not None]
     if not chosen:
         raise InputError(
-            f"of {format_count(len(attempts), 'attempt')} none is {step}; nothing is written"
+            f"of {format_count(len(samples), 'sample')} none is {step}; nothing is written"
         )
-    relaxed = columns.get("relaxed_cif", [None] * len(attempts))
+    relaxed = columns.get("relaxed_cif", [None] * len(samples))
     crystals = []
     for i in chosen:
-        crystal = attempts[i].crystal if relaxed[i] is None else _parse_cif(relaxed[i])
+        crystal = samples[i].crystal if relaxed[i] is None else _parse_cif(relaxed[i])
         assert crystal is not None
-        crystals.append((attempts[i].name, crystal))
+        crystals.append((samples[i].name, crystal))
     if diverse is not None:
-        places = diverse_subset(fingerprints([c for _, c in crystals], workers=workers), diverse)
-        chosen = [chosen[place] for place in places]
-        crystals = [crystals[place] for place in places]
-    told = {name: [columns[name][i] for i in chosen] for name in _ENERGY_COLUMNS if name in columns}
-    return write_crystals(crystals, out, columns=told, layout=layout, note=note)
+        subset = diverse_subset(fingerprints([c for _, c in crystals], workers=workers), diverse)
+        chosen = [chosen[k] for k in subset]
+        crystals = [crystals[k] for k in subset]
+    exported = {
+        name: [columns[name][i] for i in chosen]
+        for stage in loadable_stages()
+        for name in stage.export_columns
+        if name in columns
+    }
+    return write_crystals(crystals, out, columns=exported, layout=layout, note=note)
 
 
 def _parse_cif(text: str) -> Crystal | None:
-    """Read a crystal that was written here."""
+    """Read a relaxed crystal from its column."""
     return parse_piece(Piece("", "cif", text))[0].crystal

@@ -1,188 +1,43 @@
 """Protocols: what an evaluation measures, with which thresholds, against which sets.
 
-A protocol is a YAML file, one of those shipped or a user's own. Each part that holds a threshold
-says where it is from. The classes below are the schema; a protocol is one value of it.
+A protocol is a YAML file, one of those shipped or a user's own. It has a part for each stage that
+it measures, under the stage's name; the schema of a part is the stage's own (`stages.base`). Each
+part with a threshold says where it is from.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError, create_model
 
-from crystext.chemistry.oxidation import OXIDATION_TABLES
-from crystext.errors import SettingError, describe_error, did_you_mean
-from crystext.metrics.coverage import CoverageCutoffs
+from crystext.errors import SettingError, UserCodeError, describe_error, did_you_mean
+from crystext.evaluate.reference_sets import ReferenceSetSpec
+from crystext.evaluate.stages.base import StageSettings
+from crystext.evaluate.stages.registry import STAGES
 from crystext.runtime.resources import shipped_path
-from crystext.structures.matching import MatchTolerances
-
-STAGE_NAMES = (
-    "validity",
-    "novelty",
-    "coverage",
-    "distributions",
-    "conditioning",
-    "prediction",
-    "ipt",
-    "stability",
-)
-"""Names of the stages, in the order in which they run."""
+from crystext.runtime.schema import StrictModel, setting_faults
 
 
-class _ProtocolPart(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class Protocol(StrictModel):
+    """An evaluation's sets, and the settings of its stages; a missing part is not measured.
 
-
-class _CitedPart(_ProtocolPart):
-    source: str = Field(min_length=1)
-    """Where the thresholds are from: paper, arXiv number, or that they are our own."""
-
-
-class ReferenceSetSpec(_ProtocolPart):
-    """A set of crystals to compare with."""
-
-    title: str
-    source: str
-    """A name of the catalogue of data sets; or a file, a folder or a store. A relative path starts
-    at the protocol's own folder."""
-    split: Literal["train", "validation", "test"] | None = None
-    """None takes all."""
-
-
-class ValidityRules(_CitedPart):
-    """When a crystal is valid."""
-
-    min_distance: float = Field(gt=0)
-    """Å between two atoms."""
-    min_volume: float = Field(ge=0)
-    """Å^3."""
-    self_images: bool = False
-    """Whether an atom too close to its own images counts as invalid; CDVAE does not look."""
-    table: str = "smact14"
-    """Oxidation states that decide; the others are given beside them."""
-    alloys: bool = True
-    """Whether compositions of metals alone are valid whatever their charges."""
-
-    @model_validator(mode="after")
-    def _check_table(self) -> Self:
-        if self.table not in OXIDATION_TABLES:
-            raise ValueError(
-                f"no oxidation table is called {self.table!r}; there are "
-                f"{', '.join(OXIDATION_TABLES)}." + did_you_mean(self.table, OXIDATION_TABLES)
-            )
-        return self
-
-
-class NoveltyRules(_CitedPart):
-    """When two crystals are one."""
-
-    ltol: float = Field(gt=0)
-    stol: float = Field(gt=0)
-    angle_tol: float = Field(gt=0)
-    """Degrees."""
-    by_fingerprint: bool = False
-    """Whether novelty by distance of fingerprints is measured as well; the training set's take
-    minutes once."""
-    structure_distance: float = Field(default=0.1, gt=0)
-    composition_distance: float = Field(default=2.0, gt=0)
-
-    @property
-    def tolerances(self) -> MatchTolerances:
-        """Return the tolerances of the matcher."""
-        return MatchTolerances(self.ltol, self.stol, self.angle_tol)
-
-
-class CoverageRules(_CitedPart):
-    """When a crystal is covered."""
-
-    structure: float = Field(gt=0)
-    composition: float = Field(gt=0)
-
-    @property
-    def cutoffs(self) -> CoverageCutoffs:
-        """Return the largest distances of fingerprints."""
-        return CoverageCutoffs(self.structure, self.composition)
-
-
-class DistributionsRules(_CitedPart):
-    """What is compared with the reference."""
-
-    of: Literal["valid", "parsed"] = "valid"
-    symprec: float = Field(default=0.1, gt=0)
-    """Å; tolerance of space groups."""
-
-
-class ConditioningRules(_CitedPart):
-    """How it is judged whether what was asked for was kept."""
-
-
-class PredictionRules(_CitedPart):
-    """When a predicted structure is right."""
-
-    ltol: float = Field(gt=0)
-    stol: float = Field(gt=0)
-    angle_tol: float = Field(gt=0)
-    """Degrees."""
-    both_valid: bool = True
-    """Whether prediction and target both have to be valid, as DiffCSP has it."""
-
-    @property
-    def tolerances(self) -> MatchTolerances:
-        """Return the tolerances of the matcher."""
-        return MatchTolerances(self.ltol, self.stol, self.angle_tol)
-
-
-class IptRules(_CitedPart):
-    """How much a model's surprise depends on the origin."""
-
-    crystals: int = Field(default=500, ge=1)
-    translations: int = Field(default=20, ge=2)
-    seed: int = Field(default=0, ge=0)
-
-
-class StabilityRules(_CitedPart):
-    """When a crystal is stable."""
-
-    potential: str
-    hull: str
-    """See `energies.hull_sources`."""
-    fmax: float = Field(default=0.1, gt=0)
-    """eV/Å."""
-    steps: int = Field(default=500, ge=1)
-    crystals: int | None = Field(default=None, ge=1)
-    """Attempts that are relaxed, from the first; None takes all."""
-    metastable: float = 0.1
-    """eV/atom above the hull, not reached."""
-    stable: float = 0.0
-    """eV/atom above the hull, not reached."""
-
-
-class Protocol(_ProtocolPart):
-    """An evaluation's measurements and thresholds; a part that is missing is not measured."""
+    The settings are fields of their own, added by `parse_protocol`.
+    """
 
     name: str
     title: str
     reference: ReferenceSetSpec | None = None
     training: ReferenceSetSpec | None = None
-    validity: ValidityRules
-    novelty: NoveltyRules | None = None
-    coverage: CoverageRules | None = None
-    distributions: DistributionsRules | None = None
-    conditioning: ConditioningRules | None = None
-    prediction: PredictionRules | None = None
-    ipt: IptRules | None = None
-    stability: StabilityRules | None = None
 
     @property
-    def stages(self) -> tuple[str, ...]:
-        """Return the names of what is measured, in the order in which it is."""
-        return tuple(name for name in STAGE_NAMES if getattr(self, name) is not None)
-
-
-assert set(STAGE_NAMES) <= set(Protocol.model_fields)
+    def stages(self) -> dict[str, StageSettings]:
+        """The settings of the stages that are measured, in the order of the registry."""
+        parts = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: part for name, part in parts.items() if isinstance(part, StageSettings)}
 
 
 def protocol_names() -> tuple[str, ...]:
@@ -197,7 +52,8 @@ def load_protocol(source: str | Path) -> Protocol:
         source: the name of a shipped one, or the path of a YAML file.
 
     Raises:
-        SettingError: there is none, or it is no protocol; all its faults are told at once.
+        SettingError: there is none, or the file is not a protocol; the message has all faults.
+        UserCodeError: it names a stage of a plugin that cannot be imported.
     """
     names = protocol_names()
     path = _protocol_folder() / f"{source}.yaml" if source in names else Path(source)
@@ -206,7 +62,7 @@ def load_protocol(source: str | Path) -> Protocol:
     except (OSError, UnicodeDecodeError) as error:
         if path.exists():
             raise SettingError(
-                f"the protocol {path} cannot be read: {describe_error(error, 'it is no text')}"
+                f"the protocol {path} cannot be read: {describe_error(error, 'it is not text')}"
             ) from None
         raise SettingError(
             f"no protocol is called {str(source)!r}, and no file either; there are "
@@ -215,26 +71,62 @@ def load_protocol(source: str | Path) -> Protocol:
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise SettingError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+        raise SettingError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict):
         raise SettingError(
-            f"{path} is no protocol: expected a mapping with name, title and validity; start from "
-            f"a shipped one ({_protocol_folder() / names[0]}.yaml)"
+            f"{path} is not a protocol: expected a mapping with name, title and validity; start "
+            f"from a shipped one ({_protocol_folder() / names[0]}.yaml)"
             if names
-            else f"{path} is no protocol"
+            else f"{path} is not a protocol"
         )
-    try:
-        protocol = Protocol.model_validate(found)
-    except ValidationError as error:
-        faults = "\n".join(f"  {_describe_error(fault, found)}" for fault in error.errors())
-        raise SettingError(f"{path} is no protocol:\n{faults}") from None
+    protocol = parse_protocol(found, str(path))
     return protocol.model_copy(
         update={
-            key: _resolve_source(known, path.parent)
+            key: _resolve_source(spec, path.parent)
             for key in ("reference", "training")
-            if (known := getattr(protocol, key)) is not None
+            if (spec := getattr(protocol, key)) is not None
         }
     )
+
+
+def parse_protocol(document: Mapping[str, Any], name: str = "the protocol") -> Protocol:
+    """Return the protocol that a mapping describes.
+
+    Args:
+        document: as YAML has it.
+        name: of the document, for messages.
+
+    Raises:
+        SettingError: it is not a protocol; the message has all faults.
+        UserCodeError: it names a stage of a plugin that cannot be imported.
+    """
+    schema = _schema(document)
+    try:
+        return schema.model_validate(document)
+    except ValidationError as error:
+        faults = "".join(f"\n  {fault}" for fault in setting_faults(error, schema, also=STAGES))
+        raise SettingError(f"{name} is not a protocol:{faults}") from None
+
+
+def _schema(document: Mapping[str, Any]) -> type[Protocol]:
+    """Return the schema of protocols, with a part for each stage.
+
+    Stages of plugins are imported only where the document names them, so that a broken plugin
+    stops no other protocol.
+    """
+    parts: dict[str, Any] = {}
+    for name in STAGES:
+        if STAGES.from_plugin(name) and name not in document:
+            continue
+        stage = STAGES[name]
+        if stage.name != name or name in Protocol.model_fields:
+            raise UserCodeError(
+                f"the stage {name!r} is a plugin that calls itself {stage.name!r}; expected its "
+                f"own name, and none of {', '.join(Protocol.model_fields)}"
+            )
+        model = stage.settings_model
+        parts[name] = (model, ...) if stage.is_mandatory else (model | None, None)
+    return create_model("Protocol", __base__=Protocol, **parts)
 
 
 def _protocol_folder() -> Path:
@@ -242,36 +134,6 @@ def _protocol_folder() -> Path:
 
 
 def _resolve_source(spec: ReferenceSetSpec, folder: Path) -> ReferenceSetSpec:
-    """Return a set whose path, where it is one that is there, no longer depends on the folder."""
+    """Return a set whose path, where it exists, no longer depends on the folder."""
     path = folder / spec.source
     return spec.model_copy(update={"source": str(path)}) if path.exists() else spec
-
-
-def _describe_error(error: Any, document: Any) -> str:
-    """Return one fault of a protocol in words."""
-    place, name = ".".join(map(str, error["loc"])), str(error["loc"][-1]) if error["loc"] else ""
-    if error["type"] == "extra_forbidden":
-        part: type[BaseModel] = Protocol
-        if len(error["loc"]) > 1:
-            part = _PARTS[str(error["loc"][0])]
-        known = tuple(part.model_fields)
-        return f"{place}: no such key; there are {', '.join(known)}." + did_you_mean(name, known)
-    if error["type"] == "missing":
-        return f"{place}: is missing"
-    message = re.sub(r"^Value error, ", "", error["msg"])
-    shown = "" if isinstance(error["input"], dict) else f"; found {error['input']!r}"
-    return f"{place}: {message}{shown}"
-
-
-_PARTS: dict[str, type[BaseModel]] = {
-    "reference": ReferenceSetSpec,
-    "training": ReferenceSetSpec,
-    "validity": ValidityRules,
-    "novelty": NoveltyRules,
-    "coverage": CoverageRules,
-    "distributions": DistributionsRules,
-    "conditioning": ConditioningRules,
-    "prediction": PredictionRules,
-    "ipt": IptRules,
-    "stability": StabilityRules,
-}

@@ -1,8 +1,8 @@
-"""Published figures, to stand under one's own: `evaluation/reference/*.yaml`.
+"""Published values, to stand below one's own: `evaluation/reference/*.yaml`.
 
-A file is a block: systems that one source measured in one way, so that its numbers compare with
-each other. Whether they compare with ours, the denominator of each column says. No number is
-without a paper and the place in it.
+A file is a table: systems that one source measured in one way, so that its numbers compare with
+each other. Whether they compare with a report's, the denominator of each column says. Each number
+has its paper and the place in it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     HttpUrl,
     ValidationError,
@@ -22,8 +19,10 @@ from pydantic import (
 )
 
 from crystext.errors import SettingError, did_you_mean
-from crystext.evaluate.report import Better, MetricValue, Report
+from crystext.evaluate.report import MetricValue, Report
+from crystext.metrics.base import Better
 from crystext.runtime.resources import shipped_path
+from crystext.runtime.schema import StrictModel, parse_yaml, setting_faults
 
 
 def _check_not_empty(text: str) -> str:
@@ -35,40 +34,36 @@ def _check_not_empty(text: str) -> str:
 NonEmptyText = Annotated[str, AfterValidator(_check_not_empty)]
 
 
-class _PublishedPart(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class PublishedColumn(_PublishedPart):
-    """A figure that a block gives for its systems."""
+class PublishedColumn(StrictModel):
+    """A quantity that a table has for its systems."""
 
     title: NonEmptyText
     ours: NonEmptyText | None = None
-    """Where a report has the same figure: `STAGE.NAME`; `funnel.STEP` for a share of the funnel, or
-    `formulas.STEP` for that of different formulas; None if nowhere."""
+    """Where a report has the same quantity: `STAGE.NAME`; `funnel.STEP` for a proportion of the
+    funnel, or `formulas.STEP` for that of different formulas; None if nowhere."""
     of: NonEmptyText
     """The denominator, or what was compared."""
     share: bool = False
-    """Whether it is a share, between 0 and 1."""
+    """Whether it is a proportion, between 0 and 1."""
     unit: str = ""
     better: Better | None = None
     note: str = ""
 
 
-class PublishedRow(_PublishedPart):
-    """A system, and what was published of it."""
+class PublishedRow(StrictModel):
+    """A system with its published values."""
 
     system: NonEmptyText
     values: dict[str, float] = Field(min_length=1)
-    """By the names of the block's columns."""
+    """By the names of the table's columns."""
     paper: NonEmptyText | None = None
-    """Where it is another one than the block's."""
+    """Where it is another one than the table's."""
     address: HttpUrl | None = None
     table: NonEmptyText | None = None
     note: str = ""
 
 
-class PublishedTable(_PublishedPart):
+class PublishedTable(StrictModel):
     """Systems that one source measured in one way."""
 
     title: NonEmptyText
@@ -77,9 +72,9 @@ class PublishedTable(_PublishedPart):
     table: NonEmptyText
     """Where in the paper the numbers stand."""
     data: NonEmptyText
-    """What the systems learned from or are compared with."""
+    """What the systems were trained on or are compared with."""
     protocols: list[NonEmptyText] = Field(min_length=1)
-    """Under whose figures the rows are shown."""
+    """Whose reports show the rows."""
     note: str = ""
     columns: dict[str, PublishedColumn] = Field(min_length=1)
     rows: list[PublishedRow] = Field(min_length=1)
@@ -94,7 +89,9 @@ class PublishedTable(_PublishedPart):
                     near = did_you_mean(name, self.columns)
                     faults.append(f"{row.system}: there is no column {name!r}.{near}")
                 elif column.share and not 0 <= value <= 1:
-                    faults.append(f"{row.system}: {name} is a share, yet {value:g}; write .498")
+                    faults.append(
+                        f"{row.system}: {name} is a proportion, yet {value:g}; write .498"
+                    )
         faults += [
             f"no row has a value for the column {name!r}"
             for name in self.columns
@@ -106,34 +103,36 @@ class PublishedTable(_PublishedPart):
 
 
 def read_published_table(path: Path) -> PublishedTable:
-    """Read a block.
+    """Read a table.
 
     Raises:
         SettingError: with every fault of the file.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise SettingError(f"{path} is not YAML: it is not a text in UTF-8") from None
+    except ValueError as error:
         raise SettingError(f"{path} is not YAML: {error}") from None
     try:
         return PublishedTable.model_validate(values)
     except ValidationError as error:
         raise SettingError(
-            f"{path} has faults:\n  " + "\n  ".join(_describe_errors(error))
+            f"{path} has faults:\n  " + "\n  ".join(setting_faults(error, PublishedTable))
         ) from None
 
 
 def published_tables(protocol: str, folder: Path | None = None) -> list[PublishedTable]:
-    """Return the blocks that belong under the figures of a protocol, by the names of their files.
+    """Return the tables for reports of a protocol, in the order of the names of their files.
 
     Args:
-        protocol: its name; one that no block names has none.
-        folder: of the blocks; by default those that ship.
+        protocol: its name; a protocol that no table names has none.
+        folder: of the tables; by default those that ship.
 
     Raises:
-        SettingError: a block is faulty.
+        SettingError: a table is faulty.
     """
     folder = folder or shipped_path("evaluation", "reference")
     blocks = [read_published_table(path) for path in sorted(folder.glob("*.yaml"))]
@@ -141,31 +140,17 @@ def published_tables(protocol: str, folder: Path | None = None) -> list[Publishe
 
 
 def metric_for_column(report: Report, column: PublishedColumn) -> MetricValue | None:
-    """Return the figure of a report that a column is about; None where it was not measured."""
+    """Return the metric of a report that a column is about; None where it was not measured."""
     stage, _, name = (column.ours or "").partition(".")
     if stage not in ("funnel", "formulas"):
         return report.metric(stage, name)
     step = report.step(name)
     if step is None:
         return None
-    found = MetricValue(stage=stage, name=name, title=step.title, value=step.share, of=step.of)
+    found = MetricValue(
+        stage=stage, name=name, title=step.title, value=step.proportion, total=step.total
+    )
     if stage == "formulas":
         title = f"different formulas, {step.title}"
-        return found.model_copy(update={"title": title, "value": step.unique_formulas / step.of})
+        return found.model_copy(update={"title": title, "value": step.unique_formulas / step.total})
     return found.model_copy(update={"low": step.low, "high": step.high})
-
-
-def _describe_errors(error: ValidationError) -> list[str]:
-    lines = []
-    for fault in error.errors():
-        place = ".".join(map(str, fault["loc"])) or "the file"
-        message = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            known = {
-                name
-                for part in (PublishedTable, PublishedColumn, PublishedRow)
-                for name in part.model_fields
-            }
-            message = "no such key." + did_you_mean(str(fault["loc"][-1]), known)
-        lines.append(f"{place}: {message}")
-    return lines

@@ -1,9 +1,9 @@
-"""Known crystals that what was drawn is compared with: reference, training set, targets.
+"""Known crystals that samples are compared with: reference set, training set, targets.
 
 A set is a store, a set that ships with the package, a name of the catalogue, or whatever `read`
-reads. It is found when it is first asked for, so that one that is not there keeps only those stages
-from running that need it. What takes time is kept in the user's cache folder under the checksum of
-what was read: the crystals as a store, and their fingerprints.
+reads. It is opened at its first use, so that a missing set stops only the stages that need it.
+What takes time is kept in the user's cache folder under the checksum of what was read: the crystals
+as a store, and their fingerprints.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from crystext.data.catalogue import CATALOGUE, fetch
 from crystext.data.shipped import (
@@ -27,7 +28,6 @@ from crystext.data.shipped import (
 from crystext.data.source import checksum, checksum_of_readable
 from crystext.data.store import STORE_FILE, Dataset, read_store, write_store
 from crystext.errors import CrystextError, InputError, RunError, did_you_mean
-from crystext.evaluate.protocol import ReferenceSetSpec
 from crystext.io.read import read_crystals
 from crystext.io.read.tables import SPLIT_NAMES
 from crystext.metrics.matminer.fingerprints import (
@@ -38,11 +38,23 @@ from crystext.metrics.matminer.fingerprints import (
 )
 from crystext.runtime.files import cache_folder, write_text
 from crystext.runtime.processes import Workers
+from crystext.runtime.schema import StrictModel
 from crystext.structures.crystal import Crystal
 from crystext.structures.record import Record
 
 _READER_VERSION = 1
 """Raised when the same file would be read as other crystals."""
+
+
+class ReferenceSetSpec(StrictModel):
+    """Which crystals to compare with, as a protocol names them."""
+
+    title: str
+    source: str
+    """A name of the catalogue of data sets; or a file, a folder or a store. A relative path starts
+    at the protocol's own folder."""
+    split: Literal["train", "validation", "test"] | None = None
+    """None takes all."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ class ReferenceSet:
     @cached_property
     def crystals(self) -> list[Crystal]:
         """All of them."""
-        return [self.dataset[i].crystal for i in range(len(self.dataset))]
+        return [self.dataset[i].require_crystal() for i in range(len(self.dataset))]
 
     def name(self, i: int) -> str:
         """Return what its source calls a crystal, else its row."""
@@ -112,7 +124,7 @@ class ReferenceSet:
 
 @dataclass(frozen=True)
 class ReferenceSets:
-    """The sets of an evaluation by what they are to it, each opened when it is asked for."""
+    """The sets of an evaluation by their roles, each opened at its first use."""
 
     specs: Mapping[str, ReferenceSetSpec]
     """`reference`, `training` or `targets`; those there are."""
@@ -147,7 +159,7 @@ class ReferenceSets:
 
     @property
     def opened(self) -> Mapping[str, ReferenceSet]:
-        """Those that were asked for and are there."""
+        """The sets that were used."""
         return self._sets_by_role
 
 
@@ -166,7 +178,7 @@ def open_reference_set(spec: ReferenceSetSpec, hint: str = "") -> ReferenceSet:
         hint: what a user can do who cannot download it, for the end of that message.
 
     Raises:
-        InputError: it is not there, cannot be downloaded, or holds something that is no crystal.
+        InputError: it is not there, cannot be downloaded, or holds something that is not a crystal.
         RunError: neither the cache nor a temporary folder can be written.
     """
     path = _locate(spec, hint)
@@ -202,6 +214,28 @@ def _store_records(records: Sequence[Record], folder: Path, source: str) -> Data
     return read_store(folder, "test")
 
 
+def specify_reference_set(given: str, split: str | None) -> ReferenceSetSpec:
+    """Return which set a user means by a name or a path.
+
+    Raises:
+        InputError: there is neither a set of that name nor such a file or folder.
+    """
+    if is_shipped_set(given):
+        return ReferenceSetSpec(title=SHIPPED_SETS[given].title, source=given)
+    in_catalogue = given in CATALOGUE
+    if not in_catalogue and not Path(given).exists():
+        names = reference_set_names()
+        raise InputError(
+            f"no file or folder {given}, and no set of crystals of that name; there are "
+            f"{', '.join(names)}." + did_you_mean(given, names)
+        )
+    if in_catalogue or (Path(given) / STORE_FILE).is_file():
+        return ReferenceSetSpec.model_validate(
+            {"title": Path(given).name, "source": given, "split": split}
+        )
+    return ReferenceSetSpec(title=Path(given).name, source=given)
+
+
 def is_shipped_set(source: str) -> bool:
     """Tell whether a name means a set that ships; a file or folder of that name goes before it."""
     return source in SHIPPED_SETS and not Path(source).exists()
@@ -235,12 +269,16 @@ def _locate(spec: ReferenceSetSpec, hint: str) -> Path:
 
 def _read_records(path: Path, spec: ReferenceSetSpec) -> Sequence[Record]:
     records = []
-    for item in read_crystals(path):
-        if spec.split is not None and SPLIT_NAMES.get(item.split.lower(), spec.split) != spec.split:
+    for record in read_crystals(path):
+        split = SPLIT_NAMES.get(record.split.lower(), spec.split)
+        if spec.split is not None and split != spec.split:
             continue
-        if item.crystal is None:
-            raise InputError(f"{path}, {item.name}: {item.problem}; a set to compare with is whole")
-        records.append(Record(item.crystal, dict(item.labels), item.name))
+        if record.crystal is None:
+            raise InputError(
+                f"{path}, {record.name}: {record.message}; expected a reference set "
+                "without failures"
+            )
+        records.append(record)
     if not records:
         raise InputError(f"{path} holds no crystal of the split {spec.split}")
     return records

@@ -1,27 +1,32 @@
 """The report of an evaluation: the schema of `report.json`.
 
-Numbers and where they are from, and no crystals: these are in `structures.parquet` beside it, one
-row per attempt. Shares lie between 0 and 1; `low` and `high` are the ends of 95% intervals.
+Numbers with their sources, without crystals: these are in `structures.parquet` beside it, one row
+per sample. Proportions lie between 0 and 1; `low` and `high` are the ends of 95% intervals.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from crystext.errors import InputError
+from crystext.metrics.base import Better
 from crystext.runtime.provenance import Provenance
 
-FORMAT: Final = 2
-"""Written into reports; raised when older code could not read them. 1 tells no departures."""
+FORMAT: Final = 3
+"""Written into reports; raised when older code could not read them.
 
-Better = Literal["higher", "lower"]
+1 lists no deviations from the protocol; 1 and 2 have other names, which `read_report` translates.
+"""
 
 StageState = Literal["done", "unavailable"]
-"""`unavailable`: something it needs is not there, or no attempt is left for it; the note says
-what."""
+"""`unavailable`: something it needs is missing, or no sample is left for it; the note says what."""
+
+LabelKind = Literal["text", "element", "formula", "space_group"]
+"""What labels are, which decides how a page shows them."""
 
 
 def _replace_invalid_bytes(text: str) -> str:
@@ -37,14 +42,14 @@ class _ReportPart(BaseModel):
 
 
 class FunnelStep(_ReportPart):
-    """A step of the funnel: the attempts that meet a demand, and those before it."""
+    """A step of the funnel: the samples that meet its criterion and those before it."""
 
     name: str
     title: str
     count: int
-    of: int
-    """Attempts that were judged, failed ones included: all, but for energies of a part of them."""
-    share: float
+    total: int
+    """Samples that were judged, failures included: all, but for energies of a part of them."""
+    proportion: float
     low: float
     high: float
     unique_formulas: int
@@ -52,7 +57,7 @@ class FunnelStep(_ReportPart):
 
 
 class MetricValue(_ReportPart):
-    """A number about all attempts."""
+    """A number about all samples."""
 
     stage: str
     name: str
@@ -62,18 +67,18 @@ class MetricValue(_ReportPart):
     """None where it is not defined, such as a mean of nothing."""
     low: float | None = None
     high: float | None = None
-    of: int | None = None
-    """What a share divides by, or the number of values in a mean."""
+    total: int | None = None
+    """What a proportion divides by, or the number of values in a mean."""
     unit: str = ""
-    """Empty for shares and other pure numbers."""
+    """Empty for proportions and other pure numbers."""
     better: Better | None = None
     source: str = ""
-    """Where the definition is from."""
+    """Paper of the definition; empty where it is our own."""
     note: str = ""
 
 
 class Histogram(_ReportPart):
-    """How often a quantity lies between two edges, among what was drawn and in the reference."""
+    """How often a quantity lies between two edges, among the samples and in the reference."""
 
     stage: str
     name: str
@@ -95,17 +100,18 @@ class LabelCounts(_ReportPart):
     labels: list[Utf8Text]
     counts: list[int]
     reference_counts: list[int] | None = None
-    of: int | None = None
-    """What a count is divided by for its share; None for the sum of all counts."""
-    reference_of: int | None = None
+    total: int | None = None
+    """What a count is divided by for its proportion; None for the sum of all counts."""
+    reference_total: int | None = None
+    kind: LabelKind = "text"
 
 
 class StageStatus(_ReportPart):
-    """What became of a stage."""
+    """Whether a stage was measured."""
 
     state: StageState
     seconds: float
-    """That it took when it was computed, in this run or in an earlier one."""
+    """Its time when it was computed, in this run or in an earlier one."""
     note: Utf8Text = ""
 
 
@@ -116,15 +122,17 @@ class InputSummary(_ReportPart):
     """The last part of the path."""
     kind: str
     """`run` for a run directory, else `file` or `folder`."""
-    attempts: int
+    samples: int
+    """All samples, failures included."""
     parsed: int
-    noted: int = 0
+    """Those that are crystals."""
+    with_notes: int = 0
     """Crystals that were read with a note on what is only probable about them."""
     sha256: str
 
 
 class ReferenceSetSummary(_ReportPart):
-    """A set of crystals that was compared with."""
+    """A set of crystals that the samples were compared with."""
 
     title: Utf8Text
     crystals: int
@@ -134,7 +142,8 @@ class ReferenceSetSummary(_ReportPart):
 class ProtocolDeviation(_ReportPart):
     """Something that was taken in place of what the protocol names."""
 
-    what: Literal["protocol", "reference", "training", "potential", "hull", "relaxed"]
+    what: str
+    """`protocol`, `reference`, `training`, or a name of a stage (`Stage.affected_by`)."""
     text: Utf8Text
     """For people: what, in place of what."""
 
@@ -142,24 +151,24 @@ class ProtocolDeviation(_ReportPart):
 class Report(_ReportPart):
     """An evaluation."""
 
-    format: Literal[1, 2] = FORMAT
+    format: Literal[3] = FORMAT
     protocol: str
     """Name of the protocol."""
     protocol_title: str
-    departures: list[ProtocolDeviation] = []
+    protocol_deviations: list[ProtocolDeviation] = []
     input: InputSummary
-    made: Provenance
-    sets: dict[str, ReferenceSetSummary]
-    """By what they are to this evaluation: `reference`, `training`, `targets`."""
+    provenance: Provenance
+    reference_sets: dict[str, ReferenceSetSummary]
+    """By their roles: `reference`, `training`, `targets`."""
     funnel: list[FunnelStep]
-    figures: list[MetricValue]
+    metrics: list[MetricValue]
     histograms: list[Histogram]
-    shares: list[LabelCounts]
+    counts: list[LabelCounts]
     stages: dict[str, StageStatus]
 
     def metric(self, stage: str, name: str) -> MetricValue | None:
-        """Return a figure by its stage and name; None where there is none."""
-        return next((f for f in self.figures if (f.stage, f.name) == (stage, name)), None)
+        """Return a metric by its stage and name; None where there is none."""
+        return next((m for m in self.metrics if (m.stage, m.name) == (stage, name)), None)
 
     def step(self, name: str) -> FunnelStep | None:
         """Return a step of the funnel; None where there is none."""
@@ -167,19 +176,66 @@ class Report(_ReportPart):
 
 
 def read_report(path: Path) -> Report:
-    """Read `report.json`.
+    """Read `report.json`, of this format or an earlier one.
 
     Raises:
-        InputError: it is missing, or no such report.
+        InputError: it is missing, or not such a report.
     """
     try:
-        return Report.model_validate_json(path.read_bytes())
+        return Report.model_validate(_renamed(json.loads(path.read_bytes())))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(
-            f"{path} is no report of `crystext evaluate` of format {FORMAT}: {place}: "
-            f"{first['msg']}. Make it again with this version"
-        ) from None
+        problem = f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+    except ValueError:
+        problem = "it is not JSON"
+    raise InputError(
+        f"{path} is not a report of `crystext evaluate` of format {FORMAT} or earlier: {problem}. "
+        "Make it again with this version"
+    )
+
+
+_RENAMED: dict[str, dict[str, str]] = {
+    "": {
+        "departures": "protocol_deviations",
+        "made": "provenance",
+        "sets": "reference_sets",
+        "figures": "metrics",
+        "shares": "counts",
+    },
+    "input": {"attempts": "samples", "noted": "with_notes"},
+    "funnel": {"share": "proportion", "of": "total"},
+    "metrics": {"of": "total"},
+    "counts": {"of": "total", "reference_of": "reference_total"},
+}
+"""Names of formats 1 and 2 with those of today: of the report, and of its parts."""
+
+_KINDS: dict[str, LabelKind] = {
+    "elements": "element",
+    "formulas": "formula",
+    "space_groups": "space_group",
+}
+"""Kinds of labels in formats 1 and 2, by the names of the counts."""
+
+
+def _renamed(report: Any) -> Any:
+    """Return a report in the names of today, which formats 1 and 2 have not."""
+    if not isinstance(report, dict) or report.get("format") not in (1, 2):
+        return report
+
+    def rename(part: Any, section: str) -> Any:
+        if isinstance(part, list):
+            return [rename(item, section) for item in part]
+        if not isinstance(part, dict):
+            return part
+        return {_RENAMED[section].get(name, name): value for name, value in part.items()}
+
+    renamed: dict[str, Any] = rename(report, "")
+    for section in _RENAMED:
+        if section in renamed:
+            renamed[section] = rename(renamed[section], section)
+    for counts in renamed.get("counts", ()):
+        if isinstance(counts, dict):
+            counts.setdefault("kind", _KINDS.get(str(counts.get("name")), "text"))
+    return renamed | {"format": FORMAT}

@@ -1,77 +1,56 @@
-"""What is evaluated: attempts, each a crystal or the reason why there is none.
+"""Samples to evaluate: records, each a crystal or the reason why there is none.
 
     a run directory         of `crystext sample`: every text that was drawn
     anything else           what `read` reads: CIFs in a folder or zip, extxyz, csv, parquet, ...
 
-What cannot be read is an attempt, too: it stays, with its fault, in every denominator.
+Invalid samples count as failures: what cannot be read stays, with its failure, in every
+denominator. A text is decoded once, here, by the format in which its run drew it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crystext.data.source import checksum, checksum_of_readable
-from crystext.errors import InputError
+from crystext.errors import CrystextError, InputError, describe_error
 from crystext.generation.run import read_attempts
 from crystext.io.read import read_crystals, require_path
+from crystext.models.layout import SHIPPED, model_folder, read_description
 from crystext.runtime.wording import format_count
-from crystext.structures.crystal import Crystal
-from crystext.text import decode
-
-UNREADABLE = "UNREADABLE"
-"""Fault of what a file gives in place of a crystal."""
+from crystext.structures.record import Failure, Label, Record
+from crystext.text import Format, decode, get_format
 
 _ATTEMPTS_FILE, _SETTINGS_FILE = "attempts.jsonl", "settings.json"
 
 
 @dataclass(frozen=True)
-class EvaluatedSample:
-    """An attempt of a generator."""
-
-    name: str
-    """Not always unique: what the source calls it, or its index."""
-    crystal: Crystal | None
-    failure: str | None = None
-    """A word; None where there is a crystal."""
-    message: str | None = None
-    """A sentence about the fault."""
-    conditions: Sequence[Mapping[str, Any]] = ()
-    """What was asked for: name, asked, how, as `conditions.ConditionResult` has them."""
-    labels: Mapping[str, float] = field(default_factory=dict)
-    """Those of `property_schema.LABELS` that the source gives."""
-    notes: tuple[str, ...] = ()
-    """Sentences on what is only probable about the crystal."""
-
-
-@dataclass(frozen=True)
 class SampleSet:
-    """All attempts of a source, in its order."""
+    """All samples of a source, in its order."""
 
     path: Path
     kind: str
     """`run`, `file` or `folder`."""
-    samples: tuple[EvaluatedSample, ...]
+    samples: tuple[Record, ...]
     sha256: str
     """Of the file, or of the names and contents of a folder's files."""
     model: str | None = None
-    """The model that drew it, where the source says so."""
+    """The model that drew them, where the source says so."""
 
 
 def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = False) -> SampleSet:
-    """Read all attempts, or the first n of them.
+    """Read all samples, or the first n of them.
 
     Args:
         source: a run directory, or anything that `read_crystals` reads.
-        n: the first so many attempts; None takes all.
+        n: number of samples to read, from the first; None reads all.
         lenient: see `read_crystals`.
 
     Raises:
-        InputError: there is nothing there, it is of no known kind, no attempt is a crystal, or
-            there are fewer than n.
+        InputError: the source is missing or of no known kind, holds no crystal, or has fewer than n
+            samples.
         RunError: a run directory is damaged.
     """
     path = require_path(source)
@@ -87,18 +66,7 @@ def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = Fa
         found = SampleSet(
             path,
             "folder" if path.is_dir() else "file",
-            tuple(
-                EvaluatedSample(
-                    item.name,
-                    item.crystal,
-                    None if item.crystal is not None else UNREADABLE,
-                    item.problem,
-                    (),
-                    item.labels,
-                    item.notes,
-                )
-                for item in read_crystals(path, lenient=lenient)
-            ),
+            tuple(read_crystals(path, lenient=lenient)),
             checksum_of_readable(path)[0],
         )
     if n is not None:
@@ -117,35 +85,67 @@ def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = Fa
 
 
 def _read_run(path: Path) -> SampleSet:
-    attempts = []
-    for attempt in read_attempts(path):
-        decoded = decode(attempt["text"])
-        fault = None if decoded.failure is None else decoded.failure.name
-        if (fault is None) != (attempt["failure"] is None):
-            raise InputError(
-                f"attempt {attempt['index']} of {path} records the fault {attempt['fault']}, but "
-                f"its text decodes as {fault or 'a crystal'}; was the file changed by hand?"
-            )
-        problem = None
-        if decoded.failure is not None:
-            problem = f"line {decoded.line}: {decoded.failure.value}; found {decoded.detail}"
-        attempts.append(
-            EvaluatedSample(
-                str(attempt["index"]),
-                decoded.crystal,
-                fault,
-                problem,
-                tuple(attempt.get("conditions", ())),
-            )
-        )
+    settings = _read_settings(path)
+    fmt = _format_of_run(settings)
+    model = settings.get("model")
     return SampleSet(
-        path, "run", tuple(attempts), checksum(path / _ATTEMPTS_FILE), _model_of_run(path)
+        path,
+        "run",
+        tuple(_read_attempt(attempt, fmt, path) for attempt in read_attempts(path)),
+        checksum(path / _ATTEMPTS_FILE),
+        model if isinstance(model, str) else None,
     )
 
 
-def _model_of_run(path: Path) -> str | None:
+def _read_attempt(attempt: dict[str, Any], fmt: Format | None, path: Path) -> Record:
+    name = str(attempt["index"])
+    decoded = decode(attempt["text"], format=fmt)
+    recorded = attempt["failure"]
+    if fmt is not None and (decoded.failure is None) != (recorded is None):
+        # A model's folder can hold another model by now.
+        decoded = decode(attempt["text"])
+    kind = None if decoded.failure is None else decoded.failure.name
+    if (kind is None) != (recorded is None):
+        raise InputError(
+            f"attempt {name} of {path} records the failure {recorded}, but its text decodes as "
+            f"{kind or 'a crystal'}; was the file changed by hand?"
+        )
+    failure = None
+    if decoded.failure is not None:
+        message = f"line {decoded.line}: {decoded.failure.value}; found {decoded.detail}"
+        failure = Failure(decoded.failure.name, message)
+    conditions = _requested_conditions(name, attempt.get("conditions", ()))
+    return Record(decoded.crystal, name=name, failure=failure, conditions=conditions)
+
+
+def _requested_conditions(name: str, conditions: Any) -> dict[str, Label]:
+    """Return the values that a run requested of a sample, by condition."""
     try:
-        found = json.loads((path / _SETTINGS_FILE).read_text(encoding="utf-8")).get("model")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return found if isinstance(found, str) else None
+        return {str(x["name"]): x["requested"] for x in conditions}
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"attempt {name} carries conditions that are none: "
+            f"{describe_error(error, 'their names or values are others')}"
+        ) from None
+
+
+def _format_of_run(settings: dict[str, Any]) -> Format | None:
+    """Return the format of a run's texts; None where it is not known, and decoding finds it."""
+    name, model = settings.get("format"), settings.get("model")
+    try:
+        if isinstance(name, str):
+            return get_format(name)
+        # A model that is not on this machine is not downloaded for this.
+        if isinstance(model, str) and (model == SHIPPED or Path(model).is_dir()):
+            return read_description(model_folder(model)).format
+    except CrystextError:
+        pass
+    return None
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((path / _SETTINGS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

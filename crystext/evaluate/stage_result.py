@@ -1,4 +1,4 @@
-"""What a stage found: columns with a value per attempt, and figures of all of them."""
+"""The result of a stage: columns with a value per sample, and metrics of all of them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from crystext.evaluate.report import Better, Histogram, LabelCounts, MetricValue
-from crystext.metrics.intervals import Proportion
-from crystext.metrics.mean import mean_interval
+from crystext.evaluate.report import Histogram, LabelCounts, LabelKind, MetricValue
+from crystext.metrics.base import Better
+from crystext.metrics.intervals import Proportion, mean_interval
 
 
 @dataclass
 class StageResult:
     """Filled by a stage while it runs; written to disk as a whole when it is done.
 
-    A column has one value per attempt, in their order: bool, int, float or str, and None where
-    there is none, as for an attempt that is no crystal. Its name stands in `structures.parquet`, so
-    it is unlike those of all other stages, and carries its unit.
+    A column has one value per sample, in their order: bool, int, float or str, and None where
+    there is none, as for a failure. Its name stands in `structures.parquet`, so it differs from
+    those of all other stages, and carries its unit.
     """
 
     stage: str
@@ -30,25 +30,25 @@ class StageResult:
     histograms: list[Histogram] = field(default_factory=list)
     label_counts: list[LabelCounts] = field(default_factory=list)
     note: str = ""
-    """A sentence for people: what was left out, say; usually empty."""
+    """A sentence for people, on what was left out, say; usually empty."""
 
     def add_proportion(
         self,
         name: str,
         title: str,
         count: int,
-        of: int,
+        total: int,
         *,
         better: Better | None = None,
         source: str = "",
         note: str = "",
     ) -> None:
-        """Add a share with Wilson's interval; without a value where it is of nothing."""
+        """Add a proportion with Wilson's interval; without a value where the total is 0."""
         value = low = high = None
-        if of:
-            measured = Proportion(count, of)
+        if total:
+            measured = Proportion(count, total)
             value, (low, high) = measured.value, measured.wilson_interval()
-        self._add(name, title, value, low, high, of, "", better, source, note)
+        self._add(name, title, value, low, high, total, "", better, source, note)
 
     def add_mean(
         self,
@@ -80,14 +80,14 @@ class StageResult:
         *,
         low: float | None = None,
         high: float | None = None,
-        of: int | None = None,
+        total: int | None = None,
         unit: str = "",
         better: Better | None = None,
         source: str = "",
         note: str = "",
     ) -> None:
         """Add any other number."""
-        self._add(name, title, value, low, high, of, unit, better, source, note)
+        self._add(name, title, value, low, high, total, unit, better, source, note)
 
     def add_histogram(
         self,
@@ -115,8 +115,8 @@ class StageResult:
             edges = np.linspace(low, high, 41).tolist()
         limits = np.asarray(edges, dtype=np.float64)
 
-        def counted(found: Any) -> list[int]:
-            inside = np.clip(found, limits[0], limits[-1])
+        def counted(values: Any) -> list[int]:
+            inside = np.clip(values, limits[0], limits[-1])
             return np.histogram(inside, limits)[0].tolist()  # type: ignore[no-any-return]
 
         self.histograms.append(
@@ -138,9 +138,10 @@ class StageResult:
         counts: Mapping[str, int],
         reference: Mapping[str, int] | None = None,
         *,
-        of: int | None = None,
-        reference_of: int | None = None,
+        total: int | None = None,
+        reference_total: int | None = None,
         max_labels: int | None = None,
+        kind: LabelKind = "text",
     ) -> None:
         """Add how often each label occurs, the most frequent first.
 
@@ -149,10 +150,11 @@ class StageResult:
             title: for people.
             counts: by label.
             reference: by label, in the reference.
-            of: what a count is divided by where that is not their sum: crystals, where one may have
-                several labels or some of the labels are left out.
-            reference_of: likewise, for the reference.
+            total: what a count is divided by where that is not their sum: crystals, where one may
+                have several labels or some of the labels are left out.
+            reference_total: likewise, for the reference.
             max_labels: labels that are kept; None keeps all.
+            kind: what the labels are.
         """
         both = Counter(counts)
         for label in reference or {}:
@@ -168,8 +170,9 @@ class StageResult:
                 reference_counts=(
                     None if reference is None else [reference.get(label, 0) for label in labels]
                 ),
-                of=of,
-                reference_of=reference_of,
+                total=total,
+                reference_total=reference_total,
+                kind=kind,
             )
         )
 
@@ -180,13 +183,13 @@ class StageResult:
         value: float | None,
         low: float | None,
         high: float | None,
-        of: int | None,
+        total: int | None,
         unit: str,
         better: Better | None,
         source: str,
         note: str,
     ) -> None:
-        assert all(name != figure.name for figure in self.metrics), f"{name} twice"
+        assert all(name != metric.name for metric in self.metrics), f"{name} twice"
         self.metrics.append(
             MetricValue(
                 stage=self.stage,
@@ -195,7 +198,7 @@ class StageResult:
                 value=_or_none(value),
                 low=_or_none(low),
                 high=_or_none(high),
-                of=of,
+                total=total,
                 unit=unit,
                 better=better,
                 source=source,
@@ -205,7 +208,7 @@ class StageResult:
 
 
 def _or_none(value: float | None) -> float | None:
-    """Return a finite number or None, for JSON knows no others."""
+    """Return a finite number or None, as JSON has no others."""
     return None if value is None or not math.isfinite(value) else float(value)
 
 

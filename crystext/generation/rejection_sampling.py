@@ -48,7 +48,7 @@ def sample_until_satisfied(
             records = conditions.check(
                 crystal, constrained=constrained, enforced_by_format=fmt.enforces
             )
-            fresh = replace(drawn, conditions=records)
+            fresh = replace(drawn, conditions=records, checked_crystal=crystal)
             known = best.get(drawn.index)
             kept = fresh if known is None or _merit(fresh) > _merit(known) else known
             best[drawn.index] = replace(kept, attempts=redraw + 1)

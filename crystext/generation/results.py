@@ -29,7 +29,7 @@ from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import density, reduced_formula
 from crystext.structures.space_groups import find_space_group
-from crystext.text import decode
+from crystext.text import Format, decode
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -236,16 +236,26 @@ class Sample(Attempt):
     prompt: str = field(default="", kw_only=True)
     seed: int | None = field(default=None, kw_only=True)
     """That of the draw: the same seed gives the same sample."""
+    format: str | Format | None = field(default=None, kw_only=True, repr=False)
+    """Of the text; None takes any."""
 
     @classmethod
-    def from_attempt(cls, attempt: Attempt, prompt: str, seed: int | None = None) -> Self:
-        """Take an attempt, the prompt that it answers and the seed it was drawn with."""
-        return cls(**vars(attempt), prompt=prompt, seed=seed)
+    def from_attempt(
+        cls,
+        attempt: Attempt,
+        prompt: str,
+        seed: int | None = None,
+        format: str | Format | None = None,
+    ) -> Self:
+        """Take an attempt, the prompt that it answers, and the seed and format of the draw."""
+        return cls(**vars(attempt), prompt=prompt, seed=seed, format=format)
 
     @cached_property
     def crystal(self) -> Crystal | None:
         """The crystal; None where the text is none."""
-        return None if self.failure else decode(self.text).crystal
+        if self.failure or self.checked_crystal is not None:
+            return self.checked_crystal
+        return decode(self.text, format=self.format).crystal
 
     @property
     def structure(self) -> Structure | None:

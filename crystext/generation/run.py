@@ -265,7 +265,17 @@ def _count_samples(file: JsonLines[dict[str, Any]]) -> tuple[int, int]:
 def _sample_lines(prompt: str, attempts: Sequence[Attempt]) -> list[_SampleLine]:
     lines = []
     for attempt in attempts:
-        values = {"index": attempt.index, "prompt": prompt, **asdict(attempt)}
-        text = json.dumps(values | {"satisfied": attempt.satisfied}) + "\n"
+        values = {
+            "index": attempt.index,
+            "prompt": prompt,
+            "text": attempt.text,
+            "failure": attempt.failure,
+            "log_probability": attempt.log_probability,
+            "tokens": attempt.tokens,
+            "attempts": attempt.attempts,
+            "conditions": [asdict(condition) for condition in attempt.conditions],
+            "satisfied": attempt.satisfied,
+        }
+        text = json.dumps(values) + "\n"
         lines.append(_SampleLine(attempt.index, attempt.failure is None, text))
     return lines

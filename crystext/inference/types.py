@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crystext.conditions import ConditionResult, all_satisfied
 from crystext.conditions.constraints import Constraints
 from crystext.errors import SettingError
 from crystext.grammar.fields import FieldKind
 from crystext.runtime.validate import real_number, whole_number
+from crystext.structures.crystal import Crystal
 from crystext.text import Format
 from crystext.text.partial import PartialCrystal
 
@@ -110,6 +111,9 @@ class Attempt:
     """Number of texts sampled until this one was taken."""
     conditions: tuple[ConditionResult, ...] = ()
     """The conditions, and whether the crystal satisfies them."""
+    checked_crystal: Crystal | None = field(default=None, compare=False, repr=False)
+    """The crystal, decoded already where its conditions were checked; None elsewhere. Files do not
+    hold it."""
 
     @property
     def satisfied(self) -> bool:

@@ -14,7 +14,7 @@ finds .9124 valid and the one of ICSD 2024 .9095; without the shortcut .6686 and
 
 What goes wrong otherwise: `smact.screening.smact_validity` refuses every charge state of an element
 without electronegativity (Pm in MP-20) and by default filters a third table, so it gives other
-shares; and a share well above that of real crystals means many alloys, not good chemistry.
+rates; and a rate well above that of real crystals means many alloys, not good chemistry.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import numpy as np
 
 from crystext.chemistry.oxidation import OXIDATION_TABLES, can_be_neutral
 from crystext.errors import SettingError, did_you_mean
-from crystext.structures.crystal import Ints
+from crystext.metrics.base import Metric, per_crystal
+from crystext.structures.crystal import Crystal, Ints
 
 
 def is_composition_valid(numbers: Ints, *, table: str = "smact14", alloys: bool = True) -> bool:
@@ -47,3 +48,17 @@ def is_composition_valid(numbers: Ints, *, table: str = "smact14", alloys: bool 
     found, counts = np.unique(numbers, return_counts=True)
     counts //= np.gcd.reduce(counts)
     return can_be_neutral(tuple(found.tolist()), tuple(counts.tolist()), table, alloys)
+
+
+def _is_valid(crystal: Crystal) -> bool:
+    return is_composition_valid(crystal.numbers)
+
+
+COMPOSITION_VALID = Metric(
+    name="composition_valid",
+    title="composition valid (SMACT14)",
+    compute=per_crystal(_is_valid),
+    better="higher",
+    source="Davies et al., Chem 1, 617 (2016), as in Xie et al., arXiv:2110.06197 (CDVAE)",
+    libraries=("smact",),
+)

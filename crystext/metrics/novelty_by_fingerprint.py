@@ -14,7 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.metrics.coverage import SetDistances
+from crystext.metrics.base import Metric, MetricInput
+from crystext.metrics.coverage import SetDistances, set_distances
 
 
 def is_novel(
@@ -31,3 +32,20 @@ def is_novel(
     return (distances.structures_of_generated > structure_distance) | (
         distances.compositions_of_generated > composition_distance
     )
+
+
+def _novel(samples: MetricInput) -> list[bool | None]:
+    known = samples.required("training").fingerprints(samples.workers, samples.report)
+    novel: list[bool] = is_novel(set_distances(samples.fingerprints, known)).tolist()
+    return samples.per_sample(novel)
+
+
+NOVEL_BY_FINGERPRINT = Metric(
+    name="novel_by_fingerprint",
+    title="far from the training set by fingerprint",
+    compute=_novel,
+    better="higher",
+    source="Gruver et al., arXiv:2402.04379",
+    requires=("training",),
+    libraries=("pymatgen", "scipy"),
+)

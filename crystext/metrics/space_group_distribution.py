@@ -16,6 +16,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from crystext.metrics.base import Metric, MetricInput, map_crystals
+from crystext.structures.space_groups import find_space_group
+
 NO_SPACE_GROUP = 0
 """Stands for the group of a crystal for which spglib finds none."""
 P1 = 1
@@ -33,3 +36,24 @@ def total_variation(counts: Mapping[int, int], reference: Mapping[int, int]) -> 
         return float("nan")
     groups = {*counts, *reference}
     return 0.5 * sum(abs(counts.get(g, 0) / n - reference.get(g, 0) / m) for g in groups)
+
+
+def _distance(samples: MetricInput) -> float:
+    counts, reference = (
+        space_group_counts(
+            map_crystals(find_space_group, crystals, samples.workers, samples.report)
+        )
+        for crystals in (samples.crystals, samples.required("reference").crystals)
+    )
+    return total_variation(counts, reference)
+
+
+SPACE_GROUPS = Metric(
+    name="space_groups",
+    title="space groups, total variation distance",
+    compute=_distance,
+    better="lower",
+    source="total variation distance of two distributions; space groups by spglib at 0.1 Å",
+    requires=("reference",),
+    libraries=("spglib",),
+)

@@ -74,7 +74,7 @@ def installed_versions(distributions: tuple[str, ...]) -> dict[str, str]:
 
 
 def git_commit(folder: Path) -> str | None:
-    """Return the commit of a checkout, marked where files were changed since; None if it is none."""
+    """Return the commit of a checkout, marked if files changed since; None without a checkout."""
     git = shutil.which("git")
     if git is None or not (folder / ".git").exists():
         return None

@@ -6,7 +6,7 @@ Knows YAML's errors and pydantic's kinds of errors, and says what was expected i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
 import yaml
@@ -45,19 +45,23 @@ _EXPECTED = {
 """By pydantic's names of errors (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
 
 
-def setting_faults(error: ValidationError, schema: type[BaseModel]) -> list[str]:
+def setting_faults(
+    error: ValidationError, schema: type[BaseModel], *, also: Collection[str] = ()
+) -> list[str]:
     """Return a line for each fault of a file of settings: `optim.steps: expected a whole number`.
 
     Args:
         error: what pydantic found.
         schema: the model that the settings were checked against.
+        also: more names that the file may have at its top, such as those of plugins.
     """
-    settings = _field_tree(schema)
     lines = []
     for fault in error.errors():
         path = [str(part) for part in fault["loc"]]
-        unknown = fault["type"] == "extra_forbidden"
-        message = _unknown_setting_message(path, settings) if unknown else _describe_error(fault)
+        if fault["type"] == "extra_forbidden":
+            message = _unknown_setting_message(path, schema, also)
+        else:
+            message = _describe_error(fault)
         lines.append(f"{'.'.join(path)}: {message}" if path else message)
     return lines
 
@@ -108,35 +112,38 @@ def _describe_error(error: Mapping[str, Any]) -> str:
     return f"{message} (found {truncated_repr(found)})"
 
 
-def _unknown_setting_message(path: Sequence[str], settings: Mapping[str, Any]) -> str:
-    """Return that there is no such setting, and which one may be meant.
-
-    Args:
-        path: of the setting: its section, if any, and its name.
-        settings: all settings of a recipe, as `_field_tree` returns them.
-    """
-    *sections, name = path
-    there: Mapping[str, Any] = settings
-    for section in sections:
-        there = there.get(section) or {}
-    near = did_you_mean(name, there)
-    if not near:
-        whole = [
-            f"{section}.{name}" for section, inner in settings.items() if name in (inner or {})
-        ]
-        near = f" Did you mean {whole[0]!r}?" if whole else ""
-    return "no such setting." + near
+def _unknown_setting_message(
+    path: Sequence[str], schema: type[BaseModel], also: Collection[str]
+) -> str:
+    """Return that there is no such setting, and which one may be meant."""
+    *place, name = path
+    known = [*_names_at(schema, place), *(() if place else also)]
+    if near := did_you_mean(name, known):
+        return "no such setting." + near
+    sections = {section: _names_at(schema, [section]) for section in schema.model_fields}
+    for section, names in sections.items():
+        if name in names:
+            return f"no such setting. Did you mean '{section}.{name}'?"
+    return f"no such setting; there are {', '.join(known)}" if known else "no such setting"
 
 
-def _field_tree(schema: Any) -> dict[str, Any]:
-    """Return the names of a pydantic model's fields, each with those of the section it is."""
-    found: dict[str, Any] = {}
-    for name, info in schema.model_fields.items():
-        # An optional section is a union with None.
-        kinds = (info.annotation, *get_args(info.annotation))
-        inner = [kind for kind in kinds if hasattr(kind, "model_fields")]
-        found[name] = _field_tree(inner[0]) if inner else None
-    return found
+def _names_at(schema: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """Return the settings of a section; those of its items where it is a list or a mapping."""
+    models = [schema]
+    for part in path:
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        # What is no field is the place of an item or its key, and leads to the same models.
+        models = [inner for info in fields for inner in _models(info.annotation)] or models
+        if fields and not any(_models(info.annotation) for info in fields):
+            return []
+    return list(dict.fromkeys(name for model in models for name in model.model_fields))
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models within an annotation, such as `Section | None` or `list[Item]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models(inner)]
 
 
 def parse_yaml(text: str) -> Any:

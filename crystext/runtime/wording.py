@@ -15,3 +15,8 @@ def format_count(number: int, noun: str, plural: str | None = None) -> str:
     """
     many = plural or _PLURALS.get(noun, f"{noun}s")
     return f"{number:,} {noun if number == 1 else many}"
+
+
+def without_sign_of_zero(text: str) -> str:
+    """Return a number as it is written, and 0.000 for -0.000."""
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text

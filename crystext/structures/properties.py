@@ -1,13 +1,8 @@
-"""What a crystal can be asked to have, and how a prompt writes it.
-
-Some properties follow from the crystal; the others are labels that a data set may or may not
-carry. A label that is missing is left out of prompts, never guessed.
-"""
+"""Properties that follow from a crystal or a space group: formula, density, crystal system."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -23,7 +18,6 @@ from crystext.chemistry.formulas import (
 )
 from crystext.errors import InputError
 from crystext.structures.crystal import Crystal
-from crystext.structures.property_schema import LABELS, format_property_number
 
 _LAST_GROUP_OF_SYSTEM = (
     (2, "triclinic"),
@@ -107,69 +101,11 @@ def space_group_symbols() -> dict[int, str]:
     return {kind.number: kind.international_short for kind in types if kind is not None}
 
 
-def _elements(crystal: Crystal) -> list[str]:
+def elements_by_electronegativity(crystal: Crystal) -> list[str]:
+    """Return the symbols of the elements that occur, by increasing electronegativity."""
     return sort_by_electronegativity({SYMBOLS[z - 1] for z in crystal.numbers.tolist()})
 
 
-_FORMATTERS: dict[str, Callable[[Crystal, Mapping[str, float]], str | None]] = {
-    "formula": lambda crystal, labels: reduced_formula(crystal.numbers),
-    "elements": lambda crystal, labels: " ".join(_elements(crystal)),
-    "chemical_system": lambda crystal, labels: "-".join(sorted(_elements(crystal))),
-    "space_group": lambda crystal, labels: _format_label("space_group", labels),
-    "space_group_symbol": lambda crystal, labels: (
-        space_group_symbols()[int(labels["space_group"])]
-        if _is_known(labels.get("space_group"))
-        else None
-    ),
-    "crystal_system": lambda crystal, labels: (
-        crystal_system(int(labels["space_group"])) if _is_known(labels.get("space_group")) else None
-    ),
-    "n_atoms": lambda crystal, labels: str(len(crystal)),
-    "density": lambda crystal, labels: format_property_number("density", density(crystal)),
-    "formation_energy": lambda crystal, labels: _format_label("formation_energy", labels),
-    "band_gap": lambda crystal, labels: _format_label("band_gap", labels),
-    "e_above_hull": lambda crystal, labels: _format_label("e_above_hull", labels),
-}
-
-PROPERTIES = tuple(_FORMATTERS)
-"""Names of the properties that a prompt can ask for."""
-
-
-_LABEL_OF = {"space_group_symbol": "space_group", "crystal_system": "space_group"} | dict(
-    zip(LABELS, LABELS, strict=True)
-)
-"""The label from which a property follows, for those that do not follow from the crystal."""
-
-
-def available_properties(labels: Mapping[str, float]) -> list[str]:
-    """Return the names of the properties that a crystal with these labels has."""
-    return [
-        name
-        for name in PROPERTIES
-        if name not in _LABEL_OF or _is_known(labels.get(_LABEL_OF[name]))
-    ]
-
-
-def format_properties(
-    crystal: Crystal, labels: Mapping[str, float], names: Iterable[str] | None = None
-) -> dict[str, str]:
-    """Return properties of a crystal as prompts write them.
-
-    Args:
-        crystal: the crystal.
-        labels: values of `LABELS`; missing and nan ones are left out.
-        names: some of `available_properties`; None is all of them.
-    """
-    written = {
-        name: _FORMATTERS[name](crystal, labels)
-        for name in (available_properties(labels) if names is None else names)
-    }
-    return {name: text for name, text in written.items() if text is not None}
-
-
-def _is_known(value: float | None) -> bool:
-    return value is not None and not math.isnan(value)
-
-
-def _format_label(name: str, labels: Mapping[str, float]) -> str | None:
-    return format_property_number(name, labels[name]) if _is_known(labels.get(name)) else None
+def chemical_system(crystal: Crystal) -> str:
+    """Return the elements that occur, by symbol, as the Materials Project writes them: Cl-Na."""
+    return "-".join(sorted(elements_by_electronegativity(crystal)))

@@ -1,21 +1,270 @@
-"""The labels that a data set can carry, and how prompts write their numbers."""
+"""The properties of crystals: meaning, unit, range, and how tables, stores and prompts hold them.
+
+A property is one entry of `PROPERTIES`; nothing else names it. From its entry on, the property is
+read from a table's column of its name or of an alias, checked against its range, stored, counted in
+the report of `crystext data prepare`, and written into prompts by every prompt set that has a line
+for it. Another distribution adds a property by an entry point of the group `crystext.properties`:
+
+    [project.entry-points."crystext.properties"]
+    melting_point = "my_package.properties:MELTING_POINT"
+
+    MELTING_POINT = Property("melting_point", "melting point", unit="K", minimum=0, decimals=0)
+
+Some properties follow from the crystal (`compute`) or from another label (`derive`); the others are
+labels that a data set may or may not carry. A prompt leaves out a label that is missing; none is
+ever guessed.
+"""
 
 from __future__ import annotations
 
-LABELS = ("space_group", "formation_energy", "band_gap", "e_above_hull")
-"""Properties that a data set carries as columns: space-group number, eV/atom, eV, eV/atom."""
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from functools import cache
+from typing import Any, Literal, TypeGuard
 
-PROPERTY_DECIMALS = {
-    "space_group": 0,
-    "density": 2,
-    "formation_energy": 2,
-    "band_gap": 2,
-    "e_above_hull": 3,
-}
-"""How many decimals a prompt gives the properties that are numbers."""
+from crystext.runtime.registry import Registry
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import (
+    chemical_system,
+    crystal_system,
+    density,
+    elements_by_electronegativity,
+    reduced_formula,
+    space_group_symbols,
+)
+from crystext.structures.record import Label
+
+PropertyKind = Literal["number", "boolean", "category"]
+
+_SIGNIFICANT_DIGITS = 4
+"""Digits of a number whose property gives no decimals: small and large values keep as many."""
+
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_BOOLEAN_WORDS = {True: "yes", False: "no"}
+_MISSING_WORDS = ("", "nan", "none", "null")
+"""What tables write, in any case, for a category that is not known."""
 
 
-def format_property_number(name: str, value: float) -> str:
-    """Return a number of `PROPERTY_DECIMALS` as prompts write it; a zero has no sign."""
-    text = f"{value:.{PROPERTY_DECIMALS[name]}f}"
-    return text.lstrip("-") if float(text) == 0 else text
+@dataclass(frozen=True)
+class Property:
+    """A property: what it means, and how its values are read and written."""
+
+    name: str
+    """Key of labels, conditions and prompt lines."""
+    title: str
+    """For people, as on an axis: `energy above hull`."""
+    _: KW_ONLY
+    unit: str = ""
+    """For people, as in eV/atom; empty where the value has none."""
+    kind: PropertyKind = "number"
+    decimals: int | None = None
+    """Of numbers in prompts; 0 allows whole numbers only. None writes four significant digits."""
+    minimum: float = -math.inf
+    """Numbers below it make no sense and are not read."""
+    maximum: float = math.inf
+    """Likewise, above it."""
+    categories: tuple[str, ...] = ()
+    """The values that a category can have; empty allows any text."""
+    columns: tuple[str, ...] = ()
+    """Names of the property in tables, besides its own; the first that has a value wins."""
+    compute: Callable[[Crystal], Label] | None = None
+    """Computes the property; None where it does not follow from the crystal."""
+    derived_from: str = ""
+    """The label from which the property follows; empty where it follows from none."""
+    derive: Callable[[Label], Label] | None = None
+    """Returns the property, given that label."""
+
+    @property
+    def is_label(self) -> bool:
+        """Whether only a data set can say the value: nothing else determines it."""
+        return self.compute is None and self.derive is None
+
+    @property
+    def title_with_unit(self) -> str:
+        """The title, with the unit in brackets where there is one."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    def format(self, value: Label) -> str:
+        """Return a value as prompts write it; a zero has no sign, a boolean is yes or no."""
+        if self.kind == "boolean":
+            return _BOOLEAN_WORDS[bool(value)]
+        if self.kind == "category":
+            return str(value)
+        number = float(value)
+        if self.decimals is None:
+            text = f"{number:.{_SIGNIFICANT_DIGITS}g}"
+        else:
+            text = f"{number:.{self.decimals}f}"
+        return text.lstrip("-") if float(text) == 0 else text
+
+    def parse(self, raw: object) -> Label | None:
+        """Return the value that a table's cell or a text holds; None where it makes no sense.
+
+        A number is finite and in the range, whole where the property has no decimals; a boolean
+        may be written true, yes or 1; a category is one of `categories`, in any case.
+        """
+        if self.kind == "number":
+            return self._parse_number(raw)
+        text = " ".join(str(raw).split())  # A prompt gives a property one line.
+        if self.kind == "boolean":
+            # Tables that mix booleans with gaps write 1.0.
+            return _BOOLEANS.get(text.lower().removesuffix(".0"))
+        if not isinstance(raw, str) or text.lower() in _MISSING_WORDS:
+            return None
+        if not self.categories:
+            return text
+        return next((x for x in self.categories if x.lower() == text.lower()), None)
+
+    def _parse_number(self, raw: Any) -> float | None:
+        try:
+            number = float(raw)
+        except (TypeError, ValueError):
+            return None
+        if not (math.isfinite(number) and self.minimum <= number <= self.maximum):
+            return None
+        return None if self.decimals == 0 and not number.is_integer() else number
+
+    def is_available(self, labels: Mapping[str, Label]) -> bool:
+        """Return whether a crystal with these labels has a value."""
+        if self.compute is not None or is_known(labels.get(self.name)):
+            return True
+        return self.derive is not None and is_known(labels.get(self.derived_from))
+
+    def value(self, crystal: Crystal, labels: Mapping[str, Label]) -> Label | None:
+        """Return the value of a crystal: its label, else what follows; None where nothing does."""
+        label = labels.get(self.name)
+        if is_known(label):
+            return label
+        if self.compute is not None:
+            return self.compute(crystal)
+        source = labels.get(self.derived_from)
+        return self.derive(source) if self.derive is not None and is_known(source) else None
+
+
+PROPERTIES = Registry(
+    "property",
+    Property,
+    {
+        entry.name: entry
+        for entry in (
+            Property("formula", "reduced formula", kind="category", compute=reduced_formula),
+            Property(
+                "elements",
+                "elements",
+                kind="category",
+                compute=lambda crystal: " ".join(elements_by_electronegativity(crystal)),
+            ),
+            Property(
+                "chemical_system", "chemical system", kind="category", compute=chemical_system
+            ),
+            Property(
+                "space_group",
+                "space group",
+                decimals=0,
+                minimum=1,
+                maximum=230,
+                columns=("spacegroup.number", "spacegroup", "spacegroup_number"),
+            ),
+            Property(
+                "space_group_symbol",
+                "space-group symbol",
+                kind="category",
+                derived_from="space_group",
+                derive=lambda number: space_group_symbols()[int(number)],
+            ),
+            Property(
+                "crystal_system",
+                "crystal system",
+                kind="category",
+                derived_from="space_group",
+                derive=lambda number: crystal_system(int(number)),
+            ),
+            Property("n_atoms", "atoms in the cell", decimals=0, minimum=1, compute=len),
+            Property("density", "density", unit="g/cm^3", decimals=2, minimum=0, compute=density),
+            Property(
+                "formation_energy",
+                "formation energy",
+                unit="eV/atom",
+                decimals=2,
+                columns=("formation_energy_per_atom",),
+            ),
+            Property("band_gap", "band gap", unit="eV", decimals=2, columns=("gap pbe",)),
+            Property(
+                "e_above_hull",
+                "energy above hull",
+                unit="eV/atom",
+                decimals=3,
+                columns=("energy_above_hull",),
+            ),
+            Property("is_gap_direct", "direct band gap", kind="boolean"),
+            Property("is_metal", "metal", kind="boolean"),
+            Property(
+                "magnetic_ordering",
+                "magnetic ordering",
+                kind="category",
+                categories=("NM", "FM", "AFM", "FiM"),
+                columns=("ordering",),
+            ),
+        )
+    },
+    plural="properties",
+)
+"""All properties by name; the order is that of prompts and reports."""
+
+
+def is_known(value: Label | None) -> TypeGuard[Label]:
+    """Return whether a label has a value: it is there, and not nan."""
+    return value is not None and value == value
+
+
+@cache
+def label_columns() -> dict[str, tuple[str, ...]]:
+    """Return the columns in which tables hold each label, its own name first."""
+    return {name: (name, *entry.columns) for name, entry in PROPERTIES.items() if entry.is_label}
+
+
+def parse_labels(row: Mapping[str, Any]) -> dict[str, Label]:
+    """Return the labels of a table's row, by property name, that are there and make sense.
+
+    Args:
+        row: values by column; columns that name no property are left out.
+    """
+    labels: dict[str, Label] = {}
+    for name, columns in label_columns().items():
+        raw = next((row[c] for c in columns if row.get(c) is not None), None)
+        if raw is not None and (value := PROPERTIES[name].parse(raw)) is not None:
+            labels[name] = value
+    return labels
+
+
+def available_properties(
+    labels: Mapping[str, Label], names: Iterable[str] | None = None
+) -> list[str]:
+    """Return the properties that a crystal with these labels has.
+
+    Args:
+        labels: of the crystal.
+        names: of the properties to look at; None is all.
+    """
+    chosen = PROPERTIES if names is None else names
+    return [name for name in chosen if PROPERTIES[name].is_available(labels)]
+
+
+def format_properties(
+    crystal: Crystal, labels: Mapping[str, Label], names: Iterable[str] | None = None
+) -> dict[str, str]:
+    """Return properties of a crystal as prompts write them.
+
+    Args:
+        crystal: the crystal.
+        labels: values by property name; missing and nan ones are left out.
+        names: some of `available_properties`; None is all of them.
+    """
+    values = {
+        name: PROPERTIES[name].value(crystal, labels)
+        for name in (available_properties(labels) if names is None else names)
+    }
+    return {
+        name: PROPERTIES[name].format(value) for name, value in values.items() if value is not None
+    }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 
 from crystext.structures.crystal import Crystal
@@ -19,22 +22,32 @@ def element_prompt(crystal: Crystal, symbol: str, prompts: PromptSet, fmt: Forma
     )
 
 
-def _infill_element(
-    record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
-) -> Example:
-    """Mask the element of an atom drawn uniformly, so that frequent elements are masked more.
+@dataclass(frozen=True)
+class ElementInfilling(Task):
+    """Naming an element that was masked at all its sites."""
 
-    Half of the time its sites keep their place, which tells something of the element; half of the
-    time they come last.
-    """
-    crystal = record.crystal
-    number = int(crystal.numbers[int(rng.integers(len(crystal)))])
-    symbol = crystal.symbols[crystal.numbers.tolist().index(number)]
-    if rng.random() < 0.5:
-        return Example(element_prompt(crystal, symbol, prompts, fmt), symbol)
-    sites = np.flatnonzero(crystal.numbers == number).tolist()
-    given, _ = encode_partial(crystal, UnknownParts(elements=sites), fmt, prompts.marks)
-    return Example(prompts.render("infill_element", crystal=given), symbol)
+    measures: ClassVar[tuple[str, ...]] = ("correct",)
+
+    def make(
+        self, record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
+    ) -> Example:
+        """Mask the element of an atom drawn uniformly, so that frequent elements are masked more.
+
+        Half of the time its sites keep their place, which tells something of the element; half of
+        the time they come last.
+        """
+        crystal = record.require_crystal()
+        number = int(crystal.numbers[int(rng.integers(len(crystal)))])
+        symbol = crystal.symbols[crystal.numbers.tolist().index(number)]
+        if rng.random() < 0.5:
+            return Example(element_prompt(crystal, symbol, prompts, fmt), symbol, fmt)
+        sites = np.flatnonzero(crystal.numbers == number).tolist()
+        shown, _ = encode_partial(crystal, UnknownParts(elements=sites), fmt, prompts.marks)
+        return Example(prompts.render("infill_element", crystal=shown), symbol, fmt)
+
+    def score(self, example: Example, answer: str) -> dict[str, float]:
+        """Return whether the element is the one that was masked."""
+        return {"correct": float(answer == example.completion)}
 
 
-INFILL_ELEMENT = Task("infill_element", _infill_element)
+INFILL_ELEMENT = ElementInfilling("infill_element")

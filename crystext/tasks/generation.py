@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
-from crystext.structures.properties import available_properties, cell_formula, format_properties
+from crystext.metrics.composition_validity import is_composition_valid
+from crystext.metrics.structure_validity import is_structure_valid
+from crystext.structures.crystal import Crystal
+from crystext.structures.properties import cell_formula
+from crystext.structures.property_schema import available_properties, format_properties
 from crystext.structures.record import Record
 from crystext.tasks.base import Example, Task
 from crystext.tasks.prompts import PromptSet
@@ -57,30 +63,48 @@ def sample_properties(
     formulas are those of the whole cell, Na4Cl4 for NaCl, so that a prompt can also say how large
     the cell is to be.
     """
-    names = sorted(set(available_properties(record.labels)) & prompts.conditions.keys())
+    names = sorted(available_properties(record.labels, prompts.conditions))
     size = min(int(rng.geometric(_STOP_PROBABILITY)), len(names))
     weights = np.array([_FIRST_PROPERTY_WEIGHTS.get(name, 1.0) for name in names])
     chosen = rng.choice(names, size=size, replace=False, p=weights / weights.sum()).tolist()
-    written = format_properties(record.crystal, record.labels, chosen)
+    crystal = record.require_crystal()
+    written = format_properties(crystal, record.labels, chosen)
     if "formula" in chosen and rng.random() < 0.5:
-        written["formula"] = cell_formula(record.crystal.numbers)
+        written["formula"] = cell_formula(crystal.numbers)
     return written
 
 
-def unconditional_example(
-    record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
-) -> Example:
-    """Ask for any crystal."""
-    return Example(generation_prompt(prompts, fmt=fmt), fmt.encode_record(record, rng))
+def score_crystal(crystal: Crystal | None) -> dict[str, float]:
+    """Return whether a text was read, and whether its structure and composition are valid."""
+    return {
+        "parse": float(crystal is not None),
+        "structure_valid": float(crystal is not None and is_structure_valid(crystal)),
+        "composition_valid": float(crystal is not None and is_composition_valid(crystal.numbers)),
+    }
 
 
-def conditional_example(
-    record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
-) -> Example:
-    """Ask for properties of the crystal as its text has it."""
-    requested = sample_properties(fmt.record_as_written(record), prompts, rng)
-    return Example(generation_prompt(prompts, requested, fmt), fmt.encode_record(record, rng))
+@dataclass(frozen=True)
+class Generation(Task):
+    """Writing a whole crystal: any, or, if `conditional`, one with the properties requested."""
+
+    conditional: bool = field(default=False, kw_only=True)
+
+    measures: ClassVar[tuple[str, ...]] = ("parse", "structure_valid", "composition_valid")
+
+    def make(
+        self, record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
+    ) -> Example:
+        """Request properties of the crystal as its text has it."""
+        requested = {}
+        if self.conditional:
+            requested = sample_properties(fmt.record_as_written(record), prompts, rng)
+        prompt = generation_prompt(prompts, requested, fmt)
+        return Example(prompt, fmt.encode_record(record, rng), fmt)
+
+    def score(self, example: Example, answer: str) -> dict[str, float]:
+        """Return whether the answer is a crystal, and a valid one; see `score_crystal`."""
+        return score_crystal(example.format.decode(answer).crystal)
 
 
-UNCONDITIONAL = Task("unconditional", unconditional_example)
-CONDITIONAL = Task("conditional", conditional_example)
+UNCONDITIONAL = Generation("unconditional")
+CONDITIONAL = Generation("conditional", conditional=True)

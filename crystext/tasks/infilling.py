@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
 from crystext.structures.crystal import Crystal
+from crystext.structures.matching import PYMATGEN_TOLERANCES, is_same, reduce_for_matching
 from crystext.structures.record import Record
 from crystext.tasks.base import Example, Task
 from crystext.tasks.generation import condition_lines, sample_properties
 from crystext.tasks.prompts import PromptSet
 from crystext.text import Format
-from crystext.text.partial import UnknownParts, encode_partial
+from crystext.text.partial import DEFAULT_MARKS, UnknownParts, encode_partial
 
 _CONDITIONED_FRACTION = 0.25
 """Share of the examples that also name some properties of the whole crystal."""
@@ -61,24 +64,69 @@ def _hide_atoms(crystal: Crystal, rng: np.random.Generator) -> UnknownParts:
     return UnknownParts(missing=_draw_sites(len(crystal), rng))
 
 
-def _infill_task(name: str, hide: Callable[[Crystal, np.random.Generator], UnknownParts]) -> Task:
-    def make(record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator) -> Example:
-        crystal = record.crystal
+@dataclass(frozen=True)
+class Infilling(Task):
+    """Writing the lines of a crystal's text that are hidden."""
+
+    hide: Callable[[Crystal, np.random.Generator], UnknownParts] = field(kw_only=True)
+    """Chooses what is hidden of a crystal."""
+
+    measures: ClassVar[tuple[str, ...]] = ("parse", "matches")
+
+    def make(
+        self, record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
+    ) -> Example:
+        """Hide a part; some prompts also name properties of the whole crystal."""
+        crystal = record.require_crystal()
         # Sites of unknown element are written in the crystal's order, which must tell nothing.
         order = rng.permutation(len(crystal))
         shuffled = Crystal(
             crystal.lengths, crystal.angles, crystal.numbers[order], crystal.positions[order]
         )
-        given, wanted = encode_partial(shuffled, hide(shuffled, rng), fmt, prompts.marks)
+        unknown = self.hide(shuffled, rng)
+        shown, hidden = encode_partial(shuffled, unknown, fmt, prompts.marks)
+        partial_text = shown
+        if prompts.marks != DEFAULT_MARKS:
+            partial_text, _ = encode_partial(shuffled, unknown, fmt)
         conditions = {}
         if rng.random() < _CONDITIONED_FRACTION:
             conditions = sample_properties(record, prompts, rng)
-        return Example(infill_prompt(given, prompts, conditions), wanted)
+        return Example(infill_prompt(shown, prompts, conditions), hidden, fmt, partial_text)
 
-    return Task(name, make)
+    def score(self, example: Example, answer: str) -> dict[str, float]:
+        """Return whether the completed crystal is one, and whether it matches the original.
+
+        They match under the tolerances of pymatgen's `StructureMatcher`, as two entries of one
+        material in a database do; so a cell is compared up to its volume.
+        """
+        completed, original = (
+            example.format.decode(_complete_text(example.partial_text, text)).crystal
+            for text in (answer, example.completion)
+        )
+        matches = (
+            completed is not None
+            and original is not None
+            and is_same(
+                PYMATGEN_TOLERANCES.matcher(),
+                reduce_for_matching(completed),
+                reduce_for_matching(original),
+            )
+        )
+        return {"parse": float(completed is not None), "matches": float(matches)}
 
 
-INFILL_SITES = _infill_task("infill_sites", _hide_elements)
-INFILL_COORDINATES = _infill_task("infill_coordinates", _hide_coordinates)
-INFILL_CELL = _infill_task("infill_cell", _hide_cell)
-INFILL_ATOMS = _infill_task("infill_atoms", _hide_atoms)
+def _complete_text(partial_text: str, answer: str) -> str:
+    """Return the text of a whole crystal: answer lines in place of the marks, the rest behind."""
+    answers = iter(answer.split("\n"))
+    lines = [
+        next(answers, "") if line == DEFAULT_MARKS.mask else line
+        for line in partial_text.split("\n")
+        if line != DEFAULT_MARKS.more
+    ]
+    return "\n".join([*lines, *answers])
+
+
+INFILL_SITES = Infilling("infill_sites", hide=_hide_elements)
+INFILL_COORDINATES = Infilling("infill_coordinates", hide=_hide_coordinates)
+INFILL_CELL = Infilling("infill_cell", hide=_hide_cell)
+INFILL_ATOMS = Infilling("infill_atoms", hide=_hide_atoms)

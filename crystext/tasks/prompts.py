@@ -26,7 +26,7 @@ import yaml
 
 from crystext.errors import SettingError, describe_error, did_you_mean
 from crystext.runtime.resources import shipped_path
-from crystext.structures.properties import PROPERTIES
+from crystext.structures.property_schema import PROPERTIES
 from crystext.text.partial import DEFAULT_MARKS, Marks
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

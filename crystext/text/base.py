@@ -126,7 +126,7 @@ class Format(ABC):
         Raises:
             InputError: the format cannot hold the crystal.
         """
-        return self.encode(record.crystal)
+        return self.encode(record.require_crystal())
 
     def declared_wyckoff(self, text: str) -> WyckoffCrystal | None:
         """Return the space group, orbits and cell that a text declares; None without them."""

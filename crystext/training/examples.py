@@ -70,7 +70,7 @@ class Examples:
         """
         rng = np.random.Generator(np.random.Philox(key=[self.seed, epoch * len(self.data) + index]))
         record = self.data[index]
-        crystal = permute_within_species(record.crystal, rng)
+        crystal = permute_within_species(record.require_crystal(), rng)
         if rng.random() < self.translate_probability:
             crystal = translate(crystal, rng)
         # The sum may end a rounding error below 1.
@@ -107,5 +107,5 @@ class Examples:
         if record.wyckoff is not None:
             return record.wyckoff
         if index not in self._wyckoff_cache:
-            self._wyckoff_cache[index] = to_wyckoff_or_none(record.crystal)
+            self._wyckoff_cache[index] = to_wyckoff_or_none(record.require_crystal())
         return self._wyckoff_cache[index]

@@ -81,7 +81,7 @@ class OptimSettings(StrictModel):
     """After the warm-up: half a cosine to zero; or constant; or constant with a fall at the end."""
     warmup_steps: int = Field(100, ge=0)
     decay_fraction: float = Field(0.4, ge=0, le=1)
-    """wsd: share of the steps, at the end, over which the rate falls linearly to zero."""
+    """wsd: fraction of the steps, at the end, over which the rate falls linearly to zero."""
     weight_decay: float = Field(0.0, ge=0)
     steps: int | None = Field(None, gt=0)
     epochs: float | None = Field(None, gt=0)
@@ -135,7 +135,7 @@ class Recipe(StrictModel):
     tasks: dict[str, float]
     """Relative weight of each task."""
     translate_probability: float = Field(ge=0, le=1)
-    """Share of the examples that are shifted by a random translation."""
+    """Probability that an example's crystal is shifted by a random translation."""
     loss_on_prompt: bool = False
     number_weight: float = Field(1.0, gt=0, le=1)
     """What a token of a coordinate, a length or an angle weighs in the loss, where one of anything
@@ -193,7 +193,8 @@ class Recipe(StrictModel):
     @classmethod
     def _check_format(cls, name: str) -> str:
         # What tasks of their own teach is asked for by a prompt of its own, besides this format.
-        taught = {task.format.name for task in TASKS.values() if task.format is not None}
+        formats = [TASKS[task].format for task in TASKS if not TASKS.from_plugin(task)]
+        taught = {fmt.name for fmt in formats if fmt is not None}
         known = [other for other in FORMATS if other not in taught]
         if name not in known:
             raise ValueError(

@@ -10,14 +10,12 @@ import torch
 from crystext.conditions.constraints import Constraints
 from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Request, SamplingSettings
-from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.ipt import mean_ipt
-from crystext.metrics.structure_validity import is_structure_valid
 from crystext.models.initialize import InitialModel
 from crystext.models.layout import Temperatures
 from crystext.models.load import LoadedModel, load_model, save_model
 from crystext.tasks.base import Example
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.generation import UNCONDITIONAL, generation_prompt
 from crystext.text import Format
 from crystext.tokenization.encode import IGNORED_LABEL, example_ids
 from crystext.training.attention import standard_attention
@@ -50,7 +48,7 @@ def validation_ipt(
         return scorer.mean_losses(rows)
 
     count = min(checks.ipt_crystals, len(examples.data))
-    crystals = [examples.data[i].crystal for i in range(count)]
+    crystals = [examples.data[i].require_crystal() for i in range(count)]
     return mean_ipt(
         crystals,
         mean_losses,
@@ -117,14 +115,12 @@ def sampled_validity(
             )
             model = load_model(saved)
         texts = _sampled_texts(TextGenerator(model, settings), request, checks.sampled_crystals)
-    decoded = [fmt.decode(text).crystal for text in texts]
-    crystals = [crystal for crystal in decoded if crystal is not None]
-    shares = {
-        "sampled_parse": len(crystals),
-        "sampled_structure_valid": sum(is_structure_valid(x) for x in crystals),
-        "sampled_composition_valid": sum(is_composition_valid(x.numbers) for x in crystals),
+    example = Example(request.prompt, "", fmt)
+    scores = [UNCONDITIONAL.score(example, text) for text in texts]
+    return {
+        f"sampled_{measure}": sum(score[measure] for score in scores) / checks.sampled_crystals
+        for measure in UNCONDITIONAL.measures
     }
-    return {name: count / checks.sampled_crystals for name, count in shares.items()}
 
 
 def _sampled_texts(generator: TextGenerator, request: Request, count: int) -> list[str]:

@@ -28,7 +28,7 @@ def quality() -> str:
     """The main table: the shipped model beside LLaMA-2 70B."""
     found = {name: row["value"] for name, row in report_values().items()}
     theirs = published("gruver2024.yaml", "LLaMA-2 70B, T 0.7")
-    relaxed = report_values()["stability.metastable"]["of"]
+    relaxed = report_values()["stability.metastable"]["total"]
 
     def both(first: str, second: str) -> str:
         return f"{percent(found[first])} and {percent(found[second])}"
@@ -90,6 +90,22 @@ def quality() -> str:
     return table(["", "shipped model", "LLaMA-2 70B, temperature 0.7 (published)"], rows)
 
 
+@figure("quality.summary")
+def summary() -> str:
+    """The main figures in two sentences."""
+    rows = report_values()
+    rate = {name: percent(row["value"]) for name, row in rows.items() if row["value"] is not None}
+    sampled, relaxed = rows["validity.composition_valid"]["of"], rows["funnel.msun"]["of"]
+    return (
+        f"Of {sampled:,} samples of the shipped model with default settings, "
+        f"{rate['validity.structure_valid']} are structurally valid, "
+        f"{rate['validity.composition_valid']} have a valid composition, "
+        f"{rate['novelty.unique']} are unique, and {rate['novelty.novel']} match no training "
+        f"crystal. Of the first {relaxed:,}, relaxed with M3GNet, {rate['funnel.msun']} are "
+        f"unique, novel and less than 0.1 eV/atom above the hull ({named(REPORT)})."
+    )
+
+
 @figure("quality.intervals")
 def intervals() -> str:
     """All proportions with their 95% intervals."""
@@ -120,7 +136,7 @@ def intervals() -> str:
     for title, name in names.items():
         row = found[name]
         value, ends = percent(row["value"]), interval(row["low"], row["high"])
-        rows.append((title, value, ends, f"{row['of']:,}"))
+        rows.append((title, value, ends, f"{row['total']:,}"))
     return table(["", "share", "95% interval", "of"], rows)
 
 
@@ -128,7 +144,7 @@ def intervals() -> str:
 def distances() -> str:
     """What is no proportion: distances of distributions, relaxation steps, perplexity."""
     found = {name: row["value"] for name, row in report_values().items()}
-    crystals = report_values()["ipt.ipt"]["of"]
+    crystals = report_values()["ipt.ipt"]["total"]
     return (
         "Wasserstein distance of the valid samples to MP-20 test: density "
         f"{found['distributions.wasserstein_density_g_per_cm3']:.2f} g/cm³, number of elements "

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from crystext.evaluate.report import read_report
 from evaluation.result_file import INDEPENDENT, RESULTS, ROOT, current_results
 
 Json = dict[str, Any]
@@ -68,10 +69,10 @@ def whose(path: Path) -> str:
 
 def report_values() -> dict[str, Json]:
     """Return the figures of the report on the shipped model, by `stage.name`."""
-    report = read(REPORT)
-    values = {f"{row['stage']}.{row['name']}": row for row in report["figures"]}
-    for row in report["funnel"]:
-        values[f"funnel.{row['name']}"] = {**row, "value": row["share"]}
+    report = read_report(REPORT)
+    values: dict[str, Json] = {f"{x.stage}.{x.name}": x.model_dump() for x in report.metrics}
+    for step in report.funnel:
+        values[f"funnel.{step.name}"] = {**step.model_dump(), "value": step.proportion}
     return values
 
 

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
             "shares": {f"below {METASTABLE_EV_PER_ATOM:g} eV/atom": share(near, options.n)},
             "proof_ev_per_atom": {
                 name: [rounded(potential.energy(crystal) / len(crystal), 5), expected]
-                for name, crystal, expected in potential.proof
+                for name, crystal, expected in potential.known_energies
             },
             "potential": potential.name,
             "hull": hull.summary(),

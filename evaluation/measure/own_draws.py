@@ -32,7 +32,9 @@ def measure(given: argparse.Namespace) -> Report:
         columns = pq.read_table(table).to_pydict()
     except pa.ArrowException as error:
         raise InputError(f"{table} is no table of crystext evaluate: {error}") from None
-    missing = {"novel", "unique", "metastable", "energy_asked"} - columns.keys()
+    if "energy_asked" in columns:  # of crystext 0.1
+        columns["energy_requested"] = columns.pop("energy_asked")
+    missing = {"novel", "unique", "metastable", "energy_requested"} - columns.keys()
     if missing or len(columns["novel"]) != len(drawn):
         raise InputError(f"{given.report} is no report on all of {given.run}: novelty, stability")
     data = read_store(given.store, "train")
@@ -45,7 +47,7 @@ def measure(given: argparse.Namespace) -> Report:
         for i, row in zip(crystals, rows, strict=True)
         if row is not None and data.names[row].as_py().startswith("own-") and columns["novel"][i]
     }
-    relaxed = [i for i, asked in enumerate(columns["energy_asked"]) if asked]
+    relaxed = [i for i, asked in enumerate(columns["energy_requested"]) if asked]
     wanted = [columns[name] for name in ("metastable", "unique", "novel")]
     found = {i for i in relaxed if all(column[i] is True for column in wanted)}
     new = {i for i in crystals if columns["novel"][i] is True}

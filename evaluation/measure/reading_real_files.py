@@ -32,7 +32,8 @@ from typing import Any, NamedTuple
 import gemmi
 
 from crystext.errors import InputError
-from crystext.io.read import ReadItem, read_crystals
+from crystext.io.read import read_crystals
+from crystext.structures.record import UNREADABLE, Record
 from evaluation.measure.library_readings import (
     Reading,
     agree,
@@ -110,7 +111,7 @@ def _format(path: PurePosixPath) -> str | None:
     return None
 
 
-def structures(source: Source, folder: Path) -> Iterator[tuple[str, ReadItem, dict[str, Reading]]]:
+def structures(source: Source, folder: Path) -> Iterator[tuple[str, Record, dict[str, Reading]]]:
     """Yield each structure of a file: its block's name, our reading, and the libraries'.
 
     Files without a crystal (no cell, no fractional coordinates) yield nothing.
@@ -145,25 +146,25 @@ def structures(source: Source, folder: Path) -> Iterator[tuple[str, ReadItem, di
     for i, block in enumerate(blocks):
         item = by_name.get(block.name, items[i] if len(items) == len(blocks) else None)
         if item is None:
-            problem = f"{len(items)} items for {len(blocks)} blocks: {items[0].problem}"
-            item = ReadItem(block.name, None, problem, {})
+            problem = f"{len(items)} items for {len(blocks)} blocks: {items[0].message}"
+            item = Record.failed(block.name, UNREADABLE, problem)
         yield block.name, item, cif_readings(block, block.as_string())
 
 
-def _items(path: Path) -> list[ReadItem]:
+def _items(path: Path) -> list[Record]:
     try:
         return list(read_crystals(path))
     except InputError as error:
         problem = str(error).replace(f"{path}: ", "").replace(str(path), path.name)
-        return [ReadItem(path.name, None, problem, {})]
+        return [Record.failed(path.name, UNREADABLE, problem)]
 
 
-def row_of(source: Source, block: str, item: ReadItem, readings: dict[str, Reading]) -> Row:
+def row_of(source: Source, block: str, item: Record, readings: dict[str, Reading]) -> Row:
     """Return what became of a structure, by the libraries' common reading."""
     read = [reading for reading in readings.values() if not reading.problem]
     common = bool(read) and all(agree(read[0], other) for other in read[1:])
     ours = (
-        Reading(problem=item.problem or "")
+        Reading(problem=item.message or "")
         if item.crystal is None
         else attempt(
             lambda: structure_reading(item.crystal.structure)  # type: ignore[union-attr]
@@ -189,7 +190,7 @@ def row_of(source: Source, block: str, item: ReadItem, readings: dict[str, Readi
         block,
         hashlib.sha256(source.data).hexdigest()[:16],
         outcome,
-        (item.problem or "; ".join(item.notes))[:200],
+        (item.message or "; ".join(item.notes))[:200],
         ours.text[:80],
         *(readings[x].text[:80] if x in readings else "" for x in ("gemmi", "pymatgen", "ASE")),
     )

@@ -38,8 +38,9 @@ import gemmi
 import numpy as np
 
 from crystext.errors import InputError
-from crystext.io.read import ReadItem, read_crystals
+from crystext.io.read import read_crystals
 from crystext.structures.crystal import Crystal, lengths_and_angles
+from crystext.structures.record import UNREADABLE, Record
 from evaluation.measure.symmetrized_cifs import (
     SYMPREC,
     WITH_OPERATIONS,
@@ -153,14 +154,16 @@ def pymatgen_file(row: int, crystal: Crystal, rng: np.random.Generator) -> Writt
     )
 
 
-def read(text: str, path: Path) -> ReadItem:
+def read(text: str, path: Path) -> Record:
     """Read a file as a user would."""
     path.write_text(text, encoding="utf-8")
     try:
         items = list(read_crystals(path))
     except InputError as error:
-        return ReadItem(path.name, None, str(error), {})
-    return items[0] if len(items) == 1 else ReadItem(path.name, None, f"{len(items)} items", {})
+        return Record.failed(path.name, UNREADABLE, str(error))
+    return (
+        items[0] if len(items) == 1 else Record.failed(path.name, UNREADABLE, f"{len(items)} items")
+    )
 
 
 def is_in_place(crystal: Crystal, written: Written) -> bool:
@@ -183,7 +186,7 @@ def is_in_place(crystal: Crystal, written: Written) -> bool:
     return True
 
 
-def outcome(item: ReadItem, written: Written, original: Crystal) -> str:
+def outcome(item: Record, written: Written, original: Crystal) -> str:
     """Return which of `OUTCOMES` a file came to."""
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
@@ -231,7 +234,7 @@ def results_of_row(
         item = read(written.text, path)
         result = outcome(item, written, crystal)
         counts[written.sample, written.layout.decimals, written.layout.form, result] += 1
-        said = item.problem if item.crystal is None else "; ".join(item.notes)
+        said = item.message if item.crystal is None else "; ".join(item.notes)
         if result == "refused":
             reasons[_general(said or "")] += 1
         if "same" not in result and (result != "refused" or written.layout.form in DECISIVE):

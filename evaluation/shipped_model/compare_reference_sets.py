@@ -70,7 +70,7 @@ def _figures(
     for name, note in report.stages.items():
         assert note.state == "done", f"{name}: {note.note}"
     # A reference's own diversity is in a note, and nothing that a set decides on.
-    return {f"{x.stage}.{x.name}": x.value for x in report.figures}, seconds
+    return {f"{x.stage}.{x.name}": x.value for x in report.metrics}, seconds
 
 
 def _write_store(table: Path, out: Path, split: str) -> None:

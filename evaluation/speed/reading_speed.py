@@ -78,7 +78,7 @@ def ours(text: str) -> Crystal:
     """Read a CIF by crystext."""
     (item,) = parse_piece(Piece("crystal", "cif", text))
     if item.crystal is None:
-        raise ValueError(item.problem)
+        raise ValueError(item.message)
     return item.crystal
 
 

@@ -16,7 +16,7 @@ def test_stages_are_chosen_and_a_table_is_printed(cli, tmp_path):
     assert "4 of 6" in ended.stdout
     assert "composition valid (SMACT14)" in ended.stdout
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["input"]["attempts"] == 6
+    assert report["input"]["samples"] == 6
     assert (tmp_path / "out" / "report.html").is_file()
 
 

@@ -64,7 +64,7 @@ def test_from_crystals_to_a_hull_of_ones_own_and_a_distance_to_it(
     assert "TOO_CLOSE" in ended.stderr
     assert "UNREADABLE" in ended.stderr
     rows = pq.read_table(out / TABLE).to_pylist()
-    assert [row["fault"] for row in rows] == [None, None, None, "TOO_CLOSE", "UNREADABLE"]
+    assert [row["failure"] for row in rows] == [None, None, None, "TOO_CLOSE", "UNREADABLE"]
     assert rows[2]["energy_ev_per_atom"] == pytest.approx(rows[2]["energy_ev"] / 2)
 
     # Every structure is met once, in whatever forms the folder holds it.
@@ -82,9 +82,9 @@ def test_from_crystals_to_a_hull_of_ones_own_and_a_distance_to_it(
     assert ended.returncode == 0, ended.stderr
     assert "energies of M3GNet-MP-2021.2.8-PES" in ended.stdout
     table = list(csv.DictReader(placed.open()))
-    assert [row["verdict"] for row in table] == ["metastable"] * 3 + ["no_energy"] * 2
+    assert [row["stability"] for row in table] == ["metastable"] * 3 + ["no_energy"] * 2
     assert [row["space_group"] for row in table] == ["225", "225", "221", "", ""]
-    assert table[4]["problem"]
+    assert table[4]["message"]
     assert [row["decomposition"] for row in table[:3]] == ["1.00 Al", "1.00 Ni", "1.00 AlNi"]
     # Measured: -0.61 eV/atom (O. Kubaschewski et al., Materials Thermochemistry, 1993).
     assert float(table[2]["e_form_ev_per_atom"]) == pytest.approx(-0.61, abs=0.2)
@@ -209,13 +209,13 @@ def test_crystals_that_are_all_too_close_end_with_status_2_and_a_table_that_says
     out = tmp_path / "out"
     message = cli_refuses("relax", tmp_path / "in.cif", "--out", out, "--potential", weights)
     assert "none of the 1 structures" in message
-    assert pq.read_table(out / TABLE).to_pylist()[0]["fault"] == "TOO_CLOSE"
+    assert pq.read_table(out / TABLE).to_pylist()[0]["failure"] == "TOO_CLOSE"
 
 
 def test_a_hull_that_cannot_be_meant_is_refused(tmp_path: Path) -> None:
     rows = (
-        RelaxedStructure("a", ALUMINIUM, -3.0, 1, True),
-        RelaxedStructure("b", NICKEL, -5.0, 1, True),
+        RelaxedStructure(ALUMINIUM, name="a", energy=-3.0, steps=1, converged=True),
+        RelaxedStructure(NICKEL, name="b", energy=-5.0, steps=1, converged=True),
     )
     write_relaxed(RelaxedSet("EMT", EnergyCorrection.OWN, rows), tmp_path / "relaxed")
     source, out = tmp_path / "relaxed", tmp_path / "out.csv"
@@ -238,16 +238,16 @@ def test_an_element_that_the_hull_lacks_is_named_and_the_others_are_placed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = (
-        RelaxedStructure("a", ALUMINIUM, -3.0, 1, True),
-        RelaxedStructure("b", NICKEL, -5.0, 1, True),
-        RelaxedStructure("c", cell(2.9, 90.0, 13, 29), -70.0, 1, True),
+        RelaxedStructure(ALUMINIUM, name="a", energy=-3.0, steps=1, converged=True),
+        RelaxedStructure(NICKEL, name="b", energy=-5.0, steps=1, converged=True),
+        RelaxedStructure(cell(2.9, 90.0, 13, 29), name="c", energy=-70.0, steps=1, converged=True),
     )
     write_relaxed(RelaxedSet("EMT", EnergyCorrection.OWN, rows), tmp_path / "relaxed")
     hull(tmp_path / "relaxed", tmp_path / "out.parquet", hull="self")
     told = capsys.readouterr().out
     assert "elements that the hull lacks: Cu (1)" in told
     table = pq.read_table(tmp_path / "out.parquet").to_pylist()
-    assert [row["verdict"] for row in table] == ["metastable", "metastable", "unknown"]
+    assert [row["stability"] for row in table] == ["metastable", "metastable", "unknown"]
     assert table[2]["unknown_elements"] == "Cu"
     assert table[2]["e_above_hull_ev_per_atom"] is None
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from crystext.conditions import CONDITION_NAMES, ConditionResult, Conditions, all_satisfied
 from crystext.errors import SettingError
 from crystext.structures.crystal import Crystal
-from crystext.structures.properties import format_properties
+from crystext.structures.property_schema import format_properties
 from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
 
 ROCK_SALT: dict[str, Any] = {

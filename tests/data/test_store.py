@@ -16,15 +16,33 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crystext.data.store import STORE_VERSION, check_store_path, read_store, write_store
+from crystext.data.store import (
+    STORE_VERSION,
+    check_store_path,
+    read_metadata,
+    read_store,
+    write_store,
+)
 from crystext.errors import InputError, RunError
 from crystext.structures.crystal import Crystal
-from crystext.structures.property_schema import LABELS
+from crystext.structures.properties import reduced_formula
 from crystext.tasks import Record
 from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
 from tests.strategies import crystals
 
-labels = st.dictionaries(st.sampled_from(LABELS), st.floats(-10, 300) | st.just(math.nan))
+numbers = st.floats(-10, 300) | st.just(math.nan)
+labels = st.fixed_dictionaries(
+    {},
+    optional={
+        "space_group": numbers,
+        "band_gap": numbers,
+        "is_metal": st.booleans(),
+        "magnetic_ordering": st.sampled_from(["NM", "FM"]),
+        "numbers": numbers,
+        "colour (of others)": st.text("aé1-"),
+    },
+)
+"""Those of the schema and those that this installation does not know, one of a column's name."""
 RECORDS = [Record(crystal, {"band_gap": 1.5}, name) for name, crystal in EXAMPLE_CRYSTALS.items()]
 
 
@@ -45,10 +63,7 @@ def test_what_was_written_is_read_in_text_order(records: list[Record], tmp_path:
     for i, record in enumerate(records):
         assert data[i].crystal == record.crystal.in_text_order()
         assert data[i].name == record.name
-        for name in LABELS:
-            expected = record.labels.get(name, math.nan)
-            found = data[i].labels[name]
-            assert found == expected or (math.isnan(found) and math.isnan(expected))
+        assert data[i].labels == {x: y for x, y in record.labels.items() if y == y}
     assert sorted(x.name for x in tmp_path.rglob("*")) == [
         "store", "store.json", "validation.arrow",
     ]  # fmt: skip
@@ -155,7 +170,7 @@ def test_a_store_of_another_version_is_refused_with_both_versions(store: Path) -
     about = json.loads((store / "store.json").read_text())
     (store / "store.json").write_text(json.dumps({**about, "version": STORE_VERSION + 1}))
     with pytest.raises(
-        InputError, match=f"version {STORE_VERSION + 1}.*reads version {STORE_VERSION}"
+        InputError, match=f"version {STORE_VERSION + 1}.*reads versions 1 and {STORE_VERSION}"
     ):
         read_store(store, "train")
     (store / "store.json").write_text(json.dumps({**about, "format": "x"}))
@@ -207,3 +222,63 @@ def test_no_byte_that_flips_does_more_than_be_told(place: int, value: int, store
         assert len([found[i] for i in range(len(found))]) == 5
     finally:
         path.write_bytes(whole)
+
+
+VERSION_1 = Path(__file__).with_name("store_version_1")
+"""Written by crystext 0.1.0: `crystext data prepare` of a table of three crystals."""
+
+
+def test_a_store_of_version_1_is_read_with_its_labels() -> None:
+    train, validation = (read_store(VERSION_1, split) for split in ("train", "validation"))
+    assert read_metadata(VERSION_1)["version"] == 1
+    assert [train[i].labels for i in range(2)] == [
+        {"space_group": 221.0, "formation_energy": -2.21, "band_gap": 5.5, "e_above_hull": 0.0},
+        {"space_group": 221.0, "formation_energy": -3.55, "e_above_hull": 0.001},
+    ]
+    assert validation[0].labels == {"space_group": 229.0}
+    formulas = [reduced_formula(data[0].require_crystal()) for data in (train, validation)]
+    assert formulas == ["CsCl", "Fe"]
+    assert train[1].wyckoff is not None
+    assert train[1].wyckoff.space_group == 221
+
+
+def test_a_store_of_version_1_that_lost_a_label_is_damaged(tmp_path: Path) -> None:
+    shutil.copytree(VERSION_1, tmp_path / "store")
+    path = tmp_path / "store" / "train.arrow"
+    table = pa.ipc.open_file(pa.BufferReader(path.read_bytes())).read_all()
+    table = table.drop_columns("band_gap")
+    with path.open("wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(InputError, match="damaged: it has no column band_gap"):
+        read_store(tmp_path / "store", "train")
+
+
+def test_the_metadata_say_what_labels_mean_and_any_label_is_kept(tmp_path: Path) -> None:
+    labels = {"is_metal": False, "formation_energy": -1.5, "phase of moon": "full"}
+    others = Record(NACL, {"formation_energy": math.nan, "magnetic_ordering": "NM"})
+    write_store(tmp_path / "store", {"train": [Record(NACL, labels), others]})
+    data = read_store(tmp_path / "store", "train")
+    assert data[0].labels == labels
+    assert data[1].labels == {"magnetic_ordering": "NM"}
+    assert data.labels.known_values("phase of moon") == ["full"]
+    assert data.labels.known_values("band_gap") == []
+    assert list(data.labels) == [
+        "formation_energy",
+        "is_metal",
+        "magnetic_ordering",
+        "phase of moon",
+    ]
+    about = read_metadata(tmp_path / "store")["properties"]
+    assert about["formation_energy"] == {
+        "title": "formation energy",
+        "unit": "eV/atom",
+        "kind": "number",
+    }
+    assert sorted(about) == ["formation_energy", "is_metal", "magnetic_ordering"]
+
+
+def test_a_label_of_two_types_is_refused_and_no_store_is_left(tmp_path: Path) -> None:
+    mixed = [Record(NACL, {"colour": "red"}), Record(NACL, {"colour": 2.0})]
+    with pytest.raises(RunError, match="the label colour is double and large_string"):
+        write_store(tmp_path / "store", {"train": mixed})
+    assert list(tmp_path.iterdir()) == []

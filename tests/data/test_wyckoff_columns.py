@@ -31,7 +31,7 @@ PROMPTS = load_prompts()
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    write_store(tmp_path / "store", {"train": [*KNOWN, replace(KNOWN[0], symmetric=None)]})
+    write_store(tmp_path / "store", {"train": [*KNOWN, replace(KNOWN[0], wyckoff=None)]})
     return tmp_path / "store"
 
 
@@ -70,7 +70,7 @@ def test_examples_are_the_same_whether_the_store_knows_the_symmetry_or_not(
 ) -> None:
     write_store(
         tmp_path / "unknown",
-        {"train": [replace(record, symmetric=None) for record in [*KNOWN, KNOWN[0]]]},
+        {"train": [replace(record, wyckoff=None) for record in [*KNOWN, KNOWN[0]]]},
     )
     assert rows(store) == rows(tmp_path / "unknown")
 
@@ -102,9 +102,9 @@ def damaged(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 
     groups, letters = table["group"].to_pylist(), table["orbit_letters"].to_pylist()
     free, cells = table["orbit_free"].to_pylist(), table["cell"].to_pylist()
-    yield "space groups that there are not", with_column("group", [231, *groups[1:]])
+    yield "space groups that do not exist", with_column("group", [231, *groups[1:]])
     yield (
-        "positions that there are not",
+        "positions that do not exist",
         with_column("orbit_letters", ["?" * len(letters[0]), *letters[1:]]),
     )
     yield "a position for each orbit", with_column("orbit_letters", ["", *letters[1:]])

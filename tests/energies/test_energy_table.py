@@ -32,13 +32,11 @@ def hull() -> Hull:
 
 
 ROWS = (
-    RelaxedStructure("salt", cell(11, 17), -7.0, 4, True),
-    RelaxedStructure(
-        "lost", None, None, failure="TOO_CLOSE", message="atoms are closer than 0.5 Å"
-    ),
-    RelaxedStructure("2", cell(11, 17), -7.4, 4, True),
-    RelaxedStructure("nitride", cell(11, 7), -9.0, 4, False),
-    RelaxedStructure("strange", cell(11, 54), -9.0, 4, True),
+    RelaxedStructure(cell(11, 17), name="salt", energy=-7.0, steps=4, converged=True),
+    RelaxedStructure.failed("lost", "TOO_CLOSE", "atoms are closer than 0.5 Å"),
+    RelaxedStructure(cell(11, 17), name="2", energy=-7.4, steps=4, converged=True),
+    RelaxedStructure(cell(11, 7), name="nitride", energy=-9.0, steps=4, converged=False),
+    RelaxedStructure(cell(11, 54), name="strange", energy=-9.0, steps=4, converged=True),
 )
 
 
@@ -62,14 +60,17 @@ def test_the_lowest_comes_first_and_what_has_no_energy_last_without_a_rank(
 
 
 def test_what_lies_below_a_hull_without_evidence_comes_after_what_has_evidence() -> None:
-    rows = (RelaxedStructure("deep", cell(11, 7), -20.0, 4, True), *ROWS[:1])
+    rows = (
+        RelaxedStructure(cell(11, 7), name="deep", energy=-20.0, steps=4, converged=True),
+        *ROWS[:1],
+    )
     results = assess_stability(RelaxedSet("EMT", EnergyCorrection.OWN, rows), hull())
     assert [result.relaxed.name for _, result in rank_results(results)] == ["salt", "deep"]
 
 
 def test_each_row_says_its_hull_its_evidence_and_what_competes(tmp_path: Path) -> None:
     first, _, nitride, lost, strange = pq.read_table(written(tmp_path, ".parquet")).to_pylist()
-    assert first["verdict"] == "candidate"
+    assert first["stability"] == "candidate"
     assert first["decomposition"] == "1.00 NaCl"
     assert first["evidence"] == "composition"
     assert (first["hull"], first["hull_date"]) == ("own", "2026-11-29")
@@ -77,10 +78,10 @@ def test_each_row_says_its_hull_its_evidence_and_what_competes(tmp_path: Path) -
     assert (first["space_group"], first["space_group_symbol"]) == (221, "Pm-3m")
     assert nitride["decomposition"] == "0.67 NaN3 + 0.33 Na"
     assert (nitride["evidence"], nitride["converged"]) == ("none", False)
-    assert lost["verdict"] == "no_energy"
-    assert (lost["fault"], lost["problem"]) == ("TOO_CLOSE", "atoms are closer than 0.5 Å")
+    assert lost["stability"] == "no_energy"
+    assert (lost["failure"], lost["message"]) == ("TOO_CLOSE", "atoms are closer than 0.5 Å")
     assert lost["space_group"] is None
-    assert (strange["verdict"], strange["unknown_elements"]) == ("unknown", "Xe")
+    assert (strange["stability"], strange["unknown_elements"]) == ("unknown", "Xe")
     assert strange["decomposition"] is None
 
 

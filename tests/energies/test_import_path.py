@@ -22,7 +22,7 @@ COUNT = 3
 
 
 def emt():
-    return Potential("EMT", EMT(), proof=(("copper", COPPER, -0.00568),))
+    return Potential("EMT", EMT(), known_energies=(("copper", COPPER, -0.00568),))
 
 
 def bare():

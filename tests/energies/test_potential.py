@@ -16,7 +16,7 @@ from crystext.energies.potentials.m3gnet import (
     _load_network,
     load_m3gnet,
 )
-from crystext.errors import ModelError
+from crystext.errors import ModelError, SettingError
 from tests.process_tasks import COPPER, emt
 
 
@@ -64,14 +64,21 @@ def test_chgnet_gives_the_energies_of_its_weights_with_corrections(weights):
 
 
 def test_any_calculator_of_ase_is_a_potential_once_it_has_proved_itself():
-    assert load_potential(emt).energy(COPPER) / 4 == pytest.approx(emt().proof[0][2], abs=1e-3)
+    assert load_potential(emt).energy(COPPER) / 4 == pytest.approx(
+        emt().known_energies[0][2], abs=1e-3
+    )
     with pytest.raises(ModelError, match=r"copper .* instead of 1\.0000"):
-        load_potential(lambda: Potential("EMT", EMT(), proof=(("copper", COPPER, 1.0),)))
+        load_potential(lambda: Potential("EMT", EMT(), known_energies=(("copper", COPPER, 1.0),)))
 
 
-def test_a_potential_that_does_not_know_the_crystals_of_its_proof_is_refused():
-    with pytest.raises(ModelError, match=r"cannot be checked.* Si.* proof="):
+def test_a_potential_that_does_not_know_the_crystals_of_its_check_is_refused():
+    with pytest.raises(ModelError, match=r"cannot be checked.* Si.* known_energies="):
         load_potential(lambda: Potential("EMT", EMT()))
+
+
+def test_the_keyword_of_version_0_1_is_refused_by_naming_the_new_one():
+    with pytest.raises(SettingError, match="proof of Potential is called known_energies now"):
+        Potential("EMT", EMT(), proof=(("copper", COPPER, -0.00568),))
 
 
 def test_a_calculator_without_a_stress_is_refused_before_it_relaxes():
@@ -79,7 +86,9 @@ def test_a_calculator_without_a_stress_is_refused_before_it_relaxes():
         implemented_properties = ("energy", "forces")
 
     with pytest.raises(ModelError, match="does not calculate stress"):
-        load_potential(lambda: Potential("x", Unstressed(), proof=(("Cu", COPPER, -0.00568),)))
+        load_potential(
+            lambda: Potential("x", Unstressed(), known_energies=(("Cu", COPPER, -0.00568),))
+        )
 
 
 def test_the_cutoffs_are_those_of_the_networks(weights):
@@ -94,7 +103,9 @@ def test_an_energy_that_is_not_a_number_proves_nothing():
             self.results["energy"] = np.nan
 
     with pytest.raises(ModelError, match="copper nan"):
-        load_potential(lambda: Potential("silent", Silent(), proof=(("copper", COPPER, 0.0),)))
+        load_potential(
+            lambda: Potential("silent", Silent(), known_energies=(("copper", COPPER, 0.0),))
+        )
 
 
 def test_weights_that_are_not_known_are_refused(weights, tmp_path):

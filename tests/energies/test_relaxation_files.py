@@ -1,6 +1,7 @@
 """The files between relaxing and placing."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -20,13 +21,25 @@ from crystext.energies.relaxation_files import (
 )
 from crystext.errors import InputError, SettingError
 from crystext.io.read import read_crystals
+from crystext.structures.record import UNREADABLE, Failure, Record
 from tests.process_tasks import COPPER
 
+
+def unreadable(name, message):
+    return relaxed_structure(Record.failed(name, UNREADABLE, message), None)
+
+
 ROWS = (
-    relaxed_structure("a", Relaxation(RelaxationOutcome.CONVERGED, COPPER, -0.02, 7, 0.5)),
-    relaxed_structure("b", Relaxation(RelaxationOutcome.TOO_CLOSE, None, None, 0, 0.1)),
-    relaxed_structure("c", Relaxation(RelaxationOutcome.STEPS_SPENT, COPPER, -0.01, 500, 9.0)),
-    relaxed_structure("d", None, "UNREADABLE", "it is empty"),
+    relaxed_structure(
+        Record(COPPER, name="a"), Relaxation(RelaxationOutcome.CONVERGED, COPPER, -0.02, 7, 0.5)
+    ),
+    relaxed_structure(
+        Record(COPPER, name="b"), Relaxation(RelaxationOutcome.TOO_CLOSE, None, None, 0, 0.1)
+    ),
+    relaxed_structure(
+        Record(COPPER, name="c"), Relaxation(RelaxationOutcome.STEPS_SPENT, COPPER, -0.01, 500, 9.0)
+    ),
+    unreadable("d", "it is empty"),
 )
 SET = RelaxedSet("EMT", EnergyCorrection.OWN, ROWS)
 
@@ -35,7 +48,7 @@ def test_what_is_written_is_read_failures_included(tmp_path):
     write_relaxed(SET, tmp_path)
     for source in (tmp_path, tmp_path / TABLE):
         assert read_relaxed(source) == SET
-    assert [row.failure for row in ROWS] == [None, "TOO_CLOSE", None, "UNREADABLE"]
+    assert [row.failure_kind for row in ROWS] == [None, "TOO_CLOSE", None, "UNREADABLE"]
     crystals = [item.crystal for item in read_crystals(tmp_path / TABLE)]
     assert [crystal is not None for crystal in crystals] == [True, False, True, False]
 
@@ -64,7 +77,7 @@ def test_energies_of_another_program_are_told_what_they_are(tmp_path):
     with pytest.raises(SettingError, match="--potential NAME and --energies"):
         read_relaxed(path)
     found = read_relaxed(path, potential="VASP", scale=EnergyCorrection.UNCORRECTED)
-    assert [(row.energy, row.failure) for row in found.structures] == [
+    assert [(row.energy, row.failure_kind) for row in found.structures] == [
         (-3.7, None),
         (None, "NO_ENERGY"),
     ]
@@ -99,29 +112,54 @@ def test_a_relaxation_that_is_not_done_is_told_to_be_gone_on_with(tmp_path):
 
 
 def test_a_row_without_an_energy_has_a_fault_and_its_sentence():
-    assert ROWS[1] == RelaxedStructure("b", None, None, 0, None, "TOO_CLOSE", ROWS[1].message, 0.1)
+    assert ROWS[1] == RelaxedStructure(
+        name="b", failure=Failure("TOO_CLOSE", ROWS[1].message), steps=0, seconds=0.1
+    )
     assert "too close" in ROWS[1].message
 
 
 def test_every_structure_without_an_energy_is_named_with_its_reason():
-    broken = [relaxed_structure(str(i), None, "UNREADABLE", f"reason {i}") for i in range(4)]
-    dense = [relaxed_structure("123", Relaxation(RelaxationOutcome.TOO_DENSE, None, None, 0, 0.1))]
+    broken = [unreadable(str(i), f"reason {i}") for i in range(4)]
+    dense = [
+        relaxed_structure(
+            Record(name="123"), Relaxation(RelaxationOutcome.TOO_DENSE, None, None, 0, 0.1)
+        )
+    ]
     assert describe_failures([*ROWS[:1], *dense, *broken], max_names=3) == [
         "UNREADABLE, 4 structures:",
         "  0: reason 0",
         "  1: reason 1",
         "  2: reason 2",
-        f"  and 1 more, in the column problem of {TABLE}",
+        f"  and 1 more, in the column message of {TABLE}",
         f"TOO_DENSE, 1 structure ({RelaxationOutcome.TOO_DENSE.value}): 123",
     ]
-    alike = [relaxed_structure(name, None, "UNREADABLE", "it is empty") for name in "abcd"]
+    alike = [unreadable(name, "it is empty") for name in "abcd"]
     assert describe_failures(alike, max_names=3) == [
         "UNREADABLE, 4 structures (it is empty): a, b, c and 1 more"
     ]
 
 
 def test_the_table_holds_a_reason_for_each(tmp_path):
-    broken = tuple(relaxed_structure(str(i), None, "UNREADABLE", f"reason {i}") for i in range(3))
+    broken = tuple(unreadable(str(i), f"reason {i}") for i in range(3))
     write_relaxed(RelaxedSet("EMT", EnergyCorrection.OWN, (*ROWS[:1], *broken)), tmp_path)
     rows = read_relaxed(tmp_path).structures
     assert [row.message for row in rows] == [None, "reason 0", "reason 1", "reason 2"]
+
+
+def test_a_table_of_version_0_1_is_read(tmp_path):
+    write_relaxed(SET, tmp_path)
+    table = pq.read_table(tmp_path / TABLE)
+    old = {"failure": "fault", "message": "problem"}
+    columns = [old.get(name, name) for name in table.column_names]
+    renamed = table.rename_columns(columns).replace_schema_metadata(table.schema.metadata)
+    pq.write_table(renamed, tmp_path / TABLE)
+    assert read_relaxed(tmp_path) == SET
+
+
+def test_what_a_source_says_of_a_structure_is_kept_with_its_energy():
+    before = Record(COPPER, {"band_gap": 0.0}, "copper", id="7", split="test", notes=("old",))
+    relaxation = Relaxation(RelaxationOutcome.CONVERGED, COPPER, -0.02, 7, 0.5)
+    after = relaxed_structure(before, relaxation)
+    assert (after.name, after.id, after.split) == ("copper", "7", "test")
+    assert (after.labels, after.notes) == ({"band_gap": 0.0}, ("old",))
+    assert (after.energy, after.failure, after.converged) == (-0.02, None, True)

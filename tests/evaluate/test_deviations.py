@@ -23,7 +23,7 @@ from tests.evaluate.html.example_report import report
 
 def of_energies(rules: Protocol, options: EvaluationOptions, attempts: int = 10) -> dict[str, str]:
     found = protocol_deviations(rules, options, ReferenceSets({}), ["stability"], attempts)
-    return {departure.what: departure.text for departure in found}
+    return {deviation.what: deviation.text for deviation in found}
 
 
 def test_hull_potential_and_number_that_are_not_the_protocols_are_told() -> None:
@@ -31,7 +31,7 @@ def test_hull_potential_and_number_that_are_not_the_protocols_are_told() -> None
     assert of_energies(load_protocol("mp20"), options) == {
         "potential": f"potential CHGNet-0.3.0 in place of {M3GNET}",
         "hull": "hull m3gnet in place of mp2020",
-        "relaxed": "energies of the first 4 attempts in place of 10",
+        "relaxed": "energies of the first 4 samples in place of 10",
     }
 
 
@@ -43,7 +43,7 @@ def test_hull_potential_and_number_that_are_not_the_protocols_are_told() -> None
         EvaluationOptions(potential=f"somewhere/{M3GNET}", relax=11),
     ],
 )
-def test_what_the_protocol_would_take_is_no_departure(options: EvaluationOptions) -> None:
+def test_what_the_protocol_would_take_is_no_deviation(options: EvaluationOptions) -> None:
     assert of_energies(load_protocol("mp20"), options) == {}
 
 
@@ -75,12 +75,12 @@ def test_a_set_in_place_of_the_protocols_marks_what_is_compared_with_it(
     made = evaluate(
         run, "mp20", tmp_path / "out", only=["validity", "novelty", "coverage"], options=given
     )
-    assert [departure.text for departure in made.departures] == [
+    assert [deviation.text for deviation in made.protocol_deviations] == [
         "reference: two.parquet (2 crystals) in place of MP-20 test",
         "training set: two.parquet (2 crystals) in place of MP-20 train",
     ]
     places = ("coverage.recall", "novelty.unique_and_novel", "funnel.msun", "validity.valid", None)
-    reference, training = made.departures
+    reference, training = made.protocol_deviations
     expected = [[reference], [training], [training], [], []]
     assert [deviations_affecting(made, place) for place in places] == expected
     assert deviation_letters(made, places) == {reference: "a", training: "b"}
@@ -88,10 +88,9 @@ def test_a_set_in_place_of_the_protocols_marks_what_is_compared_with_it(
 
 def test_letters_of_figures_shown_together_leave_no_gap() -> None:
     all_three = [
-        ProtocolDeviation(what=what, text=what)
-        for what in ("reference", "training", "hull")  # type: ignore[arg-type]
+        ProtocolDeviation(what=what, text=what) for what in ("reference", "training", "hull")
     ]
-    made = report().model_copy(update={"departures": all_three})
+    made = report().model_copy(update={"protocol_deviations": all_three})
     reference, training, hull = all_three
     assert deviation_letters(made, ["coverage.recall", None, "funnel.stable"]) == {
         reference: "a",
@@ -103,6 +102,6 @@ def test_letters_of_figures_shown_together_leave_no_gap() -> None:
 @pytest.mark.parametrize("place", ["funnel.metastable", "formulas.metastable", "funnel.sun"])
 def test_another_hull_marks_whatever_rests_on_energies(place: str) -> None:
     hull = ProtocolDeviation(what="hull", text="hull m3gnet in place of mp2020")
-    made = report().model_copy(update={"departures": [hull]})
+    made = report().model_copy(update={"protocol_deviations": [hull]})
     assert deviations_affecting(made, place) == [hull]
     assert deviations_affecting(made, "coverage.recall") == []

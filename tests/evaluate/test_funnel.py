@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystext.evaluate.funnel import ENERGY_REQUESTED, funnel
+from crystext.evaluate.funnel import funnel
+from crystext.evaluate.stages.base import ENERGY_REQUESTED
 
 verdict = st.sampled_from([True, False, None])
 row = st.fixed_dictionaries(
@@ -39,9 +40,9 @@ def test_each_step_counts_what_meets_its_demands(rows):
         energies = name == "sun"
         judged = [r for r in rows if r[ENERGY_REQUESTED] or not energies]
         kept = [r for r in judged if all(r[x] is True for x in needed)]
-        assert (steps[name].count, steps[name].of) == (len(kept), len(judged))
+        assert (steps[name].count, steps[name].total) == (len(kept), len(judged))
         assert steps[name].unique_formulas == len({r["formula"] for r in kept})
-        assert steps[name].low <= steps[name].share <= steps[name].high
+        assert steps[name].low <= steps[name].proportion <= steps[name].high
 
 
 @given(st.lists(row, min_size=1, max_size=30))

@@ -18,11 +18,11 @@ import yaml
 from crystext.data import shipped
 from crystext.data.store import write_store
 from crystext.errors import InputError, RunError, SettingError
-from crystext.evaluate.protocol import Protocol
+from crystext.evaluate.protocol import parse_protocol
 from crystext.evaluate.report import read_report
 from crystext.evaluate.run import evaluate
-from crystext.evaluate.stages import registry
 from crystext.evaluate.stages.base import EvaluationOptions
+from crystext.evaluate.stages.registry import STAGES
 from crystext.structures.record import Record
 from crystext.text import encode
 from tests.evaluate.example_inputs import (
@@ -53,7 +53,7 @@ RULES = {
 def rules(*names, **changes):
     kept = {"name", "title", "validity", *names}
     parts = {key: part for key, part in RULES.items() if key in kept or not names}
-    return Protocol.model_validate(parts | changes)
+    return parse_protocol(parts | changes)
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,7 @@ def options(tmp_path):
 
 
 def values(report, stage):
-    return {x.name: x.value for x in report.figures if x.stage == stage}
+    return {x.name: x.value for x in report.metrics if x.stage == stage}
 
 
 def test_every_share_divides_by_all_attempts(run, options, tmp_path):
@@ -90,7 +90,7 @@ def test_every_share_divides_by_all_attempts(run, options, tmp_path):
         "unique": 2,
         "novel": 1,
     }
-    assert {step.of for step in report.funnel} == {6}
+    assert {step.total for step in report.funnel} == {6}
     validity = {name: round(value * 6) for name, value in values(report, "validity").items()}
     assert validity == {
         "structure_valid": 3,
@@ -112,13 +112,13 @@ def test_every_share_divides_by_all_attempts(run, options, tmp_path):
     }
     # How many are different is no share with an interval.
     different = report.metric("novelty", "unique_formulas")
-    assert (different.low, different.high, different.of) == (None, None, 6)
+    assert (different.low, different.high, different.total) == (None, None, 6)
     coverage = values(report, "coverage")
     assert coverage["recall"] == pytest.approx(2 / 3)
     assert coverage["precision"] == 3 / 6
     assert coverage["precision_of_fingerprinted"] == 3 / 4
     assert values(report, "distributions")["wasserstein_n_elements"] == 0
-    assert report.shares[0].labels == ["BAD_LENGTHS", "TRUNCATED"]
+    assert report.counts[0].labels == ["BAD_LENGTHS", "TRUNCATED"]
     assert report.stages["ipt"].state == "unavailable"
     assert "--model" in report.stages["ipt"].note
     assert report == read_report(out / "report.json")
@@ -128,9 +128,9 @@ def test_the_table_has_a_row_for_every_attempt(run, options, tmp_path):
     evaluate(run, rules("novelty", "coverage"), tmp_path / "out", options=options)
     table = pd.read_parquet(tmp_path / "out" / "structures.parquet")
     assert table["index"].tolist() == list(range(6))
-    assert table["fault"].fillna("").tolist() == [""] * 4 + ["BAD_LENGTHS", "TRUNCATED"]
+    assert table["failure"].fillna("").tolist() == [""] * 4 + ["BAD_LENGTHS", "TRUNCATED"]
     assert table["formula"][:4].tolist() == ["NaCl", "ZnCu", "NaCl", "KCl"]
-    assert table["structure_fault"].dropna().to_dict() == {3: "ATOMS_TOO_CLOSE"}
+    assert table["structure_failure"].dropna().to_dict() == {3: "ATOMS_TOO_CLOSE"}
     assert table["duplicate_of"][2] == 0
     assert table["training_match"][1] == "brass"
     assert table["valid"].isna().tolist() == [False] * 4 + [True] * 2
@@ -141,13 +141,13 @@ def test_what_is_measured_is_not_measured_again(run, options, tmp_path, monkeypa
     first = evaluate(run, rules("novelty", "coverage"), out, options=options)
     table = (out / "structures.parquet").read_bytes()
 
-    def fail(self, context, found):
+    def fail(self, context, settings, result):
         raise AssertionError(f"{self.name} was measured again")
 
-    for stage in registry.STAGES:
+    for stage in STAGES.values():
         monkeypatch.setattr(type(stage), "measure", fail)
     second = evaluate(run, rules("novelty", "coverage"), out, options=options)
-    unlike = {"made"}
+    unlike = {"provenance"}
     assert first.model_dump(exclude=unlike) == second.model_dump(exclude=unlike)
     assert (out / "structures.parquet").read_bytes() == table
     # Another threshold is another measurement, of this stage alone.
@@ -192,7 +192,7 @@ def test_what_the_shipped_model_drew_is_compared_with_what_it_learned_from(tmp_p
     monkeypatch.setattr(shipped, "shipped_sets", lambda: tmp_path / "sets")
     drawn = write_run(tmp_path / "run", model="shipped")
     report = evaluate(drawn, rules("novelty"), tmp_path / "out")
-    assert report.sets["training"].title == "the shipped model's training set"
+    assert report.reference_sets["training"].title == "the shipped model's training set"
     table = pd.read_parquet(tmp_path / "out" / "structures.parquet")
     matches = table.training_match.fillna("").tolist()
     assert matches == ["mp-2", "mp-1", "mp-2", "", "", ""]
@@ -203,7 +203,7 @@ def test_what_the_shipped_model_drew_is_compared_with_what_it_learned_from(tmp_p
     named = evaluate(
         other, rules("novelty"), tmp_path / "named", options=EvaluationOptions(training="shipped")
     )
-    assert named.sets["training"].crystals == 2
+    assert named.reference_sets["training"].crystals == 2
 
 
 def test_nothing_measured_is_an_error(run, tmp_path):
@@ -250,9 +250,9 @@ def test_bad_crystals_are_counted_and_named(tmp_path):
     )
     assert {note.state for note in report.stages.values()} == {"done"}
     table = pd.read_parquet(tmp_path / "out" / "structures.parquet").set_index("name")
-    assert report.input.attempts == len(texts) + 2
-    assert table.loc[["zero", "nan", "coinciding"], "problem"].notna().all()
-    assert table["structure_fault"]["crowded"] == "ATOMS_TOO_CLOSE"
+    assert report.input.samples == len(texts) + 2
+    assert table.loc[["zero", "nan", "coinciding"], "message"].notna().all()
+    assert table["structure_failure"]["crowded"] == "ATOMS_TOO_CLOSE"
     assert not table["composition_valid"]["noble"]
     assert table["valid"]["salt"]
     assert table["covers_reference"]["salt"]
@@ -280,7 +280,7 @@ def test_predictions_are_matched_with_their_targets(run, tmp_path):
     assert found["formula_match"] == pytest.approx(3 / 6)
     assert found["valid_targets"] == pytest.approx(5 / 6)
     assert found["rmse"] == pytest.approx(0, abs=2e-3)
-    with pytest.raises(InputError, match="6 targets for 5 attempts"):
+    with pytest.raises(InputError, match="6 targets for 5 samples"):
         evaluate(run, rules("prediction"), tmp_path / "b", only=["prediction"], n=5,
                  options=options)  # fmt: skip
 
@@ -289,7 +289,7 @@ def test_ipt_is_of_the_model_that_drew(tmp_path, tiny_model, options):
     run = write_run(tmp_path / "run", model=str(tiny_model))
     report = evaluate(run, rules("ipt"), tmp_path / "out", options=options)
     figure = report.metric("ipt", "ipt")
-    assert figure.of == 3
+    assert figure.total == 3
     assert figure.value > 0
     again = evaluate(run, rules("ipt"), tmp_path / "again", options=options)
     assert again.metric("ipt", "ipt") == figure
@@ -301,14 +301,14 @@ def test_what_is_of_the_model_alone_holds_for_another_input(
     run, out = write_run(tmp_path / "run", model=str(tiny_model)), tmp_path / "out"
     before = evaluate(run, rules("ipt"), out, options=options)
 
-    def fail(self, context, found):
+    def fail(self, context, settings, result):
         raise AssertionError(f"{self.name} was measured again")
 
-    monkeypatch.setattr(registry.IptStage, "measure", fail)
+    monkeypatch.setattr(type(STAGES["ipt"]), "measure", fail)
     longer = write_run(tmp_path / "longer", TEXTS * 2, model=str(tiny_model))
     after = evaluate(longer, rules("ipt"), out, options=options)
-    assert after.input.attempts == 12
-    assert after.metric("validity", "valid").of == 12
+    assert after.input.samples == 12
+    assert after.metric("validity", "valid").total == 12
     assert after.metric("ipt", "ipt") == before.metric("ipt", "ipt")
 
 
@@ -317,7 +317,7 @@ def test_any_executor_gives_the_same(run, options, tmp_path):
     alone = evaluate(run, both, tmp_path / "alone", options=options)
     with ThreadPoolExecutor(2) as executor:
         shared = evaluate(run, both, tmp_path / "shared", options=options, workers=executor)
-    unlike = {"made", "stages"}
+    unlike = {"provenance", "stages"}
     assert alone.model_dump(exclude=unlike) == shared.model_dump(exclude=unlike)
 
 
@@ -368,7 +368,7 @@ def test_crystals_that_are_read_with_a_note_are_counted_and_say_which(tmp_path):
     for name, symbol in (("a", "D"), ("b", "H")):
         (tmp_path / "in" / f"{name}.vasp").write_text(text.format(symbol))
     report = evaluate(tmp_path / "in", rules("validity"), tmp_path / "out", only=["validity"])
-    assert (report.input.parsed, report.input.noted) == (2, 1)
+    assert (report.input.parsed, report.input.with_notes) == (2, 1)
     table = pd.read_parquet(tmp_path / "out" / "structures.parquet")
     first, second = table["notes"]
     assert first.startswith("deuterium is read as hydrogen (site 2)")
@@ -387,3 +387,20 @@ def test_a_stage_is_measured_again_where_other_crystals_are_read(tmp_path):
         table = pd.read_parquet(tmp_path / "out" / "structures.parquet")
         counts.append(int(table["structure_valid"].eq(True).sum()))
     assert counts == [1, 2, 1]
+
+
+def test_numbers_that_both_sets_are_labelled_with_are_compared(tmp_path):
+    """Categories, and numbers of one set alone, are not."""
+    labels = {"band_gap": [1.0, 3.0], "is_metal": [False, False], "e_above_hull": [0.0, 0.1]}
+    source = write_table(tmp_path / "made.parquet", [ROCK_SALT, BRASS], **labels)
+    known = write_table(tmp_path / "known.parquet", [ROCK_SALT, BRASS], band_gap=[1.0, 1.0])
+    options = EvaluationOptions(reference=str(known))
+    report = evaluate(
+        source, rules("distributions"), tmp_path / "out", only=["distributions"], options=options
+    )
+    distances = values(report, "distributions")
+    assert distances["wasserstein_band_gap"] == pytest.approx(1.0)
+    assert "wasserstein_e_above_hull" not in distances
+    shown = {x.name: x.title for x in report.histograms}
+    assert shown["e_above_hull"] == "energy above hull, as labelled"
+    assert "is_metal" not in shown

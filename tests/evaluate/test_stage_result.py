@@ -32,7 +32,7 @@ def test_a_number_that_is_not_finite_is_none():
     found.add_value("x", "x", math.nan)
     found.add_mean("y", "y", [])
     assert [figure.value for figure in found.metrics] == [None, None]
-    assert found.metrics[1].of == 0
+    assert found.metrics[1].total == 0
 
 
 def test_the_interval_of_what_cannot_be_negative_is_cut_at_nought():

@@ -34,7 +34,7 @@ def test_a_report_gets_a_row_that_links_to_it_above_the_published(tmp_path: Path
 
 
 ENERGIES = funnel(
-    {"formula": ["NaCl", "KCl"], "metastable": [True, True], "energy_asked": [True, True]}, 2
+    {"formula": ["NaCl", "KCl"], "metastable": [True, True], "energy_requested": [True, True]}, 2
 )
 
 
@@ -46,7 +46,7 @@ def test_different_formulas_stand_with_the_number_that_they_are_of(tmp_path: Pat
 def test_a_figure_of_another_hull_is_marked_and_the_mark_explained(tmp_path: Path) -> None:
     told = "hull m3gnet in place of mp2020"
     departed = [ProtocolDeviation(what="hull", text=told)]
-    keep(tmp_path / "reports", "mine", funnel=ENERGIES, departures=departed)
+    keep(tmp_path / "reports", "mine", funnel=ENERGIES, protocol_deviations=departed)
     blocks = written(tmp_path).split("\n## ")
     (gruver,) = [block for block in blocks if block.startswith("Fine-tuned LLaMA-2")]
     assert "| **1.0000**<sup>a</sup><br>" in gruver

@@ -8,6 +8,7 @@ import pytest
 
 from crystext.conditions import Conditions
 from crystext.generation.requests import make_request, temperatures_for_conditions
+from crystext.generation.results import Sample
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
 from crystext.inference.batch import BatchSampler
 from crystext.inference.types import Attempt, SamplingSettings
@@ -61,6 +62,15 @@ def tried(draw: Draw) -> list[Attempt]:
 
 def kept(attempt: Attempt) -> int:
     return sum(record.satisfied is True for record in attempt.conditions)
+
+
+def test_the_crystal_whose_conditions_were_checked_is_not_decoded_again(
+    once: list[Attempt],
+) -> None:
+    for attempt in once:
+        sample = Sample.from_attempt(attempt, "", 0, PLAIN)
+        assert sample.crystal is attempt.checked_crystal
+        assert sample.crystal == decode(attempt.text).crystal
 
 
 def test_each_attempt_carries_the_verdict_on_its_crystal(once: list[Attempt]) -> None:

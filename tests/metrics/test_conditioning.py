@@ -4,12 +4,7 @@ from crystext.errors import SettingError
 from crystext.metrics.conditioning import check_conditions
 from tests.example_crystals import NACL, SRTIO3
 
-ASKED = [
-    {"name": "composition", "requested": "NaCl"},
-    {"name": "space_group", "requested": 225},
-    {"name": "n_atoms", "requested": "2-8"},
-    {"name": "band_gap", "requested": 5.0},
-]
+ASKED = {"composition": "NaCl", "space_group": 225, "n_atoms": "2-8", "band_gap": 5.0}
 
 
 def kept(crystal):
@@ -29,4 +24,4 @@ def test_what_is_no_crystal_keeps_nothing():
 
 def test_an_unknown_condition_is_named():
     with pytest.raises(SettingError, match="colour"):
-        check_conditions([{"name": "colour", "requested": "red"}], NACL)
+        check_conditions({"colour": "red"}, NACL)

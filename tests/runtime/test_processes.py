@@ -1,15 +1,19 @@
 """Sharing out tasks among processes that may die."""
 
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import psutil
 import pytest
 
-from crystext.errors import InputError
-from crystext.runtime.processes import run_tasks
+from crystext.errors import InputError, RunError
+from crystext.runtime.processes import run_in_order, run_tasks
 from tests.process_tasks import dies_once, halve_loader
 
 
@@ -32,6 +36,77 @@ def test_what_a_process_refuses_is_refused_here():
 def test_a_fault_of_the_program_comes_with_its_traceback():
     with pytest.raises(RuntimeError, match="in halve"):
         list(run_tasks(halve_loader, [(0, "two")], 1))
+
+
+def sleeper():
+    return sleep_and_return
+
+
+def sleep_and_return(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+def test_answers_come_in_the_order_of_their_tasks():
+    tasks = [0.5, 0.0, 0.1, 0.0]
+    assert list(run_in_order(sleeper, tasks, 2)) == tasks
+
+
+def test_a_process_does_not_run_far_ahead_of_a_slower_one(tmp_path):
+    """What waits lies in memory."""
+    tasks = [str(tmp_path / f"{i}") for i in range(20)]
+    answers = run_in_order(waits_for_last, tasks, 2)
+    deadline = time.monotonic() + 60
+    first = threading.Thread(target=lambda: next(answers))
+    first.start()
+    while len(list(tmp_path.iterdir())) < 7 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    assert len(list(tmp_path.iterdir())) == 7, "4 a process, less the one that is waited for"
+    (tmp_path / "go").touch()
+    first.join()
+    assert list(answers) == tasks[1:]
+
+
+def waits_for_last():
+    """Return a task that leaves a file; the first waits for the file `go`."""
+
+    def task(path):
+        if Path(path).name == "0":
+            while not Path(path).with_name("go").exists():
+                time.sleep(0.05)
+        else:
+            Path(path).touch()
+        return path
+
+    return task
+
+
+def test_a_killed_process_is_told_with_its_exit_code():
+    answers = run_in_order(halve_loader, [2, 13, 4], 1, remedy="buy memory")
+    assert next(answers) == 1
+    with pytest.raises(RunError, match=r"exit code -9 \(-9: killed, .*buy memory\)"):
+        list(answers)
+
+
+def test_processes_end_when_their_parent_is_killed():
+    """Also in the middle of a task, from which they never return."""
+    script = (
+        "from tests.runtime.test_processes import sleeper\n"
+        "from crystext.runtime.processes import run_tasks\n"
+        "if __name__ == '__main__':\n    list(run_tasks(sleeper, [(0, 0.0), (1, 3600)], 1))\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script])
+    deadline = time.monotonic() + 60
+    children = []
+    while len(children) < 2 and time.monotonic() < deadline:  # One is the resource tracker.
+        time.sleep(0.1)
+        children = psutil.Process(parent.pid).children(recursive=True)
+    time.sleep(1)
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []
 
 
 def namer():

@@ -12,18 +12,13 @@ from pymatgen.symmetry.groups import SpaceGroup
 from crystext.errors import InputError
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import (
-    PROPERTIES,
     crystal_system,
     density,
-    format_properties,
     reduced_formula,
     space_group_symbols,
 )
-from crystext.structures.property_schema import LABELS, PROPERTY_DECIMALS, format_property_number
 from tests.example_crystals import NACL, SRTIO3
 from tests.strategies import crystals
-
-ALL_LABELS = {"space_group": 225.0, "formation_energy": -2.1, "band_gap": 5.0, "e_above_hull": 0.0}
 
 
 @given(numbers=st.lists(st.integers(1, 94), min_size=1, max_size=30))
@@ -65,40 +60,3 @@ def test_the_density_is_pymatgens(crystal: Crystal) -> None:
     # The libraries' tables of masses differ for elements without stable isotopes.
     if max(crystal.numbers) <= 83 and not {43, 61} & set(crystal.numbers.tolist()):
         assert density(crystal) == pytest.approx(float(crystal.structure.density), rel=1e-3)
-
-
-def test_every_property_of_a_labelled_crystal_is_written() -> None:
-    written = format_properties(NACL, ALL_LABELS)
-    assert tuple(written) == PROPERTIES
-    assert written == {
-        "formula": "NaCl",
-        "elements": "Na Cl",
-        "chemical_system": "Cl-Na",
-        "space_group": "225",
-        "space_group_symbol": "Fm-3m",
-        "crystal_system": "cubic",
-        "n_atoms": "8",
-        "density": "2.16",
-        "formation_energy": "-2.10",
-        "band_gap": "5.00",
-        "e_above_hull": "0.000",
-    }
-
-
-@given(known=st.sets(st.sampled_from(LABELS)), nan=st.booleans())
-def test_a_missing_label_is_left_out_and_never_invented(known: set[str], nan: bool) -> None:
-    labels = {name: ALL_LABELS[name] for name in known}
-    if nan:
-        labels = {**dict.fromkeys(LABELS, math.nan), **labels}
-    missing = set(LABELS) - known
-    if "space_group" in missing:
-        missing |= {"space_group_symbol", "crystal_system"}
-    assert set(format_properties(SRTIO3, labels)) == set(PROPERTIES) - missing
-
-
-def test_nothing_is_written_as_minus_zero() -> None:
-    written = format_properties(NACL, {"formation_energy": -0.001, "e_above_hull": -1e-9})
-    assert written["formation_energy"] == "0.00"
-    assert written["e_above_hull"] == "0.000"
-    for name in PROPERTY_DECIMALS:
-        assert not format_property_number(name, -1e-9).startswith("-")

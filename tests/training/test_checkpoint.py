@@ -24,7 +24,7 @@ from crystext.training.checkpoint import (
 
 def tensors_of(value: float) -> dict[str, dict[str, torch.Tensor]]:
     content = {"a": torch.full((40, 50), value), "b.c": torch.full((7,), -value)}
-    return {"weights": content, "average": content}
+    return {"weights": content, "ema": content}
 
 
 def saved_value(folder: Path) -> float:
@@ -33,7 +33,7 @@ def saved_value(folder: Path) -> float:
     assert found is not None
     tensors, state = found
     value = float(state["value"])
-    for group in ("weights", "average"):
+    for group in ("weights", "ema"):
         assert torch.equal(tensors[group]["a"], torch.full((40, 50), value))
         assert torch.equal(tensors[group]["b.c"], torch.full((7,), -value))
     return value
@@ -74,7 +74,7 @@ def test_kills_at_any_moment_leave_a_whole_checkpoint(tmp_path: Path) -> None:
         "from crystext.training.checkpoint import save_checkpoint\n"
         "for value in map(float, itertools.count(int(sys.argv[1]))):\n"
         "    content = {'a': torch.full((40, 50), value), 'b.c': torch.full((7,), -value)}\n"
-        "    tensors = {'weights': content, 'average': content}\n"
+        "    tensors = {'weights': content, 'ema': content}\n"
         f"    save_checkpoint(Path({str(folder)!r}), tensors, {{'value': value}})\n"
     )
     last = 0.0

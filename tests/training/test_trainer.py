@@ -420,7 +420,9 @@ def test_a_run_without_progress_ends_early_and_keeps_its_best_weights(
     assert [x["loss_mean"] for x in log_of(tmp_path / "run") if "loss_mean" in x] == scored
 
 
-def test_probes_are_logged_and_change_no_weight(data: Path, whole: Path, tmp_path: Path) -> None:
+def test_sample_checks_are_logged_and_change_no_weight(
+    data: Path, whole: Path, tmp_path: Path
+) -> None:
     values = recipe_values(data)
     values["sample_checks"] = {
         "ipt_crystals": 2,

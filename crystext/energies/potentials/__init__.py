@@ -7,13 +7,15 @@ OWNER/NAME              the same weights in another repository of the Hub
 chgnet                  CHGNet 0.3.0, whose weights are in its package
 module:function         a function that makes a `Potential`; see `import_path`
 a function              the same, from Python
+any other name          a plugin's; see `base`
 
-Each is checked against known energies before it is used.
+Each is checked against known energies before it is used. To add one: one file here with a
+`PotentialLoader`, and one line in `POTENTIALS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -26,17 +28,24 @@ from crystext.energies.import_path import (
     source_file,
 )
 from crystext.energies.potential import Potential, check_energies, one_thread
-from crystext.energies.potentials.chgnet import CHGNET, load_chgnet
-from crystext.energies.potentials.m3gnet import load_m3gnet
-from crystext.energies.potentials.m3gnet_weights import M3GNET, cached_weights, fetch_weights
+from crystext.energies.potentials.base import PotentialLoader
 from crystext.errors import ModelError, SettingError, did_you_mean
 from crystext.runtime.files import file_digest
+from crystext.runtime.registry import Registry
 
 PotentialSource = str | Path | Callable[[], Potential]
 """Where a potential comes from; see the module's text. A `functools.partial` will do."""
 
 AUTO = "auto"
-POTENTIAL_NAMES = (AUTO, "m3gnet", "chgnet")
+POTENTIALS = Registry(
+    "potential",
+    PotentialLoader,  # type: ignore[type-abstract]  # no member is made of the class itself
+    {
+        "m3gnet": "crystext.energies.potentials.m3gnet:LOADER",
+        "chgnet": "crystext.energies.potentials.chgnet:LOADER",
+    },
+)
+"""Potentials by name. `auto` takes the first of the package's own that can be had."""
 
 
 class PotentialChoice(NamedTuple):
@@ -61,26 +70,38 @@ def choose_potential(
     if source != AUTO:
         own = isinstance(source, str) and is_import_path(source)
         return PotentialChoice(absolute_import_path(str(source)) if own else source)
-    if previous == M3GNET:
-        return PotentialChoice("m3gnet")
-    if previous == CHGNET:
-        return PotentialChoice(
-            "chgnet",
-            f"{CHGNET}, with which the energies here were begun; for M3GNet give another folder, "
-            "and --potential m3gnet",
-        )
-    return _first_available()
+    recorded = None
+    if previous is not None:
+        recorded = next((x for x in POTENTIALS if POTENTIALS[x].name == previous), None)
+    if recorded is None:
+        return _first_available()
+    first = next(iter(POTENTIALS))
+    if recorded == first:
+        return PotentialChoice(recorded)
+    return PotentialChoice(
+        recorded,
+        f"{previous}, with which the energies here were begun; for {POTENTIALS[first].name} give "
+        f"another folder, and --potential {first}",
+    )
 
 
 @cache
 def _first_available() -> PotentialChoice:
-    if cached_weights() is not None:
-        return PotentialChoice("m3gnet")
-    try:
-        fetch_weights()
-    except ModelError as error:
-        return PotentialChoice("chgnet", f"{CHGNET}, since {M3GNET} is in no cache, and {error}")
-    return PotentialChoice("m3gnet")
+    reasons: list[str] = []
+    for name, loader in _package_potentials():
+        reason = loader.unavailable()
+        if not reason:
+            since = f"{loader.name}, since {'; '.join(reasons)}" if reasons else ""
+            return PotentialChoice(name, since)
+        reasons.append(reason)
+    raise ModelError(f"no potential can be had: {'; '.join(reasons)}")
+
+
+def _package_potentials() -> Iterator[tuple[str, PotentialLoader]]:
+    """Yield the potentials of the package: what `auto` means does not depend on plugins."""
+    for name in POTENTIALS:
+        if not POTENTIALS.from_plugin(name):
+            yield name, POTENTIALS[name]
 
 
 def load_potential(source: PotentialSource = AUTO) -> Potential:
@@ -94,7 +115,7 @@ def load_potential(source: PotentialSource = AUTO) -> Potential:
             it gives wrong energies.
     """
     chosen = choose_potential(source).source
-    potential = chosen() if callable(chosen) else _load_named(chosen)
+    potential = chosen() if callable(chosen) else _load_source(chosen)
     with one_thread():
         check_energies(potential)
     return potential
@@ -109,13 +130,17 @@ def load_potential_once(source: PotentialSource) -> Potential:
 def potential_name(source: PotentialSource) -> str:
     """Return the name of the potential that a source means.
 
-    M3GNet and CHGNet are not loaded for it: a folder or a repository that holds other weights than
-    M3GNet's is refused when it is loaded.
+    A potential with a name, a folder or a repository is not loaded for it: other weights than those
+    of that name are refused when they are loaded.
+
+    Raises:
+        ModelError: there is nothing of that name.
     """
     if callable(source) or (isinstance(source, str) and is_import_path(source)):
         return load_potential_once(source).name
-    chosen = str(choose_potential(source).source)
-    return CHGNET if chosen.lower() in ("chgnet", CHGNET.lower()) else M3GNET
+    chosen = choose_potential(source).source
+    assert not callable(chosen)
+    return _find_loader(chosen)[0].name
 
 
 def potential_identity(source: PotentialSource) -> str:
@@ -146,21 +171,31 @@ def check_shareable(source: PotentialSource) -> None:
         )
 
 
-def _load_named(source: str | Path) -> Potential:
-    name = str(source)
-    if Path(source).is_dir():
-        return load_m3gnet(source)
-    if name.lower() in ("m3gnet", M3GNET.lower()):
-        return load_m3gnet(M3GNET)
-    if name.lower() in ("chgnet", CHGNET.lower()):
-        return load_chgnet()
+def _load_source(source: str | Path) -> Potential:
     if isinstance(source, str) and is_import_path(source):
         return import_potential(source)
-    owner, slash, model = name.partition("/")
-    if isinstance(source, str) and slash and owner not in ("", ".", "..", "~") and "/" not in model:
-        return load_m3gnet(name)
+    loader, weights = _find_loader(source)
+    return loader.load(weights)
+
+
+def _find_loader(source: str | Path) -> tuple[PotentialLoader, str | Path | None]:
+    """Return the loader of a name, folder or repository, and where it is to read weights from."""
+    name = str(source).lower()
+    if not Path(source).is_dir():
+        for key, loader in POTENTIALS.items():
+            if name in {other.lower() for other in (key, loader.name, *loader.aliases)}:
+                return loader, None
+    for loader in POTENTIALS.values():
+        if loader.reads(source):
+            return loader, source
+    if Path(source).is_dir():
+        expected = [f"{', '.join(x.files)} of {x.name}" for x in POTENTIALS.values() if x.files]
+        raise ModelError(
+            f"the folder {source} holds no potential; expected {', or '.join(expected)}"
+        )
+    names = (AUTO, *POTENTIALS)
     raise ModelError(
-        f"no potential is called {name!r}, and no folder; expected {', '.join(POTENTIAL_NAMES)}, a "
-        f"folder with {M3GNET}, OWNER/NAME of it on the Hub, or MODULE:FUNCTION."
-        + did_you_mean(name, POTENTIAL_NAMES)
+        f"no potential is called {str(source)!r}, and no folder; expected {', '.join(names)}, a "
+        "folder with weights, OWNER/NAME of them on the Hub, or MODULE:FUNCTION."
+        + did_you_mean(str(source), names)
     )

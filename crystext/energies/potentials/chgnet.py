@@ -14,10 +14,12 @@ from __future__ import annotations
 import warnings
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
 
 from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.known_energies import MGO, NACL, SI, SRTIO3
 from crystext.energies.potential import KnownEnergies, Potential
+from crystext.energies.potentials.base import PotentialLoader
 from crystext.errors import ModelError
 
 CHGNET = "CHGNet-0.3.0"
@@ -37,26 +39,32 @@ Apart from the corrections they agree with M3GNet's to 0.02 eV/atom in all but S
 """
 
 
-def load_chgnet() -> Potential:
-    """Load the potential; `potential.check_energies` has still to be called.
+class CHGNetLoader(PotentialLoader):
+    """Loads CHGNet from its package."""
 
-    Raises:
-        ModelError: chgnet cannot be imported.
-    """
-    # It prints its device to standard output, which is for results.
-    with redirect_stdout(StringIO()):
-        try:
-            from chgnet.model.dynamics import CHGNetCalculator
-            from chgnet.model.model import CHGNet
-        except ImportError as error:
-            raise ModelError(
-                f"CHGNet needs the package chgnet, which cannot be imported ({error}); try "
-                "pip install chgnet"
-            ) from None
-        network = CHGNet.load(model_name=_VERSION, use_device="cpu", verbose=False)
-        calculator = CHGNetCalculator(network, use_device="cpu", on_isolated_atoms="error")
-    # Of its own use of torch, and of argon's electronegativity, once in every process.
-    warnings.filterwarnings("ignore", module=r"chgnet\.")
-    warnings.filterwarnings("ignore", message="No Pauling electronegativity")
-    cutoff = float(network.graph_converter.atom_graph_cutoff)
-    return Potential(CHGNET, calculator, EnergyCorrection.CORRECTED, KNOWN_ENERGIES, cutoff=cutoff)
+    name = CHGNET
+
+    def load(self, source: str | Path | None = None) -> Potential:
+        """Load the potential; see `PotentialLoader.load`."""
+        # It prints its device to standard output, which is for results.
+        with redirect_stdout(StringIO()):
+            try:
+                from chgnet.model.dynamics import CHGNetCalculator
+                from chgnet.model.model import CHGNet
+            except ImportError as error:
+                raise ModelError(
+                    f"CHGNet needs the package chgnet, which cannot be imported ({error}); try "
+                    "pip install chgnet"
+                ) from None
+            network = CHGNet.load(model_name=_VERSION, use_device="cpu", verbose=False)
+            calculator = CHGNetCalculator(network, use_device="cpu", on_isolated_atoms="error")
+        # Of its own use of torch, and of argon's electronegativity, once in every process.
+        warnings.filterwarnings("ignore", module=r"chgnet\.")
+        warnings.filterwarnings("ignore", message="No Pauling electronegativity")
+        cutoff = float(network.graph_converter.atom_graph_cutoff)
+        return Potential(
+            CHGNET, calculator, EnergyCorrection.CORRECTED, KNOWN_ENERGIES, cutoff=cutoff
+        )
+
+
+LOADER = CHGNetLoader()

@@ -20,8 +20,16 @@ from typing import TYPE_CHECKING
 from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.known_energies import MGO, MOS, NACL, SI, SRTIO3
 from crystext.energies.potential import CalculatorResults, EvaluateBatch, KnownEnergies, Potential
-from crystext.energies.potentials.m3gnet_weights import FILES, M3GNET, find_weights
+from crystext.energies.potentials.base import PotentialLoader
+from crystext.energies.potentials.m3gnet_weights import (
+    FILES,
+    M3GNET,
+    cached_weights,
+    fetch_weights,
+    find_weights,
+)
 from crystext.errors import ModelError
+from crystext.runtime.hub import HUB_NAME_PATTERN
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +55,36 @@ KNOWN_ENERGIES: KnownEnergies = (
 The first was in matgl's own tests when the weights were trained; the others are from the same
 weights, run in the way that gives the first, near the lattice constants of PBE.
 """
+
+
+class M3GNetLoader(PotentialLoader):
+    """Finds the weights of M3GNet in a folder, a cache or the Hub."""
+
+    name = M3GNET
+    files = FILES
+
+    def load(self, source: str | Path | None = None) -> Potential:
+        """Load the potential; see `PotentialLoader.load`."""
+        return load_m3gnet(M3GNET if source is None else source)
+
+    def unavailable(self) -> str:
+        """Return why there are no weights; asks the Hub where no cache has them."""
+        if cached_weights() is not None:
+            return ""
+        try:
+            fetch_weights()
+        except ModelError as error:
+            return f"{M3GNET} is in no cache, and {error}"
+        return ""
+
+    def reads(self, source: str | Path) -> bool:
+        """Return whether it is a folder of matgl's, or OWNER/NAME on the Hub."""
+        if Path(source).exists() or isinstance(source, Path):
+            return super().reads(source)
+        return HUB_NAME_PATTERN.fullmatch(source) is not None
+
+
+LOADER = M3GNetLoader()
 
 
 def load_m3gnet(source: str | Path = M3GNET) -> Potential:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
-from xml.etree.ElementTree import Element
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError
-from crystext.evaluate.html.markup import Child, details, tag, typeset_formula, typeset_group
-from crystext.evaluate.words import without_sign_of_zero
+from crystext.evaluate.html.tables import Columns
+from crystext.evaluate.stages.registry import loadable_stages
 from crystext.io.render import VIEW_ROTATION, repeat_face_atoms
 from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
@@ -29,77 +28,99 @@ _MAX_ATOMS = 200
 _RADIUS_SCALE = 0.5
 """What covalent radii are multiplied by, so that atoms do not hide each other."""
 
-ENERGY_COLUMN, TRAINING_MATCH_COLUMN = "e_above_hull_ev_per_atom", "training_match"
 
-Columns = Mapping[str, Sequence[Any]]
-"""A value per attempt, by name: the columns of `structures.parquet`."""
+class Card(NamedTuple):
+    """A crystal of the gallery."""
+
+    name: str
+    formula: str
+    group: str
+    facts: list[str]
+    legend: list[tuple[str, str]]
+    """Colour and symbol of each element."""
+    data: str
+    """What the viewer draws, as JSON."""
+    text: str
 
 
 def choose_samples(
     columns: Columns, crystals: Sequence[Crystal | None], n: int = MAX_SHOWN
 ) -> list[int]:
-    """Return which attempts are shown: valid and unique ones first, then the lowest energies.
+    """Return which samples are shown: those that the stages put first.
 
     Args:
-        columns: `valid`, `unique` and `e_above_hull_ev_per_atom` count, where they are there.
-        crystals: of all attempts.
+        columns: those that a stage orders by (`ReportSection.gallery_order`) decide.
+        crystals: of all samples.
         n: how many at most.
     """
+    order = [
+        name
+        for stage in loadable_stages()
+        for name in stage.section.gallery_order
+        if name in columns
+    ]
 
-    def rank(i: int) -> tuple[bool, bool, float, int]:
-        energy = _value(columns, ENERGY_COLUMN, i)
-        return (
-            _value(columns, "valid", i) is not True,
-            _value(columns, "unique", i) is not True,
-            float("inf") if energy is None else float(energy),
-            i,
-        )
+    def rank(i: int) -> tuple[list[float], int]:
+        return [_rank(_value(columns, name, i)) for name in order], i
 
     able = [i for i, c in enumerate(crystals) if c is not None and len(c) <= _MAX_ATOMS]
     return sorted(able, key=rank)[:n]
 
 
-def gallery(columns: Columns, crystals: Sequence[Crystal | None]) -> Element:
-    """Return the cards of the crystals that `choose_samples` chooses."""
-    cards = []
+def cards(columns: Columns, crystals: Sequence[Crystal | None]) -> list[Card]:
+    """Return the crystals that `choose_samples` chooses, with what stands below them."""
+    found = []
     for i in choose_samples(columns, crystals):
         crystal = crystals[i]
         assert crystal is not None
         name = str(_value(columns, "name", i) or i)
-        energy, known = _value(columns, ENERGY_COLUMN, i), _value(columns, TRAINING_MATCH_COLUMN, i)
-        cards.append(_card(name, crystal, energy, known))
-    return tag("div", *cards, class_="gallery")
+        captions = [
+            caption(value)
+            for stage in loadable_stages()
+            for column, caption in stage.section.captions.items()
+            if (value := _value(columns, column, i)) is not None
+        ]
+        found.append(_card(name, crystal, captions))
+    return found
 
 
-def _card(
-    name: str, crystal: Crystal, e_above_hull: float | None, training_match: str | None
-) -> Element:
-    formula = reduced_formula(crystal.numbers)
+def introduction(columns: Columns) -> str:
+    """Return in which order the crystals stand, and what stages say of them."""
+    words, notes = [], []
+    for stage in loadable_stages():
+        section = stage.section
+        measured = [name for name in section.gallery_order if _is_measured(columns, name)]
+        words += [section.gallery_order[name] for name in measured]
+        notes += [section.gallery_note] if measured and section.gallery_note else []
+    order = f"First come {', then '.join(words)}" if words else "Crystals are in sampling order"
+    return " ".join([f"{order}. Drag one to turn it.", *notes])
+
+
+def _is_measured(columns: Columns, name: str) -> bool:
+    return any(value is not None for value in columns.get(name, ()))
+
+
+def _rank(value: Any) -> float:
+    """Return what is true as 0, what is not as 1, a number as it is, and None last."""
+    if value is None:
+        return float("inf")
+    return float(not value) if value is True or value is False else float(value)
+
+
+def _card(name: str, crystal: Crystal, captions: Sequence[str]) -> Card:
     number = find_space_group(crystal)
     group = "no space group found"
     if number is not None:
         group = f"{space_group_symbols()[number]} ({number})"
-    facts = [group, format_count(len(crystal), "atom")]
-    if e_above_hull is not None:
-        energy = without_sign_of_zero(f"{e_above_hull:.3f}")
-        facts.append(f"{energy} eV/atom above the hull")
-    if training_match is not None:
-        facts.append(f"matches {training_match} of the training set")
-    canvas = tag(
-        "canvas",
-        class_="crystal",
-        tabindex="0",
-        role="img",
-        aria_label=f"Unit cell of {formula}, {', '.join(facts)}. Arrow keys turn it.",
-        data_crystal=json.dumps(_viewer_data(crystal), separators=(",", ":")),
-    )
-    return tag(
-        "article",
-        canvas,
-        tag("h3", *typeset_formula(formula)),
-        tag("p", *typeset_group(group), "; " + "; ".join(facts[1:])),
-        tag("p", *_legend(crystal), class_="legend"),
-        details(f"Text of {name}", tag("pre", _text(crystal))),
+    elements = sorted(set(crystal.numbers.tolist()))
+    return Card(
+        name,
+        reduced_formula(crystal.numbers),
+        group,
+        [format_count(len(crystal), "atom"), *captions],
+        [(_color(z), SYMBOLS[z - 1]) for z in elements],
+        json.dumps(_viewer_data(crystal), separators=(",", ":")),
+        _text(crystal),
     )
 
 
@@ -125,13 +146,6 @@ def _viewer_data(crystal: Crystal) -> dict[str, Any]:
     }
 
 
-def _legend(crystal: Crystal) -> list[Child]:
-    return [
-        tag("span", tag("i", style=f"background:{_color(z)}"), SYMBOLS[z - 1])
-        for z in sorted(set(crystal.numbers.tolist()))
-    ]
-
-
 def _color(number: int) -> str:
     from ase.data.colors import jmol_colors
 
@@ -148,6 +162,6 @@ def _text(crystal: Crystal) -> str:
 
 
 def _value(columns: Columns, name: str, i: int) -> Any:
-    """Return a value, None where there is none: no column, or not a number."""
+    """Return a value, None where there is no column, or nan."""
     value = columns[name][i] if name in columns else None
     return None if isinstance(value, float) and np.isnan(value) else value

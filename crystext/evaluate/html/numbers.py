@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from crystext.evaluate.published import PublishedColumn
 from crystext.evaluate.report import MetricValue
-from crystext.evaluate.words import without_sign_of_zero
+from crystext.runtime.wording import without_sign_of_zero
 
 MISSING = "–"
-"""Where there is no number."""
+"""Stands where there is no number."""
 
 
 def format_number(value: float | None) -> str:
@@ -16,12 +16,12 @@ def format_number(value: float | None) -> str:
         return MISSING
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    # A difference of floats such as 1e-17 is nought on an axis.
+    # A difference of floats such as 1e-17 is 0 on an axis.
     return f"{0.0 if abs(value) < 1e-12 else value:.4g}"
 
 
 def format_percent(proportion: float) -> str:
-    """Return a share in percent, with one digit, or with more where one would hide it."""
+    """Return a proportion in percent, with one digit, or with two where one would hide it."""
     # The upper end of an interval may miss 1 by a rounding.
     if 0 < proportion < 0.0005 or 0.9995 <= proportion < 1 - 1e-9:
         return f"{proportion:.2%}"
@@ -45,7 +45,7 @@ def format_interval(metric: MetricValue) -> str:
 
 
 def format_published(value: float | None, column: PublishedColumn) -> str:
-    """Return a published number; shares have three digits at least, of which YAML drops noughts."""
+    """Return a published number; proportions have three digits at least, as YAML drops zeros."""
     if value is None:
         return MISSING
     text = f"{value:g}"
@@ -63,6 +63,6 @@ def format_unit(text: str) -> str:
 
 
 def denominator_text(metric: MetricValue) -> str:
-    """Return the denominator where the figure shrinks as it grows; empty elsewhere."""
-    different = metric.stage == "formulas" and metric.of is not None
-    return f"of {metric.of:,}" if different else ""
+    """Return the denominator where the value shrinks as it grows; empty elsewhere."""
+    different = metric.stage == "formulas" and metric.total is not None
+    return f"of {metric.total:,}" if different else ""

@@ -1,61 +1,81 @@
-"""What a stage is: one measurement of an evaluation.
+"""The interface of a stage: one measurement of an evaluation.
 
-A stage is a class with one instance in `registry.STAGES`, a part of the protocol with its name and
-thresholds (`protocol.py`), and this interface:
+A stage is one file with its settings and its class, and one line of `registry.STAGES`:
 
-    class Density(Stage):
-        name = "density"                      # of its part of the protocol, too
-        title = "density"
+    class DensitySettings(CitedSettings):     # its part of the protocol, under its name
+        max_density: float = Field(gt=0)      # g/cm^3
+
+    class DensityStage(Stage[DensitySettings]):
+        name = "density"
+        title = "density"                     # in a progress bar
+        settings_model = DensitySettings
+        section = ReportSection("Density")    # its place on the page
         version = 1                           # raised when its values change
         columns = ("density_g_per_cm3",)      # what it adds to structures.parquet
         required_columns = ("valid",)         # columns of earlier stages that it reads
-        uses_samples = True                   # False where no sample enters
         libraries = ("ase",)                  # whose versions its values depend on
 
-        def settings(self, context):          # what else they depend on, as JSON values
-            return {}
-
-        def measure(self, context, result):   # fills `result`, a `stage_result.StageResult`
+        def measure(self, context, settings, result):  # fills `result`, a `StageResult`
             densities = context.map_samples(density)
             result.columns["density_g_per_cm3"] = densities
             result.add_mean("density", "mean density", [...], unit="g/cm^3")
 
-`run` calls `measure` unless the stage's findings are on disk already, made from the same input,
-settings, versions and needed stages; what it fills is then written as a whole. A stage that takes
-minutes keeps its own progress in `context.folder`, which lasts until its findings are written, and
-under settings of its own. It tells how far it is by `context.report_progress(done, whole)`.
+    STAGE = DensityStage()
+
+Another distribution adds one by an entry point of the group `crystext.stages` (see
+`runtime.registry`). Stages run in the order of the registry.
+
+`run` calls `measure` unless the result is on disk already, made from the same input, settings,
+versions and required stages; the result is then written as a whole. A stage that takes minutes
+keeps its own progress in `context.folder`, which lasts until its result is written. It reports by
+`context.report_progress(done, whole)`.
 
 A stage that cannot run raises `UnavailableError` (or any `CrystextError`) with a sentence that says
-what is missing and what to do: it is noted, and the other stages go on. A single structure that
-cannot be judged is no error: its columns are None, and it stays in every denominator.
+what is missing and what to do: the report shows it, and the other stages go on. A single structure
+that cannot be judged is not an error: its columns are None, and it counts as a failure.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from crystext.evaluate.protocol import Protocol
+from pydantic import Field
+
 from crystext.evaluate.reference_sets import ReferenceSet, ReferenceSets
+from crystext.evaluate.report import ProtocolDeviation
 from crystext.evaluate.samples import SampleSet
 from crystext.evaluate.stage_result import StageResult
+from crystext.metrics.base import map_crystals
+from crystext.metrics.matminer.fingerprints import Fingerprints, fingerprints
 from crystext.runtime.processes import Workers
+from crystext.runtime.schema import StrictModel
 from crystext.structures.crystal import Crystal
-from crystext.structures.matching import map_groups
 
 _Value = TypeVar("_Value")
 
-_CHUNK_SIZE = 100
-"""Crystals that a process is given at once."""
+
+class StageSettings(StrictModel):
+    """A stage's part of a protocol."""
+
+
+class CitedSettings(StageSettings):
+    """A stage's part of a protocol, with the source of its thresholds."""
+
+    source: str = Field(min_length=1)
+    """Paper, arXiv number, or that they are our own."""
+
+
+Settings = TypeVar("Settings", bound=StageSettings)
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What a user asks for beside the protocol; None takes the protocol's, or none."""
+    """What a user gives beside the protocol; None takes the protocol's, or none."""
 
     reference: str | None = None
     """Crystals in place of the protocol's reference: whatever `read` reads, a store, or a name of
@@ -63,13 +83,13 @@ class EvaluationOptions:
     training: str | None = None
     """Crystals that the generator learned from, likewise."""
     targets: str | None = None
-    """The true structure of each attempt, in their order, for structure prediction."""
+    """The true structure of each sample, in their order, for structure prediction."""
     model: str | None = None
-    """Model whose IPT is measured; None takes the one that drew the run."""
+    """Model whose IPT is measured; None takes the model of the run."""
     potential: str | None = None
     hull: str | None = None
     relax: int | None = None
-    """Attempts that are relaxed, from the first."""
+    """Number of samples that are relaxed, from the first."""
 
 
 @dataclass(frozen=True)
@@ -77,46 +97,61 @@ class StageContext:
     """What a stage is given."""
 
     sample_set: SampleSet
-    protocol: Protocol
+    settings: Mapping[str, StageSettings]
+    """The parts of the protocol by the names of their stages."""
     options: EvaluationOptions
     reference_sets: ReferenceSets
-    """Crystals to compare with; asking for some that are not there raises a `CrystextError`."""
+    """Crystals to compare with; a set that is not there raises a `CrystextError`."""
     columns: Mapping[str, Sequence[Any]]
     """Those of the samples and of the stages before, by name."""
     folder: Path
     """For what the stage keeps while it runs; made by the stage, if it needs it."""
     cache: Path
-    """For what stages share, such as fingerprints of what was drawn."""
+    """For what stages share, such as fingerprints of the samples."""
     workers: Workers
     report_progress: Callable[[int, int], None] = field(default=lambda done, whole: None)
 
     def __len__(self) -> int:
-        """Return the number of attempts."""
+        """Return the number of samples."""
         return len(self.sample_set.samples)
 
     @cached_property
     def crystals(self) -> dict[int, Crystal]:
-        """The attempts that are crystals, by their index."""
+        """The crystals by the indices of their samples."""
         return {
-            i: attempt.crystal
-            for i, attempt in enumerate(self.sample_set.samples)
-            if attempt.crystal is not None
+            i: sample.crystal
+            for i, sample in enumerate(self.sample_set.samples)
+            if sample.crystal is not None
         }
 
     @property
     def reference(self) -> ReferenceSet:
-        """The set that is compared with."""
+        """The reference set."""
         return self.reference_sets.get("reference")
 
+    @property
+    def fingerprint_cache(self) -> Path:
+        """File of the samples' fingerprints, written as they come, so that a kill loses little."""
+        return self.cache / "fingerprints.npz"
+
+    def fingerprints(self) -> Fingerprints:
+        """Return the fingerprints of all crystals, computed once an evaluation."""
+        return fingerprints(
+            list(self.crystals.values()),
+            cache=self.fingerprint_cache,
+            workers=self.workers,
+            report=self.report_progress,
+        )
+
     def per_sample(self, values: Sequence[_Value]) -> list[_Value | None]:
-        """Return one value per attempt, given one per crystal; None where there is no crystal."""
+        """Return one value per sample, given one per crystal; None for failures."""
         spread: list[_Value | None] = [None] * len(self)
         for i, value in zip(self.crystals, values, strict=True):
             spread[i] = value
         return spread
 
     def map_samples(self, function: Callable[[Crystal], _Value]) -> list[_Value | None]:
-        """Return a function's value of each attempt, None where there is no crystal.
+        """Return a function's value of each sample, None for failures.
 
         Args:
             function: one that a process can import; a `functools.partial` of one will do.
@@ -127,54 +162,97 @@ class StageContext:
         self, function: Callable[[Crystal], _Value], crystals: Sequence[Crystal]
     ) -> list[_Value]:
         """Return a function's value of each of some crystals, computed by all workers."""
-        chunks = [crystals[i : i + _CHUNK_SIZE] for i in range(0, len(crystals), _CHUNK_SIZE)]
-        done = 0
+        return map_crystals(function, crystals, self.workers, self.report_progress)
 
-        def advance() -> None:
-            nonlocal done
-            done = min(done + _CHUNK_SIZE, len(crystals))
-            self.report_progress(done, len(crystals))
 
-        answers = map_groups(_MapChunk(function), chunks, self.workers, advance)
-        return [value for chunk in answers for value in chunk]
+ENERGY_REQUESTED = "energy_requested"
+"""Column that is true of the samples, failures included, whose energies were requested."""
+
+
+class FunnelCriterion(NamedTuple):
+    """A step of the funnel: the samples for which all of some columns are true."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    needs_energies: bool = False
+    """Whether it is of those samples alone whose energies were requested."""
 
 
 @dataclass(frozen=True)
-class _MapChunk:
-    """A function of each crystal of a chunk."""
+class ReportSection:
+    """The place of a stage on the page `report.html`.
 
-    function: Callable[[Crystal], Any]
+    Tables of metrics, histograms and label counts need nothing here: the page shows all that a
+    stage puts into its result.
+    """
 
-    def __call__(self, crystals: Sequence[Crystal]) -> list[Any]:
-        return [self.function(crystal) for crystal in crystals]
+    heading: str
+    formula_notes: frozenset[str] = frozenset()
+    """Names of the metrics whose note is a chemical formula."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Captions of tables that count the values of a column, by columns: reasons of failures."""
+    matches: Mapping[str, str] = field(default_factory=dict)
+    """Titles of tables that list the samples with a value in a column, by columns."""
+    captions: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
+    """What stands below a crystal of the gallery, by columns: a sentence, given the value."""
+    gallery_order: Mapping[str, str] = field(default_factory=dict)
+    """Which crystals come first in the gallery, by columns, with the words for it: those for which
+    the column is true, or the lowest numbers of it."""
+    gallery_note: str = ""
+    """A sentence below the gallery's title, where a column of `gallery_order` has a value."""
 
 
-class Stage(ABC):
+class Stage(ABC, Generic[Settings]):
     """One measurement; see the module's text."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     """For people, as in a progress bar."""
+    settings_model: type[Settings]
+    section: ClassVar[ReportSection]
+    is_mandatory: ClassVar[bool] = False
+    """Whether each protocol has to have it."""
     version: ClassVar[int] = 1
     columns: ClassVar[tuple[str, ...]] = ()
     required_columns: ClassVar[tuple[str, ...]] = ()
     uses_samples: ClassVar[bool] = True
-    """Whether the findings depend on what was drawn; if not, they hold for another input as well,
-    and there are no columns."""
+    """False where the result depends on no sample: it then holds for another input as well, and
+    has no columns."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """Names of distributions."""
+    funnel: ClassVar[tuple[FunnelCriterion, ...]] = ()
+    """Steps that it adds to the funnel."""
+    export_columns: ClassVar[tuple[str, ...]] = ()
+    """Columns that stand beside crystals in an exported Parquet table."""
+    affected_by: ClassVar[Mapping[str, frozenset[str]]] = {}
+    """Which of its metrics and funnel steps depend on what, by the names of deviations (as
+    `reference`, `training`, or those of `deviations`); its own name stands for all metrics."""
 
-    def settings(self, context: StageContext) -> dict[str, Any]:
-        """Return what the findings depend on besides the input and its part of the protocol.
+    def dependencies(self, context: StageContext, settings: Settings) -> dict[str, Any]:
+        """Return what the result depends on besides the input and the settings, as JSON values.
 
-        JSON values: the checksums of sets, say (`context.reference.sha256`). Nothing that is only
-        a matter of speed.
+        The checksums of sets, say (`context.reference.sha256`); nothing that is only a matter of
+        speed.
         """
         return {}
 
+    def deviations(
+        self, settings: Settings, options: EvaluationOptions, n_samples: int, cache: Path | None
+    ) -> Iterable[ProtocolDeviation]:
+        """Return where a measurement was not as the protocol says, sets aside.
+
+        Args:
+            settings: of the protocol.
+            options: what was given in place of it.
+            n_samples: number of samples.
+            cache: `StageContext.cache` of the evaluation; None where there is none.
+        """
+        return ()
+
     @abstractmethod
-    def measure(self, context: StageContext, result: StageResult) -> None:
-        """Fill in all columns, and figures.
+    def measure(self, context: StageContext, settings: Settings, result: StageResult) -> None:
+        """Fill in all columns, and metrics.
 
         Raises:
             CrystextError: it cannot be measured.

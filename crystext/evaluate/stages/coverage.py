@@ -1,68 +1,87 @@
-"""How much of the reference was found, how much of what was drawn is like it, and how diverse."""
+"""Coverage of the reference set by the samples, precision of the samples, and diversity."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from crystext.evaluate.stage_result import StageResult
-from crystext.evaluate.stages.base import Stage, StageContext
-from crystext.evaluate.stages.drawn import sample_fingerprints
-from crystext.metrics.coverage import coverage_from_distances, set_distances
+from crystext.evaluate.stages.base import CitedSettings, ReportSection, Stage, StageContext
+from crystext.metrics.coverage import CoverageCutoffs, coverage_from_distances, set_distances
 from crystext.metrics.diversity import mean_pairwise_distance
 from crystext.metrics.intervals import Proportion
 from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Floats
 
 
-class CoverageStage(Stage):
+class CoverageSettings(CitedSettings):
+    """When a crystal is covered."""
+
+    structure: float = Field(gt=0)
+    """Largest distance of the structures' fingerprints."""
+    composition: float = Field(gt=0)
+    """Largest distance of the compositions' fingerprints."""
+
+    @property
+    def cutoffs(self) -> CoverageCutoffs:
+        """Both distances."""
+        return CoverageCutoffs(self.structure, self.composition)
+
+
+class CoverageStage(Stage[CoverageSettings]):
     """Coverage of the reference by fingerprints, and diversity."""
 
     name, title = "coverage", "coverage"
+    settings_model = CoverageSettings
+    section = ReportSection("Coverage")
+    affected_by = {"reference": frozenset({"coverage"})}  # noqa: RUF012
     columns = ("has_fingerprint", "nearest_structure", "nearest_composition", "covers_reference")
     libraries = ("pymatgen", "scipy")
 
-    def settings(self, context: StageContext) -> dict[str, Any]:
+    def dependencies(self, context: StageContext, settings: CoverageSettings) -> dict[str, Any]:
         """Return the checksum of the reference."""
         return {"reference": context.reference.sha256}
 
-    def measure(self, context: StageContext, result: StageResult) -> None:
+    def measure(
+        self, context: StageContext, settings: CoverageSettings, result: StageResult
+    ) -> None:
         """Compare fingerprints."""
-        rules = context.protocol.coverage
-        assert rules is not None
         reference, n = context.reference, len(context)
         known = reference.fingerprints(context.workers, context.report_progress)
-        made = sample_fingerprints(context)
+        made = context.fingerprints()
         far = set_distances(made, known)
-        coverage = coverage_from_distances(far, rules.cutoffs, attempts=n)
+        coverage = coverage_from_distances(far, settings.cutoffs, n_samples=n)
         spread = context.per_sample
         result.columns["has_fingerprint"] = spread(made.is_complete.tolist())
         result.columns["nearest_structure"] = spread(far.structures_of_generated.tolist())
         result.columns["nearest_composition"] = spread(far.compositions_of_generated.tolist())
-        result.columns["covers_reference"] = spread(far.is_precise(rules.cutoffs).tolist())
-        cutoffs = f"structure {rules.structure:g}, composition {rules.composition:g}"
+        result.columns["covers_reference"] = spread(far.is_precise(settings.cutoffs).tolist())
+        cutoffs = f"structure {settings.structure:g}, composition {settings.composition:g}"
 
-        def share(name: str, title: str, value: Proportion, note: str) -> None:
+        def add_proportion(name: str, title: str, value: Proportion, note: str) -> None:
             result.add_proportion(
                 name,
                 title,
                 value.count,
                 value.total,
                 better="higher",
-                source=rules.source,
+                source=settings.source,
                 note=f"{cutoffs}; {note}",
             )
 
-        share(
+        add_proportion(
             "recall",
             f"recall of {reference.title}",
             coverage.recall,
-            f"by {format_count(n, 'attempt')}",
+            f"by {format_count(n, 'sample')}",
         )
-        share("precision", "precision, of all attempts", coverage.precision_of_all, "CDVAE's rule")
+        add_proportion(
+            "precision", "precision, of all samples", coverage.precision_of_all, "CDVAE's rule"
+        )
         if (fingerprinted := coverage.precision_of_fingerprinted) is not None:
-            share(
+            add_proportion(
                 "precision_of_fingerprinted",
                 "precision, of those with a fingerprint",
                 fingerprinted,
@@ -71,7 +90,12 @@ class CoverageStage(Stage):
 
         def distance(name: str, title: str, values: Floats) -> None:
             result.add_mean(
-                name, title, values.tolist(), nonnegative=True, better="lower", source=rules.source
+                name,
+                title,
+                values.tolist(),
+                nonnegative=True,
+                better="lower",
+                source=settings.source,
             )
 
         distance("amsd_recall", "AMSD, recall", far.structures_of_reference)
@@ -87,13 +111,16 @@ class CoverageStage(Stage):
                 f"{kind}_diversity",
                 f"diversity of {kind}s",
                 value,
-                of=int(np.isfinite(rows).all(axis=1).sum()),
-                source=rules.source,
+                total=int(np.isfinite(rows).all(axis=1).sum()),
+                source=settings.source,
                 note=f"mean pairwise distance; of the reference {own:.3f}",
             )
         missing, lacking = int((~made.is_complete).sum()), int((~known.is_complete).sum())
         if missing or lacking:
             result.note = (
-                f"without a fingerprint: {format_count(missing, 'drawn crystal')}, {lacking:,} of "
-                "the reference"
+                f"without a fingerprint: {format_count(missing, 'sampled crystal')}, "
+                f"{lacking:,} of the reference"
             )
+
+
+STAGE = CoverageStage()

@@ -1,21 +1,22 @@
 """Densities, sizes, elements, space groups and labels, beside those of the reference.
 
-Without a reference what was drawn is described all the same.
+Without a reference the samples are described all the same.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from crystext.errors import CrystextError
 from crystext.evaluate.reference_sets import ReferenceSet
 from crystext.evaluate.stage_result import StageResult
-from crystext.evaluate.stages.base import Stage, StageContext
+from crystext.evaluate.stages.base import CitedSettings, ReportSection, Stage, StageContext
 from crystext.metrics.distributions import DISTRIBUTION_QUANTITIES, wasserstein_distance
 from crystext.metrics.space_group_distribution import (
     NO_SPACE_GROUP,
@@ -25,41 +26,48 @@ from crystext.metrics.space_group_distribution import (
 )
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import space_group_symbols
+from crystext.structures.property_schema import PROPERTIES
 from crystext.structures.space_groups import find_space_group
 
 _TITLES = {"density_g_per_cm3": ("density", "g/cm^3"), "n_elements": ("number of elements", "")}
 
-_COMPARED_LABELS = {
-    "formation_energy": ("formation energy", "eV/atom"),
-    "e_above_hull": ("energy above hull", "eV/atom"),
-    "band_gap": ("band gap", "eV"),
-}
-"""Labels that are compared where both sets have them."""
+
+class DistributionsSettings(CitedSettings):
+    """What is compared with the reference."""
+
+    of: Literal["valid", "parsed"] = "valid"
+    symprec: float = Field(default=0.1, gt=0)
+    """Å; tolerance of space groups."""
 
 
-class DistributionsStage(Stage):
+class DistributionsStage(Stage[DistributionsSettings]):
     """Distances between distributions, and histograms."""
 
     name, title = "distributions", "distributions"
+    settings_model = DistributionsSettings
+    section = ReportSection("Distributions")
     columns = (*DISTRIBUTION_QUANTITIES, "space_group")
-    needs = ("valid",)
+    required_columns = ("valid",)
+    affected_by = {"reference": frozenset({"distributions"})}  # noqa: RUF012
     libraries = ("spglib", "ase")
 
-    def settings(self, context: StageContext) -> dict[str, Any]:
+    def dependencies(
+        self, context: StageContext, settings: DistributionsSettings
+    ) -> dict[str, Any]:
         """Return the checksum of the reference, where there is one."""
         reference, _ = _reference_or_reason(context)
         return {"reference": None if reference is None else reference.sha256}
 
-    def measure(self, context: StageContext, result: StageResult) -> None:
+    def measure(
+        self, context: StageContext, settings: DistributionsSettings, result: StageResult
+    ) -> None:
         """Compare each quantity's distribution with the reference's."""
-        rules = context.protocol.distributions
-        assert rules is not None
         reference, problem = _reference_or_reason(context)
         if reference is None:
             result.note = f"nothing to compare with: {problem}"
         valid = context.columns["valid"]
         indices = list(context.crystals)
-        chosen = [i for i in indices if rules.of == "parsed" or valid[i] is True]
+        chosen = [i for i in indices if settings.of == "parsed" or valid[i] is True]
         for name, quantity in DISTRIBUTION_QUANTITIES.items():
             title, unit = _TITLES[name]
             of_each = {i: quantity(crystal) for i, crystal in context.crystals.items()}
@@ -72,10 +80,10 @@ class DistributionsStage(Stage):
                 unit,
                 [of_each[i] for i in chosen],
                 known,
-                rules.source,
-                f"of the {len(chosen):,} {rules.of} ones",
+                settings.source,
+                f"of the {len(chosen):,} {settings.of} ones",
             )
-            if known is not None and rules.of == "valid":
+            if known is not None and settings.of == "valid":
                 _distance(
                     result,
                     f"{name}_of_parsed",
@@ -83,11 +91,11 @@ class DistributionsStage(Stage):
                     unit,
                     list(of_each.values()),
                     known,
-                    rules.source,
+                    settings.source,
                     "",
                 )
         self._sizes_and_elements(context, result, chosen, reference)
-        self._space_groups(context, result, reference)
+        self._space_groups(context, settings, result, reference)
         self._labels(context, result, reference)
 
     def _sizes_and_elements(
@@ -113,16 +121,19 @@ class DistributionsStage(Stage):
             "crystals that hold an element",
             _element_counts(crystals),
             _element_counts(known) if known else None,
-            of=len(crystals),
-            reference_of=len(known) or None,
+            total=len(crystals),
+            reference_total=len(known) or None,
+            kind="element",
         )
 
     def _space_groups(
-        self, context: StageContext, result: StageResult, reference: ReferenceSet | None
+        self,
+        context: StageContext,
+        settings: DistributionsSettings,
+        result: StageResult,
+        reference: ReferenceSet | None,
     ) -> None:
-        rules = context.protocol.distributions
-        assert rules is not None
-        find = partial(find_space_group, symprec=rules.symprec)
+        find = partial(find_space_group, symprec=settings.symprec)
 
         def groups_of(crystals: Sequence[Crystal]) -> list[int]:
             return [
@@ -132,17 +143,17 @@ class DistributionsStage(Stage):
         groups = groups_of(list(context.crystals.values()))
         result.columns["space_group"] = context.per_sample([g or None for g in groups])
         drawn = space_group_counts(groups)
-        at = f"spglib at {rules.symprec:g} Å"
+        at = f"spglib at {settings.symprec:g} Å"
         known = None
         if reference is not None:
             known = space_group_counts(
-                reference.cached_integers(space_group_cache_name(rules.symprec), groups_of)
+                reference.cached_integers(space_group_cache_name(settings.symprec), groups_of)
             )
             result.add_value(
                 "space_groups",
                 "space groups, total variation distance",
                 total_variation(drawn, known),
-                of=drawn.total(),
+                total=drawn.total(),
                 better="lower",
                 note=f"of all parsed; {at}",
             )
@@ -155,23 +166,27 @@ class DistributionsStage(Stage):
             "space groups",
             _with_symbols(drawn),
             None if known is None else _with_symbols(known),
+            kind="space_group",
         )
 
     def _labels(
         self, context: StageContext, result: StageResult, reference: ReferenceSet | None
     ) -> None:
-        for name, (title, unit) in _COMPARED_LABELS.items():
-            values = [x.labels[name] for x in context.sample_set.samples if name in x.labels]
+        for name, entry in PROPERTIES.items():
+            # Space groups are found in the crystals, whatever their labels.
+            if not entry.is_label or entry.kind != "number" or name == "space_group":
+                continue
+            values = [float(x.labels[name]) for x in context.sample_set.samples if name in x.labels]
             if not values:
                 continue
             known = None
             if reference is not None:
-                known = [x for x in reference.dataset.labels[name].tolist() if math.isfinite(x)]
+                known = [float(x) for x in reference.dataset.labels.known_values(name)]
             _compare(
                 result,
                 name,
-                f"{title}, as labelled",
-                unit,
+                f"{entry.title}, as labelled",
+                entry.unit,
                 values,
                 known or None,
                 "",
@@ -216,7 +231,7 @@ def _distance(
         f"wasserstein_{name}",
         f"Wasserstein distance, {title}",
         wasserstein_distance(values, reference_values) if values and reference_values else None,
-        of=len(values),
+        total=len(values),
         unit=unit,
         better="lower",
         source=source,
@@ -225,7 +240,8 @@ def _distance(
 
 
 def _element_counts(crystals: Sequence[Crystal]) -> Counter[str]:
-    return Counter(symbol for crystal in crystals for symbol in set(crystal.symbols))
+    # In the order of the sites, so that equal counts have one order.
+    return Counter(symbol for crystal in crystals for symbol in dict.fromkeys(crystal.symbols))
 
 
 def _with_symbols(groups: Counter[int]) -> dict[str, int]:
@@ -242,3 +258,6 @@ def _reference_or_reason(context: StageContext) -> tuple[ReferenceSet | None, st
         return context.reference, ""
     except CrystextError as error:
         return None, str(error)
+
+
+STAGE = DistributionsStage()

@@ -1,9 +1,9 @@
-"""How much a model's perplexity of reference crystals depends on where their origin is.
+"""How much a model's perplexity of reference crystals depends on their origin.
 
-This is of the model alone: no sample enters. Each crystal is scored in its standard primitive cell
-(`standardize`), so that the figure hardly depends on the cell in which a reference is stored; what
-is left is the order of axes of equal length. What goes wrong otherwise: a model that learned from
-standard cells is measured by its perplexity of others.
+This is a property of the model alone: no sample enters. Each crystal is scored in its standard
+primitive cell (`standardize`), so that the value hardly depends on the cell in which a reference is
+stored; what is left is the order of axes of equal length. What goes wrong otherwise: a model that
+learned from standard cells is measured by its perplexity of others.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import Field
 
 from crystext.errors import InputError, UnavailableError
-from crystext.evaluate import protocol
 from crystext.evaluate.stage_result import StageResult
-from crystext.evaluate.stages.base import Stage, StageContext
+from crystext.evaluate.stages.base import CitedSettings, ReportSection, Stage, StageContext
 from crystext.structures.crystal import Crystal
 from crystext.structures.standardize import standardize
 
@@ -29,29 +29,38 @@ _BATCH_SIZE = 20
 """Crystals that are scored between two savings."""
 
 
-class IptStage(Stage):
+class IptSettings(CitedSettings):
+    """How many crystals are scored, and how often."""
+
+    crystals: int = Field(default=500, ge=1)
+    translations: int = Field(default=20, ge=2)
+    seed: int = Field(default=0, ge=0)
+
+
+class IptStage(Stage[IptSettings]):
     """Increase in perplexity under translation."""
 
     name, title = "ipt", "perplexity under translation"
-    of_input = False
+    settings_model = IptSettings
+    section = ReportSection("Perplexity under translation")
+    uses_samples = False
+    affected_by = {"reference": frozenset({"ipt"})}  # noqa: RUF012
     libraries = ("spglib", "torch")
     version = 2
 
-    def settings(self, context: StageContext) -> dict[str, Any]:
+    def dependencies(self, context: StageContext, settings: IptSettings) -> dict[str, Any]:
         """Return the model's digest and the checksum of the reference."""
         return {"model": _model_digest(_model(context)), "reference": context.reference.sha256}
 
-    def measure(self, context: StageContext, result: StageResult) -> None:
+    def measure(self, context: StageContext, settings: IptSettings, result: StageResult) -> None:
         """Score translated copies of crystals of the reference."""
-        rules = context.protocol.ipt
-        assert rules is not None
         reference, model = context.reference, _model(context)
-        rng = np.random.Generator(np.random.Philox(key=[rules.seed, 0]))
-        count = min(rules.crystals, len(reference))
+        rng = np.random.Generator(np.random.Philox(key=[settings.seed, 0]))
+        count = min(settings.crystals, len(reference))
         chosen = sorted(rng.choice(len(reference), count, replace=False).tolist())
         path = context.folder / "ipt.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
-        key = json.dumps([self.settings(context), rules.model_dump(mode="json")])
+        key = json.dumps([self.dependencies(context, settings), settings.model_dump(mode="json")])
         done = _read_scores(path, key)
         context.report_progress(len(done), count)
         left = [i for i in chosen if i not in done]
@@ -59,7 +68,7 @@ class IptStage(Stage):
             for start in range(0, len(left), _BATCH_SIZE):
                 part = left[start : start + _BATCH_SIZE]
                 values = _perplexity_increases(
-                    model, [_standardize(reference.crystals[i]) for i in part], rules
+                    model, [_standardize(reference.crystals[i]) for i in part], settings
                 )
                 for i, value in zip(part, values, strict=True):
                     done[i] = value
@@ -73,16 +82,16 @@ class IptStage(Stage):
             values,
             nonnegative=True,
             better="lower",
-            source=rules.source,
-            note=f"{rules.translations} translations each of crystals of {reference.title}, in the "
-            "standard primitive cell; tokens of the crystal only, given the prompt, above the "
+            source=settings.source,
+            note=f"{settings.translations} translations each of crystals of {reference.title}, in "
+            "the standard primitive cell; tokens of the crystal only, given the prompt, above the "
             "lowest of them",
         )
         result.add_value(
             "ipt_median",
             "its median",
             float(np.median(values)),
-            of=count,
+            total=count,
             better="lower",
             note="a few crystals decide on the mean",
         )
@@ -92,7 +101,7 @@ class IptStage(Stage):
 def _model(context: StageContext) -> str:
     model = context.options.model or context.sample_set.model
     if model is None:
-        raise UnavailableError("the input does not say which model drew it; name one with --model")
+        raise UnavailableError("the input does not name its model; give one with --model")
     return model
 
 
@@ -111,12 +120,14 @@ def _scorer(model: str) -> LikelihoodScorer:
     return LikelihoodScorer(load_model(model))
 
 
-def _perplexity_increases(model: str, crystals: list[Any], rules: protocol.IptRules) -> list[float]:
+def _perplexity_increases(
+    model: str, crystals: list[Crystal], settings: IptSettings
+) -> list[float]:
     from crystext.tasks.generation import generation_prompt
 
     scorer = _scorer(model)
     prompt = generation_prompt(scorer.model.prompts)
-    scores = scorer.score(crystals, prompt, translations=rules.translations, seed=rules.seed)
+    scores = scorer.score(crystals, prompt, translations=settings.translations, seed=settings.seed)
     return [score.increase_in_perplexity for score in scores]
 
 
@@ -140,3 +151,6 @@ def _read_scores(path: Path, key: str) -> dict[int, float]:
         except (ValueError, KeyError, TypeError):
             continue
     return found
+
+
+STAGE = IptStage()

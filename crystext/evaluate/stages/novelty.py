@@ -1,4 +1,4 @@
-"""Which attempts are unique, which are in the training set already, and how often formulas recur.
+"""Which samples are unique, which are in the training set, and how often formulas recur.
 
 Without a training set uniqueness is measured all the same.
 """
@@ -8,43 +8,88 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from pydantic import Field
+
 from crystext.errors import CrystextError
-from crystext.evaluate import protocol
 from crystext.evaluate.reference_sets import ReferenceSet
 from crystext.evaluate.stage_result import StageResult
-from crystext.evaluate.stages.base import Stage, StageContext
-from crystext.evaluate.stages.drawn import sample_fingerprints
+from crystext.evaluate.stages.base import (
+    CitedSettings,
+    FunnelCriterion,
+    ReportSection,
+    Stage,
+    StageContext,
+)
 from crystext.metrics.coverage import set_distances
 from crystext.metrics.novelty import find_matches
 from crystext.metrics.novelty_by_fingerprint import is_novel
 from crystext.metrics.unique_formulas import count_formulas
 from crystext.metrics.uniqueness import duplicates_of
+from crystext.structures.matching import MatchTolerances
 
 
-class NoveltyStage(Stage):
+class NoveltySettings(CitedSettings):
+    """When two crystals are the same."""
+
+    ltol: float = Field(gt=0)
+    stol: float = Field(gt=0)
+    angle_tol: float = Field(gt=0)
+    """Degrees."""
+    by_fingerprint: bool = False
+    """Whether novelty by distance of fingerprints is measured as well; the training set's take
+    minutes once."""
+    structure_distance: float = Field(default=0.1, gt=0)
+    composition_distance: float = Field(default=2.0, gt=0)
+
+    @property
+    def tolerances(self) -> MatchTolerances:
+        """The tolerances of the matcher."""
+        return MatchTolerances(self.ltol, self.stol, self.angle_tol)
+
+
+class NoveltyStage(Stage[NoveltySettings]):
     """Uniqueness, novelty and repetition."""
 
     name, title = "novelty", "uniqueness and novelty"
+    settings_model = NoveltySettings
+    section = ReportSection(
+        "Uniqueness and novelty",
+        formula_notes=frozenset({"most_frequent_formula"}),
+        matches={"training_match": "Samples that match a crystal of the training set"},
+        captions={"training_match": "matches {} of the training set".format},
+        gallery_order={"unique": "unique ones"},
+    )
+    funnel = (
+        FunnelCriterion("unique", "and unique", ("valid", "unique")),
+        FunnelCriterion("novel", "and novel", ("valid", "unique", "novel")),
+    )
+    affected_by = {  # noqa: RUF012
+        "training": frozenset({"novel", "unique_and_novel", "novel_by_fingerprint"})
+    }
     columns = ("unique", "duplicate_of", "novel", "training_match")
-    needs = ("formula",)
+    required_columns = ("formula",)
     version = 2
     libraries = ("pymatgen",)
 
-    def settings(self, context: StageContext) -> dict[str, Any]:
+    def dependencies(self, context: StageContext, settings: NoveltySettings) -> dict[str, Any]:
         """Return the checksum of the training set, where there is one."""
         training, _ = _training_or_reason(context)
         return {"training": None if training is None else training.sha256}
 
-    def measure(self, context: StageContext, result: StageResult) -> None:
+    def measure(
+        self, context: StageContext, settings: NoveltySettings, result: StageResult
+    ) -> None:
         """Match crystals with each other and with the training set."""
-        rules = context.protocol.novelty
-        assert rules is not None
         n, indices = len(context), list(context.crystals)
         crystals = list(context.crystals.values())
-        matcher = f"StructureMatcher ltol {rules.ltol:g}, stol {rules.stol:g}, {rules.angle_tol:g}°"
+        tolerances = settings.tolerances
+        matcher = (
+            f"StructureMatcher ltol {settings.ltol:g}, stol {settings.stol:g}, "
+            f"{settings.angle_tol:g}°"
+        )
         repeats = duplicates_of(
             crystals,
-            tolerances=rules.tolerances,
+            tolerances=tolerances,
             workers=context.workers,
             report=context.report_progress,
         )
@@ -59,10 +104,10 @@ class NoveltyStage(Stage):
             sum(x is True for x in unique),
             n,
             better="higher",
-            source=rules.source,
+            source=settings.source,
             note=matcher,
         )
-        self._repetition(context, result)
+        self._unique_formulas(context, result)
         training, problem = _training_or_reason(context)
         if training is None:
             result.note = f"novelty is not known: {problem}"
@@ -71,7 +116,7 @@ class NoveltyStage(Stage):
         matches = find_matches(
             crystals,
             training.dataset,
-            tolerances=rules.tolerances,
+            tolerances=tolerances,
             workers=context.workers,
             report=context.report_progress,
         )
@@ -86,7 +131,7 @@ class NoveltyStage(Stage):
             sum(x is True for x in novel),
             n,
             better="higher",
-            source=rules.source,
+            source=settings.source,
             note=matcher,
         )
         both = sum(u is True and v is True for u, v in zip(unique, novel, strict=True))
@@ -96,19 +141,23 @@ class NoveltyStage(Stage):
             both,
             n,
             better="higher",
-            source=rules.source,
+            source=settings.source,
             note=matcher,
         )
-        if rules.by_fingerprint:
-            self._by_fingerprint(context, result, training, rules)
+        if settings.by_fingerprint:
+            self._by_fingerprint(context, settings, result, training)
 
-    def _repetition(self, context: StageContext, result: StageResult) -> None:
+    def _unique_formulas(self, context: StageContext, result: StageResult) -> None:
         n = len(context)
         formulas = [formula for formula in context.columns["formula"] if formula is not None]
         seen = count_formulas(formulas)
-        # How many are different is no sum over attempts, so that a share's interval says nothing.
+        # The number of different ones is no sum over samples: an interval would say nothing.
         result.add_value(
-            "unique_formulas", "different formulas", seen.unique_formulas / n, of=n, better="higher"
+            "unique_formulas",
+            "different formulas",
+            seen.unique_formulas / n,
+            total=n,
+            better="higher",
         )
         result.add_proportion(
             "most_frequent_formula",
@@ -119,22 +168,27 @@ class NoveltyStage(Stage):
             note=seen.most_frequent or "",
         )
         result.add_label_counts(
-            "formulas", "most frequent formulas", Counter(formulas), of=n, max_labels=20
+            "formulas",
+            "most frequent formulas",
+            Counter(formulas),
+            total=n,
+            max_labels=20,
+            kind="formula",
         )
 
     def _by_fingerprint(
         self,
         context: StageContext,
+        settings: NoveltySettings,
         result: StageResult,
         training: ReferenceSet,
-        rules: protocol.NoveltyRules,
     ) -> None:
         known = training.fingerprints(context.workers, context.report_progress)
-        far = set_distances(sample_fingerprints(context), known)
+        far = set_distances(context.fingerprints(), known)
         novel = is_novel(
             far,
-            structure_distance=rules.structure_distance,
-            composition_distance=rules.composition_distance,
+            structure_distance=settings.structure_distance,
+            composition_distance=settings.composition_distance,
         )
         result.columns["novel_by_fingerprint"] = context.per_sample(novel.tolist())
         result.add_proportion(
@@ -144,8 +198,8 @@ class NoveltyStage(Stage):
             len(context),
             better="higher",
             source="Gruver et al., arXiv:2402.04379",
-            note=f"structure beyond {rules.structure_distance:g} or composition beyond "
-            f"{rules.composition_distance:g}",
+            note=f"structure beyond {settings.structure_distance:g} or composition beyond "
+            f"{settings.composition_distance:g}",
         )
 
 
@@ -155,3 +209,6 @@ def _training_or_reason(context: StageContext) -> tuple[ReferenceSet | None, str
         return context.reference_sets.get("training"), ""
     except CrystextError as error:
         return None, str(error)
+
+
+STAGE = NoveltyStage()

@@ -1,4 +1,4 @@
-"""Structure prediction: attempt i beside target i."""
+"""Structure prediction: sample i is compared with target i."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from pydantic import Field
+
 from crystext.errors import InputError
-from crystext.evaluate import protocol
 from crystext.evaluate.stage_result import StageResult
-from crystext.evaluate.stages.base import Stage, StageContext
-from crystext.evaluate.stages.validity import check_validity
+from crystext.evaluate.stages.base import CitedSettings, ReportSection, Stage, StageContext
+from crystext.evaluate.stages.validity import ValiditySettings, check_validity
 from crystext.metrics.structure_prediction import rms_distance
 from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
@@ -22,38 +23,60 @@ _CHUNK_SIZE = 50
 """Pairs that a process is given at once."""
 
 
-class PredictionStage(Stage):
+class PredictionSettings(CitedSettings):
+    """When a predicted structure is right."""
+
+    ltol: float = Field(gt=0)
+    stol: float = Field(gt=0)
+    angle_tol: float = Field(gt=0)
+    """Degrees."""
+    both_valid: bool = True
+    """Whether prediction and target both have to be valid, as DiffCSP has it."""
+
+    @property
+    def tolerances(self) -> MatchTolerances:
+        """The tolerances of the matcher."""
+        return MatchTolerances(self.ltol, self.stol, self.angle_tol)
+
+
+class PredictionStage(Stage[PredictionSettings]):
     """Match rate and RMSE, given the true structures."""
 
     name, title = "prediction", "structure prediction"
+    settings_model = PredictionSettings
+    section = ReportSection("Structure prediction")
     columns = ("target_match", "target_rms", "target_formula_match")
-    needs = ("valid",)
+    required_columns = ("valid",)
     libraries = ("pymatgen", "smact")
 
-    def settings(self, context: StageContext) -> dict[str, Any]:
+    def dependencies(self, context: StageContext, settings: PredictionSettings) -> dict[str, Any]:
         """Return the checksum of the targets."""
         return {"targets": context.reference_sets.get("targets").sha256}
 
-    def measure(self, context: StageContext, result: StageResult) -> None:
-        """Match each attempt with its target."""
-        rules = context.protocol.prediction
-        assert rules is not None
+    def measure(
+        self, context: StageContext, settings: PredictionSettings, result: StageResult
+    ) -> None:
+        """Match each sample with its target."""
+        validity = context.settings["validity"]
+        assert isinstance(validity, ValiditySettings)
         n, known = len(context), context.reference_sets.get("targets")
         if len(known) != n:
             raise InputError(
                 f"{known.title} holds {format_count(len(known), 'target')} for "
-                f"{format_count(n, 'attempt')}; expected as many, in the order of the attempts"
+                f"{format_count(n, 'sample')}; expected one per sample, in their order"
             )
         targets = known.crystals
-        sound = context.map_crystals(partial(_is_valid, rules=context.protocol.validity), targets)
+        sound = context.map_crystals(partial(_is_valid, settings=validity), targets)
         valid = context.columns["valid"]
         compared = [
-            i for i in context.crystals if not rules.both_valid or (valid[i] is True and sound[i])
+            i
+            for i in context.crystals
+            if not settings.both_valid or (valid[i] is True and sound[i])
         ]
         pairs = [(context.crystals[i], targets[i]) for i in compared]
         chunks = [pairs[i : i + _CHUNK_SIZE] for i in range(0, len(pairs), _CHUNK_SIZE)]
         answers = map_groups(
-            _PairDistances(rules.tolerances),
+            _PairDistances(settings.tolerances),
             chunks,
             context.workers,
             progress_counter(context.report_progress, len(chunks)),
@@ -71,14 +94,14 @@ class PredictionStage(Stage):
         )
         result.columns["target_formula_match"] = same
         fits = [x for x in distances.values() if x is not None]
-        rule = "pairs of valid crystals only" if rules.both_valid else "whether valid or not"
+        rule = "pairs of valid crystals only" if settings.both_valid else "whether valid or not"
         result.add_proportion(
             "match_rate",
             "match rate",
             len(fits),
             n,
             better="higher",
-            source=rules.source,
+            source=settings.source,
             note=rule,
         )
         result.add_mean(
@@ -87,7 +110,7 @@ class PredictionStage(Stage):
             fits,
             nonnegative=True,
             better="lower",
-            source=rules.source,
+            source=settings.source,
             note="in units of (V/N)^(1/3)",
         )
         result.add_proportion(
@@ -116,6 +139,9 @@ class _PairDistances:
         return [rms_distance(crystal, target, self.tolerances) for crystal, target in pairs]
 
 
-def _is_valid(crystal: Crystal, rules: protocol.ValidityRules) -> bool:
-    verdict = check_validity(crystal, rules)
-    return verdict.structure_valid and verdict.composition_valid[rules.table, rules.alloys]
+def _is_valid(crystal: Crystal, settings: ValiditySettings) -> bool:
+    verdict = check_validity(crystal, settings)
+    return verdict.structure_valid and verdict.composition_valid[settings.table, settings.alloys]
+
+
+STAGE = PredictionStage()

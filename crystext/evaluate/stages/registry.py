@@ -1,29 +1,49 @@
-"""The stages there are, in the order in which they run: a new one is a file and a line here."""
+"""The stages by name, in the order in which they run; a new one is a file and a line here."""
 
 from __future__ import annotations
 
-from crystext.evaluate.protocol import STAGE_NAMES
-from crystext.evaluate.stages.base import Stage
-from crystext.evaluate.stages.conditioning import ConditioningStage
-from crystext.evaluate.stages.coverage import CoverageStage
-from crystext.evaluate.stages.distributions import DistributionsStage
-from crystext.evaluate.stages.ipt import IptStage
-from crystext.evaluate.stages.novelty import NoveltyStage
-from crystext.evaluate.stages.prediction import PredictionStage
-from crystext.evaluate.stages.stability import StabilityStage
-from crystext.evaluate.stages.validity import ValidityStage
+from collections.abc import Iterable
+from typing import Any
 
-STAGES: tuple[Stage, ...] = (
-    ValidityStage(),
-    NoveltyStage(),
-    CoverageStage(),
-    DistributionsStage(),
-    ConditioningStage(),
-    PredictionStage(),
-    IptStage(),
-    StabilityStage(),
+from crystext.errors import UserCodeError
+from crystext.evaluate.stages.base import Stage
+from crystext.runtime.registry import Registry
+
+_STAGES = "crystext.evaluate.stages"
+
+STAGES: Registry[Stage[Any]] = Registry(
+    "stage",
+    Stage,  # type: ignore[type-abstract]
+    {
+        "validity": f"{_STAGES}.validity:STAGE",
+        "novelty": f"{_STAGES}.novelty:STAGE",
+        "coverage": f"{_STAGES}.coverage:STAGE",
+        "distributions": f"{_STAGES}.distributions:STAGE",
+        "conditioning": f"{_STAGES}.conditioning:STAGE",
+        "prediction": f"{_STAGES}.prediction:STAGE",
+        "ipt": f"{_STAGES}.ipt:STAGE",
+        "stability": f"{_STAGES}.stability:STAGE",
+        "metrics": f"{_STAGES}.metrics:STAGE",
+    },
 )
 
-assert [s.name for s in STAGES] == [
-    name for name in STAGE_NAMES if name in {s.name for s in STAGES}
-]
+
+def loadable_stages(names: Iterable[str] | None = None) -> list[Stage[Any]]:
+    """Return stages in their order, without those of plugins that cannot be imported.
+
+    A broken plugin is an error where a protocol names it, and nothing elsewhere.
+
+    Args:
+        names: takes those of these names alone; unknown ones are left out.
+    """
+    wanted = None if names is None else set(names)
+    stages = []
+    for name in STAGES:
+        if wanted is not None and name not in wanted:
+            continue
+        try:
+            stages.append(STAGES[name])
+        except UserCodeError:
+            if not STAGES.from_plugin(name):
+                raise
+    return stages

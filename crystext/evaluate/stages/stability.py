@@ -1,9 +1,9 @@
 """Relaxation by a potential, and energy above the hull of known phases.
 
-Samples that are no crystal or cannot be relaxed count as failures; so do those with an element that
-the hull lacks.
+Samples that are not crystals or cannot be relaxed count as failures; so do those with an element
+that the hull lacks.
 
-`metastable` and `stable` are of the number alone, as published rates are. `stability` takes into
+`metastable` and `stable` are by the number alone, as published rates are. `stability` takes into
 account what the hull knows of a crystal's chemical system: below the hull of too few phases a
 crystal is `stable` by its number and `no_evidence` by its verdict (`energies.stability`). Both are
 reported, so that the rates can be compared with published ones and read with their evidence.
@@ -14,12 +14,13 @@ the report says so. An evaluation keeps to the potential that it was begun with.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from pydantic import Field
 
 from crystext.data.source import checksum
 from crystext.energies.hull import Hull
@@ -27,29 +28,98 @@ from crystext.energies.hull_sources import open_hull, shipped_file
 from crystext.energies.potentials import (
     AUTO,
     PotentialChoice,
+    PotentialSource,
     choose_potential,
     load_potential_once,
     potential_identity,
+    potential_name,
 )
 from crystext.energies.relax import RelaxationLimits
 from crystext.energies.relaxation_files import RelaxedSet, relaxed_structure
 from crystext.energies.relaxation_run import relax_all
-from crystext.energies.stability import StabilityResult, StabilityVerdict, assess_stability
-from crystext.evaluate.funnel import ENERGY_REQUESTED
-from crystext.evaluate.protocol import Protocol
+from crystext.energies.stability import Stability, StabilityResult, assess_stability
+from crystext.evaluate.report import ProtocolDeviation
 from crystext.evaluate.stage_result import StageResult
-from crystext.evaluate.stages.base import EvaluationOptions, Stage, StageContext
+from crystext.evaluate.stages.base import (
+    ENERGY_REQUESTED,
+    CitedSettings,
+    EvaluationOptions,
+    FunnelCriterion,
+    ReportSection,
+    Stage,
+    StageContext,
+)
 from crystext.io.write import cif
+from crystext.metrics.base import Better
+from crystext.runtime.files import json_digest, write_text
 from crystext.runtime.provenance import installed_versions
+from crystext.runtime.wording import without_sign_of_zero
 
 _POTENTIAL_FILE = "potential.txt"
-"""The name of the potential that an evaluation was begun with, where it was not asked for."""
+"""The name of the potential that an evaluation was begun with, where none was given."""
 
 
-class StabilityStage(Stage):
+_ABOVE_HULL = "e_above_hull_ev_per_atom"
+
+_AFFECTED = frozenset({"stability", "metastable", "stable", "msun", "sun", "candidates"})
+
+
+class StabilitySettings(CitedSettings):
+    """When a crystal is stable."""
+
+    potential: str
+    hull: str
+    """See `energies.hull_sources`."""
+    fmax: float = Field(default=0.1, gt=0)
+    """eV/Å."""
+    steps: int = Field(default=500, ge=1)
+    crystals: int | None = Field(default=None, ge=1)
+    """Number of samples that are relaxed, from the first; None takes all."""
+    metastable: float = 0.1
+    """eV/atom above the hull, not reached."""
+    stable: float = 0.0
+    """eV/atom above the hull, not reached."""
+
+
+def _energy_caption(energy: float) -> str:
+    return f"{without_sign_of_zero(f'{energy:.3f}')} eV/atom above the hull"
+
+
+class StabilityStage(Stage[StabilitySettings]):
     """Energies above the hull."""
 
     name, title = "stability", "relaxation"
+    settings_model = StabilitySettings
+    section = ReportSection(
+        "Energy above the hull",
+        captions={_ABOVE_HULL: _energy_caption},
+        gallery_order={_ABOVE_HULL: "the lowest energy above the hull"},
+        gallery_note="Crystals are shown as they were sampled, before relaxation; energies above "
+        "the hull are of the relaxed ones.",
+    )
+    funnel = (
+        FunnelCriterion("metastable", "metastable", ("metastable",), True),
+        FunnelCriterion("stable", "stable", ("stable",), True),
+        FunnelCriterion(
+            "msun", "metastable, unique and novel", ("metastable", "unique", "novel"), True
+        ),
+        FunnelCriterion(
+            "sun", "stable, unique and novel (S.U.N.)", ("stable", "unique", "novel"), True
+        ),
+        FunnelCriterion(
+            "candidates",
+            "of S.U.N., those whose elements the hull knows",
+            ("candidate", "unique", "novel"),
+            True,
+        ),
+    )
+    affected_by = {  # noqa: RUF012
+        "training": frozenset({"msun", "sun", "candidates"}),
+        "potential": _AFFECTED,
+        "hull": _AFFECTED,
+        "relaxed": _AFFECTED,
+    }
+    export_columns = (_ABOVE_HULL, "e_form_ev_per_atom")
     columns = (
         ENERGY_REQUESTED,
         "relaxation",
@@ -58,7 +128,7 @@ class StabilityStage(Stage):
         "energy_ev_per_atom",
         "e_form_ev_per_atom",
         "e_above_hull_ev_per_atom",
-        "not_in_hull",
+        "unknown_elements",
         "metastable",
         "stable",
         "candidate",
@@ -69,67 +139,94 @@ class StabilityStage(Stage):
         "phases_with_all_elements",
         "relaxed_cif",
     )
-    version = 3
+    version = 4
     libraries = ("ase", "chgnet", "matgl", "pymatgen", "scipy", "torch")
 
-    def settings(self, context: StageContext) -> dict[str, Any]:
+    def dependencies(self, context: StageContext, settings: StabilitySettings) -> dict[str, Any]:
         """Return what tells potential, hull and limits from others, and how many are relaxed."""
+        hull = context.options.hull or settings.hull
         return {
-            "limits": asdict(_relaxation_limits(context)),
-            "potential": potential_identity(_potential_choice(context).source),
-            "hull": _checksum_or_name(shipped_file(_hull_name(context)) or _hull_name(context)),
-            "relaxed": _relaxation_count(context),
+            "limits": asdict(_relaxation_limits(settings)),
+            "potential": potential_identity(_potential_choice(context, settings).source),
+            "hull": _checksum_or_name(shipped_file(hull) or hull),
+            "relaxed": _relaxation_count(settings, context.options, len(context)),
         }
 
-    def measure(self, context: StageContext, result: StageResult) -> None:
+    def deviations(
+        self,
+        settings: StabilitySettings,
+        options: EvaluationOptions,
+        n_samples: int,
+        cache: Path | None,
+    ) -> Iterable[ProtocolDeviation]:
+        """Return whether another potential, another hull or another number was taken."""
+        source: PotentialSource | None = options.potential
+        if cache is not None:
+            source = potential_for_settings(settings, options, cache).source
+        if source is not None:
+            taken, named = potential_name(source), potential_name(settings.potential)
+            if taken != named:
+                text = f"potential {taken} in place of {named}"
+                yield ProtocolDeviation(what="potential", text=text)
+        if options.hull not in (None, settings.hull):
+            text = f"hull {Path(str(options.hull)).name} in place of {settings.hull}"
+            yield ProtocolDeviation(what="hull", text=text)
+        expected = _relaxation_count(settings, EvaluationOptions(), n_samples)
+        # `--relax 0` is refused by the command line.
+        relaxed = expected if options.relax is None else min(options.relax, n_samples)
+        if relaxed != expected:
+            text = f"energies of the first {relaxed:,} samples in place of {expected:,}"
+            yield ProtocolDeviation(what="relaxed", text=text)
+
+    def measure(
+        self, context: StageContext, settings: StabilitySettings, result: StageResult
+    ) -> None:
         """Relax, and place what has an energy."""
-        rules = context.protocol.stability
-        assert rules is not None
-        # What is missing is told before hours are spent.
-        hull, choice = open_hull(_hull_name(context)), _potential_choice(context)
+        # A missing hull or potential is an error before hours are spent.
+        hull = open_hull(context.options.hull or settings.hull)
+        choice = _potential_choice(context, settings)
         potential = load_potential_once(choice.source)
         hull.check_comparable(potential.name, potential.scale)
-        count = _relaxation_count(context)
-        attempts = context.sample_set.samples[:count]
+        count = _relaxation_count(settings, context.options, len(context))
+        samples = context.sample_set.samples[:count]
         _record_potential(context, potential.name)
         relaxations = relax_all(
             {i: crystal for i, crystal in context.crystals.items() if i < count},
-            _relaxation_folder(context),
+            _relaxation_folder(context, settings),
             potential=choice.source,
-            limits=_relaxation_limits(context),
+            limits=_relaxation_limits(settings),
             workers=context.workers,
             report=context.report_progress,
         )
         rows = tuple(
-            relaxed_structure(a.name, relaxations.get(i), a.failure) for i, a in enumerate(attempts)
+            relaxed_structure(sample, relaxations.get(i)) for i, sample in enumerate(samples)
         )
         judged = assess_stability(
             RelaxedSet(potential.name, potential.scale, rows),
             hull,
-            metastable=rules.metastable,
-            stable=rules.stable,
+            metastable=settings.metastable,
+            stable=settings.stable,
         )
-        _fill_columns(result, judged, len(context), rules.metastable, rules.stable)
+        _fill_columns(result, judged, len(context), settings)
         outcomes = [relaxations[i].outcome.name if i in relaxations else None for i in range(count)]
         result.columns["relaxation"] = outcomes + [None] * (len(context) - count)
         result.note = _note(potential.name, hull, count, len(context), choice.reason)
-        _add_metrics(result, count, rules.source, rules.metastable, rules.stable)
+        _add_metrics(result, count, settings)
 
 
 def _fill_columns(
     result: StageResult,
     results: list[StabilityResult],
     n_samples: int,
-    metastable: float,
-    stable: float,
+    settings: StabilitySettings,
 ) -> None:
-    """Fill in a value per attempt, None for those whose energies were not asked for."""
+    """Fill in a value per sample, None for those whose energies were not requested."""
     values: dict[str, list[Any]] = {
         name: [None] * n_samples for name in StabilityStage.columns if name != ENERGY_REQUESTED
     }
     for i, one in enumerate(results):
         row, position = one.relaxed, one.position
-        values["verdict"][i] = one.verdict.label
+        values["verdict"][i] = one.stability.label
         values["relaxation_steps"][i] = row.steps
         values["converged"][i] = row.converged
         if row.crystal is None or row.energy is None or position is None:
@@ -137,12 +234,12 @@ def _fill_columns(
         values["relaxed_cif"][i] = cif(row.crystal, row.name)
         values["energy_ev_per_atom"][i] = row.energy / len(row.crystal)
         values["e_form_ev_per_atom"][i] = position.formation_energy
-        values["not_in_hull"][i] = " ".join(position.unknown_elements) or None
+        values["unknown_elements"][i] = " ".join(position.unknown_elements) or None
         if (above := position.above_hull) is not None:
             values["e_above_hull_ev_per_atom"][i] = above
-            values["metastable"][i] = above < metastable
-            values["stable"][i] = above < stable
-            values["candidate"][i] = one.verdict is StabilityVerdict.CANDIDATE
+            values["metastable"][i] = above < settings.metastable
+            values["stable"][i] = above < settings.stable
+            values["candidate"][i] = one.stability is Stability.CANDIDATE
         if (phases := position.phases) is not None:
             values["decomposition"][i] = str(phases.mixture)
             values["hull_evidence"][i] = phases.evidence.label
@@ -152,73 +249,41 @@ def _fill_columns(
     result.columns[ENERGY_REQUESTED] = [i < len(results) for i in range(n_samples)]
 
 
-def _add_metrics(
-    result: StageResult, n_requested: int, source: str, metastable: float, stable: float
-) -> None:
-    columns = result.columns
+def _add_metrics(result: StageResult, n_requested: int, settings: StabilitySettings) -> None:
+    columns, source = result.columns, settings.source
 
     def true(name: str) -> int:
         return sum(value is True for value in columns[name])
 
-    def given(name: str) -> list[float]:
+    def given(name: str) -> list[Any]:
         return [value for value in columns[name] if value is not None]
 
-    above = given("e_above_hull_ev_per_atom")
-    result.add_proportion(
-        "metastable",
-        f"metastable, below {metastable:g} eV/atom above the hull",
-        true("metastable"),
-        n_requested,
-        better="higher",
-        source=source,
-    )
-    result.add_proportion(
-        "stable",
-        f"stable, below {stable:g} eV/atom",
-        true("stable"),
-        n_requested,
-        better="higher",
-        source=source,
-        note="by the number alone, as published rates are",
-    )
-    # The words of the verdicts are counted, because `metastable` is of the number alone.
-    verdicts = Counter(verdict for verdict in columns["verdict"] if verdict is not None)
-    result.add_proportion(
-        "candidate",
-        "candidates, below the hull with evidence",
-        verdicts[StabilityVerdict.CANDIDATE.label],
-        n_requested,
-        better="higher",
-        note="the hull has the composition, or two compounds of exactly these elements",
-    )
-    result.add_proportion(
-        "metastable_with_evidence",
-        "metastable or candidates, with evidence",
-        verdicts[StabilityVerdict.CANDIDATE.label] + verdicts[StabilityVerdict.METASTABLE.label],
-        n_requested,
-        better="higher",
-    )
-    result.add_proportion(
-        "no_evidence",
-        "near or below the hull, without evidence",
-        verdicts[StabilityVerdict.NO_EVIDENCE.label],
-        n_requested,
-        better="lower",
-        note="the hull has too few compounds of these elements to tell",
-    )
-    result.add_proportion(
-        "relaxed", "with an energy", len(given("energy_ev_per_atom")), n_requested
-    )
-    result.add_proportion(
-        "converged", "relaxed to the limit of the forces", true("converged"), n_requested
-    )
-    result.add_proportion(
-        "unknown",
-        "unknown, an element is not in the hull",
-        sum(value is not None for value in columns["not_in_hull"]),
-        n_requested,
-        better="lower",
-    )
+    above = given(_ABOVE_HULL)
+    # Verdicts are counted by their words, because `metastable` is by the number alone.
+    verdicts = Counter(given("verdict"))
+    candidates = verdicts[Stability.CANDIDATE.label]
+    metastable = verdicts[Stability.METASTABLE.label]
+    proportions: list[tuple[str, str, int, Better | None, str, str]] = [
+        ("metastable", f"metastable, below {settings.metastable:g} eV/atom above the hull",
+         true("metastable"), "higher", source, ""),
+        ("stable", f"stable, below {settings.stable:g} eV/atom",
+         true("stable"), "higher", source, "by the number alone, as published rates are"),
+        ("candidate", "candidates, below the hull with evidence", candidates, "higher", "",
+         "the hull has the composition, or two compounds of exactly these elements"),
+        ("metastable_with_evidence", "metastable or candidates, with evidence",
+         candidates + metastable, "higher", "", ""),
+        ("no_evidence", "near or below the hull, without evidence",
+         verdicts[Stability.NO_EVIDENCE.label], "lower", "",
+         "the hull has too few compounds of these elements to tell"),
+        ("relaxed", "with an energy", len(given("energy_ev_per_atom")), None, "", ""),
+        ("converged", "relaxed to the limit of the forces", true("converged"), None, "", ""),
+        ("unknown", "unknown, an element is not in the hull", len(given("unknown_elements")),
+         "lower", "", ""),
+    ]  # fmt: skip
+    for name, title, count, better, cited, note in proportions:
+        result.add_proportion(
+            name, title, count, n_requested, better=better, source=cited, note=note
+        )
     steps = [
         step
         for step, energy in zip(
@@ -243,17 +308,11 @@ def _add_metrics(
         note="of those with one",
     )
     result.add_histogram("e_above_hull", "energy above the hull", above, unit="eV/atom")
-    outcomes = [x for x in columns["relaxation"] if x is not None]
-    evidence = [x for x in columns["hull_evidence"] if x is not None]
-    result.add_label_counts(
-        "hull_evidence",
-        "what the hull knows of the chemical system",
-        {x: evidence.count(x) for x in evidence},
-    )
+    evidence, outcomes = Counter(given("hull_evidence")), Counter(given("relaxation"))
+    title = "phases of the hull in the chemical system"
+    result.add_label_counts("hull_evidence", title, evidence)
     result.add_label_counts("verdicts", "verdicts", verdicts)
-    result.add_label_counts(
-        "relaxation", "how relaxations ended", {x: outcomes.count(x) for x in outcomes}
-    )
+    result.add_label_counts("relaxation", "how relaxations ended", outcomes)
 
 
 def _note(potential: str, hull: Hull, n_relaxed: int, n_samples: int, reason: str) -> str:
@@ -271,28 +330,25 @@ def _note(potential: str, hull: Hull, n_relaxed: int, n_samples: int, reason: st
     )
 
 
-def potential_for_protocol(
-    protocol: Protocol, options: EvaluationOptions, cache: Path
+def potential_for_settings(
+    settings: StabilitySettings, options: EvaluationOptions, cache: Path
 ) -> PotentialChoice:
-    """Return the potential that is asked for, or that of the protocol; CHGNet where M3GNet is not.
+    """Return the potential that is given, or the protocol's; CHGNet where M3GNet is missing.
 
     Args:
-        protocol: the protocol.
-        options: what is asked for in place of its own.
+        settings: of the protocol.
+        options: what is given in place of its own.
         cache: folder in which the evaluation has noted what it was begun with.
     """
-    assert protocol.stability is not None
-    asked = options.potential
-    if asked not in (None, AUTO):
-        return choose_potential(asked)
-    named = protocol.stability.potential
-    if named != "m3gnet":
-        return choose_potential(named)
+    if options.potential not in (None, AUTO):
+        return choose_potential(options.potential)
+    if settings.potential != "m3gnet":
+        return choose_potential(settings.potential)
     return choose_potential(AUTO, _recorded_potential(cache))
 
 
-def _potential_choice(context: StageContext) -> PotentialChoice:
-    return potential_for_protocol(context.protocol, context.options, context.cache)
+def _potential_choice(context: StageContext, settings: StabilitySettings) -> PotentialChoice:
+    return potential_for_settings(settings, context.options, context.cache)
 
 
 def _recorded_potential(cache: Path) -> str | None:
@@ -304,28 +360,21 @@ def _recorded_potential(cache: Path) -> str | None:
 
 
 def _record_potential(context: StageContext, name: str) -> None:
-    """Note the potential where it was chosen and not asked for."""
+    """Note the potential where it was chosen and not given."""
     if context.options.potential in (None, AUTO):
-        context.cache.mkdir(parents=True, exist_ok=True)
-        (context.cache / _POTENTIAL_FILE).write_text(name + "\n", encoding="utf-8")
+        write_text(context.cache / _POTENTIAL_FILE, name + "\n")
 
 
-def _hull_name(context: StageContext) -> str:
-    assert context.protocol.stability is not None
-    return context.options.hull or context.protocol.stability.hull
+def _relaxation_count(
+    settings: StabilitySettings, options: EvaluationOptions, n_samples: int
+) -> int:
+    """Return how many samples are relaxed, from the first."""
+    wanted = options.relax or settings.crystals
+    return n_samples if wanted is None else min(wanted, n_samples)
 
 
-def _relaxation_count(context: StageContext) -> int:
-    """Return how many attempts are relaxed, from the first."""
-    assert context.protocol.stability is not None
-    wanted = context.options.relax or context.protocol.stability.crystals
-    return len(context) if wanted is None else min(wanted, len(context))
-
-
-def _relaxation_limits(context: StageContext) -> RelaxationLimits:
-    rules = context.protocol.stability
-    assert rules is not None
-    return RelaxationLimits(fmax=rules.fmax, steps=rules.steps)
+def _relaxation_limits(settings: StabilitySettings) -> RelaxationLimits:
+    return RelaxationLimits(fmax=settings.fmax, steps=settings.steps)
 
 
 def _checksum_or_name(source: str | Path) -> str:
@@ -333,14 +382,16 @@ def _checksum_or_name(source: str | Path) -> str:
     return checksum(Path(source)) if Path(source).exists() else str(source)
 
 
-def _relaxation_folder(context: StageContext) -> Path:
-    """Return where relaxations are kept, which serve another hull and other attempts, too."""
-    potential = potential_identity(_potential_choice(context).source)
+def _relaxation_folder(context: StageContext, settings: StabilitySettings) -> Path:
+    """Return where relaxations are kept, which serve another hull and other samples, too."""
+    potential = potential_identity(_potential_choice(context, settings).source)
     library = "chgnet" if potential == "chgnet" else "matgl"
     made_from = {
         "potential": potential,
-        "limits": asdict(_relaxation_limits(context)),
+        "limits": asdict(_relaxation_limits(settings)),
         "libraries": installed_versions(("ase", library, "torch")),
     }
-    digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
-    return context.cache / f"relaxations-{digest[:16]}"
+    return context.cache / f"relaxations-{json_digest(made_from)[:16]}"
+
+
+STAGE = StabilityStage()

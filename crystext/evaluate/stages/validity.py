@@ -3,23 +3,67 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
+
+from pydantic import Field, model_validator
 
 from crystext.chemistry.oxidation import OXIDATION_TABLES
-from crystext.evaluate import protocol
+from crystext.errors import did_you_mean
 from crystext.evaluate.stage_result import StageResult
-from crystext.evaluate.stages.base import Stage, StageContext
+from crystext.evaluate.stages.base import (
+    CitedSettings,
+    FunnelCriterion,
+    ReportSection,
+    Stage,
+    StageContext,
+)
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.structure_validity import StructureFailure, structure_failure
 from crystext.structures.crystal import Crystal
 
 
-class ValidityStage(Stage):
+class ValiditySettings(CitedSettings):
+    """When a crystal is valid."""
+
+    min_distance: float = Field(gt=0)
+    """Å between two atoms."""
+    min_volume: float = Field(ge=0)
+    """Å^3."""
+    self_images: bool = False
+    """Whether an atom too close to its own images counts as invalid; CDVAE does not look."""
+    table: str = "smact14"
+    """Oxidation states that decide; the others are reported beside them."""
+    alloys: bool = True
+    """Whether compositions of metals alone are valid whatever their charges."""
+
+    @model_validator(mode="after")
+    def _check_table(self) -> Self:
+        if self.table not in OXIDATION_TABLES:
+            raise ValueError(
+                f"no oxidation table is called {self.table!r}; there are "
+                f"{', '.join(OXIDATION_TABLES)}." + did_you_mean(self.table, OXIDATION_TABLES)
+            )
+        return self
+
+
+class ValidityStage(Stage[ValiditySettings]):
     """Structural validity, composition validity, and both."""
 
     name, title = "validity", "validity"
+    settings_model = ValiditySettings
+    section = ReportSection(
+        "Validity",
+        failures={"structure_failure": "Crystals whose structure is not valid"},
+        gallery_order={"valid": "valid ones"},
+    )
+    is_mandatory = True
+    version = 2
+    funnel = (
+        FunnelCriterion("structure_valid", "structurally valid", ("structure_valid",)),
+        FunnelCriterion("valid", "and composition valid", ("valid",)),
+    )
     columns = (
-        "structure_fault",
+        "structure_failure",
         "structure_valid",
         "composition_valid",
         "valid",
@@ -28,36 +72,42 @@ class ValidityStage(Stage):
     )
     libraries = ("smact",)
 
-    def measure(self, context: StageContext, result: StageResult) -> None:
+    def measure(
+        self, context: StageContext, settings: ValiditySettings, result: StageResult
+    ) -> None:
         """Judge each crystal."""
-        rules = context.protocol.validity
-        verdicts = context.map_samples(partial(check_validity, rules=rules))
+        verdicts = context.map_samples(partial(check_validity, settings=settings))
         n = len(context)
 
         def column(name: str, values: list[Any]) -> int:
             result.columns[name] = values
             return sum(value is True for value in values)
 
-        faults = [v and v.structure_fault for v in verdicts]
-        result.columns["structure_fault"] = faults
+        failures = [v and v.structure_failure for v in verdicts]
+        result.columns["structure_failure"] = failures
         structures = [v and v.structure_valid for v in verdicts]
-        chosen = [v and v.composition_valid[rules.table, rules.alloys] for v in verdicts]
+        chosen = [v and v.composition_valid[settings.table, settings.alloys] for v in verdicts]
         both = [
             None if v is None else bool(s and c)
             for v, s, c in zip(verdicts, structures, chosen, strict=True)
         ]
         good = column("structure_valid", structures)
         result.add_proportion(
-            "structure_valid", "structurally valid", good, n, better="higher", source=rules.source
+            "structure_valid",
+            "structurally valid",
+            good,
+            n,
+            better="higher",
+            source=settings.source,
         )
         neutral = column("composition_valid", chosen)
         result.add_proportion(
             "composition_valid",
-            f"composition valid ({_table_label(rules.table, rules.alloys)})",
+            f"composition valid ({_table_label(settings.table, settings.alloys)})",
             neutral,
             n,
             better="higher",
-            source=rules.source,
+            source=settings.source,
             note="well above the share of real crystals it shows a bias, not quality",
         )
         result.add_proportion(
@@ -66,10 +116,10 @@ class ValidityStage(Stage):
             column("valid", both),
             n,
             better="higher",
-            source=rules.source,
+            source=settings.source,
         )
         strict = sum(
-            fault is None and v is not None for fault, v in zip(faults, verdicts, strict=True)
+            failure is None and v is not None for failure, v in zip(failures, verdicts, strict=True)
         )
         result.add_proportion(
             "structure_valid_self_images",
@@ -94,27 +144,32 @@ class ValidityStage(Stage):
 class ValidityResult(NamedTuple):
     """What the rules say of a crystal."""
 
-    structure_fault: str | None
+    structure_failure: str | None
     """Name of the `StructureFailure`, images of an atom itself included."""
     structure_valid: bool
-    """By the protocol's rules."""
+    """By the protocol's settings."""
     composition_valid: dict[tuple[str, bool], bool]
     """By table, and whether the alloy shortcut is taken."""
 
 
-def check_validity(crystal: Crystal, rules: protocol.ValidityRules) -> ValidityResult:
+def check_validity(crystal: Crystal, settings: ValiditySettings) -> ValidityResult:
     """Judge a crystal by all rules at once."""
-    fault = structure_failure(crystal, min_distance=rules.min_distance, min_volume=rules.min_volume)
-    structure = fault is None or (
-        fault is StructureFailure.IMAGES_TOO_CLOSE and not rules.self_images
+    failure = structure_failure(
+        crystal, min_distance=settings.min_distance, min_volume=settings.min_volume
+    )
+    structure = failure is None or (
+        failure is StructureFailure.IMAGES_TOO_CLOSE and not settings.self_images
     )
     compositions = {
         (table, alloys): is_composition_valid(crystal.numbers, table=table, alloys=alloys)
         for table in OXIDATION_TABLES
         for alloys in (True, False)
     }
-    return ValidityResult(None if fault is None else fault.name, structure, compositions)
+    return ValidityResult(None if failure is None else failure.name, structure, compositions)
 
 
 def _table_label(table: str, alloys: bool) -> str:
     return table.upper() + ("" if alloys else ", no alloy shortcut")
+
+
+STAGE = ValidityStage()

@@ -14,8 +14,8 @@
     a zip, a folder                         any of these; a zip is not unpacked to disk
     what crystext made                      a run of sample, what relax left; see `crystext_outputs`
 
-A structure that cannot be read is an item with a problem, and reading goes on. What is only
-probable about a crystal is a note of its item; functions that return a crystal alone give it as a
+A structure that cannot be read is a record with a failure, and reading goes on. What is only
+probable about a crystal is a note of its record; functions that return a crystal alone give it as a
 `ReadingWarning`. Files are data: no parser that runs code, unpickles or calls another program is
 used, and sizes are bounded.
 """
@@ -29,17 +29,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from crystext.errors import InputError, ReadingWarning
 from crystext.io.read.libraries import crystal_from_ase
-from crystext.io.read.parse import ReadItem, parse_piece
+from crystext.io.read.parse import parse_piece
 from crystext.io.read.sources import pieces
 from crystext.runtime.validate import describe_type
 from crystext.structures.crystal import Crystal
+from crystext.structures.record import Record
 
 if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core.structure import Structure
 
 __all__ = [
-    "ReadItem",
     "as_crystal",
     "no_row_error",
     "nothing_readable_error",
@@ -54,7 +54,7 @@ _MAX_PROBLEMS_SHOWN = 10
 
 def read_crystals(
     source: str | Path, *, where: Mapping[str, str] | None = None, lenient: bool = False
-) -> Iterator[ReadItem]:
+) -> Iterator[Record]:
     """Yield every structure of a source, one after another, in a fixed order.
 
     Args:
@@ -145,20 +145,20 @@ def require_path(source: str | Path) -> Path:
     return path
 
 
-def nothing_readable_error(source: Path, problems: list[ReadItem]) -> InputError:
+def nothing_readable_error(source: Path, problems: list[Record]) -> InputError:
     """Return the error that tells why nothing in a source could be read."""
     if not problems:
         return InputError(f"{source} holds no structure")
     first = problems[0]
     if len(problems) == 1:
-        return InputError(f"{source}: {first.problem}")
-    reasons = dict.fromkeys(str(item.problem) for item in problems)
+        return InputError(f"{source}: {first.message}")
+    reasons = dict.fromkeys(str(item.message) for item in problems)
     if len(reasons) == 1:
         return InputError(
             f"none of the {len(problems):,} structures in {source} can be read; the first, "
-            f"{first.name}: {first.problem}"
+            f"{first.name}: {first.message}"
         )
-    shown = "".join(f"\n  {item.name}: {item.problem}" for item in problems[:_MAX_PROBLEMS_SHOWN])
+    shown = "".join(f"\n  {item.name}: {item.message}" for item in problems[:_MAX_PROBLEMS_SHOWN])
     more = len(problems) - _MAX_PROBLEMS_SHOWN
     rest = f"\n  and {more:,} more" if more > 0 else ""
     return InputError(
@@ -172,9 +172,9 @@ def no_row_error(source: Path, where: Mapping[str, str]) -> InputError:
     return InputError(f"no row of {source} has {wanted}")
 
 
-def _read_items(source: Path, where: Mapping[str, str], lenient: bool) -> Iterator[ReadItem]:
+def _read_items(source: Path, where: Mapping[str, str], lenient: bool) -> Iterator[Record]:
     # Problems are held back until a crystal is met: without one, they are the error.
-    problems: list[ReadItem] = []
+    problems: list[Record] = []
     found = False
     try:
         for piece in pieces(source, where):

@@ -18,8 +18,8 @@ from crystext.io.read.tables import (
     SPLIT_COLUMN,
     first_value,
     is_equal,
-    labels_of,
 )
+from crystext.structures.property_schema import parse_labels
 
 
 def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator[Piece]:
@@ -58,7 +58,7 @@ def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator
             chosen = True
             name = first_value(pairs, NAME_COLUMNS) or f"{stem}-{id}"
             given, split = first_value(pairs, ID_COLUMNS), str(pairs.get(SPLIT_COLUMN, ""))
-            yield Piece(name, "atoms", data, labels_of(pairs), given, split)
+            yield Piece(name, "atoms", data, parse_labels(pairs), given, split)
     for key in where:
         if not chosen and key not in met:
             raise SettingError(

@@ -26,90 +26,73 @@ from crystext.io.read.libraries import (
 from crystext.io.read.poscar import looks_like_poscar, read_poscar, read_xdatcar
 from crystext.io.read.reading import Reading
 from crystext.structures.crystal import Crystal
+from crystext.structures.record import UNREADABLE, Failure, Label, Record
 from crystext.text import decode
 
 MAX_TEXT_BYTES = 8 * 2**20
-"""Bytes that the text of one structure may have. Parsers take seconds for a megabyte of noise."""
+"""Limit for the text of one structure: parsers take seconds for a megabyte of noise."""
 
 MAX_OUTPUT_BYTES = 256 * 2**20
-"""Bytes that a trajectory or the output of a calculation may have."""
+"""Limit for a trajectory or the output of a calculation."""
 
 
 class Piece(NamedTuple):
-    """What one structure, or one trajectory, is to be read from."""
+    """The unparsed data of one structure, or of one trajectory."""
 
     name: str
     kind: str
-    """A key of `_PARSERS`, or `pymatgen:FORMAT`, or `ase:FORMAT`; `problem` for one lost."""
+    """A key of `_PARSERS`, or `pymatgen:FORMAT`, or `ase:FORMAT`; `problem` where unreadable."""
     data: Any
-    """Text, bytes or a mapping, as the kind asks for; a sentence where the kind is `problem`."""
-    labels: Mapping[str, float] = {}
+    """Text, bytes or a mapping, as the kind needs it; a sentence where the kind is `problem`."""
+    labels: Mapping[str, Label] = {}
+    """By property name; see `property_schema`."""
     id: str = ""
-    """What tells a table's row apart, in a source of many files too; empty where nothing does."""
+    """Tells the rows of a table apart, also in a source of many files; empty where nothing does."""
     split: str = ""
     """The split that the source puts it in, in the source's words; empty where it has none."""
 
 
-class ReadItem(NamedTuple):
-    """A structure that was met in a source: a crystal, or why there is none."""
-
-    name: str
-    """From the file's name or the row's identifier; no two need differ."""
-    crystal: Crystal | None
-    problem: str | None
-    """One sentence; None where there is a crystal."""
-    labels: Mapping[str, float]
-    """Those of `property_schema.LABELS` that the source gives."""
-    id: str = ""
-    """What tells a table's row apart, in a source of many files too; empty where nothing does."""
-    split: str = ""
-    """The split that the source puts it in, in the source's words; empty where it has none."""
-    notes: tuple[str, ...] = ()
-    """Sentences on what is only probable about the crystal, such as deuterium read as hydrogen or
-    a file without symmetry read as P1; empty where the file says everything without a doubt."""
-
-
-def parse_piece(piece: Piece, *, lenient: bool = False) -> list[ReadItem]:
-    """Read a piece: one item, or one per frame of a trajectory. Never raises for its data.
+def parse_piece(piece: Piece, *, lenient: bool = False) -> list[Record]:
+    """Read a piece: one record, or one per frame of a trajectory. Never raises for its data.
 
     Args:
         piece: what to read.
         lenient: read what contradicts itself where one reading exists, and note the contradiction.
     """
 
-    def item(
-        name: str, crystal: Crystal | None, problem: str | None, notes: tuple[str, ...] = ()
-    ) -> ReadItem:
-        return ReadItem(name, crystal, problem, piece.labels, piece.id, piece.split, notes)
+    def record(name: str, crystal: Crystal | None, notes: tuple[str, ...] = ()) -> Record:
+        return Record(crystal, piece.labels, name, None, None, piece.id, piece.split, notes)
+
+    def failed(name: str, message: str) -> Record:
+        failure = Failure(UNREADABLE, message)
+        return Record(None, piece.labels, name, None, failure, piece.id, piece.split)
 
     if piece.kind == "problem":
-        return [item(piece.name, None, piece.data)]
+        return [failed(piece.name, piece.data)]
     kind, _, format = piece.kind.partition(":")
     arguments = (piece.data, format) if format else (piece.data,)
     options = {"lenient": lenient} if kind in _LENIENT_KINDS else {}
     with warnings.catch_warnings():
-        # What matters of the parsers' warnings is checked below; the rest is no news to a user.
+        # The parsers below check what matters of these warnings.
         warnings.simplefilter("ignore")
         try:
             crystals = _PARSERS[kind](*arguments, **options)
         except InputError as error:
-            return [item(piece.name, None, str(error))]
+            return [failed(piece.name, str(error))]
         except Exception as error:
-            # Parsers of other packages meet broken data with exceptions of any type.
+            # Parsers of other packages raise exceptions of any type for broken data.
             reason = describe_error(error, "its contents are not laid out as the format has them")
-            return [
-                item(piece.name, None, f"{_describe_kind(piece.kind)} cannot be read: {reason}")
-            ]
-    items = []
+            return [failed(piece.name, f"{_describe_kind(piece.kind)} cannot be read: {reason}")]
+    records = []
     for i, crystal in enumerate(crystals, start=1):
         name = piece.name if len(crystals) == 1 else f"{piece.name}-{i}"
         if isinstance(crystal, Reading):
-            items.append(item(name, crystal.crystal, None, crystal.notes))
+            records.append(record(name, crystal.crystal, crystal.notes))
         elif isinstance(crystal, Crystal):
-            items.append(item(name, crystal, None))
+            records.append(record(name, crystal))
         else:
-            items.append(item(name, None, str(crystal)))
-    return items
+            records.append(failed(name, str(crystal)))
+    return records
 
 
 def kind_of_text(text: str) -> str | None:

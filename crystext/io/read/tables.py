@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from crystext.errors import InputError, SettingError, describe_error, did_you_mean
 from crystext.io.read.documents import document_kind
 from crystext.io.read.parse import Piece, kind_of_text
-from crystext.structures.property_schema import LABELS
+from crystext.structures.property_schema import label_columns, parse_labels
 
 TEXT_COLUMNS = ("cif", "poscar", "structure", "cif_structure", "atoms")
 """Columns that may hold a structure as CIF, as POSCAR or as a dictionary of pymatgen or JARVIS; the
@@ -32,15 +31,6 @@ ID_COLUMNS = ("material_id", "id", "mp_id", "jid", "entry_id")
 
 NAME_COLUMNS = ("name", *ID_COLUMNS)
 """Columns that say what a row is called. A name such as `salt` may be that of many rows."""
-
-LABEL_COLUMNS = {
-    "space_group": ("space_group", "spacegroup.number", "spacegroup", "spacegroup_number"),
-    "formation_energy": ("formation_energy", "formation_energy_per_atom"),
-    "band_gap": ("band_gap", "gap pbe"),
-    "e_above_hull": ("e_above_hull", "energy_above_hull"),
-}
-"""Names of the labels in the CDVAE splits, matbench and Materials Project; the first found wins."""
-assert tuple(LABEL_COLUMNS) == LABELS
 
 SPLIT_COLUMN = "split"
 """Column of the split that a row belongs to; a JSON table's outer keys are taken for it."""
@@ -159,7 +149,7 @@ def _columns_to_read(names: list[str], where: Mapping[str, str]) -> list[str]:
         *NAME_COLUMNS,
         SPLIT_COLUMN,
         *where,
-        *(c for known in LABEL_COLUMNS.values() for c in known),
+        *(column for columns in label_columns().values() for column in columns),
     }
     wanted |= set(arrays.values()) if arrays else set(texts)
     return [name for name in names if name in wanted]
@@ -192,7 +182,7 @@ def row_pieces(
         kind, data = _structure_of_row(row)
         split = "" if row.get(SPLIT_COLUMN) is None else str(row[SPLIT_COLUMN])
         name = first_value(row, NAME_COLUMNS) or f"{stem}-{i}"
-        yield Piece(name, kind, data, labels_of(row), first_value(row, ID_COLUMNS), split)
+        yield Piece(name, kind, data, parse_labels(row), first_value(row, ID_COLUMNS), split)
 
 
 def first_value(row: Mapping[str, Any], columns: Iterable[str]) -> str:
@@ -237,21 +227,6 @@ def _parse_array(value: Any) -> Any:
 def unescape_newlines(text: str) -> str:
     """Give a text its line ends back where they were escaped twice, as in the CDVAE tables."""
     return text if "\n" in text else text.replace("\\n", "\n")
-
-
-def labels_of(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return the labels of a row that are there and make sense."""
-    labels: dict[str, float] = {}
-    for name, columns in LABEL_COLUMNS.items():
-        value = next((row[c] for c in columns if row.get(c) is not None), None)
-        try:
-            number = math.nan if value is None else float(value)
-        except (TypeError, ValueError):
-            continue
-        possible = name != "space_group" or number in range(1, 231)
-        if math.isfinite(number) and possible:
-            labels[name] = number
-    return labels
 
 
 def _check_column(column: str, names: Iterable[str]) -> None:

@@ -30,7 +30,7 @@ import numpy as np
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError
-from crystext.metrics.structure_validity import MIN_VOLUME
+from crystext.metrics.thresholds import MIN_VOLUME
 from crystext.structures.crystal import Crystal, Floats, Ints
 
 NEIGHBOUR_RADIUS = 7.0

@@ -29,11 +29,11 @@ def columns(crystals: Sequence[Crystal | None] = CRYSTALS, **more: Any) -> dict[
     return {
         "name": [f"sample-{i}" for i in range(n)],
         "parsed": [c is not None for c in crystals],
-        "fault": ["BAD_NUMBER" if c is None else None for c in crystals],
-        "problem": ["line 3: no number" if c is None else None for c in crystals],
+        "failure": ["BAD_NUMBER" if c is None else None for c in crystals],
+        "message": ["line 3: no number" if c is None else None for c in crystals],
         "formula": formulas,
         "structure_valid": [None if c is None else True for c in crystals],
-        "structure_fault": [None] * n,
+        "structure_failure": [None] * n,
         "valid": [None if c is None else i != 4 for i, c in enumerate(crystals)],
         "unique": unique,
         "e_above_hull_ev_per_atom": above,
@@ -42,7 +42,7 @@ def columns(crystals: Sequence[Crystal | None] = CRYSTALS, **more: Any) -> dict[
 
 
 def report(given: dict[str, Sequence[Any]] | None = None, name: str = "samples.csv") -> Report:
-    """A report with figures, histograms and counts of every kind."""
+    """A report with metrics, histograms and counts of every kind."""
     given = columns() if given is None else given
     n = len(given["parsed"])
     validity = StageResult("validity")
@@ -58,17 +58,27 @@ def report(given: dict[str, Sequence[Any]] | None = None, name: str = "samples.c
     spread.add_histogram("density", "density", [2.2, 5.1, 2.6, 7.9, 4.1, 2.2], unit="g/cm³")
     elements = {"Na": 2, "Cl": 2, "O": 2, "Sr": 1, "Ti": 1, "Si": 1, "Fe": 1, "Zn": 1, "S": 1}
     spread.add_label_counts(
-        "elements", "elements", elements, {"O": 3, "Fe": 1}, of=6, reference_of=4
+        "elements",
+        "elements",
+        elements,
+        {"O": 3, "Fe": 1},
+        total=6,
+        reference_total=4,
+        kind="element",
     )
     spread.add_label_counts(
-        "space_groups", "space groups", {"225 Fm-3m": 2, "152 P3_121": 1}, {"1 P1": 4}
+        "space_groups",
+        "space groups",
+        {"225 Fm-3m": 2, "152 P3_121": 1},
+        {"1 P1": 4},
+        kind="space_group",
     )
     done = StageStatus(state="done", seconds=1.5)
     return Report(
         protocol="mp20",
         protocol_title="MP-20",
-        input=InputSummary(path=name, kind="file", attempts=n, parsed=6, sha256="0" * 64),
-        made=Provenance(
+        input=InputSummary(path=name, kind="file", samples=n, parsed=6, sha256="0" * 64),
+        provenance=Provenance(
             date="2026-11-20T12:00:00+00:00",
             crystext="0.1.0",
             commit="0123456789abcdef",
@@ -76,11 +86,13 @@ def report(given: dict[str, Sequence[Any]] | None = None, name: str = "samples.c
             versions={"numpy": "2.4.6"},
             machine="a processor, 2 cores",
         ),
-        sets={"reference": ReferenceSetSummary(title="MP-20 test", crystals=4, sha256="1" * 64)},
+        reference_sets={
+            "reference": ReferenceSetSummary(title="MP-20 test", crystals=4, sha256="1" * 64)
+        },
         funnel=funnel(given, n),
-        figures=[*validity.metrics, *spread.metrics],
+        metrics=[*validity.metrics, *spread.metrics],
         histograms=spread.histograms,
-        shares=spread.label_counts,
+        counts=spread.label_counts,
         stages={
             "validity": done,
             "distributions": done,

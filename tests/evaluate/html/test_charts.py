@@ -13,7 +13,7 @@ SHARES = st.floats(0, 1)
 @given(SHARES, SHARES)
 def test_a_bar_is_as_long_as_its_share(share: float, inner: float) -> None:
     drawn = bar_chart(share, inner=inner, interval=(0.2, 0.4), reference=0.5)
-    widths = {part.get("class"): float(part.get("width", "nan")) for part in drawn}
+    widths = {part.kind: part.width for part in drawn.rectangles}
     assert widths["drawn"] == pytest.approx(100 * share, rel=1e-4)
     assert widths["inner"] == pytest.approx(100 * inner, rel=1e-4)
     assert widths["whisker"] == pytest.approx(20)
@@ -23,11 +23,7 @@ def test_a_bar_is_as_long_as_its_share(share: float, inner: float) -> None:
 def test_bins_are_as_high_as_their_share_and_as_wide_as_their_edges(counts: list[int]) -> None:
     edges = [0.5 * i for i in range(len(counts) + 1)]
     found = Histogram(stage="s", name="n", title="t", unit="", edges=edges, counts=counts)
-    heights = [
-        float(part.get("height", "nan"))
-        for part in histogram_chart(found).iter("rect")
-        if part.get("class") == "drawn"
-    ]
+    heights = [part.height for part in histogram_chart(found).rectangles]
     filled = [count for count in counts if count]
     assert len(heights) == len(filled)
     for height, count in zip(heights, filled, strict=True):
@@ -39,7 +35,7 @@ def test_a_histogram_without_any_value_is_drawn_empty() -> None:
         stage="s", name="n", title="t", unit="", edges=[0, 1, 2], counts=[0, 0],
         reference_counts=[0, 0],
     )  # fmt: skip
-    assert not [x for x in histogram_chart(found).iter("rect") if x.get("class") == "drawn"]
+    assert not histogram_chart(found).rectangles
 
 
 def test_the_numbers_of_a_histogram_stand_behind_it() -> None:
@@ -47,8 +43,7 @@ def test_the_numbers_of_a_histogram_stand_behind_it() -> None:
         stage="s", name="n", title="density", unit="g/cm³", edges=[0, 2, 4], counts=[1, 3],
         reference_counts=[1, 1],
     )  # fmt: skip
-    rows = [["".join(cell.itertext()) for cell in row] for row in histogram_chart(found).iter("tr")]
-    assert rows[1:] == [
+    assert histogram_chart(found).rows == [
         ["0", "2", "1", "25.0%", "1", "50.0%"],
         ["2", "4", "3", "75.0%", "1", "50.0%"],
     ]

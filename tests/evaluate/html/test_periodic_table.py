@@ -14,14 +14,13 @@ def counts(drawn: dict[str, int], known: dict[str, int] | None = None) -> LabelC
         labels=labels,
         counts=[drawn.get(x, 0) for x in labels],
         reference_counts=None if known is None else [known.get(x, 0) for x in labels],
-        of=100,
-        reference_of=None if known is None else 200,
+        total=100,
+        reference_total=None if known is None else 200,
     )
 
 
 def marks(found: LabelCounts) -> dict[str, str]:
-    tiles = {tile[0].text: tile[2].text for tile in periodic_table(found)}
-    return {str(symbol): mark for symbol, mark in tiles.items() if mark}
+    return {tile.symbol: tile.mark for tile in periodic_table(found) if tile.mark}
 
 
 def test_each_element_has_a_place_of_its_own() -> None:
@@ -49,7 +48,9 @@ def test_nothing_is_marked_without_a_reference() -> None:
 
 
 def test_shares_are_of_crystals() -> None:
-    tiles = {tile[0].text: tile for tile in periodic_table(counts({"O": 50, "Fe": 5}, {"O": 100}))}
-    assert tiles["O"].get("title") == "O: 50.0% of the crystals drawn, 50.0% of the reference"
-    assert tiles["Fe"][1].text == "5.0%"
-    assert "absent" in str(tiles["Au"].get("class"))
+    found = periodic_table(counts({"O": 50, "Fe": 5}, {"O": 100}))
+    tiles = {tile.symbol: tile for tile in found}
+    told = "O: 50.0% of the crystals drawn, 50.0% of the reference"
+    assert tiles["O"].description == told
+    assert tiles["Fe"].text == "5.0%"
+    assert "absent" in tiles["Au"].classes

@@ -50,20 +50,20 @@ def test_a_page_loads_nothing_and_runs_its_own_script_only(page: Node) -> None:
 def test_names_and_texts_of_others_stay_text(tmp_path: Path) -> None:
     given = columns(
         name=[ATTACK] * len(CRYSTALS),
-        fault=[ATTACK if c is None else None for c in CRYSTALS],
-        problem=[ATTACK] * len(CRYSTALS),
+        failure=[ATTACK if c is None else None for c in CRYSTALS],
+        message=[ATTACK] * len(CRYSTALS),
     )
     attacked = report(given, name=ATTACK)
-    counted = attacked.shares[1].model_copy(update={"labels": [ATTACK, "1", "2"]})
+    counted = attacked.counts[1].model_copy(update={"labels": [ATTACK, "1", "2"]})
     attacked = attacked.model_copy(
-        update={"shares": [counted], "protocol_title": ATTACK, "sets": {}}
+        update={"counts": [counted], "protocol_title": ATTACK, "reference_sets": {}}
     )
     text = write_page(attacked, given, CRYSTALS, tmp_path).read_text(encoding="utf-8")
     found = parse(text)
     assert len(found.all("script")) == 1
     assert found.all("img") == []
     assert found.all("h1")[0].text() == ATTACK
-    assert ATTACK in found.by_id("faults").text()
+    assert ATTACK in found.by_id("failures").text()
     assert ATTACK in found.by_id("distributions").text()
 
 
@@ -74,14 +74,14 @@ def test_names_that_are_no_text_are_written_all_the_same(tmp_path: Path) -> None
 
 def test_the_funnel_stands_with_counts_intervals_and_formulas(page: Node) -> None:
     header, *rows = cells(page.by_id("funnel").all("table")[0])
-    assert header[2:] == ["attempts", "of", "share", "95% interval", "different formulas"]
+    assert header[2:] == ["samples", "of", "share", "95% interval", "different formulas"]
     assert [row[0] for row in rows] == [step.title for step in report().funnel]
     assert rows[0][2:] == ["8", "8", "100.0%", "67.6% to 100.0%", "5"]
     assert rows[1][2:] == ["6", "8", "75.0%", "40.9% to 92.9%", "5"]
 
 
 def test_every_figure_stands_in_its_stage(page: Node) -> None:
-    for figure in report().figures:
+    for figure in report().metrics:
         rows = cells(page.by_id(figure.stage).all("table")[0])
         (row,) = [row for row in rows if row[0].startswith(figure.title)]
         assert figure.value is not None
@@ -108,7 +108,7 @@ def test_ours_stand_above_what_is_published(page: Node) -> None:
 def test_figures_of_another_reference_are_marked_beside_the_published(tmp_path: Path) -> None:
     told = "reference ref80.parquet of 80 crystals in place of MP-20 test"
     made = report().model_copy(
-        update={"departures": [ProtocolDeviation(what="reference", text=told)]}
+        update={"protocol_deviations": [ProtocolDeviation(what="reference", text=told)]}
     )
     found = parse(write_page(made, columns(), CRYSTALS, tmp_path).read_text(encoding="utf-8"))
     assert told in found.all("header")[0].text()
@@ -122,7 +122,7 @@ def test_figures_of_another_reference_are_marked_beside_the_published(tmp_path: 
 
 
 def test_a_page_says_what_its_pictures_and_its_last_bins_are(page: Node, tmp_path: Path) -> None:
-    assert "shown as they were drawn" in page.by_id("gallery").text()
+    assert "shown as they were sampled" in page.by_id("gallery").text()
     assert "first and the last bin count all that lies beyond" in page.by_id("distributions").text()
     given = {k: v for k, v in columns().items() if k != "e_above_hull_ev_per_atom"}
     without = parse(write_page(report(), given, CRYSTALS, tmp_path).read_text(encoding="utf-8"))
@@ -133,8 +133,8 @@ def test_what_was_not_measured_says_why(page: Node) -> None:
     assert "Not measured: no model is named" in page.by_id("ipt").text()
 
 
-def test_faults_are_counted_with_examples(page: Node) -> None:
-    rows = cells(page.by_id("faults").all("table")[0])
+def test_failures_are_counted_with_examples(page: Node) -> None:
+    rows = cells(page.by_id("failures").all("table")[0])
     example = "sample-2: line 3: no number; sample-5: line 3: no number"
     assert rows[1:] == [["BAD_NUMBER", "2", "25.0%", example]]
 
@@ -160,10 +160,17 @@ def test_links_within_the_page_lead_somewhere(page: Node) -> None:
 def test_a_report_with_nothing_measured_is_a_page_too(tmp_path: Path) -> None:
     bare = Report.model_validate(
         report().model_dump()
-        | {"figures": [], "histograms": [], "shares": [], "stages": {}, "sets": {}, "funnel": []}
+        | {
+            "metrics": [],
+            "histograms": [],
+            "counts": [],
+            "stages": {},
+            "reference_sets": {},
+            "funnel": [],
+        }
     )
     found = parse(write_page(bare, {}, [None] * 8, tmp_path).read_text(encoding="utf-8"))
-    assert [section.attributes["id"] for section in found.all("section")] == ["made"]
+    assert [section.attributes["id"] for section in found.all("section")] == ["provenance"]
 
 
 def test_a_page_of_many_large_crystals_stays_small(tmp_path: Path) -> None:
@@ -197,11 +204,13 @@ def test_crystals_that_are_known_are_named_with_what_they_match(tmp_path: Path) 
     novelty.add_proportion(
         "most_frequent_formula", "the most frequent formula's share", 2, 8, note="SrTiO3"
     )
-    novelty.add_label_counts("formulas", "most frequent formulas", {"SrTiO3": 1, "NaCl": 2})
+    novelty.add_label_counts(
+        "formulas", "most frequent formulas", {"SrTiO3": 1, "NaCl": 2}, kind="formula"
+    )
     found = found.model_copy(
         update={
-            "figures": [*found.figures, *novelty.metrics],
-            "shares": [*found.shares, *novelty.label_counts],
+            "metrics": [*found.metrics, *novelty.metrics],
+            "counts": [*found.counts, *novelty.label_counts],
         }
     )
     made = parse(write_page(found, given, CRYSTALS, tmp_path).read_text(encoding="utf-8"))
@@ -227,8 +236,8 @@ def test_no_zero_has_a_sign_and_one_atom_is_no_atoms(tmp_path: Path) -> None:
 
 
 def test_energies_of_some_say_of_how_many() -> None:
-    some = {"energy_asked": [True] * 3 + [False] * 5, "metastable": [True, True] + [None] * 6}
+    some = {"energy_requested": [True] * 3 + [False] * 5, "metastable": [True, True] + [None] * 6}
     titles = [step.title for step in report(columns(**some)).funnel]
     assert "metastable, of the 3 that were relaxed" in titles
-    every = {"energy_asked": [True] * 8, "metastable": [True, True] + [None] * 6}
+    every = {"energy_requested": [True] * 8, "metastable": [True, True] + [None] * 6}
     assert "metastable, of all drawn" in [step.title for step in report(columns(**every)).funnel]

@@ -54,7 +54,7 @@ def protocol(folder: Path, **stability: Any) -> Path:
 
 
 def figures(report: Any) -> dict[str, Any]:
-    return {figure.name: figure for figure in report.figures if figure.stage == "stability"}
+    return {figure.name: figure for figure in report.metrics if figure.stage == "stability"}
 
 
 def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     report = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=options)
 
     found = figures(report)
-    assert {name: found[name].of for name in ("metastable", "stable", "unknown")} == {
+    assert {name: found[name].total for name in ("metastable", "stable", "unknown")} == {
         "metastable": 5,
         "stable": 5,
         "unknown": 5,
@@ -82,7 +82,7 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
         "CONVERGED", "TOO_CLOSE", "CONVERGED", "CONVERGED", None
     ]  # fmt: skip
     assert [row["metastable"] for row in table] == [True, None, None, True, None]
-    assert [row["not_in_hull"] for row in table] == [None, None, "K", None, None]
+    assert [row["unknown_elements"] for row in table] == [None, None, "K", None, None]
     # By its number the salt is stable or metastable; the verdict needs evidence, which is there.
     assert [row["hull_evidence"] for row in table] == [
         "composition", None, None, "composition", None
@@ -91,7 +91,7 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     assert [row["verdict"] for row in table][1:3] == ["no_energy", "unknown"]
     assert found["candidate"].value + found["no_evidence"].value <= 2 / 5
     assert found["metastable_with_evidence"].value == pytest.approx(2 / 5)
-    assert all(row["energy_asked"] for row in table)
+    assert all(row["energy_requested"] for row in table)
 
     # What is written is what was relaxed: the salt was drawn a little too small.
     assert (
@@ -118,7 +118,7 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     # Of the first two only, and the others were not asked for.
     some = EvaluationOptions(potential=weights, hull=str(hull), relax=2)
     fewer = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=some)
-    assert figures(fewer)["metastable"].of == 2
+    assert figures(fewer)["metastable"].total == 2
 
 
 def test_an_input_that_grows_relaxes_what_is_new_alone(weights: str, tmp_path: Path) -> None:
@@ -167,14 +167,14 @@ def test_where_m3gnet_cannot_be_had_chgnet_relaxes_and_the_report_says_so(
         )  # fmt: skip
 
     report = measured()
-    told = {departure.what: departure.text for departure in report.departures}
+    told = {deviation.what: deviation.text for deviation in report.protocol_deviations}
     assert told["potential"] == f"potential {CHGNET} in place of {M3GNET}"
     assert f"Relaxed with {CHGNET}" in report.stages["stability"].note
     assert "is in no cache" in report.stages["stability"].note
     # An atom that sees no other has no energy, and is in every denominator.
     found = figures(report)
-    assert (found["relaxed"].value, found["relaxed"].of) == (0.5, 2)
-    assert (found["metastable"].value, found["metastable"].of) == (0.5, 2)
+    assert (found["relaxed"].value, found["relaxed"].total) == (0.5, 2)
+    assert (found["metastable"].value, found["metastable"].total) == (0.5, 2)
     rows = pq.read_table(out / "structures.parquet").to_pylist()
     assert [row["relaxation"] for row in rows] == ["CONVERGED", "ISOLATED_ATOM"]
     assert [row["metastable"] for row in rows] == [True, None]
@@ -183,7 +183,7 @@ def test_where_m3gnet_cannot_be_had_chgnet_relaxes_and_the_report_says_so(
     monkeypatch.setattr(
         potentials, "_first_available", lambda: potentials.PotentialChoice("m3gnet")
     )
-    assert measured().departures == report.departures
+    assert measured().protocol_deviations == report.protocol_deviations
     with pytest.raises(ModelError, match="no M3GNet"):
         measured(potential="m3gnet")
     potentials.load_potential_once.cache_clear()

@@ -32,7 +32,7 @@ def read_file(folder: Path, text: str) -> list[int | str]:
         items = list(read_crystals(folder / "x.cif"))
     except InputError as error:
         return [str(error)]
-    return [len(item.crystal) if item.crystal else str(item.problem) for item in items]
+    return [len(item.crystal) if item.crystal else str(item.message) for item in items]
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,15 @@ from ase import Atoms
 from pymatgen.core.structure import Molecule
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from crystext.io.read import ReadItem, read_crystal, read_crystals
+from crystext.io.read import read_crystal, read_crystals
 from crystext.structures.crystal import Crystal
+from crystext.structures.record import Record
 from tests.example_crystals import NACL, QUARTZ
 from tests.io.read.cif_texts import CSCL, P1, cif_text
 from tests.io.read.format_examples import JARVIS, OPTIMADE
 
 
-def read(document: Any, tmp_path: Path) -> list[ReadItem]:
+def read(document: Any, tmp_path: Path) -> list[Record]:
     path = tmp_path / "x.json"
     path.write_text(json.dumps(document))
     return list(read_crystals(path))
@@ -34,7 +35,7 @@ def problem(document: Any, tmp_path: Path) -> str:
     items = read([document, {"name": "good", "structure": NACL.structure.as_dict()}], tmp_path)
     assert items[-1].name == "good"
     assert items[0].crystal is None
-    return str(items[0].problem)
+    return str(items[0].message)
 
 
 def is_caesium_chloride(crystal: Crystal | None) -> bool:
@@ -202,7 +203,7 @@ def test_documents_of_pymatgen_and_of_the_materials_project_are_read(tmp_path: P
     ]
     for document, name in documents:
         (item,) = read(document, tmp_path)
-        assert item.crystal is not None, item.problem
+        assert item.crystal is not None, item.message
         assert (item.name, item.crystal.symbols) == (name, NACL.symbols)
 
 

@@ -88,7 +88,7 @@ def test_deuterium_of_a_file_is_hydrogen_with_a_note(name: str, tmp_path: Path) 
     else:
         path.write_text(content)
     (item,) = read_crystals(path)
-    assert item.crystal is not None, item.problem
+    assert item.crystal is not None, item.message
     assert item.crystal.symbols == ["Li", "H"]
     assert item.notes == (NOTE,)
     with pytest.warns(ReadingWarning, match="deuterium is read as hydrogen") as given:

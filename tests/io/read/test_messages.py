@@ -69,15 +69,15 @@ def assert_readable(problem: str | None, text: str) -> None:
 def test_a_good_file_of_each_format_is_read(kind: str, tmp_path: Path) -> None:
     text = FORMAT_EXAMPLES[kind](tmp_path)
     (item,) = parse_piece(Piece("x", kind, text.encode() if ":" in kind else text))
-    assert item.crystal is not None, item.problem
+    assert item.crystal is not None, item.message
 
 
 @pytest.mark.parametrize("kind", FORMAT_EXAMPLES)
 def test_no_broken_file_is_answered_in_terms_of_python(kind: str, tmp_path: Path) -> None:
     for text in broken(FORMAT_EXAMPLES[kind](tmp_path), 0):
         for item in parse_piece(Piece("x", kind, text.encode() if ":" in kind else text)):
-            assert (item.crystal is None) == bool(item.problem)
-            assert_readable(item.problem, text)
+            assert (item.crystal is None) == bool(item.message)
+            assert_readable(item.message, text)
 
 
 @pytest.mark.parametrize("name", TABLE_EXAMPLES)
@@ -92,7 +92,7 @@ def test_no_broken_table_is_answered_in_terms_of_python(name: str, tmp_path: Pat
         path = tmp_path / name
         path.write_bytes(data)
         try:
-            problems = [item.problem for item in read_crystals(path)]
+            problems = [item.message for item in read_crystals(path)]
         except CrystextError as error:
             problems = [str(error)]
         for problem in problems:

@@ -134,7 +134,7 @@ def test_extxyz_is_read_frame_by_frame_and_not_whole(tmp_path: Path) -> None:
     assert [i.crystal is not None for i in itertools.islice(items, 3)] == [True] * 3
     (last,) = items
     assert last.crystal is None
-    assert "frame 4 starts with 'this is no frame'" in str(last.problem)
+    assert "frame 4 starts with 'this is no frame'" in str(last.message)
 
 
 def test_a_folder_is_searched_in_order_and_a_broken_file_does_not_stop_it(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_table_gives_names_crystals_labels_and_problems(kind: str, tmp_path: P
         "space_group": 225, "formation_energy": -2.1, "band_gap": 5.0, "e_above_hull": 0.0
     }  # fmt: skip
     assert second.crystal is None
-    assert "broken" in str(second.problem)
+    assert "broken" in str(second.message)
     assert "band_gap" not in third.labels
 
 
@@ -251,7 +251,7 @@ def test_json_tables_of_several_layouts_are_read(tmp_path: Path) -> None:
         items = list(read_crystals(tmp_path / f"{name}.json"))
         assert [i.name for i in items] == ["a", "b"], name
         for item in items:
-            assert item.crystal is not None, item.problem
+            assert item.crystal is not None, item.message
             assert_same(item.crystal, NACL)
     assert good(tmp_path / "splits.json", where={"split": "test"}) == ["b"]
 
@@ -321,11 +321,11 @@ def test_a_run_without_crystals_or_with_other_lines_is_told(tmp_path: Path) -> N
 
 
 def test_what_relax_left_is_its_table_alone(tmp_path: Path) -> None:
-    rows = (RelaxedStructure("a", NACL, -1.0), RelaxedStructure("b", None, None, failure="DIED"))
+    rows = (RelaxedStructure(NACL, name="a", energy=-1.0), RelaxedStructure.failed("b", "DIED"))
     write_relaxed(RelaxedSet("m3gnet", next(iter(EnergyCorrection)), rows), tmp_path / "relaxed")
     write_crystals([("000000-a", NACL)], tmp_path / "relaxed" / "cif", "cif")
     for source in (tmp_path / "relaxed", tmp_path):
-        found = [(item.name, item.problem) for item in read_crystals(source)]
+        found = [(item.name, item.message) for item in read_crystals(source)]
         assert found == [("a", None), ("b", "the row has no structure")]
     assert estimate_size(tmp_path / "relaxed", {}) == 2
 
@@ -396,7 +396,7 @@ def test_a_folder_that_cannot_be_searched_is_told(
         first, second = read_crystals("in")
     assert (first.name, first.crystal is not None) == ("a", True)
     assert (second.name, second.crystal) == ("closed", None)
-    assert "Permission denied" in str(second.problem)
+    assert "Permission denied" in str(second.message)
     with (
         may_not_search(tmp_path / "in"),
         pytest.raises(InputError, match="the folder in cannot be searched: Permission denied"),
@@ -456,7 +456,7 @@ def test_a_broken_row_of_a_database_does_not_stop_it(tmp_path: Path) -> None:
     first, second, third = read_crystals(path)
     assert first.crystal is not None
     assert third.crystal is not None
-    assert "row 2 cannot be read" in str(second.problem)
+    assert "row 2 cannot be read" in str(second.message)
 
 
 CIF = cif(NACL)
@@ -583,7 +583,7 @@ def test_samples_of_published_models_are_read_failures_and_all(shared_data: Path
     assert len(items) == 9046
     broken = [item for item in items if item.crystal is None]
     assert 150 < len(broken) < 400
-    assert all(item.problem for item in broken)
+    assert all(item.message for item in broken)
 
 
 def test_a_crystal_is_taken_from_whatever_is_one(tmp_path: Path) -> None:

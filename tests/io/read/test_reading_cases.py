@@ -11,7 +11,8 @@ import pytest
 
 from crystext.chemistry.formulas import parse_formula
 from crystext.errors import InputError
-from crystext.io.read import ReadItem, read_crystals
+from crystext.io.read import read_crystals
+from crystext.structures.record import UNREADABLE, Record
 
 NAMES = """
 occ_dot_partial.cif occ_q.cif occ_dot_all.cif spinel_itcode2.cif spinel_itcode1.cif
@@ -46,18 +47,18 @@ def test_a_file_is_read_as_the_crystal_it_describes_or_refused(
     answer = expected[name]
     (item,) = _items(cases / name)
     if item.crystal is None:
-        assert answer["refusal_allowed"], f"refused: {item.problem}"
+        assert answer["refusal_allowed"], f"refused: {item.message}"
         return
     symbols = list(item.crystal.symbols)
     found = {symbol: symbols.count(symbol) for symbol in symbols}
     assert found in [parse_formula(cell) for cell in answer["cell"]]
 
 
-def _items(path: Path) -> list[ReadItem]:
+def _items(path: Path) -> list[Record]:
     try:
         return list(read_crystals(path))
     except InputError as error:
-        return [ReadItem(path.name, None, str(error), {})]
+        return [Record.failed(path.name, UNREADABLE, str(error))]
 
 
 def test_no_file_of_the_reading_cases_is_left_out(

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from crystext.io.read import ReadItem
 from crystext.structures.crystal import Crystal
+from crystext.structures.record import Record
 from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
 
 
@@ -86,7 +86,7 @@ def test_a_crystal_comes_back_from_every_setting_where_the_file_names_it(
         if written.layout.form in reading_symmetrized.DECISIVE and not written.layout.truncated:
             item = reading_symmetrized.read(written.text, tmp_path / "crystal.cif")
             outcome = reading_symmetrized.outcome(item, written, crystal)
-            assert outcome in ("same", "same, noted"), f"{item.problem}\n{written.text}"
+            assert outcome in ("same", "same, noted"), f"{item.message}\n{written.text}"
 
 
 @pytest.mark.parametrize("crystal", CRYSTALS.values(), ids=CRYSTALS)
@@ -111,7 +111,7 @@ def test_the_measurement_tells_another_crystal_from_the_same(
 
     def outcome(numbers: Any, positions: Any) -> str:
         read = Crystal(lengths, angles, numbers, positions)
-        return str(reading_symmetrized.outcome(ReadItem("x", read, None, {}), written, crystal))
+        return str(reading_symmetrized.outcome(Record(read, name="x"), written, crystal))
 
     assert outcome(cell.numbers, cell.positions) == "same"
     assert outcome(cell.numbers, cell.positions + np.array([0.01, 0, 0])) == "moved"

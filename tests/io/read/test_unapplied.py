@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crystext.io.read import ReadItem
 from crystext.io.read.parse import Piece, parse_piece
+from crystext.structures.record import Record
 from tests.io.read.format_examples import ABINIT, CASTEP, ESPRESSO, FORMAT_EXAMPLES, LAMMPS, RES
 
 SHELX = """TITL NaCl in F m -3 m
@@ -56,7 +56,7 @@ IDENTITY = "1,0,0,0,0,1,0,0,0,0,1,0"
 INVERSION = "-1,0,0,0,0,-1,0,0,0,0,-1,0"
 
 
-def read(kind: str, text: str) -> ReadItem:
+def read(kind: str, text: str) -> Record:
     (item,) = parse_piece(Piece("x", kind, text.encode() if ":" in kind else text))
     return item
 
@@ -159,13 +159,13 @@ def test_what_a_parser_would_pass_over_is_refused(name: str) -> None:
     kind, text, reason = REFUSED[name]
     item = read(kind, text)
     assert item.crystal is None
-    assert reason in str(item.problem)
+    assert reason in str(item.message)
 
 
 def test_lengths_of_a_cube_in_angstrom_are_refused(tmp_path: Path) -> None:
     text = FORMAT_EXAMPLES["ase:cube"](tmp_path).split("\n")
     text[3] = "-" + text[3]
-    assert "its lengths are in Å" in str(read("ase:cube", "\n".join(text)).problem)
+    assert "its lengths are in Å" in str(read("ase:cube", "\n".join(text)).message)
 
 
 READ = {
@@ -189,7 +189,7 @@ READ = {
 def test_what_lists_every_atom_is_read(name: str) -> None:
     kind, text, symbols, length = READ[name]
     item = read(kind, text)
-    assert item.crystal is not None, item.problem
+    assert item.crystal is not None, item.message
     assert item.crystal.symbols == symbols
     assert np.allclose(item.crystal.lengths, length, atol=1e-5)
     assert item.notes == ()
@@ -232,4 +232,4 @@ def test_a_configuration_that_is_cut_off_is_no_end_of_the_others() -> None:
     first, second = parse_piece(Piece("x", "xdatcar", header + frames))
     assert first.crystal is not None
     assert second.crystal is None
-    assert "configuration 2" in str(second.problem)
+    assert "configuration 2" in str(second.message)

@@ -1,0 +1,100 @@
+"""The commands of the tutorial and of each how-to page run as they stand, in their order."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.docs.shell import ELSEWHERE, FEWER, run_script, runnable, smaller, type_in
+from tests.documents import NEEDS, ROOT, blocks, calls, statements
+
+PAGES = [
+    ROOT / "docs" / "tutorial.md",
+    *sorted(page for page in (ROOT / "docs" / "how_to").glob("*.md") if page.stem != "index"),
+]
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+
+WRITTEN = {
+    "tutorial": ["na-ti-o.png", "na-report/report.html", "relaxed/cif", "energies.csv", "best.png"],
+    "condition": ["titanates/attempts.jsonl", "requests/attempts.jsonl"],
+    "complete": ["variants/infill_results.jsonl", "completed/infill_results.jsonl"],
+    "python": ["perovskite.cif"],
+    "read_files": ["cscl.cif"],
+    "evaluate": ["theirs/report.json", "report/report.json", "selected", "diverse.extxyz"],
+    "energies": ["energies.csv", "copper/relaxed.parquet"],
+    "train": ["smoke/model", "my-model/model", "draws/attempts.jsonl", "whole/model.safetensors"],
+    "many_machines": ["shared-run/attempts.jsonl"],
+    "other_models": [],
+}
+"""What has to be there after a page was followed."""
+
+
+@each_page
+def test_a_page_runs_from_a_fresh_clone(
+    page: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(root / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    # Whatever the user has downloaded before.
+    monkeypatch.setenv("CRYSTEXT_CACHE", str(tmp_path / "cache"))
+    for language, content in runnable(page.read_text(encoding="utf-8")):
+        if language == "python":
+            run_script(content, tmp_path)
+        else:
+            type_in(content, tmp_path)
+    assert [name for name in WRITTEN[page.stem] if not (tmp_path / name).exists()] == []
+    if (table := tmp_path / "energies.csv").exists():
+        with table.open(newline="", encoding="utf-8") as file:
+            columns = next(csv.reader(file))
+        assert documented_columns(root) == columns
+
+
+def documented_columns(root: Path) -> list[str]:
+    """Return the columns that the reference lists for `energies.csv`, sorted as they are there."""
+    text = (root / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    section = text.partition("## `energies.csv`")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return re.findall(r"`(\w+)`", " ".join(cells))
+
+
+@each_page
+def test_a_command_that_is_not_run_says_what_it_needs(page: Path) -> None:
+    wanted = re.compile(r"network|GPU|cluster|Hub|machines|cores")
+    for _, content in blocks(page.read_text(encoding="utf-8"), "sh"):
+        for statement in statements(content):
+            if marked := NEEDS.search(statement):
+                assert wanted.search(marked[1]), statement
+
+
+def test_every_reduction_and_exception_is_still_of_use(root: Path) -> None:
+    pages = [*PAGES, root / "README.md"]
+    shown = [
+        statement
+        for page in pages
+        for _, content in blocks(page.read_text(encoding="utf-8"), "sh")
+        for statement in statements(content)
+    ]
+    assert [p for p in FEWER if not any(re.search(p, line) for line in shown)] == []
+    started = [command for line in shown for command in line.split(" && ")]
+    assert [s for s in ELSEWHERE if not any(c.startswith(s) for c in started)] == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "run"),
+    [
+        ("crystext sample --n 10000 --out run", "crystext sample --n 6 --out run"),
+        ("crystext sample --n 100 --out run", "crystext sample --n 30 --out run"),
+        ("crystext sample -n 2000 --shard 1/2 --out x", "crystext sample -n 6 --shard 1/2 --out x"),
+        (
+            "crystext evaluate run --relax 100",
+            "crystext evaluate run --train mp20_val --only validity,novelty,stability --relax 1",
+        ),
+    ],
+)
+def test_a_run_is_scaled_down(shown: str, run: str) -> None:
+    assert smaller(shown) == run
+    assert list(calls(run))

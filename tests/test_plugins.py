@@ -1,0 +1,218 @@
+"""Another distribution adds members of every kind, each by one file and one entry point.
+
+The files are in `tests/plugin_package`; here they are laid out as pip installs a distribution, and
+used by the real command line and by Python, in processes of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from crystext.data.store import read_store
+from crystext.evaluate.protocol import load_protocol
+from crystext.text import decode
+from tests.conftest import ROOT, Run
+from tests.evaluate.example_inputs import TEXTS, write_run
+from tests.example_crystals import EXAMPLE_CRYSTALS
+from tests.process_tasks import COPPER
+from tests.tiny_model import write_tiny_store
+from tests.training.test_trainer import log_of, recipe_values
+
+ENTRY_POINTS = {
+    "commands": ("count", "command:COMMAND"),
+    "formats": ("one_line", "text_format:FORMAT"),
+    "metrics": ("volume_per_atom", "metric:METRIC"),
+    "potentials": ("emt", "potential:LOADER"),
+    "properties": ("bulk_modulus", "property:BULK_MODULUS"),
+    "stages": ("size", "stage:STAGE"),
+    "tasks": ("count_atoms", "task:TASK"),
+}
+"""By group, the name of the member and where it is in the plugin's package."""
+
+
+def install(folder: Path, entry_points: str) -> dict[str, str]:
+    """Lay the plugin out as pip does, and return the environment in which it is installed."""
+    shutil.copytree(ROOT / "tests" / "plugin_package", folder / "crystal_plugin")
+    about = folder / "crystal_plugin-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: crystal-plugin\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(entry_points)
+    paths = f"{folder}{os.pathsep}{ROOT}"
+    return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    lines = [
+        f"[crystext.{group}]\n{name} = crystal_plugin.{where}\n"
+        for group, (name, where) in ENTRY_POINTS.items()
+    ]
+    return install(tmp_path_factory.mktemp("site"), "\n".join(lines))
+
+
+@pytest.fixture(scope="module")
+def run(cli: Run, installed: dict[str, str]) -> Callable[..., str]:
+    """Runs `crystext ARGUMENTS` where the plugin is installed, and returns standard output."""
+
+    def ran(*arguments: object) -> str:
+        ended = cli(*arguments, env=installed)
+        assert ended.returncode == 0, ended.stderr
+        return str(ended.stdout)
+
+    return ran
+
+
+def python(program: str, environment: dict[str, str]) -> str:
+    """Run a program in an environment, and return what it prints."""
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.fixture
+def copper(tmp_path: Path) -> Path:
+    path = tmp_path / "copper.cif"
+    path.write_text(COPPER.structure.to(fmt="cif"), encoding="utf-8")
+    return path
+
+
+def test_a_command_of_a_plugin_is_listed_and_runs(run: Callable[..., str], copper: Path) -> None:
+    assert "count " in run("--help")
+    assert run("count", copper).strip() == "1"
+
+
+def test_a_format_of_a_plugin_encodes_and_decodes(run: Callable[..., str], copper: Path) -> None:
+    text = run("encode", copper, "--format", "one_line")
+    assert text.count("; Cu ") == 4
+    (copper.parent / "copper.txt").write_text(text)
+    read = run("decode", copper.parent / "copper.txt")
+    assert "Cu" in read
+    assert run("decode", copper.parent / "copper.txt", "--format", "one_line") == read
+
+
+def test_a_potential_of_a_plugin_relaxes(run: Callable[..., str], copper: Path) -> None:
+    out = copper.parent / "relaxed"
+    told = run("relax", copper, "--potential", "emt", "--out", out)
+    assert "energies: EMT-ASE" in told
+    # Its other names mean the same, so the relaxations are taken from the folder.
+    assert "energies: EMT-ASE" in run("relax", copper, "--potential", "EMT-ase", "--out", out)
+    assert "energies: EMT-ASE" in run(
+        "relax", copper, "--potential", "Effective-Medium", "--out", out
+    )
+
+
+def test_a_model_learns_a_task_of_a_plugin(run: Callable[..., str], tmp_path: Path) -> None:
+    values = recipe_values(write_tiny_store(tmp_path / "store"), steps=2)
+    values["tasks"] = {"unconditional": 1.0, "count_atoms": 1.0}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    run("train", tmp_path / "recipe.yaml", "--out", tmp_path / "run")
+    assert any("loss_count_atoms" in row for row in log_of(tmp_path / "run"))
+
+
+def test_a_property_of_a_plugin_is_read_stored_and_written_into_prompts(
+    run: Callable[..., str], installed: dict[str, str], tmp_path: Path
+) -> None:
+    rows = [
+        {"cif": crystal.structure.to(fmt="cif"), "K_VRH": 20.0 + i}
+        for i, crystal in enumerate(EXAMPLE_CRYSTALS.values())
+    ]
+    (tmp_path / "table.json").write_text(json.dumps(rows))
+    store = tmp_path / "store"
+    run("data", "prepare", tmp_path / "table.json", "--split", "0.5/0.25/0.25", "--out", store)
+    program = f"""
+from crystext.data.store import read_store
+from crystext.structures.property_schema import format_properties
+from crystext.tasks.generation import generation_prompt
+from crystext.tasks.prompts import PromptSet
+for split in ("train", "validation", "test"):
+    for record in map(read_store({str(store)!r}, split).__getitem__, range(1)):
+        values = format_properties(record.crystal, record.labels, ["bulk_modulus"])
+        words = PromptSet({{"generate": "{{conditions}}"}}, {{"bulk_modulus": "GPa: {{value}};"}})
+        print(generation_prompt(words, values))
+"""
+    prompts = python(program, installed).split()
+    assert len(prompts) == 6
+    # Without the plugin the store is whole all the same, and keeps the label.
+    assert read_store(store, "train")[0].labels["bulk_modulus"] >= 20
+
+
+def test_a_protocol_names_a_metric_and_a_stage_of_a_plugin(
+    run: Callable[..., str], tmp_path: Path
+) -> None:
+    protocol = {
+        "name": "mine",
+        "title": "mine",
+        "validity": load_protocol("mp20").model_dump(mode="json")["validity"],
+        "size": {"source": "a test", "max_atoms": 2},
+        "metrics": ["volume_per_atom"],
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(protocol))
+    samples, out = write_run(tmp_path / "run"), tmp_path / "evaluation"
+    run("evaluate", samples, "--protocol", tmp_path / "mine.yaml", "--out", out)
+    report = json.loads((out / "report.json").read_text())
+    metrics = {metric["name"]: metric for metric in report["metrics"]}
+    # Four of six samples are crystals, each of two atoms.
+    assert (metrics["small"]["value"], metrics["small"]["total"]) == (pytest.approx(4 / 6), 6)
+    volumes = [c.volume / 2 for text in TEXTS if (c := decode(text).crystal) is not None]
+    assert metrics["volume_per_atom"]["value"] == pytest.approx(sum(volumes) / 4)
+    page = (out / "report.html").read_text()
+    assert "Sizes of cells" in page
+    assert "volume per atom" in page
+
+
+def test_members_of_a_plugin_are_used_in_python(installed: dict[str, str]) -> None:
+    program = """
+import numpy as np
+from crystext.energies.potentials import load_potential
+from crystext.structures.record import Record
+from crystext.tasks import TASKS
+from crystext.tasks.prompts import load_prompts
+from crystext.text import FORMATS, decode, encode
+from tests.example_crystals import EXAMPLE_CRYSTALS
+from tests.evaluate.example_inputs import TEXTS, write_run
+from tests.example_crystals import NACL
+
+assert decode(encode(NACL, "one_line"), format="one_line").crystal.symbols == NACL.symbols
+assert [FORMATS.from_plugin(name) for name in ("plain", "one_line")] == [False, True]
+task = TASKS.find("count_atoms")
+example = task.make(Record(NACL), load_prompts(), FORMATS["plain"], np.random.default_rng(0))
+assert task.score(example, "8") == {"correct": 1.0}
+assert task.score(example, "7") == {"correct": 0.0}
+assert load_potential("emt").name == "EMT-ASE"
+"""
+    python(program, installed)
+
+
+def test_a_broken_plugin_stops_nothing_but_itself(copper: Path, tmp_path: Path) -> None:
+    broken = "".join(
+        f"[crystext.{group}]\nbroken = crystal_plugin.missing:X\n" for group in ENTRY_POINTS
+    )
+    environment = install(tmp_path / "site", broken)
+
+    def ran(*arguments: object) -> subprocess.CompletedProcess[str]:
+        # Not by `cli`: the messages quote the plugin's own error, which no other message may.
+        command = [sys.executable, "-m", "crystext", *map(str, arguments)]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    encoded = ran("encode", copper)
+    assert encoded.returncode == 0, encoded.stderr
+    assert decode(encoded.stdout.strip())
+    assert "note: the command 'broken' is a plugin" in encoded.stderr
+    for kind, arguments in (
+        ("format", ("encode", copper, "--format", "broken")),
+        ("potential", ("relax", copper, "--potential", "broken", "--out", tmp_path / "out")),
+    ):
+        ended = ran(*arguments)
+        assert ended.returncode == 2
+        assert f"the {kind} 'broken' is a plugin (crystal_plugin.missing:X)" in ended.stderr
+        assert "Traceback" not in ended.stderr
