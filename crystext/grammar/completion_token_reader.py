@@ -1,4 +1,4 @@
-"""The automaton of completions in the crystal vocabulary: which token ids the values of a field are.
+"""The automaton of completions in the crystal vocabulary: which token ids a field's values are.
 
 How a completion is cut depends on which lines follow each other: an element's newlines belong to
 its token in some places, and are tokens of their own in others. So a completion of the same lines
