@@ -66,7 +66,7 @@ def infill_fields(partial: PartialCrystal) -> list[InfillField]:
 
 
 def is_single_element(partial: PartialCrystal) -> bool:
-    """Tell whether a partial crystal is completed by naming one element."""
+    """Return whether a partial crystal is completed by naming one element."""
     first, *others = infill_fields(partial)
     return first.field.kind is FieldKind.ELEMENT and len(others) == 1
 
