@@ -60,7 +60,7 @@ class CoverageStage(Stage[CoverageSettings]):
         result.columns["covers_reference"] = spread(far.is_precise(settings.cutoffs).tolist())
         cutoffs = f"structure {settings.structure:g}, composition {settings.composition:g}"
 
-        def proportion(name: str, title: str, value: Proportion, note: str) -> None:
+        def add_proportion(name: str, title: str, value: Proportion, note: str) -> None:
             result.add_proportion(
                 name,
                 title,
@@ -71,17 +71,17 @@ class CoverageStage(Stage[CoverageSettings]):
                 note=f"{cutoffs}; {note}",
             )
 
-        proportion(
+        add_proportion(
             "recall",
             f"recall of {reference.title}",
             coverage.recall,
             f"by {format_count(n, 'sample')}",
         )
-        proportion(
+        add_proportion(
             "precision", "precision, of all samples", coverage.precision_of_all, "CDVAE's rule"
         )
         if (fingerprinted := coverage.precision_of_fingerprinted) is not None:
-            proportion(
+            add_proportion(
                 "precision_of_fingerprinted",
                 "precision, of those with a fingerprint",
                 fingerprinted,
