@@ -78,7 +78,7 @@ class CoordinateAutomaton:
     def allowed(self) -> Bools:
         """Return which values the next field can take: shape (B, number of values).
 
-        For the last two coordinates this looks at every value. `has_room` asks about one y a
+        For the last two coordinates this looks at every value. `leaves_free_z` asks about one y a
         crystal only, which is what a sampler of many crystals wants.
         """
         field = self.field
@@ -92,11 +92,11 @@ class CoordinateAutomaton:
         if field.axis == 0 or self.min_distance_ratio == 0:
             return everywhere
         if field.axis == 1:
-            return np.stack([self.y_with_room(row) for row in range(len(self))])
+            return np.stack([self.free_y(row) for row in range(len(self))])
         columns = self.positions[:, self.atoms - 1, :2]
         return self._surroundings(np.arange(len(self))).free_z(columns, self._grid_size)
 
-    def has_room(self, y: Ints, rows: Ints | None = None) -> Bools:
+    def leaves_free_z(self, y: Ints, rows: Ints | None = None) -> Bools:
         """Tell for each crystal whether some z is left for the atom at hand if it takes this y.
 
         Args:
@@ -111,7 +111,7 @@ class CoordinateAutomaton:
         )
         return self._surroundings(rows).has_free_z(columns, self._grid_size)
 
-    def y_with_room(self, row: int) -> Bools:
+    def free_y(self, row: int) -> Bools:
         """Return which y leave a z for the atom at hand of one crystal: shape (number of values,).
 
         If none does, that of the roomiest place is the only one.

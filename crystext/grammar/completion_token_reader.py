@@ -99,7 +99,7 @@ class CompletionTokenReader:
 
 
 def _token_ids(
-    known: dict[str, int], kind: FieldKind, fmt: Format, part: int, before: str, behind: str
+    vocabulary: dict[str, int], kind: FieldKind, fmt: Format, part: int, before: str, behind: str
 ) -> Ints:
     """Return the ids of one of the tokens that spell a field, for each of its values."""
     texts = [text for text in value_texts(kind, fmt) if text]
@@ -107,9 +107,9 @@ def _token_ids(
         split = [text.partition(".") for text in texts]
         texts = list(dict.fromkeys(a + dot if part == 0 else b for a, dot, b in split))
     spelled = [before + text + behind for text in texts]
-    if missing := [piece for piece in spelled if piece not in known]:
+    if missing := [piece for piece in spelled if piece not in vocabulary]:
         raise _vocabulary_error(missing[0])
-    return np.array([known[piece] for piece in spelled], dtype=np.int64)
+    return np.array([vocabulary[piece] for piece in spelled], dtype=np.int64)
 
 
 def _vocabulary_error(piece: str) -> ModelError:

@@ -165,11 +165,11 @@ class InfillingAutomaton:
         if self.field.axis == 0 or self.min_distance_ratio == 0:
             return np.ones((len(self), value_count(kind, self.format)), dtype=np.bool_)
         if self.field.axis == 1:
-            return np.stack([self.y_with_room(row) for row in range(len(self))])
+            return np.stack([self.free_y(row) for row in range(len(self))])
         columns = self.positions[:, blank.site, :2]
         return self._surroundings(np.arange(len(self))).free_z(columns, self._grid_size)
 
-    def has_room(self, y: Ints, rows: Ints | None = None) -> Bools:
+    def leaves_free_z(self, y: Ints, rows: Ints | None = None) -> Bools:
         """Tell for each completion whether some z is left for the atom at hand if it takes this y.
 
         Args:
@@ -185,7 +185,7 @@ class InfillingAutomaton:
         columns = np.stack([self.positions[rows, blank.site, 0], y / self._grid_size], axis=1)
         return self._surroundings(rows).has_free_z(columns, self._grid_size)
 
-    def y_with_room(self, row: int) -> Bools:
+    def free_y(self, row: int) -> Bools:
         """Return which y leave a z for the atom at hand of one completion: (number of values,).
 
         If none does, that of the roomiest place is the only one.
@@ -316,11 +316,11 @@ class InfillingAutomaton:
     def _allowed_elements(self, field: InfillField) -> Bools:
         allowed = np.zeros((len(self), len(SYMBOLS) + 1), dtype=np.bool_)
         if field.can_hold_value:
-            allowed |= self._elements_with_room(field.site)
+            allowed |= self._elements_that_fit(field.site)
         allowed[:, END] = field.may_end
         return allowed
 
-    def _elements_with_room(self, site: int) -> Bools:
+    def _elements_that_fit(self, site: int) -> Bools:
         """Return the elements that have room at a site, and at those that share its element."""
         group = self._shared_sites.get(site, (site,))
         chosen = self.numbers[:, group].max(axis=1)

@@ -104,16 +104,21 @@ class RunFolder:
 
         Raises:
             InUseError: another process holds it.
-            OSError: the folder cannot be made; see `writing`.
+            RunError: the folder cannot be made.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / self.lock_file, timeout=0)
+        with self.writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire()
+            except Timeout:
+                raise InUseError(
+                    f"another process is writing to {self.path}; wait for it, or give another --out"
+                ) from None
         try:
-            with FileLock(self.path / self.lock_file, timeout=0):
-                yield
-        except Timeout:
-            raise InUseError(
-                f"another process is writing to {self.path}; wait for it, or give another --out"
-            ) from None
+            yield
+        finally:
+            lock.release()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -197,10 +202,10 @@ class RunFolder:
         """Append when, where and with which versions the run is started or resumed.
 
         Raises:
-            OSError: see `writing`.
+            RunError: the folder cannot be written.
         """
         line = json.dumps({**note, **collect_provenance().model_dump()}) + "\n"
-        with (self.path / STARTS_FILE).open("a", encoding="utf-8") as file:
+        with self.writing(), (self.path / STARTS_FILE).open("a", encoding="utf-8") as file:
             file.write(line)
 
 

@@ -32,7 +32,7 @@ class Known:
 
     @property
     def crystals(self) -> list[Crystal]:
-        return [self.dataset[i].crystal for i in range(len(self.dataset))]
+        return [self.dataset[i].require_crystal() for i in range(len(self.dataset))]
 
     def fingerprints(self, workers, report=lambda done, whole: None) -> Fingerprints:
         return fingerprints(self.crystals, workers=workers, report=report)
