@@ -22,7 +22,7 @@ from crystext.errors import SettingError, did_you_mean
 from crystext.evaluate.report import MetricValue, Report
 from crystext.metrics.base import Better
 from crystext.runtime.resources import shipped_path
-from crystext.runtime.schema import StrictModel, parse_yaml, setting_faults
+from crystext.runtime.schema import StrictModel, read_yaml, setting_faults
 
 
 def _check_not_empty(text: str) -> str:
@@ -108,14 +108,7 @@ def read_published_table(path: Path) -> PublishedTable:
     Raises:
         SettingError: with every fault of the file.
     """
-    try:
-        values = parse_yaml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise SettingError(f"{path} is not YAML: it is not a text in UTF-8") from None
-    except ValueError as error:
-        raise SettingError(f"{path} is not YAML: {error}") from None
+    values = read_yaml(path)
     try:
         return PublishedTable.model_validate(values)
     except ValidationError as error:

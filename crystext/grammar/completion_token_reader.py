@@ -1,4 +1,4 @@
-"""The automaton of completions read in the small vocabulary: which token ids a field's values are.
+"""The automaton of completions in the crystal vocabulary: which token ids a field's values are.
 
 How a completion is cut depends on which lines follow each other: an element's newlines belong to
 its token in some places, and are tokens of their own in others. So a completion of the same lines
@@ -28,7 +28,7 @@ _EXAMPLES = {
     FieldKind.ELEMENT: "Na",
     FieldKind.COORDINATE: "0.125",
 }
-"""Values of the completion that is cut, in the format of the small vocabulary."""
+"""Values of the completion that is cut, in the format of the crystal vocabulary."""
 
 
 class CompletionTokenReader:
@@ -40,12 +40,12 @@ class CompletionTokenReader:
         """Look the ids up.
 
         Args:
-            tokenizer: one that has the small vocabulary.
+            tokenizer: one that has the crystal vocabulary.
             fmt: the format of the text.
             fields: of the completion, its end last.
 
         Raises:
-            ModelError: the tokenizer cuts in another way than the small vocabulary's.
+            ModelError: the tokenizer cuts in another way than the crystal vocabulary's.
         """
         known = tokenizer.get_vocab()
         pieces = {i: piece for piece, i in known.items()}
@@ -115,5 +115,5 @@ def _token_ids(
 def _vocabulary_error(piece: str) -> ModelError:
     return ModelError(
         f"the tokenizer does not cut a completion into one or two tokens a field, at {piece!r}; it "
-        "is not a small crystal vocabulary"
+        "is not a crystal vocabulary"
     )

@@ -22,6 +22,7 @@ from crystext.metrics.base import Metric, MetricInput
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
+    DIFFCSP_SOURCE,
     DIFFCSP_TOLERANCES,
     FormulaGroup,
     MatchTolerances,
@@ -97,8 +98,8 @@ NOVEL = Metric(
     name="novel",
     title="not in the training set",
     compute=_novel,
-    better="higher",
-    source="StructureMatcher with the tolerances of Jiao et al., arXiv:2309.04475 (DiffCSP)",
     requires=("training",),
     libraries=("pymatgen",),
+    better="higher",
+    source=DIFFCSP_SOURCE,
 )

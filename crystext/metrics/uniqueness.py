@@ -20,6 +20,7 @@ from crystext.metrics.base import Metric, MetricInput
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
+    DIFFCSP_SOURCE,
     DIFFCSP_TOLERANCES,
     FormulaGroup,
     MatchTolerances,
@@ -83,6 +84,6 @@ UNIQUE = Metric(
     title="unique",
     compute=_unique,
     better="higher",
-    source="StructureMatcher with the tolerances of Jiao et al., arXiv:2309.04475 (DiffCSP)",
+    source=DIFFCSP_SOURCE,
     libraries=("pymatgen",),
 )

@@ -211,6 +211,8 @@ class RunFolder:
 
 def rename_keys(values: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
     """Return values with their present names; where a value has both, the present one counts."""
+    if renamed.keys().isdisjoint(values):
+        return dict(values)
     present = {renamed[key]: value for key, value in values.items() if key in renamed}
     order = {renamed.get(key, key): None for key in values}
     kept = {key: value for key, value in values.items() if key not in renamed}
