@@ -83,13 +83,13 @@ PYMATGEN_TOLERANCES = MatchTolerances(ltol=0.2, stol=0.3, angle_tol=5.0)
 
 
 def reduce_for_matching(crystal: Crystal) -> Structure | None:
-    """Return the structure that `StructureMatcher.fit` would make of a crystal before comparing.
+    """Return the reduced structure of a crystal that `StructureMatcher.fit` compares.
 
-    None where the cell has no Niggli form, or is so thin that listing the lattice points within
-    its longest vector would take all memory; such a crystal is taken to match nothing.
+    None if the cell has no Niggli form, or is so thin that listing the lattice points within its
+    longest vector would take all memory; such a crystal matches nothing.
     """
     structure = crystal.structure
-    # Before the Niggli reduction too: it lists the same points.
+    # Checked before the Niggli reduction too, which lists the same points.
     if _lattice_points(structure.lattice.get_lll_reduced_lattice()) > _MAX_LATTICE_POINTS:
         return None
     try:

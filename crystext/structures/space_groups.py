@@ -30,7 +30,7 @@ def parse_space_group(value: int | str) -> int:
     if isinstance(value, bool) or not text:
         raise SettingError(f"space group {value!r}: expected 1 to 230, or a symbol such as Fm-3m")
     if digits := re.fullmatch(r"([-+]?)0*(\d+)(\.0*)?", text):
-        # Suggest the nearest number only for numbers of plausible length.
+        # Nine digits suffice to find the nearest group.
         number = int(digits[1] + digits[2][:9])
         if not 1 <= number <= 230:
             nearest = min(max(number, 1), 230)

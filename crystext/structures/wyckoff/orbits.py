@@ -218,7 +218,7 @@ def primitive_basis(space_group: int) -> Floats:
 
 def _orbit_order(orbit: Orbit) -> tuple[int, str, list[float]]:
     letter = orbit.position.letter
-    # A comes behind z.
+    # A comes after z.
     return (
         ELECTRONEGATIVITY_RANK[orbit.atomic_number],
         letter.replace("A", "~"),

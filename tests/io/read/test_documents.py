@@ -86,7 +86,7 @@ def test_cartesian_coordinates_of_jarvis_are_read_as_such(tmp_path: Path) -> Non
         ("lattice_mat", [[4, 0, 0], [4, 0, 0], [0, 0, 4]], "span no volume"),
         ("coords", [[0, 0, 0]], "2 elements and 1 positions"),
         ("elements", ["Cs", "Xx"], "site 2 holds 'Xx'"),
-        ("elements", "CsCl", "elements are no list of names"),
+        ("elements", "CsCl", "elements are not a list of names"),
         ("abc", [5.0, 4.12, 4.12], "its abc are 5, 4.12, 4.12, but those of its lattice_mat"),
         ("angles", [90, 90, 60], "its angles are 90, 90, 60"),
         ("cartesian", "false", "its cartesian is 'false'; expected true or false"),
@@ -217,7 +217,7 @@ def test_a_molecule_is_told_to_be_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "reason"),
     [
-        (("lattice",), [], "its lattice is no object"),
+        (("lattice",), [], "its lattice is not an object"),
         (("lattice", "matrix"), [[1, 2], [3]], "not three vectors"),
         (("lattice", "a"), 9.5, "the a of its lattice is 9.5, but that of its matrix"),
         (("sites",), {}, "no list of sites"),

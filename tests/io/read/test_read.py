@@ -332,7 +332,7 @@ def test_what_relax_left_is_its_table_alone(tmp_path: Path) -> None:
 
 def test_a_broken_line_of_json_rows_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text(json.dumps({"cif": cif(NACL)}) + '\n{"cif": ')
-    with pytest.raises(InputError, match="line 2 of it is no JSON"):
+    with pytest.raises(InputError, match="its line 2 is not valid JSON"):
         read_crystal(tmp_path / "x.jsonl")
 
 
