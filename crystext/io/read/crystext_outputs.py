@@ -102,4 +102,4 @@ def attempt_pieces(open_: Callable[[], BinaryIO]) -> Iterator[Piece]:
     if not crystals and damaged:
         raise InputError(damaged)
     if not crystals:
-        raise InputError(f"none of the {count:,} attempts is a crystal")
+        raise InputError(f"none of the {count:,} samples is a crystal")

@@ -244,7 +244,7 @@ def test_a_number_alone_is_the_standard_setting_and_that_is_noted() -> None:
     text = cif_text(GENERAL, "monoclinic", {NUMBER: 14})
     same = cif_text(GENERAL, "monoclinic", {HM: "P 1 21/c 1"})
     assert read_cif(text).crystal == read_cif(same).crystal
-    assert "number 14 alone" in notes(text)
+    assert "only the number 14" in notes(text)
     assert "P 1 1 21" in notes(cif_text(GENERAL, "unique c", {NUMBER: 14}))
 
 
@@ -302,7 +302,7 @@ def test_operations_may_have_numbers_before_them(blank: str, numbers: tuple[str,
 
 def test_an_operation_that_is_none_is_named() -> None:
     text = cif_text(GENERAL, "monoclinic", operations=("x,y,z", "-x,-y,q"))
-    assert "operation of symmetry 2 is '-x,-y,q'" in refusal(text)
+    assert "symmetry operation 2 is '-x,-y,q'" in refusal(text)
 
 
 def test_more_operations_than_any_group_has_are_refused_at_once() -> None:

@@ -150,7 +150,7 @@ def test_what_else_a_response_holds_is_no_structure(tmp_path: Path) -> None:
             "site 1 has atoms attached that are not placed",
         ),
         ({"species": []}, "site 1 is of 'Cs1', which is not among its species"),
-        ({"species": None}, "'Cs1' is not an element; ask for species"),
+        ({"species": None}, "'Cs1' is not an element; request species"),
         ({"structure_features": ["disorder"]}, "is disordered"),
         ({"structure_features": ["implicit_atoms"]}, "atoms that are not placed"),
         ({"lattice_vectors": None}, "it lacks lattice_vectors; expected a crystal"),
@@ -171,7 +171,7 @@ def test_names_of_species_without_a_list_are_elements_with_a_note(tmp_path: Path
     entry = attributes(species=None, species_at_sites=["Cs", "Cl"])
     (item,) = read({"data": entry, "meta": {}}, tmp_path)
     assert is_caesium_chloride(item.crystal)
-    assert item.notes == ("it lacks species: their names are taken for elements",)
+    assert item.notes == ("it lacks species: their names are read as elements",)
 
 
 def test_optimade_keeps_the_chirality_of_a_left_handed_basis(tmp_path: Path) -> None:

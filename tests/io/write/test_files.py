@@ -196,7 +196,7 @@ def test_several_crystals_for_one_poscar_no_crystal_and_no_format_are_refused(
 ) -> None:
     with pytest.raises(SettingError, match="a POSCAR holds one"):
         write_crystals(NAMED, tmp_path / "x.vasp")
-    with pytest.raises(InputError, match="no crystal to write"):
+    with pytest.raises(InputError, match="no crystals to write"):
         write_crystals([], tmp_path / "x.extxyz")
     with pytest.raises(SettingError, match="Did you mean 'cif'"):
         write_crystals([("a", IRON)], tmp_path / "x", "ciff")

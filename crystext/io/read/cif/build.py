@@ -207,7 +207,7 @@ def _report_duplicate_sites(
     That is a note if the file lists all atoms, or if the formula can confirm it.
     """
     pairs = ", ".join(f"{first.label} and {second.label}" for first, second in twice[:3])
-    text = f"its symmetry makes {pairs}{' and so on' if len(twice) > 3 else ''} one site"
+    text = f"under its symmetry {pairs}{' and so on' if len(twice) > 3 else ''} are one site"
     if formula is None and not is_whole_list:
         problems.append(
             CifProblem(

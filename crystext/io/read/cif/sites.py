@@ -63,7 +63,7 @@ def cif_number(text: str) -> float:
 
 
 def cif_step(text: str) -> float:
-    """Return what the last printed digit of a number counts, or its uncertainty if that is more."""
+    """Return the value of one unit of the last printed digit, or the uncertainty if larger."""
     match = _NUMBER.fullmatch(text)
     if match is None or not math.isfinite(float(match[1])):
         return 0.0
