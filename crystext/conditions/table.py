@@ -28,7 +28,7 @@ class ConditionTable:
 
     rows: tuple[ConditionRow, ...]
     errors: tuple[str, ...]
-    """What is wrong with each invalid row, its line first."""
+    """Error message of each invalid row, with its line first."""
 
 
 def read_condition_table(

@@ -215,7 +215,7 @@ _DTYPES = (
     ("numbers", np.dtype(np.int64)),
     ("positions", np.dtype(np.float64)),
 )
-"""What the arrays of a crystal hold."""
+"""Data types of the arrays of a crystal."""
 
 
 def _as_array(name: str, value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:

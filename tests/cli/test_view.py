@@ -69,7 +69,7 @@ def test_a_source_that_is_nowhere_is_told(cli_refuses: Refuses, tmp_path: Path) 
 
 
 def test_another_ending_is_refused(cli_refuses: Refuses, run: Path, tmp_path: Path) -> None:
-    assert "end it in .png" in cli_refuses("view", run, "--out", tmp_path / "x.jpeg2")
+    assert "name ending in .png" in cli_refuses("view", run, "--out", tmp_path / "x.jpeg2")
 
 
 def test_a_place_that_cannot_be_written_is_told(

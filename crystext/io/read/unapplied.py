@@ -14,7 +14,7 @@ from itertools import takewhile
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
 
-_CONVERT_ADVICE = "Convert it to CIF, with its symmetry, by the program that wrote it"
+_CONVERT_ADVICE = "Convert it to CIF, with its symmetry, using the program that wrote it"
 
 Notes = tuple[str, ...]
 
