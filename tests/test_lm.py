@@ -281,7 +281,7 @@ def test_infilling_keeps_what_is_given_and_tells_what_it_changes(
 def test_every_knob_of_infilling_changes_what_is_proposed(
     lm: CrystalLM, knob: dict[str, Any]
 ) -> None:
-    given = {"coordinates": [0], "n": 3, "min_distance": 0.0}
+    given = {"coordinates": [0], "n": 3, "min_distance_ratio": 0.0}
     plain, turned = lm.infill(NACL, **given), lm.infill(NACL, **{**given, **knob})
     assert told(plain) != told(turned)
 
@@ -291,7 +291,7 @@ def told(proposals: InfillResults) -> tuple[int, list[str]]:
 
 
 def test_elements_are_filled_in_at_a_temperature_of_their_own(lm: CrystalLM) -> None:
-    given = {"species": {0: "?", 4: "?"}, "n": 8, "min_distance": 0.0}
+    given = {"species": {0: "?", 4: "?"}, "n": 8, "min_distance_ratio": 0.0}
     cold = lm.infill(NACL, **given, element_temperature=0.0)
     assert [x.times_drawn for x in cold] == [8]
     assert len(lm.infill(NACL, **given)) > 1
@@ -305,7 +305,7 @@ def test_infilling_draws_at_the_temperatures_that_the_model_asks_for(
     (tmp_path / "cold" / "crystext.json").write_text(
         json.dumps(about | {"coordinate_temperature": 0.0})
     )
-    given = {"coordinates": [0, 5], "n": 4, "min_distance": 0.0}
+    given = {"coordinates": [0, 5], "n": 4, "min_distance_ratio": 0.0}
     assert [x.times_drawn for x in cold.infill(NACL, **given)] == [4]
     assert len(lm.infill(NACL, **given)) == 4
     warm = cold.infill(NACL, **given, temperature=1.0)
@@ -336,7 +336,7 @@ def test_elements_are_excluded_from_infilling_as_from_drawing(lm: CrystalLM, exc
 
 
 def test_what_is_to_be_kept_may_be_one_name(lm: CrystalLM) -> None:
-    given = {"species": {"Na": "?"}, "candidates": "K Rb", "min_distance": 0.0}
+    given = {"species": {"Na": "?"}, "candidates": "K Rb", "min_distance_ratio": 0.0}
     for keep in ("space_group", "space_group, cell", ["cell", "space_group"]):
         assert lm.infill(NACL, **given, keep=keep).infill_run.space_group == 225
     with pytest.raises(SettingError, match="'OF'; expected a symbol"):

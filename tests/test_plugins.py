@@ -6,6 +6,7 @@ used by the real command line and by Python, in processes of their own.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,8 +17,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from crystext.data.store import read_store
+from crystext.evaluate.protocol import load_protocol
 from crystext.text import decode
 from tests.conftest import ROOT, Run
+from tests.evaluate.example_inputs import TEXTS, write_run
+from tests.example_crystals import EXAMPLE_CRYSTALS
 from tests.process_tasks import COPPER
 from tests.tiny_model import write_tiny_store
 from tests.training.test_trainer import log_of, recipe_values
@@ -25,7 +30,10 @@ from tests.training.test_trainer import log_of, recipe_values
 ENTRY_POINTS = {
     "commands": ("count", "command:COMMAND"),
     "formats": ("one_line", "text_format:FORMAT"),
+    "metrics": ("volume_per_atom", "metric:METRIC"),
     "potentials": ("emt", "potential:LOADER"),
+    "properties": ("bulk_modulus", "property:BULK_MODULUS"),
+    "stages": ("size", "stage:STAGE"),
     "tasks": ("count_atoms", "task:TASK"),
 }
 """By group, the name of the member and where it is in the plugin's package."""
@@ -61,6 +69,14 @@ def run(cli: Run, installed: dict[str, str]) -> Callable[..., str]:
         return str(ended.stdout)
 
     return ran
+
+
+def python(program: str, environment: dict[str, str]) -> str:
+    """Run a program in an environment, and return what it prints."""
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 @pytest.fixture
@@ -103,6 +119,57 @@ def test_a_model_learns_a_task_of_a_plugin(run: Callable[..., str], tmp_path: Pa
     assert any("loss_count_atoms" in row for row in log_of(tmp_path / "run"))
 
 
+def test_a_property_of_a_plugin_is_read_stored_and_written_into_prompts(
+    run: Callable[..., str], installed: dict[str, str], tmp_path: Path
+) -> None:
+    rows = [
+        {"cif": crystal.structure.to(fmt="cif"), "K_VRH": 20.0 + i}
+        for i, crystal in enumerate(EXAMPLE_CRYSTALS.values())
+    ]
+    (tmp_path / "table.json").write_text(json.dumps(rows))
+    store = tmp_path / "store"
+    run("data", "prepare", tmp_path / "table.json", "--split", "0.5/0.25/0.25", "--out", store)
+    program = f"""
+from crystext.data.store import read_store
+from crystext.structures.property_schema import format_properties
+from crystext.tasks.generation import generation_prompt
+from crystext.tasks.prompts import PromptSet
+for split in ("train", "validation", "test"):
+    for record in map(read_store({str(store)!r}, split).__getitem__, range(1)):
+        values = format_properties(record.crystal, record.labels, ["bulk_modulus"])
+        words = PromptSet({{"generate": "{{conditions}}"}}, {{"bulk_modulus": "GPa: {{value}};"}})
+        print(generation_prompt(words, values))
+"""
+    prompts = python(program, installed).split()
+    assert len(prompts) == 6
+    # Without the plugin the store is whole all the same, and keeps the label.
+    assert read_store(store, "train")[0].labels["bulk_modulus"] >= 20
+
+
+def test_a_protocol_names_a_metric_and_a_stage_of_a_plugin(
+    run: Callable[..., str], tmp_path: Path
+) -> None:
+    protocol = {
+        "name": "mine",
+        "title": "mine",
+        "validity": load_protocol("mp20").model_dump(mode="json")["validity"],
+        "size": {"source": "a test", "max_atoms": 2},
+        "metrics": ["volume_per_atom"],
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(protocol))
+    samples, out = write_run(tmp_path / "run"), tmp_path / "evaluation"
+    run("evaluate", samples, "--protocol", tmp_path / "mine.yaml", "--out", out)
+    report = json.loads((out / "report.json").read_text())
+    metrics = {metric["name"]: metric for metric in report["metrics"]}
+    # Four of six samples are crystals, each of two atoms.
+    assert (metrics["small"]["value"], metrics["small"]["total"]) == (pytest.approx(4 / 6), 6)
+    volumes = [c.volume / 2 for text in TEXTS if (c := decode(text).crystal) is not None]
+    assert metrics["volume_per_atom"]["value"] == pytest.approx(sum(volumes) / 4)
+    page = (out / "report.html").read_text()
+    assert "Sizes of cells" in page
+    assert "volume per atom" in page
+
+
 def test_members_of_a_plugin_are_used_in_python(installed: dict[str, str]) -> None:
     program = """
 import numpy as np
@@ -111,6 +178,8 @@ from crystext.structures.record import Record
 from crystext.tasks import TASKS
 from crystext.tasks.prompts import load_prompts
 from crystext.text import FORMATS, decode, encode
+from tests.example_crystals import EXAMPLE_CRYSTALS
+from tests.evaluate.example_inputs import TEXTS, write_run
 from tests.example_crystals import NACL
 
 assert decode(encode(NACL, "one_line"), format="one_line").crystal.symbols == NACL.symbols
@@ -121,10 +190,7 @@ assert task.score(example, "8") == {"correct": 1.0}
 assert task.score(example, "7") == {"correct": 0.0}
 assert load_potential("emt").name == "EMT-ASE"
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", program], env=installed, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
+    python(program, installed)
 
 
 def test_a_broken_plugin_stops_nothing_but_itself(copper: Path, tmp_path: Path) -> None:

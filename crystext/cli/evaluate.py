@@ -11,6 +11,7 @@ from crystext.cli.command import Command
 from crystext.cli.export import Conventional, Symmetrized, print_note
 from crystext.cli.listing import ProtocolCommand
 from crystext.cli.options.lenient import Lenient
+from crystext.cli.options.workers import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,15 +136,7 @@ def evaluate(
         int | None,
         typer.Option(help="Processes.", min=1, show_default="one a processor"),
     ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS|FILE",
-            help="Scheduler of a Dask cluster that measures instead of this machine, or its file; "
-            "its workers see the same folders. Needs pip install 'crystext[cluster]'.",
-            show_default=False,
-        ),
-    ] = None,
+    cluster: Cluster = None,
     symmetrized: Symmetrized = False,
     conventional: Conventional = False,
     lenient: Lenient = False,

@@ -120,17 +120,17 @@ def _print_results(results: list[StabilityResult], hull: Hull) -> None:
     from collections import Counter
 
     from crystext.energies.energy_table import rank_results
-    from crystext.energies.stability import StabilityVerdict
+    from crystext.energies.stability import Stability
 
-    counts = Counter(result.verdict for result in results)
-    for verdict in StabilityVerdict:
+    counts = Counter(result.stability for result in results)
+    for verdict in Stability:
         count = counts[verdict]
         share = count / len(results)
         typer.echo(f"{verdict.label:<11}{count:>7,} {share:>7.1%}  {verdict.meaning()}")
     candidates = [
         (index, result)
         for index, result in rank_results(results)
-        if result.verdict is StabilityVerdict.CANDIDATE
+        if result.stability is Stability.CANDIDATE
     ]
     for index, result in candidates[:_MAX_CANDIDATES_NAMED]:
         typer.echo(_candidate_line(index, result, hull))

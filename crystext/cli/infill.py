@@ -104,7 +104,7 @@ def infill(
             "--n", "-n", help="Number of completions sampled; of ranked elements, number listed."
         ),
     ] = 20,
-    drawn: Annotated[
+    draw: Annotated[
         bool,
         typer.Option(
             "--draw",
@@ -207,7 +207,7 @@ def infill(
         exclude=exclude or (),
         keep=[name.replace("-", "_") for name in keep or []],
         n=n,
-        ranked=False if drawn else None,
+        ranked=False if draw else None,
         seed=parse_seed(seed),
         temperature=temperature,
         element_temperature=element_temperature,

@@ -10,6 +10,7 @@ import typer
 from crystext.cli.command import Command
 from crystext.cli.export import Conventional, Symmetrized, print_note
 from crystext.cli.options.lenient import Lenient, print_notes
+from crystext.cli.options.workers import Cluster
 
 if TYPE_CHECKING:
     from crystext.energies.relaxation_files import RelaxedSet, RelaxedStructure
@@ -55,15 +56,7 @@ def relax(
         int | None,
         typer.Option(min=1, help="Processes, of one thread each.", show_default="one a core"),
     ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS|FILE",
-            help="Scheduler of a Dask cluster that relaxes instead of this machine, or its file; "
-            "its workers see the same folders. Needs pip install 'crystext[cluster]'.",
-            show_default=False,
-        ),
-    ] = None,
+    cluster: Cluster = None,
     n: Annotated[
         int | None,
         typer.Option("--n", "-n", min=1, help="The first n structures.", show_default="all"),

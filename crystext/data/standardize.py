@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple
 
-from crystext.errors import CrystextError, RunError
+from crystext.errors import CrystextError
 from crystext.io.read.parse import Piece, parse_piece
+from crystext.runtime.processes import run_in_order
 from crystext.structures.record import Failure, Record
 from crystext.structures.standardize import standardize
 from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
@@ -52,24 +50,13 @@ def standardize_pieces(
         for chunk in chunks:
             yield from _standardize_chunk(chunk, settings)
         return
-    # Forking a process that already has threads, such as pyarrow's, can lock it up.
-    context = multiprocessing.get_context("spawn")
-    waiting: deque[Future[list[Record]]] = deque()
-    pool = ProcessPoolExecutor(workers, mp_context=context)
-    try:
-        for chunk in chunks:
-            waiting.append(pool.submit(_standardize_chunk, chunk, settings))
-            if len(waiting) > 3 * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    except BrokenProcessPool:
-        raise RunError(
-            "a worker process died, most likely for want of memory; try fewer --workers"
-        ) from None
-    finally:
-        # What is still waiting when something went wrong need not be done.
-        pool.shutdown(cancel_futures=True)
+    make_function = partial(_make_standardizing, settings)
+    for records in run_in_order(make_function, chunks, workers):
+        yield from records
+
+
+def _make_standardizing(settings: StandardizeSettings) -> Callable[[list[Piece]], list[Record]]:
+    return partial(_standardize_chunk, settings=settings)
 
 
 def _standardize_chunk(chunk: list[Piece], settings: StandardizeSettings) -> list[Record]:

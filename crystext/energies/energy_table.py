@@ -4,7 +4,7 @@
                                         source
     formula, n_atoms, space_group, space_group_symbol
                                         of the relaxed crystal; the group by spglib at 0.1 Å
-    stability                           a word of `stability.StabilityVerdict`
+    stability                           a word of `stability.Stability`
     e_above_hull_ev_per_atom, e_form_ev_per_atom, energy_ev_per_atom
                                         the last as the potential gives it
     decomposition                       the competing phases, with the share of the atoms in each
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from crystext.energies.hull import Hull
-from crystext.energies.stability import StabilityResult, StabilityVerdict
+from crystext.energies.stability import Stability, StabilityResult
 from crystext.runtime.files import replace_atomically
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula, space_group_symbols
@@ -51,7 +51,7 @@ def rank_results(results: Sequence[StabilityResult]) -> list[tuple[int, Stabilit
     def key(item: tuple[int, StabilityResult]) -> tuple[bool, bool, float]:
         result = item[1]
         above = None if result.position is None else result.position.above_hull
-        return above is None, result.verdict is StabilityVerdict.NO_EVIDENCE, above or 0.0
+        return above is None, result.stability is Stability.NO_EVIDENCE, above or 0.0
 
     return sorted(enumerate(results), key=key)
 
@@ -112,7 +112,7 @@ def _row(
         "index": index,
         "name": file_name(index, result),
         **_crystal_columns(crystal),
-        "stability": result.verdict.label,
+        "stability": result.stability.label,
         "e_above_hull_ev_per_atom": above,
         "e_form_ev_per_atom": position and position.formation_energy,
         "energy_ev_per_atom": (

@@ -10,9 +10,7 @@ than its weights were trained for, and wrong energies look like energies.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -136,24 +134,6 @@ def check_energies(potential: Potential) -> None:
             f"the potential {potential.name} gives wrong {kind} in eV/atom: {'; '.join(wrong)}. "
             + remedy
         )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Have torch calculate with one thread: for one crystal two are slower, by far if others work.
-
-    Where torch is not imported yet, nothing is changed.
-    """
-    torch = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def to_atoms(crystal: Crystal) -> Atoms:

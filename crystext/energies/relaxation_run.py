@@ -28,7 +28,6 @@ import numpy as np
 
 from crystext.energies.batched_relaxation import relax_batched
 from crystext.energies.neighbours import has_isolated_atom
-from crystext.energies.potential import one_thread
 from crystext.energies.potentials import (
     PotentialSource,
     check_shareable,
@@ -46,6 +45,7 @@ from crystext.energies.relax import (
 from crystext.errors import SettingError
 from crystext.runtime.processes import Workers, run_tasks
 from crystext.runtime.run_folder import JsonLines, RunFolder
+from crystext.runtime.threads import single_thread
 from crystext.structures.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _relax_in_processes(
     if len(crystals) < _MIN_CRYSTALS_FOR_PROCESSES:
         for index, crystal in crystals.items():
             used = load_potential_once(potential)
-            with one_thread():
+            with single_thread():
                 relaxation = relax(crystal, used.calculator, limits, cutoff=used.cutoff)
             yield index, relaxation
         return
@@ -201,7 +201,7 @@ def _make_relaxer(
     """Return what relaxes some crystals, in a process made for it."""
     import torch
 
-    # See `potential.one_thread`; and the cores belong to the other processes.
+    # See `threads.single_thread`; and the cores belong to the other processes.
     torch.set_num_threads(1)
     found = load_potential_once(potential)
     if found.evaluate is None:

@@ -1,6 +1,6 @@
 """How far above the hull relaxed crystals lie, and what follows from it.
 
-A verdict needs evidence: a crystal near or below a hull that knows nothing of its chemical system
+Stability needs evidence: a crystal near or below a hull that knows nothing of its chemical system
 is NO_EVIDENCE, neither stable nor metastable (`hull.Evidence`). A crystal far above any hull is
 UNSTABLE with or without evidence, because a more complete hull can only lie lower. Rates that are
 compared with published ones are of the numbers alone, as papers count them: below 0 eV/atom is
@@ -32,7 +32,7 @@ _BATCH_SIZE = 256
 """Structures that are placed between two reports of progress."""
 
 
-class StabilityVerdict(Enum):
+class Stability(Enum):
     """Where a structure lies. The value is a sentence for people; see `meaning`."""
 
     CANDIDATE = "below the hull of known phases: a candidate for a stable phase"
@@ -59,7 +59,7 @@ class StabilityResult:
     relaxed: RelaxedStructure
     position: HullPosition | None
     """None without an energy."""
-    verdict: StabilityVerdict
+    stability: Stability
 
     def sentence(self, hull: Hull) -> str:
         """Return the verdict with its number and the hull's own error, for people.
@@ -69,11 +69,11 @@ class StabilityResult:
         """
         above = None if self.position is None else self.position.above_hull
         if above is None:
-            return f"{self.verdict.label}: {self.relaxed.message or self.verdict.meaning()}"
+            return f"{self.stability.label}: {self.relaxed.message or self.stability.meaning()}"
         side = "below" if above < 0 else "above"
         error = "not known" if hull.error is None else f"about {hull.error:.3f}"
         return (
-            f"{self.verdict.label}: {side} the hull by {abs(above):.3f} eV/atom (hull error "
+            f"{self.stability.label}: {side} the hull by {abs(above):.3f} eV/atom (hull error "
             f"{error})"
         )
 
@@ -124,8 +124,8 @@ def classify_position(
     position: HullPosition | None,
     metastable: float = METASTABLE_EV_PER_ATOM,
     stable: float = STABLE_EV_PER_ATOM,
-) -> StabilityVerdict:
-    """Return the verdict of a position on a hull.
+) -> Stability:
+    """Return the stability of a position on a hull.
 
     Args:
         position: None of what has no energy.
@@ -133,16 +133,14 @@ def classify_position(
         stable: likewise.
     """
     if position is None:
-        return StabilityVerdict.NO_ENERGY
+        return Stability.NO_ENERGY
     if position.above_hull is None or position.phases is None:
-        return StabilityVerdict.UNKNOWN
+        return Stability.UNKNOWN
     if position.above_hull >= metastable:
-        return StabilityVerdict.UNSTABLE
+        return Stability.UNSTABLE
     if position.phases.evidence is Evidence.NONE:
-        return StabilityVerdict.NO_EVIDENCE
-    return (
-        StabilityVerdict.CANDIDATE if position.above_hull < stable else StabilityVerdict.METASTABLE
-    )
+        return Stability.NO_EVIDENCE
+    return Stability.CANDIDATE if position.above_hull < stable else Stability.METASTABLE
 
 
 def make_hull(relaxed_set: RelaxedSet, out: Path, name: str = "") -> Hull:

@@ -46,7 +46,7 @@ def export_crystals(
         note: called for each crystal in which no symmetry is found; see `write_crystals`.
 
     Raises:
-        SettingError: there is no such step, or the suffix of `out` means no format.
+        SettingError: there is no such step, or the suffix of `out` is unknown.
         UnavailableError: it needs a column that was not measured.
         InputError: no crystal meets the criterion.
         RunError: the folder holds no evaluation of so many samples, or `out` cannot be written.

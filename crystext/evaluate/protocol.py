@@ -7,20 +7,19 @@ part with a threshold says where it is from.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import ValidationError, create_model
 
 from crystext.errors import SettingError, UserCodeError, describe_error, did_you_mean
 from crystext.evaluate.reference_sets import ReferenceSetSpec
 from crystext.evaluate.stages.base import StageSettings
 from crystext.evaluate.stages.registry import STAGES
 from crystext.runtime.resources import shipped_path
-from crystext.runtime.schema import StrictModel
+from crystext.runtime.schema import StrictModel, setting_faults
 
 
 class Protocol(StrictModel):
@@ -105,8 +104,8 @@ def parse_protocol(document: Mapping[str, Any], name: str = "the protocol") -> P
     try:
         return schema.model_validate(document)
     except ValidationError as error:
-        faults = "\n".join(f"  {_describe_error(fault, schema)}" for fault in error.errors())
-        raise SettingError(f"{name} is not a protocol:\n{faults}") from None
+        faults = "".join(f"\n  {fault}" for fault in setting_faults(error, schema, also=STAGES))
+        raise SettingError(f"{name} is not a protocol:{faults}") from None
 
 
 def _schema(document: Mapping[str, Any]) -> type[Protocol]:
@@ -138,28 +137,3 @@ def _resolve_source(spec: ReferenceSetSpec, folder: Path) -> ReferenceSetSpec:
     """Return a set whose path, where it exists, no longer depends on the folder."""
     path = folder / spec.source
     return spec.model_copy(update={"source": str(path)}) if path.exists() else spec
-
-
-def _describe_error(error: Any, schema: type[BaseModel]) -> str:
-    """Return one fault of a protocol in words."""
-    place, name = ".".join(map(str, error["loc"])), str(error["loc"][-1]) if error["loc"] else ""
-    if error["type"] == "extra_forbidden":
-        known = _field_names(schema, error["loc"][:-1])
-        return f"{place}: no such key; there are {', '.join(known)}." + did_you_mean(name, known)
-    if error["type"] == "missing":
-        return f"{place}: is missing"
-    message = re.sub(r"^Value error, ", "", error["msg"])
-    shown = "" if isinstance(error["input"], dict) else f"; found {error['input']!r}"
-    return f"{place}: {message}{shown}"
-
-
-def _field_names(schema: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, ...]:
-    """Return the keys of the schema's part at a path; stages of plugins are among the first."""
-    if not path:
-        return tuple(dict.fromkeys([*schema.model_fields, *STAGES]))
-    info = schema.model_fields.get(str(path[0]))
-    kinds = () if info is None else (info.annotation, *get_args(info.annotation))
-    for kind in kinds:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return _field_names(kind, path[1:]) if path[1:] else tuple(kind.model_fields)
-    return ()

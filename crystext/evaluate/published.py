@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     Field,
@@ -23,7 +22,7 @@ from crystext.errors import SettingError, did_you_mean
 from crystext.evaluate.report import MetricValue, Report
 from crystext.metrics.base import Better
 from crystext.runtime.resources import shipped_path
-from crystext.runtime.schema import StrictModel
+from crystext.runtime.schema import StrictModel, read_yaml, setting_faults
 
 
 def _check_not_empty(text: str) -> str:
@@ -109,17 +108,12 @@ def read_published_table(path: Path) -> PublishedTable:
     Raises:
         SettingError: with every fault of the file.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path} is not YAML: {error}") from None
+    values = read_yaml(path)
     try:
         return PublishedTable.model_validate(values)
     except ValidationError as error:
         raise SettingError(
-            f"{path} has faults:\n  " + "\n  ".join(_describe_errors(error))
+            f"{path} has faults:\n  " + "\n  ".join(setting_faults(error, PublishedTable))
         ) from None
 
 
@@ -153,19 +147,3 @@ def metric_for_column(report: Report, column: PublishedColumn) -> MetricValue | 
         title = f"different formulas, {step.title}"
         return found.model_copy(update={"title": title, "value": step.unique_formulas / step.total})
     return found.model_copy(update={"low": step.low, "high": step.high})
-
-
-def _describe_errors(error: ValidationError) -> list[str]:
-    lines = []
-    for fault in error.errors():
-        place = ".".join(map(str, fault["loc"])) or "the file"
-        message = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            known = {
-                name
-                for part in (PublishedTable, PublishedColumn, PublishedRow)
-                for name in part.model_fields
-            }
-            message = "no such key." + did_you_mean(str(fault["loc"][-1]), known)
-        lines.append(f"{place}: {message}")
-    return lines

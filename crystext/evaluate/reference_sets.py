@@ -124,7 +124,7 @@ class ReferenceSet:
 
 @dataclass(frozen=True)
 class ReferenceSets:
-    """The sets of an evaluation by what they are to it, each opened when it is asked for."""
+    """The sets of an evaluation by their roles, each opened at its first use."""
 
     specs: Mapping[str, ReferenceSetSpec]
     """`reference`, `training` or `targets`; those there are."""
@@ -159,7 +159,7 @@ class ReferenceSets:
 
     @property
     def opened(self) -> Mapping[str, ReferenceSet]:
-        """Those that were asked for and are there."""
+        """The sets that were used."""
         return self._sets_by_role
 
 
@@ -178,7 +178,7 @@ def open_reference_set(spec: ReferenceSetSpec, hint: str = "") -> ReferenceSet:
         hint: what a user can do who cannot download it, for the end of that message.
 
     Raises:
-        InputError: it is not there, cannot be downloaded, or holds something that is no crystal.
+        InputError: it is not there, cannot be downloaded, or holds something that is not a crystal.
         RunError: neither the cache nor a temporary folder can be written.
     """
     path = _locate(spec, hint)
@@ -275,7 +275,8 @@ def _read_records(path: Path, spec: ReferenceSetSpec) -> Sequence[Record]:
             continue
         if record.crystal is None:
             raise InputError(
-                f"{path}, {record.name}: {record.message}; a set to compare with is whole"
+                f"{path}, {record.name}: {record.message}; expected a reference set "
+                "without failures"
             )
         records.append(record)
     if not records:

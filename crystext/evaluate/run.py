@@ -101,7 +101,7 @@ def evaluate(
     out = Path(out)
     folder = RunFolder(out, "an evaluation", owned=_OUTPUT_NAMES)
     folder.check_contents()
-    with folder.writing(), folder.locked():
+    with folder.locked():
         evaluation = _Evaluation(samples, protocol, options, sets, out, workers, progress)
         evaluation.run(wanted, only or wanted)
         return evaluation.publish()

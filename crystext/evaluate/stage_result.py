@@ -115,8 +115,8 @@ class StageResult:
             edges = np.linspace(low, high, 41).tolist()
         limits = np.asarray(edges, dtype=np.float64)
 
-        def counted(found: Any) -> list[int]:
-            inside = np.clip(found, limits[0], limits[-1])
+        def counted(values: Any) -> list[int]:
+            inside = np.clip(values, limits[0], limits[-1])
             return np.histogram(inside, limits)[0].tolist()  # type: ignore[no-any-return]
 
         self.histograms.append(

@@ -105,7 +105,7 @@ class _FieldReader:
         return self.field.kind is FieldKind.ELEMENT and bool(self._allowed[END])
 
     def accepts_prefix(self, text: str) -> bool:
-        """Tell whether an allowed value's text starts so."""
+        """Return whether an allowed value's text starts so."""
         # What all texts have in common needs no look at the atoms, which is the costly part.
         if text in self._spellings.common_prefixes:
             return True

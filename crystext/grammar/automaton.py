@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from crystext.conditions.constraints import Constraints
+from crystext.grammar.batch_state import BatchState
 from crystext.grammar.cells import CellRules
 from crystext.grammar.composition import CompositionRules
 from crystext.grammar.fields import END, Field, FieldKind, decimals_of, field_at, value_count
@@ -23,7 +24,7 @@ from crystext.structures.distances import Bools, min_distances, shortest_lattice
 from crystext.text import Format
 
 
-class CoordinateAutomaton:
+class CoordinateAutomaton(BatchState):
     """A batch of B unfinished crystals, all at the same field."""
 
     def __init__(
@@ -43,12 +44,12 @@ class CoordinateAutomaton:
         max_atoms, self.min_distance_ratio = constraints.max_atoms, constraints.min_distance_ratio
         self.field_index = 0
         """Index of the field that comes next."""
-        self.lengths: Floats = np.zeros((batch, 3))
-        self.angles: Floats = np.zeros((batch, 3))
-        self.numbers: Ints = np.zeros((batch, max_atoms + 1), dtype=np.int64)
-        self.positions: Floats = np.zeros((batch, max_atoms + 1, 3))
-        self._lattice: Floats = np.zeros((batch, 3, 3))
-        self._shortest_lattice_vector: Floats = np.zeros(batch)
+        self.lengths = np.zeros((batch, 3))
+        self.angles = np.zeros((batch, 3))
+        self.numbers = np.zeros((batch, max_atoms + 1), dtype=np.int64)
+        self.positions = np.zeros((batch, max_atoms + 1, 3))
+        self._lattice = np.zeros((batch, 3, 3))
+        self._shortest_lattice_vector = np.zeros(batch)
         self._composition = CompositionRules(constraints)
         system, volume = constraints.crystal_system, self._composition.min_volume
         self._cells = CellRules(fmt, system or "triclinic", self._min_vector_length(), volume)
@@ -78,7 +79,7 @@ class CoordinateAutomaton:
     def allowed(self) -> Bools:
         """Return which values the next field can take: shape (B, number of values).
 
-        For the last two coordinates this looks at every value. `has_room` asks about one y a
+        For the last two coordinates this looks at every value. `leaves_free_z` asks about one y a
         crystal only, which is what a sampler of many crystals wants.
         """
         field = self.field
@@ -92,11 +93,11 @@ class CoordinateAutomaton:
         if field.axis == 0 or self.min_distance_ratio == 0:
             return everywhere
         if field.axis == 1:
-            return np.stack([self.y_with_room(row) for row in range(len(self))])
+            return np.stack([self.free_y(row) for row in range(len(self))])
         columns = self.positions[:, self.atoms - 1, :2]
         return self._surroundings(np.arange(len(self))).free_z(columns, self._grid_size)
 
-    def has_room(self, y: Ints, rows: Ints | None = None) -> Bools:
+    def leaves_free_z(self, y: Ints, rows: Ints | None = None) -> Bools:
         """Tell for each crystal whether some z is left for the atom at hand if it takes this y.
 
         Args:
@@ -111,7 +112,7 @@ class CoordinateAutomaton:
         )
         return self._surroundings(rows).has_free_z(columns, self._grid_size)
 
-    def y_with_room(self, row: int) -> Bools:
+    def free_y(self, row: int) -> Bools:
         """Return which y leave a z for the atom at hand of one crystal: shape (number of values,).
 
         If none does, that of the roomiest place is the only one.
@@ -138,15 +139,6 @@ class CoordinateAutomaton:
         else:
             self.positions[:, self.atoms - 1, field.axis] = self._to_fractional(values)
         self.field_index += 1
-
-    def keep(self, rows: Bools | Ints) -> None:
-        """Go on with these crystals only: a mask, or their rows in the order they are to have."""
-        self.lengths, self.angles = self.lengths[rows], self.angles[rows]
-        self.numbers, self.positions = self.numbers[rows], self.positions[rows]
-        self._lattice, self._shortest_lattice_vector = (
-            self._lattice[rows],
-            self._shortest_lattice_vector[rows],
-        )
 
     def crystal(self, row: int) -> Crystal:
         """Return one crystal as far as it has whole atoms."""

@@ -150,7 +150,7 @@ class CellRules:
     def _can_close(
         self, character: LatticeCharacter, lengths: Floats, cosines: list[Floats]
     ) -> Bools:
-        """Tell whether cells can be finished: those of the greatest volume are tried.
+        """Return whether cells can be finished: those of the greatest volume are tried.
 
         Args:
             character: what ties the cells keep.
@@ -183,7 +183,7 @@ class CellRules:
     def _is_consistent(
         self, character: LatticeCharacter, lengths: Floats, angles: Floats, axis: int
     ) -> Bools:
-        """Tell whether a chosen angle is one that follows from what is before it."""
+        """Return whether a chosen angle is one that follows from what is before it."""
         if character.scalar_products[axis] is None:
             return np.ones(len(lengths), dtype=np.bool_)
         centre, reach = self._printed_angle(character, lengths, angles, axis)
@@ -240,7 +240,7 @@ def _lengths_differ(equal: tuple[bool, bool], lengths: Floats, count: int) -> Bo
 
 
 def _is_least_restrictive(character: LatticeCharacter, axis: int) -> bool:
-    """Tell whether no other character can leave an angle more values.
+    """Return whether no other character can leave an angle more values.
 
     It is free, and the others can be chosen as if all were: all behind it are free, or are right
     angles where these make the greatest volume, as they do beside another right one.

@@ -1,4 +1,4 @@
-"""The automaton of completions read in the small vocabulary: which token ids a field's values are.
+"""The automaton of completions in the crystal vocabulary: which token ids a field's values are.
 
 How a completion is cut depends on which lines follow each other: an element's newlines belong to
 its token in some places, and are tokens of their own in others. So a completion of the same lines
@@ -28,7 +28,7 @@ _EXAMPLES = {
     FieldKind.ELEMENT: "Na",
     FieldKind.COORDINATE: "0.125",
 }
-"""Values of the completion that is cut, in the format of the small vocabulary."""
+"""Values of the completion that is cut, in the format of the crystal vocabulary."""
 
 
 class CompletionTokenReader:
@@ -40,12 +40,12 @@ class CompletionTokenReader:
         """Look the ids up.
 
         Args:
-            tokenizer: one that has the small vocabulary.
+            tokenizer: one that has the crystal vocabulary.
             fmt: the format of the text.
             fields: of the completion, its end last.
 
         Raises:
-            ModelError: the tokenizer cuts in another way than the small vocabulary's.
+            ModelError: the tokenizer cuts in another way than the crystal vocabulary's.
         """
         known = tokenizer.get_vocab()
         pieces = {i: piece for piece, i in known.items()}
@@ -99,7 +99,7 @@ class CompletionTokenReader:
 
 
 def _token_ids(
-    known: dict[str, int], kind: FieldKind, fmt: Format, part: int, before: str, behind: str
+    vocabulary: dict[str, int], kind: FieldKind, fmt: Format, part: int, before: str, behind: str
 ) -> Ints:
     """Return the ids of one of the tokens that spell a field, for each of its values."""
     texts = [text for text in value_texts(kind, fmt) if text]
@@ -107,13 +107,13 @@ def _token_ids(
         split = [text.partition(".") for text in texts]
         texts = list(dict.fromkeys(a + dot if part == 0 else b for a, dot, b in split))
     spelled = [before + text + behind for text in texts]
-    if missing := [piece for piece in spelled if piece not in known]:
+    if missing := [piece for piece in spelled if piece not in vocabulary]:
         raise _vocabulary_error(missing[0])
-    return np.array([known[piece] for piece in spelled], dtype=np.int64)
+    return np.array([vocabulary[piece] for piece in spelled], dtype=np.int64)
 
 
 def _vocabulary_error(piece: str) -> ModelError:
     return ModelError(
         f"the tokenizer does not cut a completion into one or two tokens a field, at {piece!r}; it "
-        "is not a small crystal vocabulary"
+        "is not a crystal vocabulary"
     )

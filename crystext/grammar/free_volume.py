@@ -27,11 +27,11 @@ class Surroundings(NamedTuple):
     min_distances: Floats
     """How far to stay from each, Å; shape (R, N)."""
 
-    def clearance(self, row: int, places: Floats) -> Floats:
-        """Return how much room there is at places (M, 3) of one crystal, in Å: shape (M,)."""
+    def clearance(self, row: int, points: Floats) -> Floats:
+        """Return how much room there is at points (M, 3) of one crystal, in Å: shape (M,)."""
         if not self.positions.shape[1]:
-            return np.full(len(places), np.inf)
-        return clearances(self.lattice[row], self.positions[row], self.min_distances[row], places)
+            return np.full(len(points), np.inf)
+        return clearances(self.lattice[row], self.positions[row], self.min_distances[row], points)
 
     def has_free_z(self, columns: Floats, grid: int) -> Bools:
         """Tell which x and y (R, 2) leave some z: shape (R,)."""

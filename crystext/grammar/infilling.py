@@ -20,6 +20,7 @@ import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.conditions.constraints import Constraints
+from crystext.grammar.batch_state import BatchState
 from crystext.grammar.cells import CellRules
 from crystext.grammar.fields import END, Field, FieldKind, decimals_of, value_count
 from crystext.grammar.free_volume import Surroundings
@@ -66,7 +67,7 @@ def infill_fields(partial: PartialCrystal) -> list[InfillField]:
 
 
 def is_single_element(partial: PartialCrystal) -> bool:
-    """Tell whether a partial crystal is completed by naming one element."""
+    """Return whether a partial crystal is completed by naming one element."""
     first, *others = infill_fields(partial)
     return first.field.kind is FieldKind.ELEMENT and len(others) == 1
 
@@ -92,7 +93,7 @@ def _axis_fields(kind: FieldKind, values: Floats, site: int = -1) -> Iterator[In
         yield InfillField(Field(kind, axis, " " if axis else "\n"), site, value)
 
 
-class InfillingAutomaton:
+class InfillingAutomaton(BatchState):
     """A batch of B completions of one partial crystal, all at the same field."""
 
     def __init__(
@@ -113,11 +114,11 @@ class InfillingAutomaton:
         self.field_index = 0
         """Index of the field that comes next."""
         count = len(partial) + partial.missing_atoms[1]
-        self.lengths: Floats = np.tile(partial.lengths, (batch, 1))
-        self.angles: Floats = np.tile(partial.angles, (batch, 1))
-        self.numbers: Ints = np.zeros((batch, count), dtype=np.int64)
+        self.lengths = np.tile(partial.lengths, (batch, 1))
+        self.angles = np.tile(partial.angles, (batch, 1))
+        self.numbers = np.zeros((batch, count), dtype=np.int64)
         self.numbers[:, : len(partial)] = partial.numbers
-        self.positions: Floats = np.full((batch, count, 3), np.nan)
+        self.positions = np.full((batch, count, 3), np.nan)
         self.positions[:, : len(partial)] = partial.positions
         self._min_distances = min_distances(self.min_distance_ratio)
         self._permitted = [self._permitted_at(site) for site in range(count)]
@@ -130,8 +131,8 @@ class InfillingAutomaton:
             site: group for group in partial.same_element_groups for site in group
         }
         self._cells = self._cell_rules()
-        self._lattice: Floats = np.zeros((batch, 3, 3))
-        self._shortest_lattice_vector: Floats = np.zeros(batch)
+        self._lattice = np.zeros((batch, 3, 3))
+        self._shortest_lattice_vector = np.zeros(batch)
         self._update_lattice()
 
     @property
@@ -165,11 +166,11 @@ class InfillingAutomaton:
         if self.field.axis == 0 or self.min_distance_ratio == 0:
             return np.ones((len(self), value_count(kind, self.format)), dtype=np.bool_)
         if self.field.axis == 1:
-            return np.stack([self.y_with_room(row) for row in range(len(self))])
+            return np.stack([self.free_y(row) for row in range(len(self))])
         columns = self.positions[:, blank.site, :2]
         return self._surroundings(np.arange(len(self))).free_z(columns, self._grid_size)
 
-    def has_room(self, y: Ints, rows: Ints | None = None) -> Bools:
+    def leaves_free_z(self, y: Ints, rows: Ints | None = None) -> Bools:
         """Tell for each completion whether some z is left for the atom at hand if it takes this y.
 
         Args:
@@ -185,7 +186,7 @@ class InfillingAutomaton:
         columns = np.stack([self.positions[rows, blank.site, 0], y / self._grid_size], axis=1)
         return self._surroundings(rows).has_free_z(columns, self._grid_size)
 
-    def y_with_room(self, row: int) -> Bools:
+    def free_y(self, row: int) -> Bools:
         """Return which y leave a z for the atom at hand of one completion: (number of values,).
 
         If none does, that of the roomiest place is the only one.
@@ -219,15 +220,6 @@ class InfillingAutomaton:
         self.field_index += 1
         if kind in (FieldKind.LENGTH, FieldKind.ANGLE) and axis == 2:
             self._update_lattice()
-
-    def keep(self, rows: Bools | Ints) -> None:
-        """Go on with these completions only: a mask, or their rows in the order they shall have."""
-        self.lengths, self.angles = self.lengths[rows], self.angles[rows]
-        self.numbers, self.positions = self.numbers[rows], self.positions[rows]
-        self._lattice, self._shortest_lattice_vector = (
-            self._lattice[rows],
-            self._shortest_lattice_vector[rows],
-        )
 
     def crystal(self, row: int) -> Crystal:
         """Return one completed crystal, its sites in the order of the partial one.
@@ -316,11 +308,11 @@ class InfillingAutomaton:
     def _allowed_elements(self, field: InfillField) -> Bools:
         allowed = np.zeros((len(self), len(SYMBOLS) + 1), dtype=np.bool_)
         if field.can_hold_value:
-            allowed |= self._elements_with_room(field.site)
+            allowed |= self._elements_that_fit(field.site)
         allowed[:, END] = field.may_end
         return allowed
 
-    def _elements_with_room(self, site: int) -> Bools:
+    def _elements_that_fit(self, site: int) -> Bools:
         """Return the elements that have room at a site, and at those that share its element."""
         group = self._shared_sites.get(site, (site,))
         chosen = self.numbers[:, group].max(axis=1)

@@ -59,7 +59,7 @@ class LatticeCharacter:
         return math.sqrt(max(0.0, squared))
 
     def is_special_case_of(self, other: LatticeCharacter) -> bool:
-        """Tell whether each cell of this character keeps the other's ties too."""
+        """Return whether each cell of this character keeps the other's ties too."""
         both = np.concatenate([self.equations, other.equations])
         return bool(np.linalg.matrix_rank(both) == len(self.equations))
 

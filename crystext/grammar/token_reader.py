@@ -1,4 +1,4 @@
-"""The automaton read in the small vocabulary: which token ids a field's values are.
+"""The automaton read in the crystal vocabulary: which token ids a field's values are.
 
 Every crystal of a batch is at the same slot, so a sampler needs the logits of that slot's tokens
 only. A coordinate or an element is one token; a length or an angle is two, its whole part and its
@@ -29,7 +29,7 @@ DECIMALS = 100
 
 
 class CoordinateTokenReader:
-    """Token ids of the values of each field, for a tokenizer that has the small vocabulary."""
+    """Token ids of the values of each field, for a tokenizer that has the crystal vocabulary."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Look the ids up; raise `ModelError` if the tokenizer lacks one."""
@@ -39,8 +39,7 @@ class CoordinateTokenReader:
             missing = [piece for piece in pieces if piece not in known]
             if missing:
                 raise ModelError(
-                    f"the tokenizer has no token {missing[0]!r}; "
-                    "it is not a small crystal vocabulary"
+                    f"the tokenizer has no token {missing[0]!r}; it is not a crystal vocabulary"
                 )
             return np.array([known[piece] for piece in pieces], dtype=np.int64)
 
@@ -80,7 +79,7 @@ class CoordinateTokenReader:
 
 
 def has_crystal_vocabulary(tokenizer: PreTrainedTokenizerBase, fmt: Format) -> bool:
-    """Tell whether a model writes this format one field, one or two tokens."""
+    """Return whether a model writes this format one field, one or two tokens."""
     if fmt != PLAIN:
         return False
     try:

@@ -3,7 +3,8 @@
 `BatchSampler` is one engine for all formats of that vocabulary. It steps the network, behind two
 prompts where there is guidance, keeps the random numbers and the log-probability of each text,
 drops texts that have ended, and starts those anew that a format does not accept. What a format
-brings is a `TokenReader`: which tokens its texts can take next, and what they mean.
+brings is a `Vocabulary`, its token ids in a model, and a `TokenReader`: which tokens its texts can
+take next, and what they mean.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools
+from crystext.text import Format
 from crystext.tokenization.encode import prompt_ids
 
 _REDRAWS = 8
@@ -48,7 +50,7 @@ class TokenReader(Protocol):
     extra_draws: int
     """Random numbers of a text for choices beyond one a token; those that `draw` takes by name."""
     max_redrawn_fields: int
-    """Most fields of a text that `TextBatch.draw_with_room` draws."""
+    """Most fields of a text that `TextBatch.draw_free_coordinate` draws."""
 
     def choose(self, batch: TextBatch) -> Step:
         """Draw the next token of each text."""
@@ -65,7 +67,16 @@ class TokenReader(Protocol):
 
 
 class Vocabulary(Protocol):
-    """The token ids of one format in one tokenizer."""
+    """The token ids of one format in one tokenizer.
+
+    To add one: a class like this, made of a model and a format, and one line in
+    `generate.VOCABULARIES`; or, from another distribution, an entry point of the group
+    `crystext.vocabularies`.
+    """
+
+    @staticmethod
+    def fits(model: LoadedModel, fmt: Format) -> bool:
+        """Return whether a model writes this format in these tokens."""
 
     def start(self, request: Request, count: int, *, final: bool) -> TokenReader:
         """Return a reader of so many texts, none of which is begun.
@@ -239,11 +250,11 @@ class TextBatch:
         self._log_probability[places] += log_probability
         return values
 
-    def draw_with_room(
+    def draw_free_coordinate(
         self,
         logits: torch.Tensor,
-        has_room: Callable[[Ints, Ints], Bools],
-        values_with_room: Callable[[int], Bools],
+        is_free: Callable[[Ints, Ints], Bools],
+        free_values: Callable[[int], Bools],
         *,
         rows: Ints | slice = slice(None),
     ) -> Ints:
@@ -255,9 +266,9 @@ class TextBatch:
 
         Args:
             logits: of the values, shape (rows, values).
-            has_room: tells of one value for each of several of these rows, given by their places
+            is_free: tells of one value for each of several of these rows, given by their places
                 among them, whether it leaves room.
-            values_with_room: returns which values of one of these rows leave room.
+            free_values: returns which values of one of these rows leave room.
             rows: texts; all unless said.
         """
         kind, places = FieldKind.COORDINATE, self._places[rows]
@@ -267,7 +278,7 @@ class TextBatch:
         allowed: Bools | None = None
         left: Ints = np.arange(len(places))
         for redraw in range(_REDRAWS):
-            left = left[~has_room(values[left], left)]
+            left = left[~is_free(values[left], left)]
             if not len(left):
                 break
             if allowed is None:
@@ -275,7 +286,7 @@ class TextBatch:
             allowed[left, values[left]] = False
             if redraw == _REDRAWS - 1:
                 for i in left.tolist():
-                    allowed[i] = values_with_room(i)
+                    allowed[i] = free_values(i)
             values[left], _ = self._pick(
                 kind,
                 logits[torch.from_numpy(left)],
@@ -292,14 +303,14 @@ class TextBatch:
         kind: FieldKind,
         logits: torch.Tensor,
         allowed: Bools | None,
-        places: Ints,
+        text_indices: Ints,
         number: int | Ints,
     ) -> tuple[Ints, torch.Tensor]:
         """Draw for texts of the batch with their random numbers of this number."""
         settings = self._sampler.settings
         values, log_probability = draw_categorical(
             logits,
-            self._uniform[places, number],
+            self._uniform[text_indices, number],
             allowed_B_V=None if allowed is None else torch.from_numpy(allowed),
             temperature=settings.temperature_of(kind),
             top_p=settings.top_p,

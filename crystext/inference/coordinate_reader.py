@@ -101,7 +101,7 @@ class CoordinateReader:
         automaton, logits = self.automaton, batch.logits(ids)
         looks = automaton.field.axis == 1 and automaton.min_distance_ratio > 0
         if looks and not automaton.is_given:
-            return batch.draw_with_room(logits, automaton.has_room, automaton.y_with_room)
+            return batch.draw_free_coordinate(logits, automaton.leaves_free_z, automaton.free_y)
         return batch.draw(FieldKind.COORDINATE, logits, automaton.allowed())
 
     def take(self, rows: Ints | None) -> None:

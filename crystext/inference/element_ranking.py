@@ -146,6 +146,6 @@ def _allowed_elements(request: Request, fmt: Format) -> Bools:
     return np.asarray(allowed[0])
 
 
-def _sorted_by_probability(found: list[tuple[int, float]]) -> list[RankedElement]:
-    found.sort(key=lambda pair: (-pair[1], pair[0]))
-    return [RankedElement(SYMBOLS[z - 1], chance) for z, chance in found]
+def _sorted_by_probability(candidates: list[tuple[int, float]]) -> list[RankedElement]:
+    candidates.sort(key=lambda pair: (-pair[1], pair[0]))
+    return [RankedElement(SYMBOLS[z - 1], chance) for z, chance in candidates]

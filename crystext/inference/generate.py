@@ -7,14 +7,26 @@ settings allow: `batch` for models of the crystal vocabulary, `any_tokenizer_sam
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from crystext.errors import SettingError
 from crystext.inference.types import Attempt, Request, SamplingSettings
+from crystext.runtime.registry import Registry
 from crystext.text import Format
 
 if TYPE_CHECKING:
     from crystext.models.load import LoadedModel
+
+VOCABULARIES: Registry[Any] = Registry(
+    "vocabulary",
+    type,
+    {
+        "coordinates": "crystext.inference.coordinate_reader:CoordinateVocabulary",
+        "wyckoff": "crystext.inference.wyckoff_reader:WyckoffVocabulary",
+    },
+    plural="vocabularies",
+)
+"""What `batch` can sample: classes that follow `batch.Vocabulary`."""
 
 
 class Sampler(Protocol):
@@ -84,9 +96,7 @@ class TextGenerator:
         """
         from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
         from crystext.inference.batch import BatchSampler
-        from crystext.inference.coordinate_reader import CoordinateVocabulary
         from crystext.inference.fast_llama import why_unsupported
-        from crystext.inference.wyckoff_reader import WyckoffVocabulary
         from crystext.runtime.device import move_to_gpu
 
         model, settings = self.model, self.settings
@@ -98,7 +108,7 @@ class TextGenerator:
         if self._in_place:
             return AnyTokenizerSampler(model, settings, fmt)
         if settings.constrained and why_unsupported(model.network) is None:
-            for vocabulary in (CoordinateVocabulary, WyckoffVocabulary):
+            for vocabulary in VOCABULARIES.values():
                 if vocabulary.fits(model, fmt):
                     return BatchSampler(model, settings, vocabulary(model, fmt))
         sampler = AnyTokenizerSampler(model, settings, fmt)

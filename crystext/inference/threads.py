@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from crystext.runtime.threads import single_thread
+
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
@@ -17,14 +19,8 @@ _SINGLE_THREAD_PARAMETERS = 100_000_000
 @contextmanager
 def single_thread_if_small(network: PreTrainedModel | PeftModel) -> Iterator[None]:
     """Run a small network on one thread: sums that are split over threads round otherwise."""
-    import torch
-
     if sum(p.numel() for p in network.parameters()) > _SINGLE_THREAD_PARAMETERS:
         yield
         return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with single_thread():
         yield
-    finally:
-        torch.set_num_threads(before)

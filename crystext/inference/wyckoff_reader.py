@@ -206,11 +206,11 @@ class WyckoffReader:
         """Draw a coordinate for each text that leaves its orbit room in some cell."""
         automata = [self.texts[row].automaton for row in rows.tolist()]
 
-        def has_room(values: Ints, which: Ints) -> Bools:
+        def is_free(values: Ints, which: Ints) -> Bools:
             pairs = zip(which.tolist(), values.tolist(), strict=True)
-            clear = [automata[i].has_room(np.array([value]))[0] for i, value in pairs]
+            clear = [automata[i].fits(np.array([value]))[0] for i, value in pairs]
             return np.array(clear, dtype=np.bool_)
 
-        return batch.draw_with_room(
-            kind_logits, has_room, lambda i: automata[i].allowed(), rows=rows
+        return batch.draw_free_coordinate(
+            kind_logits, is_free, lambda i: automata[i].allowed(), rows=rows
         )

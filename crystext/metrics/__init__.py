@@ -1,5 +1,6 @@
-"""What generated crystals are worth: one metric a file, each with its formula and its source.
+"""Metrics of generated crystals: one a file, each with its formula and its source.
 
-A metric takes crystals and says something of each one. Shares are made of these by whoever knows
-how many attempts there were: see `share`.
+Functions take crystals and return a value of each one, or one number. `base.Metric` describes a
+function for reports (title, unit, source), and `registry.METRICS` lists these by name. Rates over
+all samples, failures included, are `intervals.Proportion`.
 """

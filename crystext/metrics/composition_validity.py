@@ -14,7 +14,7 @@ finds .9124 valid and the one of ICSD 2024 .9095; without the shortcut .6686 and
 
 What goes wrong otherwise: `smact.screening.smact_validity` refuses every charge state of an element
 without electronegativity (Pm in MP-20) and by default filters a third table, so it gives other
-shares; and a share well above that of real crystals means many alloys, not good chemistry.
+rates; and a rate well above that of real crystals means many alloys, not good chemistry.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
-"""Conditioning: do crystals have what was asked for?
+"""Conditioning: do crystals satisfy the conditions that they were generated with?
 
-    success of a condition = #{i : crystal i has it} / #{i : it was asked of attempt i}
-    success                = #{i : crystal i has all that was asked of it and can be checked} / ...
+    success of a condition = #{i : crystal i satisfies it} / #{i : sample i has the condition}
+    success                = #{i : crystal i satisfies all that can be checked} / #{i : has any}
 
-A formula is kept if the reduced formulas are equal, a space group or crystal system if spglib finds
-it at 0.1 Å, a number of atoms if the cell has it, a density within 5%. Formation energy, band gap
-and energy above the hull cannot be told from a crystal, and count neither for nor against. Source:
+A formula is satisfied if the reduced formulas are equal, a space group or crystal system if spglib
+finds it at 0.1 Å, a number of atoms if the cell has it, a density within 5%. Formation energy, band
+gap and energy above the hull cannot be computed here, and count neither for nor against. Source:
 Gruver et al., arXiv:2402.04379, for formula and space group; the rest is our own.
 
-What goes wrong otherwise: attempts that are no crystal, or were drawn again until one was right,
-are left out of the denominator; and a space group is taken from the text, where the atoms have it
-not.
+What goes wrong otherwise: failures, or samples that were repeated until one was right, are left out
+of the denominator; and a space group is taken from the text where the atoms do not have it.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ def check_conditions(
 
     Args:
         conditions: the values requested, by condition name, as `Record.conditions` has them.
-        crystal: what came of it.
+        crystal: the generated crystal, or None for a failure.
 
     Raises:
-        SettingError: a condition is none, or makes no sense.
+        SettingError: a condition is unknown, or makes no sense.
     """
     return Conditions.from_keywords(**conditions).check(crystal)

@@ -1,4 +1,4 @@
-"""Coverage: how much of a reference set was found, and how much of what was found is like it.
+"""Coverage: how much of a reference set the samples cover, and how many of them are like it.
 
 With d_s and d_c the Euclidean distances of structures' and of compositions' fingerprints, G the
 generated and R the reference crystals,
@@ -10,7 +10,7 @@ generated and R the reference crystals,
 The two minima are independent: the nearest structure and the nearest composition may belong to
 different crystals. Source: CDVAE, Xie et al., ICLR 2022, arXiv:2110.06197.
 
-What goes wrong otherwise: |G| is the number of all attempts with CDVAE, and of those that have a
+What goes wrong otherwise: |G| is the number of all samples with CDVAE, and of those that have a
 fingerprint with Gruver et al. (arXiv:2402.04379), and tables mix the two. Both are given by name.
 Recall grows with the number of crystals drawn: 1,000 and 10,000 cannot be compared.
 """
@@ -47,7 +47,7 @@ COVERAGE_CUTOFFS = {
 
 @dataclass(frozen=True)
 class CoverageResult:
-    """Coverage of a reference set by generated crystals; shares are of all, failed ones included.
+    """Coverage of a reference set by generated crystals; rates are over all, failures included.
 
     Means of distances are over crystals that have a fingerprint, nan where there is none.
     """
@@ -103,21 +103,21 @@ def set_distances(generated: Fingerprints, reference: Fingerprints) -> SetDistan
 
 
 def coverage(
-    generated: Fingerprints, reference: Fingerprints, limits: CoverageCutoffs, *, attempts: int
+    generated: Fingerprints, reference: Fingerprints, limits: CoverageCutoffs, *, n_samples: int
 ) -> CoverageResult:
     """Measure coverage.
 
     Args:
-        generated: of the attempts that are crystals.
+        generated: of the samples that are crystals.
         reference: at least one crystal.
         limits: those of a benchmark are in `COVERAGE_CUTOFFS`.
-        attempts: how many were made, those that are no crystal included.
+        n_samples: number of samples, failures included.
     """
-    return coverage_from_distances(set_distances(generated, reference), limits, attempts=attempts)
+    return coverage_from_distances(set_distances(generated, reference), limits, n_samples=n_samples)
 
 
 def coverage_from_distances(
-    distances: SetDistances, limits: CoverageCutoffs, *, attempts: int
+    distances: SetDistances, limits: CoverageCutoffs, *, n_samples: int
 ) -> CoverageResult:
     """Measure coverage, given the distances; see `coverage`."""
     precise = int(distances.is_precise(limits).sum())
@@ -126,7 +126,7 @@ def coverage_from_distances(
         recall=Proportion(
             int(distances.is_covered(limits).sum()), len(distances.structures_of_reference)
         ),
-        precision_of_all=Proportion(precise, attempts),
+        precision_of_all=Proportion(precise, n_samples),
         precision_of_fingerprinted=Proportion(precise, fingerprinted) if fingerprinted else None,
         amsd_recall=_finite_mean(distances.structures_of_reference),
         amsd_precision=_finite_mean(distances.structures_of_generated),
@@ -150,7 +150,7 @@ def _finite_mean(distances: Floats) -> float:
 def _coverage(samples: MetricInput) -> CoverageResult:
     known = samples.required("reference").fingerprints(samples.workers, samples.report)
     limits = COVERAGE_CUTOFFS["mp20"]
-    return coverage(samples.fingerprints, known, limits, attempts=len(samples.samples))
+    return coverage(samples.fingerprints, known, limits, n_samples=len(samples.samples))
 
 
 def _recall(samples: MetricInput) -> Proportion:

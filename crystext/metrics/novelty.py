@@ -1,6 +1,6 @@
-"""Novelty by matching: which crystals are in the training set already.
+"""Novelty by matching: which crystals are already in the training set.
 
-    novelty = #{i : no reference structure matches i} / number of attempts
+    novelty = #{i : no reference structure matches i} / number of samples
 
 by StructureMatcher, in either order of the two, oxidation states ignored (see `matching`); a
 crystal whose reduced formula the reference lacks is novel without a comparison. Source of the
@@ -9,7 +9,7 @@ crystal: the mirror image of a known one is not novel.
 
 What goes wrong otherwise: novelty by distance of fingerprints (CDVAE's) calls a structure novel for
 a composition a little off, and novelty by formula calls a new polymorph old. A text that cannot be
-read is no novelty either: it belongs to the denominator, not to the count.
+read is not novel either: it belongs to the denominator, not to the count.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from crystext.metrics.base import Metric, MetricInput
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
+    DIFFCSP_SOURCE,
     DIFFCSP_TOLERANCES,
     FormulaGroup,
     MatchTolerances,
@@ -43,8 +44,8 @@ def find_matches(
     """Return, for each crystal, the first row of the reference that it matches, or None if novel.
 
     Args:
-        crystals: what was generated.
-        reference: what it was learned from.
+        crystals: generated crystals.
+        reference: crystals that the generator learned from.
         tolerances: of the matcher.
         workers: processes, or an executor; the result does not depend on it.
         report: called with the number of formulas done, and of all that both sets have.
@@ -97,8 +98,8 @@ NOVEL = Metric(
     name="novel",
     title="not in the training set",
     compute=_novel,
-    better="higher",
-    source="StructureMatcher with the tolerances of Jiao et al., arXiv:2309.04475 (DiffCSP)",
     requires=("training",),
     libraries=("pymatgen",),
+    better="higher",
+    source=DIFFCSP_SOURCE,
 )

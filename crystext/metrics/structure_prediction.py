@@ -5,10 +5,10 @@
 
 by pymatgen's StructureMatcher, oxidation states ignored. Prediction and target fit if either can be
 mapped on the other, and the smaller distance counts: what pymatgen answers may depend on the order
-(see `matching`), and the published figures take one. Enantiomorphs, as of P3_121 and P3_221, fit
+(see `matching`), and the published values take one. Enantiomorphs, as of P3_121 and P3_221, fit
 each other. With `both_valid` a pair fits only if prediction and target are both
 valid in structure and composition: the rule of DiffCSP (Jiao et al., arXiv:2309.04475), under
-which no method can pass the share of valid targets (.91 on MP-20 test).
+which no method can pass the rate of valid targets (.91 on MP-20 test).
 
 What goes wrong otherwise: the RMSE is of those pairs that fit, so a method that fits only easy ones
 looks more exact; and a prediction that failed, left out, raises the rate.

@@ -5,7 +5,7 @@
 with fractional positions x, basis vectors L as rows and lattice translations n. Source: CDVAE, Xie
 et al., ICLR 2022, arXiv:2110.06197. That rule takes different atoms only: an atom is never held
 against its own images, so a cell whose lattice vector is 0.2 Å long can pass. Here such a cell has
-a fault of its own, IMAGES_TOO_CLOSE, and the caller says whether it counts.
+a failure of its own, IMAGES_TOO_CLOSE, and the caller says whether it counts.
 
 What goes wrong otherwise: rounding each fractional difference to the nearest integer is not the
 minimum image in a skewed cell. A translation n shifts a point by n_i plane spacings h_i along the
@@ -42,7 +42,7 @@ class StructureFailure(Enum):
 def structure_failure(
     crystal: Crystal, *, min_distance: float = MIN_DISTANCE, min_volume: float = MIN_VOLUME
 ) -> StructureFailure | None:
-    """Return the first structural fault of a crystal, in the order of `StructureFailure`, or None.
+    """Return the first failure of a crystal, in the order of `StructureFailure`, or None.
 
     Args:
         crystal: one or more atoms.
@@ -75,8 +75,8 @@ def is_structure_valid(crystal: Crystal, *, self_images: bool = False) -> bool:
         self_images: False is CDVAE's rule, which ignores an atom's distance to its own images;
             True refuses these too.
     """
-    fault = structure_failure(crystal)
-    return fault is None or (fault is StructureFailure.IMAGES_TOO_CLOSE and not self_images)
+    failure = structure_failure(crystal)
+    return failure is None or (failure is StructureFailure.IMAGES_TOO_CLOSE and not self_images)
 
 
 STRUCTURE_VALID = Metric(

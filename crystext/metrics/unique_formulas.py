@@ -1,13 +1,13 @@
-"""Mode collapse: how often a generator says the same.
+"""Mode collapse: how often a generator repeats a formula.
 
     unique formulas     = number of different reduced formulas
     most frequent one   = max over formulas f of #{i : f_i = f}
 
-among the crystals of a set. Source of the figure: counted from the samples published with Gruver
+among the crystals of a set. Source of the number: counted from the samples published with Gruver
 et al., arXiv:2402.04379, where 3,358 metastable crystals of one model have 643 formulas.
 
 What goes wrong otherwise: validity and stability are highest where a model repeats a few crystals
-that it knows, so each share of good crystals belongs beside the number of different ones.
+that it knows, so each rate of good crystals belongs beside the number of different ones.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from crystext.structures.properties import reduced_formula
 
 
 class FormulaCounts(NamedTuple):
-    """How often formulas recur."""
+    """Counts of formulas."""
 
     crystals: int
     unique_formulas: int
     most_frequent: str | None
-    """None among no crystals; the first met of those equally frequent."""
+    """None without crystals; the first of those that are equally frequent."""
     most_frequent_count: int
 
 

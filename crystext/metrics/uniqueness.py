@@ -1,6 +1,6 @@
 """Uniqueness: how many of the crystals are different ones.
 
-    uniqueness = #{i : no kept j < i matches i} / number of attempts
+    uniqueness = #{i : no kept j < i matches i} / number of samples
 
 where i is kept if it matches no earlier kept crystal by StructureMatcher, in either order of the
 two, oxidation states ignored (see `matching`). Source of the tolerances: DiffCSP (Jiao et al.,
@@ -8,7 +8,7 @@ arXiv:2309.04475). Enantiomorphs, as of P3_121 and P3_221, are one crystal.
 
 What goes wrong otherwise: counting formulas alone calls two polymorphs one; counting texts calls a
 shifted or rotated copy new. Matching is not transitive (a like b, b like c, a unlike c), so the
-count depends slightly on the order of the crystals: keep the order of the attempts.
+count depends slightly on the order of the crystals: keep the order of the samples.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from crystext.metrics.base import Metric, MetricInput
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
+    DIFFCSP_SOURCE,
     DIFFCSP_TOLERANCES,
     FormulaGroup,
     MatchTolerances,
@@ -83,6 +84,6 @@ UNIQUE = Metric(
     title="unique",
     compute=_unique,
     better="higher",
-    source="StructureMatcher with the tolerances of Jiao et al., arXiv:2309.04475 (DiffCSP)",
+    source=DIFFCSP_SOURCE,
     libraries=("pymatgen",),
 )

@@ -101,7 +101,7 @@ def initialize_model(
         ModelError: the base cannot be had (nowhere, gated, without a network), or is damaged.
     """
     if settings.new is not None:
-        return _initialize_new(settings, prompts, fmt, max_tokens, seed, device, compute_dtype)
+        return _initialize_new(settings, prompts, fmt, device, compute_dtype, max_tokens, seed)
     assert settings.base is not None
     folder = find_folder(settings.base)
     adapter: Path | None = None
@@ -151,10 +151,10 @@ def _initialize_new(
     settings: ModelSettings,
     prompts: PromptSet | None,
     fmt: Format,
-    max_tokens: int,
-    seed: int,
     device: torch.device,
     compute_dtype: torch.dtype,
+    max_tokens: int,
+    seed: int,
 ) -> InitialModel:
     from transformers.utils.logging import disable_progress_bar
 

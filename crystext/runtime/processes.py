@@ -24,7 +24,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, as_completed
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ def run_tasks(
     retries: list[tuple[tuple[_Key, int], _Task]] = []
     with closing(_Pool[tuple[_Key, int], _Task, _Answer](make_function, workers)) as pool:
         while True:
-            while pool.has_room:
+            while pool.has_capacity:
                 item = retries.pop() if retries else next(remaining, None)
                 if item is None:
                     break
@@ -103,7 +103,7 @@ def run_tasks(
 
 def run_in_order(
     make_function: Callable[[], Callable[[_Task], _Answer]],
-    tasks: Sequence[_Task],
+    tasks: Iterable[_Task],
     workers: Workers,
     *,
     remedy: str = "try fewer --workers",
@@ -114,9 +114,10 @@ def run_in_order(
 
     Args:
         make_function: see `run_tasks`.
-        tasks: handed out one by one. Faster processes do not run far ahead of a slower one.
-        workers: maximum number of processes; or an executor, which gets all tasks at once.
-        remedy: what to do if a process is killed because it ran out of memory.
+        tasks: taken and handed out one by one. A process that waits for a slower one does not run
+            far ahead.
+        workers: processes, at most; or an executor, which is given all tasks at once.
+        remedy: what to do where a process is killed for want of memory.
 
     Raises:
         CrystextError: raised by `make_function` or a task, and raised here again.
@@ -133,27 +134,29 @@ def run_in_order(
                 ) from None
             raise
         return
+    remaining = enumerate(tasks)
     early: dict[int, _Answer] = {}
-    submitted = 0
+    due = 0
     with closing(_Pool[int, _Task, _Answer](make_function, workers)) as pool:
-        for due in range(len(tasks)):
-            while due not in early:
-                while (
-                    submitted < len(tasks)
-                    and pool.has_room
-                    and len(early) + len(pool.busy) < _MAX_TASKS_AHEAD * workers
-                ):
-                    pool.submit(submitted, tasks[submitted])
-                    submitted += 1
-                for place, _, answer in pool.wait():
-                    if isinstance(answer, _Death):
-                        raise RunError(
-                            f"a worker process ended with exit code {answer.exit_code} (-9: "
-                            f"killed, perhaps out of memory; {remedy}). Results written so far are "
-                            "kept"
-                        )
-                    early[place] = answer
-            yield early.pop(due)
+        while True:
+            while pool.has_capacity and len(early) + len(pool.busy) < _MAX_TASKS_AHEAD * workers:
+                item = next(remaining, None)
+                if item is None:
+                    break
+                pool.submit(*item)
+            if due in early:
+                yield early.pop(due)
+                due += 1
+                continue
+            if not pool.busy:
+                return
+            for place, _, answer in pool.wait():
+                if isinstance(answer, _Death):
+                    raise RunError(
+                        f"a worker process ended with exit code {answer.exit_code} (-9: killed, "
+                        f"perhaps for want of memory; {remedy}). What was written so far is kept"
+                    )
+                early[place] = answer
 
 
 def _run_on_executor(
@@ -217,8 +220,8 @@ class _Pool(Generic[_Key, _Task, _Answer]):
         self.busy: dict[_WorkerProcess, tuple[_Key, _Task]] = {}
 
     @property
-    def has_room(self) -> bool:
-        """Whether a process is idle or may be started."""
+    def has_capacity(self) -> bool:
+        """Whether a process is free, or may be started."""
         return len(self.busy) < self.size
 
     def submit(self, key: _Key, task: _Task) -> None:

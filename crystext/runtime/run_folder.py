@@ -105,16 +105,21 @@ class RunFolder:
 
         Raises:
             InUseError: another process holds it.
-            OSError: the folder cannot be made; see `writing`.
+            RunError: the folder cannot be made.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / self.lock_file, timeout=0)
+        with self.writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire()
+            except Timeout:
+                raise InUseError(
+                    f"another process is writing to {self.path}; wait for it, or give another --out"
+                ) from None
         try:
-            with FileLock(self.path / self.lock_file, timeout=0):
-                yield
-        except Timeout:
-            raise InUseError(
-                f"another process is writing to {self.path}; wait for it, or give another --out"
-            ) from None
+            yield
+        finally:
+            lock.release()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -198,15 +203,17 @@ class RunFolder:
         """Append when, where and with which versions the run is started or resumed.
 
         Raises:
-            OSError: see `writing`.
+            RunError: the folder cannot be written.
         """
         line = json.dumps({**note, **collect_provenance().model_dump()}) + "\n"
-        with (self.path / STARTS_FILE).open("a", encoding="utf-8") as file:
+        with self.writing(), (self.path / STARTS_FILE).open("a", encoding="utf-8") as file:
             file.write(line)
 
 
 def rename_keys(values: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
-    """Return values with their current names; if a value has both, the current one counts."""
+    """Return values with their present names; where a value has both, the present one counts."""
+    if renamed.keys().isdisjoint(values):
+        return dict(values)
     present = {renamed[key]: value for key, value in values.items() if key in renamed}
     order = {renamed.get(key, key): None for key in values}
     kept = {key: value for key, value in values.items() if key not in renamed}

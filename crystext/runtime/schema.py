@@ -7,12 +7,13 @@ Translates YAML's errors and pydantic's kinds of errors to what was expected ins
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from crystext.errors import describe_error, did_you_mean
+from crystext.errors import SettingError, describe_error, did_you_mean
 
 
 class StrictModel(BaseModel):
@@ -144,6 +145,22 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in get_args(annotation) for model in _models(inner)]
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file says.
+
+    Raises:
+        SettingError: it cannot be read, or is not YAML.
+    """
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"{path} is not YAML: it is not a text in UTF-8") from None
+    except ValueError as error:
+        raise SettingError(f"{path} is not YAML: {error}") from None
 
 
 def parse_yaml(text: str) -> Any:

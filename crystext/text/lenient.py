@@ -149,7 +149,7 @@ def repair_numbers(
 ) -> list[str]:
     """Return loosely written numbers in the strict form.
 
-    The number of decimals is kept, so that a format's precision can still be checked.
+    Decimals stay as many as they were, so that a format's precision can still be checked.
 
     Args:
         words: the numbers.

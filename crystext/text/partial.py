@@ -237,15 +237,15 @@ class PartialCrystal:
         numbers, positions = found.numbers[place], found.positions[place]
         here = slice(len(self))
         numbers[here] = np.where(self.numbers == 0, numbers[here], self.numbers)
-        positions[here] = _prefer_known(self.positions, positions[here])
+        positions[here] = _prefer_given(self.positions, positions[here])
         whole = Crystal(
-            _prefer_known(self.lengths, found.lengths),
-            _prefer_known(self.angles, found.angles),
+            _prefer_given(self.lengths, found.lengths),
+            _prefer_given(self.angles, found.angles),
             numbers,
             positions,
         )
         return Decoded(whole)
 
 
-def _prefer_known(known: Floats, found: Floats) -> Floats:
-    return np.asarray(np.where(np.isnan(known), found, known))
+def _prefer_given(given: Floats, decoded: Floats) -> Floats:
+    return np.asarray(np.where(np.isnan(given), decoded, given))

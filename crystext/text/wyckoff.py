@@ -259,8 +259,8 @@ def _require_wyckoff(record: Record) -> WyckoffCrystal:
     return record.wyckoff
 
 
-def _orbit_line(orbit: Orbit, places: int) -> str:
-    free = [f"{round(x, places) % 1.0:.{places}f}" for x in orbit.free_coordinates.tolist()]
+def _orbit_line(orbit: Orbit, decimals: int) -> str:
+    free = [f"{round(x, decimals) % 1.0:.{decimals}f}" for x in orbit.free_coordinates.tolist()]
     return " ".join([SYMBOLS[orbit.atomic_number - 1], orbit.position.name, *free])
 
 

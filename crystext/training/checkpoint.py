@@ -69,6 +69,8 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensors], dict[str, Any]] |
         return None
     with checkpoint_errors(there):
         state = json.loads((there / "state.json").read_text(encoding="utf-8"))
+        if not isinstance(state, dict):
+            raise TypeError("state.json is not a JSON object")
         groups = {p.stem: load_file(p) for p in sorted(there.glob("*.safetensors"))}
         return rename_keys(groups, _GROUPS_OF_0_1), rename_keys(state, _STATE_OF_0_1)
 

@@ -20,6 +20,7 @@ from crystext.runtime.resources import shipped_path
 from crystext.runtime.schema import (
     StrictModel,
     parse_yaml,
+    read_yaml,
     rename_settings,
     renamed_setting,
     setting_faults,
@@ -234,14 +235,7 @@ def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recip
             f"no recipe {str(source)!r}: neither a file nor one of {', '.join(known)}."
             + did_you_mean(str(source), known)
         )
-    try:
-        values = parse_yaml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise SettingError(f"{path} is not YAML: it is not a text in UTF-8") from None
-    except ValueError as error:
-        raise SettingError(f"{path} is not YAML: {error}") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise SettingError(f"{path} holds no settings; expected a mapping of keys to values")
     if not isinstance(values.get("data"), dict | list | None):

@@ -170,7 +170,6 @@ class Trainer:
         # One process of a run writes, so one holds the lock.
         main = self.accelerator.is_main_process
         with (
-            self.folder.writing(),
             self.folder.locked() if main else nullcontext(),
             # Dropout seeds the generator of the whole process; it is given back as it was.
             torch.random.fork_rng(devices=[]),

@@ -77,20 +77,27 @@ def meaning(model: type[BaseModel], name: str) -> str:
 
 
 class Schema(SphinxDirective):
-    """Every key of a file, with its type, limits, default and meaning."""
+    """Every key of a file, with its type, limits, default and meaning.
+
+    The argument is a class, or a function and the file that it reads, whose result is of a class.
+    """
 
     required_arguments = 1
+    optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Return the nodes of all sections, the file's own keys first."""
         module, _, name = self.arguments[0].rpartition(".")
-        return list(self._section(getattr(import_module(module), name), ""))
+        model = getattr(import_module(module), name)
+        if len(self.arguments) > 1:
+            model = type(model(self.arguments[1]))
+        return self._section(model, "")
 
     def _section(self, model: type[BaseModel], place: str) -> list[nodes.Node]:
         self.env.note_dependency(ModuleAnalyzer.get_module_source(model.__module__)[0] or "")
         about = re.split(r"\n\s*\n", model.__doc__ or "")
         found: list[nodes.Node] = [nodes.rubric(place, place)] if place else []
-        found += [paragraph(text) for text in about]
+        found += [paragraph(text) for text in about if text]
         entries, inner = nodes.definition_list(), []
         for name, field in model.model_fields.items():
             key = f"{place}.{name}" if place else name

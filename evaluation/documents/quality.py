@@ -95,7 +95,7 @@ def summary() -> str:
     """The main figures in two sentences."""
     rows = report_values()
     rate = {name: percent(row["value"]) for name, row in rows.items() if row["value"] is not None}
-    sampled, relaxed = rows["validity.composition_valid"]["of"], rows["funnel.msun"]["of"]
+    sampled, relaxed = rows["validity.composition_valid"]["total"], rows["funnel.msun"]["total"]
     return (
         f"Of {sampled:,} samples of the shipped model with default settings, "
         f"{rate['validity.structure_valid']} are structurally valid, "

@@ -100,7 +100,7 @@ def coverage_of(
             "crystals": int((~made.is_complete).sum()),
             "reference": int((~known.is_complete).sum()),
         },
-        **as_rows(coverage(made, known, limits, attempts=attempts)),
+        **as_rows(coverage(made, known, limits, n_samples=attempts)),
     }
 
 

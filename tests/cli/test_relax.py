@@ -126,7 +126,7 @@ def test_without_weights_and_network_chgnet_relaxes_and_is_recorded(
     assert "ISOLATED_ATOM" in ended.stderr
     found = read_relaxed(tmp_path / "out")
     assert (found.potential, found.correction) == ("CHGNet-0.3.0", EnergyCorrection.CORRECTED)
-    assert [row.failure for row in found.structures] == [None, "ISOLATED_ATOM"]
+    assert [row.failure_kind for row in found.structures] == [None, "ISOLATED_ATOM"]
 
 
 def test_m3gnet_that_cannot_be_had_is_refused_at_once_with_two_ways_out(

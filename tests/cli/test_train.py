@@ -91,7 +91,7 @@ def test_a_training_that_is_killed_ends_with_the_same_weights_to_the_bit(
     ended = cli("train", recipe, "--out", out, env=ONE_THREAD)
     assert ended.returncode == 0, ended.stderr
     assert "resuming" in ended.stderr
-    for name in ("weights", "average", "muon", "adamw"):
+    for name in ("weights", "ema", "muon", "adamw"):
         expected = load_file(trained / "checkpoint" / f"{name}.safetensors")
         found = load_file(out / "checkpoint" / f"{name}.safetensors")
         assert [key for key in expected if not torch.equal(found[key], expected[key])] == []

@@ -102,9 +102,9 @@ def damaged(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 
     groups, letters = table["group"].to_pylist(), table["orbit_letters"].to_pylist()
     free, cells = table["orbit_free"].to_pylist(), table["cell"].to_pylist()
-    yield "space groups that there are not", with_column("group", [231, *groups[1:]])
+    yield "space groups that do not exist", with_column("group", [231, *groups[1:]])
     yield (
-        "positions that there are not",
+        "positions that do not exist",
         with_column("orbit_letters", ["?" * len(letters[0]), *letters[1:]]),
     )
     yield "a position for each orbit", with_column("orbit_letters", ["", *letters[1:]])

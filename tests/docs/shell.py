@@ -48,6 +48,10 @@ ELSEWHERE = {
 _ALONE = ("sample", "evaluate", "relax", "prepare")
 """Commands that would start a process on every processor."""
 
+_SHARED = "crystext sample --n 30 --out run"
+_SHARED_FILES: dict[str, bytes] = {}
+"""The files of the run that several pages start from: it is sampled once, then copied."""
+
 
 def smaller(command: str) -> str:
     """Return a command that does the same with less."""
@@ -86,14 +90,23 @@ def type_in(command: str, folder: Path) -> None:
             capture_output=True,
         )
         return
+    command = smaller(command)
+    if command == _SHARED and _SHARED_FILES:
+        for name, content in _SHARED_FILES.items():
+            (folder / "run").mkdir(exist_ok=True)
+            (folder / "run" / name).write_bytes(content)
+        return
     output = None
-    for call in map(list, calls(smaller(command))):
+    for call in map(list, calls(command)):
         if set(call) & set(_ALONE) and "--workers" not in call:
             call += ["--workers", "1"]
         ended = CliRunner().invoke(app, call, input=output)
         told = f"crystext {' '.join(call)}\n{ended.output}\n{ended.exception!r}"
         assert ended.exit_code == 0, told
         output = ended.stdout
+    if command == _SHARED:
+        files = (path for path in (folder / "run").iterdir() if path.is_file())
+        _SHARED_FILES.update((path.name, path.read_bytes()) for path in files)
 
 
 def run_script(script: str, folder: Path) -> None:

@@ -10,7 +10,7 @@ from crystext.energies.hull_sources import hull_of_phases, open_hull
 from crystext.energies.potential import to_atoms
 from crystext.energies.relaxation_files import RelaxedSet, RelaxedStructure
 from crystext.energies.stability import (
-    StabilityVerdict,
+    Stability,
     assess_stability,
     hull_of_relaxed,
     make_hull,
@@ -48,13 +48,13 @@ def test_every_structure_has_a_verdict_and_none_is_left_out():
     judged = assess_stability(
         RelaxedSet("EMT", EnergyCorrection.OWN, (*found.structures, lost)), HULL
     )
-    assert [j.verdict for j in judged] == [
-        StabilityVerdict.CANDIDATE,
-        StabilityVerdict.METASTABLE,
-        StabilityVerdict.METASTABLE,
-        StabilityVerdict.UNSTABLE,
-        StabilityVerdict.UNKNOWN,
-        StabilityVerdict.NO_ENERGY,
+    assert [j.stability for j in judged] == [
+        Stability.CANDIDATE,
+        Stability.METASTABLE,
+        Stability.METASTABLE,
+        Stability.UNSTABLE,
+        Stability.UNKNOWN,
+        Stability.NO_ENERGY,
     ]
     assert judged[0].position.above_hull == pytest.approx(-0.1)
     assert judged[4].position.unknown_elements == ("Cu",)
@@ -94,27 +94,27 @@ def test_below_a_hull_that_knows_nothing_of_its_elements_nothing_is_a_candidate(
     found = relaxed(((13, 29), -50.0, True), ((13, 29), -3.1, True), ((13, 29), 1.0, True))
     metals = {"Al": -1.0, "Cu": -2.0}
     none = hull_of_phases(metals.items(), name="x", potential="EMT")
-    assert [j.verdict for j in assess_stability(found, none)] == [
-        StabilityVerdict.NO_EVIDENCE,
-        StabilityVerdict.NO_EVIDENCE,
+    assert [j.stability for j in assess_stability(found, none)] == [
+        Stability.NO_EVIDENCE,
+        Stability.NO_EVIDENCE,
         # A phase that is missing can only lower the hull.
-        StabilityVerdict.UNSTABLE,
+        Stability.UNSTABLE,
     ]
     one = hull_of_phases({**metals, "AlCu3": -1.8}.items(), name="x", potential="EMT")
-    assert assess_stability(found, one)[0].verdict is StabilityVerdict.NO_EVIDENCE
+    assert assess_stability(found, one)[0].stability is Stability.NO_EVIDENCE
     two = hull_of_phases(
         {**metals, "AlCu3": -1.8, "Al2Cu": -1.4}.items(), name="x", potential="EMT"
     )
-    assert assess_stability(found, two)[0].verdict is StabilityVerdict.CANDIDATE
+    assert assess_stability(found, two)[0].stability is Stability.CANDIDATE
     same = hull_of_phases({**metals, "Al4Cu4": -1.6}.items(), name="x", potential="EMT")
-    assert assess_stability(found, same)[0].verdict is StabilityVerdict.CANDIDATE
+    assert assess_stability(found, same)[0].stability is Stability.CANDIDATE
 
 
 def test_an_element_is_judged_by_its_reference():
     found = relaxed(((13,), -1.2, True), ((13,), -0.5, True))
-    assert [j.verdict for j in assess_stability(found, HULL)] == [
-        StabilityVerdict.CANDIDATE,
-        StabilityVerdict.UNSTABLE,
+    assert [j.stability for j in assess_stability(found, HULL)] == [
+        Stability.CANDIDATE,
+        Stability.UNSTABLE,
     ]
 
 

@@ -83,7 +83,7 @@ def test_a_column_is_measured_by_figure_step_or_formulas() -> None:
 
 def test_all_faults_of_a_block_are_told_at_once(tmp_path: Path) -> None:
     told = faults(tmp_path, tabel="Table 1", protocols=[], rows=[{"system": " ", "values": {}}])
-    assert "tabel: no such key. Did you mean 'table'?" in told
+    assert "tabel: no such setting. Did you mean 'table'?" in told
     assert "protocols" in told
     assert "rows.0.system" in told
     assert "rows.0.values" in told

@@ -387,3 +387,20 @@ def test_a_stage_is_measured_again_where_other_crystals_are_read(tmp_path):
         table = pd.read_parquet(tmp_path / "out" / "structures.parquet")
         counts.append(int(table["structure_valid"].eq(True).sum()))
     assert counts == [1, 2, 1]
+
+
+def test_numbers_that_both_sets_are_labelled_with_are_compared(tmp_path):
+    """Categories, and numbers of one set alone, are not."""
+    labels = {"band_gap": [1.0, 3.0], "is_metal": [False, False], "e_above_hull": [0.0, 0.1]}
+    source = write_table(tmp_path / "made.parquet", [ROCK_SALT, BRASS], **labels)
+    known = write_table(tmp_path / "known.parquet", [ROCK_SALT, BRASS], band_gap=[1.0, 1.0])
+    options = EvaluationOptions(reference=str(known))
+    report = evaluate(
+        source, rules("distributions"), tmp_path / "out", only=["distributions"], options=options
+    )
+    distances = values(report, "distributions")
+    assert distances["wasserstein_band_gap"] == pytest.approx(1.0)
+    assert "wasserstein_e_above_hull" not in distances
+    shown = {x.name: x.title for x in report.histograms}
+    assert shown["e_above_hull"] == "energy above hull, as labelled"
+    assert "is_metal" not in shown

@@ -103,7 +103,7 @@ def test_a_redraw_is_that_of_its_index_and_number_and_the_best_is_taken(
         ]
         assert len({x.text for x in drawn}) == len(drawn)
         judged = [
-            replace(x, conditions=ASKED.check(decode(x.text).crystal), tries=attempt.attempts)
+            replace(x, conditions=ASKED.check(decode(x.text).crystal), attempts=attempt.attempts)
             for x in drawn
         ]
         best = max(judged, key=kept)

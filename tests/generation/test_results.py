@@ -50,12 +50,12 @@ def test_what_is_no_crystal_stays_with_its_fault(samples: Samples) -> None:
     assert broken.failure is not None
     assert not broken.satisfied
     table = samples.to_dataframe()
-    assert table.fault.notna().tolist() == [False, True, False, False, False]
+    assert table.failure.notna().tolist() == [False, True, False, False, False]
     assert len(samples.crystals) == len(samples.structures) == len(samples.to_ase()) == 4
 
 
 def test_a_text_that_was_cut_off_is_no_crystal_though_it_could_be_read(samples: Samples) -> None:
-    assert replace(samples[0], fault="TRUNCATED").crystal is None
+    assert replace(samples[0], failure="TRUNCATED").crystal is None
 
 
 def test_matched_are_those_that_keep_all_that_can_be_checked(samples: Samples) -> None:
@@ -114,10 +114,10 @@ def test_a_table_without_rows_has_the_columns_of_one_with_rows(samples: Samples)
 
 def test_a_table_tells_what_was_asked_and_what_was_found(samples: Samples) -> None:
     table = samples.to_dataframe()
-    assert table.chemical_system_asked.unique().tolist() == ["Cl-Na"]
+    assert table.chemical_system_requested.unique().tolist() == ["Cl-Na"]
     assert table.chemical_system_satisfied.tolist() == [True, False, False, True, False]
-    assert table.band_gap_how.unique().tolist() == ["steered"]
-    assert table.band_gap_kept.isna().all()
+    assert table.band_gap_handling.unique().tolist() == ["steered"]
+    assert table.band_gap_satisfied.isna().all()
     assert table.satisfied.tolist() == [x.satisfied for x in samples]
     assert table.log_probability.tolist() == [-10.0, -11.0, -12.0, -13.0, -14.0]
 

@@ -215,7 +215,7 @@ def test_keep_goes_on_with_the_rows_asked_for_in_their_order() -> None:
     automaton.keep(np.array([2, 0]))
     assert [automaton.crystal(row) for row in range(2)] == [crystals[2], crystals[0]]
     automaton.push(np.array([55, 8]))
-    assert automaton.has_room(np.array([0, 0])).all()
+    assert automaton.leaves_free_z(np.array([0, 0])).all()
 
 
 def test_an_atom_is_a_whole_one_once_its_last_coordinate_is_there() -> None:
@@ -311,16 +311,16 @@ def test_a_crowded_plane_leaves_its_roomiest_place_alone() -> None:
         )
         half = value_count(FieldKind.COORDINATE, fmt) // 2
         push_all(automaton, [ATOMIC_NUMBERS["Cs"], 0, 0, 0, ATOMIC_NUMBERS["Cs"], 0])
-        assert not automaton.has_room(np.array([half]))[0]
+        assert not automaton.leaves_free_z(np.array([half]))[0]
         assert np.nonzero(automaton.allowed()[0])[0].tolist() == [half]
-        assert np.nonzero(automaton.y_with_room(0))[0].tolist() == [half]
+        assert np.nonzero(automaton.free_y(0))[0].tolist() == [half]
         push_all(automaton, [half])
         assert np.nonzero(automaton.allowed()[0])[0].tolist() == [half]
 
 
 @given(randoms)
 @settings(max_examples=15)
-def test_has_room_foresees_whether_a_z_is_left(random: Random) -> None:
+def test_leaves_free_z_foresees_whether_a_z_is_left(random: Random) -> None:
     automaton = CoordinateAutomaton(GRUVER, 1, Constraints(max_atoms=3, min_distance_ratio=0.65))
     cell = [[random.uniform(2.5, 4) for _ in range(3)], [random.uniform(60, 110) for _ in range(3)]]
     at_element(automaton, cell)
@@ -332,7 +332,7 @@ def test_has_room_foresees_whether_a_z_is_left(random: Random) -> None:
             automaton.push(next_values(automaton, random))
     allowed = automaton.allowed()[0]
     every_y = np.arange(100)
-    room = automaton.has_room(every_y, np.zeros(100, dtype=np.int64))
+    room = automaton.leaves_free_z(every_y, np.zeros(100, dtype=np.int64))
     if room.any():
         assert (room == allowed).all()
     for y in every_y.tolist():

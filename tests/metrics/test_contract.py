@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from numbers import Real
 
 import pytest
@@ -14,16 +14,10 @@ from crystext.metrics.intervals import Proportion
 from crystext.metrics.matminer.fingerprints import Fingerprints, fingerprints
 from crystext.metrics.registry import METRICS
 from crystext.structures.crystal import Crystal
-from crystext.structures.record import Record
+from crystext.structures.record import Failure, Record
 from tests.example_crystals import NACL, QUARTZ, WURTZITE
 
 each_metric = pytest.mark.parametrize("name", list(METRICS))
-
-
-@dataclass(frozen=True)
-class Sample:
-    crystal: Crystal | None
-    labels: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -32,13 +26,14 @@ class Known:
 
     @property
     def crystals(self) -> list[Crystal]:
-        return [self.dataset[i].crystal for i in range(len(self.dataset))]
+        return [self.dataset[i].require_crystal() for i in range(len(self.dataset))]
 
     def fingerprints(self, workers, report=lambda done, whole: None) -> Fingerprints:
         return fingerprints(self.crystals, workers=workers, report=report)
 
 
-SAMPLES = [Sample(NACL), Sample(None), Sample(NACL), Sample(QUARTZ)]
+FAILED = Record(failure=Failure("TRUNCATED"))
+SAMPLES = [Record(NACL), FAILED, Record(NACL), Record(QUARTZ)]
 
 
 @pytest.fixture
@@ -71,7 +66,7 @@ def test_a_metric_has_a_value_per_sample_or_one_number(name, known):
 @each_metric
 def test_failures_alone_have_a_result_and_no_credit(name, known):
     metric = METRICS[name]
-    value = metric.compute(MetricInput([Sample(None)] * 3, reference=known, training=known))
+    value = metric.compute(MetricInput([FAILED] * 3, reference=known, training=known))
     if isinstance(value, Proportion):
         assert value.count == 0
     elif value is None or isinstance(value, Real):

@@ -41,7 +41,7 @@ def test_coverage_is_that_of_plain_loops():
     generated, reference = some(rng, 300), some(rng, 70)
     limits = CoverageCutoffs(0.5, 1.3)
     recalled, precise, means = by_hand(generated, reference, limits)
-    found = coverage(generated, reference, limits, attempts=300)
+    found = coverage(generated, reference, limits, n_samples=300)
     assert (found.recall.count, found.recall.total) == (recalled, 70)
     assert (found.precision_of_all.count, found.precision_of_all.total) == (precise, 300)
     assert 0 < recalled < 70
@@ -59,7 +59,7 @@ def test_a_failed_attempt_stays_in_the_denominator():
     generated, reference = some(rng, 20), some(rng, 30)
     generated.structures[:5] = np.nan
     reference.structures[:3] = np.nan
-    found = coverage(generated, reference, CoverageCutoffs(9, 9), attempts=40)
+    found = coverage(generated, reference, CoverageCutoffs(9, 9), n_samples=40)
     assert found.precision_of_all.total == 40
     assert found.precision_of_fingerprinted.total == 15
     assert found.precision_of_all.count == found.precision_of_fingerprinted.count == 15
@@ -68,7 +68,7 @@ def test_a_failed_attempt_stays_in_the_denominator():
 
 def test_a_set_covers_itself_wholly():
     crystals = some(np.random.default_rng(0), 10)
-    found = coverage(crystals, crystals, COVERAGE_CUTOFFS["perov5"], attempts=10)
+    found = coverage(crystals, crystals, COVERAGE_CUTOFFS["perov5"], n_samples=10)
     assert found.recall.value == found.precision_of_all.value == 1
     assert found.amsd_recall == found.amcd_precision == 0
 
@@ -76,7 +76,7 @@ def test_a_set_covers_itself_wholly():
 def test_nothing_covers_nothing():
     nothing = Fingerprints(np.empty((0, 3)), np.empty((0, 5)))
     found = coverage(
-        nothing, some(np.random.default_rng(0), 4), COVERAGE_CUTOFFS["mp20"], attempts=7
+        nothing, some(np.random.default_rng(0), 4), COVERAGE_CUTOFFS["mp20"], n_samples=7
     )
     assert (found.recall.count, found.precision_of_all.count) == (0, 0)
     assert found.precision_of_fingerprinted is None

@@ -20,7 +20,7 @@ class AtomCount(Task):
         self, record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
     ) -> Example:
         text = fmt.encode_record(record, rng)
-        return Example(f"{text}\nAtoms:\n", str(len(record.crystal)), fmt)
+        return Example(f"{text}\nAtoms:\n", str(len(record.require_crystal())), fmt)
 
     def score(self, example: Example, answer: str) -> dict[str, float]:
         return {"correct": float(answer.strip() == example.completion)}

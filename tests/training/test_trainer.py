@@ -317,15 +317,15 @@ def with_state(text: str) -> Callable[[Path], None]:
 
 
 def without_a_tensor(checkpoint: Path) -> None:
-    tensors = load_file(checkpoint / "average.safetensors")
+    tensors = load_file(checkpoint / "ema.safetensors")
     del tensors["model.norm.weight"]
-    save_file(tensors, checkpoint / "average.safetensors")
+    save_file(tensors, checkpoint / "ema.safetensors")
 
 
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        (without("average"), "'average' is missing"),
+        (without("ema"), "'ema' is missing"),
         (without("weights"), "'weights' is missing"),
         (without("adamw"), "'adamw' is missing"),
         (without_a_tensor, "'model.norm.weight' is missing"),
@@ -409,7 +409,7 @@ def test_a_run_without_progress_ends_early_and_keeps_its_best_weights(
     assert len(scored) == least + 1 + 3
     found = load_checkpoint(tmp_path / "run" / "checkpoint")
     assert found is not None
-    assert found[1]["least"] == min(scored)
+    assert found[1]["best_loss"] == min(scored)
     saved = load_file(tmp_path / "run" / "model" / "model.safetensors")
     for name, tensor in saved.items():
         assert torch.equal(tensor, found[0]["best"][name].bfloat16()), name

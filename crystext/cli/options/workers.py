@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 if TYPE_CHECKING:
     from crystext.runtime.processes import Workers
+
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|FILE",
+        help="Scheduler of a Dask cluster that works instead of this machine, or its file; its "
+        "workers see the same folders. Needs pip install 'crystext[cluster]'.",
+        show_default=False,
+    ),
+]
 
 
 @contextmanager

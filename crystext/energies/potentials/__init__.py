@@ -27,11 +27,12 @@ from crystext.energies.import_path import (
     is_import_path,
     source_file,
 )
-from crystext.energies.potential import Potential, check_energies, one_thread
+from crystext.energies.potential import Potential, check_energies
 from crystext.energies.potentials.base import PotentialLoader
 from crystext.errors import ModelError, SettingError, did_you_mean
 from crystext.runtime.files import file_digest
 from crystext.runtime.registry import Registry
+from crystext.runtime.threads import single_thread
 
 PotentialSource = str | Path | Callable[[], Potential]
 """Where a potential comes from; see the module's text. A `functools.partial` will do."""
@@ -116,7 +117,7 @@ def load_potential(source: PotentialSource = AUTO) -> Potential:
     """
     chosen = choose_potential(source).source
     potential = chosen() if callable(chosen) else _load_source(chosen)
-    with one_thread():
+    with single_thread():
         check_energies(potential)
     return potential
 

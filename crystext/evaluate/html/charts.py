@@ -181,14 +181,14 @@ def _step_path(
 
 
 def _bin_rows(
-    histogram: Histogram, drawn: Sequence[float], known: Sequence[float] | None
+    histogram: Histogram, samples: Sequence[float], reference: Sequence[float] | None
 ) -> list[list[str]]:
     rows = []
     for i, (left, right) in enumerate(pairwise(histogram.edges)):
         row = [format_number(left), format_number(right)]
-        row += [f"{histogram.counts[i]:,}", format_percent(drawn[i])]
-        if known is not None and histogram.reference_counts is not None:
-            row += [f"{histogram.reference_counts[i]:,}", format_percent(known[i])]
+        row += [f"{histogram.counts[i]:,}", format_percent(samples[i])]
+        if reference is not None and histogram.reference_counts is not None:
+            row += [f"{histogram.reference_counts[i]:,}", format_percent(reference[i])]
         rows.append(row)
     return rows
 

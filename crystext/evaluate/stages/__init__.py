@@ -1,1 +1,1 @@
-"""Stages of an evaluation, one a file; `base` says what a stage is, `registry` which there are."""
+"""Stages of an evaluation, one a file: `base` is their interface, `registry` lists them."""

@@ -32,7 +32,7 @@ keeps its own progress in `context.folder`, which lasts until its result is writ
 
 A stage that cannot run raises `UnavailableError` (or any `CrystextError`) with a sentence that says
 what is missing and what to do: the report shows it, and the other stages go on. A single structure
-that cannot be judged is no error: its columns are None, and it stays in every denominator.
+that cannot be judged is not an error: its columns are None, and it counts as a failure.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class CoverageStage(Stage[CoverageSettings]):
         known = reference.fingerprints(context.workers, context.report_progress)
         made = context.fingerprints()
         far = set_distances(made, known)
-        coverage = coverage_from_distances(far, settings.cutoffs, attempts=n)
+        coverage = coverage_from_distances(far, settings.cutoffs, n_samples=n)
         spread = context.per_sample
         result.columns["has_fingerprint"] = spread(made.is_complete.tolist())
         result.columns["nearest_structure"] = spread(far.structures_of_generated.tolist())
@@ -60,7 +60,7 @@ class CoverageStage(Stage[CoverageSettings]):
         result.columns["covers_reference"] = spread(far.is_precise(settings.cutoffs).tolist())
         cutoffs = f"structure {settings.structure:g}, composition {settings.composition:g}"
 
-        def share(name: str, title: str, value: Proportion, note: str) -> None:
+        def add_proportion(name: str, title: str, value: Proportion, note: str) -> None:
             result.add_proportion(
                 name,
                 title,
@@ -71,15 +71,17 @@ class CoverageStage(Stage[CoverageSettings]):
                 note=f"{cutoffs}; {note}",
             )
 
-        share(
+        add_proportion(
             "recall",
             f"recall of {reference.title}",
             coverage.recall,
-            f"by {format_count(n, 'attempt')}",
+            f"by {format_count(n, 'sample')}",
         )
-        share("precision", "precision, of all attempts", coverage.precision_of_all, "CDVAE's rule")
+        add_proportion(
+            "precision", "precision, of all samples", coverage.precision_of_all, "CDVAE's rule"
+        )
         if (fingerprinted := coverage.precision_of_fingerprinted) is not None:
-            share(
+            add_proportion(
                 "precision_of_fingerprinted",
                 "precision, of those with a fingerprint",
                 fingerprinted,
@@ -116,8 +118,8 @@ class CoverageStage(Stage[CoverageSettings]):
         missing, lacking = int((~made.is_complete).sum()), int((~known.is_complete).sum())
         if missing or lacking:
             result.note = (
-                f"without a fingerprint: {format_count(missing, 'drawn crystal')}, {lacking:,} of "
-                "the reference"
+                f"without a fingerprint: {format_count(missing, 'sampled crystal')}, "
+                f"{lacking:,} of the reference"
             )
 
 

@@ -31,9 +31,6 @@ from crystext.structures.space_groups import find_space_group
 
 _TITLES = {"density_g_per_cm3": ("density", "g/cm^3"), "n_elements": ("number of elements", "")}
 
-_COMPARED_LABELS = ("formation_energy", "e_above_hull", "band_gap")
-"""Labels that are compared where both sets have them."""
-
 
 class DistributionsSettings(CitedSettings):
     """What is compared with the reference."""
@@ -175,8 +172,10 @@ class DistributionsStage(Stage[DistributionsSettings]):
     def _labels(
         self, context: StageContext, result: StageResult, reference: ReferenceSet | None
     ) -> None:
-        for name in _COMPARED_LABELS:
-            title, unit = PROPERTIES[name].title, PROPERTIES[name].unit
+        for name, entry in PROPERTIES.items():
+            # Space groups are found in the crystals, whatever their labels.
+            if not entry.is_label or entry.kind != "number" or name == "space_group":
+                continue
             values = [float(x.labels[name]) for x in context.sample_set.samples if name in x.labels]
             if not values:
                 continue
@@ -186,8 +185,8 @@ class DistributionsStage(Stage[DistributionsSettings]):
             _compare(
                 result,
                 name,
-                f"{title}, as labelled",
-                unit,
+                f"{entry.title}, as labelled",
+                entry.unit,
                 values,
                 known or None,
                 "",

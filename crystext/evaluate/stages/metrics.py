@@ -94,8 +94,8 @@ class MetricsStage(Stage[MetricsSettings]):
                 )  # fmt: skip
 
 
-def _is_error(known: Any) -> bool:
-    return isinstance(known, CrystextError)
+def _is_error(reference_set: Any) -> bool:
+    return isinstance(reference_set, CrystextError)
 
 
 def _set_or_error(context: StageContext, metrics: Sequence[Metric], role: str) -> Any:

@@ -107,7 +107,7 @@ class NoveltyStage(Stage[NoveltySettings]):
             source=settings.source,
             note=matcher,
         )
-        self._repetition(context, result)
+        self._unique_formulas(context, result)
         training, problem = _training_or_reason(context)
         if training is None:
             result.note = f"novelty is not known: {problem}"
@@ -147,7 +147,7 @@ class NoveltyStage(Stage[NoveltySettings]):
         if settings.by_fingerprint:
             self._by_fingerprint(context, settings, result, training)
 
-    def _repetition(self, context: StageContext, result: StageResult) -> None:
+    def _unique_formulas(self, context: StageContext, result: StageResult) -> None:
         n = len(context)
         formulas = [formula for formula in context.columns["formula"] if formula is not None]
         seen = count_formulas(formulas)

@@ -1,9 +1,9 @@
 """Relaxation by a potential, and energy above the hull of known phases.
 
-Samples that are no crystal or cannot be relaxed count as failures; so do those with an element that
-the hull lacks.
+Samples that are not crystals or cannot be relaxed count as failures; so do those with an element
+that the hull lacks.
 
-`metastable` and `stable` are of the number alone, as published rates are. `stability` takes into
+`metastable` and `stable` are by the number alone, as published rates are. `stability` takes into
 account what the hull knows of a crystal's chemical system: below the hull of too few phases a
 crystal is `stable` by its number and `no_evidence` by its verdict (`energies.stability`). Both are
 reported, so that the rates can be compared with published ones and read with their evidence.
@@ -37,7 +37,7 @@ from crystext.energies.potentials import (
 from crystext.energies.relax import RelaxationLimits
 from crystext.energies.relaxation_files import RelaxedSet, relaxed_structure
 from crystext.energies.relaxation_run import relax_all
-from crystext.energies.stability import StabilityResult, StabilityVerdict, assess_stability
+from crystext.energies.stability import Stability, StabilityResult, assess_stability
 from crystext.evaluate.report import ProtocolDeviation
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import (
@@ -226,7 +226,7 @@ def _fill_columns(
     }
     for i, one in enumerate(results):
         row, position = one.relaxed, one.position
-        values["verdict"][i] = one.verdict.label
+        values["verdict"][i] = one.stability.label
         values["relaxation_steps"][i] = row.steps
         values["converged"][i] = row.converged
         if row.crystal is None or row.energy is None or position is None:
@@ -239,7 +239,7 @@ def _fill_columns(
             values["e_above_hull_ev_per_atom"][i] = above
             values["metastable"][i] = above < settings.metastable
             values["stable"][i] = above < settings.stable
-            values["candidate"][i] = one.verdict is StabilityVerdict.CANDIDATE
+            values["candidate"][i] = one.stability is Stability.CANDIDATE
         if (phases := position.phases) is not None:
             values["decomposition"][i] = str(phases.mixture)
             values["hull_evidence"][i] = phases.evidence.label
@@ -261,8 +261,8 @@ def _add_metrics(result: StageResult, n_requested: int, settings: StabilitySetti
     above = given(_ABOVE_HULL)
     # Verdicts are counted by their words, because `metastable` is by the number alone.
     verdicts = Counter(given("verdict"))
-    candidates = verdicts[StabilityVerdict.CANDIDATE.label]
-    metastable = verdicts[StabilityVerdict.METASTABLE.label]
+    candidates = verdicts[Stability.CANDIDATE.label]
+    metastable = verdicts[Stability.METASTABLE.label]
     proportions: list[tuple[str, str, int, Better | None, str, str]] = [
         ("metastable", f"metastable, below {settings.metastable:g} eV/atom above the hull",
          true("metastable"), "higher", source, ""),
@@ -273,7 +273,7 @@ def _add_metrics(result: StageResult, n_requested: int, settings: StabilitySetti
         ("metastable_with_evidence", "metastable or candidates, with evidence",
          candidates + metastable, "higher", "", ""),
         ("no_evidence", "near or below the hull, without evidence",
-         verdicts[StabilityVerdict.NO_EVIDENCE.label], "lower", "",
+         verdicts[Stability.NO_EVIDENCE.label], "lower", "",
          "the hull has too few compounds of these elements to tell"),
         ("relaxed", "with an energy", len(given("energy_ev_per_atom")), None, "", ""),
         ("converged", "relaxed to the limit of the forces", true("converged"), None, "", ""),

@@ -83,13 +83,13 @@ class WyckoffAutomaton:
             return self._lookahead.allowed_positions(self._state)
         values = np.arange(value_count(kind, self.format))
         if kind is FieldKind.COORDINATE:
-            clear = self.has_room(values)
-            return clear if clear.any() else self._has_room(values, 0.0)
+            clear = self.fits(values)
+            return clear if clear.any() else self._fits(values, 0.0)
         return self._allowed_cell_values(values)
 
-    def has_room(self, values: Ints) -> Bools:
+    def fits(self, values: Ints) -> Bools:
         """Tell which values of the coordinate at hand leave the orbit room in some cell: (V,)."""
-        return self._has_room(values, self._min_distance_ratio)
+        return self._fits(values, self._min_distance_ratio)
 
     def allowed_wholes(self) -> Bools:
         """Return which whole parts of the cell parameter at hand lead to an allowed value."""
@@ -161,7 +161,7 @@ class WyckoffAutomaton:
             return _ONLY_END
         return self._lookahead.allowed_elements(self._lookahead_state)
 
-    def _has_room(self, values: Ints, min_distance_ratio: float) -> Bools:
+    def _fits(self, values: Ints, min_distance_ratio: float) -> Bools:
         position, number = self._position, self._numbers[-1]
         decimals = decimals_of(FieldKind.COORDINATE, self.format)
         fractions = values / 10.0**decimals

@@ -113,7 +113,7 @@ class CellBounds:
         return self._right_angled_margin(chosen, values)
 
     def keeps_distances(self, lattice: Floats) -> bool:
-        """Tell whether no two atoms are too near in a finished cell, all images included.
+        """Return whether no two atoms are too near in a finished cell, all images included.
 
         Args:
             lattice: basis vectors as rows, Å; shape (3, 3).

@@ -95,7 +95,7 @@ class FormulaLookahead:
         return (state.units,) if state.units else self._units
 
     def _can_end(self, state: FormulaState, units: int) -> bool:
-        """Tell whether so many formula units can be written from here."""
+        """Return whether so many formula units can be written from here."""
         known = site_table(state.space_group)
         needs = [units * count for count in self._counts[state.element_index :]]
         needs[0] -= state.atoms
@@ -106,7 +106,7 @@ class FormulaLookahead:
 
 @cache
 def _can_fill(table: SiteTable, remaining: tuple[int, ...], needs: tuple[int, ...]) -> bool:
-    """Tell whether these positions can hold so many atoms of each of several elements."""
+    """Return whether these positions can hold so many atoms of each of several elements."""
     if not needs:
         return True
     return any(

@@ -22,7 +22,7 @@ _MAX_TRIED_ATOMS = 200
 
 
 def raise_if_infeasible(constraints: Constraints) -> None:
-    """Do nothing if some crystal can be written by its symmetry as asked for.
+    """Do nothing if some crystal can be written in the Wyckoff format as requested.
 
     Raises:
         SettingError: none can; the message says why, and names the nearest that can.

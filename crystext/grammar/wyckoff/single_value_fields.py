@@ -1,4 +1,4 @@
-"""The automaton of a text by symmetry as fields of single values, for the reader of characters.
+"""The automaton of a Wyckoff text as fields of single values, for the reader of characters.
 
 Behind an orbit comes either another one or the cell: the two are one field here, whose values are
 the elements and, behind these, the values of the first length.

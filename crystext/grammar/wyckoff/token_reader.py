@@ -1,4 +1,4 @@
-r"""The text by symmetry in the small vocabulary: which token ids the values of a field are.
+r"""The Wyckoff text in the crystal vocabulary: which token ids the values of a field are.
 
     152         "152"
     Si 3a 0.470 "\nSi " "3a" " 0.470"
@@ -41,7 +41,7 @@ class TokenKind(Enum):
 
 
 class WyckoffTokenReader:
-    """Token ids of the values of each turn, for a tokenizer that has the small vocabulary."""
+    """Token ids of the values of each turn, for a tokenizer that has the crystal vocabulary."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Look the ids up; raise `ModelError` if the tokenizer lacks one."""
@@ -64,7 +64,7 @@ class WyckoffTokenReader:
             if missing := [piece for piece in listed if piece not in known]:
                 raise ModelError(
                     f"the tokenizer has no token {missing[0]!r}; "
-                    "it is not a small vocabulary with texts by symmetry"
+                    "it is not a crystal vocabulary with Wyckoff texts"
                 )
             self.slices[turn] = slice(len(found), len(found) + len(listed))
             found.extend(known[piece] for piece in listed)
@@ -76,7 +76,7 @@ class WyckoffTokenReader:
 
 
 def has_wyckoff_vocabulary(tokenizer: PreTrainedTokenizerBase, fmt: Format) -> bool:
-    """Tell whether a model writes this text in tokens of the small vocabulary."""
+    """Return whether a model writes this text in tokens of the crystal vocabulary."""
     if fmt != WYCKOFF:
         return False
     try:

@@ -187,11 +187,11 @@ def _check_counts(attributes: Mapping[str, Any], crystal: Crystal) -> None:
 
 
 def _build_crystal(
-    vectors: Floats, symbols: list[str], places: Floats, cartesian: bool
+    vectors: Floats, symbols: list[str], positions: Floats, cartesian: bool
 ) -> tuple[Crystal, tuple[str, ...]]:
-    places = np.reshape(places, (-1, 3))
-    if len(symbols) != len(places):
-        raise InputError(f"it has {len(symbols)} elements and {len(places)} positions")
+    positions = np.reshape(positions, (-1, 3))
+    if len(symbols) != len(positions):
+        raise InputError(f"it has {len(symbols)} elements and {len(positions)} positions")
     for number, symbol in enumerate(symbols, start=1):
         if symbol not in ATOMIC_NUMBERS and symbol not in HYDROGEN_ISOTOPES:
             raise InputError(f"site {number} holds {symbol[:40]!r}, which is not an element")
@@ -199,11 +199,11 @@ def _build_crystal(
     if not abs(volume) > 0:
         raise InputError("its three lattice vectors span no volume")
     if cartesian:
-        places = np.asarray(np.linalg.solve(vectors.T, places.T).T, np.float64)
+        positions = np.asarray(np.linalg.solve(vectors.T, positions.T).T, np.float64)
     # A left-handed basis is inverted together with its positions, which keeps the chirality.
     lengths, angles = lengths_and_angles(vectors)
     numbers = [HYDROGEN_ISOTOPES.get(s) or ATOMIC_NUMBERS[s] for s in symbols]
-    crystal = Crystal(lengths, angles, np.array(numbers, np.int64), places * np.sign(volume))
+    crystal = Crystal(lengths, angles, np.array(numbers, np.int64), positions * np.sign(volume))
     crystal.check()
     return crystal, isotope_notes(enumerate(symbols, start=1))
 

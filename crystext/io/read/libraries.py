@@ -282,12 +282,12 @@ def read_atoms(row: Mapping[str, Any]) -> Reading:
 
 
 def checked_crystal(
-    lengths: Any, angles: Any, numbers: list[int], positions: Any, found: Any
+    lengths: Any, angles: Any, numbers: list[int], positions: Any, labels: Any
 ) -> Crystal:
     """Return the crystal, or raise an error that names the site that is not an element."""
     for i, z in enumerate(numbers):
         if not 1 <= z <= len(ATOMIC_NUMBERS):
-            raise InputError(f"site {i + 1} holds {str(found[i])!r}, which is not an element")
+            raise InputError(f"site {i + 1} holds {str(labels[i])!r}, which is not an element")
     crystal = Crystal(lengths, angles, np.array(numbers, dtype=np.int64), positions)
     crystal.check()
     return crystal

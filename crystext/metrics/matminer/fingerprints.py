@@ -292,11 +292,11 @@ def _read_cache(path: Path) -> dict[str, Floats]:
     return dict(zip(keys.tolist(), rows, strict=True))
 
 
-def _write_cache(path: Path, known: dict[str, Floats]) -> None:
+def _write_cache(path: Path, fingerprints_by_key: dict[str, Floats]) -> None:
     write_npz(
         path,
         shared=True,
-        keys=np.array(list(known)),
-        structures=np.array(list(known.values())),
+        keys=np.array(list(fingerprints_by_key)),
+        structures=np.array(list(fingerprints_by_key.values())),
         method=np.array(FINGERPRINT_METHOD),
     )

@@ -139,8 +139,8 @@ def _class_key(flat: Flat, space_group: int) -> _Key:
     return first, tuple(best)
 
 
-def _letters(space_group: int, known: dict[_Key, Flat]) -> dict[_Key, str]:
-    """Return the letter that spglib gives to each class, from crystals with atoms on it.
+def _letters(space_group: int, positions: dict[_Key, Flat]) -> dict[_Key, str]:
+    """Return the letter of each class, from crystals with atoms on it, as spglib sees them.
 
     Atoms on two general positions prevent a higher symmetry.
     """
@@ -156,19 +156,19 @@ def _letters(space_group: int, known: dict[_Key, Flat]) -> dict[_Key, str]:
         for site in ((0.0713, 0.1931, 0.3377), (0.2219, 0.4133, 0.0467))
     ]
     letters: dict[_Key, str] = {}
-    for flat in known.values():
+    for flat in positions.values():
         sites = [*general, _orbit(_generic_point(flat), space_group)]
         numbers = np.repeat([1, 2, 3], [len(x) for x in sites])
         crystal: Any = (lattice, np.concatenate(sites), numbers)
-        found: Any = spglib.get_symmetry_dataset(
+        dataset: Any = spglib.get_symmetry_dataset(
             crystal, symprec=1e-4, hall_number=hall_number(space_group)
         )
-        assert found is not None
-        # spglib may choose another of several equivalent origins.
+        assert dataset is not None
+        # spglib may choose another of several origins that are alike.
         first = int(np.flatnonzero(numbers == 3)[0])
-        seen = found.transformation_matrix @ crystal[1][first] + found.origin_shift
+        seen = dataset.transformation_matrix @ crystal[1][first] + dataset.origin_shift
         (there,) = _flats_through(seen[None], space_group)
-        letters[_class_key(there, space_group)] = found.wyckoffs[first]
+        letters[_class_key(there, space_group)] = dataset.wyckoffs[first]
     return letters
 
 

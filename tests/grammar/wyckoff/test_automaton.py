@@ -111,7 +111,7 @@ def follow(text: str, constraints: Constraints) -> str | None:
         kind = automaton.field.kind
         value = value_texts(kind, WYCKOFF).index(word)
         if kind is FieldKind.COORDINATE:
-            if not automaton.has_room(np.array([value]))[0]:
+            if not automaton.fits(np.array([value]))[0]:
                 return word
         elif not automaton.allowed()[value]:
             return word

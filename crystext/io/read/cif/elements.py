@@ -99,7 +99,7 @@ class _AmbiguousElement(NamedTuple):
 
 
 def _element_of_label(
-    number: int, label: str, known: set[str], declared: set[str]
+    number: int, label: str, formula_elements: set[str], declared: set[str]
 ) -> SiteElement | _AmbiguousElement | None:
     match = _LETTERS.match(label)
     if (
@@ -115,14 +115,14 @@ def _element_of_label(
     ]
     if one in ISOTOPES and pair not in ATOMIC_NUMBERS and (one in declared or one == "D"):
         return SiteElement("H", one)
-    if known:
-        # Contradictions with the formula are found when the atoms are counted.
-        readings = [symbol for symbol in readings if symbol in known] or readings
-        if one in ISOTOPES and one in declared and pair not in known:
+    if formula_elements:
+        # What speaks against the formula is found out when the atoms are counted.
+        readings = [symbol for symbol in readings if symbol in formula_elements] or readings
+        if one in ISOTOPES and one in declared and pair not in formula_elements:
             return SiteElement("H", one)
     if len(letters) > 1 and letters[1].islower() and pair in readings:
         return SiteElement(pair)
-    if letters.lower().startswith("oh") and not known:
+    if letters.lower().startswith("oh") and not formula_elements:
         return None
     if len(readings) > 1:
         refusal = InputError(
