@@ -114,10 +114,10 @@ def run_in_order(
 
     Args:
         make_function: see `run_tasks`.
-        tasks: taken and handed out one by one. A process that waits for a slower one does not run
-            far ahead.
-        workers: processes, at most; or an executor, which is given all tasks at once.
-        remedy: what to do where a process is killed for want of memory.
+        tasks: taken and handed out one by one. Faster processes do not run far ahead of a slower
+            one.
+        workers: maximum number of processes; or an executor, which gets all tasks at once.
+        remedy: what to do if a process is killed because it ran out of memory.
 
     Raises:
         CrystextError: raised by `make_function` or a task, and raised here again.
@@ -154,7 +154,7 @@ def run_in_order(
                 if isinstance(answer, _Death):
                     raise RunError(
                         f"a worker process ended with exit code {answer.exit_code} (-9: killed, "
-                        f"perhaps for want of memory; {remedy}). What was written so far is kept"
+                        f"perhaps out of memory; {remedy}). Results written so far are kept"
                     )
                 early[place] = answer
 
@@ -221,7 +221,7 @@ class _Pool(Generic[_Key, _Task, _Answer]):
 
     @property
     def has_capacity(self) -> bool:
-        """Whether a process is free, or may be started."""
+        """Whether a process is idle or may be started."""
         return len(self.busy) < self.size
 
     def submit(self, key: _Key, task: _Task) -> None:

@@ -211,7 +211,7 @@ class RunFolder:
 
 
 def rename_keys(values: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
-    """Return values with their present names; where a value has both, the present one counts."""
+    """Return values with their current names; if a value has both, the current one counts."""
     if renamed.keys().isdisjoint(values):
         return dict(values)
     present = {renamed[key]: value for key, value in values.items() if key in renamed}

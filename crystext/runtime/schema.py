@@ -148,7 +148,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file says.
+    """Return the value of a YAML file.
 
     Raises:
         SettingError: it cannot be read, or is not YAML.
@@ -158,7 +158,7 @@ def read_yaml(path: Path) -> Any:
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise SettingError(f"{path} is not YAML: it is not a text in UTF-8") from None
+        raise SettingError(f"{path} is not YAML: it is not UTF-8 text") from None
     except ValueError as error:
         raise SettingError(f"{path} is not YAML: {error}") from None
 

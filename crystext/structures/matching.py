@@ -79,7 +79,7 @@ class MatchTolerances:
 DIFFCSP_TOLERANCES = MatchTolerances()
 
 DIFFCSP_SOURCE = "StructureMatcher with the tolerances of Jiao et al., arXiv:2309.04475 (DiffCSP)"
-"""What reports cite for these tolerances."""
+"""Source of these tolerances, for reports."""
 
 PYMATGEN_TOLERANCES = MatchTolerances(ltol=0.2, stol=0.3, angle_tol=5.0)
 """pymatgen's defaults: databases treat crystals that match under these as one entry."""

@@ -140,7 +140,7 @@ def _class_key(flat: Flat, space_group: int) -> _Key:
 
 
 def _letters(space_group: int, positions: dict[_Key, Flat]) -> dict[_Key, str]:
-    """Return the letter of each class, from crystals with atoms on it, as spglib sees them.
+    """Return the letter that spglib gives to each class, from crystals with atoms on it.
 
     Atoms on two general positions prevent a higher symmetry.
     """

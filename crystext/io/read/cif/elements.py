@@ -116,7 +116,7 @@ def _element_of_label(
     if one in ISOTOPES and pair not in ATOMIC_NUMBERS and (one in declared or one == "D"):
         return SiteElement("H", one)
     if formula_elements:
-        # What speaks against the formula is found out when the atoms are counted.
+        # Contradictions with the formula are found when the atoms are counted.
         readings = [symbol for symbol in readings if symbol in formula_elements] or readings
         if one in ISOTOPES and one in declared and pair not in formula_elements:
             return SiteElement("H", one)
