@@ -200,7 +200,7 @@ def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
     [
         (b"a: [", "is not YAML: expected the node content, but found 'its end'"),
         (b"a: 1\nb 2\nc: 3", "is not YAML: line 3: could not find expected ':'"),
-        (b"\xff\xfe\x00", "is not YAML: it is not a text in UTF-8"),
+        (b"\xff\xfe\x00", "is not YAML: it is not UTF-8 text"),
         (b"", "holds no settings"),
         (b"- 1", "holds no settings"),
         (b"!!python/object/apply:os.system ['true']", "is not YAML"),
