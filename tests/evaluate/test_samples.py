@@ -59,7 +59,7 @@ def test_a_pickle_is_refused_unopened(tmp_path):
 
 
 def test_an_input_without_any_crystal_is_refused(tmp_path):
-    with pytest.raises(InputError, match="none of the 2 samples"):
+    with pytest.raises(InputError, match="none of the 2 attempts"):
         read_samples(write_run(tmp_path / "run", ["no crystal", TEXTS[-1]]))
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(CrystextError, match=r"empty\.csv"):
