@@ -17,11 +17,11 @@ class CrystextError(Exception):
 
 
 class InputError(CrystextError):
-    """A file or a structure that cannot be taken as a crystal."""
+    """A file or a structure that cannot be read as a crystal."""
 
 
 class SettingError(CrystextError):
-    """An option or a recipe value that makes no sense, alone or beside the others."""
+    """An option or a recipe value that is invalid, alone or in combination with others."""
 
 
 class ModelError(CrystextError):
@@ -29,11 +29,11 @@ class ModelError(CrystextError):
 
 
 class UserCodeError(ModelError):
-    """Code that a user named, such as a potential's function, failed; its message quotes Python."""
+    """Failure in code that the user supplied, such as a potential; the message quotes Python."""
 
 
 class RunError(CrystextError):
-    """A run directory that cannot be written, or that belongs to other settings."""
+    """A run directory that cannot be written, or that belongs to a run with other settings."""
 
 
 class InUseError(RunError):
@@ -41,14 +41,14 @@ class InUseError(RunError):
 
 
 class UnavailableError(CrystextError):
-    """Something that a stage of an evaluation needs and that is not there; the others go on."""
+    """A requirement of an evaluation stage is missing; the other stages still run."""
 
 
 class ReadingWarning(UserWarning):
-    """What is only probable about a crystal that was read, such as deuterium taken for hydrogen.
+    """An assumption made while reading a crystal, such as deuterium read as hydrogen.
 
-    Functions that return a crystal alone give it; readers of many hand the same sentence over as a
-    note of the item.
+    Functions that return a single crystal issue it as a warning; readers of many crystals attach
+    the same sentence to the record as a note.
     """
 
 
@@ -74,9 +74,9 @@ PYTHON_INTERNALS = re.compile(
     """,
     re.VERBOSE,
 )
-"""What a message looks like that was written for programmers: names of Python's exceptions, values
-as Python or NumPy prints them, sentences of the interpreter. No message to a user holds any of it;
-the tests look for it in every one that they provoke."""
+"""Matches messages written for programmers: names of Python exceptions, values as Python or NumPy
+prints them, sentences of the interpreter. No message to a user may contain any of these; the tests
+check every message that they provoke."""
 
 
 _PROGRAMMING_WORDS = re.compile(
@@ -86,27 +86,27 @@ _PROGRAMMING_WORDS = re.compile(
     """,
     re.VERBOSE,
 )
-"""What else tells, in a message of another package, that it speaks of a program."""
+"""Further signs that a message of another package is about the program, not its input."""
 
 
 def describe_error(error: BaseException, fallback: str) -> str:
-    """Return what another package's exception says of its input, if a user can make sense of it.
+    """Return what another package's exception says about its input, if a user can understand it.
 
     Args:
-        error: of any type, as parsers meet broken data.
-        fallback: a sentence for exceptions that speak of Python; no full stop.
+        error: of any type, since parsers fail on broken data with any exception.
+        fallback: a sentence for exceptions that are about Python; without a full stop.
     """
     cause = error.__cause__ or error
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     if isinstance(cause, UnicodeDecodeError):
-        return "it holds bytes that are no text in UTF-8"
+        return "it contains bytes that are not valid UTF-8"
     if isinstance(cause, json.JSONDecodeError):
-        return f"line {cause.lineno}, column {cause.colno}, is not what JSON has there"
+        return f"line {cause.lineno}, column {cause.colno}, is not valid JSON"
     if isinstance(cause, RecursionError):
-        return "it is nested too deep"
-    # These say what went wrong in a program; what an OSError or a parser's own error says is meant
-    # to be read.
+        return "it is nested too deeply"
+    # These describe a failure in a program; the texts of an OSError or of a parser's own error are
+    # written for users.
     if isinstance(
         cause, LookupError | TypeError | AttributeError | ArithmeticError | AssertionError
     ):
@@ -120,7 +120,7 @@ def describe_error(error: BaseException, fallback: str) -> str:
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return `" Did you mean 'x'?"` for the nearest known name, or an empty string.
 
-    A name that is right but for its case is always found.
+    A name that differs only in case is always found.
     """
     choices = list(choices)
     same = [other for other in choices if other.lower() == name.lower()]

@@ -97,7 +97,7 @@ def test_sentences_for_users_are_not_taken_for_those_of_the_interpreter() -> Non
     for message in (
         "site 3 (Fe1) is disordered (occupied by Fe 0.5); expected one whole element per site",
         "it starts with 'x'; expected a CIF with a data_ block and _atom_site_ rows",
-        "lengths of shape (2,) and positions (3, 3) make no crystal; expected (3,) and (N, 3)",
-        "crystext.as_crystal makes a Crystal of an ASE Atoms or of the path of a file",
+        "lengths of shape (2,), positions (3, 3) do not make a crystal; expected (3,) and (N, 3)",
+        "crystext.as_crystal converts an ASE Atoms or the path of a file to a Crystal",
     ):
         assert not errors.PYTHON_INTERNALS.search(message)

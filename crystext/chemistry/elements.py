@@ -1,6 +1,6 @@
 """Symbols and electronegativities of the 118 elements.
 
-Kept as plain tuples so that encoding and decoding need neither pymatgen nor its import time.
+They are plain tuples, so that encoding and decoding need neither pymatgen nor its import time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ATOMIC_NUMBERS: dict[str, int] = {symbol: z for z, symbol in enumerate(SYMBOLS, 
 """Atomic number by symbol."""
 
 HYDROGEN_ISOTOPES: dict[str, int] = {"D": 1, "T": 1}
-"""Atomic number by the symbols of deuterium and tritium, which files use like those of elements."""
+"""Atomic number by the symbols of deuterium and tritium, which files use like element symbols."""
 
 ELECTRONEGATIVITIES: tuple[float, ...] = tuple(
     float(value)
@@ -34,7 +34,7 @@ ELECTRONEGATIVITIES: tuple[float, ...] = tuple(
     1.3 1.3 1.3 1.3 1.3 nan nan nan nan nan nan nan nan nan nan nan nan nan nan nan
     """.split()
 )
-"""Pauling electronegativities by atomic number minus one, as pymatgen has them; nan if unknown."""
+"""Pauling electronegativities by atomic number minus one, from pymatgen; nan if unknown."""
 
 _BY_ELECTRONEGATIVITY = sorted(
     range(1, 119),
@@ -49,6 +49,6 @@ ELECTRONEGATIVITY_RANK: tuple[int, ...] = tuple(
 )
 """Place of element `z` in the order of increasing electronegativity, ties by symbol.
 
-This is the order in which atoms are written. It equals the order of pymatgen's sorted structures;
-elements without an electronegativity come last. Index 0 belongs to no element and holds -1.
+Atoms are written in this order. It equals the order of pymatgen's sorted structures; elements
+without an electronegativity come last. Index 0 is unused and holds -1.
 """

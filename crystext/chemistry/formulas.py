@@ -1,4 +1,4 @@
-"""Chemical formulas and lists of elements as people write them."""
+"""Parse chemical formulas and lists of elements as people write them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from crystext.runtime.validate import whole_number
 _TOKEN = re.compile(r"[A-Z][a-z]?|\d+|[()]")
 _ASCII = str.maketrans("₀₁₂₃₄₅₆₇₈₉[]{}", "0123456789()()")
 _MAX_COUNT = 100_000
-"""Counts beyond this are taken for a slip of the keyboard."""
+"""Larger counts are taken for typing errors."""
 _MAX_HINT_LENGTH = 60
-"""Characters of a formula up to which a slip in it is looked for."""
+"""Maximum characters of a formula for which a correction is suggested."""
 
 
 def parse_formula(text: str) -> dict[str, int]:
@@ -25,7 +25,7 @@ def parse_formula(text: str) -> dict[str, int]:
     Spaces are ignored, brackets may be nested, and counts are whole numbers.
 
     Raises:
-        SettingError: it is no formula, or names what is no element.
+        SettingError: it is not a formula, or contains a symbol that is not an element.
     """
     compact = re.sub(r"[\s_]", "", text.translate(_ASCII))
     parts = _TOKEN.findall(compact)
@@ -33,10 +33,10 @@ def parse_formula(text: str) -> dict[str, int]:
         raise _formula_error(text, compact)
     open_groups: list[dict[str, int]] = [{}]
     last: dict[str, int] = {}
-    """What a number that comes next counts."""
+    """The counts that a following number multiplies."""
     for part in [*parts, ""]:
         factor = int(part[:7]) if part.isdigit() else 1
-        # No count begins with 0: SrTi03 means the letter O.
+        # A count never begins with 0: SrTi03 means the letter O.
         if not 1 <= factor <= _MAX_COUNT or part.startswith("0") or (part.isdigit() and not last):
             raise _formula_error(text, compact)
         for symbol, count in last.items():
@@ -66,7 +66,7 @@ def parse_composition(composition: str | Mapping[Any, float]) -> dict[str, int]:
             such as {"Sr": 1, "Ti": 1, "O": 3} or pymatgen's `Composition`.
 
     Raises:
-        SettingError: it is neither, or names what is no element.
+        SettingError: it is neither, or contains a symbol that is not an element.
     """
     if isinstance(composition, str):
         return parse_formula(composition)
@@ -77,7 +77,7 @@ def parse_composition(composition: str | Mapping[Any, float]) -> dict[str, int]:
         )
     counts: dict[str, int] = {}
     for key, amount in composition.items():
-        # pymatgen's elements and ions have a symbol.
+        # pymatgen's elements and ions have an attribute `symbol`.
         symbol = check_element(getattr(key, "symbol", key))
         count = whole_number(f"the amount of {symbol}", amount)
         if not 1 <= count <= _MAX_COUNT:
@@ -93,24 +93,24 @@ def reduce_counts(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def format_formula(counts: Mapping[str, int] | Iterable[tuple[str, int]]) -> str:
-    """Return a formula in the order of its counts; 1 is not written."""
+    """Return a formula with elements in the given order; the count 1 is not written."""
     pairs = counts.items() if isinstance(counts, Mapping) else counts
     return "".join(f"{symbol}{n if n != 1 else ''}" for symbol, n in pairs)
 
 
 def sort_by_electronegativity(symbols: Iterable[str]) -> list[str]:
-    """Return elements in the order in which texts and formulas have them."""
+    """Return elements in the order of texts and formulas."""
     return sorted(symbols, key=lambda symbol: ELECTRONEGATIVITY_RANK[ATOMIC_NUMBERS[symbol]])
 
 
 def parse_elements(elements: str | Iterable[str]) -> tuple[str, ...]:
-    """Return the elements that are listed, each once, by electronegativity.
+    """Return the listed elements, each once, by electronegativity.
 
     Args:
-        elements: symbols with hyphens, commas or spaces between them, or one by one.
+        elements: symbols separated by hyphens, commas or spaces, or a list of symbols.
 
     Raises:
-        SettingError: there is none, or one is no element.
+        SettingError: there is none, or a symbol is not an element.
     """
     try:
         texts = [elements] if isinstance(elements, str) else [str(part) for part in elements]
@@ -128,7 +128,7 @@ def check_element(symbol: str) -> str:
     """Return the symbol of an element.
 
     Raises:
-        SettingError: it is none; those that may be meant are named.
+        SettingError: it is not an element; the message suggests similar ones.
     """
     if symbol not in ATOMIC_NUMBERS:
         near = suggest_elements(str(symbol))
@@ -137,7 +137,7 @@ def check_element(symbol: str) -> str:
 
 
 def suggest_elements(symbol: str) -> str:
-    """Return which elements may be meant by what is none, as the end of a message."""
+    """Return the elements that an unknown symbol may mean, as the end of a message."""
     alike = [known for known in ATOMIC_NUMBERS if known[0] == symbol[:1].upper()]
     listed = f" Those with {alike[0][0]} are {', '.join(alike)}" if alike else ""
     return did_you_mean(symbol, ATOMIC_NUMBERS) or listed
@@ -155,18 +155,18 @@ def _formula_error(text: str, compact: str) -> SettingError:
     else:
         near = "" if strange is None else suggest_elements(strange)
     shown = text if len(text) <= _MAX_HINT_LENGTH else text[:_MAX_HINT_LENGTH] + "..."
-    return SettingError(f"{shown!r} is no formula: {what}.{near}")
+    return SettingError(f"{shown!r} is not a formula: {what}.{near}")
 
 
 def _guess_capitals(text: str) -> str | None:
-    """Return the text with capitals where elements begin; None if it cannot be read so.
+    """Return the text with elements capitalized; None if it cannot be read as elements.
 
-    Of several readings, such as LiFePO4 and LiFePo4, few and light elements are the likelier ones.
+    Of several readings, such as LiFePO4 and LiFePo4, fewer and lighter elements are more likely.
     """
     if len(text) > _MAX_HINT_LENGTH:
         return None
     readings: list[tuple[int, str] | None] = [None] * len(text) + [(0, "")]
-    """The best reading of the rest of the text from each place, with what speaks against it."""
+    """The best reading of the rest of the text from each index, with its penalty."""
     for start in range(len(text) - 1, -1, -1):
         found = []
         for end in (start + 1, start + 2):

@@ -1,11 +1,11 @@
-"""Whether elements, in given numbers, can take oxidation states that sum to zero.
+"""Whether the elements of a formula can take oxidation states that sum to zero.
 
-The rules are those of SMACT, with its tables: see `metrics/composition_validity`, which measures
-crystals by them. Here they serve to say beforehand that a formula cannot be neutral.
+The rules and tables are SMACT's: see `metrics/composition_validity`, which measures crystals by
+them. Here they tell before sampling that a formula cannot be neutral.
 
-Pauling's test is a threshold: sort the elements by electronegativity; then all below some place
-are no anions and all above it no cations. So instead of trying every combination of states, whose
-number grows exponentially, each place is tried with the set of charges that can be reached.
+Pauling's test is a threshold: sort the elements by electronegativity; then none below some index is
+an anion and none above it a cation. So instead of trying every combination of states, whose number
+grows exponentially, each threshold is tried with the set of reachable charges.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.chemistry.formulas import reduce_counts
 
 OXIDATION_TABLES = {"smact14": "oxidation_states_smact14", "icsd24": "oxidation_states_icsd24"}
-"""Names of the oxidation tables, and SMACT's for them."""
+"""Names of the oxidation tables, and SMACT's names for them."""
 
 _MAX_CHANGED_ATOMS = 4
-"""Atoms that are added or taken away, at most, in the search for a neutral neighbour."""
+"""Maximum number of atoms added or removed in the search for a neutral formula."""
 
 
 @lru_cache(maxsize=1 << 17)
 def can_be_neutral(
     numbers: tuple[int, ...], counts: tuple[int, ...], table: str = "smact14", alloys: bool = True
 ) -> bool:
-    """Say whether one element alone, metals alone, or charges that balance make up a composition.
+    """Return whether a composition is one element, an alloy, or has charges that balance.
 
     Args:
         numbers: atomic numbers, each once.
-        counts: how many atoms of each.
+        counts: number of atoms of each.
         table: a name of `OXIDATION_TABLES`.
-        alloys: accept compositions of metals alone, whatever their charges.
+        alloys: whether to accept compositions of metals only, whatever their charges.
     """
     if len(numbers) == 1:
         return True
@@ -45,7 +45,7 @@ def can_be_neutral(
     known = [chi for _, chi in chemistry if chi is not None]
     if len(known) < len(numbers):
         return _can_balance(charges)
-    # Elements of equal electronegativity stay on one side: neither may take the other's electrons.
+    # Elements of equal electronegativity stay on one side: neither takes electrons from the other.
     return any(
         _can_balance(
             [
@@ -58,11 +58,11 @@ def can_be_neutral(
 
 
 def nearest_neutral_formula(formula: Mapping[str, int], max_atoms: int) -> dict[str, int] | None:
-    """Return the neutral formula that is the fewest atoms from a given one; None if none is near.
+    """Return the neutral formula that differs by the fewest atoms; None if none is near.
 
     Args:
         formula: count by symbol.
-        max_atoms: larger formulas are not proposed.
+        max_atoms: larger formulas are not considered.
     """
     for changed in _neighbouring_counts(list(formula.values())):
         counts = dict(zip(formula, changed, strict=True))
@@ -73,7 +73,7 @@ def nearest_neutral_formula(formula: Mapping[str, int], max_atoms: int) -> dict[
 
 
 def _neighbouring_counts(counts: Sequence[int]) -> Iterator[list[int]]:
-    """Yield counts that differ by one atom, then by two, and so on; none is brought to zero."""
+    """Yield counts that differ by one atom, then by two, and so on; no count becomes zero."""
     for distance in range(1, _MAX_CHANGED_ATOMS + 1):
         for places in combinations_with_replacement(range(len(counts)), distance):
             touched = sorted(set(places))
@@ -86,7 +86,7 @@ def _neighbouring_counts(counts: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _can_balance(charges: Sequence[Sequence[int]]) -> bool:
-    """Say whether one number of each list can be taken so that they sum to zero."""
+    """Return whether one number can be chosen from each list so that they sum to zero."""
     sums = {0}
     for choices in charges:
         sums = {total + charge for total in sums for charge in choices}

@@ -1,7 +1,7 @@
-"""What a user asks of a crystal: said in the prompt, seen to while drawing, checked afterwards.
+"""Conditions on a crystal: stated in the prompt, enforced while sampling, checked afterwards.
 
-`parse` knows how values are written, `conditions` holds what is asked for and judges a crystal by
-it, `outcome` is the record of the verdict, and `table` reads many conditions from a file.
+`parse` reads the values of conditions, `conditions` holds them and checks a crystal against them,
+`outcome` records the result of each check, and `table` reads many requests from a file.
 """
 
 from crystext.conditions.conditions import CONDITION_NAMES, Conditions

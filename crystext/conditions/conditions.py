@@ -1,8 +1,8 @@
-"""What is asked of a crystal, whether it makes sense, and whether a crystal keeps it.
+"""The conditions on a crystal: whether they are consistent, and whether a crystal satisfies them.
 
 Names mean what they mean in the Materials Project's API. This module knows which conditions have a
-line in a prompt, which the automaton can see to, and how each is found in a finished crystal. It
-draws nothing.
+line in a prompt, which the grammar can enforce, and how each is measured in a finished crystal. It
+does not sample.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from crystext.structures.property_schema import PROPERTIES
 from crystext.structures.space_groups import find_space_group
 
 DENSITY_RELATIVE_TOLERANCE = 0.05
-"""Share of the density asked for by which that of a crystal may differ and still be it."""
+"""Largest relative deviation from the requested density that still satisfies the condition."""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a crystal is asked to be, in canonical spelling; `from_keywords` takes others.
+    """The requested conditions in canonical spelling; `from_keywords` accepts other spellings.
 
     Raises:
-        SettingError: conditions that contradict each other, or cannot be met.
+        SettingError: the conditions contradict each other, or no crystal can satisfy them.
     """
 
     composition: str | None = None
@@ -41,13 +41,13 @@ class Conditions:
     chemical_system: tuple[str, ...] = ()
     """Exactly these elements, each at least once."""
     elements: tuple[str, ...] = ()
-    """Each of these has to occur."""
+    """Each of these must occur."""
     only: tuple[str, ...] = ()
-    """No element but these may occur; none named: all may."""
+    """Only these elements may occur; empty allows all."""
     exclude: tuple[str, ...] = ()
     """None of these may occur."""
     n_atoms: tuple[int, int] | None = None
-    """Fewest and most atoms of the cell."""
+    """Minimum and maximum number of atoms in the cell."""
     space_group: int | None = None
     crystal_system: str | None = None
     density: float | None = None
@@ -59,24 +59,23 @@ class Conditions:
     e_above_hull: float | None = None
     """eV/atom."""
     neutral: bool = False
-    """Whether oxidation states have to balance, as `metrics/composition_validity` tells it by
-    SMACT's table of 2014, which lets elements and alloys of metals pass whatever their states. A
-    formula for which they cannot is refused."""
+    """Whether oxidation states must balance, by the rules of `metrics/composition_validity` with
+    SMACT's table of 2014, which accept elements and alloys of metals whatever their states. A
+    formula whose states cannot balance is refused."""
 
     @classmethod
     def from_keywords(cls, **keywords: Any) -> Conditions:
-        """Return the conditions that are given by name, in any of their usual spellings.
+        """Return conditions given by name, in any of their usual spellings.
 
         Args:
-            keywords: None, an empty text and an empty list or set ask for nothing. A composition
+            keywords: None, an empty text and an empty list or set request nothing. A composition
                 may be a formula, or elements and their counts as a dict or pymatgen's Composition.
-                Elements may be a
-                text ("Li-Fe-O", "Li Fe O") or several; the number of atoms 8, "8", "8-20" or
-                (8, 20); a space group 225, "Fm-3m" or "F m -3 m"; numbers may be texts. NumPy's
-                numbers and arrays are taken as Python's.
+                Elements may be a text ("Li-Fe-O", "Li Fe O") or a list; the number of atoms 8, "8",
+                "8-20" or (8, 20); a space group 225, "Fm-3m" or "F m -3 m"; numbers may be texts.
+                NumPy's numbers and arrays are accepted like Python's.
 
         Raises:
-            SettingError: an unknown name, or a value that makes no sense.
+            SettingError: a name is unknown, or a value is invalid.
         """
         values: dict[str, Any] = {}
         for name, value in keywords.items():
@@ -91,7 +90,7 @@ class Conditions:
         return cls(**values)
 
     def __post_init__(self) -> None:
-        """Refuse what no crystal can be."""
+        """Refuse conditions that no crystal can satisfy."""
         self._check_elements()
         if self.space_group is not None and self.crystal_system is not None:
             own = crystal_system(self.space_group)
@@ -102,7 +101,7 @@ class Conditions:
                 )
         if self.neutral and self.composition is not None:
             self._check_charges(self.composition)
-        # What is wrong whatever the size of a crystal.
+        # Contradictions that do not depend on the size of a crystal.
         self.constraints(max_atoms=MAX_ATOMS)
 
     def __bool__(self) -> bool:
@@ -110,7 +109,7 @@ class Conditions:
 
     @property
     def formula(self) -> dict[str, int]:
-        """Count of each element in a formula unit; empty where no composition is asked for."""
+        """Count of each element in a formula unit; empty without a requested composition."""
         return {} if self.composition is None else parse_formula(self.composition)
 
     @property
@@ -119,14 +118,14 @@ class Conditions:
 
     @property
     def _single_n_atoms(self) -> int | None:
-        """The number of atoms, where it is a single one."""
+        """The number of atoms if a single one is requested, else None."""
         if self.n_atoms is None or self.n_atoms[0] != self.n_atoms[1]:
             return None
         return self.n_atoms[0]
 
     @property
     def _cell_formula(self) -> dict[str, int]:
-        """Count of each element as a prompt has it: in the cell, if that has a given size."""
+        """Count of each element as prompts state it: in the whole cell if its size is given."""
         units = (
             1
             if self._single_n_atoms is None or not self.formula
@@ -136,12 +135,12 @@ class Conditions:
 
     @property
     def required_elements(self) -> tuple[str, ...]:
-        """The elements that have to occur, by electronegativity."""
+        """The elements that must occur, by electronegativity."""
         named = {*self.formula, *self.chemical_system, *self.elements}
         return tuple(sort_by_electronegativity(named))
 
     def requested(self) -> dict[str, str | int | float | bool]:
-        """Return what is asked for, by name, as plain values that `from_keywords` takes."""
+        """Return the requested values by name, as plain values that `from_keywords` accepts."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             name: _plain_value(name, value)
@@ -152,10 +151,10 @@ class Conditions:
     def prompt_properties(self) -> dict[str, str]:
         """Return the lines of the prompt: property names and values as prompts write them.
 
-        Elements that must, or may, or may not occur, a range of numbers of atoms and neutrality
-        have no line: a prompt can ask for a whole set of elements only. A crystal system has none
-        beside a space group, of which it follows. A formula of which several units are asked for is
-        written for the whole cell, Na4Cl4, which says its number of atoms as well.
+        `elements`, `only`, `exclude`, a range of numbers of atoms and neutrality have no line: a
+        prompt can only request the complete set of elements. A crystal system has no line if there
+        is a space group, which implies it. If the number of atoms is given, the formula is written
+        for the whole cell, Na4Cl4, which implies that number.
         """
         lines: dict[str, str] = {}
         if self.composition is not None:
@@ -177,16 +176,16 @@ class Conditions:
         return lines
 
     def not_in_prompt(self) -> tuple[str, ...]:
-        """Return the conditions that no line of a prompt says: only constraints can keep them.
+        """Return the conditions that no line of a prompt states: only constraints enforce them.
 
-        Neutrality is not among them: it is looked at before and after drawing.
+        Neutrality is not among them: it is checked before and after sampling.
         """
         said = self._in_prompt()
         return tuple(name for name in self.requested() if name not in said and name != "neutral")
 
     @property
     def can_be_checked(self) -> bool:
-        """Whether anything is asked for that a finished crystal shows."""
+        """Whether any requested condition can be measured in a finished crystal."""
         return any(name not in _NOT_CHECKABLE for name in self.requested())
 
     def _in_prompt(self) -> set[str]:
@@ -195,22 +194,22 @@ class Conditions:
         return said | ({"n_atoms"} if self._single_n_atoms is not None else set())
 
     def constraints(self, *, max_atoms: int = 20, min_distance_ratio: float = 0.65) -> Constraints:
-        """Return what is to be seen to while a crystal is written.
+        """Return the constraints to enforce while a crystal is sampled.
 
         Args:
-            max_atoms: the longest crystal that may be written.
+            max_atoms: largest number of atoms in a crystal.
             min_distance_ratio: see `Constraints`.
 
         Raises:
-            SettingError: the crystal would have to be longer than that, or no whole number of
-                formula units has the number of atoms; the nearest that would do is named.
+            SettingError: the conditions need more atoms than that, or no whole number of formula
+                units has the requested number of atoms; the message names the nearest that has.
         """
         fewest, most = self.n_atoms or (1, max_atoms)
         if self.n_atoms is not None and fewest > max_atoms >= 1:
             raise SettingError(
-                f"{fewest} atoms are asked for, and crystals may have {max_atoms}; ask for "
-                f"{max_atoms} or fewer, or take {max_atoms_hint(fewest)}. Models write well what "
-                "they were taught: the shipped one, 20"
+                f"{fewest} atoms are requested, and crystals may have {max_atoms}; request "
+                f"{max_atoms} or fewer, or set {max_atoms_hint(fewest)}. Models work best at sizes "
+                "they were trained on: the shipped one, up to 20 atoms"
             )
         system = self.crystal_system
         if self.space_group is not None:
@@ -234,17 +233,17 @@ class Conditions:
         constrained: bool = True,
         enforced_by_format: Collection[str] = (),
     ) -> tuple[ConditionResult, ...]:
-        """Return for each condition whether a crystal keeps it.
+        """Return for each condition whether a crystal satisfies it.
 
         The space group, and with it the crystal system, is what spglib finds at 0.1 Å; a density
-        counts as kept within 5%. Energies and band gaps cannot be told from a crystal alone.
+        is satisfied within 5%. Energies and band gaps cannot be measured from a crystal alone.
 
         Args:
-            crystal: the crystal; None where a text was none, which keeps nothing.
-            constrained: whether it was drawn under `constraints`.
+            crystal: the crystal; None for a text without one, which satisfies no condition.
+            constrained: whether it was sampled under `constraints`.
             enforced_by_format: conditions that the grammar of its text format enforces besides
                 those on composition and atoms (`text.Format.enforces`). A Wyckoff text declares a
-                space group; that found in the crystal may be higher all the same.
+                space group, but spglib may find a higher one in the crystal.
         """
         steered = self._in_prompt()
         found = {} if crystal is None else self._measure(crystal)
@@ -262,12 +261,12 @@ class Conditions:
 
     def _is_enforced(self, name: str, enforced_by_format: Collection[str]) -> bool:
         if name == "neutral":
-            # The formula was looked at before drawing, and is seen to.
+            # The formula is checked before sampling, and enforced.
             return self.composition is not None
         return name in _ENFORCED or name in enforced_by_format
 
     def _measure(self, crystal: Crystal) -> dict[str, tuple[str | int | float | bool, bool]]:
-        """Return what a crystal has, and whether that is what was asked for, by condition."""
+        """Return the measured value of each condition, and whether it satisfies the condition."""
         formula = reduced_formula(crystal.numbers)
         symbols = set(crystal.symbols)
         shown = " ".join(sort_by_electronegativity(symbols))
@@ -305,11 +304,11 @@ class Conditions:
         return DENSITY_RELATIVE_TOLERANCE * (self.density or 0.0)
 
     def _check_elements(self) -> None:
-        """Refuse a formula, a system and elements that are not of one another."""
+        """Refuse a formula, a chemical system and elements that contradict each other."""
         formula, system = set(self.formula), set(self.chemical_system)
         if formula and system and formula != system:
             raise SettingError(
-                f"the formula {self.composition} is not of the chemical system "
+                f"the formula {self.composition} is not in the chemical system "
                 f"{'-'.join(self.chemical_system)}; leave the system out, or ask for "
                 f"{'-'.join(sort_by_electronegativity(formula))}"
             )
@@ -352,7 +351,7 @@ _IMPLIED_BY = {
 """Conditions that another line of the prompt implies."""
 
 _NOT_CHECKABLE = ("formation_energy", "band_gap", "e_above_hull")
-"""What nothing here can find in a crystal, in the order in which prompts have it."""
+"""Conditions that cannot be measured from a crystal alone, in the order of prompts."""
 
 
 def _plain_value(name: str, value: Any) -> str | int | float | bool:

@@ -1,4 +1,4 @@
-"""What every crystal that is written has to be, as far as it can be seen to while it is written."""
+"""The constraints that the grammar enforces on every crystal while it is sampled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crystext.runtime.validate import real_number, whole_number
 from crystext.runtime.wording import format_count
 
 MAX_ATOMS = 1000
-"""Larger cells are not written."""
+"""Larger cells are never sampled."""
 
 CRYSTAL_SYSTEMS = (
     "triclinic",
@@ -28,34 +28,33 @@ CRYSTAL_SYSTEMS = (
 
 @dataclass(frozen=True)
 class Constraints:
-    """Bounds on a crystal that leave some crystal possible: together they were looked at, too.
+    """Bounds on a crystal, checked one by one and together, so that some crystal is possible.
 
     Raises:
-        SettingError: a number out of range, a name that does not exist, or bounds that exclude each
-            other; the message says which, and what would be possible.
+        SettingError: a number is out of range, a name does not exist, or bounds exclude each other;
+            the message says which, and what would be possible.
     """
 
     max_atoms: int = 20
     min_distance_ratio: float = 0.0
-    """Least distance of two atoms over the sum of their covalent radii; 0 lets atoms lie
-    anywhere."""
+    """Minimum distance of two atoms over the sum of their covalent radii; 0 turns it off."""
     exclude: tuple[str, ...] = ()
     """Elements that may not occur."""
     min_atoms: int = 1
     require: tuple[str, ...] = ()
-    """Elements each of which has to occur."""
+    """Each of these elements must occur."""
     only: tuple[str, ...] | None = None
-    """The elements that may occur; None is all of them."""
+    """The elements that may occur; None allows all."""
     formula: tuple[tuple[str, int], ...] = ()
-    """Symbol and count of the elements of a formula unit, of which a crystal has any whole number.
-    Empty where any formula will do."""
+    """Symbol and count of the elements of a formula unit; a crystal has any whole number of units.
+    Empty allows any formula."""
     crystal_system: str | None = None
-    """One of `CRYSTAL_SYSTEMS`. The cell has that of some lattice of the system."""
+    """One of `CRYSTAL_SYSTEMS`. The cell is that of a lattice of the system."""
     space_group: int | None = None
-    """Number of the space group. Texts by symmetry have it; in others it is not seen to."""
+    """Number of the space group. Enforced in the Wyckoff format only."""
 
     def __post_init__(self) -> None:
-        """Check each bound, then whether they go together."""
+        """Check each bound, then all of them together."""
         for name in ("min_atoms", "max_atoms"):
             object.__setattr__(self, name, whole_number(name, getattr(self, name)))
         scale = real_number("the least distance of atoms", self.min_distance_ratio)
@@ -80,7 +79,7 @@ class Constraints:
 
     @property
     def formula_units(self) -> tuple[int, ...]:
-        """The numbers of formula units that fit; empty without a formula."""
+        """The numbers of formula units that fit the bounds on atoms; empty without a formula."""
         if not self.formula:
             return ()
         unit = sum(count for _, count in self.formula)
@@ -94,13 +93,13 @@ class Constraints:
         required = dict.fromkeys((*self.require, *self._in_formula))
         if both := [symbol for symbol in required if symbol in self.exclude]:
             raise SettingError(
-                f"{_list_symbols(both)} asked for and excluded; ask for other elements, or exclude "
-                "others"
+                f"{_list_symbols(both)} both requested and excluded; request other elements, or "
+                "exclude others"
             )
         if self.only is not None:
             if outside := [symbol for symbol in required if symbol not in self.only]:
                 raise SettingError(
-                    f"{_list_symbols(outside)} asked for, but not among the elements that may "
+                    f"{_list_symbols(outside)} requested, but not among the elements that may "
                     f"occur ({', '.join(self.only)}); add to these, or ask for others"
                 )
             if not set(self.only) - set(self.exclude):
@@ -113,7 +112,7 @@ class Constraints:
         needed = len(set(self.require))
         if needed > self.max_atoms:
             raise SettingError(
-                f"{needed} elements have to occur in {format_count(self.max_atoms, 'atom')} at "
+                f"{needed} elements are required in {format_count(self.max_atoms, 'atom')} at "
                 f"most; take {max_atoms_hint(needed)}, or fewer elements"
             )
 
@@ -126,7 +125,7 @@ class Constraints:
             raise SettingError(f"the formula {written} has {twice[0]} more than once; add them up")
         if beyond := [symbol for symbol in dict.fromkeys(self.require) if symbol not in symbols]:
             raise SettingError(
-                f"{_list_symbols(beyond)} asked for, but not in the formula {written}; "
+                f"{_list_symbols(beyond)} requested, but not in the formula {written}; "
                 "ask for the formula alone, or for elements alone"
             )
         if self.formula_units:
@@ -142,12 +141,13 @@ class Constraints:
         nearest = " or ".join(str(n) for n in (below, above) if 1 <= n <= MAX_ATOMS)
         asked = f"{low}" if low == high else f"{low} to {high}"
         raise SettingError(
-            f"{written} has {unit} atoms, of which {asked} is no multiple; take {nearest} atoms"
+            f"{written} has {unit} atoms, and {asked} is not a multiple of them; take {nearest} "
+            "atoms"
         )
 
 
 def max_atoms_hint(atoms: int) -> str:
-    """Return how the largest size of a crystal is set, in Python and on the command line."""
+    """Return how to set the largest size of a crystal, in Python and on the command line."""
     return f"max_atoms {atoms} (on the command line --max-atoms {atoms})"
 
 

@@ -1,4 +1,4 @@
-"""The keywords by which a Python program asks for conditions."""
+"""The keyword arguments for conditions in Python."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 
 class ConditionKwargs(TypedDict, total=False):
-    """What a crystal can be asked to be; `Conditions.from_keywords` has the spellings of each."""
+    """The conditions on a crystal; `Conditions.from_keywords` lists the spellings of each."""
 
     composition: str | Mapping[Any, float] | None
     """Exactly this formula: "SrTiO3", {"Sr": 1, "Ti": 1, "O": 3} or pymatgen's Composition; the
@@ -15,9 +15,9 @@ class ConditionKwargs(TypedDict, total=False):
     chemical_system: str | Collection[str] | None
     """Exactly these elements, each at least once: "Li-Fe-P-O" or a list."""
     elements: str | Collection[str] | None
-    """Each of these has to occur; others may."""
+    """Each of these must occur; others may."""
     only: str | Collection[str] | None
-    """No element but these may occur."""
+    """Only these elements may occur."""
     exclude: str | Collection[str] | None
     """None of these may occur."""
     n_atoms: int | str | tuple[int, int] | None
@@ -34,5 +34,5 @@ class ConditionKwargs(TypedDict, total=False):
     e_above_hull: float | None
     """eV/atom."""
     neutral: bool
-    """Whether oxidation states have to balance by SMACT's table of 2014. Elements and alloys of
-    metals pass, as they have none to balance."""
+    """Whether oxidation states must balance by SMACT's table of 2014. Elements and alloys of
+    metals pass, since they have no charges to balance."""

@@ -1,4 +1,4 @@
-"""The record of one condition: what was asked, how it was seen to, and what came of it."""
+"""The result of one condition: the value requested, how it was applied, and the value found."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 ConditionMode = Literal["enforced", "steered", "checked"]
-"""Seen to while drawing; asked for in the prompt; or only looked for afterwards."""
+"""Enforced while sampling; stated in the prompt; or only checked afterwards."""
 
 
 @dataclass(frozen=True)
 class ConditionResult:
-    """One condition, and whether a crystal keeps it."""
+    """One condition, and whether a crystal satisfies it."""
 
     name: str
     requested: str | int | float | bool
     handling: ConditionMode
     actual: str | int | float | bool | None
-    """What the crystal has; None where nothing here can tell, or where there is no crystal."""
+    """The measured value; None if it cannot be measured, or without a crystal."""
     satisfied: bool | None
-    """None where nothing here can tell."""
+    """None if the value cannot be measured."""
 
 
 def all_satisfied(records: Iterable[ConditionResult]) -> bool:
-    """Say whether all conditions that can be checked are kept."""
+    """Return whether all conditions that can be checked are satisfied."""
     return all(record.satisfied is not False for record in records)

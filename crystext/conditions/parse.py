@@ -1,4 +1,4 @@
-"""The values of conditions as people and tables write them, in one canonical spelling."""
+"""Parse the values of conditions, as people and tables write them, to one canonical spelling."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _ALLOWED_RANGES = {
     "band_gap": (0.0, 20.0, "eV"),
     "e_above_hull": (0.0, 20.0, "eV/atom"),
 }
-"""What can be asked for. The densest solid, osmium, has 22.6 g/cm3."""
+"""Ranges of the values. The densest solid, osmium, has 22.6 g/cm3."""
 
 
 def to_plain_value(value: Any) -> Any:
-    """Return a value as Python's own types have it: a number, a list, a text without margins."""
+    """Return a value as a plain Python number, list or stripped text."""
     if hasattr(value, "tolist"):  # Of NumPy, or a column of pandas.
         value = value.tolist()
     return value.strip() if isinstance(value, str) else value
@@ -34,7 +34,7 @@ def parse_condition(name: str, value: Any) -> Any:
     """Return a value of a condition in its canonical spelling.
 
     Raises:
-        SettingError: it makes no sense; a right one that is near is named.
+        SettingError: the value is invalid; the message names the nearest valid one.
     """
     if name == "composition":
         return reduced_formula(value if isinstance(value, Mapping) else str(value))
@@ -73,7 +73,7 @@ def _parse_range(value: Any) -> tuple[int, int]:
     fewest, most = numbers[0], numbers[-1]
     if fewest > most:
         raise SettingError(
-            f"a number of atoms from {fewest} to {most}: the first is the larger one; try "
+            f"a number of atoms from {fewest} to {most}: the first is larger than the second; try "
             f"{most}-{fewest}"
         )
     return fewest, most

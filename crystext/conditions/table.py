@@ -1,4 +1,4 @@
-"""Conditions from a table: one request a row, columns named as the conditions are."""
+"""Read conditions from a table: one request per row, columns named after the conditions."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from crystext.runtime.wording import format_count
 
 @dataclass(frozen=True)
 class ConditionRow:
-    """A row that asks for something that can be."""
+    """A row whose conditions are valid."""
 
     line: int
-    """Where it stands in the file, from 1."""
+    """Line in the file, from 1."""
     conditions: Conditions
 
 
 @dataclass(frozen=True)
 class ConditionTable:
-    """The rows of a table, good ones and bad."""
+    """The rows of a table, valid and invalid."""
 
     rows: tuple[ConditionRow, ...]
     errors: tuple[str, ...]
-    """What is wrong with each row that was left out, its line first."""
+    """Error message of each invalid row, with its line first."""
 
 
 def read_condition_table(
@@ -36,18 +36,18 @@ def read_condition_table(
 ) -> ConditionTable:
     """Read conditions from a CSV file whose first line names them.
 
-    An empty cell asks for nothing. A row that cannot be understood or met is left out and told; the
-    others are read all the same. Blank lines are skipped.
+    An empty cell requests nothing. An invalid row is left out and reported; the others are read all
+    the same. Blank lines are skipped.
 
     Args:
         path: the file, in UTF-8.
-        common: conditions of all rows, in the spellings of `Conditions.from_keywords`; a row's own
-            cell comes before them.
-        max_atoms: the longest crystal that may be written.
+        common: conditions of all rows, in the spellings of `Conditions.from_keywords`; a cell of
+            the row takes precedence.
+        max_atoms: largest number of atoms in a crystal.
 
     Raises:
-        InputError: the file cannot be read, has no rows, or a column is no condition or there
-            twice.
+        InputError: the file cannot be read or has no rows, or a column is not a condition or
+            occurs twice.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -61,7 +61,7 @@ def read_condition_table(
                     continue
                 try:
                     conditions = _conditions(header, cells, common or {})
-                    # Whether a cell can hold what it has to.
+                    # Raises if the cell is too small for the conditions.
                     conditions.constraints(max_atoms=max_atoms)
                 except SettingError as error:
                     errors.append(f"line {reader.line_num}: {error}")
@@ -88,7 +88,7 @@ def _check_header(path: Path, header: list[str]) -> None:
     for name in header:
         if name not in CONDITION_NAMES:
             raise InputError(
-                f"{path} has a column {name!r}, which is no condition; there are "
+                f"{path} has a column {name!r}, which is not a condition; expected "
                 f"{', '.join(CONDITION_NAMES)}." + did_you_mean(name, CONDITION_NAMES)
             )
         if header.count(name) > 1:

@@ -1,1 +1,1 @@
-"""Files of crystals: reading any format, writing and drawing."""
+"""Read crystals from files of any format, write them, and draw them."""

@@ -1,4 +1,4 @@
-"""Pictures of crystals, for people."""
+"""Draw pictures of crystals."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 
 _WIDTH, _HEIGHT, _DPI = 2.6, 2.9, 150
-"""Inches of a cell's picture, and pixels of an inch."""
+"""Size of a cell's picture in inches, and pixels per inch."""
 
 _MAX_PIXELS = 2**16 - 1
-"""Along a side of a raster picture; more cannot be drawn."""
+"""Maximum pixels along a side of a raster picture."""
 
 VIEW_ROTATION = "-75x,-12y,4z"
-"""Turns of the cell before it is projected, as ASE writes them: c up, a to the right."""
+"""Rotation of the cell before projection, in ASE's notation: c up, a to the right."""
 
 
 def draw_crystals(crystals: Sequence[Crystal], out: Path, *, columns: int = 4) -> None:
@@ -38,15 +38,16 @@ def draw_crystals(crystals: Sequence[Crystal], out: Path, *, columns: int = 4) -
 
     Args:
         crystals: at least one.
-        out: a .png, .svg or .pdf file; its folder is made if it is not there.
-        columns: cells in a row.
+        out: a .png, .svg or .pdf file; its folder is made if it is missing.
+        columns: cells per row.
 
     Raises:
-        InputError: another ending, or more crystals than fit in a raster picture.
+        InputError: the suffix is another one, or the crystals do not fit in a raster picture.
     """
     if out.suffix.lower() not in _IMAGE_SUFFIXES:
         raise InputError(
-            f"{out} is no picture that can be written; end it in {', '.join(_IMAGE_SUFFIXES)}"
+            f"{out} is not a supported picture; expected a name ending in "
+            f"{', '.join(_IMAGE_SUFFIXES)}"
         )
     columns = min(columns, len(crystals))
     rows = -(-len(crystals) // columns)
@@ -64,9 +65,9 @@ def render_png(crystals: Sequence[Crystal], *, columns: int = 4, dpi: int = 100)
     """Return the picture that `draw_crystals` would write, as the bytes of a PNG file.
 
     Args:
-        crystals: at least one, and no more than a page's.
-        columns: cells in a row.
-        dpi: pixels of an inch; a cell has 2.6 by 2.9 inches.
+        crystals: at least one, and at most a page.
+        columns: cells per row.
+        dpi: pixels per inch; a cell has 2.6 by 2.9 inches.
     """
     buffer = BytesIO()
     _figure(crystals, min(columns, len(crystals))).savefig(buffer, dpi=dpi, format="png")
@@ -94,7 +95,7 @@ def _figure(crystals: Sequence[Crystal], columns: int) -> Figure:
 
 
 def repeat_face_atoms(crystal: Crystal) -> tuple[Ints, Floats]:
-    """Return the atoms that a picture shows: those on faces repeated on the faces opposite.
+    """Return the atoms that a picture shows: those on faces are repeated on opposite faces.
 
     Returns:
         Atomic numbers of shape (M,), and fractional positions of shape (M, 3), with M >= N.

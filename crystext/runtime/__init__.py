@@ -1,1 +1,1 @@
-"""What every other room runs on: processes, files, provenance, downloads, progress."""
+"""Infrastructure for all other rooms: processes, files, provenance, downloads, progress."""

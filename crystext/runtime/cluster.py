@@ -1,10 +1,10 @@
-"""A Dask cluster as an executor, so that work is shared out to other machines.
+"""A Dask cluster as an executor, to distribute work to other machines.
 
 A user starts a scheduler and workers (`dask scheduler`, `dask worker`, dask-jobqueue for the queue
-of a computing centre) and names the scheduler. What is sent there are functions of this package and
-their arguments, so its workers need the same version of it, and see the same folders.
+of a computing centre) and gives the address of the scheduler. Tasks are functions of this package
+and their arguments, so workers need the same version of it and access to the same folders.
 
-Dask is the extra `cluster`; any other executor of `concurrent.futures` serves from Python.
+Dask is the extra `cluster`; from Python, any other executor of `concurrent.futures` works as well.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from crystext import __version__
 from crystext.errors import RunError, SettingError, describe_error
 
 CONNECT_TIMEOUT_S = 20
-"""How long a scheduler and its first worker are waited for, in seconds."""
+"""How long to wait for a scheduler and its first worker, in seconds."""
 
 
 @contextmanager
 def dask_executor(address: str) -> Iterator[Executor]:
-    """Lend the workers of a Dask cluster.
+    """Yield an executor that runs tasks on the workers of a Dask cluster.
 
     Args:
-        address: of the scheduler, as in `tcp://node7:8786`; or the file that `dask scheduler
-            --scheduler-file` writes.
+        address: address of the scheduler, as in `tcp://node7:8786`; or the file that `dask
+            scheduler --scheduler-file` writes.
 
     Raises:
-        SettingError: Dask is not installed, or the address is none.
-        RunError: no scheduler answers, it has no worker, or a worker has not this version.
+        SettingError: Dask is not installed, or the address is invalid.
+        RunError: no scheduler answers, it has no worker, or a worker has another version.
     """
     try:
         from distributed import Client
@@ -54,7 +54,7 @@ def dask_executor(address: str) -> Iterator[Executor]:
 
 
 def is_worker_death(error: BaseException) -> bool:
-    """Tell whether an error says that workers died over a task, again and again."""
+    """Return whether an error says that workers died repeatedly while running a task."""
     kind = type(error)
     return kind.__name__ == "KilledWorker" and kind.__module__.startswith("distributed.")
 
@@ -62,7 +62,7 @@ def is_worker_death(error: BaseException) -> bool:
 def _scheduler_address(address: str) -> str:
     """Return the address of a scheduler, once something answers there.
 
-    A client of Dask's that has failed to connect takes a minute to be gone.
+    A Dask client that has failed to connect takes a minute to close.
     """
     from distributed.comm.addressing import get_address_host_port
 
@@ -87,7 +87,7 @@ def _scheduler_address(address: str) -> str:
 
 
 def _check_workers(client: Any, address: str) -> None:
-    """Wait for a worker, and see that all can do the work."""
+    """Wait for a worker, and check that all workers have this version."""
     try:
         client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_S)
     except TimeoutError:
@@ -104,5 +104,5 @@ def _check_workers(client: Any, address: str) -> None:
 
 
 def _installed_version() -> str:
-    """Say which version is here; runs on a worker."""
+    """Return the installed version; runs on a worker."""
     return __version__

@@ -1,4 +1,4 @@
-"""Where a network is run: on a GPU if there is one, else where it was loaded."""
+"""The device of a network: a GPU if there is one, else the device it was loaded on."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def move_to_gpu(network: nn.Module) -> None:
     """Move a network to a GPU if there is one and it is not there yet.
 
-    Of several GPUs it is the one whose number the launcher of processes (torchrun, accelerate)
-    gave to this process, as LOCAL_RANK, and else the first.
+    Of several GPUs, use the one whose number the process launcher (torchrun, accelerate) sets as
+    LOCAL_RANK, else the first.
     """
     if not torch.cuda.is_available() or all(p.is_cuda for p in network.parameters()):
         return

@@ -1,7 +1,7 @@
-"""Downloads: streamed to a cache, compared with a checksum, and only then given their names.
+"""Downloads: streamed to a cache, verified by a checksum, and only then given their names.
 
-A file that is there already, perhaps put there by hand, is compared with its checksum as well. A
-connection that breaks off is tried again. The transfer itself is pooch's.
+A file that exists already, perhaps put there by hand, is verified by its checksum as well. A
+connection that breaks off is tried again. pooch makes the transfer.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from crystext.errors import InputError
 from crystext.runtime.files import CACHE_VARIABLE, explain_os_errors, file_digest, write_text
 
 StartDownload = Callable[[str, int], Callable[[int], object]]
-"""Called with the name and size in bytes of a file whose download starts; what it returns is called
-with the number of bytes that came."""
+"""Called with the name and size in bytes of a file when its download starts; returns a function
+that is called with the number of bytes received."""
 
 _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 5, 60
-"""How long a server is waited for, in seconds."""
+"""How long to wait for a server, in seconds."""
 
 _MAX_TRANSFERS = 3
-"""Times that a transfer is begun which breaks off."""
+"""How often to start a transfer that breaks off."""
 
 
 def no_progress(_name: str, _total: int) -> Callable[[int], object]:
@@ -37,23 +37,23 @@ class RemoteFile:
     name: str
     url: str
     checksum: str
-    """`sha256:`, `md5:` or `git:` (the id of a git blob) with its hexadecimal digits; empty where
-    none was published: then the first download is trusted, and later ones have to equal it."""
+    """`sha256:`, `md5:` or `git:` (the id of a git blob) with its hexadecimal digits; empty if none
+    is published: then the first download is trusted, and later ones must equal it."""
 
 
 def fetch_file(
     file: RemoteFile, folder: Path, title: str, start_progress: StartDownload = no_progress
 ) -> Path:
-    """Return where a file lies, after downloading it if it is missing or not the right one.
+    """Return the path of a file, after downloading it if it is missing or its checksum differs.
 
     Args:
-        file: which.
-        folder: of the cache.
+        file: the published file.
+        folder: folder of the cache.
         title: what it belongs to, for messages: `the data set mp_20`.
         start_progress: shows the progress.
 
     Raises:
-        InputError: the file cannot be downloaded, or another came than was published.
+        InputError: the file cannot be downloaded, or its checksum is not the published one.
         RunError: the cache cannot be written.
     """
     path, trusted = folder / file.name, folder / f"{file.name}.sha256"
@@ -75,7 +75,7 @@ def _checksum_matches(path: Path, checksum: str) -> bool:
 
 
 class _DownloadProgress:
-    """Passes on what pooch reports of a download."""
+    """Passes on the progress that pooch reports."""
 
     total = 0
 
@@ -88,7 +88,7 @@ class _DownloadProgress:
         self.advance(size)
 
     def reset(self) -> None:
-        # After the last block; what follows is only for bars that count too little.
+        # After the last block; the update that follows is only for bars that undercount.
         self.advance = lambda _: None
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ def _download(
     import pooch
     from requests.exceptions import ChunkedEncodingError, RequestException
 
-    # It tells of every download, and advises users to write the checksum into their code.
+    # pooch logs every download, and advises users to write the checksum into their code.
     pooch.get_logger().setLevel(logging.WARNING)
 
     def transfer(url: str, output: str, _: object) -> None:
@@ -121,12 +121,12 @@ def _download(
             kind = checksum.partition(":")[0]
             found = file_digest(Path(output), kind)
             raise InputError(
-                f"{url} gave another file than was published: {found} instead of {checksum}. "
-                "Nothing was kept; is a proxy in between? Try again, or put the right file at "
-                f"{path}"
+                f"{url} returned a file other than the published one: found {found}, expected "
+                f"{checksum}. Nothing was kept; is a proxy in between? Try again, or put the right "
+                f"file at {path}"
             )
 
-    # pooch would keep a file whose checksum it does not know, whatever is in it.
+    # pooch would keep a file without a known checksum, whatever its contents.
     path.unlink(missing_ok=True)
     try:
         pooch.retrieve(file.url, None, path.name, path.parent, downloader=transfer)
@@ -138,7 +138,7 @@ def _download(
 
 
 def _failure_reason(error: Exception) -> str:
-    """Return why a download failed, in words that no library chose."""
+    """Return why a download failed, in words for users."""
     from requests import exceptions as failed
 
     response = getattr(error, "response", None)

@@ -1,7 +1,7 @@
-"""Files and folders that are written whole or not at all, their digests, and the cache folder.
+"""Files and folders that are written atomically, their digests, and the cache folder.
 
-A reader sees the old file or the new one, and a kill leaves one of the two: what is written goes to
-a file with `.partial` behind its name, is flushed to the disk, and then takes the real name.
+A reader sees the old file or the new one, and a kill leaves one of the two: the contents go to a
+file whose name ends in `.partial`, are flushed to disk, and the file is then renamed.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     import numpy as np
 
 CACHE_VARIABLE = "CRYSTEXT_CACHE"
-"""Environment variable that names another cache folder than the user's."""
+"""Environment variable that replaces the user's cache folder."""
 
 PARTIAL_SUFFIX = ".partial"
-"""How the name of an unfinished file ends."""
+"""Suffix of an unfinished file."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
 def replace_atomically(path: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Give a path to write a file or folder under; it takes its real name if all went well.
+    """Yield a path for writing a file or folder, which gets its real name on success.
 
     Args:
-        path: the real name. Missing parent folders are made. A file there is replaced, a folder
-            only by a file's writer who removed it before.
-        shared: whether other processes may write the same path at the same time; each then has an
-            unfinished file of its own, which a kill leaves behind. Else the next writer removes it.
+        path: the real name. Missing parent folders are made. An existing file is replaced; the
+            caller must remove an existing folder first.
+        shared: whether other processes may write the same path at the same time; each then has a
+            separate unfinished file, which a kill leaves behind. Else the next writer removes it.
 
     Raises:
         OSError: see `explain_os_errors`.
@@ -59,13 +59,13 @@ def replace_atomically(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def replace_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder to write into, which takes the place of another once it is whole.
+    """Yield an empty folder to write into, which replaces the existing one once it is complete.
 
-    Python has no call that exchanges two folders: between two renames the older one lies beside
-    with `.previous` behind its name, and `current_folder` finds it after a kill there.
+    Python has no call that exchanges two folders: between two renames the name of the older one
+    ends in `.previous`, and `current_folder` finds it after a kill at that moment.
 
     Raises:
-        OSError: see `explain_os_errors`. The folder there was is whole.
+        OSError: see `explain_os_errors`. The existing folder is unchanged.
     """
     folder = folder.absolute()
     partial = folder.with_name(folder.name + PARTIAL_SUFFIX)
@@ -77,7 +77,7 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         for file in partial.rglob("*"):
             if file.is_file():
                 _flush(file)
-        # Where the folder is missing after a kill, the older one is all there is.
+        # If the folder is missing after a kill, the older one is the only copy.
         if folder.exists():
             shutil.rmtree(previous, ignore_errors=True)
             folder.rename(previous)
@@ -90,9 +90,9 @@ def replace_folder(folder: Path) -> Iterator[Path]:
 
 
 def current_folder(folder: Path) -> Path | None:
-    """Return where the last whole folder lies that `replace_folder` wrote; None if there is none.
+    """Return the last complete folder that `replace_folder` wrote; None if there is none.
 
-    Killed between the two renames, it is the older one under another name.
+    After a kill between the two renames, it is the older folder under its temporary name.
     """
     for path in (folder, _previous(folder)):
         if path.exists():
@@ -105,7 +105,7 @@ def _previous(folder: Path) -> Path:
 
 
 def _flush(path: Path) -> None:
-    """Have the system write a file to the disk, so that a power cut does not tear it either."""
+    """Flush a file to disk, so that a power cut does not truncate it."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -124,11 +124,11 @@ def explain_os_errors(
     if_full: str = "free some space, or write elsewhere",
     otherwise: str = "choose a place where you may write",
 ) -> Iterator[None]:
-    """Turn a refusal of the system into a message about the place that cannot be written.
+    """Turn an OSError into a message about the path that cannot be written.
 
     Args:
-        path: the place.
-        if_full: what to do where the disk, a quota or a limit on the size of files is full.
+        path: the path.
+        if_full: what to do if the disk is full, or a quota or limit on file size is reached.
         otherwise: what to do in all other cases.
 
     Raises:
@@ -186,7 +186,7 @@ def write_npz(path: str | Path, *, shared: bool = False, **arrays: np.ndarray) -
     import numpy as np
 
     def write(to: Path) -> None:
-        # Given a path, NumPy appends .npz to a name that does not end in it.
+        # Given a path, NumPy appends .npz to a name without that suffix.
         with to.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
@@ -203,8 +203,8 @@ def file_digest(path: Path, kind: str = "sha256") -> str:
 
     Args:
         path: of the file.
-        kind: `sha256`; `md5`; or `git`, the id of its git blob. Some publish no other than the
-            last two; they tell a broken download, not a forged one.
+        kind: `sha256`; `md5`; or `git`, the id of its git blob. Some sources publish only the last
+            two, which detect a broken download, not a forged one.
 
     Raises:
         OSError: it cannot be read.
@@ -226,12 +226,12 @@ def text_digest(text: str) -> str:
 
 
 def json_digest(value: Any) -> str:
-    """Return the SHA-256 of a JSON value, in hexadecimal digits; the order of keys is no matter."""
+    """Return the SHA-256 of a JSON value, in hexadecimal digits; the order of keys is ignored."""
     return text_digest(json.dumps(value, sort_keys=True))
 
 
 def cache_folder() -> Path:
-    """Return the folder in which downloads and what can be computed again are kept."""
+    """Return the folder for downloads and cached results."""
     from platformdirs import user_cache_path
 
     given = os.environ.get(CACHE_VARIABLE)

@@ -1,4 +1,4 @@
-"""Models on the Hugging Face Hub: fetching one, and telling why it cannot be had."""
+"""Models on the Hugging Face Hub: download one, and explain why one is unavailable."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ HUB_NAME_PATTERN = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """OWNER/NAME."""
 
 _ALLOW_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.yaml", "*.jinja", "tokenizer.model"]
-"""What is fetched: no code, and no weights that are pickles."""
+"""Files to download: no code, and no pickled weights."""
 _IGNORE_PATTERNS = ["original/*", "onnx/*", "consolidated*", "runs/*"]
-"""Second copies of the weights, in formats that are not read here."""
+"""Further copies of the weights, in formats that are not supported."""
 
 
 def download_model(name: str) -> Path:
-    """Return the folder of a model in the Hub's cache, fetching what is not there yet.
+    """Return the folder of a model in the Hub's cache, downloading missing files.
 
     Args:
         name: OWNER/NAME.
 
     Raises:
-        ModelError: there is no such model, it wants a token, or the Hub cannot be reached.
+        ModelError: the model does not exist, needs a token, or the Hub cannot be reached.
     """
     from huggingface_hub import snapshot_download
 
@@ -38,10 +38,10 @@ def download_model(name: str) -> Path:
 
 
 def connection_errors() -> tuple[type[Exception], ...]:
-    """Return the errors of a failed connection, of the HTTP library that huggingface_hub uses.
+    """Return the connection errors of the HTTP library that huggingface_hub uses.
 
-    Before version 1 that is requests, whose errors have one base class; later it is another one,
-    whose base class huggingface_hub itself imports.
+    Before version 1 that is requests, whose errors have one base class; since then it is another
+    library, whose base class huggingface_hub imports.
     """
     from huggingface_hub import errors
     from requests import RequestException
@@ -51,7 +51,7 @@ def connection_errors() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def hub_errors_explained(name: str, action: str) -> Iterator[None]:
-    """Turn what the Hub refuses into a message that says what to do about it.
+    """Turn errors of the Hub into messages that say what to do.
 
     Args:
         name: the repository.

@@ -1,20 +1,20 @@
-"""Worker processes that share tasks, where one may die without taking the others along.
+"""A pool of worker processes in which one may die without affecting the others.
 
-Each process holds one thing that is costly to make (a model, a potential, a set of tables) and does
-one task at a time with it. Sampling, relaxing and the stages of an evaluation share this one pool:
+Each process holds one object that is costly to make (a model, a potential, a set of tables) and
+runs one task at a time with it. Sampling, relaxing and the stages of an evaluation share this pool:
 
-- a process that dies costs its own task only. `run_tasks` gives that task to a new process, once,
+- a process that dies loses only its own task. `run_tasks` gives that task to a new process, once,
   and then gives it up; `run_in_order` raises an error with the exit code;
-- no process outlives the one that started it: they are killed when it stops asking, and end by
-  themselves when it is killed, also in the middle of a task;
-- an interrupt at the terminal reaches the parent only, which then answers for all.
+- no process outlives its parent: the parent kills the processes when its iterator is closed, and
+  they exit by themselves when the parent is killed, even in the middle of a task;
+- an interrupt at the terminal reaches only the parent, which then stops all processes.
 
-No library does all three, as tests/runtime/test_processes.py asks for them. With pebble 5.2 (spawn)
-both processes of a pool went on with their tasks after the parent was killed; with loky 3.7 they
-did too, and one killed process failed all tasks that were not done. A first answer of two processes
+No library does all three, as tests/runtime/test_processes.py requires. With pebble 5.2 (spawn)
+both processes of a pool continued their tasks after the parent was killed; with loky 3.7 they
+did too, and one killed process failed all unfinished tasks. The first answers of two processes
 took 0.5 s here, 0.8 s with pebble and 0.9 s with loky, at 17, 24 and 20 MB a process.
 
-Processes are spawned, so a calling script needs its `if __name__ == "__main__":`. What was forked
+Processes are spawned, so a calling script needs its `if __name__ == "__main__":`. A forked process
 would share locks with threads that do not exist in it.
 """
 
@@ -43,13 +43,13 @@ _Task = TypeVar("_Task")
 _Answer = TypeVar("_Answer")
 
 Workers: TypeAlias = int | Executor
-"""A number of processes of this machine; or any executor, such as that of a cluster."""
+"""A number of local processes; or any executor, such as that of a cluster."""
 
 _MAX_DEATHS_PER_TASK = 2
-"""Processes that may die over one task."""
+"""Number of processes that may die while running one task."""
 
 _MAX_TASKS_AHEAD = 4
-"""Tasks per process that may be done before an earlier one: their answers wait in memory."""
+"""Tasks per process that may finish before an earlier one; their answers wait in memory."""
 
 
 def run_tasks(
@@ -57,25 +57,26 @@ def run_tasks(
     tasks: Iterable[tuple[_Key, _Task]],
     workers: Workers,
 ) -> Iterator[tuple[_Key, _Answer | None]]:
-    """Yield each task's key and answer, in the order in which they end.
+    """Yield the key and answer of each task, in the order of completion.
 
     Close the iterator to kill the processes before they are done.
 
     Args:
-        make_function: called once in each process; returns what does a task. It is sent to the
-            process, so it has to be a function of a module, or a `functools.partial` of one.
-        tasks: keys and tasks; processes of this machine take them as they are needed, an executor
-            is given all at once.
-        workers: processes, at most, which start when there is something for them to do; or an
+        make_function: called once in each process; returns the function that runs a task. It is
+            sent to the process, so it must be a function of a module, or a `functools.partial` of
+            one.
+        tasks: keys and tasks; local processes consume them as needed, an executor gets all at once.
+        workers: maximum number of processes, which start when there are tasks for them; or an
             executor, which has its own.
 
     Yields:
-        Key and answer; None for a task over which two processes died, or as many as an executor
-        tries.
+        Key and answer; the answer is None for a task that killed two processes, or as many as an
+        executor allows.
 
     Raises:
         CrystextError: raised by `make_function` or a task, and raised here again.
-        RuntimeError: another error of theirs, with its traceback. An executor raises it as it was.
+        RuntimeError: any other error of theirs, with its traceback. An executor raises the original
+            error.
     """
     if isinstance(workers, Executor):
         yield from _run_on_executor(make_function, tasks, workers)
@@ -107,21 +108,21 @@ def run_in_order(
     *,
     remedy: str = "try fewer --workers",
 ) -> Generator[_Answer, None, None]:
-    """Yield the answer to each task, in the order of the tasks.
+    """Yield the answer of each task, in the order of the tasks.
 
     Close the iterator to kill the processes before they are done.
 
     Args:
         make_function: see `run_tasks`.
-        tasks: taken and handed out one by one. A process that waits for a slower one does not run
-            far ahead.
-        workers: processes, at most; or an executor, which is given all tasks at once.
-        remedy: what to do where a process is killed for want of memory.
+        tasks: taken and handed out one by one. Faster processes do not run far ahead of a slower
+            one.
+        workers: maximum number of processes; or an executor, which gets all tasks at once.
+        remedy: what to do if a process is killed because it ran out of memory.
 
     Raises:
         CrystextError: raised by `make_function` or a task, and raised here again.
-        RunError: a process died; what was yielded before stands.
-        RuntimeError: another error of theirs, with its traceback.
+        RunError: a process died; the answers yielded before are valid.
+        RuntimeError: any other error of theirs, with its traceback.
     """
     if isinstance(workers, Executor):
         try:
@@ -129,7 +130,7 @@ def run_in_order(
         except Exception as error:
             if is_worker_death(error):
                 raise RunError(
-                    "workers of the cluster died, most likely for want of memory; give each more"
+                    "workers of the cluster died, most likely out of memory; give each more"
                 ) from None
             raise
         return
@@ -153,7 +154,7 @@ def run_in_order(
                 if isinstance(answer, _Death):
                     raise RunError(
                         f"a worker process ended with exit code {answer.exit_code} (-9: killed, "
-                        f"perhaps for want of memory; {remedy}). What was written so far is kept"
+                        f"perhaps out of memory; {remedy}). Results written so far are kept"
                     )
                 early[place] = answer
 
@@ -184,8 +185,8 @@ def _make_and_run(make_function: Callable[[], Callable[[_Task], _Answer]], task:
 
 
 def _run_one_task(make_function: Callable[[], Callable[[_Task], _Answer]], task: _Task) -> _Answer:
-    # Each task brings a copy of `make_function`: partials of one function and the same arguments
-    # are one.
+    # Each task brings a copy of `make_function`: partials of one function with the same arguments
+    # share one cache entry.
     thread = threading.get_ident()
     if isinstance(make_function, partial):
         keywords = tuple(sorted(make_function.keywords.items()))
@@ -195,7 +196,7 @@ def _run_one_task(make_function: Callable[[], Callable[[_Task], _Answer]], task:
 
 @cache
 def _cached_function(
-    thread: int,  # Each has its own: a potential calculates one thing at a time.
+    thread: int,  # One function per thread: a potential runs one calculation at a time.
     function: Callable[..., Callable[[Any], Any]],
     arguments: tuple[Any, ...],
     keywords: tuple[tuple[str, Any], ...],
@@ -205,7 +206,7 @@ def _cached_function(
 
 @dataclass(frozen=True)
 class _Death:
-    """What is known of a process that ended without an answer."""
+    """The end of a process without an answer."""
 
     exit_code: int | None
 
@@ -220,20 +221,20 @@ class _Pool(Generic[_Key, _Task, _Answer]):
 
     @property
     def has_capacity(self) -> bool:
-        """Whether a process is free, or may be started."""
+        """Whether a process is idle or may be started."""
         return len(self.busy) < self.size
 
     def submit(self, key: _Key, task: _Task) -> None:
-        """Give a task to a free process."""
+        """Give a task to an idle process."""
         process = self.idle.pop() if self.idle else _WorkerProcess(self.make_function)
         self.busy[process] = key, task
         process.send(task)
 
     def wait(self) -> Iterator[tuple[_Key, _Task, _Answer | _Death]]:
-        """Wait until a process has answered or died, and yield what became of its task.
+        """Wait until a process answers or dies, and yield the result of its task.
 
         Raises:
-            CrystextError, RuntimeError: what a process failed with.
+            CrystextError, RuntimeError: the error of a process.
         """
         ready = connection.wait([process.connection for process in self.busy])
         for process in [process for process in self.busy if process.connection in ready]:
@@ -266,7 +267,7 @@ class _WorkerProcess:
         far_end.close()
 
     def send(self, task: Any) -> None:
-        # A process that is dead already is found out when its answer is waited for.
+        # A process that is already dead is detected when its answer is received.
         with suppress(OSError):
             self.connection.send(task)
 
@@ -292,15 +293,15 @@ class _WorkerProcess:
 
 
 def available_cores() -> int:
-    """Return how many processors this process may use; 1 where the system does not tell."""
+    """Return how many cores this process may use; 1 if the system does not say."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 @contextmanager
 def one_thread_per_process() -> Iterator[None]:
-    """See to it that processes started within have one thread for numbers, as they share the cores.
+    """Limit processes started within to one thread for numerics, since they share the cores.
 
-    Numpy's libraries read how many when they are imported, which is before a process does anything.
+    NumPy's libraries read the limit when they are imported, before a process runs anything.
     """
     name = "OMP_NUM_THREADS"
     before = os.environ.get(name)
@@ -315,7 +316,7 @@ def one_thread_per_process() -> Iterator[None]:
 
 
 def die_with_parent() -> None:
-    """End this process when the one that started it ends, however it ends."""
+    """End this process when its parent ends, however it ends."""
 
     def wait() -> None:
         parent = parent_process()
@@ -327,10 +328,10 @@ def die_with_parent() -> None:
 
 
 def _run_worker(make_function: Callable[[], Callable[[Any], Any]], parent: Connection) -> None:
-    """Answer the asker until it hangs up. Runs in a process of its own."""
-    # An interrupt at the terminal reaches all processes; the command answers for all.
+    """Run the parent's tasks until it closes the connection. Runs in the worker process."""
+    # An interrupt at the terminal reaches all processes; only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Before anything that takes long: the command may be killed while this imports libraries.
+    # Before anything slow: the parent may be killed while this process imports libraries.
     die_with_parent()
     try:
         task = parent.recv()
@@ -342,5 +343,5 @@ def _run_worker(make_function: Callable[[], Callable[[Any], Any]], parent: Conne
         return
     except CrystextError as error:
         parent.send((False, error))
-    except Exception:  # Told to the asker, whose fault it then is.
+    except Exception:  # Sent to the parent, which raises it.
         parent.send((False, traceback.format_exc()))

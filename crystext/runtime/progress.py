@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal or in a notebook, a line now and then elsewhere."""
+"""Progress of long work: a bar on a terminal or in a notebook, occasional lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 LINE_INTERVAL_S = 10.0
-"""Between two lines, at least."""
+"""Minimum time between two lines."""
 _MAX_LINES = 100
-"""Lines of one task, at most."""
+"""Maximum number of lines per task."""
 
 StartProgress = Callable[[str, int | None], Callable[..., object]]
-"""Begins a task of so many steps, if that is known; what it returns is told of steps done."""
+"""Begins a task of so many steps, None if unknown; returns a function to report steps done."""
 
 
 class Progress:
-    """Shows how far tasks are, on standard error; a context manager."""
+    """Shows the progress of tasks on standard error; a context manager."""
 
     def __init__(
         self,
@@ -32,13 +32,13 @@ class Progress:
         transient: bool = True,
         time_left: bool = True,
     ) -> None:
-        """Prepare; nothing is shown before a task is begun.
+        """Prepare; nothing is shown before a task begins.
 
         Args:
             bar: whether to show a bar for each task; None shows it on a terminal or in a notebook.
-            lines: whether to print a line now and then where there is no bar.
-            console: to print on; None is standard error.
-            transient: whether the bars are taken away at the end.
+            lines: whether to print occasional lines if there is no bar.
+            console: where to print; None is standard error.
+            transient: whether the bars are removed at the end.
             time_left: whether a bar ends with an estimate of the time left.
         """
         from rich import progress
@@ -79,15 +79,15 @@ class Progress:
         *,
         due: bool | None = None,
     ) -> None:
-        """Show how much of a task is done.
+        """Show the progress of a task.
 
         Args:
-            name: of the task; its first update begins it.
-            done: steps that are done.
-            total: steps in all, if known.
-            note: stands behind the bar, and in the line.
-            line: what is printed in place of `NAME: DONE of TOTAL, NOTE`.
-            due: whether to print a line; None prints neither many in a minute, nor many in a task.
+            name: name of the task; its first update begins it.
+            done: number of steps done.
+            total: total number of steps, if known.
+            note: shown after the bar, and in the line.
+            line: printed in place of `NAME: DONE of TOTAL, NOTE`.
+            due: whether to print a line; None limits the lines per minute and per task.
         """
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total, note=note)
@@ -105,7 +105,7 @@ class Progress:
         return time.monotonic() - then >= LINE_INTERVAL_S and done - before >= enough
 
     def begin(self, name: str, total: int | None) -> Callable[..., object]:
-        """Begin a task; what is returned is called for a step, or with how many steps were done."""
+        """Begin a task; return a function to call per step, or with the number of steps done."""
         done = 0
 
         def advance(steps: int = 1) -> None:
@@ -117,7 +117,7 @@ class Progress:
         return advance
 
     def print_line(self, text: str) -> None:
-        """Print a line, above the bars where there are some."""
+        """Print a line, above the bars if there are any."""
         self.console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
@@ -125,11 +125,11 @@ class Progress:
 def progress_bar(
     description: str, total: int, show: bool | None
 ) -> Iterator[Callable[[int], None]]:
-    """Show one bar, and no lines; yield what takes the number of steps done.
+    """Show one bar, and no lines; yield a function that takes the number of steps done.
 
     Args:
-        description: stands before the bar.
-        total: steps in all.
+        description: shown before the bar.
+        total: total number of steps.
         show: see `Progress`.
     """
     with Progress(bar=show, lines=False) as bars:

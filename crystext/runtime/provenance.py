@@ -1,4 +1,4 @@
-"""Under which circumstances a result was made: date, versions, commit, machine.
+"""The provenance of a result: date, versions, commit, machine.
 
 Reports, result files and the starts of runs record it.
 """
@@ -28,29 +28,29 @@ LIBRARIES = (
     "torch",
     "transformers",
 )
-"""Distributions whose versions may decide on a value."""
+"""Distributions whose versions may affect results."""
 
 
 class Provenance(StrictModel):
-    """The circumstances of a result."""
+    """The provenance of a result."""
 
     date: str
     """ISO 8601, UTC."""
     crystext: str
     commit: str | None
-    """Of the checkout that the package lies in, where it does."""
+    """Commit of the checkout that contains the package, if there is one."""
     python: str
     versions: dict[str, str]
-    """Of the libraries that decide on values, by their names."""
+    """Versions of the libraries that may affect results, by name."""
     machine: str
     """Processor and number of cores."""
 
 
 def collect_provenance(libraries: tuple[str, ...] = LIBRARIES) -> Provenance:
-    """Return the circumstances of this moment.
+    """Return the provenance of a result made now.
 
     Args:
-        libraries: distributions whose versions are recorded, where they are installed.
+        libraries: distributions whose versions are recorded, if they are installed.
     """
     return Provenance(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -63,7 +63,7 @@ def collect_provenance(libraries: tuple[str, ...] = LIBRARIES) -> Provenance:
 
 
 def installed_versions(distributions: tuple[str, ...]) -> dict[str, str]:
-    """Return the versions of those distributions that are installed."""
+    """Return the versions of the distributions that are installed."""
     found = {}
     for name in distributions:
         try:
@@ -74,7 +74,7 @@ def installed_versions(distributions: tuple[str, ...]) -> dict[str, str]:
 
 
 def git_commit(folder: Path) -> str | None:
-    """Return the commit of a checkout, marked if files changed since; None without a checkout."""
+    """Return the commit of a checkout, marked if files have changed; None without a checkout."""
     git = shutil.which("git")
     if git is None or not (folder / ".git").exists():
         return None
@@ -85,7 +85,7 @@ def git_commit(folder: Path) -> str | None:
 
 
 def processor_name() -> str:
-    """Return what the processor calls itself."""
+    """Return the model name of the processor."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

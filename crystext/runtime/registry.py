@@ -1,7 +1,7 @@
-"""Registries: the members of one kind by name, those of the package and those of plugins.
+"""Registries: the members of one kind by name, from the package and from plugins.
 
-A text format, a property, a metric, a stage, a potential, a task or a command is one file, and one
-line of its registry:
+A text format, a property, a metric, a stage, a potential, a task or a command is one file and one
+line in its registry:
 
     POTENTIALS = Registry("potential", Loader, {
         "chgnet": "crystext.energies.potentials.chgnet:CHGNET",
@@ -14,8 +14,8 @@ change here (https://packaging.python.org/en/latest/specifications/entry-points/
     [project.entry-points."crystext.potentials"]
     mace = "my_package.mace:MACE"
 
-Nothing is imported before it is asked for by its name. A plugin cannot replace a member of the
-package: what `plain` means never depends on what is installed.
+Members are imported on first use. A plugin cannot replace a member of the package: the meaning of
+`plain` never depends on what is installed.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Registry(Mapping[str, Member], Generic[Member]):
         *,
         plural: str | None = None,
     ) -> None:
-        """Hold the members of the package.
+        """Register the members of the package.
 
         Args:
-            kind: one word for messages; entry points have its plural behind `crystext.`.
+            kind: one word for messages; the entry-point group is `crystext.` and its plural.
             base: the class of every member; a plugin's object of another class is refused.
-            members: objects, or import paths `module:name` of what is to be imported late.
-            plural: of the kind; None adds an s.
+            members: objects, or import paths `module:name` of objects to import on first use.
+            plural: plural of the kind; None adds an s.
         """
         self.kind, self.base = kind, base
         self.group = f"crystext.{plural or kind + 's'}"
@@ -75,11 +75,11 @@ class Registry(Mapping[str, Member], Generic[Member]):
         return name in self._members or name in self._plugins
 
     def find(self, name: str) -> Member:
-        """Return the member of a name that a user gave.
+        """Return the member with a name given by a user.
 
         Raises:
-            SettingError: there is none; the message lists those that there are.
-            UserCodeError: it is a plugin that cannot be imported, or is no such member.
+            SettingError: there is none; the message lists all members.
+            UserCodeError: it is a plugin that cannot be imported, or has the wrong class.
         """
         if name not in self:
             raise SettingError(
@@ -99,7 +99,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
     def _load(self, point: EntryPoint) -> Member:
         try:
             member = point.load()
-        except Exception as error:  # Code of others fails in ways of its own.
+        except Exception as error:  # Plugin code may raise anything.
             raise UserCodeError(
                 f"the {self.kind} {point.name!r} is a plugin ({point.value}) that cannot be "
                 f"imported: {type(error).__name__}: {error}. Update or uninstall its package"

@@ -1,4 +1,4 @@
-"""Keywords that were renamed: one message names the new one."""
+"""Renamed keywords: an error message that gives the new name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def refuse_old_keywords(**new_names: str) -> Callable[[Callable[P, R]], Callable
     """Return a decorator that refuses the old keywords of a function by naming the new ones.
 
     Args:
-        **new_names: each old keyword, and what it is called now.
+        **new_names: the new keyword for each old one.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:

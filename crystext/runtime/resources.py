@@ -1,4 +1,4 @@
-"""Finds the files that ship with the package, installed or in a checkout."""
+"""Locate the files that ship with the package, installed or in a checkout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 def shipped_path(*parts: str) -> Path:
     """Return the path of a shipped file or folder: `shipped_path("prompts", "default")`.
 
-    In a wheel the folders lie inside the package; in a checkout, at its root.
+    In a wheel the folders are inside the package; in a checkout, at its root.
     """
     inside = _package_folder() / "shipped"
     root = inside if inside.is_dir() else _package_folder().parent
@@ -17,12 +17,12 @@ def shipped_path(*parts: str) -> Path:
 
 
 def shipped_model() -> Path:
-    """Return the folder of the model that comes with the package."""
+    """Return the folder of the model that ships with the package."""
     return _package_folder() / "weights"
 
 
 def shipped_sets() -> Path:
-    """Return the folder of the sets of crystals that come with the package."""
+    """Return the folder of the sets of crystals that ship with the package."""
     return _package_folder() / "data" / "sets"
 
 

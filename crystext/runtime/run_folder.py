@@ -1,12 +1,12 @@
-"""A folder that one run owns, which a kill at any moment leaves ready to continue.
+"""A folder that one run owns; a run killed at any moment can be resumed from it.
 
-    FOLDER/settings.json    what the results depend on; a run with other settings is refused
-    FOLDER/NAME.jsonl       one JSON object per result, only ever appended to
+    FOLDER/settings.json    settings that affect results; a run with other settings is refused
+    FOLDER/NAME.jsonl       one JSON object per result, append-only
     FOLDER/starts.jsonl     when, where and with which versions the run was started or resumed
     FOLDER/lock             held by the process that writes
 
-`sample`, `relax`, `evaluate` and `train` share it; each says which files it owns and what a line
-is. A line that a kill tore counts as not written, so its result is computed again.
+`sample`, `relax`, `evaluate` and `train` share it; each declares its files and the contents of a
+line. A line truncated by a kill counts as not written, so its result is computed again.
 """
 
 from __future__ import annotations
@@ -36,36 +36,37 @@ _KINDS_BY_FILE = {
     "model.safetensors": "a model",
     "adapter_model.safetensors": "an adapter",
 }
-"""Files by which a folder is recognized, and what it holds then."""
+"""Files by which a folder is recognized, and what such a folder holds."""
 
 _MAX_VALUE_LENGTH = 300
-"""Characters of a setting that a message quotes; a long table's conditions are cut."""
+"""Maximum characters of a setting in a message; longer values are cut."""
 
 _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder for one kind of run: what may be in it, and with which settings."""
+    """A folder for one kind of run: the files it may contain, and its settings."""
 
     path: Path
     kind: str
     """What the folder holds, with its article: `a training run`."""
     owned: Collection[str] | None = None
-    """Names of the files that a run writes besides lock and unfinished files: a folder that holds
-    another is refused. None: a folder is refused only if it is recognized as something else."""
+    """Names of the files that a run writes, apart from the lock and unfinished files: a folder
+    with other files is refused. None refuses a folder only if it is recognized as something
+    else."""
     lock_file: str = LOCK_FILE
     option_names: Mapping[str, str | None] | None = None
-    """Options for messages, where they are called otherwise than the setting; of a setting, None:
-    there is none. None of all: messages name no options."""
+    """Options to name in messages, by setting, where their name differs from it; a value of None
+    means the setting has no option. None instead of a mapping: messages name no options."""
     renamed_settings: Mapping[str, str] = field(default_factory=dict)
-    """Present names of settings by the names that version 0.1 wrote."""
+    """Current names of settings by the names that version 0.1 wrote."""
 
     def check_contents(self) -> None:
-        """Refuse a place that holds something else; change nothing.
+        """Refuse a path that holds something else; change nothing.
 
         Raises:
-            RunError: it is a file, or a folder with files that no such run writes.
+            RunError: it is a file, or a folder with files that this kind of run does not write.
         """
         self.check_is_folder()
         names = sorted(path.name for path in self.path.iterdir()) if self.path.exists() else []
@@ -90,7 +91,7 @@ class RunFolder:
             )
 
     def check_is_folder(self) -> None:
-        """Refuse a file in the place of the folder.
+        """Refuse a file at the path of the folder.
 
         Raises:
             RunError: it is one.
@@ -100,7 +101,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder if it is missing, and hold its lock; one process can.
+        """Make the folder if it is missing, and hold its lock, which only one process can.
 
         Raises:
             InUseError: another process holds it.
@@ -122,7 +123,7 @@ class RunFolder:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Explain what the system refuses while results are written.
+        """Explain OSErrors raised while results are written.
 
         Raises:
             RunError: in place of an OSError.
@@ -136,10 +137,10 @@ class RunFolder:
             yield
 
     def settings(self) -> dict[str, Any] | None:
-        """Return the settings of the run in the folder, by their present names; None if none is.
+        """Return the settings of the run in the folder, by current name; None without a run.
 
         Raises:
-            RunError: the file that should hold them is damaged.
+            RunError: the settings file is damaged.
         """
         path = self.path / SETTINGS_FILE
         if not path.exists():
@@ -156,7 +157,7 @@ class RunFolder:
         return rename_keys(found, self.renamed_settings)
 
     def check_settings(self, requested: Mapping[str, Any], ignored: Collection[str] = ()) -> None:
-        """Refuse to continue a run with other settings; a folder without any is no run yet.
+        """Refuse to continue a run with other settings; a folder without settings is accepted.
 
         Args:
             requested: JSON values by name.
@@ -189,7 +190,7 @@ class RunFolder:
             )
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Claim the folder by settings, unless it has some; several processes may at once.
+        """Write the settings unless the folder has some; several processes may do so at once.
 
         Raises:
             RunError: the folder cannot be written.
@@ -210,7 +211,7 @@ class RunFolder:
 
 
 def rename_keys(values: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
-    """Return values with their present names; where a value has both, the present one counts."""
+    """Return values with their current names; if a value has both, the current one counts."""
     if renamed.keys().isdisjoint(values):
         return dict(values)
     present = {renamed[key]: value for key, value in values.items() if key in renamed}
@@ -229,8 +230,8 @@ def setting_differences(
 
     Args:
         existing: settings of the run in a folder; those of a section are compared one by one.
-        requested: those of the run that is to continue it.
-        option_names: the options that set them; None: there are none.
+        requested: settings of the run that is to continue it.
+        option_names: the options that set them; None if there are none.
         ignored: names that may differ.
     """
     lines = []
@@ -257,16 +258,16 @@ def _shortened(value: Any) -> str:
 
 
 class JsonLines(Generic[_Value]):
-    """A file with a JSON object a line, which is only ever appended to."""
+    """An append-only file with one JSON object per line."""
 
     def __init__(self, path: Path, parse: Callable[[Any], _Value], expected: str) -> None:
         """Describe the file; nothing is opened.
 
         Args:
-            path: of the file, which need not be there.
-            parse: returns what a line's JSON value means. It raises ValueError, LookupError or
-                TypeError for a value that is none.
-            expected: what a line is to be, for the message about a damaged one.
+            path: path of the file, which need not exist.
+            parse: converts the JSON value of a line. It raises ValueError, LookupError or TypeError
+                for an invalid value.
+            expected: what a line should be, for the message about a damaged one.
         """
         self.path, self.parse, self.expected = path, parse, expected
 
@@ -275,7 +276,7 @@ class JsonLines(Generic[_Value]):
             yield value
 
     def with_bytes(self) -> Generator[tuple[_Value, bytes], None, None]:
-        """Yield what the whole lines mean, each with its bytes; a torn last line is left out.
+        """Yield the value of each complete line with its bytes; skip a truncated last line.
 
         Raises:
             RunError: a line is damaged.
@@ -296,7 +297,7 @@ class JsonLines(Generic[_Value]):
                 yield value, line
 
     def cut_torn_line(self) -> None:
-        """Cut a last line that a kill tore; call it before anything is appended."""
+        """Remove a truncated last line; call it before anything is appended."""
         if not self.path.exists():
             return
         with self.path.open("r+b") as file:
@@ -307,7 +308,7 @@ class JsonLines(Generic[_Value]):
 
     @contextmanager
     def appending(self) -> Iterator[Callable[[Iterable[str]], None]]:
-        """Yield what appends lines, each with its line end, and has them written to the disk.
+        """Yield a function that appends lines, each with its line end, and flushes them to disk.
 
         Raises:
             OSError: see `RunFolder.writing`.

@@ -1,7 +1,7 @@
-"""Faults of files of settings, in words, and their YAML, read as data.
+"""Read settings files in YAML, and describe their errors in words.
 
-Knows YAML's errors and pydantic's kinds of errors, and says what was expected instead. Recipes
-(`training.recipe`), protocols and published figures (`evaluate`) bring their settings.
+Translates YAML's errors and pydantic's kinds of errors to what was expected instead. Recipes
+(`training.recipe`), protocols and published results (`evaluate`) define the settings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from crystext.errors import SettingError, describe_error, did_you_mean
 
 
 class StrictModel(BaseModel):
-    """A part of a file of settings: unknown names and numbers that are not finite are refused."""
+    """A part of a settings file: unknown names and numbers that are not finite are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -49,12 +49,12 @@ _EXPECTED = {
 def setting_faults(
     error: ValidationError, schema: type[BaseModel], *, also: Collection[str] = ()
 ) -> list[str]:
-    """Return a line for each fault of a file of settings: `optim.steps: expected a whole number`.
+    """Return a line for each error of a settings file: `optim.steps: expected a whole number`.
 
     Args:
-        error: what pydantic found.
-        schema: the model that the settings were checked against.
-        also: more names that the file may have at its top, such as those of plugins.
+        error: pydantic's error.
+        schema: the model that the settings were validated against.
+        also: further names allowed at the top level, such as those of plugins.
     """
     lines = []
     for fault in error.errors():
@@ -68,11 +68,11 @@ def setting_faults(
 
 
 def rename_settings(values: dict[str, Any], renamed: Mapping[str, str]) -> list[str]:
-    """Give settings their present names, in place; return where both names are given.
+    """Rename settings to their current names, in place; return errors where both names are given.
 
     Args:
         values: sections and settings, as YAML gives them.
-        renamed: present names by former ones, `section.name` in a section.
+        renamed: current names by former ones, `section.name` in a section.
     """
     faults = []
     for old, new in renamed.items():
@@ -91,7 +91,7 @@ def rename_settings(values: dict[str, Any], renamed: Mapping[str, str]) -> list[
 
 
 def renamed_setting(override: str, renamed: Mapping[str, str]) -> str:
-    """Return an override `section.name=value` with the present name of its setting."""
+    """Return an override `section.name=value` with the current name of its setting."""
     key, equals, value = override.partition("=")
     for old, new in renamed.items():
         if key == old or key.startswith(f"{old}."):
@@ -100,7 +100,7 @@ def renamed_setting(override: str, renamed: Mapping[str, str]) -> str:
 
 
 def _describe_error(error: Mapping[str, Any]) -> str:
-    """Return what was expected where pydantic found a fault, and what was found instead."""
+    """Return what was expected where pydantic found an error, and what was found instead."""
     kind, found = str(error["type"]), error["input"]
     message = str(error["msg"]).removeprefix("Value error, ")
     if kind in _EXPECTED:
@@ -116,7 +116,7 @@ def _describe_error(error: Mapping[str, Any]) -> str:
 def _unknown_setting_message(
     path: Sequence[str], schema: type[BaseModel], also: Collection[str]
 ) -> str:
-    """Return that there is no such setting, and which one may be meant."""
+    """Return a message that a setting does not exist, and which one may be meant."""
     *place, name = path
     known = [*_names_at(schema, place), *(() if place else also)]
     if near := did_you_mean(name, known):
@@ -133,7 +133,7 @@ def _names_at(schema: type[BaseModel], path: Sequence[str]) -> list[str]:
     models = [schema]
     for part in path:
         fields = [model.model_fields[part] for model in models if part in model.model_fields]
-        # What is no field is the place of an item or its key, and leads to the same models.
+        # A step that is not a field is an item's index or key, and leads to the same models.
         models = [inner for info in fields for inner in _models(info.annotation)] or models
         if fields and not any(_models(info.annotation) for info in fields):
             return []
@@ -148,7 +148,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file says.
+    """Return the value of a YAML file.
 
     Raises:
         SettingError: it cannot be read, or is not YAML.
@@ -158,16 +158,16 @@ def read_yaml(path: Path) -> Any:
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise SettingError(f"{path} is not YAML: it is not a text in UTF-8") from None
+        raise SettingError(f"{path} is not YAML: it is not UTF-8 text") from None
     except ValueError as error:
         raise SettingError(f"{path} is not YAML: {error}") from None
 
 
 def parse_yaml(text: str) -> Any:
-    """Return what a YAML text says.
+    """Return the value of a YAML text.
 
     Raises:
-        ValueError: it is none; in one line.
+        ValueError: the text is not valid YAML; the message is one line.
     """
     try:
         return yaml.safe_load(text)
@@ -175,20 +175,18 @@ def parse_yaml(text: str) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark is not None and text.count("\n") else ""
         problem = ValueError((error.problem or "").replace("<stream end>", "its end"))
-        words = describe_error(
-            problem, error.context or "a key or value in it is none that YAML has"
-        )
+        words = describe_error(problem, error.context or "a key or value in it is not valid YAML")
         raise ValueError(line + " ".join(words.split())) from None
-    # What a value of a type cannot be made of, as no date of 2020-13-45, is told by any of these.
+    # Invalid values of a type, such as the date 2020-13-45, raise any of these.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
-        words = describe_error(error, "a value in it is none of those that YAML has")
+        words = describe_error(error, "a value in it is not valid YAML")
         raise ValueError(" ".join(words.split())) from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
 def truncated_repr(value: object, max_length: int = 200) -> str:
-    """Return a value as it is quoted in a message, cut where it is long."""
+    """Return a value as messages quote it, cut if it is long."""
     if isinstance(value, str) and len(value) > max_length:
         return repr(f"{value[:max_length]}...")
     return repr(value)

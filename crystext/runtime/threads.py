@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """Have torch calculate with one thread, and as before afterwards.
+    """Limit torch to one thread within the context, and restore its setting afterwards.
 
-    For one crystal or a small network two threads are slower, by far if other processes work; and
-    sums that are split over threads round otherwise. Where torch is not imported, nothing changes.
+    For one crystal or a small network two threads are slower, much slower if other processes run;
+    and sums split over threads round differently. Without torch imported, nothing changes.
     """
     torch = sys.modules.get("torch")
     if torch is None:

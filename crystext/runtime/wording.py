@@ -1,4 +1,4 @@
-"""Words of messages that depend on a number."""
+"""Wording of numbers in messages: singular, plural and sign."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def format_count(number: int, noun: str, plural: str | None = None) -> str:
     Args:
         number: how many.
         noun: in the singular.
-        plural: where it is neither the singular with an s nor known here.
+        plural: needed if it is neither the singular with an s nor known here.
     """
     many = plural or _PLURALS.get(noun, f"{noun}s")
     return f"{number:,} {noun if number == 1 else many}"

@@ -1,1 +1,1 @@
-"""Crystals and what is computed from a crystal alone: symmetry, distances, matching."""
+"""Crystals and everything computed from them alone: symmetry, distances, matching."""

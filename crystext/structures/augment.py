@@ -1,4 +1,4 @@
-"""Random changes of a crystal's description that leave the crystal the same."""
+"""Data augmentation: random equivalent descriptions of the same crystal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crystext.structures.wyckoff.positions import WyckoffPosition, wyckoff_posit
 
 
 def translate(crystal: Crystal, rng: np.random.Generator) -> Crystal:
-    """Shift all atoms by one vector drawn uniformly from the cell, and wrap them into it.
+    """Shift all atoms by one vector, uniform in the cell, and wrap them into it.
 
     Source: Gruver et al., arXiv:2402.04379, section 3 (augmentation by random translations).
     """
@@ -29,7 +29,7 @@ def translate(crystal: Crystal, rng: np.random.Generator) -> Crystal:
 
 
 def permute_within_species(crystal: Crystal, rng: np.random.Generator) -> Crystal:
-    """Shuffle the atoms of each element among themselves; the sequence of elements stays."""
+    """Shuffle the atoms within each element; the sequence of elements is unchanged."""
     shuffled = rng.permutation(len(crystal))
     order = np.empty_like(shuffled)
     # Both sides list the sites element by element; the shuffled side in random order within each.
@@ -40,10 +40,10 @@ def permute_within_species(crystal: Crystal, rng: np.random.Generator) -> Crysta
 
 
 def randomize_description(crystal: WyckoffCrystal, rng: np.random.Generator) -> WyckoffCrystal:
-    """Choose origin, axes, the site that stands for each orbit, and the orbits' order at random.
+    """Randomize the origin, the axes, the representative site of each orbit, and the orbits' order.
 
-    Origin and axes are those that the space group leaves open (`wyckoff.normalizer`). Orbits keep
-    the order of elements, by increasing electronegativity; those of one element are shuffled.
+    Origin and axes are chosen among the equivalent ones of the space group (`wyckoff.normalizer`).
+    Orbits stay sorted by electronegativity; those of one element are shuffled.
     """
     group = crystal.space_group
     normalizer = euclidean_normalizer(group)
@@ -61,16 +61,16 @@ def randomize_description(crystal: WyckoffCrystal, rng: np.random.Generator) -> 
     order = rng.permutation(len(orbits)).tolist()
     order.sort(key=lambda i: ELECTRONEGATIVITY_RANK[orbits[i].atomic_number])
     lengths, angles = cell_parameters(group, crystal.cell)
-    # Axes that are exchanged bring their lengths; all angles that are free lie between fixed axes.
+    # Lengths follow exchanged axes; all free angles lie between axes that are not exchanged.
     cell = free_parameter_values(group, lengths[np.abs(axes).argmax(axis=1)], angles)
     return WyckoffCrystal(group, tuple(orbits[i] for i in order), tuple(cell))
 
 
 @cache
 def _transformed_position(space_group: int, letter: str, choice: int) -> WyckoffPosition:
-    """Return the position that a choice of origin and axes makes of one without free coordinates.
+    """Return a position without free coordinates after a choice of origin and axes.
 
-    Where the origin is arbitrary along an axis, all positions are free along it.
+    If the origin is arbitrary along an axis, all positions are free along it.
     """
     normalizer = euclidean_normalizer(space_group)
     was = wyckoff_positions(space_group)[letter]
@@ -80,9 +80,9 @@ def _transformed_position(space_group: int, letter: str, choice: int) -> Wyckoff
 
 
 def _orbit_of_site(site: Floats, orbit: Orbit, rng: np.random.Generator) -> Orbit:
-    """Return the orbit of a site, with one of its representatives drawn at random.
+    """Return the orbit of a site, with a random representative.
 
-    The site's position has as many atoms as that of the orbit before, and as many free coordinates.
+    The site's position has the multiplicity and number of free coordinates of the previous one.
     """
     was = orbit.position
     candidates = [

@@ -1,7 +1,7 @@
-"""The crystal as plain arrays: what every other module passes around.
+"""The crystal as plain arrays, the type that all other modules pass around.
 
-Knows the cell, the elements and the positions, and how to go to pymatgen and ASE. Knows
-nothing of text, of files, or of which atoms are equivalent by symmetry.
+It knows the cell, the elements and the positions, and converts to pymatgen and ASE. It knows
+nothing about text, files, or symmetry.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Crystal:
-    """A periodic arrangement of atoms, each site wholly occupied by one neutral element.
+    """A periodic arrangement of atoms; each site is fully occupied by one neutral element.
 
-    The cell is known by lengths and angles alone, so two crystals that differ by a rotation of
-    space are the same value. The basis is right-handed by convention.
+    The cell is given by lengths and angles only, so two crystals that differ by a rotation in space
+    are equal. The basis is right-handed by convention.
     """
 
     lengths: Floats
@@ -52,7 +52,7 @@ class Crystal:
     """Fractional coordinates; shape (N, 3)."""
 
     def __post_init__(self) -> None:
-        """Take lists as arrays, and refuse what no arrays of that shape and no elements can be."""
+        """Convert lists to arrays; refuse wrong shapes and atomic numbers without an element."""
         for name, kind in _DTYPES:
             value = getattr(self, name)
             if not (isinstance(value, np.ndarray) and value.dtype == kind):
@@ -65,7 +65,7 @@ class Crystal:
         ):
             raise InputError(
                 f"lengths of shape {self.lengths.shape}, angles {self.angles.shape}, numbers "
-                f"{self.numbers.shape} and positions {self.positions.shape} make no crystal; "
+                f"{self.numbers.shape} and positions {self.positions.shape} do not make a crystal; "
                 "expected (3,), (3,), (N,) and (N, 3)"
             )
         for z in self.numbers.tolist():
@@ -96,7 +96,7 @@ class Crystal:
 
     @cached_property
     def volume(self) -> float:
-        """Volume of the cell in Å^3; 0.0 where the angles form no cell."""
+        """Volume of the cell in Å^3; 0.0 if the angles do not form a cell."""
         return float(cell_volume(self.lengths, self.angles))
 
     @cached_property
@@ -106,7 +106,7 @@ class Crystal:
 
     @property
     def structure(self) -> Structure:
-        """The crystal as a pymatgen `Structure`, a new one each time, which is the caller's."""
+        """The crystal as a new pymatgen `Structure`, which the caller may modify."""
         from pymatgen.core.lattice import Lattice
         from pymatgen.core.structure import Structure
 
@@ -117,7 +117,7 @@ class Crystal:
         """Return the crystal as ASE's `Atoms`, periodic in all directions.
 
         Args:
-            info: kept as `Atoms.info`.
+            info: stored as `Atoms.info`.
         """
         from ase import Atoms
 
@@ -130,7 +130,7 @@ class Crystal:
         )
 
     def digest(self) -> str:
-        """Return 32 hexadecimal digits that stand for exactly these numbers: a key for caches."""
+        """Return a hash of exactly these numbers in 32 hexadecimal digits, as a key for caches."""
         digest = hashlib.sha256()
         for array, kind in (
             (self.lengths, np.float64),
@@ -142,12 +142,12 @@ class Crystal:
         return digest.hexdigest()[:32]
 
     def text_order(self) -> Ints:
-        """Return the sites as a text has them: by increasing electronegativity; shape (N,)."""
+        """Return the sites in text order, by increasing electronegativity; shape (N,)."""
         ranks = [ELECTRONEGATIVITY_RANK[z] for z in self.numbers.tolist()]
         return np.argsort(ranks, kind="stable")
 
     def in_text_order(self) -> Crystal:
-        """Return the crystal with its atoms by increasing electronegativity, else as they were."""
+        """Return the crystal with its atoms stably sorted by electronegativity."""
         ranks = [ELECTRONEGATIVITY_RANK[z] for z in self.numbers.tolist()]
         if all(a <= b for a, b in pairwise(ranks)):
             return self
@@ -156,21 +156,21 @@ class Crystal:
 
     @classmethod
     def from_structure(cls, structure: Structure) -> Crystal:
-        """Take a pymatgen structure.
+        """Convert a pymatgen structure.
 
-        Oxidation states, spins and site properties are left behind: the text knows elements only.
+        Oxidation states, spins and site properties are dropped: texts hold elements only.
         Deuterium and tritium become hydrogen, with a `ReadingWarning` (see `isotope_notes`).
         A left-handed basis is inverted together with its coordinates, which keeps the chirality.
 
         Raises:
-            InputError: it is no such structure; a site is partly occupied, shared or not an
+            InputError: it is not a pymatgen structure; a site is partly occupied, shared or not an
                 element; a number is not finite; there is no atom; the cell has no volume. Sites
-                are named from 1.
+                are counted from 1.
         """
         if not hasattr(structure, "frac_coords"):
             raise InputError(
-                f"{describe_type(structure)} is no pymatgen Structure; crystext.as_crystal makes "
-                "a Crystal of an ASE Atoms or of the path of a file"
+                f"{describe_type(structure)} is not a pymatgen Structure; crystext.as_crystal "
+                "converts an ASE Atoms or the path of a file to a Crystal"
             )
         symbols = [_site_symbol(i, site) for i, site in enumerate(structure, start=1)]
         numbers = [HYDROGEN_ISOTOPES.get(s) or ATOMIC_NUMBERS[s] for s in symbols]
@@ -186,7 +186,7 @@ class Crystal:
         return crystal
 
     def check(self) -> None:
-        """Raise `InputError` unless there are atoms, finite numbers only, and a volume."""
+        """Raise `InputError` without atoms, without volume, or for a number that is not finite."""
         if len(self.numbers) == 0:
             raise InputError("the structure has no atom; a crystal needs at least one")
         lengths, angles = self.lengths.tolist(), self.angles.tolist()
@@ -215,11 +215,11 @@ _DTYPES = (
     ("numbers", np.dtype(np.int64)),
     ("positions", np.dtype(np.float64)),
 )
-"""What the arrays of a crystal hold."""
+"""Data types of the arrays of a crystal."""
 
 
 def _as_array(name: str, value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return numbers as an array, or refuse what would be other numbers in it."""
+    """Return numbers as an array; refuse values that the conversion would change."""
     wanted = "atomic numbers, one for each atom" if name == "numbers" else "numbers"
     wrong = InputError(f"the {name} of a crystal are {short_repr(value)}; expected {wanted}")
     try:
@@ -236,15 +236,15 @@ def _as_array(name: str, value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 _FLAT_CELL_TOLERANCE = 1e-9
-"""Degrees by which three angles must miss a flat cell. Printed angles miss it by 1e-2 or not at
-all; the rest is rounding of the sums."""
+"""Minimum deviation of three angles from a flat cell, in degrees. Printed angles deviate by 1e-2 or
+more, or not at all; anything smaller is rounding of the sums."""
 
 
 def angles_form_cell(alpha: float, beta: float, gamma: float) -> bool:
-    """Return whether three angles in degrees form a cell: whether its volume is above zero.
+    """Return whether three angles in degrees form a cell with a volume above zero.
 
-    That holds where each is above 0, any two sum to more than the third, and all three to less
-    than 360.
+    That holds if each is above 0, any two sum to more than the third, and all three to less than
+    360.
     """
     half = 0.5 * (alpha + beta + gamma)
     return (
@@ -256,7 +256,7 @@ def angles_form_cell(alpha: float, beta: float, gamma: float) -> bool:
 def basis_vectors(lengths: Floats, angles: Floats) -> Floats:
     """Return the basis vectors of cells as rows, in Å: shape (..., 3) and (..., 3) to (..., 3, 3).
 
-    a lies along x and b in the xy plane. Rows are nan where the angles form no cell.
+    a lies along x and b in the xy plane. Rows are nan where the angles do not form a cell.
     """
     cos_alpha, cos_beta, cos_gamma = np.moveaxis(np.cos(np.radians(angles)), -1, 0)
     a, b, c = np.moveaxis(np.asarray(lengths, dtype=np.float64), -1, 0)
@@ -277,7 +277,7 @@ def basis_vectors(lengths: Floats, angles: Floats) -> Floats:
 def lengths_and_angles(vectors: Floats) -> tuple[Floats, Floats]:
     """Return lengths in Å and angles in degrees of cells whose vectors are rows.
 
-    Shape (..., 3, 3) to (..., 3) twice. It undoes `basis_vectors`, up to rounding and whatever the
+    Shape (..., 3, 3) to (..., 3) twice. It inverts `basis_vectors` up to rounding, for any
     orientation in space.
     """
     lengths = np.linalg.norm(vectors, axis=-1)
@@ -293,7 +293,7 @@ def cell_volume(lengths: Floats, angles: Floats) -> Any:
     """Return the volume of cells in Å^3: shape (..., 3) and (..., 3) to (...).
 
     V = 2abc sqrt(sin s sin(s-α) sin(s-β) sin(s-γ)) with s = (α+β+γ)/2, which stays exact for
-    nearly flat cells; 0 where the three angles form no cell (see `angles_form_cell`).
+    nearly flat cells; 0 where the angles do not form a cell (see `angles_form_cell`).
     """
     half = 0.5 * np.sum(angles, axis=-1, keepdims=True)
     excess = half - angles
@@ -306,15 +306,15 @@ def cell_volume(lengths: Floats, angles: Floats) -> Any:
 
 
 _MAX_LISTED_SITES = 5
-"""Sites that a note names."""
+"""Maximum number of sites that a note lists."""
 
 
 def isotope_notes(symbols: Iterable[tuple[int, str]]) -> tuple[str, ...]:
-    """Return a note for each isotope of hydrogen among symbols; none where there is none.
+    """Return a note for each isotope of hydrogen among the symbols.
 
-    Texts know elements, so deuterium and tritium are read as hydrogen, whatever the format. What
-    goes wrong otherwise: pymatgen gives deuterium the symbol H and a mass of its own, loses that in
-    every file it writes, and counts H and D apart in a formula that shows both as H.
+    Texts hold elements, so deuterium and tritium are read as hydrogen, whatever the format. What
+    goes wrong otherwise: pymatgen gives deuterium the symbol H and its own mass, loses the mass in
+    every file it writes, and counts H and D separately in a formula that shows both as H.
 
     Args:
         symbols: the number of each site, from 1, and its symbol.
@@ -340,7 +340,7 @@ def isotope_notes(symbols: Iterable[tuple[int, str]]) -> tuple[str, ...]:
 
 
 def _site_symbol(index: int, site: Any) -> str:
-    """Return the symbol of a pymatgen site, or say what keeps it from being one element."""
+    """Return the symbol of a pymatgen site, or explain why it is not one whole element."""
     occupants = list(site.species.items())
     if len(occupants) != 1 or not abs(occupants[0][1] - 1.0) <= 1e-6:
         found = ", ".join(f"{species} {amount:g}" for species, amount in occupants) or "nothing"
@@ -351,7 +351,7 @@ def _site_symbol(index: int, site: Any) -> str:
         )
     species = occupants[0][0]
     element = getattr(species, "element", species)
-    # pymatgen's deuterium answers H when asked for its symbol; its name tells it from hydrogen.
+    # The symbol of pymatgen's deuterium is H; only its name differs from hydrogen's.
     symbol = str(getattr(element, "name", None) or getattr(element, "symbol", species))
     if symbol not in ATOMIC_NUMBERS and symbol not in HYDROGEN_ISOTOPES:
         raise InputError(f"site {index} holds {species}, which is not an element")

@@ -1,6 +1,6 @@
-"""What keeps atoms apart: the cells that stay open, and the places an atom can take.
+"""Minimum distances between atoms: the cells wide enough for them, and free positions for an atom.
 
-Nothing here knows of text.
+This module knows nothing about text.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from crystext.structures.crystal import Floats, Ints
 Bools = NDArray[np.bool_]
 
 MIN_DISTANCE = 0.5
-"""Å. No two atoms, images included, may be nearer: the limit of the field's validity test."""
+"""Å. Minimum distance of two atoms, images included: the limit of the usual validity test."""
 
 MIN_ANGLE, MAX_ANGLE = 10.0, 170.0
-"""Degrees. Cell angles that are drawn lie between these; reduced cells lie well inside."""
+"""Degrees. Range of sampled cell angles; those of reduced cells lie well inside."""
 
 _MIN_VOLUME_RATIO = 0.01
-"""Least V / abc of a cell. Angles within the limits above can always reach it, since it is below
+"""Minimum V / abc of a cell. Angles within the limits above can always reach it, since it is below
 sin²10°."""
 
 _ROUNDING = 1e-15
-"""What rounding may take from a sum of cosines."""
+"""Rounding tolerance of a sum of cosines."""
 
 _RELATIVE_ROUNDING = 1e-9
-"""What rounding may take from the square of a vector, as a share of it."""
+"""Relative rounding tolerance of the square of a vector."""
 
 _PAIRS_PER_BLOCK = 1 << 18
-"""How many pairs of an atom and an image are looked at together: bounds the memory."""
+"""Number of pairs of an atom and an image that are processed together: bounds the memory."""
 
 
 @cache
 def min_distances(ratio: float) -> Floats:
-    """Return the least distance of each pair of elements in Å; shape (119, 119), by number.
+    """Return the minimum distance of each pair of elements in Å; shape (119, 119), by number.
 
     It is `ratio` times the sum of the covalent radii (Cordero et al., Dalton Trans. 2008, 2832, as
     tabulated by ASE), and never below `MIN_DISTANCE`. In 4,000 crystals of the Materials Project
@@ -58,25 +58,25 @@ def is_wide_enough(
     cos_gamma: Floats | float,
     min_height: float,
 ) -> Bools:
-    """Tell with which angles a cell of these lengths is open.
+    """Return for which angles a cell of these lengths is wide enough.
 
-    It has to fill 1% of the box of its lengths, V >= 0.01 abc, and each of its heights, V over the
-    area of a face, has to be `min_height`. A lattice vector with n steps along some axis bridges n
-    of that axis's heights, so no lattice vector is shorter than `min_height` then.
+    Its volume must be at least 1% of the box of its lengths, V >= 0.01 abc, and each of its
+    heights, V over the area of a face, at least `min_height`. A lattice vector with n steps along
+    some axis spans n of that axis's heights, so no lattice vector is shorter than `min_height`.
 
     Args:
-        lengths: Å; shape (..., 3), where the rest fits the shape of the cosines.
+        lengths: Å; shape (..., 3), where ... broadcasts with the cosines.
         cos_alpha, cos_beta, cos_gamma: cosines of the angles; of one shape, or single numbers.
         min_height: Å; 0 for none.
 
     Returns:
-        True where the cell is open; of the shape of the cosines.
+        True where the cell is wide enough; of the shape of the cosines.
     """
     squares = (cos_alpha * cos_alpha, cos_beta * cos_beta, cos_gamma * cos_gamma)
     volume_ratio_squared = unit_volume_squared(cos_alpha, cos_beta, cos_gamma)
     least: Floats | float = _MIN_VOLUME_RATIO**2
     for length, square in zip(np.moveaxis(lengths, -1, 0), squares, strict=True):
-        # The face that a, say, rises from has the area b c sinα: its height is a V/(abc) / sinα.
+        # The face opposite to a, say, has the area b c sinα: its height is a V/(abc) / sinα.
         least = np.maximum(least, (min_height / length) ** 2 * (1.0 - square))
     return np.asarray(volume_ratio_squared >= least - _ROUNDING)
 
@@ -84,7 +84,7 @@ def is_wide_enough(
 def unit_volume_squared(
     cos_alpha: Floats | float, cos_beta: Floats | float, cos_gamma: Floats | float
 ) -> Floats | float:
-    """Return the square of V / abc of cells with these angles; below 0 where there is no cell."""
+    """Return the square of V / abc of cells with these angles; below 0 if they form no cell."""
     squares = cos_alpha * cos_alpha + cos_beta * cos_beta + cos_gamma * cos_gamma
     return 1.0 - squares + 2.0 * cos_alpha * cos_beta * cos_gamma
 
@@ -96,14 +96,15 @@ def images_are_apart(
     cos_gamma: Floats | float,
     min_distance: float,
 ) -> Bools:
-    """Tell with which angles a cell is open and has no lattice vector shorter than `min_distance`.
+    """Return for which angles a cell is wide enough, with no lattice vector below `min_distance`.
 
     Heights may be lower than that, down to 0.7 of it, as in reduced cells, where no height is below
-    1/sqrt(2) of the shortest vector. A vector of two steps along some axis is then long enough, and
-    those of one step at most are looked at.
+    1/sqrt(2) of the shortest vector. A vector of two steps along some axis is then long enough, so
+    only vectors of at most one step are checked.
 
     Args:
-        lengths: Å, each at least `min_distance`; shape (..., 3), where the rest fits the cosines.
+        lengths: Å, each at least `min_distance`; shape (..., 3), where ... broadcasts with the
+            cosines.
         cos_alpha, cos_beta, cos_gamma: cosines of the angles; of one shape, or single numbers.
         min_distance: Å; 0 for none.
 
@@ -123,22 +124,22 @@ def images_are_apart(
 
 
 def _shortest_step(abc: list[Floats], cosines: list[Floats]) -> Floats:
-    """Return the least square of a lattice vector of one step along two axes or three, in Å²."""
+    """Return the minimum square of a lattice vector of one step along two or three axes, in Å²."""
     (a, b, c), (cos_alpha, cos_beta, cos_gamma) = abc, cosines
     squares = a * a + b * b, a * a + c * c, b * b + c * c
     ab, ac, bc = 2 * a * b * cos_gamma, 2 * a * c * cos_beta, 2 * b * c * cos_alpha
     pairs = [squares[0] - abs(ab), squares[1] - abs(ac), squares[2] - abs(bc)]
     whole = squares[0] + c * c
-    # The signs of two axes against the third: all four ways to cross the cell.
+    # The signs of two axes relative to the third: all four body diagonals.
     crossings = [whole + x * ab + y * ac + x * y * bc for x in (-1, 1) for y in (-1, 1)]
     return np.asarray(np.minimum.reduce([*pairs, *crossings]))
 
 
 def minkowski_reduce(lattice: Floats) -> Floats:
-    """Return the shortest possible basis of each lattice, by increasing length: Minkowski's.
+    """Return the Minkowski-reduced basis of each lattice, the shortest, by increasing length.
 
-    Its first vector is a shortest lattice vector, and of a point whose coordinates in it lie in
-    [-1/2, 1/2], the nearest lattice point has coordinates -1, 0 or 1.
+    Its first vector is a shortest lattice vector. If the coordinates of a point in it lie in
+    [-1/2, 1/2], those of the nearest lattice point are -1, 0 or 1.
     Source: the greedy algorithm of Semaev, CaLC 2001, and Nguyen and Stehlé, ANTS 2004.
 
     Args:
@@ -151,7 +152,7 @@ def minkowski_reduce(lattice: Floats) -> Floats:
         a, b, c = np.moveaxis(np.take_along_axis(basis, order, axis=1), 1, 0)
         aa, ab = (a * a).sum(axis=1), (a * b).sum(axis=1)
         b = b - np.round(ab / aa)[:, None] * a
-        # The nearest to c of the lattice points of a and b: next to where c falls upon their plane.
+        # The lattice point of a and b nearest to c: close to the projection of c on their plane.
         ab, bb = (a * b).sum(axis=1), (b * b).sum(axis=1)
         ac, bc = (a * c).sum(axis=1), (b * c).sum(axis=1)
         area = aa * bb - ab**2
@@ -173,16 +174,17 @@ def shortest_lattice_vector(lattice: Floats) -> Floats:
 def blocked_z(
     lattice: Floats, positions: Floats, distances: Floats, xy: Floats, grid: int
 ) -> Bools:
-    """Tell which places along c an atom cannot take, given its x and y.
+    """Return which values of z are blocked for an atom, given its x and y.
 
     Around each atom and each of its images lies a sphere; a line along c cuts it in an interval,
-    found in closed form, so the cost hardly grows with `grid`. It grows with the number of images
-    in reach: with the square of distance over height of the cell, which `is_wide_enough` keeps low.
+    computed in closed form, so the cost hardly grows with `grid`. It grows with the number of
+    images in range: with the square of distance over height of the cell, which `is_wide_enough`
+    keeps low.
 
     Args:
         lattice: basis vectors as rows, Å; shape (B, 3, 3).
-        positions: fractional coordinates of the atoms there are; shape (B, N, 3).
-        distances: how far the new atom has to stay from each, Å; shape (B, N); 0 for no atom.
+        positions: fractional coordinates of the existing atoms; shape (B, N, 3).
+        distances: minimum distance of the new atom from each, Å; shape (B, N); 0 for padding.
         xy: x and y of the new atom; shape (B, 2).
         grid: number of values of a coordinate.
 
@@ -199,11 +201,11 @@ def blocked_z(
 def has_free_z(
     lattice: Floats, positions: Floats, distances: Floats, xy: Floats, grid: int
 ) -> Bools:
-    """Tell which columns have a place that `blocked_z` leaves free: shape (B,)."""
+    """Return which columns have a z that `blocked_z` leaves free: shape (B,)."""
     free = np.ones(len(lattice), dtype=np.bool_)
     found = _blocked_intervals(lattice, positions, distances, xy, grid)
     for rows, row, first, count in found:
-        # Intervals that are too short to fill a column even side by side need no closer look.
+        # Columns whose intervals are too short in total to fill them need no further check.
         full = np.bincount(row, weights=count, minlength=len(rows)) >= grid
         kept = full[row]
         place = np.cumsum(full) - 1
@@ -215,14 +217,14 @@ def has_free_z(
 def _blocked_intervals(
     lattice: Floats, positions: Floats, distances: Floats, xy: Floats, grid: int
 ) -> Iterator[tuple[Ints, Ints, Ints, Ints]]:
-    """Yield some of the rows at a time, and intervals of places: row among these, first, count."""
+    """Yield rows in chunks, with blocked intervals: row in the chunk, first grid point, count."""
     atoms = positions.shape[1]
     if atoms == 0:
         return
-    # A hair more than the distance, so that rounding never leaves a pair a hair too near.
+    # Slightly more than the distance, so that rounding never leaves a pair too near.
     reach = np.where(distances > 0, distances + 1e-6, 0.0)
     heights = 1.0 / np.linalg.norm(np.linalg.inv(lattice), axis=1)[:, :2]
-    # An image n steps away lies at least (|n| - 1/2) heights off: farther ones cannot reach.
+    # An image n steps away is at least (|n| - 1/2) heights away: farther ones are out of range.
     spans = np.floor(reach.max(axis=1)[:, None] / heights + 0.5).astype(np.int64)
     for i, j in np.unique(spans, axis=0).tolist():
         steps = _integer_steps(i, j)
@@ -240,14 +242,15 @@ def _blocked_intervals(
 def _sphere_intervals(
     offsets: Floats, along: Floats, z: Floats, reach: Floats, grid: int
 ) -> tuple[Ints, Ints, Ints]:
-    """Return the places of lines along c that lie in spheres: row, first place, how many.
+    """Return the intervals of lines along c inside spheres: row, first grid point, count.
 
     Args:
-        offsets: from a sphere's centre to where the line has the centre's z, Å; (B, N, images, 3).
+        offsets: from a sphere's centre to the point of the line at the centre's z, Å; (B, N,
+            images, 3).
         along: the basis vector c, Å; (B, 3).
-        z: fractional, of the centres; (B, N).
+        z: fractional z of the centres; (B, N).
         reach: radii, Å; (B, N).
-        grid: number of places.
+        grid: number of grid points.
     """
     square = (along**2).sum(axis=1)[:, None, None]
     dot = (offsets @ along[:, None, :, None])[..., 0]
@@ -265,7 +268,7 @@ def _sphere_intervals(
 
 
 def _interval_union(rows: int, row: Ints, first: Ints, count: Ints, grid: int) -> Bools:
-    """Return the places that intervals cover, of which some go beyond the end and begin anew."""
+    """Return the grid points that intervals cover; intervals beyond the end wrap around."""
     width = 2 * grid + 1
     starts = np.bincount(row * width + first, minlength=rows * width)
     ends = np.bincount(row * width + first + count, minlength=rows * width)
@@ -274,16 +277,16 @@ def _interval_union(rows: int, row: Ints, first: Ints, count: Ints, grid: int) -
 
 
 def clearances(lattice: Floats, positions: Floats, distances: Floats, points: Floats) -> Floats:
-    """Return by how much places in one cell keep the asked-for distances, in Å; below 0: not.
+    """Return by how much points in one cell exceed the required distances, in Å; below 0 if not.
 
     Args:
         lattice: basis vectors as rows, Å; shape (3, 3).
-        positions: fractional coordinates of the atoms there are; shape (N, 3), N > 0.
-        distances: how far to stay from each, Å; shape (N,).
+        positions: fractional coordinates of the existing atoms; shape (N, 3), N > 0.
+        distances: required distance from each, Å; shape (N,).
         points: fractional coordinates; shape (M, 3).
 
     Returns:
-        Smallest difference of distance found and distance asked for; shape (M,).
+        Smallest difference of actual and required distance; shape (M,).
     """
     basis = minkowski_reduce(lattice[None])[0]
     spare = np.full(len(points), np.inf)
@@ -297,7 +300,7 @@ def clearances(lattice: Floats, positions: Floats, distances: Floats, points: Fl
 
 
 def image_distances(lattice: Floats, points: Floats, positions: Floats) -> Floats:
-    """Return how far the nearest image of each atom lies from a place, in many cells.
+    """Return the distance of a point from the nearest image of each atom, in many cells.
 
     Args:
         lattice: basis vectors as rows, Å; shape (B, 3, 3).
@@ -316,7 +319,7 @@ def image_distances(lattice: Floats, points: Floats, positions: Floats) -> Float
 
 
 def has_min_distances(lattice: Floats, positions: Floats, numbers: Ints, ratio: float) -> bool:
-    """Tell whether all atoms of a crystal, images included, are the least distances apart.
+    """Return whether all atoms of a crystal, images included, keep the minimum distances.
 
     Args:
         lattice: basis vectors as rows, Å; shape (3, 3).
@@ -334,13 +337,13 @@ def has_min_distances(lattice: Floats, positions: Floats, numbers: Ints, ratio: 
 
 
 def _integer_steps(*reach: int) -> Ints:
-    """Return all steps of up to so many along each axis, one a row."""
+    """Return all steps of up to so many along each axis, one per row."""
     counted = np.indices([2 * n + 1 for n in reach]).reshape(len(reach), -1).T
     return np.asarray(counted - np.array(reach))
 
 
 _NEIGHBOURS_2D = _integer_steps(1, 1)
-"""Steps to the neighbours in a plane, and none."""
+"""Steps to the neighbours in a plane, and the zero step."""
 
 _NEIGHBOURS_3D = _integer_steps(1, 1, 1)
-"""Steps to the neighbours in space, and none."""
+"""Steps to the neighbours in space, and the zero step."""

@@ -1,10 +1,10 @@
-"""Whether two crystals can be laid on each other at all: what a matcher need not be asked.
+"""A prefilter for the matcher: whether two crystals can be superposed at all.
 
 pymatgen's StructureMatcher maps the first lattice on the second in all ways that its tolerances
-allow, shifts one atom onto one of its kind, and measures distances only if every atom of the second
-has one of its kind within a box around it. Here all lattices are tried at once, as arrays: of
-layers in a long cell there are hundreds, and nearly always none will do. What is left over is for
-the matcher to judge; tests compare the two.
+allow, shifts one atom onto one of its element, and measures distances only if every atom of the
+second has one of its element within a box around it. Here all lattices are tried at once, as
+arrays: a layered crystal in a long cell has hundreds, and nearly always none fits. The matcher
+judges the remaining pairs; tests compare the two.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
 _MARGIN = 1e-6
-"""Added to every limit, so that the last digits do not decide."""
+"""Added to every limit, so that rounding does not decide."""
 
 _LATTICE_BATCH = 200
-"""Lattices whose atoms are compared together; more would take more memory and no less time."""
+"""Number of lattices compared together; more take more memory, but no less time."""
 
 
 def can_be_superposed(matcher: StructureMatcher, first: Structure, second: Structure) -> bool:
-    """Say whether the matcher finds anything to measure.
+    """Return whether the matcher may find a mapping to measure.
 
     Args:
         matcher: without supercells and with scaling, as `MatchTolerances.matcher` makes it.
@@ -37,7 +37,7 @@ def can_be_superposed(matcher: StructureMatcher, first: Structure, second: Struc
         second: the one that the first is mapped on.
 
     Returns:
-        False only if `matcher.fit` of the two, not to be reduced again, is False.
+        False only if `matcher.fit` of the two, without further reduction, is False.
     """
     from pymatgen.core.lattice import Lattice
 
@@ -63,9 +63,9 @@ def can_be_superposed(matcher: StructureMatcher, first: Structure, second: Struc
 
 
 def _lattice_mappings(lattice: Lattice, onto: Lattice, matcher: StructureMatcher) -> Floats:
-    """Return all bases of a lattice that are like that of another; shape (L, 3, 3).
+    """Return all bases of a lattice that resemble that of another; shape (L, 3, 3).
 
-    Those of pymatgen's `Lattice.find_all_mappings`, made without an object for each.
+    These are pymatgen's `Lattice.find_all_mappings`, computed without an object for each.
     """
     longest = max(onto.abc) * (1 + matcher.ltol)
     found: Any = lattice.get_points_in_sphere(

@@ -6,18 +6,17 @@ compared, and formulas are spread over processes.
 The matcher's answer may depend on which structure comes first: it maps the first lattice on the
 second, and of 83 pairs of MP-20 test that match under DiffCSP's tolerances in some order, 5 match
 in one order only (`matching_orders.json` in `evaluation/results`). So two crystals are the same
-here if one can be mapped on the other or the other on the one. It also depends on oxidation
-states, where one side alone carries some; crystals here are bare elements, whatever they were read
-from.
+here if either can be mapped on the other. The answer also depends on oxidation states, if only one
+side has them; crystals here are bare elements, whatever they were read from.
 
 It can depend on the cell, too: pymatgen's search for a primitive cell merges atoms that are nearly
 one lattice translation apart, as in a phase of gallium, whose primitive cell then does not match
-its conventional one (`findings/pymatgen_primitive_gallium.sh`). The search is kept, for published
-rates are made with it.
+its conventional one (`findings/pymatgen_primitive_gallium.sh`). The search is kept, because
+published rates use it.
 
-Sameness is not transitive, so which crystals are compared is part of the result. Tolerances decide
-it as much: they are named wherever a number is printed. Crystals that differ by handedness alone,
-such as quartz in P3_121 and in P3_221, are one: the matcher takes mappings that reflect, too.
+Matching is not transitive, so which crystals are compared is part of the result. So are the
+tolerances: they are stated wherever a number is printed. Crystals that differ only by handedness,
+such as quartz in P3_121 and in P3_221, match: the matcher accepts mappings that reflect.
 """
 
 from __future__ import annotations
@@ -47,19 +46,20 @@ _Group = TypeVar("_Group")
 _Answer = TypeVar("_Answer")
 
 _MAX_LATTICE_POINTS = 5000
-"""Lattice points that one comparison may list. Half of 6,000 crystals of Materials Project need at
-most 17, the thinnest of them 1,918; without a limit, one needle of a cell takes all memory."""
+"""Maximum number of lattice points that one comparison may list. Half of 6,000 crystals of the
+Materials Project need at most 17, the thinnest 1,918; without a limit, one needle-shaped cell
+takes all memory."""
 
 _MIN_TASKS = 256
-"""At least, for an executor whose number of workers is not known."""
+"""Minimum number of tasks for an executor whose number of workers is unknown."""
 
 
 @dataclass(frozen=True)
 class MatchTolerances:
-    """How far two crystals may differ and still be one. Defaults are DiffCSP's.
+    """How far two crystals may differ and still match. Defaults are DiffCSP's.
 
-    Source: Jiao et al., NeurIPS 2023, arXiv:2309.04475. These are wide: rock salt matches even its
-    copy with both atoms nearly on one place. Pymatgen's own defaults are stricter (0.2, 0.3, 5).
+    Source: Jiao et al., NeurIPS 2023, arXiv:2309.04475. These are wide: rock salt even matches a
+    copy with both atoms nearly at one point. pymatgen's defaults are stricter (0.2, 0.3, 5).
     """
 
     ltol: float = 0.3
@@ -79,20 +79,20 @@ class MatchTolerances:
 DIFFCSP_TOLERANCES = MatchTolerances()
 
 DIFFCSP_SOURCE = "StructureMatcher with the tolerances of Jiao et al., arXiv:2309.04475 (DiffCSP)"
-"""What reports cite for these tolerances."""
+"""Source of these tolerances, for reports."""
 
 PYMATGEN_TOLERANCES = MatchTolerances(ltol=0.2, stol=0.3, angle_tol=5.0)
-"""Pymatgen's own: what is one under these is one entry of a database."""
+"""pymatgen's defaults: databases treat crystals that match under these as one entry."""
 
 
 def reduce_for_matching(crystal: Crystal) -> Structure | None:
-    """Return the structure that `StructureMatcher.fit` would make of a crystal before comparing.
+    """Return the reduced structure of a crystal that `StructureMatcher.fit` compares.
 
-    None where the cell has no Niggli form, or is so thin that listing the lattice points within
-    its longest vector would take all memory; such a crystal is taken to match nothing.
+    None if the cell has no Niggli form, or is so thin that listing the lattice points within its
+    longest vector would take all memory; such a crystal matches nothing.
     """
     structure = crystal.structure
-    # Before the Niggli reduction too: it lists the same points.
+    # Checked before the Niggli reduction too, which lists the same points.
     if _lattice_points(structure.lattice.get_lll_reduced_lattice()) > _MAX_LATTICE_POINTS:
         return None
     try:
@@ -103,16 +103,16 @@ def reduce_for_matching(crystal: Crystal) -> Structure | None:
 
 
 def _lattice_points(lattice: Lattice) -> float:
-    """Return about how many lattice points the matcher lists: those within the longest vector."""
+    """Return roughly how many lattice points the matcher lists: those within the longest vector."""
     return (
         4 / 3 * math.pi * (max(lattice.abc) * (1 + DIFFCSP_TOLERANCES.ltol)) ** 3 / lattice.volume
     )
 
 
 def is_same(matcher: StructureMatcher, first: Structure | None, second: Structure | None) -> bool:
-    """Say whether two structures from `reduce_for_matching` match; None matches nothing.
+    """Return whether two structures from `reduce_for_matching` match; None matches nothing.
 
-    The order of the two is of no account: one mapping, either way, is enough.
+    The order of the two does not matter: one mapping, either way, is enough.
     """
     if first is None or second is None:
         return False
@@ -120,22 +120,22 @@ def is_same(matcher: StructureMatcher, first: Structure | None, second: Structur
 
 
 def _can_map(matcher: StructureMatcher, first: Structure, second: Structure) -> bool:
-    """Say whether the matcher maps the first structure on the second."""
+    """Return whether the matcher maps the first structure on the second."""
     if len(first) != len(second) or not can_be_superposed(matcher, first, second):
         return False
     return bool(matcher.fit(first, second, skip_structure_reduction=True))
 
 
 class FormulaGroup:
-    """Crystals of one reduced formula, of which it is asked which are the same.
+    """Crystals of one reduced formula, to be matched with each other.
 
-    The answers are those of `is_same`. The matcher maps the lattice of its first structure on that
-    of its second, both scaled to one volume; where lengths alone forbid that, it is not asked, and
-    nothing is lost.
+    The results are those of `is_same`. The matcher maps the lattice of its first structure on that
+    of its second, both scaled to one volume; pairs whose lengths rule that out skip the matcher,
+    without changing any result.
     """
 
     def __init__(self, structures: Sequence[Structure | None], tolerances: MatchTolerances) -> None:
-        """Take structures from `reduce_for_matching`; None is like nothing."""
+        """Take structures from `reduce_for_matching`; None matches nothing."""
         self.structures, self.matcher = structures, tolerances.matcher()
         self._sizes = np.array([0 if s is None else len(s) for s in structures])
         lengths = [np.zeros((2, 3)) if s is None else _scaled_lengths(s) for s in structures]
@@ -143,19 +143,19 @@ class FormulaGroup:
         self._set_max_lengths(tolerances)
 
     def with_tolerances(self, tolerances: MatchTolerances) -> FormulaGroup:
-        """Return the same crystals to be judged by other tolerances."""
+        """Return the same crystals with other tolerances."""
         other = copy(self)
         other.matcher = tolerances.matcher()
         other._set_max_lengths(tolerances)
         return other
 
     def _set_max_lengths(self, tolerances: MatchTolerances) -> None:
-        # Vectors that fit edges are a basis, so the k-th of them is no shorter than the k-th
-        # minimum. The last digits of both are left to chance.
+        # Vectors that fit the edges form a basis, so the k-th of them is at least as long as the
+        # k-th minimum. The limit leaves room for rounding of both.
         self._max_lengths = self._edges * (1 + tolerances.ltol) * (1 + 1e-6)
 
     def candidates(self, i: int, among: Sequence[int]) -> list[int]:
-        """Return those of some crystals that the matcher has to be asked about."""
+        """Return those of some crystals that need the matcher."""
         others = np.asarray(among, dtype=np.int64)
         sized = (self._sizes[others] == self._sizes[i]) & (self._sizes[i] > 0)
         onto = (self._minima[i] <= self._max_lengths[others]).all(axis=1)
@@ -163,7 +163,7 @@ class FormulaGroup:
         return others[sized & (onto | back)].tolist()  # type: ignore[no-any-return]
 
     def match(self, i: int, j: int) -> bool:
-        """Say whether two crystals are the same."""
+        """Return whether two crystals match."""
         one, other = self.structures[i], self.structures[j]
         if one is None or other is None:
             return False
@@ -175,7 +175,7 @@ class FormulaGroup:
 
 
 def _scaled_lengths(structure: Structure) -> Floats:
-    """Return minima of a lattice and edges of its cell, sorted, for volume 1; shape (2, 3)."""
+    """Return the minima of a lattice and the edges of its cell, sorted, at volume 1; (2, 3)."""
     lattice = structure.lattice
     try:
         minima = sorted(lattice.get_niggli_reduced_lattice().abc)
@@ -194,11 +194,11 @@ def group_by_formula(numbers: Iterable[Ints]) -> dict[str, list[int]]:
 
 
 def progress_counter(report: Callable[[int, int], None], total: int) -> Callable[[], None]:
-    """Return what counts each call, for `map_groups`, and reports how many of how many there were.
+    """Return a function for `map_groups` that counts its calls and reports the count and the total.
 
     Args:
         report: called with both numbers.
-        total: how many there will be.
+        total: total number of calls.
     """
     done = 0
 
@@ -218,25 +218,25 @@ def map_groups(
     *,
     largest_first: bool = False,
 ) -> list[_Answer]:
-    """Return `function` of each group, in their order, computed by so many processes.
+    """Return `function` of each group, in order, computed by so many processes.
 
     The processes are spawned: they share no state, and a calling script needs its
     `if __name__ == "__main__":`.
 
     Args:
-        function: one that a process can import.
-        groups: what it is called with.
-        workers: processes; of 1, none is started. Or an executor.
+        function: a function that a process can import.
+        groups: its arguments.
+        workers: number of processes; 1 starts none. Or an executor.
         advance: called for every group that is done.
-        largest_first: whether the first groups may take as long as all others together; they are
-            then handed out one by one.
+        largest_first: whether the first groups may take as long as all others together; groups
+            are then handed out one by one.
 
     Raises:
         RunError: a process died.
     """
     answers: list[_Answer] = []
     if isinstance(workers, Executor):
-        # On a cluster a task costs some milliseconds, however small it is.
+        # On a cluster every task costs some milliseconds, however small it is.
         alone = _MIN_TASKS if largest_first else 0
         size = max(1, len(groups) // _MIN_TASKS)
     elif workers <= 1 or len(groups) < 2:

@@ -31,17 +31,17 @@ _LAST_GROUP_OF_SYSTEM = (
 
 
 def reduced_formula(composition: NDArray[np.int64] | Crystal | str | Mapping[Any, float]) -> str:
-    """Return the formula with the smallest whole counts, as the field writes it: LiFePO4.
+    """Return the formula with the smallest whole counts: LiFePO4.
 
-    Elements stand by increasing electronegativity (Pauling), ties by symbol, and 1 is not written:
-    the order of pymatgen's formulas.
+    Elements are sorted by electronegativity (Pauling), ties by symbol, as in pymatgen's formulas;
+    the count 1 is not written.
 
     Args:
         composition: atomic numbers, a crystal, or a composition: a formula, or elements and their
             counts.
 
     Raises:
-        SettingError: it is a composition that makes no sense.
+        SettingError: the composition is invalid.
     """
     if isinstance(composition, str | Mapping):
         return format_formula(reduce_counts(parse_composition(composition)))
@@ -51,7 +51,7 @@ def reduced_formula(composition: NDArray[np.int64] | Crystal | str | Mapping[Any
 
 
 def cell_formula(numbers: NDArray[np.int64]) -> str:
-    """Return the formula of all atoms there are, elements by electronegativity: Li4Fe4P4O16."""
+    """Return the formula of the whole cell, elements by electronegativity: Li4Fe4P4O16."""
     return _formula(numbers, 1)
 
 
@@ -91,7 +91,7 @@ def _atomic_masses() -> list[float]:
 
 @cache
 def space_group_symbols() -> dict[int, str]:
-    """Return the short international symbol of each space-group number, e.g. Fm-3m of 225.
+    """Return the short international symbol of each space-group number, e.g. Fm-3m for 225.
 
     Source: spglib's table, the standard setting of each group.
     """

@@ -1,7 +1,7 @@
-"""The properties of crystals: meaning, unit, range, and how tables, stores and prompts hold them.
+"""The properties of crystals: meaning, unit, range, and their form in tables, stores and prompts.
 
-A property is one entry of `PROPERTIES`; nothing else names it. From its entry on, the property is
-read from a table's column of its name or of an alias, checked against its range, stored, counted in
+A property is one entry of `PROPERTIES`; it is named nowhere else. Given an entry, the property is
+read from the table column of its name or of an alias, checked against its range, stored, counted in
 the report of `crystext data prepare`, and written into prompts by every prompt set that has a line
 for it. Another distribution adds a property by an entry point of the group `crystext.properties`:
 
@@ -11,8 +11,7 @@ for it. Another distribution adds a property by an entry point of the group `cry
     MELTING_POINT = Property("melting_point", "melting point", unit="K", minimum=0, decimals=0)
 
 Some properties follow from the crystal (`compute`) or from another label (`derive`); the others are
-labels that a data set may or may not carry. A prompt leaves out a label that is missing; none is
-ever guessed.
+labels that a data set may or may not have. Prompts omit missing labels; labels are never guessed.
 """
 
 from __future__ import annotations
@@ -38,12 +37,12 @@ from crystext.structures.record import Label
 PropertyKind = Literal["number", "boolean", "category"]
 
 _SIGNIFICANT_DIGITS = 4
-"""Digits of a number whose property gives no decimals: small and large values keep as many."""
+"""Significant digits of a number whose property defines no decimals."""
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _BOOLEAN_WORDS = {True: "yes", False: "no"}
 _MISSING_WORDS = ("", "nan", "none", "null")
-"""What tables write, in any case, for a category that is not known."""
+"""Values that tables use for an unknown category; case is ignored."""
 
 
 @dataclass(frozen=True)
@@ -53,36 +52,36 @@ class Property:
     name: str
     """Key of labels, conditions and prompt lines."""
     title: str
-    """For people, as on an axis: `energy above hull`."""
+    """Title for people, as on an axis: `energy above hull`."""
     _: KW_ONLY
     unit: str = ""
-    """For people, as in eV/atom; empty where the value has none."""
+    """Unit for people, such as eV/atom; empty if the value has none."""
     kind: PropertyKind = "number"
     decimals: int | None = None
-    """Of numbers in prompts; 0 allows whole numbers only. None writes four significant digits."""
+    """Decimals in prompts; 0 allows whole numbers only. None writes four significant digits."""
     minimum: float = -math.inf
-    """Numbers below it make no sense and are not read."""
+    """Smaller numbers are invalid and not read."""
     maximum: float = math.inf
-    """Likewise, above it."""
+    """Larger numbers are invalid and not read."""
     categories: tuple[str, ...] = ()
     """The values that a category can have; empty allows any text."""
     columns: tuple[str, ...] = ()
-    """Names of the property in tables, besides its own; the first that has a value wins."""
+    """Aliases of the property in tables, besides its name; the first that has a value wins."""
     compute: Callable[[Crystal], Label] | None = None
-    """Computes the property; None where it does not follow from the crystal."""
+    """Computes the property from the crystal; None if it does not follow from it."""
     derived_from: str = ""
-    """The label from which the property follows; empty where it follows from none."""
+    """The label from which the property follows; empty if it follows from none."""
     derive: Callable[[Label], Label] | None = None
-    """Returns the property, given that label."""
+    """Computes the property from that label."""
 
     @property
     def is_label(self) -> bool:
-        """Whether only a data set can say the value: nothing else determines it."""
+        """Whether only a data set can provide the value."""
         return self.compute is None and self.derive is None
 
     @property
     def title_with_unit(self) -> str:
-        """The title, with the unit in brackets where there is one."""
+        """The title, with the unit in brackets if there is one."""
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
     def format(self, value: Label) -> str:
@@ -99,10 +98,10 @@ class Property:
         return text.lstrip("-") if float(text) == 0 else text
 
     def parse(self, raw: object) -> Label | None:
-        """Return the value that a table's cell or a text holds; None where it makes no sense.
+        """Return the value of a table's cell or a text; None if it is invalid.
 
-        A number is finite and in the range, whole where the property has no decimals; a boolean
-        may be written true, yes or 1; a category is one of `categories`, in any case.
+        A number must be finite and in range, and whole if `decimals` is 0; a boolean may be
+        written true, yes or 1; a category must be one of `categories`, in any case.
         """
         if self.kind == "number":
             return self._parse_number(raw)
@@ -132,7 +131,7 @@ class Property:
         return self.derive is not None and is_known(labels.get(self.derived_from))
 
     def value(self, crystal: Crystal, labels: Mapping[str, Label]) -> Label | None:
-        """Return the value of a crystal: its label, else what follows; None where nothing does."""
+        """Return the value of a crystal: its label, else the derived value; None without either."""
         label = labels.get(self.name)
         if is_known(label):
             return label
@@ -214,21 +213,21 @@ PROPERTIES = Registry(
 
 
 def is_known(value: Label | None) -> TypeGuard[Label]:
-    """Return whether a label has a value: it is there, and not nan."""
+    """Return whether a label has a value, that is neither None nor nan."""
     return value is not None and value == value
 
 
 @cache
 def label_columns() -> dict[str, tuple[str, ...]]:
-    """Return the columns in which tables hold each label, its own name first."""
+    """Return the table columns of each label, its own name first."""
     return {name: (name, *entry.columns) for name, entry in PROPERTIES.items() if entry.is_label}
 
 
 def parse_labels(row: Mapping[str, Any]) -> dict[str, Label]:
-    """Return the labels of a table's row, by property name, that are there and make sense.
+    """Return the valid labels of a table's row, by property name.
 
     Args:
-        row: values by column; columns that name no property are left out.
+        row: values by column; columns that are not properties are ignored.
     """
     labels: dict[str, Label] = {}
     for name, columns in label_columns().items():
@@ -245,7 +244,7 @@ def available_properties(
 
     Args:
         labels: of the crystal.
-        names: of the properties to look at; None is all.
+        names: properties to consider; None is all.
     """
     chosen = PROPERTIES if names is None else names
     return [name for name in chosen if PROPERTIES[name].is_available(labels)]

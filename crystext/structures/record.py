@@ -1,11 +1,11 @@
-"""The one record: a crystal, or the reason why there is none, with what is known about it.
+"""The record: a crystal, or the reason why there is none, with its labels and its source.
 
-Readers make records, `data` standardises and stores them, tasks turn them into examples, `evaluate`
-and `energies` measure them. Each passes the same type on, so that a name, a label or a note that a
-source gives is there to the end.
+Readers create records, `data` standardises and stores them, tasks turn them into examples,
+`evaluate` and `energies` measure them. All pass on the same type, so that names, labels and notes
+from the source are kept to the end.
 
-What goes wrong otherwise: a failure that is dropped on the way shrinks the denominator of every
-rate that is computed later.
+What goes wrong otherwise: dropping a failure on the way shrinks the denominator of every rate that
+is computed later.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ Label = float | bool | str
 """A value of a property: a number, yes or no, or a category."""
 
 UNREADABLE = "UNREADABLE"
-"""Kind of the failure of a structure that a file gives and no parser can read."""
+"""Failure kind of a structure that no parser can read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a record holds no crystal."""
+    """The reason why a record has no crystal."""
 
     kind: str
-    """A word or phrase that failures of one kind share, such as UNREADABLE; tables count by it."""
+    """A word or phrase shared by failures of one kind, such as UNREADABLE; tables count by it."""
     message: str = ""
     """One sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A crystal or a failure, with labels and with what its source says about it."""
+    """A crystal or a failure, with labels and metadata of its source."""
 
     crystal: Crystal | None = None
     labels: Mapping[str, Label] = field(default_factory=dict)
@@ -46,31 +46,31 @@ class Record:
     name: str = ""
     """From the file's name or the row's identifier; several records may share one."""
     wyckoff: WyckoffCrystal | None = None
-    """The crystal by space group and orbits, for tasks that write it so."""
+    """The crystal as space group and orbits, for tasks in the Wyckoff format."""
     failure: Failure | None = None
-    """Why there is no crystal; None where there is one."""
+    """Why there is no crystal; None if there is one."""
     id: str = ""
-    """Tells the rows of a table apart, also in a source of many files; empty where nothing does."""
+    """Unique identifier of a table row, also in a source of many files; empty if it has none."""
     split: str = ""
-    """The split that the source puts it in, in the source's words; empty where it has none."""
+    """Split that the source assigns, in the source's words; empty if there is none."""
     notes: tuple[str, ...] = ()
-    """Sentences on what is only probable about the crystal, such as deuterium read as hydrogen or
-    a file without symmetry read as P1; empty where the file says everything without a doubt."""
+    """Assumptions made while reading, one sentence each, such as deuterium read as hydrogen or a
+    file without symmetry read as P1; empty if the file is unambiguous."""
     conditions: Mapping[str, Label] = field(default_factory=dict)
-    """Of a sample: the values requested, by condition name, as `Conditions.requested` has them."""
+    """Of a sample: the requested values by condition name, as `Conditions.requested` returns."""
 
     @property
     def message(self) -> str | None:
-        """The sentence that says why there is no crystal; None where there is one."""
+        """The sentence that says why there is no crystal; None if there is one."""
         return None if self.failure is None else self.failure.message
 
     @property
     def failure_kind(self) -> str | None:
-        """The word for it; None where there is a crystal."""
+        """The kind of the failure; None if there is a crystal."""
         return None if self.failure is None else self.failure.kind
 
     def require_crystal(self) -> Crystal:
-        """Return the crystal, for callers that cannot go on without one.
+        """Return the crystal, for callers that need one.
 
         Raises:
             InputError: there is none; the message says why.
@@ -82,10 +82,10 @@ class Record:
 
     @classmethod
     def failed(cls, name: str, kind: str, message: str = "") -> Self:
-        """Return a record of something that is no crystal."""
+        """Return a record of a failure."""
         return cls(name=name, failure=Failure(kind, message))
 
-    if not TYPE_CHECKING:  # Type checkers would take any attribute for one that is there.
+    if not TYPE_CHECKING:  # Type checkers would accept any attribute.
 
         def __getattr__(self, name: str) -> object:
             hint = "; what version 0.1 called problem is Record.message"

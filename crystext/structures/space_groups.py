@@ -1,4 +1,4 @@
-"""Space groups: by number, by symbol in common spellings, and that of a crystal."""
+"""Space groups: parse numbers and common symbols, and find that of a crystal."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.standardize import find_symmetry
 
 SYMPREC = 0.1
-"""Å; the tolerance at which the field reports space groups."""
+"""Å; the usual tolerance for reported space groups."""
 
 _FORMER_SYMBOLS = {"Abm2": 39, "Aba2": 41, "Cmca": 64, "Cmma": 67, "Ccca": 68}
-"""Symbols that were in use until the International Tables of 1992 wrote e for a double glide."""
+"""Symbols used until 1992, when the International Tables introduced e for a double glide."""
 
 
 def parse_space_group(value: int | str) -> int:
@@ -24,13 +24,13 @@ def parse_space_group(value: int | str) -> int:
             and underscores, and with or without the bar of a cubic group (Fm3m).
 
     Raises:
-        SettingError: there is no such group; the nearest is named.
+        SettingError: the group does not exist; the message names the nearest.
     """
     text = str(value).strip()
     if isinstance(value, bool) or not text:
         raise SettingError(f"space group {value!r}: expected 1 to 230, or a symbol such as Fm-3m")
     if digits := re.fullmatch(r"([-+]?)0*(\d+)(\.0*)?", text):
-        # A longer number is no nearer to any group.
+        # Nine digits suffice to find the nearest group.
         number = int(digits[1] + digits[2][:9])
         if not 1 <= number <= 230:
             nearest = min(max(number, 1), 230)
@@ -81,7 +81,7 @@ def find_space_group(crystal: Crystal, symprec: float = SYMPREC) -> int | None:
 
     Args:
         crystal: the crystal.
-        symprec: Å; how far atoms may be from where the symmetry wants them.
+        symprec: Å; how far atoms may be from their symmetric positions.
     """
     try:
         found = find_symmetry(crystal.lattice, crystal.positions, crystal.numbers, symprec)

@@ -1,8 +1,8 @@
-"""The standard description of a crystal: one cell and one origin for all ways to write it.
+"""The standard description of a crystal: one cell and one origin for equivalent descriptions.
 
 The cell is spglib's standardised primitive cell, idealised to its space group, with the lattice
-then reduced after Niggli. Two descriptions of the same crystal come out alike as far as spglib's
-choice of origin and setting goes; it is no canonical form in the mathematical sense.
+then Niggli-reduced. Two descriptions of the same crystal agree up to spglib's choice of origin and
+setting; it is not a canonical form in the mathematical sense.
 Source: Togo, Shinohara, Tanaka, Sci. Technol. Adv. Mater. Meth. 4, 2384822 (2024); Krivy, Gruber,
 Acta Cryst. A32, 297 (1976).
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from spglib import SpglibDataset
 
 POSITION_DECIMALS = 6
-"""Coordinates are rounded to these: what is beyond is noise of the matrix products."""
+"""Decimals of coordinates; further digits are noise of the matrix products."""
 
 
 def standardize(crystal: Crystal, symprec: float = 0.1) -> tuple[Crystal, int]:
@@ -33,7 +33,7 @@ def standardize(crystal: Crystal, symprec: float = 0.1) -> tuple[Crystal, int]:
 
     Args:
         crystal: any description; it may be a supercell.
-        symprec: how far in Å atoms may be from where symmetry wants them; they are moved there.
+        symprec: how far in Å atoms may be from their symmetric positions; they are moved there.
 
     Raises:
         InputError: spglib finds no symmetry, most often because atoms are too close together.
@@ -69,24 +69,22 @@ def standardize(crystal: Crystal, symprec: float = 0.1) -> tuple[Crystal, int]:
 def find_symmetry(
     lattice: Floats, positions: Floats, numbers: Ints, symprec: float
 ) -> SpglibDataset:
-    """Return what spglib finds of a cell's symmetry.
+    """Return the symmetry that spglib finds in a cell.
 
     Args:
         lattice: basis vectors as rows, in Å; shape (3, 3).
         positions: fractional; shape (N, 3).
         numbers: atomic numbers; shape (N,).
-        symprec: Å; how far atoms may be from where symmetry wants them.
+        symprec: Å; how far atoms may be from their symmetric positions.
 
     Raises:
-        InputError: it finds none, most often because atoms are too close together.
+        InputError: spglib finds none, most often because atoms are too close together.
     """
     import spglib
 
-    # Of numbers that are not finite, such as the vectors of a cell without volume, spglib crashes.
+    # spglib crashes on numbers that are not finite, such as the vectors of a cell without volume.
     if not math.isfinite(lattice.sum() + positions.sum()):
-        raise InputError(
-            "there is no symmetry in numbers that are not finite; has the cell volume?"
-        )
+        raise InputError("symmetry needs finite numbers; does the cell have a volume?")
     # spglib declares lists, yet takes arrays.
     cell: Any = (lattice, positions, numbers)
     with spglib_environment():
@@ -100,7 +98,7 @@ def find_symmetry(
 
 
 def niggli_reduce(lattice: Floats) -> Floats | None:
-    """Return a basis reduced after Niggli, of either hand; None where spglib gives up."""
+    """Return a Niggli-reduced basis, left- or right-handed; None if spglib gives up."""
     import spglib
 
     with spglib_environment():
@@ -114,9 +112,9 @@ def niggli_reduce(lattice: Floats) -> Floats | None:
 def spglib_environment() -> Iterator[None]:
     """Let spglib raise its errors and keep its C library from printing.
 
-    Both are set by environment variables, which it reads at every call; they are put back after.
+    Both are set by environment variables, which it reads at every call; they are restored after.
     SPGLIB_WARNING=OFF silences lines such as "spglib: ssm_get_exact_positions failed.", after which
-    it goes on with a tighter tolerance. SPGLIB_OLD_ERROR_HANDLING=0 makes it raise where it would
+    it retries with a tighter tolerance. SPGLIB_OLD_ERROR_HANDLING=0 makes it raise where it would
     return None.
     """
     environment = _environment
@@ -128,9 +126,10 @@ def spglib_environment() -> Iterator[None]:
 
 
 class _SpglibEnvironment:
-    """The environment: set by the first thread that comes in, put back by the last that leaves.
+    """The environment: set by the first thread that enters, restored by the last that leaves.
 
-    Threads that each put back what they found would put back what another one had set.
+    What goes wrong otherwise: threads that each restore what they found restore values that
+    another thread has set.
     """
 
     variables: ClassVar = {"SPGLIB_WARNING": "OFF", "SPGLIB_OLD_ERROR_HANDLING": "0"}
@@ -166,7 +165,7 @@ _environment = _SpglibEnvironment()
 
 
 def _reset_environment() -> None:
-    """Put back what threads that a forked process does not have would never put back."""
+    """Restore the environment in a forked process, where the threads that set it do not exist."""
     global _environment
     _environment.restore()
     _environment = _SpglibEnvironment()

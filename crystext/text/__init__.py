@@ -1,9 +1,9 @@
-"""Crystal to text and back.
+"""Encode crystals as text and decode them.
 
-`base` has the interface of a format, `coordinates` and `wyckoff` the formats, `formats` their
+`base` defines the interface of a format, `coordinates` and `wyckoff` the formats, `formats` their
 registry, and `failures` the reasons why a text is not a crystal. `lines` and `lenient` read single
-lines, strictly and loosely. `partial` leaves parts of a text out, and `regex` describes texts by a
-regular expression.
+lines, strictly and leniently. `partial` leaves parts of a text out, and `regex` describes texts by
+a regular expression.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ __all__ = [
 
 
 def encode(crystal: Crystal | Structure, format: str | Format = PLAIN) -> str:
-    """Write a crystal as text. `as_crystal` makes one of whatever else holds a structure.
+    """Write a crystal as text. `as_crystal` converts other objects and files to a crystal.
 
     In the coordinate formats coordinates are wrapped into the cell; one that would be printed as 1
-    is printed as 0, save in the published format. That format also prints the cells it spoils:
-    angles that form a cell, and once cut to integers form none.
+    is printed as 0, except in the published format. That format also writes cells that it breaks:
+    angles that form a cell may no longer do so once cut to integers.
 
     Raises:
-        InputError: it is neither, or disordered, or otherwise no crystal (see `Crystal`), or the
-            format's decimals cannot hold its cell, or no symmetry is found.
-        SettingError: no such format.
+        InputError: it is neither, is disordered or otherwise not a crystal (see `Crystal`), the
+            format's decimals cannot represent its cell, or spglib finds no symmetry.
+        SettingError: the format does not exist.
     """
     fmt = get_format(format)
     if not isinstance(crystal, Crystal):
@@ -63,17 +63,17 @@ def decode(text: str, *, format: str | Format | None = None, strict: bool = True
 
     Args:
         text: as `encode` writes it.
-        format: where given, the text must be in this format, and every number have its decimals.
-            None takes the format that recognizes the text, with any decimals, and takes the
-            coordinate 1 that the published format may hold, as 0.
+        format: if given, the text must be in this format, and every number must have its decimals.
+            None takes the format that recognizes the text, with any decimals, and reads the
+            coordinate 1, which the published format may write, as 0.
         strict: True accepts exactly the line structure of the format. False also
-            takes prose before and after the crystal, blank lines, stray spaces, commas between
+            accepts prose before and after the crystal, blank lines, stray spaces, commas between
             numbers, element symbols in wrong case, and coordinates outside [0, 1), which it wraps;
-            `Decoded.repairs` says what it met. What reads strictly reads the same either way.
+            `Decoded.repairs` lists the repairs. A strictly valid text reads the same either way.
 
     Raises:
-        InputError: it is not a text, but None or another object.
-        SettingError: no such format.
+        InputError: the object is not a text.
+        SettingError: the format does not exist.
     """
     fmt = None if format is None else get_format(format)
     if not isinstance(text, str):

@@ -1,14 +1,14 @@
-"""The interface of a text format: how a crystal is written, read again, varied and asked for.
+"""The interface of a text format: how a crystal is written, read, augmented and prompted for.
 
-A format is one object. Everything outside this room asks the object and never which format it is:
+A format is one object. Code outside this room queries the object, never which format it is:
 the prompts (`template`), the tasks (`record_as_written`, `encode_record`), the training data
 (`needs_wyckoff`), the conditions (`enforces`), the likelihoods (`line_kinds`) and the grammar room,
 which looks up `grammar`.
 
 To add one: one file here with a subclass of `Format`, and one line in `formats.FORMATS`; or, from
-another distribution, an entry point of the group `crystext.formats`. A new format has to write
-(`encode`), read (`decode`), tell its texts from others (`recognizes`) and bound their length
-(`max_characters`). All else has a default. A format without a `grammar` is sampled unconstrained,
+another distribution, an entry point of the group `crystext.formats`. A new format must write
+(`encode`), read (`decode`), recognize its texts (`recognizes`) and bound their length
+(`max_characters`). The rest has defaults. A format without a `grammar` is sampled unconstrained,
 and each text is decoded afterwards.
 """
 
@@ -35,17 +35,17 @@ class Format(ABC):
     """A way to write a crystal as text."""
 
     name: str
-    """What users, recipes and model folders call it."""
+    """Name in options, recipes and model folders."""
     title: str = field(kw_only=True)
     """What its texts hold, in a few words."""
 
     template: ClassVar[str] = "generate"
-    """Prompt template that asks for a crystal in this format. Formats that share one cannot be told
-    apart by a prompt, so a model writes one of them."""
+    """Prompt template that requests a crystal in this format. A prompt cannot distinguish formats
+    that share a template, so a model writes one of them."""
     enforces: ClassVar[tuple[str, ...]] = ()
     """Conditions that its grammar enforces besides those on the composition and number of atoms."""
     needs_wyckoff: ClassVar[bool] = False
-    """Whether `encode_record` needs `Record.wyckoff`; training skips crystals without."""
+    """Whether `encode_record` needs `Record.wyckoff`; training skips crystals without it."""
     lists_sites: ClassVar[bool] = False
     """Whether every site has two lines, element and coordinates, in the order of
     `Crystal.text_order`; parts of such a text can be left out and completed (`text.partial`)."""
@@ -54,7 +54,7 @@ class Format(ABC):
 
     @property
     def decimals(self) -> tuple[int, int, int] | None:
-        """Decimals of lengths, angles and coordinates; None where these are not fixed."""
+        """Decimals of lengths, angles and coordinates; None if they are not fixed."""
         return None
 
     @abstractmethod
@@ -70,9 +70,9 @@ class Format(ABC):
         """Read a text; never raises.
 
         Args:
-            text: any.
-            strict: True takes the exact form alone; False also repairs what is unambiguous, and
-                reads what is strictly right the same.
+            text: any text.
+            strict: True accepts the exact form only; False also repairs what is unambiguous. A
+                strictly valid text reads the same either way.
             exact: whether every number must have the decimals of this format.
         """
 
@@ -82,7 +82,7 @@ class Format(ABC):
 
     @abstractmethod
     def max_characters(self, max_atoms: int) -> int:
-        """Return a number of characters that no text of so many atoms exceeds.
+        """Return an upper bound on the number of characters of a text of so many atoms.
 
         Sampling ends texts there.
         """
@@ -92,7 +92,7 @@ class Format(ABC):
         return None
 
     def regex(self, *, max_atoms: int, elements: Sequence[str]) -> str | None:
-        """Return a regular expression of whole texts; None where there is none."""
+        """Return a regular expression that matches whole texts; None if the format has none."""
         return None
 
     def encode_in_given_order(self, crystal: Crystal) -> str:
@@ -102,14 +102,14 @@ class Format(ABC):
             SettingError: the format does not list sites.
         """
         raise SettingError(
-            f"the format {self.name} ({self.title}) does not list every atom on lines of its own, "
-            "so no part of a crystal can be completed in it; use a model of the plain format"
+            f"the format {self.name} ({self.title}) does not list every atom on separate lines, "
+            "so parts of a crystal cannot be completed in it; use a model of the plain format"
         )
 
     def equivalent_texts(self, crystal: Crystal, count: int, rng: np.random.Generator) -> list[str]:
-        """Return texts of random equivalent descriptions of a crystal: here, translations.
+        """Return texts of random equivalent descriptions of a crystal; by default, translations.
 
-        A perfect model finds all of them equally probable.
+        A perfect model assigns all of them the same probability.
 
         Raises:
             InputError: the format cannot hold the crystal.
@@ -121,7 +121,7 @@ class Format(ABC):
         return record
 
     def encode_record(self, record: Record, rng: np.random.Generator) -> str:
-        """Write a record to learn from. Its crystal is translated and permuted at random already.
+        """Write a record for training. Its crystal is already randomly translated and permuted.
 
         Raises:
             InputError: the format cannot hold the crystal.
@@ -129,7 +129,7 @@ class Format(ABC):
         return self.encode(record.require_crystal())
 
     def declared_wyckoff(self, text: str) -> WyckoffCrystal | None:
-        """Return the space group, orbits and cell that a text declares; None without them."""
+        """Return the space group, orbits and cell that a text declares; None if it has none."""
         return None
 
     def line_kinds(self, text: str) -> list[str]:
@@ -155,14 +155,14 @@ class DecimalFormat(Format):
         """Read the strict form.
 
         Args:
-            lines: of the text.
-            line_numbers: what to call each of them in a failure.
+            lines: lines of the text.
+            line_numbers: number of each line, for failures.
             exact: see `decode`.
         """
 
     @abstractmethod
     def repair(self, lines: list[str]) -> tuple[list[NumberedLine], tuple[str, ...]]:
-        """Return the lines of the crystal, brought into the strict form, and what was repaired."""
+        """Return the lines of the crystal in the strict form, and the repairs."""
 
     def read_repaired(
         self, lines: list[str], line_numbers: Sequence[int], *, exact: bool

@@ -9,8 +9,8 @@ For a format with two decimals in lengths and angles and three in coordinates:
     Cl
     0.500 0.500 0.500
 
-Lines are joined by a newline and the last has none. Atoms come by increasing electronegativity.
-The cell is written as it is given: nothing is reduced, standardised or shifted here.
+Lines are joined by newlines; there is none at the end. Atoms are sorted by electronegativity.
+The cell is written as given: nothing is reduced, standardised or shifted here.
 Source: Gruver et al., ICLR 2024, arXiv:2402.04379, section 3; the precision of the default format
 was measured (`evaluation/measure/precision.py`).
 """
@@ -47,7 +47,7 @@ from crystext.text.lines import (
 )
 
 _MAX_LENGTH = 10_000.0
-"""Cell lengths, in Å, are read and written below this."""
+"""Upper limit of cell lengths, in Å."""
 
 _BELOW_ONE = math.nextafter(1.0, 0.0)
 
@@ -71,13 +71,13 @@ class CoordinateFormat(DecimalFormat):
         """Write a crystal as `encode` does, with its atoms in the order in which they are given."""
         lengths: list[float] = crystal.lengths.tolist()
         angles: list[float] = crystal.angles.tolist()
-        # A sum is finite just where all its terms are: coordinates are cheap to check this way.
+        # A sum is finite only if all its terms are: a cheap check of the coordinates.
         if not (len(crystal) and math.isfinite(crystal.positions.sum()) and self._fits(crystal)):
             crystal.check()
             raise InputError(
-                f"the format {self.name} cannot hold the cell: lengths {lengths} Å are written "
-                f"with {self.length_decimals} decimals below {_MAX_LENGTH:g}, angles {angles} "
-                f"degrees with {self.angle_decimals}, and so rounded they enclose no volume"
+                f"the format {self.name} cannot represent the cell: lengths {lengths} Å need "
+                f"{self.length_decimals} decimals below {_MAX_LENGTH:g}, angles {angles} "
+                f"degrees {self.angle_decimals}, and rounded to these they enclose no volume"
             )
         positions = crystal.positions - np.floor(crystal.positions)
         if self.as_published:
@@ -95,7 +95,7 @@ class CoordinateFormat(DecimalFormat):
         return (cell + atom * len(crystal)) % tuple(values)
 
     def _fits(self, crystal: Crystal) -> bool:
-        """Return whether the cell is one, and stays one when rounded to the format's decimals."""
+        """Return whether the cell is valid, and stays valid at the format's decimals."""
         angles: list[float] = crystal.angles.tolist()
         if not angles_form_cell(*angles):
             return False
@@ -111,7 +111,7 @@ class CoordinateFormat(DecimalFormat):
         return TRIPLE_PATTERN.fullmatch(text.partition("\n")[0]) is not None
 
     def max_characters(self, max_atoms: int) -> int:
-        """Return a number of characters that no text of so many atoms exceeds."""
+        """Return an upper bound on the number of characters of a text of so many atoms."""
         cell = 3 * (self.length_decimals + self.angle_decimals + 10)
         return cell + max_atoms * (3 * (self.coordinate_decimals + 3) + 4)
 
@@ -186,7 +186,7 @@ class CoordinateFormat(DecimalFormat):
         return find_cell(lines, 0)
 
     def repair(self, lines: list[str]) -> tuple[list[NumberedLine], tuple[str, ...]]:
-        """Bring a loosely written text into the strict form as far as that is unambiguous."""
+        """Bring a loosely written text into the strict form where that is unambiguous."""
         repairs: dict[str, None] = {}
         kept = strip_lines(lines, repairs)
         start = find_cell(kept, 0)
@@ -225,9 +225,9 @@ class CoordinateFormat(DecimalFormat):
         return ["lengths", "angles", *["element", "coordinates"] * atoms]
 
     def regex(self, *, max_atoms: int, elements: Sequence[str]) -> str:
-        r"""Return a regular expression of whole texts: lines, decimals, elements, sizes.
+        r"""Return a regular expression that matches whole texts: lines, decimals, elements, sizes.
 
-        It is written in what all engines know: groups, classes and counts. Newlines stand as \n.
+        It uses only what all engines support: groups, classes and counts. Newlines are \n.
         """
         length = _positive_number("[1-9][0-9]{0,3}", self.length_decimals)
         angle = _positive_number("(?:[1-9][0-9]?|1[0-7][0-9])", self.angle_decimals)
@@ -243,7 +243,7 @@ def _triple(number: str) -> str:
 
 
 def _positive_number(whole: str, decimals: int) -> str:
-    """Return the pattern of a number above zero, of this whole part or of the whole part 0."""
+    """Return the pattern of a number above zero, with this whole part or the whole part 0."""
     if not decimals:
         return whole
     digits = [

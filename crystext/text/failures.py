@@ -21,31 +21,31 @@ class DecodeFailure(Enum):
     BAD_ANGLES = "the line of cell angles is not three numbers between 0 and 180"
     NO_VOLUME = "the cell lengths and angles enclose no volume"
     NO_ATOMS = "the text ends after the cell"
-    UNKNOWN_ELEMENT = "a line that should be an element symbol is none"
+    UNKNOWN_ELEMENT = "a line that should be an element symbol is not one"
     BAD_POSITION = "the line of coordinates is not three numbers in [0, 1)"
     TRUNCATED = "the text ends in the middle of a line or of an atom"
-    WRONG_PRECISION = "a number has other decimals than the format asks for"
+    WRONG_PRECISION = "a number does not have the decimals that the format requires"
     UNREADABLE = "the text cannot be read in its format"
     # Of Wyckoff texts.
     UNKNOWN_SPACE_GROUP = "the first line is not the number of a space group, 1 to 230"
     UNKNOWN_POSITION = "the space group has no Wyckoff position of that name"
-    POINT_TAKEN = "a position without free coordinates is taken twice"
-    HIGHER_SYMMETRY = "an orbit's coordinates put it on a position of fewer atoms"
+    POINT_TAKEN = "a position without free coordinates is occupied twice"
+    HIGHER_SYMMETRY = "an orbit's coordinates place it on a position of fewer atoms"
     BAD_CELL = "the last line does not hold the cell parameters that the space group leaves free"
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The result of reading a text: a crystal, or a failure and where it lies."""
+    """The result of reading a text: a crystal, or a failure and its line."""
 
     crystal: Crystal | None
     failure: DecodeFailure | None = None
     line: int | None = None
-    """Number, from 1, of the line at which reading stopped; None where a crystal was read."""
+    """Number, from 1, of the line at which reading stopped; None if a crystal was read."""
     detail: str = ""
     """What was found at that line."""
     repairs: tuple[str, ...] = field(default=())
-    """What lenient reading repaired, in the order met."""
+    """Repairs that lenient reading made, in the order of the text."""
 
     @property
     def structure(self) -> Structure | None:
@@ -59,17 +59,17 @@ class Decoded:
 def failure_at(
     failure: DecodeFailure, index: int, lines: list[str], line_numbers: Sequence[int]
 ) -> Decoded:
-    """Return a failure that lies at a line, or behind the last.
+    """Return a failure at a line, or after the last.
 
     Args:
         failure: the reason.
-        index: of the line, from 0.
-        lines: of the text.
-        line_numbers: what to call each of them.
+        index: index of the line, from 0.
+        lines: lines of the text.
+        line_numbers: number of each line, for the message.
     """
     inside = index < len(lines)
     number = line_numbers[index] if inside else line_numbers[-1] + 1
     found = lines[index] if inside else ""
-    # A line of noise may be megabytes long: what is quoted is cut.
+    # A line of noise may be megabytes long, so the quotation is cut.
     quoted = repr(found[:60]) + ("..." if len(found) > 60 else "")
     return Decoded(None, failure, number, quoted)

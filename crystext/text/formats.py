@@ -1,4 +1,4 @@
-"""The registry of text formats, and which of them a text is in."""
+"""The registry of text formats, and the recognition of a text's format."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from crystext.text.coordinates import PLAIN
 from crystext.text.lenient import strip_lines
 
 MAX_LENGTH, MAX_ANGLE = 100, 180
-"""Grammars write cell lengths below this many Å, and cell angles below this many degrees."""
+"""Grammars sample cell lengths below this many Å, and cell angles below this many degrees."""
 
 FORMATS = Registry(
     "format",
-    Format,  # type: ignore[type-abstract]  # no member is made of the class itself
+    Format,  # type: ignore[type-abstract]  # the class itself is never instantiated
     {
         "plain": "crystext.text.coordinates:PLAIN",
         "gruver2024": "crystext.text.coordinates:GRUVER2024",
@@ -26,15 +26,15 @@ FORMATS = Registry(
 
 
 def get_format(name: str | Format) -> Format:
-    """Return the format of that name, or raise `SettingError` naming those that exist."""
+    """Return the format of that name, or raise `SettingError` that lists all formats."""
     return name if isinstance(name, Format) else FORMATS.find(name)
 
 
 def recognized_format(text: str) -> Format:
-    """Return the first format that recognizes a text, or else `plain`, which says what is wrong.
+    """Return the first format that recognizes a text, else `plain`, whose failure says why.
 
-    Formats of one class differ in decimals alone, so the first one stands for all of them. Plugins
-    are imported only where no format of the package recognizes the text.
+    Formats of one class differ only in decimals, so the first represents all of them. Plugins are
+    imported only if no format of the package recognizes the text.
     """
     return next((fmt for fmt in _one_of_each_class() if fmt.recognizes(text)), PLAIN)
 

@@ -1,4 +1,4 @@
-"""Loosely written lines: how they are found amid prose, read, and brought into the strict form."""
+"""Loosely written lines: find them in prose, read them, and bring them into the strict form."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _LOOSE_ORBIT = re.compile(
 )
 _LOOSE_NUMBERS = re.compile(_LOOSE_NUMBER)
 _MAX_LINE_LENGTH = 200
-"""No line of a crystal is longer, however loosely written."""
+"""Longer lines are never part of a crystal."""
 
 
 def strip_lines(lines: list[str], repairs: dict[str, None]) -> list[NumberedLine]:
-    """Return the lines that hold something, without spaces at their ends."""
+    """Return the lines that are not blank, without spaces at their ends."""
     kept = [
         NumberedLine(i, text) for i, line in enumerate(lines, start=1) if (text := line.strip())
     ]
@@ -41,7 +41,7 @@ def strip_lines(lines: list[str], repairs: dict[str, None]) -> list[NumberedLine
 
 
 def find_space_group_line(lines: Sequence[NumberedLine], start: int) -> int | None:
-    """Return the index of the first number of a space group that an orbit follows."""
+    """Return the index of the first space-group number that is followed by an orbit."""
     for i in range(start, len(lines) - 1):
         if is_space_group_line(lines[i].text) and read_loose_orbit(lines[i + 1].text):
             return i
@@ -49,9 +49,9 @@ def find_space_group_line(lines: Sequence[NumberedLine], start: int) -> int | No
 
 
 def find_cell(lines: Sequence[NumberedLine], start: int) -> int | None:
-    """Return the index of the first two lines that can only be a cell: no atom's coordinates.
+    """Return the index of the first two lines that can only be a cell, not an atom's coordinates.
 
-    Of more than two lines of numbers in a row, the last two stand where a cell has to.
+    Of more than two lines of numbers in a row, the last two are the cell.
     """
     for i in range(start, len(lines) - 1):
         angles = read_loose_triple(lines[i + 1].text)
@@ -70,9 +70,9 @@ def may_be_angles(values: list[float]) -> bool:
 
 
 def is_prose(lines: list[NumberedLine], start: int) -> bool:
-    """Return whether no atom is lost by ending the crystal here.
+    """Return whether ending the crystal here loses no atom.
 
-    What follows may hold another crystal, but no numbers and no orbits ahead of it.
+    The rest may contain another crystal, but no numbers and no orbits before it.
     """
     for i in range(start, len(lines)):
         if find_space_group_line(lines[i : i + 2], 0) == 0:
@@ -92,7 +92,7 @@ def read_loose_triple(text: str) -> list[float] | None:
 
 
 def read_loose_orbit(text: str) -> tuple[str, str, list[str]] | None:
-    """Return an orbit's element as it is written, its position and its numbers."""
+    """Return an orbit's element as written, its position and its numbers."""
     if len(text) > _MAX_LINE_LENGTH or not (found := _LOOSE_ORBIT.fullmatch(text)):
         return None
     symbol, name, rest = found.groups()
@@ -118,7 +118,7 @@ def repair_triple(line: NumberedLine, repairs: dict[str, None], *, wrap: bool) -
 
 
 def repair_orbit(line: NumberedLine, repairs: dict[str, None]) -> NumberedLine | None:
-    """Return a loosely written orbit in the strict form; None if the line is no orbit."""
+    """Return a loosely written orbit in the strict form; None if the line is not an orbit."""
     found = read_loose_orbit(line.text)
     if found is None:
         return None
@@ -134,7 +134,7 @@ def repair_orbit(line: NumberedLine, repairs: dict[str, None]) -> NumberedLine |
 
 
 def repair_cell(line: NumberedLine, repairs: dict[str, None]) -> NumberedLine | None:
-    """Return loosely written parameters of a cell in the strict form; None if they are none."""
+    """Return loosely written cell parameters in the strict form; None if the line has none."""
     if len(line.text) > _MAX_LINE_LENGTH or not _LOOSE_CELL.fullmatch(line.text):
         return None
     words = _LOOSE_NUMBERS.findall(line.text)
@@ -153,9 +153,9 @@ def repair_numbers(
 
     Args:
         words: the numbers.
-        repairs: what was repaired so far; what is repaired here is added.
+        repairs: repairs so far; those made here are added.
         is_strict: whether their line is in the strict form.
-        wrap: whether they are coordinates, which are brought into [0, 1).
+        wrap: whether they are coordinates, which are wrapped into [0, 1).
     """
     values = [float(word) for word in words]
     outside = wrap and any(not 0 <= x < 1 for x in values)
@@ -175,7 +175,7 @@ def repair_numbers(
 
 
 def _decimals(number: str) -> int:
-    """Return how many decimals a number is written with, at most 12, which an exponent gets too."""
+    """Return the number of decimals of a number, at most 12; 12 if it has an exponent."""
     if "e" in number.lower():
         return 12
     return min(12, decimal_places(number))

@@ -10,7 +10,7 @@ from crystext.structures.wyckoff.positions import N_SPACE_GROUPS
 
 
 class NumberedLine(NamedTuple):
-    """A line of a text, and its number there."""
+    """A line of a text, and its line number."""
 
     number: int
     text: str
@@ -20,17 +20,17 @@ _NUMBER = r"[0-9]{1,4}(?:\.[0-9]{1,12})?"
 TRIPLE_PATTERN = re.compile(rf"{_NUMBER} {_NUMBER} {_NUMBER}")
 """A line of three numbers."""
 TRIPLE_START = re.compile(rf"(?:{_NUMBER} ){{0,2}}(?:[0-9]{{1,4}}(?:\.[0-9]{{0,12}})?)?")
-"""A line of three numbers of which the end may be missing."""
+"""A line of three numbers, possibly truncated."""
 DIGITS = r"[0-9]{1,3}(?:\.[0-9]{1,12})?"
 NUMBER_PATTERN = re.compile(DIGITS)
 """A coordinate or a cell parameter of the Wyckoff format."""
 SYMBOL_STARTS = {symbol[:1] for symbol in SYMBOLS} | {""}
-"""What an element's line may hold when the text breaks off in it."""
+"""Matches the line of an element, possibly truncated."""
 SPACE_GROUP_PATTERN = re.compile(r"[1-9][0-9]{0,2}")
 
 
 def parse_triple(line: str) -> list[float] | None:
-    """Return three numbers that are written as in the strict form."""
+    """Return three numbers in the strict form; None if the line holds anything else."""
     return [float(x) for x in line.split(" ")] if TRIPLE_PATTERN.fullmatch(line) else None
 
 
@@ -40,5 +40,5 @@ def is_space_group_line(line: str) -> bool:
 
 
 def decimal_places(number: str) -> int:
-    """Return the number of decimals that a number is written with."""
+    """Return the number of decimals of a number."""
     return len(number.partition(".")[2])

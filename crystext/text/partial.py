@@ -1,11 +1,11 @@
-"""Crystals of which a part is not known: the text that shows what is given, and the text asked for.
+"""Partially known crystals: the text of the known parts, and the completion.
 
-What is given is written like any crystal, with `?` for each line that is not known: the lengths,
+The known parts are written like any crystal, with `?` for each line that is not known: the lengths,
 the angles, an element, the coordinates of an atom. `...` at the end says that further atoms may
-follow. The text asked for holds the lines that `?` stands for, from top to bottom, and then the
+follow. The completion holds the lines that `?` stands for, from top to bottom, and then the
 further atoms.
 
-    given           asked for
+    known           completion
     5.64 5.64 5.64
     ?               90.00 90.00 90.00
     Na
@@ -31,12 +31,12 @@ from crystext.text import Decoded, DecodeFailure, Format, decode
 
 @dataclass(frozen=True)
 class Marks:
-    """What a crystal's text has in place of what is not known."""
+    """The placeholders for unknown parts in a crystal's text."""
 
     mask: str = "?"
-    """Stands for a line."""
+    """Placeholder for a line."""
     more: str = "..."
-    """Is the last line of a crystal that may have further atoms."""
+    """Last line of a crystal that may have further atoms."""
 
 
 DEFAULT_MARKS = Marks()
@@ -53,20 +53,20 @@ class UnknownParts:
     positions: Collection[int] = ()
     """Sites whose coordinates are not known."""
     missing: Collection[int] = ()
-    """Sites that are missing altogether, their number included."""
+    """Sites that are missing altogether; their number is unknown too."""
 
 
 def encode_partial(
     crystal: Crystal, unknown: UnknownParts, fmt: Format, marks: Marks = DEFAULT_MARKS
 ) -> tuple[str, str]:
-    """Return what is given of a crystal, and what is asked for.
+    """Return the text of the known parts of a crystal, and the completion.
 
     Sites are written in text order; those of unknown element follow in the crystal's own order,
-    since their place among the others would tell how electronegative they are. Missing sites come
-    last, in text order. The values of what is unknown do not touch what is given.
+    since their place among the others would reveal how electronegative they are. Missing sites
+    come last, in text order. The values of unknown parts do not affect the text of known parts.
 
     Raises:
-        InputError: a site is not there, or the crystal cannot be written (see `encode`).
+        InputError: a site does not exist, or the crystal cannot be written (see `encode`).
         SettingError: the format does not list sites (`Format.lists_sites`).
     """
     for site in (*unknown.elements, *unknown.positions, *unknown.missing):
@@ -118,9 +118,9 @@ def partial_text_order(
 def mask_element(crystal: Crystal, symbol: str, fmt: Format, marks: Marks = DEFAULT_MARKS) -> str:
     """Return the text of a crystal with `?` on the line of every site of the element.
 
-    Sites are masked, never substrings: masking C leaves Ca and Cl alone. They stay in their place,
-    as Gruver et al. have it (arXiv:2402.04379, section 3): it tells how electronegative the element
-    is beside the others. `encode_partial` hides that too.
+    Sites are masked, never substrings: masking C leaves Ca and Cl alone. They keep their place, as
+    in Gruver et al. (arXiv:2402.04379, section 3), which reveals how electronegative the element
+    is relative to the others. `encode_partial` hides that too.
 
     Raises:
         InputError: the crystal has no such element, or cannot be written (see `encode`).
@@ -135,10 +135,10 @@ def mask_element(crystal: Crystal, symbol: str, fmt: Format, marks: Marks = DEFA
 
 @dataclass(frozen=True, eq=False)
 class PartialCrystal:
-    """A crystal of which some is not known, as it is to be completed.
+    """A partially known crystal, to be completed.
 
-    A line of its text of which one number is not known is asked for as a whole, and the lengths
-    with the angles; the numbers that are known stand in the answer as they are.
+    If one number of a line of its text is unknown, the whole line is completed, and unknown angles
+    are completed together with the lengths; known numbers are kept in the result.
     """
 
     lengths: Floats
@@ -150,11 +150,11 @@ class PartialCrystal:
     positions: Floats
     """Fractional coordinates; shape (N, 3). nan where not known."""
     same_element_groups: tuple[tuple[int, ...], ...] = ()
-    """Groups of sites of unknown element; the sites of a group hold one element."""
+    """Groups of sites of unknown element; all sites of a group have the same element."""
     candidates: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    """Elements that a site of unknown element may hold; any where none are named."""
+    """Elements allowed on a site of unknown element; sites that are not listed allow any."""
     missing_atoms: tuple[int, int] = (0, 0)
-    """Least and most atoms that are missing altogether; the least is at least 1 if the most is."""
+    """Minimum and maximum number of missing atoms; the minimum is at least 1 if the maximum is."""
     missing_candidates: tuple[str, ...] | None = None
     """Elements of the missing atoms; None for any."""
 
@@ -163,10 +163,10 @@ class PartialCrystal:
 
     @property
     def unknown(self) -> UnknownParts:
-        """Which lines are not known. Missing atoms count as one site behind the last."""
+        """The lines that are not known. Missing atoms count as one site after the last."""
         angles = bool(np.isnan(self.angles).any())
         return UnknownParts(
-            # Tasks hide both, so angles are never the first that is asked for.
+            # Tasks hide both, so a completion never begins with the angles.
             lengths=angles or bool(np.isnan(self.lengths).any()),
             angles=angles,
             elements=np.flatnonzero(self.numbers == 0).tolist(),
@@ -186,7 +186,7 @@ class PartialCrystal:
 
     @property
     def is_element_infilling(self) -> bool:
-        """Whether nothing is unknown but one element, at all the sites of one group."""
+        """Whether the only unknown is one element, at all sites of one group."""
         unknown = self.unknown
         shared = tuple(unknown.elements) in {
             tuple(sorted(group)) for group in self.same_element_groups
@@ -196,12 +196,12 @@ class PartialCrystal:
         )
 
     def known_text(self, fmt: Format, marks: Marks = DEFAULT_MARKS) -> str:
-        """Return the text of what is given, as `encode_partial` writes it.
+        """Return the text of the known parts, as `encode_partial` writes it.
 
         Raises:
-            InputError: what is given cannot be written (see `encode`).
+            InputError: the known parts cannot be written (see `encode`).
         """
-        # What is unknown does not touch the text, so any crystal will do there.
+        # Unknown values do not affect the text, so any will do.
         ends = int(self.missing_atoms[1] > 0)
         whole = Crystal(
             np.where(np.isnan(self.lengths), 10.0, self.lengths),
@@ -212,11 +212,11 @@ class PartialCrystal:
         return encode_partial(whole, self.unknown, fmt, marks)[0]
 
     def decode_completion(self, text: str, fmt: Format) -> Decoded:
-        """Read a completion: the inverse of leaving out what is not known.
+        """Read a completion: the inverse of leaving out the unknown parts.
 
-        What is given stands in the crystal as it was given, unrounded, and its sites are in the
-        order of this one; atoms that were missing altogether come last. Never raises for what the
-        text holds: the failure, and its line in the text of the whole crystal, say what is wrong.
+        The result has the known values unrounded and the sites in the order of this crystal;
+        missing atoms come last. Never raises for the content of the text: the failure, and its
+        line in the text of the whole crystal, say what is wrong.
         """
         lines = self.known_text(fmt).split("\n")
         answers = text.split("\n")

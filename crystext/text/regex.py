@@ -1,8 +1,8 @@
-"""Texts as a regular expression, for programs that make a model keep to one.
+"""A regular expression of texts, for programs that constrain a model by one.
 
-It says how a text is written: lines, decimals, elements, how many atoms. It cannot say what hangs
-together over the whole text: that the angles close, or that atoms keep their distance; the grammar
-of `crystext sample` enforces that too.
+It describes the form of a text: lines, decimals, elements, number of atoms. It cannot describe what
+depends on the whole text: that the angles form a cell, or that atoms keep their distance; the
+grammar of `crystext sample` enforces that too.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from crystext.text.formats import FORMATS, get_format
 def text_pattern(
     format: str | Format = PLAIN, *, max_atoms: int = 20, elements: Sequence[str] = SYMBOLS
 ) -> str:
-    r"""Return a regular expression of the texts of crystals, to be matched as a whole.
+    r"""Return a regular expression that matches the whole text of a crystal.
 
-    Newlines stand as \n.
+    Newlines are written \n.
 
     Args:
-        format: one that a regular expression can describe.
-        max_atoms: most atoms in a cell.
-        elements: symbols of those that may occur.
+        format: a format that a regular expression can describe.
+        max_atoms: maximum number of atoms in a cell.
+        elements: symbols of the elements that may occur.
 
     Raises:
-        SettingError: no such format or element, or a number below 1.
+        SettingError: a format or element does not exist, or a number is below 1.
     """
     fmt = get_format(format)
     if max_atoms < 1:

@@ -1,12 +1,12 @@
-"""The Wyckoff format: space group, Wyckoff orbits, and the cell parameters that the group leaves.
+"""The Wyckoff format: space group, Wyckoff orbits, and the free cell parameters.
 
     152                       space group
     Si 3a 0.470               element, Wyckoff position, its free coordinates
     O 6c 0.413 0.267 0.119
-    4.91 5.40                 what the crystal system leaves free of a b c (Å) alpha beta gamma
+    4.91 5.40                 the free parameters among a b c (Å) alpha beta gamma (degrees)
 
-Orbits come by increasing electronegativity, then by letter. What symmetry fixes is not written, and
-so is exact. The cell is the conventional one, in the setting of `positions`.
+Orbits are sorted by electronegativity, then by letter. Values that symmetry fixes are not written,
+so they are exact. The cell is the conventional one, in the setting of `positions`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _ORBIT_START = re.compile(
     r"(?P<symbol>[A-Z][a-z]?)"
     rf"(?: (?:[0-9]{{0,3}}|[0-9]{{1,3}}[a-zA](?: {DIGITS}){{0,2}}(?: {_DIGITS_START})?))?"
 )
-"""An orbit's line of which the end may be missing."""
+"""An orbit's line, possibly truncated."""
 
 
 @dataclass(frozen=True)
@@ -70,26 +70,26 @@ class WyckoffFormat(DecimalFormat):
     grammar: ClassVar[str | None] = "crystext.grammar.wyckoff.grammar:WyckoffGrammar"
 
     def encode(self, crystal: Crystal) -> str:
-        """Write any description of a crystal by its symmetry.
+        """Write a crystal, in any description, by space group and orbits.
 
         Raises:
-            InputError: no symmetry is found, or the crystal so written would not be read.
+            InputError: spglib finds no symmetry, or `decode` would refuse the text.
         """
         text = self.encode_wyckoff(to_wyckoff(crystal))
-        # Takes some percent of what it takes to find the symmetry.
+        # Costs a few percent of the symmetry search.
         lines = text.split("\n")
         read = self.read_lines(lines, range(1, len(lines) + 1), exact=True)
         if read.failure is not None:
             raise InputError(
-                f"the format {self.name} cannot hold the crystal: {read.failure.value}; its text "
-                f"would be {text!r}"
+                f"the format {self.name} cannot represent the crystal: {read.failure.value}; its "
+                f"text would be {text!r}"
             )
         return text
 
     def encode_wyckoff(self, crystal: WyckoffCrystal) -> str:
-        """Write a crystal that is given by its orbits, these in the order in which they are.
+        """Write a crystal given by its orbits, in the order given.
 
-        A text whose orbits lie on each other, or do so when rounded, is not read again.
+        `decode` refuses a text whose orbits coincide, if only after rounding.
 
         Raises:
             InputError: the cell is too large or too small for the format.
@@ -99,8 +99,8 @@ class WyckoffFormat(DecimalFormat):
             0.5 * 10.0**-n < x < _MAX_PARAMETER for x, n in zip(crystal.cell, places, strict=True)
         ):
             raise InputError(
-                f"the format {self.name} cannot hold the cell {crystal.cell}: its numbers have "
-                f"{self.length_decimals} decimals and are below {_MAX_PARAMETER:g}"
+                f"the format {self.name} cannot represent the cell {crystal.cell}: expected "
+                f"numbers of {self.length_decimals} decimals below {_MAX_PARAMETER:g}"
             )
         cell = [f"{x:.{n}f}" for x, n in zip(crystal.cell, places, strict=True)]
         orbits = [_orbit_line(orbit, self.coordinate_decimals) for orbit in crystal.orbits]
@@ -125,23 +125,23 @@ class WyckoffFormat(DecimalFormat):
         return bool(newline and SPACE_GROUP_PATTERN.fullmatch(first.strip()))
 
     def max_characters(self, max_atoms: int) -> int:
-        """Return a number of characters that no text of so many atoms exceeds."""
+        """Return an upper bound on the number of characters of a text of so many atoms."""
         line = len("\nNa 192j") + 3 * (self.coordinate_decimals + len(" 0."))
         return len("230") + max_atoms * line + 6 * len(" 100.00")
 
     def read_lines(self, lines: list[str], line_numbers: Sequence[int], *, exact: bool) -> Decoded:
-        """Read the strict form. The crystal comes in a primitive cell, reduced after Niggli."""
+        """Read the strict form. The crystal is returned in a Niggli-reduced primitive cell."""
         found = self._parse(lines, line_numbers, exact=exact)
         if isinstance(found, Decoded):
             return found
         crystal = from_wyckoff(found)
         if crystal.volume > 0:
             return Decoded(crystal)
-        # A primitive cell may be so much flatter than the conventional one that none is left.
+        # A primitive cell may be so much flatter than the conventional one that it has no volume.
         return failure_at(DecodeFailure.NO_VOLUME, len(lines) - 1, lines, line_numbers)
 
     def declared_wyckoff(self, text: str) -> WyckoffCrystal | None:
-        """Return the space group, orbits and cell that a text declares; None without them."""
+        """Return the space group, orbits and cell that a text declares; None if it has none."""
         if not self.recognizes(text):
             return None
         lines = text.split("\n")
@@ -205,11 +205,11 @@ class WyckoffFormat(DecimalFormat):
         return None if found == places else len(lines) - 1
 
     def lenient_start(self, lines: Sequence[NumberedLine]) -> int | None:
-        """Return the index of the first number of a space group that an orbit follows."""
+        """Return the index of the first space-group number that is followed by an orbit."""
         return find_space_group_line(lines, 0)
 
     def repair(self, lines: list[str]) -> tuple[list[NumberedLine], tuple[str, ...]]:
-        """Bring a loosely written text into the strict form as far as that is unambiguous."""
+        """Bring a loosely written text into the strict form where that is unambiguous."""
         repairs: dict[str, None] = {}
         kept = strip_lines(lines, repairs)
         start = find_space_group_line(kept, 0) or 0
@@ -229,9 +229,9 @@ class WyckoffFormat(DecimalFormat):
         return out + kept[end:], tuple(repairs)
 
     def equivalent_texts(self, crystal: Crystal, count: int, rng: np.random.Generator) -> list[str]:
-        """Return texts of random choices of origin, axes and representative sites.
+        """Return texts with random choices of origin, axes and representative sites.
 
-        The space group's normaliser leaves no other choice (`augment.randomize_description`).
+        The space group's normaliser allows no other choice (`augment.randomize_description`).
         """
         wyckoff = to_wyckoff(crystal)
         return [self.encode_wyckoff(randomize_description(wyckoff, rng)) for _ in range(count)]
@@ -255,7 +255,7 @@ class WyckoffFormat(DecimalFormat):
 
 
 def _require_wyckoff(record: Record) -> WyckoffCrystal:
-    assert record.wyckoff is not None, "the format says that it needs it"
+    assert record.wyckoff is not None, "the format declares that it needs it"
     return record.wyckoff
 
 

@@ -1,1 +1,1 @@
-"""Texts to token ids and back, with the crystal vocabulary or any other."""
+"""Convert texts to token ids and back, with the crystal vocabulary or any other."""

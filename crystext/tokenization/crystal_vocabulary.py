@@ -1,8 +1,8 @@
-r"""The crystal vocabulary of the shipped model: a number is one token or two, an element is one.
+r"""The crystal vocabulary of the shipped model: one or two tokens per number, one per element.
 
-The text stays the same text; only its cutting differs from a general tokenizer's. Joining the
-tokens of a text gives the text back, whatever the text is: what the vocabulary has no token for is
-spelt in characters, and what is no printable ASCII, in bytes.
+The text is unchanged; only its tokens differ from a general tokenizer's. Joining the tokens of a
+text gives the text back, whatever the text is: parts without a token are spelt in characters, and
+those that are not printable ASCII, in bytes.
 
     5.64 5.64 5.64          "5." "64" " 5." "64" " 5." "64"
     90.00 90.00 90.00       "\n90." "00" " 90." "00" " 90." "00"
@@ -13,9 +13,9 @@ spelt in characters, and what is no printable ASCII, in bytes.
     O 6c 0.413 0.267 0.119  "\nO " "6c" " 0.413" " 0.267" " 0.119"
     4.91 5.40               "\n4." "91" " 5." "40"
 
-A whole number that a prompt asks for is one token as well.
+A whole number in a prompt is one token as well.
 
-Knows the pieces and their ids. Does not know which may follow which (`grammar`).
+This module knows the pieces and their ids, but not which may follow which (`grammar`).
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 
 MASK = "?"
-"""What the words of the project write in place of an element that is not known."""
+"""Placeholder for an unknown element."""
 
 
 def element_line(symbol: str) -> str:
-    """Return the piece that stands for a line holding this element, newlines included."""
+    """Return the piece of this element's line, newlines included."""
     return f"\n{symbol}\n"
 
 
 def orbit_start(symbol: str) -> str:
-    """Return the piece with which the line of an orbit begins, the newline before it included."""
+    """Return the first piece of an orbit's line, including the newline before it."""
     return f"\n{symbol} "
 
 
 @cache
 def position_names() -> tuple[str, ...]:
-    """Return the names that Wyckoff positions have in any space group: 1a, 1b, ... 192l."""
+    """Return the names of the Wyckoff positions of all space groups: 1a, 1b, ... 192l."""
     names = {
         p.name for group in range(1, N_SPACE_GROUPS + 1) for p in wyckoff_positions(group).values()
     }
@@ -61,7 +61,7 @@ def vocabulary_pieces(phrases: Iterable[str] = ()) -> list[str]:
     """Return the pieces of the vocabulary in the order of their ids.
 
     Args:
-        phrases: literal parts of the prompts, each to be one token.
+        phrases: literal parts of the prompts, one token each.
     """
     whole = range(MAX_ANGLE)
     listed = [
@@ -88,8 +88,8 @@ def vocabulary_pieces(phrases: Iterable[str] = ()) -> list[str]:
 def build_tokenizer(phrases: Iterable[str] = ()) -> PreTrainedTokenizerFast:
     """Build the tokenizer.
 
-    It is a BPE model without merges: the pre-tokenizer cuts the pieces out, and what it leaves
-    falls apart into characters or bytes.
+    It is a BPE model without merges: the pre-tokenizer cuts out the pieces, and the rest is split
+    into characters or bytes.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -112,7 +112,7 @@ def build_tokenizer(phrases: Iterable[str] = ()) -> PreTrainedTokenizerFast:
             r"[ \n]?(?:1[0-7]\d|[1-9]\d|\d)\.(?=\d\d(?!\d))",
             r"(?<=\d\.)\d\d(?!\d)",
             symbols,
-            # Alone, so that a text which spells the name of a byte's token is not taken for it.
+            # Alone, so that a text that spells the name of a byte's token is not mistaken for it.
             "<(?=0x)",
         ]
     )

@@ -1,9 +1,9 @@
-"""Examples to token ids, and which of the ids carry loss.
+"""Convert examples to token ids and labels.
 
-A model goes on from a prompt's last token, so a completion is cut as the middle of a text: the
-space that SentencePiece's tokenizers put in front of a text would be none of the crystal's. The
-prompt is cut by itself, for at sampling nothing follows it yet. Texts are data: `</s>` in one is
-four characters, not the end.
+A model continues from a prompt's last token, so a completion is tokenized as the middle of a text:
+the space that SentencePiece tokenizers put before a text is not part of the crystal. The prompt is
+tokenized separately, as in sampling, where nothing follows it yet. Texts are data: `</s>` in a text
+is four characters, not the end.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 IGNORED_LABEL = -100
-"""Label of a token that carries no loss, as transformers and torch have it."""
+"""Label of a token without loss, as in transformers and torch."""
 
 _ANCHOR_TEXTS = ("\n", "Q", "0")
-"""Texts to cut a completion behind: one of them stays apart from whatever follows."""
+"""Anchors before a completion: at least one of them never merges with the text after it."""
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
-    """Return the ids of a prompt, as they stand before a completion in training and sampling."""
+    """Return the ids of a prompt, as used before a completion in training and sampling."""
     return _bos_ids(tokenizer) + _without_special_tokens(
         tokenizer, prompt, _tokenize_at_start(tokenizer, prompt)
     )
 
 
 def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
-    """Return the ids of a completion as they stand behind a prompt, without the end."""
+    """Return the ids of a completion as used after a prompt, without the end token."""
     return _without_special_tokens(
         tokenizer, completion, _tokenize_all_after_prompt(tokenizer, [completion])[0]
     )
 
 
 def token_texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[str]:
-    """Return what each token adds to a text amid which it stands; special tokens add nothing."""
-    # Behind another token, since some tokenizers drop a space at the start of a text.
+    """Return the text of each token in the middle of a text; special tokens have none."""
+    # After another token, since some tokenizers drop a space at the start of a text.
     anchor: list[int] = _tokenize_at_start(tokenizer, "0")[-1:]
     before, *texts = tokenizer.batch_decode(
         [anchor, *([*anchor, i] for i in ids)],
@@ -59,8 +59,8 @@ def example_ids(
 ) -> tuple[list[int], list[int]]:
     """Return the ids of an example and its labels, of the same length.
 
-    The completion is closed by the end-of-sequence token, which carries loss. Labels are not
-    shifted; the model shifts them.
+    The completion ends with the end-of-sequence token, which has a loss. Labels are not shifted;
+    the model shifts them.
     """
     return examples_ids(tokenizer, [example], loss_on_prompt)[0]
 
@@ -68,7 +68,7 @@ def example_ids(
 def examples_ids(
     tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], loss_on_prompt: bool = False
 ) -> list[tuple[list[int], list[int]]]:
-    """Return what `example_ids` does, of many at once, which takes a fraction of the time."""
+    """Return `example_ids` of many examples at once, in a fraction of the time."""
     start, end = _bos_ids(tokenizer), tokenizer.eos_token_id
     prompts = [example.prompt for example in examples]
     completions = [example.completion for example in examples]
@@ -92,7 +92,7 @@ def pad_rows(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pad rows of (ids, labels) on the right to two arrays (B, T), T a multiple of `multiple`.
 
-    Padding lies behind everything that carries loss, so a causal model needs no mask for it.
+    Padding comes after all tokens with loss, so a causal model needs no mask for it.
     """
     width = -(-max(len(ids) for ids, _ in rows) // multiple) * multiple
     ids_B_T = np.full((len(rows), width), pad_id, dtype=np.int64)
@@ -108,9 +108,9 @@ class _TokenizerTraits:
     """How a tokenizer treats texts."""
 
     special: frozenset[int]
-    """Ids that no text may have."""
+    """Ids that must not occur in a text."""
     adds_no_prefix: bool
-    """Whether a text is cut at its start as it would be in the middle of another."""
+    """Whether the start of a text is tokenized as in the middle of another text."""
 
 
 _traits_cache: WeakKeyDictionary[PreTrainedTokenizerBase, _TokenizerTraits] = WeakKeyDictionary()
@@ -119,7 +119,7 @@ _traits_cache: WeakKeyDictionary[PreTrainedTokenizerBase, _TokenizerTraits] = We
 def _tokenizer_traits(tokenizer: PreTrainedTokenizerBase) -> _TokenizerTraits:
     if (ways := _traits_cache.get(tokenizer)) is None:
         added = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
-        # What a vocabulary has no token for becomes this one, without harm.
+        # Text without a token becomes this one, which is harmless.
         special = {*tokenizer.all_special_ids, *added} - {tokenizer.unk_token_id}
         ways = _traits_cache[tokenizer] = _TokenizerTraits(
             special=frozenset(special),
@@ -134,10 +134,11 @@ def _tokenizer_traits(tokenizer: PreTrainedTokenizerBase) -> _TokenizerTraits:
 def _without_special_tokens(
     tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int]
 ) -> list[int]:
-    """Return the ids of a text, or others of it that hold no special token."""
+    """Return the ids of a text; if they contain a special token, other ids of it without one."""
     if _tokenizer_traits(tokenizer).special.isdisjoint(ids):
         return ids
-    # Some vocabularies hold the names of special tokens as words, too; no character is such a name.
+    # Some vocabularies contain the names of special tokens as words, too; no single character is
+    # such a name.
     return [i for character in text for i in _tokenize_after_anchor(tokenizer, character)]
 
 

@@ -76,11 +76,11 @@ def test_any_text_is_a_formula_or_refused(text: str) -> None:
         ("Ca(OH", "such as LiFePO4 or Ca(OH)2"),
         ("CaOH)2", "such as LiFePO4"),
         ("Li0.5CoO2", "whole numbers"),
-        ("2NaCl", "no formula"),
-        ("Na0Cl", "no formula"),
-        ("Na()2", "no formula"),
-        ("", "no formula"),
-        ("cO" * 5000 + "!", "...' is no formula"),
+        ("2NaCl", "not a formula"),
+        ("Na0Cl", "not a formula"),
+        ("Na()2", "not a formula"),
+        ("", "not a formula"),
+        ("cO" * 5000 + "!", "...' is not a formula"),
     ],
 )
 def test_what_is_no_formula_is_refused_with_a_near_one(text: str, expected: str) -> None:
@@ -158,7 +158,7 @@ def test_formulas_have_the_order_of_pymatgen(formula: str) -> None:
     ("text", "meant"), [("SrTi03", "SrTiO3"), ("Mg0", "MgO"), ("Si02", "SiO2")]
 )
 def test_a_zero_in_place_of_oxygen_is_refused(text: str, meant: str) -> None:
-    with pytest.raises(SettingError, match=f"is no formula.*Did you mean '{meant}'"):
+    with pytest.raises(SettingError, match=f"is not a formula.*Did you mean '{meant}'"):
         parse_formula(text)
 
 

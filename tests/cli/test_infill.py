@@ -162,7 +162,7 @@ def test_of_several_structures_one_has_to_be_named(
     write_crystals([("a", SRTIO3), ("b", SRTIO3)], tmp_path / "cifs", "cif")
     message = refusal(tmp_path / "cifs", "--replace", "Ti")
     assert "more than one structure" in message
-    assert "Name a file that holds one alone" in message
+    assert "Give a file that holds only one" in message
 
 
 def test_more_atoms_than_the_model_has_positions_for_are_refused_and_nothing_is_written(

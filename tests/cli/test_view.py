@@ -69,7 +69,7 @@ def test_a_source_that_is_nowhere_is_told(cli_refuses: Refuses, tmp_path: Path) 
 
 
 def test_another_ending_is_refused(cli_refuses: Refuses, run: Path, tmp_path: Path) -> None:
-    assert "end it in .png" in cli_refuses("view", run, "--out", tmp_path / "x.jpeg2")
+    assert "name ending in .png" in cli_refuses("view", run, "--out", tmp_path / "x.jpeg2")
 
 
 def test_a_place_that_cannot_be_written_is_told(
@@ -82,7 +82,7 @@ def test_a_place_that_cannot_be_written_is_told(
 def test_a_damaged_run_is_told_with_the_line(cli_refuses: Refuses, tmp_path: Path) -> None:
     (tmp_path / "attempts.jsonl").write_text("{}\n")
     message = cli_refuses("view", tmp_path, "--out", tmp_path / "x.png")
-    assert "line 1 is no attempt" in message
+    assert "line 1 is damaged" in message
 
 
 def test_a_damaged_line_of_a_run_is_told_and_the_others_are_drawn(
@@ -93,7 +93,7 @@ def test_a_damaged_line_of_a_run_is_told_and_the_others_are_drawn(
     (tmp_path / "attempts.jsonl").write_text("\n".join(lines))
     ended = cli("view", tmp_path, "--out", tmp_path / "x.png")
     assert ended.stdout == f"4 crystals in {tmp_path / 'x.png'}\n"
-    assert "crystext: line 3 is left out: line 3 is no attempt; expected" in ended.stderr
+    assert "crystext: line 3 is left out: line 3 is damaged; expected" in ended.stderr
 
 
 def test_what_cannot_be_read_is_told_and_the_others_are_drawn(cli: Run, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_what_is_not_what_was_published_is_refused_and_not_kept(
 ) -> None:
     data = data_set(server, served, "git")
     (served / "train.csv").write_text("of someone else")
-    with pytest.raises(InputError, match=r"gave another file than was published: .* instead of"):
+    with pytest.raises(InputError, match=r"a file other than the published one: .* expected"):
         fetch("small", data)
     assert list(cache.rglob("*.*")) == []
     # Without a published checksum, the first download is what later ones have to equal.
@@ -130,7 +130,7 @@ def test_what_is_not_what_was_published_is_refused_and_not_kept(
     fetch("trusted", data)
     (cache / "trusted" / "train.csv").unlink()
     (served / "train.csv").write_text("of yet another")
-    with pytest.raises(InputError, match="gave another file"):
+    with pytest.raises(InputError, match="a file other than the published one"):
         fetch("trusted", data)
 
 

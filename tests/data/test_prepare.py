@@ -353,7 +353,7 @@ def test_sources_with_nothing_to_prepare_and_places_that_cannot_be_written_are_r
         prepare(source, out, PrepareSettings(symprec=-1))
     for name, content, reason in (
         ("empty", None, "holds no file"),
-        ("x.db", b"noise", "no ASE database"),
+        ("x.db", b"noise", "not an ASE database"),
         ("y.csv", b"a,b\n1,2\n", "no column holds structures"),
     ):
         path = tmp_path / name

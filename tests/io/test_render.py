@@ -84,7 +84,7 @@ def test_an_odd_cell_is_drawn_all_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.gif", "x", "x.cif"])
 def test_another_ending_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"end it in \.png, \.svg, \.pdf"):
+    with pytest.raises(InputError, match=r"name ending in \.png, \.svg, \.pdf"):
         draw_crystals([NACL], tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 

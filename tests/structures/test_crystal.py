@@ -206,7 +206,7 @@ def test_arrays_are_taken_as_they_are() -> None:
         ({"numbers": ["H"]}, r"the numbers of a crystal are \['H'\]"),
         ({"numbers": 1}, r"numbers \(\) and positions"),
         ({"numbers": [1, 1]}, r"expected \(3,\), \(3,\), \(N,\) and \(N, 3\)"),
-        ({"positions": [0, 0, 0]}, "make no crystal"),
+        ({"positions": [0, 0, 0]}, "do not make a crystal"),
         ({"positions": [[0, 0, 0], [1]]}, "the positions of a crystal are"),
         ({"lengths": 4}, "lengths of shape"),
         ({"angles": "cubic"}, "the angles of a crystal are 'cubic'; expected numbers"),
@@ -225,7 +225,9 @@ def test_what_cannot_be_a_crystal_is_refused_where_it_is_made(
     "given", [Atoms("H", cell=[4, 4, 4], pbc=True), "NaCl.cif", None], ids=repr
 )
 def test_what_is_no_structure_is_not_encoded_and_told_how_it_could_be(given: Any) -> None:
-    with pytest.raises(InputError, match=r"is no pymatgen Structure; crystext\.as_crystal makes"):
+    with pytest.raises(
+        InputError, match=r"is not a pymatgen Structure; crystext\.as_crystal converts"
+    ):
         encode(given)
 
 

@@ -195,7 +195,7 @@ def test_atoms_on_top_of_each_other_are_refused() -> None:
 @pytest.mark.parametrize(
     ("twice", "reason"),
     [
-        (crystal([4.0] * 3, [90] * 3, [("Na", [0, 0, 0]), ("Cl", [0, 0, 0])]), "taken twice"),
+        (crystal([4.0] * 3, [90] * 3, [("Na", [0, 0, 0]), ("Cl", [0, 0, 0])]), "occupied twice"),
         (
             crystal([4.0, 4.0, 900.0], [90] * 3, [("Na", [0, 0, 3e-4]), ("Na", [0, 0, -3e-4])]),
             "fewer atoms",

@@ -1,4 +1,4 @@
-"""Reads crystals from whatever holds them: files, folders, zips and tables.
+"""Read crystals from files, folders, zips and tables.
 
     CIF                                     `cif`, by gemmi's grammar and symmetry
     POSCAR/CONTCAR                          `poscar`, by VASP's rules
@@ -12,12 +12,12 @@
                                             Materials Project
     db                                      an ASE database
     a zip, a folder                         any of these; a zip is not unpacked to disk
-    what crystext made                      a run of sample, what relax left; see `crystext_outputs`
+    outputs of crystext                     of `sample` and of `relax`; see `crystext_outputs`
 
-A structure that cannot be read is a record with a failure, and reading goes on. What is only
-probable about a crystal is a note of its record; functions that return a crystal alone give it as a
-`ReadingWarning`. Files are data: no parser that runs code, unpickles or calls another program is
-used, and sizes are bounded.
+A structure that cannot be read becomes a record with a failure, and reading continues. Assumptions
+made while reading are notes of the record; functions that return a single crystal issue them as a
+`ReadingWarning`. Files are data: no parser runs code, unpickles or calls another program, and sizes
+are bounded.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 _MAX_PROBLEMS_SHOWN = 10
-"""Structures of which it is said why they cannot be read, where none can."""
+"""Maximum number of failures listed if no structure can be read."""
 
 
 def read_crystals(
@@ -58,36 +58,36 @@ def read_crystals(
     """Yield every structure of a source, one after another, in a fixed order.
 
     Args:
-        source: a file, a folder (searched through, names sorted) or a zip.
+        source: a file, a folder (searched recursively, names sorted) or a zip.
         where: for tables, the value that each of these columns must have.
-        lenient: read files that contradict themselves where one reading exists, with a note,
+        lenient: read files that contradict themselves, with a note, where one reading exists,
             instead of refusing them.
 
     Raises:
-        InputError: the source is missing, of no known kind, or nothing in it can be read.
-        SettingError: `where` names a column that is not there.
+        InputError: the source is missing, its format is unknown, or nothing in it can be read.
+        SettingError: `where` names a column that does not exist.
     """
     return _read_items(require_path(source), where or {}, lenient)
 
 
 def read_crystal(source: str | Path, *, lenient: bool = False) -> Crystal:
-    """Read the one structure that a source holds.
+    """Read the single structure of a source.
 
-    What is only probable about it is given as a `ReadingWarning`.
+    Assumptions made while reading are issued as a `ReadingWarning`.
 
     Args:
-        source: a file, or a folder or zip with one.
+        source: a file, or a folder or zip with one file.
         lenient: see `read_crystals`.
 
     Raises:
-        InputError: it holds none, or several, or it is no crystal.
+        InputError: the source holds no structure or several, or it is not a crystal.
     """
     items = read_crystals(source, lenient=lenient)
     item = next(items)
     if next(items, None) is not None:
         raise InputError(
-            f"{source} holds more than one structure; expected exactly one. Name a file that holds "
-            "one alone"
+            f"{source} holds more than one structure; expected exactly one. Give a file that holds "
+            "only one"
         )
     assert item.crystal is not None
     for note in item.notes:
@@ -96,24 +96,24 @@ def read_crystal(source: str | Path, *, lenient: bool = False) -> Crystal:
 
 
 class HasCrystal(Protocol):
-    """Something that was drawn: a `Sample` or an `InfillResult`, for instance."""
+    """An object with a crystal: a `Sample` or an `InfillResult`, for instance."""
 
     @property
     def crystal(self) -> Crystal | None:
-        """The crystal; None where there is none."""
+        """The crystal; None if there is none."""
 
 
 def as_crystal(source: Crystal | Structure | Atoms | HasCrystal | str | Path) -> Crystal:
-    """Return the crystal that something is or holds.
+    """Convert an object or a file to a crystal.
 
-    What is only probable about it is given as a `ReadingWarning`.
+    Assumptions made while reading are issued as a `ReadingWarning`.
 
     Args:
         source: a `Crystal`, a `Sample` or `InfillResult`, pymatgen's `Structure`, ASE's `Atoms`, or
             the path of a file that holds one structure.
 
     Raises:
-        InputError: it is none of these, or what it holds is no crystal.
+        InputError: it is none of these, or does not hold a crystal.
     """
     if isinstance(source, Crystal):
         return source
@@ -138,7 +138,7 @@ def as_crystal(source: Crystal | Structure | Atoms | HasCrystal | str | Path) ->
 
 
 def require_path(source: str | Path) -> Path:
-    """Return the path of a source, or raise `InputError` if there is nothing."""
+    """Return the path of a source, or raise `InputError` if it does not exist."""
     path = Path(source)
     if not path.exists():
         raise InputError(f"no file or folder {path}; check the path")
@@ -146,7 +146,7 @@ def require_path(source: str | Path) -> Path:
 
 
 def nothing_readable_error(source: Path, problems: list[Record]) -> InputError:
-    """Return the error that tells why nothing in a source could be read."""
+    """Return an error that says why nothing in a source could be read."""
     if not problems:
         return InputError(f"{source} holds no structure")
     first = problems[0]
@@ -167,13 +167,13 @@ def nothing_readable_error(source: Path, problems: list[Record]) -> InputError:
 
 
 def no_row_error(source: Path, where: Mapping[str, str]) -> InputError:
-    """Return the error that tells that no row of a table meets the conditions."""
+    """Return an error that says that no row of a table meets the conditions."""
     wanted = " and ".join(f"{column}={value}" for column, value in where.items())
     return InputError(f"no row of {source} has {wanted}")
 
 
 def _read_items(source: Path, where: Mapping[str, str], lenient: bool) -> Iterator[Record]:
-    # Problems are held back until a crystal is met: without one, they are the error.
+    # Failures are held back until a crystal is found: without one, they become the error.
     problems: list[Record] = []
     found = False
     try:

@@ -1,7 +1,7 @@
-"""Rows of an ASE database to pieces, with their labels.
+"""Read the rows of an ASE database as pieces, with their labels.
 
-The file is SQLite: numbers, texts, and arrays as plain bytes. Nothing in it is unpickled, and no
-calculator or constraint is built from it.
+The file is SQLite: numbers, texts, and arrays as plain bytes. Nothing is unpickled, and no
+calculator or constraint is built.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator
     """Yield the rows of a database in the order of their ids.
 
     Args:
-        path: a file, for SQLite reads no stream.
-        stem: names rows that have no name among their key-value pairs.
+        path: a file, since SQLite cannot read a stream.
+        stem: names rows without a name among their key-value pairs.
         where: the value that each of these keys must have.
 
     Raises:
-        InputError: it is no ASE database.
+        InputError: it is not an ASE database.
         SettingError: `where` names a key that no row has.
     """
     from ase.db import connect
@@ -48,7 +48,7 @@ def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator
                 data = {"numbers": row.numbers, "positions": row.positions, "cell": row.cell}
                 data["masses"] = row.get("masses")
             except Exception as error:
-                # ASE meets broken rows with exceptions of any type.
+                # ASE raises exceptions of any type for broken rows.
                 reason = describe_error(error, "its arrays are not what ASE writes")
                 yield Piece(f"{stem}-{id}", "problem", f"row {id} cannot be read: {reason}")
                 continue
@@ -71,13 +71,13 @@ def database_size(path: Path) -> int:
     """Return the number of rows.
 
     Raises:
-        InputError: it is no ASE database.
+        InputError: it is not an ASE database.
     """
     return len(_read_ids(path))
 
 
 def _read_ids(path: Path) -> list[int]:
-    # ASE would write its tables into a file that has none, so they are looked for without it.
+    # ASE would write its tables into a file without them, so the file is checked without ASE.
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
@@ -86,5 +86,5 @@ def _read_ids(path: Path) -> list[int]:
             connection.close()
     except sqlite3.Error as error:
         raise InputError(
-            f"it is no ASE database (SQLite with a table `systems`): {error}"
+            f"it is not an ASE database (SQLite with a table `systems`): {error}"
         ) from None

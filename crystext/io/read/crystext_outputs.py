@@ -1,9 +1,9 @@
-"""Folders that this package makes, read as crystals: what in them speaks for the whole.
+"""Read folders that this package writes: the one file of each that holds all crystals.
 
-    attempts.jsonl      a run of `crystext sample`: the attempts that are crystals
+    attempts.jsonl      of `crystext sample`: the samples that are crystals
     relaxed.parquet     of `crystext relax`: a row for each structure, failures included
 
-What else lies there is the same crystals again, or tells of them.
+All other files there repeat the same crystals, or describe them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ATTEMPTS_FILE, RELAXED_FILE = "attempts.jsonl", "relaxed.parquet"
 
 
 ATTEMPT_EXPECTED = "a JSON object with index, text and failure"
-"""What a line of attempts.jsonl is."""
+"""The expected form of a line of attempts.jsonl."""
 
 _KEYS_OF_0_1 = {"fault": "failure", "tries": "attempts", "matched": "satisfied"}
 _CONDITION_KEYS_OF_0_1 = {
@@ -33,10 +33,10 @@ _CONDITION_KEYS_OF_0_1 = {
 
 
 def primary_files(paths: list[PurePosixPath]) -> set[PurePosixPath]:
-    """Return those files of a folder or zip that are read: all, but of our own folders one each.
+    """Return the files of a folder or zip to read: all, but only one per folder of crystext.
 
     Args:
-        paths: of the files, within the folder or zip.
+        paths: paths of the files, within the folder or zip.
     """
     ours = {path.parent for path in paths if path.name in (ATTEMPTS_FILE, RELAXED_FILE)}
     if not ours:
@@ -52,7 +52,7 @@ def primary_files(paths: list[PurePosixPath]) -> set[PurePosixPath]:
 
 
 def parse_attempt(value: Any) -> dict[str, Any]:
-    """Return a line of attempts.jsonl, with the present names of keys that version 0.1 wrote.
+    """Return a line of attempts.jsonl, with keys of version 0.1 renamed to the current ones.
 
     Args:
         value: its JSON value.
@@ -74,10 +74,10 @@ def parse_attempt(value: Any) -> dict[str, Any]:
 def attempt_pieces(open_: Callable[[], BinaryIO]) -> Iterator[Piece]:
     """Yield the texts of a run that are crystals, named by their index, and its damaged lines.
 
-    The last line may be torn, where the run was killed or goes on.
+    The last line may be truncated if the run was killed or is still going.
 
     Raises:
-        InputError: no attempt is a crystal, or no line an attempt.
+        InputError: no sample is a crystal, or no line is a sample.
     """
     count = crystals = 0
     damaged = ""
@@ -102,4 +102,4 @@ def attempt_pieces(open_: Callable[[], BinaryIO]) -> Iterator[Piece]:
     if not crystals and damaged:
         raise InputError(damaged)
     if not crystals:
-        raise InputError(f"none of the {count:,} attempts is a crystal")
+        raise InputError(f"none of the {count:,} samples is a crystal")

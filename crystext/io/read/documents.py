@@ -1,10 +1,10 @@
-"""Structures in JSON documents of JARVIS and of OPTIMADE.
+"""Read structures in JSON documents of JARVIS and of OPTIMADE.
 
     JARVIS      an entry with `jid` and `atoms`: lattice_mat, coords, elements, cartesian
     OPTIMADE    an entry of type structures with `attributes`: lattice_vectors,
                 cartesian_site_positions, species_at_sites, species
 
-Knows nothing of files. JARVIS: https://jarvis.nist.gov; OPTIMADE: https://www.optimade.org,
+It knows nothing about files. JARVIS: https://jarvis.nist.gov; OPTIMADE: https://www.optimade.org,
 specification 1.2, section "Structures Entries".
 """
 
@@ -28,12 +28,12 @@ _OPTIMADE_KEYS = ("lattice_vectors", "cartesian_site_positions", "species_at_sit
 
 
 def document_kind(row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
-    """Return the kind of document that an object is and its structure; None where it is none."""
+    """Return the kind of a document and its structure; None if the object is of neither kind."""
     atoms = row.get("atoms", row)
     if isinstance(atoms, dict) and atoms.keys() >= set(_JARVIS_KEYS):
         return "jarvis", atoms
     if "jid" in row and "atoms" in row:
-        # An entry without a structure is one all the same, and counts as one that is none.
+        # An entry without a structure still counts, as a failure.
         return "jarvis", atoms if isinstance(atoms, dict) else {}
     attributes = row.get("attributes", row)
     if isinstance(attributes, dict) and (
@@ -44,10 +44,10 @@ def document_kind(row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | Non
 
 
 def read_jarvis(atoms: Mapping[str, Any]) -> Reading:
-    """Take the atoms of an entry of JARVIS.
+    """Read the atoms of a JARVIS entry.
 
     Raises:
-        InputError: they are not laid out as JARVIS does, or lattice_mat contradicts abc and angles.
+        InputError: their layout is not JARVIS's, or lattice_mat contradicts abc and angles.
     """
     if missing := [key for key in _JARVIS_KEYS if key not in atoms]:
         raise InputError(
@@ -64,7 +64,7 @@ def read_jarvis(atoms: Mapping[str, Any]) -> Reading:
     crystal, notes = _build_crystal(vectors, symbols, places, cartesian)
     for key, found in (("abc", crystal.lengths), ("angles", crystal.angles)):
         given = atoms.get(key)
-        # They are written with few decimals, so only what is another cell contradicts.
+        # They are written with few decimals, so only a clearly different cell is a contradiction.
         if is_vector_list([given], 1) and np.abs(np.array(given) - found).max() > 0.1:
             raise InputError(
                 f"its {key} are {', '.join(f'{x:g}' for x in given)}, but those of its lattice_mat "  # type: ignore[union-attr]
@@ -74,16 +74,16 @@ def read_jarvis(atoms: Mapping[str, Any]) -> Reading:
 
 
 def read_optimade(attributes: Mapping[str, Any]) -> Reading:
-    """Take the attributes of a structure of OPTIMADE.
+    """Read the attributes of an OPTIMADE structure.
 
     Raises:
-        InputError: some are missing or not laid out as the specification has them; a site is
-            disordered, or has atoms attached that are not placed; its counts contradict each other.
+        InputError: some are missing or do not follow the specification; a site is disordered, or
+            has attached atoms without positions; the counts contradict each other.
     """
     if missing := [key for key in _OPTIMADE_KEYS if attributes.get(key) is None]:
         raise InputError(
             f"it lacks {', '.join(missing)}; expected a crystal with {', '.join(_OPTIMADE_KEYS)}. "
-            "Ask for them by response_fields"
+            "Request them by response_fields"
         )
     if not is_vector_list(attributes["lattice_vectors"], 3):
         raise InputError("its lattice_vectors are not three lists of three numbers")
@@ -113,13 +113,13 @@ def _species(given: Any, names: list[str]) -> tuple[dict[str, str], tuple[str, .
         unknown = [name for name in names if name not in ATOMIC_NUMBERS]
         if unknown:
             raise InputError(
-                f"it lacks species, and {unknown[0][:40]!r} is not an element; ask for species by "
+                f"it lacks species, and {unknown[0][:40]!r} is not an element; request species by "
                 "response_fields"
             )
-        note = "it lacks species: their names are taken for elements"
+        note = "it lacks species: their names are read as elements"
         return {name: name for name in names}, (note,)
     if not isinstance(given, list) or not all(isinstance(x, dict) for x in given):
-        raise InputError("its species are no list of objects")
+        raise InputError("its species are not a list of objects")
     known = {x["name"]: x for x in given if isinstance(x.get("name"), str)}
     found: dict[str, str] = {}
     for number, name in enumerate(names, start=1):
@@ -210,7 +210,7 @@ def _build_crystal(
 
 def _strings(value: Any, key: str) -> list[str]:
     if not isinstance(value, list | tuple) or not all(isinstance(x, str) for x in value):
-        raise InputError(f"its {key} are no list of names")
+        raise InputError(f"its {key} are not a list of names")
     return list(value)
 
 

@@ -1,4 +1,4 @@
-"""The files below a folder. Knows nothing of what they hold."""
+"""List the files below a folder, whatever their contents."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from crystext.errors import InputError
 def walk_files(folder: Path) -> Iterator[tuple[Path, OSError | None]]:
     """Yield the files below a folder, sorted, those of each folder before those of its folders.
 
-    A folder that cannot be searched comes like a file, with the reason. Hidden ones are passed
-    over. Links are followed, except to a folder that is searched anyway.
+    A folder that cannot be searched is yielded like a file, with the reason. Hidden files and
+    folders are skipped. Links are followed, except to a folder that is searched anyway.
 
     Raises:
         InputError: the folder itself cannot be searched.
@@ -31,7 +31,7 @@ def walk_files(folder: Path) -> Iterator[tuple[Path, OSError | None]]:
                 raise InputError(f"the folder {folder} cannot be searched: {reason}") from None
             yield place, error
             continue
-        # A link may lead back to where the search has been.
+        # A link may lead back to a folder already searched.
         if (found.st_dev, found.st_ino) in met:
             continue
         met.add((found.st_dev, found.st_ino))
@@ -47,7 +47,7 @@ def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except OSError:
-        # A link to where nothing may be looked up; opening it meets the same, and tells it.
+        # A link into a folder without permission; opening it fails too, and reports why.
         return False
 
 

@@ -1,4 +1,4 @@
-"""JSON documents to pieces: structures, tables, and responses of databases, however nested."""
+"""Read JSON documents as pieces: structures, tables and responses of databases, also nested."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from crystext.io.read.tables import (
 from crystext.structures.crystal import lengths_and_angles
 
 MAX_JSON_BYTES = 2**30
-"""Bytes that a JSON table may have: it is loaded whole."""
+"""Maximum size of a JSON table in bytes, since it is loaded whole."""
 
 
 def json_pieces(
     open_: Callable[[], BinaryIO], stem: str, where: Mapping[str, str]
 ) -> Iterator[Piece]:
-    """Yield what is found in a JSON file.
+    """Yield the structures of a JSON file.
 
     It may be one structure as pymatgen or ASE writes it, entries of JARVIS, a response of OPTIMADE
     or of the Materials Project, a list of rows, a mapping from names to rows or to POSCAR or CIF
-    strings, one more such level around it, what pandas writes by columns (its default) or in its
-    `split` layout, or a row on each line.
+    strings, one more such level around it, a table of pandas by columns (its default) or in its
+    `split` layout, or one row per line.
     """
     with open_() as stream:
         data = stream.read(MAX_JSON_BYTES + 1)
@@ -48,13 +48,13 @@ def json_pieces(
         return
     rows = _json_rows(document)
     if isinstance(document, list):
-        # Texts of a list are structures, or meant to be; those deeper within may be anything.
+        # Texts in a list are meant to be structures; those nested deeper may be anything.
         rows = (row for item in document for row in _json_rows(item))
     yield from row_pieces(rows, stem, where)
 
 
 def _parse_document(text: str) -> Any:
-    """Return what a JSON text says, or a list of what its lines say, where each is one.
+    """Return the value of a JSON text, or the list of values if each line is one (JSON lines).
 
     Raises:
         InputError: it is neither.
@@ -71,11 +71,11 @@ def _parse_document(text: str) -> Any:
             if not rows:
                 break
             raise InputError(
-                f"line {number} of it is no JSON: "
-                f"{describe_error(error, 'it cannot be understood')}"
+                f"its line {number} is not valid JSON: "
+                f"{describe_error(error, 'it cannot be parsed')}"
             ) from None
     if not rows:
-        raise InputError(f"it is no JSON: {describe_error(whole, 'it cannot be understood')}")
+        raise InputError(f"it is not valid JSON: {describe_error(whole, 'it cannot be parsed')}")
     return rows
 
 
@@ -96,14 +96,14 @@ def _json_rows(document: Any, name: str | None = None, split: str = "") -> Itera
         elif is_structure_dict(document):
             yield {"name": name, "structure": document, **context}
         elif isinstance(document.get("meta"), dict) and "data" in document:
-            # A response of OPTIMADE or of the Materials Project; the rest of it is no structure.
+            # A response of OPTIMADE or of the Materials Project; the rest of it is metadata.
             yield from _json_rows(document["data"])
         elif document_kind(document):
             yield {"name": name, **context, **document}
         elif _is_by_columns(document):
             for key in next(iter(document.values())):
                 row = {column: values[key] for column, values in document.items()}
-                # Where it has no index of its own, pandas counts the rows.
+                # pandas numbers the rows of a table without an index.
                 yield {"name": None if key.isdecimal() else key, **context, **row}
         elif (ase := _from_ase_row(document)) or _holds_structure(document):
             yield {"name": name, **context, **(ase or document)}
@@ -122,7 +122,7 @@ def _json_rows(document: Any, name: str | None = None, split: str = "") -> Itera
 
 
 def _is_molecule(value: Mapping[str, Any]) -> bool:
-    """Return whether a mapping is a molecule as pymatgen writes it: sites without a lattice."""
+    """Return whether a mapping is a molecule of pymatgen: sites without a lattice."""
     return isinstance(value.get("sites"), list) and "Molecule" in str(value.get("@class"))
 
 
@@ -138,7 +138,7 @@ def _is_split_layout(document: Mapping[str, Any]) -> bool:
 
 
 def _is_by_columns(document: Mapping[str, Any]) -> bool:
-    """Tell whether a mapping is from columns to rows to values, structures among them."""
+    """Return whether a mapping is from columns to rows to values that include structures."""
     columns = list(document.values())
     if not all(isinstance(column, dict) for column in columns):
         return False
@@ -155,16 +155,16 @@ def _holds_structure(row: Mapping[str, Any]) -> bool:
         held = row.get(column)
         if isinstance(held, dict) and is_structure_dict(held):
             return True
-        # Whatever else a document calls its atoms is no text of a structure.
+        # Other values called `atoms` are not the text of a structure.
         if isinstance(held, str) and (column != "atoms" or held.lstrip().startswith("{")):
             return True
     return array_columns(row) is not None
 
 
 def _from_ase_row(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Take a row of ASE's JSON database, in which an array is a shape, a type and flat numbers.
+    """Convert a row of ASE's JSON database, in which an array is a shape, a type and flat numbers.
 
-    Its early versions wrote lists.
+    Early versions wrote lists.
     """
     keys = ("cell", "numbers", "positions")
     if not all(isinstance(row.get(key), dict | list) for key in keys):
@@ -179,7 +179,7 @@ def _from_ase_row(row: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
         vectors = array(row["cell"], float).reshape(3, 3)
         numbers = array(row["numbers"], int).tolist()
-        with np.errstate(all="ignore"):  # What is not finite is refused where it is read.
+        with np.errstate(all="ignore"):  # The reader refuses numbers that are not finite.
             fractional = array(row["positions"], float).reshape(-1, 3) @ np.linalg.inv(vectors)
             handedness = np.sign(np.linalg.det(vectors))
             lengths, angles = lengths_and_angles(vectors)

@@ -1,7 +1,7 @@
-"""Crystals from what pymatgen and ASE parse: their formats, their dictionaries, ASE's atoms.
+"""Read crystals by pymatgen and ASE: their formats, their dictionaries, ASE's atoms.
 
-Each parser here returns crystals with notes. What a format says and its parser passes over is seen
-to before, by `unapplied`.
+Each parser here returns crystals with notes. `unapplied` first refuses files with information that
+their parser ignores.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 PYMATGEN_FORMATS = ("cssr", "xsf", "res", "mcsqs")
-"""Formats, by pymatgen's names, that are read by pymatgen from a string."""
+"""Formats, by pymatgen's names, that pymatgen reads from a string."""
 
 ASE_FORMATS: dict[str, bool] = {
     "traj": True,
@@ -33,14 +33,14 @@ ASE_FORMATS: dict[str, bool] = {
     **dict.fromkeys(("lammps-data", "magres", "siesta-xv", "struct_out", "turbomole"), False),
     **dict.fromkeys(("v-sim", "xsd", "proteindatabank"), False),
 }
-"""Formats, by ASE's names, that hold periodic structures and are read from a stream; True where
-every frame is a structure of its own, False where the last one is what is meant.
+"""Formats, by ASE's names, that hold periodic structures and are read from a stream; True if every
+frame is a separate structure, False if only the last one counts.
 
-ASE knows more; those that need a file on disk, a database or another program are left out.
+ASE supports more; those that need a file on disk, a database or another program are left out.
 """
 
 _MASSES = {"D": (1.9, 2.2), "T": (2.9, 3.2)}
-"""Masses in u between which hydrogen is an isotope."""
+"""Ranges of mass in u that identify an isotope of hydrogen."""
 
 
 def read_pymatgen(text: str, format: str) -> Reading:
@@ -53,10 +53,10 @@ def read_pymatgen(text: str, format: str) -> Reading:
 
 
 def read_structure(dictionary: Mapping[str, Any]) -> Reading:
-    """Take the dictionary of a pymatgen structure.
+    """Read the dictionary of a pymatgen structure.
 
     Raises:
-        InputError: it is not laid out as one.
+        InputError: it does not have the layout of one.
     """
     from pymatgen.core.structure import Structure
 
@@ -71,7 +71,7 @@ def _check_dictionary(dictionary: Mapping[str, Any]) -> None:
         "matrix" in lattice or all(_is_number(lattice.get(key)) for key in parameters)
     ):
         raise InputError(
-            "its lattice is no object with a matrix of three vectors; expected a structure as "
+            "its lattice is not an object with a matrix of three vectors; expected a structure as "
             "pymatgen's as_dict writes it"
         )
     if "matrix" in lattice and not is_vector_list(lattice["matrix"], 3):
@@ -80,7 +80,7 @@ def _check_dictionary(dictionary: Mapping[str, Any]) -> None:
         lengths, angles = lengths_and_angles(np.array(lattice["matrix"], float))
         for key, found in zip(parameters, (*lengths, *angles), strict=True):
             given = lattice.get(key)
-            # They follow from the matrix, so only what is another cell contradicts.
+            # They follow from the matrix, so only a clearly different cell is a contradiction.
             if _is_number(given) and abs(given - found) > 0.1:
                 raise InputError(
                     f"the {key} of its lattice is {given:g}, but that of its matrix {found:.4g}; "
@@ -137,7 +137,7 @@ def read_extxyz_frame(text: str) -> Reading:
 
 
 def _without_isotopes(text: str) -> tuple[str, tuple[str, ...]]:
-    """Write H for the symbols of its isotopes, which ASE does not know."""
+    """Replace the symbols of hydrogen's isotopes, which ASE does not know, by H."""
     lines = text.split("\n")
     if len(lines) < 3:
         return text, ()
@@ -164,7 +164,7 @@ def read_ase(data: bytes | str, format: str) -> list[Reading | InputError]:
 
     notes = check_fully_parsed(format, data) if isinstance(data, str) else ()
     stream = io.StringIO(data) if isinstance(data, str) else io.BytesIO(data)
-    # ASE asks an installed CASTEP what its keywords are, unless it may take any.
+    # ASE queries an installed CASTEP for its keywords, unless it accepts any keyword.
     options: Any = {"calculator_args": {"keyword_tolerance": 3}} if format == "castep-cell" else {}
     index = slice(None) if ASE_FORMATS[format] else -1
     frames = read(stream, index=index, format=format, **options)
@@ -186,12 +186,12 @@ def is_binary(format: str) -> bool:
 
 
 def crystal_from_ase(atoms: Atoms) -> Crystal:
-    """Take ASE's atoms; the cell must have three vectors, whatever `pbc` says.
+    """Convert ASE's atoms; the cell must have three vectors, whatever `pbc` says.
 
     Hydrogen with the mass of an isotope is read as hydrogen, with a `ReadingWarning`.
 
     Raises:
-        InputError: there is no cell, or the atoms are no crystal (see `Crystal`).
+        InputError: there is no cell, or the atoms are not a crystal (see `Crystal`).
     """
     if atoms.cell.rank < 3:
         raise InputError(
@@ -218,9 +218,9 @@ def _isotopes(atoms: Atoms) -> list[tuple[int, str]]:
 
 
 def isotope_of(number: int, mass: float) -> str:
-    """Return the symbol of an isotope of hydrogen that has a mass in u; empty where there is none.
+    """Return the symbol of the hydrogen isotope with this mass in u; empty if there is none.
 
-    ASE and OPTIMADE have no symbols for them: their deuterium is hydrogen of another mass.
+    ASE and OPTIMADE have no symbols for isotopes: their deuterium is hydrogen of another mass.
     """
     if number != 1:
         return ""
@@ -228,10 +228,10 @@ def isotope_of(number: int, mass: float) -> str:
 
 
 def read_arrays(row: Mapping[str, Any]) -> Reading:
-    """Take a row of lengths, angles, atomic numbers or symbols, and positions.
+    """Read a row of lengths, angles, atomic numbers or symbols, and positions.
 
     Raises:
-        InputError: they are not what makes a crystal.
+        InputError: they do not make a crystal.
     """
     arrays = {}
     for key in ("lengths", "angles", "positions"):
@@ -248,7 +248,9 @@ def read_arrays(row: Mapping[str, Any]) -> Reading:
         raise InputError(f"it has {positions.size} coordinates; expected three for each atom")
     positions = positions.reshape(-1, 3)
     if not isinstance(row["numbers"], list | tuple | np.ndarray):
-        raise InputError("its elements are no list; expected an atomic number or symbol per atom")
+        raise InputError(
+            "its elements are not a list; expected an atomic number or symbol per atom"
+        )
     elements = list(row["numbers"])
     if len(elements) != len(positions):
         raise InputError(f"it has {len(elements)} elements and {len(positions)} positions")
@@ -270,7 +272,7 @@ def _atomic_number(site: int, element: Any) -> int:
 
 
 def read_atoms(row: Mapping[str, Any]) -> Reading:
-    """Take a row of an ASE database."""
+    """Read a row of an ASE database."""
     from ase import Atoms
 
     return read_with_notes(
@@ -282,7 +284,7 @@ def read_atoms(row: Mapping[str, Any]) -> Reading:
 def checked_crystal(
     lengths: Any, angles: Any, numbers: list[int], positions: Any, labels: Any
 ) -> Crystal:
-    """Return the crystal, or name the site that is no element."""
+    """Return the crystal, or raise an error that names the site that is not an element."""
     for i, z in enumerate(numbers):
         if not 1 <= z <= len(ATOMIC_NUMBERS):
             raise InputError(f"site {i + 1} holds {str(labels[i])!r}, which is not an element")

@@ -1,8 +1,8 @@
-"""One piece of a source, a text or a row, to crystals, by the parser of its kind.
+"""Parse one piece of a source, a text or a row, to crystals, by the parser of its kind.
 
-The cell is taken as the file writes it: nothing is reduced to a primitive cell, sorted by symmetry
-or shifted. A CIF of a space group is expanded by its operations (see `crystext.io.read.cif`); other
-formats are read by pymatgen and ASE. Knows nothing of files.
+The cell is kept as written: nothing is reduced to a primitive cell, sorted by symmetry or shifted.
+A CIF with a space group is expanded by its operations (see `crystext.io.read.cif`); pymatgen and
+ASE read most other formats. This module knows nothing about files.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from crystext.structures.record import UNREADABLE, Failure, Label, Record
 from crystext.text import decode
 
 MAX_TEXT_BYTES = 8 * 2**20
-"""Limit for the text of one structure: parsers take seconds for a megabyte of noise."""
+"""Maximum size of the text of one structure: parsers take seconds for a megabyte of noise."""
 
 MAX_OUTPUT_BYTES = 256 * 2**20
-"""Limit for a trajectory or the output of a calculation."""
+"""Maximum size of a trajectory or the output of a calculation."""
 
 
 class Piece(NamedTuple):
@@ -41,15 +41,15 @@ class Piece(NamedTuple):
 
     name: str
     kind: str
-    """A key of `_PARSERS`, or `pymatgen:FORMAT`, or `ase:FORMAT`; `problem` where unreadable."""
+    """A key of `_PARSERS`, or `pymatgen:FORMAT`, or `ase:FORMAT`; `problem` if unreadable."""
     data: Any
-    """Text, bytes or a mapping, as the kind needs it; a sentence where the kind is `problem`."""
+    """Text, bytes or a mapping, depending on the kind; a sentence if the kind is `problem`."""
     labels: Mapping[str, Label] = {}
-    """By property name; see `property_schema`."""
+    """Labels by property name; see `property_schema`."""
     id: str = ""
-    """Tells the rows of a table apart, also in a source of many files; empty where nothing does."""
+    """Unique identifier of a table row, also in a source of many files; empty if it has none."""
     split: str = ""
-    """The split that the source puts it in, in the source's words; empty where it has none."""
+    """Split that the source assigns, in the source's words; empty if there is none."""
 
 
 def parse_piece(piece: Piece, *, lenient: bool = False) -> list[Record]:
@@ -57,7 +57,7 @@ def parse_piece(piece: Piece, *, lenient: bool = False) -> list[Record]:
 
     Args:
         piece: what to read.
-        lenient: read what contradicts itself where one reading exists, and note the contradiction.
+        lenient: read data that contradict themselves, with a note, where one reading exists.
     """
 
     def record(name: str, crystal: Crystal | None, notes: tuple[str, ...] = ()) -> Record:
@@ -73,7 +73,7 @@ def parse_piece(piece: Piece, *, lenient: bool = False) -> list[Record]:
     arguments = (piece.data, format) if format else (piece.data,)
     options = {"lenient": lenient} if kind in _LENIENT_KINDS else {}
     with warnings.catch_warnings():
-        # The parsers below check what matters of these warnings.
+        # The parsers below check whatever matters in these warnings.
         warnings.simplefilter("ignore")
         try:
             crystals = _PARSERS[kind](*arguments, **options)
@@ -81,7 +81,7 @@ def parse_piece(piece: Piece, *, lenient: bool = False) -> list[Record]:
             return [failed(piece.name, str(error))]
         except Exception as error:
             # Parsers of other packages raise exceptions of any type for broken data.
-            reason = describe_error(error, "its contents are not laid out as the format has them")
+            reason = describe_error(error, "its contents do not follow the format")
             return [failed(piece.name, f"{_describe_kind(piece.kind)} cannot be read: {reason}")]
     records = []
     for i, crystal in enumerate(crystals, start=1):
@@ -123,8 +123,8 @@ def _require_kind(text: str, kind: str, what: str) -> None:
         raise InputError(f"it is empty; expected {what}")
     if len(text) > MAX_TEXT_BYTES:
         raise InputError(
-            f"it has {len(text):,} characters; a structure may have {MAX_TEXT_BYTES:,}. Take out "
-            "what is not structure, such as embedded reflections"
+            f"it has {len(text):,} characters; a structure may have {MAX_TEXT_BYTES:,}. Remove "
+            "everything else, such as embedded reflections"
         )
     if kind_of_text(text) != kind:
         raise InputError(f"it starts with {text.lstrip()[:40]!r}; expected {what}")
@@ -190,7 +190,7 @@ def decode_text(data: bytes) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        # Old CIFs write Å and accents in this encoding, in which any byte means something.
+        # Old CIFs write Å and accents in this encoding, in which every byte is valid.
         text = data.decode("latin-1")
     return _unix_lines(text)
 
@@ -215,4 +215,4 @@ _PARSERS: dict[str, Callable[..., list[Any]]] = {
 }
 
 _LENIENT_KINDS = ("cif", "poscar")
-"""Kinds whose parsers can read on where a file contradicts itself."""
+"""Kinds whose parsers can read files that contradict themselves."""

@@ -1,8 +1,8 @@
-"""One structure as its file lists it: sites in their order, with labels, unknowns where it has `?`.
+"""Read a structure as its file lists it: sites in order, with labels, and `?` for unknown values.
 
-Other readers bring atoms into the order of their parser and know only whole crystals. Here the rows
-of a CIF stay where they are, and `?` or `.` in place of an element, a coordinate or a number of the
-cell is a value that is not known.
+Other readers return atoms in the order of their parser, and only complete crystals. Here the rows
+of a CIF keep their order, and `?` or `.` in place of an element, a coordinate or a cell parameter
+is an unknown value.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class PartialStructure(NamedTuple):
-    """What a file says of a structure. nan, or 0 of an element, where it says nothing."""
+    """A structure as listed in a file. Unknown values are nan, or 0 for an element."""
 
     lengths: Floats
     """Å; shape (3,)."""
@@ -37,21 +37,20 @@ class PartialStructure(NamedTuple):
     positions: Floats
     """Fractional coordinates; shape (N, 3)."""
     labels: tuple[str, ...]
-    """What the sites are called, each otherwise: by the file, or by element and number, as Fe1."""
+    """Unique labels of the sites: from the file, or element and number, such as Fe1."""
 
 
 def read_partial_structure(source: str | Path, *, lenient: bool = False) -> PartialStructure:
-    """Read the one structure of a source, known in whole or in part.
+    """Read the single structure of a source, which may be partially known.
 
-    A CIF whose atoms follow from operations of symmetry is read by its parser, as any other format:
-    it has to be known in whole.
+    A CIF whose atoms follow from symmetry operations must be complete, like any other format.
 
     Args:
         source: a file, or a folder or zip with one structure.
         lenient: see `read_crystals`.
 
     Raises:
-        InputError: the source holds none or several, or it is no crystal even in part.
+        InputError: the source holds none or several, or it is not even a partial crystal.
     """
     path = require_path(source)
     try:
@@ -67,7 +66,7 @@ def read_partial_structure(source: str | Path, *, lenient: bool = False) -> Part
 
 
 def partial_structure_of(crystal: Crystal, labels: Sequence[str] = ()) -> PartialStructure:
-    """Return the sites of a crystal, with labels of their own if none are given."""
+    """Return the sites of a crystal, with default labels if none are given."""
     return PartialStructure(
         crystal.lengths,
         crystal.angles,
@@ -90,7 +89,7 @@ def _partial_structure_of_cif(text: str) -> PartialStructure:
 
 
 def _distinct_labels(labels: tuple[str, ...], numbers: Ints) -> tuple[str, ...]:
-    """Return the file's labels, or made ones where they do not tell the sites apart."""
+    """Return the file's labels, or default ones if those are not unique."""
     apart = len(set(labels)) == len(labels) > 0 and not {"?", ".", ""} & set(labels)
     return labels if apart else _default_labels(numbers)
 
@@ -108,7 +107,7 @@ def _default_labels(numbers: Ints) -> tuple[str, ...]:
 def as_partial_structure(
     structure: PartialStructure | Crystal | Structure | Atoms | HasCrystal | str | Path,
 ) -> PartialStructure:
-    """Return the sites of whatever holds a structure, with its own labels where they differ."""
+    """Return the sites of an object or file, with its own labels if they are unique."""
     if isinstance(structure, PartialStructure):
         return structure
     if isinstance(structure, str | Path):

@@ -1,4 +1,4 @@
-"""POSCAR and CONTCAR files of VASP to crystals, by VASP's own rules of reading.
+"""Read POSCAR and CONTCAR files by VASP's own rules.
 
     title
     scale                   one number, a volume where it is negative; or three, for x, y and z
@@ -8,12 +8,12 @@
     Selective dynamics      may be missing; only the first letter counts
     Direct or Cartesian     likewise; c, C, k and K are Cartesian, everything else is direct
     a position per atom     and after it anything: flags, a symbol, a comment
-    velocities and more     passed over
+    velocities and more     ignored
 
-Numbers are read up to the first word that is none, as VASP reads them, so that comments may follow.
-Neither pymatgen nor ASE reads all of these files, and they differ on some (three scales, Cartesian
-positions under a negative scale); where VASP's rules leave no doubt, these are followed, and what
-contradicts itself is refused. The format: https://www.vasp.at/wiki/index.php/POSCAR.
+As in VASP, numbers end at the first word that is not a number, so comments may follow. Neither
+pymatgen nor ASE reads all of these files, and they differ on some (three scales, Cartesian
+positions under a negative scale). VASP's rules are followed where they are unambiguous, and files
+that contradict themselves are refused. The format: https://www.vasp.at/wiki/index.php/POSCAR.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FLAGS = ({"T", "F"}, {".T.", ".F."}, {".TRUE.", ".FALSE."})
 
 
 class _Atoms(NamedTuple):
-    """What the lines behind the lattice say."""
+    """The contents of the lines after the lattice."""
 
     symbols: list[str]
     """One per atom."""
@@ -57,16 +57,16 @@ def looks_like_poscar(lines: list[str]) -> bool:
 
 
 def read_poscar(text: str, *, lenient: bool = False) -> Reading:
-    """Return the crystal of a POSCAR, and notes on what is only probable about it.
+    """Return the crystal of a POSCAR, with notes on assumptions made.
 
     Args:
         text: the whole file.
-        lenient: where the lines of atoms name other elements than the line of symbols, or there are
+        lenient: if the lines of atoms name other elements than the line of symbols, or there are
             more positions than the counts say, follow the symbols and the counts, with a note.
 
     Raises:
-        InputError: a line is not what it has to be, which names the line; no element is named; or
-            the file contradicts itself.
+        InputError: a line is invalid (the message names it), no element is named, or the file
+            contradicts itself.
     """
     lines = text.rstrip().split("\n")
     if not any(line.strip() for line in lines):
@@ -92,9 +92,9 @@ def read_poscar(text: str, *, lenient: bool = False) -> Reading:
 
 
 def read_xdatcar(text: str) -> list[Reading | InputError]:
-    """Return the crystal of each configuration of an XDATCAR, or why it is none.
+    """Return the crystal of each configuration of an XDATCAR, or the error.
 
-    Its header is that of a POSCAR; it is repeated before a configuration where the cell varies.
+    Its header is that of a POSCAR, repeated before each configuration if the cell varies.
 
     Raises:
         InputError: it has no configuration.
@@ -152,8 +152,8 @@ def _atoms(lines: list[str], lenient: bool) -> _Atoms:
     notes = []
     if mode[0] not in "cCkKdDfF":
         notes.append(
-            f"line {at + 1}, {mode[:40]!r}, is read as Direct: to VASP whatever begins with "
-            "neither c nor k is"
+            f"line {at + 1}, {mode[:40]!r}, is read as Direct, as VASP reads any word that does "
+            "not begin with c or k"
         )
     total, first = sum(counts), at + 1
     if total > len(lines) - first:
@@ -177,10 +177,10 @@ def _atoms(lines: list[str], lenient: bool) -> _Atoms:
 
 
 def _symbols_and_counts(lines: list[str]) -> tuple[list[str], list[int], int]:
-    """Return symbols, none in a file of VASP 4, counts, and where the lines go on after them."""
+    """Return symbols (none in a VASP 4 file), counts, and the index of the next line."""
     at, names = 5, []
     while not _is_count(_words(lines, at)[:1]):
-        # A file of VASP 4 has numbers here, and nothing else may stand between them and symbols.
+        # A VASP 4 file has numbers here; VASP 5 needs only symbols before them.
         for word in (words := _words(lines, at)):
             names.append(_symbol(word, at))
         if not words:
@@ -217,7 +217,7 @@ def _symbol(word: str, at: int) -> str:
 
 
 def _labels(lines: Iterable[str], selective: bool) -> list[str] | None:
-    """Return the symbol behind each position, or None unless there is one behind all."""
+    """Return the symbol after each position; None unless every position has one."""
     labels = []
     for line in lines:
         words = line.split()[3:]
@@ -232,7 +232,7 @@ def _labels(lines: Iterable[str], selective: bool) -> list[str] | None:
 def _check_labels(
     symbols: list[str], labels: list[str] | None, first: int, lenient: bool
 ) -> Iterable[str]:
-    """Yield a note, or refuse, where atoms are labelled otherwise than the line of symbols says."""
+    """Yield a note, or refuse the file, if atom labels contradict the line of symbols."""
     if labels is None or labels == symbols:
         return
     i = next(i for i in range(len(labels)) if labels[i] != symbols[i])
@@ -248,7 +248,7 @@ def _check_labels(
 def _symbols_elsewhere(
     lines: list[str], counts: list[int], labels: list[str] | None, lenient: bool
 ) -> tuple[list[str], list[str]]:
-    """Return the symbols of a file of VASP 4: behind the positions, or in the title."""
+    """Return the symbols of a VASP 4 file: from after the positions, or from the title."""
     titled = _title_symbols(lines[0], counts)
     of_title = None if titled is None else [s for s, n in zip(titled, counts, strict=True)
                                             for _ in range(n)]  # fmt: skip
@@ -278,7 +278,7 @@ def _symbols_elsewhere(
 
 
 def _title_symbols(title: str, counts: list[int]) -> list[str] | None:
-    """Return the element of each count if a title is nothing but symbols, or a formula of them."""
+    """Return the element of each count if a title consists of symbols, or is a formula."""
     words = [re.split("[/_]", word, maxsplit=1)[0] for word in title.split()]
     if len(words) == len(counts) and all(word in ATOMIC_NUMBERS for word in words):
         return words
@@ -294,12 +294,12 @@ def _title_symbols(title: str, counts: list[int]) -> list[str] | None:
 
 
 def _refuse_surplus(lines: list[str], at: int, total: int, lenient: bool, notes: list[str]) -> None:
-    """Refuse a position after the last; velocities have a line before them, or an empty one."""
+    """Refuse surplus positions; velocities come after a header line or an empty line."""
     if at < len(lines) and len(_numbers(lines[at])) >= 3:
         found = f"line {at + 1} holds a further position, but the counts add up to {total} atoms"
         if not lenient:
-            raise InputError(f"{found}; expected as many. Correct the counts, or take it out")
-        notes.append(f"{found}; it is passed over")
+            raise InputError(f"{found}; expected as many. Correct the counts, or remove it")
+        notes.append(f"{found}; it is ignored")
 
 
 def _vector(lines: list[str], at: int, what: str) -> list[float]:
@@ -314,11 +314,11 @@ def _vector(lines: list[str], at: int, what: str) -> list[float]:
 
 
 def _numbers(line: str) -> list[float]:
-    """Return the numbers at the start of a line, up to the first word that is none."""
+    """Return the numbers at the start of a line, up to the first word that is not a number."""
     found: list[float] = []
     for word in line.split():
         try:
-            # Fortran's D is an exponent of double precision; Python's _ is no part of a number.
+            # Fortran's D marks an exponent of double precision; Python's _ is not allowed.
             found.append(float("_" if "_" in word else re.sub("[dD]", "e", word)))
         except ValueError:
             break

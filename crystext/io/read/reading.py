@@ -1,4 +1,4 @@
-"""What a parser returns: a crystal, and notes on what is only probable about it."""
+"""The result of a parser: a crystal, and notes on assumptions made."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from crystext.structures.crystal import Crystal
 
 
 class Reading(NamedTuple):
-    """A crystal that a parser found, with what is only probable about it."""
+    """A crystal from a parser, with notes on assumptions made."""
 
     crystal: Crystal
     notes: tuple[str, ...] = ()
 
 
 def read_with_notes(make: Callable[..., Crystal], *arguments: Any) -> Reading:
-    """Return what a function makes of its arguments, with its `ReadingWarning`s as notes."""
+    """Call a function that returns a crystal, and turn its `ReadingWarning`s into notes."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", ReadingWarning)

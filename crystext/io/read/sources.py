@@ -1,4 +1,4 @@
-"""Files, folders and zips to pieces: what a source holds, one structure after another."""
+"""Split files, folders and zips into pieces, one structure after another."""
 
 from __future__ import annotations
 
@@ -57,41 +57,41 @@ _KIND_BY_SUFFIX = {
     ".xsd": "ase:xsd",
     ".xv": "ase:siesta-xv",
 }
-"""The kind of a file by the end of its name."""
+"""The kind of a file by its suffix."""
 
 _JSON_LINES_SUFFIXES = (".jsonl", ".ndjson")
-"""Ends of names of JSON rows, line by line, that are read where they are asked for by name: runs of
-this package keep their records so, beside the crystals that these are about."""
+"""Suffixes of JSON lines files that are read only if given directly, not in a folder: runs of this
+package write such files beside their crystals."""
 
 _KIND_BY_STEM = {"poscar": "poscar", "contcar": "poscar", "xdatcar": "xdatcar",
           "outcar": "ase:vasp-out", "vasprun": "ase:vasp-xml"}  # fmt: skip
-"""The kind of a file by how its name begins, for VASP's files."""
+"""The kind of a file by the start of its name, for VASP's files."""
 
 
 class SourceFile(NamedTuple):
     """A file, on disk or in a zip."""
 
     path: PurePosixPath
-    """Its path within the source."""
+    """Path within the source."""
     open: Callable[[], BinaryIO]
-    """Opens it for reading bytes, still compressed where it is."""
+    """Opens the file for reading bytes, without decompressing it."""
     disk_path: Path | None
-    """Where it lies; None in a zip."""
+    """Path on disk; None in a zip."""
     error: OSError | None = None
-    """Why it is not read at all, where it is a folder that cannot be searched."""
+    """For a folder that cannot be searched: the reason."""
 
 
 def pieces(source: Path, where: Mapping[str, str]) -> Iterator[Piece]:
-    """Yield what a source holds, in a fixed order.
+    """Yield the pieces of a source, in a fixed order.
 
     Args:
         source: a file, a folder, which is searched for files with names of known formats, or a zip.
         where: for tables, the value that each of these columns must have.
 
     Raises:
-        InputError: the source is of no known kind, or a folder that cannot be searched.
-        OSError: it is missing, or may not be read.
-        SettingError: `where` names a column that is not there.
+        InputError: the format is unknown, or a folder cannot be searched.
+        OSError: the source is missing, or may not be read.
+        SettingError: `where` names a column that does not exist.
     """
     if source.is_dir():
         yield from _pieces_of_files(folder_entries(source), where)
@@ -100,7 +100,7 @@ def pieces(source: Path, where: Mapping[str, str]) -> Iterator[Piece]:
 
 
 def estimate_size(source: Path, where: Mapping[str, str]) -> int | None:
-    """Return about how many pieces a source holds, or None if that is not told cheaply."""
+    """Return roughly how many pieces a source holds; None if that is costly to find out."""
     try:
         if source.is_dir():
             return _total_size(folder_entries(source), where)
@@ -109,7 +109,7 @@ def estimate_size(source: Path, where: Mapping[str, str]) -> int | None:
                 return _total_size(_zip_entries(archive), where)
         return _entry_size(_disk_entry(source, source.name), where)
     except (InputError, OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile):
-        # Reading the source meets the same, and tells it.
+        # Reading the source fails too, and reports the error.
         return None
 
 
@@ -155,7 +155,7 @@ def _zip_pieces(entry: SourceFile, where: Mapping[str, str]) -> Iterator[Piece]:
     try:
         archive = zipfile.ZipFile(entry.open())
     except zipfile.BadZipFile as error:
-        raise InputError(f"it is no zip file: {describe_error(error, 'it is broken')}") from None
+        raise InputError(f"it is not a zip file: {describe_error(error, 'it is broken')}") from None
     with archive:
         members = _zip_entries(archive)
         if len(members) == 1:
@@ -189,7 +189,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _pieces_of_files(entries: list[SourceFile], where: Mapping[str, str]) -> Iterator[Piece]:
-    """Yield the pieces of many files; the failure of one is not the failure of all."""
+    """Yield the pieces of many files; a file that fails does not stop the others."""
     splits = _splits_by_path(entries)
     for entry in entries:
         split = splits.get(entry.path, "")
@@ -197,7 +197,7 @@ def _pieces_of_files(entries: list[SourceFile], where: Mapping[str, str]) -> Ite
             if entry.error is not None:
                 raise entry.error
             for piece in _entry_pieces(entry, where):
-                # What tells the rows of a file apart says nothing of those of another.
+                # Row identifiers are unique only within a file.
                 id = f"{entry.path}:{piece.id}" if piece.id else ""
                 yield piece._replace(id=id, split=split or piece.split)
         except (InputError, OSError) as error:
@@ -205,12 +205,12 @@ def _pieces_of_files(entries: list[SourceFile], where: Mapping[str, str]) -> Ite
 
 
 def _splits_by_path(entries: list[SourceFile]) -> dict[PurePosixPath, str]:
-    """Return the split of each file, where the files or their folders are named after splits.
+    """Return the split of each file, if the files or their folders are named after splits.
 
-    So are train.csv, val.csv and test.csv, or train/*.cif and test/*.cif.
+    Examples are train.csv, val.csv and test.csv, or train/*.cif and test/*.cif.
 
     Raises:
-        InputError: some are, and others are not.
+        InputError: only some files are named after splits.
     """
     found: dict[PurePosixPath, str] = {}
     for entry in entries:
@@ -223,7 +223,7 @@ def _splits_by_path(entries: list[SourceFile]) -> dict[PurePosixPath, str]:
     if others := [str(x.path) for x in entries if x.path not in found and x.error is None]:
         raise InputError(
             f"some of its files are named after splits, such as {next(iter(found))}, and others "
-            f"are not, such as {others[0]}; take out what belongs to no split"
+            f"are not, such as {others[0]}; remove the files that belong to no split"
         )
     return found
 
@@ -255,7 +255,7 @@ def _entry_pieces(entry: SourceFile, where: Mapping[str, str]) -> Iterator[Piece
         return
     if kind == "database":
         if entry.disk_path is None:
-            raise InputError("a database is not read from inside of a zip; unpack it")
+            raise InputError("a database cannot be read from inside a zip; unpack it")
         yield from database_pieces(entry.disk_path, PurePosixPath(name).name, where)
         return
     open_ = partial(_open_decompressed, entry)
@@ -263,7 +263,7 @@ def _entry_pieces(entry: SourceFile, where: Mapping[str, str]) -> Iterator[Piece
         if kind in _TABLE_READERS:
             yield from _TABLE_READERS[kind](open_, PurePosixPath(name).name, where)
         elif where:
-            raise SettingError(f"--where needs a table; {entry.path} is none")
+            raise SettingError(f"--where needs a table; {entry.path} is not one")
         elif kind == "attempts":
             yield from attempt_pieces(open_)
         elif kind == "extxyz":
@@ -277,12 +277,12 @@ def _entry_pieces(entry: SourceFile, where: Mapping[str, str]) -> Iterator[Piece
         zipfile.BadZipFile,
         lzma.LZMAError,
     ) as error:
-        # A file broken off, an encrypted member, a compression that is not known, a wrong checksum.
+        # A truncated file, an encrypted member, an unknown compression, a wrong checksum.
         raise InputError(
             f"it cannot be unpacked: {describe_error(error, 'it is broken')}"
         ) from None
     except OSError as error:
-        # What the system refuses has a number; what gzip and bz2 raise at broken data has none.
+        # System errors have an errno; those that gzip and bz2 raise for broken data have none.
         if error.errno is not None:
             raise
         raise InputError(
@@ -305,7 +305,8 @@ def _file_pieces(
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise InputError(
-            f"it is larger than {limit:,} bytes, more than a structure needs; cut out what is none"
+            f"it is larger than {limit:,} bytes, more than a structure needs; remove everything "
+            "else"
         )
     kind = kind or _guess_kind(data, filename)
     if kind == "extxyz":
@@ -322,7 +323,7 @@ def _file_pieces(
 
 
 def _guess_kind(data: bytes, filename: str) -> str:
-    """Return the kind of a file by its contents, where its name says nothing."""
+    """Return the kind of a file by its contents, for names that do not tell."""
     if b"\0" not in data and (kind := kind_of_text(decode_text(data[:MAX_TEXT_BYTES]))):
         return kind
     from ase.io.formats import UnknownFileTypeError, filetype
@@ -335,7 +336,7 @@ def _guess_kind(data: bytes, filename: str) -> str:
         return "xdatcar"
     if format not in ASE_FORMATS:
         raise InputError(
-            f"{filename} is of no known format"
+            f"{filename} has an unknown format"
             + (f" (ASE takes it for {format})" if format else "")
             + "; expected CIF, POSCAR, extxyz, a table (csv, parquet, json), a zip or a folder. "
             "Convert it, or name it after its format, e.g. NAME.cif"
@@ -344,7 +345,7 @@ def _guess_kind(data: bytes, filename: str) -> str:
 
 
 def _extxyz_pieces(open_: Callable[[], BinaryIO], name: str) -> Iterator[Piece]:
-    """Cut an xyz file into its frames: a line with the number of atoms, a comment, the atoms."""
+    """Split an xyz file into frames: a line with the number of atoms, a comment, the atoms."""
     with open_() as stream:
         for i in range(1, 2**62):
             line = stream.readline(1000)
@@ -384,7 +385,7 @@ def _extxyz_pieces(open_: Callable[[], BinaryIO], name: str) -> Iterator[Piece]:
 
 
 def _stem(path: PurePosixPath) -> str:
-    """Return a path without the suffixes of format and compression."""
+    """Return the name of a path without the suffixes of format and compression."""
     if path.suffix.lower() in _DECOMPRESSORS:
         path = path.with_suffix("")
     return str(path.with_suffix("") if path.suffix.lower() in _KIND_BY_SUFFIX else path)

@@ -1,4 +1,4 @@
-"""Rows of CSV and Parquet tables to pieces, with their labels, without parsing structures."""
+"""Read rows of CSV and Parquet tables as pieces, with their labels, without parsing structures."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from crystext.io.read.parse import Piece, kind_of_text
 from crystext.structures.property_schema import label_columns, parse_labels
 
 TEXT_COLUMNS = ("cif", "poscar", "structure", "cif_structure", "atoms")
-"""Columns that may hold a structure as CIF, as POSCAR or as a dictionary of pymatgen or JARVIS; the
-first that has a value wins."""
+"""Columns that may hold a structure as CIF, POSCAR or a dictionary of pymatgen or JARVIS; the first
+that has a value wins."""
 
 ARRAY_COLUMNS = {
     "lengths": ("lengths",),
@@ -22,18 +22,18 @@ ARRAY_COLUMNS = {
     "numbers": ("numbers", "species", "atom_types"),
     "positions": ("frac_coords", "positions", "coords"),
 }
-"""Columns that together hold a structure as arrays, with the names that others give them; the first
-found wins. Positions are fractional whatever they are called; a table that says so for some column,
-as pymatgen's names do, may have Cartesian ones beside it."""
+"""Columns that together hold a structure as arrays, with their aliases; the first found wins.
+Positions are fractional under all of these names. The alias that says so, pymatgen's, comes first,
+since such a table may have Cartesian positions in another column."""
 
 ID_COLUMNS = ("material_id", "id", "mp_id", "jid", "entry_id")
-"""Columns that tell the rows of a table apart."""
+"""Columns with a unique identifier of each row."""
 
 NAME_COLUMNS = ("name", *ID_COLUMNS)
-"""Columns that say what a row is called. A name such as `salt` may be that of many rows."""
+"""Columns with the name of a row. Many rows may share a name such as `salt`."""
 
 SPLIT_COLUMN = "split"
-"""Column of the split that a row belongs to; a JSON table's outer keys are taken for it."""
+"""Column with the split of a row; the outer keys of a JSON table are read as splits."""
 
 SPLIT_NAMES = {
     "train": "train",
@@ -45,10 +45,10 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-"""What data sets call their splits, and what they are called here."""
+"""Names of splits in data sets, and the names used here."""
 
 _CSV_BLOCK_BYTES = 32 * 2**20
-"""Bytes of a CSV file that are read at a time; a row must fit."""
+"""Block size for reading a CSV file, in bytes; a row must fit."""
 
 
 def csv_pieces(
@@ -65,17 +65,17 @@ def csv_pieces(
             yield from row_pieces(rows, stem, where)
     except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError) as error:
         raise InputError(
-            "it is no CSV table that can be read: "
-            f"{describe_error(error, 'it cannot be understood')}"
+            f"it cannot be read as a CSV table: {describe_error(error, 'it cannot be parsed')}"
         ) from None
 
 
 def _csv_batches(open_: Callable[[], BinaryIO], columns: list[str]) -> Any:
-    """Open a CSV table; of no columns, all are read."""
+    """Open a CSV table; an empty list reads all columns."""
     import pyarrow as pa
     from pyarrow import csv
 
-    # A column's type is guessed from the first block; a later one may differ. Text always fits.
+    # A column's type is inferred from the first block, and later blocks may differ; text always
+    # fits.
     types = dict.fromkeys(columns, pa.string())
     return csv.open_csv(
         pa.PythonFile(open_(), mode="r"),
@@ -100,13 +100,12 @@ def parquet_pieces(
             yield from row_pieces(rows, stem, where)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise InputError(
-            "it is no Parquet table that can be read: "
-            f"{describe_error(error, 'it cannot be understood')}"
+            f"it cannot be read as a Parquet table: {describe_error(error, 'it cannot be parsed')}"
         ) from None
 
 
 def row_count(kind: str, open_: Callable[[], BinaryIO], where: Mapping[str, str]) -> int | None:
-    """Return how many rows of a table meet the conditions; None if that is not told cheaply."""
+    """Return how many rows of a table match `where`; None if that is costly to find out."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -129,13 +128,13 @@ def row_count(kind: str, open_: Callable[[], BinaryIO], where: Mapping[str, str]
             with _csv_batches(open_, list(where) or first) as batches:
                 return chosen(batches) if where else sum(batch.num_rows for batch in batches)
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError):
-        # Reading it for its structures meets the same, and tells it.
+        # Reading its structures fails too, and reports the error.
         return None
     return None
 
 
 def _columns_to_read(names: list[str], where: Mapping[str, str]) -> list[str]:
-    """Return the columns to read, or say that no structure can be among them."""
+    """Return the columns to read, or raise an error if no column can hold structures."""
     arrays = array_columns(dict.fromkeys(names, ()))
     texts = [name for name in TEXT_COLUMNS if name in names][:1]
     if arrays is None and not texts:
@@ -156,12 +155,12 @@ def _columns_to_read(names: list[str], where: Mapping[str, str]) -> list[str]:
 
 
 def is_structure_dict(value: Mapping[str, Any]) -> bool:
-    """Return whether a mapping is a structure as pymatgen's as_dict writes it."""
+    """Return whether a mapping is a structure written by pymatgen's as_dict."""
     return "lattice" in value and "sites" in value
 
 
 def array_columns(row: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return the column of each array, or None unless all four are there."""
+    """Return the column of each array; None unless all four exist."""
     found = {
         key: next((name for name in names if name in row), None)
         for key, names in ARRAY_COLUMNS.items()
@@ -173,7 +172,7 @@ def array_columns(row: Mapping[str, Any]) -> dict[str, str] | None:
 def row_pieces(
     rows: Iterable[Mapping[str, Any]], stem: str, where: Mapping[str, str]
 ) -> Iterator[Piece]:
-    """Yield a piece for each row that meets the conditions."""
+    """Yield a piece for each row that matches `where`."""
     for i, row in enumerate(rows, start=1):
         for column in where:
             _check_column(column, row)
@@ -186,7 +185,7 @@ def row_pieces(
 
 
 def first_value(row: Mapping[str, Any], columns: Iterable[str]) -> str:
-    """Return the text of the first of these columns that a row has a value in, or none."""
+    """Return the text of the first of these columns with a value in a row; empty without one."""
     return next((str(row[c]) for c in columns if row.get(c) not in (None, "")), "")
 
 
@@ -210,8 +209,8 @@ def _structure_of_row(row: Mapping[str, Any]) -> tuple[str, Any]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
-            reason = describe_error(error, "it cannot be understood")
-            return "problem", f"its structure is no JSON: {reason}"
+            reason = describe_error(error, "it cannot be parsed")
+            return "problem", f"its structure is not valid JSON: {reason}"
     if isinstance(value, dict) and is_structure_dict(value):
         return "structure", value
     if isinstance(value, dict) and (document := document_kind(value)):
@@ -220,12 +219,12 @@ def _structure_of_row(row: Mapping[str, Any]) -> tuple[str, Any]:
 
 
 def _parse_array(value: Any) -> Any:
-    """Return a list; one that a CSV file holds is written as Python or JSON writes it."""
+    """Return a list; in a CSV file it is text in Python or JSON notation."""
     return ast.literal_eval(value) if isinstance(value, str) else value
 
 
 def unescape_newlines(text: str) -> str:
-    """Give a text its line ends back where they were escaped twice, as in the CDVAE tables."""
+    """Restore line ends that were escaped twice, as in the CDVAE tables."""
     return text if "\n" in text else text.replace("\\n", "\n")
 
 

@@ -1,8 +1,8 @@
-"""What a format can say that pymatgen's or ASE's parser of it passes over without a word.
+"""Refuse files with information that pymatgen's or ASE's parser silently ignores.
 
 A file whose symmetry is not applied would be read as its asymmetric unit, one whose unit of length
-is not applied as a cell of another size. Such files are refused here, by their text, before the
-parser sees them; what is a guess by nature is noted. Knows nothing of how a format is parsed.
+is not applied as a cell of another size. Such files are refused here, by their text, before they
+are parsed; unavoidable guesses are noted. This module does not parse structures.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from itertools import takewhile
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.errors import InputError
 
-_CONVERT_ADVICE = "Convert it to CIF, with its symmetry, by the program that wrote it"
+_CONVERT_ADVICE = "Convert it to CIF, with its symmetry, using the program that wrote it"
 
 Notes = tuple[str, ...]
 
 
 def check_fully_parsed(format: str, text: str) -> Notes:
-    """Refuse a text that says more of its structure than its parser takes in; return notes.
+    """Refuse a text with structural information that its parser ignores; return notes.
 
     Args:
         format: by pymatgen's or ASE's name, as `parse.PYMATGEN_FORMATS` and `ASE_FORMATS` have it.
@@ -34,7 +34,7 @@ def check_fully_parsed(format: str, text: str) -> Notes:
 
 
 def _res(text: str) -> Notes:
-    """SHELX: LATT and SYMM make the other atoms. pymatgen reads what AIRSS writes, always P1."""
+    """SHELX: LATT and SYMM generate atoms. pymatgen reads files in P1, as AIRSS writes them."""
     cards: dict[str, list[list[str]]] = {}
     elements: list[str] = []
     atoms: list[list[str]] = []
@@ -72,14 +72,14 @@ def _res(text: str) -> Notes:
         if not 0 <= at < len(elements) or elements[at].title() != symbol:
             meant = elements[at] if 0 <= at < len(elements) else "nothing"
             raise InputError(
-                f"atom {number} is called {words[0]}, but its number {words[1]} is that of {meant} "
+                f"atom {number} is called {words[0]}, but its number {words[1]} means {meant} "
                 f"in SFAC; expected the same"
             )
     return ()
 
 
 def _require_occupancy(number: int, name: str, occupancy: str, whole: Iterable[str]) -> None:
-    """Refuse an atom whose occupancy is none of these numbers."""
+    """Refuse an atom whose occupancy is not one of these numbers."""
     try:
         value = float(occupancy)
     except ValueError:
@@ -119,7 +119,7 @@ def _cssr(text: str) -> Notes:
 
 
 def _xsf(text: str) -> Notes:
-    """XSF: pymatgen 2026.10 reads fewer atoms than the file says that there are, without a word."""
+    """XSF: pymatgen 2026.10 silently reads fewer atoms than the file declares."""
     lines = [line.split() for line in text.splitlines() if not line.lstrip().startswith("#")]
     for at, words in enumerate(lines[:-1]):
         if words[:1] == ["PRIMCOORD"] and lines[at + 1][:1] and lines[at + 1][0].isdigit():
@@ -134,7 +134,7 @@ def _xsf(text: str) -> Notes:
 
 
 _CASTEP_UNITS = ("bohr", "ang", "m", "cm", "nm", "pm")
-"""Units of length that ASE knows; it takes others for Å."""
+"""Units of length that ASE supports; it reads others as Å."""
 
 
 def _cell(text: str) -> Notes:
@@ -165,7 +165,7 @@ def _cell(text: str) -> Notes:
 
 
 def _cfg(text: str) -> Notes:
-    """AtomEye: the cell H0 is in units of A, which ASE takes for 1 Å."""
+    """AtomEye: the cell H0 is in units of A, which ASE reads as 1 Å."""
     found = re.search(r"^\s*A\s*=\s*([^\s#]+)[ \t]*(\w*)", text, re.MULTILINE)
     if found is None:
         return ()
@@ -182,14 +182,15 @@ def _cfg(text: str) -> Notes:
 
 
 def _pdb(text: str) -> Notes:
-    """PDB: a space group behind the cell, occupancies, alternatives, elements in columns 77-78."""
+    """PDB: a space group after the cell, occupancies, alternatives, elements in columns 77-78."""
     group = None
     number = 0
     for line in text.splitlines():
         if line.startswith("CRYST1"):
             if line[6:33].split() == ["1.000"] * 3:
                 raise InputError(
-                    "its CRYST1 is a cube of 1 Å, which stands for no cell; expected a crystal"
+                    "its CRYST1 is a cube of 1 Å, which means that it has no cell; expected a "
+                    "crystal"
                 )
             group = line[55:66].strip()
         elif line.startswith(("ATOM  ", "HETATM")):
@@ -221,7 +222,7 @@ def _xsd(text: str) -> Notes:
         numbers = re.split("[,:;\\s]+", operators[1].strip(":; \t")) if operators else []
         group = re.search(r'\bGroupName="([^"]*)"', tag)
         name = group[1] if group else ""
-        # ASE writes its own attribute's name for the name of the group.
+        # ASE writes the name of its attribute in place of the group's name.
         plain = name.replace(" ", "").upper() in ("", "P1", "GROUPNAME")
         if len(numbers) > 12 or not plain:
             raise InputError(
@@ -236,7 +237,7 @@ def _xsd(text: str) -> Notes:
 
 
 def _lammps(text: str) -> Notes:
-    """LAMMPS: atoms are of numbered types. ASE takes numbers for elements, or guesses by mass."""
+    """LAMMPS: atoms have numbered types. ASE reads numbers as elements, or guesses by mass."""
     body = text.partition("\n")[2]
     labels = _lammps_section(body, "Atom Type Labels")
     if labels and all(words[1] in ATOMIC_NUMBERS for words in labels if len(words) > 1):
@@ -244,8 +245,8 @@ def _lammps(text: str) -> Notes:
     masses = _lammps_section(body, "Masses")
     if not masses:
         raise InputError(
-            "its atoms are of numbered types, and no section Masses or Atom Type Labels says of "
-            "which elements; expected one of them"
+            "its atoms have numbered types, and no section Masses or Atom Type Labels gives their "
+            "elements; expected one of these sections"
         )
     from ase.data import atomic_masses
 
@@ -261,11 +262,11 @@ def _lammps(text: str) -> Notes:
         z = int(abs(atomic_masses - mass).argmin())
         if abs(atomic_masses[z] - mass) > 0.05 or mass == 1.0:
             raise InputError(
-                f"its type {words[0]} has the mass {words[1]}, which is that of no element; "
+                f"its type {words[0]} has the mass {words[1]}, which matches no element; "
                 "expected g/mol. Name the elements in a section Atom Type Labels"
             )
         named.append(f"{words[0]} {list(ATOMIC_NUMBERS)[z - 1]}")
-    return (f"its elements are told by their masses: type {', '.join(named)}",)
+    return (f"its elements are inferred from masses: type {', '.join(named)}",)
 
 
 def _lammps_section(text: str, title: str) -> list[list[str]]:
@@ -309,13 +310,13 @@ _ABINIT_VARIABLES = {
 
 
 def _abinit(text: str) -> Notes:
-    """ABINIT: some variables make the other atoms, or change the cell; ASE knows none of them."""
+    """ABINIT: some variables generate atoms or change the cell; ASE ignores all of them."""
     lines = text.lower().splitlines()
     words = [w for line in lines for w in re.split("[#!]", line)[0].split()]
-    # ASE knows comments behind # alone, and takes the first of two values.
+    # ASE knows only comments after #, and takes the first of two values.
     behind = {w for line in lines for w in line.partition("#")[0].partition("!")[2].split()}
     if met := sorted(behind & _ABINIT_VARIABLES):
-        raise InputError(f"it has {', '.join(met)} in a comment behind !; take the comment out")
+        raise InputError(f"it has {', '.join(met)} in a comment after !; remove the comment")
     if "xcart" in words and any(w.startswith("ang") for w in words[words.index("xcart") :]):
         raise InputError("its xcart are in Å, which is not applied here; write them as xangst")
     lost = ("spgroup", "natrd", "nobj", "scalecart", "angdeg", "brvltt", "spgroupma")
@@ -328,7 +329,7 @@ def _abinit(text: str) -> Notes:
 
 
 def _cube(text: str) -> Notes:
-    """Cube: a negative number of voxels says that lengths are in Å; ASE takes Bohr."""
+    """Cube: a negative number of voxels means that lengths are in Å; ASE reads Bohr."""
     counts = [line.split()[:1] for line in text.splitlines()[3:6]]
     if any(count and count[0].startswith("-") for count in counts):
         raise InputError(

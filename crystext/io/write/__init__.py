@@ -1,9 +1,9 @@
-"""Writes crystals to files that other programs read: CIF, POSCAR, extxyz, Parquet, CSV, JSON.
+"""Write crystals to files that other programs read: CIF, POSCAR, extxyz, Parquet, CSV, JSON.
 
-`decimals` says how numbers are printed, `cif_text` writes CIF and `structure_text` the other texts
-of one crystal. `symmetry` finds the conventional cell and the orbits that a symmetrised CIF has.
-`tables` writes rows, and `files` puts everything in its place: what is written appears under its
-name only when it is whole, and the same crystals give the same bytes.
+`decimals` formats numbers, `cif_text` writes CIF and `structure_text` the other texts of one
+crystal. `symmetry` finds the conventional cell and the orbits of a symmetrised CIF. `tables` writes
+rows, and `files` writes everything to disk atomically: a file gets its name only when it is
+complete, and the same crystals give the same bytes.
 """
 
 from __future__ import annotations

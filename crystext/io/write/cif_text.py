@@ -1,4 +1,4 @@
-"""Crystals as CIF: every atom in P 1, or the conventional cell with its symmetry.
+"""Write crystals as CIF: every atom in P 1, or the conventional cell with its symmetry.
 
 Tags are those of the core dictionary: `_chemical_formula_sum` is the formula unit, of which the
 cell holds `_cell_formula_units_Z`. Symbols and operations come from gemmi's tables.
@@ -23,20 +23,20 @@ from crystext.structures.wyckoff.orbits import WyckoffCrystal
 from crystext.structures.wyckoff.positions import hall_number
 
 _BARE_WORD = re.compile(r"""[A-Za-z0-9][^\s'"]*""")
-"""A word that stands in a CIF as it is."""
+"""A word that needs no quotes in a CIF."""
 
 
 def cif(
     crystal: Crystal, name: str = "crystal", labels: Sequence[str] = (), *, exact: bool = False
 ) -> str:
-    """Return a crystal as a CIF data block in P 1: every atom is listed, as it is.
+    """Return a crystal as a CIF data block in P 1: every atom is listed, unchanged.
 
-    Atoms that lie at the same place are written, but pymatgen does not read them back.
+    Coinciding atoms are written, but pymatgen does not read them back.
 
     Args:
         crystal: the crystal.
-        name: of the data block.
-        labels: of the sites; by element and place where there are none: Na1, Cl2.
+        name: name of the data block.
+        labels: labels of the sites; by default element and index: Na1, Cl2.
         exact: whether numbers have all their digits instead of six decimals (see `decimals`).
     """
     written = _format_all_digits if exact else format_text_decimal
@@ -59,7 +59,7 @@ def symmetrized_cif(wyckoff: WyckoffCrystal, name: str = "crystal") -> str:
     """Return a crystal as a CIF data block with the operations of its space group.
 
     The cell is the conventional one. Each orbit has one atom, with multiplicity and Wyckoff letter.
-    The setting is that of `wyckoff.positions`; symbol, Hall symbol and operations say which it is.
+    The setting is that of `wyckoff.positions`; symbol, Hall symbol and operations declare it.
     """
     unit = asymmetric_unit(wyckoff)
     numbers = [
@@ -76,12 +76,12 @@ def symmetrized_cif(wyckoff: WyckoffCrystal, name: str = "crystal") -> str:
 
 
 def _unquoted_label(label: str) -> str:
-    """Return a label without what a CIF would have to quote."""
+    """Return a label without characters that a CIF would have to quote."""
     return label if _BARE_WORD.fullmatch(label) else safe_name(label)
 
 
 def entry_cif(entry: CrystalEntry) -> str:
-    """Return the CIF of what is to be written."""
+    """Return the CIF of an entry."""
     if entry.wyckoff is not None:
         return symmetrized_cif(entry.wyckoff, entry.name)
     return cif(entry.crystal, entry.name, entry.labels, exact=entry.exact)
@@ -93,13 +93,13 @@ def safe_name(name: str) -> str:
 
 
 class _GroupSetting(NamedTuple):
-    """What a CIF says of a space group."""
+    """The description of a space group in a CIF."""
 
     symbol: str
     hall: str
     operations: tuple[str, ...]
     code: str
-    """Origin choice or axes: 1, H; empty where the group has no choice of the kind."""
+    """Origin choice or axes: 1, H; empty if the group has no such choice."""
 
 
 @cache
@@ -130,12 +130,12 @@ def _data_block(
     """Return a data block.
 
     Args:
-        name: of the block.
-        cell: has lengths and angles.
+        name: name of the block.
+        cell: a crystal with the lengths and angles of the cell.
         numbers: atomic numbers of all atoms in the cell.
-        space_group: its number.
-        rows: of the atoms: symbol, label, multiplicity, Wyckoff letter if any, coordinates.
-        format_number: makes texts of the cell's lengths and angles.
+        space_group: number of the space group.
+        rows: rows of the atoms: symbol, label, multiplicity, Wyckoff letter if any, coordinates.
+        format_number: formats the cell's lengths and angles.
     """
     setting = _group_setting(space_group)
     rows = list(rows)
@@ -176,7 +176,7 @@ def _data_block(
 
 
 def _format_angles(cell: Crystal, format_number: Callable[[float], str]) -> list[str]:
-    """Return the angles, with all their digits where six decimals of them form no cell."""
+    """Return the angles, with all their digits if six decimals would not form a cell."""
     angles = [format_number(x) for x in cell.angles.tolist()]
     if angles_form_cell(*map(float, angles)) or not angles_form_cell(*cell.angles.tolist()):
         return angles
@@ -189,10 +189,10 @@ def _format_all_digits(value: float) -> str:
 
 
 def _formula_unit(numbers: Sequence[int]) -> tuple[str, int]:
-    """Return the formula of a unit as CIF has it, and how many units there are.
+    """Return the formula of a unit in CIF's notation, and the number of units.
 
-    Elements stand in Hill's order: carbon, then hydrogen, then the others by the alphabet, or all
-    by the alphabet where there is no carbon.
+    Elements are in Hill's order: carbon, then hydrogen, then the others alphabetically, or all
+    alphabetically if there is no carbon.
     """
     found, counts = np.unique(numbers, return_counts=True)
     units = math.gcd(*counts.tolist())

@@ -1,4 +1,4 @@
-"""Where crystals are written: file formats by name and suffix, folders, and whole files only."""
+"""Write crystals to files and folders: formats by name and suffix, atomic writes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from crystext.runtime.files import explain_os_errors, replace_atomically
 from crystext.structures.crystal import Crystal
 
 NamedCrystals = Iterable[tuple[str, Crystal]]
-"""Crystals with their names, from which come file names, data blocks, titles and the like."""
+"""Crystals with their names, which become names of files and data blocks, titles and so on."""
 
 _TABLE_WRITERS = {"parquet": write_parquet, "csv": write_csv, "json": write_json}
-"""Writers of a file with a row or an item for each crystal."""
+"""Writers of files with a row or an item for each crystal."""
 
 FILE_FORMATS = ("cif", "poscar", "extxyz", "parquet", "csv", "json")
 """Names of the formats that `write_crystals` writes."""
@@ -30,16 +30,16 @@ _FORMAT_BY_SUFFIX = {".cif": "cif", ".vasp": "poscar", ".poscar": "poscar", ".xy
 _FORMAT_BY_NAME = {"POSCAR": "poscar", "CONTCAR": "poscar"}
 
 _SUFFIX_IN_FOLDER = {"cif": ".cif", "poscar": ".vasp", "json": ".json"}
-"""Formats that a folder can have a file each of, and how these end."""
+"""Formats of folders with one file per crystal, and the suffixes of these files."""
 
 
 def file_format(name: str | None, out: Path) -> str:
-    """Return the format asked for, or else the one that a path's name means.
+    """Return the requested format, else that of the path's suffix.
 
     A path without a suffix is a folder of CIFs, and so is a folder that exists.
 
     Raises:
-        SettingError: no such format, or a suffix that means none.
+        SettingError: the format does not exist, or the suffix is unknown.
     """
     if name is None:
         if (meant := _format_of_path(out)) is not None:
@@ -48,7 +48,7 @@ def file_format(name: str | None, out: Path) -> str:
             raise SettingError(
                 f"{out} ends in {out.suffix}, and files of crystals end in "
                 f"{', '.join(_FORMAT_BY_SUFFIX)}.{did_you_mean(out.suffix, _FORMAT_BY_SUFFIX)} A "
-                "folder has no suffix, unless it exists or the format is said"
+                "folder has no suffix, unless it exists or the format is given"
             )
         return "cif"
     if name not in FILE_FORMATS:
@@ -60,14 +60,14 @@ def file_format(name: str | None, out: Path) -> str:
 
 
 def _format_of_path(out: Path) -> str | None:
-    """Return the format of which a path's name says that it is one file."""
+    """Return the format of a path whose name marks it as a single file."""
     if out.name in _FORMAT_BY_NAME and not out.is_dir():
         return _FORMAT_BY_NAME[out.name]
     return _FORMAT_BY_SUFFIX.get(out.suffix.lower())
 
 
 def _is_one_file(out: Path, to: str) -> bool:
-    """Tell whether crystals of a format go into one file; else they go into a folder."""
+    """Return whether crystals of a format go into one file, not into a folder."""
     return to not in _SUFFIX_IN_FOLDER or _format_of_path(out) == to
 
 
@@ -82,28 +82,28 @@ def write_crystals(
     texts: Sequence[str | None] | None = None,
     note: Callable[[str], None] = lambda message: None,
 ) -> int:
-    """Write crystals to one file, or to a folder with a file each; return how many there were.
+    """Write crystals to one file, or to a folder with a file each; return their number.
 
     Args:
-        crystals: names and crystals. Names need not differ, nor be fit for file names.
+        crystals: names and crystals. Names need not be unique, nor valid as file names.
         out: a path that ends in `.cif` (one file, a data block each), `.vasp` or `.poscar`, or is
-            called `POSCAR` or `CONTCAR` (one crystal), or ends in `.extxyz` or `.xyz` (a frame
+            named `POSCAR` or `CONTCAR` (one crystal), or ends in `.extxyz` or `.xyz` (a frame
             each), `.parquet` or `.csv` (a row each) or `.json` (a list of pymatgen's structures).
             With the formats `cif`, `poscar` and `json`, any other path is a folder, which must be
             empty or new.
         to: one of `FILE_FORMATS`; None takes it from the path, see `file_format`.
-        columns: more columns of a table, and properties of pymatgen's structures. The other formats
-            have no place for them.
-        labels: of the sites, for CIF and JSON, one sequence for each crystal.
-        layout: the cell that is written, and whether CIFs have operations of symmetry.
+        columns: further columns of a table, or properties of pymatgen's structures. The other
+            formats ignore them.
+        labels: labels of the sites, for CIF and JSON, one sequence for each crystal.
+        layout: the cell that is written, and whether CIFs have symmetry operations.
         texts: the text each crystal was read from; one in the Wyckoff format declares the symmetry
-            that `layout` asks for.
-        note: is told of each crystal in which no symmetry is found; it is written as it is.
+            that `layout` requests.
+        note: called for each crystal without symmetry, which is written unchanged.
 
     Raises:
-        SettingError: no such format, a suffix that means none, several crystals for one POSCAR, or
-            operations of symmetry for a format that has no place for them.
-        RunError: the place cannot be written, is full, or is a folder that holds something.
+        SettingError: the format does not exist, the suffix is unknown, there are several crystals
+            for one POSCAR, or the format cannot hold symmetry operations.
+        RunError: the path cannot be written, the disk is full, or the folder is not empty.
         InputError: there is no crystal.
     """
     out = Path(out)
@@ -133,7 +133,7 @@ def crystal_texts(
     """Yield the text of each crystal in one of `TEXT_FORMATS`, as `write_crystals` writes it.
 
     Raises:
-        SettingError: a format that is no text of one crystal, or has no place for what is asked.
+        SettingError: the format is not a text of one crystal, or cannot hold the layout.
     """
     if to not in TEXT_FORMATS:
         raise SettingError(
@@ -147,16 +147,16 @@ def crystal_texts(
 
 
 def check_output_path(out: str | Path, to: str | None = None) -> None:
-    """Refuse a place that `write_crystals` would refuse, before there is anything to write.
+    """Refuse a path that `write_crystals` would refuse, before there is anything to write.
 
     Args:
         out: see `write_crystals`.
-        to: likewise.
+        to: see `write_crystals`.
 
     Raises:
-        SettingError: no such format, or a suffix that means none.
-        RunError: a folder that holds something, a folder where a file is meant or a file where a
-            folder is, or a place where nothing may be written.
+        SettingError: the format does not exist, or the suffix is unknown.
+        RunError: the folder is not empty, a folder is at the path of a file or a file at that of a
+            folder, or the path may not be written.
     """
     out = Path(out)
     to = file_format(to, out)
@@ -170,7 +170,7 @@ def check_output_path(out: str | Path, to: str | None = None) -> None:
 
 
 def _write_file(crystals: Iterator[CrystalEntry], partial: Path, to: str, out: Path) -> int:
-    """Write texts behind one another."""
+    """Write texts one after another."""
     count = 0
     with partial.open("w", encoding="utf-8", newline="\n") as file:
         taken: set[str] = set()
@@ -214,11 +214,11 @@ def _write_folder(crystals: Iterator[CrystalEntry], out: Path, to: str) -> int:
 
 def _require_crystals(count: int) -> None:
     if count == 0:
-        raise InputError("there is no crystal to write")
+        raise InputError("there are no crystals to write")
 
 
 def _unique_word(word: str, taken: set[str]) -> str:
-    """Return a word that is not taken yet, capitals or not, and take it."""
+    """Return a word that is not in use yet, ignoring case, and add it to those in use."""
     unique, i = word, 1
     while unique.lower() in taken:
         i += 1

@@ -1,4 +1,4 @@
-"""One crystal as POSCAR or extended XYZ, and the formats that are texts of one crystal."""
+"""Write one crystal as POSCAR, extended XYZ or another text."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from crystext.io.write.symmetry import CrystalEntry
 from crystext.structures.crystal import Crystal
 
 TEXT_FORMATS = ("cif", "poscar", "extxyz", "json")
-"""Formats in which a crystal is a text by itself."""
+"""Formats in which each crystal is a separate text."""
 
 _CARTESIAN_DECIMALS = 8
 """Decimals of Å in extended XYZ."""
 
 
 def entry_text(entry: CrystalEntry, to: str) -> str:
-    """Return what is to be written in one of `TEXT_FORMATS`."""
+    """Return the text of an entry in one of `TEXT_FORMATS`."""
     if to == "cif":
         return entry_cif(entry)
     if to == "json":
@@ -28,10 +28,10 @@ def entry_text(entry: CrystalEntry, to: str) -> str:
 
 
 def poscar(crystal: Crystal, name: str = "crystal") -> str:
-    """Return a crystal as a POSCAR (VASP 5). Atoms are put in text order: one group an element.
+    """Return a crystal as a POSCAR (VASP 5). Atoms are in text order: one group per element.
 
-    Vectors and coordinates have ten decimals: VASP looks for symmetry to 1e-5, which six decimals
-    of rounded vectors come too near to.
+    Vectors and coordinates have ten decimals: VASP detects symmetry to 1e-5, which six decimals of
+    rounded vectors come too close to.
     """
     crystal = crystal.in_text_order()
     counts: dict[str, int] = {}
@@ -56,8 +56,8 @@ def extxyz(
 
     Args:
         crystal: the crystal.
-        name: kept as the frame's `name`.
-        info: further values of the frame by key, such as its energy in eV as `energy`.
+        name: stored as the frame's `name`.
+        info: further values of the frame by key, such as `energy`, in eV.
     """
     lattice = " ".join(_format_cartesian(x) for x in crystal.lattice.ravel().tolist())
     further = "".join(f" {key}={_format_value(value)}" for key, value in (info or {}).items())
@@ -75,11 +75,11 @@ def extxyz(
 def structure_dict(
     entry: CrystalEntry, properties: Mapping[str, object] | None = None
 ) -> dict[str, object]:
-    """Return a crystal as pymatgen's `Structure.as_dict` has it, with all digits.
+    """Return a crystal in the layout of pymatgen's `Structure.as_dict`, with all digits.
 
     Args:
-        entry: what is to be written.
-        properties: kept as those of the structure, the name as well.
+        entry: the crystal to write.
+        properties: stored as properties of the structure, together with the name.
     """
     structure = entry.crystal.structure
     for site, label in zip(structure, entry.labels, strict=False):
@@ -103,7 +103,7 @@ def _format_cartesian(value: float) -> str:
 
 
 def _format_value(value: float | bool | str) -> str:
-    """Return a value as extended XYZ has it."""
+    """Return a value in extended XYZ's notation."""
     if isinstance(value, bool):
         return "T" if value else "F"
     return f'"{single_line(value)}"' if isinstance(value, str) else repr(value)

@@ -1,8 +1,8 @@
-"""The symmetry of crystals as files have it: the conventional cell, and one atom for each orbit.
+"""The symmetry of crystals in files: the conventional cell, and one atom for each orbit.
 
 The setting is always that of `wyckoff.positions`, the first that spglib lists for a group: unique
 axis b, cell choice 1, hexagonal axes of rhombohedral groups, origin choice 1. A symmetrised CIF
-names it, lists its operations and gives its Hall symbol, so no reader has to guess.
+names it and gives its operations and Hall symbol, so readers need not guess.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from crystext.text.formats import recognized_format
 class Layout:
     """How the cell and its atoms are written.
 
-    Neither is the crystal as it is: its own cell, every atom listed, space group P 1.
+    With neither option, the crystal is written unchanged: its cell, all atoms, space group P 1.
     """
 
     symmetrized: bool = False
-    """CIFs have the conventional cell, the operations of the space group, and one atom for each
-    orbit with its Wyckoff letter and multiplicity. Needs a format that holds a CIF."""
+    """Write CIFs with the conventional cell, the operations of the space group, and one atom for
+    each orbit with its Wyckoff letter and multiplicity. Needs a format that holds a CIF."""
     conventional: bool = False
-    """The conventional cell with all its atoms, in any format; beside `symmetrized`, that."""
+    """Write the conventional cell with all its atoms, in any format; `symmetrized` overrides it."""
     exact: bool = False
-    """CIFs in P 1 have all digits of the numbers, for what has to stay exactly as it was given."""
+    """Write CIFs in P 1 with all digits, for crystals that must stay exactly as given."""
 
     def check(self, to: str) -> None:
-        """Raise `SettingError` where a format has no place for operations of symmetry."""
+        """Raise `SettingError` if a format cannot hold symmetry operations."""
         if self.symmetrized and to not in FORMATS_WITH_CIF:
             raise SettingError(
-                f"a file in the format {to} has no place for operations of symmetry; try cif, or "
+                f"a file in the format {to} cannot hold symmetry operations; try cif, or "
                 "conventional for every atom of the conventional cell"
             )
 
@@ -53,17 +53,17 @@ DEFAULT_LAYOUT = Layout()
 
 
 class CrystalEntry(NamedTuple):
-    """A crystal that is to be written."""
+    """A crystal to write."""
 
     name: str
     crystal: Crystal
-    """In the cell that is asked for."""
+    """The crystal in the requested cell."""
     labels: Sequence[str] = ()
-    """Of its sites; by element and number where there are none."""
+    """Labels of its sites; by default element and number."""
     wyckoff: WyckoffCrystal | None = None
-    """What a symmetrised CIF says; None where the CIF lists every atom."""
+    """Contents of a symmetrised CIF; None if the CIF lists every atom."""
     exact: bool = False
-    """Whether a CIF that lists every atom has all digits of the numbers."""
+    """Whether a CIF that lists every atom has numbers with all digits."""
 
 
 def crystal_entries(
@@ -74,15 +74,15 @@ def crystal_entries(
     texts: Iterable[str | None] | None = None,
     note: Callable[[str], None] = lambda message: None,
 ) -> Iterator[CrystalEntry]:
-    """Yield crystals in the cell and with the symmetry that a layout asks for.
+    """Yield crystals in the cell and with the symmetry that a layout requests.
 
     Args:
         crystals: names and crystals.
-        layout: see `Layout`. Atoms are moved onto the symmetry, by 0.1 Å at most.
-        labels: of the sites, one sequence for each crystal; for the cells that are given.
+        layout: see `Layout`. Atoms move to their symmetric positions, by at most 0.1 Å.
+        labels: labels of the sites in the given cells, one sequence for each crystal.
         texts: the text that each crystal was read from. One in the Wyckoff format declares the
             space group; otherwise spglib finds it at 0.1 Å.
-        note: is told of each crystal in which no symmetry is found. It is written as it is.
+        note: called for each crystal without symmetry, which is written unchanged.
     """
     left, read = iter(labels or ()), iter(texts or ())
     for name, crystal in crystals:
@@ -106,7 +106,7 @@ def crystal_entries(
 
 
 def find_wyckoff(crystal: Crystal, text: str | None = None) -> WyckoffCrystal:
-    """Return a crystal by its symmetry: as its text declares it, else as spglib finds it at 0.1 Å.
+    """Return the space group and orbits of a crystal: from its text, else by spglib at 0.1 Å.
 
     Raises:
         InputError: the text declares none, and spglib finds none.
@@ -126,7 +126,7 @@ def conventional_cell(wyckoff: WyckoffCrystal) -> Crystal:
 
 
 def asymmetric_unit(wyckoff: WyckoffCrystal) -> Crystal:
-    """Return the conventional cell with the representative atom of each orbit alone."""
+    """Return the conventional cell with only the representative atom of each orbit."""
     sites = [orbit.position.site(orbit.free_coordinates) % 1.0 for orbit in wyckoff.orbits]
     lengths, angles = cell_parameters(wyckoff.space_group, wyckoff.cell)
     numbers = np.array([orbit.atomic_number for orbit in wyckoff.orbits])
@@ -134,7 +134,7 @@ def asymmetric_unit(wyckoff: WyckoffCrystal) -> Crystal:
 
 
 def site_labels(crystal: Crystal) -> list[str]:
-    """Return labels of the sites: the element, and a number that counts its sites from 1."""
+    """Return labels of the sites: the element, and the number of the site among its element's."""
     counted: Counter[int] = Counter()
     labels = []
     for z in crystal.numbers.tolist():

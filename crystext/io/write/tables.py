@@ -1,4 +1,4 @@
-"""Crystals as rows of a table: Parquet, CSV, and a list of pymatgen's structures in JSON."""
+"""Write crystals as tables: Parquet, CSV, and a JSON list of pymatgen's structures."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from crystext.io.write.symmetry import CrystalEntry
 from crystext.structures.properties import reduced_formula
 
 ROWS_PER_GROUP = 1000
-"""Crystals in a row group of a Parquet file."""
+"""Number of crystals per row group of a Parquet file."""
 
 Columns = Mapping[str, Sequence[object]]
 """Further columns of a table: plain values by name, one for each crystal."""
 
 
 def write_parquet(crystals: Iterable[CrystalEntry], out: Path, columns: Columns) -> int:
-    """Write a Parquet table, arrays with all digits among its columns; return its rows."""
+    """Write a Parquet table, with arrays in all digits as columns; return the number of rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -50,10 +50,10 @@ def write_parquet(crystals: Iterable[CrystalEntry], out: Path, columns: Columns)
 
 
 def write_csv(crystals: Iterable[CrystalEntry], out: Path, columns: Columns) -> int:
-    """Write a CSV table, structures as CIF in its column `cif`; return its rows.
+    """Write a CSV table, with structures as CIF in the column `cif`; return the number of rows.
 
-    pandas takes the formula NaN of sodium nitride for a missing value, quoted or not, unless it is
-    told `keep_default_na=False`.
+    pandas reads the formula NaN of sodium nitride as a missing value, quoted or not, unless given
+    `keep_default_na=False`.
     """
     count = 0
     names = [*("name", "cif", "formula", "n_atoms", "volume"), *columns]
@@ -66,9 +66,9 @@ def write_csv(crystals: Iterable[CrystalEntry], out: Path, columns: Columns) -> 
 
 
 def write_json(crystals: Iterable[CrystalEntry], out: Path, columns: Columns) -> int:
-    """Write a JSON list of structures as pymatgen has them, one a line; return how many.
+    """Write a JSON list of pymatgen's structures, one per line; return their number.
 
-    `Structure.from_dict` makes a structure of each. Its properties hold the name and the columns.
+    `Structure.from_dict` reads each. Its properties hold the name and the columns.
     """
     count = 0
     with out.open("w", encoding="utf-8", newline="\n") as file:

@@ -1,4 +1,4 @@
-"""Which parameters of a conventional cell its crystal system leaves free."""
+"""The free parameters of a conventional cell, by crystal system."""
 
 from __future__ import annotations
 

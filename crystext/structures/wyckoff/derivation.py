@@ -1,13 +1,12 @@
-"""Wyckoff positions worked out from a space group's operations.
+"""Derive the Wyckoff positions of a space group from its operations.
 
     python -m crystext.structures.wyckoff.derivation > positions.json
 
-A site's stabiliser is the set of operations, with whole translations, that leave it in place. The
-mean of these operations projects space onto the points that all of them leave in place: a point, a
-line, a plane or all of space. Wyckoff positions are the classes of such sets under the group
-(International Tables for Crystallography A, section 1.4.4). They are found as what single
-operations leave in place, and what is common to several of these. Letters are those that spglib
-gives to atoms put there.
+A site's stabiliser is the set of operations, with integer translations, that fix it. The mean of
+these operations projects space onto the points that all of them fix: a point, a line, a plane or
+all of space. Wyckoff positions are the classes of such sets under the group (International Tables
+for Crystallography A, section 1.4.4). They are found as the fixed points of single operations, and
+the intersections of these. Letters are those that spglib assigns to atoms placed there.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_pa
 from crystext.structures.wyckoff.positions import AXES, hall_number, symmetry_operations
 
 _GENERIC_SITE = np.array([0.1234567, 0.2718282, 0.3819660])
-"""Coordinates that no operation maps onto themselves by chance."""
+"""Generic coordinates: no operation fixes them by chance."""
 
 _TOLERANCE = 1e-5
 _STEPS = np.indices((5, 5, 5)).reshape(3, -1).T - 2
@@ -80,7 +79,7 @@ def _flats_of_single_operations(space_group: int) -> Iterator[Flat]:
 
 
 def _intersections(flat: Flat, others: list[Flat], space_group: int) -> list[Flat]:
-    """Return what a flat has in common with each of others, where there is something."""
+    """Return the intersections of a flat with each of the others that are not empty."""
     projections = np.array([projection for projection, _ in others])
     offsets = np.array([offset for _, offset in others])
     equations = np.concatenate(
@@ -96,7 +95,7 @@ def _intersections(flat: Flat, others: list[Flat], space_group: int) -> list[Fla
 
 
 def _solutions(moves: Floats, shifts: Floats) -> Floats:
-    """Return a general point of each set of solutions of `moves @ x = shift` that is not empty."""
+    """Return a generic point of each nonempty set of solutions of `moves @ x = shift`."""
     inverse = np.linalg.pinv(moves)
     solved = shifts @ inverse.T
     there = np.abs(solved @ moves.T - shifts).max(axis=1) < _TOLERANCE
@@ -104,7 +103,7 @@ def _solutions(moves: Floats, shifts: Floats) -> Floats:
 
 
 def _flats_through(points: Floats, space_group: int) -> Iterator[Flat]:
-    """Yield the flat that each point's stabiliser leaves in place, each flat once."""
+    """Yield the flat that each point's stabiliser fixes, each flat once."""
     rotations, translations = symmetry_operations(space_group)
     points = np.unique(np.round(points, 9), axis=0)
     moved = np.einsum("mij,kj->kmi", rotations, points) + translations
@@ -119,7 +118,7 @@ def _flats_through(points: Floats, space_group: int) -> Iterator[Flat]:
 
 
 def _images(flat: Flat, space_group: int) -> tuple[Floats, Floats]:
-    """Return the flats that the group's operations make of one."""
+    """Return the images of a flat under the group's operations."""
     rotations, translations = symmetry_operations(space_group)
     projections = rotations @ flat[0] @ np.rint(np.linalg.inv(rotations))
     fixed = np.einsum("mij,mj->mi", projections, translations)
@@ -127,13 +126,13 @@ def _images(flat: Flat, space_group: int) -> tuple[Floats, Floats]:
 
 
 def _class_key(flat: Flat, space_group: int) -> _Key:
-    """Return what is the same for all flats of a class, and for no other."""
+    """Return a key that all flats of a class share, and no other flat has."""
     projections, offsets = _images(flat, space_group)
     names = list(map(tuple, _twelfths(projections).reshape(-1, 9).tolist()))
     first = min(names)
     rows = [i for i, name in enumerate(names) if name == first]
     across = (np.eye(3) - projections[rows[0]]).T
-    # Whole translations move the offset; those that are left after the nearest are tried.
+    # Integer translations move the offset; those left after reducing to the nearest are tried.
     near = offsets[rows] - np.rint(offsets[rows]) @ across
     moved = _forty_eighths((near[:, None] + _STEPS @ across).reshape(-1, 3))
     best = min(moved.tolist(), key=lambda row: (sum(map(abs, row)), row))
@@ -141,9 +140,9 @@ def _class_key(flat: Flat, space_group: int) -> _Key:
 
 
 def _letters(space_group: int, positions: dict[_Key, Flat]) -> dict[_Key, str]:
-    """Return the letter of each class, from crystals with atoms on it, as spglib sees them.
+    """Return the letter that spglib gives to each class, from crystals with atoms on it.
 
-    Atoms in two general positions keep the symmetry from being higher.
+    Atoms on two general positions prevent a higher symmetry.
     """
     import spglib
 
@@ -184,7 +183,7 @@ def _orbit(site: Floats, space_group: int) -> Floats:
 
 
 def _triplet(flat: Flat, space_group: int) -> str:
-    """Return the site of the class that is written most simply, in the Tables' way: x,2x,1/4."""
+    """Return the simplest site of the class, written as in the Tables: x,2x,1/4."""
     texts = {_format_site(p, t) for p, t in zip(*_images(flat, space_group), strict=True)}
     return min(texts)[1]
 
@@ -207,7 +206,7 @@ def _format_site(projection: Floats, offset: Floats) -> tuple[float, str]:
                 text += ("-" if factor < 0 else "+" if text else "") + size + AXES[source]
                 cost += 1 + 2 * (factor < 0) + 3 * (abs(factor) != 1)
                 cost += 5 * (factor.denominator != 1)
-        # Whole translations bring it into the cell.
+        # Integer translations bring it into the cell.
         fixed = Fraction(rest[axis]).limit_denominator(48) % 1 if axis not in free else Fraction(0)
         if fixed:
             text += ("+" if text else "") + str(fixed)

@@ -1,10 +1,10 @@
 """The equivalent choices of origin and axes of a space group's cell.
 
-Another choice describes the same crystal in the same setting: the same operations, the same kind
-of cell, but other coordinates and perhaps other Wyckoff letters. These choices form the Euclidean
-normaliser of the group (International Tables for Crystallography A, chapter 3.5), and for
-orthorhombic groups also those that exchange axes. Choices that would turn a crystal into its mirror
-image are left out; where the group itself does so, nothing is missing.
+Each choice describes the same crystal in the same setting: the same operations, the same kind of
+cell, but other coordinates and perhaps other Wyckoff letters. These choices form the Euclidean
+normaliser of the group (International Tables for Crystallography A, chapter 3.5); for orthorhombic
+groups they include exchanges of axes. Choices that would turn a crystal into its mirror image are
+left out, which loses nothing if the group itself contains such operations.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from crystext.structures.properties import crystal_system
 from crystext.structures.wyckoff.positions import symmetry_operations
 
 _ORIGIN_DIVISIONS = 24
-"""Origins are looked for at the 24ths of the axes: no group has an alternative elsewhere, save
-along the directions in which its origin is arbitrary."""
+"""Origins are searched at the 24ths of the axes: no group has an alternative elsewhere, except
+along directions in which its origin is arbitrary."""
 
 
 class Normalizer(NamedTuple):
@@ -37,9 +37,9 @@ class Normalizer(NamedTuple):
 
 @cache
 def euclidean_normalizer(space_group: int) -> Normalizer:
-    """Return the equivalent choices of a space group's origin and axes, itself among them.
+    """Return the equivalent choices of a space group's origin and axes, including the current one.
 
-    Some of them differ by an operation of the group only.
+    Some of them differ only by an operation of the group.
 
     Raises:
         SettingError: the number is not in 1..230.

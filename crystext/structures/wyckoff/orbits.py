@@ -1,4 +1,4 @@
-"""A crystal as a space group and orbits, and back to atoms."""
+"""Convert a crystal to a space group and orbits, and back to atoms."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from crystext.structures.wyckoff.positions import (
 )
 
 SYMPREC = 0.1
-"""Å; how far atoms may be from where symmetry wants them."""
+"""Å; how far atoms may be from their symmetric positions."""
 SYMPREC_IDEALIZED = 1e-3
-"""Å; tolerance of the second look, at a cell that the first has made as symmetric as it is."""
+"""Å; tolerance of the second search, in the cell that the first has symmetrized."""
 
 _POSITION_TOLERANCE = 2e-3
 """Fractional; how far a site may be from the position that spglib says it is on."""
 _SITE_KEY_DECIMALS = 5
-"""Decimals to which sites are told apart."""
+"""Decimals to which sites are compared."""
 _SITE_KEY_FACTORS = np.array([10 ** (2 * _SITE_KEY_DECIMALS), 10**_SITE_KEY_DECIMALS, 1])
 _SITE_DECIMALS = 9
-"""Decimals of a site's coordinates: what is beyond is noise of the matrix products."""
+"""Decimals of a site's coordinates; further digits are noise of the matrix products."""
 _IMAGE_TOLERANCE = 5e-9
-"""Fractional; how far rounding may take a site from the image of another."""
+"""Fractional; maximum rounding error between a site and the image of another."""
 
 
 class Orbit(NamedTuple):
-    """Equivalent atoms."""
+    """A set of equivalent atoms."""
 
     atomic_number: int
     """Atomic number."""
@@ -48,7 +48,7 @@ class Orbit(NamedTuple):
 
 @dataclass(frozen=True)
 class WyckoffCrystal:
-    """A crystal described by what its symmetry leaves free."""
+    """A crystal given by its space group, its orbits and the free cell parameters."""
 
     space_group: int
     orbits: tuple[Orbit, ...]
@@ -65,8 +65,8 @@ class WyckoffCrystal:
 def to_wyckoff(crystal: Crystal) -> WyckoffCrystal:
     """Return a crystal's space group at 0.1 Å, orbits and free cell parameters.
 
-    Of an orbit's sites that could stand for it, the one of least free coordinates does. Orbits
-    come by increasing electronegativity, then letter, then coordinates.
+    The representative of an orbit is the site with the smallest free coordinates. Orbits are sorted
+    by electronegativity, then letter, then coordinates.
 
     Raises:
         InputError: spglib finds no symmetry, or no setting in which the sites are on its positions.
@@ -91,7 +91,7 @@ def to_wyckoff(crystal: Crystal) -> WyckoffCrystal:
 
 
 def to_wyckoff_or_none(crystal: Crystal) -> WyckoffCrystal | None:
-    """Return a crystal by its symmetry, as `to_wyckoff` does; None where that finds none."""
+    """Return the space group and orbits of a crystal; None if `to_wyckoff` finds none."""
     try:
         return to_wyckoff(crystal)
     except InputError:
@@ -99,10 +99,10 @@ def to_wyckoff_or_none(crystal: Crystal) -> WyckoffCrystal | None:
 
 
 def from_wyckoff(crystal: WyckoffCrystal) -> Crystal:
-    """Return the atoms of a primitive cell, reduced after Niggli if spglib can reduce it.
+    """Return the crystal in a primitive cell, Niggli-reduced if spglib can reduce it.
 
     Raises:
-        InputError: an orbit's coordinates put it on a position of fewer atoms.
+        InputError: an orbit's coordinates place it on a position of fewer atoms.
     """
     group = crystal.space_group
     lattice = basis_vectors(*cell_parameters(group, crystal.cell))
@@ -118,9 +118,9 @@ def from_wyckoff(crystal: WyckoffCrystal) -> Crystal:
 
 
 def _niggli_basis(basis: Floats) -> Floats:
-    """Return a right-handed basis of the same lattice, reduced after Niggli.
+    """Return a right-handed Niggli-reduced basis of the same lattice.
 
-    spglib gives up on some cells that are much longer than wide: these stay as they are.
+    spglib gives up on some cells that are much longer than wide; these are returned unchanged.
     """
     found = niggli_reduce(basis)
     vectors = basis if found is None else found
@@ -128,13 +128,13 @@ def _niggli_basis(basis: Floats) -> Floats:
 
 
 def primitive_sites(orbit: Orbit) -> Floats:
-    """Return those sites of an orbit that differ by more than a lattice vector.
+    """Return the sites of an orbit in a primitive cell, one per class of lattice translations.
 
     Returns:
         Fractional coordinates in the conventional cell, of as many sites as a primitive cell has.
 
     Raises:
-        InputError: the orbit's coordinates put it on a position of fewer atoms.
+        InputError: the orbit's coordinates place it on a position of fewer atoms.
     """
     position = orbit.position
     return _primitive_sites(
@@ -142,7 +142,7 @@ def primitive_sites(orbit: Orbit) -> Floats:
     )
 
 
-# A text's orbits are looked at one by one, and then composed.
+# Cached: a text's orbits are checked one by one, and then composed.
 @lru_cache(maxsize=4096)
 def _primitive_sites(space_group: int, letter: str, free: tuple[float, ...]) -> Floats:
     position = wyckoff_positions(space_group)[letter]
@@ -171,16 +171,16 @@ def orbit_sites(position: WyckoffPosition, free: Floats) -> Floats:
 
 
 def equivalent_sites(space_group: int, site: Floats) -> Floats:
-    """Return all sites that a group makes of one, in the conventional cell: shape (N, 3)."""
+    """Return all images of a site under a group, in the conventional cell: shape (N, 3)."""
     rotations, translations = symmetry_operations(space_group)
     return _unique_sites(rotations @ site + translations)
 
 
 def representatives(position: WyckoffPosition, sites: Floats) -> Floats:
-    """Return the free coordinates of those sites that are on the representative itself.
+    """Return the free coordinates of the sites that have the form of the representative.
 
     Args:
-        position: where the sites are.
+        position: the Wyckoff position of the sites.
         sites: fractional coordinates in the conventional cell; shape (N, 3).
 
     Returns:
@@ -218,7 +218,7 @@ def primitive_basis(space_group: int) -> Floats:
 
 def _orbit_order(orbit: Orbit) -> tuple[int, str, list[float]]:
     letter = orbit.position.letter
-    # A comes behind z.
+    # A comes after z.
     return (
         ELECTRONEGATIVITY_RANK[orbit.atomic_number],
         letter.replace("A", "~"),
@@ -241,7 +241,7 @@ def _in_default_setting(
 ) -> tuple[int, Floats, Floats, list[str], Ints]:
     """Return group, lattice, sites, letters and orbits in the setting of `positions`.
 
-    Of a group's settings spglib takes the one that `hall_number` names, unless told otherwise.
+    spglib uses the setting of `hall_number` unless another one is requested.
     """
     dataset = find_symmetry(lattice, sites, numbers, SYMPREC_IDEALIZED)
     moved = sites @ np.asarray(dataset.transformation_matrix).T + dataset.origin_shift
@@ -258,6 +258,6 @@ def _unique_sites(sites: Floats) -> Floats:
     """Return sites wrapped into the cell, each once, in the order of their coordinates."""
     wrapped = np.round(sites - np.floor(sites), _SITE_DECIMALS) % 1.0
     whole = np.rint(wrapped * 10**_SITE_KEY_DECIMALS).astype(np.int64) % 10**_SITE_KEY_DECIMALS
-    # Three coordinates as one number, which is several times faster to sort than rows.
+    # Three coordinates as one number, which sorts several times faster than rows.
     _, first = np.unique(whole @ _SITE_KEY_FACTORS, return_index=True)
     return np.asarray(wrapped[first])

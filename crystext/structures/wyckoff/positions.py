@@ -1,9 +1,9 @@
-"""Wyckoff positions of the 230 space groups: where atoms can lie, and how many lie there.
+"""Wyckoff positions of the 230 space groups: sites of atoms, and their multiplicities.
 
-Settings are spglib's default ones: the first Hall number of each group, that is origin choice 1,
+Settings are spglib's defaults: the first Hall number of each group, that is origin choice 1,
 hexagonal axes for rhombohedral groups, and unique axis b. Letters are those of the International
-Tables for Crystallography A; the one behind z, of group 47, is written A. The table
-(`positions.json`) was made by `derivation`, which a test repeats.
+Tables for Crystallography A; the letter after z, of group 47, is written A. `derivation` generates
+the table (`positions.json`), and a test repeats it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from crystext.structures.crystal import Floats
 
 AXES = "xyz"
 N_SPACE_GROUPS = 230
-"""How many space groups there are."""
+"""Number of space groups."""
 
 _TERM = re.compile(r"(?P<sign>[+-]?)(?P<number>\d+(?:/\d+)?)?\*?(?P<axis>[xyz])?")
 
@@ -86,7 +86,7 @@ def symmetry_operations(space_group: int) -> tuple[Floats, Floats]:
 
 @cache
 def hall_number(space_group: int) -> int:
-    """Return the Hall number of a group's setting: the first of those it has."""
+    """Return the Hall number of a group's setting: its first one."""
     import spglib
 
     for hall in range(1, 531):

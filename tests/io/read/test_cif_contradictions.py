@@ -137,7 +137,7 @@ def test_hydrogen_that_is_attached_and_not_placed_is_told(
     if read:
         assert notes(text) == ""
     else:
-        assert "attached to its sites, not placed" in refusal(text)
+        assert "attached to its sites, without positions" in refusal(text)
         assert "attached" in notes(text, lenient=True)
 
 

@@ -86,7 +86,7 @@ def test_cartesian_coordinates_of_jarvis_are_read_as_such(tmp_path: Path) -> Non
         ("lattice_mat", [[4, 0, 0], [4, 0, 0], [0, 0, 4]], "span no volume"),
         ("coords", [[0, 0, 0]], "2 elements and 1 positions"),
         ("elements", ["Cs", "Xx"], "site 2 holds 'Xx'"),
-        ("elements", "CsCl", "elements are no list of names"),
+        ("elements", "CsCl", "elements are not a list of names"),
         ("abc", [5.0, 4.12, 4.12], "its abc are 5, 4.12, 4.12, but those of its lattice_mat"),
         ("angles", [90, 90, 60], "its angles are 90, 90, 60"),
         ("cartesian", "false", "its cartesian is 'false'; expected true or false"),
@@ -150,7 +150,7 @@ def test_what_else_a_response_holds_is_no_structure(tmp_path: Path) -> None:
             "site 1 has atoms attached that are not placed",
         ),
         ({"species": []}, "site 1 is of 'Cs1', which is not among its species"),
-        ({"species": None}, "'Cs1' is not an element; ask for species"),
+        ({"species": None}, "'Cs1' is not an element; request species"),
         ({"structure_features": ["disorder"]}, "is disordered"),
         ({"structure_features": ["implicit_atoms"]}, "atoms that are not placed"),
         ({"lattice_vectors": None}, "it lacks lattice_vectors; expected a crystal"),
@@ -171,7 +171,7 @@ def test_names_of_species_without_a_list_are_elements_with_a_note(tmp_path: Path
     entry = attributes(species=None, species_at_sites=["Cs", "Cl"])
     (item,) = read({"data": entry, "meta": {}}, tmp_path)
     assert is_caesium_chloride(item.crystal)
-    assert item.notes == ("it lacks species: their names are taken for elements",)
+    assert item.notes == ("it lacks species: their names are read as elements",)
 
 
 def test_optimade_keeps_the_chirality_of_a_left_handed_basis(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_molecule_is_told_to_be_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "reason"),
     [
-        (("lattice",), [], "its lattice is no object"),
+        (("lattice",), [], "its lattice is not an object"),
         (("lattice", "matrix"), [[1, 2], [3]], "not three vectors"),
         (("lattice", "a"), 9.5, "the a of its lattice is 9.5, but that of its matrix"),
         (("sites",), {}, "no list of sites"),

@@ -313,10 +313,10 @@ def test_a_run_is_read_as_its_attempts_that_are_crystals_wherever_it_lies(tmp_pa
 
 
 def test_a_run_without_crystals_or_with_other_lines_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none of the 2 attempts is a crystal"):
+    with pytest.raises(InputError, match="none of the 2 samples is a crystal"):
         list(read_crystals(write_run(tmp_path / "run", ["", "5.64"])))
     (tmp_path / "attempts.jsonl").write_text('{"index": 0}\n')
-    with pytest.raises(InputError, match="line 1 is no attempt; expected an object with index"):
+    with pytest.raises(InputError, match="line 1 is damaged; expected a JSON object with index"):
         list(read_crystals(tmp_path / "attempts.jsonl"))
 
 
@@ -332,7 +332,7 @@ def test_what_relax_left_is_its_table_alone(tmp_path: Path) -> None:
 
 def test_a_broken_line_of_json_rows_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text(json.dumps({"cif": cif(NACL)}) + '\n{"cif": ')
-    with pytest.raises(InputError, match="line 2 of it is no JSON"):
+    with pytest.raises(InputError, match="its line 2 is not valid JSON"):
         read_crystal(tmp_path / "x.jsonl")
 
 
@@ -441,7 +441,7 @@ def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Pa
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE songs (id INTEGER)")
     before = path.read_bytes()
-    with pytest.raises(InputError, match="no ASE database"):
+    with pytest.raises(InputError, match="not an ASE database"):
         read_crystal(path)
     assert path.read_bytes() == before, "ASE would have written its tables into it"
 
@@ -482,13 +482,13 @@ BAD = {
     "short.xyz": ("9\nLattice=\"2 0 0 0 2 0 0 0 2\"\nFe 0 0 0\n", "ends within frame 1"),
     "dummy.xyz": ('1\nLattice="2 0 0 0 2 0 0 0 2"\nX 0 0 0\n', "'0', which is not an element"),
     "x.csv": ("a,b\n1,2\n", "no column holds structures; found 'a', 'b'"),
-    "x.json": ('{"a": ', "no JSON"),
+    "x.json": ('{"a": ', "not valid JSON"),
     "y.json": ('{"a": 1}', "holds no structure"),
-    "deep.json": ("[" * 100_000, "no JSON"),
-    "x.parquet": ("PAR1 is not all it takes", "no Parquet table"),
-    "x.zip": ("PK", "no zip file"),
+    "deep.json": ("[" * 100_000, "not valid JSON"),
+    "x.parquet": ("PAR1 is not all it takes", "cannot be read as a Parquet table"),
+    "x.zip": ("PK", "not a zip file"),
     "x.cif.gz": ("no gzip", "cannot be unpacked"),
-    "notes.txt": ("some notes", "no known format"),
+    "notes.txt": ("some notes", "unknown format"),
 }  # fmt: skip
 
 

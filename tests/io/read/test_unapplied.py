@@ -76,7 +76,7 @@ REFUSED = {
         "a refinement of SHELXL (FVAR, UNIT, ZERR)",
     ),
     "res, half an atom": ("pymatgen:res", RES.replace("0.0 1.0", "0.0 0.5"), "atom 1 (Na) is"),
-    "res, other number": ("pymatgen:res", RES.replace("Na 1", "Na 2"), "number 2 is that of Cl"),
+    "res, other number": ("pymatgen:res", RES.replace("Na 1", "Na 2"), "number 2 means Cl"),
     "cssr": ("pymatgen:cssr", CSSR, "line 2 has SPGR = 225 F m -3 m"),
     "cssr, orthogonal": (
         "pymatgen:cssr",
@@ -107,7 +107,7 @@ REFUSED = {
     "pdb, no cell": (
         "ase:proteindatabank",
         PDB.replace("    5.640" * 3, "    1.000" * 3).replace("F m -3 m", "P 1     "),
-        "stands for no cell",
+        "means that it has no cell",
     ),
     "xsd": ("ase:xsd", xsd("PM-3M", IDENTITY), "the space group PM-3M"),
     "xsd, operators": ("ase:xsd", xsd("P1", f"{IDENTITY}:{INVERSION}"), "with 2 operations"),
@@ -126,12 +126,12 @@ REFUSED = {
     "lammps, types alone": (
         "ase:lammps-data",
         LAMMPS.replace("Masses\n\n1 132.905\n2 35.45\n\n", ""),
-        "atoms are of numbered types",
+        "atoms have numbered types",
     ),
     "lammps, masses of a model": (
         "ase:lammps-data",
         LAMMPS.replace("132.905", "1.0").replace("35.45", "1.0"),
-        "type 1 has the mass 1.0, which is that of no element",
+        "type 1 has the mass 1.0, which matches no element",
     ),
     "espresso": (
         "ase:espresso-in",
@@ -145,7 +145,7 @@ REFUSED = {
         ABINIT.replace("xred 0 0 0 0.5 0.5 0.5", "xcart 0 0 0 2 2 2 angstrom"),
         "its xcart are in Å",
     ),
-    "abinit, comment": ("ase:abinit-in", "! natom 1\n" + ABINIT, "natom in a comment behind !"),
+    "abinit, comment": ("ase:abinit-in", "! natom 1\n" + ABINIT, "natom in a comment after !"),
     "xsf, count": (
         "pymatgen:xsf",
         "CRYSTAL\nPRIMVEC\n4 0 0\n0 4 0\n0 0 4\nPRIMCOORD\n3 1\n55 0 0 0\n17 2 2 2\n",
@@ -199,7 +199,7 @@ def test_elements_told_by_masses_alone_are_noted() -> None:
     item = read("ase:lammps-data", LAMMPS)
     assert item.crystal is not None
     assert item.crystal.symbols == ["Cs", "Cl"]
-    assert item.notes == ("its elements are told by their masses: type 1 Cs, 2 Cl",)
+    assert item.notes == ("its elements are inferred from masses: type 1 Cs, 2 Cl",)
 
 
 def test_a_pdb_without_a_space_group_is_noted() -> None:

@@ -17,8 +17,8 @@ from pymatgen.io.cif import CifParser
 from crystext.errors import InputError, RunError, SettingError
 from crystext.io.read import read_crystals
 from crystext.io.read.libraries import crystal_from_ase
-from crystext.io.write import FILE_FORMATS, cif, extxyz, files, poscar, write_crystals
-from crystext.runtime.files import write_text
+from crystext.io.write import FILE_FORMATS, cif, extxyz, poscar, write_crystals
+from crystext.runtime.files import explain_os_errors, write_text
 from crystext.structures.crystal import Crystal
 from tests.example_crystals import EXAMPLE_CRYSTALS, IRON, NACL, QUARTZ
 from tests.strategies import crystals
@@ -136,7 +136,7 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(to: str, tmp_path: Path) 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_device_that_is_full_in_truth_is_told(tmp_path: Path) -> None:
     # A file beside the target cannot be put on this device, so the message alone is tried.
-    with pytest.raises(RunError, match="No space left"), files._explain_os_errors(tmp_path):
+    with pytest.raises(RunError, match="No space left"), explain_os_errors(tmp_path):
         Path("/dev/full").write_text("x" * 10_000)
 
 
@@ -196,7 +196,7 @@ def test_several_crystals_for_one_poscar_no_crystal_and_no_format_are_refused(
 ) -> None:
     with pytest.raises(SettingError, match="a POSCAR holds one"):
         write_crystals(NAMED, tmp_path / "x.vasp")
-    with pytest.raises(InputError, match="no crystal to write"):
+    with pytest.raises(InputError, match="no crystals to write"):
         write_crystals([], tmp_path / "x.extxyz")
     with pytest.raises(SettingError, match="Did you mean 'cif'"):
         write_crystals([("a", IRON)], tmp_path / "x", "ciff")

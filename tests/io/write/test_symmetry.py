@@ -115,7 +115,7 @@ def test_our_reader_finds_the_crystal_again(
 ) -> None:
     path = tmp_path / f"x.{suffix}"
     if layout.symmetrized and suffix in ("vasp", "extxyz", "json"):
-        with pytest.raises(SettingError, match="no place for operations"):
+        with pytest.raises(SettingError, match="cannot hold symmetry operations"):
             write_crystals([(name, crystal)], path, layout=layout)
         return
     write_crystals([(name, crystal)], path, layout=layout)

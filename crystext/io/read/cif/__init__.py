@@ -1,24 +1,24 @@
-"""Reads a CIF as the crystal that it describes, or refuses it; never as another one.
+"""Read a CIF as the crystal that it describes, or refuse it; never return another crystal.
 
 Read: cells with every atom listed, and cells whose atoms follow from symmetry, by listed operations
 or by the name of the group in any common spelling. Names and keywords in any case, text fields,
 loops of one row, the dotted names of DDLm; magnetic CIFs as the crystal without its spins.
 
-Refused: a file that contradicts itself where its atoms do not tell which part is wrong, a group
-that is not known, an origin that is left open where it matters, sites that are occupied in part or
-shared, hydrogen atoms that are attached to others and not placed, modulated structures.
+Refused: a file that contradicts itself if its atoms do not decide which part is wrong, an unknown
+group, an unspecified origin if it matters, partially occupied or shared sites, attached hydrogen
+atoms without positions, modulated structures.
 
-Noted: what is only probable, such as P1 for a file that says nothing of symmetry, deuterium and
-tritium read as hydrogen (a crystal here has elements, not isotopes), or a contradiction that the
-atoms decide. A file without a doubt has no notes.
+Noted: assumptions, such as P1 for a file without symmetry, deuterium and tritium read as hydrogen
+(a crystal here has elements, not isotopes), or a contradiction that the atoms decide. An
+unambiguous file has no notes.
 
     grammar      text to names and values, by gemmi
-    sites        rows to whole atoms; `elements` tells what types and labels mean
+    sites        rows to whole atoms; `elements` interprets types and labels
     operations   lists and Hall symbols to operations; `symbols` does so for names of groups
-    declared     what the file says of its group by names and number
-    symmetry     which operations the file may mean
-    cell, build  sites and operations to a crystal, and what speaks against it; `formula` counts
-    choice       which of several readings the atoms bear out
+    declared     the file's group by names and number
+    symmetry     the operations that the file may mean
+    cell, build  sites and operations to a crystal, with its contradictions; `formula` counts
+    choice       the choice between several readings, by the atoms
 """
 
 from __future__ import annotations
@@ -57,23 +57,23 @@ CELL_TAGS = tuple(
 )
 
 _PLACEHOLDER_CELL = [1.0, 1.0, 1.0, 90.0, 90.0, 90.0]
-"""Stands in for a cell that is not known, to find out whether there is any symmetry."""
+"""Placeholder for an unknown cell, to find out whether there is any symmetry."""
 
 VOLUME_TOLERANCE = 0.02
-"""How far `_cell_volume` may be from the volume of the cell, as a ratio, without a note."""
+"""Maximum relative deviation of `_cell_volume` from the volume of the cell without a note."""
 
 
 class CifReading(NamedTuple):
-    """A crystal with what is only probable about it."""
+    """A crystal with notes on assumptions made."""
 
     crystal: Crystal
     notes: tuple[str, ...]
     labels: tuple[str, ...]
-    """The file's labels of its sites where it lists every atom; empty where symmetry makes them."""
+    """The file's labels of its sites if it lists every atom; empty if symmetry generates atoms."""
 
 
 class PartialCif(NamedTuple):
-    """What a CIF that lists every atom says of them; nan, or 0 for an element, where it has `?`."""
+    """The atoms of a CIF that lists all of them; nan, or 0 for an element, in place of `?`."""
 
     lengths: Floats
     angles: Floats
@@ -87,10 +87,10 @@ def read_cif(text: str, *, lenient: bool = False) -> CifReading:
 
     Args:
         text: the CIF.
-        lenient: where it contradicts itself, take the likeliest reading and note the contradiction.
+        lenient: if it contradicts itself, take the likeliest reading and note the contradiction.
 
     Raises:
-        InputError: it is no CIF, no whole crystal, or contradicts itself; see the package.
+        InputError: it is not a CIF, not a complete crystal, or contradicts itself; see the package.
     """
     block = parse_block(text)
     values = _cell_parameters(block)
@@ -117,11 +117,11 @@ def read_cif(text: str, *, lenient: bool = False) -> CifReading:
 
 
 def read_partial_cif(text: str) -> PartialCif | None:
-    """Read a CIF that has `?` where something is not known; None for one in which all is known.
+    """Read a CIF with `?` in place of unknown values; None for a CIF without unknown values.
 
     Raises:
-        InputError: something in it is not known, and its atoms follow from symmetry; or what is
-            known is wrong.
+        InputError: the CIF has unknown values and its atoms follow from symmetry, or known values
+            are invalid.
     """
     block = parse_block(text)
     values = _cell_parameters(block)
@@ -135,8 +135,8 @@ def read_partial_cif(text: str) -> PartialCif | None:
     symmetry = read_symmetry(block, np.array(known[:3]), np.array(known[3:]))
     if any(not candidate.operations.is_identity for candidate in symmetry.candidates):
         raise InputError(
-            "something in it is not known, and its atoms follow from symmetry; expected every atom "
-            "to be listed, in P 1"
+            "it has unknown values, and its atoms follow from symmetry; expected every atom to be "
+            "listed, in P 1"
         )
     for name, value in zip(CELL_TAGS, values, strict=True):
         found = block.first_value(name)
@@ -152,7 +152,7 @@ def read_partial_cif(text: str) -> PartialCif | None:
 
 
 def _cell_parameters(block: CifBlock) -> list[float]:
-    """Return three lengths and three angles; nan where the file has no number."""
+    """Return three lengths and three angles; nan in place of missing numbers."""
     if missing := [name for name in CELL_TAGS if name not in block.items]:
         raise InputError(f"it lacks {', '.join(missing)}; expected three lengths and three angles")
     values = [block.first_value(name) for name in CELL_TAGS]
@@ -168,5 +168,5 @@ def _volume_note(block: CifBlock, crystal: Crystal) -> list[str]:
         return []
     return [
         f"its _cell_volume is {volume:g} Å^3, and its lengths and angles make "
-        f"{crystal.volume:.2f}; it is read by these"
+        f"{crystal.volume:.2f}; lengths and angles are used"
     ]

@@ -1,4 +1,4 @@
-"""The crystal that a list of sites makes under operations, and what speaks against it."""
+"""Build the crystal from a list of sites and operations, and find contradictions."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from crystext.io.read.cif.sites import SiteRow
 from crystext.structures.crystal import Crystal, Floats, Ints, basis_vectors
 
 METRIC_TOLERANCE = 0.02
-"""How far operations may be from keeping the cell, see `Operations.metric_misfit`: 1% of a
-length, or about 1 degree."""
+"""Maximum misfit of operations to the cell, see `Operations.metric_misfit`: 1% of a length, or
+about 1 degree."""
 
 METRIC_NOTE_THRESHOLD = 0.004
-"""From where on it is noted that they miss it."""
+"""Minimum misfit that is noted."""
 
 
 _MAX_UNCONFIRMED_SHIFT = 0.1
-"""Å by which a site may be moved onto a special position where nothing else bears that out."""
+"""Å. Maximum shift of a site onto a special position without further evidence."""
 
 
 _MAX_DUPLICATE_SITES = 200
-"""Atoms listed twice at most."""
+"""Maximum number of atoms listed twice."""
 
 
 class CifProblem(NamedTuple):
-    """What speaks against a reading."""
+    """A contradiction in a reading."""
 
     kind: str
     """`metric`, `place`, `twice`, `composition`, `units`, `multiplicity` or `hydrogen`."""
@@ -45,7 +45,7 @@ class CifProblem(NamedTuple):
 
 
 class BuiltCrystal(NamedTuple):
-    """A crystal with what speaks against it."""
+    """A crystal with its contradictions."""
 
     crystal: Crystal
     problems: list[CifProblem]
@@ -53,7 +53,7 @@ class BuiltCrystal(NamedTuple):
 
     @property
     def is_consistent(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether there is no contradiction."""
         return not self.problems
 
 
@@ -64,7 +64,7 @@ def build_crystal(
     angles: Floats,
     formula: CifFormula | None,
 ) -> BuiltCrystal:
-    """Return the crystal of sites under operations that are a group, with all checks made."""
+    """Return the crystal of sites under operations that form a group, with all checks done."""
     problems: list[CifProblem] = []
     notes: list[str] = []
     numbers = np.array([row.number for row in rows], dtype=np.int64)
@@ -79,7 +79,7 @@ def build_crystal(
             problems.append(
                 CifProblem(
                     "metric",
-                    f"its operations of symmetry do not keep its cell of {_format_values(lengths)} "
+                    f"its symmetry operations do not keep its cell of {_format_values(lengths)} "
                     f"Å and {_format_values(angles)} degrees; expected lengths to be equal, or "
                     "angles to be 90 or 120 degrees, as the group needs them. Correct the cell, or "
                     "the group",
@@ -88,7 +88,7 @@ def build_crystal(
         elif misfit > METRIC_NOTE_THRESHOLD:
             notes.append(
                 "its cell misses its symmetry by up to "
-                f"{50 * misfit:.2g}% of a length; it is read as it stands"
+                f"{50 * misfit:.2g}% of a length; it is read unchanged"
             )
         numbers, positions, sizes = _expand_sites(
             rows, operations, basis_vectors(lengths, angles), formula, problems, notes
@@ -106,9 +106,9 @@ def _drop_duplicate_sites(
     problems: list[CifProblem],
     notes: list[str],
 ) -> list[int]:
-    """Return the places of the atoms of a cell that is listed whole, each atom once.
+    """Return the indices of the atoms of a fully listed cell, each atom once.
 
-    An atom of a face, at 0 and again at 1, is one where the formula bears it out.
+    An atom on a face, listed at 0 and again at 1, is one atom if the formula confirms it.
     """
     kept = np.arange(len(rows))
     pairs = []
@@ -122,7 +122,7 @@ def _drop_duplicate_sites(
     else:
         if pairs and formula and not composition_problem(formula, numbers[kept].tolist()):
             names = ", ".join(f"{first.label} and {second.label}" for first, second in pairs[:3])
-            notes.append(f"its sites {names} are at one place, and are read as one")
+            notes.append(f"its sites {names} coincide, and are read as one")
         elif pairs:
             problem = _overlap_problem(*pairs[0])
             problems.append(problem._replace(kind="twice"))
@@ -138,7 +138,7 @@ def _expand_sites(
     problems: list[CifProblem],
     notes: list[str],
 ) -> tuple[Ints, Floats, list[int]]:
-    """Return the atoms of all sites, and how many each site makes; 0 for one that is another."""
+    """Return the atoms of all sites, and their number per site; 0 for a duplicate of another."""
     numbers: list[int] = []
     parts: list[Floats] = []
     owners: list[SiteRow] = []
@@ -176,7 +176,7 @@ def _format_values(values: Floats) -> str:
 
 
 def _coincide_within_digits(there: Floats, here: Floats, first: SiteRow, second: SiteRow) -> bool:
-    """Return whether two sites are one within what their printed digits tell."""
+    """Return whether two sites coincide within their printed digits."""
     steps = np.array(first.steps) + np.array(second.steps)
     shift = there - here
     return bool((np.abs(shift - np.round(shift)) <= 2 * steps + COINCIDENCE_TOLERANCE).all())
@@ -190,8 +190,8 @@ def _overlap_problem(first: SiteRow, second: SiteRow, distance: float | None = N
     )
     return CifProblem(
         "place",
-        f"a place is occupied more than once: its sites {first.label} and {second.label} {apart}; "
-        "expected one whole atom at a place. Take one out, or correct its coordinates",
+        f"a position is occupied more than once: its sites {first.label} and {second.label} "
+        f"{apart}; expected one whole atom per position. Remove one, or correct its coordinates",
     )
 
 
@@ -202,22 +202,22 @@ def _report_duplicate_sites(
     problems: list[CifProblem],
     notes: list[str],
 ) -> None:
-    """Say which sites are listed though symmetry makes them of others.
+    """Report sites that are listed although symmetry generates them from others.
 
-    That is a note where the list is that of all atoms, or where the formula can bear it out.
+    That is a note if the file lists all atoms, or if the formula can confirm it.
     """
     pairs = ", ".join(f"{first.label} and {second.label}" for first, second in twice[:3])
-    text = f"by its symmetry {pairs}{' and so on' if len(twice) > 3 else ''} are one site"
+    text = f"under its symmetry {pairs}{' and so on' if len(twice) > 3 else ''} are one site"
     if formula is None and not is_whole_list:
         problems.append(
             CifProblem(
                 "twice",
-                f"{text}; expected each once. Take one out, or give the operations "
+                f"{text}; expected each once. Remove one, or give the operations "
                 "that the list of sites is meant for",
             )
         )
     else:
-        notes.append(f"{text}, and are read as one")
+        notes.append(f"{text}; they are read as one")
 
 
 def _report_moved_site(
@@ -227,7 +227,7 @@ def _report_moved_site(
     problems: list[CifProblem],
     notes: list[str],
 ) -> None:
-    """Say that a site was moved further than its digits explain."""
+    """Report that a site was moved further than its digits explain."""
     text = f"its site {row.label} lies {site.shift:.2g} Å from a special position"
     if site.shift > _MAX_UNCONFIRMED_SHIFT and formula is None and not row.multiplicity:
         problems.append(
@@ -248,7 +248,7 @@ def _find_contradictions(
     numbers: Ints,
     formula: CifFormula | None,
 ) -> list[CifProblem]:
-    """Return what the file says otherwise of the atoms that it makes."""
+    """Return contradictions between the file's statements and its atoms."""
     found = []
     atoms = numbers.tolist()
     composition = composition_problem(formula, atoms) if formula else ""
@@ -258,7 +258,7 @@ def _find_contradictions(
             CifProblem(
                 "hydrogen",
                 f"{attached} hydrogen {'atom is' if attached == 1 else 'atoms are'} attached to "
-                "its sites, not placed; "
+                "its sites, without positions; "
                 "expected a site for every atom. Add the sites",
             )
         )
@@ -274,10 +274,10 @@ def _find_contradictions(
 def _multiplicity_problem(
     rows: Sequence[SiteRow], operations: Operations, sizes: Sequence[int]
 ) -> str:
-    """Compare multiplicities with the atoms that sites make.
+    """Compare multiplicities with the number of atoms that sites generate.
 
-    Some programs write the order of the site's symmetry under that name, or count in the primitive
-    cell: that agrees, too.
+    Some programs write the order of the site symmetry under that name, or count in the primitive
+    cell: both are accepted.
     """
     given = [
         (row, size) for row, size in zip(rows, sizes, strict=True) if row.multiplicity and size

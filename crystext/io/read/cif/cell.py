@@ -1,8 +1,8 @@
-"""All atoms of a cell from the sites that a CIF lists and the operations of symmetry.
+"""Generate all atoms of a cell from the sites of a CIF and its symmetry operations.
 
-A coordinate is known to the digits it is printed with. A site that an operation maps to within a
-printed step or three of itself lies on that operation's point, line or plane; it is moved onto it,
-so that 0.333 makes two atoms of a hexagonal layer and not six.
+A coordinate is known to its printed digits. A site that an operation maps to within a few printed
+steps of itself lies on that operation's point, line or plane; it is moved onto it, so that 0.333
+makes two atoms of a hexagonal layer and not six.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from crystext.structures.crystal import Crystal, Floats, Ints
 MAX_ROUNDING_STEPS = 1.6
 """Steps of the last printed digit by which rounding can move a site off its special position.
 
-Rounding misses by half a step in each coordinate, digits cut off (0.666 for 2/3) by a whole one;
+Rounding errs by half a step in each coordinate, truncation (0.666 for 2/3) by a whole one;
 hexagonal axes mix two coordinates.
 """
 
 MIN_CONTACT = 0.5
-"""Å. Two whole atoms are never this near to each other: H-H is 0.74 Å."""
+"""Å. Two whole atoms are never closer than this: H-H is 0.74 Å."""
 
 COINCIDENCE_TOLERANCE = 1e-4
-"""Of the cell's vectors: in a cell listed whole, atoms that are nearer are at one place."""
+"""Fraction of the cell's vectors: in a fully listed cell, closer atoms coincide."""
 
 
 class ExpandedSite(NamedTuple):
-    """One site of the list, as its image under every operation."""
+    """One site of the list, with its images under all operations."""
 
     positions: Floats
-    """Fractional coordinates of the atoms that it makes, each once; shape (n, 3)."""
+    """Fractional coordinates of the atoms that it generates, each once; shape (n, 3)."""
     shift: float
     """Å by which the site was moved onto its special position."""
     is_rounding: bool
-    """Whether the digits of the file explain that it was moved."""
+    """Whether the printed digits explain the shift."""
     nearest_image: float
-    """Å from the site to the next of its own images in the cell; inf where it has none."""
+    """Å from the site to the nearest of its own images in the cell; inf if it has none."""
 
 
 def expand_site(
     position: Floats, step: Floats, operations: Operations, vectors: Floats
 ) -> ExpandedSite:
-    """Return the atoms that a site makes.
+    """Return the atoms that a site generates.
 
     Args:
         position: fractional coordinates; shape (3,).
-        step: of each coordinate, what its last printed digit counts; shape (3,).
-        operations: a group.
-        vectors: of the cell, as rows, in Å; shape (3, 3).
+        step: value of one unit of the last printed digit of each coordinate; shape (3,).
+        operations: operations that form a group.
+        vectors: vectors of the cell as rows, in Å; shape (3, 3).
     """
     rotations, translations = operations.rotations, operations.translations
     current = position
@@ -78,7 +78,7 @@ def expand_site(
 
 
 def _unique_images(images: Floats) -> Ints:
-    """Return the places of the images that no earlier one equals, modulo lattice translations."""
+    """Return the indices of the images that equal no earlier one, modulo lattice translations."""
     if len(images) == 1:
         return np.zeros(1, dtype=np.int64)
     same = np.ones((len(images), len(images)), dtype=bool)
@@ -92,7 +92,7 @@ def _unique_images(images: Floats) -> Ints:
 def find_coincident_pair(
     positions: Floats, tolerance: float = COINCIDENCE_TOLERANCE
 ) -> tuple[int, int] | None:
-    """Return two atoms that lie at one place, within a tolerance of the cell's vectors."""
+    """Return two atoms that coincide within a tolerance, as a fraction of the cell's vectors."""
     if len(positions) < 2:
         return None
     wrapped = positions - np.floor(positions)
@@ -119,7 +119,7 @@ def find_coincident_pair(
 def distances_to(position: Floats, others: Floats, vectors: Floats) -> Floats:
     """Return the distances in Å from a position to the nearest image of each other one.
 
-    Good for distances of less than half of the cell's width, which is what is asked here.
+    The result is correct for distances below half of the cell's width, which suffices here.
     """
     shifts = others - position
     shifts -= np.round(shifts)
@@ -131,7 +131,7 @@ def min_contact_ratio(crystal: Crystal) -> float:
     """Return the shortest distance between two atoms over the sum of their covalent radii.
 
     Images of an atom in neighbouring cells are not counted; inf for a single atom. Radii: Cordero
-    et al., Dalton Trans. 2008, 2832, as ASE has them.
+    et al., Dalton Trans. 2008, 2832, from ASE.
     """
     from ase.data import covalent_radii
 

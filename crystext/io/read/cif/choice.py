@@ -1,4 +1,4 @@
-"""Which of the operations that a CIF may mean are the ones: its atoms decide, or nobody."""
+"""Choose between the operations that a CIF may mean, by its atoms, or refuse the file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from crystext.io.read.cif.symmetry import CandidateOperations, CifSymmetry
 from crystext.structures.crystal import Crystal, Floats
 
 _CLOSE_CONTACT_RATIO = 0.65
-"""Sums of covalent radii. Atoms nearer than that speak against an origin, where those of the other
-are all further apart than `_CLEAR_CONTACT_RATIO`: the smallest ratio in MP-20 is 0.68."""
+"""In sums of covalent radii. Closer atoms rule out an origin if those of the other are all further
+apart than `_CLEAR_CONTACT_RATIO`: the smallest ratio in MP-20 is 0.68."""
 
 _CLEAR_CONTACT_RATIO = 0.75
 
@@ -45,19 +45,19 @@ def choose_reading(
     *,
     lenient: bool = False,
 ) -> ChosenReading:
-    """Return the one reading of a file that its atoms bear out.
+    """Return the one reading of a file that its atoms confirm.
 
     Args:
         rows: the sites.
-        symmetry: what the file says of its symmetry.
-        lengths: of the cell, in Å.
-        angles: in degrees.
-        formula: what the atoms have to add up to; None where the file gives none.
-        lenient: take the likeliest reading where the file contradicts itself, and note it.
+        symmetry: the symmetry that the file declares.
+        lengths: lengths of the cell, in Å.
+        angles: angles of the cell, in degrees.
+        formula: the formula that the atoms must match; None if the file gives none.
+        lenient: if the file contradicts itself, take the likeliest reading and note it.
 
     Raises:
-        InputError: there is none, or more than one; what the file says and what its atoms say is in
-            the message.
+        InputError: there is none, or more than one; the message compares the file's statements with
+            its atoms.
     """
     options = []
     for candidate in symmetry.candidates:
@@ -114,7 +114,7 @@ def _accept_only_option(option: _Option, symmetry: CifSymmetry, lenient: bool) -
     if symmetry.is_confirmed and len(problems) == 1 and kinds & {"units", "multiplicity"}:
         # Two statements of symmetry and the composition outweigh one count.
         text = problems[0].text.partition("; expected")[0]
-        return _with_notes(option, symmetry, f"{text}; it is read by its symmetry")
+        return _with_notes(option, symmetry, f"{text}; its symmetry is used")
     if lenient and not kinds & {"place"}:
         return _with_notes(option, symmetry, _describe_problems(problems))
     raise InputError(problems[0].text)
@@ -132,7 +132,7 @@ def _describe_problems(problems: Sequence[CifProblem]) -> str:
 def _explain_choice(option: _Option, options: Sequence[_Option]) -> str:
     others = [other for other in options if other is not option]
     if any(not other.built.is_consistent for other in others):
-        return f"it is read with {option.candidate.source}, which its atoms bear out"
+        return f"it is read with {option.candidate.source}, which its atoms confirm"
     if others:
         return f"it is read with {option.candidate.source}; its atoms are the same either way"
     return f"it is read with {option.candidate.source}"

@@ -1,4 +1,4 @@
-"""What a CIF says of its space group by names: Hall and H-M symbols, its number and codes."""
+"""The space group that a CIF declares by name: Hall and H-M symbols, number and codes."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ SETTING_CODE_TAG = "_space_group_it_coordinate_system_code"
 
 
 _MAX_CHARACTERS_SHOWN = 60
-"""Characters of a symbol that messages show."""
+"""Maximum characters of a symbol in messages."""
 
 
 class DeclaredSymmetry(NamedTuple):
-    """A group by its names, apart from any list of operations."""
+    """The declared names of a group, independent of any list of operations."""
 
     hall: tuple[str, Operations] | None
     names: list[tuple[str, SymbolMeaning]]
     unknown: list[str]
     """Symbols that name no group."""
     number: int
-    """The space group's number; 0 where it is not given."""
+    """The space group's number; 0 if it is not given."""
     choices: tuple[str, ...]
-    """1 or 2 (origin), H or R (axes), as far as they are named."""
+    """1 or 2 (origin), H or R (axes), if they are given."""
     axes: str
-    """Of an orthorhombic group with two origins, as ba-c, as far as the code names them."""
+    """Axes of an orthorhombic group with two origins, such as ba-c, if the code gives them."""
 
     @property
     def choice(self) -> str:
-        """The one choice that is named; empty where none is, or several are."""
+        """The single choice that is given; empty if there is none or several."""
         return self.choices[0] if len(self.choices) == 1 else ""
 
     @property
@@ -59,7 +59,7 @@ class DeclaredSymmetry(NamedTuple):
 
 
 def declared_symmetry(block: CifBlock) -> DeclaredSymmetry:
-    """Return what a data block says of its space group by names.
+    """Return the space group that a data block declares by name.
 
     Raises:
         InputError: it gives the group two numbers.

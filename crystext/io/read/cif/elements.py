@@ -1,7 +1,7 @@
-"""The elements of a CIF's sites: from types, and from labels where there are no types.
+"""The elements of a CIF's sites: from types, or from labels if there are no types.
 
-A type names its element outright. A label only begins with it, and `CD`, `HG1` or `NP` may be
-cadmium or the carbon called D: what the file's own formula holds decides, and nothing else does.
+A type gives the element directly. A label only begins with it, and `CD`, `HG1` or `NP` may be
+cadmium or the carbon called D: only the elements of the file's formula decide.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from crystext.errors import InputError
 from crystext.io.read.cif.grammar import UNKNOWN_VALUES
 
 ISOTOPES = {"D": "H", "T": "H"}
-"""Isotopes that have symbols of their own, and their element."""
+"""Isotopes with their own symbols, and their element."""
 
 _TYPE = re.compile(r"(\d{1,3})?([A-Za-z]{1,3})(?:[\d+\-.()]*|\d*_\w+|\([IVX]+\))$")
 _HEAVIEST_ELEMENT = 98
-"""Californium. Beyond it there are no crystals: OG is an oxygen, and NH4 no nihonium."""
+"""Californium. Heavier elements have no crystals: OG is an oxygen, and NH4 is not nihonium."""
 
 _ATOM_GROUP = re.compile(r"[A-Z]{2}\d+")
-"""A group of atoms such as CO3, which is no cobalt."""
+"""A group of atoms such as CO3, which is not cobalt."""
 
 _LETTERS = re.compile(r"[^A-Za-z]*([A-Za-z]+)")
 _NON_ELEMENT_PREFIXES = ("wat", "vac")
-"""How labels begin that name a group of atoms, or none."""
+"""Prefixes of labels that mean a group of atoms, or no atom."""
 
 
 class SiteElement(NamedTuple):
-    """What a type or a label names."""
+    """The element of a type or a label."""
 
     symbol: str
     """Of an element."""
     isotope: str = ""
-    """D or T, where that is named instead."""
+    """D or T, if that is given instead."""
 
 
 def element_of_type(text: str) -> SiteElement | None:
-    """Return the element that a type symbol names, whatever its charge; None if it names none."""
+    """Return the element of a type symbol, ignoring its charge; None if it is not an element."""
     if not (match := _TYPE.match(text)):
         return None
     symbol = match[2].title()
@@ -58,17 +58,17 @@ def element_of_type(text: str) -> SiteElement | None:
 def elements_of_labels(
     labels: Sequence[str], formula: Iterable[str], *, composition_is_checked: bool = False
 ) -> list[SiteElement | None]:
-    """Return the element that each label names; None where it names none.
+    """Return the element of each label; None for labels without one.
 
     Args:
-        labels: of the sites, in their order.
-        formula: the elements of the file's own formula, D and T among them; empty if it has none.
-        composition_is_checked: whether the atoms are going to be compared with the amounts of
-            that formula. Then CA beside C1, in a formula with Ca and C, is the calcium that no
-            other label names.
+        labels: labels of the sites, in order.
+        formula: the elements of the file's formula, including D and T; empty if it has none.
+        composition_is_checked: whether the atoms will be compared with the amounts of that
+            formula. Then CA beside C1, in a formula with Ca and C, is the calcium, since no other
+            label means it.
 
     Raises:
-        InputError: a label may name either of two elements, and the formula does not tell which.
+        InputError: a label may mean either of two elements, and the formula does not decide.
     """
     declared = set(formula)
     known = {ISOTOPES.get(symbol, symbol) for symbol in declared}
@@ -91,7 +91,7 @@ def elements_of_labels(
 
 
 class _AmbiguousElement(NamedTuple):
-    """The two elements that a label may name."""
+    """The two elements that a label may mean."""
 
     two_letter: str
     one_letter: str
@@ -116,7 +116,7 @@ def _element_of_label(
     if one in ISOTOPES and pair not in ATOMIC_NUMBERS and (one in declared or one == "D"):
         return SiteElement("H", one)
     if formula_elements:
-        # What speaks against the formula is found out when the atoms are counted.
+        # Contradictions with the formula are found when the atoms are counted.
         readings = [symbol for symbol in readings if symbol in formula_elements] or readings
         if one in ISOTOPES and one in declared and pair not in formula_elements:
             return SiteElement("H", one)

@@ -1,4 +1,4 @@
-"""What a CIF says its atoms should add up to, and whether they do."""
+"""The formula of a CIF, and whether its atoms match it."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _PART = re.compile(r"([A-Z][a-z]?)(\d+\.?\d*|\.\d+)?")
 
 
 _MAX_CHARACTERS_SHOWN = 80
-"""Characters of a formula that messages show."""
+"""Maximum characters of a formula in messages."""
 
 
 class CifFormula(NamedTuple):
-    """The formula of a CIF, and how many of its units a cell holds."""
+    """The formula of a CIF, and the number of units in the cell."""
 
     text: str
     counts: Mapping[str, float]
-    """By element; D and T are added to H."""
+    """Counts by element; D and T are added to H."""
     count_errors: Mapping[str, float]
-    """By how much a rounded count may be off; 0 for whole numbers."""
+    """Maximum error of each rounded count; 0 for whole numbers."""
     symbols: frozenset[str]
-    """Symbols as they stand there, D and T among them."""
+    """Symbols as written, including D and T."""
     units: int
-    """`_cell_formula_units_Z`; 0 where it is not given."""
+    """`_cell_formula_units_Z`; 0 if it is not given."""
 
 
 def formula_of(block: CifBlock) -> CifFormula | None:
-    """Return the formula that a file gives; None where it gives none that can be counted."""
+    """Return the formula of a file; None if it has none that can be counted."""
     text = block.first_value("_chemical_formula_sum")
     parsed = _parse_formula(text)
     if parsed is None:
@@ -47,7 +47,7 @@ def formula_of(block: CifBlock) -> CifFormula | None:
 
 
 def named_elements(block: CifBlock) -> frozenset[str]:
-    """Return the elements of the first formula that the file gives in any form; maybe none."""
+    """Return the elements of the file's first formula, in any form; empty if there is none."""
     for name in ("sum", "moiety", "structural", "iupac", "analytical"):
         text = block.first_value(f"_chemical_formula_{name}")
         if (parsed := _parse_formula(re.sub(r"[(),\[\]{}]|\d*[+-]", " ", text))) is not None:
@@ -76,13 +76,13 @@ def _parse_formula(text: str) -> tuple[dict[str, float], dict[str, float], froze
 
 
 def element_counts(numbers: Sequence[int]) -> dict[str, int]:
-    """Return how many atoms of each element there are, in the order of formulas."""
+    """Return the number of atoms of each element, in the order of formulas."""
     counts = {SYMBOLS[z - 1]: n for z, n in Counter(numbers).items()}
     return {symbol: counts[symbol] for symbol in sort_by_electronegativity(counts)}
 
 
 def composition_problem(formula: CifFormula, numbers: Sequence[int]) -> str:
-    """Return what speaks against a cell's atoms making a formula; empty if nothing does."""
+    """Return how a cell's atoms contradict a formula; empty if they do not."""
     atoms = element_counts(numbers)
     if missing := sorted(set(formula.counts) - set(atoms)):
         return (
@@ -106,9 +106,9 @@ def composition_problem(formula: CifFormula, numbers: Sequence[int]) -> str:
 
 
 def units_problem(formula: CifFormula, numbers: Sequence[int]) -> str:
-    """Return what speaks against the file's number of formula units; empty if nothing does.
+    """Return how the atoms contradict the number of formula units; empty if they do not.
 
-    Some programs give the formula of the whole cell and count its smallest units in Z.
+    Some programs give the formula of the whole cell, and count its smallest units in Z.
     """
     if not formula.units:
         return ""
@@ -129,7 +129,7 @@ def units_problem(formula: CifFormula, numbers: Sequence[int]) -> str:
 
 
 def _formula_unit_ratio(formula: CifFormula, atoms: Mapping[str, int]) -> float | None:
-    """Return how many formula units the atoms are; None if they are not in the formula's ratio."""
+    """Return the number of formula units of the atoms; None if their ratio is not the formula's."""
     if set(atoms) != set(formula.counts):
         return None
     low, high = 0.0, math.inf

@@ -1,8 +1,8 @@
-"""The text of a CIF to its names and values, by gemmi.
+"""Parse the text of a CIF to names and values, by gemmi.
 
-Names are compared without regard to case, and the dotted names of DDLm and mmCIF are taken as the
-plain ones: `_atom_site.fract_x` is `_atom_site_fract_x`. Where a text breaks the grammar in a way
-that leaves one reading, such as an unquoted `P 21/c`, it is mended first; nothing else is guessed.
+Names are compared without case, and the dotted names of DDLm and mmCIF are read as the plain ones:
+`_atom_site.fract_x` is `_atom_site_fract_x`. If a text breaks the grammar but has only one reading,
+such as an unquoted `P 21/c`, it is repaired first; nothing else is guessed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _QUOTES = ("'", '"', ";")
 
 UNKNOWN_VALUES = ("?", ".", "")
-"""What stands for a value that is not known, or does not apply."""
+"""Placeholders for values that are unknown or do not apply."""
 
 _MAX_REPAIRS = 50
-"""Lines of one text that are mended at most."""
+"""Maximum number of lines of a text that are repaired."""
 
 _HEADER = re.compile(r"[ \t]*data_", re.IGNORECASE)
 _ANY_HEADER = re.compile(r"^[ \t]*data_", re.IGNORECASE | re.MULTILINE)
@@ -44,15 +44,15 @@ class CifBlock(NamedTuple):
     """The names and values of one data block."""
 
     items: Mapping[str, list[list[str]]]
-    """By name in small letters: the columns under that name, one for each time it stands there."""
+    """By name in lower case: the columns of that name, one for each time it occurs."""
     loops: list[dict[str, list[str]]]
-    """The loops, each with its columns; categories of one row that do without a loop are none."""
+    """The loops, each with its columns; categories of one row without a loop are not included."""
 
     def first_column(self, *names: str) -> list[str]:
         """Return the values of the first of these names that has any; empty if none has.
 
         Raises:
-            InputError: the name stands there twice, with other values.
+            InputError: the name occurs twice, with different values.
         """
         for name in names:
             columns = [
@@ -62,7 +62,7 @@ class CifBlock(NamedTuple):
             if different:
                 raise InputError(
                     f"it gives {name} more than once, as {_format_values(columns[0])} and as "
-                    f"{_format_values(different[0])}; expected one of them. Take out the one that "
+                    f"{_format_values(different[0])}; expected one of them. Remove the one that "
                     "is wrong"
                 )
             if columns:
@@ -70,7 +70,7 @@ class CifBlock(NamedTuple):
         return []
 
     def first_value(self, *names: str) -> str:
-        """Return the one value of the first of these names that has any; empty if none has."""
+        """Return the single value of the first of these names that has any; empty if none has."""
         values = {value: None for value in self.first_column(*names) if value not in UNKNOWN_VALUES}
         if len(values) > 1:
             raise InputError(
@@ -81,14 +81,14 @@ class CifBlock(NamedTuple):
 
 
 def looks_like_cif(text: str) -> bool:
-    """Return whether a text has a cell and sites as a CIF names them, at little cost."""
+    """Return whether a text has a CIF's names of a cell and sites; a cheap check."""
     return _CELL_TAG.search(text) is not None and _SITE_TAG.search(text) is not None
 
 
 def cif_blocks(text: str) -> list[tuple[str, str]]:
     """Return the data blocks of a CIF that list atoms, each with its name and its text.
 
-    What stands within a text field starts no block.
+    Lines within a text field do not start a block.
     """
     lines = text.split("\n")
     outside = _lines_outside_text_fields(lines)
@@ -107,7 +107,7 @@ def parse_block(text: str) -> CifBlock:
     """Return the first data block of a text that lists atoms, or else the first.
 
     Raises:
-        InputError: its grammar is broken, and there is no one way to mend it.
+        InputError: its grammar is broken, and there is no unique repair.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CHARACTER_REPLACEMENTS)
     document = _parse_document(text)
@@ -163,7 +163,7 @@ def _lines_outside_text_fields(lines: list[str]) -> list[int]:
 
 
 def _parse_document(text: str) -> cif.Document:
-    """Parse a text, mending line by line what gemmi refuses."""
+    """Parse a text, repairing line by line what gemmi refuses."""
     from gemmi import cif
 
     if not _ANY_HEADER.search(text):
@@ -181,7 +181,7 @@ def _parse_document(text: str) -> cif.Document:
 
 
 def _quote_operation(line: re.Match[str]) -> str:
-    """Quote an operation of symmetry with blanks in it, alone on a line or behind a number."""
+    """Quote a symmetry operation with blanks, alone on a line or after a number."""
     number, triplet = _NUMBERED.fullmatch(line[0]).groups()  # type: ignore[union-attr]
     return line[0] if len(triplet.split()) == 1 else f"{number}'{triplet.strip()}'"
 
@@ -190,12 +190,12 @@ _ERROR_POSITION = re.compile(r"string:(\d+):(\d+)")
 
 
 def _replace_non_ascii(text: str) -> str:
-    """Return the text with letters that CIF does not know, as tildes."""
+    """Return the text with characters that CIF does not allow replaced by tildes."""
     return re.sub(r"[^\t\n -~]", "~", text)
 
 
 def _repair(text: str, error: str) -> str | None:
-    """Return the text with the line that gemmi refuses made right; None if nothing is certain."""
+    """Return the text with the line that gemmi refuses repaired; None without a certain repair."""
     if not (place := _ERROR_POSITION.match(error)):
         return None
     lines = text.split("\n")
@@ -217,7 +217,7 @@ def _repair_line(line: str, error: str) -> str | None:
         mark = '"' if 'unterminated "' in error else "'"
         return line.rstrip() + mark
     if match := _DATA_NAME.match(line):
-        # What follows a name on its line is its value; one of several words wants quotes.
+        # The rest of a name's line is its value; several words need quotes.
         value = match[2].strip("'\"")
         if match[2][0] not in "'\"":
             value = re.split(r"\s#", match[2], maxsplit=1)[0].rstrip()
@@ -251,10 +251,10 @@ def _describe_syntax_error(text: str, error: str) -> str:
 
 
 def loop_rows(block: CifBlock, marker: str) -> Iterator[dict[str, str]]:
-    """Yield the rows of the loop, or of the single row, that a name belongs to.
+    """Yield the rows of the loop, or the single row, that a name belongs to.
 
     Raises:
-        InputError: the loop stands there twice, with other rows.
+        InputError: the loop occurs twice, with different rows.
     """
     tables = [loop for loop in block.loops if marker in loop]
     category = marker.rpartition("_")[0].rpartition("_")[0] + "_"
@@ -263,8 +263,8 @@ def loop_rows(block: CifBlock, marker: str) -> Iterator[dict[str, str]]:
                    if name.startswith(category) and len(columns[0]) == 1}]  # fmt: skip
     if any(table != tables[0] for table in tables):
         raise InputError(
-            f"it has two loops with {marker}, and they differ; expected one. Take out the one that "
-            "is wrong, or give each a data block of its own"
+            f"it has two loops with {marker}, and they differ; expected one. Remove the one that "
+            "is wrong, or give each its own data block"
         )
     for table in tables[:1]:
         for values in zip(*table.values(), strict=True):

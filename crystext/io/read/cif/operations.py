@@ -1,7 +1,7 @@
-"""Operations of symmetry: as a CIF lists them, as Hall symbols and settings make them.
+"""Symmetry operations from a CIF's list, a Hall symbol or a setting.
 
-Settings are those of gemmi's table, whose 530 of the International Tables have the order, the
-origins and the operations of spglib's.
+Settings are those of gemmi's table; the 530 settings of the International Tables in it have the
+same order, origins and operations as spglib's.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from gemmi import Op, SpaceGroup
 
 _DENOMINATOR = 24
-"""Translations are multiples of 1/24: gemmi's unit, in which those of all settings are whole."""
+"""Translations are multiples of 1/24, gemmi's unit: those of all settings are integers in it."""
 
 
 MAX_OPERATIONS = 1000
-"""Operations that a file may list; cells of several primitive ones can have more than 192."""
+"""Maximum number of operations in a file; supercells can have more than 192."""
 
 
 class Operations:
@@ -48,7 +48,7 @@ class Operations:
 
     @cached_property
     def key(self) -> frozenset[str]:
-        """The operations as triplets, x,y,z and so on, without their order."""
+        """The set of operations as triplets: x,y,z and so on."""
         return frozenset(self._by_triplet)
 
     @cached_property
@@ -69,17 +69,17 @@ class Operations:
 
     @property
     def is_identity(self) -> bool:
-        """Whether this is P1: nothing but x, y, z."""
+        """Whether this is P1: only x, y, z."""
         return self.key == {"x,y,z"}
 
     @cached_property
     def setting(self) -> SpaceGroup | None:
-        """The setting of the table that has exactly these operations; None if none has."""
+        """The setting of the table with exactly these operations; None if there is none."""
         return _settings_by_operations().get(self.key)
 
     @cached_property
     def group_problem(self) -> str:
-        """What keeps them from being a group, as the end of a sentence; empty if nothing does."""
+        """Why they do not form a group, as the end of a sentence; empty if they do."""
         if self.setting is not None:
             return ""
         if "x,y,z" not in self.key:
@@ -99,7 +99,7 @@ class Operations:
 
     @cached_property
     def number(self) -> int:
-        """The space group's number; 0 where it cannot be told."""
+        """The space group's number; 0 if it cannot be determined."""
         if self.setting is not None:
             return int(self.setting.number)
         import spglib
@@ -114,10 +114,10 @@ class Operations:
         return 0 if kind is None else int(kind.number)
 
     def metric_misfit(self, lengths: Floats, angles: Floats) -> float:
-        """Return how far the operations are from keeping a cell's metric, as a ratio.
+        """Return how much the operations change a cell's metric, as a ratio.
 
         It is the largest change of a scalar product of two cell vectors, over the product of their
-        lengths: 0.01 where a length changes by half a percent.
+        lengths: 0.01 if a length changes by half a percent.
         """
         if self.is_identity:
             return 0.0
@@ -128,12 +128,12 @@ class Operations:
         return float((np.abs(turned - metric) / np.outer(lengths, lengths)).max())
 
     def composed_with(self, other: Operations) -> Operations:
-        """Return every one of these after every one of others."""
+        """Return the product of every one of these with every one of the others, applied first."""
         ours, theirs = self._by_triplet.values(), other._by_triplet.values()
         return Operations(left.combine(right) for right in theirs for left in ours)
 
     def generated_group(self, limit: int = 192) -> Operations | None:
-        """Return the group that they generate; None where it has more operations than `limit`."""
+        """Return the group that they generate; None if it has more operations than `limit`."""
         from gemmi import Op
 
         generators = list(self._by_triplet.values())
@@ -165,7 +165,7 @@ def operations_of_list(triplets: Sequence[str]) -> Operations:
     """Return the operations that a file lists, such as `-x, y+1/2, -z`.
 
     Raises:
-        InputError: one of them is no operation, or there are far more than a group has.
+        InputError: one of them is not an operation, or there are far more than a group has.
     """
     if len(triplets) > MAX_OPERATIONS:
         raise InputError(
@@ -178,14 +178,14 @@ def operations_of_list(triplets: Sequence[str]) -> Operations:
 
 
 def operations_of_setting(setting: SpaceGroup) -> Operations:
-    """Return all operations of a setting, centring among them."""
+    """Return all operations of a setting, including centring."""
     return _operations_of_hall(setting.hall)
 
 
 def operations_of_hall(symbol: str) -> Operations | None:
-    """Return the operations of a Hall symbol; None where it is none."""
+    """Return the operations of a Hall symbol; None if it is invalid."""
     try:
-        # Two apostrophes are the double prime to who writes them, and to gemmi one prime.
+        # Two apostrophes mean a double prime, but gemmi reads them as one prime.
         plain = symbol.replace("''", '"').replace("\\", "").replace("_", " ")
         return _operations_of_hall(" ".join(plain.split()))
     except (RuntimeError, ValueError):
@@ -213,7 +213,7 @@ def _settings_by_operations() -> dict[frozenset[str], SpaceGroup]:
 _DECIMAL = re.compile(r"\d*\.\d+")
 
 _MAX_TRIPLET_LENGTH = 100
-"""Characters that an operation may have, blanks aside."""
+"""Characters that an operation may have, apart from blanks."""
 
 _LARGE_NUMBER = re.compile(r"\d{4}")
 
@@ -224,13 +224,13 @@ def _parse_operation(number: int, text: str) -> Op:
     compact = re.sub(r"^\s*\d+\s+(?=\S)|[\s'\"()]", "", text).lower()
     plain = _DECIMAL.sub(_decimal_as_fraction, compact[: _MAX_TRIPLET_LENGTH + 1])
     try:
-        # Of numbers that are too large gemmi makes others.
+        # gemmi changes numbers that are too large.
         if len(compact) <= _MAX_TRIPLET_LENGTH and not _LARGE_NUMBER.search(plain):
             return Op(plain)
     except (RuntimeError, ValueError):
         pass
     raise InputError(
-        f"its operation of symmetry {number} is {text[:40]!r}; expected the form -x, y+1/2, -z, "
+        f"its symmetry operation {number} is {text[:40]!r}; expected the form -x, y+1/2, -z, "
         f"with translations that are multiples of 1/{_DENOMINATOR}"
     )
 
@@ -245,7 +245,7 @@ def _decimal_as_fraction(match: re.Match[str]) -> str:
 
 
 def _operation_codes(rotations: Ints, translations: Ints) -> Ints:
-    """Return a number for each operation that no other has; shapes (..., 3, 3) and (..., 3)."""
+    """Return a unique number for each operation; shapes (..., 3, 3) and (..., 3)."""
     weights = 7 ** np.arange(9)
     rotation = ((rotations.reshape(*rotations.shape[:-2], 9) + 3) * weights).sum(axis=-1)
     codes: Ints = rotation * _DENOMINATOR**3 + translations @ (_DENOMINATOR ** np.arange(3))

@@ -1,4 +1,4 @@
-"""The rows of a CIF's table of sites: each a whole atom of one element, or a reason to refuse."""
+"""Read the rows of a CIF's site table: each is a whole atom of one element, or is refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crystext.structures.crystal import isotope_notes
 AXES = "xyz"
 
 MAX_EXPANDED = 10_000
-"""Sites of a CIF times its symmetry operations."""
+"""Maximum number of sites of a CIF times its symmetry operations."""
 
 
 class SiteRow(NamedTuple):
@@ -25,45 +25,45 @@ class SiteRow(NamedTuple):
 
     label: str
     number: int
-    """Atomic number; 0 where the file has `?` and that is allowed."""
+    """Atomic number; 0 if the file has `?` and that is allowed."""
     position: tuple[float, float, float]
-    """Fractional; nan where the file has `?` and that is allowed."""
+    """Fractional coordinates; nan if the file has `?` and that is allowed."""
     steps: tuple[float, float, float]
-    """What the last printed digit of each coordinate counts."""
+    """Value of one unit of the last printed digit of each coordinate."""
     multiplicity: int
-    """How many atoms the file says the site makes; 0 where it does not say."""
+    """Number of atoms that the site generates according to the file; 0 if it does not say."""
     hydrogens: int
-    """How many hydrogen atoms are attached to the atom, placed or not."""
+    """Number of hydrogen atoms attached to the atom, with or without positions."""
 
 
 class SiteTable(NamedTuple):
-    """The sites of a CIF, in its order, with what is only probable about them."""
+    """The sites of a CIF, in its order, with notes on assumptions made."""
 
     rows: list[SiteRow]
     notes: list[str]
 
 
 _COARSE_STEP = 2e-3
-"""A coordinate of fewer than three digits, 0.5, may be exact, and then says nothing of rounding."""
+"""A coordinate of fewer than three digits, 0.5, may be exact, and then has no rounding error."""
 
 _MAX_EXPONENT = 30
-"""Powers of ten that a coordinate may have."""
+"""Maximum power of ten of a coordinate."""
 
 _OCCUPANCY_TOLERANCE = 1e-3
-"""By how much an occupancy may be above 1, as refined or rounded ones are."""
+"""Maximum excess of an occupancy over 1, as in refined or rounded ones."""
 
 _FRACTION = re.compile(r"[-+]?\d{1,6}/\d{1,6}")
 _NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:\((\d*)\)?)?")
 
 
 def cif_number(text: str) -> float:
-    """Return a number of a CIF, which may bear its uncertainty: 0.25(3); nan where it is none."""
+    """Return a number of a CIF, which may have an uncertainty: 0.25(3); nan if it is invalid."""
     match = _NUMBER.fullmatch(text)
     return float(match[1]) if match else math.nan
 
 
 def cif_step(text: str) -> float:
-    """Return what the last printed digit of a number counts, or its uncertainty if that is more."""
+    """Return the value of one unit of the last printed digit, or the uncertainty if larger."""
     match = _NUMBER.fullmatch(text)
     if match is None or not math.isfinite(float(match[1])):
         return 0.0
@@ -82,10 +82,10 @@ def read_site_table(block: CifBlock, *, partial: bool = False) -> SiteTable:
 
     Args:
         block: the data block.
-        partial: take `?` and `.` for what is not known, in place of an element or a coordinate.
+        partial: accept `?` and `.` for an unknown element or coordinate.
 
     Raises:
-        InputError: there is no site; one is no whole atom of one element at a known place.
+        InputError: there is no site, or one is not a whole atom of one element at a known position.
     """
     listed = _site_rows(block)
     notes = []
@@ -115,7 +115,7 @@ def _site_rows(block: CifBlock) -> list[dict[str, str]]:
     listed = list(loop_rows(block, "_atom_site_fract_x"))
     if not listed and "_atom_site_cartn_x" in block.items:
         raise InputError(
-            "it gives Cartesian coordinates alone; expected _atom_site_fract_x, _y and _z. Write "
+            "it gives only Cartesian coordinates; expected _atom_site_fract_x, _y and _z. Write "
             "fractional coordinates"
         )
     return listed
@@ -129,7 +129,7 @@ def _name_site(number: int, row: Mapping[str, str]) -> str:
 def _site_elements(
     block: CifBlock, listed: Sequence[Mapping[str, str]], partial: bool, notes: list[str]
 ) -> list[SiteElement | None]:
-    """Return the element of each site; None where it is not known, and that is allowed."""
+    """Return the element of each site; None if it is unknown and that is allowed."""
     typed = "_atom_site_type_symbol" in listed[0]
     names = [row.get("_atom_site_type_symbol", row.get("_atom_site_label", "?")) for row in listed]
     found: list[SiteElement | None]
@@ -155,7 +155,7 @@ def _site_elements(
 
 
 def _check_disorder(listed: Sequence[Mapping[str, str]]) -> None:
-    """Refuse sites that are occupied in part, or that stand for each other."""
+    """Refuse partially occupied sites and alternative sites."""
     groups: dict[str, str] = {}
     for i, row in enumerate(listed, start=1):
         text = row.get("_atom_site_occupancy", ".")
@@ -177,7 +177,7 @@ def _check_disorder(listed: Sequence[Mapping[str, str]]) -> None:
     if len(groups) > 1 or any(group.startswith("-") for group in groups):
         shown = ", ".join(f"{where} in group {group}" for group, where in groups.items())
         raise InputError(
-            f"it is disordered: sites stand for each other, such as {shown[:120]}; expected one "
+            f"it is disordered: it has alternative sites, such as {shown[:120]}; expected one "
             "whole element per site. Keep one group, and correct its occupancies"
         )
 

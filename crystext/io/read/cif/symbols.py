@@ -1,4 +1,4 @@
-"""Names of space groups to the settings that they may mean.
+"""Convert names of space groups to the settings that they may mean.
 
 Source: the tables of spglib (short, full and extended symbols of 530 settings) and of gemmi (34
 settings beside them), with the spellings of older tables and of programs: F m 3 m, C m c e,
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class SymbolMeaning(NamedTuple):
-    """What a symbol of a space group means."""
+    """The meaning of a space-group symbol."""
 
     settings: tuple[SpaceGroup, ...]
-    """All settings that are called so, the usual one first; empty where there is none."""
+    """All settings with this symbol, the usual one first; empty if there is none."""
     choice: str
-    """1 or 2 (origin), H or R (axes), or b1, -cba and so on, where it is said; else empty."""
+    """1 or 2 (origin), H or R (axes), or b1, -cba and so on, if given; else empty."""
 
 
 _CHOICES = {"1": "1", "2": "2", "S": "1", "Z": "2", "H": "H", "HR": "H", "R": "R", "RH": "R",
@@ -41,14 +41,14 @@ _SCHOENFLIES = re.compile(r"\s+[CDOTS][ _]?[0-9a-z{}]*\^\{?\d{1,2}\}?\s*$", re.I
 
 @lru_cache(maxsize=256)
 def settings_of_symbol(symbol: str) -> SymbolMeaning:
-    """Return what a Hermann-Mauguin symbol means, however it is spelled."""
+    """Return the meaning of a Hermann-Mauguin symbol, in any spelling."""
     text = _normalize_symbol(symbol)
     choice = ""
     if words := _WORDS.search(text):
         choice = _choice_of_words(words[0])
         text = text[: words.start()].rstrip(" ,;:-")
     text = _SCHOENFLIES.sub("", _NUMBER.sub("", text))
-    # A colon ends the symbol itself; what a space sets apart may be a part of it.
+    # A colon ends the symbol itself; a part after a space may belong to it.
     while (suffix := _SUFFIX.search(text)) and (
         ":" in suffix[0] or suffix[1].upper() in _CHOICES.keys() - {"1", "2"}
     ):
@@ -80,18 +80,18 @@ def is_unambiguous(number: int, choice: str, axes: str) -> bool:
 def settings_of_choice(
     settings: tuple[SpaceGroup, ...], choice: str, axes: str = ""
 ) -> tuple[SpaceGroup, ...]:
-    """Return the settings of an origin or of axes, or all of them where nothing is chosen.
+    """Return the settings of an origin or of axes, or all of them without a choice.
 
     Args:
-        settings: of one group.
-        choice: 1, 2, H, R, or axes as b1.
-        axes: of orthorhombic groups with two origins, as ba-c, beside the choice of the origin.
+        settings: settings of one group.
+        choice: 1, 2, H, R, or axes such as b1.
+        axes: axes of orthorhombic groups with two origins, such as ba-c, besides the origin choice.
     """
     chosen = tuple(
         s for s in settings if not choice or choice in (setting_extension(s), s.qualifier)
     )
     if not chosen and (match := re.fullmatch(r"(-?)([abc])([123]?)", choice)):
-        # The settings that the tables leave out, because others have their operations: -b1 is b3.
+        # The tables leave out settings whose operations equal those of others: -b1 is b3.
         # A group with one choice of its cell has axes b, and the codes b1 and -b1; the axis alone,
         # as the words "unique axis b" name it, leaves the cell open.
         opposite, axis, cell = match.groups()
@@ -106,12 +106,12 @@ def settings_of_choice(
 
 
 def setting_extension(setting: SpaceGroup) -> str:
-    """Return 1, 2, H or R for a setting of which there are two; else an empty string."""
+    """Return 1, 2, H or R for one of two alternative settings; else an empty string."""
     return "" if setting.ext == "\0" else str(setting.ext)
 
 
 def choice_of_code(code: str) -> str:
-    """Return what a coordinate-system code means: 1, 2, H, R, or axes as b1; else empty."""
+    """Return the meaning of a coordinate-system code: 1, 2, H, R, or axes such as b1; or empty."""
     text = code.strip()
     if text.upper() in _CHOICES:
         return _CHOICES[text.upper()]
@@ -121,14 +121,14 @@ def choice_of_code(code: str) -> str:
 
 
 def axes_of_code(code: str) -> str:
-    """Return the axes that stand behind the origin in a coordinate-system code: ba-c of 1ba-c."""
+    """Return the axes after the origin in a coordinate-system code: ba-c of 1ba-c."""
     match = re.fullmatch(r"\s*[12](-?[abc]-?[abc]-?[abc])\s*", code, re.IGNORECASE)
     return match[1].lower() if match else ""
 
 
 @cache
 def number_of_schoenflies(symbol: str) -> int:
-    """Return the number of a group by its Schoenflies symbol, C2h^5; 0 where there is none."""
+    """Return the number of a group by its Schoenflies symbol, C2h^5; 0 if it is unknown."""
     import spglib
 
     plain = re.sub(r"[\s^._]", "", symbol).lower()
@@ -163,7 +163,7 @@ _BAR = re.compile(r"\\bar\s*\{?\s*(\d)\s*\}?|\\overline\s*\{?\s*(\d)\s*\}?|\\=\s
 
 
 def _normalize_symbol(symbol: str) -> str:
-    # Digits above and below the line are digits.
+    # Superscript and subscript digits are digits.
     symbol = "".join(unicodedata.normalize("NFKC", c) if c.isdigit() else c for c in symbol)
     text = _BAR.sub(lambda m: "-" + next(g for g in m.groups() if g), symbol)
     text = text.replace("$", "").replace("\u2212", "-").replace("\u2013", "-")
@@ -232,7 +232,7 @@ def _spellings(index: int, setting: SpaceGroup) -> list[str]:
     if 215 <= setting.number <= 220:
         found += [spelling.replace("-4", "4") for spelling in found]
     if setting.number in (146, 155) and setting_extension(setting) == "H":
-        # As the Protein Data Bank has them.
+        # Symbols of the Protein Data Bank.
         found.append("H" + setting.hm[1:])
     if setting.number in _DOUBLE_GLIDES:
         found += [spelling for old in list(found) for spelling in _symbols_with_e_glide(old)]
@@ -243,7 +243,7 @@ _DOUBLE_GLIDES = (39, 41, 64, 67, 68)
 
 
 def _symbols_with_e_glide(symbol: str) -> list[str]:
-    """Return the symbols with e, since 1992, for one with the glides a, b or c of before."""
+    """Return the symbols with e, used since 1992, of an older one with the glides a, b or c."""
     parts = symbol.split()
     spellings = []
     for i in range(1, len(parts)):

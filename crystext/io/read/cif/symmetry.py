@@ -1,9 +1,9 @@
-"""Which operations of symmetry a CIF means: those it lists, or those of the group that it names.
+"""The symmetry operations that a CIF may mean: those it lists, or those of the group it names.
 
-A file says its symmetry up to six times: as a list of operations, a Hall symbol, a Hermann-Mauguin
-symbol in several places, a number and a code for the origin or axes. Where these agree there is one
-answer. Where they do not, or where a symbol leaves the origin open, all answers are returned, for
-the atoms to decide.
+A file declares its symmetry up to six times: as a list of operations, a Hall symbol, a
+Hermann-Mauguin symbol in several places, a number and a code for the origin or axes. If these agree
+there is one candidate. If they do not, or if a symbol leaves the origin open, all candidates are
+returned, and the atoms decide.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CRYSTAL_SYSTEM_TAGS = ("_space_group_crystal_system", "_symmetry_cell_setting")
 
 
 _METRIC_ROUNDING = 1e-3
-"""How much a printed cell misses a metric by, as `Operations.metric_misfit` counts it."""
+"""Maximum misfit of a printed cell to a metric, as in `Operations.metric_misfit`."""
 
 
 class CandidateOperations(NamedTuple):
@@ -52,21 +52,21 @@ class CandidateOperations(NamedTuple):
 
     operations: Operations
     source: str
-    """What in the file says so."""
+    """Where the file declares them."""
 
 
 class CifSymmetry(NamedTuple):
-    """What a file says of its symmetry."""
+    """The symmetry that a file declares."""
 
     candidates: list[CandidateOperations]
-    """The likeliest first."""
+    """Candidates, the likeliest first."""
     conflict: str
-    """What contradicts itself in it; empty where nothing does."""
+    """The contradiction in it; empty if there is none."""
     ambiguity: str
-    """What it leaves open, such as the origin; empty where it leaves nothing open."""
+    """What it leaves open, such as the origin; empty if nothing."""
     notes: list[str]
     is_confirmed: bool
-    """Whether two things in the file agree on the first candidate."""
+    """Whether two statements of the file agree on the first candidate."""
 
 
 def read_symmetry(block: CifBlock, lengths: Floats, angles: Floats) -> CifSymmetry:
@@ -74,13 +74,13 @@ def read_symmetry(block: CifBlock, lengths: Floats, angles: Floats) -> CifSymmet
 
     Args:
         block: the data block.
-        lengths: of the cell, in Å.
-        angles: in degrees; with the lengths they tell hexagonal from rhombohedral axes, and which
-            axis of a monoclinic cell is the unique one.
+        lengths: lengths of the cell, in Å.
+        angles: angles in degrees; with the lengths they distinguish hexagonal from rhombohedral
+            axes, and determine the unique axis of a monoclinic cell.
 
     Raises:
-        InputError: it names a group that is not known, and says nothing else; or an operation
-            cannot be read.
+        InputError: it names an unknown group and declares nothing else, or an operation cannot be
+            read.
     """
     if any(name.startswith(("_space_group_ssg", "_space_group_symop_ssg")) for name in block.items):
         raise InputError(
@@ -113,13 +113,13 @@ def _listed_operations(block: CifBlock) -> Operations | None:
     if len(operations) > 1 and operations[0] != operations[1]:
         raise InputError(
             f"its two lists of symmetry operations, {OPERATION_TAGS[0]} and {OPERATION_TAGS[1]}, "
-            "differ; expected one. Take out the one that is wrong"
+            "differ; expected one. Remove the one that is wrong"
         )
     return operations[0] if operations else None
 
 
 def _separate_triplets(triplets: list[str]) -> list[str]:
-    """Return operations that stand whole in one text field, or one by one, as one each."""
+    """Return operations one by one, also from a single text field."""
     return [
         line
         for text in triplets
@@ -129,7 +129,7 @@ def _separate_triplets(triplets: list[str]) -> list[str]:
 
 
 def _magnetic_operations(block: CifBlock) -> Operations | None:
-    """Return the operations of a magnetic group without what they do to spins."""
+    """Return the operations of a magnetic group without their action on spins."""
     triplets = block.first_column(MAGNETIC_OPERATION_TAG)
     if not triplets:
         return None
@@ -139,7 +139,7 @@ def _magnetic_operations(block: CifBlock) -> Operations | None:
     product = spatial[0].composed_with(spatial[1])
     if product.group_problem:
         raise InputError(
-            f"its magnetic operations are no group: {product.group_problem}; expected all "
+            f"its magnetic operations do not form a group: {product.group_problem}; expected all "
             "operations of one, with its centrings"
         )
     return product
@@ -174,7 +174,7 @@ def _symmetry_from_list(
 
 
 def _symmetry_from_faulty_list(listed: Operations, named: list[CandidateOperations]) -> CifSymmetry:
-    conflict = f"its list of symmetry operations is no group: {listed.group_problem}"
+    conflict = f"its list of symmetry operations is not a group: {listed.group_problem}"
     completed = listed.generated_group()
     fitting = [c for c in named if listed.key <= c.operations.key]
     exact = [c for c in fitting if c.operations == completed]
@@ -187,7 +187,7 @@ def _symmetry_from_faulty_list(listed: Operations, named: list[CandidateOperatio
 
 
 def _describe_disagreement(listed: Operations, declared: DeclaredSymmetry) -> str:
-    """Return how a list of operations contradicts the names beside it; empty if it does not."""
+    """Return how a list of operations contradicts the names; empty if it does not."""
     count = "1 symmetry operation" if len(listed) == 1 else f"{len(listed)} symmetry operations"
     says = f"its list has {count}, of space group {listed.number}"
     if listed.number:
@@ -209,11 +209,11 @@ def _describe_disagreement(listed: Operations, declared: DeclaredSymmetry) -> st
 
 
 def _symmetry_undeclared(block: CifBlock) -> CifSymmetry:
-    """Return P1 for a file without a group: a note, or a conflict if it names a crystal system."""
+    """Return P1 for a file without a group, with a note, or a conflict if it names a system."""
     candidate = CandidateOperations(identity(), "P1, as if it listed every atom")
     system = block.first_value(*CRYSTAL_SYSTEM_TAGS).lower()
     if system in ("", "triclinic", "unknown"):
-        note = f"it says nothing of symmetry, and is read as {candidate.source}"
+        note = f"it says nothing about symmetry, and is read as {candidate.source}"
         return CifSymmetry([candidate], "", "", [note], False)
     conflict = f"it is of the {system} system, and names no space group"
     return CifSymmetry([candidate], conflict, "", [], False)
@@ -270,19 +270,19 @@ def _symmetry_from_names(
 
 
 def _axes(declared: DeclaredSymmetry) -> str:
-    """Return the axes that a code means beside a number: the usual ones, if it names an origin."""
+    """Return the axes that a code means with a number: the usual ones if it gives an origin."""
     return declared.axes or ("abc" if declared.choice in ("1", "2") else "")
 
 
 def _setting_doubts(
     declared: DeclaredSymmetry, source: str, lengths: Floats, angles: Floats
 ) -> list[str]:
-    """Return what is not said of the setting in which a group is read, as notes."""
+    """Return notes on the parts of a group's setting that the file leaves open."""
     if not declared.names:
         if is_unambiguous(declared.number, declared.choice, _axes(declared)):
             return []
         return [
-            f"of its space group it gives the number {declared.number} alone; it is read in the "
+            f"it gives only the number {declared.number} of its space group; it is read in the "
             f"setting {source}"
         ]
     symbol, named = declared.names[0]
@@ -308,7 +308,7 @@ def _describe_candidates(candidates: Iterable[CandidateOperations]) -> str:
 def _candidates_of_names(
     declared: DeclaredSymmetry, lengths: Floats, angles: Floats
 ) -> list[CandidateOperations]:
-    """Return the settings that the names of a group may mean, those that fit the cell if any do."""
+    """Return the settings that a group's names may mean; only those that fit the cell, if any."""
     groups = [
         _candidates_of_choice(named.settings, declared.choice, lengths, angles)
         for _, named in declared.names
@@ -316,7 +316,7 @@ def _candidates_of_names(
     if declared.choice and declared.choice not in "12HR":
         for _, named in declared.names:
             if not settings_of_choice(named.settings, declared.choice):
-                # The symbol is that of other axes than the code means: the atoms have to decide.
+                # Symbol and code mean different axes: the atoms must decide.
                 meant = settings_of_choice(
                     settings_of_number(named.settings[0].number), declared.choice
                 )
@@ -326,7 +326,7 @@ def _candidates_of_names(
         setting = operations.setting
         own = CandidateOperations(operations, setting.xhm() if setting else f"Hall {symbol}")
         if setting is None:
-            # Of a shifted origin: the symbols beside it have to name the group, and no more.
+            # It has a shifted origin: the other symbols need only name the group.
             groups = [g for g in groups if g[0].operations.number != operations.number]
         groups.insert(0, [own])
     number = declared.number
@@ -348,10 +348,10 @@ def _candidates_of_names(
 def _candidates_of_choice(
     settings: tuple[SpaceGroup, ...], choice: str, lengths: Floats, angles: Floats
 ) -> list[CandidateOperations]:
-    """Return settings of the choice that fit the cell; of axes that all fit, the usual ones."""
+    """Return the settings of the choice that fit the cell; if all axes fit, the usual ones."""
     named = settings_of_choice(settings, choice) or settings
     for possible in (named, settings):
-        # The code may say one thing, and the cell another: the cell cannot be otherwise.
+        # The code may contradict the cell; then the cell decides.
         operations = [operations_of_setting(s) for s in possible]
         misfits = [o.metric_misfit(lengths, angles) for o in operations]
         best = min(misfits) + _METRIC_ROUNDING if min(misfits) <= METRIC_TOLERANCE else np.inf
@@ -362,12 +362,12 @@ def _candidates_of_choice(
         ]
         if best < np.inf:
             break
-    # By their own symbol: two settings of group 68 have the same operations at one origin.
+    # Named by their symbol: two settings of group 68 have the same operations at one origin.
     return [candidate for s, candidate in fitting if s.hm == fitting[0][0].hm]
 
 
 def _intersect_candidates(groups: list[list[CandidateOperations]]) -> list[CandidateOperations]:
-    """Return what all names allow; where there is none such, what any of them allows."""
+    """Return the candidates that all names allow; if there are none, those that any allows."""
     if not groups:
         return []
     common = [
