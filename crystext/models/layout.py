@@ -99,7 +99,7 @@ class ModelFolder:
 
     @cached_property
     def prompts(self) -> PromptSet:
-        """The prompts that the model was trained with; raises `SettingError` if they are invalid."""
+        """The prompts it was trained with; raises `SettingError` if they are invalid."""
         return load_prompts(self.path / "prompts")
 
     @cached_property
@@ -154,7 +154,7 @@ def open_model(source: str | Path | ModelFolder = SHIPPED) -> ModelFolder:
 
 
 def model_folder(source: str | Path = SHIPPED) -> Path:
-    """Return the folder of a model or an adapter of this package, after checking that it is complete.
+    """Return the folder of a model or an adapter of this package, checked to be complete.
 
     Args:
         source: `shipped`, a folder, or a name on the Hub, from which the files are downloaded.

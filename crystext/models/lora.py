@@ -109,7 +109,9 @@ def read_adapter(
         kind = found.get("peft_type")
         # peft would import a module named in these settings.
         if kind != "LORA" or found.get("megatron_config"):
-            raise ModelError(f"the adapter in {folder} is not a plain LoRA: its peft_type is {kind!r}")
+            raise ModelError(
+                f"the adapter in {folder} is not a plain LoRA: its peft_type is {kind!r}"
+            )
         config = LoraConfig.from_pretrained(str(folder))
         assert isinstance(config, LoraConfig)
         _check_numbers(config)

@@ -22,7 +22,8 @@ class NewLlamaSettings(StrictModel):
         # Rotary embeddings rotate the entries of a head in pairs.
         if self.hidden_size % (2 * self.heads):
             raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of twice the heads ({self.heads})"
+                f"hidden_size is {self.hidden_size}; expected a multiple of twice the heads, "
+                f"{2 * self.heads}"
             )
         return self
 

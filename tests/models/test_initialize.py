@@ -266,7 +266,7 @@ ADAPTER_HARMS: dict[Callable[[Path], None], str] = {
     },
     changed("adapter_config.json", peft_type="IA3"): "not a plain LoRA",
     changed("adapter_config.json", megatron_config={"a": 1}): "not a plain LoRA",
-    changed("crystext.json", base="/no/where"): "no model folder /no/where.*write its place into",
+    changed("crystext.json", base="/no/where"): "no model folder /no/where.*write its path into",
     changed("crystext.json", quantize="int3"): "quantize is 'int3'",
     changed("crystext.json", base=None): "its values are of another kind",
 }

@@ -178,7 +178,9 @@ def test_what_keeps_a_model_from_being_sent_is_told(
 def test_what_cannot_be_sent_is_refused_without_asking_the_hub(
     adapter: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ModelError, match="'nameless' is not a name on the Hub; expected OWNER/NAME"):
+    with pytest.raises(
+        ModelError, match="'nameless' is not a name on the Hub; expected OWNER/NAME"
+    ):
         push_model(tiny_model, "nameless")
     with pytest.raises(ModelError, match="no model folder"):
         push_model(tmp_path / "nowhere", "me/new")
