@@ -62,8 +62,8 @@ class Potential:
     scale: EnergyCorrection = EnergyCorrection.OWN
     """Corrections in its energies. OWN is safe: such energies are compared with no others."""
     known_energies: KnownEnergies = ()
-    """Energies that it has to reproduce to `TOLERANCE_EV_PER_ATOM`; without any, it has to reproduce
-    measured heats of formation (`known_energies.FORMATION_ENERGIES`)."""
+    """Energies that it has to reproduce to `TOLERANCE_EV_PER_ATOM`; without any, it has to
+    reproduce measured heats of formation (`known_energies.FORMATION_ENERGIES`)."""
     evaluate: EvaluateBatch | None = None
     """Calculates many crystals at once; None if only the calculator is available, one at a time."""
     at_once: int = 1
