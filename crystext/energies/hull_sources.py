@@ -114,7 +114,7 @@ def open_hull(
 
     Args:
         source: `mp2020`, `m3gnet`, `mp2020-full` (a download), a table, or a folder. As text, the
-            first two names are those of the package, whatever files there are; ./m3gnet is a file.
+            first two names are those of the package, even if such a file exists; ./m3gnet is a file.
         of: whose energies a table holds, if it does not say: `mp2020` for PBE(+U) with MP2020
             corrections, or a potential's name.
         begin: reports downloads; see `catalogue.fetch`.
@@ -287,7 +287,7 @@ def _read_parquet(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
         about = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise InputError(
-            f"{path} is no table of phases ("
+            f"{path} is not a table of phases ("
             f"{describe_error(error, 'its columns are others')}); expected Parquet with the "
             f"columns {' and '.join(_TABLE_COLUMNS)}"
         ) from None
@@ -330,7 +330,7 @@ def _csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
             yield from reader
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
-            f"{path} is no csv table that can be read: {describe_error(error, 'it is no text')}"
+            f"{path} is not a readable csv table: {describe_error(error, 'it is no text')}"
         ) from None
 
 
@@ -403,7 +403,7 @@ def _read_points(path: Path) -> Compounds:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no table of hull points ("
+            f"{path} is not a table of hull points ("
             f"{describe_error(error, 'its columns are others')}); expected Parquet with the "
             f"columns {' and '.join(_POINT_COLUMNS)}"
         ) from None

@@ -224,7 +224,7 @@ def _read_table(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
         rows = [_from_row(row, *failure) for row in table.to_pylist()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no table of relaxed structures ("
+            f"{path} is not a table of relaxed structures ("
             f"{describe_error(error, _WRONG_LAYOUT)}); expected the {TABLE} that "
             "crystext relax writes, or extxyz with energies"
         ) from None
@@ -283,7 +283,7 @@ def _read_frames(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
         if isinstance(error, CrystextError):
             raise
         raise InputError(
-            f"{path} is no extxyz that can be read ({describe_error(error, _WRONG_LAYOUT)}); "
+            f"{path} is not a readable extxyz ({describe_error(error, _WRONG_LAYOUT)}); "
             "expected the folder of crystext relax, its table, or extxyz with energies"
         ) from None
     if not any(row.energy is not None for row in rows):
