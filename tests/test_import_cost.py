@@ -94,6 +94,20 @@ def test_encoding_and_decoding_need_numpy_alone() -> None:
     assert loaded & HEAVY == {"numpy"}
 
 
+def test_a_command_that_samples_in_other_processes_loads_no_torch_itself() -> None:
+    loaded = loaded_by(
+        "import crystext.generation.run, crystext.generation.worker_pool, crystext.lm\n"
+        "from crystext.conditions import Conditions\n"
+        "from crystext.generation.requests import make_request\n"
+        "from crystext.tasks.prompts import load_prompts\n"
+        "from crystext.text import PLAIN, WYCKOFF\n"
+        "for fmt in (PLAIN, WYCKOFF):\n"
+        "    make_request(Conditions.from_keywords(n_atoms=4), load_prompts(), fmt=fmt)"
+    )
+    assert "numpy" in loaded
+    assert loaded & {"torch", "transformers", "pandas", "pymatgen"} == set()
+
+
 @pytest.mark.parametrize("name", crystext.__all__)
 def test_every_public_name_is_the_one_its_module_defines(name: str) -> None:
     value = getattr(crystext, name)

@@ -300,11 +300,11 @@ def test_elements_are_filled_in_at_a_temperature_of_their_own(lm: CrystalLM) -> 
 def test_infilling_draws_at_the_temperatures_that_the_model_asks_for(
     lm: CrystalLM, tiny_model: Path, tmp_path: Path
 ) -> None:
-    cold = CrystalLM.load(Path(shutil.copytree(tiny_model, tmp_path / "cold")))
-    about = json.loads((tmp_path / "cold" / "crystext.json").read_text())
-    (tmp_path / "cold" / "crystext.json").write_text(
-        json.dumps(about | {"coordinate_temperature": 0.0})
-    )
+    description = Path(shutil.copytree(tiny_model, tmp_path / "cold")) / "crystext.json"
+    about = json.loads(description.read_text())
+    description.write_text(json.dumps(about | {"coordinate_temperature": 0.0}))
+    # A model's folder is read when it is opened.
+    cold = CrystalLM.load(tmp_path / "cold")
     given = {"coordinates": [0, 5], "n": 4, "min_distance_ratio": 0.0}
     assert [x.times_drawn for x in cold.infill(NACL, **given)] == [4]
     assert len(lm.infill(NACL, **given)) == 4

@@ -114,7 +114,7 @@ def open_hull(
 
     Args:
         source: `mp2020`, `m3gnet`, `mp2020-full` (a download), a table, or a folder. As text, the
-            first two names are those of the package, even if such a file exists; ./m3gnet is a file.
+            first two names are those of the package, even if such files exist; ./m3gnet is a path.
         of: whose energies a table holds, if it does not say: `mp2020` for PBE(+U) with MP2020
             corrections, or a potential's name.
         begin: reports downloads; see `catalogue.fetch`.

@@ -10,42 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import ModelError
-from crystext.grammar.fields import END, Field, FieldKind, value_texts
+from crystext.grammar.field_automaton import ELEMENT_LETTERS, FieldAutomaton
+from crystext.grammar.fields import END, FieldKind, value_texts
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools
 from crystext.text import Format
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-
-class FieldAutomaton(Protocol):
-    """An automaton of one text: of a whole crystal or of a completion."""
-
-    format: Format
-
-    @property
-    def field(self) -> Field:
-        """The field that comes next; behind the last, an element that can only be the end."""
-
-    def separator_after(self, value: int) -> str:
-        """Return the separator between this value of the next field and the field after it."""
-
-    def allowed(self) -> Bools:
-        """Return which values the next field can take: shape (1, number of values)."""
-
-    def push(self, values: Ints) -> None:
-        """Take a value for the next field: shape (1,)."""
-
-    def copy(self) -> Self:
-        """Return an independent automaton in the same state."""
 
 
 @dataclass(frozen=True)
@@ -178,8 +157,6 @@ class _TrieNode:
 
 _DIGITS = "0123456789. \n"
 _SEPARATORS = " \n"
-ELEMENT_LETTERS = frozenset(letter for symbol in SYMBOLS for letter in symbol)
-"""The letters of element symbols."""
 _SYMBOL_PARTS = frozenset(["", *SYMBOLS]) | ELEMENT_LETTERS
 """The possible letters of a token of a crystal's text: elements are never adjacent."""
 

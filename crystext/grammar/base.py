@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from crystext.conditions.constraints import Constraints
 from crystext.errors import UserCodeError
-from crystext.grammar.any_tokenizer import ELEMENT_LETTERS, FieldAutomaton
+from crystext.grammar.field_automaton import ELEMENT_LETTERS, FieldAutomaton
 from crystext.grammar.fields import FieldKind
 from crystext.structures.crystal import Crystal
 from crystext.text import Format

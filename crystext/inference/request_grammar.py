@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from crystext.grammar.any_tokenizer import FieldAutomaton
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.grammar.base import Grammar, grammar_of
 from crystext.grammar.completions import CompletionGrammar
+from crystext.grammar.field_automaton import FieldAutomaton
 from crystext.grammar.fields import FieldKind
 from crystext.grammar.infilling import InfillingAutomaton
 from crystext.inference.types import Request

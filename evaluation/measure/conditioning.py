@@ -101,7 +101,7 @@ def ask(
         coordinate_temperature=asked.coordinate,
         guidance=options.guidance,
     )
-    fmt = get_format(options.text)
+    fmt = get_format(options.text_format)
     sampler = TextGenerator(model, settings).sampler(fmt)
     attempts: list[Attempt] = []
     prompts_kept, refused = 0, []
@@ -155,7 +155,7 @@ def measured(options: argparse.Namespace) -> Report:
         "answers_to_each": options.samples,
         "symprec": SYMPREC,
         "guidance": options.guidance,
-        "text": options.text,
+        "text": options.text_format,
     }
     for way in options.ways:
         names = WAYS[way]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from crystext.conditions.constraints import Constraints
-from crystext.grammar.any_tokenizer import ELEMENT_LETTERS
 from crystext.grammar.base import Grammar
+from crystext.grammar.field_automaton import ELEMENT_LETTERS
 from crystext.grammar.fields import FieldKind, kind_after_wyckoff
 from crystext.grammar.wyckoff.automaton import WyckoffAutomaton
 from crystext.grammar.wyckoff.infeasible import raise_if_infeasible
