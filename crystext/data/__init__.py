@@ -1,1 +1,1 @@
-"""From any source of crystals to a store that training reads."""
+"""Prepares data sets: from any source of crystals to a store that training reads."""

@@ -18,7 +18,7 @@ class CatalogueEntry:
 
     n_crystals: int
     description: str
-    """What it holds and who made it, in one line."""
+    """Contents and authors, in one line."""
     files: tuple[RemoteFile, ...]
     """One file, or train, validation and test."""
 
@@ -26,7 +26,7 @@ class CatalogueEntry:
 _CDVAE = (
     "https://raw.githubusercontent.com/txie-93/cdvae/f857f598d6f6cca5dc1ea0582d228f12dcc2c2ea/data"
 )
-"""The published splits at a commit, which an address of this kind pins as a git blob id does."""
+"""The published splits at a commit, which this address pins, as a git blob id does."""
 
 
 def _cdvae(folder: str, *blobs: str) -> tuple[RemoteFile, ...]:
@@ -125,22 +125,22 @@ def fetch(
     start_progress: StartDownload = no_progress,
     split: str | None = None,
 ) -> Path:
-    """Return where the files of a data set lie, after downloading those that are missing.
+    """Return the path of a data set, after downloading missing files.
 
-    A file that is there already, perhaps put there by hand, is compared with its checksum as well.
+    An existing file, perhaps copied there by hand, is verified by its checksum as well.
 
     Args:
         name: of the data set, and of its folder within the cache.
         entry: the data set.
         start_progress: shows the progress of each file.
-        split: `train`, `validation` or `test`: only this one is needed. A data set that is
-            published as one file is fetched whole.
+        split: `train`, `validation` or `test`: only this one is downloaded. A data set published
+            as one file is downloaded whole.
 
     Returns:
         The file, or the folder if there are several.
 
     Raises:
-        InputError: a file cannot be downloaded, or what came is not what was published.
+        InputError: a file cannot be downloaded, or differs from the published one.
         RunError: the cache cannot be written.
     """
     folder = cache_folder() / name
@@ -153,4 +153,4 @@ def fetch(
 
 
 _FILE_PREFIX_BY_SPLIT = {"train": "train", "validation": "val", "test": "test"}
-"""How the name of a split's file begins."""
+"""Prefix of the name of a split's file."""

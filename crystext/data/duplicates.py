@@ -1,11 +1,11 @@
 """Duplicates in a data set: crystals that repeat another, or lie on both sides of a split.
 
 StructureMatcher compares crystals of one reduced formula and size (see `matching`), with two sets
-of tolerances. Duplicates, which are left out, are judged by pymatgen's narrow defaults: a distorted
-perovskite beside the ideal one is data. What must not lie on both sides of a split is judged by the
-wide ones with which novelty and match rates are measured.
+of tolerances. Duplicates, which are left out, are found with pymatgen's narrow defaults: a
+distorted perovskite beside the ideal one is data. Overlap between the sides of a split is found
+with the wide tolerances of novelty and match rates.
 
-What goes wrong otherwise: a data set with duplicates, split by row, tests memory.
+What goes wrong otherwise: a data set with duplicates, split by row, tests memorization.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from crystext.structures.matching import (
 )
 
 REPEAT_TOLERANCES, SPLIT_TOLERANCES = PYMATGEN_TOLERANCES, DIFFCSP_TOLERANCES
-"""Tolerances for leaving out duplicates, and for what may not be split up."""
+"""Tolerances for leaving out duplicates, and for grouping crystals before a split."""
 
 _CHUNK_SIZE = 32
 """Crystals that are reduced together."""
 
 _MIN_CRYSTALS_FOR_PROCESSES = 300
-"""With fewer crystals, starting processes takes longer than the work."""
+"""With fewer crystals, starting processes takes longer than the comparison."""
 
 
 @dataclass
 class Duplicates:
-    """Duplicates among crystals to learn from and crystals that are held out."""
+    """Duplicates among training crystals and held-out crystals."""
 
     repeats: dict[int, int] = field(default_factory=dict)
     """For each duplicate in training, the earlier crystal that it repeats and that is kept."""
     groups: list[int] = field(default_factory=list)
-    """For each crystal of training, the first of its group; groups share no equal crystals."""
+    """For each training crystal, the first of its group; equal crystals share a group."""
     held_out: dict[int, int] = field(default_factory=dict)
-    """For each kept crystal of training that is held out as well, the first that it equals."""
+    """For each kept training crystal that is held out as well, the first that it equals."""
 
 
 class _Bucket(NamedTuple):
@@ -53,7 +53,7 @@ class _Bucket(NamedTuple):
 
     crystals: list[Crystal]
     n_training: int
-    """How many of them are of training."""
+    """Number of training crystals among them."""
 
 
 def find_duplicates(
@@ -70,20 +70,20 @@ def find_duplicates(
     """Find duplicates, groups and overlap.
 
     Args:
-        training: crystals to learn from; of equal ones the first is kept.
-        held_out: crystals that training must not see; duplicates among them are not looked for.
-        drop_repeats: whether duplicates are looked for; a duplicate is in no other result.
-        group: whether groups are looked for; otherwise each crystal is a group.
+        training: training crystals; of equal ones the first is kept.
+        held_out: crystals that training must not see; duplicates among them are not searched.
+        drop_repeats: whether duplicates are searched; a duplicate is in no other result.
+        group: whether groups are searched; otherwise each crystal is a group.
         workers: processes; the result does not depend on their number.
-        start_progress: called with the name of a stage and its number of steps; what it returns
-            is called for every step.
+        start_progress: called with the name of a stage and its number of steps; the function it
+            returns is called for every step.
     """
     found = Duplicates(groups=list(range(len(training))))
     crystals = [*training, *held_out]
     wanted = [
         members
         for members in group_by_formula(c.numbers for c in crystals).values()
-        # Members are in order: if the first is not of training, none is.
+        # Members are in order: if the first is not a training crystal, none is.
         if members[0] < len(training) and (len(members) > 1)
     ]
     if not wanted or not (drop_repeats or group or held_out):
@@ -104,7 +104,7 @@ def find_duplicates(
             bucket = list(same_size)
             if bucket[0] < len(training) and len(bucket) > 1:
                 buckets.append(bucket)
-    # The largest first: one that comes last would keep the others waiting.
+    # The largest first: a large last one would keep the other processes waiting.
     buckets.sort(key=len, reverse=True)
     tasks = [
         _Bucket([c for i in bucket if (c := reduced[i])], sum(i < len(training) for i in bucket))
@@ -136,7 +136,7 @@ def _compare_bucket(bucket: _Bucket, *, drop_repeats: bool, group: bool) -> Dupl
         groups: set[int] = set()
         for k in (wide if group else narrow).candidates(i, kept) if group or drop_repeats else ():
             if group:
-                # Duplicates are alike as well, so crystals that are not are compared once.
+                # Duplicates match the wide tolerances too, so others are compared once.
                 first = _first_of_group(found.groups, k)
                 if first not in groups and not wide.match(i, k):
                     continue

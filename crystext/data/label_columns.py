@@ -1,10 +1,10 @@
-"""Labels as columns of a store: any property, known to this installation or not.
+"""Labels as columns of a store: any property, defined in this installation or not.
 
 label.NAME      a column for each label that a record of the split has. Numbers are float64, nan
                 where unknown; booleans and categories (texts) are null there.
 
-`store.json` has the title and unit of each, so that a store can be understood where the property
-is not installed. Stores of version 1 have four columns without the prefix, all numbers.
+`store.json` has the title and unit of each, so that a store can be understood without the property
+installed. Stores of version 1 have four columns without the prefix, all numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _VERSION_1_LABELS = ("space_group", "formation_energy", "band_gap", "e_above_hul
 
 
 class LabelColumns(Mapping[str, Any]):
-    """Labels of many records: by property name, an array of one value a record.
+    """Labels of many records: by property name, an array with one value per record.
 
     An array of numbers is a float array, nan where unknown; one of booleans or categories is an
     Arrow array, null where unknown.
@@ -47,7 +47,7 @@ class LabelColumns(Mapping[str, Any]):
         return len(self._columns)
 
     def row(self, i: int) -> dict[str, Label]:
-        """Return the labels of a record; those that are unknown are left out."""
+        """Return the labels of a record; unknown ones are left out."""
         labels: dict[str, Label] = {}
         for name, column in self._numbers:
             number = float(column[i])
@@ -94,14 +94,14 @@ def label_arrays(labels: Sequence[Mapping[str, Label]]) -> dict[str, pa.Array]:
 
 
 def read_label_columns(column: Mapping[str, Any], version: int) -> LabelColumns:
-    """View the columns, each in one chunk, as arrays.
+    """View the columns, each a single chunk, as arrays.
 
     Args:
         column: all columns of a split by name.
         version: of the store.
 
     Raises:
-        ValueError: one is missing, or of a type that no label has.
+        ValueError: one is missing, or has a type that labels cannot have.
     """
     if version == 1:
         names = {name: name for name in _VERSION_1_LABELS}
@@ -129,7 +129,7 @@ def label_names(columns: Iterable[str]) -> list[str]:
 
 
 def describe_properties(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the titles, units and kinds of properties, of those that are installed."""
+    """Return the titles, units and kinds of the installed ones of these properties."""
     return {
         name: {"title": entry.title, "unit": entry.unit, "kind": entry.kind}
         for name in names

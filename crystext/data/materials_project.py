@@ -1,4 +1,4 @@
-"""Crystals of the Materials Project by their ids, through its own client, mp-api."""
+"""Loads crystals of the Materials Project by id, through its client, mp-api."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FIELDS = ("material_id", "structure", "symmetry", "formation_energy_per_atom", 
            "energy_above_hull")  # fmt: skip
 
 _CHUNK_SIZE = 200
-"""Ids in one request."""
+"""Ids per request."""
 
 
 def parse_ids(text: str) -> list[str]:
@@ -30,7 +30,7 @@ def parse_ids(text: str) -> list[str]:
 
     Raises:
         InputError: the file cannot be read.
-        SettingError: a word is not an id, or there is none.
+        SettingError: a word is not an id, or there are no ids.
     """
     listed = text.removeprefix(SOURCE_PREFIX)
     if listed.startswith("@"):
@@ -44,8 +44,8 @@ def parse_ids(text: str) -> list[str]:
     ids = list(dict.fromkeys(word for word in re.split(r"[\s,;]+", listed) if word))
     if wrong := [word for word in ids if not re.fullmatch(r"(mp|mvc)-\w+", word)]:
         raise SettingError(
-            f"{wrong[0]!r} is no id of the Materials Project; expected such as mp-149, separated "
-            "by commas or, in a file, by lines"
+            f"{wrong[0]!r} is not an id of the Materials Project; expected ids such as mp-149, "
+            "separated by commas or, in a file, by lines"
         )
     if not ids:
         raise SettingError(f"{text} names no id; expected mp:mp-149,mp-22862 or mp:@ids.txt")
@@ -73,11 +73,11 @@ def check_client() -> None:
 
 
 def project_pieces(ids: list[str]) -> Iterator[Piece]:
-    """Yield the crystals with these ids, in their order; a missing id is a problem of its piece.
+    """Yield the crystals with these ids, in order; a missing id gives a piece with a problem.
 
     Raises:
         InputError: the server cannot be reached, or refuses the key.
-        SettingError: the client or a key is missing.
+        SettingError: the client or the key is missing.
     """
     check_client()
     from mp_api.client import MPRester

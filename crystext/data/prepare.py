@@ -1,7 +1,7 @@
-"""Turns sources of crystals into a store: read, standardise, select, compare, split, write.
+"""Prepares a store from sources of crystals: read, standardise, select, compare, split, write.
 
-The order of the steps, and what is refused; `store` has the layout of what is written. The store
-depends on the sources and the settings alone, not on the machine.
+Defines the order of the steps and which inputs are refused; `store` defines the layout. The store
+depends only on the sources and the settings, not on the machine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from crystext.runtime.progress import Progress, StartProgress
 from crystext.structures.record import Record
 
 Overlap = Literal["refuse", "allow", "drop"]
-"""What happens to crystals of train that occur in validation or test as well."""
+"""Policies for crystals of train that occur in validation or test as well."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class PrepareSettings:
     standard: bool = True
     """Whether crystals are standardised (see `standardize`)."""
     symprec: float = 0.1
-    """Tolerance of that in Å."""
+    """Tolerance of standardisation in Å."""
     max_atoms: int | None = None
-    """Cells with more atoms, counted after standardising, are skipped."""
+    """Cells with more atoms after standardising are skipped."""
     where: Mapping[str, str] | None = None
     """For tables, the value that each of these columns must have; not for held-out sources."""
     split: str | None = None
-    """Fractions of train, validation and test. None takes `DEFAULT_FRACTIONS` where nothing else is
+    """Fractions of train, validation and test. None takes `DEFAULT_FRACTIONS` if nothing else is
     held out, and otherwise leaves all of the source in train."""
     seed: int = 0
     """Of the split."""
@@ -51,7 +51,7 @@ class PrepareSettings:
     that scores compare with published ones."""
     overlap: Overlap = "refuse"
     lenient: bool = False
-    """Whether files that contradict themselves are read, with a note, where one reading exists."""
+    """Whether files that contradict themselves are read, with a note, if one reading exists."""
 
 
 def prepare(
@@ -66,25 +66,25 @@ def prepare(
 ) -> PrepareReport:
     """Write the crystals of a source to a store.
 
-    Every column that names a property becomes a label (see `property_schema`). A space group that
-    the source gives is kept; where it gives none and the crystals are standardised, the label is
-    the group that spglib finds.
+    Every column that names a property becomes a label (see `property_schema`). A space group in the
+    source is kept; without one, standardised crystals are labelled with the group that spglib
+    finds.
 
     Args:
-        source: see `open_source`. If it has splits of its own, they are kept.
-        out: folder of the store; an existing store is replaced if it was made of the same crystals
-            with the same settings.
+        source: see `open_source`. If it has splits, they are kept.
+        out: folder of the store; an existing store is replaced if it was made from the same
+            crystals with the same settings.
         settings: see `PrepareSettings`.
-        validation: source of crystals to choose models by; of a source with splits, its validation
+        validation: source of crystals for model selection; of a source with splits, its validation
             split.
-        test: source of crystals to score models by, likewise.
-        workers: processes; None starts one for each available core. A script that asks for more
+        test: source of crystals for the final score, likewise.
+        workers: processes; None starts one for each available core. A script that requests more
             than one needs an `if __name__ == "__main__":`.
-        progress: shows progress on standard error.
+        progress: whether to show progress on standard error.
 
     Raises:
-        InputError: nothing in a source can be read, nothing is left to write, or crystals of train
-            are held out as well.
+        InputError: a source has no readable crystal, no crystal is left, or crystals of train are
+            held out as well.
         SettingError: a number out of range, settings that contradict each other, or a missing
             column.
         RunError: the folder cannot be written or holds a store of other crystals or settings, the
@@ -184,7 +184,7 @@ def _read_source(
         raise _nothing_left_error(source.name, report, where)
     splits = {name: SPLIT_NAMES.get(name.lower(), "") for name in met}
     if "train" not in splits.values() or len(splits) == 1:
-        # These words mean something else, or there is only one of them.
+        # The words mean something else, or there is only one of them.
         return {"": [record for records in met.values() for record in records]}
     if unknown := [name for name, split in splits.items() if not split]:
         raise InputError(
@@ -223,7 +223,7 @@ def _records_of_split(splits: dict[str, list[Record]], split: str) -> list[Recor
     if split not in splits:
         raise InputError(
             f"the source of --{split} has the splits {', '.join(splits)}, but no {split}; expected "
-            "one, or a source without splits"
+            "that split, or a source without splits"
         )
     return splits[split]
 
@@ -234,7 +234,7 @@ def _join_splits(
     splits = {"train": source_splits[""]} if "" in source_splits else source_splits
     if twice := splits.keys() & held_out.keys():
         raise SettingError(
-            f"{source} has a split {min(twice)} of its own; leave out --{min(twice)}, or choose "
+            f"{source} has a split {min(twice)} already; leave out --{min(twice)}, or choose "
             "rows with --where split=train"
         )
     both = {**splits, **held_out}
@@ -283,7 +283,7 @@ def _deduplicate_and_split(
                 )
             kept = [i for i in kept if i not in same.held_out]
     if not kept:
-        raise InputError("no crystal is left to learn from: all of train are held out as well")
+        raise InputError("no crystal is left in train: all of them are held out as well")
     if fractions is None:
         return {**splits, "train": [train[i] for i in kept]}
     assigned = assign_splits([same.groups[i] for i in kept], fractions, settings.seed)
@@ -299,7 +299,7 @@ def _describe_overlap(
 ) -> str:
     """Return how many crystals of train are held out as well, and which, in one sentence.
 
-    One that is in both validation and test is counted with validation.
+    A crystal in both validation and test is counted with validation.
     """
     splits = [held_out[k][0] for k in matches.values()]
     of = " and ".join(f"{splits.count(s):,} of {s}" for s in SPLITS if s in splits)
@@ -321,23 +321,23 @@ def _nothing_left_error(source: str, report: PrepareReport, where: Mapping[str, 
 
 
 def _describe_sources(opened: Mapping[str, Source]) -> dict[str, Any]:
-    """Return the sources as `store.json` has them."""
+    """Return the sources as in `store.json`."""
     held_out = {split: opened[split].describe() for split in SPLITS[1:] if split in opened}
     return {"source": opened["train"].describe(), **held_out}
 
 
 def _check_existing_store(out: Path, requested: dict[str, Any]) -> None:
-    """Refuse to replace a store that was made of other crystals or with other settings.
+    """Refuse to replace a store that was made from other crystals or with other settings.
 
     Args:
         out: folder of the store, which may be missing.
-        requested: sources and settings of the new store. Without `split`, the splits of the source
-            are not known yet; they follow from the source.
+        requested: sources and settings of the new store. Without `split`, the splits follow from
+            the source, and are not known yet.
     """
     if not (out / STORE_FILE).exists():
         return
     there = json.loads((out / STORE_FILE).read_text(encoding="utf-8"))
-    # As JSON has it.
+    # As in JSON.
     requested = json.loads(json.dumps(requested))
     found = []
     for role in ("source", *SPLITS[1:]):
@@ -345,7 +345,7 @@ def _check_existing_store(out: Path, requested: dict[str, Any]) -> None:
         if _source_identity(old) != _source_identity(new):
             names = [_source_name(x) for x in (old, new)]
             also = " of other contents" if names[0] == names[1] else ""
-            found.append(f"{role} {names[0]} there, {names[1]}{also} asked for")
+            found.append(f"{role} {names[0]} there, {names[1]}{also} requested")
     old, new = there.get("settings"), requested["settings"]
     # Stores of versions without --lenient were made without it.
     old = {"lenient": False, **(old if isinstance(old, dict) else {})}
@@ -354,19 +354,19 @@ def _check_existing_store(out: Path, requested: dict[str, Any]) -> None:
     ):
         new["split"] = old["split"]
     found += [
-        f"{key} {json.dumps(old.get(key))} there, {json.dumps(value)} asked for"
+        f"{key} {json.dumps(old.get(key))} there, {json.dumps(value)} requested"
         for key, value in new.items()
         if old.get(key) != value
     ]
     if found:
         raise RunError(
-            f"{out} holds a store made otherwise: {'; '.join(found)}. Name another folder, or "
+            f"{out} holds a different store: {'; '.join(found)}. Name another folder, or "
             "remove this one if it is not needed"
         )
 
 
 def _source_identity(source: object) -> object:
-    """Return what two sources of the same crystals share, wherever they lie."""
+    """Return what two sources of the same crystals share, independent of their paths."""
     if not isinstance(source, dict):
         return source
     return {key: value for key, value in source.items() if key not in ("name", "unreadable")}
@@ -379,7 +379,7 @@ def _source_name(source: object) -> str:
 def _describe_settings(
     settings: PrepareSettings, fractions: dict[str, float] | None
 ) -> dict[str, Any]:
-    """Return the settings as `store.json` has them, defaults resolved."""
+    """Return the settings as in `store.json`, with defaults resolved."""
     return {
         **asdict(settings),
         "split": None if fractions is None else _round_fractions(fractions),

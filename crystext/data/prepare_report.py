@@ -27,27 +27,27 @@ class PrepareReport:
     written_counts: dict[str, int] = field(default_factory=dict)
     """Crystals of each split."""
     label_counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    """For each split, the number of crystals that have each label; labels of none are left out."""
+    """For each split, the number of crystals with each label; labels without any are left out."""
     skip_counts: dict[str, int] = field(default_factory=dict)
     """For each reason, the number of structures skipped for it."""
     skip_examples: dict[str, list[str]] = field(default_factory=dict)
     """For each reason, the names of the first structures skipped for it."""
     note_counts: dict[str, int] = field(default_factory=dict)
-    """For each kind of note, the number of crystals that were read with it."""
+    """For each kind of note, the number of crystals with it."""
     note_examples: dict[str, list[str]] = field(default_factory=dict)
-    """For each kind of note, the names of the first crystals that were read with it."""
+    """For each kind of note, the names of the first crystals with it."""
     overlap: str = ""
     """One sentence on crystals of train that occur in validation or test; empty without any."""
 
     def add_skipped(self, name: str, reason: str, detail: str = "") -> None:
-        """Count a structure that is left out."""
+        """Count a skipped structure."""
         self.skip_counts[reason] = self.skip_counts.get(reason, 0) + 1
         named = self.skip_examples.setdefault(reason, [])
         if len(named) < MAX_EXAMPLES:
             named.append(f"{name} ({detail})" if detail else name)
 
     def add_note(self, name: str, note: str) -> None:
-        """Count a crystal that is read with a note, whatever sites and numbers the note names."""
+        """Count a crystal with a note; sites and numbers in the note are ignored."""
         kind = _NUMBER.sub("#", _IN_BRACKETS.sub("", note))
         self.note_counts[kind] = self.note_counts.get(kind, 0) + 1
         named = self.note_examples.setdefault(kind, [])
@@ -55,7 +55,7 @@ class PrepareReport:
             named.append(name)
 
     def count_written(self, splits: Mapping[str, Sequence[Record]]) -> None:
-        """Count the crystals and labels of the splits that are written."""
+        """Count the crystals and labels of the written splits."""
         for split, records in splits.items():
             self.written_counts[split] = len(records)
             counts = Counter(
@@ -64,7 +64,7 @@ class PrepareReport:
                 for name in record.labels
                 if is_known(record.labels[name])
             )
-            # Those that this installation does not know come last.
+            # Properties that are not installed come last.
             names = [
                 *(x for x in PROPERTIES if x in counts),
                 *sorted(counts.keys() - {*PROPERTIES}),
@@ -72,7 +72,7 @@ class PrepareReport:
             self.label_counts[split] = {name: counts[name] for name in names}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as `store.json` has it."""
+        """Return the report as in `store.json`."""
         skipped = {
             reason: {"count": n, "examples": self.skip_examples[reason]}
             for reason, n in self.skip_counts.items()
@@ -110,7 +110,7 @@ class PrepareReport:
 
 
 def describe_tolerances(tolerances: MatchTolerances) -> str:
-    """Return tolerances in words, for numbers that depend on them."""
+    """Return a description of the tolerances."""
     return (
         f"StructureMatcher, ltol {tolerances.ltol:g}, stol {tolerances.stol:g}, "
         f"angle {tolerances.angle_tol:g}°"

@@ -1,9 +1,9 @@
-"""Sets of crystals that ship with the package, so that an evaluation needs no network.
+"""Data sets that ship with the package, so that an evaluation needs no network.
 
-A set is a Parquet file of `crystext/data/sets`, a row for each crystal: its id, and the crystal as
-this package writes it. Most are texts by symmetry, with more decimals than the model's; a crystal
-that such a text would change is a plain text. `README.md` beside the files says where they are from
-and under which licence, and `evaluation/shipped_model/build_reference_sets.py` makes them.
+A set is a Parquet file in `crystext/data/sets`, with a row for each crystal: its id and its text.
+Most are in the Wyckoff format, with more decimals than the model's; a crystal that such a text
+would change is in the plain format. `README.md` beside the files states their origin and licence,
+and `evaluation/shipped_model/build_reference_sets.py` makes them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from crystext.structures.record import Record
 from crystext.text import decode
 
 TRAINING_SET = "shipped"
-"""Name of the crystals that the shipped model learned from."""
+"""Name of the shipped model's training set."""
 
 LABEL_BY_COLUMN = {
     "spacegroup.number": "space_group",
@@ -31,24 +31,24 @@ LABEL_BY_COLUMN = {
     "band_gap": "band_gap",
     "e_above_hull": "e_above_hull",
 }
-"""What the columns that MP-20 publishes are here."""
+"""Property names of the columns of MP-20."""
 
 METADATA_KEY = b"crystext"
-"""Key of the file's metadata: JSON with what made it, and how fingerprints were computed."""
+"""Key of the file's metadata: JSON with its provenance and the method of the fingerprints."""
 
 FINGERPRINT_COLUMN = "fingerprint"
-"""Column of structures' fingerprints, as whole numbers."""
+"""Column of structure fingerprints, as whole numbers."""
 
 FINGERPRINT_SCALE = 10_000
-"""What the numbers of a fingerprint, all between -1 and 1, were multiplied by before rounding."""
+"""Factor of the numbers of a fingerprint, all between -1 and 1, before rounding."""
 
 MISSING_FINGERPRINT = -32_768
-"""What stands for each number of a fingerprint that could not be computed."""
+"""Placeholder for each number of a fingerprint that could not be computed."""
 
 
 @dataclass(frozen=True)
 class ShippedSet:
-    """A set that ships."""
+    """A data set that ships with the package."""
 
     file: str
     title: str
@@ -72,7 +72,7 @@ def read_shipped_set(path: Path) -> Iterator[Record]:
     """Yield the crystals of a set, with their ids and labels.
 
     Raises:
-        InputError: the file cannot be read, or a text in it is none.
+        InputError: the file cannot be read, or a text in it is invalid.
     """
     table = _read_table(path)
     labels = [name for name in table.column_names if name in LABEL_BY_COLUMN]
@@ -85,16 +85,16 @@ def read_shipped_set(path: Path) -> Iterator[Record]:
 
 
 def shipped_fingerprints(path: Path, method: str) -> Floats | None:
-    """Return the structures' fingerprints of a set; shape (N, 61), nan where a crystal has none.
+    """Return the structure fingerprints of a set; shape (N, 61), nan if a crystal has none.
 
     They are those of the published crystals, to 1/20,000. Computing them takes minutes.
 
     Args:
         path: of the set's file.
-        method: how they are to have been computed; see `fingerprints.FINGERPRINT_METHOD`.
+        method: required method; see `fingerprints.FINGERPRINT_METHOD`.
 
     Returns:
-        None where the file has none, or such as were computed in another way.
+        The fingerprints; None if the file has none, or another method's.
     """
     table = _read_table(path)
     if (
@@ -109,11 +109,11 @@ def shipped_fingerprints(path: Path, method: str) -> Floats | None:
 
 
 def shipped_integers(path: Path, name: str) -> list[int] | None:
-    """Return a whole number of each crystal of a set; None where the file has none of that name.
+    """Return a column of whole numbers, one per crystal; None if the file lacks it.
 
     Args:
         path: of the set's file.
-        name: of what was computed; it stands for all that the numbers depend on.
+        name: of the column; it identifies everything that the numbers depend on.
     """
     table = _read_table(path)
     found: list[int] | None = table[name].to_pylist() if name in table.column_names else None

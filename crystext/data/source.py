@@ -30,9 +30,9 @@ class Source(NamedTuple):
     pieces: Callable[[], Iterator[Piece]]
     """Reads it, once."""
     estimate_size: Callable[[], int | None]
-    """Returns about how many structures it has; None where counting means reading it."""
+    """Estimates the number of structures; None if counting requires reading it."""
     describe: Callable[[], dict[str, Any]]
-    """Returns what `store.json` says of it: name, and checksum of the files read, as opened."""
+    """Returns its entry in `store.json`: name, and checksum of the files read, as opened."""
 
 
 def open_source(
@@ -40,7 +40,7 @@ def open_source(
     where: Mapping[str, str],
     start_progress: Callable[[str, int], Callable[[int], object]],
 ) -> Source:
-    """Find a source; download it if it is a name of the catalogue.
+    """Open a source; a data set of the catalogue is downloaded.
 
     Args:
         source: a path, a name of the catalogue, or ids after `mp:`. An existing path takes
@@ -49,7 +49,7 @@ def open_source(
         start_progress: shows downloads; see `catalogue.fetch`.
 
     Raises:
-        InputError: nothing has this name, or it cannot be downloaded.
+        InputError: nothing has this name, or the download fails.
         SettingError: the Materials Project cannot serve the request.
     """
     name = str(source)
@@ -70,7 +70,7 @@ def open_source(
             + (did_you_mean(name, CATALOGUE) if os.sep not in name else "")
         )
     elif (path / STORE_FILE).exists():
-        raise InputError(f"{name} is a store already; a training run reads it as it is")
+        raise InputError(f"{name} is a store already; a training run reads it directly")
     sha256, unreadable = checksum_of_readable(path)
     about_source: dict[str, Any] = {"name": Path(name).name, "sha256": sha256}
     if unreadable:
@@ -106,7 +106,7 @@ def checksum_of_readable(path: Path) -> tuple[str, list[str]]:
 
 
 def checksum(path: Path) -> str:
-    """Return the digest of a file, or of all files in a folder that is not a source."""
+    """Return the digest of a file, or of all files of a folder that is not a source."""
     if path.is_file():
         return file_digest(path)
     hashed = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""Splits a data set into train, validation and test, by structure and not by row."""
+"""Splits a data set into train, validation and test by structure, not by row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def parse_fractions(text: str) -> dict[str, float]:
         values = []
     if len(values) != len(SPLITS) or not all(0 <= x < 1e9 for x in values) or not values[0] > 0:
         raise SettingError(
-            f"--split {text!r} is no split; expected fractions of train, validation and test, as "
+            f"--split {text!r} is invalid; expected fractions of train, validation and test, as "
             f"in {DEFAULT_FRACTIONS}, the first above 0"
         )
     return {split: value / sum(values) for split, value in zip(SPLITS, values, strict=True)}
@@ -35,11 +35,11 @@ def parse_fractions(text: str) -> dict[str, float]:
 def assign_splits(groups: Sequence[int], fractions: dict[str, float], seed: int) -> list[str]:
     """Return the split of each crystal; a group is never divided.
 
-    Groups are assigned in random order. A group larger than what a held-out split still lacks goes
-    to the next split, in the end to train, so fractions are met as well as the groups allow.
+    Groups are assigned in random order. A group too large for what a held-out split still lacks
+    goes to the next split, finally to train, so fractions are met as well as the groups allow.
 
     Args:
-        groups: for each crystal, the number of its group.
+        groups: for each crystal, the index of its group.
         fractions: of each split; they add up to 1.
         seed: the same crystals in the same order are split alike.
 
@@ -65,6 +65,6 @@ def assign_splits(groups: Sequence[int], fractions: dict[str, float], seed: int)
         raise InputError(
             f"{len(groups):,} crystals in {len(names):,} groups of equal structures are too few to "
             f"be split: nothing is left for {' and '.join(sorted(empty))}. Try --split 1/0/0, or "
-            "give --validation a source of its own"
+            "give --validation a separate source"
         )
     return [chosen[name] for name in groups]

@@ -1,4 +1,4 @@
-"""Pieces of a source to records: parsed, standardised and selected, by several processes."""
+"""Parses, standardises and selects the structures of a source, in several processes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from crystext.text.formats import MAX_LENGTH
 
 MIN_LENGTH = 1.0
-"""Å; a shorter cell length is an error of the source: no two atoms are that close."""
+"""Å; a shorter cell length is an error in the source: no two atoms are that close."""
 
 CHUNK_SIZE = 64
-"""Pieces that a worker takes at a time."""
+"""Pieces per task of a worker."""
 
 
 class StandardizeSettings(NamedTuple):
@@ -37,8 +37,8 @@ def standardize_pieces(
 ) -> Iterator[Record]:
     """Yield a record of each structure, in order, with few pieces in flight.
 
-    A structure that is not kept is a failure; its kind says why, for counting, and its message says
-    what exactly.
+    A skipped structure is a failure; its kind is the reason, for counting, and its message the
+    details.
 
     Raises:
         RunError: a worker process died.
@@ -68,7 +68,7 @@ def _standardize_chunk(chunk: list[Piece], settings: StandardizeSettings) -> lis
 
 
 def standardize_record(record: Record, settings: StandardizeSettings) -> Record:
-    """Return a record with its crystal standardised, or a failure where it is not kept."""
+    """Return a record with its crystal standardised, or a failure if it is skipped."""
 
     def left_out(kind: str, message: str) -> Record:
         return replace(record, crystal=None, failure=Failure(kind, message), notes=())
@@ -87,7 +87,7 @@ def standardize_record(record: Record, settings: StandardizeSettings) -> Record:
     shortest, longest = crystal.lengths.min(), crystal.lengths.max()
     if shortest < MIN_LENGTH:
         return left_out(f"with a cell length below {MIN_LENGTH:g} Å", f"{shortest:g} Å")
-    # Rounding to two decimals must stay below as well.
+    # The length has to stay below when rounded to two decimals.
     if round(float(longest), 2) >= MAX_LENGTH:
         return left_out(f"with a cell length of {MAX_LENGTH} Å or more", f"{longest:g} Å")
     return replace(record, crystal=crystal, labels=labels, wyckoff=to_wyckoff_or_none(crystal))

@@ -1,17 +1,17 @@
 """The store: a folder of crystals that a training run maps into memory without parsing.
 
     store.json          format, version, source, settings, counts, and the properties of its labels
-    train.arrow         one Arrow IPC file for each split that the store has
+    train.arrow         one Arrow IPC file for each split of the store
     validation.arrow
     test.arrow
 
 A split has one row per crystal, all in one record batch: `name`; `lengths` (Å); `angles` (degrees);
 `numbers` (atomic numbers); `positions` (fractional); a column for each label (`label_columns`); and
-the crystal by its symmetry (`wyckoff_columns`). Reading maps the file, so it takes the same moment
-for any number of crystals, and processes that read one store share its memory. Version 1, which
-had four labels and no others, is read as well.
+its space group and orbits (`wyckoff_columns`). Reading maps the file, so it takes the same short
+time for any number of crystals, and processes that read one store share its memory. Version 1, with
+four fixed labels, is read as well.
 
-A store is written beside its place and then renamed; an older one is replaced as a whole.
+A store is written to a temporary folder and then renamed; an older one is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ from crystext.structures.record import Label, Record
 from crystext.structures.wyckoff.orbits import WyckoffCrystal
 
 SPLITS = ("train", "validation", "test")
-"""What a store may hold, in this order."""
+"""The possible splits of a store, in this order."""
 
 STORE_FILE = "store.json"
 """The file with the metadata of a store."""
 
 STORE_FORMAT, STORE_VERSION = "crystext store", 2
-"""What `store.json` says a store is; the version is raised when older code could not read it."""
+"""Format and version in `store.json`; the version increases when older code cannot read it."""
 
 _READABLE_VERSIONS = (1, STORE_VERSION)
 
@@ -68,7 +68,7 @@ _CRYSTAL_SCHEMA = pa.schema(
         ("positions", pa.large_list(pa.list_(pa.float64(), 3))),
     ]
 )
-"""Columns that every split has. Labels follow, then `WYCKOFF_SCHEMA`, which older stores lack."""
+"""Columns of every split. Labels follow, then `WYCKOFF_SCHEMA`, which older stores lack."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,11 @@ class Dataset:
     positions: Floats
     """Fractional coordinates of all atoms; shape (number of atoms, 3)."""
     labels: LabelColumns
-    """For each label of the split, M values."""
+    """M values for each label of the split."""
     names: Sequence[Any] = ()
-    """What the source calls each crystal, as Arrow strings; M, or none."""
+    """Names in the source, as Arrow strings; M, or none."""
     wyckoff: WyckoffColumns | None = None
-    """The crystals by space group and orbits; None where the store lacks them."""
+    """The crystals by space group and orbits; None if the store lacks them."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -110,21 +110,21 @@ def write_store(
     splits: Mapping[str, Iterable[Record]],
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a store, or nothing.
+    """Write a store, whole or not at all.
 
     Args:
-        folder: an empty or missing folder, or an older store, which is replaced. Nothing is changed
-            before the new one is complete.
-        splits: records by names of `SPLITS`; each holds a crystal. Atoms are put in text order. A
-            Wyckoff description is kept where there is one; none is computed here.
-        metadata: further entries of `store.json`: source, settings, what was skipped.
+        folder: an empty or missing folder, or an older store, which is replaced once the new one is
+            complete.
+        splits: records by names of `SPLITS`; each holds a crystal. Atoms are put in text order. An
+            existing Wyckoff description is kept; none is computed here.
+        metadata: further entries of `store.json`: source, settings, skipped structures.
 
     Raises:
         RunError: the folder is not a store, or cannot be written; or a label has values of several
             types.
     """
     assert splits.keys() <= set(SPLITS), "a store has no other splits"
-    # Where a link points to, for the folder behind it is what is replaced.
+    # The target of a link, since the folder that it points to is replaced.
     folder = Path(folder).resolve()
     partial, older = (folder.with_name(f".{folder.name}.{end}") for end in ("partial", "older"))
     try:
@@ -148,7 +148,7 @@ def write_store(
         }
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         (partial / STORE_FILE).write_text(text, encoding="utf-8")
-        # Python has no call that exchanges two folders: between two renames the older lies aside.
+        # Python cannot exchange two folders: between two renames the older one has another name.
         if folder.exists():
             shutil.rmtree(older, ignore_errors=True)
             folder.rename(older)
@@ -164,10 +164,10 @@ def write_store(
 
 
 def check_store_path(folder: Path) -> None:
-    """Check that a store can be written to a place, before the work for it.
+    """Check that a store can be written to a path, before the work for it.
 
     Raises:
-        RunError: something else is there, or the place is not writable.
+        RunError: something else is there, or the path is not writable.
     """
     if folder.exists():
         if not folder.is_dir():
@@ -177,24 +177,24 @@ def check_store_path(folder: Path) -> None:
         if others or (any(folder.iterdir()) and not _is_store(folder)):
             found = f", but holds {', '.join(others[:5])}" if others else ""
             raise RunError(
-                f"{folder} is no store{found}; only a store is replaced. Choose an empty or a new "
-                "folder"
+                f"{folder} is not a store{found}; only a store is replaced. Choose an empty or "
+                "new folder"
             )
     above = next(path for path in folder.absolute().parents if path.exists())
     try:
         Path(mkdtemp(prefix=".crystext-", dir=above)).rmdir()
     except OSError as error:
         raise RunError(
-            f"{folder} cannot be written: {error.strerror or error}; choose a place where you may "
+            f"{folder} cannot be written: {error.strerror or error}; choose a path where you may "
             "write"
         ) from None
 
 
 def read_metadata(folder: str | Path) -> dict[str, Any]:
-    """Return what `store.json` says.
+    """Return the contents of `store.json`.
 
     Raises:
-        InputError: there is no store, or one of a version that this code does not read.
+        InputError: there is no store, or its version is not supported.
     """
     folder = Path(folder)
     make = "make one with `crystext data prepare SOURCE --out DIR`"
@@ -202,7 +202,7 @@ def read_metadata(folder: str | Path) -> dict[str, Any]:
         about = json.loads((folder / STORE_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         if folder.exists():
-            raise InputError(f"{folder} is no store: it holds no {STORE_FILE}; {make}") from None
+            raise InputError(f"{folder} is not a store: it has no {STORE_FILE}; {make}") from None
         raise InputError(f"no store at {folder}; {make}") from None
     except NotADirectoryError:
         raise InputError(f"{folder} is a file; expected the folder of a store; {make}") from None
@@ -212,7 +212,7 @@ def read_metadata(folder: str | Path) -> dict[str, Any]:
             f"{make}"
         ) from None
     if not isinstance(about, dict) or about.get("format") != STORE_FORMAT:
-        raise InputError(f"{folder} is no store: its {STORE_FILE} does not say so; {make}")
+        raise InputError(f"{folder} is not a store: its {STORE_FILE} does not say so; {make}")
     if about.get("version") not in _READABLE_VERSIONS:
         raise InputError(
             f"{folder} is a store of version {about.get('version')}, written by crystext "
@@ -227,7 +227,7 @@ def read_store(folder: str | Path, split: str) -> Dataset:
     """Map one split of a store into memory.
 
     Args:
-        folder: what `crystext data prepare` wrote.
+        folder: a store written by `crystext data prepare`.
         split: `train`, `validation` or `test`.
 
     Raises:
@@ -246,7 +246,7 @@ def read_store(folder: str | Path, split: str) -> Dataset:
     try:
         with pa.memory_map(str(path)) as mapped:
             table = pa.ipc.open_file(mapped).read_all()
-        # Offsets that point outside of the file would otherwise be followed.
+        # Otherwise offsets could point outside the file.
         table.validate(full=True)
         data = _dataset_of_table(table, about["version"])
     except FileNotFoundError:
@@ -271,7 +271,7 @@ def read_store(folder: str | Path, split: str) -> Dataset:
 
 
 def build_dataset(records: Iterable[Record]) -> Dataset:
-    """Return records as a split of a store holds them, in memory."""
+    """Return records as a split of a store, in memory."""
     return _dataset_of_table(pa.Table.from_batches([_record_batch(records)]), STORE_VERSION)
 
 
@@ -298,7 +298,7 @@ def _record_batch(records: Iterable[Record]) -> pa.RecordBatch:
     ends = np.cumsum([0, *map(len, columns["numbers"])])
 
     def joined(name: str, shape: tuple[int, ...], kind: Any) -> pa.Array:
-        # The empty array stands in for a split without crystals.
+        # The empty array is for a split without crystals.
         parts = [np.empty(shape, kind), *(np.asarray(x, kind) for x in columns[name])]
         return pa.array(np.concatenate(parts).ravel())
 
@@ -320,7 +320,7 @@ def _record_batch(records: Iterable[Record]) -> pa.RecordBatch:
 
 
 def _dataset_of_table(table: pa.Table, version: int) -> Dataset:
-    """View the columns of a split of a store of a version as arrays.
+    """View the columns of a split as arrays, for a version of the store.
 
     Raises:
         ValueError: the columns are not those of a split.
@@ -333,7 +333,7 @@ def _dataset_of_table(table: pa.Table, version: int) -> Dataset:
             raise ValueError(f"it has no column {field.name} of type {field.type}")
     if any(table[name].null_count for name in _CRYSTAL_SCHEMA.names):
         raise ValueError("values are missing")
-    # One batch, so one chunk; joining several would copy them.
+    # One batch, so one chunk; joining several would copy.
     chunks = {name: table[name] for name in table.schema.names}
     column = {
         name: x.chunk(0) if x.num_chunks == 1 else x.combine_chunks() for name, x in chunks.items()

@@ -1,6 +1,6 @@
-"""The textbook crystals: 96 well-known compounds that ship with the package, to try training on.
+"""The textbook crystals: 96 well-known compounds that ship with the package, for trying training.
 
-They are typed from textbooks as Wyckoff texts, 80 for training and 16 for validation: rock salt,
+They are Wyckoff texts typed from textbooks, 80 for training and 16 for validation: rock salt,
 perovskite, rutile, spinel and other prototypes, each with the lattice constants of common compounds
 at room temperature, rounded to 0.01 Å (R. W. G. Wyckoff, *Crystal Structures*, 2nd ed., 1963-1971).
 Every prototype of the validation split occurs in the training split with other elements. They show
@@ -26,19 +26,19 @@ TEXTBOOK_SPLITS = ("train", "validation")
 
 
 def is_textbook(store: Path) -> bool:
-    """Return whether a recipe's store means the textbook crystals: no folder has that name."""
+    """Return whether a recipe's store is the textbook crystals: no folder has that name."""
     return store == Path(TEXTBOOK) and not store.exists()
 
 
 def textbook_file(split: str) -> Path:
-    """Return the file of a split: a JSON object a line, with `name` and `text`."""
+    """Return the file of a split: one JSON object per line, with `name` and `text`."""
     return shipped_path("recipes", TEXTBOOK, f"{split}.jsonl")
 
 
 def read_textbook(split: str) -> Dataset:
     """Return the textbook crystals of a split, `train` or `validation`.
 
-    They are as `data prepare` writes them, each with its space group as a label.
+    They have the form that `data prepare` writes, each with its space group as a label.
     """
     lines = textbook_file(split).read_text(encoding="utf-8").splitlines()
     return build_dataset(_record(**json.loads(line)) for line in lines)

@@ -1,4 +1,4 @@
-"""Crystals by space group and orbits as columns of a store: found once, not by each training run.
+"""Space groups and orbits as columns of a store: computed once, not in each training run.
 
 group           space-group number; 0 where the crystal has no Wyckoff description
 orbit_numbers   atomic number of each orbit
@@ -44,14 +44,14 @@ class WyckoffColumns:
     """Shape (M + 1,), as all offsets."""
     numbers: Ints
     letters: NDArray[np.uint8]
-    """ASCII, one an orbit."""
+    """ASCII, one per orbit."""
     free_offsets: NDArray[np.int64]
     free: Floats
     cell_offsets: NDArray[np.int64]
     cells: Floats
 
     def __getitem__(self, i: int) -> WyckoffCrystal | None:
-        """Return a crystal by space group and orbits; None where there is no such description."""
+        """Return a crystal by space group and orbits; None without such a description."""
         group = int(self.groups[i])
         if not group:
             return None
@@ -85,10 +85,10 @@ def wyckoff_arrays(crystals: Sequence[WyckoffCrystal | None]) -> dict[str, pa.Ar
 
 
 def read_wyckoff_columns(column: Mapping[str, Any]) -> WyckoffColumns | None:
-    """View the columns, each in one chunk, as arrays; None where a store has none of them.
+    """View the columns, each a single chunk, as arrays; None if a store has none of them.
 
     Raises:
-        ValueError: they do not fit each other, or name positions that do not exist.
+        ValueError: they are inconsistent, or name positions that do not exist.
     """
     if WYCKOFF_SCHEMA.names[0] not in column:
         return None
@@ -119,7 +119,7 @@ def _check_columns(columns: WyckoffColumns) -> None:
     groups = columns.groups
     if len(groups) and not 0 <= groups.min() <= groups.max() <= N_SPACE_GROUPS:
         raise ValueError("it names space groups that do not exist")
-    # By group and letter; -1 where the group has no such position.
+    # By group and letter; -1 if the group has no such position.
     free = np.full((N_SPACE_GROUPS + 1, 256), -1)
     parameters = np.zeros(N_SPACE_GROUPS + 1, dtype=np.int64)
     for group in np.unique(groups[groups > 0]).tolist():

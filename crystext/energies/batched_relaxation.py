@@ -1,7 +1,7 @@
-"""Relaxing many crystals at once, with a potential that calculates many faster than one by one.
+"""Relaxes many crystals at once, with a potential that is faster on batches than one by one.
 
-Each crystal relaxes as `relax` relaxes it alone; only the calculations are put together. A crystal
-that is done makes room for the next.
+Each crystal relaxes as in `relax`; only the calculations are batched. The next crystal replaces one
+that is finished.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _RunningRelaxation(NamedTuple):
 
 
 class _StoredResults(Calculator):
-    """Gives what was last calculated of atoms, without looking whether they have moved since."""
+    """Returns the last results for the atoms, without checking whether they have moved since."""
 
     implemented_properties = ("energy", "free_energy", "forces", "stress")  # type: ignore[assignment]
 
@@ -57,14 +57,14 @@ def relax_batched(
     """Relax crystals.
 
     Args:
-        crystals: left as they are.
-        evaluate: the potential; where it raises an error for many, each is calculated alone.
-        limits: when each is to stop. Of the time of a calculation each has its share.
-        max_atoms: atoms that are calculated together, at most; a crystal that has more is alone.
+        crystals: not modified.
+        evaluate: the potential; if it raises an error for a batch, each is calculated alone.
+        limits: when each stops. The time of a batch is divided among its crystals.
+        max_atoms: maximum number of atoms in a batch; a larger crystal is calculated alone.
         cutoff: Å; that of the `Potential`, as in `relax`.
 
     Returns:
-        What became of each, in their order.
+        The relaxation of each, in their order.
     """
     found: dict[int, Relaxation] = {}
     waiting = list(enumerate(crystals))[::-1]
@@ -104,7 +104,7 @@ def relax_batched(
 def _evaluate_or_errors(
     atoms: list[Atoms], evaluate: EvaluateBatch
 ) -> list[CalculatorResults | Exception]:
-    """Calculate, and return what was raised in the place of what raised it."""
+    """Calculate, and return the error in place of each result that raised one."""
     if not atoms:
         return []
     try:

@@ -1,11 +1,11 @@
-"""Relaxing atoms and cell together, in the variables of ASE's FrechetCellFilter at less cost.
+"""Relaxes atoms and cell together, in the variables of ASE's FrechetCellFilter at lower cost.
 
-The variables are the atoms' places in the cell as it was, and the logarithm U of the deformation
-F = exp(U). ASE takes the logarithm of F anew whenever it is asked for the variables, and nine
-derivatives of exp, one for each entry of U; together they cost as much as M3GNet does. Here U is
-what was last set, and the nine are one: the gradient with respect to U of a function whose gradient
-with respect to F is G is L(U^T, G), since the adjoint of the Fréchet derivative L(U, .) of exp is
-L(U^T, .) (N. J. Higham, Functions of Matrices, SIAM 2008, section 3.2).
+The variables are the atoms' positions in the initial cell, and the logarithm U of the deformation
+F = exp(U). ASE recomputes the logarithm of F at every access, and nine derivatives of exp, one for
+each entry of U; together they cost as much as M3GNet. Here U is stored, and one derivative replaces
+the nine: the gradient with respect to U of a function whose gradient with respect to F is G is
+L(U^T, G), since the adjoint of the Fréchet derivative L(U, .) of exp is L(U^T, .) (N. J. Higham,
+Functions of Matrices, SIAM 2008, section 3.2).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class CellFilter(FrechetCellFilter):
     """
 
     def __init__(self, atoms: Atoms) -> None:
-        """Take the present cell as the one that deformations start from."""
+        """Take the current cell as the reference of deformations."""
         super().__init__(atoms)  # type: ignore[no-untyped-call]
         self._deformation_log = np.zeros((3, 3))
 
     def get_positions(self) -> Floats:
-        """Return the variables (N + 3, 3): places in Å, and U scaled by the number of atoms."""
+        """Return the variables (N + 3, 3): positions in Å, and U scaled by the number of atoms."""
         deformation = self._deformation()
         places = np.linalg.solve(deformation, self.atoms.positions.T).T
         return np.concatenate([places, self.exp_cell_factor * self._deformation_log])
@@ -60,5 +60,5 @@ class CellFilter(FrechetCellFilter):
         return np.concatenate([atoms, cell / self.exp_cell_factor])
 
     def _deformation(self) -> Floats:
-        """Return F, which takes the cell as it was to the present one."""
+        """Return F, which maps the initial cell to the current one."""
         return np.asarray(self.deform_grad())  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@
                                         composition of a phase above it (`phases.Compounds`)
 
 The metadata of the Parquet file hold name, date, error, sources, and the energy per atom of each
-elemental reference. Rows are sorted by chemical system, which is what makes them compress.
+elemental reference. Rows are sorted by chemical system, so that they compress well.
 `evaluation/shipped_model/build_mp2020_hull.py` writes the file that comes with the package.
 """
 
@@ -72,7 +72,7 @@ def write_compact_hull(hull: Hull, out: Path) -> None:
 
 
 def is_compact_hull(path: Path) -> bool:
-    """Tell whether a file is a hull that `write_compact_hull` wrote."""
+    """Return whether a file is a hull that `write_compact_hull` wrote."""
     import pyarrow.parquet as pq
 
     try:
@@ -90,7 +90,7 @@ def read_compact_hull(path: Path) -> Hull:
     import pyarrow.parquet as pq
 
     try:
-        # `read_table` would import pandas, which takes longer than all the rest.
+        # `read_table` would import pandas, which takes longer than everything else.
         with pq.ParquetFile(path) as file:
             table = file.read(columns=list(_COLUMNS))
         about: dict[str, Any] = json.loads(table.schema.metadata[_METADATA_KEY])
@@ -123,7 +123,7 @@ def read_compact_hull(path: Path) -> Hull:
 
 
 def _arrow_values(array: Any, kind: str) -> NDArray[Any]:
-    """Return the values of an array of Arrow; its own conversion would import pandas (1 s)."""
+    """Return the values of an Arrow array; its own conversion would import pandas (1 s)."""
     if array.null_count:
         raise ValueError("a value is missing")
     values = np.frombuffer(array.buffers()[1], dtype=kind, count=array.offset + len(array))
@@ -131,6 +131,6 @@ def _arrow_values(array: Any, kind: str) -> NDArray[Any]:
 
 
 def _reduced_counts(amounts: NDArray[np.float64]) -> list[int]:
-    """Return whole amounts without their common divisor."""
+    """Return whole amounts divided by their common divisor."""
     whole = amounts.astype(np.int64)
     return (whole // np.gcd.reduce(whole)).tolist()  # type: ignore[no-any-return]

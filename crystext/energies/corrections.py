@@ -1,10 +1,10 @@
-"""What an energy of DFT or of a potential holds, and what it takes to compare it with others.
+"""Which corrections energies of DFT or a potential contain, and how to make them comparable.
 
 Corrections are those of MaterialsProject2020Compatibility in pymatgen (Wang et al., Sci. Rep. 11,
-15496 (2021)), with the U that MPRelaxSet gives to these elements.
+15496 (2021)), with the U of MPRelaxSet for these elements.
 
-What goes wrong otherwise: energies without corrections on a corrected hull are off by 0.7 eV an
-oxygen atom, and so are energies of a potential that has learned them already, corrected again.
+What goes wrong otherwise: uncorrected energies on a corrected hull are off by 0.7 eV per oxygen
+atom, and so are energies of a potential trained on corrected ones that are corrected again.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _MAX_TRIALS = 2_000_000
 """Combinations of oxidation states that are tried for a composition; some seconds. pymatgen has no
-limit: of a cell of 18 different elements it tries combinations for hours."""
+limit: for a cell of 18 different elements it tries combinations for hours."""
 
 _MAX_SITES = 20
 """Atoms of a reduced formula up to which pymatgen guesses oxidation states in this scheme."""
 
 
 class EnergyCorrection(Enum):
-    """What energies hold. The value is one sentence for people."""
+    """The corrections that energies contain. The value is a description for users."""
 
     UNCORRECTED = "PBE and PBE+U as computed; MP2020 corrections have to be added"
     CORRECTED = "PBE and PBE+U with MP2020 corrections"
@@ -47,7 +47,7 @@ def corrected_energy(crystal: Crystal, energy: float, correction: EnergyCorrecti
     Args:
         crystal: the relaxed cell; corrections look at its bonds.
         energy: of the cell, in eV.
-        correction: what the energy holds already.
+        correction: the corrections that the energy contains already.
     """
     return (
         energy + mp2020_correction(crystal)
@@ -57,7 +57,7 @@ def corrected_energy(crystal: Crystal, energy: float, correction: EnergyCorrecti
 
 
 def mp2020_correction(crystal: Crystal) -> float:
-    """Return what MP2020 adds to an energy of PBE(+U), in eV a cell."""
+    """Return the MP2020 correction of a PBE(+U) energy, in eV per cell."""
     import warnings
 
     from pymatgen.entries.computed_entries import ComputedStructureEntry
@@ -70,16 +70,16 @@ def mp2020_correction(crystal: Crystal) -> float:
         data={"oxidation_states": _oxidation_states(crystal)},
     )
     with warnings.catch_warnings():
-        # Of every alloy it says that no oxidation states were guessed.
+        # It warns for every alloy that no oxidation states were guessed.
         warnings.simplefilter("ignore")
         return float(sum(x.value for x in _scheme().get_adjustments(entry)))
 
 
 def _oxidation_states(crystal: Crystal) -> dict[str, float]:
-    """Return the likely oxidation states, by which the scheme tells anions from other atoms.
+    """Return the likely oxidation states, by which the scheme identifies anions.
 
-    Empty where none of its anions is there, and where none can be guessed: then the scheme takes
-    the most electronegative element alone for an anion.
+    Empty if the crystal has none of the scheme's anions, or if no states can be guessed: then the
+    scheme treats only the most electronegative element as an anion.
     """
     if _scheme().comp_correction.keys().isdisjoint(crystal.symbols):
         return {}
@@ -88,7 +88,7 @@ def _oxidation_states(crystal: Crystal) -> dict[str, float]:
 
 @lru_cache(maxsize=100_000)
 def _guess_oxidation_states(formula: str) -> tuple[tuple[str, float], ...]:
-    """Return pymatgen's guess of the oxidation states in a formula; empty where there is none."""
+    """Return pymatgen's guess of the oxidation states in a formula; empty without a guess."""
     from pymatgen.core.composition import Composition
     from pymatgen.core.periodic_table import Element
 
@@ -111,12 +111,12 @@ def _guess_oxidation_states(formula: str) -> tuple[tuple[str, float], ...]:
 def _scheme() -> MaterialsProject2020Compatibility:
     from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 
-    # No potential of VASP's took part.
+    # No pseudopotential of VASP is involved.
     return MaterialsProject2020Compatibility(check_potcar=False)
 
 
 def _hubbards(crystal: Crystal) -> dict[str, float]:
-    """Return the U in eV with which Materials Project computes such a crystal, by element."""
+    """Return the U in eV of Materials Project's settings for a crystal, by element."""
     from pymatgen.core.periodic_table import Element
     from pymatgen.io.vasp.sets import MPRelaxSet
 

@@ -1,11 +1,11 @@
-"""The lowest energy of a mixture of phases at a composition, and which phases it is made of.
+"""The lowest energy of a mixture of phases at a composition, and the phases in it.
 
     e_hull(c) = min over x >= 0 of sum_p x_p e_p   with   sum_p x_p c_p = c
 
-c and c_p are compositions in atomic fractions, e_p formation energies in eV/atom, and x_p the share
-of the atoms that is in phase p; the elements are phases with e_p = 0. The minimum is a linear
+c and c_p are compositions in atomic fractions, e_p formation energies in eV/atom, and x_p the
+proportion of atoms in phase p; the elements are phases with e_p = 0. The minimum is a linear
 programme, solved by SciPy's HiGHS for many compositions at once: a programme of one composition
-costs some 4 ms, of which most is preparation, and one of 64 costs a quarter of that for each.
+costs some 4 ms, mostly preparation, and one of 64 costs a quarter of that for each.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from crystext.chemistry.elements import SYMBOLS
 from crystext.energies.phases import Compounds
 
 _BATCH_SIZE = 64
-"""Compositions of one linear programme."""
+"""Compositions per linear programme."""
 
 _MIN_PROPORTION = 1e-6
-"""Share of the atoms below which a phase takes no part; HiGHS meets its constraints to 1e-7."""
+"""Proportion of atoms below which a phase is left out; HiGHS meets its constraints to 1e-7."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Mixture:
     energy: float
     """The height of the hull: formation energy in eV/atom."""
     phases: tuple[tuple[str, float], ...]
-    """Formulas, and the share of the atoms that is in each, the largest first; they sum to 1.
+    """Formulas and the proportion of atoms in each, the largest first; they sum to 1.
 
-    Where a table knows the height of the hull at a composition and not which phases make it, these
-    are the phases that come nearest to that height.
+    If a table has the height of the hull at a composition but not its phases, these are the phases
+    that come nearest to that height.
     """
 
     def __str__(self) -> str:
-        """Return the mixture as text, 0.53 Li3PO4 + 0.47 P2O5: shares of the atoms."""
+        """Return the mixture as text, 0.53 Li3PO4 + 0.47 P2O5: proportions of atoms."""
         return " + ".join(
             f"{share:.2f} {formula}" if share >= 0.01 else f"{share:.1g} {formula}"
             for formula, share in self.phases
@@ -53,7 +53,7 @@ class _LinearProgram:
 
     elements: list[int]
     compound_indices: NDArray[np.int64]
-    """(C,): indices of the compounds that may take part."""
+    """(C,): indices of the candidate compounds."""
     fractions: NDArray[np.float64]
     """(elements, elements + C): of the elements themselves, then of the compounds."""
     energies: NDArray[np.float64]
@@ -68,7 +68,7 @@ class _Solution:
     proportions: list[float]
     """The largest first."""
     indices: list[int]
-    """Of the phases, in the problem's order."""
+    """Of the phases, in the order of the programme."""
 
 
 def lowest_mixtures(
@@ -81,7 +81,7 @@ def lowest_mixtures(
     Args:
         compositions: amounts by atomic number, in any unit.
         compounds: the phases besides the elements.
-        excluded: of each composition, the index of a compound that takes no part.
+        excluded: for each composition, the index of a compound to exclude.
     """
     left_out = excluded or [None] * len(compositions)
     mixtures: list[Mixture] = []
@@ -99,7 +99,7 @@ def _lowest_mixtures_of_batch(
     ]
     solutions = _solve(problems)
     energies = [solution.energy for solution in solutions]
-    # A height of the hull is no phase: the phases are those of a mixture without it.
+    # A height of the hull is not a phase: the phases are those of a mixture without it.
     again = [
         i
         for i, (problem, solution) in enumerate(zip(problems, solutions, strict=True))
@@ -125,7 +125,7 @@ def _linear_program(
 ) -> _LinearProgram:
     elements = sorted(composition)
     chosen = compounds.within(elements)
-    # What lies above the elements themselves is in no mixture of the lowest energy.
+    # A compound above the elements is never in the mixture of lowest energy.
     chosen = chosen[compounds.energies[chosen] < 0]
     if excluded is not None:
         chosen = chosen[chosen != excluded]
@@ -138,7 +138,7 @@ def _linear_program(
 
 
 def _solve(problems: Sequence[_LinearProgram]) -> list[_Solution]:
-    """Solve problems as one programme, whose minimum is the sum of theirs."""
+    """Solve several programmes as one, whose minimum is the sum of theirs."""
     from scipy.optimize import linprog
     from scipy.sparse import block_diag
 
@@ -146,10 +146,10 @@ def _solve(problems: Sequence[_LinearProgram]) -> list[_Solution]:
         np.concatenate([problem.energies for problem in problems]),
         A_eq=block_diag([problem.fractions for problem in problems], format="csc"),
         b_eq=np.concatenate([problem.composition for problem in problems]),
-        # The simplex method ends at a corner: as many phases as elements at most.
+        # The simplex method ends at a vertex: at most as many phases as elements.
         method="highs-ds",
     )
-    if not solved.success:  # The elements alone make every composition.
+    if not solved.success:  # The elements alone reach every composition.
         raise AssertionError(f"the hull has no lowest mixture: {solved.message}")
     ends = np.cumsum([len(problem.energies) for problem in problems])[:-1]
     return [
@@ -160,7 +160,7 @@ def _solve(problems: Sequence[_LinearProgram]) -> list[_Solution]:
 
 def _solution(problem: _LinearProgram, proportions: NDArray[np.float64]) -> _Solution:
     places = np.flatnonzero(proportions > _MIN_PROPORTION)
-    # HiGHS meets the constraints to 1e-7; of the phases that it chose they can be met exactly.
+    # HiGHS meets the constraints to 1e-7; with the phases it chose they can be met exactly.
     exact = np.linalg.lstsq(problem.fractions[:, places], problem.composition, rcond=None)[0]
     order = np.argsort(-exact, kind="stable")
     energy = float(exact @ problem.energies[places])
@@ -168,7 +168,7 @@ def _solution(problem: _LinearProgram, proportions: NDArray[np.float64]) -> _Sol
 
 
 def _compounds_in(problem: _LinearProgram, solution: _Solution) -> list[int]:
-    """Return the indices of the compounds that take part."""
+    """Return the indices of the compounds in the mixture."""
     elements = len(problem.elements)
     return [int(problem.compound_indices[p - elements]) for p in solution.indices if p >= elements]
 

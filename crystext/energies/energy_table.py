@@ -6,8 +6,8 @@
                                         of the relaxed crystal; the group by spglib at 0.1 Å
     stability                           a word of `stability.Stability`
     e_above_hull_ev_per_atom, e_form_ev_per_atom, energy_ev_per_atom
-                                        the last as the potential gives it
-    decomposition                       the competing phases, with the share of the atoms in each
+                                        the last without corrections, from the potential
+    decomposition                       the competing phases, with the proportion of atoms in each
     evidence, phases_in_system, phases_with_all_elements
                                         coverage of the system by the hull; see
                                         `hull.SystemPhases`

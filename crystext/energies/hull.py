@@ -7,15 +7,14 @@ E is the energy of the relaxed cell, corrections included, with n_i atoms of ele
 μ_i is the energy per atom of the elemental reference, c the composition, and e_hull(c) the lowest
 energy of a mixture of the hull's phases at c (`decomposition`).
 
-What a hull does not know, it cannot hold against a crystal. A phase that is missing from the table
-leaves the hull too high, so that the computed e_above_hull is a lower bound of the one on the
-complete hull: a crystal far above an incomplete hull is far above the complete one, but a crystal
-near or below an incomplete hull may be anywhere. So each position says what the hull knows of the
-crystal's chemical system (`Evidence`).
+A phase that is missing from the table leaves the hull too high, so the computed e_above_hull is a
+lower bound of the one on the complete hull: a crystal far above an incomplete hull is far above the
+complete one, but a crystal near or below an incomplete hull may be anywhere. So each position
+states how well the table covers the crystal's chemical system (`Evidence`).
 
-What goes wrong otherwise: a hull without one of the elements is a hull of the others, and what
-holds the element looks stable for nothing; so the position is unknown. Energies of two potentials
-differ by more than phases do; so a hull knows which energies may be compared with it.
+What goes wrong otherwise: on a hull without one of the elements, crystals with that element look
+stable without reason; so their position is unknown. Energies of two potentials differ by more than
+those of phases; so a hull records which energies may be compared with it.
 """
 
 from __future__ import annotations
@@ -40,16 +39,16 @@ _ROUNDING_EV_PER_ATOM = 1e-6
 """eV/atom; energies of the shipped table are rounded to 3e-7."""
 
 MIN_COMPOUNDS_FOR_EVIDENCE = 2
-"""Compounds of all of a crystal's elements from which a hull has evidence at other compositions.
+"""Number of compounds of all of a crystal's elements that count as evidence at other compositions.
 
-One compound fixes the hull at its own composition alone. Of Li-P-O a table with Li3PO4 and no other
-ternary puts LiPO3, which exists, 0.06 eV/atom below the hull; of Ac-Se one with AcSe3 alone puts
-Ac3Se4 1.2 eV/atom below it.
+A single compound fixes the hull only at its own composition. In Li-P-O, a table with Li3PO4 and no
+other ternary puts LiPO3, which exists, 0.06 eV/atom below the hull; in Ac-Se, one with only AcSe3
+puts Ac3Se4 1.2 eV/atom below it.
 """
 
 
 class Evidence(Enum):
-    """What a hull knows of a crystal's chemical system. The value is a sentence for people."""
+    """How well a hull covers a crystal's chemical system. The value is a description for users."""
 
     COMPOSITION = "the hull's table has a phase of this composition"
     ELEMENTS = "the table has two or more compounds of exactly these elements"
@@ -68,7 +67,7 @@ class SystemPhases:
     mixture: Mixture
     """The competing phases."""
     in_system: int
-    """Phases of these elements, or some of them, the elements themselves included."""
+    """Phases of these elements or some of them, including the elements."""
     with_all_elements: int
     """Phases that hold all of these elements and no others."""
     evidence: Evidence
@@ -76,7 +75,7 @@ class SystemPhases:
 
 @dataclass(frozen=True)
 class HullPosition:
-    """Where a crystal lies; nothing is known where the hull lacks one of its elements."""
+    """Position of a crystal relative to the hull; unknown if the hull lacks one of its elements."""
 
     formation_energy: float | None
     """eV/atom."""
@@ -85,31 +84,31 @@ class HullPosition:
     unknown_elements: tuple[str, ...] = ()
     """Elements that the hull lacks."""
     phases: SystemPhases | None = None
-    """What the hull knows of the chemical system; None where it lacks an element."""
+    """How well the hull covers the chemical system; None if it lacks an element."""
 
 
 @dataclass(frozen=True)
 class Hull:
-    """Elemental references, and the compounds whose lowest formation energy is known."""
+    """Elemental references, and compounds with their lowest formation energies."""
 
     references: Mapping[str, float]
     """eV/atom of each element, corrections included."""
     compounds: Compounds
     name: str = "unnamed"
     date: str = ""
-    """Of the energies, as far as it is known."""
+    """Of the energies, if known."""
     potential: str | None = None
-    """Whose energies they are; None: of Materials Project's DFT, with MP2020 corrections."""
+    """Potential of the energies; None: Materials Project's DFT, with MP2020 corrections."""
     sources: tuple[str, ...] = ()
-    """Names of the files that it was read from."""
+    """Names of the files it was read from."""
     error: float | None = None
-    """Mean absolute error of the hull's height in eV/atom; None where it was not measured."""
+    """Mean absolute error of the hull's height in eV/atom; None if not measured."""
     _phases_by_composition: dict[tuple[tuple[int, int | float], ...], SystemPhases] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def summary(self) -> dict[str, str | list[str] | int | float | None]:
-        """Return what a report says of it, as JSON values."""
+        """Return the hull's description for reports, as JSON values."""
         return {
             "name": self.name,
             "date": self.date or "unknown",
@@ -127,27 +126,27 @@ class Hull:
             if correction is not EnergyCorrection.OWN:
                 other = f"the hull mp2020, or {other}"
             raise SettingError(
-                f"the hull {self.name} is one of energies of {self.potential}, and these are of "
+                f"the hull {self.name} has energies of {self.potential}, and these are of "
                 f"{potential}; energies of two potentials cannot be compared. Relax with "
                 f"{self.potential}, or take {other}"
             )
         if self.potential is None and correction is EnergyCorrection.OWN:
             raise SettingError(
-                f"the hull {self.name} is one of PBE(+U) energies with MP2020 corrections, and "
-                f"those of {potential} are {correction.value}. Write a hull of its own with "
+                f"the hull {self.name} has PBE(+U) energies with MP2020 corrections, and "
+                f"those of {potential} are {correction.value}. Write a separate hull with "
                 "crystext hull --make"
             )
 
     def place(
         self, crystal: Any, energy: float, scale: EnergyCorrection = EnergyCorrection.CORRECTED
     ) -> HullPosition:
-        """Return formation energy and distance of a relaxed crystal, and what competes with it.
+        """Return formation energy, energy above the hull and competing phases of a relaxed crystal.
 
         Args:
             crystal: the relaxed cell: a `Crystal`, a pymatgen `Structure` or ASE's `Atoms`.
                 Corrections look at its bonds.
             energy: of the cell, in eV, as the potential gives it.
-            scale: what the energy holds already: corrections are added to uncorrected ones.
+            scale: corrections that the energy contains; they are added to uncorrected ones.
         """
         (position,) = self.place_all([(as_crystal(crystal), energy)], scale)
         return position
@@ -159,7 +158,7 @@ class Hull:
 
         Args:
             relaxed: crystals, and the energies of their cells in eV.
-            correction: what the energies hold already.
+            correction: corrections that the energies contain already.
         """
         known = [crystal for crystal, _ in relaxed if not self.unknown_elements(crystal)]
         self._find_all([_composition(crystal) for crystal in known])
@@ -177,11 +176,11 @@ class Hull:
         )
 
     def unknown_elements(self, crystal: Crystal) -> list[str]:
-        """Return the elements of a crystal that the hull has no reference for."""
+        """Return the elements of a crystal without a reference in the hull."""
         return sorted(set(crystal.symbols) - set(self.references))
 
     def formation_energy(self, crystal: Crystal, energy: float) -> float | None:
-        """Return the formation energy in eV/atom; None where an element is unknown.
+        """Return the formation energy in eV/atom; None if an element is unknown.
 
         Args:
             crystal: whose composition it is.
@@ -193,13 +192,13 @@ class Hull:
         return (energy - references) / len(crystal)
 
     def phases_at(self, composition: Mapping[str, float]) -> SystemPhases | None:
-        """Return which phases compete at a composition; None where an element is unknown.
+        """Return the competing phases at a composition; None if an element is unknown.
 
         Args:
             composition: amounts by element symbol, in any unit, such as {"Li": 1, "P": 1, "O": 3}.
 
         Raises:
-            SettingError: a symbol is no element, or an amount is not above 0.
+            SettingError: a symbol is not an element, or an amount is not above 0.
         """
         if not composition or not all(0 < n < np.inf for n in composition.values()):
             raise SettingError(
@@ -211,7 +210,7 @@ class Hull:
         return self._find({ATOMIC_NUMBERS[symbol]: n for symbol, n in composition.items()})
 
     def energy(self, composition: Mapping[str, float]) -> float | None:
-        """Return the hull's energy at a composition, in eV/atom; None where an element is unknown.
+        """Return the hull's energy at a composition, in eV/atom; None if an element is unknown.
 
         Args:
             composition: amounts by element symbol, in any unit.
@@ -220,9 +219,9 @@ class Hull:
         return None if found is None else found.mixture.energy
 
     def above(self, crystal: Crystal, energy: float) -> float | None:
-        """Return the energy above the hull in eV/atom; None where an element is unknown.
+        """Return the energy above the hull in eV/atom; None if an element is unknown.
 
-        It is negative where the crystal lies below the hull of the phases in the table.
+        It is negative if the crystal lies below the hull of the phases in the table.
 
         Args:
             crystal: whose composition it is.
@@ -232,7 +231,7 @@ class Hull:
         if formation is None:
             return None
         height = self._find(_composition(crystal)).mixture.energy
-        # A phase of the hull itself must not be stable or not by the rounding of a sum.
+        # Rounding must not decide whether a phase of the hull itself is stable.
         return 0.0 if abs(formation - height) < _ROUNDING_EV_PER_ATOM else formation - height
 
     def _find(self, composition: Mapping[int, float]) -> SystemPhases:
@@ -240,7 +239,7 @@ class Hull:
         return found
 
     def _find_all(self, compositions: Sequence[Mapping[int, float]]) -> list[SystemPhases]:
-        """Return the phases of each composition, computed once for each that differs."""
+        """Return the phases of each composition, computed once for each distinct one."""
         keys = [_composition_key(composition) for composition in compositions]
         new = {
             key: composition
@@ -268,8 +267,8 @@ def references_and_compounds(
 ) -> tuple[dict[str, float], Compounds]:
     """Return references and compounds of a hull from energies, elements among them.
 
-    Of each composition the lowest energy is kept; an element's is its reference. Compounds with an
-    element that has none are left out, for they have no formation energy.
+    The lowest energy of each composition is kept; an element's is its reference. Compounds with an
+    element without a reference are left out, since they have no formation energy.
 
     Args:
         phases: amounts by element symbol, and energies in eV/atom, corrections included.
@@ -294,13 +293,13 @@ def _elements_energy(amounts: Mapping[str, float], references: Mapping[str, floa
 
 
 def _composition(crystal: Crystal) -> dict[int, int]:
-    """Return how many atoms of each atomic number a crystal has."""
+    """Return the number of atoms of each atomic number in a crystal."""
     numbers, counts = np.unique(crystal.numbers, return_counts=True)
     return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
 
 
 def _composition_key(composition: Mapping[int, float]) -> tuple[tuple[int, int | float], ...]:
-    """Return what is the same for all multiples of a composition."""
+    """Return a key that all multiples of a composition share."""
     amounts = sorted(composition.items())
     if all(float(n).is_integer() for _, n in amounts):
         divisor = np.gcd.reduce([int(n) for _, n in amounts])

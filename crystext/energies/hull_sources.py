@@ -1,28 +1,28 @@
-"""Hulls by name and from files, and how one is written.
+"""Opens hulls by name or from files, and writes them.
 
 `mp2020` comes with the package and is the default: 95,834 compounds of Materials Project on its
 scale of 2020, PBE(+U) with MP2020 corrections (Wang et al., Sci. Rep. 11, 15496 (2021)). 41,831 of
 them are from labels of MP-20 and MPTS-52, the others from matbench's formation energies of
 Materials Project of 2019, moved to that scale by a correction that is linear in the composition
 (`mp2020_hull.txt` beside the file; CC BY 4.0). It holds labels of MP-20's validation and test
-splits: it judges, and nothing that learns may choose its data by it.
+splits: use it for evaluation only, not to select training data.
 
 `mp2020-full` is the hull of Materials Project of early 2023 as matbench-discovery publishes it
 (https://doi.org/10.6084/m9.figshare.22715158, CC BY 4.0): every phase on the hull and its exact
-energy. It is downloaded once and known by its checksums.
+energy. It is downloaded once and verified by checksum.
 
-`m3gnet` comes with the package, too: the phases that M3GNet itself finds stable among crystals of
+`m3gnet` comes with the package, too: the phases that are stable under M3GNet among crystals of
 Materials Project of 2019 with up to 20 atoms and the elements' ground states, as
-`evaluation/shipped_model/build_m3gnet_hull.py` relaxed them. Of MP-20's validation and test splits
-it has what DFT has on its hull, so that nothing that learns may choose its data by it either. It
-has fewer phases than `mp2020`, of large cells above all, and no energy of DFT: only energies of
-M3GNet can be compared with it, and the errors that the potential makes for all phases cancel. Its
-reference of caesium is not a bond's energy: in the bcc crystal the nearest atoms are 5.3 Å apart,
-farther than M3GNet sees, and the potential gives each atom the energy of an isolated one.
+`evaluation/shipped_model/build_m3gnet_hull.py` relaxed them. It includes the phases of MP-20's
+validation and test splits that are on the DFT hull, so it must not be used to select training data
+either. It has fewer phases than `mp2020`, above all of large cells, and no DFT energies: only
+energies of M3GNet can be compared with it, and errors that the potential makes for all phases
+cancel. Its reference of caesium is not a bond energy: in the bcc crystal the nearest atoms are
+5.3 Å apart, beyond M3GNet's cutoff, and each atom gets the energy of an isolated one.
 
 A table, csv or parquet, has the columns `formula` and `energy_ev_per_atom`, corrections included,
-and elements among its rows. A table that `save_hull` wrote says which potential its energies are
-of; of another table the caller has to say it.
+and rows for the elements. A table that `save_hull` wrote names the potential of its energies; for
+another table the caller has to name it.
 
 A folder holds one `hull_points_*.parquet` with the columns `reduced_formula` and
 `e_form_per_atom_hull_point` (eV/atom, MP2020), and one `*elemental-reference-entries.json.gz`,
@@ -61,15 +61,15 @@ M3GNET_HULL = "m3gnet"
 """Name of the hull of M3GNet's own energies that comes with the package."""
 
 DEFAULT_HULL = MP2020
-"""Hull that energies are compared with where none is named; it needs no network."""
+"""The default hull; it needs no network."""
 
 HULL_NAMES = (MP2020, MP2020_FULL, M3GNET_HULL)
-"""Hulls that `open_hull` knows by name."""
+"""Names that `open_hull` accepts."""
 
 _SHIPPED_FILES = {
     name: Path(__file__).with_name(f"{name}_hull.parquet") for name in (MP2020, M3GNET_HULL)
 }
-"""What comes with the package."""
+"""Files that come with the package."""
 
 _ENERGIES_FILE = RemoteFile(
     "2025-02-01-mp-energies.csv.gz",
@@ -87,10 +87,10 @@ _MATERIALS_PROJECT = CatalogueEntry(
     (_ENERGIES_FILE, _ELEMENTS_FILE),
 )
 _MP_DATE = "2023-01-10"
-"""When matbench-discovery asked Materials Project; 2025 added symmetries to the same energies."""
+"""When matbench-discovery queried Materials Project; 2025 added symmetries to the same energies."""
 
 _ON_HULL_EV_PER_ATOM = 1e-6
-"""eV/atom; what is no higher above it lies on the published hull."""
+"""eV/atom; entries up to this far above the hull count as on the published hull."""
 
 _POINTS_PATTERN, _REFERENCES_PATTERN = (
     "hull_points_*.parquet",
@@ -114,14 +114,14 @@ def open_hull(
 
     Args:
         source: `mp2020`, `m3gnet`, `mp2020-full` (a download), a table, or a folder. As text, the
-            first two names are those of the package, whatever files there are; ./m3gnet is a file.
-        of: whose energies a table holds, where it does not say: `mp2020` for PBE(+U) with MP2020
+            first two names are those of the package, even if such files exist; ./m3gnet is a path.
+        of: whose energies a table holds, if it does not say: `mp2020` for PBE(+U) with MP2020
             corrections, or a potential's name.
-        begin: tells of downloads; see `catalogue.fetch`.
+        begin: reports downloads; see `catalogue.fetch`.
 
     Raises:
-        InputError: there is no such hull, it cannot be downloaded, or the file holds no hull.
-        SettingError: it is not known whose energies a table holds.
+        InputError: the hull does not exist or cannot be downloaded, or the file holds no hull.
+        SettingError: it is unknown whose energies a table holds.
     """
     if isinstance(source, str) and source in _SHIPPED_FILES:
         return _read_file(_SHIPPED_FILES[source], None)
@@ -146,7 +146,7 @@ def open_hull(
 
 
 def shipped_file(name: str) -> Path | None:
-    """Return the file of a hull that comes with the package; None where none has this name."""
+    """Return the file of a hull that comes with the package; None if none has this name."""
     return _SHIPPED_FILES.get(name)
 
 
@@ -154,7 +154,7 @@ def read_hull_folder(folder: Path) -> Hull:
     """Read a hull from a folder; see the module's text.
 
     Raises:
-        InputError: a file is missing, twice there, or not what it should be.
+        InputError: a file is missing, present twice, or has other contents.
     """
     table, entries = (
         _single_file(folder, _POINTS_PATTERN),
@@ -178,7 +178,7 @@ def hull_of_phases(
     potential: str | None,
     sources: tuple[str, ...] = (),
 ) -> Hull:
-    """Return the hull of phases.
+    """Return the convex hull of phases.
 
     Args:
         phases: formulas and energies in eV/atom, corrections included.
@@ -213,8 +213,8 @@ def save_hull(
     """Write a table of phases that `open_hull` reads, whole or not at all, and return the hull.
 
     Args:
-        phases: formulas and energies in eV/atom, corrections included. Those on the hull are
-            written, for the others change no distance.
+        phases: formulas and energies in eV/atom, corrections included. Only those on the hull are
+            written, since the others change no distance.
         out: a path that ends in `.parquet`.
         name: of the hull, in reports.
         date: of the energies.
@@ -241,7 +241,7 @@ def save_hull(
 
 
 def _is_on_hull(hull: Hull, amounts: Mapping[str, float], energy: float) -> bool:
-    """Tell whether a phase lies on a hull; energies in eV/atom."""
+    """Return whether a phase lies on a hull; energies in eV/atom."""
     height = hull.energy(amounts)
     if height is None:
         return False
@@ -287,7 +287,7 @@ def _read_parquet(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
         about = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise InputError(
-            f"{path} is no table of phases ("
+            f"{path} is not a table of phases ("
             f"{describe_error(error, 'its columns are others')}); expected Parquet with the "
             f"columns {' and '.join(_TABLE_COLUMNS)}"
         ) from None
@@ -296,7 +296,7 @@ def _read_parquet(path: Path) -> tuple[list[tuple[str, float]], dict[str, Any]]:
 
 
 def _read_materials_project(energies: Path, elements: Path) -> Hull:
-    """Read the published table, of which those entries count that lie on the hull."""
+    """Read the published table; only entries on the hull are kept."""
     columns = ("formation_energy_per_atom", "energy_above_hull")
     stable: list[tuple[Mapping[str, float], float]] = []
     for row in _csv_rows(energies, columns):
@@ -316,7 +316,7 @@ def _read_materials_project(energies: Path, elements: Path) -> Hull:
 
 
 def _csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """Yield the rows of a CSV file, gzipped or not, that has these columns."""
+    """Yield the rows of a CSV file, optionally gzipped, that has these columns."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8", newline="") as file:
@@ -330,7 +330,7 @@ def _csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
             yield from reader
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
-            f"{path} is no csv table that can be read: {describe_error(error, 'it is no text')}"
+            f"{path} is not a readable csv table: {describe_error(error, 'it is no text')}"
         ) from None
 
 
@@ -345,9 +345,9 @@ def _finite_energy(value: object, path: Path) -> float:
 
 
 def _amounts(formula: str) -> Mapping[str, float]:
-    """Return amounts by symbol of a formula, in whatever form pymatgen reads."""
+    """Return amounts by symbol of a formula, in any form that pymatgen reads."""
     parts = _FORMULA_PART.findall(formula)
-    # Most are plain, and pymatgen takes a hundred times as long.
+    # Most are plain, and pymatgen takes a hundred times longer.
     if "".join(symbol + count for symbol, count in parts) == formula:
         found: dict[str, float] = {}
         for symbol, count in parts:
@@ -360,11 +360,11 @@ def _amounts(formula: str) -> Mapping[str, float]:
 
 
 def _element_amounts(formula: str) -> Mapping[str, float]:
-    """Return amounts by symbol; pymatgen takes letters that are none for dummies."""
+    """Return amounts by symbol; pymatgen reads other letters as dummy species."""
     amounts = _amounts(formula)
     strange = sorted(set(amounts) - ATOMIC_NUMBERS.keys())
     if strange or not amounts:
-        raise ValueError(f"{formula!r} is no formula of elements")
+        raise ValueError(f"{formula!r} is not a formula of elements")
     return amounts
 
 
@@ -403,7 +403,7 @@ def _read_points(path: Path) -> Compounds:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no table of hull points ("
+            f"{path} is not a table of hull points ("
             f"{describe_error(error, 'its columns are others')}); expected Parquet with the "
             f"columns {' and '.join(_POINT_COLUMNS)}"
         ) from None

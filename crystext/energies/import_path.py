@@ -1,11 +1,11 @@
 """A potential by import path: `package.module:function`, or `file.py:function`.
 
-The function takes no argument, and returns a `Potential` or a calculator of ASE. A calculator alone
-has energies of an unknown kind (`EnergyCorrection.OWN`), and is checked by measured heats of
-formation (`known_energies.FORMATION_ENERGIES`). `examples/08_potential.py` is an example.
+The function takes no argument, and returns a `Potential` or an ASE calculator. A bare calculator
+has energies of an unknown kind (`EnergyCorrection.OWN`), and is checked against measured heats of
+formation (`known_energies.FORMATION_ENERGIES`). See `examples/08_potential.py`.
 
-What goes wrong otherwise: the module's code is run, with all that it does. So it is run only where
-a user names it, never because a file names it.
+What goes wrong otherwise: importing a module runs its code. So it is imported only if a user names
+it, never because a file does.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _EXAMPLE = "my_potential.py:make or package.module:make"
 
 
 def is_import_path(source: str) -> bool:
-    """Say whether a text is an import path, not a name or a folder."""
+    """Return whether a text is an import path, not a name or a folder."""
     return ":" in source and not Path(source).exists()
 
 
 def absolute_import_path(source: str) -> str:
-    """Return an import path that means the same file in any working directory."""
+    """Return an import path that is valid in any working directory."""
     module, _, function = source.rpartition(":")
     return f"{Path(module).resolve()}:{function}" if module.endswith(".py") else source
 
 
 def source_file(source: str) -> Path | None:
-    """Return the file of an import path, without running it; None where none is found."""
+    """Return the file of an import path, without running it; None if not found."""
     module = source.rpartition(":")[0]
     if module.endswith(".py"):
         return Path(module) if Path(module).is_file() else None
@@ -50,14 +50,14 @@ def source_file(source: str) -> Path | None:
 
 
 def import_potential(source: str) -> Potential:
-    """Call a function by its import path, and return its potential, which is not checked yet.
+    """Call a function by its import path, and return its potential, unchecked.
 
     Args:
         source: see the module's text.
 
     Raises:
-        ModelError: there is no such module or function, it raises an error, or it returns something
-            else.
+        ModelError: the module or function does not exist, it raises an error, or it returns
+            something else.
     """
     from ase.calculators.calculator import BaseCalculator
 
@@ -71,14 +71,14 @@ def import_potential(source: str) -> Potential:
     what = "nothing" if made is None else f"an object of type {type(made).__name__}"
     raise ModelError(
         f"the function {source} returns {what}; expected a crystext.energies.potential.Potential, "
-        "or a calculator of ASE"
+        "or an ASE calculator"
     )
 
 
 def _import_function(source: str, module: str, name: str) -> Callable[[], Any]:
     if not module or not name:
         raise ModelError(
-            f"the potential {source!r} is no import path; expected MODULE:FUNCTION, such as "
+            f"the potential {source!r} is not an import path; expected MODULE:FUNCTION, such as "
             f"{_EXAMPLE}"
         )
     imported = _import_file(Path(module)) if module.endswith(".py") else _import_module(module)
@@ -86,7 +86,9 @@ def _import_function(source: str, module: str, name: str) -> Callable[[], Any]:
     if callable(found):
         return found  # type: ignore[no-any-return]
     functions = [x for x in vars(imported) if not x.startswith("_") and callable(vars(imported)[x])]
-    what = f"has no function {name!r}" if found is None else f"has {name!r}, which is no function"
+    what = (
+        f"has no function {name!r}" if found is None else f"has {name!r}, which is not a function"
+    )
     raise ModelError(
         f"the module {module} {what}; expected one that takes no argument and returns a Potential."
         + did_you_mean(name, functions)
@@ -111,7 +113,7 @@ def _import_module(name: str) -> ModuleType:
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ModelError(f"no file {path}; expected MODULE:FUNCTION, such as {_EXAMPLE}")
-    # A name of its own: no installed module is hidden by it.
+    # A unique name, so that it hides no installed module.
     name = f"crystext_potential_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -128,7 +130,7 @@ def _import_file(path: Path) -> ModuleType:
 def _call(function: Callable[[], Any], source: str) -> Any:
     try:
         return function()
-    # As may a function.
+    # A function may raise anything, too.
     except Exception as error:
         raise UserCodeError(
             f"the function {source} fails: {_describe_error(error)}; expected one that takes no "
@@ -141,5 +143,5 @@ def _import_error(module: str, error: Exception) -> ModelError:
 
 
 def _describe_error(error: Exception) -> str:
-    """Return what somebody else's code says of its error."""
+    """Return the message of an error from user code."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]

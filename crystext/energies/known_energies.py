@@ -1,9 +1,9 @@
 """Crystals with known energies, by which a potential is checked.
 
-`FORMATION_ENERGIES` suits any potential: three compounds of solid elements, whose heats of
-formation are measured. A potential that is run in another way than it was trained
-misses them by some eV/atom, even where it gets elements right; one that works comes within
-0.1 eV/atom, whatever functional it was trained on.
+`FORMATION_ENERGIES` suits any potential: three compounds of solid elements with measured heats of
+formation. A potential that is run differently than it was trained is off by some eV/atom, even if
+it is right for elements; one that works is within 0.1 eV/atom, for any functional it was trained
+on.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _QUARTERS = [(x + 0.25, y + 0.25, z + 0.25) for x, y, z in _FCC]
 _HCP = [(1 / 3, 2 / 3, 0.25), (2 / 3, 1 / 3, 0.75)]
 
 MOS = _cubic(4.0, [("Mo", _CORNERS), ("S", _CENTER)])
-"""A cell of no real substance; its energy is in matgl's own tests."""
+"""A cell of a fictitious substance; its energy is in matgl's own tests."""
 SI = _cubic(5.468, [("Si", _FCC + _QUARTERS)])
 NACL = _cubic(5.692, [("Na", _FCC), ("Cl", _CENTER + _EDGES)])
 MGO = _cubic(4.25, [("Mg", _FCC), ("O", _CENTER + _EDGES)])
@@ -67,4 +67,4 @@ NiAl -118.4 kJ/mol (O. Kubaschewski et al., Materials Thermochemistry, 1993); Si
 """
 
 FORMATION_ENERGY_TOLERANCE = 0.2
-"""eV/atom. PBE and potentials trained on it come within 0.1; one run wrongly misses by 0.5."""
+"""eV/atom. PBE and potentials trained on it come within 0.1; one run wrongly is off by 0.5."""

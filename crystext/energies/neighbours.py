@@ -1,8 +1,8 @@
-"""Atoms without a neighbour, to which a potential gives a number that means nothing.
+"""Detects isolated atoms, for which a potential gives a meaningless energy.
 
-A potential with a cutoff sums over pairs of atoms that are nearer than it. An atom without such a
-pair adds a constant to the energy and feels no force: moved further away, it changes nothing. So a
-relaxation of it ends at once, with an energy that says nothing of the crystal.
+A potential with a cutoff sums over pairs of atoms within it. An atom without such a pair adds a
+constant to the energy and feels no force. So its relaxation ends at once, with an energy that is
+independent of the structure.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from crystext.structures.crystal import Floats
 
 _SELF_DISTANCE = 1e-8
-"""Å; an image of an atom that is nearer than this is the atom itself."""
+"""Å; an image of an atom closer than this is the atom itself."""
 
 
 def has_isolated_atom(positions: Floats, lattice: Floats, cutoff: float) -> bool:
-    """Say whether some atom has no other atom, and no image of its own, within the cutoff.
+    """Return whether some atom has no other atom, and no image of itself, within the cutoff.
 
     Args:
         positions: Cartesian, Å, (N, 3); finite.

@@ -1,8 +1,8 @@
-"""The compounds of a hull as arrays: which of them lie in a chemical system, and what they are.
+"""The compounds of a hull as arrays, searchable by chemical system.
 
 A table of some 100,000 compounds is held in a few flat arrays, and each compound's elements in the
-bits of two integers, so that opening it makes no object per compound, and finding the compounds of
-a chemical system is one comparison over the whole table.
+bits of two integers, so that opening it creates no object per compound, and finding the compounds
+of a chemical system is one comparison over the whole table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WORD_BITS = 64
 """Bits of an integer of a mask; two of them hold all elements."""
 
 _SAME_FRACTION = 1e-6
-"""Difference of atomic fractions up to which two compositions are one."""
+"""Difference of atomic fractions up to which two compositions count as equal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +38,8 @@ class Compounds:
     energies: NDArray[np.float64]
     """(P,): formation energies in eV/atom."""
     height_only: NDArray[np.bool_]
-    """(P,): True where the energy is the height of the hull at the composition of a phase that lies
-    above it, so that no phase has this energy."""
+    """(P,): True if the energy is the height of the hull at the composition of a phase above it, so
+    that no phase has this energy."""
 
     def __len__(self) -> int:
         """Return the number of compounds."""
@@ -67,7 +67,7 @@ class Compounds:
         return np.flatnonzero((low == wanted_low) & (high == wanted_high))
 
     def find(self, composition: Mapping[int, float]) -> int | None:
-        """Return the index of the compound of this composition; None where there is none.
+        """Return the index of the compound of this composition; None if there is none.
 
         Args:
             composition: amounts by atomic number, in any unit.
@@ -84,7 +84,7 @@ class Compounds:
 
         Args:
             indices: indices of compounds.
-            elements: atomic numbers, all of the chosen compounds' among them.
+            elements: atomic numbers, including all elements of these compounds.
         """
         rows = np.full(len(SYMBOLS) + 1, -1)
         rows[list(elements)] = np.arange(len(elements))
@@ -122,8 +122,8 @@ class Compounds:
 def make_compounds(compositions: Iterable[tuple[Mapping[str, float], float]]) -> Compounds:
     """Return compounds from amounts by symbol and formation energies in eV/atom.
 
-    Elements are left out: their formation energy is 0 by definition. Of each composition the lowest
-    energy is kept, however its amounts are written.
+    Elements are left out: their formation energy is 0 by definition. The lowest energy of each
+    composition is kept, however its amounts are written.
     """
     lowest: dict[tuple[tuple[int, float], ...], tuple[float, list[tuple[int, float]]]] = {}
     for composition, energy in compositions:
@@ -148,7 +148,7 @@ def make_compounds(compositions: Iterable[tuple[Mapping[str, float], float]]) ->
 def formula_of(composition: Mapping[str, float]) -> str:
     """Return a formula, elements by electronegativity: the smallest whole counts if all are whole.
 
-    Other amounts stand as they are: Li0.5CoO2.
+    Other amounts are written unchanged: Li0.5CoO2.
     """
     symbols = sort_by_electronegativity(composition)
     if all(float(amount).is_integer() for amount in composition.values()):

@@ -1,11 +1,11 @@
 """A potential, checked against known energies before it is used.
 
-A potential is an ASE calculator, what its energies hold (see `corrections.EnergyCorrection`), how
-far it sees, and crystals with known energies. See `potentials` for those known by name, and
-`known_energies` for crystals that check any other.
+A potential is an ASE calculator, the corrections in its energies (see
+`corrections.EnergyCorrection`), its cutoff, and crystals with known energies. See `potentials` for
+those available by name, and `known_energies` for crystals that check any other.
 
-What goes wrong otherwise: a calculator that loads without an error may still compute something else
-than its weights were trained for, and wrong energies look like energies.
+What goes wrong otherwise: a calculator that loads without an error may still compute something
+other than its weights were trained for, and wrong energies look plausible.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 TOLERANCE_EV_PER_ATOM = 1e-3
-"""How far a known energy may be missed. Single precision makes no more than 1e-5."""
+"""Tolerance of a known energy. Single precision causes errors of at most 1e-5."""
 
 CalculatorResults = Mapping[str, Any]
 """By the names of ASE: energy and free_energy in eV, forces in eV/Å, stress in eV/Å^3 by Voigt."""
@@ -40,7 +40,7 @@ KnownEnergies = tuple[tuple[str, Crystal, float], ...]
 """Names of crystals, the crystals, and their known energies by a potential, in eV/atom."""
 
 _REQUIRED_PROPERTIES = ("energy", "forces", "stress")
-"""What a relaxation of atoms and cell asks for, by the names of ASE."""
+"""Properties that a relaxation of atoms and cell needs, by the names of ASE."""
 
 _KNOWN_ENERGIES_REMEDY = (
     "return a Potential with known_energies=((name, crystal, eV per atom), ...), energies that are "
@@ -50,27 +50,27 @@ _KNOWN_ENERGIES_REMEDY = (
 
 @dataclass(frozen=True)
 class Potential:
-    """An ASE calculator, and what has to be known of its energies.
+    """An ASE calculator, and the description of its energies.
 
-    An example is in `examples/08_potential.py`.
+    See `examples/08_potential.py`.
     """
 
     name: str
-    """Differs from that of any other weights: relaxations and hulls are told apart by it."""
+    """Unique to the weights: relaxations and hulls are identified by it."""
     calculator: Calculator
     """Of ASE; gives energy (eV), forces (eV/Å) and stress (eV/Å^3)."""
     scale: EnergyCorrection = EnergyCorrection.OWN
-    """What its energies hold. OWN is the safe answer: such energies are compared with no others."""
+    """Corrections in its energies. OWN is safe: such energies are compared with no others."""
     known_energies: KnownEnergies = ()
-    """Energies that it has to reproduce to `TOLERANCE_EV_PER_ATOM`; where there are none, it has to
+    """Energies that it has to reproduce to `TOLERANCE_EV_PER_ATOM`; without any, it has to
     reproduce measured heats of formation (`known_energies.FORMATION_ENERGIES`)."""
     evaluate: EvaluateBatch | None = None
-    """Calculates many crystals at once; None where only the calculator does, one at a time."""
+    """Calculates many crystals at once; None if only the calculator is available, one at a time."""
     at_once: int = 1
-    """How many atoms are best calculated together."""
+    """Best number of atoms in a batch."""
     cutoff: float | None = None
-    """Å; atoms that are farther apart do not see each other, and a crystal with an atom that sees
-    none has no energy. None where there is no such distance, or it is not known."""
+    """Å; atoms farther apart do not interact, and a crystal with an isolated atom has no energy.
+    None if there is no cutoff, or it is unknown."""
 
     def __new__(cls, *args: object, **kwargs: object) -> Self:
         """Refuse the keyword that version 0.1 had for `known_energies`."""
@@ -91,7 +91,7 @@ class Potential:
 def check_energies(potential: Potential) -> None:
     """Raise `ModelError` unless the potential reproduces its known energies.
 
-    Where it has none, it has to reproduce measured heats of formation.
+    Without any, it has to reproduce measured heats of formation.
     """
     given = getattr(potential.calculator, "implemented_properties", _REQUIRED_PROPERTIES)
     if lacking := [name for name in _REQUIRED_PROPERTIES if name not in given]:
@@ -110,7 +110,7 @@ def check_energies(potential: Potential) -> None:
         else:
             kind, tolerance = "heats of formation", FORMATION_ENERGY_TOLERANCE
             pairs = _formation_energies(potential)
-    # Each calculator has errors of its own.
+    # Each calculator raises its own errors.
     except Exception as error:
         of = "heats of formation of NiAl, SiC and TiC"
         if potential.known_energies:
@@ -125,7 +125,7 @@ def check_energies(potential: Potential) -> None:
             wrong.append(f"{name} {found:.4f} instead of {expected:.4f}")
     if wrong:
         remedy = (
-            "The installed library runs these weights in another way than they were trained; try "
+            "The installed library runs these weights differently than they were trained; try "
             "the version in constraints.txt"
             if potential.known_energies
             else f"If they are right for this potential, {_KNOWN_ENERGIES_REMEDY}"

@@ -1,14 +1,14 @@
-"""Relaxing a crystal: atoms and cell move until all forces are small.
+"""Relaxes a crystal: atoms and cell move until all forces are small.
 
-The rule of Gruver et al. (arXiv:2402.04379) and of most who use M3GNet: ASE's FIRE on positions and
-cell together (in the variables of its FrechetCellFilter), until no force exceeds 0.1 eV/Å, 500
-steps at most.
+The protocol of Gruver et al. (arXiv:2402.04379) and of most work with M3GNet: ASE's FIRE on
+positions and cell together (in the variables of its FrechetCellFilter), until no force exceeds
+0.1 eV/Å, at most 500 steps.
 
 What goes wrong otherwise: a crystal that cannot be relaxed is not stable, and leaving it out makes
-every share too large. So each crystal gets an outcome. Atoms within 1 Å, or less than 4 Å^3 an
-atom, make neighbour lists that cost minutes: such a crystal is refused before the potential is
-asked. So is one with an atom beyond the potential's cutoff (see `neighbours`), which would seem to
-converge in no step at all.
+every proportion too large. So each crystal gets an outcome. Atoms within 1 Å, or less than 4 Å^3
+per atom, make neighbour lists that cost minutes: such a crystal is refused before the potential is
+called. So is one with an isolated atom (see `neighbours`), which would seem to converge in zero
+steps.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class RelaxationOutcome(Enum):
-    """How a relaxation ended. The value is one sentence for people."""
+    """How a relaxation ended. The value is a description for users."""
 
     CONVERGED = "all forces are within the limit"
     STEPS_SPENT = "forces exceed the limit after the last step allowed"
@@ -47,7 +47,7 @@ class RelaxationOutcome(Enum):
 
 @dataclass(frozen=True)
 class RelaxationLimits:
-    """When a relaxation is done, and when it is given up. Defaults are the paper's."""
+    """When a relaxation is converged, and when it is stopped. Defaults are the paper's."""
 
     fmax: float = 0.1
     """eV/Å; of atoms, and of the cell by the filter's measure."""
@@ -55,12 +55,12 @@ class RelaxationLimits:
     seconds: float = 120.0
     """Wall-clock time for one crystal."""
     min_distance: float = 0.7
-    """Å between two atoms, images included, before the relaxation: the nearest that are bonded, in
-    a molecule of hydrogen, are 0.74 apart, and those of a hydroxide 0.96."""
+    """Å between two atoms, images included, before the relaxation: the shortest bond, of a hydrogen
+    molecule, is 0.74, and that of a hydroxide 0.96."""
     min_volume: float = 4.0
-    """Å^3 an atom, before and during the relaxation."""
+    """Å^3 per atom, before and during the relaxation."""
     max_volume: float = 1000.0
-    """Å^3 an atom, likewise."""
+    """Å^3 per atom, likewise."""
 
 
 PAPER_LIMITS = RelaxationLimits()
@@ -68,13 +68,13 @@ PAPER_LIMITS = RelaxationLimits()
 
 @dataclass(frozen=True)
 class Relaxation:
-    """What became of a crystal."""
+    """The result of relaxing a crystal."""
 
     outcome: RelaxationOutcome
     crystal: Crystal | None
-    """As it was when the relaxation ended; None without an energy."""
+    """The crystal at the end of the relaxation; None without an energy."""
     energy: float | None
-    """eV a cell, by the potential alone, without corrections; None without an energy."""
+    """eV per cell, from the potential, without corrections; None without an energy."""
     steps: int
     seconds: float
 
@@ -89,16 +89,16 @@ def relax(
     """Relax a crystal.
 
     Args:
-        crystal: left as it is.
-        calculator: of ASE, e.g. that of a `Potential`.
+        crystal: not modified.
+        calculator: an ASE calculator, e.g. that of a `Potential`.
         limits: when to stop.
-        cutoff: Å; that of the `Potential`. None asks for the energy of isolated atoms, too.
+        cutoff: Å; that of the `Potential`. None does not refuse isolated atoms.
     """
     steps = relaxation_steps(crystal, limits, cutoff=cutoff)
     try:
         next(steps).calc = calculator
         while True:
-            # The calculator is asked when its numbers are needed, in the relaxation's own time.
+            # The calculator runs when its results are needed, within the time of the relaxation.
             steps.send(0.0)
     except StopIteration as end:
         relaxation: Relaxation = end.value
@@ -109,30 +109,29 @@ CALCULATOR_ERRORS = (
     *(ValueError, KeyError, IndexError, RuntimeError, ArithmeticError),
     np.linalg.LinAlgError,
 )
-"""An element that the potential does not know, or a matrix without a logarithm: each calculator
-has errors of its own. The crystal is counted, and the next is relaxed."""
+"""An unknown element, or a matrix without a logarithm: each calculator raises its own errors. The
+crystal is counted, and the next is relaxed."""
 
 
 def relaxation_steps(
     crystal: Crystal, limits: RelaxationLimits = PAPER_LIMITS, *, cutoff: float | None = None
 ) -> Generator[Atoms, float, Relaxation]:
-    """Relax a crystal, and leave it to the caller what calculates, and when.
+    """Relax a crystal, with calculations done by the caller.
 
     Args:
-        crystal: left as it is.
-        limits: when to stop. The seconds are those spent here, and those that were sent.
+        crystal: not modified.
+        limits: when to stop. The time is that spent here plus the seconds received.
         cutoff: as in `relax`.
 
     Yields:
-        The atoms, one object all along, wherever their energy, forces and stress are needed next:
-        the calculator that they have when this goes on has to give them. What was raised instead
-        may be thrown in.
+        The atoms, always the same object, whenever their energy, forces and stress are needed: on
+        resumption their calculator has to return them. An error raised instead may be thrown in.
 
     Receives:
-        How many seconds the calculation took.
+        The seconds that the calculation took.
 
     Returns:
-        What became of the crystal.
+        The relaxation of the crystal.
     """
     since, spent = time.monotonic(), 0.0
 
@@ -173,7 +172,7 @@ def relaxation_steps(
                 return ended(RelaxationOutcome.TOO_SLOW, steps)
             if steps >= limits.steps:
                 return ended(RelaxationOutcome.STEPS_SPENT, steps, atoms)
-            # Moves the atoms by the forces that are known, and asks for none where they come to be.
+            # Moves the atoms by the known forces, without computing those at the new positions.
             optimizer.step()
             steps += 1
     except CALCULATOR_ERRORS:
@@ -183,7 +182,7 @@ def relaxation_steps(
 def _failure_before_step(
     atoms: Atoms, limits: RelaxationLimits, cutoff: float | None
 ) -> RelaxationOutcome | None:
-    """Return why a potential cannot be asked for an energy of these atoms, or None."""
+    """Return why the potential is not called for these atoms, or None."""
     if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
         return RelaxationOutcome.NO_ENERGY
     volume = atoms.get_volume() / len(atoms)

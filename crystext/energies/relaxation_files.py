@@ -1,14 +1,14 @@
 """Tables of relaxed structures: `crystext relax` writes them, `crystext hull` reads them.
 
-    relaxed.parquet     a row per structure that was given, in their order, failures included:
+    relaxed.parquet     a row per input structure, in order, failures included:
                         name, energy_ev of the cell and energy_ev_per_atom, steps, converged,
                         failure (a word, null where there is an energy), message (its sentence),
-                        seconds, and the relaxed crystal as `write_crystals` has it
+                        seconds, and the relaxed crystal as in `write_crystals`
     relaxed.extxyz      the relaxed crystals with their energies, for ASE and others
 
 Both name the potential of the energies and their corrections (see `corrections.EnergyCorrection`).
-Energies of another program are read from extxyz; potential and corrections are then given by the
-user where the file lacks them.
+Energies of another program are read from extxyz; the user then gives potential and corrections if
+the file lacks them.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _WRONG_LAYOUT = "its contents are not laid out so"
 
 @dataclass(frozen=True, slots=True)
 class RelaxedStructure(Record):
-    """A record of a structure that was to be relaxed: the relaxed crystal, or why there is none."""
+    """A record of a relaxation: the relaxed crystal, or the failure."""
 
     energy: float | None = None
-    """eV a cell, as the potential gives it; None where there is a failure."""
+    """eV per cell, from the potential; None for a failure."""
     steps: int | None = None
     converged: bool | None = None
     seconds: float | None = None
@@ -50,7 +50,7 @@ class RelaxedStructure(Record):
 
 @dataclass(frozen=True)
 class RelaxedSet:
-    """Structures and their energies, all of one potential."""
+    """Structures and their energies, all from one potential."""
 
     potential: str
     correction: EnergyCorrection
@@ -64,7 +64,7 @@ def relaxed_structure(record: Record, relaxation: Relaxation | None) -> RelaxedS
 
     Args:
         record: the structure before relaxation.
-        relaxation: None where there was no crystal to relax.
+        relaxation: None if there was no crystal to relax.
     """
     given = {field.name: getattr(record, field.name) for field in fields(Record)}
     if relaxation is None:
@@ -132,7 +132,7 @@ def read_relaxed(
 
     Args:
         source: the folder of a relaxation, its table, or extxyz with the energy of each frame.
-        potential: of the energies, where the file does not name it.
+        potential: of the energies, if the file does not name it.
         scale: corrections that the energies contain, likewise.
 
     Raises:
@@ -149,7 +149,7 @@ def read_relaxed(
                 )
             raise InputError(
                 f"the folder {path} has no {TABLE}; expected that of crystext relax, which writes "
-                "it when all is relaxed: run it again to go on"
+                "it at the end: run it again to continue"
             )
         path = path / TABLE
     if not path.is_file():
@@ -163,8 +163,8 @@ def read_relaxed(
     whose, kept = named or potential, scale if held is None else correction_from_label(held)
     if whose is None or kept is None:
         raise SettingError(
-            f"{path} does not say which potential its energies are of, or what they hold; say so "
-            "by --potential NAME and --energies " + "|".join(x.label for x in EnergyCorrection)
+            f"{path} does not say which potential its energies are of, or their corrections; give "
+            "them by --potential NAME and --energies " + "|".join(x.label for x in EnergyCorrection)
         )
     return RelaxedSet(whose, kept, tuple(rows))
 
@@ -178,7 +178,7 @@ def correction_from_label(label: str) -> EnergyCorrection:
     words = {scale.label: scale for scale in EnergyCorrection}
     if label not in words:
         raise SettingError(
-            f"no energy corrections are called {label!r}; there are {', '.join(words)}."
+            f"no energy corrections are called {label!r}; expected one of {', '.join(words)}."
             + did_you_mean(label, words)
         )
     return words[label]
@@ -224,7 +224,7 @@ def _read_table(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
         rows = [_from_row(row, *failure) for row in table.to_pylist()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no table of relaxed structures ("
+            f"{path} is not a table of relaxed structures ("
             f"{describe_error(error, _WRONG_LAYOUT)}); expected the {TABLE} that "
             "crystext relax writes, or extxyz with energies"
         ) from None
@@ -278,12 +278,12 @@ def _read_frames(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
                 rows.append(RelaxedStructure(crystal, name=name, energy=energy))
             else:
                 rows.append(RelaxedStructure.failed(name, "NO_ENERGY", "it has none"))
-    # ASE's reader raises exceptions of any type for broken data.
+    # ASE's reader raises exceptions of any type for damaged data.
     except Exception as error:
         if isinstance(error, CrystextError):
             raise
         raise InputError(
-            f"{path} is no extxyz that can be read ({describe_error(error, _WRONG_LAYOUT)}); "
+            f"{path} is not a readable extxyz ({describe_error(error, _WRONG_LAYOUT)}); "
             "expected the folder of crystext relax, its table, or extxyz with energies"
         ) from None
     if not any(row.energy is not None for row in rows):
@@ -294,7 +294,7 @@ def _read_frames(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
     if mixed := [key for key, values in said.items() if len(values) > 1]:
         raise InputError(
             f"{path} mixes frames of different {' and '.join(mixed)}; energies of two kinds cannot "
-            "be compared: write each to a file of its own"
+            "be compared: write each to a separate file"
         )
     found = {key: next(iter(values)) for key, values in said.items()}
     return rows, {key: value for key, value in found.items() if value is not None}
@@ -303,11 +303,11 @@ def _read_frames(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
 def describe_failures(structures: Sequence[RelaxedStructure], max_names: int = 10) -> list[str]:
     """Return lines that name the structures without an energy, with the reasons.
 
-    Those of one kind and one reason share a line; the most frequent kind comes first.
+    Structures of one kind and reason share a line; the most frequent kind comes first.
 
     Args:
         structures: all structures.
-        max_names: structures of one kind that are named.
+        max_names: maximum number of structures named per kind.
     """
     by_kind: dict[str, list[RelaxedStructure]] = {}
     for row in structures:

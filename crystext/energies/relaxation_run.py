@@ -1,16 +1,16 @@
-"""Relaxes many crystals into a folder, which a kill at any moment leaves ready to continue.
+"""Relaxes many crystals into a folder; a run that is killed can be resumed.
 
     relaxations.jsonl       one JSON object per crystal, in the order in which they end
     settings.json           potential and limits; see `runtime.run_folder`
 
-A crystal is identified by its digest, so that a source may grow or change its order: nothing is
-relaxed twice, nor are equal crystals.
+A crystal is identified by its digest, so that a source may grow or change its order: no crystal is
+relaxed twice, and equal crystals are relaxed once.
 
-A crystal whose process dies (for want of memory, say) is tried once more, and then has an outcome
-of its own. Where the potential calculates many at once, a process relaxes some together, and a kill
-loses those in progress. Results do not depend on the number of processes; rounding differs with the
-crystals that are calculated together, and so may a run that was killed. Whether a crystal is too
-slow depends on the machine.
+A crystal whose process dies (out of memory, say) is tried once more, and then gets the outcome
+DIED. With a potential that calculates batches, a process relaxes several crystals together, and a
+kill loses those in progress. Results do not depend on the number of processes; rounding depends on
+the crystals in a batch, so a resumed run may differ by rounding. Whether a crystal is too slow
+depends on the machine.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from crystext.energies.potential import Potential
 
 _MIN_CRYSTALS_FOR_PROCESSES = 4
-"""Fewer crystals than these are relaxed faster without processes of their own."""
+"""Fewer crystals are relaxed faster without worker processes."""
 
 
 def relax_all(
@@ -66,11 +66,11 @@ def relax_all(
     workers: Workers = 1,
     report: Callable[[int, int], None] = lambda done, whole: None,
 ) -> dict[int, Relaxation]:
-    """Relax what is not relaxed yet, append it to `out/relaxations.jsonl`, and return all.
+    """Relax the remaining crystals, append them to `out/relaxations.jsonl`, and return all.
 
     Args:
-        crystals: by any whole number, e.g. the index of an attempt.
-        out: folder; made if it is not there.
+        crystals: by any whole number, e.g. the index of a sample.
+        out: folder; created if missing.
         potential: see `potentials`; `auto` is the one of the relaxations in the folder, if any.
         limits: of each relaxation.
         workers: processes, with one thread each; or an executor.
@@ -80,16 +80,16 @@ def relax_all(
         ModelError: the potential cannot be loaded, or gives wrong energies.
         RunError: the folder holds relaxations of other settings, or is damaged, or another process
             is relaxing into it.
-        SettingError: fewer than one worker, or a potential that other processes cannot make.
+        SettingError: fewer than one worker, or a potential that other processes cannot create.
     """
     if isinstance(workers, int) and workers < 1:
         raise SettingError(f"{workers} workers: expected 1 or more")
     check_shareable(potential)
-    # One choice for all processes, and for all times that the command is run.
+    # One choice for all processes, and for all runs of the command.
     potential = choose_potential(potential, recorded_potential(out)).source
-    # Loaded here first: what is refused is refused once, before anything is written.
+    # Loaded here first, so that an error is raised once, before anything is written.
     name, cutoff = load_potential_once(potential).name, load_potential_once(potential).cutoff
-    # A user's function may change, and the name of its potential stay.
+    # A user's function may change while the name of its potential stays.
     code = {} if (made := code_digest(potential)) is None else {"potential_code": made}
     settings = {"potential": name, **code, **asdict(limits)}
     digests = {index: crystal.digest() for index, crystal in crystals.items()}
@@ -155,7 +155,7 @@ def _relax_in_processes(
             yield index, relaxation
         return
     make = partial(_make_relaxer, potential, limits)
-    # The largest first, so that no process is left with one when the others are done.
+    # The largest first, so that no process is left with one at the end.
     by_size = sorted(crystals, key=lambda index: -len(crystals[index]))
     sizes = {index: len(crystals[index]) for index in by_size}
     tasks = _batches(sizes, load_potential_once(potential))
@@ -168,12 +168,12 @@ def _relax_in_processes(
             elif len(task) == 1:
                 yield task[0], Relaxation(RelaxationOutcome.DIED, None, None, 0, 0.0)
             else:
-                # One of them is at fault: each has a process of its own then.
+                # One of them is the cause: each gets a separate process then.
                 tasks += [(index,) for index in task]
 
 
 def _batches(sizes: dict[int, int], potential: Potential) -> list[tuple[int, ...]]:
-    """Return which crystals one process relaxes at a time, in this order.
+    """Return the batches of crystals, in this order.
 
     Args:
         sizes: numbers of atoms, by the indices of the crystals.
@@ -181,7 +181,7 @@ def _batches(sizes: dict[int, int], potential: Potential) -> list[tuple[int, ...
     """
     if potential.evaluate is None:
         return [(index,) for index in sizes]
-    # Enough to replace those that are done; not so many that processes wait for the last.
+    # Enough to replace finished ones; not so many that processes wait for the last.
     least, most = potential.at_once // 2, 4 * potential.at_once
     atoms = min(max(sum(sizes.values()) // 16, least), most)
     tasks: list[list[int]] = []
@@ -198,7 +198,7 @@ def _batches(sizes: dict[int, int], potential: Potential) -> list[tuple[int, ...
 def _make_relaxer(
     potential: PotentialSource, limits: RelaxationLimits
 ) -> Callable[[tuple[Crystal, ...]], list[Relaxation]]:
-    """Return what relaxes some crystals, in a process made for it."""
+    """Return the function that relaxes crystals in a worker process."""
     import torch
 
     # See `threads.single_thread`; and the cores belong to the other processes.
@@ -225,7 +225,7 @@ def _one_by_one(
 
 
 def _reject_isolated_atoms(relaxation: Relaxation, cutoff: float | None) -> Relaxation:
-    """Take the energy from a crystal with an isolated atom, which older versions gave it."""
+    """Remove the energy of a crystal with an isolated atom, which older versions recorded."""
     crystal = relaxation.crystal
     if crystal is None or cutoff is None:
         return relaxation

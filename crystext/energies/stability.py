@@ -1,13 +1,13 @@
-"""How far above the hull relaxed crystals lie, and what follows from it.
+"""Classifies relaxed crystals by their energy above the hull.
 
-Stability needs evidence: a crystal near or below a hull that knows nothing of its chemical system
-is NO_EVIDENCE, neither stable nor metastable (`hull.Evidence`). A crystal far above any hull is
-UNSTABLE with or without evidence, because a more complete hull can only lie lower. Rates that are
-compared with published ones are of the numbers alone, as papers count them: below 0 eV/atom is
-"stable" there, whatever the hull knows.
+Stability needs evidence: a crystal near or below a hull that does not cover its chemical system is
+NO_EVIDENCE, neither stable nor metastable (`hull.Evidence`). A crystal far above any hull is
+UNSTABLE with or without evidence, because a more complete hull can only be lower. Rates that are
+compared with published ones use the energies alone, as papers do: below 0 eV/atom counts as
+"stable", whatever the evidence.
 
-What goes wrong otherwise: crystals that were not relaxed, or hold an element that the hull lacks,
-are left out, and the share of the others looks better than it is. Each has a verdict.
+What goes wrong otherwise: if crystals that were not relaxed, or contain an element that the hull
+lacks, are left out, the proportion of stable ones looks too good. So each gets a result.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from crystext.energies.relaxation_files import RelaxedSet, RelaxedStructure
 from crystext.structures.properties import reduced_formula
 
 METASTABLE_EV_PER_ATOM, STABLE_EV_PER_ATOM = 0.1, 0.0
-"""eV/atom above the hull, not reached; the limits of Gruver et al. (arXiv:2402.04379)."""
+"""eV/atom above the hull, exclusive; the limits of Gruver et al. (arXiv:2402.04379)."""
 
 
 _BATCH_SIZE = 256
-"""Structures that are placed between two reports of progress."""
+"""Structures between two progress reports."""
 
 
 class Stability(Enum):
-    """Where a structure lies. The value is a sentence for people; see `meaning`."""
+    """Stability class of a structure. The value is a description for users; see `meaning`."""
 
     CANDIDATE = "below the hull of known phases: a candidate for a stable phase"
     METASTABLE = "on the hull, or above it by less than {metastable:g} eV/atom"
@@ -54,7 +54,7 @@ class Stability(Enum):
 
 @dataclass(frozen=True)
 class StabilityResult:
-    """A structure, and where it lies."""
+    """A structure and its position relative to the hull."""
 
     relaxed: RelaxedStructure
     position: HullPosition | None
@@ -62,10 +62,10 @@ class StabilityResult:
     stability: Stability
 
     def sentence(self, hull: Hull) -> str:
-        """Return the verdict with its number and the hull's own error, for people.
+        """Return the stability with its energy and the hull's own error, for users.
 
         Args:
-            hull: which the position refers to.
+            hull: the hull of the position.
         """
         above = None if self.position is None else self.position.above_hull
         if above is None:
@@ -86,14 +86,14 @@ def assess_stability(
     stable: float = STABLE_EV_PER_ATOM,
     report: Callable[[int], object] = lambda _count: None,
 ) -> list[StabilityResult]:
-    """Return where each structure lies, in their order.
+    """Return the stability of each structure, in their order.
 
     Args:
         relaxed_set: structures and energies.
-        hull: one of the same potential, or of DFT where corrections make them comparable.
-        metastable: limit of METASTABLE, in eV/atom above the hull; not reached.
+        hull: of the same potential, or of DFT if corrections make the energies comparable.
+        metastable: limit of METASTABLE, in eV/atom above the hull; exclusive.
         stable: limit of CANDIDATE, likewise.
-        report: called with the number of structures that are done, now and then.
+        report: called from time to time with the number of finished structures.
 
     Raises:
         SettingError: the energies cannot be compared with this hull.
@@ -128,8 +128,8 @@ def classify_position(
     """Return the stability of a position on a hull.
 
     Args:
-        position: None of what has no energy.
-        metastable: eV/atom above the hull, not reached.
+        position: None without an energy.
+        metastable: eV/atom above the hull, exclusive.
         stable: likewise.
     """
     if position is None:
@@ -146,8 +146,8 @@ def classify_position(
 def make_hull(relaxed_set: RelaxedSet, out: Path, name: str = "") -> Hull:
     """Write a hull of relaxed structures, elements among them, and return it.
 
-    Only relaxations that converged count: an energy on the way down would make all others look
-    stable that are compared with it.
+    Only converged relaxations count: an unconverged energy is too high, and would make other
+    crystals look stable.
 
     Raises:
         InputError: there is no element among them.
@@ -173,7 +173,7 @@ def hull_of_relaxed(relaxed_set: RelaxedSet) -> Hull:
 
 
 def converged_phases(relaxed_set: RelaxedSet) -> Iterable[tuple[str, float]]:
-    """Return formulas and energies in eV/atom, corrections included, of what converged."""
+    """Return formulas and energies in eV/atom, corrections included, of converged structures."""
     return [
         (
             reduced_formula(row.crystal.numbers),

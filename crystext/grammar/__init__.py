@@ -1,15 +1,15 @@
-"""Which texts are crystals, and which are possible ones: a grammar for each family of formats.
+"""Grammars for constrained sampling: which texts are crystals that satisfy the constraints.
 
-`base` has the interface of a grammar and looks up that of a format: `coordinates`,
-`wyckoff.grammar`, or `completions` where a part of a crystal is known. A grammar makes automata.
+`base` defines the interface of a grammar and looks up the grammar of a format: `coordinates`,
+`wyckoff.grammar`, or `completions` for a partial crystal. A grammar makes automata.
 
-`fields` says which values follow each other in the text of a format. An automaton adds what the
-values before allow the next one to be: a cell that closes, atoms that keep their distance, at most
-so many of them. `automaton` is that of coordinate texts, `infilling` that of completions, `wyckoff`
-that of Wyckoff texts; what is requested is in `conditions.constraints`. `cells`, `lattices`,
-`free_volume`, `composition` and `structures.distances` work out what is allowed.
+`fields` defines the sequence of values in the text of a format. An automaton restricts the next
+value given those before it: the cell closes, atoms keep their distances, and their number is
+bounded. `automaton` handles coordinate texts, `infilling` completions, and `wyckoff` Wyckoff texts;
+the requested constraints are in `conditions.constraints`. `cells`, `lattices`, `free_volume`,
+`composition` and `structures.distances` compute which values are allowed.
 
-In the crystal vocabulary, for many crystals at once, `token_reader` reads the first automaton,
-`completion_token_reader` the second and `wyckoff.token_reader` the third. `any_tokenizer` reads any
+For batches in the crystal vocabulary, `token_reader` maps the first automaton to token ids,
+`completion_token_reader` the second and `wyckoff.token_reader` the third. `any_tokenizer` runs any
 of them in any other vocabulary, character by character.
 """

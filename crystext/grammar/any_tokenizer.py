@@ -1,8 +1,8 @@
-"""The automaton read character by character: for the vocabulary of any language model.
+"""Grammar-constrained sampling character by character, for the vocabulary of any language model.
 
-Tokens of a general vocabulary may hold a digit, a whole number, or the end of one field and the
-start of the next. A token is allowed if each of its characters is, so whatever is generated is the
-start of a text that `text.decode` takes.
+A token of a general vocabulary may contain a digit, a whole number, or the end of one field and the
+start of the next. A token is allowed if each of its characters is, so the generated text is always
+a prefix of a text that `text.decode` accepts.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Spellings:
-    """How the values of a field are written, and the starts of these texts."""
+    """The texts of a field's values, and all prefixes of these texts."""
 
     value_of: dict[str, int]
-    """The value of each whole text; the end of a crystal has none."""
+    """The value of each complete text; the end of a crystal has no text."""
     prefix_index: dict[str, int]
-    """A number for each start of a text."""
+    """An index for each prefix of a text."""
     prefixes: Ints
-    """The numbers of the starts of each text, the whole one repeated: (texts, longest length)."""
+    """Prefix indices of each text, padded with that of the whole text: (texts, longest length)."""
     common_prefixes: frozenset[str]
-    """The starts that all texts have."""
+    """The prefixes that all texts share."""
 
     def allowed_prefixes(self, allowed: Bools) -> Bools:
-        """Return which starts lead to an allowed value: shape (starts,)."""
+        """Return which prefixes lead to an allowed value: shape (prefixes,)."""
         leads = np.zeros(len(self.prefix_index), dtype=np.bool_)
-        # The end, value 0 of an element's place, is the only value without a text.
+        # The end (value 0 of an element field) is the only value without a text.
         leads[self.prefixes[allowed[-len(self.prefixes) :]]] = True
         return leads
 
@@ -75,7 +75,7 @@ class _FieldReader:
 
     @property
     def can_hold_value(self) -> bool:
-        """Whether some value is allowed; only an element's place can be left to the end alone."""
+        """Whether some value is allowed; an element field may allow nothing but the end."""
         return self.field.kind is not FieldKind.ELEMENT or any(self._allowed_prefixes)
 
     @property
@@ -84,31 +84,31 @@ class _FieldReader:
         return self.field.kind is FieldKind.ELEMENT and bool(self._allowed[END])
 
     def accepts_prefix(self, text: str) -> bool:
-        """Return whether an allowed value's text starts so."""
-        # What all texts have in common needs no look at the atoms, which is the costly part.
+        """Return whether the text of an allowed value starts with this prefix."""
+        # A prefix that all texts share needs no check of the atoms, which is the costly part.
         if text in self._spellings.common_prefixes:
             return True
         number = self._spellings.prefix_index.get(text)
         return number is not None and self._allowed_prefixes[number]
 
     def value(self, text: str) -> int | None:
-        """Return the value that is written so, or None if there is none or it is not allowed."""
+        """Return the value with this text, or None if none has it or it is not allowed."""
         value = self._spellings.value_of.get(text)
         return value if value is not None and self._allowed[value] else None
 
     def separator_after(self, value: int) -> str:
-        """Return what has to follow this value, if anything does."""
+        """Return the separator that has to follow this value, if any."""
         return self._automaton.separator_after(value)
 
     def after_value(self, value: int) -> _FieldReader:
-        """Return the next field's turn."""
+        """Return the reader of the next field."""
         automaton = self._automaton.copy()
         automaton.push(np.array([value]))
         return _FieldReader(automaton)
 
 
 class TextReader:
-    """How far one text has come, and which characters can follow. Never changes."""
+    """The state of one text, and which characters can follow. Immutable."""
 
     __slots__ = ("_turn", "_typed")
 
@@ -127,7 +127,7 @@ class TextReader:
         return value is not None and self._turn.after_value(value).may_end_here
 
     def step(self, character: str) -> TextReader | None:
-        """Return the reader behind one more character, or None if it cannot follow."""
+        """Return the reader after one more character, or None if it cannot follow."""
         turn, typed = self._turn, self._typed + character
         if turn.accepts_prefix(typed):
             return TextReader(turn, typed)
@@ -139,7 +139,7 @@ class TextReader:
         return TextReader(after) if after.can_hold_value else None
 
     def read(self, text: str) -> TextReader | None:
-        """Return the reader behind more text, or None if some character of it cannot follow."""
+        """Return the reader after more text, or None if some character of it cannot follow."""
         reader: TextReader | None = self
         for character in text:
             if reader is not None:
@@ -149,7 +149,7 @@ class TextReader:
 
 @dataclass
 class _TrieNode:
-    """A place in the tree of token texts."""
+    """A node of the trie of token texts."""
 
     tokens: list[int] = field(default_factory=list)
     children: dict[str, _TrieNode] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class _TrieNode:
 _DIGITS = "0123456789. \n"
 _SEPARATORS = " \n"
 _SYMBOL_PARTS = frozenset(["", *SYMBOLS]) | ELEMENT_LETTERS
-"""The letters that a token of a crystal's text can have: elements never stand side by side."""
+"""The possible letters of a token of a crystal's text: elements are never adjacent."""
 
 
 class TokenTrie:
@@ -167,15 +167,15 @@ class TokenTrie:
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, letters: frozenset[str] = ELEMENT_LETTERS
     ) -> None:
-        """Gather the tokens.
+        """Collect the tokens.
 
         Args:
             tokenizer: the model's.
-            letters: those that the texts can have (`grammar.base.Grammar.letters`).
+            letters: letters that the texts can contain (`grammar.base.Grammar.letters`).
 
         Raises:
-            ModelError: a character of a crystal's text is no token of its own, so that a text
-                could come to where no token goes on; or no token ends a text.
+            ModelError: a character of a crystal's text is not a token, so that a text could reach
+                a state without a valid next token; or the tokenizer has no end-of-sequence token.
         """
         if tokenizer.eos_token_id is None:
             raise ModelError(
@@ -187,7 +187,7 @@ class TokenTrie:
         self.texts = {
             token: text for token, text in _token_texts(tokenizer) if text.strip(_DIGITS) in parts
         }
-        """What each of these tokens adds to a text."""
+        """The characters that each of these tokens adds to a text."""
         self._root = _TrieNode()
         for token, text in self.texts.items():
             node = self._root
@@ -203,7 +203,7 @@ class TokenTrie:
             )
 
     def allowed(self, reader: TextReader) -> list[int]:
-        """Return the tokens that can follow, the end left out."""
+        """Return the tokens that can follow, except the end."""
         found: list[int] = []
         pending = [(self._root, reader)]
         while pending:
@@ -219,8 +219,8 @@ class TokenTrie:
 class GrammarProcessor:
     """A logits processor for `transformers`' generate: every completion is a crystal's text.
 
-    Rows may be reordered between calls (beam search): a row is known by what it has generated. The
-    texts all start behind the same number of prompt tokens, so pad prompts on the left.
+    Rows may be reordered between calls (beam search): a row is identified by its generated tokens.
+    All texts start after the same number of prompt tokens, so pad prompts on the left.
     """
 
     def __init__(
@@ -230,7 +230,7 @@ class GrammarProcessor:
         automaton: FieldAutomaton,
         trie: TokenTrie | None = None,
     ) -> None:
-        """Set up for prompts of that many tokens.
+        """Set up for prompts of the given length.
 
         Args:
             tokenizer: the model's.
@@ -244,13 +244,13 @@ class GrammarProcessor:
         self._readers: dict[tuple[int, ...], TextReader] = {}
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Return the scores (B, V) with those of tokens that cannot follow at minus infinity."""
+        """Return the scores (B, V), set to minus infinity for tokens that cannot follow."""
         return scores.masked_fill(
             ~self.mask(input_ids[:, self.prompt_tokens :], scores.shape[1]), -torch.inf
         )
 
     def mask(self, generated_B_T: torch.Tensor, vocabulary: int) -> torch.Tensor:
-        """Return which tokens can follow what each row has generated: shape (B, vocabulary)."""
+        """Return which tokens can follow each row's generated tokens: shape (B, vocabulary)."""
         mask = torch.zeros(len(generated_B_T), vocabulary, dtype=torch.bool)
         readers: dict[tuple[int, ...], TextReader] = {}
         for row, generated in enumerate(generated_B_T.tolist()):
@@ -277,9 +277,9 @@ class GrammarProcessor:
 
 
 def _token_texts(tokenizer: PreTrainedTokenizerBase) -> Iterable[tuple[int, str]]:
-    """Yield each token that adds to a text, with what it adds; special tokens add nothing.
+    """Yield each token with the characters it adds to a text; special tokens add none.
 
-    Decoded behind another token, since some tokenizers drop a space at the start of a text.
+    Tokens are decoded after another token, since some tokenizers drop a leading space.
     """
     anchor: list[int] = tokenizer("0", add_special_tokens=False)["input_ids"][-1:]
     ids = list(range(len(tokenizer)))

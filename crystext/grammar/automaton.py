@@ -1,12 +1,12 @@
 """The state of crystals being written, and which values their next field can take.
 
 Many crystals advance together, field by field; for one crystal, take a batch of one. After any
-sequence of allowed values that ends with the end, the values make a crystal: the cell closes, has
-volume and is of the crystal system asked for, and the atoms are of the elements and the number
-asked for. From every state some sequence leads there. With a distance scale above zero no
-atom is nearer to an image of itself than `distances.min_distances` has it, and no two atoms are,
-save where a cell is so crowded that no place is left in the plane of an x already chosen. Then the
-roomiest place of that plane is the only one allowed, its y found to a 50th of the cell.
+sequence of allowed values that is terminated by the end, the values make a crystal: the cell
+closes, has volume and the requested crystal system, and the atoms have the requested elements and
+number. From every state some sequence leads there. With a `min_distance_ratio` above zero no two
+atoms, periodic images included, are closer than `distances.min_distances`, except where a cell is
+so crowded that the plane of the chosen x has no free position. Then the emptiest position of that
+plane is the only one allowed, its y determined to a 50th of the cell.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class CoordinateAutomaton(BatchState):
 
         Args:
             fmt: the format their text will have.
-            batch: how many.
-            constraints: what each of them has to be.
+            batch: number of crystals.
+            constraints: that each crystal satisfies.
         """
         self.format, self.constraints = fmt, constraints
         max_atoms, self.min_distance_ratio = constraints.max_atoms, constraints.min_distance_ratio
@@ -60,7 +60,7 @@ class CoordinateAutomaton(BatchState):
         return field_at(self.field_index)
 
     def separator_after(self, value: int) -> str:
-        """Return what stands between the next field and the one behind it, whatever its value."""
+        """Return the separator between the next field and the one after it, for any value."""
         return field_at(self.field_index + 1).separator
 
     @property
@@ -79,8 +79,8 @@ class CoordinateAutomaton(BatchState):
     def allowed(self) -> Bools:
         """Return which values the next field can take: shape (B, number of values).
 
-        For the last two coordinates this looks at every value. `leaves_free_z` asks about one y a
-        crystal only, which is what a sampler of many crystals wants.
+        For the last two coordinates this checks every value. `leaves_free_z` checks a single y per
+        crystal, which is cheaper when many crystals are sampled.
         """
         field = self.field
         if field.kind is FieldKind.LENGTH:
@@ -98,11 +98,11 @@ class CoordinateAutomaton(BatchState):
         return self._surroundings(np.arange(len(self))).free_z(columns, self._grid_size)
 
     def leaves_free_z(self, y: Ints, rows: Ints | None = None) -> Bools:
-        """Tell for each crystal whether some z is left for the atom at hand if it takes this y.
+        """Return for each crystal whether the current atom has a free z if it takes this y.
 
         Args:
-            y: a value of the second coordinate for each crystal asked about; shape (R,).
-            rows: these crystals; None asks about all.
+            y: a value of the second coordinate for each of these crystals; shape (R,).
+            rows: indices of the crystals; None for all.
         """
         if self.min_distance_ratio == 0:
             return np.ones(len(y), dtype=np.bool_)
@@ -113,9 +113,9 @@ class CoordinateAutomaton(BatchState):
         return self._surroundings(rows).has_free_z(columns, self._grid_size)
 
     def free_y(self, row: int) -> Bools:
-        """Return which y leave a z for the atom at hand of one crystal: shape (number of values,).
+        """Return which y leave the current atom of a crystal a free z: shape (number of values,).
 
-        If none does, that of the roomiest place is the only one.
+        If none does, only the y of the emptiest position is returned.
         """
         x = float(self.positions[row, self.atoms - 1, 0])
         return self._surroundings(np.array([row])).free_y(0, x, self._grid_size)
@@ -123,7 +123,7 @@ class CoordinateAutomaton(BatchState):
     def push(self, values: Ints) -> None:
         """Take a value for the next field of each crystal.
 
-        An element's value must not be the end here: crystals that end leave by `keep` first.
+        An element's value must not be the end here: remove crystals that end by `keep` first.
         """
         field = self.field
         if field.kind is FieldKind.LENGTH:
@@ -141,7 +141,7 @@ class CoordinateAutomaton(BatchState):
         self.field_index += 1
 
     def crystal(self, row: int) -> Crystal:
-        """Return one crystal as far as it has whole atoms."""
+        """Return one crystal with its complete atoms."""
         whole = max(0, (self.field_index - 6) // 4)
         return Crystal(
             self.lengths[row].copy(),
@@ -151,7 +151,7 @@ class CoordinateAutomaton(BatchState):
         )
 
     def copy(self) -> CoordinateAutomaton:
-        """Return an automaton in the same state that goes its own way."""
+        """Return an independent automaton in the same state."""
         twin = object.__new__(CoordinateAutomaton)
         twin.__dict__.update(self.__dict__)
         for name in ("lengths", "angles", "numbers", "positions"):
@@ -187,7 +187,7 @@ class CoordinateAutomaton(BatchState):
         return value_count(FieldKind.COORDINATE, self.format)
 
     def _surroundings(self, rows: Ints) -> Surroundings:
-        """Return what the atom at hand of these crystals has to keep away from."""
+        """Return the atoms from which the current atom has to keep its distance."""
         done = self.atoms - 1
         table = min_distances(self.min_distance_ratio)
         distances = table[self.numbers[rows, done, None], self.numbers[rows, :done]]

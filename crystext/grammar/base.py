@@ -1,6 +1,6 @@
-"""The interface of a grammar: what constrains the sampling of one text format.
+"""The interface of a grammar, which constrains the sampling of one text format.
 
-A format names its grammar by an import path (`Format.grammar`), since formats know nothing of
+A format names its grammar by an import path (`Format.grammar`), since formats do not depend on
 sampling; `grammar_of` imports it. A format without a grammar is sampled unconstrained.
 """
 
@@ -20,12 +20,12 @@ from crystext.text import Format
 
 
 class Grammar(ABC):
-    """What constrains texts while they are sampled, of a format or of a completion."""
+    """Constrains the sampling of the texts of a format, or of completions."""
 
     letters: ClassVar[frozenset[str]] = ELEMENT_LETTERS
-    """Letters that its texts have, besides digits, points, spaces and newlines."""
+    """Letters that its texts contain, besides digits, points, spaces and newlines."""
     looks_back: ClassVar[bool] = False
-    """Whether a text may have to be drawn again once it is read; see `must_be_redrawn`."""
+    """Whether a finished text may have to be sampled again; see `must_be_redrawn`."""
 
     def __init__(self, fmt: Format) -> None:
         """Take the format of the texts."""
@@ -36,29 +36,29 @@ class Grammar(ABC):
         """Return the automaton of one text, for any tokenizer (`any_tokenizer`).
 
         Raises:
-            SettingError: no text can keep the constraints.
+            SettingError: no text can satisfy the constraints.
         """
 
     @abstractmethod
     def kind_after(self, text: str) -> FieldKind:
-        """Return the kind of field that goes on behind the beginning of a text, or comes next.
+        """Return the kind of the unfinished field at the end of a partial text, or of the next one.
 
-        The text need not be right.
+        The text need not be valid.
         """
 
     def max_characters(self, constraints: Constraints) -> int:
-        """Return a number of characters that no text exceeds."""
+        """Return an upper bound of the number of characters of a text."""
         return self.format.max_characters(constraints.max_atoms)
 
     def check(self, constraints: Constraints) -> None:  # noqa: B027  most have nothing to refuse
-        """Return if some text can keep the constraints.
+        """Check that some text can satisfy the constraints.
 
         Raises:
-            SettingError: none can; the message says why, and names the nearest that can.
+            SettingError: none can; the message says why, and names the nearest feasible request.
         """
 
     def must_be_redrawn(self, text: str, crystal: Crystal, constraints: Constraints) -> bool:
-        """Return whether a text that followed the grammar breaks what it could not foresee."""
+        """Return whether a text breaks a constraint that the grammar cannot enforce in advance."""
         return False
 
 
@@ -67,7 +67,7 @@ def grammar_of(fmt: Format) -> Grammar | None:
     """Return the grammar of a format; None where its texts are sampled unconstrained.
 
     Raises:
-        UserCodeError: the format comes from a plugin, and its import path leads to no grammar.
+        UserCodeError: the format comes from a plugin, and its import path does not name a grammar.
     """
     if fmt.grammar is None:
         return None

@@ -1,4 +1,4 @@
-"""The numbers of a batch of unfinished crystals, which both automata of coordinates hold."""
+"""The arrays of a batch of unfinished crystals, shared by both automata of coordinates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from crystext.structures.distances import Bools
 
 
 class BatchState:
-    """Cells and atoms of B crystals, as far as they are written."""
+    """Cells and atoms of B unfinished crystals."""
 
     lengths: Floats
     """Å: shape (B, 3)."""
@@ -21,10 +21,10 @@ class BatchState:
     _shortest_lattice_vector: Floats
 
     def keep(self, rows: Bools | Ints) -> None:
-        """Go on with these crystals only.
+        """Keep these crystals only.
 
         Args:
-            rows: a mask, or the rows in the order that they are to have.
+            rows: a mask, or row indices in the new order.
         """
         self.lengths, self.angles = self.lengths[rows], self.angles[rows]
         self.numbers, self.positions = self.numbers[rows], self.positions[rows]

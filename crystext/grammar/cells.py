@@ -1,9 +1,9 @@
-"""Which value the next number of a cell can take, in cells of a system, large enough for atoms.
+"""Which values the next cell parameter can take, given crystal system and minimum size.
 
-The number is free, or it follows from those before it, which are known to the decimals they are
-printed with: then the few values are allowed that it may have been printed as. A value is allowed
-only where the angles behind it can be chosen, shown by one choice of them: those that follow from
-what is there, and the others such that the cell has the greatest volume.
+The parameter is free, or it follows from those before it. Those are known to their printed
+decimals, so the few values are allowed that it may be printed as. A value is allowed only if the
+remaining angles can be chosen, shown by one choice: dependent angles as they follow, and free ones
+such that the cell has the greatest volume.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from crystext.structures.distances import (
 from crystext.text import Format
 
 _BLOCK_SIZE = 1 << 16
-"""How many cells are looked at together: bounds the memory."""
+"""Number of cells checked together: bounds the memory."""
 
 _TOLERANCE = 1e-9
-"""What rounding may take from a volume, as a share of it."""
+"""Relative rounding error of a volume."""
 
 _MAX_ANGLE_REACH = 3
-"""Degrees. Where the numbers before an angle say no more of it than this, it is not in doubt for
-their decimals alone, but since they make no cell."""
+"""Degrees. Where the parameters before an angle leave it more uncertain than this, the cause is not
+rounding alone: they do not form a cell."""
 
 
 class CellRules:
-    """What the cells of a batch have to keep."""
+    """Constraints on the cells of a batch."""
 
     def __init__(
         self, fmt: Format, system: str, min_vector_length: float, min_volume: float = 0.0
@@ -46,15 +46,15 @@ class CellRules:
 
         Args:
             fmt: the format of the text.
-            system: crystal system; every cell is a triclinic one.
-            min_vector_length: Å, which no lattice vector may be shorter than; 0 for none.
-            min_volume: Å^3, which no cell may be smaller than; 0 for none.
+            system: crystal system; triclinic admits every cell.
+            min_vector_length: Å, minimum length of every lattice vector; 0 for none.
+            min_volume: Å^3, minimum volume; 0 for none.
         """
         self.format, self.min_vector_length, self.min_volume = fmt, min_vector_length, min_volume
         self.characters = lattice_characters(system)
         self._values_per_degree = 10 ** decimals_of(FieldKind.ANGLE, fmt)
         self._max_volume_ratio: dict[tuple[bool, bool], float] = {}
-        """Greatest V / abc of cells of which so many lengths are equal: a and b, b and c."""
+        """Greatest V / abc of cells, by which lengths are equal: a and b, b and c."""
         for character in self.characters:
             known = self._max_volume_ratio.get(character.equal_lengths, 0.0)
             self._max_volume_ratio[character.equal_lengths] = max(known, character.max_volume_ratio)
@@ -62,11 +62,11 @@ class CellRules:
     def allowed_lengths(self, lengths: Floats, axis: int) -> Bools:
         """Return which values the next length can take: shape (B, values).
 
-        A cell of right angles, or of one of 120 degrees between equal lengths, is always left.
+        A right-angled cell, or one with 120 degrees between equal lengths, always remains possible.
 
         Args:
-            lengths: those chosen, Å; shape (B, 3), of which the first `axis` count.
-            axis: which one is next.
+            lengths: Å; shape (B, 3), of which the first `axis` are chosen.
+            axis: index of the next length.
         """
         unit = 10 ** decimals_of(FieldKind.LENGTH, self.format)
         values = np.arange(value_count(FieldKind.LENGTH, self.format))
@@ -80,7 +80,7 @@ class CellRules:
                 if other < axis:
                     volume *= lengths[fitting, other, None]
                 elif other > axis:
-                    # A length to come is that of this one, or as long as can be written.
+                    # A later length equals this one, or is the longest that can be written.
                     volume *= (
                         values / unit if all(tied[axis + 1 : other + 1]) else values[-1] / unit
                     )
@@ -96,8 +96,8 @@ class CellRules:
 
         Args:
             lengths: Å; shape (B, 3).
-            angles: those chosen, degrees; shape (B, 3), of which the first `axis` count.
-            axis: which one is next.
+            angles: degrees; shape (B, 3), of which the first `axis` are chosen.
+            axis: index of the next angle.
         """
         allowed = np.zeros(
             (len(lengths), value_count(FieldKind.ANGLE, self.format)), dtype=np.bool_
@@ -122,7 +122,7 @@ class CellRules:
         rows: Ints,
         allowed: Bools,
     ) -> None:
-        """Mark for these rows the values by which cells of one character can go on."""
+        """Mark for these rows the values that cells of one lattice character can take next."""
         lowest, highest = (
             int(MIN_ANGLE * self._values_per_degree),
             int(MAX_ANGLE * self._values_per_degree),
@@ -150,12 +150,12 @@ class CellRules:
     def _can_close(
         self, character: LatticeCharacter, lengths: Floats, cosines: list[Floats]
     ) -> Bools:
-        """Return whether cells can be finished: those of the greatest volume are tried.
+        """Return whether cells can be completed, by trying those of the greatest volume.
 
         Args:
-            character: what ties the cells keep.
+            character: the lattice character of the cells.
             lengths: shape (R, 1, 3).
-            cosines: of the angles so far, each of a shape that fits (R, V).
+            cosines: of the angles so far, each broadcastable to (R, V).
         """
         cosines = list(cosines)
         closes = np.ones((1, 1), dtype=np.bool_)
@@ -183,7 +183,7 @@ class CellRules:
     def _is_consistent(
         self, character: LatticeCharacter, lengths: Floats, angles: Floats, axis: int
     ) -> Bools:
-        """Return whether a chosen angle is one that follows from what is before it."""
+        """Return whether a chosen angle follows from the parameters before it."""
         if character.scalar_products[axis] is None:
             return np.ones(len(lengths), dtype=np.bool_)
         centre, reach = self._printed_angle(character, lengths, angles, axis)
@@ -193,10 +193,10 @@ class CellRules:
     def _printed_angle(
         self, character: LatticeCharacter, lengths: Floats, angles: Floats, axis: int
     ) -> tuple[Floats, Floats]:
-        """Return the angle that follows, and how far off it may be printed, in units of a value.
+        """Return the dependent angle, and its uncertainty from rounding, in units of a value.
 
-        What is printed stands for all numbers up to half a unit off. To first order, each of those
-        before moves the angle by what its own half unit makes of it.
+        A printed number stands for all numbers within half a unit. To first order, the angle's
+        uncertainty is the sum of what half a unit of each number before it contributes.
         """
         unit = 10 ** decimals_of(FieldKind.LENGTH, self.format)
 
@@ -224,13 +224,13 @@ class CellRules:
 
 _STEPS = tuple(tuple(float(i == j) for j in range(5)) for i in range(5))
 _STEPS_BACK = tuple(tuple(-x for x in step) for step in _STEPS)
-"""Each of three lengths and two angles moved alone."""
+"""Unit shifts of three lengths and two angles, one at a time."""
 
 
 def _lengths_differ(equal: tuple[bool, bool], lengths: Floats, count: int) -> Bools:
-    """Tell which lengths differ that are to be equal: a and b, b and c; shape (B, 3) to (B,).
+    """Return where lengths that must be equal differ: a and b, b and c; shape (B, 3) to (B,).
 
-    The first `count` lengths are looked at.
+    Only the first `count` lengths are compared.
     """
     differ = np.zeros(len(lengths), dtype=np.bool_)
     for first in range(count - 1):
@@ -240,10 +240,10 @@ def _lengths_differ(equal: tuple[bool, bool], lengths: Floats, count: int) -> Bo
 
 
 def _is_least_restrictive(character: LatticeCharacter, axis: int) -> bool:
-    """Return whether no other character can leave an angle more values.
+    """Return whether no other character can allow an angle more values.
 
-    It is free, and the others can be chosen as if all were: all behind it are free, or are right
-    angles where these make the greatest volume, as they do beside another right one.
+    This holds if the angle is free and all later ones can be chosen as if free: they are free, or
+    are right angles where these give the greatest volume, as they do beside another right angle.
     """
     if character.scalar_products[axis] is not None:
         return False
@@ -253,12 +253,12 @@ def _is_least_restrictive(character: LatticeCharacter, axis: int) -> bool:
 
 
 def _is_near(values: Ints | Floats, centre: Floats, reach: Floats) -> Bools:
-    """Tell which values are what the angle may be printed as; its nearest value always is."""
+    """Return which values the angle may be printed as; its nearest value always is one."""
     return np.asarray((abs(values - centre) < reach - 1e-6) | (values == np.rint(centre)))
 
 
 def _scalar_products(lengths: Floats, cosines: list[Floats]) -> tuple[Floats, ...]:
-    """Return A, B and the products D and E as far as their cosines are given, else zeros."""
+    """Return A, B, D and E; D and E are zero where their cosines are not given."""
     a, b, c = np.moveaxis(lengths, -1, 0)
     zero = np.zeros_like(a)
     d = b * c * cosines[0] if cosines else zero
@@ -267,7 +267,7 @@ def _scalar_products(lengths: Floats, cosines: list[Floats]) -> tuple[Floats, ..
 
 
 def _tied_cosine(character: LatticeCharacter, lengths: Floats, cosines: list[Floats]) -> Floats:
-    """Return the cosine of the next angle where it follows from those before it."""
+    """Return the cosine of the next angle, which follows from the parameters before it."""
     axis = len(cosines)
     factors = character.scalar_products[axis]
     assert factors is not None, "the angle is free"
@@ -308,5 +308,5 @@ def _blocks(rows: Ints, width: int) -> Iterator[Ints]:
 
 @cache
 def _cosine_table(degree: int) -> Floats:
-    """Return the cosine of each value of an angle that has so many values to the degree."""
+    """Return the cosine of each value of an angle with this many values per degree."""
     return np.asarray(np.cos(np.radians(np.arange(180 * degree + 1) / degree)))

@@ -1,9 +1,9 @@
-"""The automaton of completions in the crystal vocabulary: which token ids a field's values are.
+"""Token ids of the field values of completions, in the crystal vocabulary.
 
-How a completion is cut depends on which lines follow each other: an element's newlines belong to
-its token in some places, and are tokens of their own in others. So a completion of the same lines
-with known values is cut by the tokenizer, and each field's tokens are those at its place, with
-other values put in.
+The tokenization of a completion depends on which lines follow each other: an element's newlines
+belong to its token in some places, and are separate tokens in others. So a completion with the same
+lines and known values is tokenized, and the tokens of each field are those at its position, with
+other values substituted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _EXAMPLES = {
     FieldKind.ELEMENT: "Na",
     FieldKind.COORDINATE: "0.125",
 }
-"""Values of the completion that is cut, in the format of the crystal vocabulary."""
+"""Values of the completion that is tokenized, in the format of the crystal vocabulary."""
 
 
 class CompletionTokenReader:
@@ -37,7 +37,7 @@ class CompletionTokenReader:
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, fmt: Format, fields: list[Field]
     ) -> None:
-        """Look the ids up.
+        """Look up the ids.
 
         Args:
             tokenizer: one that has the crystal vocabulary.
@@ -45,7 +45,7 @@ class CompletionTokenReader:
             fields: of the completion, its end last.
 
         Raises:
-            ModelError: the tokenizer cuts in another way than the crystal vocabulary's.
+            ModelError: the tokenizer splits texts differently than that of the crystal vocabulary.
         """
         known = tokenizer.get_vocab()
         pieces = {i: piece for piece, i in known.items()}
@@ -60,7 +60,7 @@ class CompletionTokenReader:
         at = 0
         for i in completion_ids(tokenizer, text):
             piece = pieces[i]
-            # The first field that ends behind the start of the piece is the one it belongs to.
+            # A piece belongs to the first field that ends after the start of the piece.
             place = bisect_right(ends, at)
             start, end = places[place]
             if text[at : at + len(piece)] != piece or at + len(piece) > min(
@@ -87,13 +87,14 @@ class CompletionTokenReader:
         """Of a whole completion, its end included."""
 
     def forced_tokens(self, field_index: int) -> list[int]:
-        """Return the ids that stand before a field whatever its value is."""
+        """Return the ids that precede a field for any of its values."""
         return self._forced_tokens[field_index]
 
     def tokens_at(self, field_index: int) -> list[Ints]:
         """Return the ids that spell a field: one array for each of its tokens.
 
-        Of an element the first id is that of the end; behind the last field there is no other.
+        The first id of an element field is that of the end; after the last field it is the only
+        one.
         """
         return self._tokens[field_index]
 
@@ -114,6 +115,6 @@ def _token_ids(
 
 def _vocabulary_error(piece: str) -> ModelError:
     return ModelError(
-        f"the tokenizer does not cut a completion into one or two tokens a field, at {piece!r}; it "
-        "is not a crystal vocabulary"
+        f"the tokenizer does not split a completion into one or two tokens per field, at "
+        f"{piece!r}; it is not a crystal vocabulary"
     )

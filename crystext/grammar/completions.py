@@ -1,4 +1,4 @@
-"""The grammar of completions: the lines that are left out of a partial crystal's text."""
+"""The grammar of completions: the missing lines of a partial crystal's text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class CompletionGrammar(Grammar):
     """Lines that complete one partial crystal, in a format that lists sites."""
 
     def __init__(self, fmt: Format, partial: PartialCrystal) -> None:
-        """Take the format and what is known of the crystal."""
+        """Take the format and the partial crystal."""
         super().__init__(fmt)
         self.partial = partial
 
@@ -23,7 +23,7 @@ class CompletionGrammar(Grammar):
         return InfillingAutomaton(self.format, 1, self.partial, constraints)
 
     def kind_after(self, text: str) -> FieldKind:
-        """Return the kind of field that goes on behind the beginning of a completion."""
+        """Return the kind of the unfinished field at the end of a partial completion."""
         fields = infill_fields(self.partial)
         values = text.replace("\n", " ").split(" ")
         index = min(len(values), len(fields)) - 1
@@ -33,6 +33,6 @@ class CompletionGrammar(Grammar):
         return fields[min(index + done, len(fields) - 1)].field.kind
 
     def max_characters(self, constraints: Constraints) -> int:
-        """Return a number of characters that no completion exceeds."""
+        """Return an upper bound of the number of characters of a completion."""
         kinds = [field.field.kind for field in infill_fields(self.partial)]
         return sum(1 + max(map(len, value_texts(kind, self.format))) for kind in kinds)

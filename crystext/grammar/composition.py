@@ -1,9 +1,9 @@
-"""Which elements may come next, and whether the text may end, for crystals being written.
+"""Which elements may come next, and whether the text may end, for unfinished crystals.
 
-Where a formula or certain elements are asked for, the elements come in the order of texts, by
-increasing electronegativity: what is still to come is then a matter of counts, and an element is
-allowed if and only if the atoms left are enough for what it leaves to be written. Else they come in
-any order. Either way something is always allowed, and whatever is chosen keeps what is asked for.
+If a formula or certain elements are requested, elements come in the order of texts, by increasing
+electronegativity: what remains is then a matter of counts, and an element is allowed if and only if
+the atoms left suffice for the rest of the request. Otherwise elements come in any order. Either way
+some choice is always allowed, and every allowed choice keeps the request feasible.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ _RANK = np.array(ELECTRONEGATIVITY_RANK)
 _ELEMENT_VALUES = len(_RANK)
 
 _MAX_PACKING_FRACTION = 0.44
-"""Greatest share of a cell that the atoms' spheres fill, which have half the least distance to
-their like as radius. Of the 9,047 crystals of MP-20 val none fills more than 0.43 at a distance
-scale of 0.65 (neptunium), and 99% fill less than 0.30; the densest packing of equal spheres fills
-0.74."""
+"""Greatest proportion of a cell filled by the atoms' spheres, whose radius is half the minimum
+distance between atoms of the element. Of the 9,047 crystals of MP-20 val none fills more than 0.43
+at a `min_distance_ratio` of 0.65 (neptunium), and 99% fill less than 0.30; the densest packing of
+equal spheres fills 0.74."""
 
 
 class CompositionRules:
-    """What a request says of the elements of a crystal and their number."""
+    """Constraints of a request on the elements of a crystal and their numbers of atoms."""
 
     def __init__(self, constraints: Constraints) -> None:
-        """Look up what is asked for."""
+        """Derive the rules from the constraints."""
         self.min_atoms, self.max_atoms = constraints.min_atoms, constraints.max_atoms
         self.permitted: Bools = np.ones(_ELEMENT_VALUES, dtype=np.bool_)
-        """The elements that may occur at all, by number; index 0, the end, is among them."""
+        """The elements that may occur, by atomic number; index 0, the end, is included."""
         if constraints.only is not None:
             self.permitted[1:] = False
             self.permitted[_atomic_numbers(constraints.only)] = True
         self.permitted[_atomic_numbers(constraints.exclude)] = False
         self.required = _in_text_order(constraints.require)
-        """Elements that have to occur, in the order in which they come; shape (K,)."""
+        """Required elements, in the order of texts; shape (K,)."""
         self.formula_sequences = _formula_sequences(constraints)
-        """Where a formula is asked for, what stands in the elements' places for each number of
-        formula units, then ends: shape (Z, max_atoms + 1). Else shape (0, max_atoms + 1)."""
+        """If a formula is requested, the values of the element fields for each number of formula
+        units, padded with ends: shape (Z, max_atoms + 1). Otherwise (0, max_atoms + 1)."""
         spheres = _sphere_volumes(constraints.min_distance_ratio)
         self.formula_volumes: Floats = (
             spheres[self.formula_sequences].sum(axis=1) / _MAX_PACKING_FRACTION
         )
-        """Å^3. What a cell needs for each of these numbers of formula units; shape (Z,)."""
+        """Å^3. Minimum volume of a cell for each of these numbers of formula units; shape (Z,)."""
         if len(self.formula_sequences):
             self.required = _in_text_order(tuple(symbol for symbol, _ in constraints.formula))
             self.permitted[1:] = False
@@ -58,7 +58,7 @@ class CompositionRules:
         self.min_volume = float(
             self.formula_volumes[0] if len(self.formula_volumes) else other / _MAX_PACKING_FRACTION
         )
-        """Å^3. What a cell needs at the least."""
+        """Å^3. Minimum volume of a cell."""
 
     def allowed(
         self, numbers: Ints, fits: Bools | None = None, volumes: Floats | None = None
@@ -67,12 +67,12 @@ class CompositionRules:
 
         Args:
             numbers: of the atoms so far; shape (B, N), N at most `max_atoms`.
-            fits: elements for which the cell has room; shape (B, 119). Those that are required
-                have to be among them. None where all are.
-            volumes: of the cells, Å^3, `min_volume` or more; shape (B,). None for large ones.
+            fits: elements for which the cell has room; shape (B, 119). Required elements have to
+                be among them. None for all.
+            volumes: of the cells, Å^3, `min_volume` or more; shape (B,). None for no limit.
 
         Returns:
-            Shape (B, 119); each row has something.
+            Shape (B, 119); each row allows at least one.
         """
         done = numbers.shape[1]
         if len(self.formula_sequences):
@@ -89,11 +89,11 @@ class CompositionRules:
         return allowed
 
     def _allowed_by_formula(self, numbers: Ints, volumes: Floats | None) -> Bools:
-        """Return what the formula's sequences go on with that begin so and have room."""
+        """Return the next elements of the formula sequences that match so far and fit the cell."""
         done = numbers.shape[1]
         open_ones = (self.formula_sequences[None, :, :done] == numbers[:, None]).all(axis=2)
         if volumes is not None:
-            # Every cell has room for the least number of units, be it by a hair.
+            # Every cell has room for the smallest number of units, if only just.
             open_ones[:, 1:] &= self.formula_volumes[1:] <= volumes[:, None]
         row, which = np.nonzero(open_ones)
         allowed = np.zeros((len(numbers), _ELEMENT_VALUES), dtype=np.bool_)
@@ -101,16 +101,16 @@ class CompositionRules:
         return allowed
 
     def _restrict_to_required(self, numbers: Ints, allowed: Bools, left: int) -> None:
-        """Take away what is out of order, or leaves some required element without an atom."""
+        """Disallow elements out of order, or that leave no atom for a required element."""
         done = numbers.shape[1]
         here = (numbers[:, :, None] == self.required).any(axis=1)
         missing = len(self.required) - here.sum(axis=1)
-        # Required ones come in their order, so those that are missing are the last ones.
+        # Required elements come in order, so the missing ones are the last ones.
         complete = missing == 0
         nearest = self.required[np.where(complete, 0, len(self.required) - missing)]
         limit = np.where(complete, _ELEMENT_VALUES, _RANK[nearest])
         last = _RANK[numbers[:, -1]] if done else np.full(len(numbers), -1)
-        # Where no atom can be spared, only the next of the missing ones may come.
+        # If no atom can be spared, only the next missing element is allowed.
         earliest = np.where(missing < left, last, limit)
         allowed &= (earliest[:, None] <= _RANK) & (limit[:, None] >= _RANK) | (_RANK < 0)
         allowed[:, END] &= complete
@@ -126,7 +126,7 @@ def _in_text_order(symbols: tuple[str, ...]) -> Ints:
 
 
 def _sphere_volumes(min_distance_ratio: float) -> Floats:
-    """Return the volume of each element's sphere in Å^3, by number; 0 where distances are free."""
+    """Return the volume of each element's sphere in Å^3, by number; 0 without minimum distances."""
     if min_distance_ratio == 0:
         return np.zeros(_ELEMENT_VALUES)
     volumes: Floats = np.pi / 6 * np.diagonal(min_distances(min_distance_ratio)) ** 3

@@ -16,5 +16,5 @@ class CoordinateGrammar(Grammar):
         return CoordinateAutomaton(self.format, 1, constraints)
 
     def kind_after(self, text: str) -> FieldKind:
-        """Return the kind of field that goes on behind the beginning of a text."""
+        """Return the kind of the unfinished field at the end of a partial text."""
         return kind_after_coordinates(text, self.format)

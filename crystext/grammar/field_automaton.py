@@ -15,20 +15,20 @@ from crystext.structures.distances import Bools
 from crystext.text import Format
 
 ELEMENT_LETTERS = frozenset(letter for symbol in SYMBOLS for letter in symbol)
-"""The letters that the symbols of elements are made of."""
+"""The letters of element symbols."""
 
 
 class FieldAutomaton(Protocol):
-    """What is read: an automaton of one text, of a whole crystal or of a completion."""
+    """An automaton of one text: of a whole crystal or of a completion."""
 
     format: Format
 
     @property
     def field(self) -> Field:
-        """The field that comes next; behind the last, an element that can only be the end."""
+        """The field that comes next; after the last, an element that can only be the end."""
 
     def separator_after(self, value: int) -> str:
-        """Return what stands between this value of the next field and the field behind it."""
+        """Return the separator between this value of the next field and the field after it."""
 
     def allowed(self) -> Bools:
         """Return which values the next field can take: shape (1, number of values)."""
@@ -37,4 +37,4 @@ class FieldAutomaton(Protocol):
         """Take a value for the next field: shape (1,)."""
 
     def copy(self) -> Self:
-        """Return an automaton in the same state that goes its own way."""
+        """Return an independent automaton in the same state."""

@@ -3,7 +3,7 @@
     length length length angle angle angle (element x y z)+ end
 
 A field's value is a whole number: hundredths of Å for a length of two decimals, the atomic number
-for an element, 0 in an element's place for the end of the text. A Wyckoff text has other fields in
+for an element, 0 in an element field for the end of the text. A Wyckoff text has other fields in
 another order (`wyckoff.automaton`).
 """
 
@@ -21,7 +21,7 @@ from crystext.text.formats import MAX_ANGLE, MAX_LENGTH
 from crystext.tokenization.crystal_vocabulary import position_names
 
 END = 0
-"""The value that stands for the end of the text, in the place of an element."""
+"""The value of an element field that ends the text."""
 
 
 class FieldKind(Enum):
@@ -31,22 +31,22 @@ class FieldKind(Enum):
     ANGLE = "angle"
     ELEMENT = "element"
     COORDINATE = "coordinate"
-    # Of Wyckoff texts alone.
+    # Only in Wyckoff texts.
     GROUP = "space group"
     POSITION = "position"
     ELEMENT_OR_LENGTH = "element or length"
-    """What stands behind an orbit: another one, or the cell, which begins with a length."""
+    """The field after an orbit: another orbit, or the cell, which begins with a length."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """One place in the text."""
+    """One field of the text."""
 
     kind: FieldKind
     axis: int
     """0, 1 or 2 for lengths, angles and coordinates; 0 for an element."""
     separator: str
-    """What stands between the value before and this one."""
+    """The separator before this value."""
 
 
 _CELL = tuple(
@@ -66,7 +66,7 @@ _ATOM = (
 
 
 def field_at(index: int) -> Field:
-    """Return the field at a place of the sequence, counted from 0."""
+    """Return the field at an index of the sequence, counted from 0."""
     return _CELL[index] if index < len(_CELL) else _ATOM[(index - len(_CELL)) % len(_ATOM)]
 
 
@@ -84,7 +84,7 @@ def value_count(kind: FieldKind, fmt: Format) -> int:
 
 
 def decimals_of(kind: FieldKind, fmt: Format) -> int:
-    """Return the decimals that a number of this kind is printed with."""
+    """Return the number of decimals of a field of this kind."""
     assert fmt.decimals is not None, f"a grammar of fields needs decimals, and {fmt.name} has none"
     length, angle, coordinate = fmt.decimals
     if kind is FieldKind.LENGTH:
@@ -94,7 +94,7 @@ def decimals_of(kind: FieldKind, fmt: Format) -> int:
 
 @cache
 def value_texts(kind: FieldKind, fmt: Format) -> tuple[str, ...]:
-    """Return how each value of a field is written; the end of the text is written as nothing."""
+    """Return the text of each value of a field; that of the end is empty."""
     if kind is FieldKind.ELEMENT:
         return ("", *SYMBOLS)
     if kind is FieldKind.ELEMENT_OR_LENGTH:
@@ -108,9 +108,9 @@ def value_texts(kind: FieldKind, fmt: Format) -> tuple[str, ...]:
 
 
 def kind_after_wyckoff(text: str, fmt: Format) -> FieldKind:
-    """Return the kind of field that goes on behind the beginning of a Wyckoff text.
+    """Return the kind of the unfinished field at the end of a partial Wyckoff text.
 
-    Behind the last decimal of a line the next line's kind comes. The text need not be right.
+    After the last decimal of a line it is the kind of the next line. The text need not be valid.
     """
     lines = text.split("\n")
     if len(lines) == 1:
@@ -136,10 +136,11 @@ def kind_after_wyckoff(text: str, fmt: Format) -> FieldKind:
 
 
 def kind_after_coordinates(text: str, fmt: Format) -> FieldKind:
-    """Return the kind of field that goes on behind the beginning of a text, or comes next.
+    """Return the kind of the unfinished field at the end of a partial text, or of the next one.
 
-    Behind the last decimal of a line the next line's kind comes; a number without decimals goes on
-    until something else follows. Lines are told apart by their place: the text need not be right.
+    After the last decimal of a line it is the kind of the next line; a number without decimals
+    continues until something else follows. Lines are identified by their index: the text need not
+    be valid.
     """
     lines = text.split("\n")
     place = len(lines) - 1

@@ -1,7 +1,7 @@
-"""Where there is room for one more atom, in a plane and in a line of the cell: never nowhere.
+"""Free positions for one more atom given x or (x, y); falls back to the emptiest one.
 
-Many crystals are asked about at once. Where the surroundings leave no place, the roomiest is the
-only one; its y is found to a 50th of the cell.
+Handles a batch of crystals. If no position is free, the emptiest one is the only one allowed; its y
+is determined to a 50th of the cell.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from crystext.structures.crystal import Floats, Ints
 from crystext.structures.distances import Bools, blocked_z, clearances, has_free_z
 
 _SEARCH_GRID = 50
-"""Places along each side of the net on which the roomiest place of a plane is looked for."""
+"""Points along each side of the grid on which the emptiest position of a plane is searched."""
 
 
 class Surroundings(NamedTuple):
-    """What one more atom has to keep away from, in each of R crystals."""
+    """The atoms from which one more atom has to keep its distance, in each of R crystals."""
 
     lattice: Floats
     """Basis vectors as rows, Å; shape (R, 3, 3)."""
     positions: Floats
-    """Fractional coordinates of the atoms that have a place; shape (R, N, 3)."""
+    """Fractional coordinates of the atoms that have a position; shape (R, N, 3)."""
     min_distances: Floats
-    """How far to stay from each, Å; shape (R, N)."""
+    """Minimum distance from each, Å; shape (R, N)."""
 
     def clearance(self, row: int, points: Floats) -> Floats:
-        """Return how much room there is at points (M, 3) of one crystal, in Å: shape (M,)."""
+        """Return the clearance at points (M, 3) of one crystal, in Å: shape (M,)."""
         if not self.positions.shape[1]:
             return np.full(len(points), np.inf)
         return clearances(self.lattice[row], self.positions[row], self.min_distances[row], points)
 
     def has_free_z(self, columns: Floats, grid: int) -> Bools:
-        """Tell which x and y (R, 2) leave some z: shape (R,)."""
+        """Return which x and y (R, 2) have a free z: shape (R,)."""
         return has_free_z(*self, columns, grid)
 
     def free_y(self, row: int, x: float, grid: int) -> Bools:
-        """Return which y leave some z in one crystal, given x: shape (grid,)."""
+        """Return which y have a free z in one crystal, given x: shape (grid,)."""
         columns = np.stack([np.full(grid, x), np.arange(grid) / grid], axis=1)
         same = np.full(grid, row)
         room = has_free_z(

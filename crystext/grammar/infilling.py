@@ -1,14 +1,14 @@
-"""The automaton of completions: what is not known of a crystal, field by field.
+"""The automaton of completions: the unknown parts of a partial crystal, field by field.
 
-Many completions of one partial crystal advance together. Their fields are those of the lines that
-are not known, from top to bottom, then those of missing atoms. What is given never changes, and
-counts: a place that is drawn keeps its distance to every atom that has a place by then, be it given
-further down, and an element that is drawn for a place fits its surroundings there. Nowhere is a
-completion left without a next value: where nothing fits, the roomiest place, or the element with
-most room, is the only one.
+Many completions of one partial crystal advance together. Their fields are those of the unknown
+lines, from top to bottom, then those of missing atoms. Given values never change, and they
+constrain: a sampled position keeps its distance from every atom with a position by then, including
+those given further down, and a sampled element fits the surroundings of its site. A completion
+always has a next value: if nothing fits, the emptiest position, or the element with most room, is
+the only one.
 
-What it cannot see to: given places in a cell that is drawn, whose distances follow from the cell,
-and numbers that are given behind a number that is drawn in the same line of coordinates.
+Limits: distances of given positions in a sampled cell are not enforced, as they follow from the
+cell, nor are those of coordinates given after a sampled one on the same line.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from crystext.text.partial import PartialCrystal
 
 @dataclass(frozen=True)
 class InfillField:
-    """A field of a completion: what it holds, and of what."""
+    """A field of a completion: what it holds, and of which site."""
 
     field: Field
     site: int = -1
     """Index of the site; those of missing atoms follow the given ones. -1 for the cell's."""
     given: float = float("nan")
-    """The value where it is given, though not its line; nan where it is to be drawn."""
+    """The value if it is given, though not its line; nan if it is to be sampled."""
     may_end: bool = False
-    """Whether the completion may end in its place."""
+    """Whether the completion may end instead of this field."""
     can_hold_value: bool = True
-    """Whether it can hold a value at all; False behind the last field."""
+    """Whether it can hold a value; False after the last field."""
 
 
 _END_FIELD = InfillField(Field(FieldKind.ELEMENT, 0, "\n"), may_end=True, can_hold_value=False)
@@ -67,7 +67,7 @@ def infill_fields(partial: PartialCrystal) -> list[InfillField]:
 
 
 def is_single_element(partial: PartialCrystal) -> bool:
-    """Return whether a partial crystal is completed by naming one element."""
+    """Return whether one element completes the partial crystal."""
     first, *others = infill_fields(partial)
     return first.field.kind is FieldKind.ELEMENT and len(others) == 1
 
@@ -79,7 +79,7 @@ def _unknown_fields(partial: PartialCrystal) -> Iterator[InfillField]:
     if unknown.angles:
         yield from _axis_fields(FieldKind.ANGLE, partial.angles)
     nameless = [site for site in partial.text_order if site in unknown.elements]
-    # One answer names the element of all its sites, where nothing else is asked for.
+    # If nothing else is unknown, one answer names the element of all its sites.
     asked = nameless[:1] if partial.is_element_infilling else nameless
     for site in partial.text_order:
         if site in asked:
@@ -104,9 +104,9 @@ class InfillingAutomaton(BatchState):
         Args:
             fmt: the format their text will have.
             batch: how many.
-            partial: what is to be completed; something of it is unknown.
-            constraints: what holds besides: least distances, and elements that no unknown site
-                may hold. The number of atoms is the partial crystal's own.
+            partial: the crystal to complete; some of it is unknown.
+            constraints: minimum distances, and elements that no unknown site may hold. The number
+                of atoms is that of the partial crystal.
         """
         self.format, self.partial, self.constraints = fmt, partial, constraints
         self.min_distance_ratio = constraints.min_distance_ratio
@@ -122,8 +122,8 @@ class InfillingAutomaton(BatchState):
         self.positions[:, : len(partial)] = partial.positions
         self._min_distances = min_distances(self.min_distance_ratio)
         self._permitted = [self._permitted_at(site) for site in range(count)]
-        # How far to stay from a site whose element is still to come: no further than from the
-        # smallest that it may become.
+        # Minimum distance from a site whose element is still unknown: that from the smallest
+        # element that it may hold.
         self._min_distance_to = [
             self._min_distances[:, permitted].min(axis=1) for permitted in self._permitted
         ]
@@ -141,7 +141,7 @@ class InfillingAutomaton(BatchState):
         return self.fields[self.field_index].field
 
     def separator_after(self, value: int) -> str:
-        """Return what stands between the next field and the one behind it, whatever its value."""
+        """Return the separator between the next field and the one after it, for any value."""
         return self.fields[min(self.field_index + 1, len(self.fields) - 1)].field.separator
 
     @property
@@ -171,11 +171,11 @@ class InfillingAutomaton(BatchState):
         return self._surroundings(np.arange(len(self))).free_z(columns, self._grid_size)
 
     def leaves_free_z(self, y: Ints, rows: Ints | None = None) -> Bools:
-        """Tell for each completion whether some z is left for the atom at hand if it takes this y.
+        """Return for each completion whether the current atom has a free z if it takes this y.
 
         Args:
-            y: a value of the second coordinate for each completion asked about; shape (R,).
-            rows: these completions; None asks about all.
+            y: a value of the second coordinate for each of these completions; shape (R,).
+            rows: indices of the completions; None for all.
         """
         rows = np.arange(len(self)) if rows is None else rows
         blank = self.fields[self.field_index]
@@ -187,9 +187,9 @@ class InfillingAutomaton(BatchState):
         return self._surroundings(rows).has_free_z(columns, self._grid_size)
 
     def free_y(self, row: int) -> Bools:
-        """Return which y leave a z for the atom at hand of one completion: (number of values,).
+        """Return which y leave the current atom of a completion a free z: (number of values,).
 
-        If none does, that of the roomiest place is the only one.
+        If none does, only the y of the emptiest position is returned.
         """
         blank = self.fields[self.field_index]
         if self.is_given:
@@ -200,13 +200,13 @@ class InfillingAutomaton(BatchState):
     def push(self, values: Ints) -> None:
         """Take a value for the next field of each completion.
 
-        An element's value must not be the end here: completions that end leave by `keep` first.
+        An element's value must not be the end here: remove completions that end by `keep` first.
         """
         blank = self.fields[self.field_index]
         kind, axis, site = self.field.kind, self.field.axis, blank.site
         drawn = values / 10.0 ** decimals_of(kind, self.format)
         if self.is_given:
-            # The text is rounded, and what is given is not.
+            # The text is rounded, and given values are not.
             drawn = np.full(len(values), blank.given)
         if kind is FieldKind.LENGTH:
             self.lengths[:, axis] = drawn
@@ -224,7 +224,7 @@ class InfillingAutomaton(BatchState):
     def crystal(self, row: int) -> Crystal:
         """Return one completed crystal, its sites in the order of the partial one.
 
-        Missing atoms come last, as far as they have been drawn.
+        Missing atoms come last; those not sampled yet are left out.
         """
         whole = (self.numbers[row] > 0) & ~np.isnan(self.positions[row]).any(axis=1)
         return Crystal(
@@ -235,7 +235,7 @@ class InfillingAutomaton(BatchState):
         )
 
     def copy(self) -> InfillingAutomaton:
-        """Return an automaton in the same state that goes its own way."""
+        """Return an independent automaton in the same state."""
         twin = object.__new__(InfillingAutomaton)
         twin.__dict__.update(self.__dict__)
         for name in ("lengths", "angles", "numbers", "positions"):
@@ -247,7 +247,7 @@ class InfillingAutomaton(BatchState):
         return value_count(FieldKind.COORDINATE, self.format)
 
     def _only_nearest(self, kind: FieldKind, given: float) -> Bools:
-        """Return the value that is nearest to a known number as the only one."""
+        """Allow only the value nearest to a given number."""
         values = value_count(kind, self.format)
         nearest = round(given * 10 ** decimals_of(kind, self.format))
         only = np.zeros(values, dtype=np.bool_)
@@ -278,11 +278,11 @@ class InfillingAutomaton(BatchState):
         system = None
         if not len(known) and np.isnan(self.partial.angles).all():
             system = self.constraints.crystal_system
-        # What is given may be narrower, and is no fault of what is drawn.
+        # Given sites may be closer, which sampled values cannot change.
         return CellRules(self.format, system or "triclinic", min([contact, *known.tolist()]))
 
     def _update_lattice(self) -> None:
-        """Take the cell, once all of it is known."""
+        """Set the cell, once all of it is known."""
         if not (np.isnan(self.lengths).any() or np.isnan(self.angles).any()):
             self._lattice = basis_vectors(self.lengths, self.angles)
             self._shortest_lattice_vector = shortest_lattice_vector(self._lattice)
@@ -292,8 +292,8 @@ class InfillingAutomaton(BatchState):
         axis = self.field.axis
         if np.isnan(self.partial.angles).any():
             return self._cells.allowed_lengths(self.lengths, axis)
-        # A height of the cell is a length times V / abc over the sine of the angle across. No
-        # lattice vector is shorter than the least of them.
+        # A height of the cell is a length times V / abc over the sine of the opposite angle. No
+        # lattice vector is shorter than the smallest height.
         volume = cell_volume(np.ones(3), self.partial.angles)
         least = (
             self._cells.min_vector_length * np.sin(np.radians(self.partial.angles[axis])) / volume
@@ -301,7 +301,7 @@ class InfillingAutomaton(BatchState):
         values = np.arange(value_count(FieldKind.LENGTH, self.format))
         unit = 10 ** decimals_of(FieldKind.LENGTH, self.format)
         allowed = (values > 0) & (values >= least * unit)
-        # A cell so flat that no length is enough gets the longest.
+        # A cell too flat for any length gets the longest.
         allowed[-1] = True
         return np.tile(allowed, (len(self), 1))
 
@@ -328,14 +328,14 @@ class InfillingAutomaton(BatchState):
                 *(self._clearance_at(member, group) for member in group),
             ]
         )
-        # Distances are kept to the last digit of what was drawn, and rounding is no collision.
+        # Distances hold to the last digit of sampled values; rounding is not a collision.
         fits = permitted & (spare >= -1e-6)
         lost = np.flatnonzero(~fits.any(axis=1))
         fits[lost, np.where(permitted, spare[lost], -np.inf).argmax(axis=1)] = True
         return fits
 
     def _clearance_at(self, site: int, group: tuple[int, ...]) -> Floats:
-        """Return by how much each element would keep its distances at a site, Å: shape (B, 119)."""
+        """Return the margin of each element's distances at a site, Å: shape (B, 119)."""
         spare = np.full((len(self), len(self._min_distances)), np.inf)
         if np.isnan(self.positions[:, site]).any():
             return spare
@@ -350,7 +350,7 @@ class InfillingAutomaton(BatchState):
         return spare
 
     def _min_distance_from(self, other: int) -> Floats:
-        """Return how far each element has to stay from a site, Å: shape (B, 119)."""
+        """Return the minimum distance of each element from a site, Å: shape (B, 119)."""
         numbers = self.numbers[:, other]
         return np.asarray(
             np.where(
@@ -359,13 +359,13 @@ class InfillingAutomaton(BatchState):
         )
 
     def _placed_sites(self, site: int) -> list[int]:
-        """Return the other sites that have a place by now, the same in all completions."""
+        """Return the other sites that have a position by now, the same in all completions."""
         known = ~np.isnan(self.positions[0]).any(axis=1)
         known[site] = False
         return np.flatnonzero(known).tolist()
 
     def _surroundings(self, rows: Ints) -> Surroundings:
-        """Return what the atom at hand has to keep away from in these completions."""
+        """Return the atoms from which the current atom has to keep its distance."""
         site = self.fields[self.field_index].site
         others = self._placed_sites(site)
         numbers = self.numbers[rows, site]

@@ -1,13 +1,13 @@
-"""Which lattices a crystal system has, as ties among the numbers of a reduced cell.
+"""The lattices of a crystal system, as relations among the parameters of a reduced cell.
 
 A reduced cell of each Bravais type has one of 44 characters: with A = a·a, B = b·b, C = c·c,
 D = b·c, E = a·c, F = a·b, the character says which of these are equal and which follow from others.
-Cells that keep the ties have the symmetry of the type, or a higher one, reduced or not, since the
-same change of basis leaves all of them as they are. So the conditions that make a cell the reduced
-one are left out here, and conventional cells of most types are covered too.
+Cells that satisfy the relations have the symmetry of the type, or a higher one, reduced or not,
+since the same changes of basis leave all of them invariant. So the conditions for a reduced cell
+are left out here, and conventional cells of most types are covered too.
 
 Source: International Tables for Crystallography A (2006), table 9.2.5.1, by P. M. de Wolff. This
-module knows nothing of text or of rounding; `cells` does.
+module does not handle text or rounding; `cells` does.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from crystext.structures.crystal import Floats
 
 @dataclass(frozen=True, eq=False)
 class LatticeCharacter:
-    """The ties among the six numbers of a cell."""
+    """The relations among the six parameters of a cell."""
 
     number: int
-    """Its number in the table; where two differ in signs only, the first."""
+    """Its number in the table; of two that differ in signs only, the first."""
     bravais: str
     """Symbol of the Bravais type, e.g. cF."""
     equal_lengths: tuple[bool, bool]
     """Whether A = B, and whether B = C."""
     scalar_products: tuple[Floats | None, Floats | None, Floats | None]
-    """For D, E and F, the factors of A, B, D and E whose sum it is; None where it is free."""
+    """For D, E and F, the coefficients of A, B, D and E that give it; None if it is free."""
 
     @property
     def equations(self) -> Floats:
-        """Return the equations that A to F satisfy, one a row, each of which sums to zero."""
+        """Return the coefficients of equations in A to F, one per row, each equal to zero."""
         a, b, c, *dots = np.eye(6)
         rows = [a - b] * self.equal_lengths[0] + [b - c] * self.equal_lengths[1]
         for dot, factors in zip(dots, self.scalar_products, strict=True):
@@ -48,8 +48,8 @@ class LatticeCharacter:
     def max_volume_ratio(self) -> float:
         """Return V / abc of the cell of equal lengths whose free angles are right ones.
 
-        For one character at least of those that tie the same lengths it is the greatest V / abc of
-        cells of the system, and does not depend on the lengths.
+        For at least one of the characters with the same equal lengths it is the greatest V / abc
+        of cells of the system, and does not depend on the lengths.
         """
         products = [1.0, 1.0, 0.0, 0.0, 0.0]
         for i, factors in enumerate(self.scalar_products, start=2):
@@ -59,7 +59,7 @@ class LatticeCharacter:
         return math.sqrt(max(0.0, squared))
 
     def is_special_case_of(self, other: LatticeCharacter) -> bool:
-        """Return whether each cell of this character keeps the other's ties too."""
+        """Return whether each cell of this character satisfies the other's relations too."""
         both = np.concatenate([self.equations, other.equations])
         return bool(np.linalg.matrix_rank(both) == len(self.equations))
 
@@ -132,12 +132,12 @@ _BRAVAIS_TYPES: dict[str, tuple[str, ...]] = {
     "cubic": _CUBIC,
 }
 """The lattices that a crystal of the system can have: its own, and those of higher symmetry. A
-trigonal crystal has a rhombohedral lattice or a hexagonal one. Of a triclinic one any will do."""
+trigonal crystal has a rhombohedral or a hexagonal lattice, and a triclinic crystal any lattice."""
 
 
 @cache
 def lattice_characters(system: str) -> tuple[LatticeCharacter, ...]:
-    """Return the characters whose cells a crystal system can have, special cases left out.
+    """Return the characters whose cells a crystal system can have, without special cases.
 
     Args:
         system: a name of `constraints.CRYSTAL_SYSTEMS`.

@@ -1,7 +1,7 @@
-"""The automaton read in the crystal vocabulary: which token ids a field's values are.
+"""Token ids of the field values of coordinate texts, in the crystal vocabulary.
 
-Every crystal of a batch is at the same slot, so a sampler needs the logits of that slot's tokens
-only. A coordinate or an element is one token; a length or an angle is two, its whole part and its
+Every crystal of a batch is at the same token slot, so a sampler needs the logits of that slot's
+tokens only. A coordinate or an element is one token; a length or an angle is two, whole part and
 decimals.
 """
 
@@ -32,7 +32,7 @@ class CoordinateTokenReader:
     """Token ids of the values of each field, for a tokenizer that has the crystal vocabulary."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Look the ids up; raise `ModelError` if the tokenizer lacks one."""
+        """Look up the ids; raise `ModelError` if the tokenizer lacks one."""
         known = tokenizer.get_vocab()
 
         def ids(pieces: list[str]) -> Ints:
@@ -62,11 +62,11 @@ class CoordinateTokenReader:
         self._elements = np.concatenate([end, lines])
 
     def forced_tokens(self, field_index: int) -> list[int]:
-        """Return the ids that stand before a field whatever its value is: none, here."""
+        """Return the ids that precede a field for any of its values: none, here."""
         return []
 
     def tokens_at(self, field_index: int) -> list[Ints]:
-        """Return the ids that spell the field at a place of the text."""
+        """Return the ids that spell the field at an index of the text."""
         return self.tokens(field_at(field_index))
 
     def tokens(self, field: Field) -> list[Ints]:
@@ -79,7 +79,7 @@ class CoordinateTokenReader:
 
 
 def has_crystal_vocabulary(tokenizer: PreTrainedTokenizerBase, fmt: Format) -> bool:
-    """Return whether a model writes this format one field, one or two tokens."""
+    """Return whether a tokenizer splits this format into one or two tokens per field."""
     if fmt != PLAIN:
         return False
     try:
@@ -95,7 +95,7 @@ def allowed_whole_parts(allowed: Bools) -> Bools:
 
 
 def allowed_decimals(allowed: Bools, wholes: NDArray[np.int64]) -> Bools:
-    """Return which decimals are allowed behind the chosen whole parts: shape (B, 100)."""
+    """Return which decimals are allowed after the chosen whole parts: shape (B, 100)."""
     by_whole = allowed.reshape(len(allowed), -1, DECIMALS)
     decimals: Bools = by_whole[np.arange(len(allowed)), wholes]
     return decimals

@@ -1,6 +1,6 @@
-"""Draws crystals from any causal language model, by its own vocabulary.
+"""Samples crystals from any causal language model, in its own vocabulary.
 
-Serves models with a general tokenizer, and models of any kind when the constraints are off.
+Used for models with a general tokenizer, and for all models if the constraints are off.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from crystext.tokenization.encode import prompt_ids
 
 
 class AnyTokenizerSampler:
-    """A model and its tokenizer, ready to draw."""
+    """A model and its tokenizer, ready for sampling."""
 
     def __init__(
         self, model: LoadedModel, settings: SamplingSettings, fmt: Format | None = None
     ) -> None:
-        """Get ready.
+        """Prepare for sampling.
 
         Args:
-            model: to draw from.
-            settings: how to draw.
+            model: to sample from.
+            settings: sampling settings.
             fmt: the format of the texts; None is the model's own.
 
         Raises:
@@ -46,7 +46,7 @@ class AnyTokenizerSampler:
         """
         if model.tokenizer.eos_token_id is None:
             raise ModelError(
-                f"the tokenizer in {model.folder} has no end-of-sequence token, which closes a "
+                f"the tokenizer in {model.folder} has no end-of-sequence token, which ends a "
                 "crystal's text; set its eos_token"
             )
         self.model, self.settings = model, settings
@@ -56,13 +56,13 @@ class AnyTokenizerSampler:
             self._trie = TokenTrie(model.tokenizer, grammar.letters)
 
     def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
-        """Draw one text for each index; seed, index and redraw decide its random numbers.
+        """Sample one text for each index; seed, index and redraw determine its random numbers.
 
-        A text that is not ended when the model knows no further position is cut off there. A text
-        is drawn again, up to `MAX_RESTARTS` times, if it `must_be_redrawn`.
+        An unfinished text is cut off at the model's last position. A text is sampled again, up to
+        `MAX_RESTARTS` times, if it `must_be_redrawn`.
 
         Raises:
-            ModelError: the prompt alone takes all the positions that the model knows.
+            ModelError: the prompt alone takes all positions of the model.
         """
         done: dict[int, Attempt] = {}
         left = list(indices)
@@ -85,13 +85,13 @@ class AnyTokenizerSampler:
         read = [prompt_ids(tokenizer, asked.prompt) for asked in prompts]
         given = max(read, key=len)
         known = getattr(network.config, "max_position_embeddings", None)
-        # At the worst, one for each character, and the end.
+        # At most one token for each character, and the end.
         budget = max_characters(request, self.format) + 1
         if known is not None:
             budget = min(budget, known - len(given))
         if budget < 1:
             raise ModelError(
-                f"the prompt has {len(given)} tokens and the model knows {known} positions; "
+                f"the prompt has {len(given)} tokens and the model has {known} positions; "
                 "try a shorter prompt"
             )
         end, vocabulary = int(tokenizer.eos_token_id), len(tokenizer)
@@ -111,7 +111,7 @@ class AnyTokenizerSampler:
                 for ids, cache in zip(step_ids, caches, strict=True)
             ]
             caches = [output.past_key_values for output in outputs]
-            # Rows of the output layer behind the vocabulary's end are padding.
+            # Rows of the output layer beyond the vocabulary are padding.
             logits = mix_logits(
                 [output.logits[:, -1, :vocabulary].cpu() for output in outputs], prompts
             )
@@ -137,7 +137,7 @@ class AnyTokenizerSampler:
         allowed: torch.Tensor | None,
         temperatures: list[float],
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw the next token of each row, and its log-probability, at its field's temperature."""
+        """Sample the next token of each row at its field's temperature, with log-probability."""
         tokens = torch.empty(len(logits), dtype=torch.long)
         chances = torch.empty(len(logits), dtype=logits.dtype)
         for temperature in sorted(set(temperatures)):
@@ -163,7 +163,7 @@ class AnyTokenizerSampler:
         return [settings.temperature_of(next_field_kind(request, text, fmt)) for text in texts]
 
     def _text(self, ids: list[int]) -> str:
-        # A special token amid a text is a fault of it, and is to be seen.
+        # A special token within a text makes it invalid, and has to stay visible.
         text = self.model.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
         assert isinstance(text, str)
         return text
@@ -172,7 +172,7 @@ class AnyTokenizerSampler:
         if self._trie is None:
             return None
         fields = field_automaton_for(request, self.format)
-        assert fields is not None, "there is a trie because there is a grammar"
+        assert fields is not None, "a trie exists only if a grammar does"
         return GrammarProcessor(self.model.tokenizer, prompt_tokens, fields, self._trie)
 
     def _attempt(
@@ -187,7 +187,7 @@ class AnyTokenizerSampler:
         whole = end in generated
         body = generated[: generated.index(end)] if whole else generated
 
-        # Decoded behind the prompt: some tokenizers drop a space at the start of a text.
+        # Decoded after the prompt: some tokenizers drop a leading space.
         text = self._text(prompt_tokens + body)[len(self._text(prompt_tokens)) :]
         decoded = decode_completion(request, text, self.format)
         fault = decoded.failure.name if decoded.failure else None

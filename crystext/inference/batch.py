@@ -1,10 +1,10 @@
-"""Samples texts under a grammar, a batch at a time, from a model of the crystal vocabulary.
+"""Samples texts under a grammar, a batch at a time, from a model with the crystal vocabulary.
 
-`BatchSampler` is one engine for all formats of that vocabulary. It steps the network, behind two
-prompts where there is guidance, keeps the random numbers and the log-probability of each text,
-drops texts that have ended, and starts those anew that a format does not accept. What a format
-brings is a `Vocabulary`, its token ids in a model, and a `TokenReader`: which tokens its texts can
-take next, and what they mean.
+`BatchSampler` is one engine for all formats of that vocabulary. It steps the network, after two
+prompts if guidance is on, keeps the random numbers and the log-probability of each text, removes
+finished texts, and restarts those that a format does not accept. A format provides a `Vocabulary`,
+its token ids in a model, and a `TokenReader`: which tokens its texts can take next, and what they
+mean.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from crystext.text import Format
 from crystext.tokenization.encode import prompt_ids
 
 _REDRAWS = 8
-"""How often a coordinate that leaves no room is drawn again before all values are looked at."""
+"""How often a coordinate without room is sampled again before all values are checked."""
 
 
 class Step(NamedTuple):
@@ -39,37 +39,37 @@ class Step(NamedTuple):
     ended: Bools
     """Texts that end with this token."""
     abandoned: Bools | None = None
-    """Texts that cannot be finished, and start anew; None where all can."""
+    """Texts that cannot be finished, and restart; None if all can."""
 
 
 class TokenReader(Protocol):
-    """The texts of one batch in one format: what their next tokens can be, and what these mean."""
+    """The texts of one batch in one format: their allowed next tokens, and what these mean."""
 
     max_tokens: int
-    """Most tokens of a text."""
+    """Maximum number of tokens of a text."""
     extra_draws: int
-    """Random numbers of a text for choices beyond one a token; those that `draw` takes by name."""
+    """Random numbers per text beyond one per token; `draw` takes them by number."""
     max_redrawn_fields: int
-    """Most fields of a text that `TextBatch.draw_free_coordinate` draws."""
+    """Most fields of a text that `TextBatch.draw_free_coordinate` samples."""
 
     def choose(self, batch: TextBatch) -> Step:
-        """Draw the next token of each text."""
+        """Sample the next token of each text."""
 
     def take(self, rows: Ints | None) -> None:
-        """Take the tokens that were chosen.
+        """Take the chosen tokens.
 
         Args:
-            rows: the texts that go on, by the rows that they had; None is all.
+            rows: the texts that continue, by their former rows; None is all.
         """
 
     def accepts(self, row: int, text: str) -> bool:
-        """Tell whether a text that has ended is a sample, rather than to be started anew."""
+        """Return whether a finished text is a sample; otherwise it restarts."""
 
 
 class Vocabulary(Protocol):
     """The token ids of one format in one tokenizer.
 
-    To add one: a class like this, made of a model and a format, and one line in
+    To add one: a class like this, constructed from a model and a format, and one line in
     `generate.VOCABULARIES`; or, from another distribution, an entry point of the group
     `crystext.vocabularies`.
     """
@@ -79,28 +79,28 @@ class Vocabulary(Protocol):
         """Return whether a model writes this format in these tokens."""
 
     def start(self, request: Request, count: int, *, final: bool) -> TokenReader:
-        """Return a reader of so many texts, none of which is begun.
+        """Return a reader of new texts.
 
         Args:
-            request: what the texts are to be.
-            count: how many.
-            final: whether texts that are not accepted cannot be started anew once more.
+            request: prompt and constraints of the texts.
+            count: number of texts.
+            final: whether texts that are not accepted can no longer restart.
 
         Raises:
-            SettingError: no text can be what the request says.
+            SettingError: no text can satisfy the request.
         """
 
 
 class BatchSampler:
-    """A model of the crystal vocabulary, ready to sample texts of one format."""
+    """A model with the crystal vocabulary, ready to sample texts of one format."""
 
     def __init__(
         self, model: LoadedModel, settings: SamplingSettings, vocabulary: Vocabulary
     ) -> None:
-        """Lay the model out for sampling.
+        """Prepare the model for sampling.
 
         Raises:
-            ModelError: it is no plain LLaMA.
+            ModelError: it is not a plain LLaMA.
         """
         self.settings, self.tokenizer, self.vocabulary = settings, model.tokenizer, vocabulary
         self.pieces = {i: piece for piece, i in model.tokenizer.get_vocab().items()}
@@ -113,8 +113,8 @@ class BatchSampler:
         of the batch through rounding.
 
         Raises:
-            ModelError: the texts could be longer than the model knows positions for.
-            SettingError: no text can be what the request says.
+            ModelError: the texts could exceed the model's number of positions.
+            SettingError: no text can satisfy the request.
         """
         done: dict[int, Attempt] = {}
         left = list(indices)
@@ -145,9 +145,9 @@ class TextBatch:
         self._sampler, self._reader, self._indices = sampler, reader, indices
         self._prompts = weighted_prompts(request, settings.guidance)
         self._states = [self._read_prompt(each.prompt) for each in self._prompts]
-        """The same texts in the network, behind each prompt."""
+        """The same texts in the network, after each prompt."""
         self.extra_draw = reader.max_tokens
-        """Number of the first of the reader's extra draws."""
+        """Number of the first of the reader's extra random numbers."""
         self._first_redraw = reader.max_tokens + reader.extra_draws
         numbers = self._first_redraw + _REDRAWS * reader.max_redrawn_fields
         uniform = uniform_numbers(settings.seed, indices, numbers, redraw=redraw, restart=restart)
@@ -183,13 +183,13 @@ class TextBatch:
         return done
 
     def _attempt(self, place: int) -> Attempt:
-        """Return a text that has ended, with its end written or not."""
+        """Return a finished text, whether or not its end token is written."""
         ids = self._written_B_T[place, : self._step].tolist()
         if ids[-1] == self._sampler.tokenizer.eos_token_id:
             ids.pop()
         return Attempt(
             index=self._indices[place],
-            # Pieces of the crystal vocabulary that make a field are the text they stand for.
+            # The pieces of a field in the crystal vocabulary are the text itself.
             text="".join([self._sampler.pieces[i] for i in ids]),
             failure=None,
             log_probability=round(float(self._log_probability[place]), 4),
@@ -197,7 +197,7 @@ class TextBatch:
         )
 
     def _advance(self, tokens: Ints, stays: Bools) -> None:
-        """Drop the texts that do not go on, and add a token to the others."""
+        """Drop the texts that do not continue, and add a token to the others."""
         rows: Ints | None = None
         if not stays.all():
             for state in self._states:
@@ -210,12 +210,12 @@ class TextBatch:
             state.append(torch.from_numpy(tokens))
 
     def logits(self, ids: Ints, *, row_step: int = 1) -> torch.Tensor:
-        """Return the logits of these token ids behind each text: shape (texts, ids).
+        """Return the logits of these token ids after each text: shape (texts, ids).
 
         Args:
             ids: token ids.
-            row_step: make them for a number of texts that is a multiple of this: kernels are
-                compiled, and kept, for every new shape.
+            row_step: pad the number of texts to a multiple of this: kernels are compiled, and
+                kept, for every new shape.
         """
         tokens, rows = torch.from_numpy(ids), len(self)
         behind = []
@@ -235,14 +235,14 @@ class TextBatch:
         rows: Ints | slice = slice(None),
         number: int | None = None,
     ) -> Ints:
-        """Draw one of several values for each of these texts, and count its log-probability.
+        """Sample one of several values for each of these texts, and add its log-probability.
 
         Args:
-            kind: of the field that the values belong to, which has a temperature of its own.
+            kind: of the field that the values belong to; it determines the temperature.
             logits: of the values, shape (rows, values).
-            allowed: which values may be drawn; None allows all.
-            rows: texts; all unless said.
-            number: which random number of each text decides; None is that of the token.
+            allowed: which values may be sampled; None allows all.
+            rows: texts; all by default.
+            number: which random number of each text is used; None is that of the token.
         """
         places = self._places[rows]
         number = self._step if number is None else number
@@ -258,18 +258,18 @@ class TextBatch:
         *,
         rows: Ints | slice = slice(None),
     ) -> Ints:
-        """Draw a coordinate that leaves room for the atom: draw, look, and draw again.
+        """Sample a coordinate that leaves room for the atom, by rejection.
 
-        Leaving out single values one at a time gives the distribution over the values that have
-        room, without looking at all of them. With top-p, the most probable values are taken before
+        Excluding single values one at a time gives the distribution over the values that have
+        room, without checking all of them. With top-p, the most probable values are taken before
         those without room are known.
 
         Args:
             logits: of the values, shape (rows, values).
-            is_free: tells of one value for each of several of these rows, given by their places
-                among them, whether it leaves room.
+            is_free: returns whether one value each leaves room, for several of these rows, given by
+                their indices.
             free_values: returns which values of one of these rows leave room.
-            rows: texts; all unless said.
+            rows: texts; all by default.
         """
         kind, places = FieldKind.COORDINATE, self._places[rows]
         values, _ = self._pick(kind, logits, None, places, self._step)
@@ -306,7 +306,7 @@ class TextBatch:
         text_indices: Ints,
         number: int | Ints,
     ) -> tuple[Ints, torch.Tensor]:
-        """Draw for texts of the batch with their random numbers of this number."""
+        """Sample for texts of the batch, each with its random number of this index."""
         settings = self._sampler.settings
         values, log_probability = draw_categorical(
             logits,

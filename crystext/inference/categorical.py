@@ -1,4 +1,4 @@
-"""Picking one of several values from logits, with random numbers that belong to the crystal."""
+"""Samples one of several values from logits, with random numbers that belong to the crystal."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from crystext.errors import ModelError
 from crystext.structures.crystal import Floats
 
 _MIN_TEMPERATURE = 1e-30
-"""Lower temperatures are drawn at as this one: in float32 they could be zero."""
+"""Lower temperatures are raised to this one: in float32 they could be zero."""
 
 
 def uniform_numbers(
     seed: int, indices: Sequence[int], count: int, *, redraw: int = 0, restart: int = 0
 ) -> Floats:
-    """Return random numbers in [0, 1) that depend on the seed and each crystal's index alone.
+    """Return random numbers in [0, 1) that depend only on the seed and each crystal's index.
 
     Args:
-        seed: that of the run.
+        seed: of the run.
         indices: of the crystals.
-        count: how many numbers each takes.
-        redraw: how often the crystal was drawn before; each time has numbers of its own.
-        restart: how often, of these, the sampler itself had to begin anew.
+        count: random numbers per crystal.
+        redraw: how often the crystal was sampled before; each time has separate numbers.
+        restart: how often, of these, the sampler itself had to restart.
 
     Returns:
-        Shape (len(indices), count), from Philox keyed by (seed, index); redraws begin where the
-        first draw would come after 2^192 numbers, new beginnings after 2^128.
+        Shape (len(indices), count), from Philox keyed by (seed, index); redraws begin after 2^192
+        numbers of the first draw, restarts after 2^128.
     """
     counter = [0, 0, restart, redraw]
     return np.stack(
@@ -47,14 +47,14 @@ def draw_categorical(
     temperature: float = 1.0,
     top_p: float = 1.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw a value per row by inverting the cumulative distribution at a given random number.
+    """Sample a value per row by inverting the cumulative distribution at a given random number.
 
     Args:
         logits_B_V: any floating type.
         uniform_B: float64 in [0, 1).
-        allowed_B_V: values that may be drawn; each row has at least one. None allows all.
+        allowed_B_V: values that may be sampled; each row has at least one. None allows all.
         temperature: logits are divided by it; 0 takes the most probable value.
-        top_p: draw from the smallest set of most probable values that holds this much probability.
+        top_p: sample from the smallest set of most probable values with this total probability.
 
     Returns:
         The values (B,), and their log-probabilities (B,) among the allowed ones at temperature 1.
@@ -68,8 +68,7 @@ def draw_categorical(
     normalizer = logits.logsumexp(dim=1)
     if not normalizer.isfinite().all():
         raise ModelError(
-            "the model answers with numbers that are not finite: its weights are damaged, or too "
-            "large for bfloat16"
+            "the model's logits are not finite: its weights are damaged, or too large for bfloat16"
         )
     if temperature == 0:
         values = logits.argmax(dim=1)
@@ -95,6 +94,6 @@ def _probabilities(logits_B_V: torch.Tensor, temperature: float, top_p: float) -
 def _invert_cdf(shares_B_V: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor:
     cumulative = shares_B_V.double().cumsum(dim=1)
     total = cumulative[:, -1:]
-    # The first place above the target has a share of its own, so it is an allowed value.
+    # The first index above the target has a probability above 0, so it is an allowed value.
     target = torch.minimum(uniform_B[:, None] * total, total * (1 - 1e-12))
     return torch.searchsorted(cumulative, target, right=True).squeeze(1)

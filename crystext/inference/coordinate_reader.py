@@ -1,4 +1,4 @@
-"""Reads texts of coordinates, and completions, for `batch`: all texts are at the same field."""
+"""Reads coordinate texts and completions for `batch`: all texts are at the same field."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from crystext.text import Format
 
 
 class CoordinateVocabulary:
-    """The tokens of a format of coordinates."""
+    """The tokens of a coordinate format."""
 
     def __init__(self, model: LoadedModel, fmt: Format) -> None:
-        """Look the tokens up.
+        """Look up the tokens.
 
         Raises:
             ModelError: the model has another vocabulary.
@@ -37,23 +37,23 @@ class CoordinateVocabulary:
 
     @staticmethod
     def fits(model: LoadedModel, fmt: Format) -> bool:
-        """Tell whether a model writes this format in tokens of the crystal vocabulary."""
+        """Return whether a model writes this format in tokens of the crystal vocabulary."""
         return has_crystal_vocabulary(model.tokenizer, fmt)
 
     def start(self, request: Request, count: int, *, final: bool) -> CoordinateReader:
-        """Return a reader of so many texts; all that end are accepted."""
+        """Return a reader of new texts; all finished texts are accepted."""
         return CoordinateReader(self, request, count)
 
 
 class CoordinateReader:
-    """A batch of texts of coordinates. A number of the cell takes two tokens, all else one."""
+    """A batch of coordinate texts. A cell parameter takes two tokens, all else one."""
 
     extra_draws = 0
 
     def __init__(self, vocabulary: CoordinateVocabulary, request: Request, count: int) -> None:
         self.automaton = automaton_for(request, vocabulary.format, count)
         self.ids: CoordinateTokenReader | CompletionTokenReader = vocabulary.ids
-        # Two tokens for each number of the cell, four for each atom, and the end.
+        # Two tokens for each cell parameter, four for each atom, and the end.
         max_atoms = request.constraints.max_atoms
         self.max_tokens, self.max_redrawn_fields = 12 + 4 * max_atoms + 1, max_atoms
         if isinstance(self.automaton, InfillingAutomaton):
@@ -68,15 +68,15 @@ class CoordinateReader:
     def _begin_field(self) -> None:
         index = self.automaton.field_index
         self._forced = list(self.ids.forced_tokens(index))
-        """Tokens that stand before the field whatever its value is, and are not written yet."""
+        """Tokens that precede the field for any of its values, and are not written yet."""
         self._values: Ints | None = None
-        """What was drawn of the field."""
+        """The tokens sampled for the field."""
         self._allowed: Bools | None = None
         self._wholes: Ints | None = None
-        """Of the number that is being written: its values, and its whole part once it is there."""
+        """For the current number: its values, and its whole part once it is chosen."""
 
     def choose(self, batch: TextBatch) -> Step:
-        """Draw the next token of each text."""
+        """Sample the next token of each text."""
         automaton, count = self.automaton, len(self.automaton)
         none: Bools = np.zeros(count, dtype=np.bool_)
         if self._forced:
@@ -105,7 +105,7 @@ class CoordinateReader:
         return batch.draw(FieldKind.COORDINATE, logits, automaton.allowed())
 
     def take(self, rows: Ints | None) -> None:
-        """Take the tokens that were chosen, of the texts that go on."""
+        """Take the chosen tokens of the texts that continue."""
         if rows is not None:
             self.automaton.keep(rows)
         if self._forced:

@@ -1,7 +1,7 @@
-"""How probable each element is where one is not known, read off a model's logits: nothing is drawn.
+"""Ranks elements for an unknown site by their probability in a model's logits, without sampling.
 
-Serves completions that are one choice among elements. Networks of ordinary size are asked in
-float32, many prompts of one length together.
+For completions that are a single choice among elements. Networks of ordinary size run in float32,
+with prompts of equal length batched.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from crystext.text import Format
 from crystext.tokenization.encode import completion_ids, prompt_ids
 
 _BATCH_SIZE = 64
-"""Prompts that are read together."""
+"""Prompts per batch."""
 
 
 class RankedElement(NamedTuple):
-    """An element that may stand in an unknown place."""
+    """A candidate element for an unknown site."""
 
     symbol: str
     log_probability: float
-    """In nats, among the elements that can stand there."""
+    """In nats, normalized over the allowed elements."""
 
 
 class ElementRanker:
-    """A model, ready to be asked for the probabilities of elements."""
+    """A model, ready to rank elements by probability."""
 
     def __init__(self, model: LoadedModel) -> None:
-        """Lay the model out, on a GPU if there is one.
+        """Prepare the model, on a GPU if available.
 
         Raises:
-            ModelError: its vocabulary cannot write a crystal, or knows no end.
+            ModelError: its vocabulary cannot write a crystal, or has no end-of-sequence token.
         """
         self.model, self._network = model, float32_copy(model.network)
         move_to_gpu(self._network)
@@ -56,17 +56,17 @@ class ElementRanker:
         self._trie = None if small else TokenTrie(model.tokenizer)
 
     def rank(self, requests: Sequence[Request]) -> list[list[RankedElement]]:
-        """Return the elements that can stand in each request's place, the most probable first.
+        """Return the allowed elements for each request, the most probable first.
 
         Raises:
-            ModelError: a prompt takes more positions than the model knows.
+            ModelError: a prompt takes more positions than the model has.
         """
         prompts = [prompt_ids(self.model.tokenizer, request.prompt) for request in requests]
         allowed = [_allowed_elements(request, self.model.format) for request in requests]
         known = getattr(self._network.config, "max_position_embeddings", None)
         if known is not None and (longest := max(map(len, prompts), default=0)) >= known:
             raise ModelError(
-                f"a prompt of {longest} tokens, but the model knows {known} positions; try a "
+                f"a prompt has {longest} tokens, but the model has {known} positions; try a "
                 "crystal of fewer atoms"
             )
         with torch.inference_mode():
@@ -82,7 +82,7 @@ class ElementRanker:
             ]
 
     def _logits_after(self, prompts: list[list[int]]) -> list[torch.Tensor]:
-        """Return the logits behind each prompt."""
+        """Return the logits after each prompt."""
         by_length: dict[int, list[int]] = defaultdict(list)
         for i, prompt in enumerate(prompts):
             by_length[len(prompt)].append(i)
@@ -99,7 +99,7 @@ class ElementRanker:
     def _rank_by_token(
         self, request: Request, logits: torch.Tensor, allowed: Bools
     ) -> list[RankedElement]:
-        """Read the elements off the logits of their tokens."""
+        """Rank elements by the logits of their tokens."""
         assert request.partial is not None
         fields = tuple(blank.field for blank in infill_fields(request.partial))
         if fields not in self._token_readers:
@@ -114,7 +114,7 @@ class ElementRanker:
     def _rank_by_text(
         self, request: Request, prompt: list[int], allowed: Bools
     ) -> list[RankedElement]:
-        """Score each element's text, its end included, token by token under the grammar."""
+        """Score each element's text, including its end, token by token under the grammar."""
         assert request.partial is not None
         assert self._trie is not None
         tokenizer, end = self.model.tokenizer, self._trie.end
@@ -123,7 +123,7 @@ class ElementRanker:
         numbers = np.flatnonzero(allowed).tolist()
         texts = [[*completion_ids(tokenizer, SYMBOLS[z - 1]), end] for z in numbers]
         width = max(map(len, texts))
-        # Behind its end a text goes on with more ends, of which none counts.
+        # After its end a text is padded with ends, which do not count.
         ids = torch.tensor([text + [end] * (width - len(text)) for text in texts])
         scores = torch.zeros(len(texts), dtype=torch.float64)
         device = next(self._network.parameters()).device

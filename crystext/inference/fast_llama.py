@@ -1,9 +1,9 @@
-"""A LLaMA's forward pass for drawing many short texts on a CPU.
+"""A LLaMA forward pass for sampling many short texts on a CPU.
 
-The same weights as `transformers.LlamaForCausalLM`, the same results up to rounding. What differs
-is the cost: keys and values lie in one block that grows by many tokens at a time, all rows are at
-the same position, rows that have ended are replaced by the last ones, and logits are made for the
-tokens of one slot only.
+Takes the weights of `transformers.LlamaForCausalLM` and gives the same results up to rounding, at
+lower cost: keys and values are in one block that grows by many tokens at a time, all rows are at
+the same position, finished rows are replaced by the last ones, and logits are computed only for the
+tokens of one slot.
 Covers plain LLaMA blocks (RMS norm, rotary positions, grouped or full attention, SwiGLU, no bias).
 """
 
@@ -33,7 +33,7 @@ class _Layer:
 
 
 def why_unsupported(network: PreTrainedModel | PeftModel) -> str | None:
-    """Return what keeps `FastLlama` from taking a network, or None where it can."""
+    """Return why `FastLlama` does not support a network; None if it does."""
     config = network.config
     if hasattr(network, "peft_config"):
         return "it has an adapter beside its weights"
@@ -52,20 +52,20 @@ class FastLlama:
     """The weights of a LLaMA, laid out for stepping a batch of texts token by token."""
 
     def __init__(self, network: PreTrainedModel | PeftModel, dtype: torch.dtype) -> None:
-        """Take the weights of a network, as this type.
+        """Take the weights of a network, converted to this type.
 
         Raises:
-            ModelError: the network is no plain LLaMA.
+            ModelError: the network is not a plain LLaMA.
         """
         if reason := why_unsupported(network):
-            raise ModelError(f"the network is no plain llama: {reason}")
+            raise ModelError(f"the network is not a plain llama: {reason}")
         config = network.config
         self.heads = int(config.num_attention_heads)
         self.kv_heads = int(config.num_key_value_heads)
         self.head_size = int(getattr(config, "head_dim", None) or config.hidden_size // self.heads)
         self.epsilon = float(config.rms_norm_eps)
         self.max_tokens = int(config.max_position_embeddings)
-        # Wherever the network is: it may have been moved to be drawn from in another way.
+        # From any device: the network may have been moved for another sampler.
         weights = {name: p.detach().to("cpu", dtype) for name, p in network.named_parameters()}
         self.embedding = weights["model.embed_tokens.weight"]
         self.norm = weights["model.norm.weight"]
@@ -74,13 +74,13 @@ class FastLlama:
             _layer_of(weights, f"model.layers.{i}.") for i in range(int(config.num_hidden_layers))
         ]
         with torch.no_grad():
-            # Asking the network's own rotary module keeps every scaling rule transformers knows;
+            # The network's own rotary module applies every scaling rule of transformers;
             # its frequencies stay in float32, which they need.
             positions = torch.arange(self.max_tokens)[None]
             cos, sin = network.model.rotary_emb(torch.zeros(1), positions)
         sin[..., : self.head_size // 2] *= -1
         self.cos, self.sin = cos[0].to(dtype), sin[0].to(dtype)
-        """Shape (positions, head size); the first half of `sin` has its sign turned."""
+        """Shape (positions, head size); the first half of `sin` is negated."""
 
     def logits(self, hidden_B_D: torch.Tensor, tokens: torch.Tensor | None = None) -> torch.Tensor:
         """Return the logits of some token ids, or of all: shape (B, len(tokens))."""
@@ -102,15 +102,15 @@ def _layer_of(weights: dict[str, torch.Tensor], prefix: str) -> _Layer:
 
 
 _ROW_STEP = 32
-"""Texts are stepped in numbers that are multiples of this."""
+"""Batches are padded to multiples of this size."""
 
 _TOKEN_STEP = 32
-"""Tokens by which the room for keys and values grows. By then many texts have ended, and need none:
-a batch takes a third of the memory, and what is read lies closer together."""
+"""Tokens by which the memory for keys and values grows. By then many texts have ended, and need
+none: a batch takes a third of the memory, and reads are closer together."""
 
 
 class KVBatch:
-    """A batch of texts that share a prompt and grow by a token at a time."""
+    """A batch of texts that share a prompt and grow by one token at a time."""
 
     def __init__(self, model: FastLlama, prompt: torch.Tensor, rows: int, tokens: int) -> None:
         """Read the prompt once for all rows.
@@ -118,32 +118,32 @@ class KVBatch:
         Args:
             prompt: token ids (P,).
             rows: number of texts.
-            tokens: most tokens of a whole text, prompt included.
+            tokens: maximum number of tokens of a text, including the prompt.
 
         Raises:
-            ModelError: the model knows fewer positions than that.
+            ModelError: the model has fewer positions.
         """
         if tokens > model.max_tokens:
             raise ModelError(
-                f"texts of up to {tokens} tokens, prompt included, but the model knows "
+                f"texts of up to {tokens} tokens, prompt included, but the model has "
                 f"{model.max_tokens} positions; try fewer atoms"
             )
         self.model, self.length, self.rows, self._max_tokens = model, 0, rows, tokens
         self._keys, self._values = self._allocate(rows, min(len(prompt) + _TOKEN_STEP, tokens))
         hidden = self._forward(prompt[None])
         self.hidden_B_D = hidden[:, -1].expand(rows, -1)
-        """The last layer's state behind the last token of each text."""
+        """The last layer's hidden state after the last token of each text."""
 
     def _allocate(self, rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return room for the keys and the values of so many tokens of so many texts."""
+        """Allocate keys and values for this number of texts and tokens."""
         model = self.model
         shape, dtype = (len(model.layers), rows, model.kv_heads), model.embedding.dtype
-        # Keys lie with the token axis last: products with one query then read memory in order.
+        # Keys have the token axis last: products with one query then read memory in order.
         keys = torch.empty(*shape, model.head_size, tokens, dtype=dtype)
         return keys, torch.empty(*shape, tokens, model.head_size, dtype=dtype)
 
     def _grow(self) -> None:
-        """Make room for more tokens, of the texts that are left."""
+        """Make room for more tokens of the remaining texts."""
         end = self.length
         rows = min(-(-self.rows // _ROW_STEP) * _ROW_STEP, self._keys.shape[1])
         keys, values = self._allocate(rows, min(end + _TOKEN_STEP, self._max_tokens))
@@ -155,15 +155,15 @@ class KVBatch:
         """Add a token to each text."""
         if self.length == self._values.shape[3]:
             self._grow()
-        # Rows without a text fill up a step: kernels are compiled, and kept, for every new shape.
+        # Rows without a text pad the step: kernels are compiled, and kept, for every new shape.
         rows = min(-(-self.rows // _ROW_STEP) * _ROW_STEP, self._keys.shape[1])
         tokens_R = torch.nn.functional.pad(tokens_B, (0, rows - self.rows))
         self.hidden_B_D = self._forward(tokens_R[:, None])[: self.rows, -1]
 
     def keep(self, mask_B: torch.Tensor) -> torch.Tensor:
-        """Drop texts; return which old row each row that is left now was.
+        """Drop texts; return the old row of each remaining row.
 
-        Rows behind the end of the shortened batch fill the gaps: only they are moved.
+        Rows beyond the end of the shortened batch fill the gaps: only these move.
         """
         left = int(mask_B.sum())
         order = torch.arange(self.rows)[:left].clone()
@@ -186,7 +186,7 @@ class KVBatch:
         x = model.embedding[tokens_B_T]  # (B, T, width)
         width = (x.shape[-1],)
         rotated = model.heads + model.kv_heads
-        # A prompt of one row is written to all rows: it is the same for each.
+        # A prompt of one row is broadcast to all rows.
         written = max(batch, self.rows)
         for i, layer in enumerate(model.layers):
             qkv = linear(rms_norm(x, width, layer.norm_attention, model.epsilon), layer.qkv)
@@ -209,7 +209,7 @@ class KVBatch:
     def _attend(
         self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
     ) -> torch.Tensor:
-        """Return what the last T tokens gather from all: (B, T, heads, head size) to (B, T, width).
+        """Return the attention of the last T tokens: (B, T, heads, head size) to (B, T, width).
 
         Query heads that share keys and values are rows of one product: (B kv heads, group T, ...).
         """
@@ -224,7 +224,7 @@ class KVBatch:
             alpha=self.model.head_size**-0.5,
         )
         if count > 1:
-            # What is behind a token is hidden from it; a single token sees everything there is.
+            # Causal mask; a single token attends to all tokens.
             ahead = torch.ones(count, keys.shape[-1], dtype=torch.bool).triu(
                 1 + keys.shape[-1] - count
             )
@@ -236,9 +236,9 @@ class KVBatch:
 
 
 def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Turn the halves of each head by the angle of its position: (..., heads, head size).
+    """Rotate the halves of each head by the angle of its position: (..., heads, head size).
 
-    `sin` has the sign with which the other half comes in.
+    `sin` includes the sign of the other half.
     """
     swapped = x.unflatten(-1, (2, -1)).flip(-2).flatten(-2)
     return torch.addcmul(x * cos, swapped, sin)

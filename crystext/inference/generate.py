@@ -1,7 +1,7 @@
-"""Generates texts from any model for any request: the one way by which the package samples.
+"""Generates texts from any model for any request; all sampling of the package goes through it.
 
 `TextGenerator` takes, for the format of each request, the fastest sampler that the model and the
-settings allow: `batch` for models of the crystal vocabulary, `any_tokenizer_sampler` for others.
+settings allow: `batch` for models with the crystal vocabulary, `any_tokenizer_sampler` for others.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ VOCABULARIES: Registry[Any] = Registry(
     },
     plural="vocabularies",
 )
-"""What `batch` can sample: classes that follow `batch.Vocabulary`."""
+"""The vocabularies of `batch`: classes that implement `batch.Vocabulary`."""
 
 
 class Sampler(Protocol):
-    """What samples texts from a model."""
+    """Samples texts from a model."""
 
     def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
-        """Sample one text for each index, with random numbers of its own for each redraw."""
+        """Sample one text for each index, with separate random numbers for each redraw."""
 
 
 class TextGenerator:
@@ -42,13 +42,13 @@ class TextGenerator:
     def __init__(
         self, model: LoadedModel, settings: SamplingSettings, *, in_place: bool = False
     ) -> None:
-        """Take a model; samplers are made when they are needed.
+        """Take a model; samplers are created when they are needed.
 
         Args:
             model: to sample from.
-            settings: how to sample.
-            in_place: whether the network is run as it is and where it is, never laid out anew: for
-                networks too large to be held twice.
+            settings: sampling settings.
+            in_place: whether the network runs unchanged on its device, without a converted copy:
+                for networks too large to be held twice.
         """
         self.model, self.settings, self._in_place = model, settings, in_place
         self._samplers: dict[Format, Sampler] = {}
@@ -57,7 +57,8 @@ class TextGenerator:
         """Return the sampler of a format; None is the model's own.
 
         Raises:
-            ModelError: the model's vocabulary cannot write a crystal, or knows no end.
+            ModelError: the model's vocabulary cannot write a crystal, or has no end-of-sequence
+                token.
             SettingError: the model writes another format.
         """
         fmt = self.model.format if fmt is None else fmt
@@ -69,30 +70,28 @@ class TextGenerator:
         """Sample one text for each index, in one batch.
 
         Args:
-            request: what the texts are to be.
-            indices: of the texts; with the seed they decide on the random numbers.
-            redraw: how often the texts were sampled before; each time has random numbers of its
-                own.
+            request: prompt and constraints of the texts.
+            indices: of the texts; with the seed they determine the random numbers.
+            redraw: how often the texts were sampled before; each time has separate random numbers.
 
         Raises:
-            ModelError: the texts could be longer than the model knows positions for; or as
-                `sampler`.
-            SettingError: no text can be what the request says; or as `sampler`.
+            ModelError: the texts could exceed the model's number of positions; or as `sampler`.
+            SettingError: no text can satisfy the request; or as `sampler`.
         """
         return self.sampler(request.format).draw(request, indices, redraw=redraw)
 
     def draw_batches(
         self, request: Request, count: int, batch_size: int
     ) -> Iterator[list[Attempt]]:
-        """Yield texts of the indices 0 to `count`, so many a batch; raises what `draw` raises."""
+        """Yield texts of the indices below `count`, in batches; raises what `draw` raises."""
         for start in range(0, count, batch_size):
             yield self.draw(request, range(start, min(count, start + batch_size)))
 
     def _make_sampler(self, fmt: Format) -> Sampler:
         """Return the fastest sampler of a format.
 
-        A model of a general vocabulary, or one that is sampled from without constraints, goes to a
-        GPU if there is one; the others run on the processor.
+        A model with a general vocabulary, or sampling without constraints, runs on a GPU if
+        available; the others run on the CPU.
         """
         from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
         from crystext.inference.batch import BatchSampler
@@ -102,7 +101,7 @@ class TextGenerator:
         model, settings = self.model, self.settings
         if fmt != model.format and fmt.template == model.format.template:
             raise SettingError(
-                f"the format {fmt.name} is asked for, and the model writes {model.format.name}; "
+                f"the format {fmt.name} is requested, but the model writes {model.format.name}; "
                 "leave the format out"
             )
         if self._in_place:

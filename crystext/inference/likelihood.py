@@ -1,10 +1,10 @@
-"""How probable a model holds a crystal: its log-probability, whole, per site and per token.
+"""The log-probability of a crystal under a model: total, per site and per token.
 
-What is scored is a text of the crystal behind a prompt, in any format, as it would be drawn
-without constraints at temperature 1. A text depends on where the origin was put, so a score does
-too. Averaged over random translations it is one of the crystal rather than of its description; the
-spread among them tells how much the model minds (see `metrics.ipt`). Which cell was chosen still
-counts.
+Scores a text of the crystal after a prompt, in any format, as it would be sampled without
+constraints at temperature 1. The text depends on the choice of origin, so the score does too. The
+mean over random translations scores the crystal rather than one description of it; their spread
+shows how sensitive the model is to translation (see `metrics.ipt`). The score still depends on the
+choice of cell.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _CELL_LINES = ("lengths", "angles", "cell")
-"""What lines hold that are the cell's, as `Format.line_kinds` names them."""
+"""Kinds of lines that describe the cell, as in `Format.line_kinds`."""
 
 _MAX_LOGITS = 2**24
-"""Most logits that are held at once."""
+"""Maximum number of logits in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +45,12 @@ class ScoredText:
 
     text: str
     tokens: tuple[str, ...]
-    """What each token adds to the text; the last one is the end and adds nothing. T of them."""
+    """The characters that each of T tokens adds; the last one is the end and adds none."""
     log_probabilities: Floats
     """In nats, each given the prompt and the tokens before it; shape (T,)."""
     lines: Ints
     """Which line of the text a token belongs to, from 0; the end is a line of its own. Shape (T,).
-    A token of several lines counts for the last of which it holds a part."""
+    A token that spans lines counts for the last of them."""
 
     @cached_property
     def total(self) -> float:
@@ -67,7 +67,7 @@ class ScoredText:
 
     @property
     def mean_loss(self) -> float:
-        """Mean loss per token of the text, in nats, the end left out, as perplexity has it."""
+        """Mean loss per token of the text, in nats, without the end, as for perplexity."""
         return -float(self.log_probabilities[:-1].mean())
 
 
@@ -76,10 +76,10 @@ class SiteScore:
     """Log-probability of an atom, in nats, given the cell and the atoms written before it."""
 
     site: int
-    """Index of the site in the crystal that was given, from 0."""
+    """Index of the site in the given crystal, from 0."""
     symbol: str
     element: float
-    """Of its element, and so of there being a further atom."""
+    """Of its element, which includes that another atom follows."""
     coordinates: float
     """Of its position, given the element."""
 
@@ -91,12 +91,12 @@ class SiteScore:
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """Log-probabilities of a crystal under a model, in nats: means over its readings."""
+    """Log-probabilities of a crystal under a model, in nats: means over `readings`."""
 
     crystal: Crystal
     prompt: str
     readings: tuple[ScoredText, ...]
-    """One of the crystal as it stands, or one for each random translation of it."""
+    """One for the crystal as given, or one for each random translation of it."""
     format: Format = PLAIN
     """The format of the texts."""
 
@@ -117,7 +117,7 @@ class Score:
 
     @property
     def cell(self) -> float:
-        """Of the lengths and the angles, as far as they are free.
+        """Of the free lengths and angles.
 
         Raises:
             SettingError: the format has no lines that hold the cell alone.
@@ -132,12 +132,12 @@ class Score:
 
     @property
     def end(self) -> float:
-        """Of there being no further atom."""
+        """Of the end, that is, of no further atom."""
         return self._per_line[-1]
 
     @cached_property
     def sites(self) -> tuple[SiteScore, ...]:
-        """Of each atom, in the order of the crystal that was given.
+        """Of each atom, in the order of the given crystal.
 
         Raises:
             SettingError: the format does not list every atom on lines of its own.
@@ -160,7 +160,7 @@ class Score:
 
     @property
     def increase_in_perplexity(self) -> float:
-        """IPT of the crystal over its readings, of one reading 0; see `metrics.ipt`."""
+        """IPT of the crystal over its readings, 0 for a single one; see `metrics.ipt`."""
         return increase_in_perplexity([reading.mean_loss for reading in self.readings])
 
     def to_dataframe(self) -> DataFrame:
@@ -194,12 +194,12 @@ class Score:
 
 
 class LikelihoodScorer:
-    """A model, ready to score."""
+    """A model, ready to score crystals."""
 
     def __init__(self, model: LoadedModel) -> None:
-        """Lay the model out: in float32, unless it is large or packed into 4 bits.
+        """Prepare the model: in float32, unless it is large or in 4 bits.
 
-        Numbers of 16 bits would be off by some hundredths of a nat a token, and by others in each
+        With 16 bits, scores are off by some hundredths of a nat per token, differently in each
         batch.
         """
         self.model, self._network = model, float32_copy(model.network)
@@ -214,32 +214,32 @@ class LikelihoodScorer:
         translations: int = 0,
         seed: int = 0,
     ) -> list[Score]:
-        """Score crystals behind a prompt.
+        """Score crystals after a prompt.
 
         Args:
             crystals: any number.
             prompt: as `generation_prompt` makes it.
-            format: of the texts; None is the model's own. The prompt has to ask for it.
-            translations: score this many random translations of each crystal in place of the
-                crystal as it stands, or this many other equivalent descriptions
+            format: of the texts; None is the model's own. The prompt has to request it.
+            translations: score this many random translations of each crystal instead of the
+                crystal as given, or this many other equivalent descriptions
                 (`Format.equivalent_texts`).
             seed: of the translations, which are the same for every crystal.
 
         Raises:
             InputError: a crystal cannot be written.
-            ModelError: a text takes more positions than the model knows.
+            ModelError: a text takes more positions than the model has.
             SettingError: a negative number, or a format that the model does not write.
         """
         translations = whole_number("translations", translations)
         seed = whole_number("seed", seed)
         if translations < 0 or seed < 0:
             raise SettingError(
-                f"{translations} translations with seed {seed}: expected whole numbers from 0 on"
+                f"{translations} translations with seed {seed}: expected whole numbers from 0"
             )
         fmt = format or self.model.format
         if fmt != self.model.format and fmt.template == self.model.format.template:
             raise SettingError(
-                f"a text in the format {fmt.name} is to be scored, and the model writes "
+                f"a text in the format {fmt.name} is to be scored, but the model writes "
                 f"{self.model.format.name}; leave the format out"
             )
         texts = [
@@ -262,8 +262,8 @@ class LikelihoodScorer:
         longest = max((len(ids) for ids, _ in rows), default=0)
         if known is not None and longest > known:
             raise ModelError(
-                f"a crystal takes {longest} tokens, prompt included, and the model knows {known} "
-                "positions; score crystals of fewer atoms"
+                f"a crystal takes {longest} tokens, including the prompt, but the model has "
+                f"{known} positions; score crystals of fewer atoms"
             )
         readings: dict[int, ScoredText] = {}
         with torch.inference_mode():
@@ -279,7 +279,7 @@ class LikelihoodScorer:
         return [readings[i] for i in range(len(texts))]
 
     def _batches(self, sizes: list[int]) -> Iterator[list[int]]:
-        """Yield the numbers of texts that are scored together, short ones first."""
+        """Yield the indices of texts that are scored together, short ones first."""
         vocabulary = int(self._network.get_input_embeddings().weight.shape[0])  # type: ignore[index]
         batch: list[int] = []
         for i in sorted(range(len(sizes)), key=lambda i: sizes[i]):
@@ -293,7 +293,7 @@ class LikelihoodScorer:
     def _log_probabilities(
         self, rows: list[tuple[list[int], list[int]]], start: int
     ) -> list[Floats]:
-        """Return the log-probability of each token behind the first `start`, row by row."""
+        """Return the log-probability of each token after the first `start`, row by row."""
         filler = int(self.model.tokenizer.eos_token_id)
         ids_B_T = torch.from_numpy(pad_rows(rows, filler)[0])
         device = next(self._network.parameters()).device
@@ -305,10 +305,10 @@ class LikelihoodScorer:
 
 
 def _line_of_each_token(tokens: Sequence[str]) -> list[int]:
-    """Return for each token the last line of which it holds a part, or which it opens."""
+    """Return for each token the last line that it is part of or begins."""
     lines, line = [], 0
     for token in tokens:
-        # An element's token may hold the newline behind it; the line that opens is not its own.
+        # An element's token may include the newline after it; the line that follows is not its own.
         body = token.rstrip("\n") or token
         lines.append(line + body.count("\n"))
         line += token.count("\n")

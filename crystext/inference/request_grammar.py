@@ -12,26 +12,26 @@ from crystext.inference.types import Request
 from crystext.text import Decoded, Format
 
 MAX_RESTARTS = 20
-"""How often a text is drawn from its start, at the most, where its grammar could not foresee that
-it has to be drawn again: in the Wyckoff format, where orbits have no room, or make a crystal of
-another space group than the text declares."""
+"""How often a text is sampled, at most, if it breaks a constraint that its grammar cannot enforce
+in advance: in the Wyckoff format, orbits without room, or a crystal of another space group than the
+text declares."""
 
 
 def grammar_for(request: Request, fmt: Format) -> Grammar | None:
-    """Return the grammar of the text of a request; None where the format has none."""
+    """Return the grammar of the text of a request; None if the format has none."""
     if request.partial is not None:
         return CompletionGrammar(fmt, request.partial)
     return grammar_of(fmt)
 
 
 def field_automaton_for(request: Request, fmt: Format) -> FieldAutomaton | None:
-    """Return the automaton of one text, to be read character by character, if there is one."""
+    """Return the automaton of one text for character-by-character use; None without a grammar."""
     grammar = grammar_for(request, fmt)
     return None if grammar is None else grammar.automaton(request.constraints)
 
 
 def must_be_redrawn(request: Request, text: str, fmt: Format) -> bool:
-    """Return whether a text is to be drawn again, from its start; see `Grammar.must_be_redrawn`."""
+    """Return whether a text has to be sampled again; see `Grammar.must_be_redrawn`."""
     grammar = grammar_for(request, fmt)
     if grammar is None or not grammar.looks_back:
         return False
@@ -42,21 +42,21 @@ def must_be_redrawn(request: Request, text: str, fmt: Format) -> bool:
 def automaton_for(
     request: Request, fmt: Format, batch: int
 ) -> CoordinateAutomaton | InfillingAutomaton:
-    """Return the automaton of so many coordinate texts, at their first field."""
+    """Return the automaton of a batch of coordinate texts, at their first field."""
     if request.partial is None:
         return CoordinateAutomaton(fmt, batch, request.constraints)
     return InfillingAutomaton(fmt, batch, request.partial, request.constraints)
 
 
 def decode_completion(request: Request, text: str, fmt: Format) -> Decoded:
-    """Read what was written: a crystal, completed where it was given in part, or a failure."""
+    """Decode a text: a crystal, completed if it was partial, or a failure."""
     if request.partial is None:
         return fmt.decode(text)
     return request.partial.decode_completion(text, fmt)
 
 
 def max_characters(request: Request, fmt: Format) -> int:
-    """Return a number of characters that no text exceeds."""
+    """Return an upper bound of the number of characters of a text."""
     grammar = grammar_for(request, fmt)
     if grammar is None:
         return fmt.max_characters(request.constraints.max_atoms)
@@ -64,9 +64,9 @@ def max_characters(request: Request, fmt: Format) -> int:
 
 
 def next_field_kind(request: Request, text: str, fmt: Format) -> FieldKind | None:
-    """Return the kind of field that goes on behind the beginning of a text, or comes next.
+    """Return the kind of the unfinished field at the end of a partial text, or of the next one.
 
-    None where the format has no grammar, which alone knows fields.
+    None if the format has no grammar, and therefore no fields.
     """
     grammar = grammar_for(request, fmt)
     return None if grammar is None else grammar.kind_after(text)

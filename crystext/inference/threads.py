@@ -1,4 +1,4 @@
-"""Threads of a network: small ones run on one, so that the same seed gives the same texts."""
+"""Runs small networks on one thread, so that the same seed gives the same texts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _SINGLE_THREAD_PARAMETERS = 100_000_000
-"""Parameters up to which a network runs on one thread: more would hardly be faster."""
+"""Most parameters of a network that runs on one thread: more threads would hardly be faster."""
 
 
 @contextmanager
 def single_thread_if_small(network: PreTrainedModel | PeftModel) -> Iterator[None]:
-    """Run a small network on one thread: sums that are split over threads round otherwise."""
+    """Run a small network on one thread: sums split over threads round differently."""
     if sum(p.numel() for p in network.parameters()) > _SINGLE_THREAD_PARAMETERS:
         yield
         return

@@ -1,4 +1,4 @@
-"""What a sampler takes (settings and requests) and returns (attempts)."""
+"""The inputs of a sampler (settings and requests) and its outputs (attempts)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crystext.text import Format
 from crystext.text.partial import PartialCrystal
 
 DEFAULT_CONSTRAINTS = Constraints(min_distance_ratio=0.65)
-"""The constraints by default: atoms keep a distance, and are 20 at most."""
+"""The default constraints: minimum distances, and at most 20 atoms."""
 
 
 _OPTIONAL_TEMPERATURES = ("element_temperature", "coordinate_temperature")
@@ -32,21 +32,20 @@ class SamplingSettings:
     temperature: float = 1.0
     """Logits are divided by it; 0 takes the most probable token."""
     element_temperature: float | None = None
-    """Its own value for elements, and for whether a further atom follows; None is `temperature`.
-    Space groups and Wyckoff positions have `temperature`: they are structure, as the cell is.
-    Where this one is higher, compositions vary and coordinates stay precise."""
+    """For elements, and for whether another atom follows; None is `temperature`. Space groups and
+    Wyckoff positions have `temperature`: they are structure, as the cell is. If this one is higher,
+    compositions vary and coordinates stay precise."""
     coordinate_temperature: float | None = None
-    """Its own value for coordinates; None is `temperature`."""
+    """For coordinates; None is `temperature`."""
     top_p: float = 1.0
-    """Sample from the smallest set of most probable tokens that holds this much probability."""
+    """Sample from the smallest set of most probable tokens with this total probability."""
     guidance: float = 1.0
-    """Scale of what the conditions in a prompt change in the logits; 1 is off: see `guidance`."""
+    """Scale of the effect of a prompt's conditions on the logits; 1 is off: see `guidance`."""
     constrained: bool = True
-    """Whether only texts that are crystals, and satisfy the request's constraints, can be
-    written."""
+    """Whether only texts of crystals that satisfy the request's constraints are sampled."""
 
     def __post_init__(self) -> None:
-        """Make plain numbers of what is given, and check the ranges."""
+        """Convert the values to plain numbers, and check the ranges."""
         object.__setattr__(self, "seed", whole_number("seed", self.seed))
         given = [name for name in _OPTIONAL_TEMPERATURES if getattr(self, name) is not None]
         for name in ("temperature", *given, "top_p", "guidance"):
@@ -64,12 +63,12 @@ class SamplingSettings:
             raise SettingError(f"a top-p of {self.top_p:g}: expected a number in (0, 1]; 1 is off")
         if not 0 <= self.guidance <= 10:
             raise SettingError(
-                f"a guidance of {self.guidance:g}: expected 0 (conditions unheard) to 10; "
+                f"a guidance of {self.guidance:g}: expected 0 (conditions ignored) to 10; "
                 "1 is off, try 1.5"
             )
 
     def temperature_of(self, kind: FieldKind | None) -> float:
-        """Return the temperature at which fields of a kind are drawn; None: in any other text."""
+        """Return the temperature for fields of a kind; None for texts without a grammar."""
         own = None
         if kind is FieldKind.ELEMENT:
             own = self.element_temperature
@@ -80,15 +79,15 @@ class SamplingSettings:
 
 @dataclass(frozen=True)
 class Request:
-    """A prompt, and the constraints on the text that answers it."""
+    """A prompt, and the constraints on the text that follows it."""
 
     prompt: str
     constraints: Constraints = DEFAULT_CONSTRAINTS
-    """If sampling is not constrained, `max_atoms` still bounds the length of a text."""
+    """Without constrained sampling, `max_atoms` still bounds the length of a text."""
     unconditional_prompt: str | None = None
-    """The prompt without conditions, which guidance compares with; None turns guidance off."""
+    """The prompt without conditions, for guidance; None turns guidance off."""
     partial: PartialCrystal | None = None
-    """What the text completes; None for the text of a whole crystal."""
+    """The partial crystal to complete; None for the text of a whole crystal."""
     format: Format | None = None
     """The format of the text; None is the model's own."""
 
@@ -102,18 +101,17 @@ class Attempt:
     failure: str | None
     """Name of the `text.DecodeFailure`; None where the text is a crystal."""
     log_probability: float
-    """Of the text in its format, under the model and the constraints at temperature 1, guidance
-    included, in nats. The second coordinate of an atom counts as free: which values of it leave
-    room is not looked up for all. In the Wyckoff format, all coordinates count as free."""
+    """In nats, of the text in its format, under the model and the constraints at temperature 1,
+    guidance included. The second coordinate of an atom counts as free: not all of its values are
+    checked for room. In the Wyckoff format, all coordinates count as free."""
     tokens: int
-    """Number of tokens, the end included."""
+    """Number of tokens, including the end."""
     attempts: int = 1
     """Number of texts sampled until this one was taken."""
     conditions: tuple[ConditionResult, ...] = ()
-    """The conditions, and whether the crystal satisfies them."""
+    """The conditions, and whether the crystal satisfies each."""
     checked_crystal: Crystal | None = field(default=None, compare=False, repr=False)
-    """The crystal, decoded already where its conditions were checked; None elsewhere. Files do not
-    hold it."""
+    """The decoded crystal if its conditions were checked; otherwise None. Not stored in files."""
 
     @property
     def satisfied(self) -> bool:

@@ -1,8 +1,8 @@
-"""Reads texts of the Wyckoff format for `batch`: each text is at a field of its own.
+"""Reads texts of the Wyckoff format for `batch`: texts can be at different fields.
 
 One text writes an element while another writes a coordinate. A crowded crystal (see
-`grammar.wyckoff.automaton`), or one of another space group than its text declares, is started anew:
-what comes is what the model would write under the condition that it is neither.
+`grammar.wyckoff.automaton`), or one of another space group than its text declares, restarts:
+samples follow the model's distribution conditional on neither.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from crystext.text import Format
 from crystext.text.formats import MAX_ANGLE
 
 _ROW_STEP = 32
-"""Logits are made for numbers of texts that are multiples of this."""
+"""Logits are computed for multiples of this number of texts."""
 
 _FIELD_KINDS = {
     TokenKind.GROUP: FieldKind.GROUP,
@@ -45,7 +45,7 @@ class WyckoffVocabulary:
     """The tokens of the Wyckoff format."""
 
     def __init__(self, model: LoadedModel, fmt: Format) -> None:
-        """Look the tokens up.
+        """Look up the tokens.
 
         Raises:
             ModelError: the model has another vocabulary.
@@ -54,21 +54,21 @@ class WyckoffVocabulary:
 
     @staticmethod
     def fits(model: LoadedModel, fmt: Format) -> bool:
-        """Tell whether a model writes this format in tokens of the crystal vocabulary."""
+        """Return whether a model writes this format in tokens of the crystal vocabulary."""
         return has_wyckoff_vocabulary(model.tokenizer, fmt)
 
     def start(self, request: Request, count: int, *, final: bool) -> WyckoffReader:
-        """Return a reader of so many texts; where it is the final one, it finishes them all.
+        """Return a reader of new texts; a final one finishes them all.
 
         Raises:
-            SettingError: no crystal of that space group can have the atoms asked for.
+            SettingError: no crystal of that space group can have the requested atoms.
         """
         raise_if_infeasible(request.constraints)
         return WyckoffReader(self, request, count, final)
 
 
 class _WyckoffText:
-    """One text of a batch: its automaton, and what of a cell parameter is written."""
+    """One text of a batch: its automaton, and the written part of a cell parameter."""
 
     __slots__ = ("automaton", "token_kind", "whole")
 
@@ -111,7 +111,7 @@ class WyckoffReader:
     """A batch of texts of the Wyckoff format."""
 
     extra_draws = 1
-    """The first length of the cell is drawn in the step in which the orbits end."""
+    """The first length of the cell is sampled in the step in which the orbits end."""
 
     def __init__(
         self, vocabulary: WyckoffVocabulary, request: Request, count: int, final: bool
@@ -123,12 +123,12 @@ class WyckoffReader:
             _WyckoffText(WyckoffAutomaton(self.format, ahead, always_finish=final))
             for _ in range(count)
         ]
-        # The group, five tokens for each atom at the most, two for each parameter of the cell.
+        # The group, at most five tokens for each atom, two for each cell parameter.
         max_atoms = request.constraints.max_atoms
         self.max_tokens, self.max_redrawn_fields = 1 + 5 * max_atoms + 12, 3 * max_atoms
 
     def choose(self, batch: TextBatch) -> Step:
-        """Draw the next token of each text; texts that have no room for a cell are abandoned."""
+        """Sample the next token of each text; texts without room for a cell are abandoned."""
         logits = batch.logits(self.ids.ids, row_step=_ROW_STEP)
         tokens: Ints = np.zeros(len(self.texts), dtype=np.int64)
         abandoned: Bools = np.zeros(len(self.texts), dtype=np.bool_)
@@ -141,12 +141,12 @@ class WyckoffReader:
         return Step(tokens, ended, abandoned)
 
     def take(self, rows: Ints | None) -> None:
-        """Go on with these texts; each has its token already."""
+        """Keep these texts; each has its token already."""
         if rows is not None:
             self.texts = [self.texts[row] for row in rows.tolist()]
 
     def accepts(self, row: int, text: str) -> bool:
-        """Tell whether a text is neither crowded nor of another space group than it declares."""
+        """Return whether a text is not crowded and has the space group that it declares."""
         if self.final:
             return True
         crowded = self.texts[row].automaton.atoms_too_close
@@ -161,7 +161,7 @@ class WyckoffReader:
         tokens: Ints,
         abandoned: Bools,
     ) -> None:
-        """Draw the tokens of the texts that come to one kind, and hand them to the automata."""
+        """Sample the tokens of the texts at one token kind, and pass them to the automata."""
         ids, first = self.ids.slices[kind], self.ids.first_value(kind)
         kind_logits = logits[torch.from_numpy(rows), ids]
         if kind is TokenKind.ELEMENT:
@@ -191,10 +191,10 @@ class WyckoffReader:
     def _draw_elements(
         self, batch: TextBatch, rows: Ints, kind_logits: torch.Tensor, logits: torch.Tensor
     ) -> Ints:
-        """Draw an element for each text, or the end of the orbits.
+        """Sample an element for each text, or the end of the orbits.
 
-        That the orbits end has the probability of all first lengths together, so that at another
-        temperature it counts as one choice beside the elements. Which length it is comes after.
+        The end of the orbits has the probability of all first lengths together, so that at another
+        temperature it counts as one choice beside the elements. The length is sampled afterwards.
         """
         lengths = logits[torch.from_numpy(rows), self.ids.slices[TokenKind.FIRST_WHOLE]]
         ends = lengths.float().logsumexp(dim=1, keepdim=True)
@@ -203,7 +203,7 @@ class WyckoffReader:
         return batch.draw(FieldKind.ELEMENT, choices, allowed, rows=rows)
 
     def _draw_coordinates(self, batch: TextBatch, rows: Ints, kind_logits: torch.Tensor) -> Ints:
-        """Draw a coordinate for each text that leaves its orbit room in some cell."""
+        """Sample a coordinate for each text that leaves its orbit room in some cell."""
         automata = [self.texts[row].automaton for row in rows.tolist()]
 
         def is_free(values: Ints, which: Ints) -> Bools:

@@ -1,1 +1,1 @@
-"""Models: what lies on disk, what is in memory, and how one comes to the other."""
+"""Models: their folders on disk, loading and saving them, adapters, and the Hub."""

@@ -1,6 +1,6 @@
-"""What training starts from: a base or random weights, with or without an adapter.
+"""Initializes the model to train: from a base or random weights, with or without an adapter.
 
-Everything that can be wrong with a choice is found here, before anything is written.
+All settings are validated here, before anything is written.
 """
 
 from __future__ import annotations
@@ -49,25 +49,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedBase(AdapterBase):
-    """A base, and how to make it again where it lies nowhere."""
+    """A base, and how to recreate it where it is not stored anywhere."""
 
     build: Callable[[], PreTrainedModel] | None = None
-    """Given where `source` is `BASE_SUBFOLDER`: the base has to be written beside the adapter."""
+    """Set if `source` is `BASE_SUBFOLDER`: the base has to be written beside the adapter."""
 
 
 @dataclass(frozen=True)
 class InitialModel:
-    """A network with all that training needs to know of it."""
+    """A network with all that training needs."""
 
     network: PreTrainedModel | PeftModel
-    """Its parameters that are to be trained require gradients, and no others."""
+    """Exactly the parameters to be trained require gradients."""
     tokenizer: PreTrainedTokenizerBase
     prompts: PromptSet
     format: Format
     base: TrainedBase | None
-    """What the adapter stands on; None where every weight is trained."""
+    """The base of the adapter; None if every weight is trained."""
     folder: Path | None = None
-    """Of the model or adapter that training starts from; None where it starts anew."""
+    """Of the model or adapter that training starts from; None for random weights."""
 
 
 def initialize_model(
@@ -80,25 +80,25 @@ def initialize_model(
     device: torch.device,
     compute_dtype: torch.dtype,
 ) -> InitialModel:
-    """Make or read the network that training starts from.
+    """Create or load the network that training starts from.
 
-    Weights that are trained are in float32; those of a base under an adapter in the type that is
-    computed in, or in 4 bits. The seed decides random weights, the adapter's included.
+    Trained weights are in float32; those of a base under an adapter are in the compute type, or in
+    4 bits. The seed determines random weights, the adapter's included.
 
     Args:
         settings: the recipe's.
-        prompts: the recipe's words; None takes those that the base was trained with, else the
-            default ones.
+        prompts: the recipe's prompt set; None takes the one that the base was trained with, or the
+            default.
         fmt: the text format to train.
-        max_tokens: longest example; a new network knows as many positions.
+        max_tokens: longest example; a new network has as many positions.
         seed: of random weights.
         device: where to train. With FSDP the weights stay where they are, to be sharded.
-        compute_dtype: type of the products.
+        compute_dtype: type of matrix products.
 
     Raises:
-        SettingError: a LoRA target that does not exist, or examples longer than the base knows
-            positions.
-        ModelError: the base cannot be had (nowhere, gated, without a network), or is damaged.
+        SettingError: a LoRA target does not exist, or examples are longer than the base's number
+            of positions.
+        ModelError: the base is unavailable (not found, gated, no network), or damaged.
     """
     if settings.new is not None:
         return _initialize_new(settings, prompts, fmt, device, compute_dtype, max_tokens, seed)
@@ -118,7 +118,7 @@ def initialize_model(
     if tokenizer.eos_token_id is None:
         raise SettingError(
             f"model.base: the tokenizer of {settings.base} has no end-of-sequence token, which "
-            "closes a crystal's text; set its eos_token"
+            "ends a crystal's text; set its eos_token"
         )
     plan = network_without_weights(under)
     check_tokenizer_fits(under, plan, tokenizer)
@@ -182,11 +182,11 @@ def _initialize_new(
         _checkpoint_activations(network, settings)
         return InitialModel(network.train(), tokenizer, words, fmt, None)
     check_targets(network, settings.lora, "the new LLaMA")
-    # bitsandbytes packs weights as they are read. Every process reads a copy of its own, and
-    # `save_pretrained` writes in the first one only.
+    # bitsandbytes packs weights as they are read. Every process reads its own copy, and
+    # `save_pretrained` writes in the first process only.
     with TemporaryDirectory() as folder:
         network.config.save_pretrained(folder)
-        # Tied weights once, under the name of the embedding: transformers 4 looks for no other.
+        # Tied weights once, under the name of the embedding: transformers 4 reads no other name.
         weights = {name: weight.detach() for name, weight in network.named_parameters()}
         save_file(weights, f"{folder}/model.safetensors", metadata={"format": "pt"})
         frozen = read_network(
@@ -204,7 +204,7 @@ def _initialize_new(
 def _read_full_network(
     under: Path, adapter: Path | None, device: torch.device | None
 ) -> PreTrainedModel:
-    """Return a network to be trained whole; an adapter of its own becomes part of it."""
+    """Return a network for full training; an adapter of the base is merged into it."""
     base = None if adapter is None else read_description(adapter).base
     if adapter is None or base is None:
         return read_network(under, dtype=torch.float32, device=device)
@@ -224,7 +224,7 @@ def _checkpoint_activations(network: PreTrainedModel | PeftModel, settings: Mode
     if not settings.gradient_checkpointing:
         return
     with warnings.catch_warnings():
-        # Its name of tomorrow is not known to every version of transformers that will do.
+        # Not every supported version of transformers has its future name.
         warnings.filterwarnings("ignore", "`gradient_checkpointing_enable`", FutureWarning)
         network.gradient_checkpointing_enable(
             gradient_checkpointing_kwargs={"use_reentrant": False}
@@ -232,7 +232,7 @@ def _checkpoint_activations(network: PreTrainedModel | PeftModel, settings: Mode
 
 
 def _is_named_source(source: str) -> bool:
-    """Tell whether a base is known by a name rather than by a place on this machine."""
+    """Return whether a base is given by a name rather than by a path on this machine."""
     return source == SHIPPED or not Path(source).expanduser().is_dir()
 
 

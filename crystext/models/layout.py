@@ -1,11 +1,11 @@
-"""A model on disk: its folder, its description, and its digest.
+"""A model on disk: its folder, description and digest.
 
 A model folder is what transformers writes (config.json, model.safetensors, tokenizer files), plus
 `crystext.json` (text format) and `prompts/` (the prompt set). An adapter folder is what peft writes
 (adapter_config.json, adapter_model.safetensors) with the tokenizer and the same additions;
-`crystext.json` names the base that it stands on, and how that was held in training. Nothing in
-either is ever executed: weights are read from safetensors only. This module reads no weights into
-memory as tensors, and so needs neither torch nor transformers.
+`crystext.json` names its base, and the precision of the base in training. No code in either is ever
+executed: weights are read from safetensors only. This module loads no tensors, and so needs neither
+torch nor transformers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SHIPPED = "shipped"
 """Name of the model that comes with the package."""
 
 BASE_SUBFOLDER = "base"
-"""Source of a base that lies in the adapter's own folder, under this name."""
+"""Source of a base that is stored in the adapter's folder, under this name."""
 
 Quantize = Literal["none", "nf4"]
 Dtype = Literal["bfloat16", "float16", "float32"]
@@ -37,14 +37,14 @@ _EXPECTED_SOURCE = (
     f"expected {SHIPPED!r}, a folder with config.json or adapter_config.json, or OWNER/NAME"
 )
 _SMALL_FILE_BYTES = 2**28
-"""Bytes of a file that take a fraction of a second to hash."""
+"""Bytes that take a fraction of a second to hash."""
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 
 
 @dataclass(frozen=True)
 class AdapterBase:
-    """The model that an adapter stands on, as it was held while the adapter was trained."""
+    """The base of an adapter, in the precision in which the adapter was trained."""
 
     source: str
     """`shipped`, an absolute path, a name on the Hub, or `BASE_SUBFOLDER`."""
@@ -58,7 +58,7 @@ class Temperatures:
     """The temperatures at which a model is sampled by default."""
 
     text: float = 1.0
-    """As generation_config.json has it, where other programs find it."""
+    """Stored in generation_config.json, where other programs find it."""
     element: float | None = None
     coordinate: float | None = None
     """None is that of the text; crystext.json has these two."""
@@ -69,11 +69,11 @@ DEFAULT_TEMPERATURES = Temperatures()
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What crystext.json says."""
+    """The contents of crystext.json."""
 
     format: Format
     base: AdapterBase | None
-    """None where the folder holds a whole model."""
+    """None if the folder holds a whole model."""
     element_temperature: float | None = None
     coordinate_temperature: float | None = None
     sample_format: Format | None = None
@@ -82,10 +82,10 @@ class ModelDescription:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model on disk: what can be known of it before its weights are loaded.
+    """A model on disk: everything that is available before its weights are loaded.
 
-    A command opens a model once, by `open_model`, and hands this on. Files are read when they are
-    first needed, and once.
+    A command opens a model once, by `open_model`, and passes this on. Each file is read once, when
+    it is first needed.
     """
 
     source: str
@@ -94,17 +94,17 @@ class ModelFolder:
 
     @cached_property
     def description(self) -> ModelDescription:
-        """What crystext.json says; raises `ModelError` where it is damaged."""
+        """The contents of crystext.json; raises `ModelError` if it is damaged."""
         return read_description(self.path)
 
     @cached_property
     def prompts(self) -> PromptSet:
-        """The words that the model was trained with; raises `SettingError` if they have faults."""
+        """The prompts it was trained with; raises `SettingError` if they are invalid."""
         return load_prompts(self.path / "prompts")
 
     @cached_property
     def temperatures(self) -> Temperatures:
-        """The temperatures that the model asks to be sampled at; 1 where it asks for none.
+        """The default sampling temperatures of the model; 1 where it has none.
 
         Raises:
             ModelError: a file is damaged.
@@ -122,7 +122,7 @@ class ModelFolder:
 
     @property
     def default_format(self) -> str | None:
-        """Name of the format to sample in by default; None is the format of the model's numbers."""
+        """Name of the format to sample in by default; None is the model's own format."""
         fmt = self.description.sample_format
         return None if fmt is None else fmt.name
 
@@ -132,7 +132,7 @@ class ModelFolder:
         return is_adapter(self.path)
 
     def weight_bytes(self, *, with_base: bool = False) -> int:
-        """Return the size of the weights on disk; of an adapter, optionally those of its base."""
+        """Return the size of the weights on disk; for an adapter, optionally with its base."""
         folder = self.path
         if with_base and (base := self.description.base) is not None:
             folder = base_folder(base.source, folder)
@@ -140,7 +140,7 @@ class ModelFolder:
 
 
 def open_model(source: str | Path | ModelFolder = SHIPPED) -> ModelFolder:
-    """Return the folder of a model or an adapter; one that is open already as it is.
+    """Return the folder of a model or an adapter; an open one is returned unchanged.
 
     Args:
         source: as `model_folder` takes it.
@@ -154,13 +154,13 @@ def open_model(source: str | Path | ModelFolder = SHIPPED) -> ModelFolder:
 
 
 def model_folder(source: str | Path = SHIPPED) -> Path:
-    """Return the folder of a model or an adapter of this package, once it is known to be whole.
+    """Return the folder of a model or an adapter of this package, checked to be complete.
 
     Args:
-        source: `shipped`, a folder, or a name on the Hub, from where the files are then fetched.
+        source: `shipped`, a folder, or a name on the Hub, from which the files are downloaded.
 
     Raises:
-        ModelError: there is no such model, the folder is incomplete, or its weights are not
+        ModelError: the model does not exist, the folder is incomplete, or its weights are not
             safetensors.
     """
     folder = find_folder(source)
@@ -178,10 +178,10 @@ def model_folder(source: str | Path = SHIPPED) -> Path:
 
 
 def find_folder(source: str | Path) -> Path:
-    """Return the folder of anything that could be a model, whole or not.
+    """Return the folder of anything that could be a model, complete or not.
 
     Raises:
-        ModelError: it is neither a folder nor a model that can be had from the Hub.
+        ModelError: it is neither a folder nor a model that can be downloaded from the Hub.
     """
     if str(source) == SHIPPED:
         return shipped_model()
@@ -194,14 +194,14 @@ def find_folder(source: str | Path) -> Path:
 
 
 def base_folder(source: str | Path, adapter: Path | None = None) -> Path:
-    """Return the folder of any causal language model that an adapter can stand on.
+    """Return the folder of any causal language model that can be the base of an adapter.
 
     Args:
-        source: as `AdapterBase` has it.
+        source: as in `AdapterBase`.
         adapter: the adapter's folder.
 
     Raises:
-        ModelError: there is no such model, it has no config.json, or its weights are pickles.
+        ModelError: the model does not exist, it has no config.json, or its weights are pickles.
     """
     if source == BASE_SUBFOLDER and adapter is not None:
         folder = adapter / BASE_SUBFOLDER
@@ -212,8 +212,8 @@ def base_folder(source: str | Path, adapter: Path | None = None) -> Path:
             if adapter is None:
                 raise
             raise ModelError(
-                f"{error}. The adapter in {adapter} stands on it; bring it there, or write its "
-                f"place into {adapter / 'crystext.json'} as base"
+                f"{error}. It is the base of the adapter in {adapter}; copy it there, or write its "
+                f"path into {adapter / 'crystext.json'} as base"
             ) from None
     _require_files(folder, "config.json")
     if not has_safetensors(folder):
@@ -236,12 +236,12 @@ def require_tokenizer(folder: Path) -> None:
 
 
 def is_adapter(folder: Path) -> bool:
-    """Tell whether a folder holds an adapter rather than a whole model."""
+    """Return whether a folder holds an adapter rather than a whole model."""
     return (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file()
 
 
 def has_safetensors(folder: Path) -> bool:
-    """Tell whether a folder holds a whole model's weights in the one format that is read."""
+    """Return whether a folder holds a whole model's weights as safetensors."""
     return any(p.name != "adapter_model.safetensors" for p in folder.glob("*.safetensors"))
 
 
@@ -249,7 +249,7 @@ def read_description(folder: Path) -> ModelDescription:
     """Read crystext.json.
 
     Raises:
-        ModelError: it is damaged, or names a format that there is not.
+        ModelError: it is damaged, or names a format that does not exist.
     """
     path = folder / "crystext.json"
     try:
@@ -301,15 +301,15 @@ def write_description(folder: Path, description: ModelDescription) -> None:
 def model_hash(folder: Path, *, quick: bool = False) -> str:
     """Return the SHA-256 of a model folder's weights, settings, tokenizer and prompts.
 
-    An adapter's covers its base too, and not the place where that lies.
+    That of an adapter covers its base too, but not the location of the base.
 
     Args:
         folder: of a model, an adapter or a base.
-        quick: of large files take the size and a part of each hundredth: this tells trained
-            weights from others, and proves nothing.
+        quick: of large files take the size and a part of each hundredth: this distinguishes
+            trained weights from others, but proves nothing.
 
     Raises:
-        ModelError: the adapter's base is not to be had.
+        ModelError: the adapter's base is not available.
     """
     digest = hashlib.sha256()
     for path in _hashed_files(folder):
@@ -345,7 +345,7 @@ def _hashed_files(folder: Path) -> Iterator[Path]:
 
 
 def _without_base_location(path: Path) -> bytes:
-    """Return a settings file's content less the place of the base, which is not the model's."""
+    """Return a settings file's content without the location of the base."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         for key in ("base", "base_model_name_or_path"):

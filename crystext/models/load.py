@@ -1,6 +1,6 @@
-"""Models in memory (network, tokenizer, prompts): loaded from disk, and saved.
+"""Loads models (network, tokenizer, prompts) from disk, and saves them.
 
-See `layout` for what lies on disk.
+See `layout` for the files on disk.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _LARGE_MODEL_PARAMETERS = 1_000_000_000
-"""Parameters from which a 4-bit base stays in 4 bits where there is a GPU."""
+"""Number of parameters from which a 4-bit base stays in 4 bits on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class LoadedModel:
     format: Format
     folder: Path
     files: ModelFolder | None = None
-    """What it was loaded from; None for a model in training."""
+    """The folder it was loaded from; None for a model in training."""
 
 
 def save_model(
@@ -72,26 +72,26 @@ def save_model(
     sample_format: Format | None = None,
     state: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
-    """Write a model folder, or an adapter folder if the network has an adapter on it.
+    """Write a model folder, or an adapter folder if the network has an adapter.
 
     An adapter folder can be read by peft alone, given the base. So that peft finds the base itself,
     adapter_config.json names it: a base from the Hub by its name, any other by its path on this
-    machine, the shipped one too. What this package goes by is crystext.json, which names the
-    shipped base as such and so holds on any machine.
+    machine, including the shipped one. This package reads crystext.json instead, which names the
+    shipped base as such and so is valid on any machine.
 
     Args:
-        folder: its place; what it held is replaced as a whole, or not at all.
+        folder: the path; an older model there is replaced as a whole, or not at all.
         network: a `PeftModel` is saved as an adapter.
         tokenizer: the network's.
-        prompts: the words it was trained with.
+        prompts: the prompts it was trained with.
         fmt: the text format it was trained to write.
         base: `InitialModel.base`, of an adapter.
-        temperatures: at which it is sampled by default.
+        temperatures: default sampling temperatures.
         sample_format: the format that is sampled by default; None is `fmt`.
-        state: the network's weights by name, where they lie elsewhere than in it.
+        state: the network's weights by name, if they are stored elsewhere.
 
     Raises:
-        ModelError: the folder holds something else than a model.
+        ModelError: the folder holds something other than a model.
     """
     from peft import PeftModel
     from transformers.utils.logging import disable_progress_bar
@@ -100,7 +100,7 @@ def save_model(
     check_model_path(folder)
     with replace_folder(folder) as partial:
         if isinstance(network, PeftModel):
-            assert base is not None, "an adapter stands on a base"
+            assert base is not None, "an adapter has a base"
             write_adapter(partial, network, _base_name_for_peft(base, folder), state)
             if base.build is not None:
                 base.build().save_pretrained(partial / BASE_SUBFOLDER)
@@ -124,14 +124,14 @@ def save_model(
 def load_model(source: str | Path | ModelFolder = SHIPPED) -> LoadedModel:
     """Load the shipped model, a model folder, an adapter folder, or one of these from the Hub.
 
-    What was opened already, by `open_model`, is not looked for again.
+    A folder opened by `open_model` is not searched for again.
 
-    An adapter is merged into its base, see `merge_into_base`. But where there is a GPU, a 4-bit
-    base of more than 10^9 parameters stays in 4 bits and keeps its adapter beside it.
+    An adapter is merged into its base, see `merge_into_base`. But with a GPU, a 4-bit base of more
+    than 10^9 parameters stays in 4 bits and keeps its adapter separate.
 
     Raises:
-        ModelError: there is no such model, its folder is incomplete or damaged, its weights are not
-            safetensors, or an adapter's base cannot be had.
+        ModelError: the model does not exist, its folder is incomplete or damaged, its weights are
+            not safetensors, or an adapter's base is not available.
     """
     files = open_model(source)
     folder, about = files.path, files.description
@@ -152,11 +152,11 @@ def merge_into_base(
 ) -> PreTrainedModel:
     """Return an adapter's base with the adapter's product added to its weights.
 
-    An adapter that was trained on a 4-bit base is merged into the numbers which those 4 bits stand
-    for, because that is the model that was trained; the full weights are slightly other ones.
+    An adapter that was trained on a 4-bit base is merged into the dequantized weights, because that
+    is the model that was trained; the full weights differ slightly.
 
     Raises:
-        ModelError: the base cannot be had, or one of the two is damaged.
+        ModelError: the base is not available, or one of the two is damaged.
     """
     from transformers import GenerationConfig
 
@@ -204,13 +204,13 @@ def _base_name_for_peft(base: AdapterBase, folder: Path) -> str:
 
 
 def check_model_path(folder: Path) -> None:
-    """Find out, before the work for it, that a model cannot be saved in a place.
+    """Check that a model can be saved to a path, before the work for it.
 
     Raises:
-        ModelError: it holds something else than a model.
+        ModelError: the path holds something other than a model.
     """
     if folder.exists():
         if not folder.is_dir():
-            raise ModelError(f"{folder} is a file; expected a place for a model folder")
+            raise ModelError(f"{folder} is a file; expected a path for a model folder")
         if any(folder.iterdir()) and not (folder / "crystext.json").is_file():
-            raise ModelError(f"{folder} holds files that are no model; give an empty place")
+            raise ModelError(f"{folder} holds files that are not a model; give an empty folder")

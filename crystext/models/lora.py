@@ -1,6 +1,6 @@
-"""Low-rank adapters (Hu et al., arXiv:2106.09685): put on a network, written, read, merged.
+"""Low-rank adapters (Hu et al., arXiv:2106.09685): attached to a network, written, read, merged.
 
-What is written is what peft writes: `peft.PeftModel.from_pretrained(base, folder)` reads it.
+Files are those of peft: `peft.PeftModel.from_pretrained(base, folder)` reads them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def check_targets(network: PreTrainedModel, settings: LoraSettings, name: str) -> None:
-    """Refuse targets that are no linear layers of a network; it needs no weights for that.
+    """Refuse targets that are not linear layers of a network, which needs no weights.
 
     Raises:
-        SettingError: with every target that does not exist, and the layers that there are.
+        SettingError: names every target that does not exist, and the existing layers.
     """
     if settings.targets == "all-linear":
         return
@@ -43,7 +43,7 @@ def check_targets(network: PreTrainedModel, settings: LoraSettings, name: str) -
             _ends_with_module(path, target) for path, _ in network.named_modules()
         ):
             continue
-        what = "is no linear layer" if last in others else "does not exist"
+        what = "is not a linear layer" if last in others else "does not exist"
         faults.append(f"{target!r} {what}." + did_you_mean(target, linear))
     if not settings.targets:
         faults.append("none is given.")
@@ -55,7 +55,7 @@ def check_targets(network: PreTrainedModel, settings: LoraSettings, name: str) -
 
 
 def linear_layers(network: PreTrainedModel) -> set[str]:
-    """Return the last names of the linear layers, less the one that gives the logits."""
+    """Return the last names of the linear layers, without the output layer."""
     from transformers.pytorch_utils import Conv1D
 
     head = network.get_output_embeddings()
@@ -67,9 +67,9 @@ def linear_layers(network: PreTrainedModel) -> set[str]:
 
 
 def new_adapter(network: PreTrainedModel, settings: LoraSettings, seed: int) -> PeftModel:
-    """Put a fresh adapter on a network: it changes nothing yet, and it alone will be trained.
+    """Attach a new adapter to a network: it changes nothing yet, and only it will be trained.
 
-    The base's weights are frozen; of a quantised base, the others than the 4-bit ones are held in
+    The base's weights are frozen; those of a quantised base that are not in 4 bits are held in
     float32 from here on (`peft.prepare_model_for_kbit_training`).
     """
     from peft import LoraConfig, TaskType
@@ -78,7 +78,7 @@ def new_adapter(network: PreTrainedModel, settings: LoraSettings, seed: int) -> 
     config = LoraConfig(
         task_type=TaskType.CAUSAL_LM,
         r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # any number will do
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # any number is accepted
         lora_dropout=settings.dropout,
         target_modules=targets,
     )
@@ -90,15 +90,15 @@ def new_adapter(network: PreTrainedModel, settings: LoraSettings, seed: int) -> 
 def read_adapter(
     network: PreTrainedModel, folder: Path, train: LoraSettings | None = None
 ) -> PeftModel:
-    """Put an adapter from a folder on its base.
+    """Attach an adapter from a folder to its base.
 
     Args:
         network: the base.
         folder: the adapter's.
-        train: settings with which it will be trained on; None where it will not be trained.
+        train: settings for training it further; None if it will not be trained.
 
     Raises:
-        ModelError: the adapter is damaged, no LoRA, or another base's.
+        ModelError: the adapter is damaged, not a LoRA, or has another base.
         SettingError: the settings are for an adapter of another shape.
     """
     from peft import LoraConfig
@@ -107,16 +107,18 @@ def read_adapter(
     try:
         found = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
         kind = found.get("peft_type")
-        # peft would import a module by the name that these settings give.
+        # peft would import a module named in these settings.
         if kind != "LORA" or found.get("megatron_config"):
-            raise ModelError(f"the adapter in {folder} is no plain LoRA: its peft_type is {kind!r}")
+            raise ModelError(
+                f"the adapter in {folder} is not a plain LoRA: its peft_type is {kind!r}"
+            )
         config = LoraConfig.from_pretrained(str(folder))
         assert isinstance(config, LoraConfig)
         _check_numbers(config)
         weights = load_file(folder / _WEIGHTS)
     except (ValueError, TypeError, AttributeError, OSError, SafetensorError) as error:
         raise _damaged_error(folder, error) from error
-    # peft takes the network's name, and would warn where the base has been moved since.
+    # peft records the network's name, and would warn if the base has been moved since.
     config.base_model_name_or_path = None
     config.inference_mode = train is None
     if train is not None:
@@ -127,7 +129,7 @@ def read_adapter(
         result: Any = set_peft_model_state_dict(model, weights)
     except torch.OutOfMemoryError:
         raise
-    # Settings of a wrong type are met wherever peft uses them, and raise errors of no common class.
+    # Settings of a wrong type fail wherever peft uses them, with errors of no common class.
     except Exception as error:
         raise _damaged_error(folder, error) from error
     absent = [name for name in result.missing_keys if "lora_" in name]
@@ -149,10 +151,10 @@ def write_adapter(
     """Write an adapter's weights and settings.
 
     Args:
-        folder: is there.
-        model: the network with the adapter on it.
-        base: name or path under which peft alone finds the base.
-        state: the weights of the whole model by name, where they lie elsewhere than in `model`.
+        folder: an existing folder.
+        model: the network with the adapter.
+        base: name or path by which peft finds the base.
+        state: the weights of the whole model by name, if they are stored outside `model`.
     """
     from peft import get_peft_model_state_dict
 
@@ -174,9 +176,9 @@ def write_adapter(
 
 
 def merge_and_unload(model: PeftModel) -> PreTrainedModel:
-    """Return the base with the adapter's product added to its weights; the model is used up."""
+    """Return the base with the adapter's product added to its weights; consumes the model."""
     network: PreTrainedModel = model.merge_and_unload()
-    # Older versions of peft leave it behind, and a plain network would be taken for an adapted one.
+    # Older versions of peft leave it, and a plain network would be taken for an adapted one.
     if hasattr(network, "peft_config"):
         del network.peft_config
     return network
@@ -188,16 +190,16 @@ def _attach_adapter(network: PreTrainedModel, config: LoraConfig) -> PeftModel:
     if getattr(network, "is_loaded_in_4bit", False) and not is_sharded():
         network = prepare_model_for_kbit_training(network, use_gradient_checkpointing=False)
     with warnings.catch_warnings():
-        # peft asks transformers by a name that will change, which is between the two of them.
+        # peft calls transformers by a name that will change, which neither caller can avoid.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        # Sharded weights are of one type throughout, the adapter's too.
+        # Sharded weights have one type throughout, including the adapter's.
         model = get_peft_model(network, config, autocast_adapter_dtype=not is_sharded())
     assert isinstance(model, PeftModel)
     return model
 
 
 def _check_numbers(config: LoraConfig) -> None:
-    """Refuse what peft would compute with, or shows as it is."""
+    """Refuse settings of a wrong type that peft would accept or only print."""
     for name in ("r", "lora_alpha", "lora_dropout"):
         value = getattr(config, name)
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -206,7 +208,7 @@ def _check_numbers(config: LoraConfig) -> None:
 
 def _check_shape(config: LoraConfig, train: LoraSettings, folder: Path) -> None:
     faults = [
-        f"{name} is {there:g} there, {asked:g} asked for"
+        f"{name} is {there:g} there, {asked:g} requested"
         for name, there, asked in (
             ("rank", config.r, train.rank),
             ("alpha", config.lora_alpha, train.alpha),
@@ -229,5 +231,5 @@ def _ends_with_module(path: str, target: str) -> bool:
 def _damaged_error(folder: Path, error: Exception) -> ModelError:
     reason = describe_error(error, "its contents are not those of an adapter")
     return ModelError(
-        f"the adapter in {folder} cannot be loaded: {reason[:500]}; copy or make it anew"
+        f"the adapter in {folder} cannot be loaded: {reason[:500]}; copy or create it again"
     )

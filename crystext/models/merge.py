@@ -13,22 +13,22 @@ from crystext.models.network import read_tokenizer
 def merge_adapter(source: str | Path, out: Path) -> None:
     """Write an adapter, merged into its base, as a model folder in bfloat16.
 
-    The result needs neither peft nor bitsandbytes, and differs from base and adapter side by side
-    by rounding alone (see `merge_into_base`).
+    The result needs neither peft nor bitsandbytes, and differs from base and adapter kept separate
+    only by rounding (see `merge_into_base`).
 
     Args:
         source: an adapter's folder, or its name on the Hub.
-        out: a place where nothing is yet.
+        out: a path that does not exist yet.
 
     Raises:
-        ModelError: it is no adapter, or its base cannot be had; or `out` is taken.
+        ModelError: it is not an adapter, its base is not available, or `out` exists.
     """
     files = open_model(source)
     folder, about = files.path, files.description
     if about.base is None:
-        raise ModelError(f"{source} is a whole model already; expected the folder of an adapter")
+        raise ModelError(f"{source} is a whole model; expected the folder of an adapter")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ModelError(f"{out} is there already; give another --out")
+        raise ModelError(f"{out} exists already; give another --out")
     tokenizer = read_tokenizer(folder)
     network = merge_into_base(folder, about.base, tokenizer).bfloat16()
     save_model(

@@ -1,6 +1,6 @@
-"""Networks and tokenizers from folders, whole or in four bits.
+"""Loads networks and tokenizers from folders, in full precision or in 4 bits.
 
-Reads any causal language model that transformers knows by itself; code that comes with a model is
+Reads any causal language model that transformers supports itself; code that comes with a model is
 not run, and weights are read from safetensors only.
 """
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     )
 
 _MAX_FLOAT32_PARAMETERS = 1_000_000_000
-"""Networks of fewer parameters are copied into float32; more would take too much memory."""
+"""Networks with fewer parameters are copied to float32; larger ones would need too much memory."""
 
 _PADDING_TOKENS = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>", "<unk>")
-"""Tokens of LLaMA 3.1, LLaMA 3 and LLaMA 2 that no text has."""
+"""Tokens of LLaMA 3.1, LLaMA 3 and LLaMA 2 that no text contains."""
 
 
 def read_network(
@@ -43,18 +43,18 @@ def read_network(
     quantize: Quantize = "none",
     device: torch.device | None = None,
 ) -> PreTrainedModel:
-    """Read a network in the state in which it is drawn from.
+    """Read a network in evaluation mode, ready for sampling.
 
     Args:
-        folder: a model's, as `base_folder` returns it.
-        dtype: of the weights, before they are quantised; `auto` is what they have on disk.
+        folder: of a model, as `base_folder` returns it.
+        dtype: of the weights, before they are quantised; `auto` is their type on disk.
         quantize: `nf4` packs the linear layers but the last into 4-bit NormalFloat blocks whose
             scales are quantised once more (Dettmers et al., arXiv:2305.14314, sections 3.1-3.2).
         device: where it goes; None leaves the choice to transformers.
 
     Raises:
-        ModelError: the weights are damaged, incomplete or another network's, or 4 bits are wanted
-            and bitsandbytes is missing.
+        ModelError: the weights are damaged, incomplete or those of another network, or 4 bits are
+            requested and bitsandbytes is missing.
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
@@ -78,7 +78,7 @@ def read_network(
             **extra,
         )
     network, report = loaded
-    # transformers would go on with random numbers in place of weights that are not there.
+    # transformers would continue with random numbers for missing weights.
     if absent := sorted(report["missing_keys"]):
         raise ModelError(
             f"the weights in {folder} lack {absent[0]} ({len(absent)} in all are missing); "
@@ -90,10 +90,10 @@ def read_network(
 
 
 def network_without_weights(folder: Path) -> PreTrainedModel:
-    """Return a network without its weights, on the meta device: its layers' names and its config.
+    """Return a network without its weights, on the meta device: layer names and config.
 
     Raises:
-        ModelError: config.json is damaged, or no causal language model's.
+        ModelError: config.json is damaged, or not that of a causal language model.
     """
     from transformers import AutoModelForCausalLM
 
@@ -111,13 +111,13 @@ def _config(folder: Path) -> PreTrainedConfig:
 
 
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Read a tokenizer; where it has no token to pad with, one that no text has becomes it.
+    """Read a tokenizer; without a padding token, one that no text contains is used.
 
     Padding carries no loss and is never attended to, so its embedding does not matter, and no row
     has to be added to the network (the published code adds one; method of arXiv:2402.04379).
 
     Raises:
-        ModelError: there is none, it is damaged, or it has no end-of-sequence token.
+        ModelError: it is missing, damaged, or has no end-of-sequence token.
     """
     require_tokenizer(folder)
     with explain_damage(folder):
@@ -138,32 +138,32 @@ def check_tokenizer_fits(
     rows = network.get_input_embeddings().weight.shape[0]  # type: ignore[index]
     if len(tokenizer) > rows:
         raise ModelError(
-            f"the tokenizer in {folder} has {len(tokenizer)} tokens, and the network knows only "
+            f"the tokenizer in {folder} has {len(tokenizer)} tokens, and the network has only "
             f"{rows}; they do not belong together"
         )
 
 
 def dequantize(network: PreTrainedModel) -> PreTrainedModel:
-    """Return the network with the numbers that its 4-bit weights stand for; it is used up.
+    """Return the network with its 4-bit weights dequantized; consumes the network.
 
-    Their type is the one in which the weights were when they were quantised.
+    Their type is that of the weights when they were quantised.
     """
     from transformers.utils import logging
 
-    # It says of itself what type it casts to, in so many words, as a warning.
+    # It reports as a warning which type it casts to.
     shown = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
         whole: PreTrainedModel = network.dequantize()
     finally:
         logging.set_verbosity(shown)
-    # Left behind by transformers; peft and save_pretrained would take it at its word.
+    # Left set by transformers; peft and save_pretrained would rely on it.
     whole.is_loaded_in_4bit = False  # type: ignore[assignment]
     return whole
 
 
 def is_sharded() -> bool:
-    """Tell whether accelerate was launched to shard the weights over processes (FSDP)."""
+    """Return whether accelerate was launched to shard the weights over processes (FSDP)."""
     return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in ("1", "true", "yes")
 
 
@@ -172,7 +172,7 @@ def _nf4_config(dtype: torch.dtype | str) -> BitsAndBytesConfig:
 
     log = logging.getLogger("bitsandbytes")
     level = log.level
-    # It tells of a faster kernel that it looks for and is not used here.
+    # It warns of a missing faster kernel that is not used here.
     log.setLevel(logging.ERROR)
     try:
         import bitsandbytes  # noqa: F401
@@ -189,16 +189,16 @@ def _nf4_config(dtype: torch.dtype | str) -> BitsAndBytesConfig:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute,
-        # FSDP flattens the tensors of a layer into one, and so wants all of them of one type.
+        # FSDP flattens the tensors of a layer into one, so all of them need one type.
         bnb_4bit_quant_storage=compute if is_sharded() else torch.uint8,
     )
 
 
 def _keep_differentiable(network: PreTrainedModel) -> None:
-    """Have 4-bit layers stay as they are when they are evaluated on a CPU.
+    """Keep the layout of 4-bit layers when they are evaluated on a CPU.
 
-    On processors with AVX512-BF16, bitsandbytes (0.50) lays the weights of a layer out anew at the
-    first evaluation, for a kernel that has no gradient, and leaves them so: training would go on
+    On processors with AVX512-BF16, bitsandbytes (0.50) rearranges the weights of a layer at the
+    first evaluation, for a kernel without a gradient, and leaves them so: training would continue
     with wrong gradients and without an error.
     """
     from bitsandbytes.nn.modules import Linear4bit
@@ -210,10 +210,10 @@ def _keep_differentiable(network: PreTrainedModel) -> None:
 
 @contextmanager
 def explain_damage(folder: Path) -> Iterator[None]:
-    """Have what goes wrong in reading a model's files told as the damage to them that it is.
+    """Convert errors raised while reading a model's files into `ModelError`.
 
     Raises:
-        ModelError: with the folder, and what the reader said, in one line.
+        ModelError: with the folder and the reader's message, in one line.
     """
     try:
         yield
@@ -223,15 +223,15 @@ def explain_damage(folder: Path) -> Iterator[None]:
     except Exception as error:
         reason = describe_error(error, "its files are not laid out as transformers has them")
         raise ModelError(
-            f"the model in {folder} cannot be loaded: {reason[:500]}; copy or make it anew"
+            f"the model in {folder} cannot be loaded: {reason[:500]}; copy or create it again"
         ) from error
 
 
 def float32_copy(network: PreTrainedModel | PeftModel) -> PreTrainedModel | PeftModel:
-    """Return a copy in float32, ready to be asked; the network itself if it is large or packed.
+    """Return a float32 copy for evaluation; the network itself if it is large or in 4 bits.
 
-    Numbers of 16 bits would be off by some hundredths of a nat a token, and by others in each
-    batch. The network keeps its own numbers, since others draw from it.
+    With 16 bits, results are off by some hundredths of a nat per token, differently in each batch.
+    The network itself keeps its type, since others sample from it.
     """
     weights = list(network.parameters())
     if sum(p.numel() for p in weights) < _MAX_FLOAT32_PARAMETERS and all(

@@ -1,10 +1,10 @@
 """Reads with transformers 4 what transformers 5 has written: tokenizer classes and RoPE settings.
 
-Each function asks the installed transformers what it knows, and changes nothing where it knows all.
+Each function checks what the installed transformers supports, and changes nothing if all is.
 
 What goes wrong otherwise: transformers 4 refuses a tokenizer of the class TokenizersBackend, and
 reads a LLaMA whose config.json has `rope_parameters` with the default base of 10,000 and without
-its scaling: no error, other texts.
+its scaling: no error, but different texts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FAST = "TokenizersBackend"
 
 
 def tokenizer_class(folder: Path) -> type[AutoTokenizer | PreTrainedTokenizerFast]:
-    """Return the class that reads the tokenizer of a folder: `AutoTokenizer`, where that can."""
+    """Return the class that reads the tokenizer of a folder: `AutoTokenizer` if possible."""
     import transformers
 
     path = folder / "tokenizer_config.json"
@@ -37,7 +37,7 @@ def with_rope(config: PreTrainedConfig, folder: Path) -> PreTrainedConfig:
     """Return the config with `rope_parameters` under the names that transformers 4 reads.
 
     Raises:
-        ModelError: they differ between layers, which transformers 4 has no common names for.
+        ModelError: they differ between layers, for which transformers 4 has no names.
     """
     from transformers import modeling_rope_utils
 

@@ -1,4 +1,4 @@
-"""A model or an adapter to the Hugging Face Hub, with a card that says what it is."""
+"""Uploads a model or an adapter to the Hugging Face Hub, with a model card."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _UPLOADED_SUFFIXES = {".json", ".safetensors", ".txt", ".yaml", ".jinja", ".mode
 
 
 def push_model(source: str | Path, name: str, *, private: bool = False) -> str:
-    """Send a model folder to the Hub, as one commit, and return its address there.
+    """Upload a model folder to the Hub, as one commit, and return its address there.
 
-    A README.md that the folder has is sent as it is; otherwise a model card is written for it.
+    A README.md in the folder is uploaded unchanged; otherwise a model card is generated.
 
     Args:
         source: a model's or an adapter's folder, or `shipped`.
-        name: OWNER/NAME; the repository is made where there is none.
-        private: whether a new repository can be seen by its owner alone.
+        name: OWNER/NAME; a missing repository is created.
+        private: whether a new repository is visible to its owner only.
 
     Raises:
-        ModelError: the folder is not whole, its base lies on this machine alone, there is no token,
+        ModelError: the folder is incomplete, its base is only on this machine, there is no token,
             or the Hub refuses or cannot be reached.
     """
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
     if not HUB_NAME_PATTERN.fullmatch(name):
-        raise ModelError(f"{name!r} is no name on the Hub; expected OWNER/NAME")
+        raise ModelError(f"{name!r} is not a name on the Hub; expected OWNER/NAME")
     folder = model_folder(source)
     about = read_description(folder)
     _check_base_is_public(folder, about)
@@ -66,10 +66,10 @@ def push_model(source: str | Path, name: str, *, private: bool = False) -> str:
 
 
 def model_card(folder: Path, name: str) -> str:
-    """Return a README.md for a model: format, base, tasks, and how to draw from it.
+    """Return a README.md for a model: format, base, tasks, and how to sample from it.
 
     Args:
-        folder: the model's. A recipe.yaml in it, or in the run that it belongs to, tells the tasks.
+        folder: the model's. A recipe.yaml in it, or in its training run, names the tasks.
         name: OWNER/NAME on the Hub.
     """
     about = read_description(folder)
@@ -129,7 +129,7 @@ _PRECISION_NAMES = {"none": "full precision", "nf4": "4 bits (NF4)"}
 
 
 def _read_tasks(folder: Path) -> dict[str, float]:
-    # A run of training keeps its recipe beside the folder `model`.
+    # A training run keeps its recipe beside the folder `model`.
     beside = [folder.absolute().parent] if folder.name == "model" else []
     for place in (folder, *beside):
         try:
@@ -146,9 +146,9 @@ def _check_base_is_public(folder: Path, description: ModelDescription) -> None:
     base_folder(description.base.source, folder)
     if Path(description.base.source).is_absolute():
         raise ModelError(
-            f"the adapter in {folder} stands on {description.base.source}, which nobody else has; "
-            "merge it first (crystext merge), or push the base and write its name on the Hub into "
-            f"{folder / 'crystext.json'}"
+            f"the base of the adapter in {folder} is {description.base.source}, which is only on "
+            "this machine; merge it first (crystext merge), or push the base and write its name on "
+            f"the Hub into {folder / 'crystext.json'}"
         )
 
 

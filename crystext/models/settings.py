@@ -1,4 +1,4 @@
-"""The settings of a recipe that decide on the model: base or sizes, quantisation, adapter."""
+"""The model settings of a recipe: base or sizes, quantisation, adapter."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ class NewLlamaSettings(StrictModel):
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:
-        # Rotary positions turn the entries of a head in pairs.
+        # Rotary embeddings rotate the entries of a head in pairs.
         if self.hidden_size % (2 * self.heads):
             raise ValueError(
-                f"hidden_size {self.hidden_size} is no multiple of twice the heads ({self.heads})"
+                f"hidden_size is {self.hidden_size}; expected a multiple of twice the heads, "
+                f"{2 * self.heads}"
             )
         return self
 
 
 class LoraSettings(StrictModel):
-    """Low-rank adapters (Hu et al., arXiv:2106.09685); all other weights stay as they are."""
+    """Low-rank adapters (Hu et al., arXiv:2106.09685); all other weights stay fixed."""
 
     rank: int = Field(8, gt=0)
     alpha: float = Field(32, gt=0)
@@ -50,7 +51,7 @@ class ModelSettings(StrictModel):
     lora: LoraSettings | None = None
     """None trains every weight."""
     gradient_checkpointing: bool = False
-    """Compute activations twice instead of keeping them: less memory, about a third more time."""
+    """Recompute activations instead of storing them: less memory, about a third more time."""
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:

@@ -54,7 +54,7 @@ def test_bad_options_are_refused(
     assert "two values of 'held'" in refused("--where", "held=a", "--where", "held=b")
     assert "Did you mean 'held'" in refused("--where", "helt=False")
     assert "no row of" in refused("--where", "held=maybe")
-    assert "is no split" in refused("--split", "most")
+    assert "is invalid" in refused("--split", "most")
     assert "contradict" in refused("--allow-overlap", "--drop-overlap")
     assert "max-atoms" in refused("--max-atoms", 0)
     assert "cannot be written" in cli_refuses("data", "prepare", source, "--out", source / "x")

@@ -122,7 +122,9 @@ def test_without_weights_and_network_chgnet_relaxes_and_is_recorded(
     assert ended.returncode == 0, ended.stderr
     assert "2 structures: 1 converged, 0 ran out of steps, 1 without an energy" in ended.stdout
     assert "energies: CHGNet-0.3.0" in ended.stdout
-    assert "CHGNet-0.3.0, since M3GNet-MP-2021.2.8-PES is in no cache, and the Hub" in ended.stderr
+    assert (
+        "CHGNet-0.3.0, since M3GNet-MP-2021.2.8-PES is not in a cache, and the Hub" in ended.stderr
+    )
     assert "ISOLATED_ATOM" in ended.stderr
     found = read_relaxed(tmp_path / "out")
     assert (found.potential, found.correction) == ("CHGNet-0.3.0", EnergyCorrection.CORRECTED)

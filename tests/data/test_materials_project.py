@@ -104,7 +104,7 @@ def test_without_the_client_or_a_key_it_is_said_what_to_do(
 
 def test_ids_are_checked_before_anything_is_asked(tmp_path: Path) -> None:
     assert parse_ids("mp:mp-149, mp-22862,mp-149") == ["mp-149", "mp-22862"]
-    with pytest.raises(SettingError, match="'149' is no id"):
+    with pytest.raises(SettingError, match="'149' is not an id"):
         parse_ids("mp:149")
     with pytest.raises(SettingError, match="names no id"):
         parse_ids("mp:")

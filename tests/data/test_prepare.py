@@ -222,7 +222,7 @@ def test_published_splits_are_kept(made: Callable[[Path], Path], tmp_path: Path)
     assert found == [["a", "b"], ["c"], ["d"]]
     with pytest.raises(SettingError, match="has the splits train, validation, test"):
         prepare(made(tmp_path), tmp_path / "other", ALL_TRAIN)
-    with pytest.raises(SettingError, match="has a split test of its own; leave out --test"):
+    with pytest.raises(SettingError, match="has a split test already; leave out --test"):
         prepare(made(tmp_path), tmp_path / "other", test=made(tmp_path))
 
 
@@ -381,25 +381,25 @@ def test_a_store_is_replaced_by_the_same_and_by_no_other(tmp_path: Path) -> None
     assert about(out) == before
 
     def refused(source: Path, settings: PrepareSettings | None = None, **held_out: Path) -> str:
-        with pytest.raises(RunError, match="holds a store made otherwise") as error:
+        with pytest.raises(RunError, match="holds a different store") as error:
             prepare(source, out, settings or PrepareSettings(), workers=1, **held_out)
         assert about(out) == before
         return str(error.value)
 
     message = refused(b)
-    assert "source a.csv there, b.csv asked for" in message
+    assert "source a.csv there, b.csv requested" in message
     assert "Name another folder, or remove this one" in message
-    assert "max_atoms null there, 3 asked for" in refused(a, PrepareSettings(max_atoms=3))
+    assert "max_atoms null there, 3 requested" in refused(a, PrepareSettings(max_atoms=3))
     assert "split {" in refused(a, ALL_TRAIN)
-    assert "test none there, b.csv asked for" in refused(a, test=b)
+    assert "test none there, b.csv requested" in refused(a, test=b)
     write_csv(a, [("b", IRON)])
-    assert "source a.csv there, a.csv of other contents asked for" in refused(a)
+    assert "source a.csv there, a.csv of other contents requested" in refused(a)
 
 
 def test_a_store_that_says_nothing_of_its_source_is_not_replaced(tmp_path: Path) -> None:
     write_store(tmp_path / "out", {"train": [Record(NACL)]})
     write_csv(tmp_path / "b.csv", [("b", IRON)])
-    with pytest.raises(RunError, match=r"source none there, b\.csv asked for"):
+    with pytest.raises(RunError, match=r"source none there, b\.csv requested"):
         prepare(tmp_path / "b.csv", tmp_path / "out")
 
 
@@ -483,7 +483,7 @@ def test_a_store_of_lenient_reading_says_so_and_is_no_other_store(tmp_path: Path
     assert report.written_counts == {"train": 3}
     assert any("line # holds a further position" in note for note in report.note_counts)
     assert about(tmp_path / "lenient")["settings"]["lenient"] is True
-    with pytest.raises(RunError, match="lenient true there, false asked for"):
+    with pytest.raises(RunError, match="lenient true there, false requested"):
         prepare(path, tmp_path / "lenient", strict, workers=1)
 
 

@@ -52,5 +52,5 @@ def test_too_few_structures_are_refused_with_a_way_out() -> None:
 
 @pytest.mark.parametrize("text", ["0.9", "a/b/c", "0/0.5/0.5", "1/-1/0", "nan/0/0", "1/inf/0", ""])
 def test_what_is_no_split_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match="is no split; expected fractions"):
+    with pytest.raises(SettingError, match="is invalid; expected fractions"):
         parse_fractions(text)

@@ -117,7 +117,7 @@ def test_what_is_no_store_is_never_replaced(store: Path, tmp_path: Path) -> None
     (tmp_path / "file").write_text("x")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "store.json").write_text('{"format": "of another program"}')
-    for name, found in (("store", "notes.txt"), ("file", "is a file"), ("other", "is no store")):
+    for name, found in (("store", "notes.txt"), ("file", "is a file"), ("other", "is not a store")):
         with pytest.raises(RunError, match=found):
             write_store(tmp_path / name, {"train": RECORDS})
     assert (store / "notes.txt").read_text() == "of years"
@@ -156,7 +156,7 @@ def test_nothing_is_left_behind_when_the_crystals_break_off(tmp_path: Path) -> N
 def test_what_is_missing_is_answered_with_how_to_make_it(store: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no store at .*crystext data prepare"):
         read_store(tmp_path / "none", "train")
-    with pytest.raises(InputError, match=r"holds no store.json"):
+    with pytest.raises(InputError, match=r"has no store.json"):
         read_store(tmp_path, "train")
     with pytest.raises(InputError, match="is a file"):
         read_store(store / "train.arrow", "train")
@@ -174,7 +174,7 @@ def test_a_store_of_another_version_is_refused_with_both_versions(store: Path) -
     ):
         read_store(store, "train")
     (store / "store.json").write_text(json.dumps({**about, "format": "x"}))
-    with pytest.raises(InputError, match="is no store"):
+    with pytest.raises(InputError, match="is not a store"):
         read_store(store, "train")
     (store / "store.json").write_text("{")
     with pytest.raises(InputError, match="cannot be read"):

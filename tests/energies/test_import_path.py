@@ -73,8 +73,8 @@ def test_a_calculator_alone_has_energies_of_its_own_and_measured_ones_to_meet(fi
     ("source", "match"),
     [
         ("{file}:emtt", "has no function 'emtt'.*Did you mean 'emt'"),
-        ("{file}:COUNT", "'COUNT', which is no function"),
-        ("{file}:number", "object of type int; expected a .*Potential, or a calculator of ASE"),
+        ("{file}:COUNT", "'COUNT', which is not a function"),
+        ("{file}:number", "object of type int; expected a .*Potential, or an ASE calculator"),
         ("{file}:forgets", "returns nothing; expected a"),
         ("{file}:broken", "fails: OSError: no licence"),
         ("{file}:wants", "fails: TypeError.*takes no argument"),

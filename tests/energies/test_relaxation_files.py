@@ -107,7 +107,7 @@ def test_what_holds_no_energies_is_refused(tmp_path, text):
 
 
 def test_a_relaxation_that_is_not_done_is_told_to_be_gone_on_with(tmp_path):
-    with pytest.raises(InputError, match="run it again to go on"):
+    with pytest.raises(InputError, match="run it again to continue"):
         read_relaxed(tmp_path)
 
 

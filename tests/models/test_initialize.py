@@ -141,7 +141,7 @@ FAULTS = {
     "no such name": Fault({"base": "me/nowhere"}, ModelError, "nor in the Hub's cache"),
     "a misspelt target": Fault(of_targets("q_prj"), SettingError, "Did you mean 'q_proj'"),
     "two of them": Fault(of_targets("q_prj", "x"), SettingError, "'x' does not exist.* o_proj, q_"),
-    "no linear layer": Fault(of_targets("norm"), SettingError, "'norm' is no linear layer"),
+    "no linear layer": Fault(of_targets("norm"), SettingError, "'norm' is not a linear layer"),
     "no target": Fault(of_targets(), SettingError, "none is given"),
     "too long": Fault({"max_tokens": 257}, SettingError, "257, and .* knows 256 positions"),
 }
@@ -215,7 +215,7 @@ def test_a_base_that_cannot_be_trained_on_is_refused(
 
 
 def test_an_adapter_of_another_shape_is_not_trained_on(adapter: Path) -> None:
-    with pytest.raises(SettingError, match=r"rank is 2 there, 8 asked for; alpha is 4 there, 32"):
+    with pytest.raises(SettingError, match=r"rank is 2 there, 8 requested; alpha is 4 there, 32"):
         started(base=str(adapter), lora=LoraSettings(rank=8, alpha=32))
 
 
@@ -264,9 +264,9 @@ ADAPTER_HARMS: dict[Callable[[Path], None], str] = {
             {"task_type": 5},
         )
     },
-    changed("adapter_config.json", peft_type="IA3"): "no plain LoRA",
-    changed("adapter_config.json", megatron_config={"a": 1}): "no plain LoRA",
-    changed("crystext.json", base="/no/where"): "no model folder /no/where.*write its place into",
+    changed("adapter_config.json", peft_type="IA3"): "not a plain LoRA",
+    changed("adapter_config.json", megatron_config={"a": 1}): "not a plain LoRA",
+    changed("crystext.json", base="/no/where"): "no model folder /no/where.*write its path into",
     changed("crystext.json", quantize="int3"): "quantize is 'int3'",
     changed("crystext.json", base=None): "its values are of another kind",
 }
@@ -307,7 +307,7 @@ def test_a_folder_of_something_else_is_not_written_over(tiny_model: Path, tmp_pa
     parts = loaded.network, loaded.tokenizer, loaded.prompts, loaded.format
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes").write_text("mine")
-    with pytest.raises(ModelError, match="holds files that are no model"):
+    with pytest.raises(ModelError, match="holds files that are not a model"):
         save_model(tmp_path / "mine", *parts)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
 

@@ -178,11 +178,13 @@ def test_what_keeps_a_model_from_being_sent_is_told(
 def test_what_cannot_be_sent_is_refused_without_asking_the_hub(
     adapter: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ModelError, match="'nameless' is no name on the Hub; expected OWNER/NAME"):
+    with pytest.raises(
+        ModelError, match="'nameless' is not a name on the Hub; expected OWNER/NAME"
+    ):
         push_model(tiny_model, "nameless")
     with pytest.raises(ModelError, match="no model folder"):
         push_model(tmp_path / "nowhere", "me/new")
-    reason = f"stands on {tiny_model}, which nobody else has; merge it first"
+    reason = f"is {tiny_model}, which is only on this machine; merge it first"
     with pytest.raises(ModelError, match=re.escape(reason)):
         push_model(adapter, "me/new")
     monkeypatch.delenv("HF_TOKEN", raising=False)
@@ -201,8 +203,8 @@ def test_merging_from_the_command_line(
         dict(load_model(f).network.named_parameters()) for f in (tmp_path / "merged", tiny_model)
     )
     assert all(torch.equal(weight, base[name]) for name, weight in merged.items())
-    with pytest.raises(ModelError, match="is there already; give another --out"):
+    with pytest.raises(ModelError, match="exists already; give another --out"):
         merge_adapter(adapter, tmp_path / "merged")
-    with pytest.raises(ModelError, match="is a whole model already"):
+    with pytest.raises(ModelError, match="is a whole model; expected"):
         merge_adapter(tmp_path / "merged", tmp_path / "again")
     assert not (tmp_path / "again").exists()

@@ -356,7 +356,7 @@ def test_a_place_for_the_model_that_is_taken_is_told_before_training(
 ) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "notes.txt").write_text("mine")
-    with pytest.raises(ModelError, match="holds files that are no model"):
+    with pytest.raises(ModelError, match="holds files that are not a model"):
         Trainer(recipe(data), tmp_path).run(QUIET)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

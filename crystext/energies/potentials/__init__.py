@@ -2,10 +2,10 @@
 
 auto                    m3gnet where its weights are in a cache or on the Hub, else chgnet
 m3gnet                  M3GNet-MP-2021.2.8-PES, from a cache or the Hub
-a folder                the same weights, as matgl keeps them
+a folder                the same weights, in matgl's layout
 OWNER/NAME              the same weights in another repository of the Hub
 chgnet                  CHGNet 0.3.0, whose weights are in its package
-module:function         a function that makes a `Potential`; see `import_path`
+module:function         a function that returns a `Potential`; see `import_path`
 a function              the same, from Python
 any other name          a plugin's; see `base`
 
@@ -35,7 +35,7 @@ from crystext.runtime.registry import Registry
 from crystext.runtime.threads import single_thread
 
 PotentialSource = str | Path | Callable[[], Potential]
-"""Where a potential comes from; see the module's text. A `functools.partial` will do."""
+"""Source of a potential; see the module's text. A `functools.partial` is accepted."""
 
 AUTO = "auto"
 POTENTIALS = Registry(
@@ -46,27 +46,27 @@ POTENTIALS = Registry(
         "chgnet": "crystext.energies.potentials.chgnet:LOADER",
     },
 )
-"""Potentials by name. `auto` takes the first of the package's own that can be had."""
+"""Potentials by name. `auto` takes the first of the package's own that is available."""
 
 
 class PotentialChoice(NamedTuple):
-    """A potential that can be had."""
+    """An available potential."""
 
     source: PotentialSource
     """Never `auto`."""
     reason: str = ""
-    """A sentence, where it is not the first of those that were looked for."""
+    """A sentence, if it is not the first choice."""
 
 
 def choose_potential(
     source: PotentialSource = AUTO, previous: str | None = None
 ) -> PotentialChoice:
-    """Return the potential that is meant; of `auto`, the first that can be had.
+    """Return the potential of a source; for `auto`, the first available one.
 
     Args:
         source: see the module's text.
-        previous: name of the potential of the energies that there are already, which `auto`
-            keeps to: energies of two potentials cannot be compared.
+        previous: name of the potential of existing energies, which `auto` keeps: energies of two
+            potentials cannot be compared.
     """
     if source != AUTO:
         own = isinstance(source, str) and is_import_path(source)
@@ -95,11 +95,11 @@ def _first_available() -> PotentialChoice:
             since = f"{loader.name}, since {'; '.join(reasons)}" if reasons else ""
             return PotentialChoice(name, since)
         reasons.append(reason)
-    raise ModelError(f"no potential can be had: {'; '.join(reasons)}")
+    raise ModelError(f"no potential is available: {'; '.join(reasons)}")
 
 
 def _package_potentials() -> Iterator[tuple[str, PotentialLoader]]:
-    """Yield the potentials of the package: what `auto` means does not depend on plugins."""
+    """Yield the potentials of the package: the meaning of `auto` does not depend on plugins."""
     for name in POTENTIALS:
         if not POTENTIALS.from_plugin(name):
             yield name, POTENTIALS[name]
@@ -112,8 +112,8 @@ def load_potential(source: PotentialSource = AUTO) -> Potential:
         source: see the module's text.
 
     Raises:
-        ModelError: there is nothing of that name, it cannot be read, its weights are not known, or
-            it gives wrong energies.
+        ModelError: it does not exist, it cannot be read, its weights are unknown, or it gives wrong
+            energies.
     """
     chosen = choose_potential(source).source
     potential = chosen() if callable(chosen) else _load_source(chosen)
@@ -124,18 +124,18 @@ def load_potential(source: PotentialSource = AUTO) -> Potential:
 
 @cache
 def load_potential_once(source: PotentialSource) -> Potential:
-    """Return a potential that is loaded and checked once in a process."""
+    """Return a potential that is loaded and checked once per process."""
     return load_potential(source)
 
 
 def potential_name(source: PotentialSource) -> str:
-    """Return the name of the potential that a source means.
+    """Return the name of the potential of a source.
 
-    A potential with a name, a folder or a repository is not loaded for it: other weights than those
-    of that name are refused when they are loaded.
+    A potential given by name, folder or repository is not loaded for this: weights that do not
+    belong to the name are refused when they are loaded.
 
     Raises:
-        ModelError: there is nothing of that name.
+        ModelError: it does not exist.
     """
     if callable(source) or (isinstance(source, str) and is_import_path(source)):
         return load_potential_once(source).name
@@ -145,7 +145,7 @@ def potential_name(source: PotentialSource) -> str:
 
 
 def potential_identity(source: PotentialSource) -> str:
-    """Return what tells a source from others of the same name: the digests of its files."""
+    """Return what distinguishes a source from others of the same name: the digests of its files."""
     if callable(source):
         return load_potential_once(source).name
     if (code := code_digest(source)) is not None:
@@ -154,7 +154,7 @@ def potential_identity(source: PotentialSource) -> str:
 
 
 def code_digest(source: PotentialSource) -> str | None:
-    """Return the digest of the file of an import path; None of any other source."""
+    """Return the digest of the file of an import path; None for any other source."""
     if not isinstance(source, str) or not is_import_path(source):
         return None
     file = source_file(source)
@@ -162,7 +162,7 @@ def code_digest(source: PotentialSource) -> str | None:
 
 
 def check_shareable(source: PotentialSource) -> None:
-    """Raise `SettingError` where another process could not make the potential."""
+    """Raise `SettingError` if another process could not create the potential."""
     function = source.func if isinstance(source, partial) else source
     name = getattr(function, "__qualname__", "")
     if "<" in name:
@@ -180,7 +180,7 @@ def _load_source(source: str | Path) -> Potential:
 
 
 def _find_loader(source: str | Path) -> tuple[PotentialLoader, str | Path | None]:
-    """Return the loader of a name, folder or repository, and where it is to read weights from."""
+    """Return the loader of a name, folder or repository, and where it reads weights from."""
     name = str(source).lower()
     if not Path(source).is_dir():
         for key, loader in POTENTIALS.items():

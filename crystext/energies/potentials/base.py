@@ -1,8 +1,8 @@
-"""The interface of a potential that is known by name: how it is found, loaded and recognized.
+"""The interface of a potential that is available by name: how it is found, loaded, recognized.
 
 To add one: one file here with a `PotentialLoader` and one line in `POTENTIALS`; or, from another
-distribution, an entry point of the group `crystext.potentials`. The known energies that check it
-come with the `Potential` that `load` returns.
+distribution, an entry point of the group `crystext.potentials`. Its known energies come with
+the `Potential` that `load` returns.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ class PotentialLoader(ABC):
     """Of the weights, with their version, as relaxations and hulls record it: the name of the
     `Potential` that `load` returns."""
     aliases: ClassVar[tuple[str, ...]] = ()
-    """Other names that users may type; the name in the registry and `name` go without saying, and
-    upper and lower case are the same."""
+    """Other names that users may type, besides the name in the registry and `name`; case is
+    ignored."""
     files: ClassVar[tuple[str, ...]] = ()
-    """Names of the files of a folder with its weights, where it reads such folders."""
+    """File names of a folder with its weights, if it reads such folders."""
 
     @abstractmethod
     def load(self, source: str | Path | None = None) -> Potential:
-        """Load the potential; `check_energies` is called on what is returned.
+        """Load the potential; the caller runs `check_energies` on it.
 
         Args:
             source: a folder or a repository that `reads` accepts; None for its own weights.
@@ -38,12 +38,12 @@ class PotentialLoader(ABC):
         """
 
     def unavailable(self) -> str:
-        """Return why the potential cannot be loaded here, found quickly; empty where it can."""
+        """Return why the potential cannot be loaded here, determined quickly; empty if it can."""
         return ""
 
     def reads(self, source: str | Path) -> bool:
         """Return whether a folder, or OWNER/NAME of a Hub repository, looks like its weights.
 
-        Whether they are is found when they are loaded.
+        Loading decides whether they are.
         """
         return bool(self.files) and all((Path(source) / name).is_file() for name in self.files)

@@ -1,12 +1,12 @@
 """CHGNet 0.3.0, whose weights are inside its package: it needs no network.
 
 The potential of Deng et al., Nat. Mach. Intell. 5, 1031 (2023), arXiv:2302.14231, trained on
-energies of Materials Project with MP2020 corrections: correcting them again is wrong by 0.7 eV an
+energies of Materials Project with MP2020 corrections: correcting them again is wrong by 0.7 eV per
 oxygen atom.
 
-What goes wrong otherwise: to a crystal whose atoms are all farther apart than its cutoff, chgnet's
-model gives an error, and its ASE calculator, in its default, a number. The default is changed here,
-and relaxations look for such atoms before they ask (see `neighbours`).
+What goes wrong otherwise: for a crystal whose atoms are all farther apart than its cutoff, chgnet's
+model raises an error, but its ASE calculator by default returns a number. The default is changed
+here, and relaxations check for such atoms first (see `neighbours`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from crystext.errors import ModelError
 CHGNET = "CHGNet-0.3.0"
 
 _VERSION = "0.3.0"
-"""Of the weights; the package's own version is another."""
+"""Of the weights; the package has a different version."""
 
 KNOWN_ENERGIES: KnownEnergies = (
     ("Si", SI, -5.3138),
@@ -46,7 +46,7 @@ class CHGNetLoader(PotentialLoader):
 
     def load(self, source: str | Path | None = None) -> Potential:
         """Load the potential; see `PotentialLoader.load`."""
-        # It prints its device to standard output, which is for results.
+        # It prints its device to standard output, which is reserved for results.
         with redirect_stdout(StringIO()):
             try:
                 from chgnet.model.dynamics import CHGNetCalculator
@@ -58,7 +58,7 @@ class CHGNetLoader(PotentialLoader):
                 ) from None
             network = CHGNet.load(model_name=_VERSION, use_device="cpu", verbose=False)
             calculator = CHGNetCalculator(network, use_device="cpu", on_isolated_atoms="error")
-        # Of its own use of torch, and of argon's electronegativity, once in every process.
+        # About its own use of torch, and argon's electronegativity, once per process.
         warnings.filterwarnings("ignore", module=r"chgnet\.")
         warnings.filterwarnings("ignore", message="No Pauling electronegativity")
         cutoff = float(network.graph_converter.atom_graph_cutoff)

@@ -1,4 +1,4 @@
-"""M3GNet-MP-2021.2.8-PES through matgl, run in the way its weights were trained.
+"""M3GNet-MP-2021.2.8-PES through matgl, run as its weights were trained.
 
 The potential of Chen and Ong, Nat. Comput. Sci. 2, 718 (2022), arXiv:2202.02450, with which Gruver
 et al. (arXiv:2402.04379) relax. Its energies are those of PBE(+U) without corrections.
@@ -7,7 +7,7 @@ What goes wrong otherwise: matgl 3.0 to 4.1 loads these weights without a warnin
 energies for every compound, NaCl by 2 eV/atom and SrTiO3 by 8, but right ones for elements. Its
 graph convolution sums the messages of edges into the atom where they start; these weights were
 trained with sums into the atom where they end. So weights are identified by their digest, known
-ones are run in the way they were trained, and the energies of `KNOWN_ENERGIES` are checked first.
+ones are run as they were trained, and the energies of `KNOWN_ENERGIES` are checked first.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ _NAMES_BY_DIGEST = {"0677372cbfa0203b8b783bba10a0196c2635874879d713247657fb07af2
 """Potentials by the digest of their weights (see `_digest`)."""
 
 _ATOMS_PER_BATCH, _ATOMS_PER_BATCH_ON_GPU = 160, 4096
-"""Atoms that are best calculated together: a crystal of ten takes a thread 6 ms so, and 14 ms
-alone. The number for a GPU is an estimate."""
+"""Best number of atoms in a batch: a crystal of ten takes a thread 6 ms so, and 14 ms alone. The
+number for a GPU is an estimate."""
 
 KNOWN_ENERGIES: KnownEnergies = (
     ("MoS", MOS, -10.824362 / 2),
@@ -68,17 +68,17 @@ class M3GNetLoader(PotentialLoader):
         return load_m3gnet(M3GNET if source is None else source)
 
     def unavailable(self) -> str:
-        """Return why there are no weights; asks the Hub where no cache has them."""
+        """Return why there are no weights; queries the Hub if no cache has them."""
         if cached_weights() is not None:
             return ""
         try:
             fetch_weights()
         except ModelError as error:
-            return f"{M3GNET} is in no cache, and {error}"
+            return f"{M3GNET} is not in a cache, and {error}"
         return ""
 
     def reads(self, source: str | Path) -> bool:
-        """Return whether it is a folder of matgl's, or OWNER/NAME on the Hub."""
+        """Return whether it is a folder in matgl's layout, or OWNER/NAME on the Hub."""
         if Path(source).exists() or isinstance(source, Path):
             return super().reads(source)
         return HUB_NAME_PATTERN.fullmatch(source) is not None
@@ -88,13 +88,13 @@ LOADER = M3GNetLoader()
 
 
 def load_m3gnet(source: str | Path = M3GNET) -> Potential:
-    """Load the potential; `potential.check_energies` has still to be called.
+    """Load the potential, which the caller still has to check by `potential.check_energies`.
 
     Args:
         source: see `m3gnet_weights.find_weights`.
 
     Raises:
-        ModelError: there are no such weights, matgl cannot read them, or they are not known.
+        ModelError: the weights do not exist, matgl cannot read them, or they are unknown.
     """
     from crystext.runtime.device import move_to_gpu
 
@@ -132,7 +132,7 @@ def _load_network(source: str | Path) -> torch.nn.Module:
             f"the potential in {folder} cannot be loaded: {reason[:300]}. Expected "
             f"{', '.join(FILES)} of {M3GNET}, as matgl writes them; try to download them again"
         ) from error
-    # In training mode matgl keeps the graph of the gradient, which takes half of the time.
+    # In training mode matgl keeps the gradient graph, which takes half of the time.
     return network.eval().requires_grad_(False)
 
 
@@ -151,7 +151,7 @@ def _calculator(network: torch.nn.Module) -> Calculator:
     from matgl.ext.ase import PESCalculator
 
     class M3GNetCalculator(PESCalculator):
-        """Compares atoms with those it has calculated faster: ASE asks five times a step."""
+        """Checks for moved atoms faster: ASE checks five times a step."""
 
         def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
             known = self.atoms
@@ -166,13 +166,13 @@ def _calculator(network: torch.nn.Module) -> Calculator:
             )
             return [] if same else list(all_changes)
 
-    # The default would be GPa, which ASE takes for eV/Å^3.
+    # The default would be GPa, but ASE expects eV/Å^3.
     calculator: Calculator = M3GNetCalculator(network, stress_unit="eV/A3", use_voigt=True)
     return calculator
 
 
 def _batch_evaluator(network: torch.nn.Module) -> EvaluateBatch:
-    """Return what calculates many crystals as one graph."""
+    """Return a function that calculates many crystals as one graph."""
     import torch
     from ase.stress import full_3x3_to_voigt_6_stress
     from ase.units import GPa
@@ -202,7 +202,7 @@ def _batch_evaluator(network: torch.nn.Module) -> EvaluateBatch:
 
 
 def _sum_into_ends(network: torch.nn.Module) -> None:
-    """Have all graph convolutions sum messages into the atom where an edge ends."""
+    """Make all graph convolutions sum messages into the atom where an edge ends."""
     from matgl.layers._graph_convolution import M3GNetBlock
 
     from crystext.energies.potentials.m3gnet_layers import EndConvolution

@@ -1,4 +1,4 @@
-"""M3GNet's graph convolution as its published weights were trained, at less cost.
+"""M3GNet's graph convolution as its published weights were trained, at lower cost.
 
 For an edge from i to j with features e_ij, atoms with features v and radial basis h_ij:
 
@@ -6,9 +6,9 @@ For an edge from i to j with features e_ij, atoms with features v and radial bas
     v_j  <- v_j + sum over edges to j of gated'([v_i, v_j, e_ij]) * (W' h_ij)       Eq. 5
 
 Chen and Ong, Nat. Comput. Sci. 2, 718 (2022), arXiv:2202.02450. The first layer of a gated network
-is linear, and its argument is put together of three: so what it makes of v_i and v_j is computed
-once an atom, not once an edge, which saves four multiplications of ten. Sums run in another order
-than matgl's, and agree to single precision.
+is linear, and its input is a concatenation of three: so its output for v_i and v_j is computed once
+per atom, not once per edge, which saves four multiplications of ten. Sums run in a different order
+from matgl's, and agree to single precision.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _Gated(torch.nn.Module):
-    """A gated network, values times gates, whose two first layers are one."""
+    """A gated network, values times gates, whose two first layers are fused."""
 
     of_start: torch.Tensor
     of_end: torch.Tensor
@@ -31,15 +31,15 @@ class _Gated(torch.nn.Module):
     bias: torch.Tensor
 
     def __init__(self, network: GatedMLP, atoms: int) -> None:
-        """Take the weights of a network whose argument is two atoms' features and an edge's.
+        """Take the weights of a network whose input is the features of two atoms and an edge.
 
         Args:
             network: matgl's.
-            atoms: number of an atom's features.
+            atoms: number of features of an atom.
         """
         super().__init__()
         value, gate = cast("list[torch.nn.Linear]", [network.layers[0], network.gates[0]])
-        # After the first layer and what bends it.
+        # After the first layer and its activation.
         self.value, self.gate = network.layers[2:], network.gates[2:]
         weight = torch.cat([value.weight, gate.weight]).detach()
         self.hidden = value.out_features
@@ -49,7 +49,7 @@ class _Gated(torch.nn.Module):
         self.register_buffer("bias", torch.cat([value.bias, gate.bias]).detach())
 
     def forward(self, atoms_E_H: torch.Tensor, edges_E_F: torch.Tensor) -> torch.Tensor:
-        """Return values of edges, given what the first layer makes of their atoms."""
+        """Return values of edges, given the first layer's output for their atoms."""
         first_E_H = torch.nn.functional.silu(torch.addmm(atoms_E_H, edges_E_F, self.of_edge))
         value, gate = first_E_H[:, : self.hidden], first_E_H[:, self.hidden :]
         values: torch.Tensor = self.value(value) * self.gate(gate)
@@ -57,14 +57,14 @@ class _Gated(torch.nn.Module):
 
 
 class EndConvolution(torch.nn.Module):
-    """Stands in for a layer of matgl's that was trained with sums into the ends of edges."""
+    """Replaces a layer of matgl that was trained with sums into the ends of edges."""
 
     of_start: torch.Tensor
     of_end: torch.Tensor
     bias: torch.Tensor
 
     def __init__(self, layer: M3GNetGraphConv) -> None:
-        """Take a layer's weights; it has no features of the whole crystal."""
+        """Take the weights of a layer without global features."""
         super().__init__()
         of_edge: GatedMLP = layer.edge_update_func  # type: ignore[assignment]
         of_atom: GatedMLP = layer.node_update_func  # type: ignore[assignment]
@@ -86,14 +86,14 @@ class EndConvolution(torch.nn.Module):
         rbf: torch.Tensor,
         *unused: Any,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Return new features of edges and atoms, and those of the whole as they are.
+        """Return new features of edges and atoms, and global features unchanged.
 
         Called by matgl in place of its own layer, with further arguments that only batches and
-        features of the whole need.
+        global features need.
         """
         start, end = edge_index[0].long(), edge_index[1].long()
         of_start_N_H = torch.addmm(self.bias, node_feat, self.of_start)
-        # One gather for both networks; index_select, since its gradient is the faster one.
+        # One gather for both networks; index_select, since its gradient is faster.
         atoms_E_H = of_start_N_H.index_select(0, start) + (node_feat @ self.of_end).index_select(
             0, end
         )

@@ -1,10 +1,10 @@
-"""Where the weights of M3GNet are: in a folder, in a cache, or on the Hub.
+"""Finds the weights of M3GNet in a folder, in a cache, or on the Hub.
 
-The caches are those of huggingface_hub and of matgl. The Hub is asked once, for 5 seconds at most,
-and never where HF_HUB_OFFLINE is set; matgl is not imported here.
+The caches are those of huggingface_hub and matgl. The Hub is queried once, for at most 5 seconds,
+and never if HF_HUB_OFFLINE is set; matgl is not imported here.
 
 What goes wrong otherwise: matgl.load_model, without a network, spends a minute and a half on
-retries, six times for the weights and again for a list of models that might have been meant.
+retries, six times for the weights and again for a list of similar names.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ M3GNET = "M3GNet-MP-2021.2.8-PES"
 """Name of the potential."""
 
 REPOSITORY = f"materialyze/{M3GNET}"
-"""Where matgl's authors keep it on the Hub."""
+"""Repository of matgl's authors on the Hub."""
 
 FILES = ("model.json", "model.pt", "state.pt")
-"""What matgl writes of a potential; it reads tensors from them and runs nothing."""
+"""Files of a potential in matgl; it reads tensors from them and runs no code."""
 
 HUB_SECONDS = 5.0
-"""How long the Hub has to answer."""
+"""Time limit for the Hub."""
 
 _Value = TypeVar("_Value")
 
 
 def is_complete(folder: Path) -> bool:
-    """Say whether a folder has all files of a potential."""
+    """Return whether a folder has all files of a potential."""
     return all((folder / name).is_file() for name in FILES)
 
 
 def cached_weights(repository: str = REPOSITORY) -> Path | None:
-    """Return the folder of a cache that has the weights, or None; no network is asked."""
+    """Return the cached folder of the weights, or None; uses no network."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.constants import HF_HUB_CACHE
 
@@ -47,7 +47,7 @@ def cached_weights(repository: str = REPOSITORY) -> Path | None:
         found = try_to_load_from_cache(repository, FILES[0], cache_dir=cache)
         if isinstance(found, str) and is_complete(Path(found).parent):
             return Path(found).parent
-    # Older versions of matgl kept a folder by the model's name.
+    # Older versions of matgl use a folder with the model's name.
     folder = matgl / repository.rpartition("/")[2]
     return folder if is_complete(folder) else None
 
@@ -59,19 +59,17 @@ def fetch_weights(repository: str = REPOSITORY) -> Path:
         repository: OWNER/NAME on the Hub.
 
     Raises:
-        ModelError: the Hub does not answer within `HUB_SECONDS`, may not be asked, or has no such
+        ModelError: the Hub does not answer within `HUB_SECONDS`, is disabled, or has no such
             repository.
     """
     from huggingface_hub import constants, errors, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     if constants.HF_HUB_OFFLINE:
-        raise ModelError(
-            "the Hub is not asked, since HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set"
-        )
+        raise ModelError("the Hub is disabled by HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE")
     with hub_errors_explained(repository, "read"):
         try:
             url = hf_hub_url(repository, FILES[0])
-            # The metadata is asked for once; a download retries for half a minute.
+            # Metadata is requested once; a download retries for half a minute.
             _with_timeout(HUB_SECONDS, lambda: get_hf_file_metadata(url, timeout=HUB_SECONDS))
             paths = [Path(hf_hub_download(repository, name)) for name in FILES]
         except TimeoutError:
@@ -80,7 +78,7 @@ def fetch_weights(repository: str = REPOSITORY) -> Path:
             raise
         except errors.EntryNotFoundError:
             raise ModelError(
-                f"{repository} on the Hub is no potential of matgl's; expected {', '.join(FILES)}"
+                f"{repository} on the Hub is not a matgl potential; expected {', '.join(FILES)}"
             ) from None
         except connection_errors() as error:
             if isinstance(error, errors.HfHubHTTPError):
@@ -97,7 +95,7 @@ def fetch_weights(repository: str = REPOSITORY) -> Path:
 
 
 def find_weights(source: str | Path) -> Path:
-    """Return the folder of the weights that are meant.
+    """Return the folder of the weights.
 
     Args:
         source: a folder, `M3GNET` or OWNER/NAME on the Hub.
@@ -111,7 +109,7 @@ def find_weights(source: str | Path) -> Path:
             return folder
         missing = ", ".join(name for name in FILES if not (folder / name).is_file())
         raise ModelError(
-            f"the folder {folder} holds no potential of matgl's: it lacks {missing}; expected "
+            f"the folder {folder} is not a matgl potential: it lacks {missing}; expected "
             f"{', '.join(FILES)}"
         )
     named = HUB_NAME_PATTERN.fullmatch(str(source)) is not None
@@ -132,9 +130,9 @@ def find_weights(source: str | Path) -> Path:
 
 
 def _with_timeout(seconds: float, function: Callable[[], _Value]) -> _Value:
-    """Return an answer, unless it takes more than so many seconds.
+    """Return the result of a function, within a time limit.
 
-    The time limits of an HTTP library do not cover the look-up of an address.
+    The time limits of an HTTP library do not cover name resolution.
 
     Raises:
         TimeoutError: it takes longer.
@@ -148,7 +146,7 @@ def _with_timeout(seconds: float, function: Callable[[], _Value]) -> _Value:
         except Exception as error:
             errors.append(error)
 
-    # A daemon, so that the program may end before it does.
+    # A daemon thread, so that the program can exit before it ends.
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(seconds)

@@ -1,13 +1,13 @@
-"""The state of one crystal that is being written in the Wyckoff format, and what may come next.
+"""The state of one unfinished crystal in the Wyckoff format, and what may come next.
 
     group (element position coordinate*)+ cell
 
 After any sequence of allowed values the text is a crystal of the declared group: its letters exist
 there, points hold one orbit, each orbit has the atoms of its position, and elements and numbers of
-atoms are as asked for. There is always such a value, but for the cell: orbits may turn out to
-leave no cell in which all atoms keep their distance and which is not far too large. The crystal is
-`atoms_too_close` then, and better drawn again; if it is to be finished all the same, the roomiest
-value is the only one allowed.
+atoms are as requested. Some value is always allowed, except in the cell: the orbits may leave no
+cell of reasonable size in which all atoms keep their distances. The crystal is then
+`atoms_too_close`, and better sampled again; if it has to be finished all the same, the value with
+the most room is the only one allowed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from crystext.structures.wyckoff.positions import WyckoffPosition
 from crystext.text import Format
 
 _PROBED_DECIMALS = np.array([0.0, 0.25, 0.5, 0.75, 0.99])
-"""Which values stand for those of a whole part, when it is asked whether one of them is allowed."""
+"""The decimals that are tried to decide whether a whole part has an allowed value."""
 
 
 class WyckoffAutomaton:
@@ -41,15 +41,16 @@ class WyckoffAutomaton:
 
         Args:
             fmt: the format of its text.
-            lookahead: what is asked for.
-            always_finish: whether a crowded crystal is finished with the roomiest values.
+            lookahead: of the request's constraints.
+            always_finish: whether a crowded crystal is finished with the values that have most
+                room.
         """
         self.format, self._lookahead, self._always_finish = fmt, lookahead, always_finish
         self.field = Field(FieldKind.GROUP, 0, "")
-        """The field that comes next; behind the last, an element that can only be the end."""
+        """The field that comes next; after the last, an element that can only be the end."""
         self.finished = False
         self.atoms_too_close = False
-        """Whether no value is allowed, or a finished cell keeps atoms too near."""
+        """Whether no value is allowed, or atoms are too close in the finished cell."""
         self._min_distance_ratio = lookahead.constraints.min_distance_ratio
         self._state: LookaheadState | None = None
         self._table: SiteTable | None = None
@@ -61,7 +62,7 @@ class WyckoffAutomaton:
         self._cell_bounds: CellBounds | None = None
 
     def copy(self) -> Self:
-        """Return an automaton in the same state that goes its own way."""
+        """Return an independent automaton in the same state."""
         twin = copy.copy(self)
         for name in ("_numbers", "_sites", "_free", "_cell"):
             setattr(twin, name, list(getattr(self, name)))
@@ -70,8 +71,8 @@ class WyckoffAutomaton:
     def allowed(self) -> Bools:
         """Return which values the next field can take: shape (number of values,).
 
-        Of an element's field the value `END` begins the cell. Sets `atoms_too_close` where there is
-        none.
+        In an element field the value `END` begins the cell. Sets `atoms_too_close` if no value is
+        allowed.
         """
         kind = self.field.kind
         if kind is FieldKind.GROUP:
@@ -88,18 +89,18 @@ class WyckoffAutomaton:
         return self._allowed_cell_values(values)
 
     def fits(self, values: Ints) -> Bools:
-        """Tell which values of the coordinate at hand leave the orbit room in some cell: (V,)."""
+        """Return which values of the current coordinate leave the orbit room in some cell: (V,)."""
         return self._fits(values, self._min_distance_ratio)
 
     def allowed_wholes(self) -> Bools:
-        """Return which whole parts of the cell parameter at hand lead to an allowed value."""
+        """Return which whole parts of the current cell parameter lead to an allowed value."""
         wholes = np.arange(value_count(self.field.kind, self.format) // DECIMALS)
         values = np.rint((wholes[:, None] + _PROBED_DECIMALS) * DECIMALS).astype(np.int64)
         allowed = self._allowed_cell_values(values.reshape(-1))
         return np.asarray(allowed.reshape(values.shape).any(axis=1))
 
     def allowed_decimals(self, whole: int) -> Bools:
-        """Return which decimals may stand behind a whole part that is allowed."""
+        """Return which decimals may follow an allowed whole part."""
         return self._allowed_cell_values(whole * DECIMALS + np.arange(DECIMALS))
 
     def push(self, value: int) -> None:
@@ -127,7 +128,7 @@ class WyckoffAutomaton:
             self._next_parameter()
 
     def separator_after(self, value: int) -> str:
-        """Return what stands between this value of the next field and the field behind it."""
+        """Return the separator between this value of the next field and the field after it."""
         kind = self.field.kind
         if kind is FieldKind.GROUP or (kind is FieldKind.ELEMENT and value == END):
             return "\n"
@@ -139,7 +140,7 @@ class WyckoffAutomaton:
             )
         if kind is FieldKind.COORDINATE:
             return " " if len(self._free) + 1 < len(self._position.free_axes) else "\n"
-        # Behind the last parameter nothing follows.
+        # Nothing follows the last parameter.
         return " "
 
     @property
@@ -180,7 +181,7 @@ class WyckoffAutomaton:
         return clear
 
     def _next_coordinate(self) -> None:
-        """Turn to the next free coordinate, or finish the orbit."""
+        """Advance to the next free coordinate, or finish the orbit."""
         if len(self._free) < len(self._position.free_axes):
             self.field = _COORDINATES[len(self._free)]
             return
@@ -207,13 +208,13 @@ class WyckoffAutomaton:
             return
         self.field, self.finished = _ELEMENT, True
         if self._cell_bounds.system in ("monoclinic", "triclinic"):
-            # Their pairs were looked at among near images only.
+            # Only pairs among near images were checked for these.
             lengths, angles = cell_parameters(self._site_table.space_group, self._cell)
             lattice = basis_vectors(lengths[None], angles[None])[0]
             self.atoms_too_close |= not self._cell_bounds.keeps_distances(lattice)
 
     def _allowed_cell_values(self, values: Ints) -> Bools:
-        """Return which of these values of the cell parameter at hand are allowed: shape (V,)."""
+        """Return which of these values of the current cell parameter are allowed: shape (V,)."""
         assert self._cell_bounds is not None
         numbers = values / 10.0 ** decimals_of(self.field.kind, self.format)
         room = self._cell_bounds.distance_margin(self._cell, numbers)
@@ -221,7 +222,7 @@ class WyckoffAutomaton:
         if not allowed.any():
             self.atoms_too_close = True
             if self._always_finish:
-                # Of none that closes, the first that is a length or an angle at all.
+                # If no cell closes, the first value that is a valid length or angle.
                 best = room.argmax() if np.isfinite(room).any() else (numbers >= 1).argmax()
                 allowed[best] = True
         return allowed

@@ -1,11 +1,11 @@
-"""Which values a cell parameter may take so that the orbits have room, and how much they have.
+"""Which values a cell parameter may take so that the orbits have room, and how much room.
 
-Coordinates come before the cell in this text, so it is the cell that keeps atoms apart. Larger is
-roomier, so there is a largest cell: one that atoms fill less than any crystal would be. A value is
-allowed where it is shown that the parameters behind it can be chosen. The last one follows from
-those before it, or is as large as may be; before it, a net of values is tried. Only the first two
-lengths of monoclinic cells and all but the last angle of triclinic ones are bounded by less: pairs
-of atoms along an axis. Cells of these may turn out to leave no room at all.
+Coordinates come before the cell in this text, so the cell keeps atoms apart. Larger cells have more
+room, so the volume is bounded: atoms must not fill less of the cell than in any real crystal. A
+value is allowed if the remaining parameters can provably be chosen. The last one follows from those
+before it, or is as large as allowed; for those before it, a grid of values is tried. Only the first
+two lengths of monoclinic cells and all but the last angle of triclinic ones have a weaker bound,
+from pairs of atoms along an axis. Cells of these may turn out to leave no room.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ from crystext.text import Format
 from crystext.text.formats import MAX_LENGTH
 
 MIN_PACKING_FRACTION = 0.06
-"""Least share of a cell that the atoms' spheres fill, which have half the least distance to their
-like as radius, at a distance scale of `_REFERENCE_DISTANCE_RATIO`. Of 4,000 crystals of Materials
-Project with up to 20 atoms 2% fill less: molecules, and sheets far apart. Half of them fill 0.18 or
-more. With 0.02, misplaced atoms are kept apart by cells far too large for the others, and the
-draws' density is 0.9 g/cm^3 too low on the average."""
+"""Least proportion of a cell filled by the atoms' spheres, with half the minimum distance between
+atoms of the element as radius, at a `min_distance_ratio` of `_REFERENCE_DISTANCE_RATIO`. Of 4,000
+crystals of Materials Project with up to 20 atoms 2% fill less: molecules, and sheets far apart.
+Half of them fill 0.18 or more. With 0.02, misplaced atoms are kept apart by cells far too large for
+the others, and the density of samples is 0.9 g/cm^3 too low on average."""
 _REFERENCE_DISTANCE_RATIO = 0.65
 
 MIN_MARGIN = 1.0 + 1e-6
-"""Square of a distance over the square of the least; a hair more, for rounding."""
+"""Square of a distance over the square of the minimum; slightly above 1, for rounding."""
 
 MAX_BETA = 150.0
 """Degrees. β of a monoclinic cell lies between 90 and this; no crystal of MP-20 val has more than
 135 in the standard setting, and with more a shorter c could be chosen."""
 
 _LENGTH_GRID = np.append(np.arange(1.0, 12.0), np.arange(12.0, 41.0, 2.0))
-"""Å. Lengths that are tried for a parameter to come; each is among the values that a sampler looks
-at when that parameter's turn comes."""
+"""Å. Lengths that are tried for a later parameter; a sampler can choose each of them when it comes
+to that parameter."""
 _BETA_GRID = np.arange(90.0, MAX_BETA + 1, 5.0)
 
 _HEXAGONAL_VOLUME = np.sqrt(0.75)
 _TOLERANCE = 1e-9
 _SURELY_CLOSED = 1e-3
-"""Square of the volume of a cell with sides of 1 from which on it surely closes when printed."""
+"""Squared volume of a cell with sides of 1 from which it closes in spite of rounding."""
 _PENALTY = 1e15
 
 _LENGTH_POWERS = {1: (3,), 2: (2, 1), 3: (1, 1, 1)}
-"""Of the free lengths in the volume of a cell at right angles, by how many are free."""
+"""Powers of the free lengths in the volume of a right-angled cell, by how many are free."""
 
 
 class CellBounds:
@@ -70,15 +70,15 @@ class CellBounds:
         numbers: list[int],
         min_distance_ratio: float,
     ) -> None:
-        """Look at the pairs of atoms.
+        """Compute the pairs of atoms that bound the cell.
 
         Args:
-            fmt: gives the decimals of the parameters.
+            fmt: sets the decimals of the parameters.
             space_group: of the crystal.
             sites: of each orbit in the conventional cell, the representative first.
             numbers: atomic number of each orbit.
-            min_distance_ratio: least distance over the sum of covalent radii; 0 lets all cells that
-                close pass.
+            min_distance_ratio: minimum distance over the sum of covalent radii; 0 allows every cell
+                that closes.
         """
         self._format, self._unit = fmt, 10.0 ** -decimals_of(FieldKind.LENGTH, fmt)
         self.system = crystal_system(space_group)
@@ -97,10 +97,10 @@ class CellBounds:
             self.max_volume = float(spheres[self._numbers].sum()) / MIN_PACKING_FRACTION
 
     def distance_margin(self, chosen: list[float], values: Floats) -> Floats:
-        """Return the least square of a distance over that which it has to be: shape (V,).
+        """Return the least ratio of a squared distance to its squared minimum: shape (V,).
 
-        In the best cell found that has a value; `MIN_MARGIN` or more will do. -inf where there is
-        none that closes or is small enough.
+        It is that of the best cell found with each value; `MIN_MARGIN` or more suffices. -inf if no
+        cell closes or is small enough.
 
         Args:
             chosen: the parameters before this one, Å and degrees.
@@ -113,7 +113,7 @@ class CellBounds:
         return self._right_angled_margin(chosen, values)
 
     def keeps_distances(self, lattice: Floats) -> bool:
-        """Return whether no two atoms are too near in a finished cell, all images included.
+        """Return whether no two atoms are too close in a finished cell, all images included.
 
         Args:
             lattice: basis vectors as rows, Å; shape (3, 3).
@@ -123,20 +123,20 @@ class CellBounds:
         return has_min_distances(lattice, self._sites, self._numbers, self._min_distance_ratio)
 
     def _pair_margin(self, *terms: Floats) -> Floats:
-        """Return the least of what pairs have, given the terms of g, each of shape (V,)."""
+        """Return the least margin of all pairs, given the terms of g, each of shape (V,)."""
         if self._pair_terms is None:
             return np.full(len(terms[0]), np.inf)
         return np.asarray((self._pair_terms @ np.stack(terms)).min(axis=0))
 
     def _axis_margin(self, axis: int, values: Floats) -> Floats:
-        """Return the least of what pairs along one axis have: shape (V,)."""
+        """Return the least margin of pairs along one axis: shape (V,)."""
         if self._pair_terms is None:
             return np.full(len(values), np.inf)
         lie = (abs(np.delete(self._pair_terms, axis, axis=1)) < 1e-9).all(axis=1)
         return np.asarray(self._pair_terms[lie, axis].min() * values**2)
 
     def _right_angled_margin(self, chosen: list[float], values: Floats) -> Floats:
-        """Return the room, looking closer where pairs along the axis at hand have enough."""
+        """Return the margin; all pairs are checked only if those along the current axis fit."""
         room = np.where(values > 0, self._axis_margin(len(chosen), values), -np.inf)
         closer = room >= MIN_MARGIN
         if closer.any():
@@ -144,7 +144,7 @@ class CellBounds:
         return room
 
     def _max_volume_margin(self, chosen: list[float], values: Floats) -> Floats:
-        """Return the room in cells whose last length is the longest that the volume allows."""
+        """Return the margin in cells whose last length is the longest that the volume allows."""
         powers = _LENGTH_POWERS[len(self.names)]
         largest = self.max_volume
         if self.system in ("trigonal", "hexagonal"):
@@ -199,8 +199,8 @@ class CellBounds:
         gamma = np.cos(np.radians(values))
         square = np.maximum(unit_volume_squared(alpha, beta, gamma), 0.0)
         volumes = a * b * c * np.sqrt(square)
-        # Where all are too large, the smallest is the best; where all have a lattice vector that is
-        # too short, the largest of those that close at all.
+        # If all are too large, the smallest is best; if all have a lattice vector that is too
+        # short, the largest of those that close.
         other = np.where(
             square > _SURELY_CLOSED, -_PENALTY / np.maximum(volumes, _TOLERANCE), -np.inf
         )
@@ -210,14 +210,14 @@ class CellBounds:
         room = np.full(len(values), np.inf)
         if self._pair_terms is not None and possible.any():
             fixed, slope = self._pair_terms[:, :5] @ known, 2 * a * b * self._pair_terms[:, 5]
-            # Pairs that are far apart whatever gamma is need no closer look.
+            # Pairs that are far apart for any gamma need no further check.
             near = fixed - abs(slope) < 2.0
             if near.any():
                 room = (fixed[near, None] + slope[near, None] * gamma).min(axis=0)
         return np.where(possible, room, other)
 
     def _closing_angles(self, chosen: list[float]) -> Bools:
-        """Return which values of the next angle leave a cell that closes, by their numbers."""
+        """Return which values of the next angle leave a cell that closes, by index."""
         lengths, angles = np.array([chosen[:3]]), np.zeros((1, 3))
         angles[0, : len(chosen) - 3] = chosen[3:]
         rules = _cell_rules(self._format, self._min_vector_length)
@@ -230,7 +230,7 @@ def _cell_rules(fmt: Format, min_vector_length: float) -> CellRules:
 
 
 def _volume_product(lengths: list[Floats], powers: tuple[int, ...]) -> Floats:
-    """Return the product of as many lengths as there are, each to its power in the volume."""
+    """Return the product of the lengths, each to its power in the volume."""
     product = np.asarray(1.0)
     for length, power in zip(lengths, powers, strict=False):
         product = product * length**power

@@ -2,9 +2,9 @@
 
 The square of a distance is q g: q holds the squares and products of the fractional differences,
 g the squares a², b², c² and the products 2bc cosα, 2ac cosβ, 2ab cosγ. Here q is divided by the
-square of the least distance of the pair, so that the pair is far enough apart where q g >= 1, and
-terms of parameters that symmetry ties are added up. Where no term of g can be negative, a pair with
-smaller q in all terms makes another one redundant, and few pairs are left.
+square of the minimum distance of the pair, so that the pair is far enough apart if q g >= 1, and
+terms of parameters that are equal by symmetry are added up. If no term of g can be negative, a pair
+with smaller q in all terms makes another one redundant, and few pairs remain.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from crystext.structures.crystal import Floats, Ints
 from crystext.structures.distances import Bools
 
 _ZERO_DIFFERENCE = 1e-6
-"""Fractional: below this a difference is none."""
+"""Fractional; smaller differences count as zero."""
 
 _TOLERANCE = 1e-9
 _BLOCK_ROWS = 16
@@ -29,8 +29,8 @@ _OBLIQUE_AXES = {
     "hexagonal": (True, True, False),
     "triclinic": (True, True, True),
 }
-"""Axes at other than right angles: of a difference along these, the nearest image may be a step
-away from the one with the least coordinates."""
+"""Axes that are not at right angles: along these, the nearest image may be one translation away
+from the one with the smallest coordinates."""
 
 
 def contact_terms(
@@ -89,7 +89,7 @@ def _non_redundant(terms: Floats) -> Floats:
     left = terms[np.argsort(terms.sum(axis=1), kind="stable")]
     kept: list[Floats] = []
     while len(left):
-        # A row is worse than one before it only: those at hand are compared, and rule out others.
+        # Only an earlier row can dominate: this block is compared, then rules out others.
         some = left[:_BLOCK_ROWS]
         among = np.tril(_is_redundant(some[:, None], some), k=-1).any(axis=1)
         kept.append(some[~among])
@@ -99,7 +99,7 @@ def _non_redundant(terms: Floats) -> Floats:
 
 
 def _is_redundant(rows: Floats, others: Floats) -> Bools:
-    """Tell which rows have, in every term, at least what others have: terms are the last axis."""
+    """Return which rows are, in every term, at least another row: terms are the last axis."""
     worse = rows[..., 0] >= others[..., 0] - _TOLERANCE
     for term in range(1, rows.shape[-1]):
         worse &= rows[..., term] >= others[..., term] - _TOLERANCE

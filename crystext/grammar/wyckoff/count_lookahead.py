@@ -1,7 +1,7 @@
-"""Looking ahead where no formula is asked for: elements, and how many atoms.
+"""Lookahead without a formula: required elements and the number of atoms.
 
-What matters of the orbits to come is how many there must be at least, one for each element that has
-to occur and does not yet, and the number of atoms that they make together.
+Of the remaining orbits two things matter: their minimum number, one for each required element that
+does not occur yet, and the number of atoms that they add together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _IMPOSSIBLE = -1
 
 
 class CountState(NamedTuple):
-    """What was written of a crystal, as far as it bears on what may follow."""
+    """The part of an unfinished crystal's state that affects what may follow."""
 
     space_group: int
     occupied: int = 0
@@ -31,16 +31,16 @@ class CountState(NamedTuple):
     atoms: int = 0
     """In the primitive cell."""
     missing: int = 0
-    """How many of the required elements are still to come: the last ones, as they come in order."""
+    """Number of required elements still missing: the last ones, as they come in order."""
     last_element: int = 0
-    """The element of the last orbit, be it begun or finished; 0 before the first."""
+    """The element of the last orbit, begun or finished; 0 before the first."""
 
 
 class CountLookahead:
-    """Which elements and positions lead to a number of atoms and elements that was asked for."""
+    """Which elements and positions lead to the requested elements and number of atoms."""
 
     def __init__(self, constraints: Constraints) -> None:
-        """Look up what is asked for."""
+        """Derive the rules from the constraints."""
         self._min_atoms, self._max_atoms = constraints.min_atoms, constraints.max_atoms
         composition = CompositionRules(constraints)
         self._required, self._permitted = composition.required, composition.permitted
@@ -66,17 +66,17 @@ class CountLookahead:
         return allowed
 
     def begin_orbit(self, state: CountState, element: int) -> CountState:
-        """Return the state in which an orbit of this element is begun."""
+        """Return the state after beginning an orbit of this element."""
         met = state.missing > 0 and element == self._next_required(state)
         return state._replace(last_element=element, missing=state.missing - met)
 
     def allowed_positions(self, begun: CountState) -> list[int]:
-        """Return which positions the orbit that is begun may have."""
+        """Return which positions the begun orbit may have."""
         known = site_table(begun.space_group).open_positions(begun.occupied)
         return [p for p, fits in zip(known, self._can_end_after(begun), strict=True) if fits]
 
     def place_orbit(self, begun: CountState, position_index: int) -> CountState:
-        """Return the state in which the orbit that was begun has this position."""
+        """Return the state after placing the begun orbit at this position."""
         known = site_table(begun.space_group)
         taken, atoms = (
             known.occupy(begun.occupied, position_index),
@@ -88,7 +88,7 @@ class CountLookahead:
         return int(self._required[len(self._required) - state.missing])
 
     def _can_end_after(self, begun: CountState) -> list[bool]:
-        """Tell for each open position whether an orbit there leaves a way to the end."""
+        """Return for each open position whether the request stays feasible with an orbit there."""
         key = begun._replace(last_element=0)
         if key not in self._cache:
             known = site_table(begun.space_group).open_positions(begun.occupied)
@@ -111,13 +111,13 @@ class CountLookahead:
 def _max_orbits(
     unlimited: tuple[int, ...], limited: tuple[int, ...], remaining: tuple[int, ...], atoms: int
 ) -> tuple[int, ...]:
-    """Return how many orbits, at the most, make each number of atoms from 0 on; -1 where none do.
+    """Return the greatest number of orbits that make each number of atoms from 0; -1 if none do.
 
     Args:
-        unlimited: sizes of which there are any number.
-        limited: sizes of which there are so many as `remaining` says.
-        remaining: of each.
-        atoms: the last number.
+        unlimited: orbit sizes that can occur any number of times.
+        limited: orbit sizes that can occur at most `remaining` times.
+        remaining: for each limited size.
+        atoms: the largest number of atoms.
     """
     most = [0] + [_IMPOSSIBLE] * atoms
     for size, count in zip(limited, remaining, strict=True):

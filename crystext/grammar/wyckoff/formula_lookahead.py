@@ -1,9 +1,8 @@
-"""Looking ahead where a formula is asked for: each element's atoms are a sum of orbit sizes.
+"""Lookahead for a formula: each element's number of atoms is a sum of orbit sizes.
 
-Positions with a free coordinate hold any number of orbits. Points hold one each; a size that
-points alone have is scarce, and the elements share what there is of it. So whether a formula can be
-written is a question of how many points of each scarce size every element takes, and all ways are
-tried.
+Positions with a free coordinate hold any number of orbits. Points hold one each; a size that only
+points have is scarce, and the elements compete for it. So whether a formula can be written depends
+on how many points of each scarce size every element takes, and all combinations are tried.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ from crystext.structures.distances import Bools
 
 
 class FormulaState(NamedTuple):
-    """How much of a formula was written."""
+    """The part of a formula that is written."""
 
     space_group: int
     occupied: int = 0
     """Points that hold an orbit, see `SiteTable`."""
     element_index: int = 0
-    """Which of the formula's elements is at hand, counted from 0 in the order of texts."""
+    """Index of the current element of the formula, from 0 in the order of texts."""
     atoms: int = 0
     """Atoms of that element so far."""
     units: int = 0
-    """Number of formula units, where the elements before say it; else 0."""
+    """Number of formula units, if the elements before determine it; otherwise 0."""
 
 
 class FormulaLookahead:
-    """Which elements and positions lead to a whole number of formula units that was asked for."""
+    """Which elements and positions lead to a requested whole number of formula units."""
 
     def __init__(self, constraints: Constraints) -> None:
-        """Look up what is asked for."""
+        """Derive the rules from the constraints."""
         counts = {ATOMIC_NUMBERS[symbol]: count for symbol, count in constraints.formula}
         self._elements = sorted(counts, key=lambda z: ELECTRONEGATIVITY_RANK[z])
         self._counts = tuple(counts[z] for z in self._elements)
@@ -68,14 +67,14 @@ class FormulaLookahead:
         return allowed
 
     def begin_orbit(self, state: FormulaState, element: int) -> FormulaState:
-        """Return the state in which an orbit of this element is begun."""
+        """Return the state after beginning an orbit of this element."""
         if element == self._elements[state.element_index]:
             return state
         units = state.atoms // self._counts[state.element_index]
         return FormulaState(state.space_group, state.occupied, state.element_index + 1, 0, units)
 
     def allowed_positions(self, begun: FormulaState) -> list[int]:
-        """Return which positions the orbit that is begun may have."""
+        """Return which positions the begun orbit may have."""
         known = site_table(begun.space_group).open_positions(begun.occupied)
         units = self._open_units(begun)
         return [
@@ -83,7 +82,7 @@ class FormulaLookahead:
         ]
 
     def place_orbit(self, begun: FormulaState, position_index: int) -> FormulaState:
-        """Return the state in which the orbit that was begun has this position."""
+        """Return the state after placing the begun orbit at this position."""
         known = site_table(begun.space_group)
         taken, atoms = (
             known.occupy(begun.occupied, position_index),
@@ -95,7 +94,7 @@ class FormulaLookahead:
         return (state.units,) if state.units else self._units
 
     def _can_end(self, state: FormulaState, units: int) -> bool:
-        """Return whether so many formula units can be written from here."""
+        """Return whether this number of formula units can be reached from here."""
         known = site_table(state.space_group)
         needs = [units * count for count in self._counts[state.element_index :]]
         needs[0] -= state.atoms
@@ -106,7 +105,7 @@ class FormulaLookahead:
 
 @cache
 def _can_fill(table: SiteTable, remaining: tuple[int, ...], needs: tuple[int, ...]) -> bool:
-    """Return whether these positions can hold so many atoms of each of several elements."""
+    """Return whether these positions can hold the needed atoms of each of several elements."""
     if not needs:
         return True
     return any(
@@ -117,7 +116,7 @@ def _can_fill(table: SiteTable, remaining: tuple[int, ...], needs: tuple[int, ..
 def _remaining_after(
     table: SiteTable, remaining: tuple[int, ...], atoms: int
 ) -> Iterator[tuple[int, ...]]:
-    """Yield what can be left of the scarce sizes once one element has so many atoms."""
+    """Yield the possible remainders of scarce sizes after one element has all its atoms."""
     sums = _reachable_sums(table.unlimited_sizes, atoms)
     ranges = [
         range(min(left, atoms // size) + 1)
@@ -131,7 +130,7 @@ def _remaining_after(
 
 @cache
 def _reachable_sums(sizes: tuple[int, ...], atoms: int) -> tuple[bool, ...]:
-    """Tell which numbers from 0 to `atoms` are sums of these sizes, each any number of times."""
+    """Return which numbers from 0 to `atoms` are sums of these sizes, each any number of times."""
     reached = [True] + [False] * atoms
     for size in sizes:
         for n in range(size, atoms + 1):

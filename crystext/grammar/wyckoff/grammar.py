@@ -26,25 +26,25 @@ class WyckoffGrammar(Grammar):
 
     def automaton(self, constraints: Constraints) -> SingleValueFields:
         """Return the automaton of one text; raise `SettingError` if no text can be written."""
-        # Where orbits leave no room, it is known when the text is read: see `must_be_redrawn`.
+        # Whether orbits leave no room is known only when the text is read: see `must_be_redrawn`.
         self.check(constraints)
         ahead = lookahead_for(constraints)
         return SingleValueFields(WyckoffAutomaton(self.format, ahead, always_finish=True))
 
     def kind_after(self, text: str) -> FieldKind:
-        """Return the kind of field that goes on behind the beginning of a text."""
+        """Return the kind of the unfinished field at the end of a partial text."""
         return kind_after_wyckoff(text, self.format)
 
     def check(self, constraints: Constraints) -> None:
-        """Return if some space group can hold the atoms; raise `SettingError` otherwise."""
+        """Check that some space group can hold the atoms; raise `SettingError` otherwise."""
         raise_if_infeasible(constraints)
 
     def must_be_redrawn(self, text: str, crystal: Crystal, constraints: Constraints) -> bool:
         """Return whether atoms are too close, or the crystal has another space group.
 
-        Coordinates may have left no cell in which atoms keep their distances. Or the orbits lie so
-        that the crystal has a higher symmetry within the tolerance at which space groups are found:
-        its own text would declare that group.
+        The coordinates may leave no cell in which atoms keep their distances. Or the crystal has a
+        higher symmetry within the tolerance at which space groups are determined: its own text
+        would declare that group.
         """
         ratio = constraints.min_distance_ratio
         if not has_min_distances(crystal.lattice, crystal.positions, crystal.numbers, ratio):

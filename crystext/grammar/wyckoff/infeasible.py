@@ -1,4 +1,4 @@
-"""Why no crystal of some space group can have the atoms asked for, and what would do."""
+"""Explains why no crystal of a space group can have the requested atoms, and what to try."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from crystext.grammar.wyckoff.site_table import site_table
 from crystext.structures.properties import crystal_system
 
 _MAX_LISTED = 6
-"""Groups or numbers of atoms that a message lists at most."""
+"""Most groups or numbers of atoms that a message lists."""
 
 _MAX_TRIED_ATOMS = 200
-"""Atoms up to which larger crystals are looked for; the largest orbits have 48."""
+"""Most atoms of the larger crystals that are tried; the largest orbits have 48."""
 
 
 def raise_if_infeasible(constraints: Constraints) -> None:
     """Do nothing if some crystal can be written in the Wyckoff format as requested.
 
     Raises:
-        SettingError: none can; the message says why, and names the nearest that can.
+        SettingError: none can; the message says why, and names the nearest feasible request.
     """
     if lookahead_for(constraints).space_groups.any():
         return
@@ -50,7 +50,7 @@ def _describe_atoms(constraints: Constraints) -> str:
 
 
 def _describe_orbit_sizes(group: int) -> str:
-    """Say how many atoms orbits of a group have, and which sizes are scarce."""
+    """Describe the orbit sizes of a group, and which of them are scarce."""
     known = site_table(group)
     stock = known.remaining_points(0)
     once = [
@@ -65,7 +65,7 @@ def _describe_orbit_sizes(group: int) -> str:
 
 
 def _suggest_sizes(constraints: Constraints) -> Iterator[str]:
-    """Yield advice to take another number of atoms: the nearest below and above that do."""
+    """Yield advice to take another number of atoms: the nearest feasible below and above."""
     low, high = constraints.min_atoms, constraints.max_atoms
     unit = sum(count for _, count in constraints.formula) or 1
     below = range((low - 1) // unit * unit, 0, -unit)
@@ -95,7 +95,7 @@ def _first_feasible_size(constraints: Constraints, sizes: range) -> int | None:
 
 
 def _suggest_space_groups(constraints: Constraints) -> Iterator[str]:
-    """Yield advice to take another space group, of the same crystal system if one does."""
+    """Yield advice to take another space group, of the same crystal system if possible."""
     group = constraints.space_group
     if group is None:
         system = constraints.crystal_system

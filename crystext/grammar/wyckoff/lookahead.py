@@ -1,7 +1,7 @@
-"""Which space group, elements and positions lead to a crystal that is as asked for: exactly those.
+"""Exactly which space groups, elements and positions lead to a crystal that fits the request.
 
-Whatever is chosen of what is allowed, something is allowed behind it, until the atoms are as asked
-for. The answers are kept: crystals of a campaign pass through the same states again and again.
+After every allowed choice some choice is allowed, until the atoms are as requested. Results are
+cached: the crystals of a sampling run pass through the same states again and again.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from crystext.structures.wyckoff.positions import N_SPACE_GROUPS
 from crystext.tokenization.crystal_vocabulary import position_names
 
 LookaheadState: TypeAlias = CountState | FormulaState
-"""What was written of a crystal's atoms, as far as it bears on what may follow."""
+"""The part of an unfinished crystal's state that affects what may follow."""
 
 
 class Lookahead:
-    """What the constraints leave of the choices, for all crystals of a request."""
+    """The choices that the constraints allow, for all crystals of a request."""
 
     def __init__(self, constraints: Constraints) -> None:
-        """Look up what is asked for."""
+        """Derive the rules from the constraints."""
         self.constraints = constraints
-        # Either takes the states that it made itself, and no others reach it.
+        # Each only receives the states that it made itself.
         self._rules: CountLookahead | FormulaLookahead = (
             FormulaLookahead(constraints) if constraints.formula else CountLookahead(constraints)
         )
@@ -48,7 +48,7 @@ class Lookahead:
     def start(self, space_group: int) -> LookaheadState:
         """Return the state before the first orbit, in one of `space_groups`."""
         state = self._rules.start(space_group)
-        assert state is not None, f"no crystal as asked for has space group {space_group}"
+        assert state is not None, f"no requested crystal has space group {space_group}"
         return state
 
     def allowed_elements(self, state: LookaheadState) -> Bools:
@@ -58,11 +58,11 @@ class Lookahead:
         return self._elements_cache[state]
 
     def begin_orbit(self, state: LookaheadState, element: int) -> LookaheadState:
-        """Return the state in which an orbit of this element is begun."""
+        """Return the state after beginning an orbit of this element."""
         return self._rules.begin_orbit(state, element)  # type: ignore[arg-type]
 
     def allowed_positions(self, begun: LookaheadState) -> Bools:
-        """Return which positions the orbit that is begun may have, by their names.
+        """Return which positions the begun orbit may have, by name.
 
         Shape (names in `crystal_vocabulary.position_names`,).
         """
@@ -75,7 +75,7 @@ class Lookahead:
         return self._positions_cache[begun]
 
     def place_orbit(self, begun: LookaheadState, position_index: int) -> LookaheadState:
-        """Return the state in which the orbit that was begun has this position."""
+        """Return the state after placing the begun orbit at this position."""
         return self._rules.place_orbit(begun, position_index)  # type: ignore[arg-type]
 
     def _is_requested(self, group: int) -> bool:
@@ -87,5 +87,5 @@ class Lookahead:
 
 @lru_cache(maxsize=64)
 def lookahead_for(constraints: Constraints) -> Lookahead:
-    """Return what looks ahead for these constraints; requests that are alike share one."""
+    """Return the lookahead for these constraints; equal requests share one."""
     return Lookahead(constraints)

@@ -1,11 +1,11 @@
-"""Which coordinates keep an orbit off the positions of higher symmetry, and off other orbits.
+"""Which coordinates keep an orbit off positions of higher symmetry, and off other orbits.
 
-A coordinate is ruled out where it would merge atoms of its own orbit or lay one upon an atom that
-is there. Two sites are apart if their fractional coordinates differ, summed over the axes and up to
-whole translations, by more than a given share: with lengths below `text.formats.MAX_LENGTH` and
-whatever angles, atoms are no farther apart than that share of `MAX_LENGTH`. So what is ruled out at
-a share of the least distance over `MAX_LENGTH` has no cell that the text could hold; nothing else
-is.
+A coordinate is ruled out if it would merge atoms of its own orbit or put one on an existing atom.
+Two sites are apart if their fractional coordinates differ, summed over the axes and up to whole
+translations, by more than a given fraction: with lengths below `text.formats.MAX_LENGTH`, and for
+any angles, atoms are no farther apart than that fraction of `MAX_LENGTH`. So with the minimum
+distance over `MAX_LENGTH` as the fraction, exactly those coordinates are ruled out for which the
+text could hold no cell.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from crystext.structures.wyckoff.positions import WyckoffPosition, symmetry_oper
 from crystext.text.formats import MAX_LENGTH
 
 _ZERO_DIFFERENCE = 1e-6
-"""Below this a difference is none."""
+"""Smaller differences count as zero."""
 
 
 def min_separation(distance: float, decimals: int) -> float:
-    """Return by which share of the cell sites have to differ.
+    """Return by which fraction of the cell sites have to differ.
 
     Args:
-        distance: Å; 0 where any will do.
+        distance: Å; 0 for no minimum.
         decimals: of the coordinates. Sites that differ by one unit of the last or less may be the
             same, one being rounded: 0.333 stands for 1/3.
     """
@@ -40,7 +40,7 @@ def _rounding_separation(decimals: int) -> float:
 
 
 class _OrbitShifts(NamedTuple):
-    """By how much the operations move a site: `matrices @ free + offsets`, one row each."""
+    """The shifts of a site by the operations: `matrices @ free + offsets`, one row each."""
 
     matrices: Floats
     """Shape (G, 3, number of free coordinates)."""
@@ -51,15 +51,15 @@ class _OrbitShifts(NamedTuple):
 def apart_in_orbit(
     position: WyckoffPosition, chosen: list[float], values: Floats, separation: float
 ) -> Bools:
-    """Tell which values of the next free coordinate keep all atoms of the orbit apart.
+    """Return which values of the next free coordinate keep all atoms of the orbit apart.
 
-    Operations that move a site by what depends on later coordinates are left to those.
+    Operations whose shift depends on later coordinates are checked at those.
 
     Args:
         position: of the orbit.
         chosen: its free coordinates that are chosen.
         values: shape (V,).
-        separation: how far to stay, see `min_separation`.
+        separation: minimum, see `min_separation`.
 
     Returns:
         Shape (V,).
@@ -80,14 +80,14 @@ def apart_from_others(
     sites: Floats,
     separations: Floats,
 ) -> Bools:
-    """Tell which values of the last free coordinate keep an orbit off sites that are taken.
+    """Return which values of the last free coordinate keep an orbit off occupied sites.
 
     Args:
         position: of the orbit.
         chosen: all its free coordinates but the last.
         values: shape (V,).
-        sites: all that are taken in the conventional cell; shape (S, 3).
-        separations: how far to stay from each, see `min_separation`; shape (S,).
+        sites: all occupied sites in the conventional cell; shape (S, 3).
+        separations: minimum for each, see `min_separation`; shape (S,).
 
     Returns:
         Shape (V,).
@@ -101,7 +101,7 @@ def apart_from_others(
 
 @cache
 def _orbit_shifts(position: WyckoffPosition) -> list[_OrbitShifts]:
-    """Return, for each free coordinate, the operations whose move it is the last to bear on."""
+    """Return, for each free coordinate, the operations whose shift depends on it last."""
     rotations, translations = symmetry_operations(position.space_group)
     matrices = (rotations - np.eye(3)) @ position.matrix
     offsets = (rotations - np.eye(3)) @ position.offset + translations
@@ -110,7 +110,7 @@ def _orbit_shifts(position: WyckoffPosition) -> list[_OrbitShifts]:
     by_column = []
     for column in range(bears.shape[1]):
         rows = np.concatenate([matrices[last == column], offsets[last == column, :, None]], axis=2)
-        # Operations of a site's stabiliser differ, yet move others alike.
+        # Distinct operations of a site's stabiliser may shift other sites alike.
         rows[:, :, -1] -= np.floor(rows[:, :, -1])
         rows = np.unique(np.round(rows, 9), axis=0)
         by_column.append(_OrbitShifts(rows[:, :, :-1], rows[:, :, -1]))

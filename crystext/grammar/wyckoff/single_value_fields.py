@@ -1,7 +1,7 @@
-"""The automaton of a Wyckoff text as fields of single values, for the reader of characters.
+"""The automaton of a Wyckoff text as a sequence of single-value fields, for `any_tokenizer`.
 
-Behind an orbit comes either another one or the cell: the two are one field here, whose values are
-the elements and, behind these, the values of the first length.
+After an orbit comes either another one or the cell: the two are one field here, whose values are
+the elements, followed by the values of the first length.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ class SingleValueFields:
     """One unfinished crystal; see `any_tokenizer.FieldAutomaton`."""
 
     def __init__(self, automaton: WyckoffAutomaton) -> None:
-        """Take an automaton; it goes on with the fields."""
+        """Wrap an automaton, which advances with the fields."""
         self._automaton, self.format = automaton, automaton.format
 
     @property
     def field(self) -> Field:
-        """The field that comes next; behind the last, an element that can only be the end."""
+        """The field that comes next; after the last, an element that can only be the end."""
         field = self._automaton.field
         if field.kind is FieldKind.ELEMENT and not self._automaton.finished:
             return _ELEMENT_OR_LENGTH
         return field
 
     def separator_after(self, value: int) -> str:
-        """Return what stands between this value of the next field and the field behind it."""
+        """Return the separator between this value of the next field and the field after it."""
         if self.field.kind is FieldKind.ELEMENT_OR_LENGTH:
             return " "
         return self._automaton.separator_after(value)
@@ -61,7 +61,7 @@ class SingleValueFields:
         self._automaton.push(value)
 
     def copy(self) -> Self:
-        """Return fields in the same state that go their own way."""
+        """Return independent fields in the same state."""
         return type(self)(self._automaton.copy())
 
     def _at_cell(self) -> WyckoffAutomaton:

@@ -1,4 +1,4 @@
-"""The Wyckoff positions of a space group by number, as counting needs them."""
+"""The Wyckoff positions of a space group by index, with the data that counting atoms needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crystext.structures.wyckoff.positions import (
 from crystext.tokenization.crystal_vocabulary import position_names
 
 _GENERIC_COORDINATES = np.array([0.1137, 0.2351, 0.0853])
-"""Coordinates that no operation maps onto themselves by chance."""
+"""Coordinates that no operation maps onto themselves by coincidence."""
 
 
 @cache
@@ -29,7 +29,7 @@ def _name_indices() -> dict[str, int]:
 class SiteTable:
     """The positions of one group, in the order of their letters.
 
-    What has been taken of them is a whole number whose bit i says that point i is taken.
+    The occupied points are a whole number whose bit i says that point i is occupied.
     """
 
     space_group: int
@@ -37,28 +37,28 @@ class SiteTable:
     orbit_sizes: tuple[int, ...]
     """Atoms of an orbit in the primitive cell."""
     is_point: tuple[bool, ...]
-    """Which have no free coordinates, and so hold one orbit at most."""
+    """Which positions have no free coordinates, and so hold at most one orbit."""
     name_indices: tuple[int, ...]
-    """Number of each name among `crystal_vocabulary.position_names`."""
+    """Index of each name in `crystal_vocabulary.position_names`."""
 
     @cached_property
     def unlimited_sizes(self) -> tuple[int, ...]:
-        """The sizes of which there are any number of orbits, in increasing order."""
+        """The orbit sizes that can occur any number of times, in increasing order."""
         pairs = zip(self.orbit_sizes, self.is_point, strict=True)
         return tuple(sorted({size for size, point in pairs if not point}))
 
     @cached_property
     def limited_sizes(self) -> tuple[int, ...]:
-        """The sizes that points alone have, in increasing order."""
+        """The orbit sizes that only points have, in increasing order."""
         return tuple(sorted(set(self.orbit_sizes) - set(self.unlimited_sizes)))
 
     @cached_property
     def index_of_name(self) -> dict[int, int]:
-        """The position that has a name, by the name's number."""
+        """The position of each name, by the index of the name."""
         return {name: place for place, name in enumerate(self.name_indices)}
 
     def remaining_points(self, occupied: int) -> tuple[int, ...]:
-        """Return how many points of each scarce size are left."""
+        """Return the number of free points of each scarce size."""
         left = [0] * len(self.limited_sizes)
         for place, size in enumerate(self.orbit_sizes):
             if size in self.limited_sizes and not occupied >> place & 1:
@@ -66,11 +66,11 @@ class SiteTable:
         return tuple(left)
 
     def occupy(self, occupied: int, position_index: int) -> int:
-        """Return what is taken after an orbit was put somewhere."""
+        """Return the occupied points after an orbit is placed at a position."""
         return occupied | 1 << position_index if self.is_point[position_index] else occupied
 
     def open_positions(self, occupied: int) -> list[int]:
-        """Return where an orbit can be put."""
+        """Return the positions that can hold another orbit."""
         return [i for i, point in enumerate(self.is_point) if not (point and occupied >> i & 1)]
 
     @cached_property
@@ -80,8 +80,8 @@ class SiteTable:
     def sites(self, position_index: int, free: Floats) -> Floats:
         """Return all sites of an orbit in the conventional cell: shape (multiplicity, 3).
 
-        The first is the representative. Not wrapped; in an order that does not depend on where the
-        orbit is, so that each site is the same operation's work for all orbits of the position.
+        The first is the representative. Not wrapped; the order does not depend on the coordinates,
+        so each site results from the same operation for all orbits of the position.
         """
         matrices, offsets = self._site_maps[position_index]
         return np.asarray(matrices @ free + offsets)
@@ -103,14 +103,14 @@ def site_table(space_group: int) -> SiteTable:
 
 
 def _site_map(position: WyckoffPosition) -> tuple[Floats, Floats]:
-    """Return matrices (m, 3, k) and offsets (m, 3) that make sites of free coordinates."""
+    """Return matrices (m, 3, k) and offsets (m, 3) that map free coordinates to sites."""
     rotations, translations = symmetry_operations(position.space_group)
     matrices = rotations @ position.matrix
     offsets = rotations @ position.offset + translations
     free = _GENERIC_COORDINATES[: len(position.free_axes)]
     sites = matrices @ free + offsets
     first: Ints = np.unique(np.round(sites % 1.0, 6) % 1.0, axis=0, return_index=True)[1]
-    # Operation 0 is the identity, which makes the representative.
+    # Operation 0 is the identity, which gives the representative.
     chosen = np.sort(first)
     assert chosen[0] == 0
     assert len(chosen) == position.multiplicity

@@ -1,11 +1,11 @@
-r"""The Wyckoff text in the crystal vocabulary: which token ids the values of a field are.
+r"""Token ids of the field values of Wyckoff texts, in the crystal vocabulary.
 
     152         "152"
     Si 3a 0.470 "\nSi " "3a" " 0.470"
     4.91 5.40   "\n4." "91" " 5." "40"
 
-A text is at one of several turns, each with tokens of its own. Behind an orbit the token of another
-one may stand or that of the whole part of the first length: the only turn with two sorts of tokens.
+Each step of a text has a token kind (`TokenKind`) with its set of tokens. After an orbit the next
+token is that of another orbit or the whole part of the first length: the only step with two kinds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class TokenKind(Enum):
-    """What the next token of a text is."""
+    """The kind of the next token of a text."""
 
     GROUP = "space group"
     ELEMENT = "element"
@@ -41,10 +41,10 @@ class TokenKind(Enum):
 
 
 class WyckoffTokenReader:
-    """Token ids of the values of each turn, for a tokenizer that has the crystal vocabulary."""
+    """Token ids of the values of each kind, for a tokenizer that has the crystal vocabulary."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Look the ids up; raise `ModelError` if the tokenizer lacks one."""
+        """Look up the ids; raise `ModelError` if the tokenizer lacks one."""
         known = tokenizer.get_vocab()
         pieces = {
             TokenKind.GROUP: [str(number) for number in range(1, N_SPACE_GROUPS + 1)],
@@ -56,9 +56,9 @@ class WyckoffTokenReader:
             TokenKind.DECIMALS: [f"{i:02d}" for i in range(DECIMALS)],
         }
         self.ids: Ints
-        """Of all turns, one turn behind the other."""
+        """Ids of all kinds, concatenated."""
         self.slices: dict[TokenKind, slice] = {}
-        """Where each turn's are among them."""
+        """The slice of each kind in `ids`."""
         found: list[int] = []
         for turn, listed in pieces.items():
             if missing := [piece for piece in listed if piece not in known]:
@@ -71,12 +71,12 @@ class WyckoffTokenReader:
         self.ids = np.array(found, dtype=np.int64)
 
     def first_value(self, kind: TokenKind) -> int:
-        """Return the value of a turn's first token: groups and elements count from 1."""
+        """Return the value of a kind's first token: groups and elements count from 1."""
         return 1 if kind in (TokenKind.GROUP, TokenKind.ELEMENT) else 0
 
 
 def has_wyckoff_vocabulary(tokenizer: PreTrainedTokenizerBase, fmt: Format) -> bool:
-    """Return whether a model writes this text in tokens of the crystal vocabulary."""
+    """Return whether a tokenizer splits this format into tokens of the crystal vocabulary."""
     if fmt != WYCKOFF:
         return False
     try:

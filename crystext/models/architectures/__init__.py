@@ -1,1 +1,1 @@
-"""Networks that a recipe can start from, one a file."""
+"""Networks that a recipe can start from, one per file."""

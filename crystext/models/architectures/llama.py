@@ -26,7 +26,7 @@ def new_llama(
     max_tokens: int,
     seed: int,
 ) -> LlamaForCausalLM:
-    """Make a LLaMA with random weights for the crystal vocabulary; the seed decides them."""
+    """Make a LLaMA with random weights for the crystal vocabulary; the seed determines them."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -51,8 +51,8 @@ def new_llama(
     with torch.no_grad():
         for i, row in rows.items():
             table[i] = torch.from_numpy(row)
-        # An element in a prompt or an orbit begins near its line in a crystal, so that what is
-        # asked for can be copied before the network has learned that these are one.
+        # An element in a prompt or an orbit begins near its line in a crystal, so that the
+        # network can copy requested elements before it has learned that these are equal.
         for symbol in SYMBOLS:
             line = vocabulary[element_line(symbol)]
             for other in (vocabulary[symbol], vocabulary[orbit_start(symbol)]):
@@ -63,11 +63,11 @@ def new_llama(
 def number_embeddings(
     vocabulary: dict[str, int], width: int, scale: float, seed: int
 ) -> dict[int, np.ndarray[Any, Any]]:
-    """Return starting embeddings in which near numbers lie near, for the tokens that are numbers.
+    """Return initial embeddings of number tokens, in which near numbers are close.
 
     A number v of period P is [cos(2π k v / P), sin(2π k v / P)] over a set of whole k, low ones
-    more often, with a little noise; so a translation of the crystal turns all coordinates by one
-    rotation. Periods: 1 for coordinates, 100 for decimals, 360 for whole Å and degrees.
+    more often, with a little noise; so a translation of the crystal rotates all coordinates
+    equally. Periods: 1 for coordinates, 100 for decimals, 360 for whole Å and degrees.
 
     Returns:
         Row by token id; each row has `width` entries of root mean square `scale`.

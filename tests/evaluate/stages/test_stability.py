@@ -170,7 +170,7 @@ def test_where_m3gnet_cannot_be_had_chgnet_relaxes_and_the_report_says_so(
     told = {deviation.what: deviation.text for deviation in report.protocol_deviations}
     assert told["potential"] == f"potential {CHGNET} in place of {M3GNET}"
     assert f"Relaxed with {CHGNET}" in report.stages["stability"].note
-    assert "is in no cache" in report.stages["stability"].note
+    assert "is not in a cache" in report.stages["stability"].note
     # An atom that sees no other has no energy, and is in every denominator.
     found = figures(report)
     assert (found["relaxed"].value, found["relaxed"].total) == (0.5, 2)
