@@ -71,7 +71,7 @@ def test_crystals_of_a_step_that_was_not_measured_are_refused_and_the_report_is_
     asked = ("evaluate", run, "--only", "validity", "--out", tmp_path / "out", "--workers", 1)
     told = cli_refuses(*asked, "--write", tmp_path / "found")
     assert "msun" in told
-    assert "metastable, which is not measured" in told
+    assert "metastable, which was not measured" in told
     assert (tmp_path / "out" / "report.json").is_file()
     assert not (tmp_path / "found").exists()
 

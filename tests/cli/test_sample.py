@@ -262,7 +262,9 @@ def test_a_random_seed_is_recorded_and_gone_on_with(
     assert len(seeds) == 2
     command = "sample", "--model", tiny_model, "--out", tmp_path / "x"
     assert "Did you mean 'random'" in cli_refuses(*command, "--seed", "randon")
-    assert "give all of them the same number" in cli_refuses(*command, "--seed", "random", "--shard", "1/2")
+    assert "give all of them the same number" in cli_refuses(
+        *command, "--seed", "random", "--shard", "1/2"
+    )
 
 
 def test_a_folder_of_someone_else_is_not_emptied(

@@ -156,7 +156,7 @@ def test_a_saved_table_holds_the_records_too(samples: Samples, tmp_path: Path) -
 
 
 def test_nothing_is_saved_where_there_is_no_crystal(samples: Samples, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none of 1 is a crystal"):
+    with pytest.raises(InputError, match="none of the 1 is a crystal"):
         samples[1:2].save(tmp_path / "x.cif")
     with pytest.raises(SettingError, match="Did you mean 'extxyz'"):
         samples.save(tmp_path / "x", to="extxy")

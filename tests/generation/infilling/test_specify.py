@@ -79,7 +79,7 @@ def test_one_text_asks_for_what_a_list_does() -> None:
     ("asked", "message"),
     [
         ({}, "nothing to fill in"),
-        ({"species": {"Fe": "?"}}, "no Fe in it; the crystal holds O, Ti, Sr"),
+        ({"species": {"Fe": "?"}}, "has no Fe; it holds O, Ti, Sr"),
         ({"species": {5: "?"}}, "no site 5; sites count from 0 to 4"),
         ({"species": {-1: "?"}}, "no site -1"),
         ({"species": {0.7: "?"}}, "a site is 0.7; expected a whole number from 0 to 4, a label"),
@@ -102,7 +102,7 @@ def test_one_text_asks_for_what_a_list_does() -> None:
         ({"add": ["0 O"]}, "does not name atoms to add"),
         ({"add": ["2 Ox"]}, "Did you mean 'O'"),
         ({"add": ["20 O"]}, "5 atoms and those to add make 25"),
-        ({"add": ["..."], "max_atoms": 5}, "at most 5"),
+        ({"add": ["..."], "max_atoms": 5}, "above the maximum of 5"),
     ],
 )
 def test_what_cannot_be_filled_in_is_refused(asked: dict[str, Any], message: str) -> None:
