@@ -251,7 +251,7 @@ def _print_results(result: InfillRun) -> None:
     def group(number: int | None) -> str:
         return "none found" if number is None else f"{symbols[number]} ({number})"
 
-    table = Table("rank", "log p", "drawn", "formula", "changes", "space group", box=None)
+    table = Table("rank", "log p", "sampled", "formula", "changes", "space group", box=None)
     for proposal in result.results:
         changes = list(map(str, proposal.changes))
         if len(changes) > _MAX_CHANGES_SHOWN:
@@ -272,7 +272,7 @@ def _print_results(result: InfillRun) -> None:
     said = [format_count(len(result.results), "proposal")]
     if result.texts_drawn:
         repeated = "repetition" if result.duplicates == 1 else "repetitions"
-        said.append(f"{result.texts_drawn} drawn, {result.duplicates} of them {repeated}")
+        said.append(f"{result.texts_drawn} sampled, {result.duplicates} of them {repeated}")
     if result.truncated:
         said.append(f"{result.truncated} truncated at the model's maximum length")
     if result.space_group is not None:

@@ -151,7 +151,7 @@ class NoveltyStage(Stage[NoveltySettings]):
         n = len(context)
         formulas = [formula for formula in context.columns["formula"] if formula is not None]
         seen = count_formulas(formulas)
-        # The number of different ones is no sum over samples: an interval would say nothing.
+        # The number of different ones is not a sum over samples: an interval would be meaningless.
         result.add_value(
             "unique_formulas",
             "different formulas",
