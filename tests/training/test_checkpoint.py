@@ -142,8 +142,6 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
         expected = r"written to \S+: File too large; .* checkpoint is intact$"
         with pytest.raises(RunError, match=expected):
-            RunError, match=r"written to \S+: File too large; .* checkpoint is intact$"
-        ):
             save_checkpoint(folder, tensors_of(2.0), {"value": 2.0})
         assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
     finally:
