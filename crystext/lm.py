@@ -64,11 +64,11 @@ class CrystalLM:
     """
 
     def __init__(self, model: LoadedModel | ModelFolder, name: str | None = None) -> None:
-        """Take a model; `load` is the usual way.
+        """Wrap a model; `load` is the usual way.
 
         Args:
-            model: one in memory; or its folder, from which it is loaded when it is first needed.
-            name: for people.
+            model: a model in memory, or its folder, from which it is loaded at first use.
+            name: name for display.
         """
         self._loaded: LoadedModel | None
         if isinstance(model, ModelFolder):
@@ -88,7 +88,7 @@ class CrystalLM:
             source: `shipped`, a folder of a model or of an adapter, or OWNER/NAME on the Hub.
 
         Raises:
-            ModelError: there is no such model, or it is incomplete, damaged or unsafe to load.
+            ModelError: the model does not exist, or is incomplete, damaged or unsafe to load.
         """
         from crystext.models.load import load_model
 
@@ -96,13 +96,13 @@ class CrystalLM:
 
     @classmethod
     def open(cls, source: str | Path = SHIPPED) -> Self:
-        """Return a model whose weights are loaded when they are first needed.
+        """Return a model whose weights are loaded at first use.
 
         Args:
             source: as in `load`.
 
         Raises:
-            ModelError: there is no such model, or it is incomplete.
+            ModelError: the model does not exist or is incomplete.
         """
         return cls(open_model(source), str(source))
 
@@ -148,39 +148,39 @@ class CrystalLM:
     ) -> Samples:
         """Sample crystals, with or without conditions.
 
-        The grammar enforces the conditions that it can; the prompt asks for the others. Each sample
+        The grammar enforces conditions where possible; the prompt requests the others. Each sample
         records how each condition was handled, and whether it is satisfied.
 
         Args:
             n: number of samples.
             seed: each crystal's random numbers follow from (seed, index) alone; a larger n adds to
                 the crystals of a smaller one. None takes a random seed, found in `Samples.seed`.
-            max_attempts_per_sample: texts sampled for a crystal, at most, until it satisfies every
-                condition that can be checked; the one that satisfies most is taken.
-            guidance: scale of what the conditions in the prompt change in the logits; above 1 the
-                model obeys more, varies less and takes twice the time.
+            max_attempts_per_sample: maximum number of texts sampled per crystal, until it satisfies
+                every condition that can be checked; the one that satisfies most is returned.
+            guidance: classifier-free guidance: scale of the change of the logits by the conditions
+                in the prompt. Above 1, samples satisfy more, vary less and take twice the time.
             temperature: 0 takes the most probable token; None is the model's own, else 1. If given,
-                it is that of elements and coordinates too, unless these are given.
-            element_temperature: that of elements, and of whether a further atom follows.
-            coordinate_temperature: that of coordinates.
+                it also applies to elements and coordinates, unless theirs are given.
+            element_temperature: temperature of elements, and of whether another atom follows.
+            coordinate_temperature: temperature of coordinates.
             top_p: sample from the most probable tokens that hold this much probability.
             max_atoms: most atoms in a cell.
             min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
                 off.
-            constrained: whether only texts that are crystals, and satisfy the conditions that the
-                grammar enforces, can be written.
-            batch_size: texts sampled together, whole batches whatever n is, the first cut at 10,
-                100, 250 and 500; None is 1,000 with a small model, 250 with another, and 50 with
-                several attempts per sample.
+            constrained: whether sampling is restricted to texts that are crystals and satisfy the
+                conditions that the grammar enforces.
+            batch_size: number of texts sampled together, in whole batches whatever n is, the first
+                one split at 10, 100, 250 and 500; None is 1,000 with a small model, 250 with
+                another, and 50 with several attempts per sample.
             format: name of the text format; None is the model's default. In the `wyckoff` format,
                 if the model writes it, the space group or the crystal system is enforced.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
-            **conditions: what crystals are to be, see `ConditionKwargs`.
+            **conditions: conditions on the crystals, see `ConditionKwargs`.
 
         Raises:
-            SettingError: a number out of range; conditions that are unknown, contradict each other
-                or cannot be met.
-            ModelError: the model cannot write a crystal, or none of that length.
+            SettingError: a number is out of range; conditions are unknown, contradict each other or
+                are infeasible.
+            ModelError: the model cannot write crystals, or not of that length.
         """
         run = self.sampling_run(
             n,
@@ -202,9 +202,9 @@ class CrystalLM:
 
     @_refuse_old_keywords
     def iter_samples(self, n: int = 1, **keywords: Unpack[SampleKwargs]) -> Iterator[Sample]:
-        """Yield what `sample` returns, as it comes: a batch is sampled when it is reached.
+        """Yield the samples of `sample` one by one: a batch is sampled when it is reached.
 
-        Takes what `sample` takes, and refuses the same before anything is sampled.
+        Takes the arguments of `sample`, and rejects the same ones before sampling.
         """
         conditions, options = split_keywords(keywords)
         return self._iter_run(self.sampling_run(n, [conditions], **options))
@@ -212,11 +212,11 @@ class CrystalLM:
     def sampling_run(
         self, n: int, conditions: Sequence[Conditions], **options: Unpack[SamplingKwargs]
     ) -> SamplingRun:
-        """Return the run that `sample` carries out; `generation.run` carries it out in a folder.
+        """Return the run that `sample` executes; `generation.run` executes it in a folder.
 
         Args:
-            n: how many crystals of each of the conditions.
-            conditions: what crystals are to be, in one or several ways.
+            n: number of crystals for each of the conditions.
+            conditions: one or several sets of conditions on the crystals.
             **options: as in `sample`.
 
         Raises:
@@ -224,7 +224,7 @@ class CrystalLM:
         """
         if isinstance(n, str):
             raise SettingError(
-                f"n is {n!r}, and says how many crystals to draw; did you mean composition={n!r}?"
+                f"n is {n!r}, and is the number of crystals; did you mean composition={n!r}?"
             )
         return make_sampling_run(self.files, n, conditions, **options)
 
@@ -254,45 +254,45 @@ class CrystalLM:
         batch_size: int = 250,
         progress: bool | None = None,
     ) -> InfillResults:
-        """Complete a structure of which something is unknown or to be replaced.
+        """Complete a structure with unknown or replaced parts.
 
-        What is given stays exactly as given: cell, elements, coordinates and labels of sites.
-        Oxidation states and site properties such as magnetic moments are dropped, as they belong to
-        the structure that was there before. Completions are without repetitions, the most probable
-        first, or where the cell is to be found that of middle size, and each tells what it changes.
+        Known parts stay exactly as given: cell, elements, coordinates and site labels. Oxidation
+        states and site properties such as magnetic moments are dropped, as they belong to the
+        original structure. Completions have no duplicates and list their changes; the most probable
+        comes first, or, if the cell is unknown, that of median volume.
 
         Args:
             structure: a crystal, a sample or an infill result, a pymatgen Structure, an ASE Atoms,
-                or the path of a file; a CIF may have `?` where something is not known.
-            species: what is to stand where, such as `{"Fe1": "?"}`: by element, then at all its
-                sites and the same at each, by label, or by index from 0. `?` is any element,
-                `similar` one like that which is there; else an element, or several to choose from.
-            coordinates: sites whose coordinates are to be found, an element for all its sites;
-                `all` for all.
-            cell: whether lengths and angles are to be found.
-            add: atoms that are missing: `2 O`, `2 ?`, or `...` for as many as the model likes;
-                several one by one, or in one text with commas between them.
-            candidates: elements that may stand for a `?`: several, or `similar`; None for any.
-            exclude: elements that nothing is filled with, as in `sample`.
-            keep: `space_group`, so that sites which it makes equal hold one element and what has
-                another group is left out, and `cell`, which is kept unless it is to be found; one,
-                or a list.
-            n: completions that are sampled, or elements that are ranked.
-            ranked: whether elements are ranked by their probability rather than sampled, which is
-                done where a single one is not known unless this is False.
-            seed: as in `sample`; a random one is found in `InfillResults.seed`.
+                or the path of a file; a CIF may have `?` for unknown values.
+            species: new elements, such as `{"Fe1": "?"}`: by element (the same one at all its
+                sites), by label, or by index from 0. `?` is any element, `similar` one similar to
+                the present one; else an element, or several to choose from.
+            coordinates: sites whose coordinates are unknown, an element for all its sites; `all`
+                for all.
+            cell: whether lengths and angles are unknown.
+            add: atoms to add: `2 O`, `2 ?`, or `...` to let the model choose the number; several
+                one by one, or in one text separated by commas.
+            candidates: elements allowed for a `?`: several, or `similar`; None for any.
+            exclude: elements that are not filled in, as in `sample`.
+            keep: `space_group`: equivalent sites hold one element, and completions in another group
+                are left out; `cell`, which is kept unless it is unknown; one, or a list.
+            n: number of completions to sample, or of elements to rank.
+            ranked: whether elements are ranked by their probability rather than sampled, the
+                default if a single element is all that is unknown.
+            seed: as in `sample`; `InfillResults.seed` has a random one.
             temperature: as in `sample`.
-            element_temperature, coordinate_temperature: those of elements and of coordinates.
+            element_temperature, coordinate_temperature: temperatures of elements and of
+                coordinates.
             top_p: sample from the most probable tokens that hold this much probability.
-            max_atoms: most atoms of a crystal to which atoms are added.
+            max_atoms: maximum number of atoms of a crystal to which atoms are added.
             min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
                 off.
-            batch_size: completions sampled together.
+            batch_size: number of completions sampled together.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
 
         Raises:
-            InputError: the structure cannot be read, or not be completed in that way.
-            SettingError: a site that does not exist, or settings that make no sense together.
+            InputError: the structure cannot be read, or not completed in that way.
+            SettingError: a site does not exist, or settings contradict each other.
             ModelError: the model knows too few positions, or cannot write crystals.
         """
         spec = InfillSpec(species or {}, coordinates, cell, add, candidates)
@@ -331,25 +331,25 @@ class CrystalLM:
         format: str | None = None,
         **conditions: Unpack[ConditionKwargs],
     ) -> Score:
-        """Return the log-probability of a crystal under the model: whole, per site and per token.
+        """Return the log-probability of a crystal under the model: total, per site and per token.
 
-        The text that is scored is in the model's own format by default, and unconstrained.
-        `Sample.log_probability` is that of the text that was sampled, mostly in the Wyckoff format,
-        under the constraints: the two cannot be compared.
+        The scored text is in the model's own format by default, and unconstrained.
+        `Sample.log_probability` is of the sampled text, mostly in the Wyckoff format, under the
+        constraints: the two cannot be compared.
 
         Args:
             crystal: a crystal, a sample, a pymatgen Structure, an ASE Atoms, or a path.
-            translations: average over this many random translations of the crystal, as its text
-                and so its score depend on where the origin is; 0 scores it as it stands. In the
-                Wyckoff format, this many equivalent descriptions.
-            seed: of the translations.
-            format: name of the text format, behind the prompt that asks for it; in the `wyckoff`
+            translations: average over this many random translations of the crystal, as its text and
+                so its score depend on the origin; 0 scores it as given. In the Wyckoff format, this
+                many equivalent descriptions.
+            seed: seed of the translations.
+            format: name of the text format, after the prompt that requests it; in the `wyckoff`
                 format the score has no sites. None is the model's own.
-            **conditions: what the prompt asks for, as in `sample`; nothing is enforced here.
+            **conditions: conditions in the prompt, as in `sample`; nothing is enforced here.
 
         Raises:
-            InputError: it is not a crystal, or one that the format cannot hold.
-            SettingError: conditions that make no sense, or a format that the model does not write.
+            InputError: it is not a crystal, or the format cannot express it.
+            SettingError: conditions are invalid, or the model does not write the format.
             ModelError: its text is longer than the model can read.
         """
         (score,) = self.score_all(
@@ -366,7 +366,7 @@ class CrystalLM:
         format: str | None = None,
         **conditions: Unpack[ConditionKwargs],
     ) -> list[Score]:
-        """Return the score of each crystal, many at once, and of the text that `score` says."""
+        """Return the score of each crystal, as `score` does, many at once."""
         fmt = self.model.format if format is None else get_format(format)
         properties = prompt_properties(parse_conditions(conditions))
         prompt = generation_prompt(self.prompts, properties, fmt)
@@ -381,7 +381,7 @@ class CrystalLM:
             )
 
     def _iter_run(self, run: SamplingRun) -> Iterator[Sample]:
-        """Sample a run batch by batch; what the model cannot write is refused at once."""
+        """Sample a run batch by batch; texts that the model cannot write are rejected at once."""
         (request,) = run.requests(self.prompts, self.model.format)
         if self._generator is None or self._generator.settings != run.settings:
             self._generator = TextGenerator(self.model, run.settings)

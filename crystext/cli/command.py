@@ -11,16 +11,16 @@ from typing import Any
 class Command:
     """A subcommand of `crystext`.
 
-    A command is one file with a `Command` and one line in `commands.COMMANDS`; a plugin names its
-    own by an entry point of the group `crystext.commands`.
+    A command is one file with a `Command` and one line in `commands.COMMANDS`; a plugin adds one by
+    an entry point of the group `crystext.commands`.
     """
 
     function: Callable[..., Any] | None
-    """Typer makes options and arguments of its annotated parameters. It imports what is heavy when
-    it runs, or `crystext --help` waits for it. None for a group of commands."""
+    """Typer turns its annotated parameters into options and arguments. It imports heavy modules
+    when it runs, or `crystext --help` waits for them. None for a group of commands."""
     summary: str
     """At most 62 characters, for `crystext --help`."""
     cls: type[Any] | None = None
-    """A subclass of `typer.core.TyperCommand`, for a help text of its own."""
+    """A subclass of `typer.core.TyperCommand`, for a custom help text."""
     commands: Mapping[str, Command] = field(default_factory=dict)
     """The commands of a group, by name."""

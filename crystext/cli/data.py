@@ -1,4 +1,4 @@
-"""`crystext data prepare`: any source of crystals to a store that training reads."""
+"""`crystext data prepare`: from any source of crystals to a store for training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def list_() -> None:
 
     for name, data in CATALOGUE.items():
         published = all(file.checksum for file in data.files)
-        note = "" if published else " No checksum is published: the first download is trusted."
+        note = "" if published else " No checksum is published; the first download is trusted."
         typer.echo(f"{name:<21}{data.n_crystals:>7,}  {data.description}.{note}")
         for file in data.files:
             typer.echo(f"{'':30}{file.url}")
@@ -39,24 +39,29 @@ def prepare(
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder of the store; one that is there is replaced by the same alone.",
+            help="Folder of the store; an existing one is replaced only by the same store.",
             show_default=False,
         ),
     ],
     validation: Annotated[
         str | None,
-        typer.Option(help="Source of crystals to choose models by.", show_default="from SOURCE"),
+        typer.Option(
+            help="Source of the validation crystals, which select models.",
+            show_default="from SOURCE",
+        ),
     ] = None,
     test: Annotated[
         str | None,
-        typer.Option(help="Source of crystals to score models by.", show_default="from SOURCE"),
+        typer.Option(
+            help="Source of the test crystals, which score models.", show_default="from SOURCE"
+        ),
     ] = None,
     split: Annotated[
         str | None,
         typer.Option(
             metavar="TRAIN/VALIDATION/TEST",
-            help="Shares to split SOURCE into, by structure.",
-            show_default="0.9/0.05/0.05, unless SOURCE has splits, or held-out sources are given",
+            help="Proportions of train, validation and test in the split of SOURCE by structure.",
+            show_default="0.9/0.05/0.05, unless SOURCE has splits or held-out sources are given",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
@@ -66,29 +71,32 @@ def prepare(
     ] = False,
     allow_overlap: Annotated[
         bool,
-        typer.Option("--allow-overlap", help="Keep training crystals that are held out as well."),
+        typer.Option(
+            "--allow-overlap", help="Keep training crystals that also occur in validation or test."
+        ),
     ] = False,
     drop_overlap: Annotated[
         bool,
-        typer.Option("--drop-overlap", help="Skip training crystals that are held out as well."),
+        typer.Option(
+            "--drop-overlap", help="Skip training crystals that also occur in validation or test."
+        ),
     ] = False,
     where: Annotated[
         list[str] | None,
         typer.Option(
             metavar="COLUMN=VALUE",
-            help="Keep only rows of SOURCE with this value in this column; may be repeated.",
+            help="Keep only rows of SOURCE with this value in this column; repeat for more "
+            "columns.",
             show_default=False,
         ),
     ] = None,
     max_atoms: Annotated[
         int | None, typer.Option(min=1, help="Skip larger cells.", show_default="any number")
     ] = None,
-    symprec: Annotated[float, typer.Option(help="Tolerance in Å of the standardisation.")] = 0.1,
+    symprec: Annotated[float, typer.Option(help="Tolerance of the standardisation, in Å.")] = 0.1,
     standard: Annotated[
         bool,
-        typer.Option(
-            "--standard/--as-is", help="Bring cells into the standard description, or leave them."
-        ),
+        typer.Option("--standard/--as-is", help="Standardise cells, or keep them as they are."),
     ] = True,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes.", show_default="one a processor")
@@ -97,9 +105,9 @@ def prepare(
 ) -> None:
     """Read crystals, standardise, compare and split them, and write a store for training.
 
-    Crystals that repeat an earlier one by StructureMatcher are skipped, and a split whose
-    validation or test holds crystals of train is refused unless an option says what to do.
-    What is skipped, or read with a note, is counted and told.
+    Crystals that match an earlier one (StructureMatcher) are skipped. A split whose validation or
+    test holds crystals of train is rejected unless an option says what to do. The report counts
+    crystals that were skipped or read with a note.
     """
     from crystext.data.prepare import PrepareSettings
     from crystext.data.prepare import prepare as prepare_store
@@ -129,11 +137,11 @@ def _parse_where(where: list[str]) -> dict[str, str]:
         column, equals, value = condition.partition("=")
         if not (column and equals):
             raise SettingError(
-                f"--where {condition!r} is no condition; expected COLUMN=VALUE, as in "
+                f"--where {condition!r} is not a condition; expected COLUMN=VALUE, as in "
                 "matches_heldout=False"
             )
         if column in conditions and conditions[column] != value:
-            raise SettingError(f"--where asks for two values of {column!r}; no row has both")
+            raise SettingError(f"--where requires two values of {column!r}; no row has both")
         conditions[column] = value
     return conditions
 

@@ -32,24 +32,26 @@ def decode(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="FILE", help="Texts of crystals, or - for standard input.", show_default=False
+            metavar="FILE",
+            help="File with texts of crystals, or - for standard input.",
+            show_default=False,
         ),
     ],
     strict: Annotated[
         bool,
         typer.Option(
             "--strict/--lenient",
-            help="Take the exact form only, or also prose around it and sloppy numbers.",
+            help="Accept only the exact format, or also surrounding prose and irregular numbers.",
         ),
     ] = True,
     format: Annotated[
         str | None,
-        typer.Option(help="Format that every text must have.", show_default="any"),
+        typer.Option(help="Text format of all texts.", show_default="any"),
     ] = None,
     to: Annotated[
         str | None,
         typer.Option(
-            help=f"Format of the structures: {FORMAT_NAMES}.",
+            help=f"Format of the structure files: {FORMAT_NAMES}.",
             show_default="by the name of --out, else cif",
         ),
     ] = None,
@@ -66,10 +68,10 @@ def decode(
 ) -> None:
     """Read crystals from text and write them as structures.
 
-    Several texts are separated by blank lines, or come as one JSON object a line with a text
-    and perhaps a name. With --lenient, a document with one crystal is one text, with its blank
-    lines and all. Texts that are no crystal are listed with the line where reading stopped; the
-    others are written.
+    Texts are separated by blank lines, or given as one JSON object per line with a text and
+    optionally a name. With --lenient, a document with one crystal is one text, including its blank
+    lines. Texts that are not crystals are listed with the line where decoding stopped; the others
+    are written.
     """
     from crystext.io.write import (
         Layout,
@@ -97,7 +99,7 @@ def decode(
             crystals.append((_name_with_formula(name, decoded.crystal), decoded.crystal))
             read.append(text)
             if decoded.repairs:
-                typer.echo(f"crystext: {name}: forgiven: {', '.join(decoded.repairs)}", err=True)
+                typer.echo(f"crystext: {name}: repaired: {', '.join(decoded.repairs)}", err=True)
         else:
             assert decoded.failure is not None
             faults.append(
@@ -130,7 +132,7 @@ def decode(
 
 
 def _name_with_formula(name: str, crystal: Crystal) -> str:
-    """Return a name with the formula behind it, where it is but a number: text-3-SrTiO3."""
+    """Return a name with the formula appended if it is only a number: text-3-SrTiO3."""
     from crystext.structures.properties import reduced_formula
 
     if not re.fullmatch(r"(text-)?[0-9]+", name):
@@ -155,7 +157,7 @@ def _read_document(source: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(
-            f"{source} is no text in UTF-8; expected what `crystext encode` writes"
+            f"{source} is not UTF-8 text; expected what `crystext encode` writes"
         ) from None
     if not text.strip():
         raise InputError(f"{source} is empty; expected what `crystext encode` writes")
@@ -163,7 +165,7 @@ def _read_document(source: str) -> str:
 
 
 def _split_texts(document: str, strict: bool) -> list[tuple[str, str]]:
-    """Cut a document into texts, each with a name."""
+    """Split a document into texts, each with a name."""
     if document.lstrip().startswith("{"):
         lines = enumerate(document.split("\n"), start=1)
         return [_from_json(line, i) for i, line in lines if line.strip()]
@@ -184,7 +186,7 @@ def _from_json(line: str, number: int) -> tuple[str, str]:
         text = name = None
     if not isinstance(text, str):
         raise InputError(
-            f"line {number} is no JSON object with a text; found {line[:40]!r}, expected "
+            f"line {number} is not a JSON object with a text; found {line[:40]!r}, expected "
             '{"name": ..., "text": ...}'
         )
     return f"text-{number}" if name is None else str(name), text

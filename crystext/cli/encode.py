@@ -30,7 +30,7 @@ def encode(
         str,
         typer.Option(
             help="Format of the text: plain, gruver2024, gruver2024-rounded; or wyckoff, which "
-            "writes a crystal by its space group and orbits."
+            "writes a crystal as its space group and orbits."
         ),
     ] = "plain",
     translate: Annotated[
@@ -41,7 +41,7 @@ def encode(
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of --translate and --permute.")] = 0,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a line: name, text, notes.")
+        bool, typer.Option("--json", help="Print one JSON object per line: name, text, notes.")
     ] = False,
     out: Annotated[
         Path | None,
@@ -51,7 +51,7 @@ def encode(
 ) -> None:
     """Print crystals as text, several separated by a blank line.
 
-    What is only probable about a crystal is noted on standard error.
+    Notes on assumptions made while reading go to standard error.
     """
     from crystext.io.read import read_crystals
     from crystext.runtime.files import write_text
@@ -82,7 +82,7 @@ def _encode_items(
     permuted: bool,
     seed: int,
 ) -> Iterator[tuple[Record, str]]:
-    """Yield what was read and texts; tell notes and problems on standard error."""
+    """Yield crystals and their texts; print notes and messages on standard error."""
     import numpy as np
 
     from crystext.errors import InputError
@@ -97,7 +97,7 @@ def _encode_items(
         for note in item.notes:
             typer.echo(f"crystext: {item.name}: note: {note}", err=True)
         crystal = item.crystal
-        # A stream of its own for each structure: its text does not depend on those before it.
+        # Each structure has its own random stream: its text does not depend on those before it.
         rng = np.random.default_rng([seed, i])
         if translated:
             crystal = translate(crystal, rng)

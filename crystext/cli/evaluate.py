@@ -1,4 +1,4 @@
-"""`crystext evaluate`: what crystals are worth, of any generator."""
+"""`crystext evaluate`: measure the crystals of any generator."""
 
 from __future__ import annotations
 
@@ -33,25 +33,27 @@ def evaluate(
         str,
         typer.Option(
             metavar="NAME|FILE",
-            help="A protocol that ships (mp20, perov5, carbon24, gruver2024), or a YAML file.",
+            help="A shipped protocol (mp20, perov5, carbon24, gruver2024), or a YAML file.",
         ),
     ] = "mp20",
-    out: Annotated[Path, typer.Option(help="Folder of the report; made, or gone on with.")] = Path(
-        "report"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder of the report; an evaluation in it is resumed.")
+    ] = Path("report"),
     only: Annotated[
         list[str] | None,
         typer.Option(
             metavar="STAGE",
-            help="Only this stage: validity, novelty, coverage, distributions, conditioning, "
-            "prediction, ipt, stability, metrics, or one of a plugin. May be repeated, or be a "
-            "list a,b.",
+            help="Run only this stage: validity, novelty, coverage, distributions, conditioning, "
+            "prediction, ipt, stability, metrics, or one of a plugin. Repeat the option, or give "
+            "a list a,b.",
             show_default="all of the protocol",
         ),
     ] = None,
     n: Annotated[
         int | None,
-        typer.Option("--n", "-n", help="Attempts, from the first.", min=1, show_default="all"),
+        typer.Option(
+            "--n", "-n", help="Evaluate only the first n samples.", min=1, show_default="all"
+        ),
     ] = None,
     reference: Annotated[
         str | None,
@@ -66,16 +68,16 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME|STORE",
-            help="Crystals that the generator learned from, for novelty; likewise, or shipped: "
-            "what the shipped model learned from.",
-            show_default="shipped for what the shipped model drew, else the protocol's",
+            help="Training set of the generator, for novelty: as for --reference, or shipped, "
+            "the training set of the shipped model.",
+            show_default="shipped for samples of the shipped model, else the protocol's",
         ),
     ] = None,
     targets: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="The true structure of each attempt, in their order, for structure prediction.",
+            help="The true structure of each sample, in the same order, for structure prediction.",
             show_default=False,
         ),
     ] = None,
@@ -90,28 +92,28 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="auto|m3gnet|chgnet|FOLDER|MODULE:FUNCTION",
-            help="Potential that relaxes, as in `crystext relax`.",
-            show_default="the protocol's, or chgnet where m3gnet cannot be had",
+            help="Potential for relaxation, as in `crystext relax`.",
+            show_default="the protocol's, or chgnet if m3gnet is unavailable",
         ),
     ] = None,
     hull: Annotated[
         str | None,
         typer.Option(
-            help="Hull of known phases, as of `crystext hull`.", show_default="the protocol's"
+            help="Hull of known phases, as in `crystext hull`.", show_default="the protocol's"
         ),
     ] = None,
     relax: Annotated[
         int | None,
         typer.Option(
-            help="Attempts that are relaxed, from the first.", min=1, show_default="the protocol's"
+            help="Relax only the first samples, this many.", min=1, show_default="the protocol's"
         ),
     ] = None,
     write: Annotated[
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Write crystals, too, relaxed where they were: to a .cif, .extxyz or .parquet, or "
-            "to a folder of CIFs.",
+            help="Also write crystals, relaxed if a relaxation ran: to a .cif, .extxyz or "
+            ".parquet, or to a folder of CIFs.",
             show_default=False,
         ),
     ] = None,
@@ -119,7 +121,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="STEP",
-            help="Which crystals --write takes: those that a step of the funnel leaves, such as "
+            help="Which crystals --write writes: those that pass a step of the funnel, such as "
             "valid, novel, metastable, msun (metastable, unique and novel) or sun.",
             show_default="msun",
         ),
@@ -127,7 +129,7 @@ def evaluate(
     diverse: Annotated[
         int | None,
         typer.Option(
-            help="Write at most so many of them: the least alike in composition and structure.",
+            help="Write at most this many crystals, chosen to differ in composition and structure.",
             min=1,
             show_default="all",
         ),
@@ -141,11 +143,12 @@ def evaluate(
     conventional: Conventional = False,
     lenient: Lenient = False,
 ) -> None:
-    """Measure crystals by a protocol, and write OUT/report.html, report.json, structures.parquet.
+    """Measure crystals by a protocol and write OUT/report.html, report.json, structures.parquet.
 
-    What is no crystal stays in every denominator. A stage that lacks something, such as a training
-    set, is noted, and the others go on. Killed at any moment, the same command goes on where it
-    was; what is measured already is not measured again. With --write, crystals become files too.
+    Invalid samples count as failures: every rate is over all samples. A stage that lacks something,
+    such as a training set, is noted, and the others run. The same command resumes an evaluation
+    that was killed, without repeating measurements. With --write, crystals are also written to
+    files.
     """
     from crystext.cli.options.workers import worker_pool
     from crystext.errors import SettingError
@@ -160,18 +163,20 @@ def evaluate(
     step = keep or "msun"
     check_step(step)
     if keep is not None and write is None:
-        raise SettingError(f"--keep {keep} says which crystals are written; give --write, too")
+        raise SettingError(f"--keep {keep} selects the crystals that --write writes; add --write")
     if diverse is not None and write is None:
-        raise SettingError(f"--diverse {diverse} says how many are written; give --write, too")
+        raise SettingError(
+            f"--diverse {diverse} limits the crystals that --write writes; add --write"
+        )
     layout = Layout(symmetrized, conventional)
     if write is None and (symmetrized or conventional):
-        raise SettingError("--symmetrized and --conventional say how --write writes; give it, too")
+        raise SettingError("--symmetrized and --conventional apply to --write; add --write")
     if write is not None:
-        # What cannot be written is refused before hours of measuring.
+        # An invalid --write is rejected before hours of measuring.
         layout.check(file_format(None, write))
         check_output_path(write)
         if write.resolve() == out.resolve():
-            raise SettingError(f"--write {write} is where the report goes; name another place")
+            raise SettingError(f"--write {write} is the folder of the report; give another path")
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
     options = EvaluationOptions(
         reference=reference,
@@ -221,7 +226,7 @@ def evaluate(
 
 
 def _print_report(report: Report) -> None:
-    """Print funnel and metrics."""
+    """Print the funnel and the metrics."""
     from rich.console import Console
     from rich.table import Table
 

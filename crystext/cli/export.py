@@ -1,4 +1,4 @@
-"""Writes the crystals of a run beside its attempts, in the formats of other programs."""
+"""Writes the crystals of a run beside its samples, in the formats of other programs."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Symmetrized: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--symmetrized",
-        help="Write CIFs with the operations of the space group: the conventional cell, and one "
-        "atom for each orbit with its Wyckoff letter. Atoms move by 0.1 Å at most.",
+        help="Write CIFs with symmetry operations: the conventional cell and one atom per orbit, "
+        "with its Wyckoff letter. Atoms move by at most 0.1 Å.",
     ),
 ]
 Conventional: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--conventional",
-        help="Write the conventional cell with all its atoms in place of the primitive one.",
+        help="Write the conventional cell with all its atoms instead of the primitive cell.",
     ),
 ]
 
@@ -43,7 +43,7 @@ class CrystalFilter(StrEnum):
 def export_crystals(
     out: Path, n: int, format: str, keep: CrystalFilter, workers: int, layout: Layout
 ) -> None:
-    """Write the kept crystals of the first n attempts beside them, named by index and formula."""
+    """Write selected crystals of the first n samples beside them, named by index and formula."""
     from itertools import islice
 
     from crystext.generation.run import read_attempts
@@ -84,12 +84,12 @@ def crystals_path(folder: Path, format: str) -> Path:
 
 
 def print_note(message: str) -> None:
-    """Say on standard error what a user should know of the results."""
+    """Print a note on the results to standard error."""
     typer.echo(f"crystext: {message}", err=True)
 
 
 def remove_exported(folder: Path) -> None:
-    """Remove a folder if it holds nothing but what an earlier export wrote into it."""
+    """Remove a folder if it holds only files of an earlier export."""
     import re
     import shutil
 

@@ -1,4 +1,4 @@
-"""`crystext hull`: formation energies and energies above the convex hull, of relaxed crystals."""
+"""`crystext hull`: formation energies and energies above the convex hull of relaxed crystals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SELF_HULL = "self"
 
 _MAX_CANDIDATES_NAMED = 10
-"""Candidates that are named on standard output; the table names all."""
+"""Number of candidates printed on standard output; the table has all."""
 
 
 def hull(
@@ -37,22 +37,24 @@ def hull(
         str | None,
         typer.Option(
             metavar="mp2020|m3gnet|mp2020-full|self|FILE",
-            help="mp2020: Materials Project with MP2020 corrections, comes with crystext. m3gnet: "
-            "that potential's own energies, comes with crystext. mp2020-full: the complete hull of "
-            "Materials Project, downloaded once. self: the hull of SOURCE's own energies. FILE: a "
-            "table of formula and energy_ev_per_atom, such as --make writes.",
+            help="mp2020: Materials Project with MP2020 corrections, shipped with crystext. "
+            "m3gnet: that potential's own energies, shipped with crystext. mp2020-full: the "
+            "complete hull of Materials Project, downloaded once. self: the hull of SOURCE's own "
+            "energies. FILE: a table of formula and energy_ev_per_atom, such as --make writes.",
             show_default="mp2020",
         ),
     ] = None,
     make: Annotated[
         bool,
-        typer.Option("--make", help="Write the hull of SOURCE's energies, elements among them."),
+        typer.Option(
+            "--make", help="Write the hull of SOURCE's energies; SOURCE must include the elements."
+        ),
     ] = False,
     potential: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What SOURCE's energies are of, where it does not say.",
+            help="Potential that SOURCE's energies are from, if SOURCE does not name it.",
             show_default=False,
         ),
     ] = None,
@@ -60,7 +62,7 @@ def hull(
         str | None,
         typer.Option(
             metavar="uncorrected|corrected|own",
-            help="What SOURCE's energies hold, where it does not say: PBE(+U) without or with "
+            help="Kind of SOURCE's energies, if SOURCE does not name it: PBE(+U) without or with "
             "MP2020 corrections, or another functional.",
             show_default=False,
         ),
@@ -69,17 +71,17 @@ def hull(
         str | None,
         typer.Option(
             metavar="mp2020|NAME",
-            help="What the energies of --hull FILE are of, where it does not say: DFT with MP2020 "
-            "corrections, or the potential of this name.",
+            help="Origin of the energies of --hull FILE, if the file does not name it: DFT with "
+            "MP2020 corrections, or the potential of this name.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Compare relaxed crystals with the hull of known phases: energies, competing phases, verdicts.
+    """Compare relaxed crystals with the hull: energies, competing phases, stability.
 
-    Energies of PBE(+U) get the corrections of MP2020. A crystal below the hull is a candidate;
-    where the hull has too few phases of its elements to tell, it is no_evidence, and with an
-    element that the hull lacks, unknown. Energies of two potentials are never compared.
+    PBE(+U) energies get MP2020 corrections. A crystal below the hull is a candidate; if the hull
+    has too few phases of its elements to tell, it is no_evidence, and with an element that the hull
+    lacks, unknown. Energies of different potentials are never compared.
     """
     from crystext.energies.energy_table import write_energy_table
     from crystext.energies.hull_sources import DEFAULT_HULL, open_hull

@@ -1,4 +1,4 @@
-"""`crystext infill`: complete a crystal of which something is unknown or to be replaced."""
+"""`crystext infill`: complete a crystal with unknown or replaced parts."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 _KEEP_CHOICES = ("space-group", "cell")
 _MAX_CHANGES_SHOWN = 4
-"""Changes of a result that the table names."""
+"""Number of changes of a result shown in the table."""
 _TABLE_WIDTH = 140
-"""Characters of a line of the table if it does not go to a terminal."""
+"""Width of the table, in characters, if standard output is not a terminal."""
 
 
 def infill(
@@ -47,7 +47,7 @@ def infill(
         list[str] | None,
         typer.Option(
             metavar="ELEMENT",
-            help="An element to replace at all its sites, by one; may be repeated.",
+            help="Replace this element at all its sites by one other; may be repeated.",
             show_default="none",
         ),
     ] = None,
@@ -55,8 +55,8 @@ def infill(
         list[str] | None,
         typer.Option(
             metavar="INDEX|LABEL",
-            help="A site whose element is to be another, from 0, or its label, such as Fe1; may be "
-            "repeated, each site by itself.",
+            help="Replace the element of this site, by index from 0 or by label, such as Fe1; "
+            "may be repeated, each site independently.",
             show_default="none",
         ),
     ] = None,
@@ -65,7 +65,7 @@ def infill(
         typer.Option(
             "--with",
             metavar="ELEMENTS",
-            help="What stands at --replace and --site: ? for one of --candidates, an element, "
+            help="Replacement at --replace and --site: ? for one of --candidates, an element, "
             "several such as Co,Ni, or similar.",
         ),
     ] = "?",
@@ -73,8 +73,8 @@ def infill(
         str | None,
         typer.Option(
             metavar="ELEMENTS",
-            help="Elements that may stand for a ?: several such as Co,Ni, or similar: those of its "
-            "group, then those of like charge, nearest on Pettifor's scale.",
+            help="Elements allowed for a ?: several such as Co,Ni, or similar: those of its "
+            "group, then those with the same charge, nearest on Pettifor's scale.",
             show_default="all",
         ),
     ] = None,
@@ -82,18 +82,18 @@ def infill(
         str | None,
         typer.Option(
             metavar="SITES|all",
-            help="Sites whose coordinates are to be found, such as 2,5 or O1,O2; or an element.",
+            help="Sites whose coordinates are unknown, such as 2,5 or O1,O2; or an element.",
             show_default="none",
         ),
     ] = None,
     cell: Annotated[
-        bool, typer.Option("--cell", help="Lengths and angles are to be found.")
+        bool, typer.Option("--cell", help="Treat lengths and angles of the cell as unknown.")
     ] = False,
     add: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ATOMS",
-            help='Atoms that are missing: "2 O", "2 ?", or "..." for as many as the model likes; '
+            help='Atoms to add: "2 O", "2 ?", or "..." to let the model choose the number; '
             "may be repeated.",
             show_default="none",
         ),
@@ -101,15 +101,15 @@ def infill(
     n: Annotated[
         int,
         typer.Option(
-            "--n", "-n", help="Number of completions sampled; of ranked elements, number listed."
+            "--n", "-n", help="Number of completions to sample, or of ranked elements to list."
         ),
     ] = 20,
     draw: Annotated[
         bool,
         typer.Option(
             "--draw",
-            help="Sample even if a single element is unknown; by default, elements are then ranked "
-            "by their probability.",
+            help="Sample even if only one element is unknown; by default, elements are then "
+            "ranked by probability.",
         ),
     ] = False,
     keep: Annotated[
@@ -132,14 +132,14 @@ def infill(
         list[str] | None,
         typer.Option(
             metavar="ELEMENT",
-            help="An element that nothing is filled with; may be repeated.",
+            help="Do not fill in this element; may be repeated.",
             show_default="none",
         ),
     ] = None,
     max_atoms: Annotated[
-        int, typer.Option(help="Most atoms in a cell to which atoms are added.")
+        int, typer.Option(help="Maximum number of atoms in a cell to which atoms are added.")
     ] = 20,
-    batch_size: Annotated[int, typer.Option(help="Completions sampled together.")] = 250,
+    batch_size: Annotated[int, typer.Option(help="Number of completions sampled together.")] = 250,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -161,9 +161,9 @@ def infill(
 ) -> None:
     """Complete a crystal: the model fills in what is unknown, and everything else stays.
 
-    Models know primitive, Niggli-reduced cells best: `crystext view` shows what a structure's is. A
-    conventional cell is completed as it stands. Labels of sites are kept; oxidation states and
-    magnetic moments in a file are not, as they belong to the structure before.
+    Models know primitive, Niggli-reduced cells best; a conventional cell is completed as given.
+    Site labels are kept. Oxidation states and magnetic moments in a file are dropped, as they
+    belong to the original structure.
     """
     from crystext.chemistry.formulas import check_element
     from crystext.errors import SettingError, did_you_mean
@@ -172,7 +172,7 @@ def infill(
     from crystext.io.write import Layout, file_format
     from crystext.lm import CrystalLM
 
-    # What is given stays as it is, to the last digit.
+    # Known values stay as given, to the last digit.
     layout = Layout(symmetrized, conventional, exact=True)
     if out is not None:
         kind = file_format(format, Path("crystals"))
@@ -181,7 +181,7 @@ def infill(
     elif format is not None or symmetrized or conventional:
         given = "--to" if format is not None else "--symmetrized and --conventional"
         raise SettingError(
-            f"{given} says what is written into --out, and there is no --out; name a folder"
+            f"{given} says what is written into --out, but --out is missing; give a folder"
         )
     sites = read_partial_structure(source, lenient=lenient)
     species: dict[SiteReference, str | Sequence[str]] = {}
@@ -190,7 +190,7 @@ def infill(
     for reference in site or []:
         species[site_index(sites, reference)] = with_
     if with_ != "?" and not species:
-        raise SettingError("--with says what stands at --replace or --site, and there is neither")
+        raise SettingError("--with needs --replace or --site; add one")
     for name in keep or []:
         if name.replace("_", "-") not in _KEEP_CHOICES:
             raise SettingError(
@@ -221,13 +221,13 @@ def infill(
     result = results.infill_run
     _print_results(result)
     if seed == RANDOM and result.texts_drawn:
-        typer.echo(f"drawn with --seed {results.seed}")
+        typer.echo(f"sampled with --seed {results.seed}")
     if out is not None:
         _write_results(result, out, file_format(format, Path("crystals")), layout)
 
 
 def _check_output_folder(out: Path, kind: str) -> None:
-    """Refuse a folder that cannot take the results, before anything is drawn."""
+    """Reject a folder that cannot take the results, before sampling."""
     from crystext.errors import RunError
 
     if out.exists() and not out.is_dir():
@@ -235,11 +235,11 @@ def _check_output_folder(out: Path, kind: str) -> None:
             f"{out} is a file; expected a folder for infill_results.jsonl and {kind} files"
         )
     if out.is_dir() and any(out.iterdir()):
-        raise RunError(f"the folder {out} holds files already; name another, or empty it")
+        raise RunError(f"the folder {out} holds files already; give another, or empty it")
 
 
 def _print_results(result: InfillRun) -> None:
-    """Print the results as a table, and below it how many others were left out and why."""
+    """Print the results as a table, followed by the number of omitted results and the reasons."""
     from rich.console import Console
     from rich.table import Table
 
@@ -251,7 +251,7 @@ def _print_results(result: InfillRun) -> None:
     def group(number: int | None) -> str:
         return "none found" if number is None else f"{symbols[number]} ({number})"
 
-    table = Table("rank", "log p", "drawn", "formula", "changes", "space group", box=None)
+    table = Table("rank", "log p", "sampled", "formula", "changes", "space group", box=None)
     for proposal in result.results:
         changes = list(map(str, proposal.changes))
         if len(changes) > _MAX_CHANGES_SHOWN:
@@ -272,11 +272,11 @@ def _print_results(result: InfillRun) -> None:
     said = [format_count(len(result.results), "proposal")]
     if result.texts_drawn:
         repeated = "repetition" if result.duplicates == 1 else "repetitions"
-        said.append(f"{result.texts_drawn} drawn, {result.duplicates} of them {repeated}")
+        said.append(f"{result.texts_drawn} sampled, {result.duplicates} of them {repeated}")
     if result.truncated:
-        said.append(f"{result.truncated} cut off where the model knows no further position")
+        said.append(f"{result.truncated} truncated at the model's maximum length")
     if result.space_group is not None:
-        said.append(f"{result.rejected} left out that are not of {group(result.space_group)}")
+        said.append(f"{result.rejected} left out that are not in {group(result.space_group)}")
     typer.echo("; ".join(said))
 
 

@@ -1,4 +1,4 @@
-"""Help of commands that take one of several files which come with the package: it lists them."""
+"""Help texts that list the shipped files a command accepts by name."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typer.core import TyperCommand
 
 
 class _ShippedFilesCommand(TyperCommand):
-    """A command whose help ends with the files that it knows by name."""
+    """A command whose help ends with the shipped files that it accepts by name."""
 
     title = ""
     folder: tuple[str, ...] = ()
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the names, each with the first line that its file says of itself."""
+        """Write the names, each with the title or first comment of its file."""
         from crystext.runtime.resources import shipped_path
 
         files = sorted(shipped_path(*self.folder).glob("*.yaml"))

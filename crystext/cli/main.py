@@ -1,8 +1,8 @@
-"""The `crystext` command: gathers the subcommands and answers for what goes wrong in them.
+"""The `crystext` command: gathers the subcommands and reports their errors.
 
 Exit status: 0 done; 1 the reader of standard output went away; 2 bad input, options, files or
-models, with one message on standard error; 130 interrupted. Anything else is a fault of the
-program, and shows its traceback.
+models, with one message on standard error; 130 interrupted. Anything else is a bug and shows its
+traceback.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from crystext import __version__
 from crystext.cli.command import Command
 from crystext.cli.commands import COMMANDS
 from crystext.cli.renamed import with_new_names
-from crystext.cli.usage import UsageError, usage_message
+from crystext.cli.usage_errors import UsageError, usage_message
 from crystext.errors import CrystextError, ReadingWarning, UserCodeError
 
 app = typer.Typer(
@@ -78,9 +78,9 @@ _BAD_INPUT, _INTERRUPTED = 2, 130
 _REMEDIES = {
     errno.ENOSPC: "free some space, or write elsewhere, and run the command again",
     errno.EDQUOT: "free some space, or write elsewhere, and run the command again",
-    errno.EACCES: "choose a place where you may read and write, or change its permissions",
-    errno.EPERM: "choose a place where you may read and write, or change its permissions",
-    errno.EROFS: "choose a place that can be written",
+    errno.EACCES: "use a place where you may read and write, or change its permissions",
+    errno.EPERM: "use a place where you may read and write, or change its permissions",
+    errno.EROFS: "use a place that can be written",
     errno.ENOENT: "check the path",
     errno.ENOTDIR: "a part of the path is a file; check the path",
     errno.EISDIR: "expected a file; check the path",
@@ -104,7 +104,7 @@ def main() -> None:
             raise KeyboardInterrupt
         sys.exit(status if isinstance(status, int) else 0)
     except (KeyboardInterrupt, typer.Abort):
-        _exit_with_message("interrupted; run the same command again to go on", _INTERRUPTED)
+        _exit_with_message("interrupted; run the same command again to resume", _INTERRUPTED)
     except UsageError as error:
         message = usage_message(error)
         typer.echo(message if message.startswith("Usage:") else f"crystext: {message}", err=True)
@@ -115,7 +115,7 @@ def main() -> None:
         _discard_stdout()
         sys.exit(1)
     except OSError as error:
-        # The system names what it refuses by a number; without one, the error is the program's.
+        # Errors of the system have a number; one without is a bug of the program.
         if error.errno is None:
             raise
         _discard_stdout()
@@ -123,7 +123,7 @@ def main() -> None:
 
 
 def _show_reading_warnings() -> None:
-    """Print what is only probable about a crystal as a note, not as a line of the program."""
+    """Print reading warnings as notes, not as lines of source code."""
     other = warnings.formatwarning
 
     def format_warning(
@@ -154,7 +154,7 @@ def _exit_with_message(message: str, status: int) -> NoReturn:
 
 
 def _discard_stdout() -> None:
-    """Send what is still buffered nowhere, or the interpreter would fail on it once more."""
+    """Discard buffered output, or the interpreter would fail on it again at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

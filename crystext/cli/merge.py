@@ -19,7 +19,7 @@ def merge(
     ],
     out: Annotated[Path, typer.Option(help="Model folder to write.", show_default=False)],
 ) -> None:
-    """Write an adapter merged into its base: a model folder that needs nothing else."""
+    """Merge an adapter into its base model and write a self-contained model folder."""
     from crystext.models.merge import merge_adapter
 
     merge_adapter(adapter, out)

@@ -1,4 +1,4 @@
-"""`crystext pattern`: what a text looks like, for other programs that draw from models."""
+"""`crystext pattern`: a regular expression of crystal texts, for guided decoding elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def pattern(
     format: Annotated[
         str, typer.Option(help="Text format: plain, gruver2024 or gruver2024-rounded.")
     ] = "plain",
-    max_atoms: Annotated[int, typer.Option(help="Most atoms in a cell.")] = 20,
+    max_atoms: Annotated[int, typer.Option(help="Maximum number of atoms in the cell.")] = 20,
     only: Annotated[
         str | None,
         typer.Option(
@@ -23,8 +23,9 @@ def pattern(
 ) -> None:
     """Print a regular expression that the whole text of a crystal matches.
 
-    Engines with guided decoding, such as vLLM, take it to keep a model to texts that can be read.
-    What holds over the whole text, such as distances of atoms, only `crystext sample` sees to.
+    Engines with guided decoding, such as vLLM, take it to restrict a model to texts that can be
+    decoded. Constraints on the whole text, such as interatomic distances, are enforced by `crystext
+    sample` only.
     """
     from crystext.chemistry.elements import SYMBOLS
     from crystext.text.regex import text_pattern

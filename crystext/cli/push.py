@@ -14,13 +14,16 @@ def push(
         str, typer.Argument(help="Folder of a model or of an adapter.", show_default=False)
     ],
     repo_id: Annotated[
-        str, typer.Argument(metavar="OWNER/NAME", help="Its name there.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="OWNER/NAME", help="Name of the repository on the Hub.", show_default=False
+        ),
     ],
     private: Annotated[
-        bool, typer.Option("--private", help="Let the owner alone see it, if it is new.")
+        bool, typer.Option("--private", help="Make a new repository private.")
     ] = False,
 ) -> None:
-    """Send a model to the Hugging Face Hub, with a card that says what it is."""
+    """Upload a model to the Hugging Face Hub, with a model card."""
     from crystext.models.push import push_model
 
     typer.echo(f"the model is at {push_model(folder, repo_id, private=private)}")

@@ -1,4 +1,4 @@
-"""`crystext relax`: atoms and cells move until all forces are small, by a checked potential."""
+"""`crystext relax`: relax positions and cells with a checked potential."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crystext.io.write import Layout
 
 _FORMATS = ("cif", "poscar")
-"""What relaxed crystals can be written as, a file each."""
+"""Formats of relaxed crystals, one file each."""
 
 
 def relax(
@@ -31,7 +31,7 @@ def relax(
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder for the table, the crystals, and what is needed to go on.",
+            help="Folder for the table, the crystals and the state to resume from.",
             show_default=False,
         ),
     ],
@@ -39,34 +39,38 @@ def relax(
         str,
         typer.Option(
             metavar="auto|m3gnet|chgnet|FOLDER|MODULE:FUNCTION",
-            help="m3gnet is M3GNet-MP-2021.2.8 from a cache or the Hub, FOLDER the same as matgl "
-            "keeps it; chgnet is CHGNet 0.3.0, which needs no network; auto is m3gnet if it can be "
-            "had, else chgnet. MODULE:FUNCTION is a Python function, such as my_potential.py:make, "
-            "that returns a crystext Potential or an ASE calculator; its module is run.",
+            help="m3gnet is M3GNet-MP-2021.2.8 from a cache or the Hub, FOLDER the same in "
+            "matgl's layout; chgnet is CHGNet 0.3.0, which needs no network; auto is m3gnet if "
+            "available, else chgnet. MODULE:FUNCTION is a Python function, such as "
+            "my_potential.py:make, that returns a crystext Potential or an ASE calculator; its "
+            "module is executed.",
         ),
     ] = "auto",
     fmax: Annotated[
-        float, typer.Option(help="Relax until no force on an atom or the cell exceeds it; eV/Å.")
+        float,
+        typer.Option(help="Relax until no force on an atom or the cell exceeds this, in eV/Å."),
     ] = 0.1,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of FIRE at most.")] = 500,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds after which a structure is given up.")
-    ] = 120.0,
+    steps: Annotated[int, typer.Option(min=1, help="Maximum number of FIRE steps.")] = 500,
+    timeout: Annotated[float, typer.Option(help="Maximum time per structure, in seconds.")] = 120.0,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes, of one thread each.", show_default="one a core"),
+        typer.Option(
+            min=1, help="Number of processes, of one thread each.", show_default="one a core"
+        ),
     ] = None,
     cluster: Cluster = None,
     n: Annotated[
         int | None,
-        typer.Option("--n", "-n", min=1, help="The first n structures.", show_default="all"),
+        typer.Option(
+            "--n", "-n", min=1, help="Relax the first n structures only.", show_default="all"
+        ),
     ] = None,
     format: Annotated[
         str | None,
         typer.Option(
             "--to",
             metavar="cif|poscar",
-            help="Write the relaxed crystals as files, too, into a folder of this name in OUT.",
+            help="Also write the relaxed crystals as files, into a folder of this name in OUT.",
             show_default=False,
         ),
     ] = None,
@@ -74,11 +78,11 @@ def relax(
     conventional: Conventional = False,
     lenient: Lenient = False,
 ) -> None:
-    """Relax crystals: positions and cells, by FIRE, to energies that `crystext hull` places.
+    """Relax positions and cells with FIRE; `crystext hull` takes the energies.
 
-    The potential is first checked against known energies of known compounds.
-    Structures that cannot be read or relaxed stay in the table with their fault. Killed at any
-    moment, the same command goes on.
+    The potential is first checked against known energies of known compounds. Structures that cannot
+    be read or relaxed stay in the table with their failure. The same command resumes a run that was
+    killed.
     """
     from crystext.cli.options.workers import worker_pool
     from crystext.energies.potentials import choose_potential, load_potential_once
@@ -108,7 +112,7 @@ def relax(
     if format is not None:
         layout.check(format)
     elif symmetrized or conventional:
-        raise SettingError("--symmetrized and --conventional say how --to writes; give it, too")
+        raise SettingError("--symmetrized and --conventional apply to --to; add --to")
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; expected a folder for {TABLE} and {FRAMES}")
     attempts = read_samples(source, n, lenient=lenient).samples
@@ -145,14 +149,14 @@ def relax(
     if not any(row.energy is not None for row in rows):
         raise InputError(
             f"none of the {len(rows):,} structures in {source} could be relaxed; {out / TABLE} "
-            "says of each why"
+            "gives the reason for each"
         )
     if format is not None:
         _write_crystals(relaxed, out / format, format, layout)
 
 
 def _handle_replaced_table(out: Path, relaxed: RelaxedSet) -> None:
-    """Say that the table of other structures is replaced, and remove what was written of them."""
+    """Print a note that the table of other structures is replaced, and remove their files."""
     from crystext.cli.export import print_note, remove_exported
     from crystext.energies.relaxation_files import TABLE, read_relaxed
     from crystext.errors import CrystextError
@@ -167,20 +171,20 @@ def _handle_replaced_table(out: Path, relaxed: RelaxedSet) -> None:
     }:
         print_note(
             f"{out / TABLE} held {format_count(len(lost), 'structure')} that this source does not "
-            "hold; this table replaces it. Their relaxations are kept: give their source again to "
-            "have them back"
+            "have; the new table replaces it. Their relaxations are kept: give their source again "
+            "to restore them"
         )
         for format in _FORMATS:
             remove_exported(out / format)
 
 
 def _structure_key(row: RelaxedStructure) -> tuple[str, tuple[int, ...]]:
-    """Return what tells a structure from those of another source: its name and its elements."""
+    """Return what identifies a structure among sources: its name and its elements."""
     return row.name, () if row.crystal is None else tuple(sorted(row.crystal.numbers.tolist()))
 
 
 def _print_summary(relaxed: RelaxedSet, table: Path) -> None:
-    """Print what became of all, and name those without an energy."""
+    """Print a summary, and name the structures without an energy."""
     from crystext.energies.relaxation_files import describe_failures
     from crystext.runtime.wording import format_count
 
@@ -200,7 +204,7 @@ def _print_summary(relaxed: RelaxedSet, table: Path) -> None:
 
 
 def _write_crystals(relaxed: RelaxedSet, folder: Path, format: str, layout: Layout) -> None:
-    """Write the relaxed crystals to a folder, named by their place in the table and their names."""
+    """Write the relaxed crystals to a folder, named by their index in the table and their names."""
     from crystext.cli.export import remove_exported
     from crystext.io.write import write_crystals
     from crystext.runtime.wording import format_count

@@ -52,7 +52,7 @@ _DEFAULT_MAX_ATTEMPTS = 20
 
 
 class SampleUntil(StrEnum):
-    """When a crystal is not sampled again."""
+    """When sampling of a crystal stops."""
 
     satisfied = "satisfied"
 
@@ -61,7 +61,7 @@ def sample(
     n: Annotated[
         int,
         typer.Option(
-            "--n", "-n", help="Number of samples in the run; for each row of --conditions."
+            "--n", "-n", help="Number of samples in the run, or for each row of --conditions."
         ),
     ] = 100,
     composition: Composition = None,
@@ -82,7 +82,7 @@ def sample(
         typer.Option(
             metavar="FILE",
             help="A CSV file with conditions in each row: columns composition, space_group, ..., "
-            "named like the options. Options given beside it hold where a row has no value.",
+            "named like the options. Conditions given as options apply to rows without a value.",
             show_default="none",
         ),
     ] = None,
@@ -96,16 +96,17 @@ def sample(
     max_attempts_per_sample: Annotated[
         int | None,
         typer.Option(
-            help="Texts sampled for a crystal, at most; if none satisfies all conditions, the one "
-            "that satisfies most is written.",
+            help="Maximum number of texts sampled per crystal; if none satisfies all conditions, "
+            "the one that satisfies most is written.",
             show_default=f"{_DEFAULT_MAX_ATTEMPTS} with --until, else 1",
         ),
     ] = None,
     guidance: Annotated[
         float,
         typer.Option(
-            help="Scale of what the conditions in the prompt change in the logits; 1 is off. Above "
-            "1 the model obeys more, varies less and takes twice the time."
+            help="Classifier-free guidance: scale of the change of the logits by the conditions "
+            "in the prompt; 1 is off. Above 1, samples satisfy more, vary less and take twice the "
+            "time."
         ),
     ] = 1.0,
     out: Annotated[Path, typer.Option(help="Run directory; a run in it is resumed.")] = Path("run"),
@@ -115,37 +116,39 @@ def sample(
     element_temperature: ElementTemperature = None,
     coordinate_temperature: CoordinateTemperature = None,
     top_p: TopP = 1.0,
-    max_atoms: Annotated[int, typer.Option(help="Most atoms in a cell.")] = 20,
+    max_atoms: Annotated[int, typer.Option(help="Maximum number of atoms in the cell.")] = 20,
     min_distance_ratio: MinDistanceRatio = 0.65,
     constrained: Annotated[
         bool,
         typer.Option(
             "--constrained/--unconstrained",
-            help="Whether only texts that are crystals can be sampled.",
+            help="Restrict sampling to texts that are crystals, or not.",
         ),
     ] = True,
     batch_size: Annotated[
         int | None,
         typer.Option(
-            help="Texts sampled together; the first batch is cut at 10, 100, 250 and 500.",
+            help="Number of texts sampled together; the first batch is split at 10, 100, 250 and "
+            "500.",
             show_default="1000; 250 with a large model, 50 with --until",
         ),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes that sample, each with 0.8 GB and twice the model's weights.",
-            show_default="one a processor, as far as memory and batches go",
+            help="Number of processes; each needs 0.8 GB and twice the size of the model's "
+            "weights.",
+            show_default="one per processor, limited by memory and batches",
         ),
     ] = None,
     shard: Annotated[
         str | None,
         typer.Option(
             metavar="K/N",
-            help="Sample every Nth batch, the Kth first, into OUT/shards. The command without this "
-            "option gathers the shards and samples what they lack; so does the last of N processes "
-            "in one OUT.",
-            show_default="that of a process started by `accelerate launch` or torchrun, else all",
+            help="Sample every Nth batch, the Kth first, into OUT/shards. The command without "
+            "this option gathers the shards and samples missing batches; so does the last of N "
+            "processes in one OUT.",
+            show_default="the rank under `accelerate launch` or torchrun, else all",
         ),
     ] = None,
     text: Annotated[
@@ -153,7 +156,7 @@ def sample(
         typer.Option(
             "--text-format",
             metavar="FORMAT",
-            help="Text format; `wyckoff` writes crystals by their symmetry, if the model knows it, "
+            help="Text format; `wyckoff`, if the model knows it, writes space group and orbits, "
             "and enforces the space group.",
             show_default="the model's own",
         ),
@@ -168,16 +171,18 @@ def sample(
     ] = None,
     keep: Annotated[
         CrystalFilter,
-        typer.Option(help="Which crystals --to writes: structurally valid, unique, or satisfied."),
+        typer.Option(
+            help="Which crystals --to writes: all, structurally valid, unique, or satisfied."
+        ),
     ] = CrystalFilter.all,
     symmetrized: Symmetrized = False,
     conventional: Conventional = False,
 ) -> None:
     """Sample crystals into OUT/attempts.jsonl, one JSON object per sample, failures included.
 
-    Conditions go into the prompt, are enforced by the grammar where it can, and are checked in each
-    crystal; each sample carries the record. A run that was killed is resumed by the same command,
-    with the same result to the byte. A larger --n extends a run, except with --conditions. Other
+    Conditions go into the prompt, are enforced by the grammar where possible, and are checked in
+    each crystal; each sample records the result. The same command resumes a run that was killed,
+    with byte-identical results. A larger --n extends a run, except with --conditions. Other
     settings need another --out.
     """
     from crystext.conditions import Conditions
@@ -193,25 +198,22 @@ def sample(
     layout = Layout(symmetrized, conventional)
     if format in FORMATS:
         raise SettingError(
-            f"--to says as which files crystals are written, and {format} is a text that a "
-            f"model writes; give --text-format {format}"
+            f"--to is the format of structure files, and {format} is a text format of models; give "
+            f"--text-format {format}"
         )
     if format is not None:
         layout.check(file_format(format, out))
     elif layout != Layout():
         raise SettingError(
-            "--symmetrized and --conventional say how --to writes crystals, and there is no "
-            "--to; try --to cif"
+            "--symmetrized and --conventional apply to --to, which is missing; try --to cif"
         )
     elif keep is not CrystalFilter.all:
         raise SettingError(
-            f"--keep {keep.value} says which crystals --to writes, and there is no --to; "
-            "try --to cif"
+            f"--keep {keep.value} selects the crystals that --to writes, and --to is missing; try "
+            "--to cif"
         )
     if until is None and max_attempts_per_sample is not None:
-        raise SettingError(
-            "--max-attempts-per-sample says when --until gives up; add --until satisfied"
-        )
+        raise SettingError("--max-attempts-per-sample limits --until; add --until satisfied")
     if max_attempts_per_sample is None:
         max_attempts_per_sample = 1 if until is None else _DEFAULT_MAX_ATTEMPTS
     lm = CrystalLM.open(model)
@@ -252,7 +254,7 @@ def sample(
         format=text,
     )
     if workers is None:
-        # Processes that were launched together share the machine.
+        # Processes launched together share the machine.
         beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if shard_from_environment() else 1
         workers = max(1, default_workers(lm.files, parallel_units=run.parallel_units) // beside)
     part = shard_from_environment() if shard is None else parse_shard(shard)
@@ -264,12 +266,12 @@ def sample(
     except InUseError:
         if part is None:
             raise
-        typer.echo(f"shard {part} is drawn; another process gathers all")
+        typer.echo(f"shard {part} is sampled; another process gathers all")
         return
     of_them = "1 of them a crystal" if bar.crystals == 1 else f"{bar.crystals:,} of them crystals"
     typer.echo(f"{format_count(done, 'attempt')}, {of_them}, in {out / 'attempts.jsonl'}")
     if done > run.total:
-        typer.echo(f"none was drawn: --n {n} is fewer than the run holds already")
+        typer.echo(f"no new samples: the run already has more than --n {n}")
     if any(requested):
         _print_condition_summary(out, run.total)
     if format is not None:
@@ -284,8 +286,8 @@ def _sample_shard(shard: Shard, run: SamplingRun, out: Path, workers: int) -> bo
         whole = sample_shard(run, out, shard, workers=workers, report=bar.report)
     if not whole:
         typer.echo(
-            f"shard {shard} is drawn, in {out / 'shards'}; the last one gathers all, and so does "
-            "the command without --shard"
+            f"shard {shard} is sampled, in {out / 'shards'}; the last shard gathers all, and so "
+            "does the command without --shard"
         )
     return whole
 
@@ -293,7 +295,7 @@ def _sample_shard(shard: Shard, run: SamplingRun, out: Path, workers: int) -> bo
 def _read_conditions(
     path: Path, common: dict[str, object], max_atoms: int
 ) -> tuple[Conditions, ...]:
-    """Return the conditions of a table's rows that can be met, and print why others cannot."""
+    """Return the conditions of the valid rows of a table, and print the errors of the others."""
     from crystext.conditions import read_condition_table
     from crystext.errors import InputError
     from crystext.runtime.wording import format_count
@@ -303,7 +305,7 @@ def _read_conditions(
         typer.echo(f"crystext: {path}, {fault}", err=True)
     if not table.rows:
         rows = format_count(len(table.errors), "row")
-        raise InputError(f"{path} has {rows}, and none can be drawn; see above")
+        raise InputError(f"{path} has {rows}, and none of them is valid; see above")
     if table.errors:
         typer.echo(
             f"{len(table.errors)} of {len(table.rows) + len(table.errors)} rows left out", err=True

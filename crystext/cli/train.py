@@ -22,8 +22,8 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE]...",
-            help="Settings that replace the recipe's, such as optim.steps=100; data=STORE is what "
-            "to learn from.",
+            help="Settings that override the recipe's, such as optim.steps=100; data=STORE is "
+            "the training data.",
             show_default=False,
         ),
     ] = None,
@@ -33,7 +33,7 @@ def train(
 ) -> None:
     """Train a model; the same command continues a run that was interrupted.
 
-    STORE is a folder that `crystext data prepare` made of your crystals. On several processes,
+    STORE is a folder written by `crystext data prepare` from your crystals. On several processes,
     GPUs or machines: accelerate launch -m crystext train ...
     """
     from crystext.training.recipe import load_recipe
@@ -49,8 +49,10 @@ def train(
         model = out / "model"
         if losses := trainer.summary():
             typer.echo(losses)
-        typer.echo(f"the model is in {model}, its losses are drawn in {out / 'loss.png'}")
-        typer.echo(f"to draw from it: crystext sample --model {model} --n 100 --out {out}/samples")
+        typer.echo(f"the model is in {model}, its losses are plotted in {out / 'loss.png'}")
+        typer.echo(
+            f"to sample from it: crystext sample --model {model} --n 100 --out {out}/samples"
+        )
 
 
-COMMAND = Command(train, "Train or fine-tune a model by a recipe.", cls=RecipeCommand)
+COMMAND = Command(train, "Train or fine-tune a model from a recipe.", cls=RecipeCommand)

@@ -18,8 +18,8 @@ def view(
     out: Annotated[Path, typer.Option(help="Picture to write: .png, .svg or .pdf.")] = Path(
         "crystals.png"
     ),
-    n: Annotated[int, typer.Option("--n", "-n", help="How many crystals.", min=1)] = 12,
-    first: Annotated[int, typer.Option(help="How many crystals to pass over before.", min=0)] = 0,
+    n: Annotated[int, typer.Option("--n", "-n", help="Number of crystals to draw.", min=1)] = 12,
+    first: Annotated[int, typer.Option(help="Number of crystals to skip first.", min=0)] = 0,
     columns: Annotated[int, typer.Option(help="Crystals in a row.", min=1)] = 4,
     lenient: Lenient = False,
 ) -> None:

@@ -1,8 +1,8 @@
-"""Deviations from a protocol: what an evaluation took in place of what the protocol names.
+"""Deviations from a protocol: the sets, models and settings used in place of the protocol's.
 
-Published values are compared by the protocol's name; what was measured with another hull or another
-reference has that name and is another quantity. A set that is given as a file counts as another
-one, even where it holds the same crystals: nobody has compared them.
+Published values are compared by the protocol's name; a value measured with another hull or
+reference has that name but is another quantity. A set given as a file counts as another one, even
+if it holds the same crystals, because the two are not compared.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def protocol_deviations(
 
     Args:
         protocol: the protocol.
-        options: what was given in place of its own.
-        reference_sets: the sets that were compared with.
-        done: names of the stages that were measured.
+        options: options given in place of its own.
+        reference_sets: the sets used for comparison.
+        done: names of the measured stages.
         n_samples: number of samples.
-        cache: what stages share (`StageContext.cache`); None where there is no such folder.
+        cache: what stages share (`StageContext.cache`); None if there is no such folder.
     """
     deviations = [
         *_deviations_of_protocol(protocol),
@@ -50,8 +50,8 @@ def deviations_affecting(report: Report, metric: str | None) -> list[ProtocolDev
     """Return the deviations that a value depends on.
 
     Args:
-        report: has the value.
-        metric: where it has it; see `published.PublishedColumn`.
+        report: the report with the value.
+        metric: where the report has it; see `published.PublishedColumn`.
     """
     parts = set((metric or "").split("."))
     return [
@@ -67,8 +67,8 @@ def deviation_letters(
     """Return the deviations that values shown together depend on, marked a, b, c without a gap.
 
     Args:
-        report: has the values.
-        metrics: where it has them; see `published.PublishedColumn`.
+        report: the report with the values.
+        metrics: where the report has them; see `published.PublishedColumn`.
     """
     touched = {deviation for name in metrics for deviation in deviations_affecting(report, name)}
     shown = [x for x in report.protocol_deviations if x in touched]
@@ -93,7 +93,7 @@ def _deviations_of_protocol(protocol: Protocol) -> Iterator[ProtocolDeviation]:
     if parts:
         yield ProtocolDeviation(
             what="protocol",
-            text=f"a protocol that is called {protocol.name} and differs from the shipped one: its "
+            text=f"a protocol named {protocol.name} that differs from the shipped one: its "
             f"{', '.join(parts)} {'differs' if len(parts) == 1 else 'differ'}",
         )
 

@@ -1,4 +1,4 @@
-"""Export crystals that pass a step of the funnel to files, relaxed where they were relaxed."""
+"""Export crystals that pass a step of the funnel to files, relaxed if a relaxation ran."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def export_crystals(
         source: what was evaluated; see `samples`.
         report: folder of the evaluation.
         out: see `write_crystals`.
-        n: the first so many samples were evaluated.
-        diverse: writes at most so many, the least alike; see `diverse_subset`.
-        workers: of fingerprints, where `diverse` needs them.
-        lenient: whether it was evaluated so; see `read_crystals`.
-        layout: the cell that is written, and whether CIFs have operations of symmetry.
-        note: called for each crystal in which no symmetry is found; see `write_crystals`.
+        n: number of samples evaluated, from the first.
+        diverse: writes at most this many, the most diverse; see `diverse_subset`.
+        workers: number of processes for fingerprints, if `diverse` needs them.
+        lenient: whether the samples were read leniently; see `read_crystals`.
+        layout: the cell that is written, and whether CIFs have symmetry operations.
+        note: called for each crystal without symmetry; see `write_crystals`.
 
     Raises:
-        SettingError: there is no such step, or the suffix of `out` is unknown.
+        SettingError: the step does not exist, or the suffix of `out` is unknown.
         UnavailableError: it needs a column that was not measured.
         InputError: no crystal meets the criterion.
-        RunError: the folder holds no evaluation of so many samples, or `out` cannot be written.
+        RunError: the folder holds no evaluation of this many samples, or `out` cannot be written.
     """
     import pyarrow.parquet as pq
 
@@ -70,7 +70,7 @@ def export_crystals(
     chosen = [i for i in passing_indices(step, columns) if samples[i].crystal is not None]
     if not chosen:
         raise InputError(
-            f"of {format_count(len(samples), 'sample')} none is {step}; nothing is written"
+            f"of {format_count(len(samples), 'sample')} none is {step}, so nothing is written"
         )
     relaxed = columns.get("relaxed_cif", [None] * len(samples))
     crystals = []

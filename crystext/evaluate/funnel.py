@@ -1,7 +1,7 @@
 """The funnel: how many samples are left after each criterion, out of all samples.
 
-The criteria down to `novel` add up: each step is of the samples of the step before. Those about
-energies stand for themselves, as papers count them, and only the last three combine all:
+The criteria down to `novel` add up: each step counts samples of the step before. Those about
+energies are independent, as papers count them, and only the last three combine all:
 
     M.S.U.N. = metastable, unique and novel;    S.U.N. = stable, unique and novel
 
@@ -9,8 +9,7 @@ Both are by the energy above the hull alone. Candidates are those of S.U.N. for 
 evidence, at least two compounds of exactly the crystal's elements (`energies.hull.Evidence`).
 
 Each stage brings its steps (`stages.base.Stage.funnel`). A criterion without any value has no step.
-Where energies are known of a part of the samples only, `total` is the size of that part, failures
-in it included.
+If only a part of the samples has energies, `total` is the size of that part, its failures included.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def check_step(step: str) -> FunnelCriterion:
     criteria = {criterion.name: criterion for criterion in funnel_criteria()}
     if step not in criteria:
         raise SettingError(
-            f"the funnel has no step {step!r}; it has {', '.join(criteria)}."
+            f"unknown funnel step {step!r}; expected {', '.join(criteria)}."
             + did_you_mean(step, criteria)
         )
     return criteria[step]
@@ -53,14 +52,14 @@ def passing_indices(step: str, columns: Mapping[str, Sequence[Any]]) -> list[int
         columns: of `structures.parquet`.
 
     Raises:
-        SettingError: there is no such step.
+        SettingError: the step does not exist.
         UnavailableError: it needs a column that was not measured.
     """
     needed = check_step(step).columns
     values = [columns.get(name, ()) for name in needed]
     for name, column in zip(needed, values, strict=True):
         if not any(value is not None for value in column):
-            raise UnavailableError(f"which crystals are {step} needs {name}, which is not measured")
+            raise UnavailableError(f"the step {step} needs {name}, which was not measured")
     return [i for i, _ in enumerate(columns["index"]) if all(c[i] is True for c in values)]
 
 
@@ -69,7 +68,7 @@ def funnel(columns: Mapping[str, Sequence[Any]], n_samples: int) -> list[FunnelS
 
     Args:
         columns: of `structures.parquet`, with `parsed` and `formula` among them.
-        n_samples: how many there are, at least 1.
+        n_samples: number of samples, at least 1.
     """
     steps = []
     requested = columns.get(ENERGY_REQUESTED)

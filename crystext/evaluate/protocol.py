@@ -2,7 +2,7 @@
 
 A protocol is a YAML file, one of those shipped or a user's own. It has a part for each stage that
 it measures, under the stage's name; the schema of a part is the stage's own (`stages.base`). Each
-part with a threshold says where it is from.
+part with a threshold names its source.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from crystext.runtime.schema import StrictModel, setting_faults
 class Protocol(StrictModel):
     """An evaluation's sets, and the settings of its stages; a missing part is not measured.
 
-    The settings are fields of their own, added by `parse_protocol`.
+    The settings are additional fields, added by `parse_protocol`.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Protocol(StrictModel):
 
 
 def protocol_names() -> tuple[str, ...]:
-    """Return the names of the protocols that come with the package."""
+    """Return the names of the shipped protocols."""
     return tuple(sorted(path.stem for path in _protocol_folder().glob("*.yaml")))
 
 
@@ -52,7 +52,7 @@ def load_protocol(source: str | Path) -> Protocol:
         source: the name of a shipped one, or the path of a YAML file.
 
     Raises:
-        SettingError: there is none, or the file is not a protocol; the message has all faults.
+        SettingError: it does not exist, or is not a protocol; the message lists all errors.
         UserCodeError: it names a stage of a plugin that cannot be imported.
     """
     names = protocol_names()
@@ -65,7 +65,7 @@ def load_protocol(source: str | Path) -> Protocol:
                 f"the protocol {path} cannot be read: {describe_error(error, 'it is not text')}"
             ) from None
         raise SettingError(
-            f"no protocol is called {str(source)!r}, and no file either; there are "
+            f"no protocol or file {str(source)!r}; the shipped protocols are "
             f"{', '.join(names)}." + did_you_mean(str(source), names)
         ) from None
     try:
@@ -93,11 +93,11 @@ def parse_protocol(document: Mapping[str, Any], name: str = "the protocol") -> P
     """Return the protocol that a mapping describes.
 
     Args:
-        document: as YAML has it.
-        name: of the document, for messages.
+        document: the parsed YAML.
+        name: name of the document, for messages.
 
     Raises:
-        SettingError: it is not a protocol; the message has all faults.
+        SettingError: it is not a protocol; the message lists all errors.
         UserCodeError: it names a stage of a plugin that cannot be imported.
     """
     schema = _schema(document)
@@ -121,8 +121,8 @@ def _schema(document: Mapping[str, Any]) -> type[Protocol]:
         stage = STAGES[name]
         if stage.name != name or name in Protocol.model_fields:
             raise UserCodeError(
-                f"the stage {name!r} is a plugin that calls itself {stage.name!r}; expected its "
-                f"own name, and none of {', '.join(Protocol.model_fields)}"
+                f"the stage {name!r} is a plugin whose stage is named {stage.name!r}; expected the "
+                f"name of the plugin, different from {', '.join(Protocol.model_fields)}"
             )
         model = stage.settings_model
         parts[name] = (model, ...) if stage.is_mandatory else (model | None, None)
@@ -134,6 +134,6 @@ def _protocol_folder() -> Path:
 
 
 def _resolve_source(spec: ReferenceSetSpec, folder: Path) -> ReferenceSetSpec:
-    """Return a set whose path, where it exists, no longer depends on the folder."""
+    """Return a set with an absolute path, if the path exists."""
     path = folder / spec.source
     return spec.model_copy(update={"source": str(path)}) if path.exists() else spec

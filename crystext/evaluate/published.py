@@ -1,8 +1,8 @@
-"""Published values, to stand below one's own: `evaluation/reference/*.yaml`.
+"""Published values for comparison: `evaluation/reference/*.yaml`.
 
-A file is a table: systems that one source measured in one way, so that its numbers compare with
-each other. Whether they compare with a report's, the denominator of each column says. Each number
-has its paper and the place in it.
+A file is a table: systems that one source measured in the same way, so that its numbers can be
+compared with each other. The denominator of each column tells whether they can be compared with a
+report's. Each number has its paper and location.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NonEmptyText = Annotated[str, AfterValidator(_check_not_empty)]
 
 
 class PublishedColumn(StrictModel):
-    """A quantity that a table has for its systems."""
+    """A quantity that a table gives for its systems."""
 
     title: NonEmptyText
     ours: NonEmptyText | None = None
@@ -57,24 +57,24 @@ class PublishedRow(StrictModel):
     values: dict[str, float] = Field(min_length=1)
     """By the names of the table's columns."""
     paper: NonEmptyText | None = None
-    """Where it is another one than the table's."""
+    """Given if it differs from the table's."""
     address: HttpUrl | None = None
     table: NonEmptyText | None = None
     note: str = ""
 
 
 class PublishedTable(StrictModel):
-    """Systems that one source measured in one way."""
+    """Systems that one source measured in the same way."""
 
     title: NonEmptyText
     paper: NonEmptyText
     address: HttpUrl
     table: NonEmptyText
-    """Where in the paper the numbers stand."""
+    """Location of the numbers in the paper."""
     data: NonEmptyText
-    """What the systems were trained on or are compared with."""
+    """Data set of training or comparison."""
     protocols: list[NonEmptyText] = Field(min_length=1)
-    """Whose reports show the rows."""
+    """Protocols whose reports show the rows."""
     note: str = ""
     columns: dict[str, PublishedColumn] = Field(min_length=1)
     rows: list[PublishedRow] = Field(min_length=1)
@@ -90,7 +90,7 @@ class PublishedTable(StrictModel):
                     faults.append(f"{row.system}: there is no column {name!r}.{near}")
                 elif column.share and not 0 <= value <= 1:
                     faults.append(
-                        f"{row.system}: {name} is a proportion, yet {value:g}; write .498"
+                        f"{row.system}: {name} is a proportion, found {value:g}; write .498"
                     )
         faults += [
             f"no row has a value for the column {name!r}"
@@ -106,14 +106,14 @@ def read_published_table(path: Path) -> PublishedTable:
     """Read a table.
 
     Raises:
-        SettingError: with every fault of the file.
+        SettingError: with every error of the file.
     """
     values = read_yaml(path)
     try:
         return PublishedTable.model_validate(values)
     except ValidationError as error:
         raise SettingError(
-            f"{path} has faults:\n  " + "\n  ".join(setting_faults(error, PublishedTable))
+            f"{path} has errors:\n  " + "\n  ".join(setting_faults(error, PublishedTable))
         ) from None
 
 
@@ -121,11 +121,11 @@ def published_tables(protocol: str, folder: Path | None = None) -> list[Publishe
     """Return the tables for reports of a protocol, in the order of the names of their files.
 
     Args:
-        protocol: its name; a protocol that no table names has none.
-        folder: of the tables; by default those that ship.
+        protocol: its name; a protocol without tables gives none.
+        folder: folder of the tables; by default the shipped ones.
 
     Raises:
-        SettingError: a table is faulty.
+        SettingError: a table is invalid.
     """
     folder = folder or shipped_path("evaluation", "reference")
     blocks = [read_published_table(path) for path in sorted(folder.glob("*.yaml"))]
@@ -133,7 +133,7 @@ def published_tables(protocol: str, folder: Path | None = None) -> list[Publishe
 
 
 def metric_for_column(report: Report, column: PublishedColumn) -> MetricValue | None:
-    """Return the metric of a report that a column is about; None where it was not measured."""
+    """Return the metric of a report that corresponds to a column; None if it was not measured."""
     stage, _, name = (column.ours or "").partition(".")
     if stage not in ("funnel", "formulas"):
         return report.metric(stage, name)

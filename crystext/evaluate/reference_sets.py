@@ -1,9 +1,9 @@
 """Known crystals that samples are compared with: reference set, training set, targets.
 
-A set is a store, a set that ships with the package, a name of the catalogue, or whatever `read`
-reads. It is opened at its first use, so that a missing set stops only the stages that need it.
-What takes time is kept in the user's cache folder under the checksum of what was read: the crystals
-as a store, and their fingerprints.
+A set is a store, a shipped set, a name of the catalogue, or anything that `read` reads. It is
+opened at its first use, so that a missing set stops only the stages that need it. Slow results are
+cached in the user's cache folder under the checksum of the input: the crystals as a store, and
+their fingerprints.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.record import Record
 
 _READER_VERSION = 1
-"""Raised when the same file would be read as other crystals."""
+"""Incremented when the same file would be read as different crystals."""
 
 
 class ReferenceSetSpec(StrictModel):
@@ -52,7 +52,7 @@ class ReferenceSetSpec(StrictModel):
     title: str
     source: str
     """A name of the catalogue of data sets; or a file, a folder or a store. A relative path starts
-    at the protocol's own folder."""
+    at the folder of the protocol."""
     split: Literal["train", "validation", "test"] | None = None
     """None takes all."""
 
@@ -65,11 +65,11 @@ class ReferenceSet:
     sha256: str
     dataset: Dataset
     cache_folder: Path
-    """Where what is computed of it is kept."""
+    """Folder for cached results about the set."""
     shipped_file: Path | None = None
-    """The file, where the set ships with the package."""
+    """The file of a shipped set."""
     is_cacheable: bool = True
-    """Whether anything can be kept in the folder."""
+    """Whether the folder is writable."""
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -80,13 +80,13 @@ class ReferenceSet:
         return [self.dataset[i].require_crystal() for i in range(len(self.dataset))]
 
     def name(self, i: int) -> str:
-        """Return what its source calls a crystal, else its row."""
+        """Return the name of a crystal in its source, else its row."""
         return self.dataset[i].name or f"row {i}"
 
     def fingerprints(
         self, workers: Workers, report: Callable[[int, int], None] = lambda done, whole: None
     ) -> Fingerprints:
-        """Return the fingerprints of all: as they ship, or from the cache where they are there."""
+        """Return the fingerprints of all crystals: shipped, cached or computed."""
         if self.shipped_file is not None:
             structures = shipped_fingerprints(self.shipped_file, FINGERPRINT_METHOD)
             if structures is not None:
@@ -97,10 +97,10 @@ class ReferenceSet:
     def cached_integers(
         self, name: str, compute: Callable[[list[Crystal]], Sequence[int]]
     ) -> list[int]:
-        """Return a whole number of each crystal: as they ship, or from the cache if it is there.
+        """Return an integer per crystal: shipped, cached or computed.
 
         Args:
-            name: of what is computed; it stands for all that the numbers depend on.
+            name: name of the quantity; identifies everything that the numbers depend on.
             compute: returns the numbers of all crystals.
         """
         if (
@@ -127,10 +127,10 @@ class ReferenceSets:
     """The sets of an evaluation by their roles, each opened at its first use."""
 
     specs: Mapping[str, ReferenceSetSpec]
-    """`reference`, `training` or `targets`; those there are."""
+    """`reference`, `training` or `targets`, as available."""
     _sets_by_role: dict[str, ReferenceSet] = field(default_factory=dict)
     _errors_by_role: dict[str, CrystextError] = field(default_factory=dict)
-    """Why a set is not there, so that a network that is missing is waited for once."""
+    """Why a set is missing, so that a missing network costs one timeout only."""
 
     def __contains__(self, role: str) -> bool:
         return role in self.specs
@@ -139,7 +139,7 @@ class ReferenceSets:
         """Return a set.
 
         Raises:
-            CrystextError: it is not named, not there, or cannot be read.
+            CrystextError: it is not given, missing, or unreadable.
         """
         if role in self._errors_by_role:
             raise self._errors_by_role[role]
@@ -174,11 +174,11 @@ def open_reference_set(spec: ReferenceSetSpec, hint: str = "") -> ReferenceSet:
     """Find a set and read it, from the cache where it was read before.
 
     Args:
-        spec: which.
-        hint: what a user can do who cannot download it, for the end of that message.
+        spec: the set.
+        hint: advice for users who cannot download it, appended to the message.
 
     Raises:
-        InputError: it is not there, cannot be downloaded, or holds something that is not a crystal.
+        InputError: it is missing, cannot be downloaded, or has invalid crystals.
         RunError: neither the cache nor a temporary folder can be written.
     """
     path = _locate(spec, hint)
@@ -197,12 +197,12 @@ def open_reference_set(spec: ReferenceSetSpec, hint: str = "") -> ReferenceSet:
     try:
         data = read_store(folder / "store", "test")
     except InputError:
-        # Not there, or of another version: it can be made again.
+        # Missing, or of another version: it is made again.
         records = list(read_shipped_set(path)) if ships else _read_records(path, spec)
         try:
             data = _store_records(records, folder / "store", path.name)
         except RunError:
-            # A cache that cannot be written costs time at every evaluation, and no result.
+            # A read-only cache costs time at every evaluation, but changes no result.
             keeps = False
             with TemporaryDirectory() as elsewhere:
                 data = _store_records(records, Path(elsewhere, "store"), path.name)
@@ -215,10 +215,10 @@ def _store_records(records: Sequence[Record], folder: Path, source: str) -> Data
 
 
 def specify_reference_set(given: str, split: str | None) -> ReferenceSetSpec:
-    """Return which set a user means by a name or a path.
+    """Return the set of a name or a path.
 
     Raises:
-        InputError: there is neither a set of that name nor such a file or folder.
+        InputError: neither a set nor a file or folder of that name exists.
     """
     if is_shipped_set(given):
         return ReferenceSetSpec(title=SHIPPED_SETS[given].title, source=given)
@@ -237,12 +237,12 @@ def specify_reference_set(given: str, split: str | None) -> ReferenceSetSpec:
 
 
 def is_shipped_set(source: str) -> bool:
-    """Tell whether a name means a set that ships; a file or folder of that name goes before it."""
+    """Return whether a name is a shipped set; a file or folder of that name takes precedence."""
     return source in SHIPPED_SETS and not Path(source).exists()
 
 
 def reference_set_names() -> tuple[str, ...]:
-    """Return the names of all sets: those that ship first, then those that are downloaded."""
+    """Return the names of all sets: the shipped ones first, then the downloaded ones."""
     return (*SHIPPED_SETS, *CATALOGUE)
 
 

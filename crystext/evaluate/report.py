@@ -17,7 +17,7 @@ from crystext.metrics.base import Better
 from crystext.runtime.provenance import Provenance
 
 FORMAT: Final = 3
-"""Written into reports; raised when older code could not read them.
+"""Written into reports; incremented when older code cannot read them.
 
 1 lists no deviations from the protocol; 1 and 2 have other names, which `read_report` translates.
 """
@@ -26,11 +26,11 @@ StageState = Literal["done", "unavailable"]
 """`unavailable`: something it needs is missing, or no sample is left for it; the note says what."""
 
 LabelKind = Literal["text", "element", "formula", "space_group"]
-"""What labels are, which decides how a page shows them."""
+"""The kind of labels, which decides how a page shows them."""
 
 
 def _replace_invalid_bytes(text: str) -> str:
-    # Names of files may hold bytes that are no text; a report could not be written with them.
+    # File names may hold bytes that are not text, which a report cannot hold.
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -48,12 +48,12 @@ class FunnelStep(_ReportPart):
     title: str
     count: int
     total: int
-    """Samples that were judged, failures included: all, but for energies of a part of them."""
+    """Number of samples considered, failures included: all, unless only a part has energies."""
     proportion: float
     low: float
     high: float
     unique_formulas: int
-    """Different reduced formulas among those counted."""
+    """Number of different reduced formulas among those counted."""
 
 
 class MetricValue(_ReportPart):
@@ -73,7 +73,7 @@ class MetricValue(_ReportPart):
     """Empty for proportions and other pure numbers."""
     better: Better | None = None
     source: str = ""
-    """Paper of the definition; empty where it is our own."""
+    """Paper of the definition; empty for our own."""
     note: str = ""
 
 
@@ -119,7 +119,7 @@ class InputSummary(_ReportPart):
     """What was evaluated."""
 
     path: Utf8Text
-    """The last part of the path."""
+    """Last component of the path."""
     kind: str
     """`run` for a run directory, else `file` or `folder`."""
     samples: int
@@ -140,12 +140,12 @@ class ReferenceSetSummary(_ReportPart):
 
 
 class ProtocolDeviation(_ReportPart):
-    """Something that was taken in place of what the protocol names."""
+    """Something used in place of what the protocol names."""
 
     what: str
     """`protocol`, `reference`, `training`, or a name of a stage (`Stage.affected_by`)."""
     text: Utf8Text
-    """For people: what, in place of what."""
+    """For display: what, in place of what."""
 
 
 class Report(_ReportPart):
@@ -209,7 +209,7 @@ _RENAMED: dict[str, dict[str, str]] = {
     "metrics": {"of": "total"},
     "counts": {"of": "total", "reference_of": "reference_total"},
 }
-"""Names of formats 1 and 2 with those of today: of the report, and of its parts."""
+"""Names of formats 1 and 2 and the present ones: of the report, and of its parts."""
 
 _KINDS: dict[str, LabelKind] = {
     "elements": "element",
@@ -220,7 +220,7 @@ _KINDS: dict[str, LabelKind] = {
 
 
 def _renamed(report: Any) -> Any:
-    """Return a report in the names of today, which formats 1 and 2 have not."""
+    """Return a report of format 1 or 2 with the present names."""
     if not isinstance(report, dict) or report.get("format") not in (1, 2):
         return report
 

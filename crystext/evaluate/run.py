@@ -2,11 +2,11 @@
 
     DIR/structures.parquet     one row per sample: name, failure, formula, the columns of all stages
     DIR/report.json            see `report`
-    DIR/report.html            the same for people
+    DIR/report.html            the same as a page
     DIR/work/STAGE.parquet     the result of a stage (see `stage_cache`); measured again if stale
     DIR/lock                   held by the process that writes
 
-The report has every stage whose result is there, so that stages can be run one by one.
+The report has every stage with a result on disk, so that stages can be run one by one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from crystext.structures.properties import reduced_formula
 _OUTPUT_NAMES = {"structures.parquet", "report.json", "report.html", "work", LOCK_FILE}
 
 ProgressCallback = Callable[[str, int, int], None]
-"""Called with a stage's title, how much of it is done, and of how much."""
+"""Called with a stage's title, the amount done, and the total."""
 
 
 def evaluate(
@@ -69,19 +69,19 @@ def evaluate(
     lenient: bool = False,
     progress: ProgressCallback = lambda title, done, whole: None,
 ) -> Report:
-    """Measure what is not measured yet, and write the report of all that is.
+    """Run the stages without a result, and write the report of all stages.
 
     Args:
         source: see `samples`.
         protocol: a name, a file, or one that is loaded.
         out: folder; made if it is not there.
         only: names of stages; those whose columns they need are run as well. Empty runs all.
-        n: evaluates the first so many samples.
+        n: number of samples to evaluate, from the first.
         options: sets, models and potentials in place of the protocol's.
-        workers: processes, or an executor. A script that asks for more than one process has to
-            have its `if __name__ == "__main__":`.
+        workers: processes, or an executor. A script with more than one process needs `if __name__
+            == "__main__":`.
         lenient: see `read_crystals`.
-        progress: called with how far each stage is.
+        progress: called with the progress of each stage.
 
     Raises:
         CrystextError: the input, the protocol or an option cannot be used, or no requested stage
@@ -108,7 +108,7 @@ def evaluate(
 
 
 class _Evaluation:
-    """The stages of an evaluation, those that are measured and those that are not."""
+    """The stages of an evaluation, measured or not."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class _Evaluation:
         """Measure the selected stages; take the results of others from disk.
 
         Raises:
-            CrystextError: none of the requested ones can be measured.
+            CrystextError: no requested stage can be measured.
         """
         failed: dict[str, CrystextError] = {}
         for stage in self.stages:
@@ -169,7 +169,7 @@ class _Evaluation:
             cached = CachedStage(result, time.monotonic() - started)
             stage_cache.write_stage(path, cache_key, cached, len(self.sample_set.samples))
             shutil.rmtree(context.folder, ignore_errors=True)
-            # As it will be when it is read again.
+            # As it is after reading it back.
             cached = stage_cache.read_stage(path, stage.name, cache_key) or cached
         self.cache_keys[stage.name] = cache_key
         self.columns |= cached.result.columns
@@ -218,7 +218,7 @@ class _Evaluation:
         )
 
     def _check(self, stage: Stage[Any], result: StageResult) -> None:
-        """Check that the result has what the stage promises."""
+        """Check the result against the stage's declaration."""
         assert set(stage.columns) <= set(result.columns), f"{stage.name} left out a column"
         assert not set(result.columns) & set(self.columns), f"{stage.name} repeats a column"
         assert stage.uses_samples or not result.columns, f"{stage.name} has columns of no input"
@@ -277,8 +277,8 @@ def _stages_to_run(protocol: Protocol, only: Sequence[str]) -> tuple[str, ...]:
     for name in only:
         if name not in known:
             raise SettingError(
-                f"the protocol {protocol.name} has no stage {name!r}; it has {', '.join(known)}."
-                + did_you_mean(name, known)
+                f"the protocol {protocol.name} has no stage {name!r}; its stages are "
+                f"{', '.join(known)}." + did_you_mean(name, known)
             )
     if not only:
         return known
@@ -293,10 +293,9 @@ def _stages_to_run(protocol: Protocol, only: Sequence[str]) -> tuple[str, ...]:
 def _specify_reference_sets(
     protocol: Protocol, options: EvaluationOptions, sample_set: SampleSet
 ) -> ReferenceSets:
-    """Return the sets of the protocol, or those that the user names in their place.
+    """Return the sets of the protocol, or those that the user gives instead.
 
-    Samples of the shipped model are compared with its own training set, whatever training set the
-    protocol names.
+    Samples of the shipped model are compared with its training set, not that of the protocol.
     """
     specified = {}
     for role, split in (("reference", "test"), ("training", "train"), ("targets", None)):
@@ -311,7 +310,7 @@ def _specify_reference_sets(
 
 
 def _crystals_sha256(sample_set: SampleSet) -> str:
-    """Return a digest of the crystals as they were read, for a file can be read in several ways."""
+    """Return a digest of the crystals as read, because a file can be read in several ways."""
     hashed = hashlib.sha256()
     for sample in sample_set.samples:
         hashed.update(b"-" if sample.crystal is None else sample.crystal.digest().encode())

@@ -1,10 +1,10 @@
-"""Samples to evaluate: records, each a crystal or the reason why there is none.
+"""Samples to evaluate: records, each a crystal or a failure.
 
-    a run directory         of `crystext sample`: every text that was drawn
-    anything else           what `read` reads: CIFs in a folder or zip, extxyz, csv, parquet, ...
+    a run directory         of `crystext sample`: every sampled text anything else           what
+    `read` reads: CIFs in a folder or zip, extxyz, csv, parquet, ...
 
-Invalid samples count as failures: what cannot be read stays, with its failure, in every
-denominator. A text is decoded once, here, by the format in which its run drew it.
+Invalid samples count as failures: unreadable samples stay, with their failure, in every
+denominator. A text is decoded once, here, in the format of its run.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class SampleSet:
     """`run`, `file` or `folder`."""
     samples: tuple[Record, ...]
     sha256: str
-    """Of the file, or of the names and contents of a folder's files."""
+    """Digest of the file, or of the names and contents of a folder's files."""
     model: str | None = None
-    """The model that drew them, where the source says so."""
+    """The model of the samples, if the source names it."""
 
 
 def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = False) -> SampleSet:
@@ -56,7 +56,7 @@ def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = Fa
     path = require_path(source)
     if path.suffix in (".pt", ".pth", ".pkl", ".pickle"):
         raise InputError(
-            f"{path} is a pickle, which runs code when it is opened, so it is not; write its "
+            f"{path} is a pickle, which could run code when opened, so it is not read; write its "
             "arrays as a csv, parquet or json table with the columns lengths, angles, numbers and "
             "positions, or its structures as CIF or extxyz, where you trust it"
         )
@@ -72,7 +72,7 @@ def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = Fa
     if n is not None:
         if len(found.samples) < n:
             raise InputError(
-                f"{path} holds {format_count(len(found.samples), 'attempt')}; {n:,} were asked for"
+                f"{path} holds {format_count(len(found.samples), 'attempt')}; {n:,} were requested"
             )
         found = SampleSet(path, found.kind, found.samples[:n], found.sha256, found.model)
     if not any(attempt.crystal is not None for attempt in found.samples):
@@ -102,7 +102,7 @@ def _read_attempt(attempt: dict[str, Any], fmt: Format | None, path: Path) -> Re
     decoded = decode(attempt["text"], format=fmt)
     recorded = attempt["failure"]
     if fmt is not None and (decoded.failure is None) != (recorded is None):
-        # A model's folder can hold another model by now.
+        # The model's folder may hold another model by now.
         decoded = decode(attempt["text"])
     kind = None if decoded.failure is None else decoded.failure.name
     if (kind is None) != (recorded is None):
@@ -119,23 +119,23 @@ def _read_attempt(attempt: dict[str, Any], fmt: Format | None, path: Path) -> Re
 
 
 def _requested_conditions(name: str, conditions: Any) -> dict[str, Label]:
-    """Return the values that a run requested of a sample, by condition."""
+    """Return the values requested for a sample, by condition."""
     try:
         return {str(x["name"]): x["requested"] for x in conditions}
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"attempt {name} carries conditions that are none: "
+            f"attempt {name} has invalid conditions: "
             f"{describe_error(error, 'their names or values are others')}"
         ) from None
 
 
 def _format_of_run(settings: dict[str, Any]) -> Format | None:
-    """Return the format of a run's texts; None where it is not known, and decoding finds it."""
+    """Return the format of a run's texts; None if it is unknown, and decoding detects it."""
     name, model = settings.get("format"), settings.get("model")
     try:
         if isinstance(name, str):
             return get_format(name)
-        # A model that is not on this machine is not downloaded for this.
+        # A model that is not on this machine is not downloaded for this purpose.
         if isinstance(model, str) and (model == SHIPPED or Path(model).is_dir()):
             return read_description(model_folder(model)).format
     except CrystextError:

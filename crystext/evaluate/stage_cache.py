@@ -1,7 +1,7 @@
-"""The results of stages on disk: one file a stage, written as a whole or not at all.
+"""The results of stages on disk: one file per stage, written completely or not at all.
 
 The file is Parquet: the columns with their rows, and in the schema's metadata the metrics and the
-key of what they were made from. A result with another key counts as missing.
+key of their inputs. A result with another key counts as missing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def write_stage(path: Path, cache_key: str, cached: CachedStage, rows: int) -> N
 
 
 def read_stage(path: Path, stage: str, cache_key: str) -> CachedStage | None:
-    """Return a result; None where none was made from just this."""
+    """Return the result with exactly this key; None if there is none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -64,7 +64,7 @@ def read_stage(path: Path, stage: str, cache_key: str) -> CachedStage | None:
         table = pq.read_table(path)
         about = _CacheMetadata.model_validate_json((table.schema.metadata or {})[_METADATA_KEY])
     except (OSError, KeyError, ValidationError, pa.ArrowException):
-        # Missing, torn, or by another version: measured again.
+        # Missing, incomplete, or of another version: measured again.
         return None
     if about.cache_key != cache_key:
         return None

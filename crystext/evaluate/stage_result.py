@@ -19,9 +19,9 @@ from crystext.metrics.intervals import Proportion, mean_interval
 class StageResult:
     """Filled by a stage while it runs; written to disk as a whole when it is done.
 
-    A column has one value per sample, in their order: bool, int, float or str, and None where
-    there is none, as for a failure. Its name stands in `structures.parquet`, so it differs from
-    those of all other stages, and carries its unit.
+    A column has one value per sample, in their order: bool, int, float or str, and None where there
+    is none, as for a failure. Its name is a column of `structures.parquet`, so it differs from
+    those of all other stages, and includes the unit.
     """
 
     stage: str
@@ -30,7 +30,7 @@ class StageResult:
     histograms: list[Histogram] = field(default_factory=list)
     label_counts: list[LabelCounts] = field(default_factory=list)
     note: str = ""
-    """A sentence for people, on what was left out, say; usually empty."""
+    """A sentence for display, such as on omitted samples; usually empty."""
 
     def add_proportion(
         self,
@@ -64,7 +64,7 @@ class StageResult:
     ) -> None:
         """Add a mean with its interval; values that are not finite are left out of it.
 
-        The interval of a quantity that cannot be negative, as a count or a distance, is cut at 0.
+        The interval of a non-negative quantity, such as a count or a distance, is cut at 0.
         """
         found = mean_interval(values)
         value, low, high = found.value, found.low, found.high
@@ -99,9 +99,9 @@ class StageResult:
         unit: str = "",
         edges: Sequence[float] | None = None,
     ) -> None:
-        """Add a histogram, of 40 bins between the 1st and 99th percentile where no edges are given.
+        """Add a histogram, by default with 40 bins between the 1st and 99th percentile.
 
-        Values outside count with the first or the last bin, those that are not finite not at all.
+        Values outside count with the first or the last bin, non-finite values are ignored.
         """
         kept = _finite(values)
         known = None if reference is None else _finite(reference)
@@ -150,11 +150,11 @@ class StageResult:
             title: for people.
             counts: by label.
             reference: by label, in the reference.
-            total: what a count is divided by where that is not their sum: crystals, where one may
-                have several labels or some of the labels are left out.
+            total: what a count is divided by, if not their sum: the number of crystals, if one may
+                have several labels or some labels are left out.
             reference_total: likewise, for the reference.
-            max_labels: labels that are kept; None keeps all.
-            kind: what the labels are.
+            max_labels: maximum number of labels; None keeps all.
+            kind: the kind of labels.
         """
         both = Counter(counts)
         for label in reference or {}:

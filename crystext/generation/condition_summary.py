@@ -1,4 +1,4 @@
-"""How many attempts of a run keep what was asked of them, condition by condition."""
+"""Counts of the samples of a run that satisfy each condition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _ConditionCount:
 
 @dataclass
 class ConditionSummary:
-    """Counts over the attempts of a run; faults are attempts that keep nothing."""
+    """Counts over the samples of a run; failures satisfy no condition."""
 
     attempts: int = 0
     satisfied: int = 0
@@ -25,23 +25,25 @@ class ConditionSummary:
     counts: dict[str, _ConditionCount] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """Return a line for each condition, and one for all of them; none where none was asked."""
+        """Return a line for each condition and one for all of them; no lines without conditions."""
         lines = []
         for name, count in self.counts.items():
             if count.unchecked:
-                lines.append(f"{name}: {count.how}; no crystal shows whether it is kept")
+                lines.append(f"{name}: {count.how}; cannot be checked in a crystal")
             else:
-                lines.append(f"{name}: {count.how}, kept by {count.satisfied} of {count.requested}")
+                lines.append(
+                    f"{name}: {count.how}, satisfied by {count.satisfied} of {count.requested}"
+                )
         if self.counts:
             by_tries = ""
             if self.texts_drawn > self.attempts:
-                by_tries = f", by {self.texts_drawn / self.attempts:.1f} tries each"
+                by_tries = f", by {self.texts_drawn / self.attempts:.1f} attempts each"
             lines.append(f"all that can be checked: {self.satisfied} of {self.attempts}{by_tries}")
         return lines
 
 
 def summarize_conditions(attempts: Iterable[Mapping[str, Any]]) -> ConditionSummary:
-    """Count over attempts as `run.read_attempts` yields them."""
+    """Count over samples as `run.read_attempts` yields them."""
     found = ConditionSummary()
     for attempt in attempts:
         found.attempts += 1

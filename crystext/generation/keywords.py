@@ -1,4 +1,4 @@
-"""The keywords by which a Python program says how crystals are sampled."""
+"""The keywords of the Python interface for conditions and sampling settings."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from crystext.errors import SettingError, did_you_mean
 
 
 class SamplingKwargs(TypedDict, total=False):
-    """How crystals are sampled; `sampling_run.make_sampling_run` has the defaults."""
+    """Sampling settings; `sampling_run.make_sampling_run` has the defaults."""
 
     seed: int | None
     """Each crystal's random numbers follow from (seed, index) alone; None takes a random seed."""
     max_attempts_per_sample: int
-    """Texts sampled for a crystal, at most, until it satisfies every condition that can be checked;
-    the one that satisfies most is taken."""
+    """Maximum number of texts sampled per crystal, until it satisfies every condition that can be
+    checked; the one that satisfies most is returned."""
     guidance: float
     """Scale of what the conditions in the prompt change in the logits; 1 is off."""
     temperature: float | None
     """0 takes the most probable token; None is the model's own, else 1."""
     element_temperature: float | None
-    """That of elements, and of whether a further atom follows."""
+    """Temperature of elements, and of whether another atom follows."""
     coordinate_temperature: float | None
-    """That of coordinates."""
+    """Temperature of coordinates."""
     top_p: float
-    """Sample from the most probable tokens that hold this much probability."""
+    """Nucleus sampling: sample from the most probable tokens with this total probability."""
     max_atoms: int
-    """Most atoms in a cell."""
+    """Maximum number of atoms in the cell."""
     min_distance_ratio: float
-    """Least distance of atoms over the sum of their covalent radii; 0 is off."""
+    """Minimum distance between atoms, relative to the sum of their covalent radii; 0 is off."""
     constrained: bool
-    """Whether only texts that are crystals, and satisfy the conditions, can be written."""
+    """Whether sampling is restricted to texts that are crystals and satisfy the conditions."""
     batch_size: int | None
     """Texts sampled together; None is 1,000 with a small model, 250 with another, and 50 with
     several attempts per sample."""
@@ -42,7 +42,7 @@ class SamplingKwargs(TypedDict, total=False):
 
 
 class SampleKwargs(SamplingKwargs, ConditionKwargs, total=False):
-    """How crystals are sampled, and what they are to be."""
+    """Sampling settings and conditions."""
 
 
 def split_keywords(keywords: Mapping[str, Any]) -> tuple[Conditions, SamplingKwargs]:
@@ -60,8 +60,8 @@ def parse_conditions(keywords: Mapping[str, Any]) -> Conditions:
     """Return the conditions that keywords name.
 
     Raises:
-        SettingError: a keyword is not a condition, and perhaps meant for another one; or
-            conditions contradict each other or make no sense.
+        SettingError: a keyword is not a condition (the message suggests similar ones); or
+            conditions contradict each other or are invalid.
     """
     for name in keywords:
         if name not in CONDITION_NAMES:
@@ -74,15 +74,14 @@ def parse_conditions(keywords: Mapping[str, Any]) -> Conditions:
 
 
 def prompt_properties(conditions: Conditions) -> dict[str, str]:
-    """Return the lines by which a prompt asks for all of these conditions.
+    """Return the prompt lines for all of these conditions.
 
     Raises:
-        SettingError: no line asks for one of them, so nothing that only reads the prompt could
-            depend on it.
+        SettingError: one of them has no prompt line, so a score cannot depend on it.
     """
     silent = [*conditions.not_in_prompt(), *(["neutral"] if conditions.neutral else [])]
     if silent:
         raise SettingError(
-            f"no line of a prompt says {silent[0]!r}, so a score cannot depend on it; leave it out"
+            f"{silent[0]!r} has no prompt line, so a score cannot depend on it; leave it out"
         )
     return conditions.prompt_properties()

@@ -27,14 +27,14 @@ def sample_until_satisfied(
 
     Args:
         sampler: samples the texts.
-        request: made of the conditions.
-        conditions: what crystals are checked for.
-        indices: of the crystals.
-        fmt: the model's own format, in which texts are unless the request names another.
+        request: made from the conditions.
+        conditions: conditions that crystals are checked for.
+        indices: indices of the crystals.
+        fmt: the model's own format, used unless the request names another.
         constrained: whether the sampler enforces the request's constraints.
-        max_attempts_per_sample: a crystal that fails a condition is sampled again, with random
-            numbers of its own, up to that many texts. Of several, the one that satisfies most is
-            returned, of equals the first.
+        max_attempts_per_sample: a crystal that fails a condition is sampled again, with new random
+            numbers, up to this many texts. The text that satisfies most conditions is returned; of
+            equals the first.
     """
     fmt = fmt if request.format is None else request.format
     constrained = constrained and fmt.grammar is not None
@@ -61,12 +61,12 @@ def sample_until_satisfied(
 def iter_attempts(
     run: SamplingRun, request: Request, generator: TextGenerator
 ) -> Iterator[Attempt]:
-    """Yield the attempts of a run with one request, sampled in this process, batch by batch.
+    """Yield the samples of a run with one request, sampled in this process, batch by batch.
 
     Args:
-        run: what is to be sampled.
-        request: made of the run's conditions.
-        generator: of the run's settings.
+        run: the run to sample.
+        request: made from the run's conditions.
+        generator: a generator with the run's settings.
     """
     (conditions,) = run.conditions
     for batch in run.iter_batches():

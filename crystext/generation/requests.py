@@ -1,4 +1,4 @@
-"""From conditions to the requests and the settings of a sampler, as a model needs them."""
+"""Turns conditions into the requests and settings of a sampler for a model."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def make_request(
     it.
 
     Args:
-        conditions: what the crystal is to be.
-        prompts: those of the model.
+        conditions: conditions on the crystal.
+        prompts: the prompt set of the model.
         max_atoms, min_distance_ratio: see `Constraints`.
         constrained: whether the sampler enforces constraints.
-        fmt: the format of the text; None is the model's own, taken for a coordinate format.
+        fmt: the format of the text; None is the model's own, assumed to be a coordinate format.
 
     Raises:
-        SettingError: a condition that can be neither asked for nor enforced, or not be met; or the
-            prompts cannot ask for such a text.
+        SettingError: a condition can be neither requested in the prompt nor enforced, or is
+            infeasible; or the prompts have no template for the format.
     """
     text_format = fmt or PLAIN
     grammar = grammar_of(text_format)
     constrained = constrained and grammar is not None
     if not constrained and (silent := conditions.not_in_prompt()):
         raise SettingError(
-            f"{silent[0]} is asked for, but without constraints nothing keeps a model from "
-            "anything else: no line of the prompt says it; draw constrained, or leave it out"
+            f"{silent[0]} is requested, but it has no prompt line and is not enforced without "
+            "constraints; sample with constraints, or leave it out"
         )
     lines = conditions.prompt_properties()
     if constrained:
@@ -85,18 +85,18 @@ def resolve_settings(
     guidance: float = 1.0,
     constrained: bool = True,
 ) -> SamplingSettings:
-    """Return how to sample from a model: at its own temperatures by default.
+    """Return the sampling settings for a model: by default, its own temperatures.
 
     Args:
         model: as `open_model` takes it.
-        conditions: those of every crystal that is to be sampled.
+        conditions: conditions of the crystals to sample.
         seed: see `SamplingSettings`; None takes a random one, which the settings record.
         top_p, guidance, constrained: see `SamplingSettings`.
         temperature, element_temperature, coordinate_temperature: see `resolve_temperatures`.
 
     Raises:
-        ModelError: no such model, or a file of it is damaged.
-        SettingError: a number out of range.
+        ModelError: the model does not exist, or one of its files is damaged.
+        SettingError: a number is out of range.
     """
     settled = resolve_temperatures(
         open_model(model).temperatures,
@@ -128,9 +128,9 @@ def resolve_temperatures(
 
     Args:
         model_temperatures: the model's own.
-        conditions: those of every crystal that is to be sampled.
-        text, element, coordinate: a user's; a temperature of the text holds for elements and
-            coordinates too, unless theirs are given. None takes the model's.
+        conditions: conditions of the crystals to sample.
+        text, element, coordinate: the user's temperatures; that of the text also applies to
+            elements and coordinates unless theirs are given. None takes the model's.
     """
     if text is not None:
         return Temperatures(text, element, coordinate)
@@ -147,8 +147,9 @@ def temperatures_for_conditions(
 ) -> Temperatures:
     """Return the temperatures to sample at by default: the model's own, or cooler elements.
 
-    A model may have a high temperature for elements, which varies compositions. If every crystal's
-    formula is given, nothing can vary: elements have the temperature of the rest of the text.
+    A model may have a high temperature for elements, which varies compositions. If the formula of
+    every crystal is given, there is nothing to vary: elements get the temperature of the rest of
+    the text.
     """
     if all(each.composition is not None for each in conditions):
         return replace(model_temperatures, element=None)

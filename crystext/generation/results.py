@@ -1,9 +1,8 @@
-"""What was drawn, in the forms in which people go on with it.
+"""Samples and infill results, and their export to other libraries, tables, files and pictures.
 
-`Results` is a sequence of things that hold a crystal or the reason why there is none: it makes
-pymatgen's and ASE's objects of them, tables, files and pictures. `Sample` and `Samples` are what
-drawing gives, `InfillResults` what infilling gives. What was no crystal stays in its place, so that
-a share of all can be computed.
+`Results` is a sequence of items, each a crystal or a failure; it converts them to pymatgen and ASE
+objects, tables, files and pictures. Sampling returns `Samples` of `Sample`, infilling returns
+`InfillResults`. Failures keep their place, so that proportions of all samples can be computed.
 """
 
 from __future__ import annotations
@@ -37,15 +36,15 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
 _MAX_SHOWN = 8
-"""Crystals in the picture of many."""
+"""Maximum number of crystals in a picture of several."""
 
 
 class Result(Protocol):
-    """One thing that was drawn."""
+    """An item of `Results`: a crystal or a failure."""
 
     @property
     def index(self) -> int:
-        """Its place among all that were drawn, from 0."""
+        """Its index among all items, from 0."""
 
     @property
     def crystal(self) -> Crystal | None:
@@ -57,7 +56,7 @@ class Result(Protocol):
 
     @property
     def satisfied(self) -> bool:
-        """Whether it is a crystal that keeps all that can be checked."""
+        """Whether it is a crystal that satisfies every condition that can be checked."""
 
     def row(self) -> dict[str, Any]:
         """Return what a table says of it: plain values by column."""
@@ -70,12 +69,12 @@ ResultT = TypeVar("ResultT", bound=Result)
 
 
 class Results(Sequence[ResultT]):
-    """A sequence of what was drawn; slices are of the same kind."""
+    """A sequence of items; slices have the same type."""
 
     _columns: tuple[str, ...] = ()
-    """Those of a table without rows."""
+    """Columns of a table without rows."""
     _full_precision: bool = False
-    """Whether CIFs have all digits of the numbers."""
+    """Whether CIFs have all digits."""
 
     def __init__(self, results: Iterable[ResultT]) -> None:
         self._results = list(results)
@@ -99,27 +98,28 @@ class Results(Sequence[ResultT]):
 
     @property
     def crystals(self) -> list[Crystal]:
-        """The crystals, in order; what is none is left out."""
+        """The crystals, in order; failures are left out."""
         return [crystal for crystal in (result.crystal for result in self) if crystal is not None]
 
     @property
     def structures(self) -> list[Structure]:
-        """The crystals as pymatgen structures, new ones each time; what is none is left out."""
+        """The crystals as pymatgen structures, new ones each time; failures are left out."""
         return [s for s in (result.structure for result in self) if s is not None]
 
     @property
     def satisfied(self) -> Self:
-        """Those that are crystals and keep every condition that can be checked."""
+        """The crystals that satisfy every condition that can be checked."""
         return self._subset(result for result in self if result.satisfied)
 
     def unique(self, workers: int = 1) -> Self:
-        """Return the crystals without repetitions: the first of each, in order.
+        """Return the crystals without duplicates: the first of each, in order.
 
         Args:
             workers: processes that compare; for more than one, a script needs its
                 `if __name__ == "__main__":`.
 
-        Crystals are the same where pymatgen's StructureMatcher says so, see `metrics.uniqueness`.
+        Crystals are duplicates if pymatgen's StructureMatcher matches them, see
+        `metrics.uniqueness`.
         """
         held = [(result, result.crystal) for result in self]
         parsed = [(result, crystal) for result, crystal in held if crystal is not None]
@@ -128,15 +128,16 @@ class Results(Sequence[ResultT]):
         return self._subset(result for (result, _), twin in pairs if twin is None)
 
     def to_ase(self) -> list[Atoms]:
-        """Return the crystals as ASE's Atoms; what is none is left out.
+        """Return the crystals as ASE's Atoms; failures are left out.
 
-        What a table would say of one stands in its `info`, save texts of several lines, as that of
-        the crystal is: extended XYZ has one line for it all, and ASE could not read them back.
+        The values of its table row are in `info`, except texts of several lines such as the
+        crystal's text: extended XYZ has a single line for all of `info`, and ASE could not read
+        them back.
         """
         return [result.to_ase() for result in self if result.crystal is not None]
 
     def to_dataframe(self) -> DataFrame:
-        """Return a row for each that was drawn, faults included, and the columns even of none."""
+        """Return a row for each item, failures included; an empty table has the columns, too."""
         import pandas as pd
 
         rows = [result.row() for result in self]
@@ -152,9 +153,9 @@ class Results(Sequence[ResultT]):
     ) -> Path:
         """Write the crystals to a file or a folder, whole or not at all; return where.
 
-        What is no crystal is left out. Each is named by its index and formula. Tables (Parquet,
-        CSV) have the columns of `to_dataframe` as well, and so have the properties of pymatgen's
-        structures in JSON.
+        Failures are left out. Each crystal is named by its index and formula. Tables (Parquet, CSV)
+        also have the columns of `to_dataframe`, and so do the properties of pymatgen's structures
+        in JSON.
 
         Args:
             out: ends in .cif, .extxyz, .xyz, .parquet, .csv or .json, or for a single crystal in
@@ -170,14 +171,14 @@ class Results(Sequence[ResultT]):
 
         Raises:
             InputError: there is no crystal.
-            SettingError: no such format, a suffix that means none, or operations of symmetry for a
-                format that has no place for them.
-            RunError: the place cannot be written, or is a folder that holds something.
+            SettingError: an unknown format or suffix, or symmetry operations for a format that
+                cannot hold them.
+            RunError: the path cannot be written, or is a folder that is not empty.
         """
         held = [(result, result.crystal) for result in self]
         parsed = [(result, crystal) for result, crystal in held if crystal is not None]
         if not parsed:
-            raise InputError(f"none of {len(self)} is a crystal, so there is nothing to write")
+            raise InputError(f"none of the {len(self)} is a crystal, so there is nothing to write")
         named = [
             (f"{result.index:06d}-{reduced_formula(crystal.numbers)}", crystal)
             for result, crystal in parsed
@@ -199,15 +200,15 @@ class Results(Sequence[ResultT]):
         return Path(out)
 
     def _text(self, result: ResultT) -> str | None:
-        """Return the text of a whole crystal that was written; None where there is none."""
+        """Return the text of a whole crystal; None if there is none."""
         return None
 
     def _labels(self, result: ResultT) -> Sequence[str]:
-        """Return what the sites of a crystal are called; nothing where it has no names for them."""
+        """Return the labels of the sites of a crystal; empty if it has none."""
         return ()
 
     def _subset(self, results: Iterable[ResultT]) -> Self:
-        """Return some of these; if they are none, their table has the columns of these still."""
+        """Return some of these; if empty, their table keeps the columns."""
         part = self._same_kind(results)
         if not len(part):
             part._columns = tuple(self.to_dataframe().columns)
@@ -231,13 +232,13 @@ class Results(Sequence[ResultT]):
 
 @dataclass(frozen=True)
 class Sample(Attempt):
-    """A text that a model wrote, and the crystal that it is."""
+    """A sampled text and its crystal, or its failure."""
 
     prompt: str = field(default="", kw_only=True)
     seed: int | None = field(default=None, kw_only=True)
-    """That of the draw: the same seed gives the same sample."""
+    """Seed of the sampling: the same seed gives the same sample."""
     format: str | Format | None = field(default=None, kw_only=True, repr=False)
-    """Of the text; None takes any."""
+    """Format of the text; None accepts any."""
 
     @classmethod
     def from_attempt(
@@ -247,7 +248,7 @@ class Sample(Attempt):
         seed: int | None = None,
         format: str | Format | None = None,
     ) -> Self:
-        """Take an attempt, the prompt that it answers, and the seed and format of the draw."""
+        """Take an attempt, its prompt, and the seed and format of the sampling."""
         return cls(**vars(attempt), prompt=prompt, seed=seed, format=format)
 
     @cached_property
@@ -274,14 +275,14 @@ class Sample(Attempt):
 
     @property
     def density(self) -> float | None:
-        """In g/cm^3; None where the text is no crystal."""
+        """In g/cm^3; None for a failure."""
         return None if self.crystal is None else density(self.crystal)
 
     def to_ase(self) -> Atoms:
         """Return the crystal as ASE's Atoms, with what a table says of it in its `info`.
 
         Raises:
-            InputError: the text is no crystal.
+            InputError: the text is not a crystal.
         """
         return to_ase_atoms(self)
 
@@ -328,7 +329,7 @@ class Samples(Results[Sample]):
 
     @property
     def seed(self) -> int | None:
-        """That of the draw, also where a random one was asked for; None of samples of several."""
+        """Seed of the sampling, also if it was random; None if the samples have several."""
         seeds = {sample.seed for sample in self}
         return seeds.pop() if len(seeds) == 1 else None
 
@@ -337,7 +338,7 @@ class Samples(Results[Sample]):
 
     def _summary(self) -> str:
         asked = any(sample.conditions for sample in self)
-        kept = f", {len(self.satisfied)} as asked" if asked else ""
+        kept = f", {len(self.satisfied)} satisfied" if asked else ""
         return f"{super()._summary()}{kept}"
 
 
@@ -355,9 +356,9 @@ class InfillResults(Results[InfillResult]):
     ) -> None:
         super().__init__(results)
         self.infill_run = infill_run
-        """What was asked and how many texts it took: the record of the whole."""
+        """The request and the number of sampled texts."""
         self.seed = seed
-        """That of the draw, also where a random one was asked for; ranked elements need none."""
+        """Seed of the sampling, also if it was random; ranked elements need none."""
 
     def _same_kind(self, results: Iterable[InfillResult]) -> Self:
         return type(self)(results, self.infill_run, self.seed)
@@ -375,7 +376,7 @@ class InfillResults(Results[InfillResult]):
 
 
 def condition_columns(records: Iterable[ConditionResult]) -> dict[str, Any]:
-    """Return what was asked, what was found and whether that is it, as columns of a table."""
+    """Return requested and actual values, and whether they agree, as columns of a table."""
     columns: dict[str, Any] = {}
     for record in records:
         columns[f"{record.name}_requested"] = record.requested
@@ -386,18 +387,18 @@ def condition_columns(records: Iterable[ConditionResult]) -> dict[str, Any]:
 
 
 def describe_conditions(records: Sequence[ConditionResult]) -> str:
-    """Say in a few words whether the conditions are kept."""
+    """Say in a few words whether the conditions are satisfied."""
     if all_satisfied(records):
-        return "as asked"
-    return "not as asked: " + ", ".join(r.name for r in records if r.satisfied is False)
+        return "satisfied"
+    return "not satisfied: " + ", ".join(r.name for r in records if r.satisfied is False)
 
 
 _WRITER_COLUMNS = ("formula", "n_atoms", "volume")
-"""Columns that `write_crystals` writes of its own."""
+"""Columns that `write_crystals` adds itself."""
 
 
 def _uniform_column(values: list[object]) -> list[object]:
-    """Return the values of a column, as texts where they are of several kinds."""
+    """Return the values of a column, as texts if they have several types."""
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) <= 1:
         return values

@@ -4,10 +4,10 @@
     run/settings.json       what the samples depend on; see `runtime.run_folder` for the others
     run/shards/             batches that other machines sampled and that are not gathered yet
 
-Samples are drawn in batches (see `sampling_run`), each by one process of one thread (`workers`).
-A batch that was cut short is sampled again and the samples already on disk are skipped, so neither
-kills nor the number of workers nor, of single conditions, a later, larger `n` changes a byte of
-what was or will be written. Another batch size changes a text only where rounding tips a choice.
+Samples come in batches (see `sampling_run`), each from one process of one thread (`workers`). A
+batch that was interrupted is sampled again, and the samples already on disk are skipped. So kills,
+the number of workers and, with single conditions, a larger `n` later do not change a byte of the
+output. Another batch size changes a text only where rounding changes a choice.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from crystext.runtime.files import write_text
 from crystext.runtime.run_folder import JsonLines, RunFolder
 
 _OPTION_NAMES = {"format": "--text-format", "model_sha256": None, "prompt": None}
-"""Options of `crystext sample` that are called otherwise than the setting; None: there is none."""
+"""Options of `crystext sample` whose name differs from the setting's; None: there is no option."""
 
 _SETTINGS_OF_0_1 = {
     "max_tries": "max_attempts_per_sample",
@@ -51,7 +51,7 @@ def run_folder(out: Path) -> RunFolder:
 
 @dataclass(frozen=True)
 class _SampleLine:
-    """A sample as it stands in a file."""
+    """A sample as stored in a file."""
 
     index: int
     is_crystal: bool
@@ -65,31 +65,31 @@ def run_sampling(
     workers: int = 1,
     report: Callable[[int, int], None] = lambda done, whole: None,
 ) -> int:
-    """Draw what is still missing of a campaign, and append it to `out/attempts.jsonl`.
+    """Sample the missing samples of a run, and append them to `out/attempts.jsonl`.
 
-    Batches that shards have drawn are taken from their files, which are removed afterwards.
+    Batches of shards are taken from their files, which are removed afterwards.
 
     Args:
-        run: what is wanted.
+        run: the run.
         out: the run directory; made if it is not there.
-        workers: processes that draw.
-        report: called with the attempts on disk, and those of them that are crystals.
+        workers: number of processes.
+        report: called with the numbers of samples and of crystals on disk.
 
     Returns:
-        The number of attempts on disk, faults included.
+        The number of samples on disk, failures included.
 
     Raises:
-        RunError: the directory holds another campaign or other files, is in use, or cannot be
-            written; or a process that draws was killed.
-        ModelError: the model cannot be loaded, or has not the positions that the texts need.
-        SettingError: the number of workers is below 1, or the conditions cannot be met.
+        RunError: the directory holds another run or other files, is in use, or cannot be written;
+            or a process was killed.
+        ModelError: the model cannot be loaded, or has too few positions for the texts.
+        SettingError: the number of workers is below 1, or the conditions are infeasible.
     """
     _check_workers(workers)
     wanted, folder = run.identity(), run_folder(out)
     with folder.writing():
         _check_folder(folder, wanted)
         with folder.locked():
-            # Once more: another run may have come and gone since.
+            # Check again: another run may have started and ended since.
             _check_folder(folder, wanted)
             file = _attempts_file(out / ATTEMPTS_FILE)
             done, crystals = _count_samples(file)
@@ -99,8 +99,8 @@ def run_sampling(
                 return done
             left = run.batches(done)
             with closing(_gather_or_sample(run, left, out, workers)) as batches:
-                # The first batch shows that the model can be sampled: a folder in which nothing
-                # was ever sampled belongs to no run.
+                # The first batch shows that the model can be sampled: a folder without samples
+                # belongs to no run.
                 first = next(batches)
                 folder.write_settings(wanted)
                 folder.record_start({"n": run.n, "samples_before": done})
@@ -123,20 +123,20 @@ def sample_shard(
     workers: int = 1,
     report: Callable[[int, int], None] = lambda done, whole: None,
 ) -> bool:
-    """Draw what is still missing of a shard into files of `out/shards`; nothing is gathered.
+    """Sample the missing batches of a shard into files of `out/shards`; nothing is gathered.
 
-    Processes of several machines may do so at once in one directory, or each in its own, whose
-    `shards` are then put together.
+    Processes of several machines may share one directory, or use one each and merge their `shards`
+    folders afterwards.
 
     Args:
-        run: what is wanted, of all shards.
+        run: the run, of all shards.
         out: the run directory; made if it is not there.
-        shard: which batches are drawn here.
-        workers: processes that draw.
-        report: called with the attempts drawn here, and those of them that are crystals.
+        shard: which batches are sampled here.
+        workers: number of processes.
+        report: called with the numbers of samples and of crystals sampled here.
 
     Returns:
-        Whether the campaign is whole, with what other shards have drawn: `run_sampling` then
+        Whether the run is complete, given the batches of other shards: `run_sampling` then
         gathers.
 
     Raises:
@@ -178,7 +178,7 @@ def _worker_config(run: SamplingRun) -> WorkerConfig:
 def _gather_or_sample(
     run: SamplingRun, batches: Sequence[SampleBatch], out: Path, workers: int
 ) -> Generator[list[_SampleLine], None, None]:
-    """Yield the lines of batches, in order: from the files of shards, else drawn here."""
+    """Yield the lines of batches, in order: from the files of shards, else sampled here."""
     there = {batch for batch in batches if batch_file(out, batch).is_file()}
     config, missing = _worker_config(run), [batch for batch in batches if batch not in there]
     with closing(sample_batches(config, missing, workers)) as sampled:
@@ -195,7 +195,7 @@ def _missing_batches(run: SamplingRun, out: Path) -> set[SampleBatch]:
     missing = {batch for batch in run.batches() if not batch_file(out, batch).is_file()}
     if not missing or not (out / ATTEMPTS_FILE).is_file():
         return missing
-    # Looked at last: another process gathers first, and then removes the files.
+    # Checked last: another process gathers first, and then removes the files.
     done = sum(1 for _ in read_attempts(out))
     return {x for x in missing if min(x.start + x.size, run.total) > done}
 
@@ -203,7 +203,7 @@ def _missing_batches(run: SamplingRun, out: Path) -> set[SampleBatch]:
 def _remove_shards(out: Path, gathered: Sequence[SampleBatch]) -> None:
     for batch in gathered:
         batch_file(out, batch).unlink(missing_ok=True)
-    with suppress(OSError):  # Something else is in it, or it was never there.
+    with suppress(OSError):  # The folder holds something else, or does not exist.
         (out / SHARDS_FOLDER).rmdir()
 
 
@@ -233,13 +233,13 @@ def read_attempts(out: Path) -> Iterator[dict[str, Any]]:
 
 
 def _check_folder(folder: RunFolder, settings: dict[str, Any]) -> None:
-    """Refuse a place that holds another run, or anything else; change nothing."""
+    """Reject a folder that holds another run or other files, without changing it."""
     folder.check_is_folder()
     existing = folder.settings()
     if existing is None:
         folder.check_contents()
         return
-    # The same weights in another place are the same model.
+    # The same weights in another folder are the same model.
     same = existing.get("model_sha256") == settings["model_sha256"]
     folder.refuse_differences(existing, settings, ignored=("model",) if same else ())
 

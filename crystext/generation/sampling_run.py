@@ -1,4 +1,4 @@
-"""What a campaign is to draw, and in which batches. Draws nothing and touches no file."""
+"""The description of a sampling run and its batches; samples nothing and touches no file."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from crystext.tasks.prompts import PromptSet
 from crystext.text import Format, get_format
 
 _FIRST_BATCH_ENDS = (10, 100, 250, 500)
-"""Where the first batch is cut: a few crystals come soon, and 100 take no more than 100. More cuts
-would cost more: on one core, 10 texts take 0.6 s, 90 take 2.3 s and 250 together 3.5 s."""
+"""Where the first batch is split: a few crystals come soon, and 100 crystals cost no more than 100.
+More splits would cost more: on one core, 10 texts take 0.6 s, 90 take 2.3 s and 250 together 3.5
+s."""
 
 _TEXTS_PER_WORKER = 250
-"""Texts that are worth a process of their own."""
+"""Number of texts that justifies another process."""
 
 _SMALL_MODEL_BYTES = 256 * 2**20
-"""Bytes of weights up to which a model is small: a step takes it as long for a few texts as for
-many, and what it remembers of a thousand fits any memory."""
+"""Bytes of weights up to which a model is small: a step takes as long for a few texts as for many,
+and the cache of a thousand texts fits any memory."""
 
 
 def default_batch_size(model: str | Path | ModelFolder, max_attempts_per_sample: int = 1) -> int:
-    """Return how many texts are drawn together where nobody says.
+    """Return the default batch size.
 
-    A thousand with a small model and 250 with others; 50 where each crystal is drawn until it has
-    what is asked for, because a batch waits for its last.
+    A thousand with a small model and 250 with others; 50 with several attempts per sample, because
+    a batch waits for its last text.
     """
     if whole_number("max_attempts_per_sample", max_attempts_per_sample) > 1:
         return 50
@@ -43,25 +44,25 @@ def default_batch_size(model: str | Path | ModelFolder, max_attempts_per_sample:
 
 
 class SampleBatch(NamedTuple):
-    """Attempts at one request that are drawn together."""
+    """Samples of one request that are sampled together."""
 
     start: int
-    """Index of the first."""
+    """Index of the first sample."""
     size: int
     request_index: int
-    """Place of the request among those of the campaign."""
+    """Index of the request among those of the run."""
 
 
 @dataclass(frozen=True)
 class SamplingRun:
-    """How many attempts are wanted of which model, what is asked of them, and how they are drawn.
+    """A sampling run: the model, the conditions, the number of samples and the settings.
 
     Raises:
-        SettingError: a number out of range, or settings that make no sense together.
+        SettingError: a number is out of range, or settings contradict each other.
     """
 
     n: int
-    """Attempts for each of the conditions."""
+    """Number of samples for each of the conditions."""
     model: str | ModelFolder
     """`shipped`, a folder or a name on the Hub; or the model as `open_model` opened it."""
     settings: SamplingSettings
@@ -70,13 +71,13 @@ class SamplingRun:
     min_distance_ratio: float = DEFAULT_CONSTRAINTS.min_distance_ratio
     batch_size: int = 250
     max_attempts_per_sample: int = 1
-    """Texts that are drawn, at most, until one is a crystal of which all that can be checked is as
-    asked for."""
+    """Maximum number of texts per sample, until a crystal satisfies every condition that can be
+    checked."""
     format: str | None = None
     """Name of the format of the texts; None is the model's own."""
 
     def __post_init__(self) -> None:
-        """Check the ranges, and what can only be seen of all settings together."""
+        """Check the ranges and combinations of settings."""
         if self.format is not None:
             get_format(self.format)
         for name in ("n", "batch_size", "max_attempts_per_sample"):
@@ -93,45 +94,45 @@ class SamplingRun:
             raise SettingError("no conditions are given; for any crystal, give empty ones")
         if self.settings.guidance != 1 and not any(c.prompt_properties() for c in self.conditions):
             raise SettingError(
-                "guidance makes the prompt's conditions count for more or less, and there is none "
-                "in the prompt; ask for something, or leave guidance at 1"
+                "guidance scales the effect of conditions in the prompt, and the prompt has none; "
+                "add a condition, or leave guidance at 1"
             )
         if self.max_attempts_per_sample > 1 and not any(c.can_be_checked for c in self.conditions):
             raise SettingError(
-                "crystals are to be drawn until they match, and nothing is asked for that could "
-                "be checked; ask for something else beside, or draw once"
+                "sampling repeats until conditions are satisfied, but none of them can be "
+                "checked; add one that can, or sample once"
             )
 
     @cached_property
     def files(self) -> ModelFolder:
-        """The model's folder; raises `ModelError` where there is none."""
+        """The model's folder; raises `ModelError` if there is none."""
         return open_model(self.model)
 
     @property
     def text_format(self) -> Format | None:
-        """The format that is asked for; None is the model's own."""
+        """The requested format; None is the model's own."""
         return None if self.format is None else get_format(self.format)
 
     @property
     def total(self) -> int:
-        """Attempts in all."""
+        """Total number of samples."""
         return self.n * len(self.conditions)
 
     @property
     def parallel_units(self) -> int:
-        """Parts of the work that are each worth a process."""
+        """Number of processes that the work can keep busy."""
         return len(self.conditions) * -(-self.n // min(self.batch_size, _TEXTS_PER_WORKER))
 
     def batches(self, done: int = 0) -> list[SampleBatch]:
-        """Return the batches that hold attempts from the index `done` on, in order."""
+        """Return the batches with samples from the index `done` on, in order."""
         return list(self.iter_batches(done))
 
     def iter_batches(self, done: int = 0) -> Iterator[SampleBatch]:
-        """Yield the batches that hold attempts from the index `done` on, in order.
+        """Yield the batches with samples from the index `done` on, in order.
 
-        The attempts at the conditions of place r have the indices from r n on. Of single
-        conditions, whole batches are drawn, whatever the number that is wanted, so that a larger
-        one later changes nothing that came before. The first of them is cut into smaller ones.
+        The samples of conditions number r have the indices from r n on. With single conditions,
+        whole batches are sampled whatever n is, so that a larger n later does not change earlier
+        samples. The first batch is split into smaller ones.
         """
         if len(self.conditions) == 1:
             cuts = (cut for cut in _FIRST_BATCH_ENDS if cut < self.batch_size)
@@ -148,11 +149,11 @@ class SamplingRun:
                     yield SampleBatch(place * self.n + start, size, place)
 
     def requests(self, prompts: PromptSet, own_format: Format) -> tuple[Request, ...]:
-        """Return what a sampler is asked for each of the conditions.
+        """Return the request for each of the conditions.
 
         Args:
-            prompts: the model's words.
-            own_format: the model's, in which texts are where the run names no other.
+            prompts: the model's prompt set.
+            own_format: the model's format, used if the run names no other.
         """
         return tuple(
             make_request(
@@ -167,10 +168,9 @@ class SamplingRun:
         )
 
     def identity(self) -> dict[str, Any]:
-        """Return all that the bytes of the attempts depend on, and the model's name.
+        """Return everything that the bytes of the samples depend on, and the model's name.
 
-        A single request is told by its prompt and the conditions by their names; of many, all are
-        listed.
+        A single request is described by its prompt and conditions; several are listed.
         """
         requests = self.requests(self.files.prompts, self.files.description.format)
         identity: dict[str, Any] = {
@@ -210,19 +210,19 @@ def make_sampling_run(
     batch_size: int | None = None,
     format: str | None = None,
 ) -> SamplingRun:
-    """Return a run, with the model's own settings where none are given.
+    """Return a run, with the model's own settings as defaults.
 
     Args:
         model: as `open_model` takes it.
         n: samples for each of the conditions.
-        conditions: what crystals are to be, in one or several ways.
+        conditions: one or several sets of conditions on the crystals.
         seed, max_attempts_per_sample, guidance, temperature, element_temperature,
             coordinate_temperature, top_p, max_atoms, min_distance_ratio, constrained, batch_size,
             format: see `SamplingKwargs`.
 
     Raises:
-        ModelError: no such model, or a file of it is damaged.
-        SettingError: a number out of range, or settings that make no sense together.
+        ModelError: the model does not exist, or one of its files is damaged.
+        SettingError: a number is out of range, or settings contradict each other.
     """
     files = open_model(model)
     settings = resolve_settings(

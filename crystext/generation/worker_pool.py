@@ -1,4 +1,4 @@
-"""How many processes should draw, where nobody says: what processors, memory and work allow."""
+"""The default number of sampling processes, limited by processors, memory and work."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from crystext.models.layout import ModelFolder, open_model
 from crystext.runtime.processes import available_cores
 
 _OVERHEAD_BYTES = 800_000_000
-"""Of a process besides the weights: torch, and the keys and values of a batch of 250 texts."""
+"""Memory of a process besides the weights: torch, and the keys and values of a batch of 250
+texts."""
 _WEIGHT_COPIES = 2
-"""The weights as they are read, and as they are laid out for drawing."""
+"""The weights as read, and as laid out for sampling."""
 _LARGE_MODEL_BYTES = 500_000_000
-"""Weights from which a model is drawn from on a GPU, where there is one: by one process."""
+"""Size of the weights above which a model is sampled on a GPU, if there is one, by one process."""
 
 
 def default_workers(source: str | Path | ModelFolder, parallel_units: int) -> int:
-    """Return how many processes draw: one a processor, as far as memory and full batches go.
+    """Return the number of processes: one per processor, limited by memory and full batches.
 
-    Each is reckoned at 0.8 GB and twice the model's weights. A large model is drawn from by one
+    Each is estimated at 0.8 GB and twice the model's weights. A large model is sampled by one
     process if there is a GPU.
 
     Raises:
-        ModelError: there is no such model.
+        ModelError: the model does not exist.
     """
     weights = open_model(source).weight_bytes(with_base=True)
     if weights > _LARGE_MODEL_BYTES:
@@ -41,12 +42,12 @@ def available_bytes() -> int:
     group = Path("/sys/fs/cgroup")
     try:
         limit = int((group / "memory.max").read_text())
-        # Cached files count as used there, and would give way.
+        # Cached files count as used there, but can be evicted.
         used = int((group / "memory.current").read_text())
         stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
         free = min(free, limit - used + int(stat.get("inactive_file", 0)))
     except (OSError, ValueError):
-        # No such limit, which is then the word `max`, or another system's way to set one.
+        # No limit, which is then the word `max`, or a system without such files.
         pass
     return max(0, free)
 

@@ -18,14 +18,14 @@ from crystext.runtime.processes import run_in_order
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What all batches of a run have in common."""
+    """The configuration shared by all batches of a run."""
 
     model: ModelFolder
     settings: SamplingSettings
     requests: tuple[Request, ...]
-    """All for texts in one format."""
+    """All for texts in the same format."""
     conditions: tuple[Conditions, ...]
-    """What each request was made of."""
+    """The conditions of each request."""
     max_attempts_per_sample: int = 1
 
 
@@ -42,7 +42,7 @@ def sample_batches(
         workers: processes, at most.
 
     Raises:
-        ModelError: the model cannot be loaded, or not be sampled in this way.
+        ModelError: the model cannot be loaded, or not sampled with these settings.
         RunError: a process was killed.
     """
     remedy = "try fewer --workers or a smaller --batch-size"
@@ -52,7 +52,7 @@ def sample_batches(
 
 
 def _make_sampling(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt]]:
-    """Load the model in a process of its own; return what samples a batch there."""
+    """Load the model in a worker process; return the function that samples a batch."""
     # oneDNN keeps 1,024 compiled kernels by default, some hundred MB, and hardly reuses them.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     import torch
@@ -62,10 +62,10 @@ def _make_sampling(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt
     from crystext.inference.generate import TextGenerator
     from crystext.models.load import load_model
 
-    # Sums split over threads round otherwise: one thread makes a batch the same everywhere.
+    # Sums split over threads round differently: with one thread a batch is the same everywhere.
     torch.set_num_threads(1)
-    # The lock that tqdm, in peft, would make is one between processes; killed, this one would
-    # leave it behind, and Python warn of that.
+    # tqdm, in peft, would create a lock between processes; a killed process would leave it behind,
+    # and Python would warn about it.
     tqdm.set_lock(threading.RLock())
     model = load_model(config.model)
     generator = TextGenerator(model, config.settings)

@@ -1,4 +1,4 @@
-"""A metric: what it measures, in which unit, by whose definition, and the function that measures.
+"""A metric: its name, unit, source, and the function that computes it.
 
 A metric is one object in a file of its own, and one line of `registry.METRICS`:
 
@@ -37,7 +37,7 @@ Better = Literal["higher", "lower"]
 _Value = TypeVar("_Value")
 
 _CHUNK_SIZE = 100
-"""Crystals that a process is given at once."""
+"""Number of crystals in a work item."""
 
 
 class ComparisonSet(Protocol):
@@ -66,7 +66,7 @@ class MetricInput:
     reference: ComparisonSet | None = None
     """The reference set of the protocol; given to metrics that require it."""
     training: ComparisonSet | None = None
-    """What the generator learned from; likewise."""
+    """The training set of the generator; likewise."""
     workers: Workers = 1
     cache: Path | None = None
     """File of the samples' fingerprints; see `fingerprints`."""
@@ -94,7 +94,7 @@ class MetricInput:
         """
         known: ComparisonSet | None = getattr(self, role)
         if known is None:
-            raise UnavailableError(f"it needs a {role} set, and none is given")
+            raise UnavailableError(f"it needs a {role} set, but none is given")
         return known
 
     def per_sample(self, values: Sequence[_Value]) -> list[_Value | None]:
@@ -104,7 +104,7 @@ class MetricInput:
 
 
 MetricResult = Sequence[Any] | Proportion | float | None
-"""One value per sample (bool or float; None where there is none), a proportion, or a number."""
+"""One value per sample (bool or float; None if undefined), a proportion, or a number."""
 
 
 @dataclass(frozen=True)
@@ -122,15 +122,15 @@ class Metric:
     unit: str = ""
     """Empty for proportions and other pure numbers."""
     better: Better | None = None
-    """Whether higher or lower values are better; None where neither is."""
+    """Whether higher or lower values are better; None if neither is."""
     source: str = ""
     """Paper of the definition."""
     requires: tuple[Literal["reference", "training"], ...] = ()
-    """Sets that it compares with."""
+    """Sets required for comparison."""
     libraries: tuple[str, ...] = ()
     """Distributions whose versions the values depend on."""
     version: int = 1
-    """Raised when the values change."""
+    """Incremented when the values change."""
 
 
 def per_crystal(function: Callable[[Crystal], Any]) -> Callable[[MetricInput], list[Any]]:

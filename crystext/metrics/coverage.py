@@ -1,4 +1,4 @@
-"""Coverage: how much of a reference set the samples cover, and how many of them are like it.
+"""Coverage: which part of a reference set samples cover, and how many of them are close to it.
 
 With d_s and d_c the Euclidean distances of structures' and of compositions' fingerprints, G the
 generated and R the reference crystals,
@@ -10,9 +10,9 @@ generated and R the reference crystals,
 The two minima are independent: the nearest structure and the nearest composition may belong to
 different crystals. Source: CDVAE, Xie et al., ICLR 2022, arXiv:2110.06197.
 
-What goes wrong otherwise: |G| is the number of all samples with CDVAE, and of those that have a
-fingerprint with Gruver et al. (arXiv:2402.04379), and tables mix the two. Both are given by name.
-Recall grows with the number of crystals drawn: 1,000 and 10,000 cannot be compared.
+What goes wrong otherwise: |G| is the number of all samples in CDVAE, but of those with a
+fingerprint in Gruver et al. (arXiv:2402.04379), and tables mix the two. Both are reported by name.
+Recall grows with the number of samples: 1,000 and 10,000 cannot be compared.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ COVERAGE_CUTOFFS = {
 
 @dataclass(frozen=True)
 class CoverageResult:
-    """Coverage of a reference set by generated crystals; rates are over all, failures included.
+    """Coverage of a reference set by samples; rates are over all samples, failures included.
 
-    Means of distances are over crystals that have a fingerprint, nan where there is none.
+    Means of distances are over crystals with a fingerprint; nan if there are none.
     """
 
     recall: Proportion
     precision_of_all: Proportion
     """CDVAE's."""
     precision_of_fingerprinted: Proportion | None
-    """Gruver's; None where no crystal has a fingerprint."""
+    """Precision of Gruver et al.; None if no crystal has a fingerprint."""
     amsd_recall: float
     amsd_precision: float
     amcd_recall: float
@@ -64,7 +64,7 @@ class CoverageResult:
 
 
 class SetDistances(NamedTuple):
-    """Distances to the nearest of the other set, nan for those without a fingerprint."""
+    """Distances to the nearest crystal of the other set, nan for those without a fingerprint."""
 
     structures_of_generated: Floats
     """Shape (G,)."""
@@ -76,21 +76,21 @@ class SetDistances(NamedTuple):
     """Shape (R,)."""
 
     def is_covered(self, limits: CoverageCutoffs) -> NDArray[np.bool_]:
-        """Say which of the reference are covered; shape (R,)."""
+        """Return which reference crystals are covered; shape (R,)."""
         # A comparison with nan is false.
         return (self.structures_of_reference <= limits.structure) & (
             self.compositions_of_reference <= limits.composition
         )
 
     def is_precise(self, limits: CoverageCutoffs) -> NDArray[np.bool_]:
-        """Say which of the generated cover one of the reference; shape (G,)."""
+        """Return which generated crystals cover a reference crystal; shape (G,)."""
         return (self.structures_of_generated <= limits.structure) & (
             self.compositions_of_generated <= limits.composition
         )
 
 
 def set_distances(generated: Fingerprints, reference: Fingerprints) -> SetDistances:
-    """Return how far each crystal of two sets is from the nearest of the other."""
+    """Return the distance of each crystal of two sets to the nearest of the other."""
     made, known = generated.is_complete, reference.is_complete
     structures = nearest_distances(generated.structures[made], reference.structures[known])
     compositions = nearest_distances(generated.compositions[made], reference.compositions[known])
@@ -108,7 +108,7 @@ def coverage(
     """Measure coverage.
 
     Args:
-        generated: of the samples that are crystals.
+        generated: generated crystals.
         reference: at least one crystal.
         limits: those of a benchmark are in `COVERAGE_CUTOFFS`.
         n_samples: number of samples, failures included.
@@ -136,7 +136,7 @@ def coverage_from_distances(
 
 
 def _scatter(values: Floats, where: NDArray[np.bool_]) -> Floats:
-    """Return values at the places where there are some, and nan elsewhere."""
+    """Return an array with the given values at some positions and nan elsewhere."""
     spread = np.full(len(where), np.nan)
     spread[where] = values
     return spread

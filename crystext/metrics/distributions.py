@@ -6,8 +6,8 @@ with cumulative distributions F, in the unit of the quantity: g/cm^3, or element
 quantities: CDVAE, Xie et al., ICLR 2022, arXiv:2110.06197, which compares 1,000 crystals that are
 valid in structure and composition with the whole test set.
 
-What goes wrong otherwise: dropping what is not valid may flatter the distance as well as spoil it,
-so it belongs beside the number which crystals were compared.
+What goes wrong otherwise: dropping invalid crystals may improve or worsen the distance, so state
+which crystals were compared.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DISTRIBUTION_QUANTITIES: dict[str, Callable[[Crystal], float]] = {
     "density_g_per_cm3": density,
     "n_elements": count_elements,
 }
-"""What is compared, with its unit."""
+"""The quantities compared, with their units."""
 
 
 def wasserstein(crystals: Sequence[Crystal], reference: Sequence[Crystal]) -> dict[str, float]:
@@ -42,7 +42,7 @@ def wasserstein(crystals: Sequence[Crystal], reference: Sequence[Crystal]) -> di
 
 
 def wasserstein_distance(values: Sequence[float], reference: Sequence[float]) -> float:
-    """Return the distance of two sets of values, neither empty, in their unit."""
+    """Return the Wasserstein distance of two sets of values, neither empty, in their unit."""
     from scipy import stats
 
     return float(stats.wasserstein_distance(values, reference))

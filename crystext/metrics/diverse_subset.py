@@ -1,15 +1,15 @@
-"""Which few of many crystals stand for all of them: each the least like those before it.
+"""A diverse subset of crystals: each is the least similar to those before it.
 
     x_1 = the first,    x_k = argmax over x of min over j < k of |x - x_j|
 
-with the structure's fingerprint and the composition's side by side. The latter's distances are some
-ten times the former's, so compositions are told apart first, and then the structures of one. The
-largest distance of a crystal that is left out to the nearest chosen one is at most twice what any
-choice of so many could have. Source: Gonzalez, Theor. Comput. Sci. 38, 293 (1985).
+with the structure's fingerprint and the composition's side by side. Composition distances are some
+ten times larger than structure distances, so compositions are separated first, and then the
+structures of one composition. The largest distance of an omitted crystal to the nearest chosen one
+is at most twice the optimum. Source: Gonzalez, Theor. Comput. Sci. 38, 293 (1985).
 
-What goes wrong otherwise: the first so many, or any at random, are like the draws; where these
-crowd together, calculations are spent on the same chemistry twice. What goes wrong with it: what is
-odd is the least like anything, so it is for crystals that have been judged before.
+What goes wrong otherwise: the first crystals, or random ones, are distributed like the samples;
+where these cluster, calculations are spent on the same chemistry twice. What goes wrong with it:
+outliers are the least similar to anything, so apply it to crystals that were validated before.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from crystext.metrics.matminer.fingerprints import Fingerprints
 
 
 def diverse_subset(crystals: Fingerprints, n: int) -> list[int]:
-    """Return the places of n crystals in the order of choice; of all of them, if there are fewer.
+    """Return the indices of n crystals in the order of choice; of all if there are fewer.
 
-    The first k of the answer are the answer for k. Crystals without a fingerprint come last.
+    The first k indices are the result for k. Crystals without a fingerprint come last.
 
     Args:
-        crystals: in an order that means something, the best first, say; of equals the first wins.
+        crystals: in a meaningful order, such as the best first; of equals the first wins.
         n: 1 or more.
     """
     known = np.flatnonzero(crystals.is_complete)
@@ -36,7 +36,7 @@ def diverse_subset(crystals: Fingerprints, n: int) -> list[int]:
         place = int(nearest.argmax())
         chosen.append(place)
         nearest = np.minimum(nearest, np.linalg.norm(rows - rows[place], axis=1))
-        # Below the distance 0 of a crystal that equals a chosen one.
+        # Below 0, the distance of a crystal that equals a chosen one.
         nearest[chosen] = -1.0
     others = np.flatnonzero(~crystals.is_complete)[: n - len(chosen)]
     return [*known[chosen].tolist(), *others.tolist()]

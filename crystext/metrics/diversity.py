@@ -1,4 +1,4 @@
-"""Diversity: how unlike each other crystals are.
+"""Diversity: the mean pairwise distance of crystals.
 
     diversity = 2 / (N (N - 1)) * sum over i < j of d(i, j)
 
@@ -6,7 +6,7 @@ with the Euclidean distance d of structures' or of compositions' fingerprints. S
 pairwise distance of Xie et al., arXiv:2110.06197, and Gruver et al., arXiv:2402.04379.
 
 What goes wrong otherwise: a mean over all N² pairs counts each crystal's distance 0 to itself, and
-a sample of pairs has an error of its own. A large value is no merit alone: noise is diverse.
+a sample of pairs adds sampling error. A large value alone is not a merit: noise is diverse.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from crystext.structures.crystal import Floats
 
 
 def mean_pairwise_distance(fingerprints: Floats) -> float:
-    """Return the mean distance of all pairs; nan of fewer than two.
+    """Return the mean distance of all pairs; nan for fewer than two.
 
     Args:
         fingerprints: shape (N, numbers); rows with nan are left out.

@@ -6,15 +6,15 @@ proportion and z the quantile of the normal distribution (1.96 for 95%),
     (p + z²/2n ± z sqrt(p(1 - p)/n + z²/4n²)) / (1 + z²/n).
 
 Source: E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927). The textbook interval
-p ± z sqrt(p(1 - p)/n) has no width at p = 0 or 1, where samples of crystals often are; and a
+p ± z sqrt(p(1 - p)/n) has zero width at p = 0 or 1, which are common for samples of crystals; and a
 proportion whose denominator leaves out failures cannot be compared with another.
 
 Mean: with Student's quantile t (1.96 for 95% and large n),
 
     x̄ = sum x_i / n,    x̄ ± t_{n-1} s / sqrt(n),    s² = sum (x_i - x̄)² / (n - 1).
 
-Source: Student, Biometrika 6, 1 (1908). Without it, two models seem to differ by a decimal that
-another seed would change.
+Source: Student, Biometrika 6, 1 (1908). Without an interval, two models seem to differ by a decimal
+that another seed would change.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Proportion:
-    """A count of a total."""
+    """A count out of a total."""
 
     count: int
     total: int
@@ -50,7 +50,7 @@ class Proportion:
 
 
 class MeanInterval(NamedTuple):
-    """The mean of some values and the ends of its interval; nan where there are too few."""
+    """The mean of some values and the ends of its interval; nan if there are too few."""
 
     value: float
     low: float
@@ -60,7 +60,7 @@ class MeanInterval(NamedTuple):
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:
-    """Return the mean of those values that are finite; its interval needs two of them."""
+    """Return the mean of the finite values; its interval needs two of them."""
     found = np.asarray(values, dtype=np.float64)
     found = found[np.isfinite(found)]
     n = len(found)

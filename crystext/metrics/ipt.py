@@ -1,4 +1,4 @@
-"""How much a model's surprise at a crystal depends on where the crystal's origin was put.
+"""How much a model's perplexity of a crystal depends on the choice of origin.
 
 IPT, the increase in perplexity under transformation (Gruver et al., arXiv:2402.04379), of a
 crystal s:
@@ -8,8 +8,8 @@ crystal s:
 over random translations t_g of all atoms together. PPL is exp of the mean loss per token of the
 crystal's text, given the prompt. Zero: the model knows that a translation changes nothing.
 
-In other formats than coordinates t_g runs over the equivalent descriptions that the format leaves
-open (`Format.equivalent_texts`): in the Wyckoff format, over the choices of origin, axes and
+In formats other than coordinates, t_g runs over the equivalent descriptions that the format allows
+(`Format.equivalent_texts`): in the Wyckoff format, over the choices of origin, axes and
 representative sites.
 """
 
@@ -24,10 +24,10 @@ from crystext.text import Format
 
 
 def transformed_texts(crystal: Crystal, fmt: Format, count: int, seed: int) -> list[str]:
-    """Return the texts of a crystal under `count` random transformations, which the seed decides.
+    """Return the texts of a crystal under `count` random transformations, determined by the seed.
 
     Raises:
-        InputError: the crystal cannot be written in the format.
+        InputError: the format cannot express the crystal.
     """
     rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
     return fmt.equivalent_texts(crystal, count, rng)
@@ -37,7 +37,7 @@ def increase_in_perplexity(mean_losses: Sequence[float]) -> float:
     """Return the IPT of one crystal.
 
     Args:
-        mean_losses: in nats per token, one for each transformation.
+        mean_losses: losses in nats per token, one for each transformation.
     """
     perplexities = np.exp(np.asarray(mean_losses, dtype=np.float64))
     return float(perplexities.mean() - perplexities.min())
@@ -56,9 +56,9 @@ def mean_ipt(
     Args:
         crystals: one or more.
         mean_losses: scores texts: the mean loss per token of each, in nats.
-        fmt: how the crystals are written.
-        translations: texts of each crystal.
-        seed: of the translations; crystal i has those of seed + i.
+        fmt: the text format.
+        translations: number of texts per crystal.
+        seed: seed of the translations; crystal i uses seed + i.
     """
     return float(
         np.mean(

@@ -3,13 +3,13 @@
     novelty = #{i : no reference structure matches i} / number of samples
 
 by StructureMatcher, in either order of the two, oxidation states ignored (see `matching`); a
-crystal whose reduced formula the reference lacks is novel without a comparison. Source of the
-tolerances: DiffCSP (Jiao et al., arXiv:2309.04475). Enantiomorphs, as of P3_121 and P3_221, are one
-crystal: the mirror image of a known one is not novel.
+crystal whose reduced formula is not in the reference is novel without a comparison. Source of the
+tolerances: DiffCSP (Jiao et al., arXiv:2309.04475). Enantiomorphs, such as P3_121 and P3_221, count
+as the same crystal: the mirror image of a known one is not novel.
 
 What goes wrong otherwise: novelty by distance of fingerprints (CDVAE's) calls a structure novel for
-a composition a little off, and novelty by formula calls a new polymorph old. A text that cannot be
-read is not novel either: it belongs to the denominator, not to the count.
+a slightly different composition, and novelty by formula calls a new polymorph known. A failure is
+not novel either: it belongs to the denominator, not to the count.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def find_matches(
 
     Args:
         crystals: generated crystals.
-        reference: crystals that the generator learned from.
+        reference: training crystals of the generator.
         tolerances: of the matcher.
         workers: processes, or an executor; the result does not depend on it.
-        report: called with the number of formulas done, and of all that both sets have.
+        report: called with the number of formulas done, and of all formulas in both sets.
     """
     groups = group_by_formula(c.numbers for c in crystals)
     ends = zip(reference.offsets[:-1], reference.offsets[1:], strict=True)

@@ -1,4 +1,4 @@
-"""Novelty by distance of fingerprints: what is far from all that was learned from.
+"""Novelty by distance of fingerprints: crystals far from the whole training set.
 
     novel(i)  <=>  min over t of d_s(i, t) > 0.1   or   min over t of d_c(i, t) > 2
 
@@ -21,12 +21,12 @@ from crystext.metrics.coverage import SetDistances, set_distances
 def is_novel(
     distances: SetDistances, *, structure_distance: float = 0.1, composition_distance: float = 2.0
 ) -> NDArray[np.bool_]:
-    """Say which crystals are novel; one without a fingerprint is not. Shape (G,).
+    """Return which crystals are novel; one without a fingerprint is not. Shape (G,).
 
     Args:
         distances: distances of generated crystals to the training set, by `coverage.set_distances`.
-        structure_distance: beyond which a structure is novel.
-        composition_distance: beyond which a composition is novel.
+        structure_distance: distance beyond which a structure is novel.
+        composition_distance: distance beyond which a composition is novel.
     """
     # A comparison with nan is false.
     return (distances.structures_of_generated > structure_distance) | (

@@ -1,10 +1,10 @@
-"""Distances of many rows to many others, by one product of matrices.
+"""Distances of many rows to many others, by one matrix product.
 
     |a - b|² = |a|² + |b|² - 2 a·b
 
 What goes wrong otherwise: distances pair by pair take ten times as long. What goes wrong with it:
-where a and b are nearly equal their squares cancel, so that 1e-7 of their size is lost. So the
-nearest are found by it, and their distances computed once more as they should be.
+where a and b are nearly equal, their squares cancel, with an error of 1e-7 of their size. So the
+product finds the nearest rows, and their distances are recomputed exactly.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 from crystext.structures.crystal import Floats, Ints
 
 _BLOCK_ROWS = 512
-"""Rows whose distances to all others are held at once."""
+"""Number of rows whose distances to all others are in memory at once."""
 
 
 class NearestDistances(NamedTuple):
-    """Smallest distances; inf where the other set is empty."""
+    """Smallest distances; inf if the other set is empty."""
 
     of_rows: Floats
     of_columns: Floats
@@ -48,13 +48,13 @@ def nearest_distances(a: Floats, b: Floats) -> NearestDistances:
 
 
 def mean_distance(rows: Floats) -> float:
-    """Return the mean distance of all pairs of different rows; nan of fewer than two."""
+    """Return the mean distance of all pairs of different rows; nan for fewer than two."""
     n = len(rows)
     if n < 2:
         return float("nan")
     total = 0.0
     for start, squares in _squared_distances(rows, rows):
-        # A row's distance to itself is nothing, whatever rounding has left of it.
+        # A row's distance to itself is 0, whatever rounding leaves.
         here = np.arange(len(squares))
         squares[here, start + here] = 0.0
         total += float(np.sqrt(squares).sum())
@@ -62,7 +62,7 @@ def mean_distance(rows: Floats) -> float:
 
 
 def _squared_distances(a: Floats, b: Floats) -> Iterator[tuple[int, Floats]]:
-    """Yield squared distances of some rows of a to all of b, and where these rows begin."""
+    """Yield squared distances of some rows of a to all of b, with the index of the first row."""
     middle = b.mean(axis=0)
     a, b = a - middle, b - middle
     of_b = np.einsum("ij,ij->i", b, b)

@@ -2,13 +2,13 @@
 
     TV = 1/2 sum over groups g of |p_g - q_g|
 
-the total variation distance of the shares p_g among generated crystals and q_g among those of a
-reference: 0 where they agree, 1 where no group is in both. Groups are spglib's, by number, at one
-tolerance for both sets; a crystal for which it finds none counts as a group of its own (0).
+the total variation distance of the proportions p_g among generated crystals and q_g in a reference:
+0 if they agree, 1 if no group is in both. Groups are spglib's, by number, at one tolerance for both
+sets; crystals without a group count as a separate group (0).
 
-What goes wrong otherwise: a generator whose crystals are all P1, atoms a little off the places that
-symmetry gives them, passes every test of validity and coverage; and labels of the reference that
-were found at another tolerance differ from what is compared with them.
+What goes wrong otherwise: a generator whose crystals are all P1, with atoms slightly off their
+symmetric positions, passes every test of validity and coverage; and labels of the reference from
+another tolerance cannot be compared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from crystext.metrics.base import Metric, MetricInput, map_crystals
 from crystext.structures.space_groups import find_space_group
 
 NO_SPACE_GROUP = 0
-"""Stands for the group of a crystal for which spglib finds none."""
+"""Number for crystals without a space group by spglib."""
 P1 = 1
 
 
@@ -30,7 +30,7 @@ def space_group_counts(groups: Iterable[int | None]) -> Counter[int]:
 
 
 def total_variation(counts: Mapping[int, int], reference: Mapping[int, int]) -> float:
-    """Return the total variation distance of two distributions, given as counts; nan of nothing."""
+    """Return the total variation distance of two distributions, given as counts; nan if empty."""
     n, m = sum(counts.values()), sum(reference.values())
     if n == 0 or m == 0:
         return float("nan")

@@ -3,15 +3,15 @@
     valid  <=>  V >= 0.1 Å^3  and  min over i < j, n in Z^3 of |(x_j - x_i + n) L| >= 0.5 Å
 
 with fractional positions x, basis vectors L as rows and lattice translations n. Source: CDVAE, Xie
-et al., ICLR 2022, arXiv:2110.06197. That rule takes different atoms only: an atom is never held
-against its own images, so a cell whose lattice vector is 0.2 Å long can pass. Here such a cell has
-a failure of its own, IMAGES_TOO_CLOSE, and the caller says whether it counts.
+et al., ICLR 2022, arXiv:2110.06197. That rule considers different atoms only: an atom is never
+compared with its own images, so a cell with a lattice vector of 0.2 Å can pass. Here such a cell
+has a separate failure, IMAGES_TOO_CLOSE, and the caller decides whether it counts.
 
 What goes wrong otherwise: rounding each fractional difference to the nearest integer is not the
 minimum image in a skewed cell. A translation n shifts a point by n_i plane spacings h_i along the
 i-th reciprocal vector, h_i = V / |a_j x a_k|, so a vector shorter than r has |d_i + n_i| < r / h_i:
 with d rounded into [-1/2, 1/2], only |n_i| <= r / h_i + 1/2 can matter. This holds in any basis and
-leaves n = 0 alone wherever all h_i > 2r, that is, in nearly every crystal.
+leaves only n = 0 if all h_i > 2r, that is, in nearly every crystal.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from crystext.structures.crystal import Crystal, Floats
 _MANY_IMAGES = 1000
 """Above this number of translations the basis is reduced before they are tried."""
 _CHUNK = 1 << 18
-"""Vectors measured at once, which bounds memory to some 20 MB."""
+"""Number of vectors measured at once, which limits memory to some 20 MB."""
 
 
 class StructureFailure(Enum):
-    """Why a crystal cannot exist as it stands. The value is one sentence for people."""
+    """Why a crystal is structurally invalid. The value is a sentence for display."""
 
     NO_VOLUME = "the cell is smaller than the smallest volume allowed"
     ATOMS_TOO_CLOSE = "two atoms, or an atom and an image of another, are too close"
@@ -68,12 +68,12 @@ def structure_failure(
 
 
 def is_structure_valid(crystal: Crystal, *, self_images: bool = False) -> bool:
-    """Say whether a crystal is structurally valid at CDVAE's thresholds.
+    """Return whether a crystal is structurally valid at CDVAE's thresholds.
 
     Args:
         crystal: one or more atoms.
-        self_images: False is CDVAE's rule, which ignores an atom's distance to its own images;
-            True refuses these too.
+        self_images: False is CDVAE's rule, which ignores an atom's distance to its own images; True
+            rejects these too.
     """
     failure = structure_failure(crystal)
     return failure is None or (failure is StructureFailure.IMAGES_TOO_CLOSE and not self_images)
@@ -98,7 +98,7 @@ def _image_range(lattice: Floats, radius: float) -> Floats:
 def _any_shorter(
     separations: Floats, lattice: Floats, reach: Floats, radius: float, *, skip_zero: bool
 ) -> bool:
-    """Say whether any image of the separations (P, 3), in [-1/2, 1/2], is shorter than `radius`."""
+    """Return whether any image of separations (P, 3), in [-1/2, 1/2], is shorter than `radius`."""
     if len(separations) == 0:
         return False
     at_once = max(1, _CHUNK // len(separations))
@@ -121,7 +121,7 @@ def _translations(reach: Floats, at_once: int) -> Iterator[Floats]:
 
 
 def _reduced_basis(lattice: Floats) -> Floats:
-    """Return a basis of the same lattice whose vectors are short and near to orthogonal."""
+    """Return a basis of the same lattice with short, nearly orthogonal vectors."""
     from pymatgen.core.lattice import Lattice
 
     return np.asarray(Lattice(lattice).get_lll_reduced_lattice().matrix, dtype=np.float64)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 MIN_DISTANCE = 0.5
-"""Å; the smallest distance of two atoms."""
+"""Å; the minimum distance between two atoms."""
 MIN_VOLUME = 0.1
-"""Å^3; the smallest cell."""
+"""Å^3; the minimum cell volume."""

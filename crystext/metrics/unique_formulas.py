@@ -6,8 +6,8 @@
 among the crystals of a set. Source of the number: counted from the samples published with Gruver
 et al., arXiv:2402.04379, where 3,358 metastable crystals of one model have 643 formulas.
 
-What goes wrong otherwise: validity and stability are highest where a model repeats a few crystals
-that it knows, so each rate of good crystals belongs beside the number of different ones.
+What goes wrong otherwise: validity and stability are highest if a model repeats a few crystals that
+it knows, so report each rate of good crystals with the number of different formulas.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class FormulaCounts(NamedTuple):
     crystals: int
     unique_formulas: int
     most_frequent: str | None
-    """None without crystals; the first of those that are equally frequent."""
+    """None without crystals; the first of equally frequent ones."""
     most_frequent_count: int
 
 
@@ -39,7 +39,7 @@ def count_formulas(formulas: Iterable[str]) -> FormulaCounts:
 
 def _unique_formulas(samples: MetricInput) -> float | None:
     counts = count_formulas(reduced_formula(crystal.numbers) for crystal in samples.crystals)
-    # Not a proportion with an interval: it is no sum over samples.
+    # Not a proportion with an interval: it is not a sum over samples.
     return counts.unique_formulas / len(samples.samples) if samples.samples else None
 
 

@@ -1,10 +1,10 @@
-"""Uniqueness: how many of the crystals are different ones.
+"""Uniqueness: how many of the crystals are different.
 
     uniqueness = #{i : no kept j < i matches i} / number of samples
 
 where i is kept if it matches no earlier kept crystal by StructureMatcher, in either order of the
 two, oxidation states ignored (see `matching`). Source of the tolerances: DiffCSP (Jiao et al.,
-arXiv:2309.04475). Enantiomorphs, as of P3_121 and P3_221, are one crystal.
+arXiv:2309.04475). Enantiomorphs, such as P3_121 and P3_221, count as the same crystal.
 
 What goes wrong otherwise: counting formulas alone calls two polymorphs one; counting texts calls a
 shifted or rotated copy new. Matching is not transitive (a like b, b like c, a unlike c), so the
@@ -40,10 +40,10 @@ def duplicates_of(
 ) -> list[int | None]:
     """Return, for each crystal, the index of the earlier one it repeats, or None if it is unique.
 
-    Only unique crystals are pointed at, so the number of None is the number of unique crystals.
+    The index is always of a unique crystal, so the number of None is the number of unique crystals.
 
     Args:
-        crystals: in the order in which they are to be kept.
+        crystals: in order of priority: of duplicates the first is kept.
         tolerances: of the matcher.
         workers: processes, or an executor; the result does not depend on it.
         report: called with the number of formulas done, and of all.

@@ -1,4 +1,4 @@
-"""What a model learns to do: a task turns a crystal into a prompt and its completion.
+"""Tasks that a model learns: each turns a crystal into a prompt and its completion.
 
 To add a task: one file here that defines a `Task`, and one line in `TASKS`.
 """

@@ -1,4 +1,4 @@
-"""The interface of a task: how an example is made of a record, and how an answer to it is scored.
+"""The interface of a task: how to make an example from a record, and how to score an answer.
 
 To add a task: one file here with a `Task` and one line in `TASKS`; or, from another distribution,
 an entry point of the group `crystext.tasks`. Training, validation and benchmarks use any task
@@ -20,7 +20,7 @@ from crystext.text import PLAIN, Format
 
 
 class Example(NamedTuple):
-    """A prompt and its completion, with what scoring an answer needs."""
+    """A prompt and its completion, with the data for scoring an answer."""
 
     prompt: str
     completion: str
@@ -28,17 +28,17 @@ class Example(NamedTuple):
     """Format of the crystal that the prompt or the completion holds."""
     partial_text: str = ""
     """The incomplete crystal that the prompt shows, with the default marks of `text.partial`; empty
-    where its lines are not what the completion holds."""
+    if the completion does not hold its lines."""
 
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """A kind of example that a model learns from and is scored by."""
+    """A kind of example for training and scoring."""
 
     name: str
-    """As recipes name it."""
+    """Its name in recipes."""
     format: Format | None = None
-    """The format that the task teaches; None: the model's own, which a recipe gives."""
+    """The format that the task teaches; None is the model's own, set by a recipe."""
 
     measures: ClassVar[tuple[str, ...]]
     """Names of what `score` returns."""
@@ -47,24 +47,24 @@ class Task(ABC):
     def make(
         self, record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
     ) -> Example:
-        """Make an example of a record.
+        """Make an example from a record.
 
         Args:
             record: its crystal is already augmented and in text order.
             prompts: the words.
             fmt: `format` of this task, or else the model's own.
-            rng: the only source of randomness, so that the same example can be made again.
+            rng: the only source of randomness, so that examples are reproducible.
         """
 
     @abstractmethod
     def score(self, example: Example, answer: str) -> Mapping[str, float]:
-        """Score a model's answer to an example by every one of `measures`; never raises.
+        """Score a model's answer to an example by all `measures`; never raises.
 
-        Rates are 1 for right and 0 for wrong, so that their mean over examples is a proportion. An
-        answer that cannot be read scores 0 in all of them: it stays in the denominator.
+        Rates are 1 for correct and 0 for wrong, so that their mean over examples is a proportion.
+        An invalid answer scores 0 in all of them: it stays in the denominator.
 
         Args:
-            example: the prompt that was answered. Where only the completion tells what is right,
-                it must be the one that `make` returned.
-            answer: the whole text behind the prompt; empty where the model did not end it.
+            example: the prompt that was answered. If only the completion defines the correct
+                answer, it must be the one that `make` returned.
+            answer: the whole text after the prompt; empty if the model did not end it.
         """

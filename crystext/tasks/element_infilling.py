@@ -16,7 +16,7 @@ from crystext.text.partial import UnknownParts, encode_partial, mask_element
 
 
 def element_prompt(crystal: Crystal, symbol: str, prompts: PromptSet, fmt: Format) -> str:
-    """Return the prompt that asks what could stand in place of an element, its place kept."""
+    """Return the prompt for the candidates of a masked element that keeps its place in the text."""
     return prompts.render(
         "infill_element", crystal=mask_element(crystal, symbol, fmt, prompts.marks)
     )
@@ -31,10 +31,10 @@ class ElementInfilling(Task):
     def make(
         self, record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
     ) -> Example:
-        """Mask the element of an atom drawn uniformly, so that frequent elements are masked more.
+        """Mask the element of a uniformly chosen atom: frequent elements are masked more often.
 
-        Half of the time its sites keep their place, which tells something of the element; half of
-        the time they come last.
+        Half of the time its sites keep their place, which is a hint to the element; half of the
+        time they come last.
         """
         crystal = record.require_crystal()
         number = int(crystal.numbers[int(rng.integers(len(crystal)))])
@@ -46,7 +46,7 @@ class ElementInfilling(Task):
         return Example(prompts.render("infill_element", crystal=shown), symbol, fmt)
 
     def score(self, example: Example, answer: str) -> dict[str, float]:
-        """Return whether the element is the one that was masked."""
+        """Return whether the element is the masked one."""
         return {"correct": float(answer == example.completion)}
 
 

@@ -1,4 +1,4 @@
-"""Writing a whole crystal: any crystal, or one with asked-for properties."""
+"""Generation of a whole crystal, unconditional or with requested properties."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from crystext.tasks.prompts import PromptSet
 from crystext.text import PLAIN, Format
 
 _STOP_PROBABILITY = 0.5
-"""Chance that no further property is asked for; one in sixteen prompts asks for five or more."""
+"""Probability that no further property is requested; one in sixteen prompts requests five or
+more."""
 
 _FIRST_PROPERTY_WEIGHTS = {
     "formula": 20.0,
@@ -27,14 +28,14 @@ _FIRST_PROPERTY_WEIGHTS = {
     "elements": 1.5,
     "chemical_system": 1.5,
 }
-"""How often a property is the first to be asked for, relative to 1 of those not named: what people
-ask for most is practised most."""
+"""Relative frequency of a property as the first requested one; 1 for those not listed. Properties
+that users request most are trained most."""
 
 
 def generation_prompt(
     prompts: PromptSet, conditions: Mapping[str, str] | None = None, fmt: Format = PLAIN
 ) -> str:
-    """Return the prompt that asks for a crystal with these properties, in this order.
+    """Return the prompt for a crystal with these properties, in this order.
 
     Args:
         prompts: the words.
@@ -42,26 +43,26 @@ def generation_prompt(
         fmt: the format of the text, whose template is used.
 
     Raises:
-        SettingError: the prompts have no words for that.
+        SettingError: the prompt set has no template or line for that.
     """
     lines = condition_lines(prompts, conditions or {})
     return prompts.render(fmt.template, conditions=lines)
 
 
 def condition_lines(prompts: PromptSet, conditions: Mapping[str, str]) -> str:
-    """Return the lines of a prompt that ask for properties, in the order given."""
+    """Return the prompt lines for properties, in the given order."""
     return "".join(prompts.condition(name, value) for name, value in conditions.items())
 
 
 def sample_properties(
     record: Record, prompts: PromptSet, rng: np.random.Generator
 ) -> dict[str, str]:
-    """Draw some of a record's known properties, in random order.
+    """Sample some of a record's known properties, in random order.
 
-    Every subset can come; its size has a geometric distribution, cut at their number, so that few
-    properties are asked for most of the time. Formula and space group come most often. Half of the
-    formulas are those of the whole cell, Na4Cl4 for NaCl, so that a prompt can also say how large
-    the cell is to be.
+    Every subset is possible; its size has a truncated geometric distribution, so that mostly few
+    properties are requested. Formula and space group are the most frequent. Half of the formulas
+    are those of the whole cell, Na4Cl4 for NaCl, so that a prompt can also say how large the cell
+    is to be.
     """
     names = sorted(available_properties(record.labels, prompts.conditions))
     size = min(int(rng.geometric(_STOP_PROBABILITY)), len(names))
@@ -75,7 +76,7 @@ def sample_properties(
 
 
 def score_crystal(crystal: Crystal | None) -> dict[str, float]:
-    """Return whether a text was read, and whether its structure and composition are valid."""
+    """Return whether a text is a crystal, and whether structure and composition are valid."""
     return {
         "parse": float(crystal is not None),
         "structure_valid": float(crystal is not None and is_structure_valid(crystal)),
@@ -85,7 +86,7 @@ def score_crystal(crystal: Crystal | None) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Generation(Task):
-    """Writing a whole crystal: any, or, if `conditional`, one with the properties requested."""
+    """Generation of a whole crystal, with requested properties if `conditional`."""
 
     conditional: bool = field(default=False, kw_only=True)
 
@@ -94,7 +95,7 @@ class Generation(Task):
     def make(
         self, record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
     ) -> Example:
-        """Request properties of the crystal as its text has it."""
+        """Request properties of the crystal as written in its text."""
         requested = {}
         if self.conditional:
             requested = sample_properties(fmt.record_as_written(record), prompts, rng)

@@ -1,4 +1,4 @@
-"""Completing a crystal of which a part is not known: sites, coordinates, the cell, whole atoms."""
+"""Infilling: completion of a crystal with unknown sites, coordinates, cell or whole atoms."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from crystext.text import Format
 from crystext.text.partial import DEFAULT_MARKS, UnknownParts, encode_partial
 
 _CONDITIONED_FRACTION = 0.25
-"""Share of the examples that also name some properties of the whole crystal."""
+"""Proportion of examples that also name some properties of the whole crystal."""
 
 
 def infill_prompt(
     partial_text: str, prompts: PromptSet, conditions: Mapping[str, str] | None = None
 ) -> str:
-    """Return the prompt that asks for the rest of a crystal.
+    """Return the prompt for the completion of a crystal.
 
     Args:
-        partial_text: what is known of it, as `encode_partial` writes it.
+        partial_text: its known part, as `encode_partial` writes it.
         prompts: the words.
-        conditions: properties that the whole crystal is to have, as in `generation_prompt`.
+        conditions: requested properties of the whole crystal, as in `generation_prompt`.
     """
     lines = condition_lines(prompts, conditions or {})
     return prompts.render("infill", crystal=partial_text, conditions=lines)
 
 
 def _draw_sites(count: int, rng: np.random.Generator) -> list[int]:
-    """Draw some sites of `count`: how many is uniform from one to all."""
+    """Sample some of `count` sites; their number is uniform from one to all."""
     size = int(rng.integers(1, count + 1))
     return sorted(rng.choice(count, size=size, replace=False).tolist())
 
@@ -66,10 +66,10 @@ def _hide_atoms(crystal: Crystal, rng: np.random.Generator) -> UnknownParts:
 
 @dataclass(frozen=True)
 class Infilling(Task):
-    """Writing the lines of a crystal's text that are hidden."""
+    """Completion of the hidden lines of a crystal's text."""
 
     hide: Callable[[Crystal, np.random.Generator], UnknownParts] = field(kw_only=True)
-    """Chooses what is hidden of a crystal."""
+    """Chooses the hidden part of a crystal."""
 
     measures: ClassVar[tuple[str, ...]] = ("parse", "matches")
 
@@ -78,7 +78,8 @@ class Infilling(Task):
     ) -> Example:
         """Hide a part; some prompts also name properties of the whole crystal."""
         crystal = record.require_crystal()
-        # Sites of unknown element are written in the crystal's order, which must tell nothing.
+        # Sites of unknown element are written in the crystal's order, which must not leak
+        # information.
         order = rng.permutation(len(crystal))
         shuffled = Crystal(
             crystal.lengths, crystal.angles, crystal.numbers[order], crystal.positions[order]
@@ -94,7 +95,7 @@ class Infilling(Task):
         return Example(infill_prompt(shown, prompts, conditions), hidden, fmt, partial_text)
 
     def score(self, example: Example, answer: str) -> dict[str, float]:
-        """Return whether the completed crystal is one, and whether it matches the original.
+        """Return whether the completion is a crystal, and whether it matches the original.
 
         They match under the tolerances of pymatgen's `StructureMatcher`, as two entries of one
         material in a database do; so a cell is compared up to its volume.
@@ -116,7 +117,7 @@ class Infilling(Task):
 
 
 def _complete_text(partial_text: str, answer: str) -> str:
-    """Return the text of a whole crystal: answer lines in place of the marks, the rest behind."""
+    """Return the text of a whole crystal: answer lines replace marks, the others are appended."""
     answers = iter(answer.split("\n"))
     lines = [
         next(answers, "") if line == DEFAULT_MARKS.mask else line

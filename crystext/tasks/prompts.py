@@ -6,9 +6,9 @@ A prompt set is a folder:
     generate_wyckoff.txt  asks for a crystal in the Wyckoff format
     generate_*.txt        asks for a crystal in a format of a plugin (`Format.template`)
     infill_element.txt    asks for an element that was masked at all its sites
-    infill.txt            asks for whatever else is not known of a crystal
+    infill.txt            asks for any other unknown part of a crystal
     conditions.yaml       the line that asks for a property, for each property
-    marks.yaml            what stands for things that are not known: `mask` and `more`
+    marks.yaml            the marks of unknown parts: `mask` and `more`
 
 `generate.txt` and `conditions.yaml` must be there. Training and sampling render through the same
 calls. A model folder carries the set it was trained with.
@@ -37,14 +37,14 @@ TEMPLATES = {
     "infill_element": {"crystal"},
     "infill": {"crystal", "conditions"},
 }
-"""The templates that a set can have, and what each has to mention. A star stands for any name."""
+"""The templates of a set and their required placeholders. A star stands for any name."""
 
 _REQUIRED_TEMPLATES = ("generate",)
 
 
 @dataclass(frozen=True)
 class PromptSet:
-    """The words in which a model is asked."""
+    """A set of prompt templates."""
 
     templates: Mapping[str, str]
     """Template text by name."""
@@ -60,7 +60,7 @@ class PromptSet:
         """
         if template not in self.templates:
             raise SettingError(
-                f"the prompts have no {template}.txt, so that cannot be asked for; they have "
+                f"the prompt set has no {template}.txt, which this request needs; it has "
                 f"{', '.join(f'{name}.txt' for name in self.templates)}"
             )
         return _fill_template(self.templates[template], values)
@@ -73,13 +73,13 @@ class PromptSet:
         """
         if name not in self.conditions:
             raise SettingError(
-                f"the prompts cannot ask for {name!r}; they know {', '.join(self.conditions)}."
-                + did_you_mean(name, self.conditions)
+                f"the prompt set has no line for {name!r}; it has lines for "
+                f"{', '.join(self.conditions)}." + did_you_mean(name, self.conditions)
             )
         return _fill_template(self.conditions[name], {"value": value})
 
     def phrases(self) -> list[str]:
-        """Return the literal parts of all templates: candidates for tokens of their own."""
+        """Return the literal parts of all templates: candidates for separate tokens."""
         texts = [*self.templates.values(), *self.conditions.values()]
         parts = {part for text in texts for part in _PLACEHOLDER.split(text)[::2]}
         return sorted(part for part in parts if len(part) > 1)
@@ -89,8 +89,8 @@ def load_prompts(source: str | Path = "default") -> PromptSet:
     """Load a prompt set: the name of a shipped one, or a folder.
 
     Raises:
-        SettingError: no such set, or a file of it is missing or lacks a placeholder; all faults
-            of the set are named at once.
+        SettingError: the set does not exist, or a file is missing or lacks a placeholder; the
+            message lists all errors.
     """
     folder = Path(source)
     if not folder.is_dir():
@@ -137,7 +137,7 @@ def load_prompts(source: str | Path = "default") -> PromptSet:
         elif not isinstance(mark, str) or not mark.strip() or "\n" in mark:
             faults.append(f"marks.yaml: {name} must be a line of text, found {mark!r}")
     if faults:
-        raise SettingError(f"the prompt set {folder} has faults:\n  " + "\n  ".join(faults))
+        raise SettingError(f"the prompt set {folder} has errors:\n  " + "\n  ".join(faults))
     return PromptSet(templates, conditions, Marks(**marks))
 
 

@@ -1,4 +1,4 @@
-"""Writing a whole crystal in the Wyckoff format, and naming an element masked in such a text."""
+"""Tasks in the Wyckoff format: generation of a whole crystal, and infilling of a masked element."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class WyckoffElementInfilling(ElementInfilling):
     def make(
         self, record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
     ) -> Example:
-        """Mask the element of an atom drawn uniformly.
+        """Mask the element of a uniformly chosen atom.
 
         Half of the time its orbits keep their place, half of the time they come last.
         """

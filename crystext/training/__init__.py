@@ -1,1 +1,1 @@
-"""Learning from a store: batches, the loop, checkpoints."""
+"""Training on a store: batches, the loop, checkpoints."""

@@ -1,9 +1,9 @@
 """Attention that stays inside each example of a packed row.
 
-Two ways, chosen by what the machine has: flash attention (transformers' `flash_attention_2`),
-which takes the bounds of the examples; else `packed_attention` below, for any device, which moves
-queries, keys and values into small grids (examples, longest example), attends there, and moves the
-result back. Nothing but this meets padding, and no token ever meets another example's.
+Two implementations, chosen by the machine: flash attention (transformers' `flash_attention_2`),
+which takes the boundaries of the examples; else `packed_attention` below, for any device, which
+moves queries, keys and values into small grids (examples, longest example), attends there, and
+moves the result back. Only this step uses padding, and no token attends to another example.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PACKED_ATTENTION = "crystext_packed"
-"""What `packed_attention` is called in transformers' registry."""
+"""Name of `packed_attention` in transformers' registry."""
 
 
 class _ToGrid(torch.autograd.Function):
     """Move tokens into a grid.
 
-    Every token has one place, so its gradient is read from there; the general rule would add up
-    the gradients of all places, one thread, one row at a time.
+    Every token has one position, so its gradient is read from there; the general rule would add up
+    the gradients of all positions, one row at a time in one thread.
     """
 
     @staticmethod
@@ -57,8 +57,8 @@ class _FromGrid(torch.autograd.Function):
         return gradient.index_select(0, source) * real[:, None].to(gradient.dtype), None
 
 
-# torch.compile takes minutes to reason about the sizes of several grids in each layer; left out of
-# it, attention costs a break in the graph, and the rest of a layer is compiled once for all layers.
+# torch.compile takes minutes to analyse the sizes of several grids in each layer. Excluding
+# attention costs a graph break, but the rest of a layer is compiled once for all layers.
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def packed_attention(
     module: nn.Module,
@@ -74,26 +74,26 @@ def packed_attention(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend causally inside each example, in the way transformers calls attention.
+    """Attend causally inside each example, with the signature of attention in transformers.
 
     Args:
         query: (1, H, T, D); `key` and `value` may have fewer heads, each for a group of queries.
-        grids: where the tokens go; see `packing.Packed`.
+        grids: positions of the tokens; see `packing.Packed`.
 
     Returns:
         (1, T, H, D), and no weights.
 
     Raises:
-        ModelError: the model's attention is more than softmax over what came before.
+        ModelError: the model's attention is more than a causal softmax.
     """
     width = 0 if sliding_window is None else max(grid.width for grid in grids)
     if softcap is not None or width > (sliding_window or 0):
         raise ModelError(
             "this model limits its attention by a window or a cap, which packed training does not "
-            "know; install flash-attn on a machine with a GPU, or choose another base"
+            "support; install flash-attn on a machine with a GPU, or choose another base"
         )
     repeats = query.shape[1] // key.shape[1]
-    # Split, and not cut one by one: the gradients of the parts are then joined, not added up.
+    # One split instead of slices: the gradients of the parts are then concatenated, not added up.
     sizes = [grid.tokens for grid in grids]
     flat = [x[0].transpose(0, 1).flatten(1).split(sizes) for x in (query, key, value)]
     parts = []
@@ -106,7 +106,7 @@ def packed_attention(
         )
         if repeats > 1:
             k, v = (x.repeat_interleave(repeats, dim=1) for x in (k, v))
-        # Padding lies behind all tokens, where a causal query never looks.
+        # Padding follows all tokens, where causal queries never attend.
         out = _attend(q, k, v, scaling, dropout if module.training else 0.0)
         moved = out.transpose(1, 2).flatten(2).flatten(0, 1)
         parts.append(_FromGrid.apply(moved, grid))  # type: ignore[no-untyped-call]
@@ -129,7 +129,7 @@ def _attend(
 
 
 def attention_name(device: torch.device) -> str:
-    """Return the name of the attention that packed rows need on a device."""
+    """Return the name of the attention for packed rows on a device."""
     from transformers import AttentionInterface
     from transformers.utils.import_utils import is_flash_attn_2_available
 
@@ -140,7 +140,7 @@ def attention_name(device: torch.device) -> str:
 
 
 def attention_arguments(attention: str, packed: Packed) -> dict[str, Any]:
-    """Return what the network's forward pass has to hand on to this attention."""
+    """Return the arguments that the network's forward pass hands to this attention."""
     if attention == PACKED_ATTENTION:
         return {"grids": packed.grids}
     return {
@@ -153,7 +153,7 @@ def attention_arguments(attention: str, packed: Packed) -> dict[str, Any]:
 
 @contextmanager
 def standard_attention(network: PreTrainedModel) -> Iterator[None]:
-    """Let a network attend to padded rows and to a cache, as sampling does, for a while."""
+    """Temporarily let a network attend to padded rows and a cache, as in sampling."""
     attention = network.config._attn_implementation
     network.set_attn_implementation("sdpa")
     try:

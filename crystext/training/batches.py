@@ -1,8 +1,8 @@
-"""Which examples a step learns from.
+"""The examples of each training step.
 
-A batch is a fixed number of examples: step s takes positions s * B to (s + 1) * B of the stream.
-So a batch is a function of seed and step alone; a run goes on at any step without making the
-earlier batches again; and each of P processes makes every P-th example and no other.
+A batch is a fixed number of examples: step s takes positions s * B to (s + 1) * B of the stream. So
+a batch is a function of seed and step alone; a run can resume at any step without the earlier
+batches; and each of P processes makes every P-th example only.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from crystext.training.examples import Examples, TokenizedExample
 
 
 def steps_for_epochs(epochs: float, crystals: int, batch_size: int) -> int:
-    """Return the number of batches that pass over the crystals so many times."""
+    """Return the number of batches for this many epochs."""
     return max(1, math.ceil(epochs * crystals / batch_size))
 
 
 class Batches(torch.utils.data.Dataset[list[TokenizedExample]]):
-    """What one of several processes learns from at each step."""
+    """The examples of one of several processes at each step."""
 
     def __init__(
         self, examples: Examples, batch_size: int, process_index: int = 0, num_processes: int = 1
@@ -31,7 +31,7 @@ class Batches(torch.utils.data.Dataset[list[TokenizedExample]]):
         self.process_index, self.num_processes = process_index, num_processes
 
     def __getitem__(self, step: int) -> list[TokenizedExample]:
-        """Return this process's examples of a step; none if they are all too long."""
+        """Return this process's examples of a step; empty if they are all too long."""
         first = step * self.batch_size
         return self.examples.rows(
             range(first + self.process_index, first + self.batch_size, self.num_processes)
@@ -43,7 +43,7 @@ class Batches(torch.utils.data.Dataset[list[TokenizedExample]]):
         """Yield the batches of steps `start` to `stop`.
 
         Args:
-            workers: processes that make them ahead of time; 0 makes each when it is asked for.
+            workers: processes that make them ahead of time; 0 makes each on request.
         """
         loader = torch.utils.data.DataLoader(
             self,
@@ -52,7 +52,7 @@ class Batches(torch.utils.data.Dataset[list[TokenizedExample]]):
             collate_fn=_no_collate,
             num_workers=workers,
             worker_init_fn=_start_worker,
-            # Of its own, so that nothing is drawn from the one that dropout uses.
+            # A separate generator, so that the one of dropout is not advanced.
             generator=torch.Generator(),
         )
         yield from loader

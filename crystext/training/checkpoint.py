@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: all of them or nothing, and safetensors only."""
+"""Checkpoints of a training run: written completely or not at all, in safetensors only."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _STATE_OF_0_1 = {"least": "best_loss", "since": "evaluations_since_best"}
 
 
 def save_checkpoint(folder: Path, tensors: dict[str, Tensors], state: dict[str, Any]) -> None:
-    """Replace the checkpoint in `folder` by another; a kill at any moment leaves one of the two.
+    """Replace the checkpoint in `folder`; a kill at any moment leaves the old or the new one.
 
     Args:
-        folder: its place; see `runtime.files.replace_folder`.
-        tensors: groups of tensors, a file each.
-        state: what JSON can hold.
+        folder: path of the checkpoint; see `runtime.files.replace_folder`.
+        tensors: groups of tensors, one file each.
+        state: values for JSON.
 
     Raises:
-        RunError: the disk is full, or refuses otherwise; the checkpoint there was is whole.
+        RunError: the disk is full, or writing fails otherwise; the earlier checkpoint is intact.
     """
     try:
         with replace_folder(folder) as partial:
@@ -44,22 +44,22 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensors], state: dict[str, 
             (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
     except (SafetensorError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else _system_message(error)
-        before = ". The checkpoint before is whole" if folder.exists() else ""
+        before = ". The earlier checkpoint is intact" if folder.exists() else ""
         raise RunError(
-            f"no checkpoint can be written to {folder}: {reason or error}; free some space, or "
+            f"the checkpoint cannot be written to {folder}: {reason or error}; free some space, or "
             f"give another --out, and run the same command again{before}"
         ) from error
 
 
 def _system_message(error: SafetensorError) -> str:
-    """Return what the system said, without what safetensors says around it."""
+    """Return the message of the system, without the wrapping of safetensors."""
     return re.sub(
         r"^Error while serializing: (I/O error: )?|\(os error \d+\)$", "", str(error)
     ).strip()
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensors], dict[str, Any]] | None:
-    """Return the tensors and the state of the last whole checkpoint, or None if there is none.
+    """Return the tensors and the state of the last complete checkpoint, or None if there is none.
 
     Raises:
         RunError: the checkpoint is damaged.
@@ -77,16 +77,16 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensors], dict[str, Any]] |
 
 @contextmanager
 def checkpoint_errors(folder: Path) -> Iterator[None]:
-    """Have what goes wrong in taking up a checkpoint told as the damage to it that it is.
+    """Report errors in loading a checkpoint as a damaged checkpoint.
 
     Raises:
-        RunError: the checkpoint lacks something, or holds something of another kind.
+        RunError: the checkpoint lacks something, or has values of another kind.
     """
     try:
         yield
     except (CrystextError, torch.OutOfMemoryError):
         raise
-    # What is missing or of another kind is met wherever it is used first.
+    # Missing or invalid values raise errors at their first use.
     except (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError) as error:
         reason = (
             f"{error} is missing"
@@ -108,7 +108,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
-    """Put back what `optimizer_tensors` returned."""
+    """Restore the state that `optimizer_tensors` returned."""
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in tensors.items():
         i, _, name = key.partition(".")

@@ -1,8 +1,7 @@
-"""What a recipe's data give: examples to learn from, and examples to be scored on.
+"""The training and validation examples of a recipe's data.
 
-Looks at the first of them before a step is made, so that a run on nothing is refused and what is
-left out is told. Does not know how examples are made (`examples`), nor how they become batches
-(`batches`).
+Inspects the first examples before training, so that an empty run is rejected and omissions are
+reported. Does not know how examples are made (`examples`) or batched (`batches`).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from crystext.training.examples import Examples
 from crystext.training.recipe import Recipe
 
 _LENGTH_SAMPLE_SIZE = 256
-"""Examples that stand for all of a stream."""
+"""Number of examples that represent the whole stream."""
 
 _CHUNK_SIZE = 32
 
@@ -30,12 +29,12 @@ class TrainingDatasets:
 
     train: Examples
     validation: dict[str, Examples]
-    """By what they test, each with an example at least; `translated` is the unconditional task on
-    randomly translated crystals, all others are tasks on crystals as the data have them."""
+    """By name of the test, each with at least one example; `translated` is the unconditional task
+    on randomly translated crystals, all others are tasks on crystals as in the data."""
     lengths: list[int]
-    """Tokens of the first examples to learn from, those that are too long among them."""
+    """Token counts of the first training examples, including those that are too long."""
     unscored_tasks: list[str]
-    """Tasks that no validation crystal gives an example of that is short enough."""
+    """Tasks without a validation example that is short enough."""
 
     @property
     def scored_tasks(self) -> list[str]:
@@ -44,17 +43,17 @@ class TrainingDatasets:
 
     @property
     def too_long_fraction(self) -> float:
-        """Share of the examples that are left out for their length, as the first ones have it."""
+        """Proportion of examples left out for their length, estimated from the first ones."""
         return sum(n > self.train.max_tokens for n in self.lengths) / len(self.lengths)
 
     def sequences_per_batch(self, batch_tokens: int) -> int:
-        """Return how many examples hold a number of tokens on average."""
-        # Those that are too long take places in a batch, but no tokens.
+        """Return the number of examples that hold a number of tokens on average."""
+        # Examples that are too long count in a batch, but add no tokens.
         tokens = sum(n for n in self.lengths if n <= self.train.max_tokens)
         return max(1, round(batch_tokens * _LENGTH_SAMPLE_SIZE / tokens))
 
     def warnings(self) -> Iterator[str]:
-        """Yield a sentence for each thing that is left out."""
+        """Yield a sentence for each omission."""
         most = self.train.max_tokens
         if self.too_long_fraction:
             yield (
@@ -69,21 +68,21 @@ class TrainingDatasets:
 
 
 def read_data(store: Path) -> dict[str, Dataset]:
-    """Return the crystals to learn from, `train`, and to be scored on, `validation`.
+    """Return the crystals of the splits `train` and `validation`.
 
     Args:
         store: the folder of a store, or `textbook` (see `data.textbook`).
 
     Raises:
-        InputError: the store cannot be read, or lacks one of the two.
+        InputError: the store cannot be read, or lacks one of the splits.
     """
     if is_textbook(store):
         return {split: read_textbook(split) for split in ("train", "validation")}
     if not store.exists():
         raise InputError(
-            f"no store at {store}; make one of your crystals with `crystext data prepare SOURCE "
-            f"--out {store}`, or give data=FOLDER. data=textbook takes a few crystals that come "
-            "with the package"
+            f"no store at {store}; make one from your crystals with `crystext data prepare SOURCE "
+            f"--out {store}`, or give data=FOLDER. data=textbook uses a few crystals shipped with "
+            "the package"
         )
     data = {split: read_store(store, split) for split in ("train", "validation")}
     for split, crystals in data.items():
@@ -99,11 +98,11 @@ def make_datasets(
 
     Args:
         recipe: the run's.
-        data: as `read_data` returns it.
-        initial_model: whose prompts and tokenizer they use.
+        data: the crystals from `read_data`.
+        initial_model: the model with the prompts and the tokenizer.
 
     Raises:
-        SettingError: no crystal gives an example that is short enough.
+        SettingError: no crystal gives a short enough example.
     """
 
     def examples(split: str, seed: int, tasks: dict[str, float], translated: float) -> Examples:
@@ -145,11 +144,11 @@ def _has_example(examples: Examples, crystals: int) -> bool:
 
 
 def _no_batch_error(examples: Examples, split: str, lengths: list[int]) -> SettingError:
-    found = f"the data give no batch: of {len(examples.data)} {split} crystals"
+    found = f"the data give no batch: among {len(examples.data)} {split} crystals"
     if not lengths:
         return SettingError(
-            f"{found} those looked at cannot be written by their symmetry; add a task that does "
-            "without, such as unconditional"
+            f"{found} the inspected ones have no Wyckoff description; add a task without one, such "
+            "as unconditional"
         )
     return SettingError(
         f"{found} none makes an example of at most {examples.max_tokens} tokens (the shortest of "

@@ -1,4 +1,4 @@
-"""Training by one process or many: what accelerate does not see to by itself."""
+"""Training with one process or several: the parts that accelerate does not handle."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from crystext.training.recipe import Recipe
 
 
 def check_machine(recipe: Recipe) -> None:
-    """Refuse what this machine or this way of launching cannot do, before anything is read.
+    """Reject settings that this machine or launcher does not support, before reading anything.
 
     Raises:
-        SettingError: with all of it.
+        SettingError: with all such settings.
     """
     faults = []
     try:
@@ -30,19 +30,22 @@ def check_machine(recipe: Recipe) -> None:
         faults.append(str(error))
     if launched_sharded():
         if recipe.optim.optimizer == "muon":
-            faults.append("optim.optimizer: muon needs whole matrices, FSDP cuts them; use adamw")
+            faults.append(
+                "optim.optimizer: muon needs whole matrices, but FSDP shards them; use adamw"
+            )
         if recipe.sample_checks.sampled_crystals:
             faults.append(
-                "sample_checks.sampled_crystals: not with FSDP, which gives no process a model"
+                "sample_checks.sampled_crystals: not possible with FSDP, where no process has the "
+                "whole model"
             )
         if recipe.compile:
-            faults.append("compile: not tried with FSDP; set it to false")
+            faults.append("compile: untested with FSDP; set it to false")
     if faults:
         raise SettingError("the recipe does not work here:\n  " + "\n  ".join(faults))
 
 
 def broadcast_weights(accelerator: Accelerator, network: nn.Module) -> None:
-    """Give every process the first one's weights: machines need not agree to the last bit."""
+    """Broadcast the weights of the first process: machines may differ in the last bit."""
     if accelerator.num_processes > 1 and not is_sharded(accelerator):
         with torch.no_grad():
             for parameter in trainable_parameters(network).values():
@@ -50,15 +53,15 @@ def broadcast_weights(accelerator: Accelerator, network: nn.Module) -> None:
 
 
 def prepare_module(accelerator: Accelerator, module: PackedLoss) -> nn.Module:
-    """Return the module as several processes need it."""
+    """Return the module wrapped for several processes."""
     if is_sharded(accelerator):
         from peft import PeftModel
         from peft.utils.other import fsdp_auto_wrap_policy
 
         plugin = accelerator.state.fsdp_plugin
         if isinstance(module.network, PeftModel):
-            # What is cut as one tensor is trained as a whole or frozen as a whole (peft's
-            # documentation, "Use PEFT and QLoRA with FSDP").
+            # A flattened tensor is trained or frozen as a whole (peft's documentation, "Use PEFT
+            # and QLoRA with FSDP").
             plugin.auto_wrap_policy = fsdp_auto_wrap_policy(module.network)
         if module.bf16:
             plugin.set_mixed_precision("bf16", override=True)
@@ -67,19 +70,19 @@ def prepare_module(accelerator: Accelerator, module: PackedLoss) -> nn.Module:
 
 
 def is_sharded(accelerator: Accelerator) -> bool:
-    """Tell whether each process holds a part of the weights only."""
+    """Return whether each process holds only a part of the weights."""
     return bool(accelerator.distributed_type == DistributedType.FSDP)
 
 
 def shard_name(name: str, accelerator: Accelerator) -> str:
-    """Return a name of what is kept once, or by each process where each has a part of it."""
+    """Return a file name, with the rank if each process saves its own part."""
     if not is_sharded(accelerator):
         return name
     return f"{name}-{accelerator.process_index}-of-{accelerator.num_processes}"
 
 
 def tracker_config(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe as trackers take it: flat, and no value but numbers, words and truths."""
+    """Return a recipe for trackers: flat, with numbers, strings and booleans only."""
     flat: dict[str, Any] = {}
 
     def add(prefix: str, values: dict[str, Any]) -> None:

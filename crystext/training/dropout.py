@@ -1,7 +1,7 @@
-"""Dropout in the layers of a network whose weights are trained whole.
+"""Dropout in the layers of a network with full training.
 
-transformers' LLaMA has dropout for attention weights alone. Small networks that pass over the same
-crystals many times learn them by heart without more of it.
+transformers' LLaMA has dropout only for attention weights. Small networks that see the same
+crystals for many epochs memorise them without more dropout.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _BRANCHES = ("self_attn", "mlp")
-"""What LLaMA and its kin call the two branches of a layer."""
+"""Names of the two branches of a layer in LLaMA-like models."""
 
 
 def add_residual_dropout(network: PreTrainedModel, rate: float) -> None:
-    """Set what each branch of each layer adds to zero at this rate, while the network trains.
+    """Apply dropout at this rate to the output of each branch of each layer, in training.
 
     Source: residual dropout, Vaswani et al., arXiv:1706.03762, section 5.4.
 
     Raises:
-        SettingError: the network's layers have no branches of the known names.
+        SettingError: the network's layers have no branches with known names.
     """
 
     def dropped(module: nn.Module, _: Any, output: Any) -> Any:
@@ -45,16 +45,16 @@ def add_residual_dropout(network: PreTrainedModel, rate: float) -> None:
     if not all(branches.values()):
         raise SettingError(
             f"dropout: the layers of a {type(network).__name__} have no parts called "
-            f"{' and '.join(_BRANCHES)}; expected a model built like LLaMA, or dropout: 0"
+            f"{' and '.join(_BRANCHES)}; expected a LLaMA-like model, or dropout: 0"
         )
     for module in chain(*branches.values()):
         module.register_forward_hook(dropped)
 
 
 def _dropout(x: torch.Tensor, rate: float) -> torch.Tensor:
-    """Drop by 16 random bits a value on a CPU, where torch's dropout draws a number for each.
+    """Use 16 random bits per value on a CPU, where torch's dropout draws a float for each.
 
-    Drawing takes an eighth of the time so, which saves a twentieth of a step of the shipped model.
+    Drawing takes an eighth of the time, which saves a twentieth of a step of the shipped model.
     """
     if x.device.type != "cpu":
         return nn.functional.dropout(x, rate)
@@ -65,9 +65,9 @@ def _dropout(x: torch.Tensor, rate: float) -> torch.Tensor:
 
 
 def dropout_seed(seed: int, step: int, process_index: int, micro_batch: int) -> int:
-    """Return the seed of the random numbers that one part of a batch drops values by.
+    """Return the seed of the dropout of one part of a batch.
 
-    It depends on nothing that came before, so that a run goes on from any step.
+    It does not depend on earlier steps, so that a run can resume at any step.
     """
     return int(
         np.random.SeedSequence([seed, step, process_index, micro_batch]).generate_state(1)[0]

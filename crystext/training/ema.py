@@ -23,7 +23,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Take in the weights after a step; early on the average forgets faster."""
+        """Update with the weights after a step; early on the average forgets faster."""
         average = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))
         parameters = trainable_parameters(network)
         weights = list(self.weights.values())
@@ -35,7 +35,7 @@ class WeightAverage:
 
 
 def trainable_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters that are trained, by name."""
+    """Return the trainable parameters by name."""
     return {n: p for n, p in network.named_parameters() if p.requires_grad}
 
 
@@ -48,7 +48,7 @@ def set_trainable_weights(network: nn.Module, weights: Mapping[str, torch.Tensor
 
 @contextmanager
 def swapped_weights(network: nn.Module, weights: Mapping[str, torch.Tensor]) -> Iterator[None]:
-    """Let a network have other trainable weights for a while."""
+    """Temporarily replace the trainable weights of a network."""
     own = {n: p.detach().clone() for n, p in trainable_parameters(network).items()}
     set_trainable_weights(network, weights)
     try:

@@ -1,8 +1,8 @@
 """The endless stream of training examples, a function of seed and position alone.
 
-Position p belongs to epoch p // N of the N crystals, which come in another order in each epoch.
-Every example has random numbers of its own, keyed by seed, epoch and crystal, so that any of them
-can be made again whatever was made before it, by any process.
+Position p belongs to epoch p // N of the N crystals, in a new order in each epoch. Every example
+has its own random numbers, keyed by seed, epoch and crystal, so that any process can make it again,
+whatever was made before.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 TokenizedExample = tuple[list[int], list[int]]
-"""Ids of an example and its labels, of one length; see `tokenization.encode.example_ids`."""
+"""Token ids of an example and its labels, of equal length; see
+`tokenization.encode.example_ids`."""
 
 
 class Examples:
-    """Draws task and augmentation for each crystal of each epoch."""
+    """Samples task and augmentation for each crystal of each epoch."""
 
     def __init__(
         self,
@@ -49,8 +50,8 @@ class Examples:
         """Set up a stream.
 
         Args:
-            task_weights: relative frequency of each task, by name; their order means nothing.
-            translate_probability: that an example's crystal is shifted at random.
+            task_weights: relative frequency of each task, by name; the order does not matter.
+            translate_probability: probability that an example's crystal is randomly translated.
             max_tokens: longer examples are left out.
         """
         self.data, self.tokenizer, self.prompts, self.format = data, tokenizer, prompts, fmt
@@ -65,15 +66,14 @@ class Examples:
     def example(self, index: int, epoch: int) -> Example | None:
         """Return the example that crystal `index` gives in an epoch.
 
-        None where the format of the task that is drawn needs a Wyckoff description, and this
-        crystal has none.
+        None if the format of the sampled task needs a Wyckoff description and the crystal has none.
         """
         rng = np.random.Generator(np.random.Philox(key=[self.seed, epoch * len(self.data) + index]))
         record = self.data[index]
         crystal = permute_within_species(record.require_crystal(), rng)
         if rng.random() < self.translate_probability:
             crystal = translate(crystal, rng)
-        # The sum may end a rounding error below 1.
+        # The sum may be a rounding error below 1.
         drawn = np.searchsorted(self._task_cdf, rng.random() * self._task_cdf[-1], side="right")
         task = TASKS[self.tasks[int(drawn)]]
         fmt = task.format or self.format
@@ -88,7 +88,7 @@ class Examples:
         return [row for row in self._rows(positions) if len(row[0]) <= self.max_tokens]
 
     def lengths(self, positions: range) -> list[int]:
-        """Return the tokens of the examples at these positions, of those too long as well."""
+        """Return the token counts of the examples at these positions, including those too long."""
         return [len(ids) for ids, _ in self._rows(positions)]
 
     def _rows(self, positions: range) -> list[TokenizedExample]:
@@ -103,7 +103,7 @@ class Examples:
         return self.example(int(self._order[1][place]), epoch)
 
     def _wyckoff(self, index: int, record: Record) -> WyckoffCrystal | None:
-        """Return a crystal by its symmetry, as its store has it, or else found and kept here."""
+        """Return the Wyckoff description of a crystal: from its store, else computed and cached."""
         if record.wyckoff is not None:
             return record.wyckoff
         if index not in self._wyckoff_cache:

@@ -1,4 +1,4 @@
-"""What a run tells of itself: log.jsonl, trackers, a bar on a terminal, lines elsewhere."""
+"""The log of a run: log.jsonl, trackers, a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from crystext.runtime.progress import Progress
 from crystext.training.recipe import Recipe
 
 _TIMED_STEPS = 50
-"""Steps that tell how long the next ones take."""
+"""Number of steps from which the remaining time is estimated."""
 
 
 class TrainingLog:
-    """`log.jsonl`: one line of figures each, with the step they belong to."""
+    """`log.jsonl`: one line of metrics per entry, with its step."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,7 +32,7 @@ class TrainingLog:
         """Append a line.
 
         Raises:
-            RunError: the disk is full, or refuses otherwise.
+            RunError: the disk is full, or writing fails otherwise.
         """
         remedy = "free some space and run the same command again, or give another --out"
         with (
@@ -42,7 +42,7 @@ class TrainingLog:
             log.write(json.dumps({"step": step, **values}) + "\n")
 
     def read(self) -> list[dict[str, Any]]:
-        """Return the lines, without one that a kill tore."""
+        """Return the lines, without an incomplete one after a kill."""
         if not self.path.exists():
             return []
         lines = []
@@ -56,7 +56,7 @@ class TrainingLog:
         return lines
 
     def truncate_after(self, step: int) -> None:
-        """Drop what was logged behind a step."""
+        """Drop the lines after a step."""
         if not self.path.exists():
             return
         kept = "".join(json.dumps(line) + "\n" for line in self.read() if line["step"] <= step)
@@ -64,12 +64,12 @@ class TrainingLog:
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write a recipe with everything that it leaves to defaults, or nothing."""
+    """Write a recipe with all defaults filled in, completely or not at all."""
     write_text(path, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
 
 
 class TrainingProgress(Progress):
-    """Shows how far a run is: a bar on a terminal, lines elsewhere.
+    """Shows the progress of a run: a bar on a terminal, lines elsewhere.
 
     Both show the step, the steps in total, the loss and the time left, from the first step on.
     """
@@ -80,12 +80,12 @@ class TrainingProgress(Progress):
         self._recent: deque[tuple[float, int]] = deque(maxlen=_TIMED_STEPS)
 
     def start(self, step: int) -> None:
-        """Take the time at which the step after this one starts."""
+        """Record the start time of the next step."""
         self._recent.append((time.monotonic(), step))
         self.update("training", step, self.steps, "first step", due=False)
 
     def advance(self, step: int, loss: float) -> None:
-        """Show how far the run is: in the bar, or in a line now and then."""
+        """Show the progress in the bar, or in a line from time to time."""
         now = time.monotonic()
         first, since = self._recent[0]
         left = format_duration((self.steps - step) * (now - first) / (step - since))
@@ -101,7 +101,7 @@ class TrainingProgress(Progress):
 
 
 def format_duration(seconds: float) -> str:
-    """Return a time as people say it: `8 s`, `4 min 10 s`, `3 h 05 min`, `2 d 04 h`."""
+    """Return a readable duration: `8 s`, `4 min 10 s`, `3 h 05 min`, `2 d 04 h`."""
     whole = max(0, round(seconds))
     for unit, part, size, width in (
         ("d", "h", 3600, 24),
@@ -114,7 +114,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_scores(scores: Mapping[str, float]) -> str:
-    """Return the figures of an evaluation as a line tells them, the mean loss first."""
+    """Return the metrics of an evaluation as a line, the mean loss first."""
     rest = [
         f"{name.removeprefix('loss_')} {score:.4f}"
         for name, score in scores.items()
@@ -124,12 +124,13 @@ def format_scores(scores: Mapping[str, float]) -> str:
 
 
 def loss_summary(lines: Sequence[Mapping[str, Any]], *, best: bool) -> str:
-    """Return in one sentence what a run did to the losses.
+    """Return a sentence on the losses of a run.
 
     Args:
-        lines: of its log. What they lack is left out: a run begun by an earlier version has no
-            losses from before the first step.
-        best: whether the weights of the least validation loss are kept, and not the last ones.
+        lines: lines of its log. Missing values are left out: a run started by an earlier version
+            has no losses before the first step.
+        best: whether the weights with the minimum validation loss are kept instead of the last
+            ones.
     """
     scored = [line for line in lines if "loss_mean" in line]
     parts = [f"{x['loss_mean']:.4f} before training" for x in scored if x["step"] == 0][:1]
@@ -142,14 +143,14 @@ def loss_summary(lines: Sequence[Mapping[str, Any]], *, best: bool) -> str:
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Refuse trackers whose packages are not installed.
+    """Reject trackers whose packages are not installed.
 
     Raises:
-        SettingError: with all of them.
+        SettingError: listing all of them.
     """
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         raise SettingError(
             f"trackers: {', '.join(missing)} not installed; run `pip install {' '.join(missing)}` "
-            "(or `crystext[trackers]`), or take out of the recipe what is not wanted"
+            "(or `crystext[trackers]`), or remove them from the recipe"
         )

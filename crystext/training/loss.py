@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class PackedLoss(nn.Module):
-    """A causal language model, plain or with adapters, that answers with its losses.
+    """A causal language model, with or without adapters, that returns losses.
 
-    What wraps models for several processes or shards them wraps this, so that one forward pass
-    goes through it from tokens to losses.
+    Wrappers for several processes or sharding wrap this module, so that one forward pass goes from
+    tokens to losses.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class PackedLoss(nn.Module):
     def forward(self, packed: Packed) -> torch.Tensor:
         """Return the loss in nats (K,) of each target of a packed row."""
         with torch.autocast(packed.ids_1_T.device.type, torch.bfloat16, enabled=self.bf16):
-            # Logits only where there is a target: with a large vocabulary they fill the memory.
+            # Logits only at targets: with a large vocabulary they fill the memory.
             logits_1_K_V = self.network(
                 input_ids=packed.ids_1_T,
                 position_ids=packed.positions_1_T,
@@ -48,7 +48,7 @@ class PackedLoss(nn.Module):
 
 
 def base_network(network: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """Return the network below the adapters, if there are any; adapted layers stay in it."""
+    """Return the network below the adapters, if there are any; adapted layers stay."""
     from transformers import PreTrainedModel
 
     if isinstance(network, PreTrainedModel):

@@ -1,4 +1,4 @@
-"""The picture of a run's losses."""
+"""A plot of a run's losses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from crystext.runtime.files import replace_atomically
 
 
 def plot_losses(lines: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw the losses of a log against the step, as PNG.
+    """Plot the losses of a log against the step, as PNG.
 
-    A picture of some 40 kB opens anywhere, a terminal's file browser and a code review included; an
-    HTML page that is complete in itself carries 4 MB of script for a few curves.
+    A PNG of some 40 kB opens anywhere, including file browsers and code reviews; a self-contained
+    HTML page needs 4 MB of script for a few curves.
 
     Args:
-        lines: of `log.jsonl`; those without a loss are passed over.
-        path: written beside and renamed, so that there is a whole picture or none.
+        lines: of `log.jsonl`; those without a loss are skipped.
+        path: written to a temporary file and renamed, so that it is complete or absent.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,8 +1,8 @@
-"""What numbers weigh in the loss, beside all else that a text holds.
+"""The weight of numbers in the loss, relative to other tokens.
 
-What decides whether a formula or a space group is met are the few tokens between a crystal's
-numbers. Where numbers weigh less, the gradient is more of those. The price is that numbers are
-guessed a little worse: see `evaluation/LOG.md`.
+Whether a formula or a space group is satisfied depends on the few tokens between a crystal's
+numbers. With a smaller weight of numbers, these contribute more to the gradient. The price is
+slightly worse numbers: see `evaluation/LOG.md`.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ _POINT = "."
 
 
 class NumberWeights:
-    """Gives each target of a packed row its weight.
+    """Weights for the targets of a packed row.
 
-    Works for vocabularies that have a number with a point in one token or two, the second of which
-    follows the point, as `crystext.tokenization.crystal_vocabulary` has.
+    Works for vocabularies with decimal numbers of one or two tokens, the second of which follows
+    the point, as in `crystext.tokenization.crystal_vocabulary`.
     """
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, weight: float, device: torch.device
     ) -> None:
-        """Look through the vocabulary.
+        """Scan the vocabulary.
 
         Raises:
-            SettingError: the tokenizer cuts numbers into more pieces.
+            SettingError: the tokenizer splits numbers into more pieces.
         """
         for text in _NUMBER_EXAMPLES:
             pieces = token_texts(tokenizer, completion_ids(tokenizer, text))
             if sum(_POINT in piece for piece in pieces) * 2 < len(pieces):
                 raise SettingError(
-                    f"number_weight {weight:g}: the tokenizer cuts {text!r} into {pieces}; "
-                    "expected numbers of one or two tokens, as the shipped vocabulary has. Give "
+                    f"number_weight {weight:g}: the tokenizer splits {text!r} into {pieces}; "
+                    "expected numbers of one or two tokens, as in the shipped vocabulary. Give "
                     "number_weight=1"
                 )
         texts = token_texts(tokenizer, range(len(tokenizer)))

@@ -1,4 +1,4 @@
-"""Which optimizer moves which weights."""
+"""Optimizers and the weights they update."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _BETAS = (0.9, 0.95)
 def make_optimizers(
     weights: dict[str, torch.nn.Parameter], optim: OptimSettings
 ) -> dict[str, torch.optim.Optimizer]:
-    """Return optimizers by name; their rate is set at each step.
+    """Return optimizers by name; their learning rate is set at each step.
 
-    `muon` (Jordan et al., 2024, kellerjordan.github.io/posts/muon) moves the weight matrices and
+    `muon` (Jordan et al., 2024, kellerjordan.github.io/posts/muon) updates the weight matrices and
     leaves embeddings and norms to AdamW without decay. `paged_adamw_8bit` (Dettmers et al.,
     arXiv:2110.02861) keeps its state in 8 bits, in memory that a GPU may page out.
 
@@ -38,7 +38,7 @@ def make_optimizers(
     matrices = [p for n, p in weights.items() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in weights.items() if p.ndim != 2 or "embed" in n]
     made: dict[str, torch.optim.Optimizer] = {}
-    # Of an adapter all are matrices, and an optimizer of nothing is refused by torch.
+    # In an adapter all weights are matrices, and torch rejects an optimizer without parameters.
     if matrices:
         made["muon"] = torch.optim.Muon(
             matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
@@ -49,7 +49,7 @@ def make_optimizers(
 
 
 def set_learning_rate(optimizers: dict[str, torch.optim.Optimizer], rate: float) -> None:
-    """Give all of them a learning rate."""
+    """Set the learning rate of all of them."""
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             group["lr"] = rate

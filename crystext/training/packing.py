@@ -4,9 +4,9 @@
     positions  0 1 2 3 4 0 1 2 0 1 2 3
     targets    . a a a . b b . . c c .       each token's successor, where it carries loss
 
-All layers but attention look at tokens one by one, so they never meet padding. Attention has to
-keep the examples apart: see `attention`, which computes it over small padded grids of examples of
-like length, or flash attention, which takes the bounds of the examples.
+All layers except attention process tokens one by one, so they need no padding. Attention must keep
+the examples apart: see `attention`, which uses small padded grids of examples of similar length, or
+flash attention, which takes the boundaries of the examples.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from crystext.tokenization.encode import IGNORED_LABEL
 from crystext.training.examples import TokenizedExample
 
 _ROWS_PER_GRID = 24
-"""Fewer rows a grid pad less and start more kernels; this many was fastest on a CPU."""
+"""Rows per grid: fewer need less padding but more kernels; this number was fastest on a CPU."""
 _MAX_GRIDS = 5
 
 
 class Grid(NamedTuple):
-    """Where the tokens of examples that follow each other in the row go in a grid (B, T)."""
+    """The grid (B, T) of tokens of consecutive examples in the row."""
 
     tokens: int
-    """How many of the row, behind those of the grids before."""
+    """Number of tokens of the row, after those of earlier grids."""
     rows: int
     """B."""
     width: int
     """T, the longest of the examples."""
     token_index: torch.Tensor
-    """For each place of the grid (B * T), which of its tokens is there; 0 for padding."""
+    """For each position of the grid (B * T), the index of its token; 0 for padding."""
     grid_index: torch.Tensor
-    """For each token, its place in the grid."""
+    """For each token, its position in the grid."""
     token_mask: torch.Tensor
-    """For each place (B * T), 1.0 where a token is, 0.0 where padding."""
+    """For each position (B * T), 1.0 for a token, 0.0 for padding."""
 
 
 class Packed(NamedTuple):
-    """A row of examples, of which every token counts."""
+    """A row of examples without padding."""
 
     ids_1_T: torch.Tensor
     positions_1_T: torch.Tensor
@@ -54,15 +54,15 @@ class Packed(NamedTuple):
     targets_K: torch.Tensor
     """Those successors."""
     example_index_K: torch.Tensor
-    """The example that each target belongs to, as a place in the rows that were packed."""
+    """For each target, the index of its example among the packed rows."""
     cu_seq_lens: torch.Tensor
-    """Ends of the examples, from 0, as int32: what flash attention wants to know."""
+    """Cumulative lengths of the examples, from 0, as int32, for flash attention."""
     max_length: int
     grids: tuple[Grid, ...]
 
     @property
     def tokens(self) -> int:
-        """How many there are."""
+        """Number of examples."""
         return int(self.ids_1_T.shape[1])
 
     def to(self, device: torch.device) -> Packed:
@@ -74,7 +74,7 @@ class Packed(NamedTuple):
 
 
 def pack(rows: Sequence[TokenizedExample]) -> Packed:
-    """Lay examples out one behind the other, short ones first."""
+    """Concatenate examples, short ones first."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
     ordered = [rows[i] for i in order]
     lengths = np.array([len(ids) for ids, _ in ordered])
@@ -84,7 +84,7 @@ def pack(rows: Sequence[TokenizedExample]) -> Packed:
     kept = np.flatnonzero(targets != IGNORED_LABEL)
     positions = np.arange(bounds[-1]) - np.repeat(bounds[:-1], lengths)
     count = min(_MAX_GRIDS, max(1, len(rows) // _ROWS_PER_GRID))
-    # Attention takes time by the square of the length: grids of like time, few rows of the long.
+    # Attention is quadratic in the length: grids of similar cost have few rows of long examples.
     squares = np.cumsum(lengths**2)
     inner = np.searchsorted(squares, squares[-1] * np.arange(1, count) / count) + 1
     cuts = np.unique([0, *inner, len(rows)])
@@ -103,9 +103,9 @@ def pack(rows: Sequence[TokenizedExample]) -> Packed:
 def split_micro_batches(
     rows: list[TokenizedExample], micro_tokens: int
 ) -> list[list[TokenizedExample]]:
-    """Cut rows into parts of about equal tokens, no more than `micro_tokens` each.
+    """Split rows into parts of about equal tokens, at most `micro_tokens` each.
 
-    A row that is longer is a part of its own. Parts hold rows of like length.
+    A longer row is a separate part. Parts hold rows of similar length.
     """
     rows = sorted(rows, key=lambda row: len(row[0]))
     parts: list[list[TokenizedExample]] = []
@@ -114,7 +114,7 @@ def split_micro_batches(
     size = 0
     for row in rows:
         length = len(row[0])
-        # A part ends where its share is reached, and never holds more than is allowed.
+        # A part ends when its proportion is reached, and never exceeds the limit.
         if not parts or size >= share or size + length > micro_tokens:
             parts.append([])
             size = 0
@@ -124,7 +124,7 @@ def split_micro_batches(
 
 
 def dummy_rows(token: int) -> list[TokenizedExample]:
-    """Return rows that carry no loss, for a process that has none where others wait for it."""
+    """Return rows without loss, for a process without rows while others wait for it."""
     return [([token], [IGNORED_LABEL])]
 
 
@@ -144,7 +144,7 @@ def _grid(lengths: np.ndarray) -> Grid:
 
 
 def _to_device(value: Any, device: torch.device) -> Any:
-    """Move what tensors there are in a named tuple of tensors, numbers and such tuples."""
+    """Move the tensors in a named tuple of tensors, numbers and such tuples."""
     if isinstance(value, torch.Tensor):
         return value.to(device, non_blocking=True)
     if isinstance(value, Packed | Grid):

@@ -1,7 +1,7 @@
 """Recipes: everything that a training run depends on, as one YAML file.
 
-The classes are the schema. `load_recipe` reads a file, applies `key=value` overrides, and answers
-a bad recipe with all its faults at once.
+The classes are the schema. `load_recipe` reads a file, applies `key=value` overrides, and reports
+all errors of a bad recipe at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from crystext.tasks import TASKS
 from crystext.text import FORMATS, Format, get_format
 
 _EXCLUSIVE_SETTINGS = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
-"""Settings of `optim` of which one is given, not both."""
+"""Settings of `optim` that exclude each other."""
 
 
 RENAMED_SETTINGS = {
@@ -38,20 +38,20 @@ RENAMED_SETTINGS = {
     "translate_share": "translate_probability",
     "optim.decay_share": "optim.decay_fraction",
 }
-"""Present names of settings by those of version 0.1, which recipes may still have."""
+"""Present names of settings by their names in version 0.1, which recipes may still use."""
 
 
 class DataSettings(StrictModel):
-    """What is learned from, and scored. In an override, `data=FOLDER` stands for `data.store`."""
+    """Training and validation data. In an override, `data=FOLDER` stands for `data.store`."""
 
     store: Path
     """A folder that `crystext data prepare` wrote (see `data.store`), or `textbook`: a few crystals
-    that come with the package (see `data.textbook`)."""
+    shipped with the package (see `data.textbook`)."""
     validation_crystals: int = Field(2000, gt=0)
-    """How many of the validation crystals are scored at each evaluation."""
+    """Number of validation crystals scored at each evaluation."""
     workers: int = Field(0, ge=0)
-    """Processes that make examples ahead of each training process; 0: it makes them itself, some
-    100,000 tokens of the crystal vocabulary a second. They change no batch."""
+    """Number of processes that prepare examples for each training process; 0: it makes them itself,
+    some 100,000 tokens of the crystal vocabulary per second. Batches do not depend on it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -61,17 +61,17 @@ class DataSettings(StrictModel):
     @field_validator("store", mode="before")
     @classmethod
     def _check_store(cls, value: Any) -> Any:
-        # Some digits of a name may be lost already, as those of 2019_10.
+        # Some digits of a name may already be lost, as in 2019_10.
         if isinstance(value, int | float | date):
-            raise ValueError("YAML takes it for something else than a name; put it in quotes")
+            raise ValueError("YAML does not parse it as a name; put it in quotes")
         return value
 
 
 class OptimSettings(StrictModel):
-    """How long, how fast and on how much at once.
+    """Number of steps, learning rate and batch size.
 
-    Give `steps` or `epochs`, and `batch_tokens` or `batch_sequences`: a batch is what one step
-    learns from, whatever the number of processes.
+    Give `steps` or `epochs`, and `batch_tokens` or `batch_sequences`: a batch is the data of one
+    step, whatever the number of processes.
     """
 
     optimizer: Literal["muon", "adamw", "paged_adamw_8bit"] = "adamw"
@@ -79,25 +79,26 @@ class OptimSettings(StrictModel):
     paged_adamw_8bit: the same in 8 bits, from bitsandbytes."""
     learning_rate: float = Field(gt=0)
     schedule: Literal["cosine", "constant", "wsd"] = "cosine"
-    """After the warm-up: half a cosine to zero; or constant; or constant with a fall at the end."""
+    """After the warm-up: half a cosine to zero; or constant; or constant with a decay at the end
+    (wsd)."""
     warmup_steps: int = Field(100, ge=0)
     decay_fraction: float = Field(0.4, ge=0, le=1)
-    """wsd: fraction of the steps, at the end, over which the rate falls linearly to zero."""
+    """wsd: fraction of the steps, at the end, over which the rate decays linearly to zero."""
     weight_decay: float = Field(0.0, ge=0)
     steps: int | None = Field(None, gt=0)
     epochs: float | None = Field(None, gt=0)
     """Passes over the training crystals."""
     batch_tokens: int | None = Field(None, gt=0)
-    """On average: a batch is the number of sequences that hold so many tokens in the mean."""
+    """On average: a batch is the number of sequences with this many tokens in the mean."""
     batch_sequences: int | None = Field(None, gt=0)
     micro_tokens: int = Field(8192, gt=0)
-    """Most tokens that a process passes through the network at once; a larger share of a batch is
-    passed in parts, whose gradients add up. Decides the memory, not the result."""
+    """Maximum number of tokens that a process passes through the network at once; larger batches
+    are split and their gradients accumulated. Affects memory, not the result."""
     max_tokens: int = Field(256, gt=0)
     """Longer examples are left out."""
     clip_norm: float = Field(1.0, gt=0)
     ema: float = Field(0.0, ge=0, lt=1)
-    """Decay of the moving average of the trained weights; the average is what is saved and scored.
+    """Decay of the moving average of the trained weights; the average is saved and scored.
     0: no average."""
 
     @model_validator(mode="after")
@@ -113,14 +114,14 @@ class OptimSettings(StrictModel):
 
 
 class SampleCheckSettings(StrictModel):
-    """What is looked at in each evaluation, besides the losses. 0 crystals: not at all."""
+    """Checks in each evaluation besides the losses. 0 crystals turns a check off."""
 
     ipt_crystals: int = Field(0, ge=0)
-    """Validation crystals of which the increase in perplexity under translation is taken
+    """Number of validation crystals for the increase in perplexity under translation
     (`metrics.ipt`)."""
     ipt_translations: int = Field(20, ge=2)
     sampled_crystals: int = Field(0, ge=0)
-    """Crystals drawn with the present weights, of which the valid ones are counted."""
+    """Number of crystals sampled with the current weights, to count the valid ones."""
     sampled_max_atoms: int = Field(20, gt=0)
 
 
@@ -131,7 +132,7 @@ class Recipe(StrictModel):
     data: DataSettings
     format: str = "plain"
     prompts: str | None = None
-    """A shipped prompt set or a folder; None: the words that the base was trained with, or else the
+    """A shipped prompt set or a folder; None: the prompts that the base was trained with, else the
     default ones."""
     tasks: dict[str, float]
     """Relative weight of each task."""
@@ -139,45 +140,46 @@ class Recipe(StrictModel):
     """Probability that an example's crystal is shifted by a random translation."""
     loss_on_prompt: bool = False
     number_weight: float = Field(1.0, gt=0, le=1)
-    """What a token of a coordinate, a length or an angle weighs in the loss, where one of anything
-    else weighs 1 (`training.number_weighting`, which says why)."""
+    """Weight in the loss of tokens of coordinates, lengths and angles; all others have 1 (see
+    `training.number_weighting`)."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of what each layer adds that is dropped in training, where every weight is trained
-    (`training.dropout`); an adapter has its own, `model.lora.dropout`."""
+    """Dropout rate of the output of each layer branch, for full training (`training.dropout`);
+    adapters have their own, `model.lora.dropout`."""
     model: ModelSettings
     optim: OptimSettings
     precision: Literal["bf16", "fp32"] = "bf16"
     compile: bool = False
-    """Let torch.compile fuse the model; needs a C++ compiler, pays off after some minutes."""
+    """Compile the model with torch.compile; needs a C++ compiler and pays off after some
+    minutes."""
     temperature: float = Field(1.0, gt=0)
-    """What the model asks to be sampled at; the model folder keeps it."""
+    """Default sampling temperature of the model, saved in the model folder."""
     element_temperature: float | None = Field(None, gt=0)
     coordinate_temperature: float | None = Field(None, gt=0)
-    """Those of elements and of coordinates, where they differ (see `SamplingSettings`)."""
+    """Temperatures of elements and of coordinates, if different (see `SamplingSettings`)."""
     sample_format: str | None = None
-    """What the model asks to be drawn where nobody says: `wyckoff`, if a task teaches that, or the
-    `format`, as for None."""
+    """Default text format for sampling: `wyckoff`, if a task teaches it, or the `format`, as for
+    None."""
     evaluate_every: int = Field(500, gt=0)
     checkpoint_every: int = Field(100, gt=0)
     patience: int | None = Field(None, gt=0)
-    """End after so many evaluations in a row whose mean loss is no new minimum, and save the
-    weights of the minimum."""
+    """Early stopping: end after this many consecutive evaluations without a new minimum of the mean
+    loss, and save the weights of the minimum."""
     sample_checks: SampleCheckSettings = SampleCheckSettings()
     trackers: list[Literal["tensorboard", "wandb"]] = Field(default_factory=list)
-    """Where the figures of the log go besides, through accelerate."""
+    """Trackers that also receive the metrics of the log, through accelerate."""
 
     def temperatures(self) -> Temperatures:
-        """Return what a model of this recipe is sampled at unless others are given."""
+        """Return the default sampling temperatures of a model of this recipe."""
         return Temperatures(self.temperature, self.element_temperature, self.coordinate_temperature)
 
     def sample_format_object(self) -> Format | None:
-        """Return the format in which a model of this recipe is sampled; None is its own."""
+        """Return the default text format for sampling; None is the model's own."""
         return None if self.sample_format is None else get_format(self.sample_format)
 
     @model_validator(mode="after")
     def _check_dropout(self) -> Self:
         if self.dropout and self.model.lora is not None:
-            raise ValueError("dropout is for weights trained whole; give model.lora.dropout")
+            raise ValueError("dropout applies to full training; give model.lora.dropout")
         return self
 
     @model_validator(mode="after")
@@ -193,7 +195,7 @@ class Recipe(StrictModel):
     @field_validator("format")
     @classmethod
     def _check_format(cls, name: str) -> str:
-        # What tasks of their own teach is asked for by a prompt of its own, besides this format.
+        # Formats taught by separate tasks have separate prompts, besides this format.
         formats = [TASKS[task].format for task in TASKS if not TASKS.from_plugin(task)]
         taught = {fmt.name for fmt in formats if fmt is not None}
         known = [other for other in FORMATS if other not in taught]
@@ -220,11 +222,11 @@ class Recipe(StrictModel):
 def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recipe:
     """Load a recipe: a file, or the name of a shipped one, with `section.key=value` overrides.
 
-    An override of `optim.steps` takes the place of the recipe's `epochs`, and the reverse; so with
+    An override of `optim.steps` replaces the recipe's `epochs`, and vice versa; likewise
     `batch_tokens` and `batch_sequences`.
 
     Raises:
-        SettingError: with every fault of the recipe and of the overrides.
+        SettingError: with every error of the recipe and of the overrides.
     """
     path = Path(source)
     if not path.is_file():
@@ -255,10 +257,10 @@ def parse_recipe(
     Args:
         values: the settings, as YAML gives them.
         origin: names the settings in the error.
-        override_errors: what was found wrong with overrides of them.
+        override_errors: errors of the overrides.
 
     Raises:
-        SettingError: with every fault.
+        SettingError: with every error.
     """
     lines = rename_settings(values, RENAMED_SETTINGS)
     try:
@@ -272,7 +274,7 @@ def parse_recipe(
 
 
 def _replace_alternatives(values: dict[str, Any], overrides: Sequence[str]) -> list[str]:
-    """Remove what an override takes the place of, and return which overrides exclude each other."""
+    """Remove settings replaced by an override, and return overrides that exclude each other."""
     optim = values.get("optim")
     if not isinstance(optim, dict):
         return []
@@ -284,19 +286,19 @@ def _replace_alternatives(values: dict[str, Any], overrides: Sequence[str]) -> l
             both = " and ".join(given[f"optim.{x}"] for x in chosen)
             faults.append(f"{both} exclude each other; give either {pair[0]} or {pair[1]}")
         if chosen:
-            # Of two, one stays, so that the recipe is not blamed as well.
+            # One of the two stays, so that the recipe is not reported as well.
             optim.update({x: None for x in pair if x != chosen[0]})
     return faults
 
 
 def _apply_override(values: dict[str, Any], override: str) -> str | None:
-    """Set one value, or return what is wrong with the override."""
+    """Set one value, or return the error of the override."""
     key, equals, text = override.partition("=")
     if key == "data" and text and not text.startswith("{"):
         key = "data.store"
     *sections, last = key.split(".")
     if not equals or not last or "" in sections:
-        return f"{override!r} is no override; expected key=value, e.g. optim.steps=100"
+        return f"{override!r} is not an override; expected key=value, e.g. optim.steps=100"
     try:
         value = parse_yaml(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Whether a checkpoint belongs to a run: what may change within one, and what may not."""
+"""The identity of a run: which settings may change when it resumes, and which may not."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _CHANGEABLE_SETTINGS = {
     "sample_checks",
     "trackers",
 }
-"""Where things are, how fast they are done, how often to look."""
+"""Paths, speed, and frequency of checks."""
 
 _CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "decay_fraction", "micro_tokens")
-"""How long a run is, and how a batch is cut."""
+"""Length of a run and batch size."""
 
 
 _DIGEST_PHRASES = {
@@ -40,18 +40,18 @@ _DIGEST_PHRASES = {
     "prompts": "with other prompts",
     "base": "from another base",
 }
-"""What no name of a file says, and what a run is called that differs in it."""
+"""Parts compared by checksum, and the phrase for a run that differs in them."""
 
 
 def run_identity(
     recipe: Recipe, initial_model: InitialModel, crystals: int, batch_size: int
 ) -> dict[str, Any]:
-    """Return what may not change within a run.
+    """Return the settings that may not change within a run.
 
     Args:
         recipe: the run's.
-        initial_model: what its training starts from.
-        crystals: to learn from.
+        initial_model: the model that training starts from.
+        crystals: training crystals.
         batch_size: examples of a batch.
     """
     fixed = recipe.model_dump(mode="json", exclude=_CHANGEABLE_SETTINGS)
@@ -80,13 +80,13 @@ def _data_file(store: Path, split: str) -> Path:
 def check_run_identity(
     folder: RunFolder, saved: dict[str, Any], current: dict[str, Any]
 ) -> list[str]:
-    """Refuse to go on with another run.
+    """Reject resuming another run.
 
     Returns:
-        Sentences on what could not be compared.
+        Sentences on parts that could not be compared.
 
     Raises:
-        RunError: with all settings that differ, or with what else does.
+        RunError: listing all settings or other parts that differ.
     """
     recipe = saved["recipe"]
     rename_settings(recipe, RENAMED_SETTINGS)
@@ -99,9 +99,9 @@ def check_run_identity(
     old, new = saved.get("digests", {}), current["digests"]
     if differing := [name for name in new if name in old and old[name] != new[name]]:
         raise RunError(
-            f"{out} holds a run {' and '.join(_DIGEST_PHRASES[name] for name in differing)}, as "
-            f"checksums tell ({sizes}); give another --out, or the {' and the '.join(differing)} "
-            "of that run"
+            f"{out} holds a run {' and '.join(_DIGEST_PHRASES[name] for name in differing)}, "
+            f"according to checksums ({sizes}); give another --out, or the "
+            f"{' and the '.join(differing)} of that run"
         )
     if any(saved[name] != current[name] for name in ("crystals", "sequences")):
         raise RunError(
@@ -110,6 +110,6 @@ def check_run_identity(
     if absent := [name for name in new if name not in old]:
         return [
             f"the checkpoint in {out} is of an earlier version and has no checksum of its "
-            f"{', '.join(absent)}; going on with what is given"
+            f"{', '.join(absent)}; resuming with the given ones"
         ]
     return []

@@ -1,4 +1,4 @@
-"""Looks at a model in training that cost more than a loss: symmetry under translation, samples."""
+"""Checks of a model in training that cost more than a loss: translation invariance, samples."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from crystext.training.validation import ValidationScorer
 
 _BATCH_SIZE = 64
 _SEED = 0
-"""The same crystals, translations and random numbers at every look, so that looks compare."""
+"""The same crystals, translations and random numbers in every check, so that checks can be
+compared."""
 
 
 def validation_ipt(
@@ -34,8 +35,8 @@ def validation_ipt(
 ) -> float:
     """Return the mean IPT (see `metrics.ipt`) of the first validation crystals.
 
-    The crystal's text counts, the end of sequence does not. All processes do the same work: there
-    is little of it.
+    The crystal's text counts, the end of sequence does not. All processes do the same work, as
+    there is little of it.
     """
     tokenizer = examples.tokenizer
     prompt = generation_prompt(examples.prompts, fmt=examples.format)
@@ -64,9 +65,9 @@ def sampled_validity(
     temperatures: Temperatures,
     fmt: Format | None = None,
 ) -> dict[str, float]:
-    """Draw crystals with the present weights, and return which shares of all draws are valid.
+    """Sample crystals with the current weights, and return the proportions of valid ones.
 
-    They are drawn in the format that the model asks to be drawn in, None being its own.
+    They are sampled in the model's default format for sampling.
 
     Constraints are off where they could hide what the model has not learned: a text may break the
     format, and atoms may meet.
@@ -89,7 +90,7 @@ def sampled_validity(
     )
     base = base_network(initial_model.network)
     if base is not initial_model.network and next(base.parameters()).is_cuda:
-        # Too large to be held twice: drawn from as it stands.
+        # Too large for a second copy: sampled directly.
         with standard_attention(base), torch.inference_mode():
             model = LoadedModel(
                 initial_model.network,
@@ -101,8 +102,8 @@ def sampled_validity(
             generator = TextGenerator(model, settings, in_place=True)
             texts = _sampled_texts(generator, request, checks.sampled_crystals)
     else:
-        # By way of the disk: what is drawn from is what would be saved, and training stays alone
-        # with its network.
+        # Through the disk: the sampled model is the one that would be saved, and training keeps its
+        # network.
         with TemporaryDirectory() as folder:
             saved = Path(folder) / "model"
             save_model(
@@ -124,6 +125,6 @@ def sampled_validity(
 
 
 def _sampled_texts(generator: TextGenerator, request: Request, count: int) -> list[str]:
-    """Return texts that ended; one that was cut off is no crystal's, and comes as nothing."""
+    """Return completed texts; a truncated one is not a crystal and becomes empty."""
     batches = generator.draw_batches(request, count, _BATCH_SIZE)
     return ["" if attempt.failure else attempt.text for batch in batches for attempt in batch]

@@ -8,11 +8,11 @@ from crystext.training.recipe import OptimSettings
 
 
 def learning_rate(step: int, steps: int, optim: OptimSettings) -> float:
-    """Return the rate at a step of a run.
+    """Return the learning rate at a step of a run.
 
-    All schedules rise linearly over `optim.warmup_steps`. Then `cosine` falls to zero along half a
+    All schedules rise linearly over `optim.warmup_steps`. Then `cosine` decays to zero along half a
     cosine (Loshchilov and Hutter, arXiv:1608.03983, without restarts), `constant` stays, and `wsd`
-    stays and falls linearly to zero over the last `optim.decay_fraction` of the steps.
+    stays and decays linearly to zero over the last `optim.decay_fraction` of the steps.
     """
     rise = min(1.0, (step + 1) / max(1, optim.warmup_steps))
     if optim.schedule == "cosine":

@@ -1,15 +1,15 @@
 """The training loop.
 
-Knows steps: batch, losses, gradients, optimizers, average, and when to look, to log, to keep and to
-end. Does not know how examples are made (`examples`), how they are packed (`packing`), or what a
-model is (`models.initialize`).
+Knows steps: batch, losses, gradients, optimizers, average, and when to evaluate, log, save and
+stop. Does not know how examples are made (`examples`) or packed (`packing`), or what a model is
+(`models.initialize`).
 
-Of the steps before it, a step needs weights, averages and optimizers only: the batch and the random
-numbers of dropout follow from seed and step. So a run that is killed goes on from its last
-checkpoint, and on one CPU process its weights are bit for bit those of a run that never was.
-Started by `accelerate launch` or `torchrun`, each process takes its share of every batch, and the
-sum of the shares is what one process would have taken: losses agree to rounding, and a run may go
-on with another number of processes.
+A step depends on earlier steps only through weights, averages and optimizers: the batch and the
+random numbers of dropout follow from seed and step. So a killed run resumes from its last
+checkpoint, and on one CPU process its weights are bit-identical to those of an uninterrupted run.
+Started by `accelerate launch` or `torchrun`, each process takes a part of every batch, and all
+parts together are the batch of a single process: losses agree up to rounding, and a run may resume
+with another number of processes.
 """
 
 from __future__ import annotations
@@ -69,18 +69,18 @@ from crystext.training.training_state import TrainingState
 from crystext.training.validation import ValidationScorer, mean_task_loss, validation_losses
 
 LOG_EVERY = 20
-"""Steps between two lines of the log with the training loss and rate; the first and the last step
-have one, too."""
+"""Number of steps between two lines of the log with training loss and rate; the first and the last
+step are also logged."""
 
 
 class Trainer:
-    """One run: the recipe's network, data and optimizers, and the folder they are kept in.
+    """A run: the recipe's network, data and optimizers, and its folder.
 
-    Making it writes nothing; whatever is wrong with the recipe is found here.
+    The constructor writes nothing; all errors of the recipe are raised here.
 
     Raises:
-        CrystextError: the recipe asks for what does not exist, does not work on this machine, or
-            gives no batch.
+        CrystextError: the recipe refers to something that does not exist, does not work on this
+            machine, or gives no batch.
     """
 
     def __init__(self, recipe: Recipe, out: Path) -> None:
@@ -89,8 +89,8 @@ class Trainer:
         check_machine(recipe)
         data = read_data(recipe.data.store)
         self.accelerator = Accelerator(
-            # `PackedLoss` sees to it. What an earlier user of accelerate in this program has set
-            # cannot be changed, and does not reach into there.
+            # `PackedLoss` handles it. Settings of an earlier user of accelerate in this program
+            # cannot be changed, but do not apply there.
             mixed_precision=None if is_initialized() else "no",
             device_placement=False,
             log_with=list(recipe.trackers) or None,
@@ -150,28 +150,28 @@ class Trainer:
 
     @property
     def step(self) -> int:
-        """Number of steps that are done."""
+        """Number of completed steps."""
         return self.state.step
 
     def run(self, console: Console) -> bool:
-        """Train from the last checkpoint, if any, to the end, save the model and draw the losses.
+        """Train from the last checkpoint, if any, to the end, save the model and plot the losses.
 
         Returns:
-            Whether the run went to the last step of the recipe; False where it ended early.
+            Whether the run reached the last step of the recipe; False if it stopped early.
 
         Raises:
             RunError: the folder is a file, in use, or holds something else, or a run of another
                 recipe or on other data; a checkpoint cannot be written or read; or the loss is not
                 finite.
-            ModelError: something else is where the model is to be.
+            ModelError: the model's path holds something else.
         """
         self.folder.check_contents()
         check_model_path(self.out / "model")
-        # One process of a run writes, so one holds the lock.
+        # Only one process of a run writes, so it holds the lock.
         main = self.accelerator.is_main_process
         with (
             self.folder.locked() if main else nullcontext(),
-            # Dropout seeds the generator of the whole process; it is given back as it was.
+            # Dropout seeds the generator of the whole process; its state is restored.
             torch.random.fork_rng(devices=[]),
         ):
             self._run(console)
@@ -191,8 +191,8 @@ class Trainer:
                 progress.print_line(sentence)
             crystals = len(self.batches.examples.data)
             progress.print_line(
-                f"{self.steps:,} steps of {self.batch_size:,} examples, {crystals:,} crystals to "
-                f"learn from, on {self.device}"
+                f"{self.steps:,} steps of {self.batch_size:,} examples, {crystals:,} training "
+                f"crystals, on {self.device}"
             )
             if self.step == 0:
                 self._log_initial_losses(progress)
@@ -205,9 +205,9 @@ class Trainer:
         self.accelerator.wait_for_everyone()
 
     def _log_initial_losses(self, progress: TrainingProgress) -> None:
-        """Log the validation losses before the first step, which later ones compare with.
+        """Log the validation losses before the first step, for comparison.
 
-        They do not count for early stopping: what is kept has been trained.
+        They do not count for early stopping: the saved weights must be trained.
         """
         if self.datasets.too_long_fraction:
             self._log_metrics({"too_long": self.datasets.too_long_fraction})
@@ -246,21 +246,21 @@ class Trainer:
                 progress.print_line(
                     f"step {self.step:,} of {self.steps:,}: {format_scores(scores)}"
                 )
-                # Looking is no training: it does not count against the rate.
+                # Evaluation does not count in the training speed.
                 started += time.monotonic() - looked
             if last or self.step % recipe.checkpoint_every == 0 or self.early_stopping.should_stop:
                 self._save_checkpoint()
         if self.early_stopping.should_stop and self.step < self.steps:
             progress.print_line(
-                f"step {self.step}: no less loss than {self.early_stopping.best_loss:.4f} in "
-                f"{self.early_stopping.evaluations_since_best} evaluations; keeping the weights "
-                "that had it"
+                f"step {self.step}: no loss below {self.early_stopping.best_loss:.4f} in "
+                f"{self.early_stopping.evaluations_since_best} evaluations; keeping the weights of "
+                "the minimum"
             )
 
     def evaluate(self) -> dict[str, float]:
         """Return the averaged weights' validation loss per token, by task, and sample checks.
 
-        `loss_mean` is the mean over the recipe's tasks, as far as there are examples to score.
+        `loss_mean` is the mean over the recipe's tasks with validation examples.
         """
         recipe = self.recipe
         self.model.eval()
@@ -282,17 +282,17 @@ class Trainer:
         return scores
 
     def _validation_losses(self) -> dict[str, float]:
-        """Return the validation losses of the weights as they are, and their mean."""
+        """Return the validation losses of the current weights, and their mean."""
         crystals = self.recipe.data.validation_crystals
         losses = validation_losses(self.scorer, self.datasets.validation, crystals)
         return losses | {"loss_mean": mean_task_loss(losses, self.datasets.scored_tasks)}
 
     def summary(self) -> str:
-        """Return in one sentence what the run did to the losses, as far as its log tells."""
+        """Return a sentence on the losses of the run, from its log."""
         return loss_summary(self.log.read(), best=self.recipe.patience is not None)
 
     def export(self, folder: Path) -> None:
-        """Write the averaged weights as a model folder, or an adapter folder; the last deed."""
+        """Write the averaged weights as a model folder, or an adapter folder; the last action."""
         start, network = self.initial_model, base_network(self.initial_model.network)
         set_trainable_weights(
             self.weights_module, self.early_stopping.weights_to_save(self.ema.weights)
@@ -300,7 +300,7 @@ class Trainer:
         network.config.use_cache = True
         state: dict[str, torch.Tensor] | None = None
         if is_sharded(self.accelerator):
-            # All processes have a part in it.
+            # All processes take part.
             whole = self.accelerator.get_state_dict(self.model)
             state = {name.removeprefix("network."): x for name, x in whole.items()}
         elif start.base is None:
@@ -320,7 +320,7 @@ class Trainer:
                 )
 
     def _train_step(self, rows: list[TokenizedExample]) -> tuple[torch.Tensor, int]:
-        """Make a step.
+        """Run a training step.
 
         Returns:
             This process's part of the mean loss over the batch, and the tokens of the whole batch.
@@ -335,7 +335,7 @@ class Trainer:
         packed += [filler] * (max(1, most) - len(packed))
         set_learning_rate(self.optimizers, learning_rate(self.step, self.steps, self.recipe.optim))
         mean = torch.zeros((), device=self.device)
-        # What gathers gradients takes their mean over the processes, and the batch wants the sum.
+        # Gradients are averaged over the processes, but the batch needs their sum.
         scale = self.accelerator.num_processes / max(1, targets)
         for i, part in enumerate(packed):
             process = self.accelerator.process_index
@@ -349,14 +349,14 @@ class Trainer:
         norm = self.accelerator.clip_grad_norm_(
             self.model.parameters(), self.recipe.optim.clip_norm
         )
-        # The norm is over all processes, so that all of them stop, or none.
+        # The norm is over all processes, so that either all stop or none.
         if not math.isfinite(float(norm)):
             kept = (self.out / shard_name("checkpoint", self.accelerator)).exists()
             rate = self.recipe.optim.learning_rate
             raise RunError(
                 f"the loss ({float(mean):g}) or its gradient ({float(norm):g}) is not finite in "
                 f"step {self.step + 1:,}; try a smaller optim.learning_rate (it is {rate:g})"
-                + (" and another --out. The last checkpoint is whole" if kept else "")
+                + (" and another --out. The last checkpoint is intact" if kept else "")
             )
         for optimizer in self.optimizers.values():
             optimizer.step()
@@ -392,5 +392,5 @@ class Trainer:
                 self.state.restore(tensors, values, self.device)
             progress.print_line(f"resuming {self.out} at step {self.step}")
         if self.accelerator.is_main_process:
-            # Without a checkpoint the run begins anew, and so does its log.
+            # Without a checkpoint the run starts again, and so does its log.
             self.log.truncate_after(self.step if found is not None else -1)

@@ -1,6 +1,6 @@
-"""What a step needs of the steps before it: weights, their average, optimizers, and the best loss.
+"""The state carried between steps: weights, their average, optimizers, and the best loss.
 
-A checkpoint holds it, so that a run that is killed continues as if it had not been.
+A checkpoint holds it, so that a killed run resumes as if uninterrupted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from crystext.training.ema import WeightAverage, set_trainable_weights, trainabl
 
 
 class TrainingState:
-    """The changing parts of a run; `step` is the number of steps that are done."""
+    """The changing parts of a run; `step` is the number of completed steps."""
 
     def __init__(
         self,
@@ -26,11 +26,11 @@ class TrainingState:
         ema_decay: float,
         patience: int | None,
     ) -> None:
-        """Begin a run.
+        """Start a run.
 
         Args:
-            module: whose trainable weights are trained; sharded, a process holds parts of them.
-            optimizers: by the names of their files in a checkpoint.
+            module: module with the trainable weights; if sharded, a process holds parts of them.
+            optimizers: optimizers by the names of their files in a checkpoint.
             ema_decay: see `ema`.
             patience: see `early_stopping`.
         """
@@ -51,7 +51,7 @@ class TrainingState:
         }
 
     def values(self) -> dict[str, Any]:
-        """Return what else a checkpoint holds, as JSON has it."""
+        """Return the other values of a checkpoint, for JSON."""
         return {
             "step": self.step,
             "best_loss": self.early_stopping.best_loss,
@@ -61,7 +61,7 @@ class TrainingState:
     def restore(
         self, tensors: Mapping[str, Tensors], values: Mapping[str, Any], device: torch.device
     ) -> None:
-        """Take over what `tensors` and `values` returned in another process.
+        """Restore the results of `tensors` and `values` of an earlier process.
 
         Raises:
             LookupError: something is missing.

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ValidationScorer:
-    """A model, and how much of a batch it takes at once."""
+    """A model, and the number of tokens it processes at once."""
 
     model: nn.Module
-    """A `loss.PackedLoss`, or what accelerate made of it."""
+    """A `loss.PackedLoss`, or its wrapper by accelerate."""
     accelerator: Accelerator
     micro_tokens: int
     dummy_token: int
-    """Any token, for a process that has no rows where others have."""
+    """Any token, for a process without rows while others have some."""
 
     def micro_batches(self, rows: list[TokenizedExample]) -> list[list[TokenizedExample]]:
-        """Cut this process's rows; every process gets as many parts, some of nothing.
+        """Split this process's rows; every process gets the same number of parts, some empty.
 
         Weights that are shared over processes are gathered in each pass, by all of them together.
         """
@@ -41,7 +41,7 @@ class ValidationScorer:
     def mean_loss(self, rows: list[TokenizedExample]) -> float:
         """Return the mean loss per token, in nats, over the rows of all processes.
 
-        One of them has to have a row: a loss of nothing would look like a perfect one.
+        At least one process must have a row: an empty loss would look like a perfect one.
         """
         sums = torch.zeros(2, dtype=torch.float32, device=self.accelerator.device)
         for part in self.micro_batches(rows):
@@ -55,7 +55,7 @@ class ValidationScorer:
         """Return the mean loss per token, in nats, of each row of this process."""
         device = self.accelerator.device
         means: dict[int, float] = {}
-        # Rows are found again by identity: cutting puts them in another order.
+        # Rows are matched by identity, because splitting reorders them.
         places = {id(row): i for i, row in enumerate(rows)}
         for part in self.micro_batches(rows):
             packed = pack(part).to(device)
@@ -76,9 +76,9 @@ def validation_losses(
 
     Args:
         scorer: the model.
-        datasets: examples by the name of what they test. They are the same at every call, and there
-            is one at least of each.
-        crystals: how many, over all processes.
+        datasets: examples by the name of what they test. They are the same at every call, and each
+            has at least one.
+        crystals: number of crystals, over all processes.
     """
     accelerator = scorer.accelerator
     first, step = accelerator.process_index, accelerator.num_processes
@@ -91,6 +91,6 @@ def validation_losses(
 
 
 def mean_task_loss(losses: Mapping[str, float], tasks: Iterable[str]) -> float:
-    """Return the mean of the tasks' losses: what early stopping goes by."""
+    """Return the mean of the tasks' losses: the criterion of early stopping."""
     values: Sequence[float] = [losses[f"loss_{task}"] for task in tasks]
     return sum(values) / len(values)

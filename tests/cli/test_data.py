@@ -50,7 +50,7 @@ def test_bad_options_are_refused(
     def refused(*options: object) -> str:
         return cli_refuses("data", "prepare", source, "--out", tmp_path / "o", *options)
 
-    assert "'held' is no condition" in refused("--where", "held")
+    assert "'held' is not a condition" in refused("--where", "held")
     assert "two values of 'held'" in refused("--where", "held=a", "--where", "held=b")
     assert "Did you mean 'held'" in refused("--where", "helt=False")
     assert "no row of" in refused("--where", "held=maybe")

@@ -51,7 +51,7 @@ def test_json_lines_carry_names_and_may_hold_blank_lines(cli: Run, tmp_path: Pat
     ended = cli("decode", "-", "--lenient", "--out", tmp_path / "x", input=document)
     assert ended.returncode == 0
     assert sorted(p.name for p in (tmp_path / "x").iterdir()) == ["000007-NaCl.cif", "first.cif"]
-    assert "crystext: 7: forgiven: " in ended.stderr
+    assert "crystext: 7: repaired: " in ended.stderr
     assert "text before the crystal" in ended.stderr
 
 
@@ -81,9 +81,9 @@ def test_bad_texts_among_good_ones_are_listed_with_their_line(cli: Run) -> None:
         ("# made by hand\n" + cif(NACL), "Use crystext encode"),
         ("noise\n\nmore", "none of the 2 texts is a crystal"),
         (TEXTS[0][:-3], "TRUNCATED"),
-        ('{"name": 1}', "line 1 is no JSON object with a text"),
-        ('{"text": 1}', "line 1 is no JSON object with a text"),
-        ("{" * 100_000, "line 1 is no JSON object with a text"),
+        ('{"name": 1}', "line 1 is not a JSON object with a text"),
+        ('{"text": 1}', "line 1 is not a JSON object with a text"),
+        ("{" * 100_000, "line 1 is not a JSON object with a text"),
     ],
 )
 def test_a_document_without_a_crystal_is_refused(
@@ -106,5 +106,5 @@ def test_bad_options_are_refused(cli_refuses: Callable[..., str], tmp_path: Path
     assert "WRONG_PRECISION" in cli_refuses("decode", path, "--format", "gruver2024")
     assert "cannot be written" in cli_refuses("decode", path, "--out", path / "x.cif")
     (tmp_path / "binary").write_bytes(bytes(range(256)))
-    assert "no text in UTF-8" in cli_refuses("decode", tmp_path / "binary")
+    assert "not UTF-8 text" in cli_refuses("decode", tmp_path / "binary")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["binary", "x.txt"]

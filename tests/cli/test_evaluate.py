@@ -71,7 +71,7 @@ def test_crystals_of_a_step_that_was_not_measured_are_refused_and_the_report_is_
     asked = ("evaluate", run, "--only", "validity", "--out", tmp_path / "out", "--workers", 1)
     told = cli_refuses(*asked, "--write", tmp_path / "found")
     assert "msun" in told
-    assert "metastable, which is not measured" in told
+    assert "metastable, which was not measured" in told
     assert (tmp_path / "out" / "report.json").is_file()
     assert not (tmp_path / "found").exists()
 
@@ -83,8 +83,8 @@ def test_crystals_of_a_step_that_was_not_measured_are_refused_and_the_report_is_
         (["--only", "validity,novlty"], "Did you mean 'novelty'"),
         (["--reference", "absent.csv"], "absent.csv"),
         (["--keep", "metastabel"], "Did you mean 'metastable'"),
-        (["--keep", "valid"], "give --write, too"),
-        (["--diverse", "9"], "give --write, too"),
+        (["--keep", "valid"], "add --write"),
+        (["--diverse", "9"], "add --write"),
         (["--write", "found.doc"], "found.doc ends in .doc"),
     ],
 )
@@ -104,8 +104,8 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
     for place, told in (
         (run, "holds files already"),
         (tmp_path / "found.cif", "is a folder"),
-        (run / "attempts.jsonl" / "found", "choose a place"),
-        (tmp_path / "out", "where the report goes"),
+        (run / "attempts.jsonl" / "found", "use a place"),
+        (tmp_path / "out", "is the folder of the report"),
     ):
         (tmp_path / "found.cif").mkdir(exist_ok=True)
         assert told in cli_refuses(*asked, "--write", place)

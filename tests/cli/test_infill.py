@@ -99,7 +99,7 @@ def test_every_option_reaches_the_proposals(
 
 def test_the_seed_of_a_completion_goes_on_with_no_run(cli: Run) -> None:
     shown = {name: cli(name, "--help").stdout for name in ("sample", "infill")}
-    assert "goes on with the seed" in " ".join(shown["sample"].replace("│", " ").split())
+    assert "keeps its seed" in " ".join(shown["sample"].replace("│", " ").split())
     assert "holds a run" not in " ".join(shown["infill"].replace("│", " ").split())
 
 
@@ -118,14 +118,14 @@ DISORDERED = cif_of(["Na1 Na 0 0 0"]).replace("fract_z", "fract_z\n_atom_site_oc
         (("--replace", "Ti", "--candidates", "Co,Nj"), "no element 'Nj'"),
         (("--replace", "Ti", "--candidates", "simlar"), "Did you mean 'similar'"),
         (("--replace", "Ti", "--with", "Similar"), "Did you mean 'similar'"),
-        (("--with", "Co"), "there is neither"),
+        (("--with", "Co"), "--with needs --replace or --site"),
         (("--replace", "Ti", "--keep", "symmetry"), "cannot be kept"),
         (
             ("--replace", "Ti", "--keep", "spacegroup"),
             "expected space-group or cell. Did you mean 'space-group'?",
         ),
         (("--add", "30 O"), "at most 20"),
-        (("--replace", "Ti", "--to", "cif"), "there is no --out"),
+        (("--replace", "Ti", "--to", "cif"), "--out is missing"),
         (("--replace", "Ti", "--temperature", "-1"), "temperature of -1"),
         (("--cell", "--n", "0"), "0 completions"),
     ],

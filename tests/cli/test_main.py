@@ -130,7 +130,7 @@ def test_an_interrupt_ends_with_a_word_and_status_130(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, message = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert message == "crystext: interrupted; run the same command again to go on\n"
+    assert message == "crystext: interrupted; run the same command again to resume\n"
 
 
 @pytest.mark.parametrize("command", ["", "sample", "data", "data list"])

@@ -265,5 +265,5 @@ def test_a_table_of_another_source_is_replaced_with_a_word_and_its_files_go(
     assert first.returncode == 0, first.stderr
     assert "replaces" not in first.stderr
     second = cli("relax", tmp_path / "ni.extxyz", *options)
-    assert "held 1 structure that this source does not hold" in second.stderr
+    assert "held 1 structure that this source does not have" in second.stderr
     assert not (tmp_path / "relaxed" / "cif").exists()

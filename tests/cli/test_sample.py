@@ -132,8 +132,8 @@ def test_conditions_reach_prompt_sampler_and_record(
     }  # fmt: skip
     assert {attempt["attempts"] for attempt in attempts if not attempt["satisfied"]} <= {2}
     assert json.loads((out / "settings.json").read_text())["guidance"] == 1.5
-    assert "composition: enforced, kept by 6 of 6\n" in ended.stdout
-    assert "band_gap: steered; no crystal shows whether it is kept\n" in ended.stdout
+    assert "composition: enforced, satisfied by 6 of 6\n" in ended.stdout
+    assert "band_gap: steered; cannot be checked in a crystal\n" in ended.stdout
 
 
 def test_elements_and_crystal_systems_reach_the_sampler(draw: Draw) -> None:
@@ -159,8 +159,8 @@ def test_each_row_of_a_table_is_drawn_and_a_bad_one_is_told(
     assert "1 of 3 rows left out" in ended.stderr
     attempts = list(read_attempts(tmp_path / "run"))
     assert [len(crystal) for crystal in crystals_of(attempts)] == [2, 2, 2, 3, 3, 3]
-    assert "chemical_system: enforced, kept by 3 of 3\n" in ended.stdout
-    assert "exclude: enforced, kept by 6 of 6\n" in ended.stdout
+    assert "chemical_system: enforced, satisfied by 3 of 3\n" in ended.stdout
+    assert "exclude: enforced, satisfied by 6 of 6\n" in ended.stdout
 
 
 def test_a_table_without_a_good_row_is_refused(
@@ -172,7 +172,7 @@ def test_a_table_without_a_good_row_is_refused(
         "sample", "--model", tiny_model, "--out", out, "--conditions", table
     ).splitlines()
     assert [line.startswith("crystext: ") for line in message] == [True] * 3
-    assert "has 2 rows, and none can be drawn" in message[-1]
+    assert "has 2 rows, and none of them is valid" in message[-1]
     assert not out.exists()
 
 
@@ -262,7 +262,9 @@ def test_a_random_seed_is_recorded_and_gone_on_with(
     assert len(seeds) == 2
     command = "sample", "--model", tiny_model, "--out", tmp_path / "x"
     assert "Did you mean 'random'" in cli_refuses(*command, "--seed", "randon")
-    assert "give them all one number" in cli_refuses(*command, "--seed", "random", "--shard", "1/2")
+    assert "give all of them the same number" in cli_refuses(
+        *command, "--seed", "random", "--shard", "1/2"
+    )
 
 
 def test_a_folder_of_someone_else_is_not_emptied(
@@ -356,8 +358,8 @@ def test_what_is_kept_is_refused_without_a_format(
         (("--space-group", 231), "The nearest is 230"),
         (("--elements", "Li", "--exclude", "Li"), "Li is both requested and excluded"),
         (("--max-attempts-per-sample", 5), "add --until satisfied"),
-        (("--until", "satisfied"), "nothing is asked for that could be checked"),
-        (("--guidance", 2), "there is none in the prompt"),
+        (("--until", "satisfied"), "none of them can be checked"),
+        (("--guidance", 2), "the prompt has none"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
 )
@@ -425,7 +427,7 @@ def test_fewer_attempts_than_the_run_holds_are_not_drawn_and_it_says_so(
     before = (run / "attempts.jsonl").read_bytes()
     ended = cli("sample", "--model", tiny_model, "--out", run, *USUAL, "--n", N - 4)
     assert ended.returncode == 0, ended.stderr
-    assert f"none was drawn: --n {N - 4} is fewer than the run holds already" in ended.stdout
+    assert f"no new samples: the run already has more than --n {N - 4}" in ended.stdout
     assert (run / "attempts.jsonl").read_bytes() == before
 
 

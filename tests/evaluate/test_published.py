@@ -92,7 +92,7 @@ def test_all_faults_of_a_block_are_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"valid": 49.8}, "theirs: valid is a proportion, yet 49.8; write .498"),
+        ({"valid": 49.8}, "theirs: valid is a proportion, found 49.8; write .498"),
         ({"vlaid": 0.5}, "there is no column 'vlaid'. Did you mean 'valid'?"),
         ({"valid": float("nan")}, "rows.0.values.valid"),
     ],

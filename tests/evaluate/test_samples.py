@@ -47,7 +47,7 @@ def test_files_that_are_not_read_are_no_matter(tmp_path):
 def test_the_first_attempts_can_be_taken_alone(tmp_path):
     run = write_run(tmp_path / "run")
     assert len(read_samples(run, 2).samples) == 2
-    with pytest.raises(InputError, match="holds 6 attempts; 7 were asked for"):
+    with pytest.raises(InputError, match="holds 6 attempts; 7 were requested"):
         read_samples(run, 7)
 
 
@@ -109,7 +109,7 @@ def test_the_conditions_requested_are_read_in_the_words_of_both_versions(tmp_pat
 
 def test_conditions_that_are_none_are_refused(tmp_path):
     run = write_run(tmp_path / "run", [encode(BRASS)], [[{"colour": "red"}]])
-    with pytest.raises(InputError, match="attempt 0 carries conditions that are none"):
+    with pytest.raises(InputError, match="attempt 0 has invalid conditions"):
         read_samples(run)
 
 

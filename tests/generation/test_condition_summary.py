@@ -20,10 +20,10 @@ def test_each_condition_is_counted_over_the_attempts_that_were_asked_for_it() ->
         for place, records in enumerate(judged)
     ]
     assert summarize_conditions(attempts).lines() == [
-        "composition: enforced, kept by 2 of 4",
-        "space_group: steered, kept by 1 of 3",
-        "band_gap: steered; no crystal shows whether it is kept",
-        "all that can be checked: 2 of 4, by 2.0 tries each",
+        "composition: enforced, satisfied by 2 of 4",
+        "space_group: steered, satisfied by 1 of 3",
+        "band_gap: steered; cannot be checked in a crystal",
+        "all that can be checked: 2 of 4, by 2.0 attempts each",
     ]
 
 

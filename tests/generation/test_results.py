@@ -156,7 +156,7 @@ def test_a_saved_table_holds_the_records_too(samples: Samples, tmp_path: Path) -
 
 
 def test_nothing_is_saved_where_there_is_no_crystal(samples: Samples, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none of 1 is a crystal"):
+    with pytest.raises(InputError, match="none of the 1 is a crystal"):
         samples[1:2].save(tmp_path / "x.cif")
     with pytest.raises(SettingError, match="Did you mean 'extxyz'"):
         samples.save(tmp_path / "x", to="extxy")
@@ -170,9 +170,9 @@ def test_nothing_is_saved_where_there_is_no_crystal(samples: Samples, tmp_path: 
 
 
 def test_samples_say_in_a_line_what_they_are(samples: Samples) -> None:
-    assert repr(samples) == "<Samples: 5, 4 crystals, 2 as asked>"
-    assert repr(samples[0]) == "<Sample 0: NaCl, 8 atoms, log-probability -10.0, as asked>"
-    assert repr(samples[2]).endswith("not as asked: chemical_system>")
+    assert repr(samples) == "<Samples: 5, 4 crystals, 2 satisfied>"
+    assert repr(samples[0]) == "<Sample 0: NaCl, 8 atoms, log-probability -10.0, satisfied>"
+    assert repr(samples[2]).endswith("not satisfied: chemical_system>")
     assert repr(samples[1]) == f"<Sample 1: no crystal ({samples[1].failure})>"
     assert repr(Samples([])) == "<Samples: 0, 0 crystals>"
 

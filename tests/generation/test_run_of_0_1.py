@@ -30,7 +30,7 @@ def test_it_is_continued_to_the_samples_of_a_run_that_was_made_at_once(
     for out in (run, tmp_path / "once"):
         ended = cli("sample", "--n", 8, *OPTIONS, "--out", out)
         assert ended.returncode == 0, ended.stderr
-        assert "composition: enforced, kept by 8 of 8" in ended.stdout
+        assert "composition: enforced, satisfied by 8 of 8" in ended.stdout
     after = (run / "attempts.jsonl").read_bytes()
     assert after.startswith(before), "what is there is only ever appended to"
     assert list(read_attempts(run)) == list(read_attempts(tmp_path / "once"))

@@ -65,7 +65,7 @@ def test_what_the_shards_lack_is_drawn_and_a_damaged_one_is_refused(
     (path,) = sorted((out / "shards").iterdir())
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(RunError, match="does not hold the attempts that its name says"):
+    with pytest.raises(RunError, match="does not hold the samples that its name says"):
         run_sampling(campaign, out)
     assert expected.startswith((out / "attempts.jsonl").read_bytes())
     path.write_bytes(whole)
@@ -125,5 +125,5 @@ def test_a_shard_that_is_none_is_refused_by_the_command(
     cli_refuses: Callable[..., str], tiny_model: Path, tmp_path: Path
 ) -> None:
     message = cli_refuses("sample", "--shard", "3/2", "--model", tiny_model, "--out", tmp_path)
-    assert "'3/2' is no shard" in message
+    assert "'3/2' is not a shard" in message
     assert list(tmp_path.iterdir()) == []

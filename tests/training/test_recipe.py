@@ -80,7 +80,7 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         "tasks.unconditionall=1",
         "precision=fp16",
         "data.store.path=x",
-        "no override",
+        "not an override",
         "seed=[",
         ".seed=1",
     ]

@@ -259,7 +259,7 @@ def test_a_run_on_other_data_is_refused(data: Path, tmp_path: Path) -> None:
         splits = {s: list(map(read_store(data, s).__getitem__, range(60))) for s in SPLITS}
         splits[split][7] = splits[split][8]
         write_store(tmp_path / split, splits)
-        with pytest.raises(RunError, match="a run on other data, as checksums tell"):
+        with pytest.raises(RunError, match="a run on other data, according to checksums"):
             Trainer(recipe(tmp_path / split, steps=5), tmp_path / "run").run(QUIET)
     # The same ones, elsewhere.
     moved = shutil.copytree(data, tmp_path / "moved")
@@ -279,13 +279,13 @@ def test_a_run_with_other_words_or_another_base_is_refused(data: Path, tmp_path:
     run()
     asked = (words / "generate.txt").read_text()
     (words / "generate.txt").write_text("Please. " + asked)
-    with pytest.raises(RunError, match="a run with other prompts, as checksums tell"):
+    with pytest.raises(RunError, match="a run with other prompts, according to checksums"):
         run()
     (words / "generate.txt").write_text(asked)
     weights = load_file(base / "model.safetensors")
     weights["model.norm.weight"] *= 1.5
     save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(RunError, match="a run from another base, as checksums tell"):
+    with pytest.raises(RunError, match="a run from another base, according to checksums"):
         run()
 
 
@@ -298,7 +298,7 @@ def test_a_checkpoint_of_before_there_were_checksums_goes_on_and_says_so(
     del state["identity"]["digests"]
     (out / "checkpoint" / "state.json").write_text(json.dumps(state))
     Trainer(recipe(data, steps=6), out).run(Console(file=told, width=300))
-    assert "no checksum of its data, prompts, base; going on with what is given" in told.getvalue()
+    assert "no checksum of its data, prompts, base; resuming with the given ones" in told.getvalue()
     assert weights_step(out) == 6
 
 

@@ -1,4 +1,4 @@
-"""Options that say what a crystal is to be, the same in all commands that draw."""
+"""Options for the conditions on a crystal, the same in all commands that sample."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Composition: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="FORMULA",
-        help="Exactly this formula, such as LiFePO4; any number of formula units that fits.",
+        help="Exactly this formula, such as LiFePO4, with any number of formula units that fits.",
         show_default="any",
     ),
 ]
@@ -26,7 +26,7 @@ Elements: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         metavar="ELEMENT",
-        help="An element that has to occur; may be repeated, or be a list such as Li-O.",
+        help="Require this element; repeat the option, or give a list such as Li-O.",
         show_default="none",
     ),
 ]
@@ -34,7 +34,7 @@ Only: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         metavar="ELEMENT",
-        help="An element beside which only those named so may occur; may be repeated, or a list.",
+        help="Allow only these elements; repeat the option, or give a list.",
         show_default="all",
     ),
 ]
@@ -42,22 +42,24 @@ Exclude: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         metavar="ELEMENT",
-        help="An element that may not occur; may be repeated, or be a list.",
+        help="Forbid this element; repeat the option, or give a list.",
         show_default="none",
     ),
 ]
 NAtoms: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        metavar="N|MIN-MAX", help="Atoms in the cell, such as 8 or 8-20.", show_default="any"
+        metavar="N|MIN-MAX",
+        help="Number of atoms in the cell, such as 8 or 8-20.",
+        show_default="any",
     ),
 ]
 SpaceGroup: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="NUMBER|SYMBOL",
-        help="In the prompt, and its crystal system's cell is seen to; in a text by symmetry, the "
-        "group itself. Found by spglib at 0.1 Å.",
+        help="Goes into the prompt; the cell of its crystal system is enforced, and in the "
+        "Wyckoff format the group itself. Checked with spglib at 0.1 Å.",
         show_default="any",
     ),
 ]
@@ -65,13 +67,15 @@ CrystalSystem: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Such as cubic: in the prompt, and its cell is seen to.",
+        help="Such as cubic. Goes into the prompt; its cell is enforced.",
         show_default="any",
     ),
 ]
 Density: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="G/CM3", help="In the prompt; kept if within 5%.", show_default="any"),
+    typer.Option(
+        metavar="G/CM3", help="Goes into the prompt; satisfied if within 5%.", show_default="any"
+    ),
 ]
 FormationEnergy: TypeAlias = Annotated[
     str | None,
@@ -93,7 +97,7 @@ Neutral: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--neutral",
-        help="Oxidation states have to balance (SMACT, table of 2014): a formula for which they "
-        "cannot is refused, and crystals are checked.",
+        help="Require balanced oxidation states (SMACT, table of 2014): formulas that cannot "
+        "balance are rejected, and crystals are checked.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""The option --lenient, and what is told of structures that are read with a note."""
+"""The option --lenient, and the notes on structures that were read with one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Lenient = Annotated[
     bool,
     typer.Option(
         "--lenient",
-        help="Read files that contradict themselves where one reading exists, with a note, instead "
-        "of refusing them.",
+        help="Read files that contradict themselves if one interpretation exists, and print a "
+        "note, instead of rejecting them.",
     ),
 ]
 
 MAX_NAMED_STRUCTURES = 5
-"""Structures that are named for one note, where notes are counted."""
+"""Number of structures that are named for each note."""
 
 
 def print_notes(named_notes: Iterable[tuple[str, tuple[str, ...]]]) -> None:

@@ -13,30 +13,35 @@ Model: TypeAlias = Annotated[
 Temperature: TypeAlias = Annotated[
     float | None,
     typer.Option(
-        help="0 takes the most probable token. If given, it is that of elements and coordinates as "
-        "well, unless these are given too.",
+        help="Sampling temperature; 0 takes the most probable token. If given, it also applies "
+        "to elements and coordinates, unless their own options are given.",
         show_default="the model's own, else 1",
     ),
 ]
 ElementTemperature: TypeAlias = Annotated[
     float | None,
     typer.Option(
-        help="That of elements, and of whether a further atom follows.",
-        show_default="the model's own, else --temperature, as where a formula is asked for",
+        help="Temperature of elements, and of whether another atom follows.",
+        show_default="the model's own; --temperature if it has none or a formula is requested",
     ),
 ]
 CoordinateTemperature: TypeAlias = Annotated[
     float | None,
-    typer.Option(help="That of coordinates.", show_default="the model's own, else --temperature"),
+    typer.Option(
+        help="Temperature of coordinates.", show_default="the model's own, else --temperature"
+    ),
 ]
 TopP: TypeAlias = Annotated[
     float,
-    typer.Option(help="Sample from the most probable tokens that hold this much probability."),
+    typer.Option(
+        help="Nucleus sampling: sample from the most probable tokens with this total probability."
+    ),
 ]
 MinDistanceRatio: TypeAlias = Annotated[
     float,
     typer.Option(
         "--min-distance-ratio",
-        help="Least distance of atoms over the sum of their covalent radii; 0 is off.",
+        help="Minimum distance between atoms, relative to the sum of their covalent radii; 0 is "
+        "off.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""The option --seed of the commands that draw: a number, or a random one that is recorded."""
+"""The option --seed of the commands that sample: a number, or a random one that is recorded."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ RunSeed: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="N|random",
-        help="Random numbers follow from (seed, index). `random` takes a seed that is recorded; an "
-        "OUT that holds a run goes on with the seed of the run.",
+        help="Random numbers follow from (seed, index). `random` picks a seed and records it; a "
+        "run that is resumed in OUT keeps its seed.",
     ),
 ]
 
@@ -23,22 +23,22 @@ Seed: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="N|random",
-        help="The same seed draws the same again. `random` takes a seed that is printed.",
+        help="The same seed gives the same samples. `random` picks a seed and prints it.",
     ),
 ]
 
 
 def parse_seed(text: str, out: Path | None = None, sharded: bool = False) -> int | None:
-    """Return the seed that an option says; None for a random one.
+    """Return the seed given by the option; None for a random one.
 
     Args:
         text: a whole number, or `random`.
         out: the run directory; a random seed is that of the run that it holds.
-        sharded: whether other processes draw other parts of the run. They could not know a random
+        sharded: whether other processes sample other parts of the run. They cannot know a random
             seed, unless the directory holds it already.
 
     Raises:
-        SettingError: it is neither, or a random seed that others could not know.
+        SettingError: it is neither, or a random seed that the other processes cannot know.
     """
     from crystext.errors import SettingError, did_you_mean
 
@@ -47,8 +47,8 @@ def parse_seed(text: str, out: Path | None = None, sharded: bool = False) -> int
         found = None if out is None else _recorded_seed(out)
         if found is None and sharded:
             raise SettingError(
-                "--seed random gives each process that draws a shard another seed; give them all "
-                "one number"
+                "--seed random gives each process that samples a shard a different seed; give all "
+                "of them the same number"
             )
         return found
     if not re.fullmatch(r"[-+]?[0-9]{1,30}", word):
@@ -60,7 +60,7 @@ def parse_seed(text: str, out: Path | None = None, sharded: bool = False) -> int
 
 
 def _recorded_seed(out: Path) -> int | None:
-    """Return the seed of the run in a directory; None where there is none to be read."""
+    """Return the seed of the run in a directory; None if there is none."""
     from crystext.generation.run import run_folder
 
     seed = (run_folder(out).settings() or {}).get("seed")

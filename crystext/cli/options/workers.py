@@ -1,4 +1,4 @@
-"""Who does the work of a command: processes of this machine, or a cluster."""
+"""Workers of a command: processes of this machine, or a cluster."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Cluster = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS|FILE",
-        help="Scheduler of a Dask cluster that works instead of this machine, or its file; its "
-        "workers see the same folders. Needs pip install 'crystext[cluster]'.",
+        help="Scheduler of a Dask cluster to use instead of this machine, or its scheduler file; "
+        "its workers must see the same folders. Needs pip install 'crystext[cluster]'.",
         show_default=False,
     ),
 ]
@@ -24,10 +24,10 @@ Cluster = Annotated[
 
 @contextmanager
 def worker_pool(cluster: str | None, workers: int | None) -> Iterator[Workers]:
-    """Lend the workers that are asked for: those of a cluster, or processes, one a core by default.
+    """Yield the requested workers: those of a cluster, or processes, by default one per core.
 
     Raises:
-        SettingError: both are asked for, or the cluster is none.
+        SettingError: both are given, or the cluster is invalid.
         RunError: the cluster does not answer.
     """
     from crystext.errors import SettingError
@@ -40,7 +40,7 @@ def worker_pool(cluster: str | None, workers: int | None) -> Iterator[Workers]:
 
     if workers is not None:
         raise SettingError(
-            "--workers and --cluster exclude each other: a cluster has the workers that it has"
+            "--workers and --cluster exclude each other: a cluster brings its own workers"
         )
     with clusters.dask_executor(cluster) as executor:
         yield executor

@@ -52,7 +52,7 @@ class HistogramChart(NamedTuple):
 
     title: str
     description: str
-    """What a screen reader says of it."""
+    """The description for screen readers."""
     width: float
     height: float
     axis: str
@@ -82,7 +82,7 @@ def bar_chart(
         proportion: its length.
         inner: the length of a part of it, drawn darker.
         interval: ends of the whisker at its end.
-        reference: where a mark stands for comparison.
+        reference: position of a mark for comparison.
         full_width: the proportion that fills the width.
     """
 
@@ -147,7 +147,7 @@ def _x_ticks(histogram: Histogram, x: _ToCoordinate, base: float) -> list[Tick]:
     from matplotlib.ticker import MaxNLocator
 
     low, high = histogram.edges[0], histogram.edges[-1]
-    # Bins about whole numbers are of something that is counted.
+    # Bins around integers belong to counts.
     counted = all((edge + 0.5).is_integer() for edge in histogram.edges)
     return [
         Tick(f"M{x(value):.4g} {base:g}v4", x(value), base + 16, format_number(value))

@@ -1,8 +1,8 @@
 """The Jinja2 environment of the page: templates beside this file, autoescaping, and filters.
 
-What a page shows comes from files of others: names, formulas, texts. Every value is escaped where a
-template writes it. Marked as safe there are the styles and the script of this folder, and sections
-that are templates themselves.
+A page shows contents of foreign files: names, formulas, texts. Templates escape every value. Only
+the styles and the script of this folder, and sections that are templates themselves, are marked as
+safe.
 """
 
 from __future__ import annotations

@@ -23,10 +23,11 @@ MAX_SHOWN = 24
 """Crystals of a gallery."""
 
 _MAX_ATOMS = 200
-"""Of a crystal that is shown; more are slow to turn, and nothing is seen."""
+"""Maximum number of atoms of a crystal in the gallery; larger ones are slow to turn and too dense
+to see."""
 
 _RADIUS_SCALE = 0.5
-"""What covalent radii are multiplied by, so that atoms do not hide each other."""
+"""Factor of covalent radii, so that atoms do not hide each other."""
 
 
 class Card(NamedTuple):
@@ -39,7 +40,7 @@ class Card(NamedTuple):
     legend: list[tuple[str, str]]
     """Colour and symbol of each element."""
     data: str
-    """What the viewer draws, as JSON."""
+    """The data of the viewer, as JSON."""
     text: str
 
 
@@ -49,9 +50,9 @@ def choose_samples(
     """Return which samples are shown: those that the stages put first.
 
     Args:
-        columns: those that a stage orders by (`ReportSection.gallery_order`) decide.
+        columns: those in `ReportSection.gallery_order` of a stage decide.
         crystals: of all samples.
-        n: how many at most.
+        n: maximum number of samples.
     """
     order = [
         name
@@ -68,7 +69,7 @@ def choose_samples(
 
 
 def cards(columns: Columns, crystals: Sequence[Crystal | None]) -> list[Card]:
-    """Return the crystals that `choose_samples` chooses, with what stands below them."""
+    """Return the crystals that `choose_samples` chooses, with their captions."""
     found = []
     for i in choose_samples(columns, crystals):
         crystal = crystals[i]
@@ -85,7 +86,7 @@ def cards(columns: Columns, crystals: Sequence[Crystal | None]) -> list[Card]:
 
 
 def introduction(columns: Columns) -> str:
-    """Return in which order the crystals stand, and what stages say of them."""
+    """Return a description of the order of the crystals, with the notes of stages."""
     words, notes = [], []
     for stage in loadable_stages():
         section = stage.section
@@ -101,7 +102,7 @@ def _is_measured(columns: Columns, name: str) -> bool:
 
 
 def _rank(value: Any) -> float:
-    """Return what is true as 0, what is not as 1, a number as it is, and None last."""
+    """Return a sort key: 0 for true, 1 for false, a number unchanged, None last."""
     if value is None:
         return float("inf")
     return float(not value) if value is True or value is False else float(value)
@@ -149,7 +150,7 @@ def _viewer_data(crystal: Crystal) -> dict[str, Any]:
 def _color(number: int) -> str:
     from ase.data.colors import jmol_colors
 
-    # Elements beyond those that Jmol colours take the last colour.
+    # Elements without a Jmol colour take the last colour.
     rgb = jmol_colors[min(number, len(jmol_colors) - 1)]
     return "#" + "".join(f"{round(255 * float(part)):02x}" for part in rgb)
 
@@ -162,6 +163,6 @@ def _text(crystal: Crystal) -> str:
 
 
 def _value(columns: Columns, name: str, i: int) -> Any:
-    """Return a value, None where there is no column, or nan."""
+    """Return a value; None for a missing column or nan."""
     value = columns[name][i] if name in columns else None
     return None if isinstance(value, float) and np.isnan(value) else value

@@ -7,11 +7,11 @@ from crystext.evaluate.report import MetricValue
 from crystext.runtime.wording import without_sign_of_zero
 
 MISSING = "–"
-"""Stands where there is no number."""
+"""Placeholder for a missing number."""
 
 
 def format_number(value: float | None) -> str:
-    """Return a number with four significant digits, thousands parted."""
+    """Return a number with four significant digits and thousands separators."""
     if value is None:
         return MISSING
     if abs(value) >= 1000:
@@ -21,15 +21,15 @@ def format_number(value: float | None) -> str:
 
 
 def format_percent(proportion: float) -> str:
-    """Return a proportion in percent, with one digit, or with two where one would hide it."""
-    # The upper end of an interval may miss 1 by a rounding.
+    """Return a proportion in percent, with one decimal, or two for small values."""
+    # The upper end of an interval may differ from 1 by a rounding error.
     if 0 < proportion < 0.0005 or 0.9995 <= proportion < 1 - 1e-9:
         return f"{proportion:.2%}"
     return f"{proportion:.1%}"
 
 
 def format_fixed(value: float | None, digits: int = 4) -> str:
-    """Return a number with so many digits, whole numbers and large ones with fewer."""
+    """Return a number with this many digits; integers and large numbers have fewer."""
     if value is None:
         return MISSING
     if abs(value) >= 1000 or (value == int(value) and abs(value) > 1):
@@ -53,7 +53,7 @@ def format_published(value: float | None, column: PublishedColumn) -> str:
 
 
 def format_integer(count: int | None) -> str:
-    """Return a count, thousands parted; empty where there is none."""
+    """Return a count with thousands separators; empty if there is none."""
     return "" if count is None else f"{count:,}"
 
 
@@ -63,6 +63,6 @@ def format_unit(text: str) -> str:
 
 
 def denominator_text(metric: MetricValue) -> str:
-    """Return the denominator where the value shrinks as it grows; empty elsewhere."""
+    """Return the denominator if the value decreases with it; else empty."""
     different = metric.stage == "formulas" and metric.total is not None
     return f"of {metric.total:,}" if different else ""

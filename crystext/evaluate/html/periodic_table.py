@@ -1,4 +1,4 @@
-"""Tiles of a periodic table, one an element, by how many crystals hold it."""
+"""Tiles of a periodic table, one per element, coloured by the number of crystals with it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from crystext.evaluate.html.numbers import format_percent
 from crystext.evaluate.report import LabelCounts
 
 _MARKED_RATIO = 2.0
-"""How many times more or less than the reference an element occurs to be marked."""
+"""Ratio to the reference, or its inverse, from which an element is marked."""
 
 _MIN_COUNT = 10
-"""Crystals, drawn and of the reference together, below which a ratio says nothing."""
+"""Number of crystals, samples and reference together, below which a ratio is meaningless."""
 
 _STRONG_TILE = 0.85
-"""Strength of a tile's colour above which its text is written in the other one."""
+"""Strength of a tile's colour above which its text uses the other colour."""
 
 
 class Tile(NamedTuple):
@@ -37,7 +37,7 @@ class Tile(NamedTuple):
 
 
 def periodic_table(label_counts: LabelCounts) -> list[Tile]:
-    """Return tiles that are the stronger the more of the crystals hold the element.
+    """Return tiles with a colour strength that grows with the number of crystals with the element.
 
     Args:
         label_counts: crystals by element symbol; other labels are left out.
@@ -56,7 +56,7 @@ def periodic_table(label_counts: LabelCounts) -> list[Tile]:
         reference = other / known if known else None
         if reference is not None:
             description += f", {format_percent(reference)} of the reference"
-        # The root spreads the many rare elements, which would all look like none.
+        # The square root separates the many rare elements, which would all look absent.
         strength = math.sqrt(count / top)
         classes = ["tile", "strong"] if strength > _STRONG_TILE else ["tile"]
         if not count and not other:
@@ -78,7 +78,7 @@ def periodic_table(label_counts: LabelCounts) -> list[Tile]:
 
 @cache
 def grid_positions() -> dict[str, tuple[int, int]]:
-    """Return row and column of each element, lanthanides and actinides in rows of their own."""
+    """Return row and column of each element, lanthanides and actinides in separate rows."""
     from pymatgen.core.periodic_table import Element
 
     found = {}

@@ -16,13 +16,13 @@ Columns = Mapping[str, Sequence[Any]]
 """A value per sample, by name: the columns of `structures.parquet`."""
 
 _MAX_MATCHES = 200
-"""Samples that are shown with the crystal that they match."""
+"""Maximum number of samples listed with their matches."""
 
 _MAX_LABELS = 15
-"""Labels of a table of counts that are shown at once."""
+"""Number of labels of a table of counts shown at first."""
 
 _N_EXAMPLES = 3
-"""Samples that are named for each failure."""
+"""Number of samples named for each failure."""
 
 
 class ComparisonCell(NamedTuple):
@@ -101,7 +101,7 @@ class FailureTable(NamedTuple):
 
 
 def compare(report: Report, blocks: Sequence[PublishedTable]) -> list[Comparison]:
-    """Return the tables that share a metric with the report, those that share most first."""
+    """Return the tables that share metrics with the report, those with most of them first."""
 
     def shared(block: PublishedTable) -> int:
         return sum(metric_for_column(report, c) is not None for c in block.columns.values())
@@ -127,7 +127,7 @@ def _comparison(report: Report, block: PublishedTable) -> Comparison:
 
 
 def label_table(counts: LabelCounts) -> LabelTable:
-    """Return how often each label occurs, as bars with a mark where the reference is."""
+    """Return how often each label occurs, as bars with a mark at the reference."""
     others = counts.reference_counts
     total = counts.total or sum(counts.counts) or 1
     reference_total = counts.reference_total or sum(others or ()) or 1

@@ -25,7 +25,7 @@ from crystext.structures.crystal import Crystal
 PAGE_NAME = "report.html"
 
 _STYLES = ("style.css", "charts.css", "print.css")
-"""In the order in which a later rule takes the place of an earlier one."""
+"""In order: later rules override earlier ones."""
 
 
 class Section(NamedTuple):
@@ -57,15 +57,15 @@ def write_page(
         report: the numbers.
         columns: of `structures.parquet`: a value per sample, by name.
         crystals: of all samples; None for failures.
-        folder: where `report.html` is put; it exists.
-        published: tables to compare with; by default those that ship for the report's protocol.
+        folder: existing folder for `report.html`.
+        published: tables to compare with; by default those shipped for the report's protocol.
 
     Returns:
         The page's path.
 
     Raises:
         RunError: the page cannot be written.
-        SettingError: a published table is faulty.
+        SettingError: a published table is invalid.
     """
     blocks = published_tables(report.protocol) if published is None else published
     text = render_page(report, columns, crystals, blocks)

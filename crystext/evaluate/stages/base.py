@@ -27,12 +27,12 @@ Another distribution adds one by an entry point of the group `crystext.stages` (
 
 `run` calls `measure` unless the result is on disk already, made from the same input, settings,
 versions and required stages; the result is then written as a whole. A stage that takes minutes
-keeps its own progress in `context.folder`, which lasts until its result is written. It reports by
-`context.report_progress(done, whole)`.
+keeps its own progress in `context.folder`, which lasts until its result is written. It reports
+progress by `context.report_progress(done, whole)`.
 
 A stage that cannot run raises `UnavailableError` (or any `CrystextError`) with a sentence that says
-what is missing and what to do: the report shows it, and the other stages go on. A single structure
-that cannot be judged is not an error: its columns are None, and it counts as a failure.
+what is missing and what to do: the report shows it, and the other stages run. A single structure
+that cannot be measured is not an error: its columns are None, and it counts as a failure.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class CitedSettings(StageSettings):
     """A stage's part of a protocol, with the source of its thresholds."""
 
     source: str = Field(min_length=1)
-    """Paper, arXiv number, or that they are our own."""
+    """Paper, arXiv number, or a note that the thresholds are our own."""
 
 
 Settings = TypeVar("Settings", bound=StageSettings)
@@ -75,11 +75,11 @@ Settings = TypeVar("Settings", bound=StageSettings)
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What a user gives beside the protocol; None takes the protocol's, or none."""
+    """Options of a user in place of the protocol's; None takes the protocol's, or none."""
 
     reference: str | None = None
-    """Crystals in place of the protocol's reference: whatever `read` reads, a store, or a name of
-    the catalogue of data sets."""
+    """Crystals in place of the protocol's reference: anything that `read` reads, a store, or a name
+    of the catalogue of data sets."""
     training: str | None = None
     """Crystals that the generator learned from, likewise."""
     targets: str | None = None
@@ -94,20 +94,20 @@ class EvaluationOptions:
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a stage is given."""
+    """The input of a stage."""
 
     sample_set: SampleSet
     settings: Mapping[str, StageSettings]
     """The parts of the protocol by the names of their stages."""
     options: EvaluationOptions
     reference_sets: ReferenceSets
-    """Crystals to compare with; a set that is not there raises a `CrystextError`."""
+    """Crystals to compare with; a missing set raises a `CrystextError`."""
     columns: Mapping[str, Sequence[Any]]
     """Those of the samples and of the stages before, by name."""
     folder: Path
-    """For what the stage keeps while it runs; made by the stage, if it needs it."""
+    """Folder for the stage's state while it runs; created by the stage if needed."""
     cache: Path
-    """For what stages share, such as fingerprints of the samples."""
+    """Folder for data shared by stages, such as fingerprints of the samples."""
     workers: Workers
     report_progress: Callable[[int, int], None] = field(default=lambda done, whole: None)
 
@@ -131,11 +131,11 @@ class StageContext:
 
     @property
     def fingerprint_cache(self) -> Path:
-        """File of the samples' fingerprints, written as they come, so that a kill loses little."""
+        """File of the samples' fingerprints, written incrementally, so that a kill loses little."""
         return self.cache / "fingerprints.npz"
 
     def fingerprints(self) -> Fingerprints:
-        """Return the fingerprints of all crystals, computed once an evaluation."""
+        """Return the fingerprints of all crystals, computed once per evaluation."""
         return fingerprints(
             list(self.crystals.values()),
             cache=self.fingerprint_cache,
@@ -151,7 +151,7 @@ class StageContext:
         return spread
 
     def map_samples(self, function: Callable[[Crystal], _Value]) -> list[_Value | None]:
-        """Return a function's value of each sample, None for failures.
+        """Return a function's value for each sample, None for failures.
 
         Args:
             function: one that a process can import; a `functools.partial` of one will do.
@@ -161,7 +161,7 @@ class StageContext:
     def map_crystals(
         self, function: Callable[[Crystal], _Value], crystals: Sequence[Crystal]
     ) -> list[_Value]:
-        """Return a function's value of each of some crystals, computed by all workers."""
+        """Return a function's value for each of some crystals, computed by all workers."""
         return map_crystals(function, crystals, self.workers, self.report_progress)
 
 
@@ -176,12 +176,12 @@ class FunnelCriterion(NamedTuple):
     title: str
     columns: tuple[str, ...]
     needs_energies: bool = False
-    """Whether it is of those samples alone whose energies were requested."""
+    """Whether it is limited to samples whose energies were requested."""
 
 
 @dataclass(frozen=True)
 class ReportSection:
-    """The place of a stage on the page `report.html`.
+    """The section of a stage on the page `report.html`.
 
     Tables of metrics, histograms and label counts need nothing here: the page shows all that a
     stage puts into its result.
@@ -195,12 +195,12 @@ class ReportSection:
     matches: Mapping[str, str] = field(default_factory=dict)
     """Titles of tables that list the samples with a value in a column, by columns."""
     captions: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
-    """What stands below a crystal of the gallery, by columns: a sentence, given the value."""
+    """Captions below a crystal of the gallery, by columns: a sentence, given the value."""
     gallery_order: Mapping[str, str] = field(default_factory=dict)
     """Which crystals come first in the gallery, by columns, with the words for it: those for which
     the column is true, or the lowest numbers of it."""
     gallery_note: str = ""
-    """A sentence below the gallery's title, where a column of `gallery_order` has a value."""
+    """A sentence below the gallery's title, shown if a column of `gallery_order` has a value."""
 
 
 class Stage(ABC, Generic[Settings]):
@@ -208,23 +208,23 @@ class Stage(ABC, Generic[Settings]):
 
     name: ClassVar[str]
     title: ClassVar[str]
-    """For people, as in a progress bar."""
+    """Title for display, as in a progress bar."""
     settings_model: type[Settings]
     section: ClassVar[ReportSection]
     is_mandatory: ClassVar[bool] = False
-    """Whether each protocol has to have it."""
+    """Whether every protocol must have it."""
     version: ClassVar[int] = 1
     columns: ClassVar[tuple[str, ...]] = ()
     required_columns: ClassVar[tuple[str, ...]] = ()
     uses_samples: ClassVar[bool] = True
-    """False where the result depends on no sample: it then holds for another input as well, and
+    """False if the result does not depend on the samples: it then also holds for other inputs, and
     has no columns."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """Names of distributions."""
     funnel: ClassVar[tuple[FunnelCriterion, ...]] = ()
-    """Steps that it adds to the funnel."""
+    """Its steps of the funnel."""
     export_columns: ClassVar[tuple[str, ...]] = ()
-    """Columns that stand beside crystals in an exported Parquet table."""
+    """Columns that accompany crystals in an exported Parquet table."""
     affected_by: ClassVar[Mapping[str, frozenset[str]]] = {}
     """Which of its metrics and funnel steps depend on what, by the names of deviations (as
     `reference`, `training`, or those of `deviations`); its own name stands for all metrics."""
@@ -232,7 +232,7 @@ class Stage(ABC, Generic[Settings]):
     def dependencies(self, context: StageContext, settings: Settings) -> dict[str, Any]:
         """Return what the result depends on besides the input and the settings, as JSON values.
 
-        The checksums of sets, say (`context.reference.sha256`); nothing that is only a matter of
+        For example checksums of sets (`context.reference.sha256`), but nothing that affects only
         speed.
         """
         return {}
@@ -240,11 +240,11 @@ class Stage(ABC, Generic[Settings]):
     def deviations(
         self, settings: Settings, options: EvaluationOptions, n_samples: int, cache: Path | None
     ) -> Iterable[ProtocolDeviation]:
-        """Return where a measurement was not as the protocol says, sets aside.
+        """Return the deviations of a measurement from the protocol, except its sets.
 
         Args:
             settings: of the protocol.
-            options: what was given in place of it.
+            options: options given in place of the protocol's.
             n_samples: number of samples.
             cache: `StageContext.cache` of the evaluation; None where there is none.
         """

@@ -33,7 +33,7 @@ class ConditioningStage(Stage[ConditioningSettings]):
         """Check each sample's conditions."""
         samples = context.sample_set.samples
         if not any(sample.conditions for sample in samples):
-            raise UnavailableError("no sample has a condition, as far as the input says")
+            raise UnavailableError("the input records no conditions of samples")
         checked: list[tuple[ConditionResult, ...]] = []
         for done, sample in enumerate(samples, start=1):
             checked.append(_check_conditions(sample.name, sample.conditions, sample.crystal))

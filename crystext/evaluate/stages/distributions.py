@@ -1,6 +1,6 @@
-"""Densities, sizes, elements, space groups and labels, beside those of the reference.
+"""Densities, sizes, elements, space groups and labels, compared with the reference.
 
-Without a reference the samples are described all the same.
+Without a reference only the samples are described.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class DistributionsStage(Stage[DistributionsSettings]):
     def dependencies(
         self, context: StageContext, settings: DistributionsSettings
     ) -> dict[str, Any]:
-        """Return the checksum of the reference, where there is one."""
+        """Return the checksum of the reference, if there is one."""
         reference, _ = _reference_or_reason(context)
         return {"reference": None if reference is None else reference.sha256}
 
@@ -173,7 +173,7 @@ class DistributionsStage(Stage[DistributionsSettings]):
         self, context: StageContext, result: StageResult, reference: ReferenceSet | None
     ) -> None:
         for name, entry in PROPERTIES.items():
-            # Space groups are found in the crystals, whatever their labels.
+            # Space groups are computed from the crystals, whatever their labels.
             if not entry.is_label or entry.kind != "number" or name == "space_group":
                 continue
             values = [float(x.labels[name]) for x in context.sample_set.samples if name in x.labels]
@@ -195,7 +195,7 @@ class DistributionsStage(Stage[DistributionsSettings]):
 
 
 def space_group_cache_name(symprec: float) -> str:
-    """Return what the space groups of a set are kept under, at a tolerance in Å."""
+    """Return the cache key of the space groups of a set, at a tolerance in Å."""
     return f"space-groups-{symprec:g}-spglib-{version('spglib')}"
 
 
@@ -253,7 +253,7 @@ def _with_symbols(groups: Counter[int]) -> dict[str, int]:
 
 
 def _reference_or_reason(context: StageContext) -> tuple[ReferenceSet | None, str]:
-    """Return the reference, or why there is none."""
+    """Return the reference, or why it is missing."""
     try:
         return context.reference, ""
     except CrystextError as error:

@@ -1,9 +1,9 @@
 """How much a model's perplexity of reference crystals depends on their origin.
 
-This is a property of the model alone: no sample enters. Each crystal is scored in its standard
-primitive cell (`standardize`), so that the value hardly depends on the cell in which a reference is
-stored; what is left is the order of axes of equal length. What goes wrong otherwise: a model that
-learned from standard cells is measured by its perplexity of others.
+This is a property of the model alone, independent of the samples. Each crystal is scored in its
+standard primitive cell (`standardize`), so that the value hardly depends on the cell of the stored
+reference; the remaining ambiguity is the order of axes of equal length. What goes wrong otherwise:
+a model that learned from standard cells is measured by its perplexity of others.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from crystext.inference.likelihood import LikelihoodScorer
 
 _BATCH_SIZE = 20
-"""Crystals that are scored between two savings."""
+"""Number of crystals scored between two saves."""
 
 
 class IptSettings(CitedSettings):
-    """How many crystals are scored, and how often."""
+    """Number of crystals and of translations."""
 
     crystals: int = Field(default=500, ge=1)
     translations: int = Field(default=20, ge=2)
@@ -139,7 +139,7 @@ def _standardize(crystal: Crystal) -> Crystal:
 
 
 def _read_scores(path: Path, key: str) -> dict[int, float]:
-    """Return what was scored before; a line that a kill tore is scored again."""
+    """Return earlier scores; an incomplete line after a kill is scored again."""
     found: dict[int, float] = {}
     if not path.exists():
         return found

@@ -1,7 +1,7 @@
 """Any metrics of the registry, by their names in the protocol: `metrics: [density, unique]`.
 
-A metric that cannot be measured, for want of a reference set or because its code fails, is listed
-without a value, with the reason; the others go on.
+A metric that cannot be measured, because a reference set is missing or its code fails, is listed
+with the reason instead of a value; the others are measured.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class MetricsSettings(StageSettings):
         for name in names:
             if name not in METRICS:
                 raise ValueError(
-                    f"no metric is called {name!r}; there are {', '.join(METRICS)}."
+                    f"unknown metric {name!r}; the metrics are {', '.join(METRICS)}."
                     + did_you_mean(name, METRICS)
                 )
         return tuple(dict.fromkeys(names))
@@ -99,7 +99,7 @@ def _is_error(reference_set: Any) -> bool:
 
 
 def _set_or_error(context: StageContext, metrics: Sequence[Metric], role: str) -> Any:
-    """Return a set, or why there is none; None where no metric requires it."""
+    """Return a set, or why it is missing; None if no metric requires it."""
     if not any(role in metric.requires for metric in metrics):
         return None
     try:
@@ -113,7 +113,7 @@ def _compute(metric: Metric, samples: MetricInput) -> MetricResult:
         return metric.compute(samples)
     except CrystextError:
         raise
-    except Exception as error:  # Code of plugins fails in ways of its own.
+    except Exception as error:  # Plugins may raise anything.
         raise UserCodeError(f"{type(error).__name__}: {error}") from error
 
 
@@ -129,7 +129,7 @@ def _add(result: StageResult, metric: Metric, value: MetricResult, n_samples: in
             f"it returns {len(value)} values for {n_samples} samples; expected one for each sample"
         )
     else:
-        # NumPy's numbers and truth values as plain ones.
+        # NumPy scalars as Python ones.
         values = [x.item() if hasattr(x, "item") else x for x in value]
         result.columns[f"metric_{metric.name}"] = values
         known = [x for x in values if x is not None]

@@ -1,6 +1,6 @@
-"""Which samples are unique, which are in the training set, and how often formulas recur.
+"""Which samples are unique, which are in the training set, and how often formulas repeat.
 
-Without a training set uniqueness is measured all the same.
+Uniqueness is measured even without a training set.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class NoveltySettings(CitedSettings):
     angle_tol: float = Field(gt=0)
     """Degrees."""
     by_fingerprint: bool = False
-    """Whether novelty by distance of fingerprints is measured as well; the training set's take
-    minutes once."""
+    """Whether novelty by distance of fingerprints is measured as well; those of the training set
+    take minutes once."""
     structure_distance: float = Field(default=0.1, gt=0)
     composition_distance: float = Field(default=2.0, gt=0)
 
@@ -151,7 +151,7 @@ class NoveltyStage(Stage[NoveltySettings]):
         n = len(context)
         formulas = [formula for formula in context.columns["formula"] if formula is not None]
         seen = count_formulas(formulas)
-        # The number of different ones is no sum over samples: an interval would say nothing.
+        # The number of different ones is not a sum over samples: an interval would be meaningless.
         result.add_value(
             "unique_formulas",
             "different formulas",
@@ -204,7 +204,7 @@ class NoveltyStage(Stage[NoveltySettings]):
 
 
 def _training_or_reason(context: StageContext) -> tuple[ReferenceSet | None, str]:
-    """Return the training set, or why there is none."""
+    """Return the training set, or why it is missing."""
     try:
         return context.reference_sets.get("training"), ""
     except CrystextError as error:

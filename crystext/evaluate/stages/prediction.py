@@ -20,18 +20,18 @@ from crystext.structures.matching import MatchTolerances, map_groups, progress_c
 from crystext.structures.properties import reduced_formula
 
 _CHUNK_SIZE = 50
-"""Pairs that a process is given at once."""
+"""Number of pairs in a work item."""
 
 
 class PredictionSettings(CitedSettings):
-    """When a predicted structure is right."""
+    """When a predicted structure is correct."""
 
     ltol: float = Field(gt=0)
     stol: float = Field(gt=0)
     angle_tol: float = Field(gt=0)
     """Degrees."""
     both_valid: bool = True
-    """Whether prediction and target both have to be valid, as DiffCSP has it."""
+    """Whether prediction and target must both be valid, as in DiffCSP."""
 
     @property
     def tolerances(self) -> MatchTolerances:

@@ -31,10 +31,10 @@ STAGES: Registry[Stage[Any]] = Registry(
 def loadable_stages(names: Iterable[str] | None = None) -> list[Stage[Any]]:
     """Return stages in their order, without those of plugins that cannot be imported.
 
-    A broken plugin is an error where a protocol names it, and nothing elsewhere.
+    A broken plugin is an error only if a protocol names it.
 
     Args:
-        names: takes those of these names alone; unknown ones are left out.
+        names: names of the stages to return; unknown ones are left out.
     """
     wanted = None if names is None else set(names)
     stages = []

@@ -4,12 +4,12 @@ Samples that are not crystals or cannot be relaxed count as failures; so do thos
 that the hull lacks.
 
 `metastable` and `stable` are by the number alone, as published rates are. `stability` takes into
-account what the hull knows of a crystal's chemical system: below the hull of too few phases a
-crystal is `stable` by its number and `no_evidence` by its verdict (`energies.stability`). Both are
+account what the hull knows of a crystal's chemical system: a crystal below a hull of too few phases
+is `stable` by its number and `no_evidence` by its stability (`energies.stability`). Both are
 reported, so that the rates can be compared with published ones and read with their evidence.
 
-Where the protocol's potential is M3GNet and neither a cache nor the Hub has it, CHGNet relaxes, and
-the report says so. An evaluation keeps to the potential that it was begun with.
+If the protocol's potential is M3GNet and neither a cache nor the Hub has it, CHGNet is used, and
+the report says so. An evaluation keeps the potential that it started with.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from crystext.runtime.provenance import installed_versions
 from crystext.runtime.wording import without_sign_of_zero
 
 _POTENTIAL_FILE = "potential.txt"
-"""The name of the potential that an evaluation was begun with, where none was given."""
+"""File with the name of the potential that an evaluation started with, if none was given."""
 
 
 _ABOVE_HULL = "e_above_hull_ev_per_atom"
@@ -143,7 +143,7 @@ class StabilityStage(Stage[StabilitySettings]):
     libraries = ("ase", "chgnet", "matgl", "pymatgen", "scipy", "torch")
 
     def dependencies(self, context: StageContext, settings: StabilitySettings) -> dict[str, Any]:
-        """Return what tells potential, hull and limits from others, and how many are relaxed."""
+        """Return the identity of potential, hull and limits, and the number of relaxed samples."""
         hull = context.options.hull or settings.hull
         return {
             "limits": asdict(_relaxation_limits(settings)),
@@ -159,7 +159,7 @@ class StabilityStage(Stage[StabilitySettings]):
         n_samples: int,
         cache: Path | None,
     ) -> Iterable[ProtocolDeviation]:
-        """Return whether another potential, another hull or another number was taken."""
+        """Return whether another potential, hull or number was used."""
         source: PotentialSource | None = options.potential
         if cache is not None:
             source = potential_for_settings(settings, options, cache).source
@@ -172,7 +172,7 @@ class StabilityStage(Stage[StabilitySettings]):
             text = f"hull {Path(str(options.hull)).name} in place of {settings.hull}"
             yield ProtocolDeviation(what="hull", text=text)
         expected = _relaxation_count(settings, EvaluationOptions(), n_samples)
-        # `--relax 0` is refused by the command line.
+        # The command line rejects `--relax 0`.
         relaxed = expected if options.relax is None else min(options.relax, n_samples)
         if relaxed != expected:
             text = f"energies of the first {relaxed:,} samples in place of {expected:,}"
@@ -181,8 +181,8 @@ class StabilityStage(Stage[StabilitySettings]):
     def measure(
         self, context: StageContext, settings: StabilitySettings, result: StageResult
     ) -> None:
-        """Relax, and place what has an energy."""
-        # A missing hull or potential is an error before hours are spent.
+        """Relax, and compute energies above the hull."""
+        # A missing hull or potential is an error before hours of relaxation.
         hull = open_hull(context.options.hull or settings.hull)
         choice = _potential_choice(context, settings)
         potential = load_potential_once(choice.source)
@@ -259,7 +259,7 @@ def _add_metrics(result: StageResult, n_requested: int, settings: StabilitySetti
         return [value for value in columns[name] if value is not None]
 
     above = given(_ABOVE_HULL)
-    # Verdicts are counted by their words, because `metastable` is by the number alone.
+    # Stabilities are counted by their labels, because `metastable` is by the number alone.
     verdicts = Counter(given("verdict"))
     candidates = verdicts[Stability.CANDIDATE.label]
     metastable = verdicts[Stability.METASTABLE.label]
@@ -337,8 +337,8 @@ def potential_for_settings(
 
     Args:
         settings: of the protocol.
-        options: what is given in place of its own.
-        cache: folder in which the evaluation has noted what it was begun with.
+        options: options given in place of its own.
+        cache: folder in which the evaluation recorded its potential.
     """
     if options.potential not in (None, AUTO):
         return choose_potential(options.potential)
@@ -352,7 +352,7 @@ def _potential_choice(context: StageContext, settings: StabilitySettings) -> Pot
 
 
 def _recorded_potential(cache: Path) -> str | None:
-    """Return the name of the potential that an evaluation was begun with."""
+    """Return the name of the potential that an evaluation started with."""
     try:
         return (cache / _POTENTIAL_FILE).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
@@ -360,7 +360,7 @@ def _recorded_potential(cache: Path) -> str | None:
 
 
 def _record_potential(context: StageContext, name: str) -> None:
-    """Note the potential where it was chosen and not given."""
+    """Record the potential if it was chosen and not given."""
     if context.options.potential in (None, AUTO):
         write_text(context.cache / _POTENTIAL_FILE, name + "\n")
 
@@ -368,7 +368,7 @@ def _record_potential(context: StageContext, name: str) -> None:
 def _relaxation_count(
     settings: StabilitySettings, options: EvaluationOptions, n_samples: int
 ) -> int:
-    """Return how many samples are relaxed, from the first."""
+    """Return the number of samples to relax, from the first."""
     wanted = options.relax or settings.crystals
     return n_samples if wanted is None else min(wanted, n_samples)
 
@@ -383,7 +383,7 @@ def _checksum_or_name(source: str | Path) -> str:
 
 
 def _relaxation_folder(context: StageContext, settings: StabilitySettings) -> Path:
-    """Return where relaxations are kept, which serve another hull and other samples, too."""
+    """Return the folder of relaxations, which are reused for other hulls and samples."""
     potential = potential_identity(_potential_choice(context, settings).source)
     library = "chgnet" if potential == "chgnet" else "matgl"
     made_from = {

@@ -1,4 +1,4 @@
-"""Validity of structures and compositions, by the protocol's rules and by others beside them."""
+"""Validity of structures and compositions, by the protocol's rules and by alternative ones."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class ValiditySettings(CitedSettings):
     min_volume: float = Field(ge=0)
     """Å^3."""
     self_images: bool = False
-    """Whether an atom too close to its own images counts as invalid; CDVAE does not look."""
+    """Whether an atom too close to its own images counts as invalid; CDVAE ignores them."""
     table: str = "smact14"
-    """Oxidation states that decide; the others are reported beside them."""
+    """Table of oxidation states that decides; the other tables are reported as well."""
     alloys: bool = True
     """Whether compositions of metals alone are valid whatever their charges."""
 
@@ -40,7 +40,7 @@ class ValiditySettings(CitedSettings):
     def _check_table(self) -> Self:
         if self.table not in OXIDATION_TABLES:
             raise ValueError(
-                f"no oxidation table is called {self.table!r}; there are "
+                f"unknown oxidation table {self.table!r}; the tables are "
                 f"{', '.join(OXIDATION_TABLES)}." + did_you_mean(self.table, OXIDATION_TABLES)
             )
         return self
@@ -142,14 +142,14 @@ class ValidityStage(Stage[ValiditySettings]):
 
 
 class ValidityResult(NamedTuple):
-    """What the rules say of a crystal."""
+    """The validity of a crystal by all rules."""
 
     structure_failure: str | None
     """Name of the `StructureFailure`, images of an atom itself included."""
     structure_valid: bool
     """By the protocol's settings."""
     composition_valid: dict[tuple[str, bool], bool]
-    """By table, and whether the alloy shortcut is taken."""
+    """By table, and whether the alloy shortcut is used."""
 
 
 def check_validity(crystal: Crystal, settings: ValiditySettings) -> ValidityResult:

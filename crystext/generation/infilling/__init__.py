@@ -1,7 +1,7 @@
-"""Completing a crystal of which something is not known, or is to be another.
+"""Completes crystals with unknown or replaced parts.
 
-`similar_elements` says which elements could stand for another. `specify` turns what a user asks of
-a structure into a partial crystal, `symmetry` keeps its space group and has equivalent sites share
-an element. `complete` has a model complete it, `result` is a completion and what is new in it, and
-`ranking` says which comes first.
+`similar_elements` lists elements that could replace another. `specify` turns a structure and a
+user's specification into a partial crystal, `symmetry` keeps its space group and makes equivalent
+sites share an element. `complete` completes it with a model, `result` is a completion with its
+changes, and `ranking` orders completions.
 """

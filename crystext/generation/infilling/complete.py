@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from crystext.models.load import LoadedModel
 
 KEEP_OPTIONS = ("space_group", "cell")
-"""What completions can keep."""
+"""What completions can preserve."""
 
 
 @dataclass(frozen=True, eq=False)
 class InfillRun:
-    """All that came of one partial crystal."""
+    """The completions of one partial crystal."""
 
     results: tuple[InfillResult, ...]
     sites: PartialStructure
@@ -47,26 +47,26 @@ class InfillRun:
     partial: PartialCrystal
     prompt: str
     texts_drawn: int
-    """Texts that were drawn; 0 where elements were ranked by their probability."""
+    """Number of sampled texts; 0 if elements were ranked by their probability."""
     duplicates: int
-    """Texts among them that gave a crystal that is there already."""
+    """Number of these texts that repeat another crystal."""
     truncated: int
-    """Texts among them for which the model knew too few positions."""
+    """Number of these texts that exceeded the model's maximum length."""
     rejected: int
-    """Results left out because they do not keep what was to be kept."""
+    """Number of results left out because they do not keep the space group."""
     space_group: int | None
-    """That which was to be kept; None where none was."""
+    """The space group to keep; None if any is accepted."""
 
 
 @dataclass(frozen=True, eq=False)
 class InfillTask:
-    """A structure, and what of it is to be completed."""
+    """A structure and the partial crystal to complete."""
 
     partial: PartialCrystal
     sites: PartialStructure
     """What is given, and places of added atoms."""
     space_group: int | None
-    """To be kept; None where any will do."""
+    """The space group to keep; None if any is accepted."""
 
 
 def make_infill_task(
@@ -76,15 +76,15 @@ def make_infill_task(
     keep: Collection[str] | str = (),
     max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
 ) -> InfillTask:
-    """Return what is to be completed, checked before any model is loaded.
+    """Return the task, checked before any model is loaded.
 
     Args:
-        sites: the structure, as far as it is known.
-        spec: what of it is to be filled in.
-        keep: one or several of `KEEP_OPTIONS`. A space group is said to the model, sites that
-            it makes equal hold one element, and completions that have another group are left out;
-            the cell is kept unless `spec` asks for it.
-        max_atoms: most atoms of a crystal to which atoms are added.
+        sites: the structure, with unknown parts.
+        spec: what to fill in.
+        keep: one or several of `KEEP_OPTIONS`. With `space_group`, the prompt names it, equivalent
+            sites hold one element, and completions in another group are left out; the cell is kept
+            unless `spec` makes it unknown.
+        max_atoms: maximum number of atoms of a crystal to which atoms are added.
 
     Raises:
         SettingError: a site does not exist, or something cannot be kept.
@@ -98,7 +98,7 @@ def make_infill_task(
                 + did_you_mean(name, KEEP_OPTIONS)
             )
     if "cell" in keep and spec.cell:
-        raise SettingError("the cell is to be found and to be kept; ask for one of the two")
+        raise SettingError("the cell is both unknown and to be kept; choose one")
     partial, before = specify(sites, spec, max_atoms)
     if "space_group" not in keep:
         return InfillTask(partial, before, None)
@@ -108,7 +108,7 @@ def make_infill_task(
 
 @dataclass(frozen=True)
 class _CompletionText:
-    """A completion, and how often it was drawn."""
+    """A completion, and how often it was sampled."""
 
     text: str
     log_probability: float
@@ -129,24 +129,24 @@ class Infiller:
 
         Args:
             model: the model.
-            settings: how it is sampled.
-            constraints: most atoms of a crystal to which atoms are added, least distance of atoms,
-                and elements that nothing is filled with.
-            batch_size: completions that are sampled together.
+            settings: the sampling settings.
+            constraints: maximum number of atoms of a crystal to which atoms are added, minimum
+                distance of atoms, and elements that are not filled in.
+            batch_size: number of completions sampled together.
 
         Raises:
             SettingError: a number out of range.
         """
         self.settings = settings or SamplingSettings()
         self.key = self.settings, constraints, batch_size
-        """What it was set up with."""
+        """The arguments of the constructor."""
         self.model, self.constraints = model, constraints
         self.batch_size = whole_number("batch_size", batch_size)
         if self.batch_size < 1:
             raise SettingError(f"a batch size of {batch_size}: expected 1 or more; try 250")
         if not self.settings.constrained:
             raise SettingError(
-                "completions are always constrained: what is given could not be kept otherwise"
+                "completions are always constrained; known values could not be kept otherwise"
             )
         self._generator = TextGenerator(model, self.settings)
         self._ranker: ElementRanker | None = None
@@ -165,9 +165,9 @@ class Infiller:
 
         Args:
             sites, spec, keep: see `make_infill_task`.
-            n: completions that are sampled; of ranked elements, how many are listed.
-            ranked: whether elements are ranked by their probability rather than sampled, which can
-                be done where one element is all that is not known; None does it where it can.
+            n: number of completions to sample, or of ranked elements to list.
+            ranked: whether elements are ranked by their probability rather than sampled, which is
+                possible if a single element is all that is unknown; None ranks if possible.
             report: called with the number of completions sampled so far.
 
         Raises:
@@ -206,8 +206,8 @@ class Infiller:
         choices = [is_single_element(task.partial) for task in tasks]
         if ranked and not all(choices):
             raise SettingError(
-                "elements can be ranked where a single one is all that is not known; leave the "
-                "ranking out to draw completions"
+                "elements can be ranked only if a single element is all that is unknown; leave "
+                "out the ranking to sample completions"
             )
         requests = [self.request(task) for task in tasks]
         by_rank = [i for i, one in enumerate(choices) if one and ranked is not False]
@@ -250,7 +250,7 @@ class Infiller:
     def _draw(
         self, request: Request, n: int, report: Callable[[int], object]
     ) -> list[_CompletionText]:
-        """Sample texts, and count those that are equal as one."""
+        """Sample texts, and count equal ones together."""
         texts: dict[str, _CompletionText] = {}
         done = 0
         for batch in self._generator.draw_batches(request, n, self.batch_size):
@@ -313,7 +313,7 @@ class Infiller:
 def _merge_duplicates(
     completions: list[tuple[_CompletionText, Crystal]],
 ) -> list[tuple[_CompletionText, Crystal]]:
-    """Return the first of those that are one crystal, with how often all of them were drawn."""
+    """Return the first of equal completions, with the number of all of them."""
     twins = duplicates_of([crystal for _, crystal in completions], tolerances=PYMATGEN_TOLERANCES)
     counts = [text.times_drawn for text, _ in completions]
     for i, twin in enumerate(twins):

@@ -1,9 +1,9 @@
-"""Which of several completions comes first.
+"""The order of completions: the best first.
 
-An element is one of a few, so the most probable completion is the best. The lengths and angles of
-a cell are not: each of a great many cells is improbable, and which is the most probable is as much
-a matter of rounding as of size. There the middle of what was drawn comes first, which errs least in
-the mean: of cells of volume V_k, drawn c_k times each,
+Elements have few values, so the most probable completion is the best. Lengths and angles of a cell
+have very many: each cell is improbable, and the most probable one depends on rounding as much as on
+size. In that case the median of the sampled cells comes first, which minimizes the mean error: of
+cells of volume V_k, sampled c_k times each,
 
     minimise |ln V - m|,    m the median of all ln V_k, each counted c_k times.
 """
@@ -22,11 +22,11 @@ def rank_keys(
     partial: PartialCrystal,
     completions: Sequence[tuple[Crystal, float, int]],
 ) -> list[tuple[float, float]]:
-    """Return, for each completion, what sorts it: the smallest first.
+    """Return a sort key for each completion: the smallest first.
 
     Args:
-        partial: what was completed.
-        completions: crystals, the log-probabilities of their texts, and how often each was drawn.
+        partial: the partial crystal.
+        completions: crystals, the log-probabilities of their texts, and how often each was sampled.
     """
     if not np.isnan(partial.lengths).any() or not completions:
         return [(0.0, -log_probability) for _, log_probability, _ in completions]

@@ -1,4 +1,4 @@
-"""A completed crystal, and what it has that was not there before."""
+"""A completed crystal and its changes."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
 _DISTANCE_TOLERANCE = 1e-4
-"""Å that rounding may take from a distance."""
+"""Å by which rounding may shorten a distance."""
 
 ChangeValue = str | tuple[float, ...] | None
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a completion puts in place of what was there."""
+    """A change made by a completion."""
 
     quantity: str
     """`element`, `coordinates`, `lengths` or `angles`."""
     site: int | None
     """Index from 0; None for the cell."""
     label: str
-    """Of the site, as the structure that was given has it; empty for the cell."""
+    """Label of the site in the given structure; empty for the cell."""
     before: ChangeValue
-    """None where it was not known, or there was no such atom."""
+    """None if it was unknown, or there was no such atom."""
     after: ChangeValue
 
     def __str__(self) -> str:
@@ -53,31 +53,31 @@ class InfillResult:
     """A completed crystal."""
 
     index: int
-    """Rank, from 0: the most probable first, or where the cell is to be found that of middle size
-    (see `ranking`); those with atoms too near each other last."""
+    """Rank, from 0: the most probable first, or, if the cell is unknown, the median volume (see
+    `ranking`); those with atoms too close come last."""
     crystal: Crystal
-    """Sites in the order of the structure that was given, and all that was given as it was; added
-    atoms come last."""
+    """Sites in the order of the given structure, with all known values unchanged; added atoms come
+    last."""
     labels: tuple[str, ...]
-    """Of the sites: those that were given, save where the element is another now."""
+    """Labels of the sites: those given, except where the element changed."""
     log_probability: float
-    """Of the completion among those that are possible, at temperature 1, in nats."""
+    """Log-probability of the completion among the possible ones, at temperature 1, in nats."""
     text: str
     """The completion as the model wrote it."""
     times_drawn: int
-    """How often it was drawn, others that are the same crystal included; 0 where it was ranked."""
+    """How often it was sampled, including other texts of the same crystal; 0 if it was ranked."""
     changes: tuple[Change, ...]
     atoms_too_close: bool
-    """Whether what is new brings atoms nearer to each other than was to be allowed."""
+    """Whether the changes bring atoms closer than the minimum distance."""
     keeps_space_group: bool | None = None
-    """Whether it has the space group that was to be kept; None where none was."""
+    """Whether it has the space group to keep; None if any is accepted."""
 
     @property
     def structure(self) -> Structure:
         """The crystal as a pymatgen structure with its labels, a new one each time.
 
-        Its sites have no oxidation states and no properties: those of the structure that was given
-        need not hold for another.
+        Its sites have no oxidation states and no properties: those of the given structure may not
+        apply.
         """
         structure = self.crystal.structure
         for site, label in zip(structure, self.labels, strict=True):
@@ -95,7 +95,7 @@ class InfillResult:
 
     @property
     def satisfied(self) -> bool:
-        """Whether it keeps what was to be kept."""
+        """Whether it keeps the space group, if required."""
         return self.keeps_space_group is not False
 
     def row(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class InfillResult:
         }
 
     def record(self) -> dict[str, Any]:
-        """Return all of it as JSON has it: numbers as they are, to the last digit."""
+        """Return it as JSON values: numbers with all digits."""
         return {
             **self.row(),
             "changes": [asdict(change) for change in self.changes],
@@ -138,7 +138,7 @@ def to_ase_atoms(result: _WithCrystal) -> Atoms:
     not read them back.
 
     Raises:
-        InputError: it holds no crystal.
+        InputError: the result has no crystal.
     """
     if result.crystal is None:
         raise InputError(f"{result!r} holds no crystal; take one whose crystal is not None")
@@ -151,7 +151,7 @@ def to_ase_atoms(result: _WithCrystal) -> Atoms:
 
 
 def changes_between(sites: PartialStructure, crystal: Crystal) -> Iterator[Change]:
-    """Yield what a completed crystal has otherwise than the structure that was given."""
+    """Yield the changes of a completed crystal relative to the given structure."""
     for what, old, new in (
         ("lengths", sites.lengths, crystal.lengths),
         ("angles", sites.angles, crystal.angles),
@@ -175,7 +175,7 @@ def changes_between(sites: PartialStructure, crystal: Crystal) -> Iterator[Chang
 def completed_labels(sites: PartialStructure, crystal: Crystal) -> tuple[str, ...]:
     """Return the labels of a completed crystal's sites.
 
-    A site whose element is another now, or that was added, gets the first free one of its element.
+    A site that was added, or whose element changed, gets the first free label of its element.
     """
     count = len(sites.numbers)
     same = crystal.numbers[:count] == sites.numbers
@@ -191,12 +191,11 @@ def completed_labels(sites: PartialStructure, crystal: Crystal) -> tuple[str, ..
 def has_atoms_too_close(
     crystal: Crystal, partial: PartialCrystal, min_distance_ratio: float
 ) -> bool:
-    """Tell whether what was filled in brings atoms nearer to each other than was to be allowed.
+    """Return whether the filled-in parts bring atoms closer than the minimum distance.
 
     Args:
         crystal: the completed crystal.
-        partial: what was completed. Atoms of which it knows all, in a cell that it knows, are not
-            held against the completion.
+        partial: the partial crystal. Distances between its known atoms in a known cell are ignored.
         min_distance_ratio: see `Constraints`; 0 allows any distance.
     """
     if min_distance_ratio == 0:
@@ -220,12 +219,12 @@ def has_atoms_too_close(
 
 
 def with_ranks(results: Sequence[InfillResult]) -> tuple[InfillResult, ...]:
-    """Return proposals with their places as ranks."""
+    """Return results with their positions as ranks."""
     return tuple(replace(proposal, index=i) for i, proposal in enumerate(results))
 
 
 def _given_values(values: Floats) -> ChangeValue:
-    """Return numbers that were given; None where none was."""
+    """Return the given numbers; None if there are none."""
     return None if np.isnan(values).all() else tuple(values.tolist())
 
 

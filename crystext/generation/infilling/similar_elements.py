@@ -1,19 +1,18 @@
-"""Which elements could stand in place of another.
+"""Elements that could replace another.
 
 Chemists replace an element by one of its own group, or by a neighbour on Pettifor's scale that
 forms ions of the same charge. That is the rule:
 
 1. Candidates are of the same kind: a noble gas for a noble gas, a metal for a metal, a non-metal of
-   the same or a neighbouring group for a non-metal. Metalloids (B, Si, Ge, As, Sb, Te, Po) stand
-   with both metals and non-metals. Hydrogen stands beside the halogens, not among the alkali
-   metals.
+   the same or a neighbouring group for a non-metal. Metalloids (B, Si, Ge, As, Sb, Te, Po) count as
+   both metals and non-metals. Hydrogen counts as a halogen, not as an alkali metal.
 2. They share a common oxidation state with the element, or belong to its group.
 3. Elements of its group come first, then the others, each nearest first on Pettifor's scale, which
-   puts the elements in one row such that neighbours form alike compounds. Short-lived elements
-   (Po to Ra, and those beyond Pu) are candidates for one another alone.
+   orders the elements such that neighbours form similar compounds. Short-lived elements (Po to Ra,
+   and those beyond Pu) are candidates only for one another.
 
 The published rule, a shared oxidation state and radii that differ by less than 0.1 Å (Gruver et
-al., arXiv:2402.04379), finds nothing for 35 elements, O, F and Na among them. No radius decides
+al., arXiv:2402.04379), finds nothing for 35 elements, including O, F and Na. Radii play no role
 here, so every element has candidates.
 
 Sources: Pettifor, Solid State Commun. 51, 31 (1984); pymatgen's table of elements for the scale,
@@ -29,22 +28,22 @@ from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.chemistry.formulas import check_element
 
 _LAST_ON_SCALE = 103
-"""Atomic number of the last element that has a place on the scale."""
+"""Atomic number of the last element on the scale."""
 
 _SHORT_LIVED = frozenset((*range(84, 89), *range(95, 119)))
-"""Atomic numbers of elements of which hardly a crystal structure is known."""
+"""Atomic numbers of elements with hardly any known crystal structure."""
 
 DEFAULT_COUNT = 8
-"""Candidates of an element, where there are so many."""
+"""Maximum number of candidates of an element."""
 
 
 def similar_elements(symbol: str, count: int = DEFAULT_COUNT) -> tuple[str, ...]:
-    """Return the elements most like one, the most alike first, itself left out.
+    """Return the elements most similar to one, the most similar first, without itself.
 
     Args:
         symbol: of any of the 118 elements; one beyond lawrencium counts as the one above it in the
             periodic table.
-        count: how many, at most.
+        count: maximum number of elements.
 
     Raises:
         SettingError: no such element.
@@ -53,7 +52,7 @@ def similar_elements(symbol: str, count: int = DEFAULT_COUNT) -> tuple[str, ...]
     own = traits[check_element(symbol)]
 
     def unlikeness(other: str) -> tuple[bool, float, int]:
-        # Of two equally near ones, the lighter comes first.
+        # Of two at equal distance, the lighter comes first.
         its = traits[other]
         return (
             its.group != own.group,
@@ -68,12 +67,12 @@ def similar_elements(symbol: str, count: int = DEFAULT_COUNT) -> tuple[str, ...]
 
 
 class _Traits(NamedTuple):
-    """What decides whether an element could stand for another."""
+    """The properties that decide whether an element could replace another."""
 
     kinds: frozenset[str]
     group: int
     pettifor_number: float
-    """Place on Pettifor's scale."""
+    """Position on Pettifor's scale."""
     oxidation_states: frozenset[int]
     """Oxidation states."""
 
@@ -95,11 +94,11 @@ def _traits() -> dict[str, _Traits]:
     found = {}
     for z, symbol in enumerate(SYMBOLS, start=1):
         element = Element(symbol)
-        # Of the elements beyond, which have no place on the scale, the one above is taken.
+        # Elements beyond the scale take the position of the one above them.
         known = element if z <= _LAST_ON_SCALE else Element(SYMBOLS[z - 33])
         found[symbol] = _Traits(
             _kinds(known),
-            # Beside the halogens: hydrides are like fluorides, and H+ is no alkali ion.
+            # With the halogens: hydrides are similar to fluorides, and H+ is not an alkali ion.
             18 if symbol == "H" else int(element.group),
             float(known.mendeleev_no),
             frozenset(known.common_oxidation_states),

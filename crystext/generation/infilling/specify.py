@@ -1,4 +1,4 @@
-"""Makes a partial crystal of a structure: which sites, lines and atoms are to be filled in."""
+"""Turns a structure into a partial crystal: which sites, lines and atoms to fill in."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from crystext.structures.crystal import Floats, Ints
 from crystext.text.partial import PartialCrystal
 
 UNKNOWN = "?"
-"""In place of an element: any that the model holds for probable."""
+"""In place of an element: any element that the model finds probable."""
 SIMILAR = "similar"
-"""In place of an element: one like the one that is there, see `similar_elements`."""
+"""In place of an element: one similar to the present one, see `similar_elements`."""
 ANY_NUMBER = "..."
-"""In place of atoms to add: as many as the model likes, one at least."""
+"""In place of atoms to add: as many as the model chooses, at least one."""
 
 SiteReference = int | str
 """A site by its index from 0, or by its label."""
@@ -31,31 +31,31 @@ SiteReference = int | str
 
 @dataclass(frozen=True)
 class InfillSpec:
-    """What of a structure is to be filled in, besides what it leaves open itself."""
+    """What to fill in, besides the parts that the structure leaves unknown."""
 
     species: Mapping[SiteReference, str | Sequence[str]] = field(default_factory=dict)
-    """What is to stand where: by element, then at all its sites and the same at each, by label or
-    by index. `?` for any, `similar`, an element, or several that it may be."""
+    """New elements by element (the same one at all its sites), by label or by index: `?` for any,
+    `similar`, an element, or several allowed ones."""
     coordinates: Collection[SiteReference] | SiteReference = ()
-    """Sites whose coordinates are to be found, an element for all its sites; `all` for all."""
+    """Sites whose coordinates are unknown, an element for all its sites; `all` for all."""
     cell: bool = False
-    """Whether lengths and angles are to be found."""
+    """Whether lengths and angles are unknown."""
     add: Sequence[str] | str = ()
-    """Atoms that are missing: `2 O`, `O`, `2 ?`, or `...` for as many as the model likes; several
-    in one text with commas between them."""
+    """Atoms to add: `2 O`, `O`, `2 ?`, or `...` to let the model choose the number; several in one
+    text are separated by commas."""
     candidates: Sequence[str] | str | None = None
-    """Elements that may stand for a `?`: several, or `similar`; None for any."""
+    """Elements allowed for a `?`: several, or `similar`; None for any."""
 
 
 def specify(
     sites: PartialStructure, spec: InfillSpec, max_atoms: int
 ) -> tuple[PartialCrystal, PartialStructure]:
-    """Return a partial crystal, and the sites it came of, added ones included.
+    """Return a partial crystal and its sites, added ones included.
 
     Args:
-        sites: the structure, as it is given.
-        spec: what is to be filled in.
-        max_atoms: most atoms of the whole crystal, where the model says how many are added.
+        sites: the given structure.
+        spec: what to fill in.
+        max_atoms: maximum number of atoms of the whole crystal.
 
     Raises:
         SettingError: the specification names a site that does not exist, or leaves nothing open.
@@ -72,15 +72,15 @@ def specify(
     asked: dict[int, SiteReference] = {}
     if not isinstance(spec.species, Mapping):
         raise SettingError(
-            f"species are {spec.species!r}; expected what is to stand where, such as {{'Fe1': '?'}}"
+            f"species are {spec.species!r}; expected new elements by site, such as {{'Fe1': '?'}}"
         )
     for reference, wanted in spec.species.items():
         where = _matching_sites(sites, reference)
         for site in where:
             if site in asked:
                 raise SettingError(
-                    f"site {site} ({sites.labels[site]}) is asked for twice, by "
-                    f"{asked[site]!r} and {reference!r}; name it once"
+                    f"site {site} ({sites.labels[site]}) is named twice, by {asked[site]!r} and "
+                    f"{reference!r}; name it once"
                 )
             asked[site] = reference
         choice = _checked_names(wanted)
@@ -111,8 +111,8 @@ def specify(
     partial = _assign_single_candidates(partial)
     if partial.is_complete:
         raise SettingError(
-            "there is nothing to fill in: all is known. Say what is to be replaced, found or "
-            "added, or write ? into the file where something is not known"
+            "there is nothing to fill in: everything is known. Say what to replace, find or add, "
+            "or write ? into the file for unknown values"
         )
     return partial, _append_sites(sites, added)
 
@@ -121,13 +121,13 @@ def _check_angles(sites: PartialStructure) -> None:
     unknown = np.isnan(sites.angles)
     if unknown.any() and not unknown.all():
         raise InputError(
-            f"of the three angles {int(unknown.sum())} are not known; expected all or none to be "
-            "given, for they decide together whether a cell closes"
+            f"of the three angles {int(unknown.sum())} are unknown; expected all or none, because "
+            "only together do they decide whether a cell is valid"
         )
 
 
 def _assign_single_candidates(partial: PartialCrystal) -> PartialCrystal:
-    """Give sites of which one candidate is left that element, if something else is unknown."""
+    """Assign single candidates to their sites, if something else is unknown."""
     settled = {site: names[0] for site, names in partial.candidates.items() if len(names) == 1}
     numbers: Ints = partial.numbers.copy()
     for site, symbol in settled.items():
@@ -146,14 +146,14 @@ def _assign_single_candidates(partial: PartialCrystal) -> PartialCrystal:
 
 
 def _checked_names(wanted: str | Sequence[str]) -> tuple[str, ...]:
-    """Return what may stand somewhere, each name checked."""
+    """Return the allowed elements, each name checked."""
     names = split_names(wanted)
     if not names:
         raise SettingError("no element is named; expected ?, similar, or elements such as Co,Ni")
     for name in names:
         if name in (UNKNOWN, SIMILAR):
             if len(names) > 1:
-                raise SettingError(f"{name} stands beside other elements; give either, not both")
+                raise SettingError(f"{name} is given with other elements; give either, not both")
         elif name not in ATOMIC_NUMBERS and (near := did_you_mean(name, [SIMILAR])):
             raise SettingError(f"no element {name!r}; expected ?, similar, or a symbol.{near}")
         else:
@@ -162,7 +162,7 @@ def _checked_names(wanted: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def split_names(wanted: str | Iterable[str]) -> tuple[str, ...]:
-    """Return names that are given one by one, or in one text with commas or spaces between them.
+    """Return names given one by one, or in one text separated by commas or spaces.
 
     Raises:
         SettingError: they are something else.
@@ -176,25 +176,23 @@ def split_names(wanted: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _candidate_elements(names: tuple[str, ...] | None, present: int, label: str) -> tuple[str, ...]:
-    """Return the elements that are meant for a site; none where any will do."""
+    """Return the elements allowed at a site; empty if any is."""
     if names is None or names == (UNKNOWN,):
         return ()
     if names == (SIMILAR,):
         if not present:
-            raise SettingError(
-                f"{label} has no element that others could be similar to; name the candidates"
-            )
+            raise SettingError(f"{label} has no element to be similar to; name the candidates")
         return similar_elements(SYMBOLS[present - 1])
     return names
 
 
 def _names_element(sites: PartialStructure, reference: SiteReference) -> bool:
-    """Tell whether a reference means an element, and so all its sites."""
+    """Return whether a reference is an element, and so means all its sites."""
     return isinstance(reference, str) and reference in ATOMIC_NUMBERS
 
 
 def _matching_sites(sites: PartialStructure, reference: SiteReference) -> tuple[int, ...]:
-    """Return the sites that are meant by an element, a label or an index."""
+    """Return the sites of an element, a label or an index."""
     if not _names_element(sites, reference):
         return (site_index(sites, reference),)
     where = np.flatnonzero(sites.numbers == ATOMIC_NUMBERS[str(reference)]).tolist()
@@ -202,12 +200,12 @@ def _matching_sites(sites: PartialStructure, reference: SiteReference) -> tuple[
         return (sites.labels.index(str(reference)),)
     if not where:
         held = {SYMBOLS[z - 1]: None for z in sites.numbers.tolist() if z}
-        raise SettingError(f"there is no {reference} in it; the crystal holds {_first_few(held)}")
+        raise SettingError(f"the crystal has no {reference}; it holds {_first_few(held)}")
     return tuple(where)
 
 
 def site_index(sites: PartialStructure, reference: SiteReference) -> int:
-    """Return the site that is meant by a label or an index.
+    """Return the site of a label or an index.
 
     Raises:
         SettingError: there is none.
@@ -219,7 +217,7 @@ def site_index(sites: PartialStructure, reference: SiteReference) -> int:
         if not re.fullmatch(r"-?\d{1,9}", reference.strip()):
             near = did_you_mean(reference, sites.labels)
             if not near:
-                # An element that the crystal has, where somebody writes fe or sr.
+                # Suggests an element of the crystal for fe or sr.
                 held = [SYMBOLS[z - 1] for z in dict.fromkeys(sites.numbers.tolist()) if z]
                 near = did_you_mean(reference, [symbol for symbol in held if symbol != reference])
             raise SettingError(
@@ -255,7 +253,7 @@ def _coordinate_sites(
 def _parse_added_atoms(
     wanted: Sequence[str] | str, given_atoms: int, max_atoms: int
 ) -> tuple[Ints, tuple[int, int]]:
-    """Return the atoms to add whose elements are named, and least and most of the others."""
+    """Return the atoms to add with named elements, and the minimum and maximum number of others."""
     known: list[int] = []
     least, endless = 0, False
     for text in wanted.split(",") if isinstance(wanted, str) else split_names(wanted):
@@ -265,7 +263,7 @@ def _parse_added_atoms(
             endless = True
         elif count < 1 or (name != UNKNOWN and name not in ATOMIC_NUMBERS):
             raise SettingError(
-                f"{text!r} says no atoms to add; expected such as '2 O', '2 ?' or '...'."
+                f"{text!r} does not name atoms to add; expected such as '2 O', '2 ?' or '...'."
                 + suggest_elements(name)
             )
         elif name == UNKNOWN:
@@ -275,16 +273,15 @@ def _parse_added_atoms(
     total = given_atoms + len(known) + max(least, int(endless))
     if total > max_atoms and (known or least or endless):
         raise SettingError(
-            f"{format_count(given_atoms, 'atom')} and those to add make {total}, and at most "
-            f"{max_atoms} are written; "
-            "add fewer, or raise the number of atoms"
+            f"{format_count(given_atoms, 'atom')} and those to add make {total}, above the maximum "
+            f"of {max_atoms}; add fewer, or raise the maximum"
         )
     most = max_atoms - given_atoms - len(known) if endless else least
     return np.array(known, dtype=np.int64), (max(least, int(endless)), most)
 
 
 def _append_sites(sites: PartialStructure, added: Ints) -> PartialStructure:
-    """Return the sites with places for added atoms, of which nothing was there before."""
+    """Return the sites, extended by unknown sites for added atoms."""
     labels = list(sites.labels)
     for z in added.tolist():
         labels.append(unused_label(SYMBOLS[z - 1], labels))
@@ -297,7 +294,7 @@ def _append_sites(sites: PartialStructure, added: Ints) -> PartialStructure:
 
 
 def unused_label(symbol: str, used: Collection[str]) -> str:
-    """Return a label of an element that no site has yet: the symbol and the least number."""
+    """Return an unused label of an element: the symbol and the smallest free number."""
     number = 1
     while f"{symbol}{number}" in used:
         number += 1

@@ -1,4 +1,4 @@
-"""The symmetry of a structure that is to be kept while a part of it is filled in."""
+"""The symmetry of a structure that completions keep."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from crystext.text.partial import PartialCrystal
 
 
 def space_group_of(sites: PartialStructure) -> int:
-    """Return the number of the space group of a structure that is known in whole.
+    """Return the number of the space group of a fully known structure.
 
     Raises:
-        SettingError: a part of it is not known, or spglib finds no space group.
+        SettingError: a part of it is unknown, or spglib finds no space group.
     """
     numbers = (sites.lengths, sites.angles, sites.positions)
     if not (sites.numbers > 0).all() or any(np.isnan(x).any() for x in numbers):
         raise SettingError(
-            "the space group cannot be kept: the structure is given in part only, so its own is "
-            "not known"
+            "the space group cannot be kept: it is unknown, because the structure is incomplete"
         )
     group = find_space_group(Crystal(sites.lengths, sites.angles, sites.numbers, sites.positions))
     if group is None:
@@ -37,17 +36,16 @@ def space_group_of(sites: PartialStructure) -> int:
 
 
 def share_elements_by_orbit(partial: PartialCrystal, sites: PartialStructure) -> PartialCrystal:
-    """Return a partial crystal in which sites that symmetry makes equal are to hold one element.
+    """Return a partial crystal in which symmetrically equivalent sites share one element.
 
-    What goes wrong otherwise: of several elements that are asked for, each at several sites of an
-    orbit, hardly any choice is the same at all of them, and any other lowers the symmetry.
+    What goes wrong otherwise: with several unknown elements, each at several sites of an orbit, few
+    choices agree at all of them, and all others lower the symmetry.
 
-    An orbit of which some sites keep their element, or whose sites may hold different elements,
-    stays as it is.
+    An orbit with some known elements, or with different candidates at its sites, stays as it is.
 
     Args:
-        partial: made of the structure; its first sites are the structure's.
-        sites: the structure, known in whole.
+        partial: made from the structure; its first sites are those of the structure.
+        sites: the fully known structure.
 
     Raises:
         InputError: spglib finds no symmetry in it.

@@ -1,4 +1,4 @@
-"""CrystalNN: which atoms surround an atom, and how likely each coordination number is.
+"""CrystalNN: the neighbours of an atom, and the probability of each coordination number.
 
 The Voronoi cell of an atom has one face for each neighbour. With Ω the solid angle under which the
 atom sees the face, A its area, χ electronegativities and d the distance, a neighbour has the weight
@@ -7,14 +7,14 @@ atom sees the face, A its area, χ electronegativities and d the distance, a nei
                                                 (1 + cos(π (d - d0) / 0.5)) / 2 up to d0 + 0.5 Å,
                                                 0 beyond
 
-with covalent radii r, rounded to three decimals. The n heaviest neighbours, no two of equal weight
-parted, are the environment of coordination number n; how likely it is, is the area of a quarter of
+with covalent radii r, rounded to three decimals. The n heaviest neighbours, never separating equal
+weights, are the environment of coordination number n; its probability is the area of a quarter of
 the unit circle between the weight of its last member and the next lower weight.
 
 Source: Pan et al., Inorg. Chem. 60, 1590 (2021), as `pymatgen.core.local_env.CrystalNN` computes it
-with its defaults, for elements without oxidation states. The numbers are the same; the way is not.
-Faces come from the convex hull of the points 2p/|p|², the polar dual of the Voronoi cell, because
-it costs a tenth of a tessellation of all points in reach.
+with its defaults, for elements without oxidation states. The numbers are the same, but the
+algorithm is not: faces come from the convex hull of the points 2p/|p|², the polar dual of the
+Voronoi cell, which costs a tenth of a tessellation of all points within the cutoff.
 
 What goes wrong otherwise: pymatgen tessellates once per atom and then looks through all faces of
 the tessellation in Python, for a quarter of a second per crystal.
@@ -34,7 +34,7 @@ from crystext.metrics.thresholds import MIN_VOLUME
 from crystext.structures.crystal import Crystal, Floats, Ints
 
 NEIGHBOUR_RADIUS = 7.0
-"""Å; neighbours are looked for within it, and twice as far while a Voronoi cell is open."""
+"""Å; cutoff of the neighbour search, doubled while a Voronoi cell is open."""
 _FIRST_HULL_POINTS = 48
 """Points whose hull is tried first. If the cell reaches less than half as far as the last of them,
 no other point can cut it."""
@@ -45,16 +45,16 @@ class Environment(NamedTuple):
 
     probability: float
     vectors: Floats
-    """To the neighbours, in Å, the heaviest first; shape (n, 3)."""
+    """Vectors to the neighbours, in Å, the heaviest first; shape (n, 3)."""
     weights: Floats
-    """Before they are rounded; shape (n,)."""
+    """Weights before rounding; shape (n,)."""
 
 
 class _Faces(NamedTuple):
     """Faces of a Voronoi cell."""
 
     points: Ints
-    """Which point each face belongs to; shape (F,)."""
+    """Index of the point of each face; shape (F,)."""
     angles: Floats
     """Solid angles; shape (F,)."""
     areas: Floats
@@ -65,8 +65,8 @@ def environments(crystal: Crystal) -> list[list[Environment]]:
     """Return the environments of each atom of a crystal, the smallest first, without the empty one.
 
     Raises:
-        InputError: the cell has hardly any volume, an atom has no Voronoi cell, for atoms lie on
-            each other or in one plane, or an element has no radius.
+        InputError: the cell has almost no volume, an atom has no Voronoi cell because atoms
+            coincide or lie in one plane, or an element has no radius.
     """
     if not crystal.volume >= MIN_VOLUME:
         raise InputError(f"the cell holds {crystal.volume:.3g} Å^3; expected {MIN_VOLUME} or more")
@@ -76,7 +76,7 @@ def environments(crystal: Crystal) -> list[list[Environment]]:
 
 
 def _neighbours(crystal: Crystal, positions: Floats, reach: float) -> list[tuple[Ints, Floats]]:
-    """Return, for each atom, atoms and vectors to all images within reach, the nearest first."""
+    """Return, for each atom, atoms and vectors of all images within the cutoff, nearest first."""
     from pymatgen.optimization.neighbors import find_points_in_spheres
 
     centres, others, images, distances = find_points_in_spheres(
@@ -108,7 +108,7 @@ def _site_environments(
     while (faces := _voronoi_faces(vectors)) is None:
         if reach >= longest:
             raise InputError(
-                f"atom {atom + 1} has no Voronoi cell: atoms lie on each other or in one plane"
+                f"atom {atom + 1} has no Voronoi cell: atoms coincide or lie in one plane"
             )
         reach = min(2 * reach, longest + 0.001)
         others, vectors = _neighbours(crystal, positions, reach)[atom]
@@ -125,7 +125,7 @@ def _site_environments(
 
 
 def _neighbour_weights(number: int, numbers: Ints, vectors: Floats, faces: _Faces) -> Floats:
-    """Return the weights of neighbours, given with the atoms' numbers."""
+    """Return the weights of neighbours, given the atomic numbers."""
     weights = faces.angles**2 / faces.areas
     chi, chis = _electronegativities()[number], _electronegativities()[numbers]
     contrast = 1 + 3.0 * np.sqrt(np.abs(chi - chis) / 3.3)
@@ -141,12 +141,12 @@ def _neighbour_weights(number: int, numbers: Ints, vectors: Floats, faces: _Face
 
 
 def _area_below(x: float) -> float:
-    """Return the share of the unit circle's first quadrant that lies between 0 and x."""
+    """Return the fraction of the unit circle's first quadrant between 0 and x."""
     return (x * math.sqrt(1 - x * x) + math.asin(x)) / (math.pi / 2)
 
 
 def _voronoi_faces(vectors: Floats) -> _Faces | None:
-    """Return the faces of the Voronoi cell around the origin; None where the cell is open.
+    """Return the faces of the Voronoi cell around the origin; None if the cell is open.
 
     Args:
         vectors: points, the nearest first; shape (P, 3).
@@ -161,7 +161,7 @@ def _voronoi_faces(vectors: Floats) -> _Faces | None:
 
 
 def _voronoi_faces_and_radius(vectors: Floats) -> tuple[_Faces, float] | None:
-    """Return the faces, and how far the cell reaches."""
+    """Return the faces, and the radius of the cell."""
     from scipy.spatial import ConvexHull, QhullError
 
     squares = _dot(vectors, vectors)
@@ -184,7 +184,7 @@ def _voronoi_faces_and_radius(vectors: Floats) -> tuple[_Faces, float] | None:
     centres = np.stack(
         [np.bincount(owners, weights=corners[facets, i]) for i in range(3)], axis=1
     ) / counts[:, None]  # fmt: skip
-    # Around the middle of its face, each corner has an angle.
+    # Corners are ordered by their angle around the centre of the face.
     first = _cross(axes, np.eye(3)[np.abs(axes).argmin(axis=1)])
     second = _cross(axes, first)
     arms = corners[facets] - centres[owners]
@@ -222,7 +222,7 @@ def _dot(a: Floats, b: Floats) -> Floats:
 
 
 def _cross(a: Floats, b: Floats) -> Floats:
-    # np.cross spends five times as long on finding out which axis is meant.
+    # np.cross is five times slower, because it first determines the axis.
     return a[:, _NEXT] * b[:, _LAST] - a[:, _LAST] * b[:, _NEXT]
 
 
@@ -231,13 +231,13 @@ _NEXT, _LAST = [1, 2, 0], [2, 0, 1]
 
 @cache
 def _electronegativities() -> Floats:
-    """Return Pauling's electronegativity by atomic number; nan where there is none."""
+    """Return Pauling's electronegativity by atomic number; nan if unknown."""
     import warnings
 
     from pymatgen.core.periodic_table import Element
 
     with warnings.catch_warnings():
-        # Of every noble gas it says that there is none.
+        # It warns for every noble gas that there is none.
         warnings.simplefilter("ignore")
         return np.array([np.nan, *(Element(symbol).X for symbol in SYMBOLS)], dtype=np.float64)
 

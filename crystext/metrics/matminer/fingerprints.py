@@ -4,14 +4,14 @@ Structure: the mean over all atoms of matminer's `CrystalNNFingerprint` with the
 each coordination number n from 1 to 24 its probability, then that times each motif's order
 parameter (see `crystal_nn` and `order_parameters`). Composition: for each of 22 elemental
 properties of Magpie the minimum, maximum, range, mean, mean absolute deviation and mode over atoms,
-standardised by CDVAE's constants; what is unknown of an element is 0 after that, as in CDVAE.
+standardised by CDVAE's constants; unknown properties of an element are 0 after that, as in CDVAE.
 
 Sources: Zimmermann and Jain, RSC Adv. 10, 6063 (2020); Ward et al., npj Comput. Mater. 2, 16028
 (2016); Xie et al., ICLR 2022, arXiv:2110.06197. The numbers are those of matminer 0.10.1, which
-cannot be installed beside pandas 3 and needs some twenty times as long.
+cannot be installed with pandas 3 and is some twenty times slower.
 
-What goes wrong otherwise: a crystal without a fingerprint (an atom on another, say) that is left
-out makes precision look better than it is; here it is a row of nan, to be counted.
+What goes wrong otherwise: leaving out a crystal without a fingerprint (with coinciding atoms, say)
+makes precision look better than it is; here it is a row of nan and counts.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ FINGERPRINT_LABELS = tuple(
     for n in range(1, MAX_COORDINATION + 1)
     for name in ("wt", *(motif for motif, _ in MOTIFS.get(n, [])))
 )
-"""What the 61 numbers of a structure are."""
+"""Labels of the 61 numbers of a structure."""
 
 _PROBABILITY_INDEX = {
     n: FINGERPRINT_LABELS.index(f"wt CN_{n}") for n in range(1, MAX_COORDINATION + 1)
 }
-"""Place of each coordination number's probability."""
+"""Index of the probability of each coordination number."""
 
 _BODY_CENTRED_INDEX = FINGERPRINT_LABELS.index("body-centered cubic CN_8")
 
 FINGERPRINT_METHOD = "ops-1"
-"""How structures' fingerprints are computed, as caches and sets that ship have it; to be changed
-together with the numbers."""
+"""Version of structure fingerprints in caches and shipped sets; change it together with the
+numbers."""
 _CHUNK_SIZE = 50
-"""Crystals computed together, and handed out together."""
+"""Number of crystals in a work item."""
 _SAVE_EVERY = 20
-"""Chunks between two savings of the cache."""
+"""Number of chunks between two saves of the cache."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ def fingerprints(
 
     Args:
         crystals: in any number.
-        cache: an .npz file of structures' fingerprints by crystal, read where it is there, and
-            brought up to date now and then, so that little is lost to a kill.
+        cache: an .npz file of structure fingerprints by crystal, read if it exists, and updated
+            regularly, so that a kill loses little.
         workers: processes, or an executor; the result does not depend on it.
         report: called with the number of crystals done, and of all.
 
     Raises:
-        InputError: the cache is no such file.
+        InputError: the cache is not such a file.
     """
     keys = [crystal.digest() for crystal in crystals]
     known = _read_cache(cache) if cache is not None else {}
@@ -117,7 +117,7 @@ def fingerprints(
     else:
         answers = ((number, structure_fingerprints(chunk)) for number, chunk in tasks)
     for count, (number, rows) in enumerate(answers, start=1):
-        if rows is None:  # The process died over one of them, for want of memory.
+        if rows is None:  # The process died on one of them, out of memory.
             rows = np.full((len(chunks[number]), len(FINGERPRINT_LABELS)), np.nan)
         known |= {key: row for (key, _), row in zip(chunks[number], rows, strict=True)}
         done += len(chunks[number])
@@ -131,7 +131,7 @@ def fingerprints(
 
 
 def structure_fingerprints(crystals: Sequence[Crystal]) -> Floats:
-    """Return the structures' fingerprints, shape (N, 61); nan where an atom has no neighbours."""
+    """Return the structures' fingerprints, shape (N, 61); nan if an atom has no neighbours."""
     return np.array([rows.mean(axis=0) for rows in site_fingerprints(crystals)])
 
 
@@ -158,11 +158,11 @@ def site_fingerprints(crystals: Sequence[Crystal]) -> list[Floats]:
 
 
 _BATCH_SIZE = 256
-"""Environments of one size whose motifs are computed together: some 10 MB."""
+"""Number of environments of one size whose motifs are computed together: some 10 MB."""
 
 
 _TIE_TOLERANCE = 1e-9
-"""Weights, and parts of an order parameter, that differ by less are equal but for rounding."""
+"""Weights, and terms of an order parameter, that differ by less are equal up to rounding."""
 
 
 class _FingerprintRow(NamedTuple):
@@ -192,7 +192,7 @@ def _fill_motifs(n: int, rows: Sequence[_FingerprintRow]) -> None:
 def _is_rounding_sensitive(
     rows: Sequence[_FingerprintRow], frames: NeighbourFrames
 ) -> NDArray[np.bool_]:
-    """Say for which environments rounding decides on the body-centred parameter.
+    """Return for which environments the body-centred parameter depends on rounding.
 
     The first of a pair is its pole, so the order of neighbours of equal weight matters; and the
     parameter jumps where two neighbours stand at right angles.
@@ -207,14 +207,14 @@ def _is_rounding_sensitive(
 
 
 def _pymatgen_body_centred(row: _FingerprintRow) -> float:
-    """Return the parameter as rounding happens to leave it in pymatgen."""
+    """Return the parameter with pymatgen's rounding."""
     import warnings
 
     from pymatgen.core.local_env import CrystalNN, LocalStructOrderParams
 
     structure = row.crystal.structure
     with warnings.catch_warnings():
-        # That there are no oxidation states.
+        # The warning that there are no oxidation states.
         warnings.simplefilter("ignore")
         found = CrystalNN().get_nn_data(structure, row.atom).cn_nninfo.get(8, [])
     sites: Any = [structure[row.atom], *(neighbour["site"] for neighbour in found)]
@@ -247,7 +247,7 @@ def _composition(numbers: tuple[int, ...], counts: tuple[int, ...]) -> Floats:
     low, high = values_E_P.min(axis=0), values_E_P.max(axis=0)
     mean = shares @ values_E_P
     deviation = shares @ np.abs(values_E_P - mean)
-    # Of several elements that are the most frequent, the lowest value counts.
+    # If several elements are most frequent, the lowest value counts.
     mode = values_E_P[np.isclose(shares, shares.max())].min(axis=0)
     features = np.stack([low, high, high - low, mean, deviation, mode], axis=1).ravel()
     return np.nan_to_num((features - _magpie().mean) / _magpie().std, nan=0.0)
@@ -286,8 +286,8 @@ def _read_cache(path: Path) -> dict[str, Floats]:
             raise ValueError(f"its arrays have the shapes {keys.shape} and {rows.shape}")
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise InputError(
-            f"{path} is no cache of fingerprints ("
-            f"{describe_error(error, 'its arrays are others')}); delete it, or give another place"
+            f"{path} is not a cache of fingerprints "
+            f"({describe_error(error, 'its arrays are others')}); delete it, or give another path"
         ) from None
     return dict(zip(keys.tolist(), rows, strict=True))
 

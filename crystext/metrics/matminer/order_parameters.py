@@ -1,4 +1,4 @@
-"""How much the neighbours of an atom look like an octahedron, a tetrahedron, and so on.
+"""Order parameters: how similar the neighbours of an atom are to an octahedron, a tetrahedron, etc.
 
 For n neighbours, each ordered pair (j, k) sets up a frame: j is the north pole, and k lies on the
 prime meridian. With θ the angle of a neighbour from the pole and φ that from the meridian, the
@@ -6,9 +6,9 @@ peaked order parameters are
 
     max over j, k of [ p(θ_k) + sum_m ( p(θ_m) cos²(f φ_m) + s(θ_m) ) ] / number of terms
 
-where p is a Gaussian at the polar angle that the motif asks for, s another at the south pole for
-motifs with an atom there, and f the motif's symmetry about the axis. An atom that is taken for the
-south pole takes no part in p. Bond-orientational parameters are
+where p is a Gaussian at the polar angle of the motif, s another at the south pole for motifs with
+an atom there, and f the motif's symmetry about the axis. An atom that counts as the south pole is
+excluded from p. Bond-orientational parameters are
 
     q_l = sqrt( sum_{j,k} P_l(cos θ_jk) ) / n
 
@@ -33,10 +33,10 @@ from numpy.typing import NDArray
 from crystext.structures.crystal import Floats
 
 _COLLINEAR = 1e-12
-"""Below this sine, two neighbours lie on one axis and set up no meridian."""
+"""Below this sine, two neighbours lie on one axis and define no meridian."""
 
 _SOUTH = 0.75 * math.pi
-"""From this polar angle on, most motifs take a neighbour for the south pole."""
+"""From this polar angle on, most motifs count a neighbour as the south pole."""
 
 
 class NeighbourFrames(NamedTuple):
@@ -72,7 +72,7 @@ def neighbour_frames(vectors: Floats) -> NeighbourFrames:
 
 
 _Profile = Callable[[Floats], Floats]
-"""From polar angles to how well they suit a motif."""
+"""Maps polar angles to their agreement with a motif."""
 
 
 def _gaussian_profile(theta: Floats, *, width: float, centre: float) -> Floats:
@@ -138,7 +138,7 @@ def _best_frame(value: Floats, terms: Floats, f: NeighbourFrames) -> Floats:
 
 
 def _bent(f: NeighbourFrames, *, width: float, centre: float) -> Floats:
-    """Return how near the angle of two bonds is to `centre`, in units of π."""
+    """Return how close the angle of two bonds is to `centre`, in units of π."""
     return _gaussian_profile(f.theta[:, 0, 1], width=width, centre=centre)
 
 
@@ -163,7 +163,7 @@ def _cuboctahedral(f: NeighbourFrames) -> Floats:
 
 
 def body_centred_pairs(f: NeighbourFrames) -> Floats:
-    """Return what each pair adds to the body-centred parameter: pole j, meridian k; (S, n, n)."""
+    """Return the term of each pair in the body-centred parameter: pole j, meridian k; (S, n, n)."""
     south = 2.5261129449194057
     polar = f.theta >= south
     value = np.where(polar, 6 * _gaussian_profile(f.theta, width=15.0, centre=1.0), 0.0)
@@ -176,9 +176,9 @@ def body_centred_pairs(f: NeighbourFrames) -> Floats:
 
 
 def _body_centred(f: NeighbourFrames) -> Floats:
-    """Return how much eight neighbours are a cube's corners: a sum over pairs, not a maximum.
+    """Return how similar eight neighbours are to a cube's corners: a sum over pairs, not a maximum.
 
-    It depends a little on the order of the neighbours, for of each pair the first is the pole.
+    It depends slightly on the order of the neighbours, because the first of each pair is the pole.
     """
     n = f.theta.shape[1]
     total = np.triu(body_centred_pairs(f), k=1).sum(axis=(1, 2))

@@ -159,8 +159,8 @@ def test_sites_that_symmetry_makes_equal_hold_one_element_where_it_is_kept(
     ("options", "message"),
     [
         ({"keep": ["spacegroup"]}, "Did you mean 'space_group'"),
-        ({"keep": ["cell"], "asked": InfillSpec(cell=True)}, "to be found and to be kept"),
-        ({"ranked": True, "asked": InfillSpec(cell=True)}, "elements can be ranked where"),
+        ({"keep": ["cell"], "asked": InfillSpec(cell=True)}, "both unknown and to be kept"),
+        ({"ranked": True, "asked": InfillSpec(cell=True)}, "elements can be ranked only if"),
         ({"n": 0}, "0 completions"),
     ],
 )

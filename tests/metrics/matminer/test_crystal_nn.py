@@ -57,7 +57,7 @@ def test_a_lonely_atom_has_no_neighbours():
 
 @pytest.mark.parametrize(
     ("length", "places", "said"),
-    [(0.2, [[0, 0, 0]], "expected 0.1"), (4.0, [[0, 0, 0], [1, 0, 0]], "lie on each other")],
+    [(0.2, [[0, 0, 0]], "expected 0.1"), (4.0, [[0, 0, 0], [1, 0, 0]], "coincide")],
 )
 def test_what_has_no_neighbours_in_any_sense_is_refused(length, places, said):
     crystal = Crystal(

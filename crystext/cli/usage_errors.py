@@ -1,4 +1,4 @@
-"""What the command line says where its arguments cannot be taken: one message, in plain words."""
+"""Usage errors of the command line: one message, in plain words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-"""What Typer raises of an option or a command that is not there, or of a value it cannot take."""
+"""What Typer raises for an unknown option or command, or an invalid value."""
 
 _PLAIN_PHRASES = (
     (r"Invalid value for '([^']*)'(?: / '[^']*')*: ", r"\1: "),
@@ -20,11 +20,11 @@ _PLAIN_PHRASES = (
     (r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", r"there is no place for '\1'"),
     (r"Missing (option|argument) '([^']*)'", r"\2 is missing"),
 )
-"""Phrases of Typer and of pydantic, which reads values for it, and what is said instead."""
+"""Phrases of Typer and of pydantic, which parses values for it, and their replacements."""
 
 
 def usage_message(error: Any) -> str:
-    """Return the message of a `UsageError`, or the help of a command that was given nothing."""
+    """Return the message of a `UsageError`, or the help text of a command without arguments."""
     from crystext.errors import did_you_mean
 
     text = str(error.format_message()).strip()
