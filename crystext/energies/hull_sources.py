@@ -35,7 +35,6 @@ import csv
 import gzip
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -45,7 +44,8 @@ from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.data.catalogue import CatalogueEntry, fetch
 from crystext.energies.compact_hull import is_compact_hull, read_compact_hull
 from crystext.energies.hull import Hull, references_and_compounds
-from crystext.energies.phases import Compounds, make_compounds
+from crystext.energies.hull_folder import formula_amounts, read_hull_folder, read_references
+from crystext.energies.phases import make_compounds
 from crystext.errors import InputError, SettingError, describe_error, did_you_mean
 from crystext.runtime.download import RemoteFile
 from crystext.runtime.files import write_parquet
@@ -92,16 +92,8 @@ _MP_DATE = "2023-01-10"
 _ON_HULL_EV_PER_ATOM = 1e-6
 """eV/atom; entries up to this far above the hull count as on the published hull."""
 
-_POINTS_PATTERN, _REFERENCES_PATTERN = (
-    "hull_points_*.parquet",
-    "*elemental-reference-entries.json.gz",
-)
-_POINT_COLUMNS = ("reduced_formula", "e_form_per_atom_hull_point")
 _TABLE_COLUMNS = ("formula", "energy_ev_per_atom")
 _METADATA_KEY = b"crystext.hull"
-
-_FORMULA_PART = re.compile(r"([A-Z][a-z]?)([1-9]\d*)?")
-"""An element of a formula without brackets, fractions and charges."""
 
 
 def open_hull(
@@ -148,26 +140,6 @@ def open_hull(
 def shipped_file(name: str) -> Path | None:
     """Return the file of a hull that comes with the package; None if none has this name."""
     return _SHIPPED_FILES.get(name)
-
-
-def read_hull_folder(folder: Path) -> Hull:
-    """Read a hull from a folder; see the module's text.
-
-    Raises:
-        InputError: a file is missing, present twice, or has other contents.
-    """
-    table, entries = (
-        _single_file(folder, _POINTS_PATTERN),
-        _single_file(folder, _REFERENCES_PATTERN),
-    )
-    dated = re.match(r"\d{4}-\d\d-\d\d", entries.name)
-    return Hull(
-        _read_references(entries),
-        _read_points(table),
-        name=folder.name,
-        date=dated.group() if dated else "",
-        sources=(table.name, entries.name),
-    )
 
 
 def hull_of_phases(
@@ -305,9 +277,9 @@ def _read_materials_project(energies: Path, elements: Path) -> Hull:
             raise InputError(f"{energies} has no column formula; put the published file there")
         formation, above = (_finite_energy(row[column], energies) for column in columns)
         if above <= _ON_HULL_EV_PER_ATOM:
-            stable.append((_amounts(formula), formation))
+            stable.append((formula_amounts(formula), formation))
     return Hull(
-        _read_references(elements),
+        read_references(elements),
         make_compounds(stable),
         name=MP2020_FULL,
         date=_MP_DATE,
@@ -344,66 +316,10 @@ def _finite_energy(value: object, path: Path) -> float:
     return number
 
 
-def _amounts(formula: str) -> Mapping[str, float]:
-    """Return amounts by symbol of a formula, in any form that pymatgen reads."""
-    parts = _FORMULA_PART.findall(formula)
-    # Most are plain, and pymatgen takes a hundred times longer.
-    if "".join(symbol + count for symbol, count in parts) == formula:
-        found: dict[str, float] = {}
-        for symbol, count in parts:
-            found[symbol] = found.get(symbol, 0.0) + float(count or 1)
-        if found.keys() <= ATOMIC_NUMBERS.keys():
-            return found
-    from pymatgen.core.composition import Composition
-
-    return dict(Composition(formula).get_el_amt_dict())
-
-
 def _element_amounts(formula: str) -> Mapping[str, float]:
     """Return amounts by symbol; pymatgen reads other letters as dummy species."""
-    amounts = _amounts(formula)
+    amounts = formula_amounts(formula)
     strange = sorted(set(amounts) - ATOMIC_NUMBERS.keys())
     if strange or not amounts:
         raise ValueError(f"{formula!r} is not a formula of elements")
     return amounts
-
-
-def _single_file(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        raise InputError(f"expected one {pattern} in {folder}, found {names}")
-    return found[0]
-
-
-def _read_references(path: Path) -> dict[str, float]:
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            entries: dict[str, Any] = json.load(file)
-        return {
-            symbol: (entry["energy"] + entry.get("correction", 0.0))
-            / sum(entry["composition"].values())
-            for symbol, entry in entries.items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-        raise InputError(
-            f"{path} holds no elemental reference entries ({error!r}); expected a gzipped JSON "
-            "object that maps symbols to entries with energy and composition"
-        ) from None
-
-
-def _read_points(path: Path) -> Compounds:
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path, columns=list(_POINT_COLUMNS))
-        formulas, energies = (table[name].to_pylist() for name in _POINT_COLUMNS)
-        return make_compounds(
-            (_amounts(f), float(e)) for f, e in zip(formulas, energies, strict=True)
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is not a table of hull points ("
-            f"{describe_error(error, 'its columns are others')}); expected Parquet with the "
-            f"columns {' and '.join(_POINT_COLUMNS)}"
-        ) from None

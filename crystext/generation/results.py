@@ -16,8 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, overload
 
-from crystext.conditions import ConditionResult, all_satisfied
 from crystext.errors import InputError
+from crystext.generation.condition_columns import condition_columns, describe_conditions
 from crystext.generation.infilling.complete import InfillRun
 from crystext.generation.infilling.result import InfillResult, to_ase_atoms
 from crystext.inference.types import Attempt
@@ -373,24 +373,6 @@ class InfillResults(Results[InfillResult]):
         return f"InfillResults: {len(self)}{best}" + (
             f", {dropped} left out that keep less" if dropped else ""
         )
-
-
-def condition_columns(records: Iterable[ConditionResult]) -> dict[str, Any]:
-    """Return requested and actual values, and whether they agree, as columns of a table."""
-    columns: dict[str, Any] = {}
-    for record in records:
-        columns[f"{record.name}_requested"] = record.requested
-        columns[f"{record.name}_handling"] = record.handling
-        columns[f"{record.name}_actual"] = record.actual
-        columns[f"{record.name}_satisfied"] = record.satisfied
-    return columns
-
-
-def describe_conditions(records: Sequence[ConditionResult]) -> str:
-    """Say in a few words whether the conditions are satisfied."""
-    if all_satisfied(records):
-        return "satisfied"
-    return "not satisfied: " + ", ".join(r.name for r in records if r.satisfied is False)
 
 
 _WRITER_COLUMNS = ("formula", "n_atoms", "volume")

@@ -34,7 +34,7 @@ from crystext.chemistry.formulas import parse_formula
 from crystext.energies.compact_hull import read_compact_hull, write_compact_hull
 from crystext.energies.decomposition import lowest_mixtures
 from crystext.energies.hull import Hull
-from crystext.energies.hull_sources import read_hull_folder
+from crystext.energies.hull_folder import read_hull_folder
 from crystext.errors import InputError
 from crystext.runtime.files import file_digest
 from evaluation.result_file import Report, rounded, write_result

@@ -35,7 +35,7 @@ from crystext.data.store import (
 )
 from crystext.energies.corrections import corrected_energy
 from crystext.energies.hull import Hull
-from crystext.energies.hull_sources import read_hull_folder
+from crystext.energies.hull_folder import read_hull_folder
 from crystext.energies.phases import make_compounds
 from crystext.energies.potential import to_atoms
 from crystext.energies.potentials import load_potential_once

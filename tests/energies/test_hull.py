@@ -18,7 +18,8 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.energies.corrections import EnergyCorrection, _hubbards, mp2020_correction
-from crystext.energies.hull_sources import open_hull, read_hull_folder
+from crystext.energies.hull_folder import read_hull_folder
+from crystext.energies.hull_sources import open_hull
 from crystext.errors import InputError, SettingError
 from crystext.io.read import read_crystals
 from crystext.structures.crystal import Crystal

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crystext.io.read.cif.cell import (
+from crystext.io.read.cif.expand_sites import (
     COINCIDENCE_TOLERANCE,
     MIN_CONTACT,
     ExpandedSite,

@@ -10,7 +10,7 @@ import numpy as np
 from crystext.chemistry.formulas import format_formula
 from crystext.errors import InputError
 from crystext.io.read.cif.build import BuiltCrystal, CifProblem, build_crystal
-from crystext.io.read.cif.cell import min_contact_ratio
+from crystext.io.read.cif.expand_sites import min_contact_ratio
 from crystext.io.read.cif.formula import CifFormula, element_counts
 from crystext.io.read.cif.sites import MAX_EXPANDED, SiteRow
 from crystext.io.read.cif.symmetry import CandidateOperations, CifSymmetry
