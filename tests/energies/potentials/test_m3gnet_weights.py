@@ -132,7 +132,7 @@ def test_a_repository_that_is_not_there_or_holds_something_else_is_told(
     environment = {**environment, "HF_ENDPOINT": hub.address}
     hub.repositories["somebody/else"] = {"config.json": b"{}"}
     assert "no model nobody/nothing" in asked(environment, "nobody/nothing")[0]
-    assert "somebody/else on the Hub is not a matgl potential" in asked(environment, "somebody/else")[0]
+    assert "somebody/else on the Hub is not a matgl" in asked(environment, "somebody/else")[0]
 
 
 def test_a_cache_that_cannot_be_written_is_told(
