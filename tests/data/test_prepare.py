@@ -284,7 +284,7 @@ def test_train_that_is_held_out_as_well_is_refused_unless_told_what_to_do(tmp_pa
     report = prepare(source, tmp_path / "dropped", PrepareSettings(overlap="drop"), **held_out)
     assert names(read_store(tmp_path / "dropped", "train")) == ["c"]
     assert report.skip_counts == {"of train held out as well": 2}
-    with pytest.raises(InputError, match="no crystal is left to learn from"):
+    with pytest.raises(InputError, match="no crystal is left in train"):
         prepare(source, tmp_path / "none", PrepareSettings(overlap="drop"), test=source)
 
 
