@@ -271,7 +271,7 @@ def _print_results(result: InfillRun) -> None:
     console.print(table)
     said = [format_count(len(result.results), "proposal")]
     if result.texts_drawn:
-        repeated = "repetition" if result.duplicates == 1 else "repetitions"
+        repeated = "a duplicate" if result.duplicates == 1 else "duplicates"
         said.append(f"{result.texts_drawn} sampled, {result.duplicates} of them {repeated}")
     if result.truncated:
         said.append(f"{result.truncated} truncated at the model's maximum length")
