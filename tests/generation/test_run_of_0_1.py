@@ -54,7 +54,7 @@ def test_it_is_read_and_evaluated(cli: Run, run: Path, tmp_path: Path) -> None:
     assert len(list(read_crystals(run))) == 6
     found = read_samples(run)
     assert found.model == "shipped"
-    assert found.samples[0].conditions[0]["requested"] == "NaCl"
+    assert found.samples[0].conditions["composition"] == "NaCl"
     out = tmp_path / "report"
     ended = cli("evaluate", run, "--protocol", "mp20", "--only", "conditioning", "--out", out)
     assert ended.returncode == 0, ended.stderr
