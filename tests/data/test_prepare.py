@@ -343,7 +343,7 @@ def test_sources_with_nothing_to_prepare_and_places_that_cannot_be_written_are_r
         prepare(source, out)
     with pytest.raises(RunError, match="cannot be written"):
         prepare(source, source / "out")
-    with pytest.raises(RunError, match=r"no store, but holds in\.cif"):
+    with pytest.raises(RunError, match=r"not a store, but holds in\.cif"):
         prepare(source, tmp_path)
     with pytest.raises(SettingError, match="workers is 0"):
         prepare(source, out, workers=0)
