@@ -103,9 +103,9 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         "Did you mean 'unconditional'?",
         "precision: ",
         "'data.store.path=x': store is a value, not a section",
-        "'no override' is no override; expected key=value",
+        "'not an override' is not an override; expected key=value",
         "'seed=[': the value is not YAML",
-        "'.seed=1' is no override",
+        "'.seed=1' is not an override",
     ):
         assert part in message, message
 
