@@ -104,7 +104,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
     for place, told in (
         (run, "holds files already"),
         (tmp_path / "found.cif", "is a folder"),
-        (run / "attempts.jsonl" / "found", "use a place"),
+        (run / "attempts.jsonl" / "found", "choose a place"),
         (tmp_path / "out", "is the folder of the report"),
     ):
         (tmp_path / "found.cif").mkdir(exist_ok=True)

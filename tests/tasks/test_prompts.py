@@ -141,7 +141,7 @@ def test_a_set_may_lack_what_its_model_was_not_taught(tmp_path: Path) -> None:
     (copy_of_default(tmp_path) / "infill.txt").unlink()
     prompts = load_prompts(tmp_path)
     assert generation_prompt(prompts) == golden("prompt.generate")
-    with pytest.raises(SettingError, match=r"no infill\.txt.*they have generate\.txt, generate_w"):
+    with pytest.raises(SettingError, match=r"no infill\.txt.*it has generate\.txt, generate_w"):
         infill_prompt("", prompts)
 
 

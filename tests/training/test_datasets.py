@@ -62,7 +62,7 @@ def test_a_run_on_nothing_is_refused_however_the_batch_is_given(
     tmp_path: Path, batch: dict[str, Any]
 ) -> None:
     store = write_tiny_store(tmp_path / "store")
-    expected = r"give no batch: of 60 train crystals none .* at most 16 tokens .*raise optim.max_to"
+    expected = r"give no batch: among 60 train crystals none .* at most 16 tokens .*raise optim"
     with pytest.raises(SettingError, match=expected):
         Trainer(recipe(store, max_tokens=16, **batch), tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -108,5 +108,5 @@ def test_a_task_without_a_validation_example_has_no_score(tmp_path: Path) -> Non
 
 def test_a_run_that_could_not_be_scored_is_refused(tmp_path: Path) -> None:
     store = two_sizes(tmp_path / "store", QUARTZ)
-    with pytest.raises(SettingError, match="of 20 validation crystals none makes an example"):
+    with pytest.raises(SettingError, match="among 20 validation crystals none makes an example"):
         Trainer(recipe(store, {"unconditional": 1.0}, max_tokens=40), tmp_path / "run")

@@ -105,7 +105,7 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         "'data.store.path=x': store is a value, not a section",
         "'not an override' is not an override; expected key=value",
         "'seed=[': the value is not YAML",
-        "'.seed=1' is no override",
+        "'.seed=1' is not an override",
     ):
         assert part in message, message
 
