@@ -209,7 +209,7 @@ def test_a_score_depends_on_what_the_prompt_says(lm: CrystalLM) -> None:
     assert "SiO2" in asked.prompt
     assert asked.total != plain.total
     assert len(lm.score(QUARTZ, translations=3, seed=1).readings) == 3
-    with pytest.raises(SettingError, match="no line of a prompt says 'exclude'"):
+    with pytest.raises(SettingError, match="'exclude' has no prompt line"):
         lm.score(QUARTZ, exclude="Fe")
     with pytest.raises(InputError, match="no file or folder"):
         lm.score("nowhere.cif")
