@@ -242,7 +242,7 @@ def test_a_cell_that_nothing_writes_is_refused(
     cli_refuses: Refuses, tiny_model: Path, tmp_path: Path
 ) -> None:
     command = "sample", "--model", tiny_model, "--out", tmp_path / "run"
-    assert "there is no --format; try --format cif" in cli_refuses(*command, "--symmetrized")
+    assert "there is no --to; try --to cif" in cli_refuses(*command, "--symmetrized")
     message = cli_refuses(*command, "--symmetrized", "--to", "poscar")
     assert "cannot hold symmetry operations" in message
     assert not (tmp_path / "run").exists()
@@ -330,7 +330,7 @@ def test_what_is_kept_is_refused_without_a_format(
 ) -> None:
     out = tmp_path / "run"
     message = cli_refuses("sample", "--model", tiny_model, "--out", out, "--keep", "unique")
-    assert "there is no --format; try --format cif" in message
+    assert "there is no --to; try --to cif" in message
     assert not out.exists()
 
 
