@@ -242,7 +242,7 @@ def test_a_cell_that_nothing_writes_is_refused(
     cli_refuses: Refuses, tiny_model: Path, tmp_path: Path
 ) -> None:
     command = "sample", "--model", tiny_model, "--out", tmp_path / "run"
-    assert "there is no --to; try --to cif" in cli_refuses(*command, "--symmetrized")
+    assert "missing; try --to cif" in cli_refuses(*command, "--symmetrized")
     message = cli_refuses(*command, "--symmetrized", "--to", "poscar")
     assert "cannot hold symmetry operations" in message
     assert not (tmp_path / "run").exists()
@@ -330,7 +330,7 @@ def test_what_is_kept_is_refused_without_a_format(
 ) -> None:
     out = tmp_path / "run"
     message = cli_refuses("sample", "--model", tiny_model, "--out", out, "--keep", "unique")
-    assert "there is no --to; try --to cif" in message
+    assert "missing; try --to cif" in message
     assert not out.exists()
 
 
@@ -434,13 +434,13 @@ def test_fewer_attempts_than_the_run_holds_are_not_drawn_and_it_says_so(
 def test_a_place_that_cannot_be_written_is_told(cli_refuses: Refuses, tiny_model: Path) -> None:
     message = cli_refuses("sample", "--model", tiny_model, "--out", "/proc/nowhere/run")
     assert message.startswith("crystext: /proc/nowhere/run cannot be written: ")
-    assert "Choose a place where you may write" in message
+    assert "choose a place where you may write" in message
     assert message.count("\n") == 1
 
 
 def test_other_settings_are_refused(cli_refuses: Refuses, run: Path, tiny_model: Path) -> None:
     command = "sample", "--model", tiny_model, "--out", run, *USUAL, "--seed", 7, "--top-p", 0.5
     message = cli_refuses(*command)
-    assert "  seed (--seed): 0 there, 7 asked for\n" in message
-    assert "  top_p (--top-p): 1.0 there, 0.5 asked for\n" in message
+    assert "  seed (--seed): 0 there, 7 here\n" in message
+    assert "  top_p (--top-p): 1.0 there, 0.5 here\n" in message
     assert "give" in message.lower()
