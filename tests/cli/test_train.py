@@ -120,7 +120,7 @@ def test_all_faults_of_a_recipe_are_told_at_once(
     assert "Did you mean 'plain'" in message
     assert "Did you mean 'unconditional'" in message
     assert "optim.ema" in message
-    assert "'nonsense' is no override" in message
+    assert "'nonsense' is not an override" in message
     assert not out.exists()
 
 

@@ -121,7 +121,7 @@ def test_a_crystal_too_large_for_the_model_is_refused(
         np.full(100, 11),
         np.random.default_rng(0).random((100, 3)),
     )
-    with pytest.raises(ModelError, match=r"knows 256 positions; score crystals of fewer atoms"):
+    with pytest.raises(ModelError, match=r"has 256 positions; score crystals of fewer atoms"):
         scorer.score([NACL, many], prompt)
 
 
