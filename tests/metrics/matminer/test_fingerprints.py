@@ -81,7 +81,7 @@ def test_a_cache_saves_all_the_work(tmp_path, monkeypatch):
 
 def test_a_file_that_is_no_cache_is_named(tmp_path):
     (tmp_path / "cache.npz").write_text("no archive")
-    with pytest.raises(InputError, match=r"cache\.npz is no cache"):
+    with pytest.raises(InputError, match=r"cache\.npz is not a cache"):
         fingerprints([NACL], cache=tmp_path / "cache.npz")
 
 
