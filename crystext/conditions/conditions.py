@@ -201,7 +201,7 @@ class Conditions:
             min_distance_ratio: see `Constraints`.
 
         Raises:
-            SettingError: the conditions need more atoms than that, or no whole number of formula
+            SettingError: the conditions allow more atoms than that, or no whole number of formula
                 units has the requested number of atoms; the message names the nearest that has.
         """
         fewest, most = self.n_atoms or (1, max_atoms)
@@ -214,7 +214,7 @@ class Conditions:
         system = self.crystal_system
         if self.space_group is not None:
             system = crystal_system(self.space_group)
-        return Constraints(
+        constraints = Constraints(
             max_atoms=min(most, max_atoms),
             min_atoms=fewest,
             min_distance_ratio=min_distance_ratio,
@@ -225,6 +225,13 @@ class Conditions:
             crystal_system=system,
             space_group=self.space_group,
         )
+        if most > max_atoms:
+            raise SettingError(
+                f"up to {most} atoms are requested, and crystals may have {max_atoms}; request "
+                f"{fewest}-{max_atoms}, or set {max_atoms_hint(most)}. Models work best at sizes "
+                "they were trained on: the shipped one, up to 20 atoms"
+            )
+        return constraints
 
     def check(
         self,

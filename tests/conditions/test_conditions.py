@@ -190,7 +190,7 @@ def test_what_is_recorded_as_asked_asks_for_the_same(wanted: dict[str, Any]) -> 
 
 def test_conditions_become_the_constraints_that_keep_them() -> None:
     system = Conditions.from_keywords(
-        chemical_system="Li-O", elements="O", n_atoms="4-40", space_group=225
+        chemical_system="Li-O", elements="O", n_atoms="4-20", space_group=225
     )
     found = system.constraints(max_atoms=20, min_distance_ratio=0.5)
     assert (found.min_atoms, found.max_atoms, found.min_distance_ratio) == (4, 20, 0.5)
@@ -252,6 +252,7 @@ def test_what_no_crystal_can_be_is_refused_with_what_would_do(
         ({"composition": "Ca5P3O13H"}, "has 22 atoms, and a crystal may have 20"),
         ({"n_atoms": 24}, "request 20 or fewer, or set max_atoms 24"),
         ({"composition": "LiFePO4", "n_atoms": "15-21"}, "take 14 or 21 atoms"),
+        ({"composition": "LiFePO4", "n_atoms": "7-28"}, "request 7-20, or set max_atoms 28"),
     ],
 )
 def test_what_does_not_fit_the_longest_crystal_is_refused(
