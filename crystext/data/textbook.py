@@ -22,8 +22,6 @@ from crystext.text import WYCKOFF, decode
 TEXTBOOK = "textbook"
 """Name in recipes, in place of a store."""
 
-TEXTBOOK_SPLITS = ("train", "validation")
-
 
 def is_textbook(store: Path) -> bool:
     """Return whether a recipe's store is the textbook crystals: no folder has that name."""

@@ -33,14 +33,6 @@ DISTRIBUTION_QUANTITIES: dict[str, Callable[[Crystal], float]] = {
 """The quantities compared, with their units."""
 
 
-def wasserstein(crystals: Sequence[Crystal], reference: Sequence[Crystal]) -> dict[str, float]:
-    """Return the Wasserstein distance of each quantity between two sets, neither empty."""
-    return {
-        name: wasserstein_distance([f(c) for c in crystals], [f(c) for c in reference])
-        for name, f in DISTRIBUTION_QUANTITIES.items()
-    }
-
-
 def wasserstein_distance(values: Sequence[float], reference: Sequence[float]) -> float:
     """Return the Wasserstein distance of two sets of values, neither empty, in their unit."""
     from scipy import stats
