@@ -34,6 +34,8 @@ ORDER = (
     "generation",
     "training",
     "evaluate",
+    "predict",
+    "benchmark",
     "lm",
     "cli",
     "__main__",
