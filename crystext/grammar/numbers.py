@@ -41,6 +41,8 @@ class NumberGrammar:
         significant = len(part) - zeros if whole == "0" else len(whole) + len(part)
         if significant > self.digits or zeros > _MAX_LEADING_ZEROS:
             return False
+        if found["point"] and not part and significant == self.digits:
+            return False
         if not found["e"]:
             return True
         return (

@@ -2,7 +2,7 @@
 
 With levels, one pass over a text and its questions gives the distribution of every property: the
 answers are single tokens, so the probabilities stand in one row of logits for each question. They
-are taken over the answers of the property alone, which is what the number grammar allows.
+are taken over the answers of the property alone. Answers in digits are read by `digit_readout`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 
 from crystext.errors import ModelError
 from crystext.inference.answer_distribution import AnswerDistribution
+from crystext.inference.digit_readout import DigitReadout
 from crystext.structures.crystal import Floats
 from crystext.tasks.answer_scales import AnswerScale
 from crystext.tasks.prompts import PromptSet
@@ -48,10 +49,25 @@ def read_distributions(
         names: properties; None is all.
 
     Raises:
-        ModelError: an answer or a question is not a single token, or a text takes more positions
-            than the model has.
+        ModelError: a text takes more positions than the model has.
     """
-    return LevelReadout(network, tokenizer, prompts, scales).read(texts, names or list(scales))
+    asked = [name for name in scales if names is None or name in names]
+    by_level = {name: scales[name] for name in asked if has_single_tokens(tokenizer, scales[name])}
+    by_digits = {name: scales[name] for name in asked if name not in by_level}
+    found = {}
+    if by_level:
+        found |= LevelReadout(network, tokenizer, prompts, by_level).read(texts, list(by_level))
+    if by_digits:
+        readout = DigitReadout(network, tokenizer, prompts, by_digits)
+        found |= {name: readout.read(texts, name) for name in by_digits}
+    return {name: found[name] for name in asked}
+
+
+def has_single_tokens(tokenizer: PreTrainedTokenizerBase, scale: AnswerScale) -> bool:
+    """Return whether every answer of a scale is one token."""
+    return bool(scale.choices) and all(
+        len(completion_ids(tokenizer, text)) == 1 for text in scale.choices
+    )
 
 
 class LevelReadout:
