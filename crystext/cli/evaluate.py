@@ -154,7 +154,7 @@ def evaluate(
     from crystext.errors import SettingError
     from crystext.evaluate.export import export_crystals
     from crystext.evaluate.funnel import check_step
-    from crystext.evaluate.run import evaluate as measure
+    from crystext.evaluate.run import evaluate_samples
     from crystext.evaluate.stages.base import EvaluationOptions
     from crystext.io.write import Layout, check_output_path, file_format
     from crystext.runtime.progress import Progress
@@ -189,7 +189,7 @@ def evaluate(
     )
     with worker_pool(cluster, workers) as pool:
         with Progress(transient=False) as bars:
-            report = measure(
+            report = evaluate_samples(
                 source,
                 protocol,
                 out,
@@ -231,7 +231,7 @@ def _print_report(report: Report) -> None:
     from rich.table import Table
 
     console = Console()
-    steps = Table("funnel", "count", "share", "95% interval", "formulas", title=report.input.path)
+    steps = Table("funnel", "count", "proportion", "95% interval", "formulas", title=report.input.path)
     for step in report.funnel:
         steps.add_row(
             step.title,

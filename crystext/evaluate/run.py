@@ -57,7 +57,7 @@ ProgressCallback = Callable[[str, int, int], None]
 """Called with a stage's title, the amount done, and the total."""
 
 
-def evaluate(
+def evaluate_samples(
     source: str | Path,
     protocol: str | Path | Protocol,
     out: str | Path,
@@ -69,12 +69,14 @@ def evaluate(
     lenient: bool = False,
     progress: ProgressCallback = lambda title, done, whole: None,
 ) -> Report:
-    """Run the stages without a result, and write the report of all stages.
+    """Measure samples by a protocol, and write the report into a folder.
+
+    Stages that the folder holds results of are not measured again; the report has all of them.
 
     Args:
-        source: see `samples`.
-        protocol: a name, a file, or one that is loaded.
-        out: folder; made if it is not there.
+        source: a run of `crystext sample`, or any source of crystals that `read_crystals` reads.
+        protocol: the name of a shipped protocol, the path of a YAML file, or one that is loaded.
+        out: folder of the report; made if it is not there.
         only: names of stages; those whose columns they need are run as well. Empty runs all.
         n: number of samples to evaluate, from the first.
         options: sets, models and potentials in place of the protocol's.
