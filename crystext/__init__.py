@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from crystext.runtime.resources import shipped_model
     from crystext.structures.augment import permute_within_species, translate
     from crystext.structures.crystal import Crystal
+    from crystext.structures.property_schema import Property
     from crystext.structures.standardize import standardize
     from crystext.tasks.generation import generation_prompt
     from crystext.text import FORMATS, Decoded, DecodeFailure, decode, encode
@@ -57,6 +58,7 @@ __all__ = [
     "HullPosition",
     "InfillResults",
     "Potential",
+    "Property",
     "ReadingWarning",
     "Relaxation",
     "RelaxationLimits",
@@ -91,6 +93,7 @@ _HOMES = {
     "conditions": ("ConditionResult",),
     "conditions.constraints": ("Constraints",),
     "structures.crystal": ("Crystal",),
+    "structures.property_schema": ("Property",),
     "structures.standardize": ("standardize",),
     "energies.corrections": ("EnergyCorrection",),
     "energies.hull": ("Hull", "HullPosition"),

@@ -10,7 +10,6 @@ import typer
 from crystext.cli.command import Command
 from crystext.cli.export import Conventional, Symmetrized, print_note
 from crystext.cli.listing import ProtocolCommand
-from crystext.cli.options.lenient import Lenient
 from crystext.cli.options.workers import Cluster
 
 if TYPE_CHECKING:
@@ -141,7 +140,15 @@ def evaluate(
     cluster: Cluster = None,
     symmetrized: Symmetrized = False,
     conventional: Conventional = False,
-    lenient: Lenient = False,
+    lenient: Annotated[
+        bool,
+        typer.Option(
+            "--lenient",
+            help="Read files that contradict themselves if one interpretation exists, instead of "
+            "rejecting them; also those of --reference, --train and --targets. Notes are in the "
+            "report's structures.parquet.",
+        ),
+    ] = False,
 ) -> None:
     """Measure crystals by a protocol and write OUT/report.html, report.json, structures.parquet.
 
@@ -231,7 +238,9 @@ def _print_report(report: Report) -> None:
     from rich.table import Table
 
     console = Console()
-    steps = Table("funnel", "count", "proportion", "95% interval", "formulas", title=report.input.path)
+    steps = Table(
+        "funnel", "count", "proportion", "95% interval", "formulas", title=report.input.path
+    )
     for step in report.funnel:
         steps.add_row(
             step.title,

@@ -82,7 +82,8 @@ def evaluate_samples(
         options: sets, models and potentials in place of the protocol's.
         workers: processes, or an executor. A script with more than one process needs `if __name__
             == "__main__":`.
-        lenient: see `read_crystals`.
+        lenient: whether samples, and reference sets that are files, are read leniently; see
+            `read_crystals`.
         progress: called with the progress of each stage.
 
     Raises:
@@ -99,7 +100,7 @@ def evaluate_samples(
     if isinstance(workers, int) and workers < 1:
         raise SettingError(f"{workers} workers: expected 1 or more")
     samples = read_samples(source, n, lenient=lenient)
-    sets = _specify_reference_sets(protocol, options, samples)
+    sets = _specify_reference_sets(protocol, options, samples, lenient)
     out = Path(out)
     folder = RunFolder(out, "an evaluation", owned=_OUTPUT_NAMES)
     folder.check_contents()
@@ -293,7 +294,7 @@ def _stages_to_run(protocol: Protocol, only: Sequence[str]) -> tuple[str, ...]:
 
 
 def _specify_reference_sets(
-    protocol: Protocol, options: EvaluationOptions, sample_set: SampleSet
+    protocol: Protocol, options: EvaluationOptions, sample_set: SampleSet, lenient: bool
 ) -> ReferenceSets:
     """Return the sets of the protocol, or those that the user gives instead.
 
@@ -308,7 +309,7 @@ def _specify_reference_sets(
             specified[role] = specify_reference_set(given, split)
         elif role != "targets" and (known := getattr(protocol, role)) is not None:
             specified[role] = known
-    return ReferenceSets(specified)
+    return ReferenceSets(specified, lenient)
 
 
 def _crystals_sha256(sample_set: SampleSet) -> str:

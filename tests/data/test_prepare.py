@@ -11,6 +11,7 @@ from typing import Any
 
 import ase.db
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -95,6 +96,27 @@ def test_labels_are_kept_where_they_make_sense_and_rows_are_chosen(tmp_path: Pat
     assert "band_gap" not in data[1].labels
     assert report.label_counts["train"] == {"space_group": 2, "band_gap": 1}
     assert "train: 2; space_group of 2, band_gap of 1" in str(report)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
+def test_columns_that_name_no_property_are_told(tmp_path: Path, suffix: str) -> None:
+    others = {f"other_{i}": i for i in range(7)}
+    rows = [{"name": "salt", "cif": cif(NACL), "band_gap": 5.0, "held": "no", **others}]
+    frame, path = pd.DataFrame(rows), tmp_path / f"x.{suffix}"
+    if suffix == "json":
+        path.write_text(json.dumps(rows), encoding="utf-8")
+    else:
+        (frame.to_csv if suffix == "csv" else frame.to_parquet)(path)
+    settings = PrepareSettings(split="1/0/0", where={"held": "no"})
+    report = prepare(path, tmp_path / "out", settings, workers=1)
+    assert list(report.unread_columns) == [*others]
+    note = "7 columns not read, since no property has this name: other_0, other_1, other_2, "
+    assert str(report).count(note) == 1
+    assert "other_5" not in str(report)
+    # Nothing to say where every column is read.
+    settings = PrepareSettings(split="1/0/0")
+    write_table(tmp_path / "y.parquet", [{"cif": cif(NACL), "band_gap": 5.0}])
+    assert "not read" not in str(prepare(tmp_path / "y.parquet", tmp_path / "all", settings))
 
 
 def test_what_is_left_out_is_counted_by_reason_and_named(tmp_path: Path) -> None:

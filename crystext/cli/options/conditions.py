@@ -73,15 +73,11 @@ CrystalSystem: TypeAlias = Annotated[
 ]
 Density: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="G/CM3", help="Steered; satisfied if within 5%.", show_default="any"
-    ),
+    typer.Option(metavar="G/CM3", help="Steered; satisfied if within 5%.", show_default="any"),
 ]
 FormationEnergy: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="EV/ATOM", help="Steered; cannot be checked.", show_default="any"
-    ),
+    typer.Option(metavar="EV/ATOM", help="Steered; cannot be checked.", show_default="any"),
 ]
 BandGap: TypeAlias = Annotated[
     str | None,
@@ -89,9 +85,7 @@ BandGap: TypeAlias = Annotated[
 ]
 EAboveHull: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="EV/ATOM", help="Steered; cannot be checked.", show_default="any"
-    ),
+    typer.Option(metavar="EV/ATOM", help="Steered; cannot be checked.", show_default="any"),
 ]
 Neutral: TypeAlias = Annotated[
     bool,
