@@ -104,8 +104,8 @@ def sample(
     guidance: Annotated[
         float,
         typer.Option(
-            help="Classifier-free guidance: scale of what steering changes in the logits; 1 is off. "
-            "Above 1, samples satisfy more, vary less and take twice the time."
+            help="Classifier-free guidance: scale of what steering changes in the logits; 1 is "
+            "off. Above 1, samples satisfy more, vary less and take twice the time."
         ),
     ] = 1.0,
     out: Annotated[Path, typer.Option(help="Run directory; a run in it is resumed.")] = Path("run"),

@@ -118,7 +118,7 @@ class Hull:
         more = ", ..." if len(elements) > _MAX_SHOWN_ELEMENTS else ""
         source = f", from {', '.join(self.sources)}" if self.sources else ""
         return (
-            f"<Hull {self.name}: {len(self.compounds):,} compounds of "
+            f"<Hull {self.name}: {format_count(len(self.compounds), 'compound')} of "
             f"{format_count(len(elements), 'element')} ({shown}{more}){source}>"
         )
 

@@ -94,8 +94,7 @@ def _deviations_of_protocol(protocol: Protocol) -> Iterator[ProtocolDeviation]:
         yield ProtocolDeviation(
             what="protocol",
             text=f"a protocol named {protocol.name} that differs from the shipped one: its "
-            f"{', '.join(parts)} {'differs' if len(parts) == 1 else 'differ'}; change name: in a "
-            "copy",
+            f"{', '.join(parts)} {'differs' if len(parts) == 1 else 'differ'}",
         )
 
 

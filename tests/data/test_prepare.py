@@ -91,7 +91,7 @@ def test_labels_are_kept_where_they_make_sense_and_rows_are_chosen(tmp_path: Pat
     settings = PrepareSettings(split="1/0/0", where={"held": "False"})
     report = prepare(write_table(tmp_path / "x.parquet", rows), tmp_path / "out", settings)
     data = read_store(tmp_path / "out", "train")
-    assert [data[i].labels["space_group"] for i in range(2)] == [221, 229], "0 is no space group"
+    assert [data[i].labels["space_group"] for i in range(2)] == [221, 229], "0 is not a space group"
     assert data[0].labels["band_gap"] == 5.0
     assert "band_gap" not in data[1].labels
     assert report.label_counts["train"] == {"space_group": 2, "band_gap": 1}
@@ -147,7 +147,7 @@ def test_a_repeated_id_is_skipped_and_a_repeated_name_is_not(tmp_path: Path) -> 
     report = prepare(write_table(tmp_path / "x.parquet", rows), tmp_path / "out", ALL_TRAIN)
     assert report.skip_counts == {"with the id of an earlier row": 1}
     assert names(read_store(tmp_path / "out", "train")) == ["a", "b"]
-    # That of another file is no earlier row, and what a row is called is no identifier.
+    # Rows of other files do not count as earlier ones, and a name is not an identifier.
     for k in range(2):
         write_csv(
             tmp_path / "in" / f"{k}.csv",
@@ -256,7 +256,7 @@ def test_splits_beside_what_belongs_to_none_are_refused(tmp_path: Path) -> None:
     rows = [{"cif": cif(c), "split": s} for c, s in ((NACL, "train"), (IRON, "val"), (QUARTZ, "x"))]
     with pytest.raises(InputError, match="splits train, val, x; expected train, val and test"):
         prepare(write_table(tmp_path / "x.parquet", rows), tmp_path / "out")
-    # Words that are no splits mean something else.
+    # Other words do not name splits.
     rows = [{"cif": cif(c), "split": s} for c, s in ((NACL, "oxide"), (IRON, "metal"))]
     source = write_table(tmp_path / "x.parquet", rows)
     assert prepare(source, tmp_path / "out", ALL_TRAIN).written_counts == {"train": 2}

@@ -74,7 +74,7 @@ def test_a_set_is_read_leniently_where_samples_are(tmp_path):
     with pytest.raises(InputError, match="labels atom 1 Cl"):
         ReferenceSets(sets).get("reference")
     assert ReferenceSets(sets, lenient=True).get("reference").crystals[0].symbols == ["Na", "Cl"]
-    # What was read leniently is no set for those who did not ask for it.
+    # The cache keeps the two readings apart.
     with pytest.raises(InputError, match="labels atom 1 Cl"):
         ReferenceSets(sets).get("reference")
 

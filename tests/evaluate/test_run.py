@@ -110,7 +110,7 @@ def test_every_share_divides_by_all_attempts(run, options, tmp_path):
         "novel": 3,
         "unique_and_novel": 2,
     }
-    # How many are different is no share with an interval.
+    # The number of different formulas has no interval.
     different = report.metric("novelty", "unique_formulas")
     assert (different.low, different.high, different.total) == (None, None, 6)
     coverage = values(report, "coverage")
