@@ -7,7 +7,7 @@ depends only on the sources and the settings, not on the machine.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,6 @@ from crystext.data.standardize import StandardizeSettings, standardize_pieces
 from crystext.data.store import SPLITS, STORE_FILE, check_store_path, write_store
 from crystext.errors import InputError, RunError, SettingError
 from crystext.io.read import no_row_error, nothing_readable_error
-from crystext.io.read.parse import Piece
 from crystext.io.read.tables import SPLIT_NAMES
 from crystext.runtime.processes import available_cores
 from crystext.runtime.progress import Progress, StartProgress
@@ -176,7 +175,7 @@ def _read_source(
     try:
         advance = start_progress(f"reading {source.name}", source.estimate_size())
         for record in standardize_pieces(
-            _noting_columns(source, report, where), selection, workers
+            report.note_columns(source.pieces(), where), selection, workers
         ):
             advance(1)
             _collect_record(record, met, seen, report)
@@ -199,15 +198,6 @@ def _read_source(
     for name, split in splits.items():
         joined.setdefault(split, []).extend(met[name])
     return joined
-
-
-def _noting_columns(
-    source: Source, report: PrepareReport, where: Mapping[str, str]
-) -> Iterator[Piece]:
-    """Yield the pieces of a source, and report the columns that are not read."""
-    for piece in source.pieces():
-        report.add_unread_columns(x for x in piece.unread_columns if x not in where)
-        yield piece
 
 
 def _collect_record(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crystext.io.read.parse import Piece
 from crystext.runtime.wording import format_count
 from crystext.structures.matching import MatchTolerances
 from crystext.structures.property_schema import PROPERTIES, is_known
@@ -48,9 +49,11 @@ class PrepareReport:
         if len(named) < MAX_EXAMPLES:
             named.append(f"{name} ({detail})" if detail else name)
 
-    def add_unread_columns(self, names: Iterable[str]) -> None:
-        """Add columns that are not read."""
-        self.unread_columns.update(dict.fromkeys(names))
+    def note_columns(self, pieces: Iterable[Piece], where: Mapping[str, str]) -> Iterator[Piece]:
+        """Yield pieces, and add their columns that are not read, not even for `where`."""
+        for piece in pieces:
+            self.unread_columns.update((x, None) for x in piece.unread_columns if x not in where)
+            yield piece
 
     def add_note(self, name: str, note: str) -> None:
         """Count a crystal with a note; sites and numbers in the note are ignored."""
