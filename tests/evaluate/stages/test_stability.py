@@ -101,6 +101,18 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     assert [row["name"] for row in written] == [table[0]["name"], table[3]["name"]]
     assert written[0]["volume"] > 1.003 * SALT.volume
     assert max(row["e_above_hull_ev_per_atom"] for row in written) < 0.1
+    # Version 0.1 called the column verdict; its tables are exported as well.
+    (tmp_path / "old").mkdir()
+    columns = pq.read_table(out / "structures.parquet")
+    names = ["verdict" if name == "stability" else name for name in columns.column_names]
+    pq.write_table(columns.rename_columns(names), tmp_path / "old" / "structures.parquet")
+    assert (
+        export_crystals(
+            "metastable", tmp_path / "in.extxyz", tmp_path / "old", tmp_path / "old.parquet"
+        )
+        == 2
+    )
+    assert pq.read_table(tmp_path / "old.parquet").to_pylist() == written
     (first,) = parse_piece(Piece("", "cif", table[0]["relaxed_cif"]))
     assert first.crystal is not None
     assert first.crystal.lengths == pytest.approx(written[0]["lengths"], rel=1e-12)
