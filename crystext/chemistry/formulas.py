@@ -12,9 +12,11 @@ from crystext.errors import SettingError, did_you_mean
 from crystext.runtime.validate import whole_number
 
 _TOKEN = re.compile(r"[A-Z][a-z]?|\d+|[()]")
+_DECIMAL_TOKEN = re.compile(r"[A-Z][a-z]?|\d+\.?\d*|\.\d+|[()]")
 _ASCII = str.maketrans("₀₁₂₃₄₅₆₇₈₉[]{}", "0123456789()()")
 _MAX_COUNT = 100_000
 """Larger counts are taken for typing errors."""
+_MAX_FORMULA_LENGTH = 1_000
 _MAX_HINT_LENGTH = 60
 """Maximum characters of a formula for which a correction is suggested."""
 
@@ -84,6 +86,47 @@ def parse_composition(composition: str | Mapping[Any, float]) -> dict[str, int]:
             raise SettingError(f"the amount of {symbol} is {count}; expected 1 to {_MAX_COUNT:,}")
         counts[symbol] = counts.get(symbol, 0) + count
     return counts
+
+
+def parse_amounts(text: str) -> dict[str, float]:
+    """Return the elements of a formula and their amounts, which need not be whole: Fe0.62Ni0.38.
+
+    Brackets may be nested: (Fe0.9Ni0.1)2O3. Amounts have any scale; only their ratios matter.
+
+    Raises:
+        SettingError: it is not a formula, or contains a symbol that is not an element.
+    """
+    try:
+        return {symbol: float(count) for symbol, count in parse_formula(text).items()}
+    except SettingError as error:
+        compact = re.sub(r"[\s_]", "", text.translate(_ASCII))
+        parts = _DECIMAL_TOKEN.findall(compact)
+        if "." not in compact or "".join(parts) != compact or len(compact) > _MAX_FORMULA_LENGTH:
+            raise error
+        groups: list[dict[str, float]] = [{}]
+        last: dict[str, float] = {}
+        for part in [*parts, ""]:
+            is_number = part[:1].isdigit() or part[:1] == "."
+            if is_number and not last:
+                raise error from None
+            factor = float(part) if is_number else 1.0
+            for symbol, amount in last.items():
+                groups[-1][symbol] = groups[-1].get(symbol, 0.0) + factor * amount
+            last = {}
+            if part == "(":
+                groups.append({})
+            elif part == ")":
+                if len(groups) < 2 or not groups[-1]:
+                    raise error from None
+                last = groups.pop()
+            elif part.isalpha():
+                if part not in ATOMIC_NUMBERS:
+                    raise error from None
+                last = {part: 1.0}
+        found = {symbol: amount for symbol, amount in groups[0].items() if amount > 0}
+        if len(groups) > 1 or not found:
+            raise error from None
+        return found
 
 
 def reduce_counts(counts: Mapping[str, int]) -> dict[str, int]:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -70,6 +70,16 @@ _CRYSTAL_SCHEMA = pa.schema(
     ]
 )
 """Columns of every split. Labels follow, then `WYCKOFF_SCHEMA`, which older stores lack."""
+
+
+class Records(Protocol):
+    """Records by index: a split of a store, or records in memory."""
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+
+    def __getitem__(self, i: int, /) -> Record:
+        """Return a record."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The record: a crystal, or the reason why there is none, with its labels and its source.
+"""The record: a crystal, a text, or the reason why there is none, with its labels and its source.
 
 Readers create records, `data` standardises and stores them, tasks turn them into examples,
 `evaluate` and `energies` measure them. All pass on the same type, so that names, labels and notes
@@ -58,6 +58,10 @@ class Record:
     file without symmetry read as P1; empty if the file is unambiguous."""
     conditions: Mapping[str, Label] = field(default_factory=dict)
     """Of a sample: the requested values by condition name, as `Conditions.requested` returns."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Texts that the source gives, by representation (`tasks.representations`): `formula`,
+    `smiles`, `description`, `cif`, or a format in which the crystal was sampled. A record of a
+    table of compositions or molecules has no crystal and no failure, only such a text."""
 
     @property
     def message(self) -> str | None:

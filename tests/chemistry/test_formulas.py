@@ -14,6 +14,7 @@ from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.chemistry.formulas import (
     check_element,
     format_formula,
+    parse_amounts,
     parse_composition,
     parse_elements,
     parse_formula,
@@ -164,3 +165,17 @@ def test_a_zero_in_place_of_oxygen_is_refused(text: str, meant: str) -> None:
 
 def test_zeros_within_a_count_are_kept() -> None:
     assert parse_formula("Fe10Si20") == {"Fe": 10, "Si": 20}
+
+
+def test_amounts_need_not_be_whole() -> None:
+    assert parse_amounts("Fe0.620C0.000953") == {"Fe": 0.62, "C": 0.000953}
+    assert parse_amounts("(Fe0.9Ni.1)2O3") == pytest.approx({"Fe": 1.8, "Ni": 0.2, "O": 3})
+    assert parse_amounts("Ag(W3Br7)2") == {"Ag": 1, "W": 6, "Br": 14}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Xx0.5", "Fe0.5(", "0.5Fe", "Fe0.0", "Fe1.2.3", "fe0.5", ")0.5"]
+)
+def test_amounts_of_what_is_no_formula_are_refused(text: str) -> None:
+    with pytest.raises(SettingError):
+        parse_amounts(text)
