@@ -188,7 +188,7 @@ def read_metadata(folder: str | Path) -> dict[str, Any]:
         raise InputError(f"{folder} is a file; expected the folder of a store; {make}") from None
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{folder / STORE_FILE} cannot be read: {describe_error(error, 'it is no JSON')}; "
+            f"{folder / STORE_FILE} cannot be read: {describe_error(error, 'it is not JSON')}; "
             f"{make}"
         ) from None
     if not isinstance(about, dict) or about.get("format") != STORE_FORMAT:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-
-from peft import PeftModel
+from typing import TYPE_CHECKING, cast
 
 from crystext.errors import SettingError
 from crystext.models.architectures.answer_tokens import extend_embeddings
@@ -14,6 +13,9 @@ from crystext.tasks.answer_scales import AnswerScale
 from crystext.tasks.prompts import PromptSet, load_prompts
 from crystext.tasks.property_prediction import question
 from crystext.tokenization.crystal_vocabulary import extend_tokenizer, is_crystal_vocabulary
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 def extend_for_prediction(
@@ -37,8 +39,9 @@ def extend_for_prediction(
     questions = [question(prompts, scale.target) for scale in scales.values()]
     phrases = [*prompts.prediction_phrases(), *questions]
     crystal_vocabulary = is_crystal_vocabulary(initial.tokenizer)
-    if crystal_vocabulary and not isinstance(initial.network, PeftModel):
-        network, texts = initial.network, [text for group in answers for text in group]
+    if crystal_vocabulary and initial.base is None:
+        network = cast("PreTrainedModel", initial.network)
+        texts = [text for group in answers for text in group]
         tokenizer = extend_tokenizer(initial.tokenizer, _known_phrases(initial), phrases, texts)
         if len(tokenizer) > len(initial.tokenizer):
             extend_embeddings(network, tokenizer, answers, seed)

@@ -8,6 +8,7 @@ for it. Another distribution adds a property by an entry point of the group `cry
     [project.entry-points."crystext.properties"]
     melting_point = "my_package.properties:MELTING_POINT"
 
+    from crystext import Property
     MELTING_POINT = Property("melting_point", "melting point", unit="K", minimum=0, decimals=0)
 
 Some properties follow from the crystal (`compute`) or from another label (`derive`); the others are

@@ -63,7 +63,7 @@ class Written(NamedTuple):
 
     text: str
     reason: str
-    """Why it is no text by symmetry; empty if it is."""
+    """Why it is not in the Wyckoff format; empty if it is."""
     shortest: float
     """Cell length in Å of the primitive cell."""
     group: int

@@ -90,7 +90,7 @@ class ValidityStage(Stage[ValiditySettings]):
             f"composition valid ({_table_label(*rule)})",
             compositions,
             source=settings.source,
-            note="well above the share of real crystals it shows a bias, not quality",
+            note="a value well above that of real crystals shows a bias, not quality",
         )
         both = [
             None if v is None else bool(s and c)
