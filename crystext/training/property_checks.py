@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from crystext.structures.record import Record
 from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from crystext.tasks.property_prediction import PropertyPrediction, property_value
 from crystext.tasks.representations import get_representation, text_and_problem
+from crystext.training.property_targets import known_counts
+from crystext.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -28,21 +31,39 @@ INTERVAL_LEVELS = (0.5, 0.9)
 """Levels of the intervals that are calibrated."""
 
 
+def make_property_checks(
+    recipe: Recipe,
+    initial_model: InitialModel,
+    task: PropertyPrediction | None,
+    data: Mapping[str, Records],
+) -> PropertyChecks | None:
+    """Return the checks of a run on its validation records; None without a property task."""
+    if task is None:
+        return None
+    return PropertyChecks(recipe, initial_model, task, data)
+
+
 class PropertyChecks:
     """The validation records of a property task, as texts with their true values."""
 
     def __init__(
-        self, initial_model: InitialModel, task: PropertyPrediction, data: Records, count: int
+        self,
+        recipe: Recipe,
+        initial_model: InitialModel,
+        task: PropertyPrediction,
+        splits: Mapping[str, Records],
     ) -> None:
         """Write the texts of the first records, in the preferred representation of each.
 
         Args:
+            recipe: the run's.
             initial_model: whose tokenizer and prompts are used.
             task: the recipe's.
-            data: the validation records.
-            count: maximum number of records.
+            splits: the training and validation records.
         """
-        self.initial_model, self.task = initial_model, task
+        self.recipe, self.initial_model, self.task = recipe, initial_model, task
+        self._train, data = splits["train"], splits["validation"]
+        count = recipe.data.validation_crystals
         forms = [get_representation(name) for name in task.inputs]
         self.texts: list[str] = []
         rows: list[list[float]] = []
@@ -83,13 +104,17 @@ class PropertyChecks:
                     found[f"mae_{name}"] = float(error)
         return found
 
-    def calibrated(
-        self, settings: PredictionSettings, network: PreTrainedModel | PeftModel
-    ) -> PredictionSettings:
-        """Return settings whose intervals are calibrated on these records."""
+    def settings(self, network: PreTrainedModel | PeftModel) -> PredictionSettings:
+        """Return what the model folder says; intervals are calibrated on the validation records."""
         calibration = {
             name: calibrate(distribution, self.true_values[name], INTERVAL_LEVELS)
             for name, distribution in self.read(network).items()
             if not self.task.scales[name].is_boolean
         }
-        return replace(settings, calibration=calibration)
+        return PredictionSettings(
+            self.task.scales,
+            tuple(self.task.inputs),
+            calibration,
+            known_counts(self.task, self._train),
+            self.recipe.generates,
+        )
