@@ -95,7 +95,7 @@ class TrainingCompositions:
             )
         whole = cls(parts, np.zeros(0))
         chosen = np.random.default_rng(seed).permutation(len(parts))[:_MAX_LEFT_OUT]
-        distances, _ = whole._tree.query(_places(parts[chosen]), k=2, p=1)
+        distances, _ = whole._tree.query(_cumulative_fractions(parts[chosen]), k=2, p=1)
         return cls(parts, np.sort(distances[:, 1]))
 
     def __len__(self) -> int:
@@ -108,7 +108,7 @@ class TrainingCompositions:
         distances, percentiles = np.full((2, len(parts)), np.nan)
         nearest = [""] * len(parts)
         if known.any():
-            found, indices = self._tree.query(_places(parts[known]), k=1, p=1)
+            found, indices = self._tree.query(_cumulative_fractions(parts[known]), k=1, p=1)
             distances[known] = found
             below = np.searchsorted(self.left_out, found, side="left")
             percentiles[known] = 100 * below / len(self.left_out)
@@ -160,7 +160,7 @@ class TrainingCompositions:
     def _tree(self) -> Any:
         from scipy.spatial import cKDTree
 
-        return cKDTree(_places(self.parts))
+        return cKDTree(_cumulative_fractions(self.parts))
 
 
 def composition_distance(first: str, second: str) -> float:
@@ -172,7 +172,7 @@ def composition_distance(first: str, second: str) -> float:
     records = [Record(texts={"formula": text}) for text in (first, second)]
     for record in records:
         amounts(record)
-    a, b = _places(_parts(records))
+    a, b = _cumulative_fractions(_parts(records))
     return float(np.abs(a - b).sum())
 
 
@@ -188,7 +188,7 @@ def _parts(records: Sequence[Record]) -> NDArray[np.uint16]:
     return np.round(np.nan_to_num(fractions) * _PARTS).astype(np.uint16)
 
 
-def _places(parts: NDArray[np.uint16]) -> Floats:
+def _cumulative_fractions(parts: NDArray[np.uint16]) -> Floats:
     """Return cumulative fractions times the step to the next number, shape (N, 117).
 
     The city-block distance of two rows is the Earth Mover's distance.
@@ -196,8 +196,8 @@ def _places(parts: NDArray[np.uint16]) -> Floats:
     numbers = filled_element_properties()[:, property_names().index("MendeleevNumber")]
     order = np.argsort(numbers, kind="stable")
     fractions = parts[:, order] / parts.sum(axis=1, keepdims=True, dtype=np.float64)
-    places: Floats = np.cumsum(fractions, axis=1)[:, :-1] * np.diff(numbers[order])
-    return places
+    weighted: Floats = np.cumsum(fractions, axis=1)[:, :-1] * np.diff(numbers[order])
+    return weighted
 
 
 def _formula(parts: NDArray[np.uint16]) -> str:
