@@ -89,6 +89,11 @@ def copper(tmp_path: Path) -> Path:
 def test_a_command_of_a_plugin_is_listed_and_runs(run: Callable[..., str], copper: Path) -> None:
     assert "count " in run("--help")
     assert run("count", copper).strip() == "1"
+    # Sections of its docstring are for readers of the code.
+    described = run("count", "--help")
+    assert "Structures that cannot be read are not counted." in described
+    assert "Args:" not in described
+    assert "InputError" not in described
 
 
 def test_a_format_of_a_plugin_encodes_and_decodes(run: Callable[..., str], copper: Path) -> None:

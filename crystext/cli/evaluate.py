@@ -10,7 +10,6 @@ import typer
 from crystext.cli.command import Command
 from crystext.cli.export import Conventional, Symmetrized, print_note
 from crystext.cli.listing import ProtocolCommand
-from crystext.cli.options.lenient import Lenient
 from crystext.cli.options.workers import Cluster
 
 if TYPE_CHECKING:
@@ -141,7 +140,15 @@ def evaluate(
     cluster: Cluster = None,
     symmetrized: Symmetrized = False,
     conventional: Conventional = False,
-    lenient: Lenient = False,
+    lenient: Annotated[
+        bool,
+        typer.Option(
+            "--lenient",
+            help="Read files that contradict themselves if one interpretation exists, instead of "
+            "rejecting them; also those of --reference, --train and --targets. Notes are in the "
+            "report's structures.parquet.",
+        ),
+    ] = False,
 ) -> None:
     """Measure crystals by a protocol and write OUT/report.html, report.json, structures.parquet.
 
@@ -154,7 +161,7 @@ def evaluate(
     from crystext.errors import SettingError
     from crystext.evaluate.export import export_crystals
     from crystext.evaluate.funnel import check_step
-    from crystext.evaluate.run import evaluate as measure
+    from crystext.evaluate.run import evaluate_samples
     from crystext.evaluate.stages.base import EvaluationOptions
     from crystext.io.write import Layout, check_output_path, file_format
     from crystext.runtime.progress import Progress
@@ -189,7 +196,7 @@ def evaluate(
     )
     with worker_pool(cluster, workers) as pool:
         with Progress(transient=False) as bars:
-            report = measure(
+            report = evaluate_samples(
                 source,
                 protocol,
                 out,
@@ -231,7 +238,9 @@ def _print_report(report: Report) -> None:
     from rich.table import Table
 
     console = Console()
-    steps = Table("funnel", "count", "share", "95% interval", "formulas", title=report.input.path)
+    steps = Table(
+        "funnel", "count", "proportion", "95% interval", "formulas", title=report.input.path
+    )
     for step in report.funnel:
         steps.add_row(
             step.title,

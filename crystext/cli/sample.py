@@ -104,9 +104,8 @@ def sample(
     guidance: Annotated[
         float,
         typer.Option(
-            help="Classifier-free guidance: scale of the change of the logits by the conditions "
-            "in the prompt; 1 is off. Above 1, samples satisfy more, vary less and take twice the "
-            "time."
+            help="Classifier-free guidance: scale of what steering changes in the logits; 1 is "
+            "off. Above 1, samples satisfy more, vary less and take twice the time."
         ),
     ] = 1.0,
     out: Annotated[Path, typer.Option(help="Run directory; a run in it is resumed.")] = Path("run"),
@@ -180,10 +179,12 @@ def sample(
 ) -> None:
     """Sample crystals into OUT/attempts.jsonl, one JSON object per sample, failures included.
 
-    Conditions go into the prompt, are enforced by the grammar where possible, and are checked in
-    each crystal; each sample records the result. The same command resumes a run that was killed,
-    with byte-identical results. A larger --n extends a run, except with --conditions. Other
-    settings need another --out.
+    A condition is enforced where possible: the grammar leaves the model no other tokens. Otherwise
+    it is steered by a line in the prompt, which the model may ignore. Conditions are checked in
+    each crystal, and each sample records the result.
+
+    The same command resumes a run that was killed, with byte-identical results. A larger --n
+    extends a run, except with --conditions. Other settings need another --out.
     """
     from crystext.conditions import Conditions
     from crystext.errors import InUseError, SettingError

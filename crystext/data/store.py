@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -69,6 +69,16 @@ _CRYSTAL_SCHEMA = pa.schema(
     ]
 )
 """Columns of every split. Labels follow, then `WYCKOFF_SCHEMA`, which older stores lack."""
+
+
+class Records(Protocol):
+    """Records by index: a split of a store, or records in memory."""
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+
+    def __getitem__(self, i: int, /) -> Record:
+        """Return a record."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +218,7 @@ def read_metadata(folder: str | Path) -> dict[str, Any]:
         raise InputError(f"{folder} is a file; expected the folder of a store; {make}") from None
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{folder / STORE_FILE} cannot be read: {describe_error(error, 'it is no JSON')}; "
+            f"{folder / STORE_FILE} cannot be read: {describe_error(error, 'it is not JSON')}; "
             f"{make}"
         ) from None
     if not isinstance(about, dict) or about.get("format") != STORE_FORMAT:

@@ -34,6 +34,7 @@ from crystext.models.network import (
     read_network,
     read_tokenizer,
 )
+from crystext.models.prediction_settings import PredictionSettings, write_prediction_settings
 from crystext.runtime.files import replace_folder
 from crystext.runtime.resources import shipped_model
 from crystext.tasks.prompts import PromptSet, write_prompts
@@ -71,6 +72,7 @@ def save_model(
     temperatures: Temperatures = DEFAULT_TEMPERATURES,
     sample_format: Format | None = None,
     state: Mapping[str, torch.Tensor] | None = None,
+    prediction: PredictionSettings | None = None,
 ) -> None:
     """Write a model folder, or an adapter folder if the network has an adapter.
 
@@ -89,6 +91,7 @@ def save_model(
         temperatures: default sampling temperatures.
         sample_format: the format that is sampled by default; None is `fmt`.
         state: the network's weights by name, if they are stored elsewhere.
+        prediction: what the model predicts, if it was trained to.
 
     Raises:
         ModelError: the folder holds something other than a model.
@@ -115,6 +118,8 @@ def save_model(
             plain.generation_config.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         write_prompts(partial / "prompts", prompts)
+        if prediction is not None:
+            write_prediction_settings(partial, prediction)
         about = ModelDescription(
             fmt, stands_on, temperatures.element, temperatures.coordinate, sample_format
         )

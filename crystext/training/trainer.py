@@ -27,6 +27,8 @@ from rich.console import Console
 from crystext.errors import RunError
 from crystext.models.initialize import initialize_model
 from crystext.models.load import check_model_path, save_model
+from crystext.models.prediction_settings import PredictionSettings
+from crystext.models.prediction_vocabulary import extend_for_prediction
 from crystext.runtime.run_folder import RunFolder
 from crystext.tasks.prompts import load_prompts
 from crystext.text import get_format
@@ -61,6 +63,8 @@ from crystext.training.loss_plot import plot_losses
 from crystext.training.number_weighting import NumberWeights
 from crystext.training.optimizers import make_optimizers, set_learning_rate
 from crystext.training.packing import Packed, dummy_rows, pack, split_micro_batches
+from crystext.training.property_checks import PropertyChecks
+from crystext.training.property_targets import known_counts, prediction_settings, property_task
 from crystext.training.recipe import Recipe
 from crystext.training.run_identity import check_run_identity, run_identity
 from crystext.training.sample_checks import sampled_validity, validation_ipt
@@ -106,8 +110,23 @@ class Trainer:
             device=self.device,
             compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
         )
+        self.property_task = property_task(recipe, data["train"])
+        if self.property_task is not None:
+            self.initial_model = extend_for_prediction(
+                self.initial_model, self.property_task.scales, recipe.seed
+            )
         broadcast_weights(self.accelerator, self.initial_model.network)
-        self.datasets = make_datasets(recipe, data, self.initial_model)
+        self.datasets = make_datasets(recipe, data, self.initial_model, self.property_task)
+        self.property_checks = (
+            None
+            if self.property_task is None
+            else PropertyChecks(
+                self.initial_model,
+                self.property_task,
+                data["validation"],
+                recipe.data.validation_crystals,
+            )
+        )
         self.batch_size = optim.batch_sequences or self.datasets.sequences_per_batch(
             optim.batch_tokens or 1
         )
@@ -276,6 +295,10 @@ class Trainer:
                     self.recipe.temperatures(),
                     self.recipe.sample_format_object(),
                 )
+            if self.property_checks is not None and self.accelerator.is_main_process:
+                network = self.initial_model.network
+                with standard_attention(base_network(network)):
+                    scores |= self.property_checks.errors(network)
             self.accelerator.wait_for_everyone()
         self.model.train()
         self.early_stopping.update(scores["loss_mean"], self.ema.weights)
@@ -307,6 +330,7 @@ class Trainer:
             network.bfloat16()
         if self.accelerator.is_main_process:
             with standard_attention(network):
+                prediction = self._prediction_settings()
                 save_model(
                     folder,
                     start.network,
@@ -317,7 +341,16 @@ class Trainer:
                     temperatures=self.recipe.temperatures(),
                     sample_format=self.recipe.sample_format_object(),
                     state=state,
+                    prediction=prediction,
                 )
+
+    def _prediction_settings(self) -> PredictionSettings | None:
+        """Return what the model predicts, with calibrated intervals; None if nothing."""
+        if self.property_task is None or self.property_checks is None:
+            return None
+        counts = known_counts(self.property_task, self.batches.examples.data)
+        settings = prediction_settings(self.recipe, self.property_task, counts)
+        return self.property_checks.calibrated(settings, self.initial_model.network.eval())
 
     def _train_step(self, rows: list[TokenizedExample]) -> tuple[torch.Tensor, int]:
         """Run a training step.

@@ -64,7 +64,7 @@ class Written(NamedTuple):
 
     text: str
     reason: str
-    """Why it is no text by symmetry; empty if it is."""
+    """Why it is not in the Wyckoff format; empty if it is."""
     shortest: float
     """Cell length in Å of the primitive cell."""
     group: int
@@ -119,6 +119,11 @@ def project_ids(train: Any, known: Any) -> dict[str, str]:
             pairs = pairs[~pairs[side].duplicated(keep=False)]
         found |= dict(zip(pairs.id, pairs.material_id, strict=True))
     return found
+
+
+def known(row: Any, labels: Sequence[str]) -> dict[str, float | None]:
+    """Return the labels of a row, None where unknown."""
+    return {x: None if row[x] != row[x] else row[x] for x in labels}
 
 
 def write_set(
@@ -180,9 +185,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         with ProcessPoolExecutor(asked.workers) as pool:
             written_rows = list(pool.map(write, table.cif, chunksize=50))
-        labels = LABELS if name != "shipped" else ()
+        labels = [x for x in LABELS if x in table.columns]
         rows = [
-            {"material_id": row["material_id"], "text": one.text, **{x: row[x] for x in labels}}
+            {"material_id": row["material_id"], "text": one.text, **known(row, labels)}
             for one, (_, row) in zip(written_rows, table.iterrows(), strict=True)
             if one.shortest >= MIN_LENGTH
         ]

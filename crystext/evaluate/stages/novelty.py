@@ -161,7 +161,7 @@ class NoveltyStage(Stage[NoveltySettings]):
         )
         result.add_proportion(
             "most_frequent_formula",
-            "the most frequent formula's share",
+            "proportion of the most frequent formula",
             seen.most_frequent_count,
             n,
             better="lower",

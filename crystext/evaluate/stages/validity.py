@@ -108,7 +108,7 @@ class ValidityStage(Stage[ValiditySettings]):
             n,
             better="higher",
             source=settings.source,
-            note="well above the share of real crystals it shows a bias, not quality",
+            note="a value well above that of real crystals shows a bias, not quality",
         )
         result.add_proportion(
             "valid",

@@ -17,7 +17,7 @@ from crystext.energies.potentials.m3gnet import M3GNET
 from crystext.errors import InputError, ModelError
 from crystext.evaluate.export import export_crystals
 from crystext.evaluate.report import Report
-from crystext.evaluate.run import evaluate
+from crystext.evaluate.run import evaluate_samples
 from crystext.evaluate.stages.base import EvaluationOptions
 from crystext.io.read.parse import Piece, parse_piece
 from crystext.io.write import extxyz
@@ -64,7 +64,9 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     save_hull(PHASES.items(), hull, name="own", date="2026-11-20", potential=M3GNET)
     options = EvaluationOptions(potential=weights, hull=str(hull))
     rules, out = protocol(tmp_path), tmp_path / "out"
-    report = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=options)
+    report = evaluate_samples(
+        tmp_path / "in.extxyz", rules, out, only=["stability"], options=options
+    )
 
     found = figures(report)
     assert {name: found[name].total for name in ("metastable", "stable", "unknown")} == {
@@ -109,7 +111,9 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     (relaxed,) = (out / "work" / "shared").glob("relaxations-*/relaxations.jsonl")
     before = relaxed.read_bytes()
     save_hull({**PHASES, "NaCl": -4.5}.items(), hull, name="own", date="x", potential=M3GNET)
-    again = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=options)
+    again = evaluate_samples(
+        tmp_path / "in.extxyz", rules, out, only=["stability"], options=options
+    )
     assert figures(again)["metastable"].value == 0
     assert relaxed.read_bytes() == before
     with pytest.raises(InputError, match="none is metastable"):
@@ -117,7 +121,7 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
 
     # Of the first two only, and the others were not asked for.
     some = EvaluationOptions(potential=weights, hull=str(hull), relax=2)
-    fewer = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=some)
+    fewer = evaluate_samples(tmp_path / "in.extxyz", rules, out, only=["stability"], options=some)
     assert figures(fewer)["metastable"].total == 2
 
 
@@ -129,7 +133,7 @@ def test_an_input_that_grows_relaxes_what_is_new_alone(weights: str, tmp_path: P
     options = EvaluationOptions(potential=weights, hull=str(hull))
 
     def energies() -> tuple[list[float], list[bytes]]:
-        evaluate(source, protocol(tmp_path), out, only=["stability"], options=options)
+        evaluate_samples(source, protocol(tmp_path), out, only=["stability"], options=options)
         (relaxed,) = (out / "work" / "shared").glob("relaxations-*/relaxations.jsonl")
         table = pq.read_table(out / "structures.parquet")
         return table["energy_ev_per_atom"].to_pylist(), relaxed.read_bytes().splitlines()
@@ -161,7 +165,7 @@ def test_where_m3gnet_cannot_be_had_chgnet_relaxes_and_the_report_says_so(
     save_hull(PHASES.items(), hull, name="own", date="x", potential=None)
 
     def measured(**options: Any) -> Report:
-        return evaluate(
+        return evaluate_samples(
             tmp_path / "in.extxyz", protocol(tmp_path), out, only=["stability"],
             options=EvaluationOptions(hull=str(hull), **options),
         )  # fmt: skip
@@ -193,7 +197,7 @@ def test_a_hull_that_is_not_there_is_told_before_anything_is_relaxed(tmp_path: P
     (tmp_path / "in.extxyz").write_text(extxyz(SALT))
     options = EvaluationOptions(potential="m3gnet", hull="mp2021")
     with pytest.raises(InputError, match="Did you mean 'mp2020'"):
-        evaluate(
+        evaluate_samples(
             tmp_path / "in.extxyz", protocol(tmp_path), tmp_path / "out", only=["stability"],
             options=options,
         )  # fmt: skip
@@ -207,7 +211,7 @@ def test_below_a_hull_with_gaps_the_number_counts_and_the_verdict_is_no_evidence
     elements = {symbol: PHASES[symbol] for symbol in ("Na", "Cl")}
     save_hull(elements.items(), hull, name="gaps", date="x", potential=M3GNET)
     options = EvaluationOptions(potential=weights, hull=str(hull))
-    report = evaluate(
+    report = evaluate_samples(
         tmp_path / "in.extxyz", protocol(tmp_path), out, only=["stability"], options=options
     )
     found = figures(report)
