@@ -35,5 +35,5 @@ def read_records(source: str | Path, *, lenient: bool = False) -> tuple[Record, 
         return (Record(name=str(source), texts={"formula": str(source)}),)
     is_table = path.is_file() and any(path.name.endswith(suffix) for suffix in _TABLE_SUFFIXES)
     if is_table and not has_structures(path):
-        return read_property_table(path, targets=()).records
+        return read_property_table(path, targets=(), keep_failures=True).records
     return read_samples(path, lenient=lenient).samples
