@@ -1,4 +1,4 @@
-"""Records to predict for: each row of a table stays, with its text or the reason for having none."""
+"""Records to predict for: each row of a table stays, with its text or the reason for failing."""
 
 from __future__ import annotations
 
