@@ -24,7 +24,8 @@ def predict(
         typer.Argument(
             metavar="SOURCE...",
             help="A run of `crystext sample`, any file, folder, zip or table of structures, a "
-            "table of formulas or SMILES, or a formula such as SrTiO3.",
+            "table of formulas or SMILES, a formula such as SrTiO3, or - for formulas and paths "
+            "from standard input, one a line.",
             show_default=False,
         ),
     ],

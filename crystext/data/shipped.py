@@ -105,8 +105,8 @@ def is_shipped_training(store: Path) -> bool:
 def read_shipped_training() -> dict[str, Dataset]:
     """Return the shipped training set as the splits `train` and `validation`.
 
-    A crystal is labelled a metal where its band gap (PBE) is 0. The validation split holds every crystal of a twentieth of the formulas, chosen by a checksum,
-    so that no formula is in both.
+    A crystal is labelled a metal where its band gap (PBE) is 0. The validation split holds every
+    crystal of a twentieth of the formulas, chosen by a checksum: no formula is in both.
     """
     splits: dict[str, list[Record]] = {"train": [], "validation": []}
     for record in read_shipped_set(shipped_set(TRAINING_SET), wyckoff=True):
