@@ -83,7 +83,7 @@ def predict(
     records = [x for source in sources for x in read_records(source, lenient=lenient)]
     print_notes((record.name, record.notes) for record in records)
     predictions = predictor.predict(records, property or None, views=views)
-    table = prediction_table(records, predictions)
+    table = prediction_table(records, predictions, predictor.applicability(records))
     if rank_by is not None:
         order = rank_order(predictions, rank_by)
         table = table.iloc[order].reset_index(drop=True)

@@ -14,6 +14,11 @@ from crystext.inference.answer_distribution import (
     calibrated_interval,
     mixture,
 )
+from crystext.inference.applicability import (
+    COMPOSITIONS_FILE,
+    Applicability,
+    TrainingCompositions,
+)
 from crystext.inference.property_readout import read_distributions
 from crystext.models.layout import open_model
 from crystext.models.load import LoadedModel, load_model
@@ -52,6 +57,7 @@ class LanguagePredictor(Predictor):
             ModelError: the models predict different properties.
         """
         self._models = list(models)
+        self._compositions: TrainingCompositions | None = None
         first = self._models[0][1]
         self.properties, self.inputs = first.properties, first.inputs
         for model, settings in self._models[1:]:
@@ -119,7 +125,18 @@ class LanguagePredictor(Predictor):
             views: see `predict`.
         """
         records = as_records(materials)
-        return prediction_table(records, self.predict(records, properties, views=views))
+        predictions = self.predict(records, properties, views=views)
+        return prediction_table(records, predictions, self.applicability(records))
+
+    def applicability(self, records: Sequence[Record]) -> Applicability | None:
+        """Return the distances of records to the first model's training compositions.
+
+        None if its folder has no file of them: it was trained on molecules.
+        """
+        path = self._models[0][0].folder / COMPOSITIONS_FILE
+        if self._compositions is None and path.is_file():
+            self._compositions = TrainingCompositions.read(path)
+        return None if self._compositions is None else self._compositions.assess(records)
 
     def _check_names(self, properties: Sequence[str] | None) -> list[str]:
         names = list(self.properties if properties is None else properties)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from crystext.data.store import Records
+from crystext.errors import InputError
 from crystext.inference.answer_distribution import AnswerDistribution, calibrate
+from crystext.inference.applicability import COMPOSITIONS_FILE, TrainingCompositions
 from crystext.inference.property_readout import read_distributions
 from crystext.models.prediction_settings import PredictionSettings
 from crystext.structures.crystal import Floats
@@ -118,3 +122,10 @@ class PropertyChecks:
             known_counts(self.task, self._train),
             self.recipe.generates,
         )
+
+    def write_compositions(self, folder: Path) -> None:
+        """Write the training compositions, for the distance of what is predicted from them."""
+        records = [self._train[i] for i in range(len(self._train))]
+        # Molecules have no composition to compare.
+        with suppress(InputError):
+            TrainingCompositions.of(records).save(folder / COMPOSITIONS_FILE)

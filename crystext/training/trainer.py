@@ -318,6 +318,8 @@ class Trainer:
                     state=state,
                     prediction=prediction,
                 )
+                if self.property_checks is not None:
+                    self.property_checks.write_compositions(folder)
 
     def _train_step(self, rows: list[TokenizedExample]) -> tuple[torch.Tensor, int]:
         """Run a training step.
