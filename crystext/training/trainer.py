@@ -20,17 +20,16 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import is_initialized
 from rich.console import Console
 
 from crystext.errors import RunError
-from crystext.models.initialize import initialize_model
+from crystext.models.initialize import InitialModel, initialize_model
 from crystext.models.load import check_model_path, save_model
 from crystext.models.prediction_settings import PredictionSettings
 from crystext.models.prediction_vocabulary import extend_for_prediction
 from crystext.runtime.run_folder import RunFolder
 from crystext.tasks.prompts import load_prompts
+from crystext.tasks.property_prediction import PropertyPrediction
 from crystext.text import get_format
 from crystext.training.attention import standard_attention
 from crystext.training.batches import Batches, steps_for_epochs
@@ -44,6 +43,7 @@ from crystext.training.distributed import (
     broadcast_weights,
     check_machine,
     is_sharded,
+    make_accelerator,
     prepare_module,
     shard_name,
     tracker_config,
@@ -92,29 +92,10 @@ class Trainer:
         self.folder = RunFolder(out, "a training run")
         check_machine(recipe)
         data = read_data(recipe.data.store)
-        self.accelerator = Accelerator(
-            # `PackedLoss` handles it. Settings of an earlier user of accelerate in this program
-            # cannot be changed, but do not apply there.
-            mixed_precision=None if is_initialized() else "no",
-            device_placement=False,
-            log_with=list(recipe.trackers) or None,
-            project_dir=out,
-        )
+        self.accelerator = make_accelerator(recipe, out)
         self.device, optim = self.accelerator.device, recipe.optim
-        self.initial_model = initialize_model(
-            recipe.model,
-            None if recipe.prompts is None else load_prompts(recipe.prompts),
-            get_format(recipe.format),
-            max_tokens=optim.max_tokens,
-            seed=recipe.seed,
-            device=self.device,
-            compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
-        )
         self.property_task = property_task(recipe, data["train"])
-        if self.property_task is not None:
-            self.initial_model = extend_for_prediction(
-                self.initial_model, self.property_task.scales, recipe.seed
-            )
+        self.initial_model = _initialize_model(recipe, self.property_task, self.device)
         broadcast_weights(self.accelerator, self.initial_model.network)
         self.datasets = make_datasets(recipe, data, self.initial_model, self.property_task)
         self.property_checks = (
@@ -427,3 +408,19 @@ class Trainer:
         if self.accelerator.is_main_process:
             # Without a checkpoint the run starts again, and so does its log.
             self.log.truncate_after(self.step if found is not None else -1)
+
+
+def _initialize_model(
+    recipe: Recipe, task: PropertyPrediction | None, device: torch.device
+) -> InitialModel:
+    """Create or load the network that a recipe names, with the vocabulary that its task needs."""
+    model = initialize_model(
+        recipe.model,
+        None if recipe.prompts is None else load_prompts(recipe.prompts),
+        get_format(recipe.format),
+        max_tokens=recipe.optim.max_tokens,
+        seed=recipe.seed,
+        device=device,
+        compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
+    )
+    return model if task is None else extend_for_prediction(model, task.scales, recipe.seed)
