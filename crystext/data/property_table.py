@@ -34,7 +34,8 @@ from crystext.data.target_columns import (
 )
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.io.read import no_row_error, read_crystals, require_path
-from crystext.io.read.tables import NAME_COLUMNS, SPLIT_COLUMN, is_equal
+from crystext.io.read.tables import NAME_COLUMNS, SPLIT_COLUMN, array_columns, is_equal
+from crystext.io.read.tables import TEXT_COLUMNS as STRUCTURE_COLUMNS
 from crystext.structures.crystal import Floats
 from crystext.structures.property_schema import PROPERTIES, Property, is_known
 from crystext.structures.record import Label, Record
@@ -85,6 +86,19 @@ def label_values(records: Sequence[Record], name: str) -> Floats:
     """Return a label of each record, shape (N,); nan where unknown, 1 and 0 for yes and no."""
     found = [record.labels.get(name) for record in records]
     return np.array([float(x) if is_known(x) else np.nan for x in found], dtype=np.float64)
+
+
+def has_structures(source: str | Path) -> bool:
+    """Return whether a file holds structures: another file than a table, or a table with a column.
+
+    Raises:
+        InputError: it is missing, or a table that cannot be read.
+    """
+    table = open_table(require_path(source))
+    if table is None:
+        return True
+    has_arrays = array_columns(dict.fromkeys(table.columns)) is not None
+    return has_arrays or any(x in STRUCTURE_COLUMNS for x in table.columns)
 
 
 def read_property_table(

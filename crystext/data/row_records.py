@@ -26,7 +26,7 @@ from crystext.io.read.tables import (
 )
 from crystext.io.read.tables import TEXT_COLUMNS as STRUCTURE_COLUMNS
 from crystext.structures.crystal import Crystal
-from crystext.structures.record import Failure, Record
+from crystext.structures.record import UNREADABLE, Failure, Record
 
 TEXT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "formula": (
@@ -42,9 +42,6 @@ TEXT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "cif": ("cif", "cif_structure"),
 }
 """Columns of texts by representation; the first that a table has is read."""
-
-NO_TEXT = "NO_TEXT"
-"""Failure kind of a row that holds neither a structure nor a formula or another text."""
 
 _MAX_EXAMPLES = 3
 _MAX_EXAMPLE_LENGTH = 40
@@ -136,7 +133,7 @@ class RecordReader:
             self._unreadable[problem] += 1
         failure = None
         if not texts and crystal is None:
-            failure = Failure(NO_TEXT, reasons[0] if reasons else problem or "no structure")
+            failure = Failure(UNREADABLE, reasons[0] if reasons else problem or "no structure")
         name = f"{self.stem}-{number}"
         return Record(
             crystal,

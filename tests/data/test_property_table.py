@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crystext.data.property_table import PropertyTable, read_property_table
+from crystext.data.property_table import PropertyTable, has_structures, read_property_table
 from crystext.data.row_records import TEXT_COLUMNS
 from crystext.data.store import write_store
 from crystext.errors import InputError, SettingError
@@ -258,6 +258,15 @@ def test_structures_of_a_table_become_crystals_beside_their_text(tmp_path: Path)
     assert any("1 structure cannot be read" in note for note in table.notes)
     quick = read_property_table(tmp_path / "a.json", crystals=False)
     assert all(x.crystal is None and "cif" in x.texts for x in quick.records)
+
+
+def test_tables_of_structures_are_told_from_tables_of_texts(gaps: Path, tmp_path: Path) -> None:
+    assert not has_structures(gaps)
+    assert has_structures(write(tmp_path / "a.csv", "id,cif\na,data_\n"))
+    assert has_structures(write(tmp_path / "b.csv", "lengths,angles,numbers,positions\n1,1,1,1\n"))
+    assert has_structures(write(tmp_path / "salt.cif", cif(NACL)))
+    with pytest.raises(InputError, match="no file or folder"):
+        has_structures(tmp_path / "missing.csv")
 
 
 def test_stores_and_folders_have_the_labels_of_known_properties(tmp_path: Path) -> None:

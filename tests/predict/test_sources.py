@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -24,9 +23,7 @@ def test_every_row_of_a_table_of_formulas_is_a_record_in_its_order(tmp_path: Pat
 def test_formulas_and_structures_are_read_as_they_are_given(tmp_path: Path) -> None:
     assert read_records("SrTiO3")[0].texts == {"formula": "SrTiO3"}
     (tmp_path / "salt.cif").write_text(cif(NACL))
-    (tmp_path / "salt.jsonl").write_text(json.dumps({"formula": "NaCl", "cif": cif(NACL)}))
-    for name in ("salt.cif", "salt.jsonl"):
-        (record,) = read_records(tmp_path / name)
-        assert record.crystal is not None
+    (record,) = read_records(tmp_path / "salt.cif")
+    assert record.crystal is not None
     with pytest.raises(InputError, match="not a formula either"):
         read_records("soot.csv")

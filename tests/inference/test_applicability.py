@@ -16,7 +16,7 @@ from crystext.chemistry.element_features import (
 from crystext.chemistry.elements import SYMBOLS
 from crystext.chemistry.formulas import parse_amounts
 from crystext.errors import InputError, SettingError
-from crystext.predict.applicability import TrainingCompositions, composition_distance
+from crystext.inference.applicability import TrainingCompositions, composition_distance
 from crystext.structures.record import Record
 from tests.example_crystals import NACL
 

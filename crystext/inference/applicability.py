@@ -43,6 +43,9 @@ from crystext.structures.crystal import Floats
 from crystext.structures.record import Record
 from crystext.tasks.representations import amounts
 
+COMPOSITIONS_FILE = "training_compositions.npz"
+"""Name of the file in a model folder."""
+
 FILE_FORMAT = "crystext training compositions 1"
 """Format and version in a file; increase the number with any change of the distance."""
 
