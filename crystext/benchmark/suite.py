@@ -4,7 +4,7 @@
     inputs:
       formula: {representation: formula, columns: [composition]}
     files: {table: "{dataset}.csv"}
-    split: {kind: folds}
+    split: {kind: formula_folds}
     datasets:
       gaps:
         title: measured gaps
@@ -31,11 +31,10 @@ from crystext.runtime.schema import StrictModel, read_yaml, setting_faults
 from crystext.structures.property_schema import Property
 from crystext.tasks.representations import get_representation
 
-SplitKind = Literal["folds", "random", "formula", "chemical_system", "scaffold"]
-"""`folds` is matbench's: k folds of shuffled rows. The others are a single split: of rows, or so
-that no formula, chemical system or scaffold of a molecule stands in two parts."""
-
-MetricName = Literal["mad_mae", "mae", "rmse", "r2", "auc"]
+SplitKind = Literal["matbench", "random_folds", "formula_folds", "random", "scaffold"]
+"""`matbench`: its five folds of shuffled rows. `random_folds` and `formula_folds`: k folds, the
+latter with all rows of a composition in one fold. `random` and `scaffold`: one split into three,
+the latter with all molecules of a scaffold in one part."""
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^/\\:]+$")]
 
@@ -78,11 +77,21 @@ class SplitSpec(StrictModel):
 
     kind: SplitKind
     folds: int = Field(default=5, ge=2, le=100)
-    seed: int = Field(default=18012019, ge=0)
-    """The default is matbench's."""
+    """Of `random_folds` and `formula_folds`."""
+    seed: int = Field(default=0, ge=0)
+    """matbench's folds have a seed of their own."""
     test: float = Field(default=0.1, gt=0, lt=1)
     validation: float = Field(default=0.1, ge=0, lt=1)
-    """Proportions of a single split; `folds` has no validation part."""
+    """Proportions of a split into three; folds have no validation part."""
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train(self) -> Self:
+        if self.test + self.validation >= 1:
+            raise ValueError(
+                f"test and validation take {self.test + self.validation:g} of the rows; expected "
+                "less than 1"
+            )
+        return self
 
 
 class AnswerWords(StrictModel):
@@ -122,8 +131,8 @@ class DatasetSpec(StrictModel):
 class Metrics(StrictModel):
     """The metric that a data set's score is averaged over, for each kind of property."""
 
-    number: MetricName = "mad_mae"
-    boolean: MetricName = "auc"
+    number: Literal["mad_over_mae", "mae", "rmse", "r2", "spearman"] = "mad_over_mae"
+    boolean: Literal["roc_auc", "roc_auc_hard"] = "roc_auc"
 
 
 class Suite(StrictModel):
