@@ -24,6 +24,7 @@ from crystext.data.property_splits import (
     scaffold_split,
 )
 from crystext.data.property_table import PropertyTable, read_property_table
+from crystext.data.table_rows import open_table
 from crystext.errors import InputError, did_you_mean
 from crystext.runtime.files import file_digest
 from crystext.structures.property_schema import Property, is_known
@@ -191,12 +192,26 @@ def column_names(path: Path) -> list[str]:
     Raises:
         InputError: it is not a table.
     """
-    from crystext.data.table_rows import open_table
-
     rows = open_table(path)
     if rows is None:
         raise InputError(f"{path} is not a table; expected CSV, Parquet, JSON or JSON lines")
     return list(rows.columns)
+
+
+def read_columns(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the cells of some columns of a table, as texts.
+
+    Raises:
+        InputError: it is not a table.
+    """
+    rows = open_table(path)
+    if rows is None:
+        raise InputError(f"{path} is not a table; expected CSV, Parquet, JSON or JSON lines")
+    cells: dict[str, list[str]] = {name: [] for name in names}
+    for row in rows.read(list(names)):
+        for name, values in cells.items():
+            values.append("" if row[name] is None else str(row[name]))
+    return cells
 
 
 def split_records(

@@ -277,8 +277,7 @@ class BenchmarkRun:
     ) -> dict[str, Any]:
         name, title = data.task.property, " ".join(key.values.values())
         start, total = time.monotonic(), len(fold.test)
-        lines.cut_torn_line()
-        done = sum(1 for _ in lines)
+        done = _cut_to_whole_parts(lines, entry.rows_at_once, total)
         progress(title, done, total, "fitting")
         if done < total:
             method = entry.method(data)
@@ -322,6 +321,20 @@ class BenchmarkRun:
             for fold in data.folds
         )
         return replace(data, folds=folds)
+
+
+def _cut_to_whole_parts(lines: JsonLines[Row], size: int, total: int) -> int:
+    """Cut rows that a kill left of a part, and return how many are left.
+
+    A sampled answer depends on the prompts that are answered together: a part is done again whole.
+    """
+    lines.cut_torn_line()
+    lengths = [len(line) for _, line in lines.with_bytes()]
+    done = len(lengths) if len(lengths) >= total else len(lengths) - len(lengths) % size
+    if done < len(lengths):
+        with lines.path.open("r+b") as file:
+            file.truncate(sum(lengths[:done]))
+    return done
 
 
 def without_cif_tags(record: Record, tags: Sequence[str]) -> Record:

@@ -321,3 +321,7 @@ def _mean_score(
 def primary_scores(results: BenchmarkResults) -> Mapping[tuple[str, str], Score]:
     """Return the primary score of each task by task and method."""
     return {(x.task, x.method): x.metrics[x.metric] for x in results.tasks}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
