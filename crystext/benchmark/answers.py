@@ -218,12 +218,10 @@ def _numbers(text: str) -> list[_Number]:
         if found and match.start() < found[-1].number_end:
             continue
         groups = match.groupdict()
-        if groups.get("mantissa") is None:
-            magnitude = _power(1.0, groups["power"])
-        else:
-            magnitude = float(groups["mantissa"].replace(",", ""))
-            if (exponent := groups["exponent"] or groups["power"]) is not None:
-                magnitude = _power(magnitude, exponent)
+        exponent = groups.get("exponent") or groups["power"] or "0"
+        digits = (groups.get("mantissa") or "1").replace(",", "")
+        # As one text, so that the number is rounded once.
+        magnitude = float(f"{digits}e{exponent.translate(_SUPERSCRIPTS)}")
         negative = groups["sign"] in ("-", "−")
         unit = _UNIT.match(text, match.end())
         found.append(
@@ -236,11 +234,6 @@ def _numbers(text: str) -> list[_Number]:
             )
         )
     return found
-
-
-def _power(mantissa: float, exponent: str) -> float:
-    digits = exponent.translate(_SUPERSCRIPTS)
-    return float(f"{mantissa!r}e{digits}") if "e" not in repr(mantissa) else math.nan
 
 
 def _normal_unit(unit: str) -> str:

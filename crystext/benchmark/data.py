@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from crystext.benchmark.descriptions import with_descriptions
 from crystext.benchmark.suite import BenchmarkTask, SplitSpec, Suite, dataset_files
 from crystext.data.property_splits import (
     Fold,
@@ -155,19 +156,21 @@ class SuiteData:
         spec = self.suite.inputs[self.input_name]
         names = column_names(path)
         column = next((x for x in spec.columns if x in names), None)
-        if column is None:
+        cifs = None
+        if column is None and spec.representation == "description":
+            # They can be written from crystals.
+            cifs = self._column_of("cif", names)
+        if column is None and cifs is None:
             raise InputError(
                 f"{path} has no column {' or '.join(map(repr, spec.columns))} for the input "
                 f"{self.input_name}; it has {', '.join(names)}"
             )
-        columns = {spec.representation: column}
+        columns = {"cif": cifs} if cifs is not None else {spec.representation: str(column)}
         if identifier := next((x for x in self.suite.id if x in names), None):
             columns["id"] = identifier
         # Compositions are compared for leaks, whatever the input is.
-        for other in self.suite.inputs.values():
-            found = next((x for x in other.columns if x in names), None)
-            if other.representation == "formula" and found is not None:
-                columns.setdefault("formula", found)
+        if (formulas := self._column_of("formula", names)) is not None:
+            columns.setdefault("formula", formulas)
         requested = {task.property for task in self._tasks if task.dataset == dataset}
         targets: dict[str, Property | None] = {}
         lacking = []
@@ -182,8 +185,16 @@ class SuiteData:
                 f"{path} lacks {', '.join(lacking)}; it has {', '.join(names)}. Choose other "
                 "--tasks, or complete the file"
             )
-        table = read_property_table(path, targets=targets, columns=columns, crystals=False)
-        return replace(table, records=_with_unique_ids(table.records))
+        table = read_property_table(
+            path, targets=targets, columns=columns, crystals=cifs is not None
+        )
+        records = with_descriptions(table.records) if cifs is not None else table.records
+        return replace(table, records=_with_unique_ids(records))
+
+    def _column_of(self, representation: str, names: Sequence[str]) -> str | None:
+        """Return the column of a representation that some input of the suite reads."""
+        specs = [x for x in self.suite.inputs.values() if x.representation == representation]
+        return next((x for spec in specs for x in spec.columns if x in names), None)
 
 
 def column_names(path: Path) -> list[str]:
