@@ -342,7 +342,7 @@ def without_cif_tags(record: Record, tags: Sequence[str]) -> Record:
     text = record.texts.get("cif")
     if text is None:
         return record
-    pattern = rf"^[ \t]*(?:{'|'.join(map(re.escape, tags))})(?:[ \t][^\n]*)?\n?"
+    pattern = rf"^[ \t]*(?:{'|'.join(map(re.escape, tags))})(?:[ \t][^\n]*)?(?:\n|\Z)"
     stripped = re.sub(pattern, "", text, flags=re.MULTILINE)
     return replace(record, texts={**record.texts, "cif": stripped})
 
