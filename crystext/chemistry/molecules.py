@@ -43,7 +43,7 @@ def _rdkit() -> Any:
     require_rdkit()
     from rdkit import Chem, RDLogger
 
-    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
+    RDLogger.DisableLog("rdApp.*")
     return Chem
 
 

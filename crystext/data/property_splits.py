@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -48,10 +49,12 @@ class Split(NamedTuple):
     test: Ints
 
 
-class Leak(NamedTuple):
+@dataclass(frozen=True)
+class Leak:
     """Test records that stand in the training data, by composition or molecule."""
 
     count: int
+    """Number of these."""
     total: int
     """Number of test records that have a composition or a molecule."""
     by: str

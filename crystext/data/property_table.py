@@ -143,8 +143,8 @@ def _read_table(
     targets: Mapping[str, Property | None] | None,
     where: Mapping[str, str],
 ) -> PropertyTable:
-    for column in where:
-        require_column(path, column, table.columns)
+    for condition in where:
+        require_column(path, condition, table.columns)
     notes: list[str] = []
     chosen = (
         _all_columns([x for x in table.columns if x not in reader.no_targets], notes)
@@ -222,12 +222,12 @@ def _named_columns(
 
 
 def _labelled(
-    found: Sequence[Record | str], targets: Mapping[str, Target], notes: Sequence[str]
+    rows: Sequence[Record | str], targets: Mapping[str, Target], notes: Sequence[str]
 ) -> PropertyTable:
-    """Return the table of records with the labels that their rows have."""
+    """Return the table of the rows that are records, with the labels that they have."""
     skipped: Counter[str] = Counter()
     records = []
-    for i, item in enumerate(found):
+    for i, item in enumerate(rows):
         if isinstance(item, str):
             skipped[item] += 1
             continue
@@ -275,8 +275,11 @@ def _table_of_crystals(
         raise InputError(f"{path} holds no crystal that can be read")
     if targets is None:
         names = {name for record in known for name, x in record.labels.items() if is_known(x)}
-        targets = {x: PROPERTIES[x] for x in PROPERTIES if x in names}
-        targets = {x: entry for x, entry in targets.items() if entry.kind != "category"}
+        targets = {
+            name: entry
+            for name, entry in PROPERTIES.items()
+            if name in names and entry.kind != "category"
+        }
     chosen: dict[str, Property] = {}
     for name, given in targets.items():
         if given is None and name not in PROPERTIES:

@@ -202,8 +202,8 @@ def read_target(
     classes = {word.lower() for word in cells.words}
     is_binary = bool(((found == 0) | (found == 1)).all())
     if cells.is_text:
-        return _refuse(cells, entry) if is_requested else None
-    if entry.kind == "number" and len(found) and (is_requested or len(found) >= n_words):
+        pass
+    elif entry.kind == "number" and len(found) and (is_requested or len(found) >= n_words):
         guess = not (keeps_kind or cells.units or entry.unit) and is_binary
         if guess and (n_words == 0 and len(np.unique(found)) == 2):
             return _binary(cells, entry, numbers, codes)
@@ -215,14 +215,16 @@ def read_target(
             return _two_classes(cells, entry, numbers, codes)
     elif entry.kind == "boolean" and len(found) and not n_words:
         return _binary(cells, entry, numbers, codes)
-    return _refuse(cells, entry) if is_requested else None
+    if is_requested:
+        raise _refusal(cells, entry)
+    return None
 
 
-def _refuse(cells: Cells, entry: Property) -> None:
+def _refusal(cells: Cells, entry: Property) -> InputError:
     if not len(cells) or (not cells.words and not (np.array(cells.codes) == -1).any()):
-        raise InputError(f"the column {cells.header!r} has no value; give another target")
+        return InputError(f"the column {cells.header!r} has no value; give another target")
     shown = ", ".join(map(repr, list(cells.words)[:3]))
-    raise InputError(
+    return InputError(
         f"the column {cells.header!r} holds {shown}; expected numbers, or two classes such as yes "
         f"and no, so that {entry.title} can be predicted"
     )

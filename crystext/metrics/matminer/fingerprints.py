@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from crystext.chemistry.element_features import element_properties
 from crystext.errors import InputError, describe_error
 from crystext.metrics.matminer.crystal_nn import Environment, environments
 from crystext.metrics.matminer.order_parameters import (
@@ -226,7 +227,7 @@ def _pymatgen_body_centred(row: _FingerprintRow) -> float:
 def composition_fingerprints(crystals: Sequence[Crystal]) -> Floats:
     """Return the standardised fingerprints of the compositions of crystals, shape (N, 132)."""
     rows = [composition_fingerprint(crystal.numbers) for crystal in crystals]
-    return np.array(rows).reshape(len(crystals), len(_magpie().mean))
+    return np.array(rows).reshape(len(crystals), len(_scale().mean))
 
 
 def composition_fingerprint(numbers: Ints) -> Floats:
@@ -242,7 +243,7 @@ def composition_fingerprint(numbers: Ints) -> Floats:
 
 @lru_cache(maxsize=1 << 16)
 def _composition(numbers: tuple[int, ...], counts: tuple[int, ...]) -> Floats:
-    values_E_P = _magpie().elements[np.array(numbers) - 1]
+    values_E_P = element_properties()[np.array(numbers) - 1]
     shares = np.array(counts) / sum(counts)
     low, high = values_E_P.min(axis=0), values_E_P.max(axis=0)
     mean = shares @ values_E_P
@@ -250,24 +251,20 @@ def _composition(numbers: tuple[int, ...], counts: tuple[int, ...]) -> Floats:
     # If several elements are most frequent, the lowest value counts.
     mode = values_E_P[np.isclose(shares, shares.max())].min(axis=0)
     features = np.stack([low, high, high - low, mean, deviation, mode], axis=1).ravel()
-    return np.nan_to_num((features - _magpie().mean) / _magpie().std, nan=0.0)
+    return np.nan_to_num((features - _scale().mean) / _scale().std, nan=0.0)
 
 
-class _Magpie(NamedTuple):
-    elements: Floats
-    """By atomic number from 1; shape (118, 22)."""
+class _Scale(NamedTuple):
     mean: Floats
     std: Floats
 
 
 @cache
-def _magpie() -> _Magpie:
-    path = Path(__file__).parents[1] / "tables" / "magpie.json"
-    table = json.loads(path.read_text(encoding="utf-8"))
-    properties = [values for name, values in table["elements"].items() if name != "source"]
-    scale = table["standardisation"]
-    elements = [[math.nan if x is None else x for x in values] for values in properties]
-    return _Magpie(np.array(elements).T, np.array(scale["mean"]), np.array(scale["std"]))
+def _scale() -> _Scale:
+    """Return the constants by which CDVAE standardises compositions, shapes (132,)."""
+    path = Path(__file__).parents[1] / "tables" / "cdvae_standardisation.json"
+    scale = json.loads(path.read_text(encoding="utf-8"))["standardisation"]
+    return _Scale(np.array(scale["mean"]), np.array(scale["std"]))
 
 
 def _load_structure_fingerprints() -> Callable[[Sequence[Crystal]], Floats]:

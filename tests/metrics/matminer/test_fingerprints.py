@@ -10,7 +10,7 @@ from pymatgen.core.composition import Composition
 from crystext.errors import InputError
 from crystext.metrics.matminer.fingerprints import (
     FINGERPRINT_LABELS,
-    _magpie,
+    _scale,
     composition_fingerprint,
     fingerprints,
     site_fingerprints,
@@ -47,7 +47,7 @@ def test_compositions_have_the_fingerprints_of_matminer(matminer):
     for formula, features in matminer["compositions"].items():
         raw = np.array([math.nan if x is None else x for x in features])
         numbers = [element.Z for element, n in Composition(formula).items() for _ in range(int(n))]
-        expected = np.nan_to_num((raw - _magpie().mean) / _magpie().std, nan=0.0)
+        expected = np.nan_to_num((raw - _scale().mean) / _scale().std, nan=0.0)
         assert composition_fingerprint(np.array(numbers)) == pytest.approx(expected, abs=1e-9)
 
 

@@ -1,0 +1,146 @@
+"""What the baselines share: labels to fit, refusals, and predictions with their problems.
+
+A baseline fits one model for each target. `FittedBaseline` asks each for its answers to the records
+that have features, and puts them in the order of all records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from crystext.data.property_table import label_values
+from crystext.errors import InputError, SettingError, did_you_mean
+from crystext.predict.base import Predictions, Predictor
+from crystext.predict.baselines.inputs import Features, Imputer, read_inputs
+from crystext.structures.crystal import Floats
+from crystext.structures.property_schema import Property
+from crystext.structures.record import Record
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers of a model to n records: numbers, or probabilities of yes."""
+
+    values: Floats
+    """(n,)"""
+    means: Floats | None = None
+    intervals: Mapping[float, Floats] = field(default_factory=dict)
+    """(n, 2) by level."""
+
+
+class TargetModel(Protocol):
+    """A fitted model of one target."""
+
+    def answer(self, features: Floats) -> Answers:
+        """Answer for features of shape (n, number of features) without gaps."""
+
+
+@dataclass(frozen=True)
+class FittedBaseline(Predictor):
+    """A model for each target, on the same features."""
+
+    properties: Mapping[str, Property]
+    models: Mapping[str, TargetModel]
+    features: Features
+    imputer: Imputer
+
+    def predict(
+        self, records: Sequence[Record], properties: Sequence[str] | None = None
+    ) -> dict[str, Predictions]:
+        """See `Predictor.predict`."""
+        names = check_properties(self.properties, properties)
+        inputs = read_inputs(self.features, records)
+        valid = inputs.is_valid
+        x = self.imputer.fill(inputs.values[valid])
+        found = {}
+        for name in names:
+            answers = self.models[name].answer(x) if len(x) else Answers(np.zeros(0))
+            found[name] = scatter(self.properties[name], answers, valid, inputs.problems)
+        return found
+
+
+def check_properties(
+    predicted: Mapping[str, Property], properties: Sequence[str] | None
+) -> Sequence[str]:
+    """Return the properties to predict, in the order of `predicted`.
+
+    Raises:
+        SettingError: one is unknown.
+    """
+    if properties is None:
+        return list(predicted)
+    for name in properties:
+        if name not in predicted:
+            raise SettingError(
+                f"this predictor does not predict {name!r}; it predicts {', '.join(predicted)}."
+                + did_you_mean(name, predicted)
+            )
+    return [name for name in predicted if name in properties]
+
+
+def scatter(
+    target: Property,
+    answers: Answers,
+    valid: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    problems: tuple[str, ...],
+) -> Predictions:
+    """Return answers to the valid records as predictions for all."""
+
+    def spread(given: Floats | None, shape: tuple[int, ...]) -> Floats:
+        whole = np.full(shape, np.nan)
+        if given is not None and valid.any():
+            whole[valid] = given
+        return whole
+
+    n = len(valid)
+    return Predictions(
+        target,
+        spread(answers.values, (n,)),
+        problems,
+        means=None if answers.means is None else spread(answers.means, (n,)),
+        intervals={level: spread(x, (n, 2)) for level, x in answers.intervals.items()},
+    )
+
+
+def labels_to_fit(records: Sequence[Record], name: str, target: Property) -> Floats:
+    """Return the labels of training records, shape (N,), nan where unknown.
+
+    Raises:
+        InputError: there is no label, all are equal, or there is one class.
+    """
+    values = label_values(records, name)
+    known = values[np.isfinite(values)]
+    if not len(known):
+        raise InputError(f"no training record has a label of {name}; check the name of the column")
+    if (known == known[0]).all():
+        if target.kind == "boolean":
+            raise InputError(
+                f"all {len(known):,} training labels of {name} are "
+                f"{'yes' if known[0] else 'no'}; expected both classes"
+            )
+        raise InputError(
+            f"all {len(known):,} training labels of {name} are {target.format(float(known[0]))}; a "
+            "constant cannot be learnt. Check the column, or leave out this target"
+        )
+    return values
+
+
+def clip(ends: Floats, target: Property) -> Floats:
+    """Return interval ends within the range that the property can have."""
+    return np.clip(ends, target.minimum, target.maximum)
+
+
+def residual_quantile(residuals: Floats, level: float) -> float:
+    """Return the size that a new residual stays below with a probability of at least `level`.
+
+    It is the ceil((n + 1) level)-th smallest of n absolute residuals on data that the model has not
+    seen, or the largest if n is too small: split conformal prediction (Lei et al., J. Am. Stat.
+    Assoc. 113, 1094 (2018)).
+    """
+    ordered = np.sort(np.abs(residuals))
+    rank = int(np.ceil((len(ordered) + 1) * level))
+    return float(ordered[min(rank, len(ordered)) - 1])

@@ -1,0 +1,170 @@
+"""A small dense network on the same features as the forest, by scikit-learn.
+
+Features and labels are standardized; two layers of 256 and 128 rectified units; Adam; training
+stops once a tenth of the training data, chosen at random, has not improved for 15 epochs, and the
+best weights are kept. Intervals are the answer plus or minus a quantile of the absolute errors on
+records that took no part in training: the validation records if there are enough, else another
+tenth of the training data. They have one width for all records.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from crystext.data.property_table import label_values
+from crystext.errors import InputError
+from crystext.predict.base import INTERVAL_LEVELS, Method
+from crystext.predict.baselines.fitting import (
+    Answers,
+    FittedBaseline,
+    TargetModel,
+    clip,
+    labels_to_fit,
+    residual_quantile,
+)
+from crystext.predict.baselines.inputs import Features, Imputer, choose_features, read_inputs
+from crystext.structures.crystal import Floats
+from crystext.structures.property_schema import Property
+from crystext.structures.record import Record
+
+_MAX_STANDARDIZED = 5.0
+"""Standardized features are cut at this value: rare ones would dominate otherwise."""
+_MIN_CALIBRATION = 20
+"""Fewer validation records give no intervals; a tenth of the training data is taken instead."""
+_MIN_TRAINING = 20
+"""With fewer records, a tenth of them cannot tell when to stop."""
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Means and standard deviations of the training data."""
+
+    mean: Floats
+    std: Floats
+
+    @classmethod
+    def of(cls, values: Floats) -> _Scale:
+        std = values.std(axis=0)
+        return cls(values.mean(axis=0), np.where(std > 0, std, 1.0))
+
+    def standardize(self, values: Floats) -> Floats:
+        scaled = (values - self.mean) / self.std
+        return np.clip(scaled, -_MAX_STANDARDIZED, _MAX_STANDARDIZED)
+
+
+@dataclass(frozen=True)
+class _NumberNetwork:
+    """A network for a number."""
+
+    network: Any
+    scale: _Scale
+    mean: float
+    std: float
+    target: Property
+    half_widths: Mapping[float, float]
+    """Of intervals, by level."""
+
+    def answer(self, features: Floats) -> Answers:
+        """See `TargetModel.answer`."""
+        found = self.network.predict(self.scale.standardize(features)) * self.std + self.mean
+        intervals = {
+            level: clip(np.column_stack([found - half, found + half]), self.target)
+            for level, half in self.half_widths.items()
+        }
+        return Answers(clip(found, self.target), clip(found, self.target), intervals)
+
+
+@dataclass(frozen=True)
+class _ClassNetwork:
+    """A network for yes or no."""
+
+    network: Any
+    scale: _Scale
+
+    def answer(self, features: Floats) -> Answers:
+        """See `TargetModel.answer`."""
+        return Answers(self.network.predict_proba(self.scale.standardize(features))[:, 1])
+
+
+@dataclass(frozen=True)
+class NetworkMethod(Method):
+    """Dense network on composition features, or on descriptors of molecules."""
+
+    name: ClassVar[str] = "network"
+    title: ClassVar[str] = "dense network"
+
+    features: Features = "auto"
+    hidden: tuple[int, ...] = (256, 128)
+    """Units of each layer."""
+    patience: int = 15
+    """Epochs without improvement after which training stops."""
+    max_epochs: int = 300
+
+    def fit(
+        self,
+        train: Sequence[Record],
+        validation: Sequence[Record],
+        targets: Mapping[str, Property],
+        *,
+        seed: int = 0,
+    ) -> FittedBaseline:
+        """See `Method.fit`; `validation` calibrates the intervals."""
+        labels = {name: labels_to_fit(train, name, target) for name, target in targets.items()}
+        features = choose_features(self.features, train)
+        inputs, held_out = read_inputs(features, train), read_inputs(features, validation)
+        imputer = Imputer.of(inputs.values)
+        models: dict[str, TargetModel] = {}
+        for name, target in targets.items():
+            used = inputs.is_valid & np.isfinite(labels[name])
+            x, y = imputer.fill(inputs.values[used]), labels[name][used]
+            if len(y) < _MIN_TRAINING or len(np.unique(y)) < 2:
+                raise InputError(
+                    f"a network for {name} has {len(y)} training records with a label and "
+                    f"features; expected at least {_MIN_TRAINING}, not all with the same label. "
+                    "Use mean or forest instead"
+                )
+            known = label_values(validation, name)
+            checked = held_out.is_valid & np.isfinite(known)
+            apart = imputer.fill(held_out.values[checked]), known[checked]
+            models[name] = self._fit_target(target, x, y, apart, seed)
+        return FittedBaseline(targets, models, features, imputer)
+
+    def _fit_target(
+        self, target: Property, x: Floats, y: Floats, apart: tuple[Floats, Floats], seed: int
+    ) -> TargetModel:
+        options = {
+            "hidden_layer_sizes": self.hidden,
+            "early_stopping": True,
+            "n_iter_no_change": self.patience,
+            "max_iter": self.max_epochs,
+            "random_state": seed,
+        }
+        if target.kind == "boolean":
+            scale = _Scale.of(x)
+            return _ClassNetwork(_trained(MLPClassifier(**options), scale.standardize(x), y), scale)
+        if len(apart[1]) < _MIN_CALIBRATION:
+            order = np.random.default_rng(seed).permutation(len(y))
+            held, kept = np.split(order, [len(y) // 10])
+            apart, x, y = (x[held], y[held]), x[kept], y[kept]
+        scale, mean, std = _Scale.of(x), float(y.mean()), float(y.std())
+        network = _trained(MLPRegressor(**options), scale.standardize(x), (y - mean) / std)
+        errors = network.predict(scale.standardize(apart[0])) * std + mean - apart[1]
+        halves = {level: residual_quantile(errors, level) for level in INTERVAL_LEVELS}
+        return _NumberNetwork(network, scale, mean, std, target, halves)
+
+
+def _trained(network: Any, x: Floats, y: Floats) -> Any:
+    with warnings.catch_warnings():
+        # The limit of epochs is a stop like any other: the best weights so far are kept.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return network.fit(x, y)
+
+
+NETWORK = NetworkMethod()
