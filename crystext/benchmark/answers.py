@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from crystext.structures.property_schema import Property
@@ -182,7 +183,7 @@ def _parse_number(text: str, target: Property) -> Answer:
     numbers = _numbers(clean)
     if not numbers:
         return Answer(math.nan, "no number")
-    for first, second in zip(numbers, numbers[1:], strict=False):
+    for first, second in pairwise(numbers):
         between = clean[first.end : second.start]
         is_and = between.strip() == "and" and re.search(
             r"\bbetween\s*$", clean[: first.start], re.IGNORECASE

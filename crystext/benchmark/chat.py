@@ -1,10 +1,10 @@
 """Chat models: ask a language model for a property in words, without training it.
 
 `ChatMethod` chooses examples (few-shot) or none (zero-shot), a prompt set writes the question, the
-model answers by `transformers`' `generate`, and a parser reads the answer. Any causal language model
-of a folder or of the Hub answers: its weights are read from safetensors only, and none of its code
-is run. A tokenizer with a chat template gets the conversation in that template; one without it gets
-the words, separated by blank lines.
+model answers by transformers' `generate`, and a parser reads the answer. Any causal language model
+of a folder or of the Hub can answer: its weights are read from safetensors only, and none of its
+code is run. A tokenizer with a chat template gets the conversation in that template; one without
+gets the words, separated by blank lines.
 
 Decoding is greedy by default, so that a run can be repeated; a temperature samples. Randomness
 depends on the seed and the prompts of a batch alone: a resumed run gives the same answers.
@@ -121,7 +121,7 @@ class ChatModel:
 
         network, tokenizer = self._loaded
         width = max(map(len, prompts))
-        device = network.get_input_embeddings().weight.device  # type: ignore[union-attr]
+        device = next(network.parameters()).device
         padding = tokenizer.pad_token_id
         ids = torch.tensor([[padding] * (width - len(x)) + list(x) for x in prompts], device=device)
         mask = torch.tensor([[0] * (width - len(x)) + [1] * len(x) for x in prompts], device=device)

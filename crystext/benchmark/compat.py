@@ -5,9 +5,9 @@ Its rules differ from those of `answers`, and `--compat llm4mat` applies them:
 - the answer is cut to what stands between the first { and the first };
 - of the element symbols that occur anywhere in the text, the first in the order of the periodic
   table is taken, and every word that contains it is deleted;
-- a number is `a x 10^b` or `a × 10^b`, else one with an exponent such as 1e-8 (either loses the sign
-  in front), else `10^b`, else the mean of a range if the text holds at least two ranges, else the first
-  number: a single "1.0-3.4" is 1.0;
+- a number is `a x 10^b` or `a × 10^b`, else one with an exponent such as 1e-8 (either loses the
+  sign in front), else `10^b`, else the mean of a range if the text holds at least two ranges, else
+  the first number: a single "1.0-3.4" is 1.0;
 - numbers of 100,000 and more are invalid, except means of ranges;
 - a boolean is yes if any of the words for yes occurs, as a part of other words too: "unlikely"
   contains "likely";

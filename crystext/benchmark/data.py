@@ -132,16 +132,16 @@ class SuiteData:
         """
         tables = self.tables(task.dataset)
         target = task.target()
-        parts = {part: _labelled(table, task.property) for part, table in tables.items()}
+        parts = {part: _labelled(table, task.label) for part, table in tables.items()}
         for part, records in parts.items():
             if not records:
                 raise InputError(
                     f"{task.name}: no row of {self.files(task.dataset)[part]} has both a value of "
-                    f"{task.property} and a {self.input_name}"
+                    f"{task.label} and a {self.input_name}"
                 )
         skipped = sum(
             (
-                Counter(table.skipped) + Counter(table.missing.get(task.property, {}))
+                Counter(table.skipped) + Counter(table.missing.get(task.label, {}))
                 for table in tables.values()
             ),
             Counter[str](),
@@ -149,7 +149,7 @@ class SuiteData:
         if task.split is None:
             whole = TaskFold("test", parts["train"], parts.get("validation", ()), parts["test"])
             return TaskData(task, target, (whole,), skipped)
-        folds = split_records(parts["table"], task.property, target, task.split)
+        folds = split_records(parts["table"], task.label, target, task.split)
         return TaskData(task, target, tuple(folds), skipped)
 
     def _read(self, dataset: str, path: Path) -> PropertyTable:
@@ -171,7 +171,7 @@ class SuiteData:
         # Compositions are compared for leaks, whatever the input is.
         if (formulas := self._column_of("formula", names)) is not None:
             columns.setdefault("formula", formulas)
-        requested = {task.property for task in self._tasks if task.dataset == dataset}
+        requested = {task.label for task in self._tasks if task.dataset == dataset}
         targets: dict[str, Property | None] = {}
         lacking = []
         for name, entry in self.suite.datasets[dataset].properties.items():

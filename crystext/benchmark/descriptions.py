@@ -54,7 +54,9 @@ def with_descriptions(records: Sequence[Record]) -> list[Record]:
     for record in records:
         if record.crystal is not None and "description" not in record.texts:
             text = describe(record.crystal)
-            record = replace(record, texts={**record.texts, "description": text} if text else record.texts)
+            record = replace(
+                record, texts={**record.texts, "description": text} if text else record.texts
+            )
         described.append(record)
     return described
 

@@ -1,16 +1,16 @@
 """The entries of a benchmark: what `--method` and `--answers` name, ready to run on any task.
 
-    forest                  a method of `predict.methods`, fitted on the training part of each fold
-    FOLDER                  a predictor that was trained before, as a folder
-    chat:FOLDER, chat:O/N   a chat model, asked in words (see `chat`)
-    answers of a file       what another program or service answered (see `read_answers`)
+forest                  a method of `predict.methods`, fitted on the training part of each fold
+FOLDER                  a predictor that was trained before, as a folder
+chat:FOLDER, chat:O/N   a chat model, asked in words (see `chat`)
+answers of a file       what another program or service answered (see `read_answers`)
 """
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,7 +108,9 @@ class ChatEntry(Entry):
         """Describe the model; it is loaded when it first answers."""
         shots = f"{question.few_shot}-shot" if question.few_shot else "zero-shot"
         # The folder's name alone: its place differs between machines.
-        self.label = CHAT_PREFIX + (Path(source).resolve().name if Path(source).exists() else source)
+        self.label = CHAT_PREFIX + (
+            Path(source).resolve().name if Path(source).exists() else source
+        )
         self.title = f"{source}, {shots}, from {question.input_name}"
         self.source, self.question = source, question
         self.model = ChatModel(source, decoding, seed=seed)
@@ -175,7 +177,7 @@ class AnswersEntry(Entry):
             InputError: their number fits neither the test records nor ids.
         """
         task = data.task
-        mine = [x for x in self.answers if x.task in (None, task.name, task.property)]
+        mine = [x for x in self.answers if x.task in (None, task.name, task.label)]
         test = [record for fold in data.folds for record in fold.test]
         if not mine:
             named = sorted({x.task for x in self.answers if x.task})
@@ -230,9 +232,7 @@ def _raw_answers(value: Any, task: str | None, path: Path) -> Sequence[RawAnswer
         return [_raw_answer(item, task, path, i) for i, item in enumerate(value, start=1)]
     if isinstance(value, dict):
         return [x for name, inner in value.items() for x in _raw_answers(inner, str(name), path)]
-    raise InputError(
-        f"{path} holds {type(value).__name__} where a list of answers is expected"
-    )
+    raise InputError(f"{path} holds {type(value).__name__} where a list of answers is expected")
 
 
 def _raw_answer(item: Any, task: str | None, path: Path, number: int) -> RawAnswer:
@@ -276,5 +276,3 @@ def check_labels(entries: Sequence[Entry]) -> None:
         raise SettingError(
             f"{repeated[0]!r} is given twice; rename the file or folder, or leave one out"
         )
-
-

@@ -12,6 +12,12 @@ from pathlib import Path
 
 from crystext.benchmark import compat
 from crystext.benchmark.chat import COMPAT_DECODING, ChatDecoding
+from crystext.benchmark.compat_prompts import (
+    FEW_SHOT,
+    CompatPrompts,
+    PromptColumn,
+    learn_compat_prompts,
+)
 from crystext.benchmark.data import SuiteData, column_names, read_columns
 from crystext.benchmark.entries import (
     CHAT_PREFIX,
@@ -21,12 +27,6 @@ from crystext.benchmark.entries import (
     MethodEntry,
     Question,
     check_labels,
-)
-from crystext.benchmark.compat_prompts import (
-    FEW_SHOT,
-    CompatPrompts,
-    PromptColumn,
-    learn_compat_prompts,
 )
 from crystext.benchmark.page import leak_rows, write_page
 from crystext.benchmark.prompts import DEFAULT, ChatPrompts, Shot, load_chat_prompts
@@ -173,9 +173,7 @@ def _entries(
     if decoding is None:
         decoding = COMPAT_DECODING if options.is_compat else ChatDecoding()
     entries: list[Entry] = [
-        ChatEntry(
-            name.removeprefix(CHAT_PREFIX), question, decoding, seed=options.settings.seed
-        )
+        ChatEntry(name.removeprefix(CHAT_PREFIX), question, decoding, seed=options.settings.seed)
         if name.startswith(CHAT_PREFIX)
         else MethodEntry(name)
         for name in methods
@@ -213,7 +211,9 @@ def read_compat_prompts(path: Path, suite: Suite, folder: Path) -> CompatPrompts
         if name.endswith(end)
     ]
     properties = {name for name, *_ in columns}
-    dataset = next((x for x, spec in suite.datasets.items() if properties <= set(spec.properties)), "")
+    dataset = next(
+        (x for x, spec in suite.datasets.items() if properties <= set(spec.properties)), ""
+    )
     if not columns or not dataset:
         raise InputError(
             f"{path} is not a file of prompts: expected columns such as "
@@ -221,7 +221,7 @@ def read_compat_prompts(path: Path, suite: Suite, folder: Path) -> CompatPrompts
             f"{suite.name}; it has {', '.join(names[:5])}"
         )
     beside = path.parent if (path.parent / "test.csv").is_file() else folder
-    tasks = [x for x in select_tasks(suite, [dataset]) if x.property in properties]
+    tasks = [x for x in select_tasks(suite, [dataset]) if x.label in properties]
     texts: dict[str, list[str]] = {}
     shots: dict[tuple[str, str], list[Shot]] = {}
     for input_name in dict.fromkeys(x for _, x, _, _ in columns):
@@ -277,7 +277,9 @@ def _results(
         notes=notes,
         provenance=collect_provenance(),
     )
-    return results.model_copy(update={"notes": [*notes, *_notes(results, input_name, suite, tasks, options)]})
+    return results.model_copy(
+        update={"notes": [*notes, *_notes(results, input_name, suite, tasks, options)]}
+    )
 
 
 def _notes(
@@ -288,8 +290,8 @@ def _notes(
     options: BenchmarkOptions,
 ) -> list[str]:
     notes = [
-        f"{row.task}: {row.count:,} of {row.total:,} test rows ({row.count / row.total:.1%}) stand "
-        f"in train by {row.by}."
+        f"{row.task}: {row.n_leaked:,} of {row.n_test:,} test rows "
+        f"({row.n_leaked / row.n_test:.1%}) stand in train by {row.by}."
         for row in leak_rows(results)
     ]
     hidden = [x.name for x in tasks if x.spec.cif_leaks]

@@ -169,8 +169,8 @@ class LeakRow(NamedTuple):
     """The leak of a task, over its folds."""
 
     task: str
-    count: int
-    total: int
+    n_leaked: int
+    n_test: int
     by: str
 
 

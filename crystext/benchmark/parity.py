@@ -99,7 +99,7 @@ def _ends(values: Floats) -> tuple[float, float]:
 def _ticks(low: float, high: float) -> list[float]:
     from matplotlib.ticker import MaxNLocator
 
-    return [t for t in MaxNLocator(4).tick_values(low, high).tolist() if low <= t <= high]
+    return [float(t) for t in list(MaxNLocator(4).tick_values(low, high)) if low <= t <= high]
 
 
 def _place_x(value: float, low: float, high: float) -> float:

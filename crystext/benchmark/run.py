@@ -18,7 +18,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +96,19 @@ class Row:
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Row:
         """Return the row of a line."""
-        intervals = {x: (float(a), float(b)) for x, (a, b) in values.get("intervals", {}).items()}
-        numbers = {name: float(values.get(name, math.nan)) for name in ("value", "mean", "mode")}
-        texts = {name: str(values.get(name, "")) for name in ("message", "answer")}
+        value, mean, mode = (float(values.get(x, math.nan)) for x in ("value", "mean", "mode"))
         return cls(
-            str(values["id"]), float(values["target"]), intervals=intervals, **numbers, **texts
+            str(values["id"]),
+            float(values["target"]),
+            value,
+            str(values.get("message", "")),
+            str(values.get("answer", "")),
+            mean,
+            mode,
+            {
+                x: (float(low), float(high))
+                for x, (low, high) in values.get("intervals", {}).items()
+            },
         )
 
 
@@ -261,8 +269,8 @@ class BenchmarkRun:
                     return {x: line[x] for x in _FINISHED}
                 if line["identity"] != key.identity:
                     raise RunError(
-                        f"{self.folder.path} holds {' '.join(key.values.values())} of other data or "
-                        "another model; give another --out"
+                        f"{self.folder.path} holds {' '.join(key.values.values())} of other data "
+                        "or another model; give another --out"
                     )
         return None
 
@@ -275,7 +283,7 @@ class BenchmarkRun:
         lines: JsonLines[Row],
         progress: ReportProgress,
     ) -> dict[str, Any]:
-        name, title = data.task.property, " ".join(key.values.values())
+        name, title = data.task.label, " ".join(key.values.values())
         start, total = time.monotonic(), len(fold.test)
         done = _cut_to_whole_parts(lines, entry.rows_at_once, total)
         progress(title, done, total, "fitting")
@@ -297,7 +305,7 @@ class BenchmarkRun:
             "n_train": len(fold.train),
             "n_validation": len(fold.validation),
             "train_mean": float(np.mean([float(x.labels[name]) for x in fold.train])),
-            "leak": fold.leak._asdict(),
+            "leak": asdict(fold.leak),
             "seconds": round(time.monotonic() - start, 3),
         }
         line = json.dumps({**key.values, "identity": key.identity, **finished}) + "\n"

@@ -73,7 +73,7 @@ class _Values(NamedTuple):
     means: Floats
     low: Floats
     high: Floats
-    filler: Floats
+    train_means: Floats
     """What the mean predictor answers."""
 
     def rows(self, chosen: np.ndarray[Any, Any]) -> _Values:
@@ -130,7 +130,7 @@ def metric_values(data: _Values, kind: str, is_compat: bool) -> dict[str, float]
             "roc_auc": classification.roc_auc(targets, values),
             "roc_auc_hard": classification.roc_auc(targets, np.round(values)),
         }
-    filled = np.where(valid, data.values, data.filler)
+    filled = np.where(valid, data.values, data.train_means)
     found = {"mae_with_failures": regression.mae(data.targets, filled)}
     if not len(values):
         return dict.fromkeys(("mad_over_mae", "mae", "rmse", "r2", "spearman"), math.nan) | found
@@ -224,9 +224,7 @@ def _score_task(
 
 def _mean_metrics(folds: Sequence[_Values], kind: str, is_compat: bool) -> dict[str, float]:
     parts = [metric_values(fold, kind, is_compat) for fold in folds]
-    return {
-        name: float(np.mean([part.get(name, math.nan) for part in parts])) for name in parts[0]
-    }
+    return {name: float(np.mean([part.get(name, math.nan) for part in parts])) for name in parts[0]}
 
 
 def _replicates(

@@ -67,7 +67,9 @@ class FileSpec(StrictModel):
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         parts = (self.train, self.test)
-        if (self.table is None) == (parts == (None, None)) or (self.table is None and None in parts):
+        if (self.table is None) == (parts == (None, None)) or (
+            self.table is None and None in parts
+        ):
             raise ValueError("expected either table, or train and test (and perhaps validation)")
         return self
 
@@ -175,7 +177,8 @@ class BenchmarkTask(NamedTuple):
     """A task of a suite: to predict one property of one data set."""
 
     dataset: str
-    property: str
+    label: str
+    """Name of the property, as records' labels have it."""
     spec: PropertySpec
     split: SplitSpec | None
     """None if the data set comes divided."""
@@ -183,15 +186,13 @@ class BenchmarkTask(NamedTuple):
     @property
     def name(self) -> str:
         """`DATASET/PROPERTY`, as on the command line and in results."""
-        return f"{self.dataset}/{self.property}"
+        return f"{self.dataset}/{self.label}"
 
     def target(self) -> Property:
         """Return the property, as methods take it."""
         columns = () if self.spec.column is None else (self.spec.column,)
         spec = self.spec
-        return Property(
-            self.property, spec.title, unit=spec.unit, kind=spec.kind, columns=columns
-        )
+        return Property(self.label, spec.title, unit=spec.unit, kind=spec.kind, columns=columns)
 
 
 def suite_names() -> tuple[str, ...]:
@@ -243,8 +244,10 @@ def select_tasks(suite: Suite, names: Sequence[str] = ()) -> list[BenchmarkTask]
     known = [*suite.datasets, *(task.name for task in tasks)]
     for name in names:
         if name not in known:
-            by_property = [task.name for task in tasks if task.property == name]
-            near = f" Did you mean {by_property[0]!r}?" if by_property else did_you_mean(name, known)
+            by_property = [task.name for task in tasks if task.label == name]
+            near = (
+                f" Did you mean {by_property[0]!r}?" if by_property else did_you_mean(name, known)
+            )
             raise SettingError(
                 f"the suite {suite.name} has no task {name!r}; it has the data sets "
                 f"{', '.join(suite.datasets)}, and tasks such as {tasks[0].name}.{near}"

@@ -138,7 +138,8 @@ def benchmark(
 
     if compat not in (None, COMPAT):
         raise SettingError(
-            f"--compat {compat} is unknown; expected {COMPAT}.{did_you_mean(compat or '', [COMPAT])}"
+            f"--compat {compat} is unknown; expected {COMPAT}."
+            + did_you_mean(str(compat), [COMPAT])
         )
     options = BenchmarkOptions(
         input=input,

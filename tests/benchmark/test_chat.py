@@ -21,7 +21,10 @@ from tests.benchmark.chat_models import WITHOUT_SYSTEM, write_chat_model
 
 GAP = Property("band_gap", "band gap", unit="eV")
 FORMULAS = ("SrTiO3", "Si", "GaAs", "MgO", "K2O", "NaCl", "ZnS")
-RECORDS = [Record(texts={"formula": x}, labels={"band_gap": float(i)}) for i, x in enumerate(FORMULAS)]  # fmt: skip
+RECORDS = [
+    Record(texts={"formula": formula}, labels={"band_gap": float(i)})
+    for i, formula in enumerate(FORMULAS)
+]
 SAMPLED = ChatDecoding(temperature=1.0, max_new_tokens=12, batch_size=4)
 
 
@@ -123,7 +126,9 @@ def test_examples_are_the_first_complete_training_records(folder: Path) -> None:
         Record(texts={}, labels={"band_gap": 2.0, "volume": 3.0}),
         Record(texts={"formula": "C1"}, labels={"band_gap": 4.0, "volume": 3.0}),
     ]
-    predictor = method(folder, few_shot=2, complete_in=("volume",)).fit(train, [], {"band_gap": GAP})
+    predictor = method(folder, few_shot=2, complete_in=("volume",)).fit(
+        train, [], {"band_gap": GAP}
+    )
     assert predictor.shots == {"band_gap": (Shot("B1", 2.0), Shot("C1", 4.0))}
     with pytest.raises(InputError, match="5 examples are needed, and the training data hold 3"):
         method(folder, few_shot=5).fit(train, [], {"band_gap": GAP})
@@ -154,7 +159,10 @@ def test_code_of_a_model_is_not_run(folder: Path, tmp_path: Path) -> None:
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     config = json.loads((tmp_path / "config.json").read_text())
-    config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.C", "AutoModelForCausalLM": "mine.M"}}
+    config |= {
+        "model_type": "mine",
+        "auto_map": {"AutoConfig": "mine.C", "AutoModelForCausalLM": "mine.M"},
+    }
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "mine.py").write_text("raise SystemExit('ran')")
     with pytest.raises(ModelError):

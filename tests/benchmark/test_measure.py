@@ -199,9 +199,7 @@ def test_a_split_can_be_chosen_for_tables_alone(tmp_path: Path) -> None:
     leaks = [
         sum(
             unit.leak.count
-            for unit in benchmark(
-                "matbench", tmp_path, ["mean"], tmp_path / name, chosen
-            ).units
+            for unit in benchmark("matbench", tmp_path, ["mean"], tmp_path / name, chosen).units
         )
         for name, chosen in (("a", BenchmarkOptions()), ("b", options))
     ]
@@ -215,7 +213,9 @@ def test_one_value_or_class_alone_is_a_message(tmp_path: Path) -> None:
     for part in ("train", "test"):
         write_table(tmp_path / "salts" / f"{part}.csv", table)
     with pytest.raises(InputError, match="gap"):
-        benchmark(suite, tmp_path, ["forest"], tmp_path / "a", BenchmarkOptions(tasks=["salts/gap"]))
+        benchmark(
+            suite, tmp_path, ["forest"], tmp_path / "a", BenchmarkOptions(tasks=["salts/gap"])
+        )
     # Other tasks are measured all the same.
     results = benchmark(suite, tmp_path, ["forest"], tmp_path / "b")
     assert {unit.task for unit in results.failed} == {"salts/gap", "salts/is_oxide"}

@@ -84,14 +84,19 @@ def test_the_prompts_of_the_benchmark_come_out_to_the_character(
     }
     properties = suite.datasets["mp"].properties
     names = [
-        f"{x}_{kind}_{shot}_shot" for x in properties for kind in columns for shot in ("zero", "few")
+        f"{x}_{kind}_{shot}_shot"
+        for x in properties
+        for kind in columns
+        for shot in ("zero", "few")
     ]
     assert len(names) == 60
     expected = read_columns(mp / "mp_inference_prompts_data.csv", names)
     for name, spec in properties.items():
         target = Property(name, name, kind=spec.kind)
         for kind, column in columns.items():
-            values = [x[name] == "True" if spec.kind == "boolean" else float(x[name]) for x in train]
+            values = [
+                x[name] == "True" if spec.kind == "boolean" else float(x[name]) for x in train
+            ]
             shots = [Shot(x[column], value) for x, value in zip(train, values, strict=True)]
             for shot, examples in (("zero", []), ("few", shots)):
                 found = [learned.render(target, kind, "", x[column], examples).text for x in test]

@@ -89,7 +89,12 @@ class CountingEntry(Entry):
 
 
 def run(
-    suite: Path, out: Path, method: CountingMethod, *tasks: str, version: int = 1, n: int | None = None
+    suite: Path,
+    out: Path,
+    method: CountingMethod,
+    *tasks: str,
+    version: int = 1,
+    n: int | None = None,
 ) -> list[Unit | UnitError]:
     loaded = load_suite(suite)
     chosen = select_tasks(loaded, tasks or ("salts/gap",))
@@ -140,7 +145,7 @@ def test_a_torn_file_of_predictions_is_completed(tmp_path: Path, cut: int) -> No
 def test_a_unit_that_cannot_be_fitted_stops_no_other(tmp_path: Path) -> None:
     suite = write_example(tmp_path)
     units = run(suite, tmp_path / "out", CountingMethod(), "salts")
-    names = {unit.task.property: type(unit) for unit in units}
+    names = {unit.task.label: type(unit) for unit in units}
     assert names == {"gap": Unit, "volume": UnitError, "is_oxide": Unit}
 
 
@@ -189,14 +194,18 @@ def test_a_killed_run_of_a_chat_model_resumes_to_the_same_answers(tmp_path: Path
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert subprocess.run([str(x) for x in command], check=False, capture_output=True).returncode == 0
+    assert (
+        subprocess.run([str(x) for x in command], check=False, capture_output=True).returncode == 0
+    )
     other = [*command[:-1], tmp_path / "whole"]
     assert subprocess.run([str(x) for x in other], check=False, capture_output=True).returncode == 0
     found = [
-        path.read_bytes() for x in ("out", "whole") for path in (tmp_path / x / "predictions").iterdir()
+        path.read_bytes()
+        for x in ("out", "whole")
+        for path in (tmp_path / x / "predictions").iterdir()
     ]
     assert found[0] == found[1]
-    assert found[0].count(b"\n") == 37
+    assert found[0].count(b"\n") == 38
 
 
 def test_methods_can_be_added_to_a_folder(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def unit(
     means: Sequence[float] | None = None,
     intervals: Sequence[tuple[float, float]] | None = None,
 ) -> Unit:
-    found = next(x for x in select_tasks(EXAMPLE) if x.property == task)
+    found = next(x for x in select_tasks(EXAMPLE) if x.label == task)
     rows = [
         Row(
             str(i),

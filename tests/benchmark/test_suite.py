@@ -40,7 +40,9 @@ def test_shipped_suites_have_their_tasks(name: str, datasets: int, tasks: int) -
 
 
 def test_the_shipped_suites_are_those_of_the_help(root: Path) -> None:
-    assert suite_names() == tuple(sorted(x.stem for x in (root / "evaluation/suites").glob("*.yaml")))
+    assert suite_names() == tuple(
+        sorted(x.stem for x in (root / "evaluation/suites").glob("*.yaml"))
+    )
 
 
 def test_a_file_of_ones_own_is_a_suite(tmp_path: Path) -> None:
@@ -55,7 +57,9 @@ def test_every_error_of_a_file_is_told_at_once(tmp_path: Path) -> None:
         tmp_path,
         titel="x",
         inputs={"formula": {"representation": "formular", "columns": []}},
-        datasets={"gaps": {"title": "gaps", "properties": {"gap": {"title": "gap", "kind": "bool"}}}},
+        datasets={
+            "gaps": {"title": "gaps", "properties": {"gap": {"title": "gap", "kind": "bool"}}}
+        },
     )
     with pytest.raises(SettingError) as raised:
         load_suite(path)
@@ -67,7 +71,7 @@ def test_every_error_of_a_file_is_told_at_once(tmp_path: Path) -> None:
 
 def test_an_unknown_representation_is_named(tmp_path: Path) -> None:
     inputs = {"formula": {"representation": "formular", "columns": ["x"]}}
-    with pytest.raises(SettingError, match="no representation 'formular'.*Did you mean 'formula'"):
+    with pytest.raises(SettingError, match=r"no representation 'formular'.*Did you mean 'formula'"):
         load_suite(write(tmp_path, inputs=inputs))
 
 

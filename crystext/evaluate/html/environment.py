@@ -17,7 +17,6 @@ from crystext.evaluate.html import numbers
 from crystext.evaluate.report import LabelKind
 from crystext.runtime.wording import format_count
 
-
 _PACKAGE = "crystext.evaluate.html"
 
 
