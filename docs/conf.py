@@ -79,8 +79,19 @@ def _mark_examples(app, what, name, obj, options, lines):  # type: ignore[no-unt
             lines[place:place] = ["::", ""]
 
 
+def _keep_attribute_text(app, what, name, obj, options, lines):  # type: ignore[no-untyped-def]
+    """Keep napoleon from reading the text of an attribute as `type: description`.
+
+    It does so where the first line has a colon, and no setting turns it off. An empty comment takes
+    the place of that line.
+    """
+    if what in ("attribute", "property") and lines:
+        lines[:0] = ["..", ""]
+
+
 def setup(app):  # type: ignore[no-untyped-def]
     """Connect what this file adds to Sphinx."""
     app.connect("missing-reference", _link_public_name)
+    app.connect("autodoc-process-docstring", _keep_attribute_text, priority=400)
     # Before napoleon, which indents.
     app.connect("autodoc-process-docstring", _mark_examples, priority=400)

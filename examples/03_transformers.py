@@ -6,27 +6,29 @@ python examples/03_transformers.py
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import crystext
-from crystext.conditions.constraints import Constraints
-from crystext.grammar.any_tokenizer import GrammarProcessor
-from crystext.grammar.automaton import CoordinateAutomaton
-from crystext.runtime.resources import shipped_model
-from crystext.tasks.generation import generation_prompt
-from crystext.tasks.prompts import load_prompts
-from crystext.text import PLAIN
-from crystext.tokenization.encode import prompt_ids
+from crystext import (
+    FORMATS,
+    Constraints,
+    CoordinateAutomaton,
+    CrystalLM,
+    GrammarProcessor,
+    decode,
+    generation_prompt,
+    prompt_ids,
+    shipped_model,
+)
 
-folder = shipped_model()
+folder, plain = shipped_model(), FORMATS["plain"]
 tokenizer = AutoTokenizer.from_pretrained(folder)
 network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
-# The prompt asks for a formula. The model was trained to follow it; nothing here enforces it.
-prompt = generation_prompt(load_prompts(folder / "prompts"), {"formula": "SrTiO3"})
+# The prompt requests a formula. The model was trained to follow it; nothing here enforces it.
+prompt = generation_prompt(CrystalLM.open().prompts, {"formula": "SrTiO3"})
 given = torch.tensor([prompt_ids(tokenizer, prompt)] * 4)
 processor = GrammarProcessor(
     tokenizer,
     given.shape[1],
-    CoordinateAutomaton(PLAIN, 1, Constraints(max_atoms=20, min_distance_ratio=0.65)),
+    CoordinateAutomaton(plain, 1, Constraints(max_atoms=20, min_distance_ratio=0.65)),
 )
 torch.manual_seed(0)
 # Lower than the model's own temperature, which is set for variety in unconditional sampling.
@@ -39,7 +41,7 @@ generated = network.generate(
     top_k=0,
 )
 for row in generated[:, given.shape[1] :]:
-    decoded = crystext.decode(tokenizer.decode(row, skip_special_tokens=True), format=PLAIN)
+    decoded = decode(tokenizer.decode(row, skip_special_tokens=True), format="plain")
     print(
         decoded.structure.composition.reduced_formula, decoded.structure.get_space_group_info(0.1)
     )

@@ -39,11 +39,11 @@ if len(sys.argv) == 1:
     path.write_text(UNKNOWN)
 completions = lm.infill(path, n=10, seed=0)
 print(completions)
-for proposal in completions[:3]:
-    print(f"{proposal.log_probability:8.2f} ", "; ".join(map(str, proposal.changes)))
+for completion in completions[:3]:
+    print(f"{completion.log_probability:8.2f} ", "; ".join(map(str, completion.changes)))
 
 # One element at all its sites: every candidate is ranked by its probability, without sampling.
 salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
-proposals = lm.infill(salt, species={"Na": "similar"}, keep=["space_group"])
-print(proposals.to_dataframe()[["rank", "formula", "log_probability", "space_group"]])
-print("written to", proposals[:5].save("proposals.extxyz"))
+ranked = lm.infill(salt, species={"Na": "similar"}, keep=["space_group"])
+print(ranked.to_dataframe()[["rank", "formula", "log_probability", "space_group"]])
+print("written to", ranked[:5].save("completions.extxyz"))

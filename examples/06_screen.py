@@ -9,18 +9,21 @@ not an energy: it says which candidates to relax first.
 import sys
 
 from crystext import CrystalLM, Samples
-from crystext.metrics.composition_validity import is_composition_valid
 
 system, n, folder = (*sys.argv[1:], *("Na-Ti-O", "20", "candidates")[len(sys.argv) - 1 :])
 KEPT = 5
 
 lm = CrystalLM.load()
-drawn = lm.sample(int(n), chemical_system=system, n_atoms=(3, 12), e_above_hull=0.0, seed=0)
-distinct = drawn.unique()
-print(f"{len(drawn)} drawn, {len(distinct)} distinct")
+samples = lm.sample(
+    int(n), chemical_system=system, n_atoms=(3, 12), e_above_hull=0.0, neutral=True, seed=0
+)
+distinct = samples.unique()
+print(f"{len(samples)} sampled, {len(distinct)} distinct")
 
 scores = lm.score_all(distinct, translations=4, chemical_system=system, e_above_hull=0.0)
-balanced = [is_composition_valid(crystal.numbers) for crystal in distinct.crystals]
+# Without a formula, `neutral` is not enforced, but checked in each crystal.
+results = [{r.name: r.satisfied for r in sample.conditions} for sample in distinct]
+balanced = [result["neutral"] for result in results]
 # Crystals whose oxidation states can balance come first, then the most probable ones.
 ranked = sorted(
     zip(distinct, balanced, scores, strict=True), key=lambda row: (not row[1], -row[2].per_token)

@@ -1,11 +1,11 @@
-"""The published substitution experiment: do proposed elements have a similar size and charge?
+"""The published substitution experiment: do suggested elements have a similar size and charge?
 
 python examples/07_substitutions.py [CRYSTALS [N]]
 
 One element of each crystal is masked at all its sites, and the model ranks the elements that could
-stand there. A proposal counts as similar if it shares an oxidation state with the masked element in
+stand there. An element counts as similar if it shares an oxidation state with the masked element in
 pymatgen's table of ionic radii, at a radius that differs by less than 0.1 Å. Elements without any
-such neighbour (O, F and Na among them) are left out of the shares: no proposal could count.
+such neighbour (O, F and Na among them) are left out: no element could count as similar.
 Source: Gruver et al., arXiv:2402.04379, the experiment on infilling.
 """
 
@@ -17,13 +17,10 @@ from pymatgen.core.lattice import Lattice
 from pymatgen.core.periodic_table import Element
 from pymatgen.core.structure import Structure
 
-from crystext import Crystal, CrystalLM, read_crystals
-from crystext.chemistry.elements import SYMBOLS
-from crystext.structures.properties import reduced_formula
-from crystext.structures.standardize import standardize
+from crystext import Crystal, CrystalLM, read_crystals, standardize
 
 TOP = 5
-RADII = {symbol: Element(symbol).ionic_radii for symbol in SYMBOLS[:94]}
+RADII = {element.symbol: element.ionic_radii for element in map(Element.from_Z, range(1, 95))}
 
 
 def similar(symbol: str) -> set[str]:
@@ -61,19 +58,19 @@ lm, rng = CrystalLM.load(), np.random.default_rng(0)
 first, among, countable = 0, 0, 0
 for crystal in crystals:
     crystal, _ = standardize(crystal)
-    # The element of an atom drawn uniformly: frequent elements are masked more often.
+    # The element of an atom chosen uniformly: frequent elements are masked more often.
     masked = crystal.symbols[rng.integers(len(crystal))]
-    proposals = lm.infill(crystal, species={masked: "?"}, n=TOP + 1, min_distance_ratio=0.0)
+    completions = lm.infill(crystal, species={masked: "?"}, n=TOP + 1, min_distance_ratio=0.0)
     old = crystal.symbols.index(masked)
-    names = [proposal.crystal.symbols[old] for proposal in proposals]
+    names = [completion.crystal.symbols[old] for completion in completions]
     others = [name for name in names if name != masked][:TOP]
     likes = similar(masked)
-    print(f"{masked:2} of {reduced_formula(crystal):8} {' '.join(others)}")
+    print(f"{masked:2} of {crystal.structure.composition.reduced_formula:8} {' '.join(others)}")
     if likes:
         countable += 1
         first += others[0] in likes
         among += sum(name in likes for name in others)
 print(f"{countable} of {len(crystals)} masked elements have similar elements in the table")
 if countable:
-    print(f"the first proposal is similar for {first / countable:.0%} of them,")
-    print(f"and {among / (TOP * countable):.0%} of the first {TOP} proposals are similar")
+    print(f"the first suggestion is similar for {first / countable:.0%} of them,")
+    print(f"and {among / (TOP * countable):.0%} of the first {TOP} are similar")

@@ -12,10 +12,7 @@ compared with those of the same name only.
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from crystext.energies.potential import Potential
-from crystext.energies.potentials import load_potential
-from crystext.energies.relax import relax
-from crystext.io.read import as_crystal
+from crystext import Potential, as_crystal, load_potential, relax
 
 
 def emt() -> Potential:
@@ -31,8 +28,7 @@ def emt() -> Potential:
 
 if __name__ == "__main__":
     potential = load_potential(emt)
-    strained = as_crystal(bulk("Au", "fcc", a=4.3))
-    relaxed = relax(strained, potential.calculator, cutoff=potential.cutoff)
+    relaxed = relax(bulk("Au", "fcc", a=4.3), potential)
     assert relaxed.crystal is not None
     edge = (4 * relaxed.crystal.volume) ** (1 / 3)
     print(f"gold, {relaxed.outcome.value} after {relaxed.steps} steps: a = {edge:.3f} Å")

@@ -35,7 +35,7 @@ _MESSAGES: list[str] = []
 
 def _recorded(error: CrystextError, *arguments: object) -> None:
     Exception.__init__(error, *arguments)
-    # What a user's own code raises is quoted: to its author it is no internal.
+    # What a user's own code raises is quoted: its author knows it.
     if not isinstance(error, UserCodeError):
         _MESSAGES.append(str(error))
 
@@ -50,7 +50,7 @@ def _no_message_shows_python() -> Iterator[None]:
     yield
     for message in _MESSAGES:
         met = PYTHON_INTERNALS.search(message)
-        assert met is None, f"{met.group()!r} is no word for a user, in: {message}"
+        assert met is None, f"{met.group()!r} is a word of the program's internals, in: {message}"
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +61,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of data sets, which is no part of the repository."""
+    """The folder of data sets, which is outside the repository."""
     folder = Path(os.environ.get("CRYSTEXT_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"needs the data sets; no folder {folder} (set CRYSTEXT_DATA)")

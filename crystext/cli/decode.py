@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crystext.cli.command import Command
-from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, print_note
+from crystext.cli.export import (
+    FORMAT_NAMES,
+    Conventional,
+    Symmetrized,
+    print_left_out,
+    print_note,
+)
 from crystext.errors import InputError, SettingError
 
 if TYPE_CHECKING:
@@ -70,8 +76,9 @@ def decode(
 
     Texts are separated by blank lines, or given as one JSON object per line with a text and
     optionally a name. With --lenient, a document with one crystal is one text, including its blank
-    lines. Texts that are not crystals are listed with the line where decoding stopped; the others
-    are written.
+    lines. Texts that are not crystals are left out, and listed on standard error with the line
+    where decoding stopped, and with their number; the exit status is 0 if any text is a crystal,
+    else 2.
     """
     from crystext.io.write import (
         Layout,
@@ -120,6 +127,8 @@ def decode(
         raise InputError(f"none of the {len(faults)} texts is a crystal.{hint}{listed}")
     for fault in faults:
         typer.echo(f"crystext: {fault}", err=True)
+    if faults:
+        print_left_out(len(faults), len(texts), "text")
     if out is not None:
         write_crystals(crystals, out, kind, layout=layout, texts=read, note=print_note)
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystext.cli.command import Command
+from crystext.cli.export import print_left_out
 from crystext.cli.options.lenient import Lenient
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def encode(
 ) -> None:
     """Print crystals as text, several separated by a blank line.
 
-    Notes on assumptions made while reading go to standard error.
+    Notes on assumptions made while reading go to standard error, and so do structures that cannot
+    be read or written, with their number. They are left out; the exit status is 0 if any crystal is
+    written, else 2.
     """
     from crystext.io.read import read_crystals
     from crystext.runtime.files import write_text
@@ -89,10 +92,11 @@ def _encode_items(
     from crystext.structures.augment import permute_within_species, translate
     from crystext.text import encode
 
-    written = refused = 0
+    written = unread = refused = 0
     for i, item in enumerate(items):
         if item.crystal is None:
             typer.echo(f"crystext: {item.name}: {item.message}", err=True)
+            unread += 1
             continue
         for note in item.notes:
             typer.echo(f"crystext: {item.name}: note: {note}", err=True)
@@ -113,6 +117,8 @@ def _encode_items(
         yield item, text
     if refused and not written:
         raise InputError("no crystal could be written in this format; try another --format")
+    if left_out := unread + refused:
+        print_left_out(left_out, left_out + written, "structure")
 
 
 COMMAND = Command(encode, "Write crystals from files as text.")

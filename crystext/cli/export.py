@@ -31,6 +31,14 @@ Conventional: TypeAlias = Annotated[
 ]
 
 
+def print_left_out(count: int, total: int, noun: str) -> None:
+    """Print on standard error how many items of a source a command left out."""
+    from crystext.runtime.wording import format_count
+
+    were = "was" if count == 1 else "were"
+    typer.echo(f"crystext: {count:,} of {format_count(total, noun)} {were} left out", err=True)
+
+
 class CrystalFilter(StrEnum):
     """Which crystals of a run are exported."""
 

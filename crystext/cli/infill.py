@@ -252,24 +252,24 @@ def _print_results(result: InfillRun) -> None:
         return "none found" if number is None else f"{symbols[number]} ({number})"
 
     table = Table("rank", "log p", "sampled", "formula", "changes", "space group", box=None)
-    for proposal in result.results:
-        changes = list(map(str, proposal.changes))
+    for completion in result.results:
+        changes = list(map(str, completion.changes))
         if len(changes) > _MAX_CHANGES_SHOWN:
             changes = [*changes[:_MAX_CHANGES_SHOWN], f"{len(changes) - _MAX_CHANGES_SHOWN} more"]
         table.add_row(
-            str(proposal.index + 1),
-            f"{proposal.log_probability:.2f}",
-            str(proposal.times_drawn or "ranked"),
-            reduced_formula(proposal.crystal.numbers)
-            + (" (crowded)" if proposal.atoms_too_close else ""),
+            str(completion.index + 1),
+            f"{completion.log_probability:.2f}",
+            str(completion.times_drawn or "ranked"),
+            reduced_formula(completion.crystal.numbers)
+            + (" (crowded)" if completion.atoms_too_close else ""),
             "\n".join(changes) or "none",
-            group(proposal.space_group),
+            group(completion.space_group),
         )
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         console.width = _TABLE_WIDTH
     console.print(table)
-    said = [format_count(len(result.results), "proposal")]
+    said = [format_count(len(result.results), "completion")]
     if result.texts_drawn:
         repeated = "a duplicate" if result.duplicates == 1 else "duplicates"
         said.append(f"{result.texts_drawn} sampled, {result.duplicates} of them {repeated}")

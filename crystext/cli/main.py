@@ -8,7 +8,9 @@ traceback.
 from __future__ import annotations
 
 import errno
+import inspect
 import os
+import re
 import sys
 import warnings
 from typing import Annotated, NoReturn
@@ -30,6 +32,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+_DOCSTRING_SECTION = re.compile(
+    r"^(?:Args|Arguments|Returns?|Yields?|Raises|Examples?|Notes?):[ \t]*$",
+    re.MULTILINE,
+)
+"""The first line of a section in a docstring, which is meant for readers of the code."""
 
 
 def _show_version(requested: bool) -> None:
@@ -57,7 +66,16 @@ def _add(to: typer.Typer, name: str, command: Command) -> None:
             _add(group, inner, below)
         to.add_typer(group, name=name)
     else:
-        to.command(name, cls=command.cls, short_help=command.summary)(command.function)
+        help_text = _help_of(command)
+        to.command(name, cls=command.cls, help=help_text, short_help=command.summary)(
+            command.function
+        )
+
+
+def _help_of(command: Command) -> str:
+    """Return the docstring of a command without sections such as `Args:`, else its summary."""
+    text = inspect.cleandoc(command.function.__doc__ or "")
+    return _DOCSTRING_SECTION.split(text, maxsplit=1)[0].rstrip() or command.summary
 
 
 def _add_commands() -> None:

@@ -1,4 +1,4 @@
-"""Conditions on a crystal: stated in the prompt, enforced while sampling, checked afterwards.
+"""Conditions on a crystal: enforced by the grammar, steered by the prompt, checked.
 
 `parse` reads the values of conditions, `conditions` holds them and checks a crystal against them,
 `outcome` records the result of each check, and `table` reads many requests from a file.

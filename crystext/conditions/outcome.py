@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ConditionMode = Literal["enforced", "steered", "checked"]
-"""Enforced while sampling; stated in the prompt; or only checked afterwards."""
+"""Enforced by the grammar; steered by a line in the prompt; or only checked in the crystal."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,8 @@ class ConditionResult:
     name: str
     requested: str | int | float | bool
     handling: ConditionMode
+    """`enforced` by the grammar, which leaves the model no other tokens; `steered` by a line in the
+    prompt, which the model may ignore; or only `checked` in the crystal."""
     actual: str | int | float | bool | None
     """The measured value; None if it cannot be measured, or without a crystal."""
     satisfied: bool | None

@@ -39,7 +39,7 @@ def parse_ids(text: str) -> list[str]:
             listed = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(
-                f"the ids in {path} cannot be read: {describe_error(error, 'it is no text')}"
+                f"the ids in {path} cannot be read: {describe_error(error, 'it is not text')}"
             ) from None
     ids = list(dict.fromkeys(word for word in re.split(r"[\s,;]+", listed) if word))
     if wrong := [word for word in ids if not re.fullmatch(r"(mp|mvc)-\w+", word)]:

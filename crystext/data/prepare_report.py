@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crystext.io.read.parse import Piece
 from crystext.runtime.wording import format_count
 from crystext.structures.matching import MatchTolerances
 from crystext.structures.property_schema import PROPERTIES, is_known
@@ -36,6 +37,8 @@ class PrepareReport:
     """For each kind of note, the number of crystals with it."""
     note_examples: dict[str, list[str]] = field(default_factory=dict)
     """For each kind of note, the names of the first crystals with it."""
+    unread_columns: dict[str, None] = field(default_factory=dict)
+    """Columns of the sources' tables that name no property, in the order in which they occur."""
     overlap: str = ""
     """One sentence on crystals of train that occur in validation or test; empty without any."""
 
@@ -45,6 +48,12 @@ class PrepareReport:
         named = self.skip_examples.setdefault(reason, [])
         if len(named) < MAX_EXAMPLES:
             named.append(f"{name} ({detail})" if detail else name)
+
+    def note_columns(self, pieces: Iterable[Piece], where: Mapping[str, str]) -> Iterator[Piece]:
+        """Yield pieces, and add their columns that are not read, not even for `where`."""
+        for piece in pieces:
+            self.unread_columns.update((x, None) for x in piece.unread_columns if x not in where)
+            yield piece
 
     def add_note(self, name: str, note: str) -> None:
         """Count a crystal with a note; sites and numbers in the note are ignored."""
@@ -106,7 +115,16 @@ class PrepareReport:
             lines.append(
                 f"  {count:,} read with a note: {note}: {', '.join(self.note_examples[note])}{more}"
             )
-        return "\n".join([*lines, *([f"  {self.overlap}"] if self.overlap else [])])
+        if self.overlap:
+            lines.append(f"  {self.overlap}")
+        if names := [*self.unread_columns]:
+            more = ", ..." if len(names) > MAX_EXAMPLES else ""
+            lines.append(
+                f"  {format_count(len(names), 'column')} not read, since no property has this "
+                f"name: {', '.join(names[:MAX_EXAMPLES])}{more}; to read one, rename it, or add a "
+                "property (crystext.Property)"
+            )
+        return "\n".join(lines)
 
 
 def describe_tolerances(tolerances: MatchTolerances) -> str:

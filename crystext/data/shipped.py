@@ -9,6 +9,7 @@ and `evaluation/shipped_model/build_reference_sets.py` makes them.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from crystext.data.store import Dataset, build_dataset
 from crystext.errors import InputError
 from crystext.runtime.resources import shipped_sets
 from crystext.structures.crystal import Floats
+from crystext.structures.properties import reduced_formula
 from crystext.structures.record import Record
 from crystext.text import decode
+from crystext.text.formats import recognized_format
 
 TRAINING_SET = "shipped"
 """Name of the shipped model's training set."""
@@ -32,6 +36,9 @@ LABEL_BY_COLUMN = {
     "e_above_hull": "e_above_hull",
 }
 """Property names of the columns of MP-20."""
+
+_VALIDATION_PART = 20
+"""One formula in so many is for validation."""
 
 METADATA_KEY = b"crystext"
 """Key of the file's metadata: JSON with its provenance and the method of the fingerprints."""
@@ -68,8 +75,12 @@ def shipped_set(name: str) -> Path:
     return shipped_sets() / SHIPPED_SETS[name].file
 
 
-def read_shipped_set(path: Path) -> Iterator[Record]:
+def read_shipped_set(path: Path, *, wyckoff: bool = False) -> Iterator[Record]:
     """Yield the crystals of a set, with their ids and labels.
+
+    Args:
+        path: of the set's file.
+        wyckoff: whether records have the space group and orbits that their text declares.
 
     Raises:
         InputError: the file cannot be read, or a text in it is invalid.
@@ -81,7 +92,28 @@ def read_shipped_set(path: Path) -> Iterator[Record]:
         if decoded.crystal is None:
             raise InputError(f"{path} is damaged at {row['material_id']}; install crystext again")
         values = {LABEL_BY_COLUMN[name]: row[name] for name in labels if row[name] is not None}
-        yield Record(decoded.crystal, values, row["material_id"])
+        fmt = recognized_format(row["text"])
+        orbits = fmt.declared_wyckoff(row["text"]) if wyckoff else None
+        yield Record(decoded.crystal, values, row["material_id"], orbits)
+
+
+def is_shipped_training(store: Path) -> bool:
+    """Return whether a recipe's store is the shipped training set: no folder has that name."""
+    return store == Path(TRAINING_SET) and not store.exists()
+
+
+def read_shipped_training() -> dict[str, Dataset]:
+    """Return the shipped training set as the splits `train` and `validation`.
+
+    The validation split holds every crystal of a twentieth of the formulas, chosen by a checksum,
+    so that no formula is in both.
+    """
+    splits: dict[str, list[Record]] = {"train": [], "validation": []}
+    for record in read_shipped_set(shipped_set(TRAINING_SET), wyckoff=True):
+        formula = reduced_formula(record.require_crystal())
+        held_out = zlib.crc32(formula.encode()) % _VALIDATION_PART == 0
+        splits["validation" if held_out else "train"].append(record)
+    return {split: build_dataset(records) for split, records in splits.items()}
 
 
 def shipped_fingerprints(path: Path, method: str) -> Floats | None:

@@ -33,10 +33,14 @@ from crystext.energies.decomposition import Mixture, lowest_mixtures
 from crystext.energies.phases import Compounds, make_compounds
 from crystext.errors import SettingError
 from crystext.io.read import as_crystal
+from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
 
 _ROUNDING_EV_PER_ATOM = 1e-6
 """eV/atom; energies of the shipped table are rounded to 3e-7."""
+
+_MAX_SHOWN_ELEMENTS = 6
+"""Number of elements that the hull's `repr` names."""
 
 MIN_COMPOUNDS_FOR_EVIDENCE = 2
 """Number of compounds of all of a crystal's elements that count as evidence at other compositions.
@@ -87,7 +91,7 @@ class HullPosition:
     """How well the hull covers the chemical system; None if it lacks an element."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Hull:
     """Elemental references, and compounds with their lowest formation energies."""
 
@@ -106,6 +110,17 @@ class Hull:
     _phases_by_composition: dict[tuple[tuple[int, int | float], ...], SystemPhases] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    def __repr__(self) -> str:
+        """Say what the hull holds; its energies would be a hundred thousand numbers."""
+        elements = sorted(self.references)
+        shown = ", ".join(elements[:_MAX_SHOWN_ELEMENTS])
+        more = ", ..." if len(elements) > _MAX_SHOWN_ELEMENTS else ""
+        source = f", from {', '.join(self.sources)}" if self.sources else ""
+        return (
+            f"<Hull {self.name}: {format_count(len(self.compounds), 'compound')} of "
+            f"{format_count(len(elements), 'element')} ({shown}{more}){source}>"
+        )
 
     def summary(self) -> dict[str, str | list[str] | int | float | None]:
         """Return the hull's description for reports, as JSON values."""

@@ -302,7 +302,7 @@ def _csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
             yield from reader
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
-            f"{path} is not a readable csv table: {describe_error(error, 'it is no text')}"
+            f"{path} is not a readable csv table: {describe_error(error, 'it is not text')}"
         ) from None
 
 

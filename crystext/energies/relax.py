@@ -22,13 +22,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystext.energies.neighbours import has_isolated_atom
-from crystext.energies.potential import to_atoms
+from crystext.energies.potential import Potential, to_atoms
+from crystext.io.read import as_crystal
 from crystext.metrics.structure_validity import StructureFailure, structure_failure
 from crystext.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
+    from pymatgen.core.structure import Structure
 
 
 class RelaxationOutcome(Enum):
@@ -80,21 +82,32 @@ class Relaxation:
 
 
 def relax(
-    crystal: Crystal,
-    calculator: Calculator,
+    crystal: Crystal | Structure | Atoms,
+    potential: Potential | Calculator,
     limits: RelaxationLimits = PAPER_LIMITS,
     *,
     cutoff: float | None = None,
 ) -> Relaxation:
-    """Relax a crystal.
+    """Relax the positions and the cell of a crystal with FIRE.
 
     Args:
         crystal: not modified.
-        calculator: an ASE calculator, e.g. that of a `Potential`.
+        potential: a `Potential`, as `load_potential` returns it, or an ASE calculator, which is
+            used without a check.
         limits: when to stop.
-        cutoff: Å; that of the `Potential`. None does not refuse isolated atoms.
+        cutoff: Å; None takes that of the `Potential`. Without a cutoff an isolated atom is not
+            detected, and its crystal converges in zero steps.
+
+    Returns:
+        The outcome, and unless it failed the crystal and its energy.
+
+    Raises:
+        InputError: it is not a crystal.
     """
-    steps = relaxation_steps(crystal, limits, cutoff=cutoff)
+    calculator = potential
+    if isinstance(potential, Potential):
+        calculator, cutoff = potential.calculator, potential.cutoff if cutoff is None else cutoff
+    steps = relaxation_steps(as_crystal(crystal), limits, cutoff=cutoff)
     try:
         next(steps).calc = calculator
         while True:
@@ -142,12 +155,8 @@ def relaxation_steps(
         energy = float(atoms.get_potential_energy())
         return Relaxation(outcome, _crystal(atoms), energy, steps, seconds)
 
-    fault = structure_failure(
-        crystal, min_distance=limits.min_distance, min_volume=limits.min_volume * len(crystal)
-    )
-    if fault is not None:
-        dense = fault is StructureFailure.NO_VOLUME
-        return ended(RelaxationOutcome.TOO_DENSE if dense else RelaxationOutcome.TOO_CLOSE)
+    if (refused := _failure_before_relaxation(crystal, limits)) is not None:
+        return ended(refused)
 
     from ase.optimize import FIRE
 
@@ -177,6 +186,19 @@ def relaxation_steps(
             steps += 1
     except CALCULATOR_ERRORS:
         return ended(RelaxationOutcome.NO_ENERGY, steps)
+
+
+def _failure_before_relaxation(
+    crystal: Crystal, limits: RelaxationLimits
+) -> RelaxationOutcome | None:
+    """Return why a crystal is not relaxed at all, or None."""
+    failure = structure_failure(
+        crystal, min_distance=limits.min_distance, min_volume=limits.min_volume * len(crystal)
+    )
+    if failure is None:
+        return None
+    dense = failure is StructureFailure.NO_VOLUME
+    return RelaxationOutcome.TOO_DENSE if dense else RelaxationOutcome.TOO_CLOSE
 
 
 def _failure_before_step(

@@ -27,7 +27,7 @@ from crystext.metrics.intervals import Proportion
 def funnel_criteria() -> list[FunnelCriterion]:
     """Return the criteria of all stages, in the order of the stages."""
     return [
-        FunnelCriterion("drawn", "drawn", ()),
+        FunnelCriterion("drawn", "sampled", ()),
         FunnelCriterion("parsed", "parsed", ("parsed",)),
         *(criterion for stage in loadable_stages() for criterion in stage.funnel),
     ]
@@ -87,7 +87,7 @@ def funnel(columns: Mapping[str, Sequence[Any]], n_samples: int) -> list[FunnelS
         low, high = proportion.wilson_interval()
         formulas = {columns["formula"][i] for i in passing} - {None}
         # Their counts are of fewer samples than those above them.
-        part = f", of the {total:,} that were relaxed" if total < n_samples else ", of all drawn"
+        part = f", of the {total:,} that were relaxed" if total < n_samples else ", of all samples"
         steps.append(
             FunnelStep(
                 name=criterion.name,

@@ -128,6 +128,8 @@ class ReferenceSets:
 
     specs: Mapping[str, ReferenceSetSpec]
     """`reference`, `training` or `targets`, as available."""
+    lenient: bool = False
+    """Whether files are read leniently; see `read_crystals`."""
     _sets_by_role: dict[str, ReferenceSet] = field(default_factory=dict)
     _errors_by_role: dict[str, CrystextError] = field(default_factory=dict)
     """Why a set is missing, so that a missing network costs one timeout only."""
@@ -155,7 +157,8 @@ class ReferenceSets:
         what, option = _ROLES[role]
         if role not in self.specs:
             raise InputError(f"no {what} is named; give one with {option}")
-        return open_reference_set(self.specs[role], f", or name other crystals with {option}")
+        hint = f", or name other crystals with {option}"
+        return open_reference_set(self.specs[role], hint, lenient=self.lenient)
 
     @property
     def opened(self) -> Mapping[str, ReferenceSet]:
@@ -170,12 +173,15 @@ _ROLES = {
 }
 
 
-def open_reference_set(spec: ReferenceSetSpec, hint: str = "") -> ReferenceSet:
+def open_reference_set(
+    spec: ReferenceSetSpec, hint: str = "", *, lenient: bool = False
+) -> ReferenceSet:
     """Find a set and read it, from the cache where it was read before.
 
     Args:
         spec: the set.
         hint: advice for users who cannot download it, appended to the message.
+        lenient: see `read_crystals`; a store is not read again.
 
     Raises:
         InputError: it is missing, cannot be downloaded, or has invalid crystals.
@@ -191,14 +197,15 @@ def open_reference_set(spec: ReferenceSetSpec, hint: str = "") -> ReferenceSet:
     # A shipped file holds one split.
     part = None if ships else spec.split
     digest, _ = checksum_of_readable(path)
-    key = hashlib.sha256(f"{_READER_VERSION} {digest} {part}".encode()).hexdigest()
+    read_as = f"{_READER_VERSION} {digest} {part}{' lenient' if lenient else ''}"
+    key = hashlib.sha256(read_as.encode()).hexdigest()
     folder = _cache_path(key)
     shipped, keeps = path if ships else None, True
     try:
         data = read_store(folder / "store", "test")
     except InputError:
         # Missing, or of another version: it is made again.
-        records = list(read_shipped_set(path)) if ships else _read_records(path, spec)
+        records = list(read_shipped_set(path)) if ships else _read_records(path, spec, lenient)
         try:
             data = _store_records(records, folder / "store", path.name)
         except RunError:
@@ -267,9 +274,9 @@ def _locate(spec: ReferenceSetSpec, hint: str) -> Path:
     )
 
 
-def _read_records(path: Path, spec: ReferenceSetSpec) -> Sequence[Record]:
+def _read_records(path: Path, spec: ReferenceSetSpec, lenient: bool) -> Sequence[Record]:
     records = []
-    for record in read_crystals(path):
+    for record in read_crystals(path, lenient=lenient):
         split = SPLIT_NAMES.get(record.split.lower(), spec.split)
         if spec.split is not None and split != spec.split:
             continue

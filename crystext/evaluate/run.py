@@ -57,7 +57,7 @@ ProgressCallback = Callable[[str, int, int], None]
 """Called with a stage's title, the amount done, and the total."""
 
 
-def evaluate(
+def evaluate_samples(
     source: str | Path,
     protocol: str | Path | Protocol,
     out: str | Path,
@@ -69,18 +69,21 @@ def evaluate(
     lenient: bool = False,
     progress: ProgressCallback = lambda title, done, whole: None,
 ) -> Report:
-    """Run the stages without a result, and write the report of all stages.
+    """Measure samples by a protocol, and write the report into a folder.
+
+    Stages that the folder holds results of are not measured again; the report has all of them.
 
     Args:
-        source: see `samples`.
-        protocol: a name, a file, or one that is loaded.
-        out: folder; made if it is not there.
+        source: a run of `crystext sample`, or any source of crystals that `read_crystals` reads.
+        protocol: the name of a shipped protocol, the path of a YAML file, or one that is loaded.
+        out: folder of the report; made if it is not there.
         only: names of stages; those whose columns they need are run as well. Empty runs all.
         n: number of samples to evaluate, from the first.
         options: sets, models and potentials in place of the protocol's.
         workers: processes, or an executor. A script with more than one process needs `if __name__
             == "__main__":`.
-        lenient: see `read_crystals`.
+        lenient: whether samples, and reference sets that are files, are read leniently; see
+            `read_crystals`.
         progress: called with the progress of each stage.
 
     Raises:
@@ -97,7 +100,7 @@ def evaluate(
     if isinstance(workers, int) and workers < 1:
         raise SettingError(f"{workers} workers: expected 1 or more")
     samples = read_samples(source, n, lenient=lenient)
-    sets = _specify_reference_sets(protocol, options, samples)
+    sets = _specify_reference_sets(protocol, options, samples, lenient)
     out = Path(out)
     folder = RunFolder(out, "an evaluation", owned=_OUTPUT_NAMES)
     folder.check_contents()
@@ -291,7 +294,7 @@ def _stages_to_run(protocol: Protocol, only: Sequence[str]) -> tuple[str, ...]:
 
 
 def _specify_reference_sets(
-    protocol: Protocol, options: EvaluationOptions, sample_set: SampleSet
+    protocol: Protocol, options: EvaluationOptions, sample_set: SampleSet, lenient: bool
 ) -> ReferenceSets:
     """Return the sets of the protocol, or those that the user gives instead.
 
@@ -306,7 +309,7 @@ def _specify_reference_sets(
             specified[role] = specify_reference_set(given, split)
         elif role != "targets" and (known := getattr(protocol, role)) is not None:
             specified[role] = known
-    return ReferenceSets(specified)
+    return ReferenceSets(specified, lenient)
 
 
 def _crystals_sha256(sample_set: SampleSet) -> str:

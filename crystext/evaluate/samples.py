@@ -115,7 +115,9 @@ def _read_attempt(attempt: dict[str, Any], fmt: Format | None, path: Path) -> Re
         message = f"line {decoded.line}: {decoded.failure.value}; found {decoded.detail}"
         failure = Failure(decoded.failure.name, message)
     conditions = _requested_conditions(name, attempt.get("conditions", ()))
-    return Record(decoded.crystal, name=name, failure=failure, conditions=conditions)
+    # What reads the text again, such as a predictor, need not write it.
+    texts = {} if fmt is None or failure is not None else {fmt.name: attempt["text"]}
+    return Record(decoded.crystal, name=name, failure=failure, conditions=conditions, texts=texts)
 
 
 def _requested_conditions(name: str, conditions: Any) -> dict[str, Label]:

@@ -24,6 +24,9 @@ _IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 _WIDTH, _HEIGHT, _DPI = 2.6, 2.9, 150
 """Size of a cell's picture in inches, and pixels per inch."""
 
+_TITLE_HEIGHT, _MARGIN = 0.45, 0.08
+"""Height of the two lines of a title, and the margin around a picture, in inches."""
+
 _MAX_PIXELS = 2**16 - 1
 """Maximum pixels along a side of a raster picture."""
 
@@ -80,9 +83,14 @@ def _figure(crystals: Sequence[Crystal], columns: int) -> Figure:
     from matplotlib.figure import Figure
 
     rows = -(-len(crystals) // columns)
-    figure = Figure(figsize=(_WIDTH * columns, _HEIGHT * rows), layout="constrained")
-    for place, crystal in enumerate(crystals, start=1):
-        axes = figure.add_subplot(rows, columns, place)
+    width, height = _WIDTH * columns, _HEIGHT * rows
+    # Fixed places: matplotlib's constrained layout puts the titles of a single row over the edge.
+    figure = Figure(figsize=(width, height))
+    size = (_WIDTH - 2 * _MARGIN) / width, (_HEIGHT - _TITLE_HEIGHT - 2 * _MARGIN) / height
+    for place, crystal in enumerate(crystals):
+        row, column = divmod(place, columns)
+        left, bottom = column * _WIDTH + _MARGIN, (rows - 1 - row) * _HEIGHT + _MARGIN
+        axes = figure.add_axes((left / width, bottom / height, *size))
         numbers, positions = repeat_face_atoms(crystal)
         atoms = Atoms(numbers, scaled_positions=positions, cell=crystal.lattice)
         plot_atoms(atoms, axes, radii=0.45, rotation=VIEW_ROTATION)

@@ -34,6 +34,7 @@ from crystext.models.network import (
     read_network,
     read_tokenizer,
 )
+from crystext.models.prediction_settings import PredictionSettings, write_prediction_settings
 from crystext.runtime.files import replace_folder
 from crystext.runtime.resources import shipped_model
 from crystext.tasks.prompts import PromptSet, write_prompts
@@ -71,6 +72,7 @@ def save_model(
     temperatures: Temperatures = DEFAULT_TEMPERATURES,
     sample_format: Format | None = None,
     state: Mapping[str, torch.Tensor] | None = None,
+    prediction: PredictionSettings | None = None,
 ) -> None:
     """Write a model folder, or an adapter folder if the network has an adapter.
 
@@ -89,6 +91,7 @@ def save_model(
         temperatures: default sampling temperatures.
         sample_format: the format that is sampled by default; None is `fmt`.
         state: the network's weights by name, if they are stored elsewhere.
+        prediction: what the model predicts, if it was trained to.
 
     Raises:
         ModelError: the folder holds something other than a model.
@@ -109,16 +112,25 @@ def save_model(
         else:
             network.save_pretrained(partial, state_dict=None if state is None else dict(state))
             plain, stands_on = network, None
-        if plain.generation_config is not None:
-            plain.generation_config.do_sample = True
-            plain.generation_config.temperature = temperatures.text
-            plain.generation_config.save_pretrained(partial)
+        _write_generation_config(partial, plain, temperatures)
         tokenizer.save_pretrained(partial)
         write_prompts(partial / "prompts", prompts)
+        if prediction is not None:
+            write_prediction_settings(partial, prediction)
         about = ModelDescription(
             fmt, stands_on, temperatures.element, temperatures.coordinate, sample_format
         )
         write_description(partial, about)
+
+
+def _write_generation_config(
+    folder: Path, network: PreTrainedModel, temperatures: Temperatures
+) -> None:
+    """Write the temperature of the text where transformers looks for it."""
+    if network.generation_config is not None:
+        network.generation_config.do_sample = True
+        network.generation_config.temperature = temperatures.text
+        network.generation_config.save_pretrained(folder)
 
 
 def load_model(source: str | Path | ModelFolder = SHIPPED) -> LoadedModel:

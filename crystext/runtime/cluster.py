@@ -47,7 +47,7 @@ def dask_executor(address: str) -> Iterator[Executor]:
     try:
         client = Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
     except OSError as error:
-        raise RunError(f"what answers at {address} is no Dask scheduler: {error}") from None
+        raise RunError(f"{address} does not answer as a Dask scheduler: {error}") from None
     with client:
         _check_workers(client, address)
         yield client.get_executor(pure=False)

@@ -48,6 +48,12 @@ Workers: TypeAlias = int | Executor
 _MAX_DEATHS_PER_TASK = 2
 """Number of processes that may die while running one task."""
 
+_MISSING_GUARD = (
+    "a worker process ended with exit code {} while it started. Each worker imports the script "
+    "that started it, and runs what the script does when it is imported; put its work under "
+    '`if __name__ == "__main__":`'
+)
+
 _MAX_TASKS_AHEAD = 4
 """Tasks per process that may finish before an earlier one; their answers wait in memory."""
 
@@ -205,6 +211,11 @@ def _cached_function(
 
 
 @dataclass(frozen=True)
+class _Started:
+    """Says that a process has imported the script and waits for tasks."""
+
+
+@dataclass(frozen=True)
 class _Death:
     """The end of a process without an answer."""
 
@@ -235,11 +246,14 @@ class _Pool(Generic[_Key, _Task, _Answer]):
 
         Raises:
             CrystextError, RuntimeError: the error of a process.
+            RunError: a process could not start.
         """
         ready = connection.wait([process.connection for process in self.busy])
         for process in [process for process in self.busy if process.connection in ready]:
             key, task = self.busy[process]
             answer = process.receive()
+            if isinstance(answer, _Started):
+                continue
             del self.busy[process]
             if not isinstance(answer, _Death):
                 self.idle.append(process)
@@ -265,6 +279,7 @@ class _WorkerProcess:
         with one_thread_per_process():
             self._process.start()
         far_end.close()
+        self._has_started = False
 
     def send(self, task: Any) -> None:
         # A process that is already dead is detected when its answer is received.
@@ -273,11 +288,19 @@ class _WorkerProcess:
 
     def receive(self) -> Any:
         try:
-            done, answer = self.connection.recv()
+            message = self.connection.recv()
         except (EOFError, OSError):
             self.kill()
             self.join()
-            return _Death(self._process.exitcode)
+            code = self._process.exitcode
+            if not self._has_started and code is not None and code >= 0:
+                # Not killed: it ended by itself while it imported the script.
+                raise RunError(_MISSING_GUARD.format(code)) from None
+            return _Death(code)
+        if isinstance(message, _Started):
+            self._has_started = True
+            return message
+        done, answer = message
         if done:
             return answer
         if isinstance(answer, CrystextError):
@@ -334,6 +357,7 @@ def _run_worker(make_function: Callable[[], Callable[[Any], Any]], parent: Conne
     # Before anything slow: the parent may be killed while this process imports libraries.
     die_with_parent()
     try:
+        parent.send(_Started())
         task = parent.recv()
         do = make_function()
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Progress:
 
         Args:
             bar: whether to show a bar for each task; None shows it on a terminal or in a notebook.
+                A notebook without ipywidgets, which rich needs for bars, gets lines instead.
             lines: whether to print occasional lines if there is no bar.
             console: where to print; None is standard error.
             transient: whether the bars are removed at the end.
@@ -47,6 +49,8 @@ class Progress:
         self.console = Console(stderr=True) if console is None else console
         if bar is None:
             bar = self.console.is_terminal or self.console.is_jupyter
+        if bar and self.console.is_jupyter and find_spec("ipywidgets") is None:
+            bar, lines = False, True
         bar = bar and not self.console.quiet
         self._lines = lines and not bar
         self._bars = progress.Progress(
@@ -125,7 +129,7 @@ class Progress:
 def progress_bar(
     description: str, total: int, show: bool | None
 ) -> Iterator[Callable[[int], None]]:
-    """Show one bar, and no lines; yield a function that takes the number of steps done.
+    """Show one bar; yield a function that takes the number of steps done.
 
     Args:
         description: shown before the bar.

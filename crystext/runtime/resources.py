@@ -21,6 +21,11 @@ def shipped_model() -> Path:
     return _package_folder() / "weights"
 
 
+def shipped_predictor() -> Path:
+    """Return the folder of the property predictor that ships with the package."""
+    return _package_folder() / "predictor"
+
+
 def shipped_sets() -> Path:
     """Return the folder of the sets of crystals that ship with the package."""
     return _package_folder() / "data" / "sets"

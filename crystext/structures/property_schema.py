@@ -8,6 +8,7 @@ for it. Another distribution adds a property by an entry point of the group `cry
     [project.entry-points."crystext.properties"]
     melting_point = "my_package.properties:MELTING_POINT"
 
+    from crystext import Property
     MELTING_POINT = Property("melting_point", "melting point", unit="K", minimum=0, decimals=0)
 
 Some properties follow from the crystal (`compute`) or from another label (`derive`); the others are
@@ -76,8 +77,8 @@ class Property:
 
     @property
     def is_label(self) -> bool:
-        """Whether only a data set can provide the value."""
-        return self.compute is None and self.derive is None
+        """Whether a data set can provide the value, in a column."""
+        return bool(self.columns) or (self.compute is None and self.derive is None)
 
     @property
     def title_with_unit(self) -> str:
@@ -197,7 +198,14 @@ PROPERTIES = Registry(
                 columns=("energy_above_hull",),
             ),
             Property("is_gap_direct", "direct band gap", kind="boolean"),
-            Property("is_metal", "metal", kind="boolean"),
+            Property(
+                "is_metal",
+                "metal",
+                kind="boolean",
+                columns=("is_metal",),
+                derived_from="band_gap",
+                derive=lambda gap: float(gap) == 0,
+            ),
             Property(
                 "magnetic_ordering",
                 "magnetic ordering",

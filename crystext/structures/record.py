@@ -59,9 +59,9 @@ class Record:
     conditions: Mapping[str, Label] = field(default_factory=dict)
     """Of a sample: the requested values by condition name, as `Conditions.requested` returns."""
     texts: Mapping[str, str] = field(default_factory=dict)
-    """Texts that the source gives, by representation (`text.representations`): `formula`, `smiles`,
-    `description` or `cif`. A record of a table of compositions or molecules has no crystal and no
-    failure, only such a text."""
+    """Texts that the source gives, by representation (`tasks.representations`): `formula`,
+    `smiles`, `description`, `cif`, or a format in which the crystal was sampled. A record of a
+    table of compositions or molecules has no crystal and no failure, only such a text."""
 
     @property
     def message(self) -> str | None:

@@ -23,6 +23,7 @@ TASKS = Registry(
         "wyckoff_unconditional": "crystext.tasks.wyckoff:WYCKOFF_UNCONDITIONAL",
         "wyckoff_conditional": "crystext.tasks.wyckoff:WYCKOFF_CONDITIONAL",
         "wyckoff_infill_element": "crystext.tasks.wyckoff:WYCKOFF_INFILL_ELEMENT",
+        "property": "crystext.tasks.property_prediction:PROPERTY",
     },
 )
 """Tasks by name, as recipes give their weights."""

@@ -29,6 +29,10 @@ class Example(NamedTuple):
     partial_text: str = ""
     """The incomplete crystal that the prompt shows, with the default marks of `text.partial`; empty
     if the completion does not hold its lines."""
+    further_questions: tuple[tuple[str, str], ...] = ()
+    """Further questions on the same prompt, each with its answer. The prompt ends with the question
+    that the completion answers; every answer, the completion included, is then a single token, and
+    no question sees the answers before it."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,19 @@ class Task(ABC):
 
     measures: ClassVar[tuple[str, ...]]
     """Names of what `score` returns."""
+    needs_crystal: ClassVar[bool] = True
+    """Whether a record without a crystal gives no example."""
+
+    @property
+    def needs_wyckoff(self) -> bool:
+        """Whether examples need or prefer `Record.wyckoff`."""
+        return self.format is not None and self.format.needs_wyckoff
 
     @abstractmethod
     def make(
         self, record: Record, prompts: PromptSet, fmt: Format, rng: np.random.Generator
-    ) -> Example:
-        """Make an example from a record.
+    ) -> Example | None:
+        """Make an example from a record; None if the record lacks what the task needs.
 
         Args:
             record: its crystal is already augmented and in text order.

@@ -7,6 +7,7 @@ A prompt set is a folder:
     generate_*.txt        asks for a crystal in a format of a plugin (`Format.template`)
     infill_element.txt    asks for an element that was masked at all its sites
     infill.txt            asks for any other unknown part of a crystal
+    predict.txt           shows a material whose properties are asked for
     conditions.yaml       the line that asks for a property, for each property
     marks.yaml            the marks of unknown parts: `mask` and `more`
 
@@ -17,7 +18,7 @@ calls. A model folder carries the set it was trained with.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,13 @@ TEMPLATES = {
     "generate_*": {"conditions"},
     "infill_element": {"crystal"},
     "infill": {"crystal", "conditions"},
+    "predict": {"material"},
 }
 """The templates of a set and their required placeholders. A star stands for any name."""
 
 _REQUIRED_TEMPLATES = ("generate",)
+
+_PREDICT = "predict"
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,13 @@ class PromptSet:
         return _fill_template(self.conditions[name], {"value": value})
 
     def phrases(self) -> list[str]:
-        """Return the literal parts of all templates: candidates for separate tokens."""
-        texts = [*self.templates.values(), *self.conditions.values()]
-        parts = {part for text in texts for part in _PLACEHOLDER.split(text)[::2]}
-        return sorted(part for part in parts if len(part) > 1)
+        """Return the literal parts of the prompts for crystals: candidates for separate tokens."""
+        templates = [text for name, text in self.templates.items() if name != _PREDICT]
+        return _literal_parts([*templates, *self.conditions.values()])
+
+    def prediction_phrases(self) -> list[str]:
+        """Return the literal parts of the prompt that shows a material."""
+        return _literal_parts([self.templates[_PREDICT]] if _PREDICT in self.templates else [])
 
 
 def load_prompts(source: str | Path = "default") -> PromptSet:
@@ -180,6 +187,11 @@ def _read_mapping(path: Path, faults: list[str]) -> dict[str, Any]:
         faults.append(f"{path.name} is not a mapping of names to lines")
         return {}
     return values
+
+
+def _literal_parts(texts: Iterable[str]) -> list[str]:
+    parts = {part for text in texts for part in _PLACEHOLDER.split(text)[::2]}
+    return sorted(part for part in parts if len(part) > 1)
 
 
 def _fill_template(template: str, values: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from crystext.errors import CrystextError, SettingError, did_you_mean
 from crystext.io.write.cif_text import cif
 from crystext.structures.properties import cell_formula
 from crystext.structures.record import Record
+from crystext.text.base import Format
 from crystext.text.formats import FORMATS
 
 _SMALL_FRACTION = 0.01
@@ -39,12 +41,22 @@ class Representation:
     name: str
     title: str
     """What its texts hold, in a few words."""
-    write: Callable[[Record], str | None]
-    """Writes a record; None if it lacks what this representation needs. Raises `InputError` or
-    `SettingError` if what it has is invalid."""
+    _write: Callable[[Record, np.random.Generator | None], str | None]
+
+    def write(self, record: Record, rng: np.random.Generator | None = None) -> str | None:
+        """Return a record's text; None if it lacks what this representation needs.
+
+        Args:
+            record: any.
+            rng: for a random one of equivalent texts, if the representation has several.
+
+        Raises:
+            InputError, SettingError: what the record has is invalid.
+        """
+        return self._write(record, rng)
 
 
-def formula_text(record: Record) -> str | None:
+def formula_text(record: Record, rng: np.random.Generator | None = None) -> str | None:
     """Return the formula that the source gives, else that of the crystal's cell."""
     given = record.texts.get("formula")
     if given is None and record.crystal is not None:
@@ -66,7 +78,7 @@ def amounts(record: Record) -> dict[str, float] | None:
     return None if given is None else parse_amounts(given)
 
 
-def composition_text(record: Record) -> str | None:
+def composition_text(record: Record, rng: np.random.Generator | None = None) -> str | None:
     """Return elements by electronegativity with their fractions, a line each."""
     found = amounts(record)
     if found is None:
@@ -84,15 +96,15 @@ def _fraction(value: float) -> str:
     return np.format_float_positional(value, precision=2, fractional=False, trim="-")
 
 
-def _cif_text(record: Record) -> str | None:
+def _cif_text(record: Record, rng: np.random.Generator | None) -> str | None:
     given = record.texts.get("cif")
     if given is None and record.crystal is not None:
         return cif(record.crystal)
     return given
 
 
-def _source_text(name: str) -> Callable[[Record], str | None]:
-    return lambda record: record.texts.get(name)
+def _source_text(name: str) -> Callable[[Record, np.random.Generator | None], str | None]:
+    return lambda record, rng: record.texts.get(name)
 
 
 REPRESENTATIONS: Mapping[str, Representation] = {
@@ -122,25 +134,29 @@ def get_representation(name: str) -> Representation:
             f"no representation {name!r}; there are {', '.join(known)}." + did_you_mean(name, known)
         )
     fmt = FORMATS[name]
-
-    def write(record: Record) -> str | None:
-        if record.crystal is None:
-            return None
-        return (
-            fmt.encode_record(record, np.random.default_rng(0))
-            if (fmt.needs_wyckoff and record.wyckoff is not None)
-            else fmt.encode(record.crystal)
-        )
-
-    return Representation(name, fmt.title, write)
+    return Representation(name, fmt.title, partial(_crystal_text, fmt))
 
 
-def text_and_problem(record: Record, representation: Representation) -> tuple[str, str]:
+def _crystal_text(fmt: Format, record: Record, rng: np.random.Generator | None) -> str | None:
+    if record.crystal is None:
+        return None
+    if rng is None and fmt.name in record.texts:
+        return record.texts[fmt.name]
+    if rng is None:
+        return fmt.encode(record.crystal)
+    if fmt.needs_wyckoff and record.wyckoff is None:
+        return fmt.equivalent_texts(record.crystal, 1, rng)[0]
+    return fmt.encode_record(record, rng)
+
+
+def text_and_problem(
+    record: Record, representation: Representation, rng: np.random.Generator | None = None
+) -> tuple[str, str]:
     """Return a record's text and an empty string, or an empty text and the reason for it."""
     if record.failure is not None:
         return "", record.failure.message or record.failure.kind
     try:
-        text = representation.write(record)
+        text = representation.write(record, rng)
     except CrystextError as error:
         return "", str(error)
     if not text:

@@ -13,7 +13,8 @@ those that are not printable ASCII, in bytes.
     O 6c 0.413 0.267 0.119  "\nO " "6c" " 0.413" " 0.267" " 0.119"
     4.91 5.40               "\n4." "91" " 5." "40"
 
-A whole number in a prompt is one token as well.
+A whole number in a prompt is one token as well. `extend_tokenizer` adds tokens for further prompts
+and for the answers of property prediction, at the end, so that trained ids keep their meaning.
 
 This module knows the pieces and their ids, but not which may follow which (`grammar`).
 """
@@ -21,7 +22,7 @@ This module knows the pieces and their ids, but not which may follow which (`gra
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ from crystext.structures.wyckoff.positions import N_SPACE_GROUPS, wyckoff_positi
 from crystext.text.formats import MAX_ANGLE, MAX_LENGTH
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 
@@ -91,19 +92,59 @@ def build_tokenizer(phrases: Iterable[str] = ()) -> PreTrainedTokenizerFast:
     It is a BPE model without merges: the pre-tokenizer cuts out the pieces, and the rest is split
     into characters or bytes.
     """
+    phrases = list(phrases)
+    pieces = vocabulary_pieces(phrases)
+    return _tokenizer({piece: i for i, piece in enumerate(pieces)}, phrases, [])
+
+
+def extend_tokenizer(
+    tokenizer: PreTrainedTokenizerBase,
+    known_phrases: Iterable[str],
+    new_phrases: Iterable[str],
+    answers: Iterable[str],
+) -> PreTrainedTokenizerFast:
+    """Return a tokenizer with further tokens after those of another one.
+
+    Args:
+        tokenizer: of the crystal vocabulary (`is_crystal_vocabulary`).
+        known_phrases: phrases that have a token already.
+        new_phrases: literal parts of further prompts, one token each.
+        answers: texts that are one token where they follow a colon and a space.
+    """
+    vocabulary = dict(tokenizer.get_vocab())
+    phrases, answers = sorted({*known_phrases, *new_phrases}), list(dict.fromkeys(answers))
+    for piece in (*phrases, *answers):
+        vocabulary.setdefault(piece, len(vocabulary))
+    return _tokenizer(vocabulary, phrases, answers)
+
+
+def is_crystal_vocabulary(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Return whether a tokenizer has the pieces of this module."""
+    vocabulary = tokenizer.get_vocab()
+    return all(piece in vocabulary for piece in (*vocabulary_pieces(), BOS, EOS))
+
+
+def _tokenizer(
+    vocabulary: Mapping[str, int], phrases: Iterable[str], answers: Sequence[str]
+) -> PreTrainedTokenizerFast:
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     phrases = sorted(phrases, key=len, reverse=True)
-    vocabulary = {piece: i for i, piece in enumerate(vocabulary_pieces(phrases))}
     model = models.BPE(
-        vocab=vocabulary, merges=[], ignore_merges=True, byte_fallback=True, unk_token=None
+        vocab=dict(vocabulary), merges=[], ignore_merges=True, byte_fallback=True, unk_token=None
     )
     tokenizer = Tokenizer(model)
     symbols = "|".join(sorted(SYMBOLS, key=lambda s: (-len(s), s)))
+    longest_first = sorted(answers, key=len, reverse=True)
     cut = "|".join(
         [
             *(_escape(phrase) for phrase in phrases),
+            *(
+                [rf"(?:\A|(?<=: ))(?:{'|'.join(map(_escape, longest_first))})(?=\n|\z)"]
+                if answers
+                else []
+            ),
             rf"\n(?:{symbols}|\?)\n",
             rf"\n(?:{symbols}|\?) (?=\d{{1,3}}[a-zA](?:[ \n]|\z))",
             r"(?<=[a-z?] )\d{1,3}[a-zA](?=[ \n]|\z)",

@@ -73,18 +73,45 @@ def examples_ids(
     prompts = [example.prompt for example in examples]
     completions = [example.completion for example in examples]
     rows = []
-    for prompt, completion, given, wanted in zip(
-        prompts,
-        completions,
+    for example, given, wanted in zip(
+        examples,
         _tokenize_all_at_start(tokenizer, prompts),
         _tokenize_all_after_prompt(tokenizer, completions),
         strict=True,
     ):
-        ids = start + _without_special_tokens(tokenizer, prompt, given)
+        ids = start + _without_special_tokens(tokenizer, example.prompt, given)
         labels = ids if loss_on_prompt else [IGNORED_LABEL] * len(ids)
-        tail = [*_without_special_tokens(tokenizer, completion, wanted), end]
-        rows.append((ids + tail, labels + tail))
+        answer = _without_special_tokens(tokenizer, example.completion, wanted)
+        if example.further_questions:
+            rows.append(_rows_of_questions(tokenizer, example, ids, labels, answer))
+        else:
+            tail = [*answer, end]
+            rows.append((ids + tail, labels + tail))
     return rows
+
+
+def _rows_of_questions(
+    tokenizer: PreTrainedTokenizerBase,
+    example: Example,
+    ids: list[int],
+    labels: list[int],
+    answer: list[int],
+) -> tuple[list[int], list[int]]:
+    """Return the ids and labels of an example with further questions.
+
+    Where a question ends, the label is its answer, but the next id begins the next question.
+    """
+    for text, next_answer in example.further_questions:
+        asked = completion_ids(tokenizer, text)
+        ids = [*ids, *asked]
+        labels = [*labels, *_single(answer), *([IGNORED_LABEL] * (len(asked) - 1))]
+        answer = completion_ids(tokenizer, next_answer)
+    return [*ids, tokenizer.eos_token_id], labels + _single(answer)
+
+
+def _single(answer: list[int]) -> list[int]:
+    assert len(answer) == 1, "answers to several questions are single tokens"
+    return answer
 
 
 def pad_rows(

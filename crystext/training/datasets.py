@@ -7,14 +7,17 @@ reported. Does not know how examples are made (`examples`) or batched (`batches`
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crystext.data.store import Dataset, read_store
+from crystext.data.shipped import is_shipped_training, read_shipped_training
+from crystext.data.store import Records, read_store
 from crystext.data.textbook import is_textbook, read_textbook
 from crystext.errors import InputError, SettingError
 from crystext.models.initialize import InitialModel
+from crystext.tasks.property_prediction import PropertyPrediction
 from crystext.training.examples import Examples
+from crystext.training.property_targets import recipe_tasks
 from crystext.training.recipe import Recipe
 
 _LENGTH_SAMPLE_SIZE = 256
@@ -67,24 +70,29 @@ class TrainingDatasets:
             )
 
 
-def read_data(store: Path) -> dict[str, Dataset]:
+def read_data(store: Path) -> dict[str, Records]:
     """Return the crystals of the splits `train` and `validation`.
 
     Args:
-        store: the folder of a store, or `textbook` (see `data.textbook`).
+        store: the folder of a store, `textbook` (see `data.textbook`), or `shipped`, the training
+            set that ships with the package (see `data.shipped`).
 
     Raises:
         InputError: the store cannot be read, or lacks one of the splits.
     """
     if is_textbook(store):
         return {split: read_textbook(split) for split in ("train", "validation")}
+    if is_shipped_training(store):
+        return dict(read_shipped_training())
     if not store.exists():
         raise InputError(
             f"no store at {store}; make one from your crystals with `crystext data prepare SOURCE "
             f"--out {store}`, or give data=FOLDER. data=textbook uses a few crystals shipped with "
             "the package"
         )
-    data = {split: read_store(store, split) for split in ("train", "validation")}
+    data: dict[str, Records] = {
+        split: read_store(store, split) for split in ("train", "validation")
+    }
     for split, crystals in data.items():
         if len(crystals) == 0:
             raise InputError(f"the store {store} holds no {split} crystal; expected one or more")
@@ -92,7 +100,10 @@ def read_data(store: Path) -> dict[str, Dataset]:
 
 
 def make_datasets(
-    recipe: Recipe, data: Mapping[str, Dataset], initial_model: InitialModel
+    recipe: Recipe,
+    data: Mapping[str, Records],
+    initial_model: InitialModel,
+    property_task: PropertyPrediction | None = None,
 ) -> TrainingDatasets:
     """Set up a run's examples.
 
@@ -100,18 +111,23 @@ def make_datasets(
         recipe: the run's.
         data: the crystals from `read_data`.
         initial_model: the model with the prompts and the tokenizer.
+        property_task: the recipe's, if it has one; validation is without its jitter.
 
     Raises:
         SettingError: no crystal gives a short enough example.
     """
 
     def examples(split: str, seed: int, tasks: dict[str, float], translated: float) -> Examples:
+        task = property_task
+        if task is not None and split == "validation":
+            task = replace(task, jitter=0.0)
         return Examples(
             data[split],
             initial_model.tokenizer,
             initial_model.prompts,
             initial_model.format,
             task_weights=tasks,
+            tasks=recipe_tasks(task),
             translate_probability=translated,
             max_tokens=recipe.optim.max_tokens,
             seed=seed,

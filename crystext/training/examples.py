@@ -8,17 +8,18 @@ whatever was made before.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.data.store import Dataset
+from crystext.data.store import Records
 from crystext.structures.augment import permute_within_species, translate
 from crystext.structures.record import Record
 from crystext.structures.wyckoff.orbits import WyckoffCrystal, to_wyckoff_or_none
 from crystext.tasks import TASKS
-from crystext.tasks.base import Example
+from crystext.tasks.base import Example, Task
 from crystext.tasks.prompts import PromptSet
 from crystext.text import Format
 from crystext.tokenization.encode import examples_ids
@@ -36,12 +37,13 @@ class Examples:
 
     def __init__(
         self,
-        data: Dataset,
+        data: Records,
         tokenizer: PreTrainedTokenizerBase,
         prompts: PromptSet,
         fmt: Format,
         *,
         task_weights: Mapping[str, float],
+        tasks: Mapping[str, Task] = TASKS,
         translate_probability: float,
         max_tokens: int,
         seed: int,
@@ -51,11 +53,13 @@ class Examples:
 
         Args:
             task_weights: relative frequency of each task, by name; the order does not matter.
+            tasks: the tasks by name.
             translate_probability: probability that an example's crystal is randomly translated.
             max_tokens: longer examples are left out.
         """
         self.data, self.tokenizer, self.prompts, self.format = data, tokenizer, prompts, fmt
         self.tasks = sorted(name for name, weight in task_weights.items() if weight > 0)
+        self._tasks = tasks
         weights = np.array([task_weights[name] for name in self.tasks], dtype=np.float64)
         self._task_cdf = np.cumsum(weights / weights.sum())
         self.translate_probability, self.max_tokens = translate_probability, max_tokens
@@ -66,21 +70,25 @@ class Examples:
     def example(self, index: int, epoch: int) -> Example | None:
         """Return the example that crystal `index` gives in an epoch.
 
-        None if the format of the sampled task needs a Wyckoff description and the crystal has none.
+        None if the crystal lacks what the sampled task needs, such as a Wyckoff description or a
+        label.
         """
         rng = np.random.Generator(np.random.Philox(key=[self.seed, epoch * len(self.data) + index]))
         record = self.data[index]
-        crystal = permute_within_species(record.require_crystal(), rng)
-        if rng.random() < self.translate_probability:
-            crystal = translate(crystal, rng)
+        crystal = record.crystal
+        if crystal is not None:
+            crystal = permute_within_species(crystal, rng)
+            if rng.random() < self.translate_probability:
+                crystal = translate(crystal, rng)
         # The sum may be a rounding error below 1.
         drawn = np.searchsorted(self._task_cdf, rng.random() * self._task_cdf[-1], side="right")
-        task = TASKS[self.tasks[int(drawn)]]
+        task = self._tasks[self.tasks[int(drawn)]]
         fmt = task.format or self.format
-        wyckoff = self._wyckoff(index, record) if fmt.needs_wyckoff else None
-        if fmt.needs_wyckoff and wyckoff is None:
+        needs_wyckoff = fmt.needs_wyckoff or task.needs_wyckoff
+        wyckoff = self._wyckoff(index, record) if needs_wyckoff else None
+        if task.needs_crystal and (crystal is None or (fmt.needs_wyckoff and wyckoff is None)):
             return None
-        augmented = Record(crystal, record.labels, record.name, wyckoff)
+        augmented = replace(record, crystal=crystal, wyckoff=wyckoff)
         return task.make(augmented, self.prompts, fmt, rng)
 
     def rows(self, positions: range) -> list[TokenizedExample]:
@@ -104,7 +112,7 @@ class Examples:
 
     def _wyckoff(self, index: int, record: Record) -> WyckoffCrystal | None:
         """Return the Wyckoff description of a crystal: from its store, else computed and cached."""
-        if record.wyckoff is not None:
+        if record.wyckoff is not None or record.crystal is None:
             return record.wyckoff
         if index not in self._wyckoff_cache:
             self._wyckoff_cache[index] = to_wyckoff_or_none(record.require_crystal())

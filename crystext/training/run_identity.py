@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from crystext.data.shipped import TRAINING_SET, is_shipped_training, shipped_set
 from crystext.data.textbook import is_textbook, textbook_file
 from crystext.errors import RunError
 from crystext.models.initialize import InitialModel
@@ -74,6 +75,8 @@ def run_identity(
 
 
 def _data_file(store: Path, split: str) -> Path:
+    if is_shipped_training(store):
+        return shipped_set(TRAINING_SET)
     return textbook_file(split) if is_textbook(store) else store / f"{split}.arrow"
 
 

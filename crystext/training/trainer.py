@@ -20,15 +20,16 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import is_initialized
 from rich.console import Console
 
 from crystext.errors import RunError
-from crystext.models.initialize import initialize_model
+from crystext.models.initialize import InitialModel, initialize_model
 from crystext.models.load import check_model_path, save_model
+from crystext.models.prediction_settings import PredictionSettings
+from crystext.models.prediction_vocabulary import extend_for_prediction
 from crystext.runtime.run_folder import RunFolder
 from crystext.tasks.prompts import load_prompts
+from crystext.tasks.property_prediction import PropertyPrediction
 from crystext.text import get_format
 from crystext.training.attention import standard_attention
 from crystext.training.batches import Batches, steps_for_epochs
@@ -42,6 +43,7 @@ from crystext.training.distributed import (
     broadcast_weights,
     check_machine,
     is_sharded,
+    make_accelerator,
     prepare_module,
     shard_name,
     tracker_config,
@@ -61,6 +63,8 @@ from crystext.training.loss_plot import plot_losses
 from crystext.training.number_weighting import NumberWeights
 from crystext.training.optimizers import make_optimizers, set_learning_rate
 from crystext.training.packing import Packed, dummy_rows, pack, split_micro_batches
+from crystext.training.property_checks import PropertyChecks
+from crystext.training.property_targets import known_counts, prediction_settings, property_task
 from crystext.training.recipe import Recipe
 from crystext.training.run_identity import check_run_identity, run_identity
 from crystext.training.sample_checks import sampled_validity, validation_ipt
@@ -88,26 +92,22 @@ class Trainer:
         self.folder = RunFolder(out, "a training run")
         check_machine(recipe)
         data = read_data(recipe.data.store)
-        self.accelerator = Accelerator(
-            # `PackedLoss` handles it. Settings of an earlier user of accelerate in this program
-            # cannot be changed, but do not apply there.
-            mixed_precision=None if is_initialized() else "no",
-            device_placement=False,
-            log_with=list(recipe.trackers) or None,
-            project_dir=out,
-        )
+        self.accelerator = make_accelerator(recipe, out)
         self.device, optim = self.accelerator.device, recipe.optim
-        self.initial_model = initialize_model(
-            recipe.model,
-            None if recipe.prompts is None else load_prompts(recipe.prompts),
-            get_format(recipe.format),
-            max_tokens=optim.max_tokens,
-            seed=recipe.seed,
-            device=self.device,
-            compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
-        )
+        self.property_task = property_task(recipe, data["train"])
+        self.initial_model = _initialize_model(recipe, self.property_task, self.device)
         broadcast_weights(self.accelerator, self.initial_model.network)
-        self.datasets = make_datasets(recipe, data, self.initial_model)
+        self.datasets = make_datasets(recipe, data, self.initial_model, self.property_task)
+        self.property_checks = (
+            None
+            if self.property_task is None
+            else PropertyChecks(
+                self.initial_model,
+                self.property_task,
+                data["validation"],
+                recipe.data.validation_crystals,
+            )
+        )
         self.batch_size = optim.batch_sequences or self.datasets.sequences_per_batch(
             optim.batch_tokens or 1
         )
@@ -276,6 +276,10 @@ class Trainer:
                     self.recipe.temperatures(),
                     self.recipe.sample_format_object(),
                 )
+            if self.property_checks is not None and self.accelerator.is_main_process:
+                network = self.initial_model.network
+                with standard_attention(base_network(network)):
+                    scores |= self.property_checks.errors(network)
             self.accelerator.wait_for_everyone()
         self.model.train()
         self.early_stopping.update(scores["loss_mean"], self.ema.weights)
@@ -307,6 +311,7 @@ class Trainer:
             network.bfloat16()
         if self.accelerator.is_main_process:
             with standard_attention(network):
+                prediction = self._prediction_settings()
                 save_model(
                     folder,
                     start.network,
@@ -317,7 +322,16 @@ class Trainer:
                     temperatures=self.recipe.temperatures(),
                     sample_format=self.recipe.sample_format_object(),
                     state=state,
+                    prediction=prediction,
                 )
+
+    def _prediction_settings(self) -> PredictionSettings | None:
+        """Return what the model predicts, with calibrated intervals; None if nothing."""
+        if self.property_task is None or self.property_checks is None:
+            return None
+        counts = known_counts(self.property_task, self.batches.examples.data)
+        settings = prediction_settings(self.recipe, self.property_task, counts)
+        return self.property_checks.calibrated(settings, self.initial_model.network.eval())
 
     def _train_step(self, rows: list[TokenizedExample]) -> tuple[torch.Tensor, int]:
         """Run a training step.
@@ -394,3 +408,19 @@ class Trainer:
         if self.accelerator.is_main_process:
             # Without a checkpoint the run starts again, and so does its log.
             self.log.truncate_after(self.step if found is not None else -1)
+
+
+def _initialize_model(
+    recipe: Recipe, task: PropertyPrediction | None, device: torch.device
+) -> InitialModel:
+    """Create or load the network that a recipe names, with the vocabulary that its task needs."""
+    model = initialize_model(
+        recipe.model,
+        None if recipe.prompts is None else load_prompts(recipe.prompts),
+        get_format(recipe.format),
+        max_tokens=recipe.optim.max_tokens,
+        seed=recipe.seed,
+        device=device,
+        compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
+    )
+    return model if task is None else extend_for_prediction(model, task.scales, recipe.seed)

@@ -26,6 +26,11 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
+def is_list(model: type[BaseModel]) -> bool:
+    """Return whether a section is written as a list, not as keys and values."""
+    return model.model_json_schema(mode="serialization").get("type") == "array"
+
+
 def in_words(annotation: Any) -> str:
     """Return what a key takes."""
     if get_origin(annotation) in (Union, UnionType):
@@ -51,7 +56,9 @@ def yaml_of(value: object) -> str:
 def summary(field: FieldInfo) -> str:
     """Return what a key takes, within which limits, and what stands for it where it is left out."""
     kind = section_of(field.annotation)
-    takes = "a section" if kind else in_words(field.annotation)
+    takes = in_words(field.annotation)
+    if kind:
+        takes = "a list of names" if is_list(kind) else "a section"
     limits = [
         f"{word} {getattr(limit, name):,}"
         for limit in field.metadata
@@ -103,7 +110,11 @@ class Schema(SphinxDirective):
             key = f"{place}.{name}" if place else name
             anchor = slug(f"{model.__module__.split('.')[-1]} {key}")
             entries += definition(key, anchor, summary(field), meaning(model, name))
-            if (section := section_of(field.annotation)) is not None:
+            if (section := section_of(field.annotation)) is None:
+                continue
+            if is_list(section):
+                entries[-1][-1] += paragraph(re.split(r"\n\s*\n", section.__doc__ or "")[0])
+            else:
                 inner += self._section(section, key)
         return [*found, entries, *inner]
 

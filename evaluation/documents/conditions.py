@@ -94,7 +94,7 @@ def infilling() -> str:
         f"{element['crystals']:,}: for {percent(shares['among the first 5, place kept']['share'])} "
         "where its sites keep their place and for "
         f"{percent(shares['among the first 5, place last']['share'])} where they come last. Of "
-        f"{cell['crystals']} masked cells, the first proposal of "
+        f"{cell['crystals']} masked cells, the first completion of "
         f"{cell['first proposal']['drawn']} has a volume within 10% of the true one for "
         f"{volume('first proposal')}, and the most probable cell for {volume('most probable')} "
         f"{made_by(current_results() / 'infilling.json', 'measure.infilling')}."
@@ -109,6 +109,6 @@ def given() -> str:
     return (
         f"With one element of {found['crystals']:,} crystals of MP-20 validation to be replaced, "
         f"all else was as given, to the bit, in {row['count']:,} of "
-        f"{round(row['count'] / row['share']):,} proposals "
+        f"{round(row['count'] / row['share']):,} completions "
         f"{made_by(current_results() / 'infilling_given.json', 'measure.infilling_given')}."
     )

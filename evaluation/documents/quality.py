@@ -137,12 +137,12 @@ def intervals() -> str:
         row = found[name]
         value, ends = percent(row["value"]), interval(row["low"], row["high"])
         rows.append((title, value, ends, f"{row['total']:,}"))
-    return table(["", "share", "95% interval", "of"], rows)
+    return table(["", "proportion", "95% interval", "of"], rows)
 
 
 @figure("quality.distances")
 def distances() -> str:
-    """What is no proportion: distances of distributions, relaxation steps, perplexity."""
+    """Metrics other than proportions: distances of distributions, relaxation steps, perplexity."""
     found = {name: row["value"] for name, row in report_values().items()}
     crystals = report_values()["ipt.ipt"]["total"]
     return (
@@ -220,7 +220,7 @@ def plain_text() -> str:
         return percent(shares[name]["share"])
 
     return (
-        "The plain text of earlier weights (parts one to four) had "
+        "The plain text of earlier weights (parts 1 to 4 of the training) had "
         f"{value('structurally valid')} structural and {value('composition valid, smact14')} "
         f"composition validity, {value('unique')} unique, "
         f"{value('matching a training structure')} matching a training structure, "

@@ -31,12 +31,14 @@ def measure(given: argparse.Namespace) -> Report:
     try:
         columns = pq.read_table(table).to_pydict()
     except pa.ArrowException as error:
-        raise InputError(f"{table} is no table of crystext evaluate: {error}") from None
+        raise InputError(f"{table} is not a table of crystext evaluate: {error}") from None
     if "energy_asked" in columns:  # of crystext 0.1
         columns["energy_requested"] = columns.pop("energy_asked")
     missing = {"novel", "unique", "metastable", "energy_requested"} - columns.keys()
     if missing or len(columns["novel"]) != len(drawn):
-        raise InputError(f"{given.report} is no report on all of {given.run}: novelty, stability")
+        raise InputError(
+            f"{given.report} does not report novelty and stability of all of {given.run}"
+        )
     data = read_store(given.store, "train")
     crystals = {i: crystal for i, crystal in enumerate(drawn) if crystal is not None}
     rows = find_matches(

@@ -66,7 +66,7 @@ def elements_of(path: Path) -> list[Crystal]:
 
 
 def crystals_of(source: Path, where: dict[str, str]) -> Iterator[Crystal]:
-    """Read a store's training split, or another source; what is no crystal of it is left out."""
+    """Read a store's training split, or another source; failures are left out."""
     if (source / STORE_FILE).is_file():
         store = read_store(source, "train")
         yield from (store[i].crystal for i in range(len(store)))
@@ -98,7 +98,7 @@ def made(given: argparse.Namespace) -> Report:
         workers=given.workers,
         report=progress("relaxing"),
     )
-    # What it has of such an element is no ground state, but makes all its compounds look stable.
+    # Its phases of such an element are not the ground state, and make all compounds look stable.
     lost = {
         symbol
         for i in range(len(crystals), len(everything))

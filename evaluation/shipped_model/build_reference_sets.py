@@ -42,8 +42,7 @@ from crystext.metrics.matminer.fingerprints import FINGERPRINT_METHOD, fingerpri
 from crystext.metrics.space_group_distribution import NO_SPACE_GROUP
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import PYMATGEN_TOLERANCES, is_same, reduce_for_matching
-from crystext.structures.space_groups import find_space_group
-from crystext.structures.wyckoff.orbits import SYMPREC
+from crystext.structures.space_groups import SYMPREC, find_space_group
 from crystext.text import PLAIN, WYCKOFF, decode, encode
 from crystext.text.coordinates import CoordinateFormat
 from crystext.text.wyckoff import WyckoffFormat
@@ -64,7 +63,7 @@ class Written(NamedTuple):
 
     text: str
     reason: str
-    """Why it is no text by symmetry; empty if it is."""
+    """Why it is not in the Wyckoff format; empty if it is."""
     shortest: float
     """Cell length in Å of the primitive cell."""
     group: int
@@ -119,6 +118,11 @@ def project_ids(train: Any, known: Any) -> dict[str, str]:
             pairs = pairs[~pairs[side].duplicated(keep=False)]
         found |= dict(zip(pairs.id, pairs.material_id, strict=True))
     return found
+
+
+def known(row: Any, labels: Sequence[str]) -> dict[str, float | None]:
+    """Return the labels of a row, None where unknown."""
+    return {x: None if row[x] != row[x] else row[x] for x in labels}
 
 
 def write_set(
@@ -180,9 +184,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         with ProcessPoolExecutor(asked.workers) as pool:
             written_rows = list(pool.map(write, table.cif, chunksize=50))
-        labels = LABELS if name != "shipped" else ()
+        labels = [x for x in LABELS if x in table.columns]
         rows = [
-            {"material_id": row["material_id"], "text": one.text, **{x: row[x] for x in labels}}
+            {"material_id": row["material_id"], "text": one.text, **known(row, labels)}
             for one, (_, row) in zip(written_rows, table.iterrows(), strict=True)
             if one.shortest >= MIN_LENGTH
         ]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from crystext.data.shipped import TRAINING_SET
 from crystext.data.store import write_store
-from crystext.evaluate.run import evaluate
+from crystext.evaluate.run import evaluate_samples
 from crystext.evaluate.stages.base import EvaluationOptions
 from crystext.runtime.files import CACHE_VARIABLE
 from crystext.structures.record import Record
@@ -62,7 +62,7 @@ def _figures(
     with tempfile.TemporaryDirectory() as cache:
         os.environ[CACHE_VARIABLE] = cache
         started = time.process_time()
-        report = evaluate(
+        report = evaluate_samples(
             run, "mp20", out, only=STAGES, workers=workers,
             options=EvaluationOptions(reference=reference, training=train),
         )  # fmt: skip

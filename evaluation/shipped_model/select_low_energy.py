@@ -98,7 +98,7 @@ def known_names(source: str) -> set[str]:
     try:
         table = pq.read_table(path, columns=["id", column])
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{source} is no table with a column: {error}") from None
+        raise InputError(f"{source} is not a table with such a column: {error}") from None
     rows = zip(table["id"].to_pylist(), table[column].to_pylist(), strict=True)
     return {name for name, is_known in rows if is_known}
 

@@ -75,7 +75,7 @@ def preparing(table: pa.Table, folder: Path) -> dict[str, Any]:
     def run(store: str, **settings: Any) -> None:
         prepare(folder / "x.parquet", folder / store, PrepareSettings(**settings), workers=1)
 
-    # What is imported at the first call is no part of the rate.
+    # The rate leaves out the imports of the first call.
     pq.write_table(table.slice(0, 20), folder / "first.parquet")
     prepare(folder / "first.parquet", folder / "first", PrepareSettings(split="1/0/0"), workers=1)
     without = processor_seconds(lambda: run("whole", keep_duplicates=True, split="1/0/0"))

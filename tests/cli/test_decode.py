@@ -69,6 +69,7 @@ def test_bad_texts_among_good_ones_are_listed_with_their_line(cli: Run) -> None:
     assert ended.stdout.count("data_") == 2
     assert ended.stderr.startswith(f"crystext: text-2: UNKNOWN_ELEMENT, line {line}: ")
     assert "found 'Qq'" in ended.stderr
+    assert ended.stderr.endswith("crystext: 1 of 3 texts was left out\n")
 
 
 @pytest.mark.parametrize(

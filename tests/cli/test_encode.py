@@ -59,6 +59,7 @@ def test_a_broken_file_among_many_is_told_and_passed_over(cli: Run, folder: Path
     assert ended.returncode == 0
     assert ended.stdout.count("\n\n") == len(EXAMPLE_CRYSTALS) - 1
     assert ended.stderr.startswith("crystext: broken: it starts with 'broken'")
+    assert ended.stderr.endswith("crystext: 1 of 6 structures was left out\n")
 
 
 @pytest.mark.parametrize(

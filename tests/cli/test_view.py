@@ -19,7 +19,7 @@ Refuses = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of six attempts, of which the second is no crystal, and a torn seventh."""
+    """A run of six attempts, of which the second is invalid, and a torn seventh."""
     texts = [encode(crystal) for crystal in EXAMPLE_CRYSTALS.values()]
     texts.insert(1, "5.64 5.64")
     lines = [

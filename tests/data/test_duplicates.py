@@ -51,7 +51,7 @@ def test_what_is_held_out_is_found_in_train_whatever_its_description() -> None:
     held_out = [copy_of(SRTIO3, 1), copy_of(NACL, 2), copy_of(NACL, 3)]
     found = find_duplicates([QUARTZ, NACL, IRON], held_out, drop_repeats=True, group=False)
     assert found.held_out == {1: 1}
-    assert found.repeats == {}, "repetitions among what is held out are no concern"
+    assert found.repeats == {}, "held-out duplicates are kept"
 
 
 def test_repetitions_are_judged_more_narrowly_than_overlap() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import ase.db
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -90,11 +91,32 @@ def test_labels_are_kept_where_they_make_sense_and_rows_are_chosen(tmp_path: Pat
     settings = PrepareSettings(split="1/0/0", where={"held": "False"})
     report = prepare(write_table(tmp_path / "x.parquet", rows), tmp_path / "out", settings)
     data = read_store(tmp_path / "out", "train")
-    assert [data[i].labels["space_group"] for i in range(2)] == [221, 229], "0 is no space group"
+    assert [data[i].labels["space_group"] for i in range(2)] == [221, 229], "0 is not a space group"
     assert data[0].labels["band_gap"] == 5.0
     assert "band_gap" not in data[1].labels
     assert report.label_counts["train"] == {"space_group": 2, "band_gap": 1}
     assert "train: 2; space_group of 2, band_gap of 1" in str(report)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
+def test_columns_that_name_no_property_are_told(tmp_path: Path, suffix: str) -> None:
+    others = {f"other_{i}": i for i in range(7)}
+    rows = [{"name": "salt", "cif": cif(NACL), "band_gap": 5.0, "held": "no", **others}]
+    frame, path = pd.DataFrame(rows), tmp_path / f"x.{suffix}"
+    if suffix == "json":
+        path.write_text(json.dumps(rows), encoding="utf-8")
+    else:
+        (frame.to_csv if suffix == "csv" else frame.to_parquet)(path)
+    settings = PrepareSettings(split="1/0/0", where={"held": "no"})
+    report = prepare(path, tmp_path / "out", settings, workers=1)
+    assert list(report.unread_columns) == [*others]
+    note = "7 columns not read, since no property has this name: other_0, other_1, other_2, "
+    assert str(report).count(note) == 1
+    assert "other_5" not in str(report)
+    # Nothing to say where every column is read.
+    settings = PrepareSettings(split="1/0/0")
+    write_table(tmp_path / "y.parquet", [{"cif": cif(NACL), "band_gap": 5.0}])
+    assert "not read" not in str(prepare(tmp_path / "y.parquet", tmp_path / "all", settings))
 
 
 def test_what_is_left_out_is_counted_by_reason_and_named(tmp_path: Path) -> None:
@@ -125,7 +147,7 @@ def test_a_repeated_id_is_skipped_and_a_repeated_name_is_not(tmp_path: Path) -> 
     report = prepare(write_table(tmp_path / "x.parquet", rows), tmp_path / "out", ALL_TRAIN)
     assert report.skip_counts == {"with the id of an earlier row": 1}
     assert names(read_store(tmp_path / "out", "train")) == ["a", "b"]
-    # That of another file is no earlier row, and what a row is called is no identifier.
+    # Rows of other files do not count as earlier ones, and a name is not an identifier.
     for k in range(2):
         write_csv(
             tmp_path / "in" / f"{k}.csv",
@@ -234,7 +256,7 @@ def test_splits_beside_what_belongs_to_none_are_refused(tmp_path: Path) -> None:
     rows = [{"cif": cif(c), "split": s} for c, s in ((NACL, "train"), (IRON, "val"), (QUARTZ, "x"))]
     with pytest.raises(InputError, match="splits train, val, x; expected train, val and test"):
         prepare(write_table(tmp_path / "x.parquet", rows), tmp_path / "out")
-    # Words that are no splits mean something else.
+    # Other words do not name splits.
     rows = [{"cif": cif(c), "split": s} for c, s in ((NACL, "oxide"), (IRON, "metal"))]
     source = write_table(tmp_path / "x.parquet", rows)
     assert prepare(source, tmp_path / "out", ALL_TRAIN).written_counts == {"train": 2}

@@ -146,7 +146,7 @@ def test_a_failure_to_write_leaves_the_older_store_and_nothing_else(store: Path)
 def test_nothing_is_left_behind_when_the_crystals_break_off(tmp_path: Path) -> None:
     def records() -> Iterator[Record]:
         yield Record(NACL)
-        raise InputError("the second is no crystal")
+        raise InputError("the second is invalid")
 
     with pytest.raises(InputError):
         write_store(tmp_path / "store", {"train": records()})

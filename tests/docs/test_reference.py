@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crystext import FORMATS, decode, encode
 from crystext.conditions import CONDITION_NAMES
+from crystext.metrics.registry import METRICS
 from crystext.runtime.resources import shipped_path
 from tests.documents import blocks
 
@@ -30,6 +31,12 @@ def test_the_table_lists_every_format_with_its_decimals(root: Path) -> None:
 def test_the_table_of_conditions_lists_every_condition(root: Path) -> None:
     cells = first_cells(root / "docs/how_to/condition.md", "## The conditions")
     assert sorted(re.findall(r"`(\w+)`", cells)) == sorted(CONDITION_NAMES)
+
+
+def test_the_metrics_are_listed_by_name(root: Path) -> None:
+    text = (root / "docs/reference/protocols.md").read_text(encoding="utf-8")
+    listed = text.partition("The names are ")[2].partition("; a plugin")[0]
+    assert re.findall(r"`(\w+)`", listed) == list(METRICS)
 
 
 def test_the_recipes_are_listed_as_they_are(root: Path) -> None:

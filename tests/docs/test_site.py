@@ -41,6 +41,14 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
         assert not re.search(r"url\(\s*['\"]?(?:https?:)?//", style.read_text(encoding="utf-8"))
 
 
+def test_the_text_of_an_attribute_is_no_type(site: Path) -> None:
+    """Sphinx's napoleon reads an attribute's `text: more text` as its type and its description."""
+    page = (site / "reference" / "python.html").read_text(encoding="utf-8")
+    text = re.sub(r"<[^>]+>", "", unescape(page))
+    assert "Atoms in the cell: 8, or from 8 to 20 as (8, 20)." in text
+    assert "Type:" not in text
+
+
 def options(command: Any, called: str = "") -> dict[str, set[str]]:
     """Return the options of every command below one."""
     if hasattr(command, "commands"):
@@ -73,8 +81,13 @@ def keys(model: type[BaseModel], place: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield f"{place}{name}"
         for kind in (field.annotation, *get_args(field.annotation)):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and not is_list(kind):
                 yield from keys(kind, f"{place}{name}.")
+
+
+def is_list(model: type[BaseModel]) -> bool:
+    """Return whether a section is written as a list, as `metrics: [density]` is."""
+    return model.model_json_schema(mode="serialization")["type"] == "array"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +100,8 @@ def test_every_key_of_a_file_is_in_the_reference(
     terms = re.sub(r"<[^>]+>", "", " ".join(re.findall(r"<dt id=.*?</dt>", text, re.DOTALL)))
     assert len(list(keys(model))) > 20
     assert [key for key in keys(model) if not re.search(rf"(?<![\w.]){key}(?![\w.])", terms)] == []
+    # A list has no keys, and the fields of its class are none of the file's.
+    assert "metrics.names" not in terms
 
 
 def test_the_notebooks_are_shown_with_their_pictures(root: Path, site: Path) -> None:

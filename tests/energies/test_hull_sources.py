@@ -39,6 +39,13 @@ def test_a_hull_that_was_written_is_read_with_name_date_and_potential(tmp_path):
     assert hull.energy({"Na": 1, "K": 1}) is None
 
 
+def test_a_hull_is_shown_in_one_line(tmp_path):
+    shown = "<Hull made: 1 compound of 2 elements (Cl, Na), from hull.parquet>"
+    assert repr(open_hull(saved(tmp_path))) == shown
+    assert repr(open_hull()).startswith("<Hull mp2020: 95,834 compounds of 89 elements (Ac, Ag, ")
+    assert len(repr(open_hull())) < 200
+
+
 energies = st.floats(-5, 0, allow_nan=False)
 
 

@@ -15,7 +15,7 @@ from crystext.evaluate.deviations import (
 from crystext.evaluate.protocol import Protocol, load_protocol
 from crystext.evaluate.reference_sets import ReferenceSets
 from crystext.evaluate.report import ProtocolDeviation
-from crystext.evaluate.run import evaluate
+from crystext.evaluate.run import evaluate_samples
 from crystext.evaluate.stages.base import EvaluationOptions
 from tests.evaluate.example_inputs import BRASS, ROCK_SALT, write_run, write_table
 from tests.evaluate.html.example_report import report
@@ -72,7 +72,7 @@ def test_a_set_in_place_of_the_protocols_marks_what_is_compared_with_it(
     run = write_run(tmp_path / "run")
     known = write_table(tmp_path / "two.parquet", [ROCK_SALT, BRASS])
     given = EvaluationOptions(reference=str(known), training=str(known))
-    made = evaluate(
+    made = evaluate_samples(
         run, "mp20", tmp_path / "out", only=["validity", "novelty", "coverage"], options=given
     )
     assert [deviation.text for deviation in made.protocol_deviations] == [

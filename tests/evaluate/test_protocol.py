@@ -70,7 +70,7 @@ def test_thresholds_without_a_source_are_refused(written):
 def test_what_is_no_protocol_is_refused_and_runs_nothing(tmp_path, text):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
-    with pytest.raises(SettingError, match=r"bad\.yaml is no"):
+    with pytest.raises(SettingError, match=r"bad\.yaml is not"):
         load_protocol(path)
 
 

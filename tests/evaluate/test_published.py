@@ -120,14 +120,14 @@ def test_what_is_no_block_is_refused(tmp_path: Path, text: str) -> None:
 def test_every_figure_of_ours_that_a_column_names_is_one_that_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from crystext.evaluate.run import evaluate
+    from crystext.evaluate.run import evaluate_samples
     from crystext.evaluate.stages.base import EvaluationOptions
     from crystext.io.write import write_crystals
 
     monkeypatch.setenv("CRYSTEXT_CACHE", str(tmp_path / "cache"))
     known = tmp_path / "known.extxyz"
     write_crystals([("salt", NACL), ("wurtzite", WURTZITE)], known)
-    made = evaluate(
+    made = evaluate_samples(
         known,
         "mp20",
         tmp_path / "out",

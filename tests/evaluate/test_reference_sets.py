@@ -28,7 +28,7 @@ def test_a_file_is_read_once(tmp_path, monkeypatch):
     first = open_reference_set(spec(path))
     assert [first.name(i) for i in range(2)] == ["salt", "brass"]
 
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise AssertionError("the file was read again")
 
     monkeypatch.setattr(known, "read_crystals", fail)
@@ -64,6 +64,19 @@ def test_a_split_of_a_folder_or_a_store_is_taken(tmp_path):
     assert open_reference_set(spec(folder, "test")).crystals[0].symbols == ["Zn", "Cu"]
     write_store(tmp_path / "store", {"train": [Record(ROCK_SALT)], "test": [Record(BRASS)]})
     assert open_reference_set(spec(tmp_path / "store", "test")).crystals == [BRASS.in_text_order()]
+
+
+def test_a_set_is_read_leniently_where_samples_are(tmp_path):
+    """A file that contradicts itself refuses the whole set, unless it is to be read leniently."""
+    salt = "NaCl\n1\n5.64 0 0\n0 5.64 0\n0 0 5.64\nNa Cl\n1 1\nDirect\n0 0 0 Cl\n.5 .5 .5 Na\n"
+    (tmp_path / "salt.vasp").write_text(salt)
+    sets = {"reference": spec(tmp_path / "salt.vasp")}
+    with pytest.raises(InputError, match="labels atom 1 Cl"):
+        ReferenceSets(sets).get("reference")
+    assert ReferenceSets(sets, lenient=True).get("reference").crystals[0].symbols == ["Na", "Cl"]
+    # The cache keeps the two readings apart.
+    with pytest.raises(InputError, match="labels atom 1 Cl"):
+        ReferenceSets(sets).get("reference")
 
 
 def test_a_set_with_something_that_is_no_crystal_is_refused(tmp_path):

@@ -20,7 +20,7 @@ from crystext.data.store import write_store
 from crystext.errors import InputError, RunError, SettingError
 from crystext.evaluate.protocol import parse_protocol
 from crystext.evaluate.report import read_report
-from crystext.evaluate.run import evaluate
+from crystext.evaluate.run import evaluate_samples
 from crystext.evaluate.stages.base import EvaluationOptions
 from crystext.evaluate.stages.registry import STAGES
 from crystext.structures.record import Record
@@ -81,7 +81,7 @@ def values(report, stage):
 
 def test_every_share_divides_by_all_attempts(run, options, tmp_path):
     out = tmp_path / "out"
-    report = evaluate(run, rules(), out, options=options)
+    report = evaluate_samples(run, rules(), out, options=options)
     assert {step.name: step.count for step in report.funnel} == {
         "drawn": 6,
         "parsed": 4,
@@ -110,7 +110,7 @@ def test_every_share_divides_by_all_attempts(run, options, tmp_path):
         "novel": 3,
         "unique_and_novel": 2,
     }
-    # How many are different is no share with an interval.
+    # The number of different formulas has no interval.
     different = report.metric("novelty", "unique_formulas")
     assert (different.low, different.high, different.total) == (None, None, 6)
     coverage = values(report, "coverage")
@@ -125,7 +125,7 @@ def test_every_share_divides_by_all_attempts(run, options, tmp_path):
 
 
 def test_the_table_has_a_row_for_every_attempt(run, options, tmp_path):
-    evaluate(run, rules("novelty", "coverage"), tmp_path / "out", options=options)
+    evaluate_samples(run, rules("novelty", "coverage"), tmp_path / "out", options=options)
     table = pd.read_parquet(tmp_path / "out" / "structures.parquet")
     assert table["index"].tolist() == list(range(6))
     assert table["failure"].fillna("").tolist() == [""] * 4 + ["BAD_LENGTHS", "TRUNCATED"]
@@ -138,7 +138,7 @@ def test_the_table_has_a_row_for_every_attempt(run, options, tmp_path):
 
 def test_what_is_measured_is_not_measured_again(run, options, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    first = evaluate(run, rules("novelty", "coverage"), out, options=options)
+    first = evaluate_samples(run, rules("novelty", "coverage"), out, options=options)
     table = (out / "structures.parquet").read_bytes()
 
     def fail(self, context, settings, result):
@@ -146,37 +146,39 @@ def test_what_is_measured_is_not_measured_again(run, options, tmp_path, monkeypa
 
     for stage in STAGES.values():
         monkeypatch.setattr(type(stage), "measure", fail)
-    second = evaluate(run, rules("novelty", "coverage"), out, options=options)
+    second = evaluate_samples(run, rules("novelty", "coverage"), out, options=options)
     unlike = {"provenance"}
     assert first.model_dump(exclude=unlike) == second.model_dump(exclude=unlike)
     assert (out / "structures.parquet").read_bytes() == table
     # Another threshold is another measurement, of this stage alone.
     other = RULES["coverage"] | {"structure": 0.2}
     with pytest.raises(AssertionError, match="coverage was measured again"):
-        evaluate(run, rules("novelty", "coverage", coverage=other), out, options=options)
+        evaluate_samples(run, rules("novelty", "coverage", coverage=other), out, options=options)
 
 
 def test_stages_run_alone_and_their_report_holds_those_before(run, options, tmp_path):
     out = tmp_path / "out"
     both = rules("novelty", "coverage")
-    alone = evaluate(run, both, out, only=["novelty"], options=options)
+    alone = evaluate_samples(run, both, out, only=["novelty"], options=options)
     assert [name for name, note in alone.stages.items() if note.state == "done"] == ["novelty"]
     assert "valid" not in {step.name for step in alone.funnel}
-    later = evaluate(run, both, out, only=["validity"], options=options)
+    later = evaluate_samples(run, both, out, only=["validity"], options=options)
     assert set(later.stages) == {"validity", "novelty"}
     assert "novel" in {step.name for step in later.funnel}
     with pytest.raises(SettingError, match="Did you mean 'novelty'"):
-        evaluate(run, both, out, only=["novlty"], options=options)
+        evaluate_samples(run, both, out, only=["novlty"], options=options)
 
 
 def test_a_stage_brings_those_that_it_needs(run, options, tmp_path):
-    report = evaluate(run, rules(), tmp_path / "out", only=["distributions"], options=options)
+    report = evaluate_samples(
+        run, rules(), tmp_path / "out", only=["distributions"], options=options
+    )
     assert set(report.stages) == {"validity", "distributions"}
 
 
 def test_a_missing_training_set_is_told_and_the_rest_goes_on(run, tmp_path):
     nowhere = {"title": "nowhere", "source": "nowhere"}
-    report = evaluate(run, rules("novelty", "coverage", training=nowhere), tmp_path / "out")
+    report = evaluate_samples(run, rules("novelty", "coverage", training=nowhere), tmp_path / "out")
     assert report.stages["novelty"].state == "done"
     assert "nowhere" in report.stages["novelty"].note
     assert values(report, "novelty")["unique"] == 0.5
@@ -191,16 +193,16 @@ def test_what_the_shipped_model_drew_is_compared_with_what_it_learned_from(tmp_p
     pq.write_table(pa.table(known), tmp_path / "sets" / "training.parquet")
     monkeypatch.setattr(shipped, "shipped_sets", lambda: tmp_path / "sets")
     drawn = write_run(tmp_path / "run", model="shipped")
-    report = evaluate(drawn, rules("novelty"), tmp_path / "out")
+    report = evaluate_samples(drawn, rules("novelty"), tmp_path / "out")
     assert report.reference_sets["training"].title == "the shipped model's training set"
     table = pd.read_parquet(tmp_path / "out" / "structures.parquet")
     matches = table.training_match.fillna("").tolist()
     assert matches == ["mp-2", "mp-1", "mp-2", "", "", ""]
     assert "mp-1" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     other = write_run(tmp_path / "other", model="my-model")
-    report = evaluate(other, rules("novelty"), tmp_path / "other-out")
+    report = evaluate_samples(other, rules("novelty"), tmp_path / "other-out")
     assert "novelty is not known: no training set is named" in report.stages["novelty"].note
-    named = evaluate(
+    named = evaluate_samples(
         other, rules("novelty"), tmp_path / "named", options=EvaluationOptions(training="shipped")
     )
     assert named.reference_sets["training"].crystals == 2
@@ -208,9 +210,11 @@ def test_what_the_shipped_model_drew_is_compared_with_what_it_learned_from(tmp_p
 
 def test_nothing_measured_is_an_error(run, tmp_path):
     with pytest.raises(InputError, match="--reference"):
-        evaluate(run, rules("coverage"), tmp_path / "out", only=["coverage"])
+        evaluate_samples(run, rules("coverage"), tmp_path / "out", only=["coverage"])
     with pytest.raises(InputError, match=r"no file or folder .*absent"):
-        evaluate(run, rules(), tmp_path / "out", options=EvaluationOptions(reference="absent"))
+        evaluate_samples(
+            run, rules(), tmp_path / "out", options=EvaluationOptions(reference="absent")
+        )
 
 
 def test_a_folder_with_other_files_is_left_alone(run, tmp_path):
@@ -218,7 +222,7 @@ def test_a_folder_with_other_files_is_left_alone(run, tmp_path):
     out.mkdir()
     (out / "thesis.tex").write_text("x")
     with pytest.raises(RunError, match=r"thesis\.tex"):
-        evaluate(run, rules("novelty"), out)
+        evaluate_samples(run, rules("novelty"), out)
     assert [p.name for p in out.iterdir()] == ["thesis.tex"]
 
 
@@ -242,7 +246,7 @@ def test_bad_crystals_are_counted_and_named(tmp_path):
     (folder / "zero.cif").write_text(ROCK_SALT.structure.to(fmt="cif").replace("3.99", "0.0"))
     (folder / "nan.cif").write_text(ROCK_SALT.structure.to(fmt="cif").replace("3.99", "nan"))
     reference = write_table(tmp_path / "known.parquet", [ROCK_SALT])
-    report = evaluate(
+    report = evaluate_samples(
         folder,
         rules("novelty", "coverage", "distributions"),
         tmp_path / "out",
@@ -263,7 +267,7 @@ def test_conditions_are_looked_for_anew(tmp_path):
         [{"name": "composition", "requested": "NaCl"}, {"name": "n_atoms", "requested": "2"}]
     ] * 6
     run = write_run(tmp_path / "run", TEXTS, asked)
-    report = evaluate(run, rules("conditioning"), tmp_path / "out")
+    report = evaluate_samples(run, rules("conditioning"), tmp_path / "out")
     assert values(report, "conditioning") == pytest.approx(
         {"all": 2 / 6, "composition": 2 / 6, "n_atoms": 4 / 6}
     )
@@ -273,7 +277,7 @@ def test_predictions_are_matched_with_their_targets(run, tmp_path):
     targets = [ROCK_SALT, ROCK_SALT, ROCK_SALT, OVERLAPPING, BRASS, ROCK_SALT]
     path = write_table(tmp_path / "targets.parquet", targets)
     options = EvaluationOptions(targets=str(path))
-    report = evaluate(run, rules("prediction"), tmp_path / "out", options=options)
+    report = evaluate_samples(run, rules("prediction"), tmp_path / "out", options=options)
     found = values(report, "prediction")
     # The fourth pair is alike, and not valid.
     assert found["match_rate"] == pytest.approx(2 / 6)
@@ -281,17 +285,17 @@ def test_predictions_are_matched_with_their_targets(run, tmp_path):
     assert found["valid_targets"] == pytest.approx(5 / 6)
     assert found["rmse"] == pytest.approx(0, abs=2e-3)
     with pytest.raises(InputError, match="6 targets for 5 samples"):
-        evaluate(run, rules("prediction"), tmp_path / "b", only=["prediction"], n=5,
+        evaluate_samples(run, rules("prediction"), tmp_path / "b", only=["prediction"], n=5,
                  options=options)  # fmt: skip
 
 
 def test_ipt_is_of_the_model_that_drew(tmp_path, tiny_model, options):
     run = write_run(tmp_path / "run", model=str(tiny_model))
-    report = evaluate(run, rules("ipt"), tmp_path / "out", options=options)
+    report = evaluate_samples(run, rules("ipt"), tmp_path / "out", options=options)
     figure = report.metric("ipt", "ipt")
     assert figure.total == 3
     assert figure.value > 0
-    again = evaluate(run, rules("ipt"), tmp_path / "again", options=options)
+    again = evaluate_samples(run, rules("ipt"), tmp_path / "again", options=options)
     assert again.metric("ipt", "ipt") == figure
 
 
@@ -299,14 +303,14 @@ def test_what_is_of_the_model_alone_holds_for_another_input(
     tmp_path, tiny_model, options, monkeypatch
 ):
     run, out = write_run(tmp_path / "run", model=str(tiny_model)), tmp_path / "out"
-    before = evaluate(run, rules("ipt"), out, options=options)
+    before = evaluate_samples(run, rules("ipt"), out, options=options)
 
     def fail(self, context, settings, result):
         raise AssertionError(f"{self.name} was measured again")
 
     monkeypatch.setattr(type(STAGES["ipt"]), "measure", fail)
     longer = write_run(tmp_path / "longer", TEXTS * 2, model=str(tiny_model))
-    after = evaluate(longer, rules("ipt"), out, options=options)
+    after = evaluate_samples(longer, rules("ipt"), out, options=options)
     assert after.input.samples == 12
     assert after.metric("validity", "valid").total == 12
     assert after.metric("ipt", "ipt") == before.metric("ipt", "ipt")
@@ -314,9 +318,9 @@ def test_what_is_of_the_model_alone_holds_for_another_input(
 
 def test_any_executor_gives_the_same(run, options, tmp_path):
     both = rules("novelty", "coverage", "distributions")
-    alone = evaluate(run, both, tmp_path / "alone", options=options)
+    alone = evaluate_samples(run, both, tmp_path / "alone", options=options)
     with ThreadPoolExecutor(2) as executor:
-        shared = evaluate(run, both, tmp_path / "shared", options=options, workers=executor)
+        shared = evaluate_samples(run, both, tmp_path / "shared", options=options, workers=executor)
     unlike = {"provenance", "stages"}
     assert alone.model_dump(exclude=unlike) == shared.model_dump(exclude=unlike)
 
@@ -367,7 +371,9 @@ def test_crystals_that_are_read_with_a_note_are_counted_and_say_which(tmp_path):
     (tmp_path / "in").mkdir()
     for name, symbol in (("a", "D"), ("b", "H")):
         (tmp_path / "in" / f"{name}.vasp").write_text(text.format(symbol))
-    report = evaluate(tmp_path / "in", rules("validity"), tmp_path / "out", only=["validity"])
+    report = evaluate_samples(
+        tmp_path / "in", rules("validity"), tmp_path / "out", only=["validity"]
+    )
     assert (report.input.parsed, report.input.with_notes) == (2, 1)
     table = pd.read_parquet(tmp_path / "out" / "structures.parquet")
     first, second = table["notes"]
@@ -383,7 +389,7 @@ def test_a_stage_is_measured_again_where_other_crystals_are_read(tmp_path):
     (tmp_path / "in" / "b.vasp").write_text(text + ".7 .7 .7\n")
     counts = []
     for lenient in (False, True, False):
-        evaluate(tmp_path / "in", rules("validity"), tmp_path / "out", lenient=lenient)
+        evaluate_samples(tmp_path / "in", rules("validity"), tmp_path / "out", lenient=lenient)
         table = pd.read_parquet(tmp_path / "out" / "structures.parquet")
         counts.append(int(table["structure_valid"].eq(True).sum()))
     assert counts == [1, 2, 1]
@@ -395,7 +401,7 @@ def test_numbers_that_both_sets_are_labelled_with_are_compared(tmp_path):
     source = write_table(tmp_path / "made.parquet", [ROCK_SALT, BRASS], **labels)
     known = write_table(tmp_path / "known.parquet", [ROCK_SALT, BRASS], band_gap=[1.0, 1.0])
     options = EvaluationOptions(reference=str(known))
-    report = evaluate(
+    report = evaluate_samples(
         source, rules("distributions"), tmp_path / "out", only=["distributions"], options=options
     )
     distances = values(report, "distributions")

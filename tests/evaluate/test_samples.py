@@ -1,4 +1,4 @@
-"""Inputs: what is no crystal is an attempt all the same."""
+"""Inputs: invalid structures count as samples."""
 
 import json
 

@@ -154,7 +154,7 @@ def test_a_report_that_is_no_table_is_told(measure, tmp_path):
     write_run(tmp_path / "run", [encode(ROCK_SALT)])
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "structures.parquet").write_text("noise")
-    assert "is no table of crystext evaluate" in measure("own_draws", "run", "report", "store")
+    assert "is not a table of crystext evaluate" in measure("own_draws", "run", "report", "store")
 
 
 def test_too_few_steps_to_tell_a_rate_are_refused(root, tmp_path):

@@ -131,7 +131,7 @@ def test_a_token_is_allowed_if_and_only_if_its_characters_are(
             if token in tokenizer.all_special_ids:
                 assert token == tokenizer.eos_token_id or token not in found
                 continue
-            # A byte that is no character may spoil the one before it as well.
+            # A byte that is not a character may spoil the one before it as well.
             added = whole.removeprefix(f"Na:\n{before}")
             can_follow = added not in ("", whole) and reader.read(added) is not None
             assert (token in found) == can_follow, (before, added)

@@ -38,6 +38,14 @@ def test_crystals_stand_in_rows(tmp_path: Path) -> None:
     assert shapes == {1: (5, 1), 2: (3, 2), 5: (1, 5), 9: (1, 5)}
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_titles_and_atoms_stay_within_the_picture(tmp_path: Path, n: int) -> None:
+    draw_crystals(ALL[:n], tmp_path / "x.png", columns=3)
+    ink = imread(tmp_path / "x.png")[..., :3].min(axis=2) < 1
+    for edge in (ink[:4], ink[-4:], ink[:, :4], ink[:, -4:]):
+        assert not edge.any()
+
+
 def test_a_picture_shows_something(tmp_path: Path) -> None:
     draw_crystals([NACL], tmp_path / "x.png")
     pixels = imread(tmp_path / "x.png")[..., :3].reshape(-1, 3)

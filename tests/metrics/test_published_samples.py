@@ -1,6 +1,6 @@
 """Another group's samples, judged by its own figures: LLaMat-2-CIF (arXiv:2412.09560).
 
-Asked for the 9,046 formulas of MP-20 test, it wrote texts of which 270 are no crystal and some
+Asked for the 9,046 formulas of MP-20 test, it wrote texts of which 270 are invalid and some
 hundred are cells with hardly any room. Its authors give 89.55% valid compositions and 97.73% valid
 structures of the 8,274 that they could use, and not which these are: those with room for atoms are
 8,279.

@@ -8,7 +8,16 @@ from crystext.cli.command import Command
 
 
 def count(source: Path) -> None:
-    """Print how many crystals SOURCE holds."""
+    """Print how many crystals SOURCE holds.
+
+    Structures that cannot be read are not counted.
+
+    Args:
+        source: a file or a folder.
+
+    Raises:
+        InputError: nothing in it can be read.
+    """
     from crystext.io.read import read_crystals
 
     typer.echo(sum(item.crystal is not None for item in read_crystals(source)))

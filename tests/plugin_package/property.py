@@ -1,6 +1,6 @@
 """A property of crystals that data sets label: the bulk modulus."""
 
-from crystext.structures.property_schema import Property
+from crystext import Property
 
 BULK_MODULUS = Property(
     "bulk_modulus", "bulk modulus", unit="GPa", minimum=0, decimals=1, columns=("K_VRH",)

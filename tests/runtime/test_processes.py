@@ -47,6 +47,29 @@ def sleep_and_return(seconds):
     return seconds
 
 
+@pytest.mark.parametrize("call", ["run_tasks", "run_in_order"])
+def test_a_script_that_works_when_it_is_imported_is_told_what_it_lacks(tmp_path, call):
+    tasks = "[(0, 2), (1, 4)]" if call == "run_tasks" else "[2, 4]"
+    work = f"print(list({call}(halve_loader, {tasks}, 2)))\n"
+    head = (
+        f"from crystext.runtime.processes import {call}\n"
+        "from tests.process_tasks import halve_loader\n"
+    )
+
+    def ran(script):
+        path = tmp_path / "script.py"
+        path.write_text(script)
+        command = [sys.executable, str(path)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    ended = ran(head + work)
+    assert ended.returncode == 1
+    assert 'put its work under `if __name__ == "__main__":`' in ended.stderr.splitlines()[-1]
+    assert "out of memory" not in ended.stderr
+    ended = ran(head + 'if __name__ == "__main__":\n    ' + work)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_answers_come_in_the_order_of_their_tasks():
     tasks = [0.5, 0.0, 0.1, 0.0]
     assert list(run_in_order(sleeper, tasks, 2)) == tasks

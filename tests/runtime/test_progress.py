@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import warnings
+from importlib.util import find_spec
 
 import pytest
 from rich.console import Console
@@ -48,3 +50,16 @@ def test_nothing_is_shown_where_nothing_is_wanted(monkeypatch: pytest.MonkeyPatc
         with Progress(console=shown, bar=False, lines=False) as bars:
             bars.begin("reading", 2)(2)
         assert out.getvalue() == ""
+
+
+@pytest.mark.skipif(find_spec("ipywidgets") is not None, reason="bars work with ipywidgets")
+def test_a_notebook_without_widgets_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich's bars need ipywidgets there, and warn at every refresh where they are missing."""
+    monkeypatch.setattr(progress, "LINE_INTERVAL_S", 0.0)
+    # It prints as HTML there, which IPython displays.
+    shown = Console(force_jupyter=True, width=100)
+    with warnings.catch_warnings(), shown.capture() as printed:
+        warnings.simplefilter("error")
+        with Progress(bar=True, lines=False, console=shown) as bars:
+            bars.begin("reading", 2)(2)
+    assert "reading: 2 of 2" in printed.get()

@@ -58,8 +58,8 @@ SpaceGroup: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="NUMBER|SYMBOL",
-        help="Goes into the prompt; the cell of its crystal system is enforced, and in the "
-        "Wyckoff format the group itself. Checked with spglib at 0.1 Å.",
+        help="Steered; the cell of its crystal system is enforced, and in the Wyckoff format the "
+        "group itself. Checked with spglib at 0.1 Å.",
         show_default="any",
     ),
 ]
@@ -67,31 +67,25 @@ CrystalSystem: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Such as cubic. Goes into the prompt; its cell is enforced.",
+        help="Such as cubic. Steered; its cell is enforced.",
         show_default="any",
     ),
 ]
 Density: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="G/CM3", help="Goes into the prompt; satisfied if within 5%.", show_default="any"
-    ),
+    typer.Option(metavar="G/CM3", help="Steered; satisfied if within 5%.", show_default="any"),
 ]
 FormationEnergy: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="EV/ATOM", help="In the prompt; not checked afterwards.", show_default="any"
-    ),
+    typer.Option(metavar="EV/ATOM", help="Steered; cannot be checked.", show_default="any"),
 ]
 BandGap: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="EV", help="In the prompt; not checked afterwards.", show_default="any"),
+    typer.Option(metavar="EV", help="Steered; cannot be checked.", show_default="any"),
 ]
 EAboveHull: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="EV/ATOM", help="In the prompt; not checked afterwards.", show_default="any"
-    ),
+    typer.Option(metavar="EV/ATOM", help="Steered; cannot be checked.", show_default="any"),
 ]
 Neutral: TypeAlias = Annotated[
     bool,

@@ -124,10 +124,10 @@ def histogram_chart(histogram: Histogram) -> HistogramChart:
             bins.append(Rectangle("drawn", x(left) + gap, y(proportion), width, height))
     unit = f" ({format_unit(histogram.unit)})" if histogram.unit else ""
     against = "" if known is None else ", with the reference as a line"
-    header = [f"from{unit}", "to", "drawn", "share"]
+    header = [f"from{unit}", "to", "samples", "proportion"]
     return HistogramChart(
         title=histogram.title,
-        description=f"Histogram of {histogram.title}{unit} of what was drawn{against}",
+        description=f"Histogram of {histogram.title}{unit} of the samples{against}",
         width=_WIDTH,
         height=_HEIGHT,
         axis=f"M{_LEFT:g} {y(0):g}H{_WIDTH - _RIGHT:g}",
@@ -138,7 +138,7 @@ def histogram_chart(histogram: Histogram) -> HistogramChart:
         label=histogram.title + unit,
         label_x=(_LEFT + _WIDTH) / 2,
         label_y=_HEIGHT - 6,
-        header=header if known is None else [*header, "reference", "share"],
+        header=header if known is None else [*header, "reference", "proportion"],
         rows=_bin_rows(histogram, drawn, known),
     )
 

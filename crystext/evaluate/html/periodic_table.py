@@ -42,7 +42,7 @@ def periodic_table(label_counts: LabelCounts) -> list[Tile]:
     Args:
         label_counts: crystals by element symbol; other labels are left out.
     """
-    drawn = label_counts.total or sum(label_counts.counts)
+    total = label_counts.total or sum(label_counts.counts)
     known = label_counts.reference_total
     counts = dict(zip(label_counts.labels, label_counts.counts, strict=True))
     others = dict(zip(label_counts.labels, label_counts.reference_counts or (), strict=False))
@@ -51,8 +51,8 @@ def periodic_table(label_counts: LabelCounts) -> list[Tile]:
     for symbol in SYMBOLS:
         row, column = grid_positions()[symbol]
         count, other = counts.get(symbol, 0), others.get(symbol, 0)
-        proportion = count / max(drawn, 1)
-        description = f"{symbol}: {format_percent(proportion)} of the crystals drawn"
+        proportion = count / max(total, 1)
+        description = f"{symbol}: {format_percent(proportion)} of the samples"
         reference = other / known if known else None
         if reference is not None:
             description += f", {format_percent(reference)} of the reference"

@@ -18,6 +18,7 @@ from crystext.io.read.tables import (
     SPLIT_COLUMN,
     first_value,
     is_equal,
+    unread_columns,
 )
 from crystext.structures.property_schema import parse_labels
 
@@ -58,7 +59,8 @@ def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator
             chosen = True
             name = first_value(pairs, NAME_COLUMNS) or f"{stem}-{id}"
             given, split = first_value(pairs, ID_COLUMNS), str(pairs.get(SPLIT_COLUMN, ""))
-            yield Piece(name, "atoms", data, parse_labels(pairs), given, split)
+            unread = unread_columns(pairs)
+            yield Piece(name, "atoms", data, parse_labels(pairs), given, split, unread)
     for key in where:
         if not chosen and key not in met:
             raise SettingError(

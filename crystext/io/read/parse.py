@@ -50,6 +50,8 @@ class Piece(NamedTuple):
     """Unique identifier of a table row, also in a source of many files; empty if it has none."""
     split: str = ""
     """Split that the source assigns, in the source's words; empty if there is none."""
+    unread_columns: tuple[str, ...] = ()
+    """Columns of its table that are not read, since they name no property."""
 
 
 def parse_piece(piece: Piece, *, lenient: bool = False) -> list[Record]:

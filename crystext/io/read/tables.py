@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from crystext.errors import InputError, SettingError, describe_error, did_you_mean
 from crystext.io.read.documents import document_kind
 from crystext.io.read.parse import Piece, kind_of_text
-from crystext.structures.property_schema import label_columns, parse_labels
+from crystext.structures.property_schema import PROPERTIES, label_columns, parse_labels
 
 TEXT_COLUMNS = ("cif", "poscar", "structure", "cif_structure", "atoms")
 """Columns that may hold a structure as CIF, POSCAR or a dictionary of pymatgen or JARVIS; the first
@@ -60,9 +60,10 @@ def csv_pieces(
     try:
         with _csv_batches(open_, []) as header:
             columns = _columns_to_read(header.schema.names, where)
+            unread = unread_columns(header.schema.names)
         with _csv_batches(open_, columns) as batches:
             rows = (row for batch in batches for row in batch.to_pylist())
-            yield from row_pieces(rows, stem, where)
+            yield from row_pieces(rows, stem, where, unread)
     except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError) as error:
         raise InputError(
             f"it cannot be read as a CSV table: {describe_error(error, 'it cannot be parsed')}"
@@ -95,9 +96,10 @@ def parquet_pieces(
     try:
         with open_() as stream, pq.ParquetFile(stream) as file:
             columns = _columns_to_read(file.schema_arrow.names, where)
+            unread = unread_columns(file.schema_arrow.names)
             batches = file.iter_batches(batch_size=1000, columns=columns, use_threads=False)
             rows = (row for batch in batches for row in batch.to_pylist())
-            yield from row_pieces(rows, stem, where)
+            yield from row_pieces(rows, stem, where, unread)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise InputError(
             f"it cannot be read as a Parquet table: {describe_error(error, 'it cannot be parsed')}"
@@ -154,6 +156,15 @@ def _columns_to_read(names: list[str], where: Mapping[str, str]) -> list[str]:
     return [name for name in names if name in wanted]
 
 
+def unread_columns(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the columns that hold neither structures nor names, splits or properties."""
+    known = {*NAME_COLUMNS, SPLIT_COLUMN, *TEXT_COLUMNS, *PROPERTIES}
+    known.update(column for columns in ARRAY_COLUMNS.values() for column in columns)
+    known.update(column for columns in label_columns().values() for column in columns)
+    # The index of a table of pandas has no name, or such a one.
+    return tuple(x for x in names if x not in known and x and not x.startswith("Unnamed: "))
+
+
 def is_structure_dict(value: Mapping[str, Any]) -> bool:
     """Return whether a mapping is a structure written by pymatgen's as_dict."""
     return "lattice" in value and "sites" in value
@@ -170,9 +181,20 @@ def array_columns(row: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def row_pieces(
-    rows: Iterable[Mapping[str, Any]], stem: str, where: Mapping[str, str]
+    rows: Iterable[Mapping[str, Any]],
+    stem: str,
+    where: Mapping[str, str],
+    unread: tuple[str, ...] | None = None,
 ) -> Iterator[Piece]:
-    """Yield a piece for each row that matches `where`."""
+    """Yield a piece for each row that matches `where`.
+
+    Args:
+        rows: values by column.
+        stem: names rows without a name.
+        where: the value that each of these columns must have.
+        unread: columns that rows do not have because they are not read; None finds them in each
+            row.
+    """
     for i, row in enumerate(rows, start=1):
         for column in where:
             _check_column(column, row)
@@ -181,7 +203,9 @@ def row_pieces(
         kind, data = _structure_of_row(row)
         split = "" if row.get(SPLIT_COLUMN) is None else str(row[SPLIT_COLUMN])
         name = first_value(row, NAME_COLUMNS) or f"{stem}-{i}"
-        yield Piece(name, kind, data, parse_labels(row), first_value(row, ID_COLUMNS), split)
+        ignored = unread_columns(row) if unread is None and not document_kind(row) else unread
+        identifier = first_value(row, ID_COLUMNS)
+        yield Piece(name, kind, data, parse_labels(row), identifier, split, ignored or ())
 
 
 def first_value(row: Mapping[str, Any], columns: Iterable[str]) -> str:

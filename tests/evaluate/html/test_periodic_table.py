@@ -50,7 +50,7 @@ def test_nothing_is_marked_without_a_reference() -> None:
 def test_shares_are_of_crystals() -> None:
     found = periodic_table(counts({"O": 50, "Fe": 5}, {"O": 100}))
     tiles = {tile.symbol: tile for tile in found}
-    told = "O: 50.0% of the crystals drawn, 50.0% of the reference"
+    told = "O: 50.0% of the samples, 50.0% of the reference"
     assert tiles["O"].description == told
     assert tiles["Fe"].text == "5.0%"
     assert "absent" in tiles["Au"].classes

@@ -74,7 +74,7 @@ def test_names_that_are_no_text_are_written_all_the_same(tmp_path: Path) -> None
 
 def test_the_funnel_stands_with_counts_intervals_and_formulas(page: Node) -> None:
     header, *rows = cells(page.by_id("funnel").all("table")[0])
-    assert header[2:] == ["samples", "of", "share", "95% interval", "different formulas"]
+    assert header[2:] == ["samples", "of", "proportion", "95% interval", "different formulas"]
     assert [row[0] for row in rows] == [step.title for step in report().funnel]
     assert rows[0][2:] == ["8", "8", "100.0%", "67.6% to 100.0%", "5"]
     assert rows[1][2:] == ["6", "8", "75.0%", "40.9% to 92.9%", "5"]
@@ -240,4 +240,4 @@ def test_energies_of_some_say_of_how_many() -> None:
     titles = [step.title for step in report(columns(**some)).funnel]
     assert "metastable, of the 3 that were relaxed" in titles
     every = {"energy_requested": [True] * 8, "metastable": [True, True] + [None] * 6}
-    assert "metastable, of all drawn" in [step.title for step in report(columns(**every)).funnel]
+    assert "metastable, of all samples" in [step.title for step in report(columns(**every)).funnel]

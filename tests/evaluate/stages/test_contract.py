@@ -17,7 +17,7 @@ from crystext.errors import SettingError, UserCodeError
 from crystext.evaluate.protocol import load_protocol, parse_protocol
 from crystext.evaluate.reference_sets import ReferenceSets, specify_reference_set
 from crystext.evaluate.report import Report, read_report
-from crystext.evaluate.run import evaluate
+from crystext.evaluate.run import evaluate_samples
 from crystext.evaluate.samples import read_samples
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import EvaluationOptions, StageContext
@@ -90,7 +90,7 @@ def test_a_stage_has_the_columns_and_metrics_that_it_promises(
     name: str, tmp_path: Path, options: EvaluationOptions
 ) -> None:
     run = write_run(tmp_path / "run", TEXTS, CONDITIONS)
-    report = evaluate(
+    report = evaluate_samples(
         run, parse_protocol(protocol(name)), tmp_path / "out", only=[name], options=options
     )
     assert report.stages[name].state == "done"
@@ -212,7 +212,7 @@ def write_protocol(folder: Path, **parts: Any) -> Path:
 
 
 def measured(folder: Path, path: Path) -> Report:
-    return evaluate(write_run(folder / "run"), path, folder / "out")
+    return evaluate_samples(write_run(folder / "run"), path, folder / "out")
 
 
 @pytest.mark.usefixtures("plugin")

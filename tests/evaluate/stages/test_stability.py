@@ -17,7 +17,7 @@ from crystext.energies.potentials.m3gnet import M3GNET
 from crystext.errors import InputError, ModelError
 from crystext.evaluate.export import export_crystals
 from crystext.evaluate.report import Report
-from crystext.evaluate.run import evaluate
+from crystext.evaluate.run import evaluate_samples
 from crystext.evaluate.stages.base import EvaluationOptions
 from crystext.io.read.parse import Piece, parse_piece
 from crystext.io.write import extxyz
@@ -64,7 +64,9 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     save_hull(PHASES.items(), hull, name="own", date="2026-11-20", potential=M3GNET)
     options = EvaluationOptions(potential=weights, hull=str(hull))
     rules, out = protocol(tmp_path), tmp_path / "out"
-    report = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=options)
+    report = evaluate_samples(
+        tmp_path / "in.extxyz", rules, out, only=["stability"], options=options
+    )
 
     found = figures(report)
     assert {name: found[name].total for name in ("metastable", "stable", "unknown")} == {
@@ -88,7 +90,7 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
         "composition", None, None, "composition", None
     ]  # fmt: skip
     assert table[0]["decomposition"] == "1.00 NaCl"
-    assert [row["verdict"] for row in table][1:3] == ["no_energy", "unknown"]
+    assert [row["stability"] for row in table][1:3] == ["no_energy", "unknown"]
     assert found["candidate"].value + found["no_evidence"].value <= 2 / 5
     assert found["metastable_with_evidence"].value == pytest.approx(2 / 5)
     assert all(row["energy_requested"] for row in table)
@@ -101,6 +103,18 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     assert [row["name"] for row in written] == [table[0]["name"], table[3]["name"]]
     assert written[0]["volume"] > 1.003 * SALT.volume
     assert max(row["e_above_hull_ev_per_atom"] for row in written) < 0.1
+    # Version 0.1 called the column verdict; its tables are exported as well.
+    (tmp_path / "old").mkdir()
+    columns = pq.read_table(out / "structures.parquet")
+    names = ["verdict" if name == "stability" else name for name in columns.column_names]
+    pq.write_table(columns.rename_columns(names), tmp_path / "old" / "structures.parquet")
+    assert (
+        export_crystals(
+            "metastable", tmp_path / "in.extxyz", tmp_path / "old", tmp_path / "old.parquet"
+        )
+        == 2
+    )
+    assert pq.read_table(tmp_path / "old.parquet").to_pylist() == written
     (first,) = parse_piece(Piece("", "cif", table[0]["relaxed_cif"]))
     assert first.crystal is not None
     assert first.crystal.lengths == pytest.approx(written[0]["lengths"], rel=1e-12)
@@ -109,7 +123,9 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     (relaxed,) = (out / "work" / "shared").glob("relaxations-*/relaxations.jsonl")
     before = relaxed.read_bytes()
     save_hull({**PHASES, "NaCl": -4.5}.items(), hull, name="own", date="x", potential=M3GNET)
-    again = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=options)
+    again = evaluate_samples(
+        tmp_path / "in.extxyz", rules, out, only=["stability"], options=options
+    )
     assert figures(again)["metastable"].value == 0
     assert relaxed.read_bytes() == before
     with pytest.raises(InputError, match="none is metastable"):
@@ -117,7 +133,7 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
 
     # Of the first two only, and the others were not asked for.
     some = EvaluationOptions(potential=weights, hull=str(hull), relax=2)
-    fewer = evaluate(tmp_path / "in.extxyz", rules, out, only=["stability"], options=some)
+    fewer = evaluate_samples(tmp_path / "in.extxyz", rules, out, only=["stability"], options=some)
     assert figures(fewer)["metastable"].total == 2
 
 
@@ -129,7 +145,7 @@ def test_an_input_that_grows_relaxes_what_is_new_alone(weights: str, tmp_path: P
     options = EvaluationOptions(potential=weights, hull=str(hull))
 
     def energies() -> tuple[list[float], list[bytes]]:
-        evaluate(source, protocol(tmp_path), out, only=["stability"], options=options)
+        evaluate_samples(source, protocol(tmp_path), out, only=["stability"], options=options)
         (relaxed,) = (out / "work" / "shared").glob("relaxations-*/relaxations.jsonl")
         table = pq.read_table(out / "structures.parquet")
         return table["energy_ev_per_atom"].to_pylist(), relaxed.read_bytes().splitlines()
@@ -161,7 +177,7 @@ def test_where_m3gnet_cannot_be_had_chgnet_relaxes_and_the_report_says_so(
     save_hull(PHASES.items(), hull, name="own", date="x", potential=None)
 
     def measured(**options: Any) -> Report:
-        return evaluate(
+        return evaluate_samples(
             tmp_path / "in.extxyz", protocol(tmp_path), out, only=["stability"],
             options=EvaluationOptions(hull=str(hull), **options),
         )  # fmt: skip
@@ -193,7 +209,7 @@ def test_a_hull_that_is_not_there_is_told_before_anything_is_relaxed(tmp_path: P
     (tmp_path / "in.extxyz").write_text(extxyz(SALT))
     options = EvaluationOptions(potential="m3gnet", hull="mp2021")
     with pytest.raises(InputError, match="Did you mean 'mp2020'"):
-        evaluate(
+        evaluate_samples(
             tmp_path / "in.extxyz", protocol(tmp_path), tmp_path / "out", only=["stability"],
             options=options,
         )  # fmt: skip
@@ -207,13 +223,13 @@ def test_below_a_hull_with_gaps_the_number_counts_and_the_verdict_is_no_evidence
     elements = {symbol: PHASES[symbol] for symbol in ("Na", "Cl")}
     save_hull(elements.items(), hull, name="gaps", date="x", potential=M3GNET)
     options = EvaluationOptions(potential=weights, hull=str(hull))
-    report = evaluate(
+    report = evaluate_samples(
         tmp_path / "in.extxyz", protocol(tmp_path), out, only=["stability"], options=options
     )
     found = figures(report)
     assert found["stable"].value == found["metastable"].value == found["no_evidence"].value == 1
     assert found["candidate"].value == found["metastable_with_evidence"].value == 0
     (row,) = pq.read_table(out / "structures.parquet").to_pylist()
-    assert (row["stable"], row["candidate"], row["verdict"]) == (True, False, "no_evidence")
+    assert (row["stable"], row["candidate"], row["stability"]) == (True, False, "no_evidence")
     assert (row["phases_in_system"], row["phases_with_all_elements"]) == (2, 0)
     assert export_crystals("stable", tmp_path / "in.extxyz", out, tmp_path / "stable.cif") == 1

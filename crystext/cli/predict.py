@@ -1,0 +1,120 @@
+"""`crystext predict`: properties of crystals and compositions, with intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crystext.cli.command import Command
+from crystext.cli.options.lenient import Lenient, print_notes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crystext.predict.base import Predictions
+
+_ROWS_SHOWN = 20
+
+
+def predict(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="A run of `crystext sample`, any file, folder, zip or table of structures, a "
+            "table of formulas or SMILES, or a formula such as SrTiO3.",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="shipped|FOLDER|OWNER/NAME",
+            help="A model trained on the task property; repeat the option for an ensemble.",
+            show_default="shipped",
+        ),
+    ] = None,
+    property: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Property to predict; repeat the option.", show_default="all"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Table to write, of all records: .csv or .parquet.", show_default=False),
+    ] = None,
+    rank_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Sort by this property, the lowest first; -NAME: the highest first.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[
+        int, typer.Option(min=1, help="Rows to print; the table of --out has all.")
+    ] = _ROWS_SHOWN,
+    views: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Equivalent texts of each crystal whose predictions are averaged."
+        ),
+    ] = 1,
+    lenient: Lenient = False,
+) -> None:
+    """Predict properties, each with an interval that should hold the true value in 90% of cases.
+
+    Records that cannot be read stay in the table with their problem. A prediction far from the
+    training data is an extrapolation: compare the column distance_percentile.
+    """
+    from crystext.errors import SettingError
+    from crystext.predict.language import LanguagePredictor
+    from crystext.predict.ranking import rank_order
+    from crystext.predict.sources import read_records
+    from crystext.predict.table import prediction_table, write_table
+
+    if out is not None and out.suffix not in (".csv", ".parquet"):
+        raise SettingError(f"--out {out}: expected a path that ends in .csv or .parquet")
+    predictor = LanguagePredictor.open(*(model or ()))
+    records = [x for source in sources for x in read_records(source, lenient=lenient)]
+    print_notes((record.name, record.notes) for record in records)
+    predictions = predictor.predict(records, property or None, views=views)
+    table = prediction_table(records, predictions)
+    if rank_by is not None:
+        order = rank_order(predictions, rank_by)
+        table = table.iloc[order].reset_index(drop=True)
+        table.insert(0, "rank", range(1, len(table) + 1))
+    if out is not None:
+        write_table(table, out)
+    _print_table(table, predictions, top)
+    if out is not None:
+        typer.echo(f"written: {out}")
+
+
+def _print_table(table: pd.DataFrame, predictions: dict[str, Predictions], top: int) -> None:
+    """Print the first rows, values with half the width of their interval, and what is missing."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from crystext.predict.table import describe_row
+    from crystext.runtime.wording import format_count
+
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("")
+    for found in predictions.values():
+        shown.add_column(found.target.title_with_unit, justify="right")
+    for _, row in table.head(top).iterrows():
+        shown.add_row(*describe_row(row, predictions))
+    Console().print(shown)
+    if len(table) > top:
+        typer.echo(f"and {format_count(len(table) - top, 'further record')}")
+    failed = int((table["problem"] != "").sum())
+    if failed:
+        first = table.loc[table["problem"] != "", "problem"].iloc[0]
+        typer.echo(f"{format_count(failed, 'record')} without a prediction; the first: {first}")
+
+
+COMMAND = Command(predict, "Predict properties of crystals and compositions.")

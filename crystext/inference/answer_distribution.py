@@ -1,0 +1,159 @@
+"""The distribution of a property's answers: median, expected value, mode, intervals, calibration.
+
+A distribution is over values, not over texts: the answers of a scale, or the numbers that digits
+can spell, each with its probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from crystext.structures.crystal import Floats
+
+_UNSPREAD_PROBABILITY = 0.5
+"""A value with this probability is an answer of its own, and not a part of a range."""
+
+_MIN_CALIBRATION_VALUES = 30
+"""Fewer validation values do not calibrate an interval."""
+
+
+@dataclass(frozen=True)
+class AnswerDistribution:
+    """Distributions of N answers over K values."""
+
+    values: Floats
+    """(K,) ascending, or (N, K) if each row has values of its own."""
+    probabilities: Floats
+    """(N, K), each row adds up to 1."""
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    def means(self) -> Floats:
+        """Return the expected values (N,): the decoding for R2 and RMSE."""
+        return np.asarray((self.probabilities * self.values).sum(axis=1))
+
+    def modes(self) -> Floats:
+        """Return the most probable values (N,): what greedy decoding writes."""
+        return self._pick(self.probabilities.argmax(axis=1))
+
+    def medians(self) -> Floats:
+        """Return the medians (N,): the decoding for MAE."""
+        return self.quantiles(0.5)
+
+    def quantiles(self, level: float | Floats) -> Floats:
+        """Return a quantile of each distribution (N,).
+
+        The probability of a value is spread evenly from the middle between it and the value before
+        to the middle between it and the next. A value with half of the probability or more, such as
+        a band gap of exactly 0, is not spread.
+
+        Args:
+            level: from 0 to 1; one for all, or (N,).
+        """
+        cumulated = self._cumulated
+        wanted = np.broadcast_to(np.asarray(level, dtype=np.float64), (len(self),))
+        last = self.probabilities.shape[1] - 1
+        index = np.minimum((cumulated < wanted[:, None]).sum(axis=1), last)
+        probability = self._at(self.probabilities, index)
+        inside = (wanted - (self._at(cumulated, index) - probability)) / np.maximum(
+            probability, 1e-12
+        )
+        low, high = self._at(self._lower_edges, index), self._at(self._upper_edges, index)
+        spread = low + np.clip(inside, 0, 1) * (high - low)
+        return np.where(probability >= _UNSPREAD_PROBABILITY, self._pick(index), spread)
+
+    def interval(self, probability: float) -> Floats:
+        """Return the central interval with this probability: (N, 2)."""
+        tail = (1 - probability) / 2
+        return np.stack([self.quantiles(tail), self.quantiles(1 - tail)], axis=1)
+
+    def central_levels(self, true_values: Floats) -> Floats:
+        """Return the probability of the smallest central interval that holds each value (N,)."""
+        last = self.probabilities.shape[1] - 1
+        index = np.minimum((self._upper_edges < true_values[:, None]).sum(axis=1), last)
+        probability = self._at(self.probabilities, index)
+        before = self._at(self._cumulated, index) - probability
+        low, high = self._at(self._lower_edges, index), self._at(self._upper_edges, index)
+        inside = np.clip((true_values - low) / np.maximum(high - low, 1e-300), 0, 1)
+        here = self._pick(index)
+        unspread = probability >= _UNSPREAD_PROBABILITY
+        # Beside a value that is not spread, an interval has to leave it behind.
+        inside = np.where(unspread, (true_values > here).astype(float), inside)
+        levels = np.abs(2 * (before + inside * probability) - 1)
+        return np.where(unspread & (true_values == here), 0.0, levels)
+
+    @cached_property
+    def _cumulated(self) -> Floats:
+        cumulated = self.probabilities.cumsum(axis=1)
+        return np.asarray(cumulated / cumulated[:, -1:])
+
+    @cached_property
+    def _lower_edges(self) -> Floats:
+        values = np.broadcast_to(self.values, self.probabilities.shape)
+        middles = (values[:, 1:] + values[:, :-1]) / 2
+        return np.concatenate([values[:, :1], middles], axis=1)
+
+    @cached_property
+    def _upper_edges(self) -> Floats:
+        values = np.broadcast_to(self.values, self.probabilities.shape)
+        return np.concatenate([self._lower_edges[:, 1:], values[:, -1:]], axis=1)
+
+    @staticmethod
+    def _at(table: Floats, index: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Floats:
+        return np.asarray(table[np.arange(len(index)), index])
+
+    def _pick(self, index: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Floats:
+        if self.values.ndim == 1:
+            return self.values[index]
+        return np.asarray(self.values[np.arange(len(self)), index])
+
+
+def mixture(parts: Sequence[AnswerDistribution]) -> AnswerDistribution:
+    """Return the mean of distributions over the same values: of seeds, or of equivalent texts."""
+    first = parts[0]
+    return AnswerDistribution(first.values, np.mean([part.probabilities for part in parts], axis=0))
+
+
+def calibrate(
+    distribution: AnswerDistribution, true_values: Floats, levels: Sequence[float]
+) -> dict[str, float]:
+    """Return, for each level, the probability of the intervals that hold this part of the values.
+
+    Split-conformal: the quantile of the validation values' own central levels, with the correction
+    for a finite sample (Angelopoulos and Bates, arXiv:2107.07511, eq. 1).
+
+    Args:
+        distribution: of the answers to validation records.
+        true_values: (N,) of these records, nan where unknown.
+        levels: of the intervals.
+
+    Returns:
+        By level as text; the level itself if fewer than 30 values are known.
+    """
+    known = np.isfinite(true_values)
+    n = int(known.sum())
+    if n < _MIN_CALIBRATION_VALUES:
+        return {f"{level:g}": level for level in levels}
+    scores = np.sort(
+        AnswerDistribution(
+            distribution.values if distribution.values.ndim == 1 else distribution.values[known],
+            distribution.probabilities[known],
+        ).central_levels(true_values[known])
+    )
+    found = {}
+    for level in levels:
+        rank = min(n, int(np.ceil((n + 1) * level)))
+        found[f"{level:g}"] = float(min(scores[rank - 1], 1 - 1e-6))
+    return found
+
+
+def calibrated_interval(
+    distribution: AnswerDistribution, level: float, calibration: Mapping[str, float]
+) -> Floats:
+    """Return the interval of a level (N, 2), with the probability that calibration found for it."""
+    return distribution.interval(calibration.get(f"{level:g}", level))

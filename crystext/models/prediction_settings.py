@@ -1,0 +1,131 @@
+"""What a model folder says about property prediction: `properties.json`.
+
+A model with this file predicts properties. The file holds the answers of each property, the
+representations that the model reads, and how its intervals are calibrated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crystext.errors import ModelError, SettingError, describe_error
+from crystext.runtime.files import write_text
+from crystext.structures.property_schema import PROPERTIES, Property
+from crystext.tasks.answer_scales import AnswerScale
+from crystext.tasks.representations import get_representation
+
+SETTINGS_FILE = "properties.json"
+
+
+@dataclass(frozen=True)
+class PredictionSettings:
+    """The contents of properties.json."""
+
+    scales: Mapping[str, AnswerScale]
+    """The answers of each property, in the order in which they are asked for."""
+    inputs: tuple[str, ...]
+    """Representations that the model reads, the preferred one first."""
+    calibration: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By property and by level of an interval: the probability that the predicted distribution has
+    to give an interval so that it holds the true value as often as the level says, on validation
+    data. The level itself where there are too few of them."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """What the model was trained on: number of records with each property, digest of the data."""
+    generates: bool = True
+    """Whether the model also writes crystals."""
+
+    @property
+    def properties(self) -> dict[str, Property]:
+        """What the model predicts, by name."""
+        return {name: scale.target for name, scale in self.scales.items()}
+
+
+def write_prediction_settings(folder: Path, settings: PredictionSettings) -> None:
+    """Write properties.json."""
+    content = {
+        "inputs": list(settings.inputs),
+        "generates": settings.generates,
+        "properties": {
+            name: _scale_content(scale) | {"calibration": dict(settings.calibration.get(name, {}))}
+            for name, scale in settings.scales.items()
+        },
+        "training": dict(settings.training),
+    }
+    write_text(folder / SETTINGS_FILE, json.dumps(content, indent=1) + "\n")
+
+
+def _scale_content(scale: AnswerScale) -> dict[str, Any]:
+    target = scale.target
+    return {
+        "title": target.title,
+        "unit": target.unit,
+        "kind": target.kind,
+        "digits": scale.digits,
+        "mean": scale.mean,
+        "std": scale.std,
+        "atoms": sorted(scale.atoms),
+        "levels": list(scale.levels),
+    }
+
+
+def read_prediction_settings(folder: Path) -> PredictionSettings | None:
+    """Read properties.json; None if the folder has none: the model predicts no property.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        inputs = tuple(get_representation(name).name for name in content["inputs"])
+        if not inputs or not content["properties"]:
+            raise ValueError("it names no property or no representation")
+        return PredictionSettings(
+            {name: _read_scale(name, found) for name, found in content["properties"].items()},
+            inputs,
+            {
+                name: {str(level): float(x) for level, x in found["calibration"].items()}
+                for name, found in content["properties"].items()
+            },
+            content["training"],
+            bool(content["generates"]),
+        )
+    except SettingError as error:
+        raise ModelError(f"{path}: {error}") from None
+    except KeyError as error:
+        raise ModelError(f"{path} lacks {error}; copy the model folder again") from None
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise ModelError(
+            f"{path} is damaged: {describe_error(error, 'its values are of another kind')}"
+        ) from None
+
+
+def _read_scale(name: str, found: Mapping[str, Any]) -> AnswerScale:
+    kind = found["kind"]
+    if kind not in ("number", "boolean"):
+        raise ValueError(f"{name} is of the kind {kind!r}")
+    # The package's own property has a range and a format; the file says what the model learned.
+    known = PROPERTIES.get(name)
+    same = known is not None and (known.unit, known.kind) == (found["unit"], kind)
+    target = (
+        known
+        if same and known is not None
+        else Property(name, str(found["title"]), unit=str(found["unit"]), kind=kind)
+    )
+    levels = tuple(float(x) for x in found["levels"])
+    if list(levels) != sorted(set(levels)):
+        raise ValueError(f"the levels of {name} do not ascend")
+    return AnswerScale(
+        target,
+        levels,
+        int(found["digits"]),
+        frozenset(float(x) for x in found["atoms"]),
+        float(found["mean"]),
+        float(found["std"]),
+    )

@@ -1,0 +1,185 @@
+"""Prediction by language models: the answers to questions about a text, with their distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from crystext.errors import ModelError, SettingError, did_you_mean
+from crystext.inference.answer_distribution import (
+    AnswerDistribution,
+    calibrated_interval,
+    mixture,
+)
+from crystext.inference.property_readout import read_distributions
+from crystext.models.layout import open_model
+from crystext.models.load import LoadedModel, load_model
+from crystext.models.prediction_settings import PredictionSettings, read_prediction_settings
+from crystext.predict.base import INTERVAL_LEVELS, Predictions, Predictor
+from crystext.runtime.resources import shipped_predictor
+from crystext.structures.record import Record
+from crystext.tasks.representations import get_representation, text_and_problem
+
+SHIPPED = "shipped"
+"""Name of the predictor that comes with the package."""
+
+_CHUNK = 2_000
+"""Records whose texts are held at once."""
+
+
+class LanguagePredictor(Predictor):
+    """One or several language models that were trained on the task `property`.
+
+    Several are an ensemble: their distributions are averaged, which lowers the error and widens the
+    intervals where the models disagree.
+    """
+
+    def __init__(self, models: Sequence[tuple[LoadedModel, PredictionSettings]]) -> None:
+        """Take models that predict the same properties.
+
+        Raises:
+            ModelError: the models predict different properties.
+        """
+        self._models = list(models)
+        first = self._models[0][1]
+        self.properties, self.inputs = first.properties, first.inputs
+        for model, settings in self._models[1:]:
+            if settings.properties.keys() != self.properties.keys():
+                raise ModelError(
+                    f"{model.folder} predicts {', '.join(settings.properties)}, and "
+                    f"{self._models[0][0].folder} {', '.join(self.properties)}; an ensemble needs "
+                    "models of the same properties"
+                )
+
+    @classmethod
+    def open(cls, *sources: str | Path) -> LanguagePredictor:
+        """Load models: `shipped`, folders that `crystext train` wrote, or names on the Hub.
+
+        Raises:
+            ModelError: a model does not exist, is damaged, or predicts nothing.
+        """
+        return cls([_load(source) for source in sources or (SHIPPED,)])
+
+    def predict(
+        self,
+        records: Sequence[Record],
+        properties: Sequence[str] | None = None,
+        *,
+        views: int = 1,
+        seed: int = 0,
+    ) -> dict[str, Predictions]:
+        """Predict properties; see `Predictor.predict`.
+
+        Args:
+            records: each is read in the first of the model's representations that it has.
+            properties: some of `properties`; None is all.
+            views: number of random equivalent texts of each crystal whose distributions are
+                averaged; 1 takes the crystal as it is described.
+            seed: of the equivalent texts.
+        """
+        names = self._check_names(properties)
+        texts, problems = self._texts(records, None)
+        answered = [i for i, text in enumerate(texts) if text]
+        parts = [self._distributions([texts[i] for i in answered], names)]
+        rng = np.random.default_rng(seed)
+        for _ in range(views - 1):
+            other, _ = self._texts([records[i] for i in answered], rng)
+            parts.append(self._distributions(other, names))
+        return {
+            name: self._predictions(
+                name, mixture([part[name] for part in parts]), answered, problems
+            )
+            for name in names
+        }
+
+    def _check_names(self, properties: Sequence[str] | None) -> list[str]:
+        names = list(self.properties if properties is None else properties)
+        for name in names:
+            if name not in self.properties:
+                raise SettingError(
+                    f"the model does not predict {name!r}; it predicts "
+                    f"{', '.join(self.properties)}." + did_you_mean(name, self.properties)
+                )
+        return names
+
+    def _texts(
+        self, records: Sequence[Record], rng: np.random.Generator | None
+    ) -> tuple[list[str], list[str]]:
+        """Return a text for each record, empty if it has none, and why."""
+        forms = [get_representation(name) for name in self.inputs]
+        texts, problems = [], []
+        for record in records:
+            text = problem = ""
+            for form in forms:
+                text, reason = text_and_problem(record, form, rng)
+                problem = problem or reason
+                if text:
+                    problem = ""
+                    break
+            texts.append(text)
+            problems.append(problem)
+        return texts, problems
+
+    def _distributions(
+        self, texts: Sequence[str], names: Sequence[str]
+    ) -> dict[str, AnswerDistribution]:
+        parts = [
+            read_distributions(
+                model.network, model.tokenizer, model.prompts, settings.scales, texts, names
+            )
+            for model, settings in self._models
+        ]
+        return {name: mixture([part[name] for part in parts]) for name in names}
+
+    def _predictions(
+        self,
+        name: str,
+        distribution: AnswerDistribution,
+        answered: Sequence[int],
+        problems: Sequence[str],
+    ) -> Predictions:
+        count = len(problems)
+
+        def spread(values: np.ndarray) -> np.ndarray:
+            whole = np.full((count, *values.shape[1:]), np.nan)
+            whole[answered] = values
+            return whole
+
+        if self.properties[name].kind == "boolean":
+            # The only other answer is no.
+            return Predictions(self.properties[name], spread(distribution.means()), tuple(problems))
+        calibration = self._calibration(name)
+        return Predictions(
+            self.properties[name],
+            spread(distribution.medians()),
+            tuple(problems),
+            means=spread(distribution.means()),
+            modes=spread(distribution.modes()),
+            intervals={
+                level: spread(calibrated_interval(distribution, level, calibration))
+                for level in INTERVAL_LEVELS
+            },
+        )
+
+    def _calibration(self, name: str) -> Mapping[str, float]:
+        """Return the mean calibration of the models."""
+        found = [settings.calibration.get(name, {}) for _, settings in self._models]
+        return {
+            level: float(np.mean([x[level] for x in found]))
+            for level in found[0]
+            if all(level in x for x in found)
+        }
+
+
+def _load(source: str | Path) -> tuple[LoadedModel, PredictionSettings]:
+    folder = shipped_predictor() if str(source) == SHIPPED else source
+    files = open_model(folder)
+    settings = read_prediction_settings(files.path)
+    if settings is None:
+        raise ModelError(
+            f"the model {source} predicts no property; train one with `crystext train "
+            "regress-shipped`, or leave the model out to take the shipped predictor"
+        )
+    return load_model(files), settings

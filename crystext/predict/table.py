@@ -1,0 +1,122 @@
+"""The table of predictions: a row for each record, with values, intervals and problems.
+
+name, formula
+PROPERTY_UNIT, such as band_gap_ev or formation_energy_ev_per_atom
+PROPERTY_low90_UNIT, PROPERTY_high90_UNIT
+the interval that should hold the true value in 90% of cases
+PROPERTY_probability        of a boolean, the probability of yes
+problem                     why there is no prediction; empty if there is one
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crystext.errors import CrystextError
+from crystext.predict.base import Predictions
+from crystext.runtime.files import replace_atomically
+from crystext.structures.properties import reduced_formula
+from crystext.structures.property_schema import Property
+from crystext.structures.record import Record
+from crystext.tasks.representations import formula_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INTERVAL = 0.9
+"""Level of the interval in tables."""
+
+_DIGITS = 4
+
+
+def prediction_table(
+    records: Sequence[Record],
+    predictions: Mapping[str, Predictions],
+    extra: Mapping[str, Iterable[Any]] | None = None,
+) -> pd.DataFrame:
+    """Return predictions as a table, in the order of the records.
+
+    Args:
+        records: what was predicted for.
+        predictions: by property.
+        extra: further columns after the predictions.
+    """
+    import pandas as pd
+
+    columns: dict[str, Any] = {
+        "name": [record.name or record.id for record in records],
+        "formula": [_formula(record) for record in records],
+    }
+    for found in predictions.values():
+        columns[value_column(found.target)] = [_rounded(x) for x in found.values]
+        bounds = found.intervals.get(INTERVAL)
+        if bounds is not None:
+            for i, bound in enumerate(("low", "high")):
+                columns[_bound_column(found.target, bound)] = [_rounded(x) for x in bounds[:, i]]
+    columns |= {name: list(values) for name, values in (extra or {}).items()}
+    first = next(iter(predictions.values()))
+    columns["problem"] = list(first.problems)
+    return pd.DataFrame(columns)
+
+
+def value_column(target: Property) -> str:
+    """Return the name of the column that holds a property's predictions."""
+    if target.kind == "boolean":
+        return f"{target.name}_probability"
+    unit = _unit_suffix(target)
+    return target.name if target.name.lower().endswith(unit or "_") else target.name + unit
+
+
+def _unit_suffix(target: Property) -> str:
+    """Return the unit as part of a column name: eV/atom is _ev_per_atom."""
+    words = target.unit.lower().replace("/", " per ").replace("^", "")
+    slug = "_".join(re.findall(r"[a-z0-9]+", words))
+    return f"_{slug}" if slug else ""
+
+
+def _rounded(value: float) -> float | None:
+    return None if value != value else float(f"{value:.{_DIGITS}g}")
+
+
+def _formula(record: Record) -> str:
+    if record.crystal is not None:
+        return reduced_formula(record.crystal)
+    try:
+        return formula_text(record) or record.texts.get("smiles", "")
+    except CrystextError:
+        return ""
+
+
+def describe_row(row: Mapping[str, Any], predictions: Mapping[str, Predictions]) -> list[str]:
+    """Return a row for people: the name or formula, and each value with its interval."""
+    name, formula = str(row["name"]), str(row["formula"])
+    cells = [name if not formula or formula == name else f"{name} {formula}".strip()]
+    for found in predictions.values():
+        value = row[value_column(found.target)]
+        if value is None or value != value:
+            cells.append("")
+            continue
+        text = f"{value:.3g}"
+        if found.target.kind == "boolean":
+            text = f"{'yes' if value >= 0.5 else 'no'} ({max(value, 1 - value):.0%})"
+        elif (low := row.get(_bound_column(found.target, "low"))) is not None:
+            high = row[_bound_column(found.target, "high")]
+            text += f" [{low:.3g}, {high:.3g}]"
+        cells.append(text)
+    return cells
+
+
+def write_table(table: pd.DataFrame, out: Path) -> None:
+    """Write a table, whole or not at all."""
+    with replace_atomically(out) as partial:
+        if out.suffix == ".parquet":
+            table.to_parquet(partial, index=False)
+        else:
+            table.to_csv(partial, index=False)
+
+
+def _bound_column(target: Property, bound: str) -> str:
+    return f"{target.name}_{bound}{100 * INTERVAL:.0f}{_unit_suffix(target)}"

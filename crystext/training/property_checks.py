@@ -1,0 +1,95 @@
+"""Checks of property prediction in training: errors on validation records, and calibration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from crystext.data.store import Records
+from crystext.inference.answer_distribution import AnswerDistribution, calibrate
+from crystext.inference.property_readout import read_distributions
+from crystext.models.prediction_settings import PredictionSettings
+from crystext.structures.crystal import Floats
+from crystext.structures.record import Record
+from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
+from crystext.tasks.property_prediction import PropertyPrediction, property_value
+from crystext.tasks.representations import get_representation, text_and_problem
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+    from crystext.models.initialize import InitialModel
+
+INTERVAL_LEVELS = (0.5, 0.9)
+"""Levels of the intervals that are calibrated."""
+
+
+class PropertyChecks:
+    """The validation records of a property task, as texts with their true values."""
+
+    def __init__(
+        self, initial_model: InitialModel, task: PropertyPrediction, data: Records, count: int
+    ) -> None:
+        """Write the texts of the first records, in the preferred representation of each.
+
+        Args:
+            initial_model: whose tokenizer and prompts are used.
+            task: the recipe's.
+            data: the validation records.
+            count: maximum number of records.
+        """
+        self.initial_model, self.task = initial_model, task
+        forms = [get_representation(name) for name in task.inputs]
+        self.texts: list[str] = []
+        rows: list[list[float]] = []
+        for i in range(min(count, len(data))):
+            record: Record = data[i]
+            if task.needs_wyckoff and record.crystal is not None and record.wyckoff is None:
+                record = replace(record, wyckoff=to_wyckoff_or_none(record.crystal))
+            text = next((x for form in forms if (x := text_and_problem(record, form)[0])), "")
+            if text:
+                self.texts.append(text)
+                values = (property_value(s.target, record) for s in task.scales.values())
+                rows.append([np.nan if value is None else value for value in values])
+        table = np.array(rows, dtype=np.float64).reshape(len(rows), len(task.scales))
+        self.true_values: dict[str, Floats] = {
+            name: table[:, i] for i, name in enumerate(task.scales)
+        }
+
+    def read(self, network: PreTrainedModel | PeftModel) -> dict[str, AnswerDistribution]:
+        """Return the distributions of all properties for each text."""
+        start = self.initial_model
+        return read_distributions(
+            network, start.tokenizer, start.prompts, self.task.scales, self.texts
+        )
+
+    def errors(self, network: PreTrainedModel | PeftModel) -> dict[str, float]:
+        """Return the mean absolute error of each property's median; of a boolean the error rate.
+
+        Returns:
+            `mae_NAME`, for properties with known values.
+        """
+        found = {}
+        with torch.inference_mode():
+            for name, distribution in self.read(network).items():
+                truth = self.true_values[name]
+                known = np.isfinite(truth)
+                if known.any():
+                    error = np.abs(distribution.medians() - truth)[known].mean()
+                    found[f"mae_{name}"] = float(error)
+        return found
+
+    def calibrated(
+        self, settings: PredictionSettings, network: PreTrainedModel | PeftModel
+    ) -> PredictionSettings:
+        """Return settings whose intervals are calibrated on these records."""
+        calibration = {
+            name: calibrate(distribution, self.true_values[name], INTERVAL_LEVELS)
+            for name, distribution in self.read(network).items()
+            if not self.task.scales[name].is_boolean
+        }
+        return replace(settings, calibration=calibration)
