@@ -1,9 +1,11 @@
 """The entries of a benchmark: what `--method` and `--answers` name, ready to run on any task.
 
-forest                  a method of `predict.methods`, fitted on the training part of each fold
-FOLDER                  a predictor that was trained before, as a folder
-chat:FOLDER, chat:O/N   a chat model, asked in words (see `chat`)
-answers of a file       what another program or service answered (see `read_answers`)
+    forest                  a method of `predict.methods`, fitted on the training part of each fold
+    shipped, FOLDER, O/N    a language model that was trained on the property before
+    chat:FOLDER, chat:O/N   a chat model, asked in words (see `chat`)
+    answers of a file       what another program or service answered (see `read_answers`)
+
+O/N is a name on the Hub.
 """
 
 from __future__ import annotations
@@ -20,12 +22,17 @@ from crystext.benchmark import compat
 from crystext.benchmark.answers import Answer
 from crystext.benchmark.chat import AnswersMethod, ChatDecoding, ChatMethod, ChatModel, ParseAnswer
 from crystext.benchmark.data import TaskData
+from crystext.benchmark.pretrained import PretrainedMethod
 from crystext.benchmark.prompts import ChatPrompts
 from crystext.benchmark.suite import BenchmarkTask, Suite
 from crystext.errors import InputError, SettingError, describe_error, did_you_mean
+from crystext.models.layout import base_folder, model_folder, model_hash
 from crystext.predict.base import Method
+from crystext.predict.language import SHIPPED
 from crystext.predict.methods import METHODS
 from crystext.runtime.files import file_digest
+from crystext.runtime.hub import HUB_NAME_PATTERN
+from crystext.runtime.resources import shipped_predictor
 from crystext.structures.property_schema import Property
 from crystext.tasks.representations import get_representation
 
@@ -67,7 +74,8 @@ class MethodEntry(Entry):
             known = ", ".join(METHODS)
             raise SettingError(
                 f"no method {name!r}; there are {known}, {CHAT_PREFIX}MODEL for a chat model, and "
-                "folders of trained predictors." + did_you_mean(name, METHODS)
+                f"models of `crystext predict` ({SHIPPED}, a folder, OWNER/NAME)."
+                + did_you_mean(name, METHODS)
             )
         self.label = name
         self._method = METHODS[name]
@@ -79,6 +87,29 @@ class MethodEntry(Entry):
 
     def method(self, data: TaskData) -> Method:
         """Return the method itself."""
+        return self._method
+
+
+class PretrainedEntry(Entry):
+    """A predictor that was trained before."""
+
+    def __init__(self, source: str) -> None:
+        """Describe the predictor; it is loaded when it first predicts.
+
+        Raises:
+            ModelError: it does not exist.
+        """
+        self.label = _folder_label(source)
+        self.title = f"{self.label}, trained before"
+        self._folder = model_folder(shipped_predictor() if source == SHIPPED else source)
+        self._method = PretrainedMethod(source)
+
+    def identity(self) -> Any:
+        """Return the digest of the model."""
+        return model_hash(self._folder, quick=True)
+
+    def method(self, data: TaskData) -> Method:
+        """Return the predictor."""
         return self._method
 
 
@@ -107,18 +138,13 @@ class ChatEntry(Entry):
     ) -> None:
         """Describe the model; it is loaded when it first answers."""
         shots = f"{question.few_shot}-shot" if question.few_shot else "zero-shot"
-        # The folder's name alone: its place differs between machines.
-        self.label = CHAT_PREFIX + (
-            Path(source).resolve().name if Path(source).exists() else source
-        )
+        self.label = CHAT_PREFIX + _folder_label(source)
         self.title = f"{source}, {shots}, from {question.input_name}"
         self.source, self.question = source, question
         self.model = ChatModel(source, decoding, seed=seed)
 
     def identity(self) -> Any:
         """Return the digest of the model, the words and how it decodes."""
-        from crystext.models.layout import base_folder, model_hash
-
         return [
             model_hash(base_folder(self.source), quick=True),
             self.question.prompts.digest,
@@ -263,6 +289,17 @@ def _compat_parser(task: BenchmarkTask) -> ParseAnswer:
         return compat.parse_number(cut)
 
     return parse
+
+
+def _folder_label(source: str) -> str:
+    """Return the name of a folder alone, since its place differs between machines."""
+    return Path(source).resolve().name if Path(source).exists() else source
+
+
+def is_model(source: str) -> bool:
+    """Return whether an argument of `--method` is a model rather than the name of a method."""
+    is_name = HUB_NAME_PATTERN.fullmatch(source) is not None
+    return source == SHIPPED or is_name or Path(source).exists()
 
 
 def check_labels(entries: Sequence[Entry]) -> None:

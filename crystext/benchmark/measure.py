@@ -25,8 +25,10 @@ from crystext.benchmark.entries import (
     ChatEntry,
     Entry,
     MethodEntry,
+    PretrainedEntry,
     Question,
     check_labels,
+    is_model,
 )
 from crystext.benchmark.page import leak_rows, write_page
 from crystext.benchmark.prompts import DEFAULT, ChatPrompts, Shot, load_chat_prompts
@@ -43,6 +45,7 @@ from crystext.benchmark.suite import (
     select_tasks,
 )
 from crystext.errors import InputError, SettingError
+from crystext.predict.methods import METHODS
 from crystext.runtime.files import write_text
 from crystext.runtime.provenance import collect_provenance
 from crystext.runtime.wording import format_count
@@ -175,6 +178,8 @@ def _entries(
     entries: list[Entry] = [
         ChatEntry(name.removeprefix(CHAT_PREFIX), question, decoding, seed=options.settings.seed)
         if name.startswith(CHAT_PREFIX)
+        else PretrainedEntry(name)
+        if is_model(name) and name not in METHODS
         else MethodEntry(name)
         for name in methods
     ]

@@ -30,9 +30,10 @@ def benchmark(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME|chat:MODEL",
-            help="A method that is fitted on the training rows, such as forest or mean; or a chat "
-            "model (folder or OWNER/NAME) that is asked in words. Repeat the option for several.",
+            metavar="NAME|MODEL|chat:MODEL",
+            help="A method that is fitted on the training rows, such as forest or mean; a model "
+            "of crystext predict (shipped, a folder, OWNER/NAME); or a chat model (folder or "
+            "OWNER/NAME) that is asked in words. Repeat the option for several.",
             show_default=False,
         ),
     ] = None,
