@@ -66,7 +66,13 @@ class SuiteData:
     """The tables of a suite's data sets in a folder; read when they are first needed."""
 
     def __init__(
-        self, suite: Suite, folder: Path, input_name: str, tasks: Sequence[BenchmarkTask]
+        self,
+        suite: Suite,
+        folder: Path,
+        input_name: str,
+        tasks: Sequence[BenchmarkTask],
+        *,
+        crystals: bool = False,
     ) -> None:
         """Describe the data.
 
@@ -75,12 +81,15 @@ class SuiteData:
             folder: the user's.
             input_name: type of input, one of the suite's.
             tasks: the tasks that will be loaded.
+            crystals: whether to read CIFs as crystals, if they are the input.
 
         Raises:
             InputError: a file is missing; the message lists all that are.
         """
         self.suite, self.folder, self.input_name = suite, folder, input_name
         self._tasks = tasks
+        is_cif = suite.inputs[input_name].representation == "cif"
+        self._reads_crystals = crystals and is_cif
         self._cached: tuple[str, dict[str, PropertyTable]] | None = None
         missing = [str(path) for path in self.paths() if not path.is_file()]
         if missing:
@@ -186,7 +195,10 @@ class SuiteData:
                 "--tasks, or complete the file"
             )
         table = read_property_table(
-            path, targets=targets, columns=columns, crystals=cifs is not None
+            path,
+            targets=targets,
+            columns=columns,
+            crystals=cifs is not None or self._reads_crystals,
         )
         records = with_descriptions(table.records) if cifs is not None else table.records
         return replace(table, records=_with_unique_ids(records))

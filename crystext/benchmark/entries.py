@@ -45,6 +45,8 @@ class Entry(ABC):
     label: str
     """Its name in results; unique in a run."""
     title: str
+    reads_crystals = False
+    """Whether CIFs of tables are read as crystals for it."""
     rows_at_once: int = 1024
     """Predictions are written after so many rows: what a kill can cost."""
 
@@ -93,6 +95,8 @@ class MethodEntry(Entry):
 class PretrainedEntry(Entry):
     """A predictor that was trained before."""
 
+    reads_crystals = True
+
     def __init__(self, source: str) -> None:
         """Describe the predictor; it is loaded when it first predicts.
 
@@ -127,6 +131,21 @@ class Question:
         """Return the parser of answers about a task."""
         return _compat_parser(task) if self.is_compat else own_answers.parse_answer
 
+    def method(self, task: BenchmarkTask, model: ChatModel) -> ChatMethod:
+        """Return a chat model with the words for a task."""
+        spec = self.suite.inputs[self.input_name]
+        properties = tuple(self.suite.datasets[task.dataset].properties)
+        return ChatMethod(
+            model,
+            self.prompts,
+            get_representation(spec.representation),
+            self.input_name,
+            self.parser(task),
+            self.few_shot,
+            # As in LLM4Mat-Bench, where a data set has rows with all of its properties.
+            properties if self.is_compat else (),
+        )
+
 
 class ChatEntry(Entry):
     """A chat model."""
@@ -155,19 +174,7 @@ class ChatEntry(Entry):
 
     def method(self, data: TaskData) -> Method:
         """Return the chat model with the words for this task."""
-        question, task = self.question, data.task
-        spec = question.suite.inputs[question.input_name]
-        properties = tuple(question.suite.datasets[task.dataset].properties)
-        return ChatMethod(
-            self.model,
-            question.prompts,
-            get_representation(spec.representation),
-            question.input_name,
-            question.parser(task),
-            question.few_shot,
-            # As in LLM4Mat-Bench, where a data set has rows with all of its properties.
-            properties if question.is_compat else (),
-        )
+        return self.question.method(data.task, self.model)
 
 
 class RawAnswer(NamedTuple):

@@ -6,12 +6,13 @@ each time; here every choice stands in `results.json`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crystext.benchmark import compat
-from crystext.benchmark.chat import COMPAT_DECODING, ChatDecoding
+from crystext.benchmark.chat import COMPAT_DECODING, ChatDecoding, ChatModel
 from crystext.benchmark.compat_prompts import (
     FEW_SHOT,
     CompatPrompts,
@@ -33,7 +34,7 @@ from crystext.benchmark.entries import (
 from crystext.benchmark.page import leak_rows, write_page
 from crystext.benchmark.prompts import DEFAULT, ChatPrompts, Shot, load_chat_prompts
 from crystext.benchmark.results import PAGE_FILE, RESULTS_FILE, BenchmarkResults
-from crystext.benchmark.run import BenchmarkRun, RunSettings, Unit, UnitError
+from crystext.benchmark.run import BenchmarkRun, RunSettings, Unit, UnitError, prepare_task
 from crystext.benchmark.scores import failed_units, score_units
 from crystext.benchmark.suite import (
     BenchmarkTask,
@@ -114,15 +115,10 @@ def benchmark(
     notes: list[str] = []
     tasks = _tasks(suite, folder, options, notes)
     input_name = choose_input(suite, options.input)
-    data = SuiteData(suite, folder, input_name, tasks)
-    question = Question(
-        suite,
-        input_name,
-        _prompts(suite, folder, options.prompts),
-        options.few_shot,
-        options.is_compat,
-    )
+    question = _question(suite, folder, input_name, options)
     entries = _entries(question, methods, answers, options)
+    crystals = any(entry.reads_crystals for entry in entries)
+    data = SuiteData(suite, folder, input_name, tasks, crystals=crystals)
     run = BenchmarkRun(suite, data, entries, out, options.settings)
     units: list[Unit] = []
     errors: list[UnitError] = []
@@ -137,6 +133,64 @@ def benchmark(
     write_text(out / RESULTS_FILE, results.model_dump_json(indent=2) + "\n")
     write_page(results, units, out / PAGE_FILE)
     return results
+
+
+def write_prompts(
+    suite: Suite | str | Path,
+    folder: Path,
+    path: Path,
+    options: BenchmarkOptions | None = None,
+) -> int:
+    """Write what a chat model is asked, for any program or service to answer.
+
+    Each line has the task, the id of the record, and the messages, or a whole text. The answers,
+    with task and id, are scored by `benchmark`.
+
+    Args:
+        suite: as for `benchmark`.
+        folder: the user's folder of data.
+        path: JSON lines to write.
+        options: what to ask.
+
+    Returns:
+        The number of prompts.
+
+    Raises:
+        InputError: files or columns are missing.
+        SettingError: an option or the suite is invalid.
+        RunError: the file cannot be written.
+    """
+    options = options or BenchmarkOptions()
+    suite = suite if isinstance(suite, Suite) else load_suite(suite)
+    tasks = _tasks(suite, folder, options, [])
+    input_name = choose_input(suite, options.input)
+    data = SuiteData(suite, folder, input_name, tasks)
+    question = _question(suite, folder, input_name, options)
+    model = ChatModel("", ChatDecoding())  # It answers nothing, and is never loaded.
+    lines: list[str] = []
+    for task in tasks:
+        loaded = prepare_task(data.load(task), options.settings)
+        for fold in loaded.folds:
+            method = question.method(task, model)
+            predictor = method.fit(fold.train, fold.validation, {task.label: loaded.target})
+            prompts = predictor.prompts(fold.test, loaded.target)
+            for record, prompt in zip(fold.test, prompts, strict=True):
+                if isinstance(prompt, str):
+                    continue
+                asked = (
+                    {"messages": [turn._asdict() for turn in prompt.messages]}
+                    if prompt.messages
+                    else {"prompt": prompt.text}
+                )
+                values = {"task": task.name, "id": record.id, **asked}
+                lines.append(json.dumps(values, ensure_ascii=False) + "\n")
+    write_text(path, "".join(lines))
+    return len(lines)
+
+
+def _question(suite: Suite, folder: Path, input_name: str, options: BenchmarkOptions) -> Question:
+    prompts = _prompts(suite, folder, options.prompts)
+    return Question(suite, input_name, prompts, options.few_shot, options.is_compat)
 
 
 def _tasks(

@@ -226,7 +226,7 @@ class BenchmarkRun:
         self, task: BenchmarkTask, progress: ReportProgress
     ) -> Iterator[Unit | UnitError]:
         try:
-            data = self._without_leaks(self.data.load(task))
+            data = prepare_task(self.data.load(task), self.settings)
         except InputError as error:
             for entry in self.entries:
                 yield UnitError(task, entry.label, "", str(error))
@@ -243,8 +243,6 @@ class BenchmarkRun:
     def _run_unit(
         self, data: TaskData, entry: Entry, fold: TaskFold, progress: ReportProgress
     ) -> Unit:
-        if self.settings.n is not None:
-            fold = replace(fold, test=fold.test[: self.settings.n])
         identity = [
             self._identities[entry.label],
             {
@@ -313,22 +311,21 @@ class BenchmarkRun:
             append([line])
         return finished
 
-    def _without_leaks(self, data: TaskData) -> TaskData:
-        """Remove the lines of CIFs that state the target, unless they are to be kept."""
-        tags = data.task.spec.cif_leaks
-        if not tags or self.settings.keeps_leaks:
-            return data
-        folds = tuple(
-            TaskFold(
-                fold.name,
-                *(
-                    tuple(without_cif_tags(record, tags) for record in part)
-                    for part in (fold.train, fold.validation, fold.test)
-                ),
-            )
-            for fold in data.folds
+
+def prepare_task(data: TaskData, settings: RunSettings) -> TaskData:
+    """Return a task's records as methods get them: the first n of a test part, without leaks."""
+    tags = () if settings.keeps_leaks else data.task.spec.cif_leaks
+    folds = tuple(
+        TaskFold(
+            fold.name,
+            *(
+                tuple(without_cif_tags(record, tags) for record in part) if tags else part
+                for part in (fold.train, fold.validation, fold.test[: settings.n])
+            ),
         )
-        return replace(data, folds=folds)
+        for fold in data.folds
+    )
+    return replace(data, folds=folds)
 
 
 def _cut_to_whole_parts(lines: JsonLines[Row], size: int, total: int) -> int:

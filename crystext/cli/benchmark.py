@@ -45,6 +45,15 @@ def benchmark(
             show_default=False,
         ),
     ] = None,
+    write_prompts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="Only write the prompts of a chat model to this file, for another program or "
+            "service; give its answers as --answers.",
+            show_default=False,
+        ),
+    ] = None,
     input: Annotated[
         str | None,
         typer.Option(help="Type of input of the suite.", show_default="the suite's first"),
@@ -133,9 +142,11 @@ def benchmark(
     from crystext.benchmark.compat import COMPAT
     from crystext.benchmark.measure import BenchmarkOptions
     from crystext.benchmark.measure import benchmark as measure
+    from crystext.benchmark.measure import write_prompts as write
     from crystext.benchmark.run import RunSettings
     from crystext.errors import SettingError, did_you_mean
     from crystext.runtime.progress import Progress
+    from crystext.runtime.wording import format_count
 
     if compat not in (None, COMPAT):
         raise SettingError(
@@ -154,6 +165,12 @@ def benchmark(
         # LLM4Mat-Bench keeps them.
         settings=RunSettings(seed, n, keep_cell_volume or compat is not None),
     )
+    if write_prompts is not None:
+        if method or answers:
+            raise SettingError("--write-prompts measures nothing; leave out --method and --answers")
+        count = write(suite, data, write_prompts, options)
+        typer.echo(f"{format_count(count, 'prompt')} written to {write_prompts}")
+        return
     with Progress(transient=False) as bars:
         results = measure(
             suite, data, method or [], out, options, answers=answers or [], progress=bars.update

@@ -77,3 +77,34 @@ def test_the_help_lists_the_suites(cli):
     told = cli("benchmark", "--help").stdout
     for name in ("llm4mat", "matbench", "moleculenet", "MoleculeNet"):
         assert name in told
+
+
+def test_prompts_go_out_and_answers_come_back(cli, tmp_path):
+    suite, prompts, answers = (
+        write_example(tmp_path),
+        tmp_path / "p.jsonl",
+        tmp_path / "theirs.jsonl",
+    )
+    command = ("benchmark", suite, "--data", tmp_path, "--tasks", "salts/gap,salts/is_oxide")
+    ended = cli(*command, "--write-prompts", prompts, "--few-shot", 2, "--n", 10)
+    assert ended.stdout == f"20 prompts written to {prompts}\n"
+    asked = [json.loads(line) for line in prompts.read_text().splitlines()]
+    assert len(asked[0]["messages"]) == 6
+    lines = [
+        {"task": x["task"], "id": x["id"], "answer": "no" if "oxide" in x["task"] else "1 eV"}
+        for x in asked
+    ]
+    answers.write_text("\n".join(map(json.dumps, lines)))
+    scored = cli(*command, "--answers", answers, "--n", 10, "--out", tmp_path / "out")
+    assert scored.returncode == 0, scored.stderr
+    assert scored.stdout.count("10/10") == 2
+
+
+def test_prompts_of_the_benchmark_are_whole_texts(cli, shared_data, tmp_path):
+    mp = shared_data / "llm4mat_mp"
+    given = mp / "mp_inference_prompts_data.csv"
+    cli("benchmark", "llm4mat", "--data", mp, "--tasks", "mp/volume", "--prompts", given,
+        "--compat", "llm4mat", "--input", "cif", "--write-prompts", tmp_path / "p.jsonl")  # fmt: skip
+    asked = [json.loads(line)["prompt"] for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert len(asked) == 10
+    assert all("_cell_volume" in prompt for prompt in asked)
