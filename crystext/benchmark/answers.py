@@ -109,7 +109,7 @@ _RANGE_BETWEEN = re.compile(r"^\s*(?:-|–|—|−|to|~|\.\.+|…)\s*$")
 _UNCERTAINTY = re.compile(r"(?:±|\+/-|\+-)\s*\d+(?:\.\d+)?")
 _INVERSE_CUBE = re.compile(r"\bg[ ·]?cm\s?\^?[({]?(?:[-−]3|⁻³)[)}]?")
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_KEY = re.compile(r"""(?:^|[,;\n])\s*["'`]?([A-Za-z][\w\s()/.-]*?)["'`]?\s*[:=]""")
+_KEY = re.compile(r"""(?:^|[,;\n])\s{0,20}["'`]?([A-Za-z][\w\s()/.-]{0,80}?)["'`]?\s{0,20}[:=]""")
 """The key of a pair within braces, which need not be JSON."""
 
 _YES = ("yes", "true", "likely")

@@ -71,7 +71,8 @@ def parse_number(text: str) -> Answer:
         )  # fmt: skip
     ranges = _RANGE.findall(text)
     if len(ranges) > 1:
-        return Answer((float(ranges[0][0]) + float(ranges[0][1])) / 2)
+        mean = (float(ranges[0][0]) + float(ranges[0][1])) / 2
+        return Answer(mean) if math.isfinite(mean) else Answer(math.nan, "not finite")
     first = _FIRST.search(text)
     return Answer(math.nan, "no number") if first is None else _limited(float(first[0]))
 

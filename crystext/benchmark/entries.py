@@ -168,6 +168,7 @@ class ChatEntry(Entry):
             model_hash(base_folder(self.source), quick=True),
             self.question.prompts.digest,
             self.question.few_shot,
+            self.question.is_compat,
             vars(self.model.decoding),
             self.model.seed,
         ]
@@ -200,8 +201,8 @@ class AnswersEntry(Entry):
         self.title = f"answers of {path.name}"
 
     def identity(self) -> Any:
-        """Return the digest of the file."""
-        return file_digest(self.path)
+        """Return the digest of the file, and how the answers are read."""
+        return [file_digest(self.path), self.question.is_compat]
 
     def method(self, data: TaskData) -> Method:
         """Return the answers to a task, by the ids of its test records.

@@ -363,7 +363,9 @@ def _notes(
             else f"CIFs lack {tags} where it states the target: {listed}."
         )
     if results.failed:
-        notes.append(f"{format_count(len(results.failed), 'unit')} have no result; see the report.")
+        notes.append(
+            f"Without a result: {format_count(len(results.failed), 'unit')}; see the report."
+        )
     return notes
 
 

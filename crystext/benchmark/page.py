@@ -12,7 +12,7 @@ from crystext.benchmark.parity import ParityPlot, parity_plot
 from crystext.benchmark.published import ColumnValue, column_value, suite_tables
 from crystext.benchmark.results import BenchmarkResults, DatasetScore, Score, TaskResult
 from crystext.benchmark.run import Unit
-from crystext.benchmark.scores import LOWER_IS_BETTER, TITLES
+from crystext.benchmark.scores import COVERAGES, LOWER_IS_BETTER, TITLES
 from crystext.evaluate.html.environment import render
 from crystext.evaluate.html.numbers import MISSING, format_number
 from crystext.evaluate.published import PublishedTable
@@ -81,7 +81,9 @@ def score_cell(score: Score | None, n_valid: int, n_test: int, status: str = "")
 
 
 def metric_title(name: str) -> str:
-    """Return a metric's title with an arrow to its better end."""
+    """Return a metric's title with an arrow to its better end; a coverage has none."""
+    if name in COVERAGES:
+        return TITLES[name]
     return f"{TITLES[name]} {'↓' if name in LOWER_IS_BETTER else '↑'}"
 
 

@@ -58,7 +58,7 @@ def parity_plot(units: Sequence[Unit]) -> ParityPlot | None:
     right, top = _place_x(high, low, high), _place_y(high, low, high)
     outside = len(x) - int(inside.sum())
     caption = f"{len(chosen):,} of {len(targets):,} test records"
-    caption += f"; {outside:,} lie outside the axes" if outside else ""
+    caption += f"; outside the axes: {outside:,}" if outside else ""
     return ParityPlot(
         title=f"{units[0].task.name}, {units[0].method}",
         description=f"{target.title} predicted by {units[0].method} over true values, with the "

@@ -91,7 +91,7 @@ class Row:
                 values[name] = text
         if self.intervals:
             values["intervals"] = {level: list(ends) for level, ends in self.intervals.items()}
-        return json.dumps(values, ensure_ascii=False) + "\n"
+        return json.dumps(values) + "\n"
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Row:
@@ -183,7 +183,7 @@ class BenchmarkRun:
             folder,
             "a benchmark",
             owned=_OWNED,
-            option_names={"suite_digest": None, "keeps_leaks": "--keep-cell-volume"},
+            option_names={"suite": None, "suite_digest": None, "keeps_leaks": "--keep-cell-volume"},
         )
         self._lines = JsonLines(folder / UNITS_FILE, dict, "a finished unit")
         self._identities = {entry.label: json_digest(entry.identity()) for entry in entries}
@@ -267,8 +267,9 @@ class BenchmarkRun:
                     return {x: line[x] for x in _FINISHED}
                 if line["identity"] != key.identity:
                     raise RunError(
-                        f"{self.folder.path} holds {' '.join(key.values.values())} of other data "
-                        "or another model; give another --out"
+                        f"{self.folder.path} holds {' '.join(key.values.values())} of other data, "
+                        "another model, or with another split, other prompts or decoding; give "
+                        "another --out"
                     )
         return None
 

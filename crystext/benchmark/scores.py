@@ -60,6 +60,9 @@ TITLES = {
 }
 """Titles of metrics by name, in the order of tables."""
 
+COVERAGES = frozenset({"coverage_90"})
+"""Metrics that are best at their level."""
+
 LOWER_IS_BETTER = frozenset({"mae", "rmse", "mae_with_failures"})
 
 _PRIMARY_OF_COMPAT = {"number": "mad_over_mae", "boolean": "roc_auc_hard"}
@@ -262,7 +265,9 @@ def _why_undefined(name: str, folds: Sequence[_Values]) -> str:
         return "the valid test records have one class only"
     if any(np.ptp(fold.targets) == 0 for fold in folds):
         return "the test records have one value only"
-    return "not defined: a fold has too few valid answers, or no error"
+    if name in ("spearman", "r2"):
+        return "a fold has too few valid answers, or equal ones only"
+    return "no error"
 
 
 def _score_datasets(suite: Suite, tasks: Sequence[_TaskScores]) -> list[DatasetScore]:

@@ -154,10 +154,10 @@ def test_other_settings_data_and_models_are_refused(tmp_path: Path) -> None:
     run(suite, out, CountingMethod())
     with pytest.raises(RunError, match=r"n \(--n\): not given there, 5 here"):
         run(suite, out, CountingMethod(), n=5)
-    with pytest.raises(RunError, match="of other data or another model"):
+    with pytest.raises(RunError, match="of other data, another model"):
         run(suite, out, CountingMethod(), version=2)
     write_table(tmp_path / "salts" / "test.csv", rows(9))
-    with pytest.raises(RunError, match="of other data or another model"):
+    with pytest.raises(RunError, match="of other data, another model"):
         run(suite, out, CountingMethod())
 
 
