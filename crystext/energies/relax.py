@@ -164,7 +164,7 @@ def relaxation_steps(
 
     atoms = to_atoms(crystal)
     optimizer = FIRE(CellFilter(atoms), logfile=None)
-    optimizer.fmax = limits.fmax
+    moved = optimizer.optimizable
     steps = 0
     try:
         while True:
@@ -175,7 +175,8 @@ def relaxation_steps(
             since = time.monotonic()
             if not np.isfinite(atoms.get_potential_energy()):
                 return ended(RelaxationOutcome.NO_ENERGY, steps)
-            if optimizer.converged():
+            # Versions of ASE differ in the arguments of `optimizer.converged`, not in this.
+            if moved.converged(moved.get_gradient(), limits.fmax):
                 return ended(RelaxationOutcome.CONVERGED, steps, atoms)
             if spent + time.monotonic() - since > limits.seconds:
                 return ended(RelaxationOutcome.TOO_SLOW, steps)

@@ -25,7 +25,6 @@ from rich.console import Console
 from crystext.errors import RunError
 from crystext.models.initialize import InitialModel, initialize_model
 from crystext.models.load import check_model_path, save_model
-from crystext.models.prediction_settings import PredictionSettings
 from crystext.models.prediction_vocabulary import extend_for_prediction
 from crystext.runtime.run_folder import RunFolder
 from crystext.tasks.prompts import load_prompts
@@ -63,8 +62,8 @@ from crystext.training.loss_plot import plot_losses
 from crystext.training.number_weighting import NumberWeights
 from crystext.training.optimizers import make_optimizers, set_learning_rate
 from crystext.training.packing import Packed, dummy_rows, pack, split_micro_batches
-from crystext.training.property_checks import PropertyChecks
-from crystext.training.property_targets import known_counts, prediction_settings, property_task
+from crystext.training.property_checks import make_property_checks
+from crystext.training.property_targets import property_task
 from crystext.training.recipe import Recipe
 from crystext.training.run_identity import check_run_identity, run_identity
 from crystext.training.sample_checks import sampled_validity, validation_ipt
@@ -98,15 +97,8 @@ class Trainer:
         self.initial_model = _initialize_model(recipe, self.property_task, self.device)
         broadcast_weights(self.accelerator, self.initial_model.network)
         self.datasets = make_datasets(recipe, data, self.initial_model, self.property_task)
-        self.property_checks = (
-            None
-            if self.property_task is None
-            else PropertyChecks(
-                self.initial_model,
-                self.property_task,
-                data["validation"],
-                recipe.data.validation_crystals,
-            )
+        self.property_checks = make_property_checks(
+            recipe, self.initial_model, self.property_task, data
         )
         self.batch_size = optim.batch_sequences or self.datasets.sequences_per_batch(
             optim.batch_tokens or 1
@@ -311,7 +303,9 @@ class Trainer:
             network.bfloat16()
         if self.accelerator.is_main_process:
             with standard_attention(network):
-                prediction = self._prediction_settings()
+                prediction = None
+                if self.property_checks is not None:
+                    prediction = self.property_checks.settings(start.network.eval())
                 save_model(
                     folder,
                     start.network,
@@ -324,14 +318,8 @@ class Trainer:
                     state=state,
                     prediction=prediction,
                 )
-
-    def _prediction_settings(self) -> PredictionSettings | None:
-        """Return what the model predicts, with calibrated intervals; None if nothing."""
-        if self.property_task is None or self.property_checks is None:
-            return None
-        counts = known_counts(self.property_task, self.batches.examples.data)
-        settings = prediction_settings(self.recipe, self.property_task, counts)
-        return self.property_checks.calibrated(settings, self.initial_model.network.eval())
+                if self.property_checks is not None:
+                    self.property_checks.write_compositions(folder)
 
     def _train_step(self, rows: list[TokenizedExample]) -> tuple[torch.Tensor, int]:
         """Run a training step.
