@@ -103,8 +103,9 @@ def test_prompts_go_out_and_answers_come_back(cli, tmp_path):
 def test_prompts_of_the_benchmark_are_whole_texts(cli, shared_data, tmp_path):
     mp = shared_data / "llm4mat_mp"
     given = mp / "mp_inference_prompts_data.csv"
-    cli("benchmark", "llm4mat", "--data", mp, "--tasks", "mp/volume", "--prompts", given,
-        "--compat", "llm4mat", "--input", "cif", "--write-prompts", tmp_path / "p.jsonl")  # fmt: skip
+    command = ("benchmark", "llm4mat", "--data", mp, "--tasks", "mp/volume", "--prompts", given)
+    options = ("--compat", "llm4mat", "--input", "cif", "--write-prompts", tmp_path / "p.jsonl")
+    assert cli(*command, *options).returncode == 0
     asked = [json.loads(line)["prompt"] for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     assert len(asked) == 10
     assert all("_cell_volume" in prompt for prompt in asked)
