@@ -65,19 +65,19 @@ class RenamedPredictor(Predictor):
         }
 
 
-def matching_property(name: str, target: Property, known: Mapping[str, Property]) -> str:
+def matching_property(name: str, target: Property, available: Mapping[str, Property]) -> str:
     """Return under which name a predictor knows a property: its own, or an alias.
 
     Raises:
         InputError: under none, or in another unit.
     """
     aliases = [name, *(x for x, entry in PROPERTIES.items() if name in (x, *entry.columns))]
-    match = next((x for x in aliases if x in known), None)
+    match = next((x for x in aliases if x in available), None)
     if match is None:
         raise InputError(
-            f"the model predicts {', '.join(known)}, and not {name}." + did_you_mean(name, known)
+            f"the model predicts {', '.join(available)}, and not {name}." + did_you_mean(name, available)
         )
-    unit = known[match].unit
+    unit = available[match].unit
     if unit and target.unit and unit != target.unit:
         raise InputError(f"the model predicts {match} in {unit}, and {name} is in {target.unit}")
     return match
