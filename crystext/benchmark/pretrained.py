@@ -75,7 +75,8 @@ def matching_property(name: str, target: Property, available: Mapping[str, Prope
     match = next((x for x in aliases if x in available), None)
     if match is None:
         raise InputError(
-            f"the model predicts {', '.join(available)}, and not {name}." + did_you_mean(name, available)
+            f"the model predicts {', '.join(available)}, and not {name}."
+            + did_you_mean(name, available)
         )
     unit = available[match].unit
     if unit and target.unit and unit != target.unit:
