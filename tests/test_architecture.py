@@ -179,6 +179,7 @@ LONG_FUNCTIONS = {
     "crystext.cli.predict.predict": "options of a command",
     "crystext.cli.relax.relax": "options of a command",
     "crystext.cli.sample.sample": "options of a command",
+    "crystext.models.load.save_model": "each part of a model folder in signature and docstring",
     "crystext.lm.infill": "each option in the signature and the docstring, for `help`",
     "crystext.lm.sample": "each option in the signature and the docstring, for `help`",
 }
