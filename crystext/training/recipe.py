@@ -26,11 +26,9 @@ from crystext.runtime.schema import (
     setting_faults,
     truncated_repr,
 )
-from crystext.structures.property_schema import PROPERTIES, Property
 from crystext.tasks import TASKS
-from crystext.tasks.answer_scales import DEFAULT_DIGITS
-from crystext.tasks.representations import get_representation
 from crystext.text import FORMATS, Format, get_format
+from crystext.training.property_settings import PropertySettings
 
 _EXCLUSIVE_SETTINGS = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
 """Settings of `optim` that exclude each other."""
@@ -51,8 +49,12 @@ class DataSettings(StrictModel):
     """Training and validation data. In an override, `data=FOLDER` stands for `data.store`."""
 
     store: Path
-    """A folder that `crystext data prepare` wrote (see `data.store`), or `textbook`: a few crystals
-    shipped with the package (see `data.textbook`)."""
+    """A folder that `crystext data prepare` wrote (see `data.store`); a table of compositions,
+    molecules or structures with properties, for the task `property` (see `data.property_table`);
+    or `textbook`: a few crystals shipped with the package (see `data.textbook`)."""
+    validation_fraction: float = Field(0.1, gt=0, lt=1)
+    """Of a table without a column `split`: part of the compositions, or of the molecules by
+    scaffold, that is held out for validation. A store has a split of its own."""
     validation_crystals: int = Field(2000, gt=0)
     """Number of validation crystals scored at each evaluation."""
     workers: int = Field(0, ge=0)
@@ -117,87 +119,6 @@ class OptimSettings(StrictModel):
         if faults:
             raise ValueError("; ".join(faults))
         return self
-
-
-class TargetSettings(StrictModel):
-    """A property that the package does not know: what it means and how it is written."""
-
-    title: str | None = None
-    """For people and prompts; None: the name, spaced."""
-    unit: str = ""
-    kind: Literal["number", "boolean"] = "number"
-
-
-class PropertySettings(StrictModel):
-    """The task `property`: what is predicted, from which texts, and how answers are written."""
-
-    targets: dict[str, TargetSettings | None]
-    """Properties to predict, by name. Those of `structures.property_schema` need no settings. A
-    list of names will do."""
-    inputs: dict[str, float] = Field(default_factory=lambda: {"composition": 1.0})
-    """Relative weight of each representation of a record (`tasks.representations`); the first one
-    that a record has is shown to the model later. A list of names gives all the same weight."""
-    answer: Literal["levels", "digits"] = "levels"
-    """levels: one token for each answer, for the crystal vocabulary; digits: for any tokenizer."""
-    levels: int = Field(128, ge=2, le=1000)
-    digits: int = Field(DEFAULT_DIGITS, ge=1, le=9)
-    jitter: float = Field(0.0, ge=0, le=1)
-    """Noise on the training values before a level is chosen, in units of their standard
-    deviation."""
-
-    @field_validator("targets", mode="before")
-    @classmethod
-    def _targets_of_list(cls, value: Any) -> Any:
-        return dict.fromkeys(value) if isinstance(value, list) else value
-
-    @field_validator("inputs", mode="before")
-    @classmethod
-    def _inputs_of_list(cls, value: Any) -> Any:
-        return dict.fromkeys(value, 1.0) if isinstance(value, list) else value
-
-    @field_validator("targets")
-    @classmethod
-    def _check_targets(
-        cls, targets: dict[str, TargetSettings | None]
-    ) -> dict[str, TargetSettings | None]:
-        if not targets:
-            raise ValueError("no property is to be predicted; name one or more")
-        faults = [
-            f"{name} is a category; numbers and booleans can be predicted"
-            for name in targets
-            if name in PROPERTIES and PROPERTIES[name].kind == "category"
-        ]
-        if faults:
-            raise ValueError("; ".join(faults))
-        return targets
-
-    @field_validator("inputs")
-    @classmethod
-    def _check_inputs(cls, inputs: dict[str, float]) -> dict[str, float]:
-        faults = []
-        for name, weight in inputs.items():
-            try:
-                get_representation(name)
-            except SettingError as error:
-                faults.append(str(error))
-            if weight <= 0:
-                faults.append(f"the weight of {name} is not above 0")
-        if faults or not inputs:
-            raise ValueError("; ".join(faults) or "no representation is named")
-        return inputs
-
-    def properties(self) -> dict[str, Property]:
-        """Return the targets as properties, by name."""
-        found = {}
-        for name, given in self.targets.items():
-            known = PROPERTIES.get(name)
-            if given is None and known is not None:
-                found[name] = known
-                continue
-            given = given or TargetSettings()
-            title = given.title or name.replace("_", " ")
-            found[name] = Property(name, title, unit=given.unit, kind=given.kind)
-        return found
 
 
 class SampleCheckSettings(StrictModel):
