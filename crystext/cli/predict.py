@@ -59,11 +59,13 @@ def predict(
         int, typer.Option(min=1, help="Rows to print; the table of --out has all.")
     ] = _ROWS_SHOWN,
     views: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=1, help="Equivalent texts of each crystal whose predictions are averaged."
+            min=1,
+            help="Equivalent texts of each crystal or molecule whose predictions are averaged.",
+            show_default="as the model says",
         ),
-    ] = 1,
+    ] = None,
     lenient: Lenient = False,
 ) -> None:
     """Predict properties, each with an interval that should hold the true value in 90% of cases.

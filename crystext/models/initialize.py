@@ -197,6 +197,7 @@ def _initialize_new(
             heads=sizes.heads,
             max_tokens=max_tokens,
             seed=seed,
+            element_features=sizes.element_features,
         )
 
     disable_progress_bar()

@@ -96,22 +96,22 @@ def save_model(
     Raises:
         ModelError: the folder holds something other than a model.
     """
-    from peft import PeftModel
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
     check_model_path(folder)
     with replace_folder(folder) as partial:
-        if isinstance(network, PeftModel):
-            assert base is not None, "an adapter has a base"
-            write_adapter(partial, network, _base_name_for_peft(base, folder), state)
+        # Only an adapter has a base; importing peft to ask takes seconds.
+        if base is not None:
+            adapter = cast("PeftModel", network)
+            write_adapter(partial, adapter, _base_name_for_peft(base, folder), state)
             if base.build is not None:
                 base.build().save_pretrained(partial / BASE_SUBFOLDER)
-            plain = cast("PreTrainedModel", network.get_base_model())
+            plain = cast("PreTrainedModel", adapter.get_base_model())
             stands_on = AdapterBase(base.source, base.quantize, base.dtype)
         else:
-            network.save_pretrained(partial, state_dict=None if state is None else dict(state))
-            plain, stands_on = network, None
+            plain, stands_on = cast("PreTrainedModel", network), None
+            plain.save_pretrained(partial, state_dict=None if state is None else dict(state))
         _write_generation_config(partial, plain, temperatures)
         tokenizer.save_pretrained(partial)
         write_prompts(partial / "prompts", prompts)

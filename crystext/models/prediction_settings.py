@@ -37,6 +37,8 @@ class PredictionSettings:
     """What the model was trained on: number of records with each property, digest of the data."""
     generates: bool = True
     """Whether the model also writes crystals."""
+    views: int = 1
+    """Number of equivalent texts whose distributions are averaged by default."""
 
     @property
     def properties(self) -> dict[str, Property]:
@@ -49,6 +51,7 @@ def write_prediction_settings(folder: Path, settings: PredictionSettings) -> Non
     content = {
         "inputs": list(settings.inputs),
         "generates": settings.generates,
+        "views": settings.views,
         "properties": {
             name: _scale_content(scale) | {"calibration": dict(settings.calibration.get(name, {}))}
             for name, scale in settings.scales.items()
@@ -95,6 +98,7 @@ def read_prediction_settings(folder: Path) -> PredictionSettings | None:
             },
             content["training"],
             bool(content["generates"]),
+            int(content.get("views", 1)),
         )
     except SettingError as error:
         raise ModelError(f"{path}: {error}") from None

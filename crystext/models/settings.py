@@ -16,6 +16,9 @@ class NewLlamaSettings(StrictModel):
     intermediate_size: int = Field(704, gt=0)
     layers: int = Field(6, gt=0)
     heads: int = Field(4, gt=0)
+    element_features: bool = False
+    """Begin with embeddings of elements in which elements of similar properties are close (see
+    `architectures.element_embeddings`): for small tables, in which many elements are rare."""
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:

@@ -17,6 +17,7 @@ METHODS: Registry[Method] = Registry(
     {
         "mean": f"{_BASELINES}.mean:MEAN",
         "forest": f"{_BASELINES}.forest:FOREST",
+        "language": "crystext.predict.language_method:LANGUAGE",
         "network": f"{_BASELINES}.network:NETWORK",
     },
 )

@@ -131,4 +131,4 @@ def property_value(target: Property, record: Record) -> float | None:
 
 PROPERTY = PropertyPrediction("property")
 """Asks for any numeric or boolean property of the schema, by digits, from the composition. Recipes
-set their own properties, inputs and answers (`training.recipe.PropertySettings`)."""
+set their own properties, inputs and answers (`training.property_settings`)."""

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from crystext.data.shipped import is_shipped_training, read_shipped_training
-from crystext.data.store import Records, read_store
-from crystext.data.textbook import is_textbook, read_textbook
-from crystext.errors import InputError, SettingError
+from crystext.data.store import Records
+from crystext.errors import SettingError
 from crystext.models.initialize import InitialModel
 from crystext.tasks.property_prediction import PropertyPrediction
 from crystext.training.examples import Examples
@@ -70,35 +67,6 @@ class TrainingDatasets:
             )
 
 
-def read_data(store: Path) -> dict[str, Records]:
-    """Return the crystals of the splits `train` and `validation`.
-
-    Args:
-        store: the folder of a store, `textbook` (see `data.textbook`), or `shipped`, the training
-            set that ships with the package (see `data.shipped`).
-
-    Raises:
-        InputError: the store cannot be read, or lacks one of the splits.
-    """
-    if is_textbook(store):
-        return {split: read_textbook(split) for split in ("train", "validation")}
-    if is_shipped_training(store):
-        return dict(read_shipped_training())
-    if not store.exists():
-        raise InputError(
-            f"no store at {store}; make one from your crystals with `crystext data prepare SOURCE "
-            f"--out {store}`, or give data=FOLDER. data=textbook uses a few crystals shipped with "
-            "the package"
-        )
-    data: dict[str, Records] = {
-        split: read_store(store, split) for split in ("train", "validation")
-    }
-    for split, crystals in data.items():
-        if len(crystals) == 0:
-            raise InputError(f"the store {store} holds no {split} crystal; expected one or more")
-    return data
-
-
 def make_datasets(
     recipe: Recipe,
     data: Mapping[str, Records],
@@ -109,7 +77,7 @@ def make_datasets(
 
     Args:
         recipe: the run's.
-        data: the crystals from `read_data`.
+        data: the splits of `training_data`.
         initial_model: the model with the prompts and the tokenizer.
         property_task: the recipe's, if it has one; validation is without its jitter.
 

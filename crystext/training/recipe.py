@@ -49,8 +49,12 @@ class DataSettings(StrictModel):
     """Training and validation data. In an override, `data=FOLDER` stands for `data.store`."""
 
     store: Path
-    """A folder that `crystext data prepare` wrote (see `data.store`), or `textbook`: a few crystals
-    shipped with the package (see `data.textbook`)."""
+    """A folder that `crystext data prepare` wrote (see `data.store`); a table of compositions,
+    molecules or structures with properties, for the task `property` (see `data.property_table`);
+    or `textbook`: a few crystals shipped with the package (see `data.textbook`)."""
+    validation_fraction: float = Field(0.1, gt=0, lt=1)
+    """Of a table without a column `split`: part of the compositions, or of the molecules by
+    scaffold, that is held out for validation. A store has a split of its own."""
     validation_crystals: int = Field(2000, gt=0)
     """Number of validation crystals scored at each evaluation."""
     workers: int = Field(0, ge=0)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from crystext.data.shipped import TRAINING_SET, is_shipped_training, shipped_set
-from crystext.data.textbook import is_textbook, textbook_file
 from crystext.errors import RunError
 from crystext.models.initialize import InitialModel
 from crystext.models.layout import model_hash
-from crystext.runtime.files import file_digest, text_digest
+from crystext.runtime.files import text_digest
 from crystext.runtime.run_folder import RunFolder
 from crystext.runtime.schema import rename_settings
 from crystext.training.recipe import RENAMED_SETTINGS, Recipe
+from crystext.training.training_data import TrainingData
 
 _CHANGEABLE_SETTINGS = {
     "data",
@@ -45,39 +43,32 @@ _DIGEST_PHRASES = {
 
 
 def run_identity(
-    recipe: Recipe, initial_model: InitialModel, crystals: int, batch_size: int
+    recipe: Recipe, initial_model: InitialModel, data: TrainingData, batch_size: int
 ) -> dict[str, Any]:
     """Return the settings that may not change within a run.
 
     Args:
         recipe: the run's.
         initial_model: the model that training starts from.
-        crystals: training crystals.
+        data: what it learns from.
         batch_size: examples of a batch.
     """
     fixed = recipe.model_dump(mode="json", exclude=_CHANGEABLE_SETTINGS)
     for name in _CHANGEABLE_OPTIM_SETTINGS:
         fixed["optim"].pop(name)
-    splits = [_data_file(recipe.data.store, split) for split in ("train", "validation")]
     words = json.dumps(asdict(initial_model.prompts), sort_keys=True)
     return {
         "recipe": fixed,
-        "crystals": crystals,
+        "crystals": len(data.splits["train"]),
         "sequences": batch_size,
         "digests": {
-            "data": text_digest("".join(map(file_digest, splits))),
+            "data": data.digest,
             "prompts": text_digest(words),
             "base": None
             if initial_model.folder is None
             else model_hash(initial_model.folder, quick=True),
         },
     }
-
-
-def _data_file(store: Path, split: str) -> Path:
-    if is_shipped_training(store):
-        return shipped_set(TRAINING_SET)
-    return textbook_file(split) if is_textbook(store) else store / f"{split}.arrow"
 
 
 def check_run_identity(

@@ -37,7 +37,7 @@ from crystext.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from crystext.training.datasets import make_datasets, read_data
+from crystext.training.datasets import make_datasets
 from crystext.training.distributed import (
     broadcast_weights,
     check_machine,
@@ -68,6 +68,7 @@ from crystext.training.recipe import Recipe
 from crystext.training.run_identity import check_run_identity, run_identity
 from crystext.training.sample_checks import sampled_validity, validation_ipt
 from crystext.training.schedule import learning_rate
+from crystext.training.training_data import TrainingData, read_data
 from crystext.training.training_state import TrainingState
 from crystext.training.validation import ValidationScorer, mean_task_loss, validation_losses
 
@@ -86,25 +87,33 @@ class Trainer:
             machine, or gives no batch.
     """
 
-    def __init__(self, recipe: Recipe, out: Path) -> None:
+    def __init__(self, recipe: Recipe, out: Path, data: TrainingData | None = None) -> None:
+        """Prepare a run.
+
+        Args:
+            recipe: its settings.
+            out: its folder.
+            data: records in memory; None reads those of the recipe.
+        """
         self.recipe, self.out = recipe, out
         self.folder = RunFolder(out, "a training run")
         check_machine(recipe)
-        data = read_data(recipe.data.store)
+        self.data = read_data(recipe) if data is None else data
+        data_of = self.data.splits
         self.accelerator = make_accelerator(recipe, out)
         self.device, optim = self.accelerator.device, recipe.optim
-        self.property_task = property_task(recipe, data["train"])
+        self.property_task = property_task(recipe, self.data)
         self.initial_model = _initialize_model(recipe, self.property_task, self.device)
         broadcast_weights(self.accelerator, self.initial_model.network)
-        self.datasets = make_datasets(recipe, data, self.initial_model, self.property_task)
+        self.datasets = make_datasets(recipe, data_of, self.initial_model, self.property_task)
         self.property_checks = make_property_checks(
-            recipe, self.initial_model, self.property_task, data
+            recipe, self.initial_model, self.property_task, data_of
         )
         self.batch_size = optim.batch_sequences or self.datasets.sequences_per_batch(
             optim.batch_tokens or 1
         )
         self.steps = optim.steps or steps_for_epochs(
-            optim.epochs or 1, len(data["train"]), self.batch_size
+            optim.epochs or 1, len(data_of["train"]), self.batch_size
         )
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         self.batches = Batches(self.datasets.train, self.batch_size, process, processes)
@@ -136,9 +145,7 @@ class Trainer:
             int(self.initial_model.tokenizer.eos_token_id),
         )
         self.log = TrainingLog(out / "log.jsonl")
-        self.run_identity = run_identity(
-            recipe, self.initial_model, len(data["train"]), self.batch_size
-        )
+        self.run_identity = run_identity(recipe, self.initial_model, self.data, self.batch_size)
 
     @property
     def step(self) -> int:
@@ -179,7 +186,7 @@ class Trainer:
             if self.recipe.trackers:
                 config = tracker_config(self.recipe)
                 self.accelerator.init_trackers("crystext", config=config)
-            for sentence in self.datasets.warnings():
+            for sentence in (*self.data.notes, *self.datasets.warnings()):
                 progress.print_line(sentence)
             crystals = len(self.batches.examples.data)
             progress.print_line(
@@ -299,7 +306,8 @@ class Trainer:
             # All processes take part.
             whole = self.accelerator.get_state_dict(self.model)
             state = {name.removeprefix("network."): x for name, x in whole.items()}
-        elif start.base is None:
+        elif start.base is None and (self.recipe.generates or self.recipe.precision == "bf16"):
+            # A small predictor that was trained in 32 bits loses accuracy in 16.
             network.bfloat16()
         if self.accelerator.is_main_process:
             with standard_attention(network):

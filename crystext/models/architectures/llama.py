@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from crystext.chemistry.elements import SYMBOLS
+from crystext.models.architectures.element_embeddings import element_embeddings
 from crystext.text.formats import MAX_ANGLE
 from crystext.tokenization.crystal_vocabulary import element_line, orbit_start
 
@@ -25,8 +26,12 @@ def new_llama(
     heads: int,
     max_tokens: int,
     seed: int,
+    element_features: bool = False,
 ) -> LlamaForCausalLM:
-    """Make a LLaMA with random weights for the crystal vocabulary; the seed determines them."""
+    """Make a LLaMA with random weights for the crystal vocabulary; the seed determines them.
+
+    With `element_features`, the embeddings of elements follow from the elements' properties.
+    """
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -51,6 +56,10 @@ def new_llama(
     with torch.no_grad():
         for i, row in rows.items():
             table[i] = torch.from_numpy(row)
+        if element_features:
+            features = element_embeddings(hidden_size, config.initializer_range, seed)
+            for symbol, row in zip(SYMBOLS, features, strict=True):
+                table[vocabulary[element_line(symbol)]] = torch.from_numpy(row)
         # An element in a prompt or an orbit begins near its line in a crystal, so that the
         # network can copy requested elements before it has learned that these are equal.
         for symbol in SYMBOLS:
