@@ -74,14 +74,14 @@ def predict(
     training data is an extrapolation: compare the column distance_percentile.
     """
     from crystext.errors import SettingError
-    from crystext.predict.language import LanguagePredictor
+    from crystext.predict.open import open_predictor
     from crystext.predict.ranking import rank_order
     from crystext.predict.sources import read_records
     from crystext.predict.table import prediction_table, write_table
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise SettingError(f"--out {out}: expected a path that ends in .csv or .parquet")
-    predictor = LanguagePredictor.open(*(model or ()))
+    predictor = open_predictor(model or ())
     records = [x for source in sources for x in read_records(source, lenient=lenient)]
     print_notes((record.name, record.notes) for record in records)
     predictions = predictor.predict(records, property or None, views=views)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from crystext.errors import RunError
+from crystext.models.encoder import InitialEncoder
 from crystext.models.initialize import InitialModel
 from crystext.models.layout import model_hash
 from crystext.runtime.files import text_digest
@@ -34,6 +35,9 @@ _CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "decay_fraction", "micro_tokens
 """Length of a run and batch size."""
 
 
+_ADDED_SETTINGS = {"objective": "causal"}
+"""Settings that earlier versions did not have, with what those did."""
+
 _DIGEST_PHRASES = {
     "data": "on other data",
     "prompts": "with other prompts",
@@ -43,7 +47,10 @@ _DIGEST_PHRASES = {
 
 
 def run_identity(
-    recipe: Recipe, initial_model: InitialModel, data: TrainingData, batch_size: int
+    recipe: Recipe,
+    initial_model: InitialModel | InitialEncoder,
+    data: TrainingData,
+    batch_size: int,
 ) -> dict[str, Any]:
     """Return the settings that may not change within a run.
 
@@ -56,7 +63,8 @@ def run_identity(
     fixed = recipe.model_dump(mode="json", exclude=_CHANGEABLE_SETTINGS)
     for name in _CHANGEABLE_OPTIM_SETTINGS:
         fixed["optim"].pop(name)
-    words = json.dumps(asdict(initial_model.prompts), sort_keys=True)
+    prompts = initial_model.prompts
+    words = json.dumps(None if prompts is None else asdict(prompts), sort_keys=True)
     return {
         "recipe": fixed,
         "crystals": len(data.splits["train"]),
@@ -82,7 +90,7 @@ def check_run_identity(
     Raises:
         RunError: listing all settings or other parts that differ.
     """
-    recipe = saved["recipe"]
+    recipe = _ADDED_SETTINGS | saved["recipe"]
     rename_settings(recipe, RENAMED_SETTINGS)
     folder.refuse_differences(recipe, current["recipe"])
     out = folder.path
