@@ -16,8 +16,8 @@ def make_optimizers(
     """Return optimizers by name; their learning rate is set at each step.
 
     `muon` (Jordan et al., 2024, kellerjordan.github.io/posts/muon) updates the weight matrices and
-    leaves embeddings, output layer and norms to AdamW without decay. `paged_adamw_8bit` (Dettmers et al.,
-    arXiv:2110.02861) keeps its state in 8 bits, in memory that a GPU may page out.
+    leaves embeddings, output layer and norms to AdamW without decay. `paged_adamw_8bit` (Dettmers
+    et al., arXiv:2110.02861) keeps its state in 8 bits, in memory that a GPU may page out.
 
     Raises:
         SettingError: bitsandbytes has no such optimizer for this machine.

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import BaseModel
+
 from crystext.errors import RunError
 from crystext.models.initialize import InitialModel
 from crystext.models.layout import model_hash
@@ -30,7 +32,7 @@ _CHANGEABLE_SETTINGS = {
 }
 """Paths, speed, and frequency of checks."""
 
-_CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "decay_fraction", "micro_tokens")
+_CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "min_steps", "decay_fraction", "micro_tokens")
 """Length of a run and batch size."""
 
 
@@ -72,9 +74,17 @@ def run_identity(
 
 
 def check_run_identity(
-    folder: RunFolder, saved: dict[str, Any], current: dict[str, Any]
+    folder: RunFolder, saved: dict[str, Any], current: dict[str, Any], recipe: Recipe
 ) -> list[str]:
     """Reject resuming another run.
+
+    A setting that an earlier version did not have counts as its default.
+
+    Args:
+        folder: of the run.
+        saved: its identity.
+        current: that of `recipe`, see `run_identity`.
+        recipe: what is to go on.
 
     Returns:
         Sentences on parts that could not be compared.
@@ -82,9 +92,10 @@ def check_run_identity(
     Raises:
         RunError: listing all settings or other parts that differ.
     """
-    recipe = saved["recipe"]
-    rename_settings(recipe, RENAMED_SETTINGS)
-    folder.refuse_differences(recipe, current["recipe"])
+    settings = saved["recipe"]
+    rename_settings(settings, RENAMED_SETTINGS)
+    _add_defaults(settings, current["recipe"], recipe)
+    folder.refuse_differences(settings, current["recipe"])
     out = folder.path
     sizes = (
         f"{saved['crystals']:,} crystals in batches of {saved['sequences']:,}, and here are "
@@ -107,3 +118,16 @@ def check_run_identity(
             f"{', '.join(absent)}; resuming with the given ones"
         ]
     return []
+
+
+def _add_defaults(saved: dict[str, Any], current: dict[str, Any], model: BaseModel) -> None:
+    """Add the defaults of settings that an earlier version did not have, section by section."""
+    for name, value in current.items():
+        field, inner = type(model).model_fields[name], getattr(model, name)
+        if name not in saved and not field.is_required():
+            default = field.get_default(call_default_factory=True)
+            saved[name] = (
+                default.model_dump(mode="json") if isinstance(default, BaseModel) else default
+            )
+        elif isinstance(inner, BaseModel) and isinstance(saved.get(name), dict):
+            _add_defaults(saved[name], value, inner)

@@ -139,8 +139,9 @@ class Trainer:
         self.batch_size = optim.batch_sequences or self.datasets.sequences_per_batch(
             optim.batch_tokens or 1
         )
-        self.steps = optim.steps or steps_for_epochs(
-            optim.epochs or 1, len(data_of["train"]), self.batch_size
+        self.steps = optim.steps or max(
+            optim.min_steps,
+            steps_for_epochs(optim.epochs or 1, len(data_of["train"]), self.batch_size),
         )
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         self.batches = Batches(self.datasets.train, self.batch_size, process, processes)
@@ -428,7 +429,9 @@ class Trainer:
             tensors, values = found
             with checkpoint_errors(folder):
                 saved = values["identity"]
-                for sentence in check_run_identity(self.folder, saved, self.run_identity):
+                for sentence in check_run_identity(
+                    self.folder, saved, self.run_identity, self.recipe
+                ):
                     progress.print_line(sentence)
                 self.state.restore(tensors, values, self.device)
             progress.print_line(f"resuming {self.out} at step {self.step}")

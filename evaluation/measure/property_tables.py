@@ -2,7 +2,8 @@
 
     python -m evaluation.measure.property_tables ../shared/data --work runs \
         --out evaluation/results/independent_of_weights/property_tables.json
-    python -m evaluation.measure.property_tables ../shared/data --work runs --tables jdft2d --folds 0
+    python -m evaluation.measure.property_tables ../shared/data --work runs --tables jdft2d \
+        --folds 0 --out jdft2d.json
 
 Both learn the same folds: matbench's five of its tables, five random ones of the molecules. The
 forest is that of `crystext.predict`: on Magpie's features, or RDKit's descriptors. Its error is
@@ -101,10 +102,10 @@ def predict_fold(
 
 
 def _arrays(found: Predictions) -> dict[str, Floats]:
+    arrays: dict[str, Floats | None]
     arrays = {"values": found.values, "means": found.means, "modes": found.modes}
-    arrays |= {
-        f"interval{100 * level:.0f}": found.intervals.get(level) for level in INTERVAL_LEVELS
-    }
+    for level in INTERVAL_LEVELS:
+        arrays[f"interval{100 * level:.0f}"] = found.intervals.get(level)
     return {name: x for name, x in arrays.items() if x is not None}
 
 

@@ -184,13 +184,14 @@ def test_a_holdout_shares_no_composition_and_no_scaffold() -> None:
     train, held = group_holdout(records, 0.25, seed=3)
     assert sorted([*train, *held]) == list(range(8))
     assert len(held) == 2
-    assert held[0] + 1 == held[1] and held[0] % 2 == 0
+    assert held.tolist() in ([0, 1], [2, 3], [4, 5], [6, 7])
     pytest.importorskip("rdkit")
     molecules = [Record(texts={"smiles": x}) for x in MOLECULES]
     for seed in range(4):
         train, held = group_holdout(molecules, 0.3, seed)
         rings = [{molecule_scaffold(MOLECULES[i]) for i in part} - {""} for part in (train, held)]
-        assert len(train) and len(held) and not rings[0] & rings[1]
+        assert min(len(train), len(held)) > 0
+        assert not rings[0] & rings[1]
 
 
 def test_one_group_is_held_out_only_if_another_is_left() -> None:
