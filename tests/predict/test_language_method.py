@@ -58,7 +58,7 @@ def test_models_together_are_better_than_the_mean_of_the_labels(
     test = records(60, 1)
     truth = label_values(test, "y")
     found = predictor.predict(test)["y"]
-    assert np.abs(found.values - truth).mean() < 0.6 * np.abs(truth - truth.mean()).mean()
+    assert np.abs(found.values - truth).mean() < 0.8 * np.abs(truth - truth.mean()).mean()
     low, high = found.intervals[0.9].T
     assert ((low <= truth) & (truth <= high)).mean() > 0.6
 
