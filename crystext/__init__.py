@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from crystext.io.write import write_crystals
     from crystext.lm import CrystalLM
     from crystext.models.load import load_model
+    from crystext.predict.language import LanguagePredictor
     from crystext.runtime.resources import shipped_model
     from crystext.structures.augment import permute_within_species, translate
     from crystext.structures.crystal import Crystal
@@ -57,6 +58,7 @@ __all__ = [
     "Hull",
     "HullPosition",
     "InfillResults",
+    "LanguagePredictor",
     "Potential",
     "Property",
     "ReadingWarning",
@@ -109,6 +111,7 @@ _HOMES = {
     "grammar.automaton": ("CoordinateAutomaton",),
     "lm": ("CrystalLM",),
     "models.load": ("load_model",),
+    "predict.language": ("LanguagePredictor",),
     "io.read": ("as_crystal", "read_crystal", "read_crystals"),
     "io.render": ("draw_crystals",),
     "io.write": ("write_crystals",),

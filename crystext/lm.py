@@ -7,7 +7,7 @@ processes, and a run that was stopped can be resumed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -35,7 +35,7 @@ from crystext.inference.types import DEFAULT_CONSTRAINTS
 from crystext.io.read import as_crystal
 from crystext.io.read.partial_structures import PartialStructure, as_partial_structure
 from crystext.models.layout import SHIPPED, ModelFolder, open_model
-from crystext.runtime.progress import progress_bar
+from crystext.runtime.progress import iter_with_progress, progress_bar
 from crystext.runtime.renamed import refuse_old_keywords
 from crystext.structures.crystal import Crystal
 from crystext.tasks.generation import generation_prompt
@@ -43,11 +43,13 @@ from crystext.tasks.prompts import PromptSet
 from crystext.text import get_format
 
 if TYPE_CHECKING:
+    import pandas as pd
     from ase import Atoms
     from pymatgen.core.structure import Structure
 
     from crystext.inference.likelihood import LikelihoodScorer, Score
     from crystext.models.load import LoadedModel
+    from crystext.predict.materials import Material
 
 _refuse_old_keywords = refuse_old_keywords(
     max_tries="max_attempts_per_sample", min_distance="min_distance_ratio"
@@ -198,7 +200,7 @@ class CrystalLM:
             batch_size=batch_size,
             format=format,
         )
-        return Samples(_with_progress(self._iter_run(run), n, progress))
+        return Samples(iter_with_progress(self._iter_run(run), "drawing", n, progress))
 
     @_refuse_old_keywords
     def iter_samples(self, n: int = 1, **keywords: Unpack[SampleKwargs]) -> Iterator[Sample]:
@@ -380,6 +382,23 @@ class CrystalLM:
                 taken, prompt, format=fmt, translations=translations, seed=seed
             )
 
+    def predict(
+        self,
+        materials: Material | Iterable[Material],
+        properties: Sequence[str] | None = None,
+        *,
+        views: int = 1,
+    ) -> pd.DataFrame:
+        """Return predicted properties as a table; see `LanguagePredictor.table`.
+
+        This model answers if it was trained to predict, else the predictor that ships.
+        """
+        from crystext.models.prediction_settings import SETTINGS_FILE
+        from crystext.predict.language import LanguagePredictor
+
+        source = self.files if (self.files.path / SETTINGS_FILE).is_file() else SHIPPED
+        return LanguagePredictor.open(source).table(materials, properties, views=views)
+
     def _iter_run(self, run: SamplingRun) -> Iterator[Sample]:
         """Sample a run batch by batch; texts that the model cannot write are rejected at once."""
         (request,) = run.requests(self.prompts, self.model.format)
@@ -389,11 +408,3 @@ class CrystalLM:
         attempts = iter_attempts(run, request, self._generator)
         fmt, seed = request.format or self.model.format, run.settings.seed
         return (Sample.from_attempt(x, request.prompt, seed, fmt) for x in attempts)
-
-
-def _with_progress(samples: Iterator[Sample], n: int, progress: bool | None) -> Iterator[Sample]:
-    """Yield samples under a bar."""
-    with progress_bar("drawing", n, progress) as report:
-        for done, sample in enumerate(samples, start=1):
-            yield sample
-            report(done)

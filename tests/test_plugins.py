@@ -1,7 +1,8 @@
 """Another distribution adds members of every kind, each by one file and one entry point.
 
 The files are in `tests/plugin_package`; here they are laid out as pip installs a distribution, and
-used by the real command line and by Python, in processes of their own.
+used by the real command line and by Python, in processes of their own. The text format, which has
+no grammar, is also learned, sampled unconstrained, conditioned and evaluated.
 """
 
 from __future__ import annotations
@@ -11,25 +12,43 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
+from pymatgen.analysis.structure_matcher import StructureMatcher
 
+from crystext.conditions import Conditions
 from crystext.data.store import read_store
+from crystext.errors import SettingError
 from crystext.evaluate.protocol import load_protocol
-from crystext.text import decode
+from crystext.evaluate.report import read_report
+from crystext.grammar.base import grammar_of
+from crystext.lm import CrystalLM
+from crystext.models.initialize import initialize_model
+from crystext.models.load import save_model
+from crystext.models.settings import ModelSettings, NewLlamaSettings
+from crystext.structures.record import Record
+from crystext.tasks import TASKS
+from crystext.tasks.base import Example
+from crystext.tasks.generation import generation_prompt
+from crystext.tasks.prompts import load_prompts
+from crystext.text import FORMATS, DecodeFailure, Format, decode, encode
+from crystext.tokenization.encode import example_ids, pad_rows
+from crystext.training.recipe import load_recipe
 from tests.conftest import ROOT, Run
 from tests.evaluate.example_inputs import TEXTS, write_run
-from tests.example_crystals import EXAMPLE_CRYSTALS
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
 from tests.process_tasks import COPPER
 from tests.tiny_model import write_tiny_store
 from tests.training.test_trainer import log_of, recipe_values
 
 ENTRY_POINTS = {
     "commands": ("count", "command:COMMAND"),
-    "formats": ("one_line", "text_format:FORMAT"),
+    "formats": ("p1-cif", "text_format:FORMAT"),
     "metrics": ("volume_per_atom", "metric:METRIC"),
     "potentials": ("emt", "potential:LOADER"),
     "properties": ("bulk_modulus", "property:BULK_MODULUS"),
@@ -51,12 +70,33 @@ def install(folder: Path, entry_points: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the plugin is installed."""
+    return tmp_path_factory.mktemp("site")
+
+
+@pytest.fixture(scope="module")
+def installed(site: Path) -> dict[str, str]:
+    """The environment in which the plugin is installed."""
     lines = [
         f"[crystext.{group}]\n{name} = crystal_plugin.{where}\n"
         for group, (name, where) in ENTRY_POINTS.items()
     ]
-    return install(tmp_path_factory.mktemp("site"), "\n".join(lines))
+    return install(site, "\n".join(lines))
+
+
+@pytest.fixture
+def cif_format(
+    site: Path, installed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Format]:
+    """The format of the plugin, installed in this process."""
+    monkeypatch.syspath_prepend(str(site))
+    # Plugins are looked up once in a process.
+    monkeypatch.delitem(FORMATS.__dict__, "_plugins", raising=False)
+    yield FORMATS.find("p1-cif")
+    FORMATS.__dict__.pop("_plugins", None)
+    for name in [name for name in sys.modules if name.split(".")[0] == "crystal_plugin"]:
+        sys.modules.pop(name)
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +137,115 @@ def test_a_command_of_a_plugin_is_listed_and_runs(run: Callable[..., str], coppe
 
 
 def test_a_format_of_a_plugin_encodes_and_decodes(run: Callable[..., str], copper: Path) -> None:
-    text = run("encode", copper, "--format", "one_line")
-    assert text.count("; Cu ") == 4
+    text = run("encode", copper, "--format", "p1-cif")
+    assert text.count("\nCu ") == 4
     (copper.parent / "copper.txt").write_text(text)
     read = run("decode", copper.parent / "copper.txt")
     assert "Cu" in read
-    assert run("decode", copper.parent / "copper.txt", "--format", "one_line") == read
+    assert run("decode", copper.parent / "copper.txt", "--format", "p1-cif") == read
+
+
+@pytest.mark.parametrize("name", EXAMPLE_CRYSTALS)
+def test_a_format_of_a_plugin_is_written_read_and_recognized(cif_format: Format, name: str) -> None:
+    crystal = EXAMPLE_CRYSTALS[name]
+    text = encode(crystal, "p1-cif")
+    for read in (decode(text), decode(text, format="p1-cif"), decode(text, strict=False)):
+        assert read.crystal is not None, read
+        assert StructureMatcher().fit(read.crystal.structure, crystal.structure)
+    assert len(text) <= cif_format.max_characters(len(crystal))
+    assert decode("data_\nnonsense", format=cif_format).failure is DecodeFailure.UNREADABLE
+    assert decode("nonsense").failure is DecodeFailure.BAD_LENGTHS
+    for moved in cif_format.equivalent_texts(crystal, 3, np.random.default_rng(0)):
+        found = cif_format.decode(moved).crystal
+        assert found is not None
+        assert StructureMatcher().fit(found.structure, crystal.structure)
+
+
+def test_what_a_format_of_a_plugin_lacks_is_refused_in_words(cif_format: Format) -> None:
+    with pytest.raises(SettingError, match=r"p1-cif \(a CIF that lists every atom\) does not list"):
+        TASKS["infill_cell"].make(
+            Record(NACL), load_prompts(), cif_format, np.random.default_rng(0)
+        )
+    assert grammar_of(cif_format) is None
+
+
+@pytest.mark.usefixtures("cif_format")
+def test_a_recipe_can_teach_a_format_of_a_plugin() -> None:
+    recipe = load_recipe("shipped", ["format=p1-cif", "tasks={unconditional: 1}", "sample_format="])
+    assert recipe.format == "p1-cif"
+
+
+def test_without_the_plugin_its_format_is_not_there() -> None:
+    assert "p1-cif" not in FORMATS
+    with pytest.raises(SettingError, match="no format is called 'p1-cif'; there are plain"):
+        encode(NACL, "p1-cif")
+
+
+CONDITIONS = {"composition": "Fe", "space_group": "Im-3m"}
+
+
+@pytest.fixture
+def cif_model(cif_format: Format, tmp_path: Path) -> Path:
+    """A model that has learned the text of one crystal by heart, behind two prompts."""
+    sizes = NewLlamaSettings(hidden_size=32, intermediate_size=64, layers=2, heads=4)
+    start = initialize_model(
+        ModelSettings(new=sizes),
+        None,
+        cif_format,
+        max_tokens=512,
+        seed=0,
+        device=torch.device("cpu"),
+        compute_dtype=torch.float32,
+    )
+    record, rng = Record(EXAMPLE_CRYSTALS["iron"]), np.random.default_rng(0)
+    plain = TASKS["unconditional"].make(record, start.prompts, cif_format, rng)
+    properties = Conditions.from_keywords(**CONDITIONS).prompt_properties()
+    conditioned = Example(
+        generation_prompt(start.prompts, properties, cif_format), plain.completion
+    )
+    rows = [example_ids(start.tokenizer, example) for example in (plain, conditioned)]
+    padded = pad_rows(rows, int(start.tokenizer.pad_token_id))
+    ids_B_T, labels_B_T = map(torch.from_numpy, padded)
+    optimizer = torch.optim.AdamW(start.network.parameters(), lr=0.01)
+    start.network.train()
+    for _ in range(140):
+        loss = start.network(input_ids=ids_B_T, labels=labels_B_T).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert loss.detach() < 0.1, "it has learned the text"
+    folder = tmp_path / "model"
+    save_model(folder, start.network.eval(), start.tokenizer, start.prompts, cif_format)
+    return folder
+
+
+def test_a_model_of_a_format_of_a_plugin_is_sampled_unconstrained_and_evaluated(
+    cif_model: Path, run: Callable[..., str], tmp_path: Path
+) -> None:
+    iron = EXAMPLE_CRYSTALS["iron"]
+    lm = CrystalLM.load(cif_model)
+    (sample,) = lm.sample(1, temperature=0, **CONDITIONS)
+    assert sample.crystal is not None, sample.text
+    assert StructureMatcher().fit(sample.crystal.structure, iron.structure)
+    # Nothing is enforced where there is no grammar.
+    handling = {result.name: result.handling for result in sample.conditions}
+    assert handling == {"composition": "steered", "space_group": "steered"}
+    assert all(result.satisfied for result in sample.conditions)
+    with pytest.raises(SettingError, match="is not enforced without"):
+        lm.sample(1, exclude="O")
+    assert lm.score(iron).total > lm.score(NACL).total
+    with pytest.raises(SettingError, match="p1-cif has no lines that hold the cell alone"):
+        _ = lm.score(iron).cell
+
+    folder, report = tmp_path / "run", tmp_path / "report"
+    options = ("--temperature", 0, "--workers", 1, "--out", folder)
+    run("sample", "--n", 3, "--model", cif_model, *options)
+    lines = [json.loads(line) for line in (folder / "attempts.jsonl").read_text().splitlines()]
+    assert [line["text"].split("\n")[0] for line in lines] == ["data_x"] * 3
+    run("evaluate", folder, "--only", "validity", "--out", report, "--workers", 1)
+    parsed = read_report(report / "report.json").step("parsed")
+    assert parsed is not None
+    assert parsed.count == 3
 
 
 def test_a_potential_of_a_plugin_relaxes(run: Callable[..., str], copper: Path) -> None:
@@ -187,8 +330,8 @@ from tests.example_crystals import EXAMPLE_CRYSTALS
 from tests.evaluate.example_inputs import TEXTS, write_run
 from tests.example_crystals import NACL
 
-assert decode(encode(NACL, "one_line"), format="one_line").crystal.symbols == NACL.symbols
-assert [FORMATS.from_plugin(name) for name in ("plain", "one_line")] == [False, True]
+assert decode(encode(NACL, "p1-cif"), format="p1-cif").crystal.symbols == NACL.symbols
+assert [FORMATS.from_plugin(name) for name in ("plain", "p1-cif")] == [False, True]
 task = TASKS.find("count_atoms")
 example = task.make(Record(NACL), load_prompts(), FORMATS["plain"], np.random.default_rng(0))
 assert task.score(example, "8") == {"correct": 1.0}

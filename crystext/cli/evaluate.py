@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crystext.evaluate.report import MetricValue, Report
+    from crystext.io.write import Layout
 
 
 def evaluate(
@@ -158,32 +159,18 @@ def evaluate(
     files.
     """
     from crystext.cli.options.workers import worker_pool
-    from crystext.errors import SettingError
     from crystext.evaluate.export import export_crystals
     from crystext.evaluate.funnel import check_step
     from crystext.evaluate.run import evaluate_samples
     from crystext.evaluate.stages.base import EvaluationOptions
-    from crystext.io.write import Layout, check_output_path, file_format
+    from crystext.io.write import Layout
     from crystext.runtime.progress import Progress
     from crystext.runtime.wording import format_count
 
     step = keep or "msun"
     check_step(step)
-    if keep is not None and write is None:
-        raise SettingError(f"--keep {keep} selects the crystals that --write writes; add --write")
-    if diverse is not None and write is None:
-        raise SettingError(
-            f"--diverse {diverse} limits the crystals that --write writes; add --write"
-        )
     layout = Layout(symmetrized, conventional)
-    if write is None and (symmetrized or conventional):
-        raise SettingError("--symmetrized and --conventional apply to --write; add --write")
-    if write is not None:
-        # An invalid --write is rejected before hours of measuring.
-        layout.check(file_format(None, write))
-        check_output_path(write)
-        if write.resolve() == out.resolve():
-            raise SettingError(f"--write {write} is the folder of the report; give another path")
+    _check_write(write, out, keep, diverse, layout)
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
     options = EvaluationOptions(
         reference=reference,
@@ -230,6 +217,29 @@ def evaluate(
             )
             were = "is" if count == 1 else "are"
             typer.echo(f"{format_count(count, 'crystal')} that {were} {step} written to {write}")
+
+
+def _check_write(
+    write: Path | None, out: Path, keep: str | None, diverse: int | None, layout: Layout
+) -> None:
+    """Check --write and the options that apply to it, before hours of measuring."""
+    from crystext.errors import SettingError
+    from crystext.io.write import Layout, check_output_path, file_format
+
+    if write is not None:
+        layout.check(file_format(None, write))
+        check_output_path(write)
+        if write.resolve() == out.resolve():
+            raise SettingError(f"--write {write} is the folder of the report; give another path")
+        return
+    if keep is not None:
+        raise SettingError(f"--keep {keep} selects the crystals that --write writes; add --write")
+    if diverse is not None:
+        raise SettingError(
+            f"--diverse {diverse} limits the crystals that --write writes; add --write"
+        )
+    if layout != Layout():
+        raise SettingError("--symmetrized and --conventional apply to --write; add --write")
 
 
 def _print_report(report: Report) -> None:

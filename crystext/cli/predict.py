@@ -24,7 +24,8 @@ def predict(
         typer.Argument(
             metavar="SOURCE...",
             help="A run of `crystext sample`, any file, folder, zip or table of structures, a "
-            "table of formulas or SMILES, or a formula such as SrTiO3.",
+            "table of formulas or SMILES, a formula such as SrTiO3, or - for formulas and paths "
+            "from standard input, one a line.",
             show_default=False,
         ),
     ],
@@ -84,7 +85,7 @@ def predict(
     records = [x for source in sources for x in read_records(source, lenient=lenient)]
     print_notes((record.name, record.notes) for record in records)
     predictions = predictor.predict(records, property or None, views=views)
-    table = prediction_table(records, predictions)
+    table = prediction_table(records, predictions, predictor.applicability(records))
     if rank_by is not None:
         order = rank_order(predictions, rank_by)
         table = table.iloc[order].reset_index(drop=True)

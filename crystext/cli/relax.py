@@ -88,14 +88,13 @@ def relax(
     from crystext.energies.potentials import choose_potential, load_potential_once
     from crystext.energies.relax import RelaxationLimits
     from crystext.energies.relaxation_files import (
-        FRAMES,
         TABLE,
         RelaxedSet,
         relaxed_structure,
         write_relaxed,
     )
     from crystext.energies.relaxation_run import recorded_potential, relax_all
-    from crystext.errors import InputError, RunError, SettingError, did_you_mean
+    from crystext.errors import InputError, SettingError
     from crystext.evaluate.samples import read_samples
     from crystext.io.write import Layout
     from crystext.runtime.progress import Progress
@@ -103,18 +102,8 @@ def relax(
     for name, value in (("fmax", fmax), ("timeout", timeout)):
         if not 0 < value < float("inf"):
             raise SettingError(f"--{name} {value:g}: expected a number above 0")
-    if format not in (None, *_FORMATS):
-        raise SettingError(
-            f"--to {format}: expected {' or '.join(_FORMATS)}; {TABLE} and {FRAMES} are "
-            f"written anyway.{did_you_mean(format, _FORMATS)}"
-        )
     layout = Layout(symmetrized, conventional)
-    if format is not None:
-        layout.check(format)
-    elif symmetrized or conventional:
-        raise SettingError("--symmetrized and --conventional apply to --to; add --to")
-    if out.exists() and not out.is_dir():
-        raise RunError(f"{out} is a file; expected a folder for {TABLE} and {FRAMES}")
+    _check_outputs(out, format, layout)
     attempts = read_samples(source, n, lenient=lenient).samples
     print_notes((attempt.name, attempt.notes) for attempt in attempts)
     chosen, reason = choose_potential(potential, recorded_potential(out))
@@ -153,6 +142,25 @@ def relax(
         )
     if format is not None:
         _write_crystals(relaxed, out / format, format, layout)
+
+
+def _check_outputs(out: Path, format: str | None, layout: Layout) -> None:
+    """Check what is to be written and where, before anything is read."""
+    from crystext.energies.relaxation_files import FRAMES, TABLE
+    from crystext.errors import RunError, SettingError, did_you_mean
+    from crystext.io.write import Layout
+
+    if format not in (None, *_FORMATS):
+        raise SettingError(
+            f"--to {format}: expected {' or '.join(_FORMATS)}; {TABLE} and {FRAMES} are "
+            f"written anyway.{did_you_mean(format, _FORMATS)}"
+        )
+    if format is not None:
+        layout.check(format)
+    elif layout != Layout():
+        raise SettingError("--symmetrized and --conventional apply to --to; add --to")
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file; expected a folder for {TABLE} and {FRAMES}")
 
 
 def _handle_replaced_table(out: Path, relaxed: RelaxedSet) -> None:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from crystext.conditions import Conditions
     from crystext.generation.sampling_run import SamplingRun
     from crystext.generation.shards import Shard
+    from crystext.io.write import Layout
 
 _DEFAULT_MAX_ATTEMPTS = 20
 
@@ -187,32 +188,13 @@ def sample(
     extends a run, except with --conditions. Other settings need another --out.
     """
     from crystext.conditions import Conditions
-    from crystext.errors import InUseError, SettingError
-    from crystext.generation.run import run_sampling as draw_missing
+    from crystext.errors import SettingError
     from crystext.generation.shards import parse_shard, shard_from_environment
-    from crystext.generation.worker_pool import default_workers
-    from crystext.io.write import Layout, file_format
+    from crystext.io.write import Layout
     from crystext.lm import CrystalLM
-    from crystext.runtime.wording import format_count
-    from crystext.text import FORMATS
 
     layout = Layout(symmetrized, conventional)
-    if format in FORMATS:
-        raise SettingError(
-            f"--to is the format of structure files, and {format} is a text format of models; give "
-            f"--text-format {format}"
-        )
-    if format is not None:
-        layout.check(file_format(format, out))
-    elif layout != Layout():
-        raise SettingError(
-            "--symmetrized and --conventional apply to --to, which is missing; try --to cif"
-        )
-    elif keep is not CrystalFilter.all:
-        raise SettingError(
-            f"--keep {keep.value} selects the crystals that --to writes, and --to is missing; try "
-            "--to cif"
-        )
+    _check_crystal_files(format, out, keep, layout)
     if until is None and max_attempts_per_sample is not None:
         raise SettingError("--max-attempts-per-sample limits --until; add --until satisfied")
     if max_attempts_per_sample is None:
@@ -233,11 +215,10 @@ def sample(
         "e_above_hull": e_above_hull,
         "neutral": neutral or None,
     }
-    requested: tuple[Conditions, ...]
-    if conditions is not None:
-        requested = _read_conditions(conditions, keywords, max_atoms)
+    if conditions is None:
+        requested: tuple[Conditions, ...] = (Conditions.from_keywords(**keywords),)
     else:
-        requested = (Conditions.from_keywords(**keywords),)
+        requested = _read_conditions(conditions, keywords, max_atoms)
     run = lm.sampling_run(
         n,
         requested,
@@ -254,29 +235,77 @@ def sample(
         batch_size=batch_size,
         format=text,
     )
-    if workers is None:
-        # Processes launched together share the machine.
-        beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if shard_from_environment() else 1
-        workers = max(1, default_workers(lm.files, parallel_units=run.parallel_units) // beside)
+    workers = _default_workers(run) if workers is None else workers
     part = shard_from_environment() if shard is None else parse_shard(shard)
-    if part is not None and not _sample_shard(part, run, out, workers):
+    done = _sample_or_gather(run, out, part, workers)
+    if done is None:
         return
-    try:
-        with SamplingProgress(run.total) as bar:
-            done = draw_missing(run, out, workers=workers, report=bar.report)
-    except InUseError:
-        if part is None:
-            raise
-        typer.echo(f"shard {part} is sampled; another process gathers all")
-        return
-    of_them = "1 of them a crystal" if bar.crystals == 1 else f"{bar.crystals:,} of them crystals"
-    typer.echo(f"{format_count(done, 'attempt')}, {of_them}, in {out / 'attempts.jsonl'}")
     if done > run.total:
         typer.echo(f"no new samples: the run already has more than --n {n}")
     if any(requested):
         _print_condition_summary(out, run.total)
     if format is not None:
         export_crystals(out, run.total, format, keep, workers, layout)
+
+
+def _check_crystal_files(
+    format: str | None, out: Path, keep: CrystalFilter, layout: Layout
+) -> None:
+    """Check --to and the options that apply to it, before anything is sampled."""
+    from crystext.errors import SettingError
+    from crystext.io.write import Layout, file_format
+    from crystext.text import FORMATS
+
+    if format in FORMATS:
+        raise SettingError(
+            f"--to is the format of structure files, and {format} is a text format of models; give "
+            f"--text-format {format}"
+        )
+    if format is not None:
+        layout.check(file_format(format, out))
+    elif layout != Layout():
+        raise SettingError(
+            "--symmetrized and --conventional apply to --to, which is missing; try --to cif"
+        )
+    elif keep is not CrystalFilter.all:
+        raise SettingError(
+            f"--keep {keep.value} selects the crystals that --to writes, and --to is missing; try "
+            "--to cif"
+        )
+
+
+def _default_workers(run: SamplingRun) -> int:
+    """Return the number of processes if none is given: those launched together share a machine."""
+    from crystext.generation.shards import shard_from_environment
+    from crystext.generation.worker_pool import default_workers
+
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if shard_from_environment() else 1
+    return max(1, default_workers(run.files, parallel_units=run.parallel_units) // beside)
+
+
+def _sample_or_gather(run: SamplingRun, out: Path, shard: Shard | None, workers: int) -> int | None:
+    """Sample a run, or a shard of it; the last of the shards gathers all.
+
+    Returns:
+        The number of attempts in the run directory; None where another process gathers them.
+    """
+    from crystext.errors import InUseError
+    from crystext.generation.run import run_sampling
+    from crystext.runtime.wording import format_count
+
+    if shard is not None and not _sample_shard(shard, run, out, workers):
+        return None
+    try:
+        with SamplingProgress(run.total) as bar:
+            done = run_sampling(run, out, workers=workers, report=bar.report)
+    except InUseError:
+        if shard is None:
+            raise
+        typer.echo(f"shard {shard} is sampled; another process gathers all")
+        return None
+    crystals = "1 of them a crystal" if bar.crystals == 1 else f"{bar.crystals:,} of them crystals"
+    typer.echo(f"{format_count(done, 'attempt')}, {crystals}, in {out / 'attempts.jsonl'}")
+    return done
 
 
 def _sample_shard(shard: Shard, run: SamplingRun, out: Path, workers: int) -> bool:

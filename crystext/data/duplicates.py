@@ -10,7 +10,7 @@ What goes wrong otherwise: a data set with duplicates, split by row, tests memor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -80,15 +80,15 @@ def find_duplicates(
     """
     found = Duplicates(groups=list(range(len(training))))
     crystals = [*training, *held_out]
-    wanted = [
+    same_formula = [
         members
         for members in group_by_formula(c.numbers for c in crystals).values()
         # Members are in order: if the first is not a training crystal, none is.
         if members[0] < len(training) and (len(members) > 1)
     ]
-    if not wanted or not (drop_repeats or group or held_out):
+    if not same_formula or not (drop_repeats or group or held_out):
         return found
-    indices = [i for members in wanted for i in members]
+    indices = [i for members in same_formula for i in members]
     if len(indices) < _MIN_CRYSTALS_FOR_PROCESSES:
         workers = 1
     chunks = [
@@ -97,29 +97,43 @@ def find_duplicates(
     ]
     answers = map_groups(_reduce_crystals, chunks, workers, start_progress("reducing", len(chunks)))
     reduced = dict(zip(indices, (c for answer in answers for c in answer), strict=True))
-    buckets = []
-    for members in wanted:
-        sized = sorted((i for i in members if reduced[i]), key=lambda i: (len(reduced[i] or ()), i))
-        for _, same_size in groupby(sized, key=lambda i: len(reduced[i] or ())):
-            bucket = list(same_size)
-            if bucket[0] < len(training) and len(bucket) > 1:
-                buckets.append(bucket)
-    # The largest first: a large last one would keep the other processes waiting.
-    buckets.sort(key=len, reverse=True)
+    buckets = _split_by_size(same_formula, reduced, len(training))
     tasks = [
         _Bucket([c for i in bucket if (c := reduced[i])], sum(i < len(training) for i in bucket))
         for bucket in buckets
     ]
-    judge = partial(_compare_bucket, drop_repeats=drop_repeats, group=group)
-    judged = map_groups(
-        judge, tasks, workers, start_progress("comparing", len(tasks)), largest_first=True
+    compare = partial(_compare_bucket, drop_repeats=drop_repeats, group=group)
+    compared = map_groups(
+        compare, tasks, workers, start_progress("comparing", len(tasks)), largest_first=True
     )
-    for bucket, inner in zip(buckets, judged, strict=True):
+    for bucket, inner in zip(buckets, compared, strict=True):
         found.repeats |= {bucket[i]: bucket[k] for i, k in inner.repeats.items()}
         for i, first in enumerate(inner.groups):
             found.groups[bucket[i]] = bucket[first]
         found.held_out |= {bucket[i]: bucket[k] - len(training) for i, k in inner.held_out.items()}
     return found
+
+
+def _split_by_size(
+    same_formula: Sequence[Sequence[int]], reduced: Mapping[int, Crystal | None], n_training: int
+) -> list[list[int]]:
+    """Return the crystals of one formula and one reduced size that can equal one of training.
+
+    The largest bucket comes first: a large last one would keep the other processes waiting.
+
+    Args:
+        same_formula: indices of crystals, by formula; those of training come first.
+        reduced: the reduced crystals; None matches nothing.
+        n_training: number of training crystals.
+    """
+    buckets = []
+    for members in same_formula:
+        sized = sorted((i for i in members if reduced[i]), key=lambda i: (len(reduced[i] or ()), i))
+        for _, same_size in groupby(sized, key=lambda i: len(reduced[i] or ())):
+            bucket = list(same_size)
+            if bucket[0] < n_training and len(bucket) > 1:
+                buckets.append(bucket)
+    return sorted(buckets, key=len, reverse=True)
 
 
 def _reduce_crystals(crystals: list[Crystal]) -> list[Crystal | None]:

@@ -6,19 +6,24 @@ depends only on the sources and the settings, not on the machine.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from crystext.data.duplicates import REPEAT_TOLERANCES, SPLIT_TOLERANCES, find_duplicates
+from crystext.data.existing_store import check_existing_store
 from crystext.data.prepare_report import MAX_EXAMPLES, PrepareReport, describe_tolerances
 from crystext.data.source import Source, open_source
-from crystext.data.split import DEFAULT_FRACTIONS, assign_splits, parse_fractions
+from crystext.data.split import (
+    DEFAULT_FRACTIONS,
+    assign_splits,
+    parse_fractions,
+    round_fractions,
+)
 from crystext.data.standardize import StandardizeSettings, standardize_pieces
-from crystext.data.store import SPLITS, STORE_FILE, check_store_path, write_store
-from crystext.errors import InputError, RunError, SettingError
+from crystext.data.store import SPLITS, check_store_path, write_store
+from crystext.errors import InputError, SettingError
 from crystext.io.read import no_row_error, nothing_readable_error
 from crystext.io.read.tables import SPLIT_NAMES
 from crystext.runtime.processes import available_cores
@@ -96,31 +101,12 @@ def prepare(
     shares = _check_settings(settings, validation, test, workers)
     check_store_path(out)
     report = PrepareReport()
-    given = {"train": source, "validation": validation, "test": test}
     with Progress(bar=None if progress else False, lines=progress) as bars:
         begin = bars.begin
-        opened = {
-            split: open_source(text, (settings.where or {}) if split == "train" else {}, begin)
-            for split, text in given.items()
-            if text is not None
-        }
+        opened = _open_sources(source, validation, test, settings.where or {}, begin)
         sources = _describe_sources(opened)
-        _check_existing_store(out, {**sources, "settings": _describe_settings(settings, shares)})
-        own = _read_source(opened["train"], settings, report, workers, begin, settings.where or {})
-        held_out = {
-            split: _records_of_split(
-                _read_source(opened[split], settings, report, workers, begin, {}), split
-            )
-            for split in opened
-            if split != "train"
-        }
-        splits = _join_splits(own, held_out, source)
-        own_splits = own.keys() - {""}
-        if settings.split and own_splits:
-            raise SettingError(
-                f"{source} has the splits {', '.join(s for s in SPLITS if s in own_splits)}; leave "
-                "out --split, or choose rows with --where split=..."
-            )
+        check_existing_store(out, {**sources, "settings": _describe_settings(settings, shares)})
+        splits = _read_splits(opened, source, settings, report, workers, begin)
         if shares is None and len(splits) == 1:
             shares = parse_fractions(DEFAULT_FRACTIONS)
         splits = _deduplicate_and_split(splits, settings, shares, report, workers, begin)
@@ -156,6 +142,54 @@ def _check_settings(
                 f"names a source for it; make the fraction 0, or leave out --{split}"
             )
     return shares
+
+
+def _open_sources(
+    source: str | Path,
+    validation: str | Path | None,
+    test: str | Path | None,
+    where: Mapping[str, str],
+    start_progress: StartProgress,
+) -> dict[str, Source]:
+    """Return the given sources by the split that each is for; `where` selects rows of train."""
+    given = {"train": source, "validation": validation, "test": test}
+    return {
+        split: open_source(text, where if split == "train" else {}, start_progress)
+        for split, text in given.items()
+        if text is not None
+    }
+
+
+def _read_splits(
+    opened: Mapping[str, Source],
+    source: str | Path,
+    settings: PrepareSettings,
+    report: PrepareReport,
+    workers: int,
+    start_progress: StartProgress,
+) -> dict[str, list[Record]]:
+    """Return the records of all sources by split, before any is split by fractions.
+
+    Raises:
+        SettingError: the source of train has splits that the settings contradict.
+    """
+    where = settings.where or {}
+    own = _read_source(opened["train"], settings, report, workers, start_progress, where)
+    held_out = {
+        split: _records_of_split(
+            _read_source(opened[split], settings, report, workers, start_progress, {}), split
+        )
+        for split in opened
+        if split != "train"
+    }
+    splits = _join_splits(own, held_out, source)
+    own_splits = own.keys() - {""}
+    if settings.split and own_splits:
+        raise SettingError(
+            f"{source} has the splits {', '.join(s for s in SPLITS if s in own_splits)}; leave "
+            "out --split, or choose rows with --where split=..."
+        )
+    return splits
 
 
 def _read_source(
@@ -328,67 +362,13 @@ def _describe_sources(opened: Mapping[str, Source]) -> dict[str, Any]:
     return {"source": opened["train"].describe(), **held_out}
 
 
-def _check_existing_store(out: Path, requested: dict[str, Any]) -> None:
-    """Refuse to replace a store that was made from other crystals or with other settings.
-
-    Args:
-        out: folder of the store, which may be missing.
-        requested: sources and settings of the new store. Without `split`, the splits follow from
-            the source, and are not known yet.
-    """
-    if not (out / STORE_FILE).exists():
-        return
-    there = json.loads((out / STORE_FILE).read_text(encoding="utf-8"))
-    # As in JSON.
-    requested = json.loads(json.dumps(requested))
-    found = []
-    for role in ("source", *SPLITS[1:]):
-        old, new = there.get(role), requested.get(role)
-        if _source_identity(old) != _source_identity(new):
-            names = [_source_name(x) for x in (old, new)]
-            also = " of other contents" if names[0] == names[1] else ""
-            found.append(f"{role} {names[0]} there, {names[1]}{also} requested")
-    old, new = there.get("settings"), requested["settings"]
-    # Stores of versions without --lenient were made without it.
-    old = {"lenient": False, **(old if isinstance(old, dict) else {})}
-    if new["split"] is None and old.get("split") == _round_fractions(
-        parse_fractions(DEFAULT_FRACTIONS)
-    ):
-        new["split"] = old["split"]
-    found += [
-        f"{key} {json.dumps(old.get(key))} there, {json.dumps(value)} requested"
-        for key, value in new.items()
-        if old.get(key) != value
-    ]
-    if found:
-        raise RunError(
-            f"{out} holds a different store: {'; '.join(found)}. Name another folder, or "
-            "remove this one if it is not needed"
-        )
-
-
-def _source_identity(source: object) -> object:
-    """Return what two sources of the same crystals share, independent of their paths."""
-    if not isinstance(source, dict):
-        return source
-    return {key: value for key, value in source.items() if key not in ("name", "unreadable")}
-
-
-def _source_name(source: object) -> str:
-    return str(source.get("name") if isinstance(source, dict) else source or "none")
-
-
 def _describe_settings(
     settings: PrepareSettings, fractions: dict[str, float] | None
 ) -> dict[str, Any]:
     """Return the settings as in `store.json`, with defaults resolved."""
     return {
         **asdict(settings),
-        "split": None if fractions is None else _round_fractions(fractions),
+        "split": None if fractions is None else round_fractions(fractions),
         "repeated": asdict(REPEAT_TOLERANCES),
         "separate": asdict(SPLIT_TOLERANCES),
     }
-
-
-def _round_fractions(fractions: dict[str, float]) -> dict[str, float]:
-    return {split: round(share, 6) for split, share in fractions.items()}

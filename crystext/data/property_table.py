@@ -34,7 +34,8 @@ from crystext.data.target_columns import (
 )
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.io.read import no_row_error, read_crystals, require_path
-from crystext.io.read.tables import NAME_COLUMNS, SPLIT_COLUMN, is_equal
+from crystext.io.read.tables import NAME_COLUMNS, SPLIT_COLUMN, array_columns, is_equal
+from crystext.io.read.tables import TEXT_COLUMNS as STRUCTURE_COLUMNS
 from crystext.structures.crystal import Floats
 from crystext.structures.property_schema import PROPERTIES, Property, is_known
 from crystext.structures.record import Label, Record
@@ -87,6 +88,19 @@ def label_values(records: Sequence[Record], name: str) -> Floats:
     return np.array([float(x) if is_known(x) else np.nan for x in found], dtype=np.float64)
 
 
+def has_structures(source: str | Path) -> bool:
+    """Return whether a file holds structures: another file than a table, or a table with a column.
+
+    Raises:
+        InputError: it is missing, or a table that cannot be read.
+    """
+    table = open_table(require_path(source))
+    if table is None:
+        return True
+    has_arrays = array_columns(dict.fromkeys(table.columns)) is not None
+    return has_arrays or any(x in STRUCTURE_COLUMNS for x in table.columns)
+
+
 def read_property_table(
     source: str | Path,
     *,
@@ -94,6 +108,7 @@ def read_property_table(
     columns: Mapping[str, str] | None = None,
     where: Mapping[str, str] | None = None,
     crystals: bool = True,
+    keep_failures: bool = False,
 ) -> PropertyTable:
     """Read labelled records.
 
@@ -108,6 +123,8 @@ def read_property_table(
         where: for tables, the value that each of these columns must have.
         crystals: whether to read the structures of a table as crystals, at some 2 ms each, besides
             their texts.
+        keep_failures: whether rows that cannot be read stay as failures, so that each gets an
+            answer or a reason, as for predicting.
 
     Raises:
         InputError: nothing can be read, or a target has values in different units or none at all.
@@ -119,12 +136,13 @@ def read_property_table(
     if (path / STORE_FILE).exists():
         if where:
             raise SettingError(f"--where needs a table; {path} is a store")
-        return _table_of_crystals(path, _store_records(path), targets)
+        return _table_of_crystals(path, _store_records(path), targets, keep_failures)
     table = open_table(path)
     if table is None:
-        return _table_of_crystals(path, read_crystals(path, where=where), targets)
+        crystals_of_source = read_crystals(path, where=where)
+        return _table_of_crystals(path, crystals_of_source, targets, keep_failures)
     reader = RecordReader(path, table.columns, columns or {}, crystals=crystals)
-    return _read_table(path, table, reader, targets, where or {})
+    return _read_table(path, table, reader, targets, where or {}, keep_failures)
 
 
 class _Column(NamedTuple):
@@ -142,6 +160,7 @@ def _read_table(
     reader: RecordReader,
     targets: Mapping[str, Property | None] | None,
     where: Mapping[str, str],
+    keep_failures: bool,
 ) -> PropertyTable:
     for condition in where:
         require_column(path, condition, table.columns)
@@ -153,15 +172,14 @@ def _read_table(
     )
     cells = {name: Cells(column.header) for name, column in chosen.items()}
     needed = {*reader.columns, *where, *(column.header for column in chosen.values())}
-    found: list[Record | str] = []
-    """Records, or the reasons why rows are none."""
+    found: list[Record] = []
     for number, row in _matching(table.read([x for x in table.columns if x in needed]), where):
         found.append(reader.record(row, number))
         for name, column in chosen.items():
             cells[name].add(row[column.header])
     if not found:
         raise no_row_error(path, where) if where else InputError(f"{path} has no rows")
-    if not any(isinstance(item, Record) for item in found):
+    if all(record.failure is not None for record in found):
         raise reader.nothing_readable(len(found))
     read: dict[str, Target] = {}
     others = []
@@ -178,8 +196,8 @@ def _read_table(
             read[name] = target
             notes += target.notes
     if others:
-        notes.append(f"columns that are no targets: {', '.join(others)}")
-    return _labelled(found, read, [*notes, *reader.notes()])
+        notes.append(f"columns that are not targets: {', '.join(others)}")
+    return _labelled(found, read, [*notes, *reader.notes()], keep_failures)
 
 
 def _matching(rows: Iterable[Row], where: Mapping[str, str]) -> Iterator[tuple[int, Row]]:
@@ -222,14 +240,17 @@ def _named_columns(
 
 
 def _labelled(
-    rows: Sequence[Record | str], targets: Mapping[str, Target], notes: Sequence[str]
+    rows: Sequence[Record],
+    targets: Mapping[str, Target],
+    notes: Sequence[str],
+    keep_failures: bool,
 ) -> PropertyTable:
-    """Return the table of the rows that are records, with the labels that they have."""
+    """Return the table of the rows that can be read, with the labels that they have."""
     skipped: Counter[str] = Counter()
     records = []
-    for i, item in enumerate(rows):
-        if isinstance(item, str):
-            skipped[item] += 1
+    for i, record in enumerate(rows):
+        if record.failure is not None and not keep_failures:
+            skipped[record.failure.message] += 1
             continue
         labels: dict[str, Label] = {
             name: bool(x.values[i]) if x.property.kind == "boolean" else float(x.values[i])
@@ -237,7 +258,7 @@ def _labelled(
             if not x.reasons[i]
         }
         if labels or not targets:
-            records.append(replace(item, labels=labels))
+            records.append(replace(record, labels=labels))
         elif len(targets) == 1:
             ((name, target),) = targets.items()
             skipped[f"{name}: {target.reasons[i]}"] += 1
@@ -252,6 +273,14 @@ def _labelled(
     )
 
 
+def _labels_of_record(record: Record, targets: Mapping[str, Property]) -> dict[str, Label]:
+    """Return the labels of a record, those that follow from its crystal included."""
+    if record.crystal is None:
+        return {name: x for name in targets if is_known(x := record.labels.get(name))}
+    values = {name: entry.value(record.crystal, record.labels) for name, entry in targets.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _store_records(path: Path) -> Iterator[Record]:
     for split in SPLITS:
         if split in read_metadata(path).get("splits", {}):
@@ -261,17 +290,20 @@ def _store_records(path: Path) -> Iterator[Record]:
 
 
 def _table_of_crystals(
-    path: Path, records: Iterable[Record], targets: Mapping[str, Property | None] | None
+    path: Path,
+    records: Iterable[Record],
+    targets: Mapping[str, Property | None] | None,
+    keep_failures: bool,
 ) -> PropertyTable:
     """Return records with the labels that their source gives, or that follow from the crystal."""
     known: list[Record] = []
     skipped: Counter[str] = Counter()
     for record in records:
-        if record.crystal is None:
+        if record.crystal is None and not keep_failures:
             skipped[record.failure_kind or "no crystal"] += 1
         else:
             known.append(record)
-    if not known:
+    if not any(record.crystal is not None for record in known):
         raise InputError(f"{path} holds no crystal that can be read")
     if targets is None:
         names = {name for record in known for name, x in record.labels.items() if is_known(x)}
@@ -293,10 +325,8 @@ def _table_of_crystals(
     missing: Counter[str] = Counter()
     labelled = []
     for i, record in enumerate(known, start=1):
-        crystal = record.require_crystal()
-        values = {name: entry.value(crystal, record.labels) for name, entry in chosen.items()}
-        labels = {name: value for name, value in values.items() if value is not None}
-        missing.update(values.keys() - labels.keys())
+        labels = _labels_of_record(record, chosen)
+        missing.update(chosen.keys() - labels.keys())
         if labels or not chosen:
             labelled.append(replace(record, labels=labels, id=record.id or record.name or str(i)))
         else:

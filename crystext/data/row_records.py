@@ -26,7 +26,7 @@ from crystext.io.read.tables import (
 )
 from crystext.io.read.tables import TEXT_COLUMNS as STRUCTURE_COLUMNS
 from crystext.structures.crystal import Crystal
-from crystext.structures.record import Record
+from crystext.structures.record import UNREADABLE, Failure, Record
 
 TEXT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "formula": (
@@ -108,8 +108,8 @@ class RecordReader:
         self._bad: dict[str, list[str]] = {}
         self._unreadable: Counter[str] = Counter()
 
-    def record(self, row: Row, number: int) -> Record | str:
-        """Return the record of a row, or the reason why it is none.
+    def record(self, row: Row, number: int) -> Record:
+        """Return the record of a row, a failure if it has no text and no structure.
 
         Args:
             row: cells by column.
@@ -131,11 +131,13 @@ class RecordReader:
         crystal, problem = self._crystal(row, texts)
         if problem:
             self._unreadable[problem] += 1
+        failure = None
         if not texts and crystal is None:
-            return reasons[0] if reasons else "no readable structure"
+            failure = Failure(UNREADABLE, reasons[0] if reasons else problem or "no structure")
         name = f"{self.stem}-{number}"
         return Record(
             crystal,
+            failure=failure,
             name=first_value(row, NAME_COLUMNS) or name,
             id=first_value(row, self.id_columns) or name,
             split=_text_of_cell(row.get(SPLIT_COLUMN)).strip(),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +105,15 @@ def is_shipped_training(store: Path) -> bool:
 def read_shipped_training() -> dict[str, Dataset]:
     """Return the shipped training set as the splits `train` and `validation`.
 
-    The validation split holds every crystal of a twentieth of the formulas, chosen by a checksum,
-    so that no formula is in both.
+    A crystal is labelled a metal where its band gap (PBE) is 0. The validation split holds every
+    crystal of a twentieth of the formulas, chosen by a checksum: no formula is in both.
     """
     splits: dict[str, list[Record]] = {"train": [], "validation": []}
     for record in read_shipped_set(shipped_set(TRAINING_SET), wyckoff=True):
         formula = reduced_formula(record.require_crystal())
         held_out = zlib.crc32(formula.encode()) % _VALIDATION_PART == 0
-        splits["validation" if held_out else "train"].append(record)
+        labels = {**record.labels, "is_metal": record.labels["band_gap"] == 0}
+        splits["validation" if held_out else "train"].append(replace(record, labels=labels))
     return {split: build_dataset(records) for split, records in splits.items()}
 
 

@@ -32,6 +32,11 @@ def parse_fractions(text: str) -> dict[str, float]:
     return {split: value / sum(values) for split, value in zip(SPLITS, values, strict=True)}
 
 
+def round_fractions(fractions: dict[str, float]) -> dict[str, float]:
+    """Return fractions as a store records them, so that 9/1/0 and 90/10/0 are equal."""
+    return {split: round(fraction, 6) for split, fraction in fractions.items()}
+
+
 def assign_splits(groups: Sequence[int], fractions: dict[str, float], seed: int) -> list[str]:
     """Return the split of each crystal; a group is never divided.
 

@@ -11,13 +11,13 @@ its space group and orbits (`wyckoff_columns`). Reading maps the file, so it tak
 time for any number of crystals, and processes that read one store share its memory. Version 1, with
 four fixed labels, is read as well.
 
-A store is written to a temporary folder and then renamed; an older one is replaced as a whole.
+A store is written to a temporary folder and then renamed (`runtime.files.replace_folder`); an older
+one is replaced as a whole.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,7 @@ from crystext.data.wyckoff_columns import (
     wyckoff_arrays,
 )
 from crystext.errors import InputError, RunError, describe_error, did_you_mean
+from crystext.runtime.files import explain_os_errors, replace_folder
 from crystext.structures.crystal import Crystal, Floats, Ints
 from crystext.structures.record import Label, Record
 from crystext.structures.wyckoff.orbits import WyckoffCrystal
@@ -136,41 +137,10 @@ def write_store(
     assert splits.keys() <= set(SPLITS), "a store has no other splits"
     # The target of a link, since the folder that it points to is replaced.
     folder = Path(folder).resolve()
-    partial, older = (folder.with_name(f".{folder.name}.{end}") for end in ("partial", "older"))
-    try:
+    with explain_os_errors(folder, otherwise="free some space, or write elsewhere"):
         check_store_path(folder)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        described: dict[str, dict[str, int]] = {}
-        names: dict[str, None] = {}
-        for split in SPLITS:
-            if split in splits:
-                batch = _record_batch(splits[split])
-                described[split] = _write_split(partial / f"{split}.arrow", batch)
-                names |= dict.fromkeys(label_names(batch.schema.names))
-        document = {
-            "format": STORE_FORMAT,
-            "version": STORE_VERSION,
-            "crystext": __version__,
-            "splits": described,
-            "properties": describe_properties(names),
-            **(metadata or {}),
-        }
-        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        (partial / STORE_FILE).write_text(text, encoding="utf-8")
-        # Python cannot exchange two folders: between two renames the older one has another name.
-        if folder.exists():
-            shutil.rmtree(older, ignore_errors=True)
-            folder.rename(older)
-        partial.rename(folder)
-        shutil.rmtree(older, ignore_errors=True)
-    except OSError as error:
-        raise RunError(
-            f"{folder} cannot be written: {error.strerror or error}; free some space, or write "
-            "elsewhere"
-        ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with replace_folder(folder, hidden=True) as partial:
+            _write_files(partial, splits, metadata or {})
 
 
 def check_store_path(folder: Path) -> None:
@@ -283,6 +253,29 @@ def read_store(folder: str | Path, split: str) -> Dataset:
 def build_dataset(records: Iterable[Record]) -> Dataset:
     """Return records as a split of a store, in memory."""
     return _dataset_of_table(pa.Table.from_batches([_record_batch(records)]), STORE_VERSION)
+
+
+def _write_files(
+    folder: Path, splits: Mapping[str, Iterable[Record]], metadata: Mapping[str, Any]
+) -> None:
+    """Write the splits and then `store.json` to an empty folder."""
+    described: dict[str, dict[str, int]] = {}
+    names: dict[str, None] = {}
+    for split in SPLITS:
+        if split in splits:
+            batch = _record_batch(splits[split])
+            described[split] = _write_split(folder / f"{split}.arrow", batch)
+            names |= dict.fromkeys(label_names(batch.schema.names))
+    document = {
+        "format": STORE_FORMAT,
+        "version": STORE_VERSION,
+        "crystext": __version__,
+        "splits": described,
+        "properties": describe_properties(names),
+        **metadata,
+    }
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    (folder / STORE_FILE).write_text(text, encoding="utf-8")
 
 
 def _write_split(path: Path, batch: pa.RecordBatch) -> dict[str, int]:

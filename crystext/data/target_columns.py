@@ -216,11 +216,11 @@ def read_target(
     elif entry.kind == "boolean" and len(found) and not n_words:
         return _binary(cells, entry, numbers, codes)
     if is_requested:
-        raise _refusal(cells, entry)
+        raise _no_target_error(cells, entry)
     return None
 
 
-def _refusal(cells: Cells, entry: Property) -> InputError:
+def _no_target_error(cells: Cells, entry: Property) -> InputError:
     if not len(cells) or (not cells.words and not (np.array(cells.codes) == -1).any()):
         return InputError(f"the column {cells.header!r} has no value; give another target")
     shown = ", ".join(map(repr, list(cells.words)[:3]))

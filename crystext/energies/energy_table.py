@@ -2,8 +2,8 @@
 
     rank, index, name                   rank as described below, and index and name in the
                                         source
-    formula, n_atoms, space_group, space_group_symbol
-                                        of the relaxed crystal; the group by spglib at 0.1 Å
+    formula, n_atoms                    of the crystal, also where it has no energy
+    space_group, space_group_symbol     of the relaxed crystal, by spglib at 0.1 Å
     stability                           a word of `stability.Stability`
     e_above_hull_ev_per_atom, e_form_ev_per_atom, energy_ev_per_atom
                                         the last without corrections, from the potential
@@ -29,7 +29,7 @@ from crystext.energies.hull import Hull
 from crystext.energies.stability import Stability, StabilityResult
 from crystext.runtime.files import replace_atomically
 from crystext.structures.crystal import Crystal
-from crystext.structures.properties import reduced_formula, space_group_symbols
+from crystext.structures.properties import space_group_symbols
 from crystext.structures.space_groups import find_space_group
 
 _TEXT_COLUMNS = (
@@ -111,7 +111,9 @@ def _row(
         "rank": None if above is None else rank,
         "index": index,
         "name": file_name(index, result),
-        **_crystal_columns(crystal),
+        "formula": row.formula,
+        "n_atoms": row.n_atoms,
+        **_space_group_columns(crystal),
         "stability": result.stability.label,
         "e_above_hull_ev_per_atom": above,
         "e_form_ev_per_atom": position and position.formation_energy,
@@ -136,11 +138,9 @@ def _row(
     }
 
 
-def _crystal_columns(crystal: Crystal | None) -> dict[str, Any]:
+def _space_group_columns(crystal: Crystal | None) -> dict[str, Any]:
     group = None if crystal is None else find_space_group(crystal)
     return {
-        "formula": None if crystal is None else reduced_formula(crystal.numbers),
-        "n_atoms": None if crystal is None else len(crystal),
         "space_group": group,
         "space_group_symbol": None if group is None else space_group_symbols()[group],
     }

@@ -155,12 +155,8 @@ def relaxation_steps(
         energy = float(atoms.get_potential_energy())
         return Relaxation(outcome, _crystal(atoms), energy, steps, seconds)
 
-    fault = structure_failure(
-        crystal, min_distance=limits.min_distance, min_volume=limits.min_volume * len(crystal)
-    )
-    if fault is not None:
-        dense = fault is StructureFailure.NO_VOLUME
-        return ended(RelaxationOutcome.TOO_DENSE if dense else RelaxationOutcome.TOO_CLOSE)
+    if (refused := _failure_before_relaxation(crystal, limits)) is not None:
+        return ended(refused)
 
     from ase.optimize import FIRE
 
@@ -168,7 +164,7 @@ def relaxation_steps(
 
     atoms = to_atoms(crystal)
     optimizer = FIRE(CellFilter(atoms), logfile=None)
-    optimizer.fmax = limits.fmax
+    moved = optimizer.optimizable
     steps = 0
     try:
         while True:
@@ -179,7 +175,8 @@ def relaxation_steps(
             since = time.monotonic()
             if not np.isfinite(atoms.get_potential_energy()):
                 return ended(RelaxationOutcome.NO_ENERGY, steps)
-            if optimizer.converged():
+            # Versions of ASE differ in the arguments of `optimizer.converged`, not in this.
+            if moved.converged(moved.get_gradient(), limits.fmax):
                 return ended(RelaxationOutcome.CONVERGED, steps, atoms)
             if spent + time.monotonic() - since > limits.seconds:
                 return ended(RelaxationOutcome.TOO_SLOW, steps)
@@ -190,6 +187,19 @@ def relaxation_steps(
             steps += 1
     except CALCULATOR_ERRORS:
         return ended(RelaxationOutcome.NO_ENERGY, steps)
+
+
+def _failure_before_relaxation(
+    crystal: Crystal, limits: RelaxationLimits
+) -> RelaxationOutcome | None:
+    """Return why a crystal is not relaxed at all, or None."""
+    failure = structure_failure(
+        crystal, min_distance=limits.min_distance, min_volume=limits.min_volume * len(crystal)
+    )
+    if failure is None:
+        return None
+    dense = failure is StructureFailure.NO_VOLUME
+    return RelaxationOutcome.TOO_DENSE if dense else RelaxationOutcome.TOO_CLOSE
 
 
 def _failure_before_step(

@@ -46,6 +46,20 @@ class RelaxedStructure(Record):
     steps: int | None = None
     converged: bool | None = None
     seconds: float | None = None
+    given_formula: str | None = None
+    """Reduced formula of the structure before relaxation; None if it is not known."""
+    given_atoms: int | None = None
+    """Number of its atoms."""
+
+    @property
+    def formula(self) -> str | None:
+        """Reduced formula, which relaxation does not change; None if no crystal was given."""
+        return self.given_formula if self.crystal is None else reduced_formula(self.crystal.numbers)
+
+    @property
+    def n_atoms(self) -> int | None:
+        """Number of atoms, likewise."""
+        return self.given_atoms if self.crystal is None else len(self.crystal)
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,7 @@ def relaxed_structure(record: Record, relaxation: Relaxation | None) -> RelaxedS
     given = {field.name: getattr(record, field.name) for field in fields(Record)}
     if relaxation is None:
         return RelaxedStructure(**given)
+    crystal = record.crystal
     outcome, energy = relaxation.outcome, relaxation.energy
     return RelaxedStructure(
         **given
@@ -81,6 +96,8 @@ def relaxed_structure(record: Record, relaxation: Relaxation | None) -> RelaxedS
         steps=relaxation.steps,
         converged=None if energy is None else outcome is RelaxationOutcome.CONVERGED,
         seconds=relaxation.seconds,
+        given_formula=None if crystal is None else reduced_formula(crystal.numbers),
+        given_atoms=None if crystal is None else len(crystal),
     )
 
 
@@ -194,14 +211,14 @@ def _to_row(structure: RelaxedStructure) -> dict[str, Any]:
         "failure": structure.failure_kind,
         "message": structure.message,
         "seconds": structure.seconds,
+        "formula": structure.formula,
+        "n_atoms": structure.n_atoms,
     }
     if crystal is None or structure.energy is None:
         return record
     return record | {
         "energy_ev_per_atom": structure.energy / len(crystal),
         "cif": cif(crystal, structure.name),
-        "formula": reduced_formula(crystal.numbers),
-        "n_atoms": len(crystal),
         "volume": crystal.volume,
         "lengths": crystal.lengths.tolist(),
         "angles": crystal.angles.tolist(),
@@ -218,7 +235,7 @@ def _read_table(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
         # Version 0.1 called the failure and its message fault and problem.
         failure = ("failure", "message") if "failure" in names else ("fault", "problem")
         columns = ["name", "energy_ev", "steps", "converged", *failure, "seconds",
-                   "lengths", "angles", "numbers", "positions"]  # fmt: skip
+                   "formula", "n_atoms", "lengths", "angles", "numbers", "positions"]  # fmt: skip
         table = pq.read_table(path, columns=columns)
         about = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
         rows = [_from_row(row, *failure) for row in table.to_pylist()]
@@ -253,6 +270,8 @@ def _from_row(row: dict[str, Any], kind_column: str, message_column: str) -> Rel
         steps=row["steps"],
         converged=row["converged"],
         seconds=row["seconds"],
+        given_formula=row["formula"],
+        given_atoms=row["n_atoms"],
     )
 
 
@@ -277,7 +296,14 @@ def _read_frames(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
             if math.isfinite(energy):
                 rows.append(RelaxedStructure(crystal, name=name, energy=energy))
             else:
-                rows.append(RelaxedStructure.failed(name, "NO_ENERGY", "it has none"))
+                rows.append(
+                    RelaxedStructure(
+                        name=name,
+                        failure=Failure("NO_ENERGY", "it has none"),
+                        given_formula=reduced_formula(crystal.numbers),
+                        given_atoms=len(crystal),
+                    )
+                )
     # ASE's reader raises exceptions of any type for damaged data.
     except Exception as error:
         if isinstance(error, CrystextError):

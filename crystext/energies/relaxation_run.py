@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from functools import partial
@@ -88,27 +88,19 @@ def relax_all(
     # One choice for all processes, and for all runs of the command.
     potential = choose_potential(potential, recorded_potential(out)).source
     # Loaded here first, so that an error is raised once, before anything is written.
-    name, cutoff = load_potential_once(potential).name, load_potential_once(potential).cutoff
-    # A user's function may change while the name of its potential stays.
-    code = {} if (made := code_digest(potential)) is None else {"potential_code": made}
-    settings = {"potential": name, **code, **asdict(limits)}
+    cutoff = load_potential_once(potential).cutoff
+    settings = _run_settings(potential, limits)
     digests = {index: crystal.digest() for index, crystal in crystals.items()}
     times = Counter(digests.values())
     folder, file = _run_folder(out), _relaxations_file(out)
     with folder.writing(), folder.locked():
         folder.check_settings(settings)
         folder.write_settings(settings)
-        done = {
-            digest: _reject_isolated_atoms(relaxation, cutoff)
-            for digest, relaxation in file
-            if digest in times
-        }
+        done = _earlier_relaxations(file, times, cutoff)
         file.cut_torn_line()
         count = sum(times[digest] for digest in done)
         report(count, len(crystals))
-        first: dict[str, int] = {}
-        for index, digest in digests.items():
-            first.setdefault(digest, index)
+        first = _first_of_equal(digests)
         left = {i: crystals[i] for digest, i in first.items() if digest not in done}
         if left:
             folder.record_start({"crystals": len(left)})
@@ -123,6 +115,33 @@ def relax_all(
                 count += times[digest]
                 report(count, len(crystals))
     return {index: done[digest] for index, digest in digests.items()}
+
+
+def _run_settings(potential: PotentialSource, limits: RelaxationLimits) -> dict[str, Any]:
+    """Return all that relaxations in a folder share, as `settings.json` has it."""
+    # A user's function may change while the name of its potential stays.
+    digest = code_digest(potential)
+    code = {} if digest is None else {"potential_code": digest}
+    return {"potential": load_potential_once(potential).name, **code, **asdict(limits)}
+
+
+def _earlier_relaxations(
+    file: JsonLines[tuple[str, Relaxation]], digests: Collection[str], cutoff: float | None
+) -> dict[str, Relaxation]:
+    """Return the relaxations on disk of crystals with these digests."""
+    return {
+        digest: _reject_isolated_atoms(relaxation, cutoff)
+        for digest, relaxation in file
+        if digest in digests
+    }
+
+
+def _first_of_equal(digests: Mapping[int, str]) -> dict[str, int]:
+    """Return for each digest the first crystal that has it: equal ones are relaxed once."""
+    first: dict[str, int] = {}
+    for index, digest in digests.items():
+        first.setdefault(digest, index)
+    return first
 
 
 def recorded_potential(out: Path) -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from crystext.errors import InputError, RunError, describe_error
 from crystext.evaluate.funnel import passing_indices
@@ -16,6 +17,7 @@ from crystext.metrics.matminer.fingerprints import fingerprints
 from crystext.runtime.processes import Workers
 from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
+from crystext.structures.record import Record
 
 
 def export_crystals(
@@ -51,15 +53,8 @@ def export_crystals(
         InputError: no crystal meets the criterion.
         RunError: the folder holds no evaluation of this many samples, or `out` cannot be written.
     """
-    import pyarrow.parquet as pq
-
     table = Path(report) / "structures.parquet"
-    try:
-        columns = pq.read_table(table).to_pydict()
-    except OSError as error:
-        raise RunError(
-            f"{table} cannot be read: {describe_error(error, 'it is broken')}; evaluate first"
-        ) from None
+    columns = _read_columns(table)
     samples = read_samples(source, n, lenient=lenient).samples
     if len(samples) != len(columns["index"]):
         raise RunError(
@@ -72,12 +67,7 @@ def export_crystals(
         raise InputError(
             f"of {format_count(len(samples), 'sample')} none is {step}, so nothing is written"
         )
-    relaxed = columns.get("relaxed_cif", [None] * len(samples))
-    crystals = []
-    for i in chosen:
-        crystal = samples[i].crystal if relaxed[i] is None else _parse_cif(relaxed[i])
-        assert crystal is not None
-        crystals.append((samples[i].name, crystal))
+    crystals = _relaxed_or_sampled(samples, chosen, columns)
     if diverse is not None:
         subset = diverse_subset(fingerprints([c for _, c in crystals], workers=workers), diverse)
         chosen = [chosen[k] for k in subset]
@@ -91,6 +81,29 @@ def export_crystals(
     return write_crystals(crystals, out, columns=exported, layout=layout, note=note)
 
 
-def _parse_cif(text: str) -> Crystal | None:
-    """Read a relaxed crystal from its column."""
-    return parse_piece(Piece("", "cif", text))[0].crystal
+def _read_columns(table: Path) -> dict[str, list[Any]]:
+    """Return the columns of `structures.parquet`: a value per sample, by name."""
+    import pyarrow.parquet as pq
+
+    try:
+        columns: dict[str, list[Any]] = pq.read_table(table).to_pydict()
+    except OSError as error:
+        raise RunError(
+            f"{table} cannot be read: {describe_error(error, 'it is broken')}; evaluate first"
+        ) from None
+    return columns
+
+
+def _relaxed_or_sampled(
+    samples: Sequence[Record], chosen: Sequence[int], columns: Mapping[str, Sequence[Any]]
+) -> list[tuple[str, Crystal]]:
+    """Return name and crystal of each chosen sample: the relaxed one, where a relaxation ran."""
+    relaxed = columns.get("relaxed_cif", [None] * len(samples))
+    crystals = []
+    for i in chosen:
+        crystal = samples[i].crystal
+        if relaxed[i] is not None:
+            crystal = parse_piece(Piece("", "cif", relaxed[i]))[0].crystal
+        assert crystal is not None
+        crystals.append((samples[i].name, crystal))
+    return crystals

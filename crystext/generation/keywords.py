@@ -10,14 +10,11 @@ from crystext.conditions.keywords import ConditionKwargs
 from crystext.errors import SettingError, did_you_mean
 
 
-class SamplingKwargs(TypedDict, total=False):
-    """Sampling settings; `sampling_run.make_sampling_run` has the defaults."""
+class SamplerKwargs(TypedDict, total=False):
+    """Settings of the sampler of tokens; `requests.resolve_settings` has the defaults."""
 
     seed: int | None
     """Each crystal's random numbers follow from (seed, index) alone; None takes a random seed."""
-    max_attempts_per_sample: int
-    """Maximum number of texts sampled per crystal, until it satisfies every condition that can be
-    checked; the one that satisfies most is returned."""
     guidance: float
     """Scale of what the conditions in the prompt change in the logits; 1 is off."""
     temperature: float | None
@@ -28,12 +25,20 @@ class SamplingKwargs(TypedDict, total=False):
     """Temperature of coordinates."""
     top_p: float
     """Nucleus sampling: sample from the most probable tokens with this total probability."""
+    constrained: bool
+    """Whether sampling is restricted to texts that are crystals and satisfy the conditions."""
+
+
+class SamplingKwargs(SamplerKwargs, total=False):
+    """Settings of a sampling run; `sampling_run.make_sampling_run` has the defaults."""
+
+    max_attempts_per_sample: int
+    """Maximum number of texts sampled per crystal, until it satisfies every condition that can be
+    checked; the one that satisfies most is returned."""
     max_atoms: int
     """Maximum number of atoms in the cell."""
     min_distance_ratio: float
     """Minimum distance between atoms, relative to the sum of their covalent radii; 0 is off."""
-    constrained: bool
-    """Whether sampling is restricted to texts that are crystals and satisfy the conditions."""
     batch_size: int | None
     """Texts sampled together; None is 1,000 with a small model, 250 with another, and 50 with
     several attempts per sample."""

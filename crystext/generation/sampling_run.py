@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain, count, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from crystext.conditions import Conditions
 from crystext.errors import SettingError
+from crystext.generation.keywords import SamplerKwargs
 from crystext.generation.requests import make_request, resolve_settings
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
 from crystext.models.layout import ModelFolder, model_hash, open_model
@@ -197,18 +198,12 @@ def make_sampling_run(
     n: int,
     conditions: Sequence[Conditions] = (Conditions(),),
     *,
-    seed: int | None = 0,
     max_attempts_per_sample: int = 1,
-    guidance: float = 1.0,
-    temperature: float | None = None,
-    element_temperature: float | None = None,
-    coordinate_temperature: float | None = None,
-    top_p: float = 1.0,
     max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
     min_distance_ratio: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
-    constrained: bool = True,
     batch_size: int | None = None,
     format: str | None = None,
+    **sampler: Unpack[SamplerKwargs],
 ) -> SamplingRun:
     """Return a run, with the model's own settings as defaults.
 
@@ -216,26 +211,16 @@ def make_sampling_run(
         model: as `open_model` takes it.
         n: samples for each of the conditions.
         conditions: one or several sets of conditions on the crystals.
-        seed, max_attempts_per_sample, guidance, temperature, element_temperature,
-            coordinate_temperature, top_p, max_atoms, min_distance_ratio, constrained, batch_size,
-            format: see `SamplingKwargs`.
+        max_attempts_per_sample, max_atoms, min_distance_ratio, batch_size, format: see
+            `SamplingKwargs`.
+        **sampler: see `SamplerKwargs`.
 
     Raises:
         ModelError: the model does not exist, or one of its files is damaged.
         SettingError: a number is out of range, or settings contradict each other.
     """
     files = open_model(model)
-    settings = resolve_settings(
-        files,
-        conditions,
-        seed=seed,
-        temperature=temperature,
-        element_temperature=element_temperature,
-        coordinate_temperature=coordinate_temperature,
-        top_p=top_p,
-        guidance=guidance,
-        constrained=constrained,
-    )
+    settings = resolve_settings(files, conditions, **sampler)
     if batch_size is None:
         batch_size = default_batch_size(files, max_attempts_per_sample)
     return SamplingRun(

@@ -179,9 +179,9 @@ def _exponents(scale: AnswerScale) -> dict[str, int]:
     return {"min_exponent": min(-5, top - 12), "max_exponent": max(top, 1)}
 
 
-def _add(found: dict[float, float], text: str, probability: float) -> None:
+def _add(numbers: dict[float, float], text: str, probability: float) -> None:
     value = float(text) + 0.0
-    found[value] = found.get(value, 0.0) + probability
+    numbers[value] = numbers.get(value, 0.0) + probability
 
 
 def _shortest_number(text: str, grammar: NumberGrammar) -> str:

@@ -54,7 +54,7 @@ def read_distributions(
     asked = [name for name in scales if names is None or name in names]
     by_level = {name: scales[name] for name in asked if has_single_tokens(tokenizer, scales[name])}
     by_digits = {name: scales[name] for name in asked if name not in by_level}
-    found = {}
+    found: dict[str, AnswerDistribution] = {}
     if by_level:
         found |= LevelReadout(network, tokenizer, prompts, by_level).read(texts, list(by_level))
     if by_digits:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 Better = Literal["higher", "lower"]
 
+DIFFCSP_SOURCE = "StructureMatcher with the tolerances of Jiao et al., arXiv:2309.04475 (DiffCSP)"
+"""Source of metrics that match crystals with `matching.DIFFCSP_TOLERANCES`."""
+
 _Value = TypeVar("_Value")
 
 _CHUNK_SIZE = 100

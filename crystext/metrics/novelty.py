@@ -15,21 +15,17 @@ not novel either: it belongs to the denominator, not to the count.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from crystext.data.store import Dataset
-from crystext.metrics.base import Metric, MetricInput
+from crystext.metrics.base import DIFFCSP_SOURCE, Metric, MetricInput
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
-    DIFFCSP_SOURCE,
     DIFFCSP_TOLERANCES,
     FormulaGroup,
     MatchTolerances,
     group_by_formula,
-    map_groups,
-    progress_counter,
-    reduce_for_matching,
+    match_groups,
 )
 
 
@@ -54,8 +50,8 @@ def find_matches(
     ends = zip(reference.offsets[:-1], reference.offsets[1:], strict=True)
     known = group_by_formula(reference.numbers[start:end] for start, end in ends)
     shared = [formula for formula in groups if formula in known]
-    found = map_groups(
-        partial(_matches_in_group, tolerances=tolerances),
+    found = match_groups(
+        _matches_in_group,
         [
             (
                 [crystals[i] for i in groups[formula]],
@@ -63,8 +59,9 @@ def find_matches(
             )
             for formula in shared
         ],
+        tolerances,
         workers,
-        progress_counter(report, len(shared)),
+        report,
     )
     rows: list[int | None] = [None] * len(crystals)
     for formula, matches in zip(shared, found, strict=True):
@@ -77,7 +74,7 @@ def _matches_in_group(
     group: tuple[list[Crystal], list[Crystal]], tolerances: MatchTolerances
 ) -> list[int | None]:
     crystals, references = group
-    peers = FormulaGroup([reduce_for_matching(c) for c in (*references, *crystals)], tolerances)
+    peers = FormulaGroup.of_crystals([*references, *crystals], tolerances)
     return [
         next((k for k in range(len(references)) if peers.match(k, i)), None)
         for i in range(len(references), len(references) + len(crystals))

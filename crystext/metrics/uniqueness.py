@@ -14,20 +14,16 @@ count depends slightly on the order of the crystals: keep the order of the sampl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
-from crystext.metrics.base import Metric, MetricInput
+from crystext.metrics.base import DIFFCSP_SOURCE, Metric, MetricInput
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
-    DIFFCSP_SOURCE,
     DIFFCSP_TOLERANCES,
     FormulaGroup,
     MatchTolerances,
     group_by_formula,
-    map_groups,
-    progress_counter,
-    reduce_for_matching,
+    match_groups,
 )
 
 
@@ -50,11 +46,12 @@ def duplicates_of(
     """
     repeats: list[int | None] = [None] * len(crystals)
     groups = [g for g in group_by_formula(c.numbers for c in crystals).values() if len(g) > 1]
-    within = map_groups(
-        partial(_duplicates_in_group, tolerances=tolerances),
+    within = match_groups(
+        _duplicates_in_group,
         [[crystals[i] for i in group] for group in groups],
+        tolerances,
         workers,
-        progress_counter(report, len(groups)),
+        report,
     )
     for group, found in zip(groups, within, strict=True):
         for i, earlier in zip(group, found, strict=True):
@@ -63,7 +60,7 @@ def duplicates_of(
 
 
 def _duplicates_in_group(crystals: list[Crystal], tolerances: MatchTolerances) -> list[int | None]:
-    peers = FormulaGroup([reduce_for_matching(crystal) for crystal in crystals], tolerances)
+    peers = FormulaGroup.of_crystals(crystals, tolerances)
     kept: list[int] = []
     repeats: list[int | None] = []
     for i in range(len(crystals)):

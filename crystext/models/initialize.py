@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from safetensors.torch import save_file
@@ -103,39 +103,15 @@ def initialize_model(
     if settings.new is not None:
         return _initialize_new(settings, prompts, fmt, device, compute_dtype, max_tokens, seed)
     assert settings.base is not None
-    folder = find_folder(settings.base)
-    adapter: Path | None = None
-    if is_adapter(folder):
-        adapter = model_folder(folder)
-        base = read_description(adapter).base
-        assert base is not None
-        under = base_folder(base.source, adapter)
-        source = str(under.resolve()) if base.source == BASE_SUBFOLDER else base.source
-    else:
-        under = base_folder(folder)
-        source = settings.base if _is_named_source(settings.base) else str(folder.resolve())
+    folder, adapter, under, source = _find_base(settings.base)
     tokenizer = read_tokenizer(adapter or under)
-    if tokenizer.eos_token_id is None:
-        raise SettingError(
-            f"model.base: the tokenizer of {settings.base} has no end-of-sequence token, which "
-            "ends a crystal's text; set its eos_token"
-        )
-    plan = network_without_weights(under)
-    check_tokenizer_fits(under, plan, tokenizer)
-    known = getattr(plan.config, "max_position_embeddings", None)
-    if known is not None and max_tokens > known:
-        raise SettingError(
-            f"optim.max_tokens is {max_tokens}, and {settings.base} knows {known} positions; "
-            f"give {known} or less"
-        )
-    if settings.lora is not None:
-        check_targets(plan, settings.lora, settings.base)
-    words = prompts or _load_prompts_of(folder)
+    _check_base(settings, under, tokenizer, max_tokens)
+    prompts = prompts or _load_prompts_of(folder)
     place = None if is_sharded() else device
     if settings.lora is None:
         network = _read_full_network(under, adapter, place)
         _checkpoint_activations(network, settings)
-        return InitialModel(network.train(), tokenizer, words, fmt, None, folder)
+        return InitialModel(network.train(), tokenizer, prompts, fmt, None, folder)
     frozen = read_network(under, dtype=compute_dtype, quantize=settings.quantize, device=place)
     model = (
         new_adapter(frozen, settings.lora, seed)
@@ -143,8 +119,57 @@ def initialize_model(
         else read_adapter(frozen, adapter, settings.lora)
     )
     _checkpoint_activations(model, settings)
-    stands_on = TrainedBase(source, settings.quantize, _dtype_name(compute_dtype))
-    return InitialModel(model.train(), tokenizer, words, fmt, stands_on, folder)
+    base = TrainedBase(source, settings.quantize, _dtype_name(compute_dtype))
+    return InitialModel(model.train(), tokenizer, prompts, fmt, base, folder)
+
+
+class _BaseLocation(NamedTuple):
+    """Where the weights that training starts from are."""
+
+    folder: Path
+    """Of the model or adapter that the recipe names."""
+    adapter: Path | None
+    """Of the adapter, if the recipe names one."""
+    weights: Path
+    """Of the model, or of the adapter's base."""
+    source: str
+    """How a new adapter refers to it: the name of the base, or its absolute path."""
+
+
+def _find_base(source: str) -> _BaseLocation:
+    """Find the base of a recipe, which may be an adapter with a base of its own."""
+    folder = find_folder(source)
+    if not is_adapter(folder):
+        named = source if _is_named_source(source) else str(folder.resolve())
+        return _BaseLocation(folder, None, base_folder(folder), named)
+    adapter = model_folder(folder)
+    base = read_description(adapter).base
+    assert base is not None
+    weights = base_folder(base.source, adapter)
+    named = str(weights.resolve()) if base.source == BASE_SUBFOLDER else base.source
+    return _BaseLocation(folder, adapter, weights, named)
+
+
+def _check_base(
+    settings: ModelSettings, weights: Path, tokenizer: PreTrainedTokenizerBase, max_tokens: int
+) -> None:
+    """Check, before its weights are read, that a base can learn the recipe's examples."""
+    assert settings.base is not None
+    if tokenizer.eos_token_id is None:
+        raise SettingError(
+            f"model.base: the tokenizer of {settings.base} has no end-of-sequence token, which "
+            "ends a crystal's text; set its eos_token"
+        )
+    network = network_without_weights(weights)
+    check_tokenizer_fits(weights, network, tokenizer)
+    positions = getattr(network.config, "max_position_embeddings", None)
+    if positions is not None and max_tokens > positions:
+        raise SettingError(
+            f"optim.max_tokens is {max_tokens}, and {settings.base} knows {positions} positions; "
+            f"give {positions} or less"
+        )
+    if settings.lora is not None:
+        check_targets(network, settings.lora, settings.base)
 
 
 def _initialize_new(

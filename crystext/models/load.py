@@ -112,10 +112,7 @@ def save_model(
         else:
             plain, stands_on = cast("PreTrainedModel", network), None
             plain.save_pretrained(partial, state_dict=None if state is None else dict(state))
-        if plain.generation_config is not None:
-            plain.generation_config.do_sample = True
-            plain.generation_config.temperature = temperatures.text
-            plain.generation_config.save_pretrained(partial)
+        _write_generation_config(partial, plain, temperatures)
         tokenizer.save_pretrained(partial)
         write_prompts(partial / "prompts", prompts)
         if prediction is not None:
@@ -124,6 +121,16 @@ def save_model(
             fmt, stands_on, temperatures.element, temperatures.coordinate, sample_format
         )
         write_description(partial, about)
+
+
+def _write_generation_config(
+    folder: Path, network: PreTrainedModel, temperatures: Temperatures
+) -> None:
+    """Write the temperature of the text where transformers looks for it."""
+    if network.generation_config is not None:
+        network.generation_config.do_sample = True
+        network.generation_config.temperature = temperatures.text
+        network.generation_config.save_pretrained(folder)
 
 
 def load_model(source: str | Path | ModelFolder = SHIPPED) -> LoadedModel:

@@ -110,26 +110,26 @@ def read_prediction_settings(folder: Path) -> PredictionSettings | None:
         ) from None
 
 
-def _read_scale(name: str, found: Mapping[str, Any]) -> AnswerScale:
-    kind = found["kind"]
+def _read_scale(name: str, content: Mapping[str, Any]) -> AnswerScale:
+    kind = content["kind"]
     if kind not in ("number", "boolean"):
         raise ValueError(f"{name} is of the kind {kind!r}")
     # The package's own property has a range and a format; the file says what the model learned.
     known = PROPERTIES.get(name)
-    same = known is not None and (known.unit, known.kind) == (found["unit"], kind)
+    same = known is not None and (known.unit, known.kind) == (content["unit"], kind)
     target = (
         known
         if same and known is not None
-        else Property(name, str(found["title"]), unit=str(found["unit"]), kind=kind)
+        else Property(name, str(content["title"]), unit=str(content["unit"]), kind=kind)
     )
-    levels = tuple(float(x) for x in found["levels"])
+    levels = tuple(float(x) for x in content["levels"])
     if list(levels) != sorted(set(levels)):
         raise ValueError(f"the levels of {name} do not ascend")
     return AnswerScale(
         target,
         levels,
-        int(found["digits"]),
-        frozenset(float(x) for x in found["atoms"]),
-        float(found["mean"]),
-        float(found["std"]),
+        int(content["digits"]),
+        frozenset(float(x) for x in content["atoms"]),
+        float(content["mean"]),
+        float(content["std"]),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +14,27 @@ from crystext.inference.answer_distribution import (
     calibrated_interval,
     mixture,
 )
+from crystext.inference.applicability import (
+    COMPOSITIONS_FILE,
+    Applicability,
+    TrainingCompositions,
+)
 from crystext.inference.property_readout import read_distributions
 from crystext.models.layout import open_model
 from crystext.models.load import LoadedModel, load_model
 from crystext.models.prediction_settings import PredictionSettings, read_prediction_settings
 from crystext.predict.base import INTERVAL_LEVELS, Predictions, Predictor
+from crystext.predict.materials import as_records
+from crystext.predict.table import prediction_table
 from crystext.runtime.resources import shipped_predictor
 from crystext.structures.record import Record
 from crystext.tasks.representations import get_representation, text_and_problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crystext.models.layout import ModelFolder
+    from crystext.predict.materials import Material
 
 SHIPPED = "shipped"
 """Name of the predictor that comes with the package."""
@@ -43,6 +57,7 @@ class LanguagePredictor(Predictor):
             ModelError: the models predict different properties.
         """
         self._models = list(models)
+        self._compositions: TrainingCompositions | None = None
         first = self._models[0][1]
         self.properties, self.inputs, self.views = first.properties, first.inputs, first.views
         for model, settings in self._models[1:]:
@@ -54,7 +69,7 @@ class LanguagePredictor(Predictor):
                 )
 
     @classmethod
-    def open(cls, *sources: str | Path) -> LanguagePredictor:
+    def open(cls, *sources: str | Path | ModelFolder) -> LanguagePredictor:
         """Load models: `shipped`, folders that `crystext train` wrote, or names on the Hub.
 
         Raises:
@@ -94,6 +109,35 @@ class LanguagePredictor(Predictor):
             )
             for name in names
         }
+
+    def table(
+        self,
+        materials: Material | Iterable[Material],
+        properties: Sequence[str] | None = None,
+        *,
+        views: int = 1,
+    ) -> pd.DataFrame:
+        """Return predictions as a table, a row for each material; see `predict.table`.
+
+        Args:
+            materials: crystals, samples, structures of pymatgen or ASE, formulas, paths; one or
+                several.
+            properties: some of `properties`; None is all.
+            views: see `predict`.
+        """
+        records = as_records(materials)
+        predictions = self.predict(records, properties, views=views)
+        return prediction_table(records, predictions, self.applicability(records))
+
+    def applicability(self, records: Sequence[Record]) -> Applicability | None:
+        """Return the distances of records to the first model's training compositions.
+
+        None if its folder has no file of them: it was trained on molecules.
+        """
+        path = self._models[0][0].folder / COMPOSITIONS_FILE
+        if self._compositions is None and path.is_file():
+            self._compositions = TrainingCompositions.read(path)
+        return None if self._compositions is None else self._compositions.assess(records)
 
     def _check_names(self, properties: Sequence[str] | None) -> list[str]:
         names = list(self.properties if properties is None else properties)
@@ -174,7 +218,7 @@ class LanguagePredictor(Predictor):
         }
 
 
-def _load(source: str | Path) -> tuple[LoadedModel, PredictionSettings]:
+def _load(source: str | Path | ModelFolder) -> tuple[LoadedModel, PredictionSettings]:
     folder = shipped_predictor() if str(source) == SHIPPED else source
     files = open_model(folder)
     settings = read_prediction_settings(files.path)

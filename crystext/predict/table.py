@@ -1,21 +1,28 @@
 """The table of predictions: a row for each record, with values, intervals and problems.
 
-name, formula
-PROPERTY_UNIT, such as band_gap_ev or formation_energy_ev_per_atom
-PROPERTY_low90_UNIT, PROPERTY_high90_UNIT
-the interval that should hold the true value in 90% of cases
-PROPERTY_probability        of a boolean, the probability of yes
-problem                     why there is no prediction; empty if there is one
+Its columns:
+
+    name, formula
+    PROPERTY_UNIT               such as band_gap_ev or formation_energy_ev_per_atom
+    PROPERTY_low90_UNIT, PROPERTY_high90_UNIT
+                                the interval that should hold the true value in 90% of cases
+    PROPERTY_probability        of a boolean, the probability of yes
+    distance_percentile         how far the composition is from those of training: the percentage of
+                                training compositions that have a nearer neighbour
+                                (`inference.applicability`)
+    nearest_composition         of training
+    problem                     why there is no prediction; empty if there is one
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystext.errors import CrystextError
+from crystext.inference.applicability import Applicability
 from crystext.predict.base import Predictions
 from crystext.runtime.files import replace_atomically
 from crystext.structures.properties import reduced_formula
@@ -35,14 +42,14 @@ _DIGITS = 4
 def prediction_table(
     records: Sequence[Record],
     predictions: Mapping[str, Predictions],
-    extra: Mapping[str, Iterable[Any]] | None = None,
+    applicability: Applicability | None = None,
 ) -> pd.DataFrame:
     """Return predictions as a table, in the order of the records.
 
     Args:
         records: what was predicted for.
         predictions: by property.
-        extra: further columns after the predictions.
+        applicability: distances of the records to the training compositions.
     """
     import pandas as pd
 
@@ -56,7 +63,9 @@ def prediction_table(
         if bounds is not None:
             for i, bound in enumerate(("low", "high")):
                 columns[_bound_column(found.target, bound)] = [_rounded(x) for x in bounds[:, i]]
-    columns |= {name: list(values) for name, values in (extra or {}).items()}
+    if applicability is not None:
+        columns["distance_percentile"] = [_rounded(x) for x in applicability.percentiles]
+        columns["nearest_composition"] = list(applicability.nearest)
     first = next(iter(predictions.values()))
     columns["problem"] = list(first.problems)
     return pd.DataFrame(columns)

@@ -58,18 +58,24 @@ def replace_atomically(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def replace_folder(folder: Path) -> Iterator[Path]:
+def replace_folder(folder: Path, *, hidden: bool = False) -> Iterator[Path]:
     """Yield an empty folder to write into, which replaces the existing one once it is complete.
 
     Python has no call that exchanges two folders: between two renames the name of the older one
     ends in `.previous`, and `current_folder` finds it after a kill at that moment.
 
+    Args:
+        folder: the real name.
+        hidden: whether the temporary names start with a dot, for a folder among those that a user
+            names: a folder with a temporary name is removed. `current_folder` finds none of these.
+
     Raises:
         OSError: see `explain_os_errors`. The existing folder is unchanged.
     """
     folder = folder.absolute()
-    partial = folder.with_name(folder.name + PARTIAL_SUFFIX)
-    previous = _previous(folder)
+    temporary = folder.with_name(f".{folder.name}") if hidden else folder
+    partial = temporary.with_name(temporary.name + PARTIAL_SUFFIX)
+    previous = _previous(temporary)
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)

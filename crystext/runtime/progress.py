@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
+
+_Item = TypeVar("_Item")
 
 LINE_INTERVAL_S = 10.0
 """Minimum time between two lines."""
@@ -139,3 +141,13 @@ def progress_bar(
     with Progress(bar=show, lines=False) as bars:
         bars.update(description, 0, total)
         yield lambda done: bars.update(description, done, total)
+
+
+def iter_with_progress(
+    items: Iterable[_Item], description: str, total: int, show: bool | None
+) -> Iterator[_Item]:
+    """Yield items under a bar; see `progress_bar`."""
+    with progress_bar(description, total, show) as report:
+        for done, item in enumerate(items, start=1):
+            yield item
+            report(done)

@@ -78,9 +78,6 @@ class MatchTolerances:
 
 DIFFCSP_TOLERANCES = MatchTolerances()
 
-DIFFCSP_SOURCE = "StructureMatcher with the tolerances of Jiao et al., arXiv:2309.04475 (DiffCSP)"
-"""Source of these tolerances, for reports."""
-
 PYMATGEN_TOLERANCES = MatchTolerances(ltol=0.2, stol=0.3, angle_tol=5.0)
 """pymatgen's defaults: databases treat crystals that match under these as one entry."""
 
@@ -142,6 +139,11 @@ class FormulaGroup:
         self._minima, self._edges = np.array(lengths).reshape(-1, 2, 3).swapaxes(0, 1)
         self._set_max_lengths(tolerances)
 
+    @classmethod
+    def of_crystals(cls, crystals: Iterable[Crystal], tolerances: MatchTolerances) -> FormulaGroup:
+        """Return the group of crystals that are not reduced yet."""
+        return cls([reduce_for_matching(crystal) for crystal in crystals], tolerances)
+
     def with_tolerances(self, tolerances: MatchTolerances) -> FormulaGroup:
         """Return the same crystals with other tolerances."""
         other = copy(self)
@@ -193,21 +195,33 @@ def group_by_formula(numbers: Iterable[Ints]) -> dict[str, list[int]]:
     return dict(groups)
 
 
-def progress_counter(report: Callable[[int, int], None], total: int) -> Callable[[], None]:
-    """Return a function for `map_groups` that counts its calls and reports the count and the total.
+def match_groups(
+    function: Callable[..., _Answer],
+    groups: Sequence[object],
+    tolerances: MatchTolerances,
+    workers: Workers,
+    report: Callable[[int, int], None],
+) -> list[_Answer]:
+    """Return `function(group, tolerances=tolerances)` of each group, in order, by all workers.
 
     Args:
-        report: called with both numbers.
-        total: total number of calls.
+        function: a function that a process can import.
+        groups: crystals to be matched with each other, such as those of one formula.
+        tolerances: of the matcher.
+        workers: processes, or an executor; the result does not depend on it.
+        report: called with the number of groups done, and of all.
+
+    Raises:
+        RunError: a process died.
     """
     done = 0
 
     def advance() -> None:
         nonlocal done
         done += 1
-        report(done, total)
+        report(done, len(groups))
 
-    return advance
+    return map_groups(partial(function, tolerances=tolerances), groups, workers, advance)
 
 
 def map_groups(

@@ -77,8 +77,8 @@ class Property:
 
     @property
     def is_label(self) -> bool:
-        """Whether a data set can provide the value, in a column."""
-        return bool(self.columns) or (self.compute is None and self.derive is None)
+        """Whether only a data set can provide the value."""
+        return self.compute is None and self.derive is None
 
     @property
     def title_with_unit(self) -> str:
@@ -198,14 +198,7 @@ PROPERTIES = Registry(
                 columns=("energy_above_hull",),
             ),
             Property("is_gap_direct", "direct band gap", kind="boolean"),
-            Property(
-                "is_metal",
-                "metal",
-                kind="boolean",
-                columns=("is_metal",),
-                derived_from="band_gap",
-                derive=lambda gap: float(gap) == 0,
-            ),
+            Property("is_metal", "metal", kind="boolean"),
             Property(
                 "magnetic_ordering",
                 "magnetic ordering",

@@ -10,7 +10,8 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.standardize import find_symmetry
 
 SYMPREC = 0.1
-"""Å; the usual tolerance for reported space groups."""
+"""Å; how far atoms may be from their symmetric positions: the usual tolerance for reported space
+groups."""
 
 _FORMER_SYMBOLS = {"Abm2": 39, "Aba2": 41, "Cmca": 64, "Cmma": 67, "Ccca": 68}
 """Symbols used until 1992, when the International Tables introduced e for a double glide."""

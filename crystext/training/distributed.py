@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import is_initialized
 from accelerate.utils import DistributedType, broadcast
 from torch import nn
 
@@ -42,6 +44,18 @@ def check_machine(recipe: Recipe) -> None:
             faults.append("compile: untested with FSDP; set it to false")
     if faults:
         raise SettingError("the recipe does not work here:\n  " + "\n  ".join(faults))
+
+
+def make_accelerator(recipe: Recipe, out: Path) -> Accelerator:
+    """Return the accelerator of a run, which connects the processes that were launched together."""
+    return Accelerator(
+        # `PackedLoss` handles it. Settings of an earlier user of accelerate in this program cannot
+        # be changed, but do not apply there.
+        mixed_precision=None if is_initialized() else "no",
+        device_placement=False,
+        log_with=list(recipe.trackers) or None,
+        project_dir=out,
+    )
 
 
 def broadcast_weights(accelerator: Accelerator, network: nn.Module) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from crystext.data.store import Records
+from crystext.errors import InputError
 from crystext.inference.answer_distribution import AnswerDistribution, calibrate
+from crystext.inference.applicability import COMPOSITIONS_FILE, TrainingCompositions
 from crystext.inference.property_readout import read_distributions
 from crystext.models.prediction_settings import PredictionSettings
 from crystext.structures.crystal import Floats
@@ -17,6 +22,8 @@ from crystext.structures.record import Record
 from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from crystext.tasks.property_prediction import PropertyPrediction, property_value
 from crystext.tasks.representations import get_representation, text_and_problem
+from crystext.training.property_targets import known_counts
+from crystext.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -28,21 +35,39 @@ INTERVAL_LEVELS = (0.5, 0.9)
 """Levels of the intervals that are calibrated."""
 
 
+def make_property_checks(
+    recipe: Recipe,
+    initial_model: InitialModel,
+    task: PropertyPrediction | None,
+    data: Mapping[str, Records],
+) -> PropertyChecks | None:
+    """Return the checks of a run on its validation records; None without a property task."""
+    if task is None:
+        return None
+    return PropertyChecks(recipe, initial_model, task, data)
+
+
 class PropertyChecks:
     """The validation records of a property task, as texts with their true values."""
 
     def __init__(
-        self, initial_model: InitialModel, task: PropertyPrediction, data: Records, count: int
+        self,
+        recipe: Recipe,
+        initial_model: InitialModel,
+        task: PropertyPrediction,
+        splits: Mapping[str, Records],
     ) -> None:
         """Write the texts of the first records, in the preferred representation of each.
 
         Args:
+            recipe: the run's.
             initial_model: whose tokenizer and prompts are used.
             task: the recipe's.
-            data: the validation records.
-            count: maximum number of records.
+            splits: the training and validation records.
         """
-        self.initial_model, self.task = initial_model, task
+        self.recipe, self.initial_model, self.task = recipe, initial_model, task
+        self._train, data = splits["train"], splits["validation"]
+        count = recipe.data.validation_crystals
         forms = [get_representation(name) for name in task.inputs]
         self.texts: list[str] = []
         rows: list[list[float]] = []
@@ -83,13 +108,25 @@ class PropertyChecks:
                     found[f"mae_{name}"] = float(error)
         return found
 
-    def calibrated(
-        self, settings: PredictionSettings, network: PreTrainedModel | PeftModel
-    ) -> PredictionSettings:
-        """Return settings whose intervals are calibrated on these records."""
+    def settings(self, network: PreTrainedModel | PeftModel) -> PredictionSettings:
+        """Return what the model folder says; intervals are calibrated on the validation records."""
         calibration = {
             name: calibrate(distribution, self.true_values[name], INTERVAL_LEVELS)
             for name, distribution in self.read(network).items()
             if not self.task.scales[name].is_boolean
         }
-        return replace(settings, calibration=calibration)
+        return PredictionSettings(
+            self.task.scales,
+            tuple(self.task.inputs),
+            calibration,
+            known_counts(self.task, self._train),
+            self.recipe.generates,
+            1 if self.recipe.properties is None else self.recipe.properties.views,
+        )
+
+    def write_compositions(self, folder: Path) -> None:
+        """Write the training compositions, for the distance of what is predicted from them."""
+        records = [self._train[i] for i in range(len(self._train))]
+        # Molecules have no composition to compare.
+        with suppress(InputError):
+            TrainingCompositions.of(records).save(folder / COMPOSITIONS_FILE)

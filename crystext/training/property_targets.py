@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from crystext.data.store import Records
 from crystext.errors import InputError
-from crystext.models.prediction_settings import PredictionSettings
 from crystext.structures.crystal import Floats
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Record
@@ -72,16 +70,3 @@ def known_counts(task: PropertyPrediction, records: Records) -> dict[str, int]:
     targets = {name: scale.target for name, scale in task.scales.items()}
     values = target_values(records, targets)
     return {name: int(np.isfinite(x).sum()) for name, x in values.items()}
-
-
-def prediction_settings(
-    recipe: Recipe, task: PropertyPrediction, training: Mapping[str, Any]
-) -> PredictionSettings:
-    """Return what the model folder says of the property task, before calibration."""
-    return PredictionSettings(
-        task.scales,
-        tuple(task.inputs),
-        training=training,
-        generates=recipe.generates,
-        views=1 if recipe.properties is None else recipe.properties.views,
-    )

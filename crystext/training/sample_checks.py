@@ -88,6 +88,19 @@ def sampled_validity(
         Constraints(max_atoms=checks.sampled_max_atoms),
         format=fmt,
     )
+    texts = _sample_texts(initial_model, settings, request, checks.sampled_crystals)
+    example = Example(request.prompt, "", fmt)
+    scores = [UNCONDITIONAL.score(example, text) for text in texts]
+    return {
+        f"sampled_{measure}": sum(score[measure] for score in scores) / checks.sampled_crystals
+        for measure in UNCONDITIONAL.measures
+    }
+
+
+def _sample_texts(
+    initial_model: InitialModel, settings: SamplingSettings, request: Request, count: int
+) -> list[str]:
+    """Sample texts with the current weights, without a change to the network in training."""
     base = base_network(initial_model.network)
     if base is not initial_model.network and next(base.parameters()).is_cuda:
         # Too large for a second copy: sampled directly.
@@ -99,32 +112,24 @@ def sampled_validity(
                 initial_model.format,
                 Path("in training"),
             )
-            generator = TextGenerator(model, settings, in_place=True)
-            texts = _sampled_texts(generator, request, checks.sampled_crystals)
-    else:
-        # Through the disk: the sampled model is the one that would be saved, and training keeps its
-        # network.
-        with TemporaryDirectory() as folder:
-            saved = Path(folder) / "model"
-            save_model(
-                saved,
-                initial_model.network,
-                initial_model.tokenizer,
-                initial_model.prompts,
-                initial_model.format,
-                base=initial_model.base,
-            )
-            model = load_model(saved)
-        texts = _sampled_texts(TextGenerator(model, settings), request, checks.sampled_crystals)
-    example = Example(request.prompt, "", fmt)
-    scores = [UNCONDITIONAL.score(example, text) for text in texts]
-    return {
-        f"sampled_{measure}": sum(score[measure] for score in scores) / checks.sampled_crystals
-        for measure in UNCONDITIONAL.measures
-    }
+            return _draw_texts(TextGenerator(model, settings, in_place=True), request, count)
+    # Through the disk: the sampled model is the one that would be saved, and training keeps its
+    # network.
+    with TemporaryDirectory() as folder:
+        saved = Path(folder) / "model"
+        save_model(
+            saved,
+            initial_model.network,
+            initial_model.tokenizer,
+            initial_model.prompts,
+            initial_model.format,
+            base=initial_model.base,
+        )
+        model = load_model(saved)
+    return _draw_texts(TextGenerator(model, settings), request, count)
 
 
-def _sampled_texts(generator: TextGenerator, request: Request, count: int) -> list[str]:
+def _draw_texts(generator: TextGenerator, request: Request, count: int) -> list[str]:
     """Return completed texts; a truncated one is not a crystal and becomes empty."""
     batches = generator.draw_batches(request, count, _BATCH_SIZE)
     return ["" if attempt.failure else attempt.text for batch in batches for attempt in batch]

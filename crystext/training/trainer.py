@@ -20,17 +20,15 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import is_initialized
 from rich.console import Console
 
 from crystext.errors import RunError
-from crystext.models.initialize import initialize_model
+from crystext.models.initialize import InitialModel, initialize_model
 from crystext.models.load import check_model_path, save_model
-from crystext.models.prediction_settings import PredictionSettings
 from crystext.models.prediction_vocabulary import extend_for_prediction
 from crystext.runtime.run_folder import RunFolder
 from crystext.tasks.prompts import load_prompts
+from crystext.tasks.property_prediction import PropertyPrediction
 from crystext.text import get_format
 from crystext.training.attention import standard_attention
 from crystext.training.batches import Batches, steps_for_epochs
@@ -44,6 +42,7 @@ from crystext.training.distributed import (
     broadcast_weights,
     check_machine,
     is_sharded,
+    make_accelerator,
     prepare_module,
     shard_name,
     tracker_config,
@@ -63,8 +62,8 @@ from crystext.training.loss_plot import plot_losses
 from crystext.training.number_weighting import NumberWeights
 from crystext.training.optimizers import make_optimizers, set_learning_rate
 from crystext.training.packing import Packed, dummy_rows, pack, split_micro_batches
-from crystext.training.property_checks import PropertyChecks
-from crystext.training.property_targets import known_counts, prediction_settings, property_task
+from crystext.training.property_checks import make_property_checks
+from crystext.training.property_targets import property_task
 from crystext.training.recipe import Recipe
 from crystext.training.run_identity import check_run_identity, run_identity
 from crystext.training.sample_checks import sampled_validity, validation_ipt
@@ -100,48 +99,22 @@ class Trainer:
         self.folder = RunFolder(out, "a training run")
         check_machine(recipe)
         self.data = read_data(recipe) if data is None else data
-        data_of = self.data.splits
-        self.accelerator = Accelerator(
-            # `PackedLoss` handles it. Settings of an earlier user of accelerate in this program
-            # cannot be changed, but do not apply there.
-            mixed_precision=None if is_initialized() else "no",
-            device_placement=False,
-            log_with=list(recipe.trackers) or None,
-            project_dir=out,
-        )
+        splits = self.data.splits
+        self.accelerator = make_accelerator(recipe, out)
         self.device, optim = self.accelerator.device, recipe.optim
-        self.initial_model = initialize_model(
-            recipe.model,
-            None if recipe.prompts is None else load_prompts(recipe.prompts),
-            get_format(recipe.format),
-            max_tokens=optim.max_tokens,
-            seed=recipe.seed,
-            device=self.device,
-            compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
-        )
         self.property_task = property_task(recipe, self.data)
-        if self.property_task is not None:
-            self.initial_model = extend_for_prediction(
-                self.initial_model, self.property_task.scales, recipe.seed
-            )
+        self.initial_model = _initialize_model(recipe, self.property_task, self.device)
         broadcast_weights(self.accelerator, self.initial_model.network)
-        self.datasets = make_datasets(recipe, data_of, self.initial_model, self.property_task)
-        self.property_checks = (
-            None
-            if self.property_task is None
-            else PropertyChecks(
-                self.initial_model,
-                self.property_task,
-                data_of["validation"],
-                recipe.data.validation_crystals,
-            )
+        self.datasets = make_datasets(recipe, splits, self.initial_model, self.property_task)
+        self.property_checks = make_property_checks(
+            recipe, self.initial_model, self.property_task, splits
         )
         self.batch_size = optim.batch_sequences or self.datasets.sequences_per_batch(
             optim.batch_tokens or 1
         )
         self.steps = optim.steps or max(
             optim.min_steps,
-            steps_for_epochs(optim.epochs or 1, len(data_of["train"]), self.batch_size),
+            steps_for_epochs(optim.epochs or 1, len(splits["train"]), self.batch_size),
         )
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         self.batches = Batches(self.datasets.train, self.batch_size, process, processes)
@@ -339,7 +312,9 @@ class Trainer:
             network.bfloat16()
         if self.accelerator.is_main_process:
             with standard_attention(network):
-                prediction = self._prediction_settings()
+                prediction = None
+                if self.property_checks is not None:
+                    prediction = self.property_checks.settings(start.network.eval())
                 save_model(
                     folder,
                     start.network,
@@ -352,14 +327,8 @@ class Trainer:
                     state=state,
                     prediction=prediction,
                 )
-
-    def _prediction_settings(self) -> PredictionSettings | None:
-        """Return what the model predicts, with calibrated intervals; None if nothing."""
-        if self.property_task is None or self.property_checks is None:
-            return None
-        counts = known_counts(self.property_task, self.batches.examples.data)
-        settings = prediction_settings(self.recipe, self.property_task, counts)
-        return self.property_checks.calibrated(settings, self.initial_model.network.eval())
+                if self.property_checks is not None:
+                    self.property_checks.write_compositions(folder)
 
     def _train_step(self, rows: list[TokenizedExample]) -> tuple[torch.Tensor, int]:
         """Run a training step.
@@ -438,3 +407,19 @@ class Trainer:
         if self.accelerator.is_main_process:
             # Without a checkpoint the run starts again, and so does its log.
             self.log.truncate_after(self.step if found is not None else -1)
+
+
+def _initialize_model(
+    recipe: Recipe, task: PropertyPrediction | None, device: torch.device
+) -> InitialModel:
+    """Create or load the network that a recipe names, with the vocabulary that its task needs."""
+    model = initialize_model(
+        recipe.model,
+        None if recipe.prompts is None else load_prompts(recipe.prompts),
+        get_format(recipe.format),
+        max_tokens=recipe.optim.max_tokens,
+        seed=recipe.seed,
+        device=device,
+        compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
+    )
+    return model if task is None else extend_for_prediction(model, task.scales, recipe.seed)

@@ -87,7 +87,7 @@ def ask(
     asked: Temperatures,
     *,
     enforced: bool,
-    max_tries: int = 1,
+    max_attempts: int = 1,
 ) -> Report:
     """Ask for each of the conditions, so many times; return the shares.
 
@@ -107,7 +107,7 @@ def ask(
     prompts_kept, refused = 0, []
     how = "enforced" if enforced else "prompt alone"
     tokens, started = 0, time.process_time()
-    report = progress(f"{' and '.join(names)}, {how}, {max_tries} tries")
+    report = progress(f"{' and '.join(names)}, {how}, {max_attempts} attempts")
     for conditions in wanted:
         try:
             request = make_request(conditions, model.prompts, max_atoms=options.max_atoms, fmt=fmt)
@@ -124,7 +124,7 @@ def ask(
             range(len(attempts), len(attempts) + options.samples),
             fmt=fmt,
             constrained=enforced,
-            max_attempts_per_sample=max_tries,
+            max_attempts_per_sample=max_attempts,
         )
         attempts += drawn
         tokens += sum(x.tokens for x in drawn)
@@ -171,7 +171,7 @@ def measured(options: argparse.Namespace) -> Report:
                 rows[name] = ask(model, wanted, names, options, asked, enforced=enforced)
         if "space_group" in names and options.tries > 1:
             rows[f"enforced, up to {options.tries} tries"] = ask(
-                model, wanted, names, options, asked, enforced=True, max_tries=options.tries
+                model, wanted, names, options, asked, enforced=True, max_attempts=options.tries
             )
         report[way] = rows
     return report

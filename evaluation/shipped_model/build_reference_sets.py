@@ -42,8 +42,7 @@ from crystext.metrics.matminer.fingerprints import FINGERPRINT_METHOD, fingerpri
 from crystext.metrics.space_group_distribution import NO_SPACE_GROUP
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import PYMATGEN_TOLERANCES, is_same, reduce_for_matching
-from crystext.structures.space_groups import find_space_group
-from crystext.structures.wyckoff.orbits import SYMPREC
+from crystext.structures.space_groups import SYMPREC, find_space_group
 from crystext.text import PLAIN, WYCKOFF, decode, encode
 from crystext.text.coordinates import CoordinateFormat
 from crystext.text.wyckoff import WyckoffFormat

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crystext.data.property_table import PropertyTable, read_property_table
+from crystext.data.property_table import PropertyTable, has_structures, read_property_table
 from crystext.data.row_records import TEXT_COLUMNS
 from crystext.data.store import write_store
 from crystext.errors import InputError, SettingError
@@ -82,6 +82,13 @@ def test_without_targets_rows_are_kept_for_predicting(gaps: Path) -> None:
     table = read_property_table(gaps, targets=[])
     assert len(table) == 5
     assert not table.targets
+
+
+def test_rows_that_cannot_be_read_can_stay_as_failures(gaps: Path) -> None:
+    table = read_property_table(gaps, targets=[], keep_failures=True)
+    assert [record.id for record in table.records] == [f"mp-{i}" for i in range(1, 7)]
+    assert [record.message for record in table.records] == [None] * 5 + ["not a formula"]
+    assert not table.skipped
 
 
 def test_selected_records_keep_their_order(gaps: Path) -> None:
@@ -175,7 +182,7 @@ def test_texts_names_and_constant_words_are_no_targets(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "\n".join(["id,formula,x,comment,source", *lines]))
     table = read_property_table(path)
     assert list(table.targets) == ["x"]
-    assert "columns that are no targets: comment, source" in table.notes
+    assert "columns that are not targets: comment, source" in table.notes
     with pytest.raises(InputError, match="expected numbers, or two classes"):
         read_property_table(path, targets=["comment"])
 
@@ -251,6 +258,15 @@ def test_structures_of_a_table_become_crystals_beside_their_text(tmp_path: Path)
     assert any("1 structure cannot be read" in note for note in table.notes)
     quick = read_property_table(tmp_path / "a.json", crystals=False)
     assert all(x.crystal is None and "cif" in x.texts for x in quick.records)
+
+
+def test_tables_of_structures_are_told_from_tables_of_texts(gaps: Path, tmp_path: Path) -> None:
+    assert not has_structures(gaps)
+    assert has_structures(write(tmp_path / "a.csv", "id,cif\na,data_\n"))
+    assert has_structures(write(tmp_path / "b.csv", "lengths,angles,numbers,positions\n1,1,1,1\n"))
+    assert has_structures(write(tmp_path / "salt.cif", cif(NACL)))
+    with pytest.raises(InputError, match="no file or folder"):
+        has_structures(tmp_path / "missing.csv")
 
 
 def test_stores_and_folders_have_the_labels_of_known_properties(tmp_path: Path) -> None:

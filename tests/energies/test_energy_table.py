@@ -18,6 +18,7 @@ from crystext.energies.hull_sources import hull_of_phases
 from crystext.energies.relaxation_files import RelaxedSet, RelaxedStructure
 from crystext.energies.stability import assess_stability
 from crystext.structures.crystal import Crystal
+from crystext.structures.record import Failure
 
 CENTRE = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
 PHASES = {"Na": -1.3, "N": -8.3, "Cl": -1.8, "NaCl": -3.6, "NaN3": -7.0}
@@ -33,7 +34,12 @@ def hull() -> Hull:
 
 ROWS = (
     RelaxedStructure(cell(11, 17), name="salt", energy=-7.0, steps=4, converged=True),
-    RelaxedStructure.failed("lost", "TOO_CLOSE", "atoms are closer than 0.5 Å"),
+    RelaxedStructure(
+        name="lost",
+        failure=Failure("TOO_CLOSE", "atoms are closer than 0.5 Å"),
+        given_formula="NaCl",
+        given_atoms=2,
+    ),
     RelaxedStructure(cell(11, 17), name="2", energy=-7.4, steps=4, converged=True),
     RelaxedStructure(cell(11, 7), name="nitride", energy=-9.0, steps=4, converged=False),
     RelaxedStructure(cell(11, 54), name="strange", energy=-9.0, steps=4, converged=True),
@@ -80,7 +86,7 @@ def test_each_row_says_its_hull_its_evidence_and_what_competes(tmp_path: Path) -
     assert (nitride["evidence"], nitride["converged"]) == ("none", False)
     assert lost["stability"] == "no_energy"
     assert (lost["failure"], lost["message"]) == ("TOO_CLOSE", "atoms are closer than 0.5 Å")
-    assert lost["space_group"] is None
+    assert (lost["formula"], lost["n_atoms"], lost["space_group"]) == ("NaCl", 2, None)
     assert (strange["stability"], strange["unknown_elements"]) == ("unknown", "Xe")
     assert strange["decomposition"] is None
 

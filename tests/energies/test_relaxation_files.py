@@ -49,6 +49,8 @@ def test_what_is_written_is_read_failures_included(tmp_path):
     for source in (tmp_path, tmp_path / TABLE):
         assert read_relaxed(source) == SET
     assert [row.failure_kind for row in ROWS] == [None, "TOO_CLOSE", None, "UNREADABLE"]
+    assert pq.read_table(tmp_path / TABLE)["formula"].to_pylist() == ["Cu", "Cu", "Cu", None]
+    assert pq.read_table(tmp_path / TABLE)["n_atoms"].to_pylist() == [4, 4, 4, None]
     crystals = [item.crystal for item in read_crystals(tmp_path / TABLE)]
     assert [crystal is not None for crystal in crystals] == [True, False, True, False]
 
@@ -81,6 +83,7 @@ def test_energies_of_another_program_are_told_what_they_are(tmp_path):
         (-3.7, None),
         (None, "NO_ENERGY"),
     ]
+    assert [(row.formula, row.n_atoms) for row in found.structures] == [("Cu", 1)] * 2
 
 
 def test_what_a_file_says_of_its_energies_is_not_overruled(tmp_path):
@@ -113,7 +116,12 @@ def test_a_relaxation_that_is_not_done_is_told_to_be_gone_on_with(tmp_path):
 
 def test_a_row_without_an_energy_has_a_fault_and_its_sentence():
     assert ROWS[1] == RelaxedStructure(
-        name="b", failure=Failure("TOO_CLOSE", ROWS[1].message), steps=0, seconds=0.1
+        name="b",
+        failure=Failure("TOO_CLOSE", ROWS[1].message),
+        steps=0,
+        seconds=0.1,
+        given_formula="Cu",
+        given_atoms=4,
     )
     assert "too close" in ROWS[1].message
 

@@ -109,6 +109,8 @@ def test_activations_are_computed_twice_on_request(tiny_model: Path) -> None:
         with warnings.catch_warnings():
             # There is nothing in it that a user could change.
             warnings.simplefilter("error", FutureWarning)
+            # That of torch to the authors of bitsandbytes: a newer one says nothing.
+            warnings.filterwarnings("ignore", "_check_is_size", FutureWarning)
             start = started(gradient_checkpointing=twice, **settings)
         network: Any = start.network
         assert network.is_gradient_checkpointing == twice

@@ -1,44 +1,39 @@
-"""A text format: a crystal on one line, as `4 4 4 90 90 90; Cs 0 0 0; Cl 0.5 0.5 0.5`."""
+"""A text format: a CIF that lists every atom. It has no grammar."""
 
-import re
-
-import numpy as np
-
-from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.errors import InputError
+from crystext.io.read.cif import read_cif
 from crystext.structures.crystal import Crystal
-from crystext.text.base import Format
-from crystext.text.failures import Decoded, DecodeFailure
+from crystext.text import Decoded, DecodeFailure, Format
+
+CELL_TAGS = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
+SITE_TAGS = ("type_symbol", "fract_x", "fract_y", "fract_z")
 
 
-class OneLineFormat(Format):
-    """The cell and the sites, to four decimals, divided by semicolons."""
-
-    template = "generate_line"
+class P1CIFFormat(Format):
+    """Lengths and angles to three decimals, coordinates to four."""
 
     def encode(self, crystal: Crystal) -> str:
-        rows = [[*crystal.lengths, *crystal.angles], *crystal.positions]
-        numbers = [" ".join(f"{x:.4f}" for x in row) for row in rows]
-        sites = zip(crystal.symbols, numbers[1:], strict=True)
-        return "; ".join([numbers[0], *(f"{symbol} {place}" for symbol, place in sites)])
+        crystal.check()
+        cell = zip(CELL_TAGS, [*crystal.lengths, *crystal.angles], strict=True)
+        lines = ["data_x", *(f"_cell_{tag} {x:.3f}" for tag, x in cell), "loop_"]
+        lines += [f"_atom_site_{tag}" for tag in SITE_TAGS]
+        for symbol, position in zip(crystal.symbols, crystal.positions, strict=True):
+            lines.append(" ".join([symbol, *(f"{x:.4f}" for x in position)]))
+        return "\n".join(lines)
 
     def decode(self, text: str, *, strict: bool = True, exact: bool = True) -> Decoded:
+        if not self.recognizes(text):
+            return Decoded(None, DecodeFailure.UNREADABLE, 1, repr(text[:20]))
         try:
-            cell, *sites = [part.split() for part in text.split(";")]
-            crystal = Crystal(
-                np.array(cell[:3], dtype=float),
-                np.array(cell[3:], dtype=float),
-                np.array([ATOMIC_NUMBERS[site[0]] for site in sites]),
-                np.array([site[1:] for site in sites], dtype=float) % 1,
-            )
-        except (ValueError, KeyError, IndexError) as error:
-            return Decoded(None, DecodeFailure.TRUNCATED, 1, type(error).__name__)
-        return Decoded(crystal)
+            return Decoded(read_cif(text).crystal)
+        except InputError as error:
+            return Decoded(None, DecodeFailure.UNREADABLE, 1, str(error))
 
     def recognizes(self, text: str) -> bool:
-        return re.match(r"\S+( \S+){5}; [A-Z]", text) is not None
+        return text.startswith("data_")
 
     def max_characters(self, max_atoms: int) -> int:
-        return 60 + 30 * max_atoms
+        return 300 + 40 * max_atoms
 
 
-FORMAT = OneLineFormat("one_line", title="a crystal on one line")
+FORMAT = P1CIFFormat("p1-cif", title="a CIF that lists every atom")

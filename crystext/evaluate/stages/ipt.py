@@ -24,6 +24,7 @@ from crystext.structures.standardize import standardize
 
 if TYPE_CHECKING:
     from crystext.inference.likelihood import LikelihoodScorer
+    from crystext.models.layout import ModelFolder
 
 _BATCH_SIZE = 20
 """Number of crystals scored between two saves."""
@@ -106,10 +107,18 @@ def _model(context: StageContext) -> str:
 
 
 @cache
-def _model_digest(model: str) -> str:
-    from crystext.models.layout import model_folder, model_hash
+def _model_folder(model: str) -> ModelFolder:
+    """Return the model's folder, looked up once: a name on the Hub needs the network."""
+    from crystext.models.layout import open_model
 
-    return model_hash(model_folder(model))
+    return open_model(model)
+
+
+@cache
+def _model_digest(model: str) -> str:
+    from crystext.models.layout import model_hash
+
+    return model_hash(_model_folder(model).path)
 
 
 @cache
@@ -117,7 +126,7 @@ def _scorer(model: str) -> LikelihoodScorer:
     from crystext.inference.likelihood import LikelihoodScorer
     from crystext.models.load import load_model
 
-    return LikelihoodScorer(load_model(model))
+    return LikelihoodScorer(load_model(_model_folder(model)))
 
 
 def _perplexity_increases(

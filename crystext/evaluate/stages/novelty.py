@@ -6,6 +6,7 @@ Uniqueness is measured even without a training set.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
@@ -80,43 +81,17 @@ class NoveltyStage(Stage[NoveltySettings]):
         self, context: StageContext, settings: NoveltySettings, result: StageResult
     ) -> None:
         """Match crystals with each other and with the training set."""
-        n, indices = len(context), list(context.crystals)
-        crystals = list(context.crystals.values())
-        tolerances = settings.tolerances
-        matcher = (
-            f"StructureMatcher ltol {settings.ltol:g}, stol {settings.stol:g}, "
-            f"{settings.angle_tol:g}°"
-        )
-        repeats = duplicates_of(
-            crystals,
-            tolerances=tolerances,
-            workers=context.workers,
-            report=context.report_progress,
-        )
-        unique = context.per_sample([earlier is None for earlier in repeats])
-        result.columns["unique"] = unique
-        result.columns["duplicate_of"] = context.per_sample(
-            [None if earlier is None else indices[earlier] for earlier in repeats]
-        )
-        result.add_proportion(
-            "unique",
-            "unique",
-            sum(x is True for x in unique),
-            n,
-            better="higher",
-            source=settings.source,
-            note=matcher,
-        )
+        unique = self._uniqueness(context, settings, result)
         self._unique_formulas(context, result)
         training, problem = _training_or_reason(context)
         if training is None:
             result.note = f"novelty is not known: {problem}"
-            result.columns["novel"] = result.columns["training_match"] = [None] * n
+            result.columns["novel"] = result.columns["training_match"] = [None] * len(context)
             return
         matches = find_matches(
-            crystals,
+            list(context.crystals.values()),
             training.dataset,
-            tolerances=tolerances,
+            tolerances=settings.tolerances,
             workers=context.workers,
             report=context.report_progress,
         )
@@ -125,27 +100,30 @@ class NoveltyStage(Stage[NoveltySettings]):
         result.columns["training_match"] = context.per_sample(
             [None if match is None else training.name(match) for match in matches]
         )
-        result.add_proportion(
-            "novel",
-            f"not in {training.title}",
-            sum(x is True for x in novel),
-            n,
-            better="higher",
-            source=settings.source,
-            note=matcher,
-        )
-        both = sum(u is True and v is True for u, v in zip(unique, novel, strict=True))
-        result.add_proportion(
-            "unique_and_novel",
-            "unique and novel",
-            both,
-            n,
-            better="higher",
-            source=settings.source,
-            note=matcher,
-        )
+        _add_matched(result, "novel", f"not in {training.title}", novel, settings)
+        both = [u is True and v is True for u, v in zip(unique, novel, strict=True)]
+        _add_matched(result, "unique_and_novel", "unique and novel", both, settings)
         if settings.by_fingerprint:
             self._by_fingerprint(context, settings, result, training)
+
+    def _uniqueness(
+        self, context: StageContext, settings: NoveltySettings, result: StageResult
+    ) -> list[bool | None]:
+        """Add which samples are unique, and return it."""
+        indices = list(context.crystals)
+        repeats = duplicates_of(
+            list(context.crystals.values()),
+            tolerances=settings.tolerances,
+            workers=context.workers,
+            report=context.report_progress,
+        )
+        unique = context.per_sample([earlier is None for earlier in repeats])
+        result.columns["unique"] = unique
+        result.columns["duplicate_of"] = context.per_sample(
+            [None if earlier is None else indices[earlier] for earlier in repeats]
+        )
+        _add_matched(result, "unique", "unique", unique, settings)
+        return unique
 
     def _unique_formulas(self, context: StageContext, result: StageResult) -> None:
         n = len(context)
@@ -201,6 +179,26 @@ class NoveltyStage(Stage[NoveltySettings]):
             note=f"structure beyond {settings.structure_distance:g} or composition beyond "
             f"{settings.composition_distance:g}",
         )
+
+
+def _add_matched(
+    result: StageResult,
+    name: str,
+    title: str,
+    values: Sequence[bool | None],
+    settings: NoveltySettings,
+) -> None:
+    """Add the proportion of samples for which a result of the matcher is true."""
+    result.add_proportion(
+        name,
+        title,
+        sum(value is True for value in values),
+        len(values),
+        better="higher",
+        source=settings.source,
+        note=f"StructureMatcher ltol {settings.ltol:g}, stol {settings.stol:g}, "
+        f"{settings.angle_tol:g}°",
+    )
 
 
 def _training_or_reason(context: StageContext) -> tuple[ReferenceSet | None, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from crystext.evaluate.stages.validity import ValiditySettings, check_validity
 from crystext.metrics.structure_prediction import rms_distance
 from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
-from crystext.structures.matching import MatchTolerances, map_groups, progress_counter
+from crystext.structures.matching import MatchTolerances, match_groups
 from crystext.structures.properties import reduced_formula
 
 _CHUNK_SIZE = 50
@@ -57,8 +56,6 @@ class PredictionStage(Stage[PredictionSettings]):
         self, context: StageContext, settings: PredictionSettings, result: StageResult
     ) -> None:
         """Match each sample with its target."""
-        validity = context.settings["validity"]
-        assert isinstance(validity, ValiditySettings)
         n, known = len(context), context.reference_sets.get("targets")
         if len(known) != n:
             raise InputError(
@@ -66,22 +63,10 @@ class PredictionStage(Stage[PredictionSettings]):
                 f"{format_count(n, 'sample')}; expected one per sample, in their order"
             )
         targets = known.crystals
-        sound = context.map_crystals(partial(_is_valid, settings=validity), targets)
-        valid = context.columns["valid"]
-        compared = [
-            i
-            for i in context.crystals
-            if not settings.both_valid or (valid[i] is True and sound[i])
-        ]
-        pairs = [(context.crystals[i], targets[i]) for i in compared]
-        chunks = [pairs[i : i + _CHUNK_SIZE] for i in range(0, len(pairs), _CHUNK_SIZE)]
-        answers = map_groups(
-            _PairDistances(settings.tolerances),
-            chunks,
-            context.workers,
-            progress_counter(context.report_progress, len(chunks)),
-        )
-        distances = dict(zip(compared, (x for chunk in answers for x in chunk), strict=True))
+        validity = context.settings["validity"]
+        assert isinstance(validity, ValiditySettings)
+        valid_targets = context.map_crystals(partial(_is_valid, settings=validity), targets)
+        distances = _rms_distances(context, settings, targets, valid_targets)
         result.columns["target_rms"] = [distances.get(i) for i in range(n)]
         result.columns["target_match"] = context.per_sample(
             [distances.get(i) is not None for i in context.crystals]
@@ -123,25 +108,48 @@ class PredictionStage(Stage[PredictionSettings]):
         result.add_proportion(
             "valid_targets",
             "targets that are valid",
-            sum(sound),
+            sum(valid_targets),
             n,
             note="no method can match more where both have to be valid",
         )
 
 
-@dataclass(frozen=True)
-class _PairDistances:
-    """RMS distances of pairs."""
+def _rms_distances(
+    context: StageContext,
+    settings: PredictionSettings,
+    targets: Sequence[Crystal],
+    valid_targets: Sequence[bool],
+) -> dict[int, float | None]:
+    """Return the RMS distance of each compared sample from its target; None without a match.
 
-    tolerances: MatchTolerances
+    With `both_valid`, only pairs of valid crystals are compared.
+    """
+    valid = context.columns["valid"]
+    compared = [
+        i
+        for i in context.crystals
+        if not settings.both_valid or (valid[i] is True and valid_targets[i])
+    ]
+    pairs = [(context.crystals[i], targets[i]) for i in compared]
+    answers = match_groups(
+        _distances_of_pairs,
+        [pairs[i : i + _CHUNK_SIZE] for i in range(0, len(pairs), _CHUNK_SIZE)],
+        settings.tolerances,
+        context.workers,
+        context.report_progress,
+    )
+    return dict(zip(compared, (x for chunk in answers for x in chunk), strict=True))
 
-    def __call__(self, pairs: Sequence[tuple[Crystal, Crystal]]) -> list[float | None]:
-        return [rms_distance(crystal, target, self.tolerances) for crystal, target in pairs]
+
+def _distances_of_pairs(
+    pairs: Sequence[tuple[Crystal, Crystal]], tolerances: MatchTolerances
+) -> list[float | None]:
+    return [rms_distance(crystal, target, tolerances) for crystal, target in pairs]
 
 
 def _is_valid(crystal: Crystal, settings: ValiditySettings) -> bool:
-    verdict = check_validity(crystal, settings)
-    return verdict.structure_valid and verdict.composition_valid[settings.table, settings.alloys]
+    result = check_validity(crystal, settings)
+    return result.structure_valid and result.composition_valid[settings.table, settings.alloys]
 
 
 STAGE = PredictionStage()

@@ -132,14 +132,14 @@ class StabilityStage(Stage[StabilitySettings]):
         "metastable",
         "stable",
         "candidate",
-        "verdict",
+        "stability",
         "decomposition",
         "hull_evidence",
         "phases_in_system",
         "phases_with_all_elements",
         "relaxed_cif",
     )
-    version = 4
+    version = 5
     libraries = ("ase", "chgnet", "matgl", "pymatgen", "scipy", "torch")
 
     def dependencies(self, context: StageContext, settings: StabilitySettings) -> dict[str, Any]:
@@ -211,7 +211,14 @@ class StabilityStage(Stage[StabilitySettings]):
         outcomes = [relaxations[i].outcome.name if i in relaxations else None for i in range(count)]
         result.columns["relaxation"] = outcomes + [None] * (len(context) - count)
         result.note = _note(potential.name, hull, count, len(context), choice.reason)
-        _add_metrics(result, count, settings)
+        _add_proportions(result, count, settings)
+        _add_energies(result)
+        for column, title in (
+            ("hull_evidence", "phases of the hull in the chemical system"),
+            ("stability", "stability"),
+            ("relaxation", "how relaxations ended"),
+        ):
+            result.add_label_counts(column, title, Counter(_values(result, column)))
 
 
 def _fill_columns(
@@ -226,7 +233,7 @@ def _fill_columns(
     }
     for i, one in enumerate(results):
         row, position = one.relaxed, one.position
-        values["verdict"][i] = one.stability.label
+        values["stability"][i] = one.stability.label
         values["relaxation_steps"][i] = row.steps
         values["converged"][i] = row.converged
         if row.crystal is None or row.energy is None or position is None:
@@ -249,20 +256,16 @@ def _fill_columns(
     result.columns[ENERGY_REQUESTED] = [i < len(results) for i in range(n_samples)]
 
 
-def _add_metrics(result: StageResult, n_requested: int, settings: StabilitySettings) -> None:
-    columns, source = result.columns, settings.source
+def _add_proportions(result: StageResult, n_requested: int, settings: StabilitySettings) -> None:
+    source = settings.source
 
     def true(name: str) -> int:
-        return sum(value is True for value in columns[name])
+        return sum(value is True for value in result.columns[name])
 
-    def given(name: str) -> list[Any]:
-        return [value for value in columns[name] if value is not None]
-
-    above = given(_ABOVE_HULL)
     # Stabilities are counted by their labels, because `metastable` is by the number alone.
-    verdicts = Counter(given("verdict"))
-    candidates = verdicts[Stability.CANDIDATE.label]
-    metastable = verdicts[Stability.METASTABLE.label]
+    stabilities = Counter(_values(result, "stability"))
+    candidates = stabilities[Stability.CANDIDATE.label]
+    metastable = stabilities[Stability.METASTABLE.label]
     proportions: list[tuple[str, str, int, Better | None, str, str]] = [
         ("metastable", f"metastable, below {settings.metastable:g} eV/atom above the hull",
          true("metastable"), "higher", source, ""),
@@ -273,24 +276,23 @@ def _add_metrics(result: StageResult, n_requested: int, settings: StabilitySetti
         ("metastable_with_evidence", "metastable or candidates, with evidence",
          candidates + metastable, "higher", "", ""),
         ("no_evidence", "near or below the hull, without evidence",
-         verdicts[Stability.NO_EVIDENCE.label], "lower", "",
+         stabilities[Stability.NO_EVIDENCE.label], "lower", "",
          "the hull has too few compounds of these elements to tell"),
-        ("relaxed", "with an energy", len(given("energy_ev_per_atom")), None, "", ""),
+        ("relaxed", "with an energy", len(_values(result, "energy_ev_per_atom")), None, "", ""),
         ("converged", "relaxed to the limit of the forces", true("converged"), None, "", ""),
-        ("unknown", "unknown, an element is not in the hull", len(given("unknown_elements")),
-         "lower", "", ""),
+        ("unknown", "unknown, an element is not in the hull",
+         len(_values(result, "unknown_elements")), "lower", "", ""),
     ]  # fmt: skip
     for name, title, count, better, cited, note in proportions:
         result.add_proportion(
             name, title, count, n_requested, better=better, source=cited, note=note
         )
-    steps = [
-        step
-        for step, energy in zip(
-            columns["relaxation_steps"], columns["energy_ev_per_atom"], strict=True
-        )
-        if energy is not None
-    ]
+
+
+def _add_energies(result: StageResult) -> None:
+    columns, above = result.columns, _values(result, _ABOVE_HULL)
+    relaxed = zip(columns["relaxation_steps"], columns["energy_ev_per_atom"], strict=True)
+    steps = [step for step, energy in relaxed if energy is not None]
     result.add_mean(
         "steps",
         "steps of relaxation",
@@ -308,11 +310,11 @@ def _add_metrics(result: StageResult, n_requested: int, settings: StabilitySetti
         note="of those with one",
     )
     result.add_histogram("e_above_hull", "energy above the hull", above, unit="eV/atom")
-    evidence, outcomes = Counter(given("hull_evidence")), Counter(given("relaxation"))
-    title = "phases of the hull in the chemical system"
-    result.add_label_counts("hull_evidence", title, evidence)
-    result.add_label_counts("verdicts", "verdicts", verdicts)
-    result.add_label_counts("relaxation", "how relaxations ended", outcomes)
+
+
+def _values(result: StageResult, column: str) -> list[Any]:
+    """Return the values of a column, without those of samples that have none."""
+    return [value for value in result.columns[column] if value is not None]
 
 
 def _note(potential: str, hull: Hull, n_relaxed: int, n_samples: int, reason: str) -> str:

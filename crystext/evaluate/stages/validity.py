@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -76,69 +76,42 @@ class ValidityStage(Stage[ValiditySettings]):
         self, context: StageContext, settings: ValiditySettings, result: StageResult
     ) -> None:
         """Judge each crystal."""
-        verdicts = context.map_samples(partial(check_validity, settings=settings))
-        n = len(context)
-
-        def column(name: str, values: list[Any]) -> int:
-            result.columns[name] = values
-            return sum(value is True for value in values)
-
-        failures = [v and v.structure_failure for v in verdicts]
-        result.columns["structure_failure"] = failures
-        structures = [v and v.structure_valid for v in verdicts]
-        chosen = [v and v.composition_valid[settings.table, settings.alloys] for v in verdicts]
-        both = [
-            None if v is None else bool(s and c)
-            for v, s, c in zip(verdicts, structures, chosen, strict=True)
-        ]
-        good = column("structure_valid", structures)
-        result.add_proportion(
-            "structure_valid",
-            "structurally valid",
-            good,
-            n,
-            better="higher",
-            source=settings.source,
+        validities = context.map_samples(partial(check_validity, settings=settings))
+        result.columns["structure_failure"] = [v and v.structure_failure for v in validities]
+        structures = [v and v.structure_valid for v in validities]
+        _add_column(
+            result, "structure_valid", "structurally valid", structures, source=settings.source
         )
-        neutral = column("composition_valid", chosen)
-        result.add_proportion(
+        rule = settings.table, settings.alloys
+        compositions = [v and v.composition_valid[rule] for v in validities]
+        _add_column(
+            result,
             "composition_valid",
-            f"composition valid ({_table_label(settings.table, settings.alloys)})",
-            neutral,
-            n,
-            better="higher",
+            f"composition valid ({_table_label(*rule)})",
+            compositions,
             source=settings.source,
             note="a value well above that of real crystals shows a bias, not quality",
         )
-        result.add_proportion(
-            "valid",
-            "structurally and composition valid",
-            column("valid", both),
-            n,
-            better="higher",
-            source=settings.source,
-        )
-        strict = sum(
-            failure is None and v is not None for failure, v in zip(failures, verdicts, strict=True)
+        both = [
+            None if v is None else bool(s and c)
+            for v, s, c in zip(validities, structures, compositions, strict=True)
+        ]
+        _add_column(
+            result, "valid", "structurally and composition valid", both, source=settings.source
         )
         result.add_proportion(
             "structure_valid_self_images",
             "structurally valid, self-images included",
-            strict,
-            n,
+            sum(v is not None and v.structure_failure is None for v in validities),
+            len(context),
             better="higher",
         )
         for table in OXIDATION_TABLES:
             for alloys in (True, False):
                 name = f"composition_valid_{table}" + ("" if alloys else "_no_alloys")
-                count = column(name, [v and v.composition_valid[table, alloys] for v in verdicts])
-                result.add_proportion(
-                    name,
-                    f"composition valid, {_table_label(table, alloys)}",
-                    count,
-                    n,
-                    better="higher",
-                )
+                values = [v and v.composition_valid[table, alloys] for v in validities]
+                title = f"composition valid, {_table_label(table, alloys)}"
+                _add_column(result, name, title, values)
 
 
 class ValidityResult(NamedTuple):
@@ -166,6 +139,23 @@ def check_validity(crystal: Crystal, settings: ValiditySettings) -> ValidityResu
         for alloys in (True, False)
     }
     return ValidityResult(None if failure is None else failure.name, structure, compositions)
+
+
+def _add_column(
+    result: StageResult,
+    name: str,
+    title: str,
+    values: list[bool | None],
+    *,
+    source: str = "",
+    note: str = "",
+) -> None:
+    """Add a column, and the proportion of samples for which it is true under the same name."""
+    result.columns[name] = values
+    count = sum(value is True for value in values)
+    result.add_proportion(
+        name, title, count, len(values), better="higher", source=source, note=note
+    )
 
 
 def _table_label(table: str, alloys: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -62,38 +63,9 @@ def specify(
         InputError: the structure cannot be completed in that way.
     """
     _check_angles(sites)
-    numbers, positions = sites.numbers.copy(), sites.positions.copy()
-    candidates: dict[int, tuple[str, ...]] = {}
     among = None if spec.candidates is None else _checked_names(spec.candidates)
-    for site in np.flatnonzero(sites.numbers == 0).tolist():
-        if found := _candidate_elements(among, 0, sites.labels[site]):
-            candidates[site] = found
-    shared: list[tuple[int, ...]] = []
-    asked: dict[int, SiteReference] = {}
-    if not isinstance(spec.species, Mapping):
-        raise SettingError(
-            f"species are {spec.species!r}; expected new elements by site, such as {{'Fe1': '?'}}"
-        )
-    for reference, wanted in spec.species.items():
-        where = _matching_sites(sites, reference)
-        for site in where:
-            if site in asked:
-                raise SettingError(
-                    f"site {site} ({sites.labels[site]}) is named twice, by {asked[site]!r} and "
-                    f"{reference!r}; name it once"
-                )
-            asked[site] = reference
-        choice = _checked_names(wanted)
-        old = int(sites.numbers[where[0]])
-        if choice == (UNKNOWN,):
-            choice = _candidate_elements(among, old, sites.labels[where[0]])
-        elif choice == (SIMILAR,):
-            choice = _candidate_elements(choice, old, sites.labels[where[0]])
-        numbers[list(where)] = 0
-        if choice:
-            candidates.update(dict.fromkeys(where, choice))
-        if _names_element(sites, reference):
-            shared.append(where)
+    elements = _unknown_elements(sites, spec.species, among)
+    positions = sites.positions.copy()
     for site in _coordinate_sites(sites, spec.coordinates):
         positions[site] = np.nan
     whole = np.full(3, np.nan)
@@ -101,10 +73,10 @@ def specify(
     partial = PartialCrystal(
         whole if spec.cell else sites.lengths,
         whole if spec.cell else sites.angles,
-        np.append(numbers, added),
+        np.append(elements.numbers, added),
         np.vstack([positions, np.full((len(added), 3), np.nan)]),
-        tuple(shared),
-        candidates,
+        elements.same_element_groups,
+        elements.candidates,
         more,
         _candidate_elements(among, 0, "an atom to add") if more[1] else None,
     )
@@ -115,6 +87,66 @@ def specify(
             "or write ? into the file for unknown values"
         )
     return partial, _append_sites(sites, added)
+
+
+class _UnknownElements(NamedTuple):
+    """Which sites have an unknown element, and which elements may be there."""
+
+    numbers: Ints
+    """Atomic numbers; 0 where the element is unknown."""
+    candidates: dict[int, tuple[str, ...]]
+    """Allowed elements by site; any without an entry."""
+    same_element_groups: tuple[tuple[int, ...], ...]
+    """Sites that get one element together: those of an element that is replaced."""
+
+
+def _unknown_elements(
+    sites: PartialStructure,
+    species: Mapping[SiteReference, str | Sequence[str]],
+    candidates_anywhere: tuple[str, ...] | None,
+) -> _UnknownElements:
+    """Return the elements to fill in: those that the structure lacks, and those to replace.
+
+    Args:
+        sites: the given structure.
+        species: see `InfillSpec`.
+        candidates_anywhere: elements allowed for a `?`; None for any.
+
+    Raises:
+        SettingError: a site does not exist or is named twice, or an element does not exist.
+    """
+    numbers = sites.numbers.copy()
+    candidates: dict[int, tuple[str, ...]] = {}
+    for site in np.flatnonzero(sites.numbers == 0).tolist():
+        if allowed := _candidate_elements(candidates_anywhere, 0, sites.labels[site]):
+            candidates[site] = allowed
+    groups: list[tuple[int, ...]] = []
+    reference_of: dict[int, SiteReference] = {}
+    if not isinstance(species, Mapping):
+        raise SettingError(
+            f"species are {species!r}; expected new elements by site, such as {{'Fe1': '?'}}"
+        )
+    for reference, wanted in species.items():
+        where = _matching_sites(sites, reference)
+        for site in where:
+            if site in reference_of:
+                raise SettingError(
+                    f"site {site} ({sites.labels[site]}) is named twice, by "
+                    f"{reference_of[site]!r} and {reference!r}; name it once"
+                )
+            reference_of[site] = reference
+        choice = _checked_names(wanted)
+        old = int(sites.numbers[where[0]])
+        if choice == (UNKNOWN,):
+            choice = _candidate_elements(candidates_anywhere, old, sites.labels[where[0]])
+        elif choice == (SIMILAR,):
+            choice = _candidate_elements(choice, old, sites.labels[where[0]])
+        numbers[list(where)] = 0
+        if choice:
+            candidates.update(dict.fromkeys(where, choice))
+        if _names_element(sites, reference):
+            groups.append(where)
+    return _UnknownElements(numbers, candidates, tuple(groups))
 
 
 def _check_angles(sites: PartialStructure) -> None:

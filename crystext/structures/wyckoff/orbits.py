@@ -12,6 +12,7 @@ import numpy as np
 from crystext.chemistry.elements import ELECTRONEGATIVITY_RANK
 from crystext.errors import InputError
 from crystext.structures.crystal import Crystal, Floats, Ints, basis_vectors, lengths_and_angles
+from crystext.structures.space_groups import SYMPREC
 from crystext.structures.standardize import find_symmetry, niggli_reduce
 from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_parameter_values
 from crystext.structures.wyckoff.positions import (
@@ -20,8 +21,6 @@ from crystext.structures.wyckoff.positions import (
     wyckoff_positions,
 )
 
-SYMPREC = 0.1
-"""Å; how far atoms may be from their symmetric positions."""
 SYMPREC_IDEALIZED = 1e-3
 """Å; tolerance of the second search, in the cell that the first has symmetrized."""
 

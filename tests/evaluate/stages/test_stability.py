@@ -90,7 +90,7 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
         "composition", None, None, "composition", None
     ]  # fmt: skip
     assert table[0]["decomposition"] == "1.00 NaCl"
-    assert [row["verdict"] for row in table][1:3] == ["no_energy", "unknown"]
+    assert [row["stability"] for row in table][1:3] == ["no_energy", "unknown"]
     assert found["candidate"].value + found["no_evidence"].value <= 2 / 5
     assert found["metastable_with_evidence"].value == pytest.approx(2 / 5)
     assert all(row["energy_requested"] for row in table)
@@ -103,6 +103,18 @@ def test_what_is_not_judged_stays_in_the_denominator(weights: str, tmp_path: Pat
     assert [row["name"] for row in written] == [table[0]["name"], table[3]["name"]]
     assert written[0]["volume"] > 1.003 * SALT.volume
     assert max(row["e_above_hull_ev_per_atom"] for row in written) < 0.1
+    # Version 0.1 called the column verdict; its tables are exported as well.
+    (tmp_path / "old").mkdir()
+    columns = pq.read_table(out / "structures.parquet")
+    names = ["verdict" if name == "stability" else name for name in columns.column_names]
+    pq.write_table(columns.rename_columns(names), tmp_path / "old" / "structures.parquet")
+    assert (
+        export_crystals(
+            "metastable", tmp_path / "in.extxyz", tmp_path / "old", tmp_path / "old.parquet"
+        )
+        == 2
+    )
+    assert pq.read_table(tmp_path / "old.parquet").to_pylist() == written
     (first,) = parse_piece(Piece("", "cif", table[0]["relaxed_cif"]))
     assert first.crystal is not None
     assert first.crystal.lengths == pytest.approx(written[0]["lengths"], rel=1e-12)
@@ -218,6 +230,6 @@ def test_below_a_hull_with_gaps_the_number_counts_and_the_verdict_is_no_evidence
     assert found["stable"].value == found["metastable"].value == found["no_evidence"].value == 1
     assert found["candidate"].value == found["metastable_with_evidence"].value == 0
     (row,) = pq.read_table(out / "structures.parquet").to_pylist()
-    assert (row["stable"], row["candidate"], row["verdict"]) == (True, False, "no_evidence")
+    assert (row["stable"], row["candidate"], row["stability"]) == (True, False, "no_evidence")
     assert (row["phases_in_system"], row["phases_with_all_elements"]) == (2, 0)
     assert export_crystals("stable", tmp_path / "in.extxyz", out, tmp_path / "stable.cif") == 1

@@ -59,6 +59,45 @@ def choose_reading(
         InputError: there is none, or more than one; the message compares the file's statements with
             its atoms.
     """
+    options = _build_options(rows, symmetry, lengths, angles, formula)
+    whole = [option for option in options if option.built.is_consistent]
+    if len(options) == 1 and not symmetry.conflict:
+        return _accept_only_option(options[0], symmetry, lenient)
+    doubt = symmetry.conflict or symmetry.ambiguity
+    if not whole:
+        return _resolve_leniently_or_refuse(doubt, options, symmetry, lenient)
+    first = whole[0]
+    if symmetry.conflict:
+        if len(options) == 1 and not symmetry.is_confirmed and not (formula and formula.units):
+            return _resolve_leniently_or_refuse(doubt, options, symmetry, lenient)
+        if all(_have_same_atoms(first.built.crystal, other.built.crystal) for other in whole[1:]):
+            return _with_notes(first, symmetry, f"{doubt}; {_explain_choice(first, options)}")
+        return _resolve_leniently_or_refuse(doubt, whole, symmetry, lenient)
+    if all(_have_same_atoms(first.built.crystal, other.built.crystal) for other in whole[1:]):
+        rejected = [p.kind for o in options if o not in whole for p in o.built.problems]
+        certain = {"composition", "units", "multiplicity", "metric"} & set(rejected)
+        ending = ""
+        if not certain and len(whole) < len(options):
+            ending = f"{doubt}; {_explain_choice(first, options)}"
+        return _with_notes(first, symmetry, ending)
+    if (clear := _only_option_without_close_contacts(whole)) is not None:
+        why = f"it is read with {clear.candidate.source}, in which no atoms are too close"
+        return _with_notes(clear, symmetry, f"{doubt}; {why}")
+    return _resolve_leniently_or_refuse(doubt, whole, symmetry, lenient)
+
+
+def _build_options(
+    rows: Sequence[SiteRow],
+    symmetry: CifSymmetry,
+    lengths: Floats,
+    angles: Floats,
+    formula: CifFormula | None,
+) -> list[_Option]:
+    """Return the crystal by each of the operations that the file may mean, the large ones left out.
+
+    Raises:
+        InputError: all are too large.
+    """
     options = []
     for candidate in symmetry.candidates:
         size = len(rows) * len(candidate.operations)
@@ -71,39 +110,19 @@ def choose_reading(
             f"it lists {len(rows)} sites and its space group has {count} operations; their product "
             f"may be {MAX_EXPANDED:,}"
         )
-    whole = [option for option in options if option.built.is_consistent]
-    if len(options) == 1 and not symmetry.conflict:
-        return _accept_only_option(options[0], symmetry, lenient)
-    doubt = symmetry.conflict or symmetry.ambiguity
-    if not whole:
-        return _resolve_leniently_or_refuse(doubt, options, symmetry, lenient)
-    first = whole[0]
-    ending = ""
-    if symmetry.conflict:
-        if len(options) == 1 and not symmetry.is_confirmed and not (formula and formula.units):
-            return _resolve_leniently_or_refuse(doubt, options, symmetry, lenient)
-        if all(_have_same_atoms(first.built.crystal, other.built.crystal) for other in whole[1:]):
-            return _with_notes(first, symmetry, f"{doubt}; {_explain_choice(first, options)}")
-        return _resolve_leniently_or_refuse(doubt, whole, symmetry, lenient)
-    if all(_have_same_atoms(first.built.crystal, other.built.crystal) for other in whole[1:]):
-        rejected = [p.kind for o in options if o not in whole for p in o.built.problems]
-        certain = {"composition", "units", "multiplicity", "metric"} & set(rejected)
-        if not certain and len(whole) < len(options):
-            ending = f"{doubt}; {_explain_choice(first, options)}"
-        return _with_notes(first, symmetry, ending)
-    contacts = [min_contact_ratio(option.built.crystal) for option in whole]
-    roomy = [
+    return options
+
+
+def _only_option_without_close_contacts(options: Sequence[_Option]) -> _Option | None:
+    """Return the option whose atoms are clearly apart, if those of all others are too close."""
+    contacts = [min_contact_ratio(option.built.crystal) for option in options]
+    clear = [
         option
-        for option, nearest in zip(whole, contacts, strict=True)
+        for option, nearest in zip(options, contacts, strict=True)
         if nearest >= _CLEAR_CONTACT_RATIO
     ]
-    if (
-        len(roomy) == 1
-        and sum(nearest < _CLOSE_CONTACT_RATIO for nearest in contacts) == len(whole) - 1
-    ):
-        why = f"it is read with {roomy[0].candidate.source}, in which no atoms are too close"
-        return _with_notes(roomy[0], symmetry, f"{doubt}; {why}")
-    return _resolve_leniently_or_refuse(doubt, whole, symmetry, lenient)
+    close = sum(nearest < _CLOSE_CONTACT_RATIO for nearest in contacts)
+    return clear[0] if len(clear) == 1 and close == len(options) - 1 else None
 
 
 def _accept_only_option(option: _Option, symmetry: CifSymmetry, lenient: bool) -> ChosenReading:
