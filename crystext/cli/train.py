@@ -52,6 +52,8 @@ def train(
         typer.echo(f"the model is in {model}, its losses are plotted in {out / 'loss.png'}")
         typer.echo(
             f"to sample from it: crystext sample --model {model} --n 100 --out {out}/samples"
+            if settings.generates
+            else f"to predict with it: crystext predict SOURCE --model {model}"
         )
 
 

@@ -197,6 +197,8 @@ def _initialize_new(
             heads=sizes.heads,
             max_tokens=max_tokens,
             seed=seed,
+            embedding_size=sizes.embedding_size,
+            tied=sizes.tied,
             element_features=sizes.element_features,
         )
 

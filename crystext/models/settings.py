@@ -16,6 +16,12 @@ class NewLlamaSettings(StrictModel):
     intermediate_size: int = Field(704, gt=0)
     layers: int = Field(6, gt=0)
     heads: int = Field(4, gt=0)
+    embedding_size: float = Field(0.02, gt=0)
+    """Root mean square of initial embeddings. In a short training on a small table small ones are
+    soon forgotten, with all that they know of elements and numbers; large ones need `tied: false`.
+    """
+    tied: bool = True
+    """Whether the output layer shares its weights with the embeddings."""
     element_features: bool = False
     """Begin with embeddings of elements in which elements of similar properties are close (see
     `architectures.element_embeddings`): for small tables, in which many elements are rare."""

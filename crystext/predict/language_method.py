@@ -56,7 +56,7 @@ class LanguageMethod(Method):
         *,
         seed: int = 0,
     ) -> LanguagePredictor:
-        """See `Method.fit`.
+        """Train the models; see `Method.fit`.
 
         Without validation records each model leaves out some training records for calibration,
         others than the rest of the models.
@@ -78,10 +78,12 @@ class LanguageMethod(Method):
             for i, run in enumerate(runs):
                 # Far apart, so that fits with neighbouring seeds share no model.
                 own = (seed * 1000 + i) % 2**32
-                parts = train, validation
-                if not validation:
-                    parts = split_records(train, recipe.data.validation_fraction, own)
-                data = TrainingData.of_records(*parts, targets)
+                kept, held = (
+                    (train, validation)
+                    if validation
+                    else split_records(train, recipe.data.validation_fraction, own)
+                )
+                data = TrainingData.of_records(kept, held, targets)
                 Trainer(recipe.model_copy(update={"seed": own}), run, data).run(Console(quiet=True))
             return LanguagePredictor.open(*(run / "model" for run in runs))
 
@@ -93,8 +95,8 @@ class LanguageMethod(Method):
 
 def _labelled(records: Sequence[Record], targets: Mapping[str, Property]) -> list[Record]:
     """Return the records with a label of a target; the others teach nothing."""
-    known = np.array([np.isfinite(label_values(records, name)) for name in targets])
-    return [record for record, keep in zip(records, known.any(axis=0), strict=True) if keep]
+    values = np.array([label_values(records, name) for name in targets])
+    return [records[i] for i in np.flatnonzero(np.isfinite(values).any(axis=0))]
 
 
 LANGUAGE = LanguageMethod()

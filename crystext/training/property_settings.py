@@ -1,4 +1,4 @@
-"""The section `properties` of a recipe: what is predicted, from which texts, with which answers."""
+"""The settings of the task `property` in a recipe: what is predicted, and how it is asked."""
 
 from __future__ import annotations
 

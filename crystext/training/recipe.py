@@ -97,6 +97,8 @@ class OptimSettings(StrictModel):
     steps: int | None = Field(None, gt=0)
     epochs: float | None = Field(None, gt=0)
     """Passes over the training crystals."""
+    min_steps: int = Field(1, gt=0)
+    """With `epochs`: steps for a table that is so small that its epochs are fewer."""
     batch_tokens: int | None = Field(None, gt=0)
     """On average: a batch is the number of sequences with this many tokens in the mean."""
     batch_sequences: int | None = Field(None, gt=0)

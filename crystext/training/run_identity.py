@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import BaseModel
+
 from crystext.errors import RunError
 from crystext.models.encoder import InitialEncoder
 from crystext.models.initialize import InitialModel
@@ -31,12 +33,9 @@ _CHANGEABLE_SETTINGS = {
 }
 """Paths, speed, and frequency of checks."""
 
-_CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "decay_fraction", "micro_tokens")
+_CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "min_steps", "decay_fraction", "micro_tokens")
 """Length of a run and batch size."""
 
-
-_ADDED_SETTINGS = {"objective": "causal"}
-"""Settings that earlier versions did not have, with what those did."""
 
 _DIGEST_PHRASES = {
     "data": "on other data",
@@ -80,9 +79,17 @@ def run_identity(
 
 
 def check_run_identity(
-    folder: RunFolder, saved: dict[str, Any], current: dict[str, Any]
+    folder: RunFolder, saved: dict[str, Any], current: dict[str, Any], recipe: Recipe
 ) -> list[str]:
     """Reject resuming another run.
+
+    A setting that an earlier version did not have counts as its default.
+
+    Args:
+        folder: of the run.
+        saved: its identity.
+        current: that of `recipe`, see `run_identity`.
+        recipe: what is to go on.
 
     Returns:
         Sentences on parts that could not be compared.
@@ -90,9 +97,10 @@ def check_run_identity(
     Raises:
         RunError: listing all settings or other parts that differ.
     """
-    recipe = _ADDED_SETTINGS | saved["recipe"]
-    rename_settings(recipe, RENAMED_SETTINGS)
-    folder.refuse_differences(recipe, current["recipe"])
+    settings = saved["recipe"]
+    rename_settings(settings, RENAMED_SETTINGS)
+    _add_defaults(settings, current["recipe"], recipe)
+    folder.refuse_differences(settings, current["recipe"])
     out = folder.path
     sizes = (
         f"{saved['crystals']:,} crystals in batches of {saved['sequences']:,}, and here are "
@@ -115,3 +123,16 @@ def check_run_identity(
             f"{', '.join(absent)}; resuming with the given ones"
         ]
     return []
+
+
+def _add_defaults(saved: dict[str, Any], current: dict[str, Any], model: BaseModel) -> None:
+    """Add the defaults of settings that an earlier version did not have, section by section."""
+    for name, value in current.items():
+        field, inner = type(model).model_fields[name], getattr(model, name)
+        if name not in saved and not field.is_required():
+            default = field.get_default(call_default_factory=True)
+            saved[name] = (
+                default.model_dump(mode="json") if isinstance(default, BaseModel) else default
+            )
+        elif isinstance(inner, BaseModel) and isinstance(saved.get(name), dict):
+            _add_defaults(saved[name], value, inner)

@@ -92,7 +92,7 @@ class Trainer:
         self.folder = RunFolder(out, "a training run")
         check_machine(recipe)
         self.data = read_data(recipe) if data is None else data
-        data_of = self.data.splits
+        splits = self.data.splits
         self.accelerator = make_accelerator(recipe, out)
         self.device, optim = self.accelerator.device, recipe.optim
         self.property_task = property_task(recipe, self.data)
@@ -102,8 +102,9 @@ class Trainer:
         self.batch_size = optim.batch_sequences or self.datasets.sequences_per_batch(
             optim.batch_tokens or 1
         )
-        self.steps = optim.steps or steps_for_epochs(
-            optim.epochs or 1, len(data_of["train"]), self.batch_size
+        self.steps = optim.steps or max(
+            optim.min_steps,
+            steps_for_epochs(optim.epochs or 1, len(splits["train"]), self.batch_size),
         )
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         self.batches = Batches(self.datasets.train, self.batch_size, process, processes)
@@ -337,7 +338,9 @@ class Trainer:
             tensors, values = found
             with checkpoint_errors(folder):
                 saved = values["identity"]
-                for sentence in check_run_identity(self.folder, saved, self.run_identity):
+                for sentence in check_run_identity(
+                    self.folder, saved, self.run_identity, self.recipe
+                ):
                     progress.print_line(sentence)
                 self.state.restore(tensors, values, self.device)
             progress.print_line(f"resuming {self.out} at step {self.step}")

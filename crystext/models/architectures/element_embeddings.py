@@ -30,4 +30,4 @@ def element_embeddings(width: int, scale: float, seed: int) -> NDArray[np.float3
     standardized = (known - known.mean(axis=0)) / known.std(axis=0)
     directions = rng.standard_normal((known.shape[1], width)) / math.sqrt(known.shape[1])
     rows = 0.95 * standardized @ directions + 0.3 * rng.standard_normal((len(known), width))
-    return (scale * rows).astype(np.float32)
+    return np.asarray(scale * rows, dtype=np.float32)
