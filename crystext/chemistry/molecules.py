@@ -57,6 +57,28 @@ def canonical_smiles(smiles: str) -> str | None:
     return str(chemistry.MolToSmiles(molecule))
 
 
+@lru_cache(maxsize=1 << 14)
+def _molecule(smiles: str) -> Any:
+    return _rdkit().MolFromSmiles(smiles)
+
+
+def random_smiles(smiles: str, seed: int) -> str | None:
+    """Return a random one of the SMILES of a molecule; None if it is no molecule.
+
+    It begins at a random atom and takes branches in random order.
+
+    Args:
+        smiles: any SMILES of the molecule.
+        seed: below 2^31; the same seed gives the same SMILES.
+    """
+    molecule = _molecule(smiles)
+    if molecule is None or molecule.GetNumAtoms() == 0:
+        return None
+    # RDKit takes a seed of 0 or less for none.
+    found = _rdkit().MolToRandomSmilesVect(molecule, 1, randomSeed=seed + 1)
+    return str(found[0])
+
+
 @lru_cache(maxsize=1 << 16)
 def scaffold(smiles: str) -> str | None:
     """Return the Bemis-Murcko scaffold as SMILES; None if it is no molecule.

@@ -59,11 +59,13 @@ def predict(
         int, typer.Option(min=1, help="Rows to print; the table of --out has all.")
     ] = _ROWS_SHOWN,
     views: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=1, help="Equivalent texts of each crystal whose predictions are averaged."
+            min=1,
+            help="Equivalent texts of each crystal or molecule whose predictions are averaged.",
+            show_default="as the model says",
         ),
-    ] = 1,
+    ] = None,
     lenient: Lenient = False,
 ) -> None:
     """Predict properties, each with an interval that should hold the true value in 90% of cases.
@@ -72,14 +74,14 @@ def predict(
     training data is an extrapolation: compare the column distance_percentile.
     """
     from crystext.errors import SettingError
-    from crystext.predict.language import LanguagePredictor
+    from crystext.predict.open import open_predictor
     from crystext.predict.ranking import rank_order
     from crystext.predict.sources import read_records
     from crystext.predict.table import prediction_table, write_table
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise SettingError(f"--out {out}: expected a path that ends in .csv or .parquet")
-    predictor = LanguagePredictor.open(*(model or ()))
+    predictor = open_predictor(model or ())
     records = [x for source in sources for x in read_records(source, lenient=lenient)]
     print_notes((record.name, record.notes) for record in records)
     predictions = predictor.predict(records, property or None, views=views)

@@ -180,6 +180,40 @@ def scaffold_split(records: Sequence[Record], fractions: tuple[float, float, flo
     return Split(*(np.array(sorted(part), dtype=np.int64) for part in parts))
 
 
+def group_holdout(records: Sequence[Record], fraction: float, seed: int = 0) -> tuple[Ints, Ints]:
+    """Return a split in which no composition, and no scaffold of molecules, is in both parts.
+
+    Molecules without a ring, and all molecules where RDKit isn't installed, are grouped by
+    themselves; records without either stand alone.
+
+    Args:
+        records: two or more.
+        fraction: of the records that the second part has at least; it has one or more, and so has
+            the first if there are two groups.
+        seed: of the choice of groups.
+    """
+    keys = _holdout_keys(records)
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, key in enumerate(keys):
+        groups[key or f"record {i}"].append(i)
+    names = list(groups)
+    held: list[int] = []
+    for i in np.random.default_rng(seed).permutation(len(names))[: max(1, len(names) - 1)]:
+        held += groups[names[i]]
+        if len(held) >= fraction * len(records):
+            break
+    second = np.array(sorted(held), dtype=np.int64)
+    return np.setdiff1d(np.arange(len(records)), second), second
+
+
+def _holdout_keys(records: Sequence[Record]) -> list[str]:
+    keys, by = _keys(records)
+    if by != "canonical SMILES":
+        return keys
+    found = [scaffold(x.texts["smiles"]) if "smiles" in x.texts else None for x in records]
+    return [f"scaffold {ring}" if ring else key for ring, key in zip(found, keys, strict=True)]
+
+
 def leaks(train: Sequence[Record], test: Sequence[Record]) -> Leak:
     """Return how many test records stand in train, by reduced composition or canonical SMILES.
 

@@ -114,9 +114,32 @@ class AnswerDistribution:
 
 
 def mixture(parts: Sequence[AnswerDistribution]) -> AnswerDistribution:
-    """Return the mean of distributions over the same values: of seeds, or of equivalent texts."""
+    """Return the mean of distributions of the same answers: of seeds, or of equivalent texts.
+
+    The parts may have different values, such as the levels of models that were trained on different
+    records, or the numbers that digits spell: the mean is over the values of all.
+    """
     first = parts[0]
-    return AnswerDistribution(first.values, np.mean([part.probabilities for part in parts], axis=0))
+    if all(x.values.ndim == 1 and np.array_equal(x.values, first.values) for x in parts):
+        return AnswerDistribution(first.values, np.mean([x.probabilities for x in parts], axis=0))
+    if all(x.values.ndim == 1 for x in parts):
+        values = np.unique(np.concatenate([x.values for x in parts]))
+        total = np.zeros((len(first), len(values)))
+        for x in parts:
+            total[:, np.searchsorted(values, x.values)] += x.probabilities / len(parts)
+        return AnswerDistribution(values, total)
+    values = np.concatenate([np.broadcast_to(x.values, x.probabilities.shape) for x in parts], 1)
+    chances = np.concatenate([x.probabilities / len(parts) for x in parts], axis=1)
+    order = values.argsort(axis=1, kind="stable")
+    values, chances = np.take_along_axis(values, order, 1), np.take_along_axis(chances, order, 1)
+    # Equal values are one answer: the first of them holds the probability of all.
+    starts = np.diff(values, axis=1, prepend=-np.inf) > 0
+    group = starts.cumsum(axis=1) - 1
+    rows = np.arange(len(values))[:, None]
+    merged, total = np.repeat(values[:, -1:], values.shape[1], axis=1), np.zeros_like(chances)
+    merged[rows, group] = values
+    np.add.at(total, (rows, group), chances)
+    return AnswerDistribution(merged, total)
 
 
 def calibrate(

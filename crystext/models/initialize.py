@@ -197,6 +197,9 @@ def _initialize_new(
             heads=sizes.heads,
             max_tokens=max_tokens,
             seed=seed,
+            embedding_size=sizes.embedding_size,
+            tied=sizes.tied,
+            element_features=sizes.element_features,
         )
 
     disable_progress_bar()

@@ -25,6 +25,7 @@ from crystext.models.layout import (
     base_folder,
     open_model,
     write_description,
+    writes_no_text,
 )
 from crystext.models.lora import merge_and_unload, read_adapter, write_adapter
 from crystext.models.network import (
@@ -96,22 +97,22 @@ def save_model(
     Raises:
         ModelError: the folder holds something other than a model.
     """
-    from peft import PeftModel
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
     check_model_path(folder)
     with replace_folder(folder) as partial:
-        if isinstance(network, PeftModel):
-            assert base is not None, "an adapter has a base"
-            write_adapter(partial, network, _base_name_for_peft(base, folder), state)
+        # Only an adapter has a base; importing peft to ask takes seconds.
+        if base is not None:
+            adapter = cast("PeftModel", network)
+            write_adapter(partial, adapter, _base_name_for_peft(base, folder), state)
             if base.build is not None:
                 base.build().save_pretrained(partial / BASE_SUBFOLDER)
-            plain = cast("PreTrainedModel", network.get_base_model())
+            plain = cast("PreTrainedModel", adapter.get_base_model())
             stands_on = AdapterBase(base.source, base.quantize, base.dtype)
         else:
-            network.save_pretrained(partial, state_dict=None if state is None else dict(state))
-            plain, stands_on = network, None
+            plain, stands_on = cast("PreTrainedModel", network), None
+            plain.save_pretrained(partial, state_dict=None if state is None else dict(state))
         _write_generation_config(partial, plain, temperatures)
         tokenizer.save_pretrained(partial)
         write_prompts(partial / "prompts", prompts)
@@ -148,10 +149,12 @@ def load_model(source: str | Path | ModelFolder = SHIPPED) -> LoadedModel:
 
     Raises:
         ModelError: the model does not exist, its folder is incomplete or damaged, its weights are
-            not safetensors, or an adapter's base is not available.
+            not safetensors, an adapter's base is not available, or it writes no text.
     """
     files = open_model(source)
     folder, about = files.path, files.description
+    if about.objective != "causal":
+        raise writes_no_text(folder)
     tokenizer = read_tokenizer(folder)
     network: PreTrainedModel | PeftModel
     if about.base is None:

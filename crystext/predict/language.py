@@ -28,7 +28,7 @@ from crystext.predict.materials import as_records
 from crystext.predict.table import prediction_table
 from crystext.runtime.resources import shipped_predictor
 from crystext.structures.record import Record
-from crystext.tasks.representations import get_representation, text_and_problem
+from crystext.tasks.representations import preferred_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ class LanguagePredictor(Predictor):
         self._models = list(models)
         self._compositions: TrainingCompositions | None = None
         first = self._models[0][1]
-        self.properties, self.inputs = first.properties, first.inputs
+        self.properties, self.inputs, self.views = first.properties, first.inputs, first.views
         for model, settings in self._models[1:]:
             if settings.properties.keys() != self.properties.keys():
                 raise ModelError(
@@ -82,7 +82,7 @@ class LanguagePredictor(Predictor):
         records: Sequence[Record],
         properties: Sequence[str] | None = None,
         *,
-        views: int = 1,
+        views: int | None = None,
         seed: int = 0,
     ) -> dict[str, Predictions]:
         """Predict properties; see `Predictor.predict`.
@@ -90,8 +90,9 @@ class LanguagePredictor(Predictor):
         Args:
             records: each is read in the first of the model's representations that it has.
             properties: some of `properties`; None is all.
-            views: number of random equivalent texts of each crystal whose distributions are
-                averaged; 1 takes the crystal as it is described.
+            views: number of equivalent texts of each crystal or molecule whose distributions are
+                averaged, the first as it is described and the others random; 1 takes that alone,
+                and None what the model's recipe says.
             seed: of the equivalent texts.
         """
         names = self._check_names(properties)
@@ -99,7 +100,7 @@ class LanguagePredictor(Predictor):
         answered = [i for i, text in enumerate(texts) if text]
         parts = [self._distributions([texts[i] for i in answered], names)]
         rng = np.random.default_rng(seed)
-        for _ in range(views - 1):
+        for _ in range((views or self.views) - 1):
             other, _ = self._texts([records[i] for i in answered], rng)
             parts.append(self._distributions(other, names))
         return {
@@ -152,19 +153,8 @@ class LanguagePredictor(Predictor):
         self, records: Sequence[Record], rng: np.random.Generator | None
     ) -> tuple[list[str], list[str]]:
         """Return a text for each record, empty if it has none, and why."""
-        forms = [get_representation(name) for name in self.inputs]
-        texts, problems = [], []
-        for record in records:
-            text = problem = ""
-            for form in forms:
-                text, reason = text_and_problem(record, form, rng)
-                problem = problem or reason
-                if text:
-                    problem = ""
-                    break
-            texts.append(text)
-            problems.append(problem)
-        return texts, problems
+        found = [preferred_text(record, self.inputs, rng) for record in records]
+        return [text for _, text, _ in found], [problem for _, _, problem in found]
 
     def _distributions(
         self, texts: Sequence[str], names: Sequence[str]

@@ -2,7 +2,7 @@
 
     formula       Na4Cl4, as the source writes it, else that of the crystal's cell
     composition   Na 0.500, then Cl 0.500, a line each: elements by electronegativity, and fractions
-    smiles        of a molecule, from the source
+    smiles        of a molecule, from the source; or a random one of its SMILES, with RDKit
     description   prose on a structure, from the source
     cif           the source's CIF, else a P1 CIF of the crystal
     plain, ...    a crystal in any text format (`text.formats`)
@@ -12,14 +12,15 @@ A generator writes crystals in a format; a property can be predicted from any re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.chemistry.formulas import parse_amounts, sort_by_electronegativity
+from crystext.chemistry.molecules import has_rdkit, random_smiles
 from crystext.errors import CrystextError, SettingError, did_you_mean
 from crystext.io.write.cif_text import cif
 from crystext.structures.properties import cell_formula
@@ -80,9 +81,19 @@ def amounts(record: Record) -> dict[str, float] | None:
 
 def composition_text(record: Record, rng: np.random.Generator | None = None) -> str | None:
     """Return elements by electronegativity with their fractions, a line each."""
+    given = record.texts.get("formula")
+    if record.crystal is None and given is not None:
+        return _composition_of_formula(given)
     found = amounts(record)
-    if found is None:
-        return None
+    return None if found is None else _composition(found)
+
+
+@lru_cache(maxsize=1 << 16)
+def _composition_of_formula(formula: str) -> str:
+    return _composition(parse_amounts(formula))
+
+
+def _composition(found: Mapping[str, float]) -> str:
     total = sum(found.values())
     return "\n".join(
         f"{symbol} {_fraction(found[symbol] / total)}"
@@ -94,6 +105,15 @@ def _fraction(value: float) -> str:
     if value >= _SMALL_FRACTION:
         return f"{value:.3f}"
     return np.format_float_positional(value, precision=2, fractional=False, trim="-")
+
+
+def smiles_text(record: Record, rng: np.random.Generator | None = None) -> str | None:
+    """Return the source's SMILES; with random numbers, and RDKit, a random one of the molecule."""
+    given = record.texts.get("smiles")
+    if given is None or rng is None:
+        return given
+    seed = int(rng.integers(2**31 - 1))
+    return (random_smiles(given, seed) or given) if has_rdkit() else given
 
 
 def _cif_text(record: Record, rng: np.random.Generator | None) -> str | None:
@@ -112,7 +132,7 @@ REPRESENTATIONS: Mapping[str, Representation] = {
     for x in (
         Representation("formula", "chemical formula", formula_text),
         Representation("composition", "elements and their fractions", composition_text),
-        Representation("smiles", "molecule as SMILES", _source_text("smiles")),
+        Representation("smiles", "molecule as SMILES", smiles_text),
         Representation("description", "prose on a structure", _source_text("description")),
         Representation("cif", "CIF", _cif_text),
     )
@@ -162,3 +182,19 @@ def text_and_problem(
     if not text:
         return "", f"it has no {representation.name}, which this model reads"
     return text, ""
+
+
+def preferred_text(
+    record: Record, names: Sequence[str], rng: np.random.Generator | None = None
+) -> tuple[str, str, str]:
+    """Return the first representation that a record has, its text, and an empty string.
+
+    Without any: two empty strings, and the reason why it lacks the first one.
+    """
+    problem = ""
+    for name in names:
+        text, reason = text_and_problem(record, get_representation(name), rng)
+        if text:
+            return name, text, ""
+        problem = problem or reason
+    return "", "", problem

@@ -16,8 +16,8 @@ def make_optimizers(
     """Return optimizers by name; their learning rate is set at each step.
 
     `muon` (Jordan et al., 2024, kellerjordan.github.io/posts/muon) updates the weight matrices and
-    leaves embeddings and norms to AdamW without decay. `paged_adamw_8bit` (Dettmers et al.,
-    arXiv:2110.02861) keeps its state in 8 bits, in memory that a GPU may page out.
+    leaves embeddings, output layer and norms to AdamW without decay. `paged_adamw_8bit` (Dettmers
+    et al., arXiv:2110.02861) keeps its state in 8 bits, in memory that a GPU may page out.
 
     Raises:
         SettingError: bitsandbytes has no such optimizer for this machine.
@@ -35,8 +35,8 @@ def make_optimizers(
                 f"optim.optimizer paged_adamw_8bit does not work here: {error}; try adamw"
             ) from error
         return {"adamw": paged}
-    matrices = [p for n, p in weights.items() if p.ndim == 2 and "embed" not in n]
-    others = [p for n, p in weights.items() if p.ndim != 2 or "embed" in n]
+    matrices = [p for n, p in weights.items() if p.ndim == 2 and not _is_vocabulary(n)]
+    others = [p for n, p in weights.items() if p.ndim != 2 or _is_vocabulary(n)]
     made: dict[str, torch.optim.Optimizer] = {}
     # In an adapter all weights are matrices, and torch rejects an optimizer without parameters.
     if matrices:
@@ -46,6 +46,11 @@ def make_optimizers(
     if others:
         made["adamw"] = torch.optim.AdamW(others, rate, _BETAS, weight_decay=0.0)
     return made
+
+
+def _is_vocabulary(name: str) -> bool:
+    """Return whether a weight has a row for each token: the embeddings, or an output layer."""
+    return "embed" in name or name.endswith("lm_head.weight")
 
 
 def set_learning_rate(optimizers: dict[str, torch.optim.Optimizer], rate: float) -> None:

@@ -121,6 +121,7 @@ class PropertyChecks:
             calibration,
             known_counts(self.task, self._train),
             self.recipe.generates,
+            1 if self.recipe.properties is None else self.recipe.properties.views,
         )
 
     def write_compositions(self, folder: Path) -> None:

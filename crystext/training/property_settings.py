@@ -1,7 +1,8 @@
-"""The section `properties` of a recipe: what is predicted, from which texts, with which answers."""
+"""The settings of the task `property` in a recipe: what is predicted, and how it is asked."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -25,9 +26,9 @@ class TargetSettings(StrictModel):
 class PropertySettings(StrictModel):
     """The task `property`: what is predicted, from which texts, and how answers are written."""
 
-    targets: dict[str, TargetSettings | None]
-    """Properties to predict, by name. Those of `structures.property_schema` need no settings. A
-    list of names will do."""
+    targets: dict[str, TargetSettings | None] | None = None
+    """Properties to predict, by name. Those of `structures.property_schema` need no settings, nor
+    do columns of a table. A list of names will do. None: all that a table has."""
     inputs: dict[str, float] = Field(default_factory=lambda: {"composition": 1.0})
     """Relative weight of each representation of a record (`tasks.representations`); the first one
     that a record has is shown to the model later. A list of names gives all the same weight."""
@@ -35,6 +36,9 @@ class PropertySettings(StrictModel):
     """levels: one token for each answer, for the crystal vocabulary; digits: for any tokenizer."""
     levels: int = Field(128, ge=2, le=1000)
     digits: int = Field(DEFAULT_DIGITS, ge=1, le=9)
+    views: int = Field(1, ge=1)
+    """Number of equivalent texts of a record whose distributions a prediction averages: of a
+    molecule, or of a crystal in a text format."""
     jitter: float = Field(0.0, ge=0, le=1)
     """Noise on the training values before a level is chosen, in units of their standard
     deviation."""
@@ -52,8 +56,10 @@ class PropertySettings(StrictModel):
     @field_validator("targets")
     @classmethod
     def _check_targets(
-        cls, targets: dict[str, TargetSettings | None]
-    ) -> dict[str, TargetSettings | None]:
+        cls, targets: dict[str, TargetSettings | None] | None
+    ) -> dict[str, TargetSettings | None] | None:
+        if targets is None:
+            return None
         if not targets:
             raise ValueError("no property is to be predicted; name one or more")
         faults = [
@@ -80,15 +86,29 @@ class PropertySettings(StrictModel):
             raise ValueError("; ".join(faults) or "no representation is named")
         return inputs
 
-    def properties(self) -> dict[str, Property]:
-        """Return the targets as properties, by name."""
-        found = {}
-        for name, given in self.targets.items():
-            known = PROPERTIES.get(name)
-            if given is None and known is not None:
-                found[name] = known
-                continue
-            given = given or TargetSettings()
-            title = given.title or name.replace("_", " ")
-            found[name] = Property(name, title, unit=given.unit, kind=given.kind)
-        return found
+    def properties(self, found: Mapping[str, Property] | None = None) -> dict[str, Property]:
+        """Return the targets as properties, by name.
+
+        Args:
+            found: what the data are known to have, with the titles and units of a table.
+
+        Raises:
+            SettingError: no target is named, and the data do not say which there are.
+        """
+        found = found or {}
+        if self.targets is None:
+            if not found:
+                raise SettingError(
+                    "properties.targets names no property, and only a table says what it has; give "
+                    "properties.targets, such as [band_gap]"
+                )
+            return dict(found)
+        return {name: _target(name, given, found.get(name)) for name, given in self.targets.items()}
+
+
+def _target(name: str, given: TargetSettings | None, found: Property | None) -> Property:
+    if given is None and (known := found or PROPERTIES.get(name)) is not None:
+        return known
+    given = given or TargetSettings()
+    title = given.title or name.replace("_", " ")
+    return Property(name, title, unit=given.unit, kind=given.kind)

@@ -17,20 +17,22 @@ from crystext.tasks.answer_scales import AnswerScale
 from crystext.tasks.base import Task
 from crystext.tasks.property_prediction import PROPERTY, PropertyPrediction, property_value
 from crystext.training.recipe import PROPERTY_TASK, Recipe
+from crystext.training.training_data import TrainingData
 
 
-def property_task(recipe: Recipe, train: Records) -> PropertyPrediction | None:
+def property_task(recipe: Recipe, data: TrainingData) -> PropertyPrediction | None:
     """Return the property task of a recipe; None if the recipe has none.
 
     Raises:
+        SettingError: neither the recipe nor the data say what is predicted.
         InputError: a property has no two different values among the training records; all such
             properties are listed.
     """
     settings = recipe.properties
     if settings is None:
         return None
-    targets = settings.properties()
-    values = target_values(train, targets)
+    targets = settings.properties(data.targets)
+    values = target_values(data.splits["train"], targets)
     scales, faults = {}, []
     for name, target in targets.items():
         try:
@@ -38,7 +40,8 @@ def property_task(recipe: Recipe, train: Records) -> PropertyPrediction | None:
         except InputError as error:
             faults.append(str(error))
             continue
-        if settings.answer == "digits" and not scale.is_boolean:
+        by_digits = settings.answer == "digits" or recipe.objective == "regression_head"
+        if by_digits and not scale.is_boolean:
             scale = replace(scale, levels=(), atoms=frozenset())
         scales[name] = replace(scale, digits=settings.digits)
     if faults:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from crystext.data.shipped import TRAINING_SET, is_shipped_training, shipped_set
-from crystext.data.textbook import is_textbook, textbook_file
+from pydantic import BaseModel
+
 from crystext.errors import RunError
+from crystext.models.encoder import InitialEncoder
 from crystext.models.initialize import InitialModel
 from crystext.models.layout import model_hash
-from crystext.runtime.files import file_digest, text_digest
+from crystext.runtime.files import text_digest
 from crystext.runtime.run_folder import RunFolder
 from crystext.runtime.schema import rename_settings
 from crystext.training.recipe import RENAMED_SETTINGS, Recipe
+from crystext.training.training_data import TrainingData
 
 _CHANGEABLE_SETTINGS = {
     "data",
@@ -32,7 +33,7 @@ _CHANGEABLE_SETTINGS = {
 }
 """Paths, speed, and frequency of checks."""
 
-_CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "decay_fraction", "micro_tokens")
+_CHANGEABLE_OPTIM_SETTINGS = ("steps", "epochs", "min_steps", "decay_fraction", "micro_tokens")
 """Length of a run and batch size."""
 
 
@@ -45,27 +46,30 @@ _DIGEST_PHRASES = {
 
 
 def run_identity(
-    recipe: Recipe, initial_model: InitialModel, crystals: int, batch_size: int
+    recipe: Recipe,
+    initial_model: InitialModel | InitialEncoder,
+    data: TrainingData,
+    batch_size: int,
 ) -> dict[str, Any]:
     """Return the settings that may not change within a run.
 
     Args:
         recipe: the run's.
         initial_model: the model that training starts from.
-        crystals: training crystals.
+        data: what it learns from.
         batch_size: examples of a batch.
     """
     fixed = recipe.model_dump(mode="json", exclude=_CHANGEABLE_SETTINGS)
     for name in _CHANGEABLE_OPTIM_SETTINGS:
         fixed["optim"].pop(name)
-    splits = [_data_file(recipe.data.store, split) for split in ("train", "validation")]
-    words = json.dumps(asdict(initial_model.prompts), sort_keys=True)
+    prompts = initial_model.prompts
+    words = json.dumps(None if prompts is None else asdict(prompts), sort_keys=True)
     return {
         "recipe": fixed,
-        "crystals": crystals,
+        "crystals": len(data.splits["train"]),
         "sequences": batch_size,
         "digests": {
-            "data": text_digest("".join(map(file_digest, splits))),
+            "data": data.digest,
             "prompts": text_digest(words),
             "base": None
             if initial_model.folder is None
@@ -74,16 +78,18 @@ def run_identity(
     }
 
 
-def _data_file(store: Path, split: str) -> Path:
-    if is_shipped_training(store):
-        return shipped_set(TRAINING_SET)
-    return textbook_file(split) if is_textbook(store) else store / f"{split}.arrow"
-
-
 def check_run_identity(
-    folder: RunFolder, saved: dict[str, Any], current: dict[str, Any]
+    folder: RunFolder, saved: dict[str, Any], current: dict[str, Any], recipe: Recipe
 ) -> list[str]:
     """Reject resuming another run.
+
+    A setting that an earlier version did not have counts as its default.
+
+    Args:
+        folder: of the run.
+        saved: its identity.
+        current: that of `recipe`, see `run_identity`.
+        recipe: what is to go on.
 
     Returns:
         Sentences on parts that could not be compared.
@@ -91,9 +97,10 @@ def check_run_identity(
     Raises:
         RunError: listing all settings or other parts that differ.
     """
-    recipe = saved["recipe"]
-    rename_settings(recipe, RENAMED_SETTINGS)
-    folder.refuse_differences(recipe, current["recipe"])
+    settings = saved["recipe"]
+    rename_settings(settings, RENAMED_SETTINGS)
+    _add_defaults(settings, current["recipe"], recipe)
+    folder.refuse_differences(settings, current["recipe"])
     out = folder.path
     sizes = (
         f"{saved['crystals']:,} crystals in batches of {saved['sequences']:,}, and here are "
@@ -116,3 +123,16 @@ def check_run_identity(
             f"{', '.join(absent)}; resuming with the given ones"
         ]
     return []
+
+
+def _add_defaults(saved: dict[str, Any], current: dict[str, Any], model: BaseModel) -> None:
+    """Add the defaults of settings that an earlier version did not have, section by section."""
+    for name, value in current.items():
+        field, inner = type(model).model_fields[name], getattr(model, name)
+        if name not in saved and not field.is_required():
+            default = field.get_default(call_default_factory=True)
+            saved[name] = (
+                default.model_dump(mode="json") if isinstance(default, BaseModel) else default
+            )
+        elif isinstance(inner, BaseModel) and isinstance(saved.get(name), dict):
+            _add_defaults(saved[name], value, inner)

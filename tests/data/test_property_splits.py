@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from crystext.chemistry import molecules
+from crystext.chemistry.molecules import scaffold as molecule_scaffold
 from crystext.data import property_splits
 from crystext.data.property_splits import (
     composition_key,
     formula_folds,
+    group_holdout,
     leaks,
     matbench_folds,
     random_folds,
@@ -175,3 +177,23 @@ def test_published_tables_leak_as_much_as_was_measured(table: str, expected: flo
         leaks(data.select(fold.train).records, data.select(fold.test).records) for fold in folds
     ]
     assert sum(x.count for x in found) / len(data) == pytest.approx(expected, abs=0.0001)
+
+
+def test_a_holdout_shares_no_composition_and_no_scaffold() -> None:
+    records = formulas("NaCl", "Na2Cl2", "KCl", "K2Cl2", "MgO", "Mg2O2", "CaO", "Ca2O2")
+    train, held = group_holdout(records, 0.25, seed=3)
+    assert sorted([*train, *held]) == list(range(8))
+    assert len(held) == 2
+    assert held.tolist() in ([0, 1], [2, 3], [4, 5], [6, 7])
+    pytest.importorskip("rdkit")
+    molecules = [Record(texts={"smiles": x}) for x in MOLECULES]
+    for seed in range(4):
+        train, held = group_holdout(molecules, 0.3, seed)
+        rings = [{molecule_scaffold(MOLECULES[i]) for i in part} - {""} for part in (train, held)]
+        assert min(len(train), len(held)) > 0
+        assert not rings[0] & rings[1]
+
+
+def test_one_group_is_held_out_only_if_another_is_left() -> None:
+    train, held = group_holdout(formulas("NaCl", "KCl"), 0.9)
+    assert len(train) == len(held) == 1

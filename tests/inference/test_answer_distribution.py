@@ -78,3 +78,23 @@ def test_an_ensemble_that_disagrees_has_wider_intervals() -> None:
     apart = mixture([normals(np.array([-1.0]), 0.3), normals(np.array([1.0]), 0.3)])
     assert np.ptp(apart.interval(0.9)) > 2 * np.ptp(alike.interval(0.9))
     assert apart.means() == pytest.approx([0.0], abs=1e-6)
+
+
+def test_the_mean_of_distributions_over_other_values_is_over_all_of_them() -> None:
+    a = AnswerDistribution(np.array([0.0, 1.0]), np.array([[0.6, 0.4], [1.0, 0.0]]))
+    b = AnswerDistribution(np.array([0.0, 2.0]), np.array([[0.8, 0.2], [0.0, 1.0]]))
+    found = mixture([a, b])
+    assert found.values.tolist() == [0.0, 1.0, 2.0]
+    assert found.probabilities == pytest.approx(np.array([[0.7, 0.2, 0.1], [0.5, 0.0, 0.5]]))
+
+
+def test_the_mean_of_numbers_in_digits_joins_equal_ones() -> None:
+    """Each row has values of its own, padded with its last one."""
+    a = AnswerDistribution(np.array([[1.0, 3.0, 3.0]]), np.array([[0.5, 0.5, 0.0]]))
+    b = AnswerDistribution(np.array([[2.0, 3.0]]), np.array([[0.2, 0.8]]))
+    found = mixture([a, b])
+    held = found.probabilities[0] > 0
+    assert found.values[0][held].tolist() == [1.0, 2.0, 3.0]
+    assert found.probabilities[0][held] == pytest.approx([0.25, 0.1, 0.65])
+    assert np.all(np.diff(found.values) >= 0)
+    assert found.medians().tolist() == [3.0]

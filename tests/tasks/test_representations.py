@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from crystext.chemistry.molecules import canonical_smiles
 from crystext.errors import SettingError
 from crystext.structures.record import Failure, Record
 from crystext.tasks.representations import get_representation, text_and_problem
@@ -47,3 +49,14 @@ def test_a_formula_that_is_none_is_a_problem_and_no_error() -> None:
 def test_an_unknown_representation_is_refused_with_what_there_is() -> None:
     with pytest.raises(SettingError, match="Did you mean"):
         get_representation("smile")
+
+
+def test_random_smiles_are_of_the_same_molecule_and_follow_from_the_seed() -> None:
+    pytest.importorskip("rdkit")
+    record = Record(texts={"smiles": "CC(=O)Oc1ccccc1C(=O)O"})
+    smiles = get_representation("smiles")
+    drawn = [smiles.write(record, np.random.default_rng(i)) for i in range(20)]
+    assert len(set(drawn)) > 10
+    assert {canonical_smiles(x or "") for x in drawn} == {canonical_smiles(record.texts["smiles"])}
+    assert drawn[3] == smiles.write(record, np.random.default_rng(3))
+    assert smiles.write(record) == record.texts["smiles"]

@@ -57,4 +57,6 @@ def extend_embeddings(
         table[old:] = torch.from_numpy(rows).to(table.dtype)
         output = network.get_output_embeddings()
         if output is not None and output.weight.data_ptr() != table.data_ptr():
-            output.weight[old:] = table[old:]
+            # A layer of its own may have weights of another size.
+            ratio = float(output.weight[:old].float().std()) / scale
+            output.weight[old:] = ratio * table[old:]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from crystext.chemistry.elements import SYMBOLS
+from crystext.models.architectures.element_embeddings import element_embeddings
 from crystext.text.formats import MAX_ANGLE
 from crystext.tokenization.crystal_vocabulary import element_line, orbit_start
 
@@ -25,8 +26,14 @@ def new_llama(
     heads: int,
     max_tokens: int,
     seed: int,
+    embedding_size: float = 0.02,
+    tied: bool = True,
+    element_features: bool = False,
 ) -> LlamaForCausalLM:
-    """Make a LLaMA with random weights for the crystal vocabulary; the seed determines them."""
+    """Make a LLaMA with random weights for the crystal vocabulary; the seed determines them.
+
+    The settings are those of `models.settings.NewLlamaSettings`.
+    """
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -37,7 +44,7 @@ def new_llama(
         num_attention_heads=heads,
         num_key_value_heads=heads,
         max_position_embeddings=max_tokens,
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -46,11 +53,16 @@ def new_llama(
         torch.manual_seed(seed)
         network = LlamaForCausalLM(config)
     vocabulary = tokenizer.get_vocab()
-    rows = number_embeddings(vocabulary, hidden_size, config.initializer_range, seed)
+    rows = number_embeddings(vocabulary, hidden_size, embedding_size, seed)
     table = network.model.embed_tokens.weight
     with torch.no_grad():
+        table *= embedding_size / config.initializer_range
         for i, row in rows.items():
             table[i] = torch.from_numpy(row)
+        if element_features:
+            features = element_embeddings(hidden_size, embedding_size, seed)
+            for symbol, row in zip(SYMBOLS, features, strict=True):
+                table[vocabulary[element_line(symbol)]] = torch.from_numpy(row)
         # An element in a prompt or an orbit begins near its line in a crystal, so that the
         # network can copy requested elements before it has learned that these are equal.
         for symbol in SYMBOLS:

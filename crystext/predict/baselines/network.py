@@ -20,6 +20,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from crystext.data.property_table import label_values
 from crystext.errors import InputError
+from crystext.metrics.interval_coverage import residual_quantile
 from crystext.predict.base import INTERVAL_LEVELS, Method
 from crystext.predict.baselines.fitting import (
     Answers,
@@ -27,7 +28,6 @@ from crystext.predict.baselines.fitting import (
     TargetModel,
     clip,
     labels_to_fit,
-    residual_quantile,
 )
 from crystext.predict.baselines.inputs import Features, Imputer, choose_features, read_inputs
 from crystext.structures.crystal import Floats
