@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crystext.conditions import ConditionResult
-    from crystext.conditions.constraints import Constraints
+    from crystext.conditions.sampling_constraints import Constraints
     from crystext.energies.corrections import EnergyCorrection
     from crystext.energies.hull import Hull, HullPosition
     from crystext.energies.hull_sources import open_hull
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from crystext.lm import CrystalLM
     from crystext.models.load import load_model
     from crystext.predict.language import LanguagePredictor
-    from crystext.runtime.resources import shipped_model
+    from crystext.runtime.shipped_files import shipped_model
     from crystext.structures.augment import permute_within_species, translate
     from crystext.structures.crystal import Crystal
     from crystext.structures.property_schema import Property

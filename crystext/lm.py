@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
 from crystext.conditions import Conditions
-from crystext.conditions.constraints import Constraints
 from crystext.conditions.keywords import ConditionKwargs
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import SettingError
 from crystext.generation.infilling.complete import Infiller, make_infill_task
 from crystext.generation.infilling.result import InfillResult

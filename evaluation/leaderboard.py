@@ -20,7 +20,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from crystext.errors import CrystextError, InputError
-from crystext.evaluate.deviations import deviation_letters, deviations_affecting
 from crystext.evaluate.html.numbers import (
     MISSING,
     denominator_text,
@@ -28,6 +27,7 @@ from crystext.evaluate.html.numbers import (
     format_interval,
     format_published,
 )
+from crystext.evaluate.protocol_deviations import deviation_letters, deviations_affecting
 from crystext.evaluate.published import (
     PublishedColumn,
     PublishedRow,

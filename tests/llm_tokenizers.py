@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.any_tokenizer import TokenTrie
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.text import COORDINATE_FORMATS, encode

@@ -10,7 +10,7 @@ import pytest
 from crystext.data.catalogue import CATALOGUE
 from crystext.data.textbook import TEXTBOOK
 from crystext.models.layout import SHIPPED
-from crystext.runtime.resources import shipped_path
+from crystext.runtime.shipped_files import shipped_path
 from crystext.training.recipe import load_recipe
 from tests.documents import parsed
 

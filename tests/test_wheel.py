@@ -117,7 +117,7 @@ def test_the_wheel_has_the_version_of_the_package(wheel: Path, installed: Path) 
 
 def test_an_installed_package_finds_its_own_files(root: Path, installed: Path) -> None:
     script = (
-        "from crystext.runtime import resources\n"
+        "from crystext.runtime import shipped_files\n"
         "from crystext.tasks import prompts\n"
         "prompts.load_prompts('default')\n"
         "for parts in [('prompts',), ('recipes', 'shipped.yaml')]:\n"

@@ -32,7 +32,7 @@ from crystext.predict.language import SHIPPED
 from crystext.predict.methods import METHODS
 from crystext.runtime.files import file_digest
 from crystext.runtime.hub import HUB_NAME_PATTERN
-from crystext.runtime.resources import shipped_predictor
+from crystext.runtime.shipped_files import shipped_predictor
 from crystext.structures.property_schema import Property
 from crystext.tasks.representations import get_representation
 

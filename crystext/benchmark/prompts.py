@@ -23,7 +23,7 @@ from typing import NamedTuple, Protocol
 
 from crystext.errors import SettingError, describe_error, did_you_mean
 from crystext.runtime.files import json_digest
-from crystext.runtime.resources import shipped_path
+from crystext.runtime.shipped_files import shipped_path
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Label
 

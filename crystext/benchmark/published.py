@@ -12,7 +12,7 @@ from typing import NamedTuple
 from crystext.benchmark.results import BenchmarkResults
 from crystext.benchmark.scores import size_weighted_mean
 from crystext.evaluate.published import PublishedColumn, PublishedTable, published_tables
-from crystext.runtime.resources import shipped_path
+from crystext.runtime.shipped_files import shipped_path
 
 
 class ColumnValue(NamedTuple):

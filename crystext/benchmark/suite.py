@@ -26,8 +26,8 @@ from pydantic import Field, HttpUrl, ValidationError, model_validator
 
 from crystext.errors import SettingError, did_you_mean
 from crystext.runtime.files import json_digest
-from crystext.runtime.resources import shipped_path
 from crystext.runtime.schema import StrictModel, read_yaml, setting_faults
+from crystext.runtime.shipped_files import shipped_path
 from crystext.structures.property_schema import Property
 from crystext.tasks.representations import get_representation
 

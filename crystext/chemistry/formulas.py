@@ -9,7 +9,7 @@ from typing import Any
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
 from crystext.errors import SettingError, did_you_mean
-from crystext.runtime.validate import whole_number
+from crystext.runtime.validate_numbers import whole_number
 
 _TOKEN = re.compile(r"[A-Z][a-z]?|\d+|[()]")
 _DECIMAL_TOKEN = re.compile(r"[A-Z][a-z]?|\d+\.?\d*|\.\d+|[()]")

@@ -109,8 +109,8 @@ def prepare(
     test holds crystals of train is rejected unless an option says what to do. The report counts
     crystals that were skipped or read with a note.
     """
-    from crystext.data.prepare import PrepareSettings
-    from crystext.data.prepare import prepare as prepare_store
+    from crystext.data.prepare_store import PrepareSettings
+    from crystext.data.prepare_store import prepare as prepare_store
 
     if allow_overlap and drop_overlap:
         raise SettingError("--allow-overlap and --drop-overlap contradict each other; give one")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystext.cli.command import Command
-from crystext.cli.export import print_left_out
+from crystext.cli.crystal_output import print_left_out
 from crystext.cli.options.lenient import Lenient
 
 if TYPE_CHECKING:

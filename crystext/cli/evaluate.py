@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystext.cli.command import Command
-from crystext.cli.export import Conventional, Symmetrized, print_note
+from crystext.cli.crystal_output import Conventional, Symmetrized, print_note
 from crystext.cli.listing import ProtocolCommand
 from crystext.cli.options.workers import Cluster
 
@@ -159,7 +159,7 @@ def evaluate(
     files.
     """
     from crystext.cli.options.workers import worker_pool
-    from crystext.evaluate.export import export_crystals
+    from crystext.evaluate.export_crystals import export_crystals
     from crystext.evaluate.funnel import check_step
     from crystext.evaluate.run import evaluate_samples
     from crystext.evaluate.stages.base import EvaluationOptions

@@ -83,10 +83,10 @@ def hull(
     has too few phases of its elements to tell, it is no_evidence, and with an element that the hull
     lacks, unknown. Energies of different potentials are never compared.
     """
-    from crystext.energies.energy_table import write_energy_table
     from crystext.energies.hull_sources import DEFAULT_HULL, open_hull
     from crystext.energies.relaxation_files import correction_from_label, read_relaxed
     from crystext.energies.stability import assess_stability, hull_of_relaxed, make_hull
+    from crystext.energies.stability_ranking import write_energy_table
     from crystext.errors import RunError, SettingError
     from crystext.runtime.progress import Progress
 
@@ -121,8 +121,8 @@ def hull(
 def _print_results(results: list[StabilityResult], hull: Hull) -> None:
     from collections import Counter
 
-    from crystext.energies.energy_table import rank_results
     from crystext.energies.stability import Stability
+    from crystext.energies.stability_ranking import rank_results
 
     counts = Counter(result.stability for result in results)
     for verdict in Stability:
@@ -146,7 +146,7 @@ def _print_results(results: list[StabilityResult], hull: Hull) -> None:
 
 
 def _candidate_line(index: int, result: StabilityResult, hull: Hull) -> str:
-    from crystext.energies.energy_table import file_name
+    from crystext.energies.stability_ranking import file_name
     from crystext.structures.properties import reduced_formula
 
     crystal, position = result.relaxed.crystal, result.position

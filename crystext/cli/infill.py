@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystext.cli.command import Command
-from crystext.cli.export import FORMAT_NAMES, Conventional, Symmetrized, crystals_path, print_note
+from crystext.cli.crystal_output import (
+    FORMAT_NAMES,
+    Conventional,
+    Symmetrized,
+    crystals_path,
+    print_note,
+)
 from crystext.cli.options.lenient import Lenient
 from crystext.cli.options.sampling import (
     CoordinateTemperature,

@@ -17,7 +17,7 @@ class _ShippedFilesCommand(TyperCommand):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the names, each with the title or first comment of its file."""
-        from crystext.runtime.resources import shipped_path
+        from crystext.runtime.shipped_files import shipped_path
 
         files = sorted(shipped_path(*self.folder).glob("*.yaml"))
         if files:

@@ -75,7 +75,7 @@ def predict(
     """
     from crystext.errors import SettingError
     from crystext.predict.open import open_predictor
-    from crystext.predict.ranking import rank_order
+    from crystext.predict.rank_by_property import rank_order
     from crystext.predict.sources import read_records
     from crystext.predict.table import prediction_table, write_table
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystext.cli.command import Command
-from crystext.cli.export import Conventional, Symmetrized, print_note
+from crystext.cli.crystal_output import Conventional, Symmetrized, print_note
 from crystext.cli.options.lenient import Lenient, print_notes
 from crystext.cli.options.workers import Cluster
 
@@ -165,7 +165,7 @@ def _check_outputs(out: Path, format: str | None, layout: Layout) -> None:
 
 def _handle_replaced_table(out: Path, relaxed: RelaxedSet) -> None:
     """Print a note that the table of other structures is replaced, and remove their files."""
-    from crystext.cli.export import print_note, remove_exported
+    from crystext.cli.crystal_output import print_note, remove_exported
     from crystext.energies.relaxation_files import TABLE, read_relaxed
     from crystext.errors import CrystextError
     from crystext.runtime.wording import format_count
@@ -213,7 +213,7 @@ def _print_summary(relaxed: RelaxedSet, table: Path) -> None:
 
 def _write_crystals(relaxed: RelaxedSet, folder: Path, format: str, layout: Layout) -> None:
     """Write the relaxed crystals to a folder, named by their index in the table and their names."""
-    from crystext.cli.export import remove_exported
+    from crystext.cli.crystal_output import remove_exported
     from crystext.io.write import write_crystals
     from crystext.runtime.wording import format_count
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystext.cli.command import Command
-from crystext.cli.export import (
+from crystext.cli.crystal_output import (
     FORMAT_NAMES,
     Conventional,
     CrystalFilter,

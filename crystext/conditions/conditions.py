@@ -15,9 +15,9 @@ from typing import Any
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.chemistry.formulas import format_formula, parse_formula, sort_by_electronegativity
 from crystext.chemistry.oxidation import can_be_neutral, nearest_neutral_formula
-from crystext.conditions.constraints import MAX_ATOMS, Constraints, max_atoms_hint
 from crystext.conditions.outcome import ConditionMode, ConditionResult
 from crystext.conditions.parse import parse_condition, to_plain_value
+from crystext.conditions.sampling_constraints import MAX_ATOMS, Constraints, max_atoms_hint
 from crystext.errors import SettingError, did_you_mean
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import crystal_system, density, reduced_formula

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from crystext.chemistry.formulas import parse_elements
-from crystext.conditions.constraints import CRYSTAL_SYSTEMS
+from crystext.conditions.sampling_constraints import CRYSTAL_SYSTEMS
 from crystext.errors import SettingError, did_you_mean
-from crystext.runtime.validate import whole_number
+from crystext.runtime.validate_numbers import whole_number
 from crystext.structures.properties import reduced_formula
 from crystext.structures.space_groups import parse_space_group
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from crystext.data.store import Dataset, build_dataset
 from crystext.errors import InputError
-from crystext.runtime.resources import shipped_sets
+from crystext.runtime.shipped_files import shipped_sets
 from crystext.structures.crystal import Floats
 from crystext.structures.properties import reduced_formula
 from crystext.structures.record import Record

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from crystext.data.store import Dataset, build_dataset
-from crystext.runtime.resources import shipped_path
+from crystext.runtime.shipped_files import shipped_path
 from crystext.structures.record import Record
 from crystext.structures.standardize import standardize
 from crystext.structures.wyckoff.orbits import to_wyckoff_or_none

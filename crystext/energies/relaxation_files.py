@@ -25,7 +25,7 @@ import numpy as np
 from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.relax import Relaxation, RelaxationOutcome
 from crystext.errors import CrystextError, InputError, SettingError, describe_error, did_you_mean
-from crystext.io.read.libraries import crystal_from_ase
+from crystext.io.read.pymatgen_and_ase import crystal_from_ase
 from crystext.io.write import cif, extxyz
 from crystext.runtime.files import write_parquet, write_text
 from crystext.structures.crystal import Crystal

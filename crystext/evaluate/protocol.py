@@ -18,8 +18,8 @@ from crystext.errors import SettingError, UserCodeError, describe_error, did_you
 from crystext.evaluate.reference_sets import ReferenceSetSpec
 from crystext.evaluate.stages.base import StageSettings
 from crystext.evaluate.stages.registry import STAGES
-from crystext.runtime.resources import shipped_path
 from crystext.runtime.schema import StrictModel, setting_faults
+from crystext.runtime.shipped_files import shipped_path
 
 
 class Protocol(StrictModel):

@@ -21,8 +21,8 @@ from pydantic import (
 from crystext.errors import SettingError, did_you_mean
 from crystext.evaluate.report import MetricValue, Report
 from crystext.metrics.base import Better
-from crystext.runtime.resources import shipped_path
 from crystext.runtime.schema import StrictModel, read_yaml, setting_faults
+from crystext.runtime.shipped_files import shipped_path
 
 
 def _check_not_empty(text: str) -> str:

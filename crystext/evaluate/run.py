@@ -27,10 +27,10 @@ from crystext.errors import (
     did_you_mean,
 )
 from crystext.evaluate import stage_cache
-from crystext.evaluate.deviations import protocol_deviations
 from crystext.evaluate.funnel import funnel
 from crystext.evaluate.html.write import write_page
 from crystext.evaluate.protocol import Protocol, load_protocol
+from crystext.evaluate.protocol_deviations import protocol_deviations
 from crystext.evaluate.reference_sets import ReferenceSets, specify_reference_set
 from crystext.evaluate.report import (
     InputSummary,

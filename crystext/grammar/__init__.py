@@ -6,8 +6,8 @@
 `fields` defines the sequence of values in the text of a format. An automaton restricts the next
 value given those before it: the cell closes, atoms keep their distances, and their number is
 bounded. `automaton` handles coordinate texts, `infilling` completions, and `wyckoff` Wyckoff texts;
-the requested constraints are in `conditions.constraints`. `cells`, `lattices`, `free_volume`,
-`composition` and `structures.distances` compute which values are allowed.
+the requested constraints are in `conditions.sampling_constraints`. `cells`, `lattices`,
+`free_volume`, `composition` and `structures.distances` compute which values are allowed.
 
 For batches in the crystal vocabulary, `token_reader` maps the first automaton to token ids,
 `completion_token_reader` the second and `wyckoff.token_reader` the third. `any_tokenizer` runs any

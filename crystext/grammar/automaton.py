@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.batch_state import BatchState
 from crystext.grammar.cells import CellRules
 from crystext.grammar.composition import CompositionRules

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import ClassVar
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import UserCodeError
 from crystext.grammar.field_automaton import ELEMENT_LETTERS, FieldAutomaton
 from crystext.grammar.fields import FieldKind

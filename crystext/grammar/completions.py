@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.base import Grammar
 from crystext.grammar.fields import FieldKind, decimals_of, value_texts
 from crystext.grammar.infilling import InfillingAutomaton, infill_fields

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.fields import END
 from crystext.structures.crystal import Floats, Ints
 from crystext.structures.distances import Bools, min_distances

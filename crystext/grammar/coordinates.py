@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.grammar.base import Grammar
 from crystext.grammar.fields import FieldKind, kind_after_coordinates

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.batch_state import BatchState
 from crystext.grammar.cells import CellRules
 from crystext.grammar.fields import END, Field, FieldKind, decimals_of, value_count

@@ -1,4 +1,4 @@
-"""Reads coordinate texts and completions for `batch`: all texts are at the same field."""
+"""Reads coordinate texts and completions for the sampler: all texts are at the same field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crystext.grammar.token_reader import (
     allowed_whole_parts,
     has_crystal_vocabulary,
 )
-from crystext.inference.batch import Step, TextBatch
+from crystext.inference.crystal_vocabulary_sampler import Step, TextBatch
 from crystext.inference.request_grammar import automaton_for
 from crystext.inference.types import Request
 from crystext.models.load import LoadedModel

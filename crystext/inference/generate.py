@@ -1,7 +1,8 @@
 """Generates texts from any model for any request; all sampling of the package goes through it.
 
 `TextGenerator` takes, for the format of each request, the fastest sampler that the model and the
-settings allow: `batch` for models with the crystal vocabulary, `any_tokenizer_sampler` for others.
+settings allow: `crystal_vocabulary_sampler` for models with the crystal vocabulary, and
+`any_tokenizer_sampler` for others.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ VOCABULARIES: Registry[Any] = Registry(
     },
     plural="vocabularies",
 )
-"""The vocabularies of `batch`: classes that implement `batch.Vocabulary`."""
+"""Classes that implement `crystal_vocabulary_sampler.Vocabulary`."""
 
 
 class Sampler(Protocol):
@@ -94,8 +95,8 @@ class TextGenerator:
         available; the others run on the CPU.
         """
         from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-        from crystext.inference.batch import BatchSampler
-        from crystext.inference.fast_llama import why_unsupported
+        from crystext.inference.cpu_llama import why_unsupported
+        from crystext.inference.crystal_vocabulary_sampler import BatchSampler
         from crystext.runtime.device import move_to_gpu
 
         model, settings = self.model, self.settings

@@ -22,7 +22,7 @@ from crystext.metrics.ipt import increase_in_perplexity, transformed_texts
 from crystext.models.load import LoadedModel
 from crystext.models.network import float32_copy
 from crystext.runtime.device import move_to_gpu
-from crystext.runtime.validate import whole_number
+from crystext.runtime.validate_numbers import whole_number
 from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal, Floats, Ints
 from crystext.tasks.base import Example

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from crystext.conditions import ConditionResult, all_satisfied
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import SettingError
 from crystext.grammar.fields import FieldKind
-from crystext.runtime.validate import real_number, whole_number
+from crystext.runtime.validate_numbers import real_number, whole_number
 from crystext.structures.crystal import Crystal
 from crystext.text import Format
 from crystext.text.partial import PartialCrystal

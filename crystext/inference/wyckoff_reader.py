@@ -1,4 +1,4 @@
-"""Reads texts of the Wyckoff format for `batch`: texts can be at different fields.
+"""Reads texts of the Wyckoff format for the sampler: texts can be at different fields.
 
 One text writes an element while another writes a coordinate. A crowded crystal (see
 `grammar.wyckoff.automaton`), or one of another space group than its text declares, restarts:
@@ -20,7 +20,7 @@ from crystext.grammar.wyckoff.token_reader import (
     WyckoffTokenReader,
     has_wyckoff_vocabulary,
 )
-from crystext.inference.batch import Step, TextBatch
+from crystext.inference.crystal_vocabulary_sampler import Step, TextBatch
 from crystext.inference.request_grammar import must_be_redrawn
 from crystext.inference.types import Request
 from crystext.models.load import LoadedModel

@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args
 
 from crystext.errors import ModelError, SettingError, describe_error
 from crystext.runtime.hub import HUB_NAME_PATTERN, download_model
-from crystext.runtime.resources import shipped_model
+from crystext.runtime.shipped_files import shipped_model
 from crystext.tasks.prompts import PromptSet, load_prompts
 from crystext.text import Format, get_format
 

@@ -37,7 +37,7 @@ from crystext.models.network import (
 )
 from crystext.models.prediction_settings import PredictionSettings, write_prediction_settings
 from crystext.runtime.files import replace_folder
-from crystext.runtime.resources import shipped_model
+from crystext.runtime.shipped_files import shipped_model
 from crystext.tasks.prompts import PromptSet, write_prompts
 from crystext.text import Format
 

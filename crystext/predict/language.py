@@ -26,7 +26,7 @@ from crystext.models.prediction_settings import PredictionSettings, read_predict
 from crystext.predict.base import INTERVAL_LEVELS, Predictions, Predictor
 from crystext.predict.materials import as_records
 from crystext.predict.table import prediction_table
-from crystext.runtime.resources import shipped_predictor
+from crystext.runtime.shipped_files import shipped_predictor
 from crystext.structures.record import Record
 from crystext.tasks.representations import preferred_text
 

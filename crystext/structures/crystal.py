@@ -24,7 +24,7 @@ from crystext.chemistry.elements import (
     SYMBOLS,
 )
 from crystext.errors import InputError, ReadingWarning
-from crystext.runtime.validate import describe_type, short_repr
+from crystext.runtime.validate_numbers import describe_type, short_repr
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -26,7 +26,7 @@ from typing import Any
 import yaml
 
 from crystext.errors import SettingError, describe_error, did_you_mean
-from crystext.runtime.resources import shipped_path
+from crystext.runtime.shipped_files import shipped_path
 from crystext.structures.property_schema import PROPERTIES
 from crystext.text.partial import DEFAULT_MARKS, Marks
 

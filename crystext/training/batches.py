@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import torch
 
-from crystext.training.examples import ExampleStream, TrainingRow
+from crystext.training.example_stream import ExampleStream, TrainingRow
 
 
 def steps_for_epochs(epochs: float, crystals: int, batch_size: int) -> int:

@@ -1,7 +1,7 @@
 """The training and validation examples of a recipe's data.
 
 Inspects the first examples before training, so that an empty run is rejected and omissions are
-reported. Does not know how examples are made (`examples`) or batched (`batches`).
+reported. Does not know how examples are made (`example_stream`) or batched (`batches`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from crystext.data.store import Records
 from crystext.errors import SettingError
 from crystext.models.initialize import InitialModel
 from crystext.tasks.property_prediction import PropertyPrediction
-from crystext.training.examples import Examples, ExampleStream
+from crystext.training.example_stream import Examples, ExampleStream
 from crystext.training.property_targets import recipe_tasks
 from crystext.training.recipe import Recipe
 

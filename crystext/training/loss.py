@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import nn
 
-from crystext.training.attention import attention_arguments, attention_name
 from crystext.training.objectives import LossModule
+from crystext.training.packed_attention import attention_arguments, attention_name
 from crystext.training.packing import Packed
 
 if TYPE_CHECKING:

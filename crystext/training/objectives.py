@@ -21,7 +21,7 @@ from torch import nn
 from crystext.models.encoder import InitialEncoder
 from crystext.models.initialize import InitialModel
 from crystext.training.datasets import TrainingDatasets
-from crystext.training.examples import TrainingRow
+from crystext.training.example_stream import TrainingRow
 
 MeanLosses = Callable[[list[TrainingRow]], list[float]]
 """Returns the mean loss per target of each row."""

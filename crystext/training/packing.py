@@ -5,8 +5,8 @@
     targets    . a a a . b b . . c c .       each token's successor, where it carries loss
 
 All layers except attention process tokens one by one, so they need no padding. Attention must keep
-the examples apart: see `attention`, which uses small padded grids of examples of similar length, or
-flash attention, which takes the boundaries of the examples.
+the examples apart: see `packed_attention`, which uses small padded grids of examples of similar
+length, or flash attention, which takes the boundaries of the examples.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from crystext.tokenization.encode import IGNORED_LABEL
-from crystext.training.examples import TrainingRow
+from crystext.training.example_stream import TrainingRow
 
 _ROWS_PER_GRID = 24
 """Rows per grid: fewer need less padding but more kernels; this number was fastest on a CPU."""

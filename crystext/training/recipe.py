@@ -16,7 +16,6 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from crystext.errors import SettingError, did_you_mean
 from crystext.models.layout import Temperatures
 from crystext.models.settings import ModelSettings
-from crystext.runtime.resources import shipped_path
 from crystext.runtime.schema import (
     StrictModel,
     parse_yaml,
@@ -26,6 +25,7 @@ from crystext.runtime.schema import (
     setting_faults,
     truncated_repr,
 )
+from crystext.runtime.shipped_files import shipped_path
 from crystext.tasks import TASKS
 from crystext.text import FORMATS, Format, get_format
 from crystext.training.head_settings import RegressionHeadSettings

@@ -41,7 +41,7 @@ from crystext.text import get_format
 from crystext.text.descriptions import TextPreparation
 from crystext.tokenization.encoder_vocabulary import encoder_ids, ignores_case, learn_tokenizer
 from crystext.training.datasets import LENGTH_SAMPLE_SIZE, TrainingDatasets
-from crystext.training.examples import ExampleStream, TrainingRow, augment_crystal
+from crystext.training.example_stream import ExampleStream, TrainingRow, augment_crystal
 from crystext.training.head_settings import RegressionHeadSettings
 from crystext.training.objectives import LossModule, MeanLosses, Objective
 from crystext.training.property_checks import INTERVAL_LEVELS

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Request, SamplingSettings
 from crystext.metrics.ipt import mean_ipt
@@ -18,10 +18,10 @@ from crystext.tasks.base import Example
 from crystext.tasks.generation import UNCONDITIONAL, generation_prompt
 from crystext.text import Format
 from crystext.tokenization.encode import IGNORED_LABEL, example_ids
-from crystext.training.attention import standard_attention
-from crystext.training.examples import Examples, TrainingRow
+from crystext.training.example_stream import Examples, TrainingRow
 from crystext.training.loss import base_network
 from crystext.training.objectives import MeanLosses
+from crystext.training.packed_attention import standard_attention
 from crystext.training.recipe import SampleCheckSettings
 
 _BATCH_SIZE = 64

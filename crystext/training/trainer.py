@@ -1,8 +1,8 @@
 """The training loop.
 
 Knows steps: batch, losses, gradients, optimizers, average, and when to evaluate, log, save and
-stop. Does not know how examples are made (`examples`) or batched, or what is learned from them
-(`objectives`).
+stop. Does not know how examples are made (`example_stream`) or batched, or what is learned from
+them (`objectives`).
 
 A step depends on earlier steps only through weights, averages and optimizers: the batch and the
 random numbers of dropout follow from seed and step. So a killed run resumes from its last
@@ -44,7 +44,7 @@ from crystext.training.distributed import (
 )
 from crystext.training.dropout import dropout_seed
 from crystext.training.ema import set_trainable_weights, swapped_weights, trainable_parameters
-from crystext.training.examples import TrainingRow
+from crystext.training.example_stream import TrainingRow
 from crystext.training.log import (
     TrainingLog,
     TrainingProgress,

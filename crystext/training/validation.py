@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from crystext.training.examples import ExampleStream, TrainingRow
+from crystext.training.example_stream import ExampleStream, TrainingRow
 from crystext.training.objectives import Objective
 from crystext.training.packing import split_micro_batches
 

@@ -31,7 +31,7 @@ from crystext.predict.base import Predictions, Predictor
 from crystext.predict.language import SHIPPED, LanguagePredictor
 from crystext.predict.methods import METHODS
 from crystext.predict.sources import read_records
-from crystext.runtime.resources import shipped_predictor
+from crystext.runtime.shipped_files import shipped_predictor
 from crystext.structures.crystal import Floats
 from crystext.structures.properties import reduced_formula
 from crystext.structures.record import Record

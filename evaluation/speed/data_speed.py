@@ -30,12 +30,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crystext.data.prepare import PrepareSettings, prepare
+from crystext.data.prepare_store import PrepareSettings, prepare
 from crystext.data.store import Dataset, read_store, write_store
 from crystext.tasks.prompts import load_prompts
 from crystext.text import FORMATS
 from crystext.tokenization.crystal_vocabulary import build_tokenizer
-from crystext.training.examples import Examples
+from crystext.training.example_stream import Examples
 from crystext.training.recipe import load_recipe
 from evaluation.result_file import Report, write_result
 

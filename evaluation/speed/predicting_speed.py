@@ -27,7 +27,7 @@ from crystext.evaluate.samples import read_samples
 from crystext.inference.property_readout import read_distributions
 from crystext.models.load import load_model
 from crystext.models.prediction_settings import read_prediction_settings
-from crystext.runtime.resources import shipped_predictor
+from crystext.runtime.shipped_files import shipped_predictor
 from crystext.structures.record import Record
 from crystext.tasks.property_prediction import property_prompt
 from crystext.tasks.representations import get_representation, text_and_problem

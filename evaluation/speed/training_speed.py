@@ -43,7 +43,7 @@ from transformers import (
 from transformers import Trainer as HuggingFaceTrainer
 
 from crystext.tokenization.encode import IGNORED_LABEL
-from crystext.training.examples import Examples, TokenizedExample
+from crystext.training.example_stream import Examples, TokenizedExample
 from crystext.training.recipe import Recipe, load_recipe
 from crystext.training.trainer import LOG_EVERY, Trainer
 from evaluation.result_file import write_result

@@ -36,7 +36,7 @@ from crystext.models.lora import new_adapter
 from crystext.models.settings import LoraSettings
 from crystext.tokenization.encode import IGNORED_LABEL
 from crystext.training.ema import trainable_parameters
-from crystext.training.examples import TokenizedExample
+from crystext.training.example_stream import TokenizedExample
 from crystext.training.loss import PackedLoss
 from crystext.training.packing import pack, split_micro_batches
 from crystext.training.trainer import Trainer

@@ -21,7 +21,7 @@ from crystext.chemistry.formulas import (
     reduce_counts,
 )
 from crystext.conditions import Conditions
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import SettingError
 from crystext.generation.infilling.similar_elements import similar_elements
 from crystext.structures.properties import reduced_formula

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from crystext import __version__
-from crystext.runtime.resources import shipped_path
+from crystext.runtime.shipped_files import shipped_path
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

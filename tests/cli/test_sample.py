@@ -16,7 +16,7 @@ from pymatgen.core.structure import Structure
 from crystext.generation.run import read_attempts
 from crystext.io.read import read_crystals
 from crystext.metrics.structure_validity import is_structure_valid
-from crystext.runtime.resources import shipped_model
+from crystext.runtime.shipped_files import shipped_model
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula
 from crystext.text import decode

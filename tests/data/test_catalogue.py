@@ -20,7 +20,7 @@ import requests
 
 from crystext.data import catalogue
 from crystext.data.catalogue import CATALOGUE, CatalogueEntry, fetch
-from crystext.data.prepare import PrepareSettings, prepare
+from crystext.data.prepare_store import PrepareSettings, prepare
 from crystext.data.store import read_store
 from crystext.errors import InputError, RunError
 from crystext.io.write import cif

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from crystext.data.materials_project import parse_ids
-from crystext.data.prepare import PrepareSettings, prepare
+from crystext.data.prepare_store import PrepareSettings, prepare
 from crystext.data.store import read_store
 from crystext.errors import InputError, SettingError
 from tests.example_crystals import NACL, QUARTZ

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from crystext.data.prepare import prepare
+from crystext.data.prepare_store import prepare
 from crystext.data.store import read_store, write_store
 from crystext.data.wyckoff_columns import WYCKOFF_SCHEMA
 from crystext.errors import InputError
@@ -20,7 +20,7 @@ from crystext.tasks import Record
 from crystext.tasks.prompts import load_prompts
 from crystext.text import PLAIN, WYCKOFF
 from crystext.tokenization.crystal_vocabulary import build_tokenizer
-from crystext.training.examples import Examples, TokenizedExample
+from crystext.training.example_stream import Examples, TokenizedExample
 from tests.example_crystals import EXAMPLE_CRYSTALS
 
 KNOWN = [

@@ -8,7 +8,7 @@ from pathlib import Path
 from crystext import FORMATS, decode, encode
 from crystext.conditions import CONDITION_NAMES
 from crystext.metrics.registry import METRICS
-from crystext.runtime.resources import shipped_path
+from crystext.runtime.shipped_files import shipped_path
 from tests.documents import blocks
 
 

@@ -9,7 +9,7 @@ import yaml
 from crystext.errors import SettingError
 from crystext.evaluate.funnel import funnel
 from crystext.evaluate.published import metric_for_column, published_tables, read_published_table
-from crystext.runtime.resources import shipped_path
+from crystext.runtime.shipped_files import shipped_path
 from tests.evaluate.html.example_report import report
 from tests.example_crystals import NACL, WURTZITE
 

@@ -10,7 +10,7 @@ from crystext.conditions import Conditions
 from crystext.generation.requests import make_request, temperatures_for_conditions
 from crystext.generation.results import Sample
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.batch import BatchSampler
+from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.types import Attempt, SamplingSettings
 from crystext.models.layout import Temperatures
 from crystext.models.load import LoadedModel, load_model

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import ModelError
 from crystext.grammar.any_tokenizer import GrammarProcessor, TextReader, TokenTrie
 from crystext.grammar.automaton import CoordinateAutomaton

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
-from crystext.conditions.constraints import CRYSTAL_SYSTEMS, Constraints
+from crystext.conditions.sampling_constraints import CRYSTAL_SYSTEMS, Constraints
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.grammar.fields import END, FieldKind, value_count
 from crystext.structures.crystal import Crystal, Floats

@@ -9,7 +9,7 @@ import spglib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystext.conditions.constraints import CRYSTAL_SYSTEMS, Constraints
+from crystext.conditions.sampling_constraints import CRYSTAL_SYSTEMS, Constraints
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.grammar.cells import CellRules
 from crystext.grammar.fields import FieldKind

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK, SYMBOLS
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.composition import CompositionRules
 from crystext.grammar.fields import END
 

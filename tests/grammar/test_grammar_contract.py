@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import UserCodeError
 from crystext.grammar.any_tokenizer import TextReader
 from crystext.grammar.base import Grammar, grammar_of

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.completion_token_reader import CompletionTokenReader
 from crystext.grammar.fields import END, FieldKind, value_texts
 from crystext.grammar.infilling import InfillingAutomaton

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crystext.conditions.constraints import CRYSTAL_SYSTEMS
+from crystext.conditions.sampling_constraints import CRYSTAL_SYSTEMS
 from crystext.grammar.lattices import LatticeCharacter, lattice_characters
 from crystext.structures.crystal import Floats
 

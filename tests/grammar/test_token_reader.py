@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import ModelError
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.grammar.fields import END, Field, FieldKind, field_at, value_count, value_texts

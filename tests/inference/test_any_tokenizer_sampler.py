@@ -9,12 +9,12 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import ModelError
 from crystext.grammar.any_tokenizer import GrammarProcessor
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.batch import BatchSampler
+from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.generate import TextGenerator
 from crystext.inference.request_grammar import max_characters
 from crystext.inference.types import Attempt, Request, SamplingSettings

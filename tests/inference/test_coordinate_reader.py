@@ -11,7 +11,7 @@ from ase.data import covalent_radii
 from pymatgen.core.structure import Structure
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import ModelError
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.grammar.fields import END, FieldKind
@@ -21,9 +21,9 @@ from crystext.grammar.token_reader import (
     allowed_decimals,
     allowed_whole_parts,
 )
-from crystext.inference.batch import BatchSampler
 from crystext.inference.coordinate_reader import CoordinateVocabulary
-from crystext.inference.fast_llama import FastLlama
+from crystext.inference.cpu_llama import CpuLlama
+from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
@@ -58,7 +58,7 @@ def prompt(model: LoadedModel) -> str:
 def exact_sampler(model: LoadedModel, settings: SamplingSettings = SETTINGS) -> BatchSampler:
     """Return a sampler that computes in float32, so that next to nothing is left to rounding."""
     sampler = BatchSampler(model, settings, CoordinateVocabulary(model, PLAIN))
-    sampler.llama = FastLlama(model.network, torch.float32)
+    sampler.llama = CpuLlama(model.network, torch.float32)
     return sampler
 
 

@@ -17,8 +17,8 @@ from crystext.generation.requests import make_request
 from crystext.generation.sampling_run import SamplingRun
 from crystext.grammar.wyckoff.cell_bounds import MIN_PACKING_FRACTION
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.batch import BatchSampler
-from crystext.inference.fast_llama import FastLlama
+from crystext.inference.cpu_llama import CpuLlama
+from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.inference.wyckoff_reader import WyckoffVocabulary
@@ -50,7 +50,7 @@ def request(model: LoadedModel, max_atoms: int = 8, **conditions: Any) -> Reques
 def exact_sampler(model: LoadedModel, settings: SamplingSettings = SETTINGS) -> BatchSampler:
     """Return a sampler that computes in float32, so that next to nothing is left to rounding."""
     sampler = BatchSampler(model, settings, WyckoffVocabulary(model, WYCKOFF))
-    sampler.llama = FastLlama(model.network, torch.float32)
+    sampler.llama = CpuLlama(model.network, torch.float32)
     return sampler
 
 

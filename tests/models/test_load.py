@@ -16,7 +16,7 @@ from crystext.errors import ModelError
 from crystext.models.architectures.llama import new_llama, number_embeddings
 from crystext.models.layout import model_folder, model_hash, open_model
 from crystext.models.load import load_model, save_model
-from crystext.runtime.resources import shipped_model
+from crystext.runtime.shipped_files import shipped_model
 from crystext.tasks.prompts import load_prompts
 from crystext.text import PLAIN, WYCKOFF, Format
 from crystext.tokenization.crystal_vocabulary import build_tokenizer

@@ -10,9 +10,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.batch import BatchSampler
+from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Request, SamplingSettings
 from crystext.models.initialize import InitialModel, initialize_model
@@ -20,7 +20,7 @@ from crystext.models.layout import model_hash
 from crystext.models.load import LoadedModel, load_model, save_model
 from crystext.models.merge import merge_adapter
 from crystext.models.settings import LoraSettings, ModelSettings, NewLlamaSettings
-from crystext.runtime.resources import shipped_model
+from crystext.runtime.shipped_files import shipped_model
 from crystext.tasks.base import Example
 from crystext.tasks.generation import generation_prompt
 from crystext.text import FORMATS, PLAIN, decode, encode

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from crystext.energies.potential import Potential
-from crystext.energies.potentials.base import PotentialLoader
+from crystext.energies.potentials.loader import PotentialLoader
 from crystext.structures.crystal import Crystal
 
 COPPER = Crystal(

@@ -191,7 +191,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crystext.data.prepare import PrepareSettings, prepare
+from crystext.data.prepare_store import PrepareSettings, prepare
 from crystext.data.store import read_metadata, read_store
 from crystext.io.write import write_crystals
 from crystext.tasks import TASKS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crystext.errors import SettingError
-from crystext.runtime.resources import shipped_path
+from crystext.runtime.shipped_files import shipped_path
 from crystext.structures.property_schema import PROPERTIES, format_properties
 from crystext.tasks.element_infilling import element_prompt
 from crystext.tasks.generation import generation_prompt

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.any_tokenizer import TextReader, TokenTrie
 from crystext.grammar.automaton import CoordinateAutomaton
 from crystext.structures.wyckoff.orbits import to_wyckoff

@@ -15,7 +15,7 @@ from crystext.text import PLAIN
 from crystext.tokenization.crystal_vocabulary import build_tokenizer
 from crystext.tokenization.encode import IGNORED_LABEL
 from crystext.training.batches import Batches, steps_for_epochs
-from crystext.training.examples import Examples, TokenizedExample
+from crystext.training.example_stream import Examples, TokenizedExample
 from tests.tiny_model import write_tiny_store
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCau
 
 from crystext.errors import ModelError
 from crystext.tokenization.encode import IGNORED_LABEL
-from crystext.training.attention import packed_attention, standard_attention
-from crystext.training.examples import TokenizedExample
+from crystext.training.example_stream import TokenizedExample
 from crystext.training.loss import PackedLoss
+from crystext.training.packed_attention import packed_attention, standard_attention
 from crystext.training.packing import dummy_rows, pack, split_micro_batches
 
 VOCABULARY = 50

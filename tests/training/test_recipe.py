@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from crystext.errors import SettingError
-from crystext.runtime.resources import shipped_path
+from crystext.runtime.shipped_files import shipped_path
 from crystext.training.recipe import Recipe, load_recipe
 
 SHIPPED = sorted(path.stem for path in shipped_path("recipes").glob("*.yaml"))

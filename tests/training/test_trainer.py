@@ -15,13 +15,13 @@ from filelock import FileLock
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.data.store import read_store, write_store
 from crystext.errors import InputError, ModelError, RunError, SettingError
 from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Request, SamplingSettings
 from crystext.models.load import load_model
-from crystext.runtime.resources import shipped_model, shipped_path
+from crystext.runtime.shipped_files import shipped_model, shipped_path
 from crystext.tasks.generation import generation_prompt
 from crystext.training.checkpoint import load_checkpoint
 from crystext.training.log import TrainingLog, check_trackers

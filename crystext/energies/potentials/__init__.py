@@ -7,7 +7,7 @@ OWNER/NAME              the same weights in another repository of the Hub
 chgnet                  CHGNet 0.3.0, whose weights are in its package
 module:function         a function that returns a `Potential`; see `import_path`
 a function              the same, from Python
-any other name          a plugin's; see `base`
+any other name          a plugin's; see `loader`
 
 Each is checked against known energies before it is used. To add one: one file here with a
 `PotentialLoader`, and one line in `POTENTIALS`.
@@ -28,7 +28,7 @@ from crystext.energies.import_path import (
     source_file,
 )
 from crystext.energies.potential import Potential, check_energies
-from crystext.energies.potentials.base import PotentialLoader
+from crystext.energies.potentials.loader import PotentialLoader
 from crystext.errors import ModelError, SettingError, did_you_mean
 from crystext.runtime.files import file_digest
 from crystext.runtime.registry import Registry

@@ -19,7 +19,7 @@ from pathlib import Path
 from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.known_energies import MGO, NACL, SI, SRTIO3
 from crystext.energies.potential import KnownEnergies, Potential
-from crystext.energies.potentials.base import PotentialLoader
+from crystext.energies.potentials.loader import PotentialLoader
 from crystext.errors import ModelError
 
 CHGNET = "CHGNet-0.3.0"

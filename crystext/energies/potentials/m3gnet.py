@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.known_energies import MGO, MOS, NACL, SI, SRTIO3
 from crystext.energies.potential import CalculatorResults, EvaluateBatch, KnownEnergies, Potential
-from crystext.energies.potentials.base import PotentialLoader
+from crystext.energies.potentials.loader import PotentialLoader
 from crystext.energies.potentials.m3gnet_weights import (
     FILES,
     M3GNET,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import SettingError, did_you_mean
 from crystext.generation.infilling.ranking import rank_keys
 from crystext.generation.infilling.result import (
@@ -23,7 +23,7 @@ from crystext.inference.generate import TextGenerator
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
 from crystext.io.read.partial_structures import PartialStructure
 from crystext.metrics.uniqueness import duplicates_of
-from crystext.runtime.validate import whole_number
+from crystext.runtime.validate_numbers import whole_number
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import PYMATGEN_TOLERANCES
 from crystext.tasks.infilling import infill_prompt

@@ -14,7 +14,7 @@ from crystext.chemistry.formulas import check_element, suggest_elements
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.generation.infilling.similar_elements import similar_elements
 from crystext.io.read.partial_structures import PartialStructure
-from crystext.runtime.validate import whole_number
+from crystext.runtime.validate_numbers import whole_number
 from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Floats, Ints
 from crystext.text.partial import PartialCrystal

@@ -5,5 +5,5 @@
 and `infeasible` explains why a request cannot be met. `overlap` keeps orbits off special positions
 and from each other, `contact_pairs` and `cell_bounds` bound the cell so that atoms keep their
 distances, and `automaton` holds one crystal's state. `token_reader` reads it in the crystal
-vocabulary, `single_value_fields` as fields for `any_tokenizer`.
+vocabulary, `field_adapter` as fields for `any_tokenizer`.
 """

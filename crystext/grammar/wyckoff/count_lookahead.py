@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crystext.chemistry.elements import ELECTRONEGATIVITY_RANK
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.composition import CompositionRules
 from crystext.grammar.fields import END
 from crystext.grammar.wyckoff.site_table import site_table

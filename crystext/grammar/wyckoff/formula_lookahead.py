@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.fields import END
 from crystext.grammar.wyckoff.site_table import SiteTable, site_table
 from crystext.structures.distances import Bools

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.base import Grammar
 from crystext.grammar.field_automaton import ELEMENT_LETTERS
 from crystext.grammar.fields import FieldKind, kind_after_wyckoff
 from crystext.grammar.wyckoff.automaton import WyckoffAutomaton
+from crystext.grammar.wyckoff.field_adapter import SingleValueFields
 from crystext.grammar.wyckoff.infeasible import raise_if_infeasible
 from crystext.grammar.wyckoff.lookahead import lookahead_for
-from crystext.grammar.wyckoff.single_value_fields import SingleValueFields
 from crystext.structures.crystal import Crystal
 from crystext.structures.distances import has_min_distances
 from crystext.structures.space_groups import find_space_group

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from crystext.chemistry.formulas import format_formula
-from crystext.conditions.constraints import MAX_ATOMS, Constraints, max_atoms_hint
+from crystext.conditions.sampling_constraints import MAX_ATOMS, Constraints, max_atoms_hint
 from crystext.errors import SettingError
 from crystext.grammar.wyckoff.lookahead import Lookahead, lookahead_for
 from crystext.grammar.wyckoff.site_table import site_table

@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from crystext.errors import InputError, ReadingWarning
-from crystext.io.read.libraries import crystal_from_ase
 from crystext.io.read.parse import parse_piece
+from crystext.io.read.pymatgen_and_ase import crystal_from_ase
 from crystext.io.read.sources import pieces
-from crystext.runtime.validate import describe_type
+from crystext.runtime.validate_numbers import describe_type
 from crystext.structures.crystal import Crystal
 from crystext.structures.record import Record
 

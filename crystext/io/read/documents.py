@@ -19,7 +19,7 @@ import numpy as np
 from crystext.chemistry.elements import ATOMIC_NUMBERS, HYDROGEN_ISOTOPES
 from crystext.chemistry.formulas import format_formula, parse_formula, reduce_counts
 from crystext.errors import InputError, SettingError
-from crystext.io.read.libraries import is_vector_list, isotope_of
+from crystext.io.read.pymatgen_and_ase import is_vector_list, isotope_of
 from crystext.io.read.reading import Reading
 from crystext.structures.crystal import Crystal, Floats, isotope_notes, lengths_and_angles
 

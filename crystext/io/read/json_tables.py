@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 from crystext.errors import InputError, SettingError, describe_error
 from crystext.io.read.documents import document_kind
-from crystext.io.read.libraries import isotope_of
 from crystext.io.read.parse import Piece, decode_text
+from crystext.io.read.pymatgen_and_ase import isotope_of
 from crystext.io.read.tables import (
     SPLIT_COLUMN,
     TEXT_COLUMNS,

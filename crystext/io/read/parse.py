@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from crystext.errors import InputError, describe_error
 from crystext.io.read.cif import looks_like_cif, read_cif
 from crystext.io.read.documents import read_jarvis, read_optimade
-from crystext.io.read.libraries import (
+from crystext.io.read.poscar import looks_like_poscar, read_poscar, read_xdatcar
+from crystext.io.read.pymatgen_and_ase import (
     is_binary,
     read_arrays,
     read_ase,
@@ -23,7 +24,6 @@ from crystext.io.read.libraries import (
     read_pymatgen,
     read_structure,
 )
-from crystext.io.read.poscar import looks_like_poscar, read_poscar, read_xdatcar
 from crystext.io.read.reading import Reading
 from crystext.structures.crystal import Crystal
 from crystext.structures.record import UNREADABLE, Failure, Label, Record

@@ -19,7 +19,6 @@ from crystext.io.read.cif import cif_blocks
 from crystext.io.read.crystext_outputs import ATTEMPTS_FILE, attempt_pieces, primary_files
 from crystext.io.read.folders import walk_files
 from crystext.io.read.json_tables import json_pieces
-from crystext.io.read.libraries import ASE_FORMATS, PYMATGEN_FORMATS
 from crystext.io.read.parse import (
     MAX_OUTPUT_BYTES,
     MAX_TEXT_BYTES,
@@ -27,6 +26,7 @@ from crystext.io.read.parse import (
     decode_text,
     kind_of_text,
 )
+from crystext.io.read.pymatgen_and_ase import ASE_FORMATS, PYMATGEN_FORMATS
 from crystext.io.read.tables import SPLIT_NAMES, csv_pieces, parquet_pieces, row_count
 
 _DECOMPRESSORS: dict[str, Callable[[BinaryIO], object]] = {

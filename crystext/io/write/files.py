@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crystext.errors import InputError, RunError, SettingError, did_you_mean
 from crystext.io.write.cif_text import safe_name
-from crystext.io.write.structure_text import TEXT_FORMATS, entry_text
+from crystext.io.write.crystal_file_text import TEXT_FORMATS, entry_text
 from crystext.io.write.symmetry import DEFAULT_LAYOUT, CrystalEntry, Layout, crystal_entries
 from crystext.io.write.tables import Columns, write_csv, write_json, write_parquet
 from crystext.runtime.files import explain_os_errors, replace_atomically

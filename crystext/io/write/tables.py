@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crystext.io.write.cif_text import entry_cif
-from crystext.io.write.structure_text import structure_dict
+from crystext.io.write.crystal_file_text import structure_dict
 from crystext.io.write.symmetry import CrystalEntry
 from crystext.structures.properties import reduced_formula
 

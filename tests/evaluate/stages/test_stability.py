@@ -15,7 +15,7 @@ from crystext.energies.hull_sources import save_hull
 from crystext.energies.potentials.chgnet import CHGNET
 from crystext.energies.potentials.m3gnet import M3GNET
 from crystext.errors import InputError, ModelError
-from crystext.evaluate.export import export_crystals
+from crystext.evaluate.export_crystals import export_crystals
 from crystext.evaluate.report import Report
 from crystext.evaluate.run import evaluate_samples
 from crystext.evaluate.stages.base import EvaluationOptions

@@ -19,10 +19,10 @@ from crystext.grammar.fields import END, FieldKind
 from crystext.grammar.infilling import InfillingAutomaton
 from crystext.grammar.token_reader import allowed_decimals, allowed_whole_parts
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-from crystext.inference.batch import BatchSampler
 from crystext.inference.coordinate_reader import CoordinateVocabulary
+from crystext.inference.cpu_llama import CpuLlama
+from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.element_ranking import ElementRanker
-from crystext.inference.fast_llama import FastLlama
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.io.read.partial_structures import PartialStructure, partial_structure_of
 from crystext.models.load import LoadedModel, load_model
@@ -243,7 +243,7 @@ def test_the_log_probability_is_what_transformers_gives_under_the_same_masks(
     sampler = BatchSampler(
         model, SamplingSettings(seed=3), CoordinateVocabulary(model, model.format)
     )
-    sampler.llama = FastLlama(model.network, torch.float32)
+    sampler.llama = CpuLlama(model.network, torch.float32)
     precise = exact(model)
     for attempt in sampler.draw(request, range(8)):
         expected = recomputed(precise, request, attempt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.fields import END, FieldKind, value_texts
 from crystext.grammar.token_reader import DECIMALS
 from crystext.grammar.wyckoff.automaton import WyckoffAutomaton

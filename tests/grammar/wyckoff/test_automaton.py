@@ -11,12 +11,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.fields import END, FieldKind, value_texts
 from crystext.grammar.token_reader import DECIMALS
 from crystext.grammar.wyckoff.automaton import WyckoffAutomaton
+from crystext.grammar.wyckoff.field_adapter import SingleValueFields
 from crystext.grammar.wyckoff.lookahead import lookahead_for
-from crystext.grammar.wyckoff.single_value_fields import SingleValueFields
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import crystal_system
 from crystext.structures.wyckoff.orbits import primitive_translations

@@ -16,7 +16,7 @@ from pymatgen.io.cif import CifParser
 
 from crystext.errors import InputError, RunError, SettingError
 from crystext.io.read import read_crystals
-from crystext.io.read.libraries import crystal_from_ase
+from crystext.io.read.pymatgen_and_ase import crystal_from_ase
 from crystext.io.write import FILE_FORMATS, cif, extxyz, poscar, write_crystals
 from crystext.runtime.files import explain_os_errors, write_text
 from crystext.structures.crystal import Crystal

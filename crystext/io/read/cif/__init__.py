@@ -39,7 +39,7 @@ from crystext.io.read.cif.grammar import (
     parse_block,
 )
 from crystext.io.read.cif.sites import cif_number, read_site_table
-from crystext.io.read.cif.symmetry import read_symmetry
+from crystext.io.read.cif.symmetry_candidates import read_symmetry
 from crystext.structures.crystal import Crystal, Floats, Ints
 
 __all__ = [

@@ -13,7 +13,7 @@ from crystext.io.read.cif.build import BuiltCrystal, CifProblem, build_crystal
 from crystext.io.read.cif.expand_sites import min_contact_ratio
 from crystext.io.read.cif.formula import CifFormula, element_counts
 from crystext.io.read.cif.sites import MAX_EXPANDED, SiteRow
-from crystext.io.read.cif.symmetry import CandidateOperations, CifSymmetry
+from crystext.io.read.cif.symmetry_candidates import CandidateOperations, CifSymmetry
 from crystext.structures.crystal import Crystal, Floats
 
 _CLOSE_CONTACT_RATIO = 0.65

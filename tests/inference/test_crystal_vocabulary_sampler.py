@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.fields import FieldKind
-from crystext.inference.batch import BatchSampler, Step, TextBatch
-from crystext.inference.fast_llama import FastLlama
+from crystext.inference.cpu_llama import CpuLlama
+from crystext.inference.crystal_vocabulary_sampler import BatchSampler, Step, TextBatch
 from crystext.inference.generate import VOCABULARIES, TextGenerator
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
@@ -82,7 +82,7 @@ def request_(model: LoadedModel) -> Request:
 
 def draw(model: LoadedModel, request: Request, indices: Sequence[int]) -> list[Attempt]:
     sampler = BatchSampler(model, SETTINGS, CountdownVocabulary(model, PLAIN))
-    sampler.llama = FastLlama(model.network, torch.float32)
+    sampler.llama = CpuLlama(model.network, torch.float32)
     return sampler.draw(request, indices)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.chemistry.formulas import check_element, format_formula
 from crystext.errors import SettingError, did_you_mean
-from crystext.runtime.validate import real_number, whole_number
+from crystext.runtime.validate_numbers import real_number, whole_number
 from crystext.runtime.wording import format_count
 
 MAX_ATOMS = 1000

@@ -17,7 +17,7 @@ import torch
 
 from crystext.grammar.fields import FieldKind
 from crystext.inference.categorical import draw_categorical, uniform_numbers
-from crystext.inference.fast_llama import FastLlama, KVBatch
+from crystext.inference.cpu_llama import CpuLlama, KVBatch
 from crystext.inference.guidance import mix_logits, weighted_prompts
 from crystext.inference.request_grammar import MAX_RESTARTS
 from crystext.inference.types import Attempt, Request, SamplingSettings
@@ -104,7 +104,7 @@ class BatchSampler:
         """
         self.settings, self.tokenizer, self.vocabulary = settings, model.tokenizer, vocabulary
         self.pieces = {i: piece for piece, i in model.tokenizer.get_vocab().items()}
-        self.llama = FastLlama(model.network, torch.bfloat16)
+        self.llama = CpuLlama(model.network, torch.bfloat16)
 
     def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
         """Sample one text for each index.

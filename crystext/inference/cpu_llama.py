@@ -33,7 +33,7 @@ class _Layer:
 
 
 def why_unsupported(network: PreTrainedModel | PeftModel) -> str | None:
-    """Return why `FastLlama` does not support a network; None if it does."""
+    """Return why `CpuLlama` does not support a network; None if it does."""
     config = network.config
     if hasattr(network, "peft_config"):
         return "it has an adapter beside its weights"
@@ -48,7 +48,7 @@ def why_unsupported(network: PreTrainedModel | PeftModel) -> str | None:
     return None
 
 
-class FastLlama:
+class CpuLlama:
     """The weights of a LLaMA, laid out for stepping a batch of texts token by token."""
 
     def __init__(self, network: PreTrainedModel | PeftModel, dtype: torch.dtype) -> None:
@@ -112,7 +112,7 @@ none: a batch takes a third of the memory, and reads are closer together."""
 class KVBatch:
     """A batch of texts that share a prompt and grow by one token at a time."""
 
-    def __init__(self, model: FastLlama, prompt: torch.Tensor, rows: int, tokens: int) -> None:
+    def __init__(self, model: CpuLlama, prompt: torch.Tensor, rows: int, tokens: int) -> None:
         """Read the prompt once for all rows.
 
         Args:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from ase import Atoms
 
-from crystext.data.prepare import PrepareSettings, prepare
+from crystext.data.prepare_store import PrepareSettings, prepare
 from crystext.data.standardize import CHUNK_SIZE
 from crystext.data.store import Dataset, read_store, write_store
 from crystext.errors import InputError, RunError, SettingError

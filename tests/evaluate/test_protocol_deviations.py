@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from crystext.energies.potentials.m3gnet import M3GNET
-from crystext.evaluate.deviations import (
+from crystext.evaluate.protocol import Protocol, load_protocol
+from crystext.evaluate.protocol_deviations import (
     deviation_letters,
     deviations_affecting,
     protocol_deviations,
 )
-from crystext.evaluate.protocol import Protocol, load_protocol
 from crystext.evaluate.reference_sets import ReferenceSets
 from crystext.evaluate.report import ProtocolDeviation
 from crystext.evaluate.run import evaluate_samples

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crystext.errors import SettingError
-from crystext.runtime.validate import real_number, whole_number
+from crystext.runtime.validate_numbers import real_number, whole_number
 
 
 @pytest.mark.parametrize("value", [8, 8.0, np.int64(8), np.uint8(8), np.float32(8), np.array(8)])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.conditions.constraints import Constraints
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import SettingError
 
 LIFEPO4 = (("Li", 1), ("Fe", 1), ("P", 1), ("O", 4))

@@ -21,7 +21,7 @@ _ELEMENT_OR_LENGTH = Field(FieldKind.ELEMENT_OR_LENGTH, 0, "\n")
 
 
 class SingleValueFields:
-    """One unfinished crystal; see `any_tokenizer.FieldAutomaton`."""
+    """One unfinished crystal; see `grammar.field_automaton.FieldAutomaton`."""
 
     def __init__(self, automaton: WyckoffAutomaton) -> None:
         """Wrap an automaton, which advances with the fields."""

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from crystext.energies.corrections import EnergyCorrection
-from crystext.energies.energy_table import rank_results, write_energy_table
 from crystext.energies.hull import Hull
 from crystext.energies.hull_sources import hull_of_phases
 from crystext.energies.relaxation_files import RelaxedSet, RelaxedStructure
 from crystext.energies.stability import assess_stability
+from crystext.energies.stability_ranking import rank_results, write_energy_table
 from crystext.structures.crystal import Crystal
 from crystext.structures.record import Failure
 

@@ -7,7 +7,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from crystext.errors import ModelError
-from crystext.inference.fast_llama import FastLlama, KVBatch
+from crystext.inference.cpu_llama import CpuLlama, KVBatch
 
 VOCABULARY, PROMPT, STEPS, ROWS = 97, 7, 12, 5
 
@@ -71,7 +71,7 @@ def test_each_step_gives_the_logits_of_transformers(kind: str) -> None:
     prompt, rows = random_tokens(PROMPT), random_tokens(ROWS, STEPS)
     expected = all_logits(network, prompt, rows)
     with torch.inference_mode():
-        llama = FastLlama(network, torch.float32)
+        llama = CpuLlama(network, torch.float32)
         texts = KVBatch(llama, prompt, ROWS, PROMPT + STEPS)
         for step in range(STEPS + 1):
             found = llama.logits(texts.hidden_B_D)
@@ -87,7 +87,7 @@ def test_texts_that_are_left_go_on_as_if_the_others_had_never_been(kind: str) ->
     expected = all_logits(network, prompt, rows)
     leave = {3: [1, 8], 5: [0], 6: [3, 4, 5], 9: [2]}  # Old rows, by the step before which they go.
     with torch.inference_mode():
-        llama = FastLlama(network, torch.float32)
+        llama = CpuLlama(network, torch.float32)
         texts = KVBatch(llama, prompt, 9, PROMPT + STEPS)
         order = torch.arange(9)
         for step in range(STEPS):
@@ -102,13 +102,13 @@ def test_texts_that_are_left_go_on_as_if_the_others_had_never_been(kind: str) ->
 
 def test_all_texts_may_leave() -> None:
     with torch.inference_mode():
-        texts = KVBatch(FastLlama(network_of(), torch.float32), random_tokens(2), 3, 4)
+        texts = KVBatch(CpuLlama(network_of(), torch.float32), random_tokens(2), 3, 4)
         assert texts.keep(torch.zeros(3, dtype=torch.bool)).tolist() == []
 
 
 def test_logits_can_be_had_for_some_tokens_only() -> None:
     with torch.inference_mode():
-        llama = FastLlama(network_of(), torch.float32)
+        llama = CpuLlama(network_of(), torch.float32)
         hidden = KVBatch(llama, random_tokens(PROMPT), 2, PROMPT).hidden_B_D
         some = torch.tensor([5, 90, 5, 0])
         assert torch.allclose(llama.logits(hidden, some), llama.logits(hidden)[:, some], atol=1e-6)
@@ -117,7 +117,7 @@ def test_logits_can_be_had_for_some_tokens_only() -> None:
 def test_half_precision_leaves_the_positions_as_exact_as_transformers_has_them() -> None:
     network = network_of(max_position_embeddings=256)
     exact = network.model.rotary_emb.inv_freq.clone()
-    halved = FastLlama(network, torch.bfloat16)
+    halved = CpuLlama(network, torch.bfloat16)
     turns = torch.arange(256)[:, None] * exact
     expected = torch.cat([turns.cos(), turns.cos()], dim=1).bfloat16()
     assert torch.equal(halved.cos, expected)
@@ -130,7 +130,7 @@ def test_half_precision_is_near_full_precision() -> None:
     prompt, rows = random_tokens(PROMPT), random_tokens(ROWS, STEPS)
     expected = all_logits(network, prompt, rows)
     with torch.inference_mode():
-        llama = FastLlama(network, torch.bfloat16)
+        llama = CpuLlama(network, torch.bfloat16)
         texts = KVBatch(llama, prompt, ROWS, PROMPT + STEPS)
         for step in range(STEPS):
             texts.append(rows[:, step])
@@ -148,17 +148,17 @@ def test_half_precision_is_near_full_precision() -> None:
 )
 def test_a_llama_with_other_blocks_is_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ModelError, match=reason):
-        FastLlama(network_of(**changes), torch.float32)
+        CpuLlama(network_of(**changes), torch.float32)
 
 
 def test_another_network_is_refused() -> None:
     config = GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=50, n_positions=16)
     with pytest.raises(ModelError, match="gpt2"):
-        FastLlama(GPT2LMHeadModel(config), torch.float32)  # type: ignore[arg-type]
+        CpuLlama(GPT2LMHeadModel(config), torch.float32)  # type: ignore[arg-type]
 
 
 def test_texts_longer_than_the_model_s_positions_are_refused() -> None:
-    llama = FastLlama(network_of(), torch.float32)
+    llama = CpuLlama(network_of(), torch.float32)
     KVBatch(llama, random_tokens(PROMPT), 1, 64)
     with pytest.raises(ModelError, match=r"65 tokens.*64 positions"):
         KVBatch(llama, random_tokens(PROMPT), 1, 65)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, assume, given, reject, settings
 from pymatgen.core.local_env import CrystalNN
 
 from crystext.errors import InputError
-from crystext.metrics.matminer.crystal_nn import environments
+from crystext.metrics.matminer.crystal_nn_neighbours import environments
 from crystext.metrics.structure_validity import structure_failure
 from crystext.structures.crystal import Crystal
 from tests.example_crystals import EXAMPLE_CRYSTALS
