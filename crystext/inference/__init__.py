@@ -3,7 +3,8 @@
 `types` defines the inputs and outputs of a sampler, `request_grammar` the automaton of a request.
 `generate` samples texts from any model. It chooses between two samplers: the fast
 `crystal_vocabulary_sampler`, for models with the crystal vocabulary, whose formats
-`coordinate_reader` and `wyckoff_reader` read, and `any_tokenizer_sampler` for any other. `cpu_llama` is a fast forward pass for short texts,
+`coordinate_reader` and `wyckoff_reader` read, and `any_tokenizer_sampler` for any other.
+`cpu_llama` is a fast forward pass for short texts,
 `categorical` samples a token, and `guidance` mixes the logits of two prompts. `likelihood` scores
 crystals, and `element_ranking` ranks elements by probability.
 """

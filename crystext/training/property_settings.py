@@ -86,28 +86,30 @@ class PropertySettings(StrictModel):
             raise ValueError("; ".join(faults) or "no representation is named")
         return inputs
 
-    def properties(self, found: Mapping[str, Property] | None = None) -> dict[str, Property]:
+    def properties(self, of_data: Mapping[str, Property] | None = None) -> dict[str, Property]:
         """Return the targets as properties, by name.
 
         Args:
-            found: what the data are known to have, with the titles and units of a table.
+            of_data: what the data are known to have, with the titles and units of a table.
 
         Raises:
             SettingError: no target is named, and the data do not say which there are.
         """
-        found = found or {}
+        of_data = of_data or {}
         if self.targets is None:
-            if not found:
+            if not of_data:
                 raise SettingError(
                     "properties.targets names no property, and only a table says what it has; give "
                     "properties.targets, such as [band_gap]"
                 )
-            return dict(found)
-        return {name: _target(name, given, found.get(name)) for name, given in self.targets.items()}
+            return dict(of_data)
+        return {
+            name: _target(name, given, of_data.get(name)) for name, given in self.targets.items()
+        }
 
 
-def _target(name: str, given: TargetSettings | None, found: Property | None) -> Property:
-    if given is None and (known := found or PROPERTIES.get(name)) is not None:
+def _target(name: str, given: TargetSettings | None, of_data: Property | None) -> Property:
+    if given is None and (known := of_data or PROPERTIES.get(name)) is not None:
         return known
     given = given or TargetSettings()
     title = given.title or name.replace("_", " ")

@@ -4,7 +4,8 @@ Structure: the mean over all atoms of matminer's `CrystalNNFingerprint` with the
 each coordination number n from 1 to 24 its probability, then that times each motif's order
 parameter (see `crystal_nn_neighbours` and `order_parameters`). Composition: for each of 22
 elemental properties of Magpie the minimum, maximum, range, mean, mean absolute deviation and mode
-over atoms, standardised by CDVAE's constants; unknown properties of an element are 0 after that, as in CDVAE.
+over atoms, standardised by CDVAE's constants; unknown properties of an element are 0 after that,
+as in CDVAE.
 
 Sources: Zimmermann and Jain, RSC Adv. 10, 6063 (2020); Ward et al., npj Comput. Mater. 2, 16028
 (2016); Xie et al., ICLR 2022, arXiv:2110.06197. The numbers are those of matminer 0.10.1, which
