@@ -99,7 +99,7 @@ def test_encoding_and_decoding_need_numpy_alone() -> None:
 
 def test_a_command_that_samples_in_other_processes_loads_no_torch_itself() -> None:
     loaded = loaded_by(
-        "import crystext.generation.run, crystext.generation.worker_pool, crystext.lm\n"
+        "import crystext.generation.run, crystext.generation.worker_count, crystext.lm\n"
         "from crystext.conditions import Conditions\n"
         "from crystext.generation.requests import make_request\n"
         "from crystext.tasks.prompts import load_prompts\n"

@@ -13,8 +13,8 @@ from crystext.benchmark.published import ColumnValue, column_value, suite_tables
 from crystext.benchmark.results import BenchmarkResults, DatasetScore, Score, TaskResult
 from crystext.benchmark.run import Unit
 from crystext.benchmark.scores import COVERAGES, LOWER_IS_BETTER, TITLES
-from crystext.evaluate.html.environment import render
 from crystext.evaluate.html.numbers import MISSING, format_number
+from crystext.evaluate.html.template_rendering import render
 from crystext.evaluate.published import PublishedTable
 from crystext.runtime.files import write_text
 

@@ -86,7 +86,7 @@ def hull(
     from crystext.energies.hull_sources import DEFAULT_HULL, open_hull
     from crystext.energies.relaxation_files import correction_from_label, read_relaxed
     from crystext.energies.stability import assess_stability, hull_of_relaxed, make_hull
-    from crystext.energies.stability_ranking import write_energy_table
+    from crystext.energies.stability_table import write_energy_table
     from crystext.errors import RunError, SettingError
     from crystext.runtime.progress import Progress
 
@@ -122,7 +122,7 @@ def _print_results(results: list[StabilityResult], hull: Hull) -> None:
     from collections import Counter
 
     from crystext.energies.stability import Stability
-    from crystext.energies.stability_ranking import rank_results
+    from crystext.energies.stability_table import rank_results
 
     counts = Counter(result.stability for result in results)
     for verdict in Stability:
@@ -146,7 +146,7 @@ def _print_results(results: list[StabilityResult], hull: Hull) -> None:
 
 
 def _candidate_line(index: int, result: StabilityResult, hull: Hull) -> str:
-    from crystext.energies.stability_ranking import file_name
+    from crystext.energies.stability_table import file_name
     from crystext.structures.properties import reduced_formula
 
     crystal, position = result.relaxed.crystal, result.position

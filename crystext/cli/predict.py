@@ -75,9 +75,9 @@ def predict(
     """
     from crystext.errors import SettingError
     from crystext.predict.open import open_predictor
+    from crystext.predict.prediction_table import prediction_table, write_table
     from crystext.predict.rank_by_property import rank_order
     from crystext.predict.sources import read_records
-    from crystext.predict.table import prediction_table, write_table
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise SettingError(f"--out {out}: expected a path that ends in .csv or .parquet")
@@ -102,7 +102,7 @@ def _print_table(table: pd.DataFrame, predictions: dict[str, Predictions], top: 
     from rich.console import Console
     from rich.table import Table
 
-    from crystext.predict.table import describe_row
+    from crystext.predict.prediction_table import describe_row
     from crystext.runtime.wording import format_count
 
     rows = [row for _, row in table.head(top).iterrows()]

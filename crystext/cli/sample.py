@@ -277,7 +277,7 @@ def _check_crystal_files(
 def _default_workers(run: SamplingRun) -> int:
     """Return the number of processes if none is given: those launched together share a machine."""
     from crystext.generation.shards import shard_from_environment
-    from crystext.generation.worker_pool import default_workers
+    from crystext.generation.worker_count import default_workers
 
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if shard_from_environment() else 1
     return max(1, default_workers(run.files, parallel_units=run.parallel_units) // beside)

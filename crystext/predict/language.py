@@ -25,7 +25,7 @@ from crystext.models.load import LoadedModel, load_model
 from crystext.models.prediction_settings import PredictionSettings, read_prediction_settings
 from crystext.predict.base import INTERVAL_LEVELS, Predictions, Predictor
 from crystext.predict.materials import as_records
-from crystext.predict.table import prediction_table
+from crystext.predict.prediction_table import prediction_table
 from crystext.runtime.shipped_files import shipped_predictor
 from crystext.structures.record import Record
 from crystext.tasks.representations import preferred_text
@@ -117,7 +117,7 @@ class LanguagePredictor(Predictor):
         *,
         views: int | None = None,
     ) -> pd.DataFrame:
-        """Return predictions as a table, a row for each material; see `predict.table`.
+        """Return predictions as a table, a row for each material; see `predict.prediction_table`.
 
         Args:
             materials: crystals, samples, structures of pymatgen or ASE, formulas, paths; one or

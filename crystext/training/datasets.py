@@ -14,7 +14,7 @@ from crystext.errors import SettingError
 from crystext.models.initialize import InitialModel
 from crystext.tasks.property_prediction import PropertyPrediction
 from crystext.training.example_stream import Examples, ExampleStream
-from crystext.training.property_targets import recipe_tasks
+from crystext.training.property_task import recipe_tasks
 from crystext.training.recipe import Recipe
 
 LENGTH_SAMPLE_SIZE = 256

@@ -22,7 +22,7 @@ from crystext.structures.record import Record
 from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from crystext.tasks.property_prediction import PropertyPrediction, property_value
 from crystext.tasks.representations import get_representation, text_and_problem
-from crystext.training.property_targets import known_counts
+from crystext.training.property_task import known_counts
 from crystext.training.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ from crystext.training.example_stream import ExampleStream, TrainingRow, augment
 from crystext.training.head_settings import RegressionHeadSettings
 from crystext.training.objectives import LossModule, MeanLosses, Objective
 from crystext.training.property_checks import INTERVAL_LEVELS
-from crystext.training.property_targets import known_counts
+from crystext.training.property_task import known_counts
 from crystext.training.recipe import PROPERTY_TASK, Recipe
 from crystext.training.training_data import TrainingData
 

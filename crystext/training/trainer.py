@@ -56,7 +56,7 @@ from crystext.training.loss_plot import plot_losses
 from crystext.training.objectives import Objective
 from crystext.training.optimizers import make_optimizers, set_learning_rate
 from crystext.training.packing import split_micro_batches
-from crystext.training.property_targets import property_task
+from crystext.training.property_task import property_task
 from crystext.training.recipe import Recipe
 from crystext.training.regression_objective import RegressionObjective
 from crystext.training.run_identity import check_run_identity, run_identity

@@ -9,7 +9,7 @@ import pytest
 
 from crystext.data.textbook import read_textbook
 from crystext.errors import InputError, SettingError
-from crystext.training.property_targets import property_task
+from crystext.training.property_task import property_task
 from crystext.training.recipe import Recipe, load_recipe, parse_recipe
 
 BASE: dict[str, Any] = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crystext.evaluate.html.charts import Bar, bar_chart
-from crystext.evaluate.html.environment import Run, label_runs
+from crystext.evaluate.html.template_rendering import Run, label_runs
 from crystext.evaluate.protocol_deviations import deviation_letters, deviations_affecting
 from crystext.evaluate.published import PublishedColumn, PublishedTable, metric_for_column
 from crystext.evaluate.report import LabelCounts, MetricValue, ProtocolDeviation, Report

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from crystext.evaluate.html import tables
 from crystext.evaluate.html.charts import bar_chart, histogram_chart
-from crystext.evaluate.html.environment import render
 from crystext.evaluate.html.gallery import cards, introduction
 from crystext.evaluate.html.periodic_table import Tile, periodic_table
 from crystext.evaluate.html.tables import Columns, LabelTable
+from crystext.evaluate.html.template_rendering import render
 from crystext.evaluate.published import PublishedTable, published_tables
 from crystext.evaluate.report import Report
 from crystext.evaluate.stages.base import ReportSection

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from crystext.conditions.sampling_constraints import Constraints
-from crystext.grammar.wyckoff.count_lookahead import CountLookahead, CountState
+from crystext.grammar.wyckoff.atom_count_lookahead import CountLookahead, CountState
 from crystext.grammar.wyckoff.formula_lookahead import FormulaLookahead, FormulaState
 from crystext.grammar.wyckoff.site_table import site_table
 from crystext.structures.distances import Bools

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from crystext.evaluate.html.environment import Run, formula_runs, group_runs, label_runs, render
+from crystext.evaluate.html.template_rendering import (
+    Run,
+    formula_runs,
+    group_runs,
+    label_runs,
+    render,
+)
 from tests.evaluate.html.html_parser import Node, parse
 
 # A browser replaces nulls and carriage returns, and half a character cannot be written at all.

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from crystext.errors import ModelError
-from crystext.generation.worker_pool import available_bytes, default_workers
+from crystext.generation.worker_count import available_bytes, default_workers
 
 
 def test_no_more_processes_are_started_than_there_are_batches(tiny_model: Path) -> None:
@@ -15,7 +15,7 @@ def test_no_more_processes_are_started_than_there_are_batches(tiny_model: Path) 
 
 
 def test_processors_bound_the_processes(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crystext.generation.worker_pool.available_bytes", lambda: 10**15)
+    monkeypatch.setattr("crystext.generation.worker_count.available_bytes", lambda: 10**15)
     assert default_workers(tiny_model, 10**6) == len(os.sched_getaffinity(0))
 
 
@@ -23,7 +23,7 @@ def test_memory_bounds_the_processes_by_the_size_of_the_model(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)))
-    monkeypatch.setattr("crystext.generation.worker_pool.available_bytes", lambda: 10 * 10**9)
+    monkeypatch.setattr("crystext.generation.worker_count.available_bytes", lambda: 10 * 10**9)
     small = default_workers(tiny_model, 10**6)
     assert small == 12  # of 0.8 GB each
     large = tmp_path / "large"
@@ -34,7 +34,7 @@ def test_memory_bounds_the_processes_by_the_size_of_the_model(
     with (large / "model.safetensors").open("wb") as file:
         file.truncate(10**8)
     assert default_workers(large, 10**6) == 10
-    monkeypatch.setattr("crystext.generation.worker_pool.available_bytes", lambda: 0)
+    monkeypatch.setattr("crystext.generation.worker_count.available_bytes", lambda: 0)
     assert default_workers(large, 10**6) == 1
 
 

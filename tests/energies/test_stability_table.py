@@ -16,7 +16,7 @@ from crystext.energies.hull import Hull
 from crystext.energies.hull_sources import hull_of_phases
 from crystext.energies.relaxation_files import RelaxedSet, RelaxedStructure
 from crystext.energies.stability import assess_stability
-from crystext.energies.stability_ranking import rank_results, write_energy_table
+from crystext.energies.stability_table import rank_results, write_energy_table
 from crystext.structures.crystal import Crystal
 from crystext.structures.record import Failure
 
