@@ -34,7 +34,7 @@ from evaluation.documents.sources import FIGURES
 from evaluation.result_file import ROOT
 
 # Importing a module registers its figures.
-MODULES = (conditions, data, quality, speed, training)
+MODULES = (conditions, data, predictor, quality, speed, training)
 
 WIDTH = 120
 """Of a line of a document."""
