@@ -93,11 +93,11 @@ def _composition_of_formula(formula: str) -> str:
     return _composition(parse_amounts(formula))
 
 
-def _composition(found: Mapping[str, float]) -> str:
-    total = sum(found.values())
+def _composition(counts: Mapping[str, float]) -> str:
+    total = sum(counts.values())
     return "\n".join(
-        f"{symbol} {_fraction(found[symbol] / total)}"
-        for symbol in sort_by_electronegativity(found)
+        f"{symbol} {_fraction(counts[symbol] / total)}"
+        for symbol in sort_by_electronegativity(counts)
     )
 
 

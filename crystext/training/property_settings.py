@@ -86,29 +86,29 @@ class PropertySettings(StrictModel):
             raise ValueError("; ".join(faults) or "no representation is named")
         return inputs
 
-    def properties(self, found: Mapping[str, Property] | None = None) -> dict[str, Property]:
+    def properties(self, known: Mapping[str, Property] | None = None) -> dict[str, Property]:
         """Return the targets as properties, by name.
 
         Args:
-            found: what the data are known to have, with the titles and units of a table.
+            known: what the data have, with the titles and units of a table.
 
         Raises:
             SettingError: no target is named, and the data do not say which there are.
         """
-        found = found or {}
+        known = known or {}
         if self.targets is None:
-            if not found:
+            if not known:
                 raise SettingError(
                     "properties.targets names no property, and only a table says what it has; give "
                     "properties.targets, such as [band_gap]"
                 )
-            return dict(found)
-        return {name: _target(name, given, found.get(name)) for name, given in self.targets.items()}
+            return dict(known)
+        return {name: _target(name, given, known.get(name)) for name, given in self.targets.items()}
 
 
-def _target(name: str, given: TargetSettings | None, found: Property | None) -> Property:
-    if given is None and (known := found or PROPERTIES.get(name)) is not None:
-        return known
+def _target(name: str, given: TargetSettings | None, known: Property | None) -> Property:
+    if given is None and (entry := known or PROPERTIES.get(name)) is not None:
+        return entry
     given = given or TargetSettings()
     title = given.title or name.replace("_", " ")
     return Property(name, title, unit=given.unit, kind=given.kind)
