@@ -74,14 +74,14 @@ def predict(
     training data is an extrapolation: compare the column distance_percentile.
     """
     from crystext.errors import SettingError
-    from crystext.predict.language import LanguagePredictor
+    from crystext.predict.open import open_predictor
     from crystext.predict.ranking import rank_order
     from crystext.predict.sources import read_records
     from crystext.predict.table import prediction_table, write_table
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise SettingError(f"--out {out}: expected a path that ends in .csv or .parquet")
-    predictor = LanguagePredictor.open(*(model or ()))
+    predictor = open_predictor(model or ())
     records = [x for source in sources for x in read_records(source, lenient=lenient)]
     print_notes((record.name, record.notes) for record in records)
     predictions = predictor.predict(records, property or None, views=views)
@@ -105,13 +105,19 @@ def _print_table(table: pd.DataFrame, predictions: dict[str, Predictions], top: 
     from crystext.predict.table import describe_row
     from crystext.runtime.wording import format_count
 
-    shown = Table(box=None, pad_edge=False)
-    shown.add_column("")
-    for found in predictions.values():
-        shown.add_column(found.target.title_with_unit, justify="right")
-    for _, row in table.head(top).iterrows():
-        shown.add_row(*describe_row(row, predictions))
-    Console().print(shown)
+    rows = [row for _, row in table.head(top).iterrows()]
+    console = Console()
+    for with_intervals in (True, False):
+        shown = Table(box=None, pad_edge=False)
+        shown.add_column("", no_wrap=True)
+        for found in predictions.values():
+            shown.add_column(found.target.title_with_unit, justify="right", no_wrap=True)
+        for row in rows:
+            shown.add_row(*describe_row(row, predictions, with_intervals=with_intervals))
+        # Beside several properties intervals need a wide terminal.
+        if console.measure(shown).minimum <= console.width:
+            break
+    console.print(shown)
     if len(table) > top:
         typer.echo(f"and {format_count(len(table) - top, 'further record')}")
     failed = int((table["problem"] != "").sum())

@@ -82,3 +82,15 @@ TITLES: Mapping[str, str] = {
     "interval_score": "interval score",
 }
 """Titles of the scores for tables, in order."""
+
+
+def residual_quantile(residuals: Floats, level: float) -> float:
+    """Return the size that a new residual stays below with a probability of at least `level`.
+
+    It is the ceil((n + 1) level)-th smallest of n absolute residuals on data that the model has not
+    seen, or the largest if n is too small: split conformal prediction (Lei et al., J. Am. Stat.
+    Assoc. 113, 1094 (2018)).
+    """
+    ordered = np.sort(np.abs(residuals))
+    rank = int(np.ceil((len(ordered) + 1) * level))
+    return float(ordered[min(rank, len(ordered)) - 1])

@@ -3,9 +3,10 @@
 A model folder is what transformers writes (config.json, model.safetensors, tokenizer files), plus
 `crystext.json` (text format) and `prompts/` (the prompt set). An adapter folder is what peft writes
 (adapter_config.json, adapter_model.safetensors) with the tokenizer and the same additions;
-`crystext.json` names its base, and the precision of the base in training. No code in either is ever
-executed: weights are read from safetensors only. This module loads no tensors, and so needs neither
-torch nor transformers.
+`crystext.json` names its base, and the precision of the base in training. The folder of an encoder
+that predicts properties has its head (head.safetensors) and properties.json instead of prompts. No
+code in any of them is ever executed: weights are read from safetensors only. This module loads no
+tensors, and so needs neither torch nor transformers.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ _EXPECTED_SOURCE = (
 )
 _SMALL_FILE_BYTES = 2**28
 """Bytes that take a fraction of a second to hash."""
+
+Objective = Literal["causal", "regression_head"]
+"""What a model was trained to do: write texts, or give numbers through a layer of its own."""
+
+HEAD_FILE = "head.safetensors"
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 
@@ -78,6 +84,9 @@ class ModelDescription:
     coordinate_temperature: float | None = None
     sample_format: Format | None = None
     """The format that is sampled by default; None is `format`."""
+    generates: bool = True
+    """Whether the model writes crystals; False if it only predicts properties."""
+    objective: Objective = "causal"
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,14 @@ class ModelFolder:
 
     @cached_property
     def prompts(self) -> PromptSet:
-        """The prompts it was trained with; raises `SettingError` if they are invalid."""
+        """The prompts it was trained with.
+
+        Raises:
+            SettingError: they are invalid.
+            ModelError: it reads no prompts.
+        """
+        if self.description.objective != "causal":
+            raise writes_no_text(self.path)
         return load_prompts(self.path / "prompts")
 
     @cached_property
@@ -125,6 +141,18 @@ class ModelFolder:
         """Name of the format to sample in by default; None is the model's own format."""
         fmt = self.description.sample_format
         return None if fmt is None else fmt.name
+
+    def require_generator(self) -> None:
+        """Refuse a model that writes no crystals.
+
+        Raises:
+            ModelError: it only predicts properties.
+        """
+        if not self.description.generates:
+            raise ModelError(
+                f"the model {self.source} predicts properties and writes no crystals; use it with "
+                "crystext predict, and give a generator here, such as shipped"
+            )
 
     @property
     def is_adapter(self) -> bool:
@@ -153,6 +181,14 @@ def open_model(source: str | Path | ModelFolder = SHIPPED) -> ModelFolder:
     return ModelFolder(str(source), model_folder(source))
 
 
+def writes_no_text(folder: Path) -> ModelError:
+    """Return the error for a use of an encoder as a model of texts."""
+    return ModelError(
+        f"the model in {folder} predicts properties and writes no text; use it as `crystext "
+        f"predict --model {folder}`"
+    )
+
+
 def model_folder(source: str | Path = SHIPPED) -> Path:
     """Return the folder of a model or an adapter of this package, checked to be complete.
 
@@ -173,7 +209,11 @@ def model_folder(source: str | Path = SHIPPED) -> Path:
             )
         return folder
     weights = [] if has_safetensors(folder) else ["model.safetensors"]
-    _require_files(folder, "config.json", "crystext.json", "prompts", "tokenizer.json", *weights)
+    _require_files(folder, "config.json", "crystext.json")
+    if read_description(folder).objective == "regression_head":
+        _require_files(folder, HEAD_FILE, "properties.json", "tokenizer.json", *weights)
+    else:
+        _require_files(folder, "prompts", "tokenizer.json", *weights)
     return folder
 
 
@@ -261,6 +301,9 @@ def read_description(folder: Path) -> ModelDescription:
         )
         drawn = found.get("sample_format")
         sample_format = None if drawn is None else get_format(drawn)
+        objective = found.get("objective", "causal")
+        if objective not in get_args(Objective):
+            raise ValueError(f"objective is {objective!r}")
         base = None
         if is_adapter(folder):
             base = AdapterBase(found["base"], found["quantize"], found["dtype"])
@@ -278,12 +321,15 @@ def read_description(folder: Path) -> ModelDescription:
             f"the model in {folder} cannot be loaded: {path} is damaged: "
             f"{describe_error(error, 'its values are of another kind')}"
         ) from None
-    return ModelDescription(fmt, base, element, coordinate, sample_format)
+    generates = bool(found.get("generates", True))
+    return ModelDescription(fmt, base, element, coordinate, sample_format, generates, objective)
 
 
 def write_description(folder: Path, description: ModelDescription) -> None:
     """Write crystext.json."""
     content: dict[str, Any] = {"format": description.format.name}
+    if description.objective != "causal":
+        content["objective"] = description.objective
     if description.base is not None:
         content |= {
             "base": description.base.source,
@@ -295,6 +341,8 @@ def write_description(folder: Path, description: ModelDescription) -> None:
             content[name] = value
     if description.sample_format is not None:
         content["sample_format"] = description.sample_format.name
+    if not description.generates:
+        content["generates"] = False
     (folder / "crystext.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -25,6 +25,7 @@ from crystext.models.layout import (
     base_folder,
     open_model,
     write_description,
+    writes_no_text,
 )
 from crystext.models.lora import merge_and_unload, read_adapter, write_adapter
 from crystext.models.network import (
@@ -118,7 +119,12 @@ def save_model(
         if prediction is not None:
             write_prediction_settings(partial, prediction)
         about = ModelDescription(
-            fmt, stands_on, temperatures.element, temperatures.coordinate, sample_format
+            fmt,
+            stands_on,
+            temperatures.element,
+            temperatures.coordinate,
+            sample_format,
+            generates=prediction is None or prediction.generates,
         )
         write_description(partial, about)
 
@@ -143,10 +149,12 @@ def load_model(source: str | Path | ModelFolder = SHIPPED) -> LoadedModel:
 
     Raises:
         ModelError: the model does not exist, its folder is incomplete or damaged, its weights are
-            not safetensors, or an adapter's base is not available.
+            not safetensors, an adapter's base is not available, or it writes no text.
     """
     files = open_model(source)
     folder, about = files.path, files.description
+    if about.objective != "causal":
+        raise writes_no_text(folder)
     tokenizer = read_tokenizer(folder)
     network: PreTrainedModel | PeftModel
     if about.base is None:

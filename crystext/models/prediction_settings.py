@@ -10,15 +10,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from crystext.errors import ModelError, SettingError, describe_error
+from crystext.models.settings import Pooling
 from crystext.runtime.files import write_text
 from crystext.structures.property_schema import PROPERTIES, Property
 from crystext.tasks.answer_scales import AnswerScale
 from crystext.tasks.representations import get_representation
+from crystext.text.descriptions import Strategy, TextPreparation
 
 SETTINGS_FILE = "properties.json"
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """How an encoder with a head reads a text."""
+
+    pooling: Pooling
+    max_tokens: int
+    """Longer texts lose their end."""
+    preparation: TextPreparation
 
 
 @dataclass(frozen=True)
@@ -32,13 +44,16 @@ class PredictionSettings:
     calibration: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """By property and by level of an interval: the probability that the predicted distribution has
     to give an interval so that it holds the true value as often as the level says, on validation
-    data. The level itself where there are too few of them."""
+    data. The level itself where there are too few of them. Of an encoder with a head: half the
+    width of the interval."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """What the model was trained on: number of records with each property, digest of the data."""
     generates: bool = True
     """Whether the model also writes crystals."""
     views: int = 1
     """Number of equivalent texts whose distributions are averaged by default."""
+    head: HeadSettings | None = None
+    """Of an encoder with a head; None: a language model."""
 
     @property
     def properties(self) -> dict[str, Property]:
@@ -58,7 +73,31 @@ def write_prediction_settings(folder: Path, settings: PredictionSettings) -> Non
         },
         "training": dict(settings.training),
     }
+    if settings.head is not None:
+        content["head"] = _head_content(settings.head)
     write_text(folder / SETTINGS_FILE, json.dumps(content, indent=1) + "\n")
+
+
+def _head_content(head: HeadSettings) -> dict[str, Any]:
+    return {
+        "pooling": head.pooling,
+        "max_tokens": head.max_tokens,
+        "descriptions": head.preparation.strategy,
+        "spells_formulas": head.preparation.spells_formulas,
+        "stopwords": sorted(head.preparation.stopwords),
+    }
+
+
+def _read_head(content: Mapping[str, Any] | None) -> HeadSettings | None:
+    if content is None:
+        return None
+    found = {"pooling": content["pooling"], "descriptions": content["descriptions"]}
+    for name, kind in (("pooling", Pooling), ("descriptions", Strategy)):
+        if found[name] not in get_args(kind):
+            raise ValueError(f"{name} is {found[name]!r}")
+    words = frozenset(str(word) for word in content["stopwords"])
+    preparation = TextPreparation(found["descriptions"], bool(content["spells_formulas"]), words)
+    return HeadSettings(found["pooling"], int(content["max_tokens"]), preparation)
 
 
 def _scale_content(scale: AnswerScale) -> dict[str, Any]:
@@ -99,6 +138,7 @@ def read_prediction_settings(folder: Path) -> PredictionSettings | None:
             content["training"],
             bool(content["generates"]),
             int(content.get("views", 1)),
+            _read_head(content.get("head")),
         )
     except SettingError as error:
         raise ModelError(f"{path}: {error}") from None

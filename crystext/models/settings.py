@@ -37,6 +37,36 @@ class NewLlamaSettings(StrictModel):
         return self
 
 
+Architecture = Literal["t5_encoder", "bert"]
+
+Pooling = Literal["cls", "mean"]
+"""What represents a text: the state of its class token, through the pooler that BERT has for it; or
+the mean of all states."""
+
+
+class NewEncoderSettings(StrictModel):
+    """An encoder with random weights, for the objective `regression_head`.
+
+    Its tokenizer is learned from the training texts.
+    """
+
+    architecture: Architecture
+    hidden_size: int = Field(256, gt=0)
+    intermediate_size: int = Field(704, gt=0)
+    layers: int = Field(4, gt=0)
+    heads: int = Field(4, gt=0)
+    vocabulary: int = Field(2000, ge=300)
+    """Number of tokens at most."""
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.hidden_size % self.heads:
+            raise ValueError(
+                f"hidden_size is {self.hidden_size}; expected a multiple of the heads, {self.heads}"
+            )
+        return self
+
+
 class LoraSettings(StrictModel):
     """Low-rank adapters (Hu et al., arXiv:2106.09685); all other weights stay fixed."""
 
@@ -54,6 +84,7 @@ class ModelSettings(StrictModel):
     base: str | None = None
     """`shipped`, a model folder, or a name on the Hub."""
     new: NewLlamaSettings | None = None
+    new_encoder: NewEncoderSettings | None = None
     quantize: Literal["none", "nf4"] = "none"
     """nf4: the base is held in 4 bits with double quantisation (Dettmers et al.,
     arXiv:2305.14314); needs `lora`."""
@@ -64,8 +95,11 @@ class ModelSettings(StrictModel):
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:
-        if (self.base is None) == (self.new is None):
-            raise ValueError("give either base (what to start from) or new (the sizes), not both")
+        if sum(x is not None for x in (self.base, self.new, self.new_encoder)) != 1:
+            raise ValueError(
+                "give either base (what to start from) or new or new_encoder (the sizes), and only "
+                "one of them"
+            )
         if self.quantize != "none" and self.lora is None:
             raise ValueError("a quantised base cannot be trained itself; add lora: {}")
         return self

@@ -28,7 +28,7 @@ from crystext.predict.materials import as_records
 from crystext.predict.table import prediction_table
 from crystext.runtime.resources import shipped_predictor
 from crystext.structures.record import Record
-from crystext.tasks.representations import get_representation, text_and_problem
+from crystext.tasks.representations import preferred_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,19 +153,8 @@ class LanguagePredictor(Predictor):
         self, records: Sequence[Record], rng: np.random.Generator | None
     ) -> tuple[list[str], list[str]]:
         """Return a text for each record, empty if it has none, and why."""
-        forms = [get_representation(name) for name in self.inputs]
-        texts, problems = [], []
-        for record in records:
-            text = problem = ""
-            for form in forms:
-                text, reason = text_and_problem(record, form, rng)
-                problem = problem or reason
-                if text:
-                    problem = ""
-                    break
-            texts.append(text)
-            problems.append(problem)
-        return texts, problems
+        found = [preferred_text(record, self.inputs, rng) for record in records]
+        return [text for _, text, _ in found], [problem for _, _, problem in found]
 
     def _distributions(
         self, texts: Sequence[str], names: Sequence[str]

@@ -77,7 +77,7 @@ class PropertyPrediction(Task):
     ) -> Example | None:
         """Ask for properties that the record has: for all at once if they have levels, else one."""
         values = self.known_values(record)
-        text = self._sample_text(record, rng)
+        _, text = self.sample_text(record, rng)
         if not values or not text:
             return None
         names = [str(name) for name in rng.permutation(sorted(values))]
@@ -98,15 +98,20 @@ class PropertyPrediction(Task):
                 found[name] = value
         return found
 
-    def _sample_text(self, record: Record, rng: np.random.Generator) -> str:
+    def sample_text(self, record: Record, rng: np.random.Generator) -> tuple[str, str]:
+        """Return a representation that a record has, sampled by weight, and its text, or no text.
+
+        Raises:
+            InputError, SettingError: what the record has is invalid.
+        """
         # One order of random numbers whatever the record has.
         names = list(self.inputs)
         keys = rng.random(len(names)) ** (1 / np.array([*self.inputs.values()]))
         for i in np.argsort(-keys):
             text = get_representation(names[i]).write(record, rng)
             if text:
-                return text
-        return ""
+                return names[i], text
+        return "", ""
 
     def score(self, example: Example, answer: str) -> dict[str, float]:
         """Return whether the first answer is one, and whether it is the example's."""

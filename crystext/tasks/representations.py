@@ -12,7 +12,7 @@ A generator writes crystals in a format; a property can be predicted from any re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -182,3 +182,19 @@ def text_and_problem(
     if not text:
         return "", f"it has no {representation.name}, which this model reads"
     return text, ""
+
+
+def preferred_text(
+    record: Record, names: Sequence[str], rng: np.random.Generator | None = None
+) -> tuple[str, str, str]:
+    """Return the first representation that a record has, its text, and an empty string.
+
+    Without any: two empty strings, and the reason why it lacks the first one.
+    """
+    problem = ""
+    for name in names:
+        text, reason = text_and_problem(record, get_representation(name), rng)
+        if text:
+            return name, text, ""
+        problem = problem or reason
+    return "", "", problem

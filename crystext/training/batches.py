@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import torch
 
-from crystext.training.examples import Examples, TokenizedExample
+from crystext.training.examples import ExampleStream, TrainingRow
 
 
 def steps_for_epochs(epochs: float, crystals: int, batch_size: int) -> int:
@@ -21,25 +21,27 @@ def steps_for_epochs(epochs: float, crystals: int, batch_size: int) -> int:
     return max(1, math.ceil(epochs * crystals / batch_size))
 
 
-class Batches(torch.utils.data.Dataset[list[TokenizedExample]]):
+class Batches(torch.utils.data.Dataset[list[TrainingRow]]):
     """The examples of one of several processes at each step."""
 
     def __init__(
-        self, examples: Examples, batch_size: int, process_index: int = 0, num_processes: int = 1
+        self,
+        examples: ExampleStream,
+        batch_size: int,
+        process_index: int = 0,
+        num_processes: int = 1,
     ) -> None:
         self.examples, self.batch_size = examples, batch_size
         self.process_index, self.num_processes = process_index, num_processes
 
-    def __getitem__(self, step: int) -> list[TokenizedExample]:
+    def __getitem__(self, step: int) -> list[TrainingRow]:
         """Return this process's examples of a step; empty if they are all too long."""
         first = step * self.batch_size
         return self.examples.rows(
             range(first + self.process_index, first + self.batch_size, self.num_processes)
         )
 
-    def iter_batches(
-        self, start: int, stop: int, workers: int = 0
-    ) -> Iterator[list[TokenizedExample]]:
+    def iter_batches(self, start: int, stop: int, workers: int = 0) -> Iterator[list[TrainingRow]]:
         """Yield the batches of steps `start` to `stop`.
 
         Args:
@@ -58,7 +60,7 @@ class Batches(torch.utils.data.Dataset[list[TokenizedExample]]):
         yield from loader
 
 
-def _no_collate(rows: list[TokenizedExample]) -> list[TokenizedExample]:
+def _no_collate(rows: list[TrainingRow]) -> list[TrainingRow]:
     return rows
 
 

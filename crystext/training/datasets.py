@@ -13,11 +13,11 @@ from crystext.data.store import Records
 from crystext.errors import SettingError
 from crystext.models.initialize import InitialModel
 from crystext.tasks.property_prediction import PropertyPrediction
-from crystext.training.examples import Examples
+from crystext.training.examples import Examples, ExampleStream
 from crystext.training.property_targets import recipe_tasks
 from crystext.training.recipe import Recipe
 
-_LENGTH_SAMPLE_SIZE = 256
+LENGTH_SAMPLE_SIZE = 256
 """Number of examples that represent the whole stream."""
 
 _CHUNK_SIZE = 32
@@ -27,8 +27,8 @@ _CHUNK_SIZE = 32
 class TrainingDatasets:
     """The training and validation examples of a run."""
 
-    train: Examples
-    validation: dict[str, Examples]
+    train: ExampleStream
+    validation: Mapping[str, ExampleStream]
     """By name of the test, each with at least one example; `translated` is the unconditional task
     on randomly translated crystals, all others are tasks on crystals as in the data."""
     lengths: list[int]
@@ -43,22 +43,25 @@ class TrainingDatasets:
 
     @property
     def too_long_fraction(self) -> float:
-        """Proportion of examples left out for their length, estimated from the first ones."""
+        """Proportion of examples that are too long, estimated from the first ones."""
         return sum(n > self.train.max_tokens for n in self.lengths) / len(self.lengths)
 
     def sequences_per_batch(self, batch_tokens: int) -> int:
         """Return the number of examples that hold a number of tokens on average."""
-        # Examples that are too long count in a batch, but add no tokens.
-        tokens = sum(n for n in self.lengths if n <= self.train.max_tokens)
-        return max(1, round(batch_tokens * _LENGTH_SAMPLE_SIZE / tokens))
+        most = self.train.max_tokens
+        # Examples that are too long and left out count in a batch, but add no tokens.
+        rest = most if self.train.cuts_long_texts else 0
+        tokens = sum(n if n <= most else rest for n in self.lengths)
+        return max(1, round(batch_tokens * LENGTH_SAMPLE_SIZE / tokens))
 
     def warnings(self) -> Iterator[str]:
         """Yield a sentence for each omission."""
         most = self.train.max_tokens
         if self.too_long_fraction:
+            done = "lose their end" if self.train.cuts_long_texts else "are left out"
             yield (
                 f"about {self.too_long_fraction:.1%} of the examples are longer than {most} tokens "
-                "(optim.max_tokens) and are left out"
+                f"(optim.max_tokens) and {done}"
             )
         if self.unscored_tasks:
             yield (
@@ -103,7 +106,7 @@ def make_datasets(
         )
 
     train = examples("train", recipe.seed, recipe.tasks, recipe.translate_probability)
-    lengths = train.lengths(range(_LENGTH_SAMPLE_SIZE))
+    lengths = train.lengths(range(LENGTH_SAMPLE_SIZE))
     if not any(n <= train.max_tokens for n in lengths):
         raise _no_batch_error(train, "train", lengths)
     wanted = {name: examples("validation", 0, {name: 1.0}, 0.0) for name in train.tasks}
@@ -115,7 +118,7 @@ def make_datasets(
     if not any(name in validation for name in train.tasks):
         first = wanted[train.tasks[0]]
         raise _no_batch_error(
-            first, "validation", first.lengths(range(min(crystals, _LENGTH_SAMPLE_SIZE)))
+            first, "validation", first.lengths(range(min(crystals, LENGTH_SAMPLE_SIZE)))
         )
     return TrainingDatasets(train, validation, lengths, unscored)
 

@@ -15,7 +15,7 @@ from crystext.errors import SettingError
 from crystext.models.network import is_sharded as launched_sharded
 from crystext.training.ema import trainable_parameters
 from crystext.training.log import check_trackers
-from crystext.training.loss import PackedLoss
+from crystext.training.objectives import LossModule
 from crystext.training.recipe import Recipe
 
 
@@ -42,6 +42,10 @@ def check_machine(recipe: Recipe) -> None:
             )
         if recipe.compile:
             faults.append("compile: untested with FSDP; set it to false")
+        if recipe.objective != "causal":
+            faults.append(
+                f"objective: {recipe.objective} is not possible with FSDP; start processes without"
+            )
     if faults:
         raise SettingError("the recipe does not work here:\n  " + "\n  ".join(faults))
 
@@ -49,8 +53,8 @@ def check_machine(recipe: Recipe) -> None:
 def make_accelerator(recipe: Recipe, out: Path) -> Accelerator:
     """Return the accelerator of a run, which connects the processes that were launched together."""
     return Accelerator(
-        # `PackedLoss` handles it. Settings of an earlier user of accelerate in this program cannot
-        # be changed, but do not apply there.
+        # The loss module handles it. Settings of an earlier user of accelerate in this program
+        # cannot be changed, but do not apply there.
         mixed_precision=None if is_initialized() else "no",
         device_placement=False,
         log_with=list(recipe.trackers) or None,
@@ -66,7 +70,7 @@ def broadcast_weights(accelerator: Accelerator, network: nn.Module) -> None:
                 parameter.copy_(broadcast(parameter.detach().clone()))
 
 
-def prepare_module(accelerator: Accelerator, module: PackedLoss) -> nn.Module:
+def prepare_module(accelerator: Accelerator, module: LossModule) -> nn.Module:
     """Return the module wrapped for several processes."""
     if is_sharded(accelerator):
         from peft import PeftModel

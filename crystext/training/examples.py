@@ -7,9 +7,10 @@ whatever was made before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,68 @@ TokenizedExample = tuple[list[int], list[int]]
 """Token ids of an example and its labels, of equal length; see
 `tokenization.encode.example_ids`."""
 
+TrainingRow = tuple[list[int], Sequence[float]]
+"""Token ids, and what is learned: a `TokenizedExample`, or a value of each property."""
 
-class Examples:
+
+class ExampleStream(ABC):
+    """The rows that the records of each epoch give."""
+
+    cuts_long_texts: ClassVar[bool] = False
+    """Whether longer texts lose their end; else their examples are left out."""
+
+    def __init__(self, data: Records, *, max_tokens: int, seed: int) -> None:
+        """Set up a stream.
+
+        Args:
+            data: the records of an epoch.
+            max_tokens: of the longest row.
+            seed: of order and augmentation.
+        """
+        self.data, self.max_tokens, self.seed = data, max_tokens, seed
+        self._order: tuple[int, NDArray[np.int64]] | None = None
+
+    @property
+    @abstractmethod
+    def tasks(self) -> list[str]:
+        """Names of what is learned, sorted; validation has a loss of each."""
+
+    @abstractmethod
+    def rows(self, positions: range) -> list[TrainingRow]:
+        """Return the rows at these positions of the stream, none longer than `max_tokens`."""
+
+    @abstractmethod
+    def lengths(self, positions: range) -> list[int]:
+        """Return the token counts of the rows at these positions, whole, also if too long."""
+
+    def _place(self, position: int) -> tuple[int, int]:
+        """Return the index of the record at a position, and its epoch."""
+        epoch, place = divmod(position, len(self.data))
+        if self._order is None or self._order[0] != epoch:
+            rng = np.random.Generator(np.random.Philox(key=[self.seed, 2**62 + epoch]))
+            self._order = epoch, rng.permutation(len(self.data))
+        return int(self._order[1][place]), epoch
+
+    def _rng(self, index: int, epoch: int) -> np.random.Generator:
+        """Return the random numbers of a record in an epoch."""
+        return np.random.Generator(
+            np.random.Philox(key=[self.seed, epoch * len(self.data) + index])
+        )
+
+
+def augment_crystal(
+    record: Record, rng: np.random.Generator, translate_probability: float
+) -> Record:
+    """Return a record with a random equivalent crystal, if it has one."""
+    if record.crystal is None:
+        return record
+    crystal = permute_within_species(record.crystal, rng)
+    if rng.random() < translate_probability:
+        crystal = translate(crystal, rng)
+    return replace(record, crystal=crystal)
+
+
+class Examples(ExampleStream):
     """Samples task and augmentation for each crystal of each epoch."""
 
     def __init__(
@@ -57,15 +118,19 @@ class Examples:
             translate_probability: probability that an example's crystal is randomly translated.
             max_tokens: longer examples are left out.
         """
-        self.data, self.tokenizer, self.prompts, self.format = data, tokenizer, prompts, fmt
-        self.tasks = sorted(name for name, weight in task_weights.items() if weight > 0)
+        super().__init__(data, max_tokens=max_tokens, seed=seed)
+        self.tokenizer, self.prompts, self.format = tokenizer, prompts, fmt
+        self._names = sorted(name for name, weight in task_weights.items() if weight > 0)
         self._tasks = tasks
-        weights = np.array([task_weights[name] for name in self.tasks], dtype=np.float64)
+        weights = np.array([task_weights[name] for name in self._names], dtype=np.float64)
         self._task_cdf = np.cumsum(weights / weights.sum())
-        self.translate_probability, self.max_tokens = translate_probability, max_tokens
-        self.seed, self.loss_on_prompt = seed, loss_on_prompt
-        self._order: tuple[int, NDArray[np.int64]] | None = None
+        self.translate_probability, self.loss_on_prompt = translate_probability, loss_on_prompt
         self._wyckoff_cache: dict[int, WyckoffCrystal | None] = {}
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks with a weight above 0."""
+        return self._names
 
     def example(self, index: int, epoch: int) -> Example | None:
         """Return the example that crystal `index` gives in an epoch.
@@ -73,25 +138,22 @@ class Examples:
         None if the crystal lacks what the sampled task needs, such as a Wyckoff description or a
         label.
         """
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, epoch * len(self.data) + index]))
+        rng = self._rng(index, epoch)
         record = self.data[index]
-        crystal = record.crystal
-        if crystal is not None:
-            crystal = permute_within_species(crystal, rng)
-            if rng.random() < self.translate_probability:
-                crystal = translate(crystal, rng)
+        augmented = augment_crystal(record, rng, self.translate_probability)
         # The sum may be a rounding error below 1.
         drawn = np.searchsorted(self._task_cdf, rng.random() * self._task_cdf[-1], side="right")
-        task = self._tasks[self.tasks[int(drawn)]]
+        task = self._tasks[self._names[int(drawn)]]
         fmt = task.format or self.format
         needs_wyckoff = fmt.needs_wyckoff or task.needs_wyckoff
         wyckoff = self._wyckoff(index, record) if needs_wyckoff else None
-        if task.needs_crystal and (crystal is None or (fmt.needs_wyckoff and wyckoff is None)):
+        if task.needs_crystal and (
+            record.crystal is None or (fmt.needs_wyckoff and wyckoff is None)
+        ):
             return None
-        augmented = replace(record, crystal=crystal, wyckoff=wyckoff)
-        return task.make(augmented, self.prompts, fmt, rng)
+        return task.make(replace(augmented, wyckoff=wyckoff), self.prompts, fmt, rng)
 
-    def rows(self, positions: range) -> list[TokenizedExample]:
+    def rows(self, positions: range) -> list[TrainingRow]:
         """Return the examples at these positions of the stream, without those that are too long."""
         return [row for row in self._rows(positions) if len(row[0]) <= self.max_tokens]
 
@@ -100,15 +162,9 @@ class Examples:
         return [len(ids) for ids, _ in self._rows(positions)]
 
     def _rows(self, positions: range) -> list[TokenizedExample]:
-        made = [example for p in positions if (example := self._example_at(p)) is not None]
+        places = (self._place(position) for position in positions)
+        made = [x for place in places if (x := self.example(*place)) is not None]
         return examples_ids(self.tokenizer, made, self.loss_on_prompt)
-
-    def _example_at(self, position: int) -> Example | None:
-        epoch, place = divmod(position, len(self.data))
-        if self._order is None or self._order[0] != epoch:
-            rng = np.random.Generator(np.random.Philox(key=[self.seed, 2**62 + epoch]))
-            self._order = epoch, rng.permutation(len(self.data))
-        return self.example(int(self._order[1][place]), epoch)
 
     def _wyckoff(self, index: int, record: Record) -> WyckoffCrystal | None:
         """Return the Wyckoff description of a crystal: from its store, else computed and cached."""

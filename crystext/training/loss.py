@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from crystext.training.attention import attention_arguments, attention_name
+from crystext.training.objectives import LossModule
 from crystext.training.packing import Packed
 
 if TYPE_CHECKING:
@@ -15,12 +16,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class PackedLoss(nn.Module):
-    """A causal language model, with or without adapters, that returns losses.
+class PackedLoss(LossModule):
+    """A causal language model, with or without adapters, that returns losses in nats."""
 
-    Wrappers for several processes or sharding wrap this module, so that one forward pass goes from
-    tokens to losses.
-    """
+    network: PreTrainedModel | PeftModel
 
     def __init__(
         self, network: PreTrainedModel | PeftModel, device: torch.device, *, bf16: bool

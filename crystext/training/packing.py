@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from crystext.tokenization.encode import IGNORED_LABEL
-from crystext.training.examples import TokenizedExample
+from crystext.training.examples import TrainingRow
 
 _ROWS_PER_GRID = 24
 """Rows per grid: fewer need less padding but more kernels; this number was fastest on a CPU."""
@@ -73,7 +73,7 @@ class Packed(NamedTuple):
         return moved
 
 
-def pack(rows: Sequence[TokenizedExample]) -> Packed:
+def pack(rows: Sequence[TrainingRow]) -> Packed:
     """Concatenate examples, short ones first."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
     ordered = [rows[i] for i in order]
@@ -100,15 +100,13 @@ def pack(rows: Sequence[TokenizedExample]) -> Packed:
     )
 
 
-def split_micro_batches(
-    rows: list[TokenizedExample], micro_tokens: int
-) -> list[list[TokenizedExample]]:
+def split_micro_batches(rows: list[TrainingRow], micro_tokens: int) -> list[list[TrainingRow]]:
     """Split rows into parts of about equal tokens, at most `micro_tokens` each.
 
     A longer row is a separate part. Parts hold rows of similar length.
     """
     rows = sorted(rows, key=lambda row: len(row[0]))
-    parts: list[list[TokenizedExample]] = []
+    parts: list[list[TrainingRow]] = []
     total = sum(len(ids) for ids, _ in rows)
     share = total / max(1, -(-total // micro_tokens))
     size = 0
@@ -123,7 +121,7 @@ def split_micro_batches(
     return parts
 
 
-def dummy_rows(token: int) -> list[TokenizedExample]:
+def dummy_rows(token: int) -> list[TrainingRow]:
     """Return rows without loss, for a process without rows while others wait for it."""
     return [([token], [IGNORED_LABEL])]
 

@@ -40,7 +40,8 @@ def property_task(recipe: Recipe, data: TrainingData) -> PropertyPrediction | No
         except InputError as error:
             faults.append(str(error))
             continue
-        if settings.answer == "digits" and not scale.is_boolean:
+        by_digits = settings.answer == "digits" or recipe.objective == "regression_head"
+        if by_digits and not scale.is_boolean:
             scale = replace(scale, levels=(), atoms=frozenset())
         scales[name] = replace(scale, digits=settings.digits)
     if faults:

@@ -28,6 +28,7 @@ from crystext.runtime.schema import (
 )
 from crystext.tasks import TASKS
 from crystext.text import FORMATS, Format, get_format
+from crystext.training.head_settings import RegressionHeadSettings
 from crystext.training.property_settings import PropertySettings
 
 _EXCLUSIVE_SETTINGS = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
@@ -86,12 +87,12 @@ class OptimSettings(StrictModel):
     """muon: for the matrices, AdamW for the rest (from scratch); adamw: AdamW for all;
     paged_adamw_8bit: the same in 8 bits, from bitsandbytes."""
     learning_rate: float = Field(gt=0)
-    schedule: Literal["cosine", "constant", "wsd"] = "cosine"
+    schedule: Literal["cosine", "constant", "wsd", "one_cycle"] = "cosine"
     """After the warm-up: half a cosine to zero; or constant; or constant with a decay at the end
-    (wsd)."""
+    (wsd). one_cycle has a warm-up of its own, half a cosine up before half a cosine down."""
     warmup_steps: int = Field(100, ge=0)
     decay_fraction: float = Field(0.4, ge=0, le=1)
-    """wsd: fraction of the steps, at the end, over which the rate decays linearly to zero."""
+    """wsd, one_cycle: fraction of the steps, at the end, over which the rate decays to zero."""
     weight_decay: float = Field(0.0, ge=0)
     steps: int | None = Field(None, gt=0)
     epochs: float | None = Field(None, gt=0)
@@ -105,7 +106,7 @@ class OptimSettings(StrictModel):
     """Maximum number of tokens that a process passes through the network at once; larger batches
     are split and their gradients accumulated. Affects memory, not the result."""
     max_tokens: int = Field(256, gt=0)
-    """Longer examples are left out."""
+    """Longer examples are left out; with the objective regression_head, they lose their end."""
     clip_norm: float = Field(1.0, gt=0)
     ema: float = Field(0.0, ge=0, lt=1)
     """Decay of the moving average of the trained weights; the average is saved and scored.
@@ -148,6 +149,11 @@ class Recipe(StrictModel):
     """Relative weight of each task."""
     properties: PropertySettings | None = None
     """Settings of the task `property`, which needs them."""
+    objective: Literal["causal", "regression_head"] = "causal"
+    """causal: a language model learns the next token; regression_head: an encoder of the kind of T5
+    or BERT learns the task `property`, with a layer that gives the numbers."""
+    head: RegressionHeadSettings | None = None
+    """Settings of the objective regression_head; None: their defaults."""
     translate_probability: float = Field(ge=0, le=1)
     """Probability that an example's crystal is shifted by a random translation."""
     loss_on_prompt: bool = False
@@ -200,6 +206,40 @@ class Recipe(StrictModel):
             raise ValueError(
                 f"the task {PROPERTY_TASK} and the section properties belong together: give both "
                 "or neither"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_objective(self) -> Self:
+        if self.objective == "causal":
+            faults = {
+                "head": self.head is not None,
+                "model.new_encoder": self.model.new_encoder is not None,
+            }
+            wrong = [name for name, given in faults.items() if given]
+            if wrong:
+                raise ValueError(
+                    f"{' and '.join(wrong)} need objective: regression_head; give it, or leave "
+                    "them out"
+                )
+            return self
+        settings = self.properties
+        faults = {
+            "tasks other than property": self.generates,
+            "model.new": self.model.new is not None,
+            "model.lora": self.model.lora is not None,
+            "dropout (there is head.dropout)": self.dropout > 0,
+            "loss_on_prompt": self.loss_on_prompt,
+            "number_weight": self.number_weight != 1,
+            "optim.optimizer muon": self.optim.optimizer == "muon",
+            "properties.jitter": settings is not None and settings.jitter > 0,
+            "sample_checks": self.sample_checks.ipt_crystals > 0
+            or self.sample_checks.sampled_crystals > 0,
+        }
+        wrong = [name for name, given in faults.items() if given]
+        if wrong:
+            raise ValueError(
+                f"the objective {self.objective} does not have {', '.join(wrong)}; leave that out"
             )
         return self
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from crystext.errors import RunError
+from crystext.models.encoder import InitialEncoder
 from crystext.models.initialize import InitialModel
 from crystext.models.layout import model_hash
 from crystext.runtime.files import text_digest
@@ -45,7 +46,10 @@ _DIGEST_PHRASES = {
 
 
 def run_identity(
-    recipe: Recipe, initial_model: InitialModel, data: TrainingData, batch_size: int
+    recipe: Recipe,
+    initial_model: InitialModel | InitialEncoder,
+    data: TrainingData,
+    batch_size: int,
 ) -> dict[str, Any]:
     """Return the settings that may not change within a run.
 
@@ -58,7 +62,8 @@ def run_identity(
     fixed = recipe.model_dump(mode="json", exclude=_CHANGEABLE_SETTINGS)
     for name in _CHANGEABLE_OPTIM_SETTINGS:
         fixed["optim"].pop(name)
-    words = json.dumps(asdict(initial_model.prompts), sort_keys=True)
+    prompts = initial_model.prompts
+    words = json.dumps(None if prompts is None else asdict(prompts), sort_keys=True)
     return {
         "recipe": fixed,
         "crystals": len(data.splits["train"]),

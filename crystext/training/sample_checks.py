@@ -19,10 +19,10 @@ from crystext.tasks.generation import UNCONDITIONAL, generation_prompt
 from crystext.text import Format
 from crystext.tokenization.encode import IGNORED_LABEL, example_ids
 from crystext.training.attention import standard_attention
-from crystext.training.examples import Examples, TokenizedExample
+from crystext.training.examples import Examples, TrainingRow
 from crystext.training.loss import base_network
+from crystext.training.objectives import MeanLosses
 from crystext.training.recipe import SampleCheckSettings
-from crystext.training.validation import ValidationScorer
 
 _BATCH_SIZE = 64
 _SEED = 0
@@ -31,7 +31,7 @@ compared."""
 
 
 def validation_ipt(
-    scorer: ValidationScorer, examples: Examples, checks: SampleCheckSettings
+    mean_losses: MeanLosses, examples: Examples, checks: SampleCheckSettings
 ) -> float:
     """Return the mean IPT (see `metrics.ipt`) of the first validation crystals.
 
@@ -41,18 +41,18 @@ def validation_ipt(
     tokenizer = examples.tokenizer
     prompt = generation_prompt(examples.prompts, fmt=examples.format)
 
-    def mean_losses(texts: list[str]) -> list[float]:
-        rows: list[TokenizedExample] = []
+    def losses_of_texts(texts: list[str]) -> list[float]:
+        rows: list[TrainingRow] = []
         for text in texts:
             ids, labels = example_ids(tokenizer, Example(prompt, text))
             rows.append((ids, [*labels[:-1], IGNORED_LABEL]))
-        return scorer.mean_losses(rows)
+        return mean_losses(rows)
 
     count = min(checks.ipt_crystals, len(examples.data))
     crystals = [examples.data[i].require_crystal() for i in range(count)]
     return mean_ipt(
         crystals,
-        mean_losses,
+        losses_of_texts,
         examples.format,
         translations=checks.ipt_translations,
         seed=_SEED,

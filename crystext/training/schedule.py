@@ -13,7 +13,12 @@ def learning_rate(step: int, steps: int, optim: OptimSettings) -> float:
     All schedules rise linearly over `optim.warmup_steps`. Then `cosine` decays to zero along half a
     cosine (Loshchilov and Hutter, arXiv:1608.03983, without restarts), `constant` stays, and `wsd`
     stays and decays linearly to zero over the last `optim.decay_fraction` of the steps.
+    `one_cycle` (Smith and Topin, arXiv:1708.07120, as torch's OneCycleLR) has no such rise: it
+    begins at 1/25 of the rate, rises along half a cosine, and decays along another one, over
+    `optim.decay_fraction`, to 1/250,000 of the rate.
     """
+    if optim.schedule == "one_cycle":
+        return optim.learning_rate * _one_cycle(step, steps, optim.decay_fraction)
     rise = min(1.0, (step + 1) / max(1, optim.warmup_steps))
     if optim.schedule == "cosine":
         done = (step - optim.warmup_steps) / max(1, steps - optim.warmup_steps)
@@ -23,3 +28,16 @@ def learning_rate(step: int, steps: int, optim: OptimSettings) -> float:
     else:
         factor = rise
     return optim.learning_rate * factor
+
+
+def _one_cycle(step: int, steps: int, decay_fraction: float) -> float:
+    """Return the part of the highest rate, which is reached at the end of the rise."""
+    first, last = 1 / 25, 1 / 25e4
+    top = (1 - decay_fraction) * steps - 1
+    if step <= top:
+        return _half_cosine(first, 1.0, step / max(top, 1e-9))
+    return _half_cosine(1.0, last, (step - top) / max(steps - 1 - top, 1e-9))
+
+
+def _half_cosine(start: float, end: float, done: float) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, done))))

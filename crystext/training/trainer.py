@@ -1,8 +1,8 @@
 """The training loop.
 
 Knows steps: batch, losses, gradients, optimizers, average, and when to evaluate, log, save and
-stop. Does not know how examples are made (`examples`) or packed (`packing`), or what a model is
-(`models.initialize`).
+stop. Does not know how examples are made (`examples`) or batched, or what is learned from them
+(`objectives`).
 
 A step depends on earlier steps only through weights, averages and optimizers: the batch and the
 random numbers of dropout follow from seed and step. So a killed run resumes from its last
@@ -23,21 +23,16 @@ import torch
 from rich.console import Console
 
 from crystext.errors import RunError
-from crystext.models.initialize import InitialModel, initialize_model
-from crystext.models.load import check_model_path, save_model
-from crystext.models.prediction_vocabulary import extend_for_prediction
+from crystext.models.load import check_model_path
 from crystext.runtime.run_folder import RunFolder
-from crystext.tasks.prompts import load_prompts
 from crystext.tasks.property_prediction import PropertyPrediction
-from crystext.text import get_format
-from crystext.training.attention import standard_attention
 from crystext.training.batches import Batches, steps_for_epochs
+from crystext.training.causal_objective import CausalObjective
 from crystext.training.checkpoint import (
     checkpoint_errors,
     load_checkpoint,
     save_checkpoint,
 )
-from crystext.training.datasets import make_datasets
 from crystext.training.distributed import (
     broadcast_weights,
     check_machine,
@@ -47,9 +42,9 @@ from crystext.training.distributed import (
     shard_name,
     tracker_config,
 )
-from crystext.training.dropout import add_residual_dropout, dropout_seed
+from crystext.training.dropout import dropout_seed
 from crystext.training.ema import set_trainable_weights, swapped_weights, trainable_parameters
-from crystext.training.examples import TokenizedExample
+from crystext.training.examples import TrainingRow
 from crystext.training.log import (
     TrainingLog,
     TrainingProgress,
@@ -57,16 +52,14 @@ from crystext.training.log import (
     loss_summary,
     write_recipe,
 )
-from crystext.training.loss import PackedLoss, base_network
 from crystext.training.loss_plot import plot_losses
-from crystext.training.number_weighting import NumberWeights
+from crystext.training.objectives import Objective
 from crystext.training.optimizers import make_optimizers, set_learning_rate
-from crystext.training.packing import Packed, dummy_rows, pack, split_micro_batches
-from crystext.training.property_checks import make_property_checks
+from crystext.training.packing import split_micro_batches
 from crystext.training.property_targets import property_task
 from crystext.training.recipe import Recipe
+from crystext.training.regression_objective import RegressionObjective
 from crystext.training.run_identity import check_run_identity, run_identity
-from crystext.training.sample_checks import sampled_validity, validation_ipt
 from crystext.training.schedule import learning_rate
 from crystext.training.training_data import TrainingData, read_data
 from crystext.training.training_state import TrainingState
@@ -103,12 +96,9 @@ class Trainer:
         self.accelerator = make_accelerator(recipe, out)
         self.device, optim = self.accelerator.device, recipe.optim
         self.property_task = property_task(recipe, self.data)
-        self.initial_model = _initialize_model(recipe, self.property_task, self.device)
+        self.objective = make_objective(recipe, self.data, self.property_task, self.device)
+        self.initial_model, self.datasets = self.objective.initial_model, self.objective.datasets
         broadcast_weights(self.accelerator, self.initial_model.network)
-        self.datasets = make_datasets(recipe, splits, self.initial_model, self.property_task)
-        self.property_checks = make_property_checks(
-            recipe, self.initial_model, self.property_task, splits
-        )
         self.batch_size = optim.batch_sequences or self.datasets.sequences_per_batch(
             optim.batch_tokens or 1
         )
@@ -118,16 +108,7 @@ class Trainer:
         )
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         self.batches = Batches(self.datasets.train, self.batch_size, process, processes)
-        if recipe.dropout:
-            add_residual_dropout(base_network(self.initial_model.network), recipe.dropout)
-        module = PackedLoss(
-            self.initial_model.network, self.device, bf16=recipe.precision == "bf16"
-        )
-        self.number_weights = (
-            None
-            if recipe.number_weight == 1
-            else NumberWeights(self.initial_model.tokenizer, recipe.number_weight, self.device)
-        )
+        module = self.objective.loss_module(self.device, bf16=recipe.precision == "bf16")
         if recipe.compile:
             # Inductor's own random numbers take twice as long as torch's on a CPU.
             module.compile(dynamic=True, options={"fallback_random": self.device.type == "cpu"})
@@ -140,10 +121,7 @@ class Trainer:
         self.state = TrainingState(self.weights_module, self.optimizers, optim.ema, recipe.patience)
         self.ema, self.early_stopping = self.state.ema, self.state.early_stopping
         self.scorer = ValidationScorer(
-            self.model,
-            self.accelerator,
-            optim.micro_tokens,
-            int(self.initial_model.tokenizer.eos_token_id),
+            self.model, self.accelerator, self.objective, optim.micro_tokens
         )
         self.log = TrainingLog(out / "log.jsonl")
         self.run_identity = run_identity(recipe, self.initial_model, self.data, self.batch_size)
@@ -262,24 +240,11 @@ class Trainer:
 
         `loss_mean` is the mean over the recipe's tasks with validation examples.
         """
-        recipe = self.recipe
         self.model.eval()
         with swapped_weights(self.weights_module, self.ema.weights):
             scores = self._validation_losses()
-            if recipe.sample_checks.ipt_crystals:
-                any_dataset = next(iter(self.datasets.validation.values()))
-                scores["ipt"] = validation_ipt(self.scorer, any_dataset, recipe.sample_checks)
-            if recipe.sample_checks.sampled_crystals and self.accelerator.is_main_process:
-                scores |= sampled_validity(
-                    self.initial_model,
-                    recipe.sample_checks,
-                    self.recipe.temperatures(),
-                    self.recipe.sample_format_object(),
-                )
-            if self.property_checks is not None and self.accelerator.is_main_process:
-                network = self.initial_model.network
-                with standard_attention(base_network(network)):
-                    scores |= self.property_checks.errors(network)
+            main = self.accelerator.is_main_process
+            scores |= self.objective.scores(self.scorer.mean_losses, is_main=main)
             self.accelerator.wait_for_everyone()
         self.model.train()
         self.early_stopping.update(scores["loss_mean"], self.ema.weights)
@@ -297,52 +262,30 @@ class Trainer:
 
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model folder, or an adapter folder; the last action."""
-        start, network = self.initial_model, base_network(self.initial_model.network)
         set_trainable_weights(
             self.weights_module, self.early_stopping.weights_to_save(self.ema.weights)
         )
-        network.config.use_cache = True
         state: dict[str, torch.Tensor] | None = None
         if is_sharded(self.accelerator):
             # All processes take part.
             whole = self.accelerator.get_state_dict(self.model)
             state = {name.removeprefix("network."): x for name, x in whole.items()}
-        elif start.base is None and (self.recipe.generates or self.recipe.precision == "bf16"):
-            # A small predictor that was trained in 32 bits loses accuracy in 16.
-            network.bfloat16()
         if self.accelerator.is_main_process:
-            with standard_attention(network):
-                prediction = None
-                if self.property_checks is not None:
-                    prediction = self.property_checks.settings(start.network.eval())
-                save_model(
-                    folder,
-                    start.network,
-                    start.tokenizer,
-                    start.prompts,
-                    start.format,
-                    base=start.base,
-                    temperatures=self.recipe.temperatures(),
-                    sample_format=self.recipe.sample_format_object(),
-                    state=state,
-                    prediction=prediction,
-                )
-                if self.property_checks is not None:
-                    self.property_checks.write_compositions(folder)
+            self.objective.save(folder, state)
 
-    def _train_step(self, rows: list[TokenizedExample]) -> tuple[torch.Tensor, int]:
+    def _train_step(self, rows: list[TrainingRow]) -> tuple[torch.Tensor, int]:
         """Run a training step.
 
         Returns:
             This process's part of the mean loss over the batch, and the tokens of the whole batch.
         """
         parts = split_micro_batches(rows, self.recipe.optim.micro_tokens)
-        packed = [pack(part) for part in parts]
+        packed = [self.objective.batch(part) for part in parts]
         mine = [len(parts), sum(len(x.targets_K) for x in packed), sum(x.tokens for x in packed)]
         counts = self.accelerator.gather(torch.tensor([mine], device=self.device))
         most = int(counts[:, 0].max())
         targets, tokens = int(counts[:, 1].sum()), int(counts[:, 2].sum())
-        filler = pack(dummy_rows(self.scorer.dummy_token))
+        filler = self.objective.batch(self.objective.dummy_rows())
         packed += [filler] * (max(1, most) - len(packed))
         set_learning_rate(self.optimizers, learning_rate(self.step, self.steps, self.recipe.optim))
         mean = torch.zeros((), device=self.device)
@@ -354,7 +297,7 @@ class Trainer:
             last = i == len(packed) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 part = part.to(self.device)
-                loss = self._weighted_losses(self.model(part), part).sum()
+                loss = self.objective.training_losses(self.model, part).sum()
                 self.accelerator.backward(loss * scale)
             mean += loss.detach() / max(1, targets)
         norm = self.accelerator.clip_grad_norm_(
@@ -374,9 +317,6 @@ class Trainer:
             optimizer.zero_grad()
         self.ema.update(self.weights_module, self.step)
         return mean, tokens
-
-    def _weighted_losses(self, losses_K: torch.Tensor, packed: Packed) -> torch.Tensor:
-        return losses_K if self.number_weights is None else losses_K * self.number_weights(packed)
 
     def _log_metrics(self, metrics: dict[str, float]) -> None:
         if self.accelerator.is_main_process:
@@ -409,17 +349,11 @@ class Trainer:
             self.log.truncate_after(self.step if found is not None else -1)
 
 
-def _initialize_model(
-    recipe: Recipe, task: PropertyPrediction | None, device: torch.device
-) -> InitialModel:
-    """Create or load the network that a recipe names, with the vocabulary that its task needs."""
-    model = initialize_model(
-        recipe.model,
-        None if recipe.prompts is None else load_prompts(recipe.prompts),
-        get_format(recipe.format),
-        max_tokens=recipe.optim.max_tokens,
-        seed=recipe.seed,
-        device=device,
-        compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
-    )
-    return model if task is None else extend_for_prediction(model, task.scales, recipe.seed)
+def make_objective(
+    recipe: Recipe, data: TrainingData, task: PropertyPrediction | None, device: torch.device
+) -> Objective:
+    """Return the objective that a recipe names, with its network and its examples."""
+    if recipe.objective == "causal":
+        return CausalObjective(recipe, data, task, device)
+    assert task is not None, "the recipe's check requires the task"
+    return RegressionObjective(recipe, data, task, device)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from crystext.training.examples import Examples, TokenizedExample
-from crystext.training.packing import dummy_rows, pack, split_micro_batches
+from crystext.training.examples import ExampleStream, TrainingRow
+from crystext.training.objectives import Objective
+from crystext.training.packing import split_micro_batches
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -21,13 +22,12 @@ class ValidationScorer:
     """A model, and the number of tokens it processes at once."""
 
     model: nn.Module
-    """A `loss.PackedLoss`, or its wrapper by accelerate."""
+    """The objective's loss module, or its wrapper by accelerate."""
     accelerator: Accelerator
+    objective: Objective
     micro_tokens: int
-    dummy_token: int
-    """Any token, for a process without rows while others have some."""
 
-    def micro_batches(self, rows: list[TokenizedExample]) -> list[list[TokenizedExample]]:
+    def micro_batches(self, rows: list[TrainingRow]) -> list[list[TrainingRow]]:
         """Split this process's rows; every process gets the same number of parts, some empty.
 
         Weights that are shared over processes are gathered in each pass, by all of them together.
@@ -35,30 +35,30 @@ class ValidationScorer:
         parts = split_micro_batches(rows, self.micro_tokens)
         counts = self.accelerator.gather(torch.tensor([len(parts)], device=self.accelerator.device))
         most = max(1, int(counts.max()))
-        return parts + [dummy_rows(self.dummy_token)] * (most - len(parts))
+        return parts + [self.objective.dummy_rows()] * (most - len(parts))
 
     @torch.no_grad()
-    def mean_loss(self, rows: list[TokenizedExample]) -> float:
-        """Return the mean loss per token, in nats, over the rows of all processes.
+    def mean_loss(self, rows: list[TrainingRow]) -> float:
+        """Return the mean loss per target over the rows of all processes.
 
         At least one process must have a row: an empty loss would look like a perfect one.
         """
         sums = torch.zeros(2, dtype=torch.float32, device=self.accelerator.device)
         for part in self.micro_batches(rows):
-            losses = self.model(pack(part).to(self.accelerator.device))
+            losses = self.model(self.objective.batch(part).to(self.accelerator.device))
             sums += torch.stack([losses.sum(), torch.tensor(float(len(losses))).to(sums)])
         total, count = self.accelerator.reduce(sums, "sum").tolist()
         return float(total / count)
 
     @torch.no_grad()
-    def mean_losses(self, rows: list[TokenizedExample]) -> list[float]:
-        """Return the mean loss per token, in nats, of each row of this process."""
+    def mean_losses(self, rows: list[TrainingRow]) -> list[float]:
+        """Return the mean loss per target of each row of this process."""
         device = self.accelerator.device
         means: dict[int, float] = {}
         # Rows are matched by identity, because splitting reorders them.
         places = {id(row): i for i, row in enumerate(rows)}
         for part in self.micro_batches(rows):
-            packed = pack(part).to(device)
+            packed = self.objective.batch(part).to(device)
             losses = self.model(packed).float()
             zeros = torch.zeros(len(part), device=device)
             sums = zeros.index_add(0, packed.example_index_K, losses)
@@ -70,7 +70,7 @@ class ValidationScorer:
 
 
 def validation_losses(
-    scorer: ValidationScorer, datasets: Mapping[str, Examples], crystals: int
+    scorer: ValidationScorer, datasets: Mapping[str, ExampleStream], crystals: int
 ) -> dict[str, float]:
     """Return the loss of each dataset over its first examples, as `loss_NAME`.
 

@@ -47,7 +47,20 @@ def test_constant_stays_after_the_warm_up() -> None:
     assert set(rates[5:]) == {2.0}
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "constant", "wsd"])
+@pytest.mark.parametrize("rise", [0.3, 0.5])
+def test_one_cycle_is_that_of_torch(rise: float) -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=2.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2.0, total_steps=100, pct_start=rise)
+    optim = settings(schedule="one_cycle", decay_fraction=1 - rise)
+    for step in range(100):
+        assert learning_rate(step, 100, optim) == pytest.approx(theirs.get_last_lr()[0])
+        optimizer.step()
+        if step < 99:
+            theirs.step()
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "wsd", "one_cycle"])
 def test_a_rate_is_finite_and_never_above_the_highest(schedule: str) -> None:
     for warmup in (0, 1, 200):
         for decay in (0.0, 1.0):

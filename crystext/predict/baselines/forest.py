@@ -27,6 +27,7 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from crystext.errors import InputError
+from crystext.metrics.interval_coverage import residual_quantile
 from crystext.predict.base import INTERVAL_LEVELS, Method
 from crystext.predict.baselines.fitting import (
     Answers,
@@ -34,7 +35,6 @@ from crystext.predict.baselines.fitting import (
     TargetModel,
     clip,
     labels_to_fit,
-    residual_quantile,
 )
 from crystext.predict.baselines.inputs import Features, Imputer, choose_features, read_inputs
 from crystext.structures.crystal import Floats

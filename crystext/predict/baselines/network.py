@@ -20,6 +20,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from crystext.data.property_table import label_values
 from crystext.errors import InputError
+from crystext.metrics.interval_coverage import residual_quantile
 from crystext.predict.base import INTERVAL_LEVELS, Method
 from crystext.predict.baselines.fitting import (
     Answers,
@@ -27,7 +28,6 @@ from crystext.predict.baselines.fitting import (
     TargetModel,
     clip,
     labels_to_fit,
-    residual_quantile,
 )
 from crystext.predict.baselines.inputs import Features, Imputer, choose_features, read_inputs
 from crystext.structures.crystal import Floats
@@ -106,6 +106,8 @@ class NetworkMethod(Method):
     patience: int = 15
     """Epochs without improvement after which training stops."""
     max_epochs: int = 300
+    batch_size: int = 32
+    """Records per update; larger batches end a small table after a few updates."""
 
     def fit(
         self,
@@ -144,6 +146,7 @@ class NetworkMethod(Method):
             "early_stopping": True,
             "n_iter_no_change": self.patience,
             "max_iter": self.max_epochs,
+            "batch_size": min(self.batch_size, len(y) // 2),
             "random_state": seed,
         }
         if target.kind == "boolean":

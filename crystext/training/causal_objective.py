@@ -1,0 +1,142 @@
+"""The objective `causal`: a language model learns the next token of each completion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from crystext.models.initialize import InitialModel, initialize_model
+from crystext.models.load import save_model
+from crystext.models.prediction_vocabulary import extend_for_prediction
+from crystext.tasks.prompts import load_prompts
+from crystext.tasks.property_prediction import PropertyPrediction
+from crystext.text import get_format
+from crystext.training.attention import standard_attention
+from crystext.training.datasets import make_datasets
+from crystext.training.dropout import add_residual_dropout
+from crystext.training.examples import Examples, TrainingRow
+from crystext.training.loss import PackedLoss, base_network
+from crystext.training.number_weighting import NumberWeights
+from crystext.training.objectives import Batch, MeanLosses, Objective
+from crystext.training.packing import Packed, dummy_rows, pack
+from crystext.training.property_checks import make_property_checks
+from crystext.training.recipe import Recipe
+from crystext.training.sample_checks import sampled_validity, validation_ipt
+from crystext.training.training_data import TrainingData
+
+
+class CausalObjective(Objective):
+    """A language model, its examples, and checks by sampling and prediction."""
+
+    initial_model: InitialModel
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: TrainingData,
+        property_task: PropertyPrediction | None,
+        device: torch.device,
+    ) -> None:
+        """Create or load the network that a recipe names, and set up its examples.
+
+        Raises:
+            CrystextError: the recipe refers to something that does not exist, or gives no batch.
+        """
+        self.recipe = recipe
+        self.initial_model = _initialize_model(recipe, property_task, device)
+        self.datasets = make_datasets(recipe, data.splits, self.initial_model, property_task)
+        self.property_checks = make_property_checks(
+            recipe, self.initial_model, property_task, data.splits
+        )
+        if recipe.dropout:
+            add_residual_dropout(base_network(self.initial_model.network), recipe.dropout)
+        self.number_weights = (
+            None
+            if recipe.number_weight == 1
+            else NumberWeights(self.initial_model.tokenizer, recipe.number_weight, device)
+        )
+
+    def loss_module(self, device: torch.device, *, bf16: bool) -> PackedLoss:
+        """See `Objective.loss_module`."""
+        return PackedLoss(self.initial_model.network, device, bf16=bf16)
+
+    def batch(self, rows: Sequence[TrainingRow]) -> Packed:
+        """Return rows as one row without padding."""
+        return pack(rows)
+
+    def dummy_rows(self) -> list[TrainingRow]:
+        """See `Objective.dummy_rows`."""
+        # Any token will do.
+        return dummy_rows(int(self.initial_model.tokenizer.eos_token_id))
+
+    def training_losses(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """Return the losses, those of numbers with the recipe's weight."""
+        losses_K = super().training_losses(model, batch)
+        if self.number_weights is None:
+            return losses_K
+        return losses_K * self.number_weights(cast("Packed", batch))
+
+    def scores(self, mean_losses: MeanLosses, *, is_main: bool) -> dict[str, float]:
+        """Return the checks of the recipe: translation, samples, errors of properties."""
+        recipe, checks, found = self.recipe, self.recipe.sample_checks, {}
+        if checks.ipt_crystals:
+            examples = next(iter(self.datasets.validation.values()))
+            assert isinstance(examples, Examples)
+            found["ipt"] = validation_ipt(mean_losses, examples, checks)
+        if checks.sampled_crystals and is_main:
+            found |= sampled_validity(
+                self.initial_model, checks, recipe.temperatures(), recipe.sample_format_object()
+            )
+        if self.property_checks is not None and is_main:
+            network = self.initial_model.network
+            with standard_attention(base_network(network)):
+                found |= self.property_checks.errors(network)
+        return found
+
+    def save(self, folder: Path, state: Mapping[str, torch.Tensor] | None) -> None:
+        """Write a model folder, or an adapter folder."""
+        recipe, start = self.recipe, self.initial_model
+        network = base_network(start.network)
+        network.config.use_cache = True
+        # A small predictor that was trained in 32 bits loses accuracy in 16.
+        is_small = not recipe.generates and recipe.precision != "bf16"
+        if state is None and start.base is None and not is_small:
+            network.bfloat16()
+        with standard_attention(network):
+            prediction = None
+            if self.property_checks is not None:
+                prediction = self.property_checks.settings(start.network.eval())
+            save_model(
+                folder,
+                start.network,
+                start.tokenizer,
+                start.prompts,
+                start.format,
+                base=start.base,
+                temperatures=recipe.temperatures(),
+                sample_format=recipe.sample_format_object(),
+                state=state,
+                prediction=prediction,
+            )
+            if self.property_checks is not None:
+                self.property_checks.write_compositions(folder)
+
+
+def _initialize_model(
+    recipe: Recipe, task: PropertyPrediction | None, device: torch.device
+) -> InitialModel:
+    """Create or load the network that a recipe names, with the vocabulary that its task needs."""
+    model = initialize_model(
+        recipe.model,
+        None if recipe.prompts is None else load_prompts(recipe.prompts),
+        get_format(recipe.format),
+        max_tokens=recipe.optim.max_tokens,
+        seed=recipe.seed,
+        device=device,
+        compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
+    )
+    return model if task is None else extend_for_prediction(model, task.scales, recipe.seed)
