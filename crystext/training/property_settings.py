@@ -86,28 +86,30 @@ class PropertySettings(StrictModel):
             raise ValueError("; ".join(faults) or "no representation is named")
         return inputs
 
-    def properties(self, known: Mapping[str, Property] | None = None) -> dict[str, Property]:
+    def properties(self, available: Mapping[str, Property] | None = None) -> dict[str, Property]:
         """Return the targets as properties, by name.
 
         Args:
-            known: what the data have, with the titles and units of a table.
+            available: what the data have, with the titles and units of a table.
 
         Raises:
             SettingError: no target is named, and the data do not say which there are.
         """
-        known = known or {}
+        available = available or {}
         if self.targets is None:
-            if not known:
+            if not available:
                 raise SettingError(
                     "properties.targets names no property, and only a table says what it has; give "
                     "properties.targets, such as [band_gap]"
                 )
-            return dict(known)
-        return {name: _target(name, given, known.get(name)) for name, given in self.targets.items()}
+            return dict(available)
+        return {
+            name: _target(name, given, available.get(name)) for name, given in self.targets.items()
+        }
 
 
-def _target(name: str, given: TargetSettings | None, known: Property | None) -> Property:
-    if given is None and (entry := known or PROPERTIES.get(name)) is not None:
+def _target(name: str, given: TargetSettings | None, available: Property | None) -> Property:
+    if given is None and (entry := available or PROPERTIES.get(name)) is not None:
         return entry
     given = given or TargetSettings()
     title = given.title or name.replace("_", " ")
