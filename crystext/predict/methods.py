@@ -16,10 +16,10 @@ METHODS: Registry[Method] = Registry(
     Method,  # type: ignore[type-abstract]
     {
         "mean": f"{_BASELINES}.mean:MEAN",
-        "encoder": "crystext.predict.encoder_method:ENCODER",
         "forest": f"{_BASELINES}.forest:FOREST",
-        "language": "crystext.predict.language_method:LANGUAGE",
         "network": f"{_BASELINES}.network:NETWORK",
+        "encoder": "crystext.predict.encoder_method:ENCODER",
+        "language": "crystext.predict.language_method:LANGUAGE",
     },
 )
 """All methods by name."""
