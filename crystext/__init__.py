@@ -93,7 +93,7 @@ _HOMES = {
     "structures.augment": ("permute_within_species", "translate"),
     "text": ("FORMATS", "Decoded", "DecodeFailure", "decode", "encode"),
     "conditions": ("ConditionResult",),
-    "conditions.constraints": ("Constraints",),
+    "conditions.sampling_constraints": ("Constraints",),
     "structures.crystal": ("Crystal",),
     "structures.property_schema": ("Property",),
     "structures.standardize": ("standardize",),
@@ -117,7 +117,7 @@ _HOMES = {
     "io.write": ("write_crystals",),
     "generation.results": ("InfillResults", "Sample", "Samples"),
     "inference.likelihood": ("Score",),
-    "runtime.resources": ("shipped_model",),
+    "runtime.shipped_files": ("shipped_model",),
     "tasks.generation": ("generation_prompt",),
     "tokenization.encode": ("prompt_ids",),
 }

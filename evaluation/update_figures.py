@@ -29,7 +29,7 @@ from pathlib import Path
 
 from crystext.errors import CrystextError, InputError, did_you_mean
 from evaluation import leaderboard
-from evaluation.documents import conditions, data, quality, speed, training
+from evaluation.documents import conditions, data, predictor, quality, speed, training
 from evaluation.documents.sources import FIGURES
 from evaluation.result_file import ROOT
 

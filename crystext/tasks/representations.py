@@ -93,19 +93,11 @@ def _composition_of_formula(formula: str) -> str:
     return _composition(parse_amounts(formula))
 
 
-<<<<<<< HEAD
-def _composition(amounts: Mapping[str, float]) -> str:
-    total = sum(amounts.values())
-    return "\n".join(
-        f"{symbol} {_fraction(amounts[symbol] / total)}"
-        for symbol in sort_by_electronegativity(amounts)
-=======
 def _composition(counts: Mapping[str, float]) -> str:
     total = sum(counts.values())
     return "\n".join(
         f"{symbol} {_fraction(counts[symbol] / total)}"
         for symbol in sort_by_electronegativity(counts)
->>>>>>> tables19
     )
 
 

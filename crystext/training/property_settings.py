@@ -86,47 +86,22 @@ class PropertySettings(StrictModel):
             raise ValueError("; ".join(faults) or "no representation is named")
         return inputs
 
-<<<<<<< HEAD
-    def properties(self, of_data: Mapping[str, Property] | None = None) -> dict[str, Property]:
-        """Return the targets as properties, by name.
-
-        Args:
-            of_data: what the data are known to have, with the titles and units of a table.
-=======
     def properties(self, available: Mapping[str, Property] | None = None) -> dict[str, Property]:
         """Return the targets as properties, by name.
 
         Args:
             available: what the data have, with the titles and units of a table.
->>>>>>> tables19
 
         Raises:
             SettingError: no target is named, and the data do not say which there are.
         """
-<<<<<<< HEAD
-        of_data = of_data or {}
-        if self.targets is None:
-            if not of_data:
-=======
         available = available or {}
         if self.targets is None:
             if not available:
->>>>>>> tables19
                 raise SettingError(
                     "properties.targets names no property, and only a table says what it has; give "
                     "properties.targets, such as [band_gap]"
                 )
-<<<<<<< HEAD
-            return dict(of_data)
-        return {
-            name: _target(name, given, of_data.get(name)) for name, given in self.targets.items()
-        }
-
-
-def _target(name: str, given: TargetSettings | None, of_data: Property | None) -> Property:
-    if given is None and (known := of_data or PROPERTIES.get(name)) is not None:
-        return known
-=======
             return dict(available)
         return {
             name: _target(name, given, available.get(name)) for name, given in self.targets.items()
@@ -136,7 +111,6 @@ def _target(name: str, given: TargetSettings | None, of_data: Property | None) -
 def _target(name: str, given: TargetSettings | None, available: Property | None) -> Property:
     if given is None and (entry := available or PROPERTIES.get(name)) is not None:
         return entry
->>>>>>> tables19
     given = given or TargetSettings()
     title = given.title or name.replace("_", " ")
     return Property(name, title, unit=given.unit, kind=given.kind)
