@@ -91,6 +91,7 @@ def distance() -> str:
     return (
         "For compositions near the training data (distance percentile below 50), the mean "
         f"absolute error of the formation energy is {near['mae']:.3f} eV/atom, and the 90% "
-        f"interval, {near['mean_width']:.2f} eV/atom wide, holds {percent(near['coverage'])}; far from them "
-        f"(above 90) {far['mae']:.3f}, {far['mean_width']:.2f} and {percent(far['coverage'])}."
+        f"interval, {near['mean_width']:.2f} eV/atom wide, holds {percent(near['coverage'])}; far "
+        f"from them (above 90) {far['mae']:.3f}, {far['mean_width']:.2f} and "
+        f"{percent(far['coverage'])}."
     )
