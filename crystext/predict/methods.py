@@ -16,10 +16,10 @@ METHODS: Registry[Method] = Registry(
     Method,  # type: ignore[type-abstract]
     {
         "mean": f"{_BASELINES}.mean:MEAN",
-        "encoder": "crystext.predict.encoder_method:ENCODER",
         "forest": f"{_BASELINES}.forest:FOREST",
-        "language": "crystext.predict.language_method:LANGUAGE",
         "network": f"{_BASELINES}.network:NETWORK",
+        "language": "crystext.predict.language_method:LANGUAGE",
+        "encoder": "crystext.predict.encoder_method:ENCODER",
     },
 )
 """All methods by name."""

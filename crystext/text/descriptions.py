@@ -76,12 +76,12 @@ def remove_stopwords(text: str, stopwords: Iterable[str]) -> str:
     Symbols of elements stay: In, As, I, He and No are stopwords to the library only. A word is what
     stands between white space, apart from punctuation at its end.
     """
-    known = frozenset(stopwords)
-    return " ".join(word for word in text.split() if not _is_stopword(word.rstrip(".,;:"), known))
+    words = frozenset(stopwords)
+    return " ".join(word for word in text.split() if not _is_stopword(word.rstrip(".,;:"), words))
 
 
-def _is_stopword(word: str, known: frozenset[str]) -> bool:
-    return word.lower() in known and word not in SYMBOLS
+def _is_stopword(word: str, stopwords: frozenset[str]) -> bool:
+    return word.lower() in stopwords and word not in SYMBOLS
 
 
 def replace_lengths(text: str) -> str:
