@@ -316,6 +316,7 @@ class CrystalLM:
         )
         key = settings, constraints, batch_size
         if self._infiller is None or self._infiller.key != key:
+            self.files.require_generator()
             self._infiller = Infiller(self.model, *key)
         with (
             progress_bar("completing", n, progress) as report,

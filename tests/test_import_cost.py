@@ -61,6 +61,7 @@ def loaded_by(statements: str, *arguments: str) -> set[str]:
         ("data", "list"),
         ("train", "--help"),
         ("sample", "--help"),
+        ("benchmark", "--help"),
         ("view", "--help"),
     ],
     ids=" ".join,

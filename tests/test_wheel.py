@@ -18,6 +18,7 @@ MAPPED = {
     "recipes/": "crystext/shipped/recipes/",
     "evaluation/protocols/": "crystext/shipped/evaluation/protocols/",
     "evaluation/reference/": "crystext/shipped/evaluation/reference/",
+    "evaluation/suites/": "crystext/shipped/evaluation/suites/",
 }
 """Where the wheel has the folders of the repository that it takes along."""
 

@@ -17,6 +17,7 @@ COMMANDS: Registry[Command] = Registry(
         "infill": "crystext.cli.infill:COMMAND",
         "evaluate": "crystext.cli.evaluate:COMMAND",
         "predict": "crystext.cli.predict:COMMAND",
+        "benchmark": "crystext.cli.benchmark:COMMAND",
         "relax": "crystext.cli.relax:COMMAND",
         "hull": "crystext.cli.hull:COMMAND",
         "merge": "crystext.cli.merge:COMMAND",

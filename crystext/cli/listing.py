@@ -39,6 +39,13 @@ class ProtocolCommand(_ShippedFilesCommand):
     folder = ("evaluation", "protocols")
 
 
+class SuiteCommand(_ShippedFilesCommand):
+    """A command that takes suites."""
+
+    title = "Shipped suites"
+    folder = ("evaluation", "suites")
+
+
 def _describe_file(path: Path) -> str:
     """Return a file's title, else its first comment."""
     text = path.read_text(encoding="utf-8")

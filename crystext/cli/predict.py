@@ -105,13 +105,19 @@ def _print_table(table: pd.DataFrame, predictions: dict[str, Predictions], top: 
     from crystext.predict.table import describe_row
     from crystext.runtime.wording import format_count
 
-    shown = Table(box=None, pad_edge=False)
-    shown.add_column("")
-    for found in predictions.values():
-        shown.add_column(found.target.title_with_unit, justify="right")
-    for _, row in table.head(top).iterrows():
-        shown.add_row(*describe_row(row, predictions))
-    Console().print(shown)
+    rows = [row for _, row in table.head(top).iterrows()]
+    console = Console()
+    for with_intervals in (True, False):
+        shown = Table(box=None, pad_edge=False)
+        shown.add_column("", no_wrap=True)
+        for found in predictions.values():
+            shown.add_column(found.target.title_with_unit, justify="right", no_wrap=True)
+        for row in rows:
+            shown.add_row(*describe_row(row, predictions, with_intervals=with_intervals))
+        # Beside several properties intervals need a wide terminal.
+        if console.measure(shown).minimum <= console.width:
+            break
+    console.print(shown)
     if len(table) > top:
         typer.echo(f"and {format_count(len(table) - top, 'further record')}")
     failed = int((table["problem"] != "").sum())

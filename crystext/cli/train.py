@@ -50,11 +50,12 @@ def train(
         if losses := trainer.summary():
             typer.echo(losses)
         typer.echo(f"the model is in {model}, its losses are plotted in {out / 'loss.png'}")
-        typer.echo(
-            f"to sample from it: crystext sample --model {model} --n 100 --out {out}/samples"
-            if settings.generates
-            else f"to predict with it: crystext predict SOURCE --model {model}"
-        )
+        if settings.properties is not None:
+            typer.echo(f"to predict with it: crystext predict SOURCE --model {model}")
+        if settings.generates:
+            typer.echo(
+                f"to sample from it: crystext sample --model {model} --n 100 --out {out}/samples"
+            )
 
 
 COMMAND = Command(train, "Train or fine-tune a model from a recipe.", cls=RecipeCommand)

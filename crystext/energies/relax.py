@@ -164,8 +164,7 @@ def relaxation_steps(
 
     atoms = to_atoms(crystal)
     optimizer = FIRE(CellFilter(atoms), logfile=None)
-    moved = optimizer.optimizable
-    steps = 0
+    moved, steps = optimizer.optimizable, 0
     try:
         while True:
             if (refused := _failure_before_step(atoms, limits, cutoff)) is not None:

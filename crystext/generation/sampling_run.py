@@ -220,6 +220,7 @@ def make_sampling_run(
         SettingError: a number is out of range, or settings contradict each other.
     """
     files = open_model(model)
+    files.require_generator()
     settings = resolve_settings(files, conditions, **sampler)
     if batch_size is None:
         batch_size = default_batch_size(files, max_attempts_per_sample)

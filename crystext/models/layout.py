@@ -84,6 +84,8 @@ class ModelDescription:
     coordinate_temperature: float | None = None
     sample_format: Format | None = None
     """The format that is sampled by default; None is `format`."""
+    generates: bool = True
+    """Whether the model writes crystals; False if it only predicts properties."""
     objective: Objective = "causal"
 
 
@@ -139,6 +141,18 @@ class ModelFolder:
         """Name of the format to sample in by default; None is the model's own format."""
         fmt = self.description.sample_format
         return None if fmt is None else fmt.name
+
+    def require_generator(self) -> None:
+        """Refuse a model that writes no crystals.
+
+        Raises:
+            ModelError: it only predicts properties.
+        """
+        if not self.description.generates:
+            raise ModelError(
+                f"the model {self.source} predicts properties and writes no crystals; use it with "
+                "crystext predict, and give a generator here, such as shipped"
+            )
 
     @property
     def is_adapter(self) -> bool:
@@ -307,7 +321,8 @@ def read_description(folder: Path) -> ModelDescription:
             f"the model in {folder} cannot be loaded: {path} is damaged: "
             f"{describe_error(error, 'its values are of another kind')}"
         ) from None
-    return ModelDescription(fmt, base, element, coordinate, sample_format, objective)
+    generates = bool(found.get("generates", True))
+    return ModelDescription(fmt, base, element, coordinate, sample_format, generates, objective)
 
 
 def write_description(folder: Path, description: ModelDescription) -> None:
@@ -326,6 +341,8 @@ def write_description(folder: Path, description: ModelDescription) -> None:
             content[name] = value
     if description.sample_format is not None:
         content["sample_format"] = description.sample_format.name
+    if not description.generates:
+        content["generates"] = False
     (folder / "crystext.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -119,7 +119,12 @@ def save_model(
         if prediction is not None:
             write_prediction_settings(partial, prediction)
         about = ModelDescription(
-            fmt, stands_on, temperatures.element, temperatures.coordinate, sample_format
+            fmt,
+            stands_on,
+            temperatures.element,
+            temperatures.coordinate,
+            sample_format,
+            generates=prediction is None or prediction.generates,
         )
         write_description(partial, about)
 

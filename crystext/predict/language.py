@@ -115,7 +115,7 @@ class LanguagePredictor(Predictor):
         materials: Material | Iterable[Material],
         properties: Sequence[str] | None = None,
         *,
-        views: int = 1,
+        views: int | None = None,
     ) -> pd.DataFrame:
         """Return predictions as a table, a row for each material; see `predict.table`.
 

@@ -96,7 +96,7 @@ class LanguageMethod(Method):
 def _labelled(records: Sequence[Record], targets: Mapping[str, Property]) -> list[Record]:
     """Return the records with a label of a target; the others teach nothing."""
     values = np.array([label_values(records, name) for name in targets])
-    return [records[i] for i in np.flatnonzero(np.isfinite(values).any(axis=0))]
+    return [records[i] for i in np.flatnonzero(np.isfinite(values).any(axis=0)).tolist()]
 
 
 LANGUAGE = LanguageMethod()

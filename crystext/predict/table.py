@@ -99,21 +99,26 @@ def _formula(record: Record) -> str:
         return ""
 
 
-def describe_row(row: Mapping[str, Any], predictions: Mapping[str, Predictions]) -> list[str]:
-    """Return a row for people: the name or formula, and each value with its interval."""
+def describe_row(
+    row: Mapping[str, Any], predictions: Mapping[str, Predictions], *, with_intervals: bool = True
+) -> list[str]:
+    """Return a row for people: the name or formula, and each value, with its interval if asked."""
     name, formula = str(row["name"]), str(row["formula"])
     cells = [name if not formula or formula == name else f"{name} {formula}".strip()]
     for found in predictions.values():
-        value = row[value_column(found.target)]
+        target = found.target
+        value = row[value_column(target)]
         if value is None or value != value:
             cells.append("")
             continue
-        text = f"{value:.3g}"
-        if found.target.kind == "boolean":
-            text = f"{'yes' if value >= 0.5 else 'no'} ({max(value, 1 - value):.0%})"
-        elif (low := row.get(_bound_column(found.target, "low"))) is not None:
-            high = row[_bound_column(found.target, "high")]
-            text += f" [{low:.3g}, {high:.3g}]"
+        if target.kind == "boolean":
+            cells.append(f"{'yes' if value >= 0.5 else 'no'} ({max(value, 1 - value):.0%})")
+            continue
+        low = row.get(_bound_column(target, "low")) if with_intervals else None
+        text = target.format(value)
+        if low is not None:
+            high = row[_bound_column(target, "high")]
+            text += f" ({target.format(low)} to {target.format(high)})"
         cells.append(text)
     return cells
 

@@ -103,7 +103,7 @@ def load_prompts(source: str | Path = "default") -> PromptSet:
     if not folder.is_dir():
         folder = shipped_path("prompts", str(source))
     if not folder.is_dir():
-        known = sorted(p.name for p in shipped_path("prompts").iterdir() if p.is_dir())
+        known = sorted(p.parent.name for p in shipped_path("prompts").glob("*/generate.txt"))
         raise SettingError(
             f"no prompt set {str(source)!r}: neither a folder nor one of {', '.join(known)}."
             + did_you_mean(str(source), known)

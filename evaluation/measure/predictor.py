@@ -167,7 +167,7 @@ def _written(scores: dict[str, Score], *names: str) -> Report:
     return {
         name: {
             "value": rounded(found.value),
-            "interval_95": None if not np.isfinite(found.low) else
+            "bootstrap_95": None if not np.isfinite(found.low) else
             [rounded(found.low), rounded(found.high)],
             "n_valid": found.n_valid,
             "n": found.n,

@@ -25,6 +25,7 @@ WRITTEN = {
     "python": ["perovskite.cif"],
     "read_files": ["cscl.cif"],
     "evaluate": ["theirs/report.json", "report/report.json", "selected", "diverse.extxyz"],
+    "benchmark": ["gaps/report.html", "prompts.jsonl", "answers/results.json"],
     "energies": ["energies.csv", "copper/relaxed.parquet"],
     "train": ["smoke/model", "my-model/model", "draws/attempts.jsonl", "whole/model.safetensors"],
     "many_machines": ["shared-run/attempts.jsonl"],

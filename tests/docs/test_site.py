@@ -15,6 +15,7 @@ import typer
 from pydantic import BaseModel
 
 import crystext
+from crystext.benchmark.suite import Suite
 from crystext.cli.main import app
 from crystext.evaluate.protocol import load_protocol
 from crystext.training.recipe import Recipe
@@ -91,7 +92,8 @@ def is_list(model: type[BaseModel]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("page", "model"), [("recipes", Recipe), ("protocols", type(load_protocol("mp20")))]
+    ("page", "model"),
+    [("recipes", Recipe), ("protocols", type(load_protocol("mp20"))), ("suites", Suite)],
 )
 def test_every_key_of_a_file_is_in_the_reference(
     site: Path, page: str, model: type[BaseModel]

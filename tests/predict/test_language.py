@@ -11,6 +11,7 @@ from rich.console import Console
 
 from crystext.data.textbook import read_textbook
 from crystext.errors import ModelError, SettingError
+from crystext.lm import CrystalLM
 from crystext.predict.language import LanguagePredictor
 from crystext.structures.record import Failure, Record
 from crystext.training.recipe import parse_recipe
@@ -126,3 +127,19 @@ def test_an_unknown_property_is_refused_with_what_there_is(by_levels: Path) -> N
 def test_a_model_that_predicts_nothing_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="predicts no property"):
         LanguagePredictor.open(write_tiny_model(tmp_path / "model"))
+
+
+def test_a_model_that_writes_no_crystal_is_not_sampled_from(by_levels: Path) -> None:
+    lm = CrystalLM.open(by_levels)
+    with pytest.raises(ModelError, match="writes no crystals"):
+        lm.sample(1)
+    with pytest.raises(ModelError, match="writes no crystals"):
+        lm.infill(NACL, species={"Na": "?"}, n=1)
+
+
+def test_a_generator_predicts_through_the_predictor_that_ships(by_levels: Path) -> None:
+    table = CrystalLM.open().predict([NACL, "SrTiO3"], ["band_gap"])
+    assert table["formula"].tolist() == ["NaCl", "SrTiO3"]
+    assert table["band_gap_ev"].notna().all()
+    own = CrystalLM.open(by_levels).predict(NACL, ["density"])
+    assert own["density_g_per_cm3"].notna().all()

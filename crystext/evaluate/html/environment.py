@@ -11,11 +11,13 @@ import re
 from functools import cache
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from crystext.evaluate.html import numbers
 from crystext.evaluate.report import LabelKind
 from crystext.runtime.wording import format_count
+
+_PACKAGE = "crystext.evaluate.html"
 
 
 class Run(NamedTuple):
@@ -25,9 +27,15 @@ class Run(NamedTuple):
     is_subscript: bool
 
 
-def render(template: str, **values: Any) -> str:
-    """Return a template filled with values."""
-    return _environment().get_template(template).render(values)
+def render(template: str, *, package: str = _PACKAGE, **values: Any) -> str:
+    """Return a template filled with values.
+
+    Args:
+        template: name of its file.
+        package: package with the folder `templates`; its templates can use those of this package.
+        values: by name.
+    """
+    return _environment(package).get_template(template).render(values)
 
 
 def formula_runs(formula: str) -> list[Run]:
@@ -53,9 +61,9 @@ def _coordinate(value: float) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment(package: str) -> Environment:
     environment = Environment(
-        loader=PackageLoader("crystext.evaluate.html"),
+        loader=ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, _PACKAGE))]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

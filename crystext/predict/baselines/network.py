@@ -106,6 +106,8 @@ class NetworkMethod(Method):
     patience: int = 15
     """Epochs without improvement after which training stops."""
     max_epochs: int = 300
+    batch_size: int = 32
+    """Records per update; larger batches end a small table after a few updates."""
 
     def fit(
         self,
@@ -144,6 +146,7 @@ class NetworkMethod(Method):
             "early_stopping": True,
             "n_iter_no_change": self.patience,
             "max_iter": self.max_epochs,
+            "batch_size": min(self.batch_size, len(y) // 2),
             "random_state": seed,
         }
         if target.kind == "boolean":

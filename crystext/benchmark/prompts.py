@@ -1,0 +1,173 @@
+"""Prompts for chat models: a set of templates, or the prompts of LLM4Mat-Bench's own file.
+
+A chat prompt set is a folder:
+
+    system.txt     the instructions; no placeholders
+    question.txt   one record: {representation}, {text}, {property}
+    answer.txt     the form of an answer, for examples: {name}, {value}
+
+Few-shot examples are turns of the conversation: a question, then its answer in that form.
+
+`CompatPrompts` are whole texts with the control tokens of a model, as LLM4Mat-Bench writes them.
+Their words are learned from the benchmark's file of prompts (`read_compat_prompts`), together with
+the number of words that a text is cut to; this package holds none of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from crystext.errors import SettingError, describe_error, did_you_mean
+from crystext.runtime.files import json_digest
+from crystext.runtime.resources import shipped_path
+from crystext.structures.property_schema import Property
+from crystext.structures.record import Label
+
+DEFAULT = "chat"
+"""Name of the shipped set."""
+
+_PLACEHOLDERS = {
+    "system": frozenset[str](),
+    "question": frozenset({"representation", "text", "property"}),
+    "answer": frozenset({"name", "value"}),
+}
+"""Templates of a set and the placeholders that each must have."""
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+class Message(NamedTuple):
+    """A turn of a conversation."""
+
+    role: str
+    """`system`, `user` or `assistant`."""
+    content: str
+
+
+class Shot(NamedTuple):
+    """A worked example: a text and the value of its property."""
+
+    text: str
+    value: Label
+
+
+@dataclass(frozen=True)
+class ChatPrompt:
+    """What a model is given: a conversation, or a text with control tokens of its own."""
+
+    messages: tuple[Message, ...] = ()
+    text: str = ""
+    """Used as it is if there are no messages."""
+
+    def as_text(self) -> str:
+        """Return the words of the prompt, for a model without a chat template."""
+        return self.text or "\n\n".join(message.content for message in self.messages) + "\n"
+
+
+class ChatPrompts(Protocol):
+    """A way to ask for a property."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that the words depend on."""
+
+    def render(
+        self, target: Property, representation: str, title: str, text: str, shots: Sequence[Shot]
+    ) -> ChatPrompt:
+        """Return the prompt for one record.
+
+        Args:
+            target: the property.
+            representation: name of the input type, such as `formula`.
+            title: what the texts hold, in a few words.
+            text: of the record.
+            shots: worked examples; empty asks without examples.
+
+        Raises:
+            SettingError: the set cannot ask for this.
+        """
+
+
+@dataclass(frozen=True)
+class TemplatePrompts:
+    """A chat prompt set of templates."""
+
+    templates: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the templates."""
+        return json_digest(dict(self.templates))
+
+    def render(
+        self, target: Property, representation: str, title: str, text: str, shots: Sequence[Shot]
+    ) -> ChatPrompt:
+        """Return a conversation; see `ChatPrompts`."""
+        words = _question_words(target)
+        messages = [Message("system", self.templates["system"].strip())]
+        for shot in shots:
+            messages += [
+                Message("user", self._question(title, shot.text, words)),
+                Message("assistant", self._answer(target, shot.value)),
+            ]
+        messages.append(Message("user", self._question(title, text, words)))
+        return ChatPrompt(tuple(messages))
+
+    def _question(self, title: str, text: str, words: str) -> str:
+        values = {"representation": title, "text": text.strip(), "property": words}
+        return _fill(self.templates["question"], values).strip()
+
+    def _answer(self, target: Property, value: Label) -> str:
+        written = target.format(value)
+        quoted = written if target.kind == "number" else f'"{written}"'
+        return _fill(self.templates["answer"], {"name": target.name, "value": quoted}).strip()
+
+
+def _question_words(target: Property) -> str:
+    """Return the property as questions name it: `band gap in eV, as "band_gap"`."""
+    unit = f" in {target.unit}" if target.unit else ""
+    kind = ' ("yes" or "no")' if target.kind == "boolean" else ""
+    return f'{target.title}{unit}{kind}, as "{target.name}"'
+
+
+def load_chat_prompts(source: str | Path = DEFAULT) -> TemplatePrompts:
+    """Load a chat prompt set: the shipped one by its name, or a folder.
+
+    Raises:
+        SettingError: the set does not exist, or a template is missing or lacks a placeholder; the
+            message lists all errors.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        folder = shipped_path("prompts", str(source))
+    if not folder.is_dir():
+        raise SettingError(
+            f"no chat prompts {str(source)!r}: expected {DEFAULT!r}, a folder with "
+            f"{', '.join(f'{name}.txt' for name in _PLACEHOLDERS)}, or LLM4Mat-Bench's file of "
+            "prompts (*.csv)." + did_you_mean(str(source), [DEFAULT])
+        )
+    faults, templates = [], {}
+    for name, needed in _PLACEHOLDERS.items():
+        path = folder / f"{name}.txt"
+        try:
+            templates[name] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            faults.append(f"{path.name}: {describe_error(error, 'it cannot be read')}")
+            continue
+        placeholders = set(_PLACEHOLDER.findall(templates[name]))
+        if placeholders != needed:
+            faults.append(
+                f"{path.name} has the placeholders {sorted(placeholders)}, expected "
+                f"{sorted(needed)}"
+            )
+    if faults:
+        raise SettingError(f"the chat prompts {folder} have errors:\n  " + "\n  ".join(faults))
+    return TemplatePrompts(templates)
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
