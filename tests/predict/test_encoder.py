@@ -310,7 +310,6 @@ def test_the_command_line_predicts_with_a_folder_or_several(run: Path) -> None:
     assert found.exit_code == 0, found.output
     assert "NaTe" in found.output
     one, two = open_predictor([model]), open_predictor([model, model])
-    assert isinstance(two, EncoderPredictor)
     record = Record(texts={"formula": "NaTe"})
     ours, theirs = (x.predict([record])["mean_z"].values for x in (one, two))
     assert ours == pytest.approx(theirs)
