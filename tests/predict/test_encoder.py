@@ -145,8 +145,7 @@ def test_a_folder_holds_safetensors_and_no_pickle(run: Path) -> None:
     names = {path.name for path in (run / "model").iterdir()}
     assert {"model.safetensors", "head.safetensors", "properties.json", "crystext.json"} <= names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
-    head = load_file(run / "model" / "head.safetensors")
-    assert head["weight"].shape == (2, 32)
+    assert load_file(run / "model" / "head.safetensors")["weight"].shape == (2, 32)
 
 
 def test_a_killed_run_ends_as_an_uninterrupted_one(run: Path, tmp_path: Path) -> None:
@@ -329,8 +328,7 @@ def test_an_encoder_is_not_taken_for_a_language_model_nor_the_other_way(run: Pat
 
 @pytest.mark.parametrize("missing", ["head.safetensors", "properties.json"])
 def test_a_damaged_folder_is_explained(run: Path, tmp_path: Path, missing: str) -> None:
-    copy = tmp_path / "model"
-    shutil.copytree(run / "model", copy)
+    copy = Path(shutil.copytree(run / "model", tmp_path / "model"))
     (copy / missing).write_text("{}")
     with pytest.raises(ModelError):
         load_encoder(copy)
