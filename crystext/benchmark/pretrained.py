@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from crystext.errors import InputError, did_you_mean
 from crystext.predict.base import Method, Predictions, Predictor
-from crystext.predict.language import LanguagePredictor
+from crystext.predict.open import open_predictor
 from crystext.structures.property_schema import PROPERTIES, Property
 from crystext.structures.record import Record
 
@@ -41,8 +41,8 @@ class PretrainedMethod(Method):
         return RenamedPredictor(self._predictor, targets, names)
 
     @cached_property
-    def _predictor(self) -> LanguagePredictor:
-        return LanguagePredictor.open(self.source)
+    def _predictor(self) -> Predictor:
+        return open_predictor([self.source])
 
 
 class RenamedPredictor(Predictor):

@@ -154,7 +154,8 @@ def save_encoder(
         save_file(weights, partial / HEAD_FILE)
         tokenizer.save_pretrained(partial)
         write_prediction_settings(partial, settings)
-        write_description(partial, ModelDescription(fmt, None, objective="regression_head"))
+        about = ModelDescription(fmt, None, generates=False, objective="regression_head")
+        write_description(partial, about)
 
 
 def load_encoder(source: str | Path | ModelFolder) -> LoadedEncoder:

@@ -18,8 +18,8 @@ METHODS: Registry[Method] = Registry(
         "mean": f"{_BASELINES}.mean:MEAN",
         "forest": f"{_BASELINES}.forest:FOREST",
         "network": f"{_BASELINES}.network:NETWORK",
-        "encoder": "crystext.predict.encoder_method:ENCODER",
         "language": "crystext.predict.language_method:LANGUAGE",
+        "encoder": "crystext.predict.encoder_method:ENCODER",
     },
 )
 """All methods by name."""

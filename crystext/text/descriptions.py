@@ -76,10 +76,8 @@ def remove_stopwords(text: str, stopwords: Iterable[str]) -> str:
     Symbols of elements stay: In, As, I, He and No are stopwords to the library only. A word is what
     stands between white space, apart from punctuation at its end.
     """
-    stopwords = frozenset(stopwords)
-    return " ".join(
-        word for word in text.split() if not _is_stopword(word.rstrip(".,;:"), stopwords)
-    )
+    words = frozenset(stopwords)
+    return " ".join(word for word in text.split() if not _is_stopword(word.rstrip(".,;:"), words))
 
 
 def _is_stopword(word: str, stopwords: frozenset[str]) -> bool:

@@ -171,16 +171,16 @@ class LabelledTexts(ExampleStream):
 
     def rows(self, positions: range) -> list[TrainingRow]:
         """Return the rows of the records with a text and a value."""
-        found = list(self._texts_and_values(positions))
+        found = list(self._labelled_texts(positions))
         ids = encoder_ids(self.tokenizer, [text for text, _ in found], self.max_tokens)
         return [(row, values) for row, (_, values) in zip(ids, found, strict=True)]
 
     def lengths(self, positions: range) -> list[int]:
         """Return the token counts of the whole texts."""
-        texts = [text for text, _ in self._texts_and_values(positions)]
+        texts = [text for text, _ in self._labelled_texts(positions)]
         return [len(row) for row in encoder_ids(self.tokenizer, texts)]
 
-    def _texts_and_values(self, positions: range) -> Iterator[tuple[str, list[float]]]:
+    def _labelled_texts(self, positions: range) -> Iterator[tuple[str, list[float]]]:
         for position in positions:
             index, epoch = self._place(position)
             rng, record = self._rng(index, epoch), self.data[index]

@@ -145,8 +145,7 @@ def test_a_folder_holds_safetensors_and_no_pickle(run: Path) -> None:
     names = {path.name for path in (run / "model").iterdir()}
     assert {"model.safetensors", "head.safetensors", "properties.json", "crystext.json"} <= names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
-    head = load_file(run / "model" / "head.safetensors")
-    assert head["weight"].shape == (2, 32)
+    assert load_file(run / "model" / "head.safetensors")["weight"].shape == (2, 32)
 
 
 def test_a_killed_run_ends_as_an_uninterrupted_one(run: Path, tmp_path: Path) -> None:
@@ -218,7 +217,14 @@ def uncased_bert(folder: Path) -> Path:
     tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), do_lower_case=True)
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
-    config = BertConfig(len(tokenizer), 32, 1, 2, 64, max_position_embeddings=64)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
     BertForMaskedLM(config).save_pretrained(folder)
     return folder
 
@@ -256,7 +262,15 @@ def test_a_t5_base_gets_a_class_token_and_loses_its_decoder(tmp_path: Path) -> N
 
     tokenizer = llama_2_like()
     torch.manual_seed(0)
-    config = T5Config(len(tokenizer), 32, 16, 64, 1, num_heads=2, decoder_start_token_id=0)
+    config = T5Config(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=16,
+        d_ff=64,
+        num_layers=1,
+        num_heads=2,
+        decoder_start_token_id=0,
+    )
     T5ForConditionalGeneration(config).save_pretrained(tmp_path / "base")
     tokenizer.save_pretrained(tmp_path / "base")
     made = recipe(model={"base": str(tmp_path / "base")})
@@ -283,7 +297,7 @@ def test_records_without_a_text_keep_their_problem(run: Path) -> None:
     assert "no formula" in found.problems[1]
     assert np.isnan(found.intervals[0.9][0]).all()
     low, high = found.intervals[0.9][2]
-    assert 0 <= low < found.values[2] < high
+    assert low < found.values[2] < high
     assert len(EncoderPredictor.open(run / "model").predict([])["mean_z"]) == 0
     with pytest.raises(SettingError, match="Did you mean 'mean_z'"):
         EncoderPredictor.open(run / "model").predict(strange, ["mean_zz"])
@@ -295,7 +309,6 @@ def test_the_command_line_predicts_with_a_folder_or_several(run: Path) -> None:
     assert found.exit_code == 0, found.output
     assert "NaTe" in found.output
     one, two = open_predictor([model]), open_predictor([model, model])
-    assert isinstance(two, EncoderPredictor)
     record = Record(texts={"formula": "NaTe"})
     ours, theirs = (x.predict([record])["mean_z"].values for x in (one, two))
     assert ours == pytest.approx(theirs)
@@ -306,7 +319,7 @@ def test_an_encoder_is_not_taken_for_a_language_model_nor_the_other_way(run: Pat
         with pytest.raises(ModelError, match="predicts properties and writes no text"):
             use(run / "model")
     sampled = CliRunner().invoke(app, ["sample", "--model", str(run / "model"), "--n", "1"])
-    assert sampled.exit_code == 2
+    assert isinstance(sampled.exception, ModelError)
     with pytest.raises(ModelError, match="is a language model"):
         EncoderPredictor.open("shipped")
     with pytest.raises(ModelError, match="either language models or encoders"):
@@ -315,8 +328,7 @@ def test_an_encoder_is_not_taken_for_a_language_model_nor_the_other_way(run: Pat
 
 @pytest.mark.parametrize("missing", ["head.safetensors", "properties.json"])
 def test_a_damaged_folder_is_explained(run: Path, tmp_path: Path, missing: str) -> None:
-    copy = tmp_path / "model"
-    shutil.copytree(run / "model", copy)
+    copy = Path(shutil.copytree(run / "model", tmp_path / "model"))
     (copy / missing).write_text("{}")
     with pytest.raises(ModelError):
         load_encoder(copy)
