@@ -121,8 +121,8 @@ def test_an_installed_package_finds_its_own_files(root: Path, installed: Path) -
         "from crystext.tasks import prompts\n"
         "prompts.load_prompts('default')\n"
         "for parts in [('prompts',), ('recipes', 'shipped.yaml')]:\n"
-        "    path = resources.shipped_path(*parts); assert path.exists(), path; print(path)\n"
-        "print(resources.shipped_model())"
+        "    path = shipped_files.shipped_path(*parts); assert path.exists(), path; print(path)\n"
+        "print(shipped_files.shipped_model())"
     )
     paths = run_installed(installed, script).splitlines()
     assert len(paths) == 3

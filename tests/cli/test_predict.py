@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from crystext.io.write import write_crystals
+from crystext.io.write.cif_text import cif
 from crystext.text import WYCKOFF, encode
 from tests.conftest import Run
 from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
@@ -36,10 +36,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_formula_a_file_and_a_run_in_one_table(cli: Run, run: Path, tmp_path: Path) -> None:
-    cif = tmp_path / "salt.cif"
-    write_crystals([NACL], cif)
+    salt = tmp_path / "salt.cif"
+    salt.write_text(cif(NACL))
     out = tmp_path / "table.csv"
-    cli("predict", "SrTiO3", str(cif), str(run), "--out", str(out))
+    cli("predict", "SrTiO3", str(salt), str(run), "--out", str(out))
     table = pd.read_csv(out, keep_default_na=False, na_values=[""])
     assert table["formula"].fillna("").tolist() == ["SrTiO3", "NaCl", "NaCl", "", "SrTiO3", "SiO2"]
     valid = table["problem"].isna()
@@ -57,7 +57,7 @@ def test_a_formula_a_file_and_a_run_in_one_table(cli: Run, run: Path, tmp_path: 
 
 def test_what_a_textbook_says_is_within_reach(cli: Run, tmp_path: Path) -> None:
     """Rock salt is an insulator of 2.2 g/cm3 with strong bonds; copper with gold is a metal."""
-    write_crystals([NACL], tmp_path / "salt.cif")
+    (tmp_path / "salt.cif").write_text(cif(NACL))
     out = tmp_path / "table.parquet"
     cli("predict", str(tmp_path / "salt.cif"), "CuAu", "--out", str(out))
     salt, alloy = pd.read_parquet(out).to_dict("records")

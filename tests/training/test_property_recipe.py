@@ -56,7 +56,7 @@ def test_known_properties_need_no_settings_and_others_have_titles_and_units() ->
 def test_all_targets_that_cannot_be_learned_are_named_at_once() -> None:
     bad = recipe(properties={"targets": ["band_gap", "e_above_hull", "density"]})
     with pytest.raises(InputError) as error:
-        property_task(bad, read_textbook("train"))
+        property_task(bad, read_training_data(bad.data))
     assert "band_gap" in str(error.value)
     assert "e_above_hull" in str(error.value)
     assert "density" not in str(error.value)
