@@ -154,6 +154,7 @@ def _ranked_lines(ranked: list[tuple[int, StabilityResult]]) -> list[str]:
     """
     from crystext.energies.stability import Stability
     from crystext.energies.stability_ranking import file_name
+    from crystext.runtime.wording import without_sign_of_zero
 
     rows = []
     for index, result in ranked:
@@ -166,7 +167,8 @@ def _ranked_lines(ranked: list[tuple[int, StabilityResult]]) -> list[str]:
                 "exactly these elements"
             )
         formula = result.relaxed.formula or ""
-        rows.append((file_name(index, result), formula, f"{position.above_hull:.3f}", word))
+        above = without_sign_of_zero(f"{position.above_hull:.3f}")
+        rows.append((file_name(index, result), formula, above, word))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     return [
         f"  {name:<{widths[0]}}  {formula:<{widths[1]}}  {above:>{widths[2]}}  {word}"
