@@ -98,11 +98,7 @@ def relax_all(
     times = Counter(digests.values())
     folder, file = _run_folder(out), _relaxations_file(out)
     with folder.writing(), folder.locked():
-        folder.check_settings(settings, ignored=(_TIME_LIMIT,))
-        if (folder.settings() or settings) == settings:
-            folder.write_settings(settings)
-        else:
-            write_json(out / SETTINGS_FILE, settings)
+        _accept_settings(folder, settings)
         done = _earlier_relaxations(file, times, cutoff, limits)
         file.cut_torn_line()
         count = sum(times[digest] for digest in done)
@@ -122,6 +118,15 @@ def relax_all(
                 count += times[digest]
                 report(count, len(crystals))
     return {index: done[digest] for index, digest in digests.items()}
+
+
+def _accept_settings(folder: RunFolder, settings: dict[str, Any]) -> None:
+    """Write the settings of a run; refuse those that differ from the folder's, but for the time."""
+    folder.check_settings(settings, ignored=(_TIME_LIMIT,))
+    if (folder.settings() or settings) == settings:
+        folder.write_settings(settings)
+    else:
+        write_json(folder.path / SETTINGS_FILE, settings)
 
 
 def _run_settings(potential: PotentialSource, limits: RelaxationLimits) -> dict[str, Any]:
