@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _SELF_HULL = "self"
 
-_MAX_CANDIDATES_NAMED = 10
-"""Number of candidates printed on standard output; the table has all."""
+_MAX_ROWS_PRINTED = 10
+"""Number of ranked structures printed on standard output; the table has all."""
 
 
 def hull(
@@ -126,18 +126,20 @@ def _print_results(results: list[StabilityResult], hull: Hull) -> None:
 
     counts = Counter(result.stability for result in results)
     for verdict in Stability:
-        count = counts[verdict]
-        share = count / len(results)
-        typer.echo(f"{verdict.label:<11}{count:>7,} {share:>7.1%}  {verdict.meaning()}")
-    candidates = [
+        if count := counts[verdict]:
+            share = count / len(results)
+            typer.echo(f"{verdict.label:<11}{count:>7,} {share:>7.1%}  {verdict.meaning()}")
+    ranked = [
         (index, result)
         for index, result in rank_results(results)
-        if result.stability is Stability.CANDIDATE
+        if result.position is not None and result.position.above_hull is not None
     ]
-    for index, result in candidates[:_MAX_CANDIDATES_NAMED]:
-        typer.echo(_candidate_line(index, result, hull))
-    if len(candidates) > _MAX_CANDIDATES_NAMED:
-        typer.echo(f"and {len(candidates) - _MAX_CANDIDATES_NAMED:,} more candidates in the table")
+    if ranked:
+        typer.echo("eV/atom above the hull, in the order of the table:")
+        for line in _ranked_lines(ranked[:_MAX_ROWS_PRINTED]):
+            typer.echo(line)
+    if len(ranked) > _MAX_ROWS_PRINTED:
+        typer.echo(f"  and {len(ranked) - _MAX_ROWS_PRINTED:,} more in the table")
     lacking = Counter(x for r in results if r.position for x in r.position.unknown_elements)
     if lacking:
         elements = ", ".join(f"{symbol} ({count:,})" for symbol, count in lacking.most_common())
@@ -145,20 +147,33 @@ def _print_results(results: list[StabilityResult], hull: Hull) -> None:
     typer.echo(_hull_line(hull))
 
 
-def _candidate_line(index: int, result: StabilityResult, hull: Hull) -> str:
-    from crystext.energies.stability_table import file_name
-    from crystext.structures.properties import reduced_formula
+def _ranked_lines(ranked: list[tuple[int, StabilityResult]]) -> list[str]:
+    """Return lines of name, formula, energy above the hull and stability, in columns.
 
-    crystal, position = result.relaxed.crystal, result.position
-    assert crystal is not None
-    assert position is not None
-    assert position.phases is not None
-    phases = position.phases
-    return (
-        f"  {file_name(index, result)}, {reduced_formula(crystal.numbers)}: "
-        f"{result.sentence(hull)}; competes with {phases.mixture}; the hull has "
-        f"{phases.with_all_elements:,} of exactly these elements"
-    )
+    A candidate has its competing phases as well.
+    """
+    from crystext.energies.stability import Stability
+    from crystext.energies.stability_table import file_name
+    from crystext.runtime.wording import without_sign_of_zero
+
+    rows = []
+    for index, result in ranked:
+        position = result.position
+        assert position is not None
+        word = result.stability.label
+        if result.stability is Stability.CANDIDATE and (phases := position.phases) is not None:
+            word += (
+                f"; competes with {phases.mixture}; the hull has {phases.with_all_elements:,} of "
+                "exactly these elements"
+            )
+        formula = result.relaxed.formula or ""
+        above = without_sign_of_zero(f"{position.above_hull:.3f}")
+        rows.append((file_name(index, result), formula, above, word))
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    return [
+        f"  {name:<{widths[0]}}  {formula:<{widths[1]}}  {above:>{widths[2]}}  {word}"
+        for name, formula, above, word in rows
+    ]
 
 
 def _hull_line(hull: Hull) -> str:

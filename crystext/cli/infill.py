@@ -268,7 +268,7 @@ def _print_results(result: InfillRun) -> None:
             str(completion.times_drawn or "ranked"),
             reduced_formula(completion.crystal.numbers)
             + (" (crowded)" if completion.atoms_too_close else ""),
-            "\n".join(changes) or "none",
+            "\n".join(changes) or "as before",
             group(completion.space_group),
         )
     console = Console(markup=False, highlight=False)

@@ -23,5 +23,12 @@ class SamplingProgress(Progress):
         note = "loading the model"
         if done > before:
             rate = (done - before) / max(now - then, 1e-9)
-            note = f"{rate:.0f}/s, {crystals / done:.2%} crystals"
+            note = f"{format_rate(rate)}, {crystals / done:.2%} crystals"
         self.update("sampling", done, self.total, note)
+
+
+def format_rate(per_second: float) -> str:
+    """Return a rate as `120/s`, `1.5/s`, or below one a second as `4.0 s each`."""
+    if per_second >= 10:
+        return f"{per_second:.0f}/s"
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"

@@ -51,7 +51,13 @@ def relax(
         typer.Option(help="Relax until no force on an atom or the cell exceeds this, in eV/Å."),
     ] = 0.1,
     steps: Annotated[int, typer.Option(min=1, help="Maximum number of FIRE steps.")] = 500,
-    timeout: Annotated[float, typer.Option(help="Maximum time per structure, in seconds.")] = 120.0,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            help="Maximum wall time per structure, in seconds. With more time, the same command "
+            "relaxes only those again that were TOO_SLOW."
+        ),
+    ] = 120.0,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -193,19 +199,24 @@ def _structure_key(row: RelaxedStructure) -> tuple[str, tuple[int, ...]]:
 
 def _print_summary(relaxed: RelaxedSet, table: Path) -> None:
     """Print a summary, and name the structures without an energy."""
+    from collections import Counter
+
     from crystext.energies.relaxation_files import describe_failures
     from crystext.runtime.wording import format_count
 
     for line in describe_failures(relaxed.structures):
         typer.echo(line, err=True)
     with_energy = [row for row in relaxed.structures if row.energy is not None]
-    steps = [row.steps for row in with_energy if row.steps is not None]
-    mean = f", {sum(steps) / len(steps):.1f} steps on average" if steps else ""
+    steps = [row.steps for row in with_energy if row.converged and row.steps is not None]
+    mean = f"; {sum(steps) / len(steps):.1f} steps on average to converge" if steps else ""
+    failures = Counter(row.failure_kind for row in relaxed.structures if row.energy is None)
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in failures.most_common() if kind)
     typer.echo(
         f"{format_count(len(relaxed.structures), 'structure')}: "
         f"{sum(bool(r.converged) for r in with_energy):,} converged"
         f", {sum(not r.converged for r in with_energy):,} ran out of steps, "
-        f"{len(relaxed.structures) - len(with_energy):,} without an energy{mean}"
+        f"{len(relaxed.structures) - len(with_energy):,} without an energy"
+        f"{f' ({kinds})' if kinds else ''}{mean}"
     )
     typer.echo(f"energies: {relaxed.potential}, {relaxed.correction.value}")
     typer.echo(f"written: {table}")

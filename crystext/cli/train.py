@@ -22,8 +22,8 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE]...",
-            help="Settings that override the recipe's, such as optim.steps=100; data=STORE is "
-            "the training data.",
+            help="Settings that override the recipe's, such as optim.steps=100, which replaces "
+            "the recipe's epochs; data=STORE is the training data.",
             show_default=False,
         ),
     ] = None,
@@ -33,8 +33,9 @@ def train(
 ) -> None:
     """Train a model; the same command continues a run that was interrupted.
 
-    STORE is a folder written by `crystext data prepare` from your crystals. On several processes,
-    GPUs or machines: accelerate launch -m crystext train ...
+    It continues from the last checkpoint (every checkpoint_every steps); before the first, it
+    starts again. STORE is a folder written by `crystext data prepare` from your crystals. On
+    several processes, GPUs or machines: accelerate launch -m crystext train ...
     """
     from crystext.training.recipe import load_recipe
 

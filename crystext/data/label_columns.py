@@ -1,6 +1,6 @@
 """Labels as columns of a store: any property, defined in this installation or not.
 
-label.NAME      a column for each label that a record of the split has. Numbers are float64, nan
+label.NAME      a column for each label that a record of any split has. Numbers are float64, nan
                 where unknown; booleans and categories (texts) are null there.
 
 `store.json` has the title and unit of each, so that a store can be understood without the property
@@ -91,6 +91,30 @@ def label_arrays(labels: Sequence[Mapping[str, Label]]) -> dict[str, pa.Array]:
         else:
             arrays[LABEL_PREFIX + name] = pa.array(values, kind)
     return arrays
+
+
+def with_same_labels(batches: Mapping[str, pa.RecordBatch]) -> dict[str, pa.RecordBatch]:
+    """Return splits that all have the labels that any has; those added are unknown everywhere.
+
+    What goes wrong otherwise: a program that reads a label finds no such column in a small split,
+    in which no crystal happens to have a value.
+    """
+    kinds = {
+        field.name: field.type
+        for batch in batches.values()
+        for field in batch.schema
+        if field.name.startswith(LABEL_PREFIX)
+    }
+    whole = {}
+    for split, batch in batches.items():
+        for name in [x for x in kinds if x not in batch.schema.names]:
+            if kinds[name] == pa.float64():
+                values = pa.array(np.full(len(batch), np.nan))
+            else:
+                values = pa.nulls(len(batch), kinds[name])
+            batch = batch.append_column(name, values)
+        whole[split] = batch
+    return whole
 
 
 def read_label_columns(column: Mapping[str, Any], version: int) -> LabelColumns:

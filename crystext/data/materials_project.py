@@ -112,4 +112,5 @@ def _piece(id: str, document: Any) -> Piece:
     if hasattr(structure, "as_dict"):
         structure = structure.as_dict()
     row = {**document, "spacegroup_number": (document.get("symmetry") or {}).get("number")}
-    return Piece(id, "structure", structure, parse_labels(row), id)
+    labels, unused = parse_labels(row)
+    return Piece(id, "structure", structure, labels, id, unused_values=unused)

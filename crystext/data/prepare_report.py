@@ -17,6 +17,11 @@ from crystext.structures.record import Record
 MAX_EXAMPLES = 5
 """Names listed for each reason."""
 
+_MAX_PRINTED_EXAMPLES = 3
+"""Cells printed for each reason why they are no value of a label."""
+_MAX_TEXT_LENGTH = 40
+"""Maximum number of characters of a cell in an example."""
+
 _IN_BRACKETS = re.compile(r" ?\([^()]*\)")
 _NUMBER = re.compile(r"(?<![A-Za-z])\d+(?:\.\d+)?(?![A-Za-z])")
 
@@ -39,6 +44,10 @@ class PrepareReport:
     """For each kind of note, the names of the first crystals with it."""
     unread_columns: dict[str, None] = field(default_factory=dict)
     """Columns of the sources' tables that name no property, in the order in which they occur."""
+    unused_counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    """For each label, the number of cells that are no value of it, by reason."""
+    unused_examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """For each label and reason, the names of the first rows, with their cells."""
     overlap: str = ""
     """One sentence on crystals of train that occur in validation or test; empty without any."""
 
@@ -49,10 +58,21 @@ class PrepareReport:
         if len(named) < MAX_EXAMPLES:
             named.append(f"{name} ({detail})" if detail else name)
 
-    def note_columns(self, pieces: Iterable[Piece], where: Mapping[str, str]) -> Iterator[Piece]:
-        """Yield pieces, and add their columns that are not read, not even for `where`."""
+    def note_pieces(self, pieces: Iterable[Piece], where: Mapping[str, str]) -> Iterator[Piece]:
+        """Yield pieces; add their columns and label values that are not read.
+
+        A column that `where` names is read.
+        """
         for piece in pieces:
             self.unread_columns.update((x, None) for x in piece.unread_columns if x not in where)
+            for label, reason, text in piece.unused_values:
+                counts = self.unused_counts.setdefault(label, {})
+                counts[reason] = counts.get(reason, 0) + 1
+                named = self.unused_examples.setdefault((label, reason), [])
+                if len(named) < MAX_EXAMPLES:
+                    more = "..." if len(text) > _MAX_TEXT_LENGTH else ""
+                    shown = text[:_MAX_TEXT_LENGTH] + more
+                    named.append(f"{piece.name}: {shown}" if text else piece.name)
             yield piece
 
     def add_note(self, name: str, note: str) -> None:
@@ -90,6 +110,12 @@ class PrepareReport:
             note: {"count": n, "examples": self.note_examples[note]}
             for note, n in self.note_counts.items()
         }
+        for label, counts in self.unused_counts.items():
+            for reason, n in counts.items():
+                notes[f"{label} not read: {reason}"] = {
+                    "count": n,
+                    "examples": self.unused_examples[label, reason],
+                }
         return {
             "labels": self.label_counts,
             "skipped": skipped,
@@ -115,6 +141,7 @@ class PrepareReport:
             lines.append(
                 f"  {count:,} read with a note: {note}: {', '.join(self.note_examples[note])}{more}"
             )
+        lines += [self._describe_unused(label) for label in self.unused_counts]
         if self.overlap:
             lines.append(f"  {self.overlap}")
         if names := [*self.unread_columns]:
@@ -125,6 +152,20 @@ class PrepareReport:
                 "property (crystext.Property)"
             )
         return "\n".join(lines)
+
+    def _describe_unused(self, label: str) -> str:
+        """Return a line on the cells that are no value of a label, the most frequent reason first.
+
+        Only the first examples of each reason are named.
+        """
+        counts = self.unused_counts[label]
+        parts = []
+        for reason, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
+            named = self.unused_examples[label, reason][:_MAX_PRINTED_EXAMPLES]
+            more = ", ..." if count > len(named) else ""
+            parts.append(f"{count:,} {reason} ({', '.join(named)}{more})")
+        rows = format_count(sum(counts.values()), "row")
+        return f"  {label} not read from {rows}: {'; '.join(parts)}"
 
 
 def describe_tolerances(tolerances: MatchTolerances) -> str:

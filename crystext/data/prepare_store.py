@@ -209,7 +209,7 @@ def _read_source(
     try:
         advance = start_progress(f"reading {source.name}", source.estimate_size())
         for record in standardize_pieces(
-            report.note_columns(source.pieces(), where), selection, workers
+            report.note_pieces(source.pieces(), where), selection, workers
         ):
             advance(1)
             _collect_record(record, met, seen, report)

@@ -36,6 +36,7 @@ from crystext.data.label_columns import (
     label_arrays,
     label_names,
     read_label_columns,
+    with_same_labels,
 )
 from crystext.data.wyckoff_columns import (
     WYCKOFF_SCHEMA,
@@ -260,12 +261,10 @@ def _write_files(
 ) -> None:
     """Write the splits and then `store.json` to an empty folder."""
     described: dict[str, dict[str, int]] = {}
-    names: dict[str, None] = {}
-    for split in SPLITS:
-        if split in splits:
-            batch = _record_batch(splits[split])
-            described[split] = _write_split(folder / f"{split}.arrow", batch)
-            names |= dict.fromkeys(label_names(batch.schema.names))
+    batches = {split: _record_batch(splits[split]) for split in SPLITS if split in splits}
+    names = dict.fromkeys(x for batch in batches.values() for x in label_names(batch.schema.names))
+    for split, batch in with_same_labels(batches).items():
+        described[split] = _write_split(folder / f"{split}.arrow", batch)
     document = {
         "format": STORE_FORMAT,
         "version": STORE_VERSION,

@@ -23,38 +23,18 @@ import numpy as np
 from crystext.errors import InputError
 from crystext.structures.crystal import Floats, Ints
 from crystext.structures.property_schema import PROPERTIES, Property
-
-MISSING_WORDS = ("null", "none", "nan", "na", "n/a", "<na>", "-", "--", "?")
-"""Words for an unknown value; case is ignored."""
+from crystext.structures.units import MISSING_WORDS, is_unit, normal_unit, parse_quantity
 
 _YES_WORDS = {"yes", "true", "y", "t", "direct", "positive", "active"}
 _NO_WORDS = {"no", "false", "n", "f", "indirect", "negative", "inactive"}
 _NEGATIONS = ("in", "un", "im", "non", "non-", "non ", "not ", "not_", "no ")
 
-_NUMBER_WITH_UNIT = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s+\-.,].*)")
 _HEADER_WITH_UNIT = re.compile(r"(.*\S)\s*[(\[]\s*([^()\[\]]+?)\s*[)\]]")
 _FUNCTIONS = ("log", "log10", "log2", "ln", "exp", "sqrt", "abs", "max", "min", "mean", "std")
 """Before a bracket, these are functions of what is in it."""
 
 _MAX_WORDS = 20
 """A column with more different words holds texts, not classes."""
-
-_UNIT_NAMES = frozenset(
-    """
-    eV Ha Hartree Ry J cal kcal K °C C degC °F F Pa bar atm N V A T Oe H W S F Hz s min h d a y m g
-    kg t L l mol M u Da amu Å A Ang Angstrom Angstroms angstrom bohr Bohr a0 D Debye muB μB µB e C
-    atom atoms cell fu f.u. formula ion rad deg degree degrees ° % ppm wt% at% Ω Ohm ohm B b px
-    """.split()
-)
-_PREFIXES = ("", "k", "M", "G", "T", "P", "c", "d", "m", "µ", "μ", "u", "n", "p", "f")
-
-
-def is_unit(text: str) -> bool:
-    """Return whether a text is a physical unit, such as eV/atom, W m^-1 K^-1, 10^-6 or %."""
-    parts = re.findall(r"[^\s/*·^⁻⁰¹²³⁴⁵⁶⁷⁸⁹0-9+\-]+", text)
-    return bool(parts) and all(
-        any(part.removeprefix(prefix) in _UNIT_NAMES for prefix in _PREFIXES) for part in parts
-    )
 
 
 def split_header(header: str) -> tuple[str, str]:
@@ -84,7 +64,7 @@ def target_of_header(header: str) -> tuple[str, Property]:
     for known, entry in PROPERTIES.items():
         columns = (known, *entry.columns)
         if entry.kind != "category" and (name in columns or header in columns):
-            if unit and _normal_unit(unit) != _normal_unit(entry.unit):
+            if unit and normal_unit(unit) != normal_unit(entry.unit):
                 raise InputError(
                     f"the column {header!r} is in {unit}; {entry.title} is expected in "
                     f"{entry.unit or 'no unit'}. Convert it, or rename the column"
@@ -149,11 +129,11 @@ class Cells:
             self._add_gap("an empty cell")
         elif text.lower() in MISSING_WORDS:
             self._add_gap(f"{text!r}")
-        elif (match := _NUMBER_WITH_UNIT.fullmatch(text)) and is_unit(match[2]):
-            unit = match[2].strip()
+        elif (quantity := parse_quantity(text)) is not None:
+            number, unit = quantity
             self.units[unit] += 1
             self.example_by_unit.setdefault(unit, text)
-            self.numbers.append(float(match[1]))
+            self.numbers.append(number)
             self.codes.append(-1)
         else:
             self._add_word(" ".join(text.split())[:40])
@@ -232,7 +212,7 @@ def _no_target_error(cells: Cells, entry: Property) -> InputError:
 
 def _numeric(cells: Cells, entry: Property, numbers: Floats, codes: Ints) -> Target:
     notes = []
-    units = {_normal_unit(unit): unit for unit in cells.units}
+    units = {normal_unit(unit): unit for unit in cells.units}
     if len(units) > 1:
         listed = " and ".join(f"{cells.example_by_unit[unit]!r}" for unit in units.values())
         raise InputError(
@@ -241,7 +221,7 @@ def _numeric(cells: Cells, entry: Property, numbers: Floats, codes: Ints) -> Tar
         )
     if units:
         ((normal, unit),) = units.items()
-        if entry.unit and normal != _normal_unit(entry.unit):
+        if entry.unit and normal != normal_unit(entry.unit):
             raise InputError(
                 f"the column {cells.header!r} has cells such as {cells.example_by_unit[unit]!r}; "
                 f"expected {entry.unit}. Convert them to one unit"
@@ -308,12 +288,6 @@ def _reasons(cells: Cells, codes: Ints, of_words: str) -> list[str]:
         return "" if code == -1 else gaps[-2 - code]
 
     return [reason(code) for code in codes.tolist()]
-
-
-def _normal_unit(unit: str) -> str:
-    """Return a unit in a form that equal units share: `g / cm3` and `g/cm^3`."""
-    text = re.sub(r"[\s^*·]|\*\*", "", unit).replace("µ", "μ")
-    return re.sub(r"\b(m|k|M)?ev\b", r"\1eV", text).replace("Angstrom", "Å")
 
 
 def count_reasons(target: Target) -> Mapping[str, int]:

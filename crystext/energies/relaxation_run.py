@@ -10,7 +10,7 @@ A crystal whose process dies (out of memory, say) is tried once more, and then g
 DIED. With a potential that calculates batches, a process relaxes several crystals together, and a
 kill loses those in progress. Results do not depend on the number of processes; rounding depends on
 the crystals in a batch, so a resumed run may differ by rounding. Whether a crystal is too slow
-depends on the machine.
+depends on the machine; a run that is resumed with more time relaxes it again, and only it.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ from crystext.energies.relax import (
     relax,
 )
 from crystext.errors import SettingError
+from crystext.runtime.files import write_json
 from crystext.runtime.processes import Workers, run_tasks
-from crystext.runtime.run_folder import JsonLines, RunFolder
+from crystext.runtime.run_folder import SETTINGS_FILE, JsonLines, RunFolder
 from crystext.runtime.threads import single_thread
 from crystext.structures.crystal import Crystal
 
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
     from crystext.energies.potential import Potential
+
+_TIME_LIMIT = "seconds"
+"""The setting in which a resumed run may differ: it decides on crystals that are too slow alone."""
 
 _MIN_CRYSTALS_FOR_PROCESSES = 4
 """Fewer crystals are relaxed faster without worker processes."""
@@ -78,8 +82,8 @@ def relax_all(
 
     Raises:
         ModelError: the potential cannot be loaded, or gives wrong energies.
-        RunError: the folder holds relaxations of other settings, or is damaged, or another process
-            is relaxing into it.
+        RunError: the folder holds relaxations of other settings than the time limit, or is
+            damaged, or another process is relaxing into it.
         SettingError: fewer than one worker, or a potential that other processes cannot create.
     """
     if isinstance(workers, int) and workers < 1:
@@ -94,9 +98,8 @@ def relax_all(
     times = Counter(digests.values())
     folder, file = _run_folder(out), _relaxations_file(out)
     with folder.writing(), folder.locked():
-        folder.check_settings(settings)
-        folder.write_settings(settings)
-        done = _earlier_relaxations(file, times, cutoff)
+        _accept_settings(folder, settings)
+        done = _earlier_relaxations(file, times, cutoff, limits)
         file.cut_torn_line()
         count = sum(times[digest] for digest in done)
         report(count, len(crystals))
@@ -117,6 +120,15 @@ def relax_all(
     return {index: done[digest] for index, digest in digests.items()}
 
 
+def _accept_settings(folder: RunFolder, settings: dict[str, Any]) -> None:
+    """Write the settings of a run; refuse those that differ from the folder's, but for the time."""
+    folder.check_settings(settings, ignored=(_TIME_LIMIT,))
+    if (folder.settings() or settings) == settings:
+        folder.write_settings(settings)
+    else:
+        write_json(folder.path / SETTINGS_FILE, settings)
+
+
 def _run_settings(potential: PotentialSource, limits: RelaxationLimits) -> dict[str, Any]:
     """Return all that relaxations in a folder share, as `settings.json` has it."""
     # A user's function may change while the name of its potential stays.
@@ -126,13 +138,21 @@ def _run_settings(potential: PotentialSource, limits: RelaxationLimits) -> dict[
 
 
 def _earlier_relaxations(
-    file: JsonLines[tuple[str, Relaxation]], digests: Collection[str], cutoff: float | None
+    file: JsonLines[tuple[str, Relaxation]],
+    digests: Collection[str],
+    cutoff: float | None,
+    limits: RelaxationLimits,
 ) -> dict[str, Relaxation]:
-    """Return the relaxations on disk of crystals with these digests."""
+    """Return the relaxations on disk of crystals with these digests.
+
+    Those that were stopped after less time than the limits now allow are left out.
+    """
+    last = {digest: relaxation for digest, relaxation in file if digest in digests}
     return {
         digest: _reject_isolated_atoms(relaxation, cutoff)
-        for digest, relaxation in file
-        if digest in digests
+        for digest, relaxation in last.items()
+        if relaxation.outcome is not RelaxationOutcome.TOO_SLOW
+        or relaxation.seconds >= limits.seconds
     }
 
 

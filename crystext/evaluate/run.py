@@ -279,9 +279,11 @@ def _stages_to_run(protocol: Protocol, only: Sequence[str]) -> tuple[str, ...]:
     known = tuple(protocol.stages)
     for name in only:
         if name not in known:
+            stage = _stage_that_measures(name, known)
+            hint = f" {stage} measures {name}: try --only {stage}." if stage else ""
             raise SettingError(
                 f"the protocol {protocol.name} has no stage {name!r}; its stages are "
-                f"{', '.join(known)}." + did_you_mean(name, known)
+                f"{', '.join(known)}." + (hint or did_you_mean(name, known))
             )
     if not only:
         return known
@@ -291,6 +293,15 @@ def _stages_to_run(protocol: Protocol, only: Sequence[str]) -> tuple[str, ...]:
             required = set(STAGES[name].required_columns)
             wanted |= {other for other in known if set(STAGES[other].columns) & required}
     return tuple(name for name in known if name in wanted)
+
+
+def _stage_that_measures(quantity: str, names: Sequence[str]) -> str | None:
+    """Return the stage whose result has a quantity, a column or a step of the funnel, or None."""
+    for name in names:
+        stage = STAGES[name]
+        if quantity in (*stage.quantities, *stage.columns, *(step.name for step in stage.funnel)):
+            return name
+    return None
 
 
 def _specify_reference_sets(

@@ -209,11 +209,11 @@ def model_folder(source: str | Path = SHIPPED) -> Path:
             )
         return folder
     weights = [] if has_safetensors(folder) else ["model.safetensors"]
-    _require_files(folder, "config.json", "crystext.json")
+    _require_files(folder, "config.json", "crystext.json", *weights)
     if read_description(folder).objective == "regression_head":
-        _require_files(folder, HEAD_FILE, "properties.json", "tokenizer.json", *weights)
+        _require_files(folder, HEAD_FILE, "properties.json", "tokenizer.json")
     else:
-        _require_files(folder, "prompts", "tokenizer.json", *weights)
+        _require_files(folder, "prompts", "tokenizer.json")
     return folder
 
 

@@ -21,7 +21,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from functools import cache
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 from crystext.runtime.registry import Registry
 from crystext.structures.crystal import Crystal
@@ -34,6 +34,7 @@ from crystext.structures.properties import (
     space_group_symbols,
 )
 from crystext.structures.record import Label
+from crystext.structures.units import MISSING_WORDS, normal_unit, parse_quantity
 
 PropertyKind = Literal["number", "boolean", "category"]
 
@@ -44,6 +45,7 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 _BOOLEAN_WORDS = {True: "yes", False: "no"}
 _MISSING_WORDS = ("", "nan", "none", "null")
 """Values that tables use for an unknown category; case is ignored."""
+_EMPTY = "empty"
 
 
 @dataclass(frozen=True)
@@ -224,18 +226,79 @@ def label_columns() -> dict[str, tuple[str, ...]]:
     return {name: (name, *entry.columns) for name, entry in PROPERTIES.items() if entry.is_label}
 
 
-def parse_labels(row: Mapping[str, Any]) -> dict[str, Label]:
-    """Return the valid labels of a table's row, by property name.
+class UnusedValue(NamedTuple):
+    """A cell of a label's column that is no value of the label."""
+
+    label: str
+    reason: str
+    """Shared by cells with the same defect: `empty`, `not a number`, `below the minimum of 0`."""
+    text: str
+    """The cell; empty if it is."""
+
+
+def parse_labels(row: Mapping[str, Any]) -> tuple[dict[str, Label], tuple[UnusedValue, ...]]:
+    """Return the labels of a table's row, by property name, and the cells that are no value.
+
+    A number may have the unit of its property: `3.1 GPa`.
 
     Args:
         row: values by column; columns that are not properties are ignored.
     """
     labels: dict[str, Label] = {}
+    unused: list[UnusedValue] = []
     for name, columns in label_columns().items():
-        raw = next((row[c] for c in columns if row.get(c) is not None), None)
-        if raw is not None and (value := PROPERTIES[name].parse(raw)) is not None:
+        cells = [row[column] for column in columns if column in row]
+        if not cells:
+            continue
+        raw = next((cell for cell in cells if not _is_missing(cell)), None)
+        value, reason = _value_or_reason(PROPERTIES[name], raw)
+        if value is None:
+            text = "" if reason == _EMPTY else str(raw)
+            unused.append(UnusedValue(name, reason, text))
+        else:
             labels[name] = value
-    return labels
+    return labels, tuple(unused)
+
+
+def _is_missing(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return cell.strip().lower() in _MISSING_WORDS
+    return cell is None or (isinstance(cell, float) and math.isnan(cell))
+
+
+def _value_or_reason(entry: Property, raw: Any) -> tuple[Label | None, str]:
+    """Return the value of a cell; or None, and why it is none."""
+    if raw is None:
+        return None, _EMPTY
+    number = raw
+    if entry.kind == "number" and isinstance(raw, str) and (quantity := parse_quantity(raw)):
+        number, unit = quantity
+        if normal_unit(unit) != normal_unit(entry.unit):
+            return None, f"in {unit} instead of {entry.unit}" if entry.unit else f"with unit {unit}"
+    if (value := entry.parse(number)) is not None:
+        return value, ""
+    if isinstance(raw, str) and raw.strip().lower() in MISSING_WORDS:
+        return None, _EMPTY
+    if entry.kind == "boolean":
+        return None, "neither yes nor no"
+    if entry.kind == "category":
+        return None, f"not one of {', '.join(entry.categories)}"
+    return None, _reason_of_number(entry, number)
+
+
+def _reason_of_number(entry: Property, raw: Any) -> str:
+    """Return why a cell is no number of a property."""
+    try:
+        number = float(raw)
+    except (TypeError, ValueError):
+        return "not a number"
+    if not math.isfinite(number):
+        return "not finite"
+    if number < entry.minimum:
+        return f"below the minimum of {entry.minimum:g}"
+    if number > entry.maximum:
+        return f"above the maximum of {entry.maximum:g}"
+    return "not a whole number"
 
 
 def available_properties(

@@ -139,7 +139,8 @@ def loss_summary(lines: Sequence[Mapping[str, Any]], *, best: bool) -> str:
         parts.append(f"{kept['loss_mean']:.4f} after {kept['step']:,} steps")
     told = [f"validation loss {', '.join(parts)}"] if parts else []
     trained = [line["train_loss"] for line in lines if "train_loss" in line]
-    return "; ".join(told + [f"training loss {loss:.4f}" for loss in trained[-1:]])
+    mean = "mean of the steps since the last line of log.jsonl"
+    return "; ".join(told + [f"training loss {loss:.4f} ({mean})" for loss in trained[-1:]])
 
 
 def check_trackers(names: Sequence[str]) -> None:

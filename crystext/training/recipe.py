@@ -80,7 +80,7 @@ class OptimSettings(StrictModel):
     """Number of steps, learning rate and batch size.
 
     Give `steps` or `epochs`, and `batch_tokens` or `batch_sequences`: a batch is the data of one
-    step, whatever the number of processes.
+    step, whatever the number of processes. An override of one replaces the recipe's other.
     """
 
     optimizer: Literal["muon", "adamw", "paged_adamw_8bit"] = "adamw"

@@ -20,7 +20,7 @@ from ase import Atoms
 
 from crystext.data.prepare_store import PrepareSettings, prepare
 from crystext.data.standardize import CHUNK_SIZE
-from crystext.data.store import Dataset, read_store, write_store
+from crystext.data.store import Dataset, read_metadata, read_store, write_store
 from crystext.errors import InputError, RunError, SettingError
 from crystext.io.write import cif, poscar, write_crystals
 from crystext.structures.crystal import Crystal
@@ -117,6 +117,38 @@ def test_columns_that_name_no_property_are_told(tmp_path: Path, suffix: str) -> 
     settings = PrepareSettings(split="1/0/0")
     write_table(tmp_path / "y.parquet", [{"cif": cif(NACL), "band_gap": 5.0}])
     assert "not read" not in str(prepare(tmp_path / "y.parquet", tmp_path / "all", settings))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
+def test_cells_that_are_no_value_of_a_label_are_counted_and_named(
+    tmp_path: Path, suffix: str
+) -> None:
+    cells = ["2.5", "3.1 eV/atom", "soft", "3.1 GPa", "", None, "9" * 50 + " eV"]
+    rows = [
+        {"name": f"salt-{i}", "cif": cif(NACL), "e_above_hull": cell, "spacegroup": 225 if i else 0}
+        for i, cell in enumerate(cells)
+    ]
+    frame, path = pd.DataFrame(rows), tmp_path / f"x.{suffix}"
+    if suffix == "json":
+        path.write_text(json.dumps(rows), encoding="utf-8")
+    else:
+        (frame.to_csv if suffix == "csv" else frame.to_parquet)(path)
+    settings = PrepareSettings(split="1/0/0", keep_duplicates=True)
+    report = prepare(path, tmp_path / "out", settings, workers=1)
+    data = read_store(tmp_path / "out", "train")
+    assert data.labels.known_values("e_above_hull") == [2.5, 3.1]
+    assert data.labels["space_group"].tolist() == [225] * 7, "spglib finds it"
+    assert (
+        "e_above_hull not read from 5 rows: 2 empty (salt-4, salt-5); 1 in GPa instead of eV/atom "
+        f"(salt-3: 3.1 GPa); 1 in eV instead of eV/atom (salt-6: {'9' * 40}...); 1 not a number "
+        "(salt-2: soft)"
+    ) in str(report)
+    assert "space_group not read from 1 row: 1 below the minimum of 1 (salt-0: 0)" in str(report)
+    notes = read_metadata(tmp_path / "out")["report"]["notes"]
+    assert notes["e_above_hull not read: not a number"] == {
+        "count": 1,
+        "examples": ["salt-2: soft"],
+    }
 
 
 def test_what_is_left_out_is_counted_by_reason_and_named(tmp_path: Path) -> None:

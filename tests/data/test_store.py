@@ -277,6 +277,25 @@ def test_the_metadata_say_what_labels_mean_and_any_label_is_kept(tmp_path: Path)
     assert sorted(about) == ["formation_energy", "is_metal", "magnetic_ordering"]
 
 
+def test_every_split_has_a_column_for_a_label_of_any_split(tmp_path: Path) -> None:
+    splits = {
+        "train": [Record(NACL, {"e_above_hull": 0.1, "magnetic_ordering": "NM"}), Record(NACL)],
+        "validation": [Record(NACL), Record(NACL, {"is_metal": True})],
+        "test": [],
+    }
+    write_store(tmp_path / "store", splits)
+    expected = {"label.e_above_hull", "label.magnetic_ordering", "label.is_metal"}
+    for split in splits:
+        with pa.memory_map(str(tmp_path / "store" / f"{split}.arrow")) as mapped:
+            names = pa.ipc.open_file(mapped).read_all().schema.names
+        assert {x for x in names if x.startswith("label.")} == expected
+    data = read_store(tmp_path / "store", "validation")
+    assert [data[i].labels for i in range(2)] == [{}, {"is_metal": True}]
+    assert np.isnan(data.labels["e_above_hull"]).all()
+    assert data.labels.known_values("magnetic_ordering") == []
+    assert len(read_store(tmp_path / "store", "test")) == 0
+
+
 def test_a_label_of_two_types_is_refused_and_no_store_is_left(tmp_path: Path) -> None:
     mixed = [Record(NACL, {"colour": "red"}), Record(NACL, {"colour": 2.0})]
     with pytest.raises(RunError, match="the label colour is double and large_string"):

@@ -69,6 +69,26 @@ def test_a_torn_file_is_gone_on_with_and_nothing_is_relaxed_twice(weights, tmp_p
         relax_all(few, torn, potential=weights, limits=RelaxationLimits(steps=3))
 
 
+def test_more_time_relaxes_only_those_again_that_were_too_slow(tmp_path, weights):
+    few = {index: CRYSTALS[index] for index in (0, 1, 4)}
+    slow = relax_all(few, tmp_path, potential=weights, limits=RelaxationLimits(seconds=1e-6))
+    assert RelaxationOutcome.TOO_SLOW in outcomes(slow).values()
+    n_slow = sum(x is RelaxationOutcome.TOO_SLOW for x in outcomes(slow).values())
+    seen = []
+    longer = RelaxationLimits(seconds=300.0)
+    again = relax_all(
+        few, tmp_path, potential=weights, limits=longer, report=lambda *x: seen.append(x)
+    )
+    assert seen[0] == (3 - n_slow, 3)
+    assert RelaxationOutcome.TOO_SLOW not in outcomes(again).values()
+    assert json.loads((tmp_path / "settings.json").read_text())["seconds"] == 300.0
+    lines = (tmp_path / "relaxations.jsonl").read_text().splitlines()
+    assert len(lines) == 3 + n_slow
+    # Less time repeats nothing.
+    shorter = RelaxationLimits(seconds=1e-6)
+    assert outcomes(relax_all(few, tmp_path, potential=weights, limits=shorter)) == outcomes(again)
+
+
 def metal(length):
     """Cubic caesium, as it is and as no crystal is: M3GNet sees to 5 Å, CHGNet to 6 Å."""
     return Crystal(np.full(3, length), np.full(3, 90.0), np.array([55]), np.zeros((1, 3)))

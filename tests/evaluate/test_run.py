@@ -167,6 +167,9 @@ def test_stages_run_alone_and_their_report_holds_those_before(run, options, tmp_
     assert "novel" in {step.name for step in later.funnel}
     with pytest.raises(SettingError, match="Did you mean 'novelty'"):
         evaluate_samples(run, both, out, only=["novlty"], options=options)
+    for name, stage in (("uniqueness", "novelty"), ("recall", "coverage"), ("unique", "novelty")):
+        with pytest.raises(SettingError, match=f"{stage} measures {name}: try --only {stage}"):
+            evaluate_samples(run, both, out, only=[name], options=options)
 
 
 def test_a_stage_brings_those_that_it_needs(run, options, tmp_path):

@@ -76,9 +76,9 @@ def test_every_property_reads_what_it_writes(name: str) -> None:
 def test_every_label_is_read_from_each_of_its_columns(name: str) -> None:
     value = some_value(PROPERTIES[name])
     for column in label_columns()[name]:
-        assert parse_labels({column: value, "of no meaning": 3}) == {name: value}
-        assert parse_labels({column: str(value)}) == {name: value}, "as CSV has it"
-        assert parse_labels({column: None}) == {}
+        assert parse_labels({column: value, "of no meaning": 3}) == ({name: value}, ())
+        assert parse_labels({column: str(value)}) == ({name: value}, ()), "as CSV has it"
+        assert parse_labels({column: None}) == ({}, ((name, "empty", ""),))
 
 
 def test_no_column_means_two_labels() -> None:
@@ -87,13 +87,25 @@ def test_no_column_means_two_labels() -> None:
 
 
 def test_numbers_out_of_range_and_unknown_categories_are_not_read() -> None:
-    assert parse_labels({"space_group": 231}) == parse_labels({"space_group": 2.5}) == {}
-    assert parse_labels({"band_gap": math.inf}) == parse_labels({"band_gap": "wide"}) == {}
-    assert parse_labels({"ordering": "spiral"}) == parse_labels({"is_metal": "perhaps"}) == {}
-    assert parse_labels({"ordering": "fim", "is_metal": 1.0}) == {
-        "magnetic_ordering": "FiM",
-        "is_metal": True,
-    }
+    for column, cell, reason in (
+        ("space_group", 231, "above the maximum of 230"),
+        ("space_group", 2.5, "not a whole number"),
+        ("band_gap", math.inf, "not finite"),
+        ("band_gap", "wide", "not a number"),
+        ("band_gap", "3.1 GPa", "in GPa instead of eV"),
+        ("space_group", "3.1 GPa", "with unit GPa"),
+        ("e_above_hull", "n/a", "empty"),
+        ("magnetic_ordering", "spiral", "not one of NM, FM, AFM, FiM"),
+        ("is_metal", "perhaps", "neither yes nor no"),
+    ):
+        text = "" if reason == "empty" else str(cell)
+        assert parse_labels({column: cell}) == ({}, ((column, reason, text),))
+    assert parse_labels(
+        {"ordering": "fim", "is_metal": 1.0, "band_gap": "", "gap pbe": "2 eV"}
+    ) == (
+        {"magnetic_ordering": "FiM", "is_metal": True, "band_gap": 2.0},
+        (),
+    )
     colour = Property("colour", "colour", kind="category")
     assert colour.parse(" pale\n green ") == "pale green"
     positive = Property("bulk_modulus", "bulk modulus", unit="GPa", minimum=0)

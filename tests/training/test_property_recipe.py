@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from crystext.data.textbook import read_textbook
 from crystext.errors import InputError, SettingError
 from crystext.training.property_task import property_task
 from crystext.training.recipe import Recipe, load_recipe, parse_recipe
+from crystext.training.training_data import read_data
 
 BASE: dict[str, Any] = {
     "data": "textbook",
@@ -56,7 +56,7 @@ def test_known_properties_need_no_settings_and_others_have_titles_and_units() ->
 def test_all_targets_that_cannot_be_learned_are_named_at_once() -> None:
     bad = recipe(properties={"targets": ["band_gap", "e_above_hull", "density"]})
     with pytest.raises(InputError) as error:
-        property_task(bad, read_training_data(bad.data))
+        property_task(bad, read_data(bad))
     assert "band_gap" in str(error.value)
     assert "e_above_hull" in str(error.value)
     assert "density" not in str(error.value)

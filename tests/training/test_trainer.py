@@ -138,7 +138,7 @@ def test_a_run_ends_with_its_losses_in_one_sentence(data: Path, whole: Path) -> 
     trained = [line["train_loss"] for line in log_of(whole) if "train_loss" in line]
     assert Trainer(recipe(data), whole).summary() == (
         f"validation loss {scored[0]:.4f} before training, {scored[-1]:.4f} after {STEPS} steps; "
-        f"training loss {trained[-1]:.4f}"
+        f"training loss {trained[-1]:.4f} (mean of the steps since the last line of log.jsonl)"
     )
 
 

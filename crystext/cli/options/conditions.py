@@ -26,7 +26,8 @@ Elements: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         metavar="ELEMENT",
-        help="Require this element; repeat the option, or give a list such as Li-O.",
+        help="Require this element, beside any others; repeat the option, or give a list such as "
+        "Li-O.",
         show_default="none",
     ),
 ]

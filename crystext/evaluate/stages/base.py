@@ -223,6 +223,8 @@ class Stage(ABC, Generic[Settings]):
     """Names of distributions."""
     funnel: ClassVar[tuple[FunnelCriterion, ...]] = ()
     """Its steps of the funnel."""
+    quantities: ClassVar[tuple[str, ...]] = ()
+    """Other words for what it measures, by which a user may look for it."""
     export_columns: ClassVar[tuple[str, ...]] = ()
     """Columns that accompany crystals in an exported Parquet table."""
     affected_by: ClassVar[Mapping[str, frozenset[str]]] = {}

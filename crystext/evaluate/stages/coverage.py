@@ -43,6 +43,7 @@ class CoverageStage(Stage[CoverageSettings]):
     settings_model = CoverageSettings
     section = ReportSection("Coverage")
     affected_by = {"reference": frozenset({"coverage"})}  # noqa: RUF012
+    quantities = ("recall", "precision")
     columns = ("has_fingerprint", "nearest_structure", "nearest_composition", "covers_reference")
     libraries = ("pymatgen", "scipy")
 

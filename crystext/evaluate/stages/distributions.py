@@ -46,6 +46,7 @@ class DistributionsStage(Stage[DistributionsSettings]):
     name, title = "distributions", "distributions"
     settings_model = DistributionsSettings
     section = ReportSection("Distributions")
+    quantities = ("wasserstein", "space_groups")
     columns = (*DISTRIBUTION_QUANTITIES, "space_group")
     required_columns = ("valid",)
     affected_by = {"reference": frozenset({"distributions"})}  # noqa: RUF012

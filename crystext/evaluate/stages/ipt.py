@@ -44,6 +44,7 @@ class IptStage(Stage[IptSettings]):
     name, title = "ipt", "perplexity under translation"
     settings_model = IptSettings
     section = ReportSection("Perplexity under translation")
+    quantities = ("perplexity",)
     uses_samples = False
     affected_by = {"reference": frozenset({"ipt"})}  # noqa: RUF012
     libraries = ("spglib", "torch")

@@ -67,6 +67,7 @@ class NoveltyStage(Stage[NoveltySettings]):
     affected_by = {  # noqa: RUF012
         "training": frozenset({"novel", "unique_and_novel", "novel_by_fingerprint"})
     }
+    quantities = ("uniqueness", "unique_formulas", "unique_and_novel", "duplicates")
     columns = ("unique", "duplicate_of", "novel", "training_match")
     required_columns = ("formula",)
     version = 2

@@ -60,7 +60,8 @@ def database_pieces(path: Path, stem: str, where: Mapping[str, str]) -> Iterator
             name = first_value(pairs, NAME_COLUMNS) or f"{stem}-{id}"
             given, split = first_value(pairs, ID_COLUMNS), str(pairs.get(SPLIT_COLUMN, ""))
             unread = unread_columns(pairs)
-            yield Piece(name, "atoms", data, parse_labels(pairs), given, split, unread)
+            labels, unused = parse_labels(pairs)
+            yield Piece(name, "atoms", data, labels, given, split, unread, unused)
     for key in where:
         if not chosen and key not in met:
             raise SettingError(

@@ -26,6 +26,7 @@ from crystext.io.read.pymatgen_and_ase import (
 )
 from crystext.io.read.reading import Reading
 from crystext.structures.crystal import Crystal
+from crystext.structures.property_schema import UnusedValue
 from crystext.structures.record import UNREADABLE, Failure, Label, Record
 from crystext.text import decode
 
@@ -52,6 +53,8 @@ class Piece(NamedTuple):
     """Split that the source assigns, in the source's words; empty if there is none."""
     unread_columns: tuple[str, ...] = ()
     """Columns of its table that are not read, since they name no property."""
+    unused_values: tuple[UnusedValue, ...] = ()
+    """Cells of its labels that are no value."""
 
 
 def parse_piece(piece: Piece, *, lenient: bool = False) -> list[Record]:

@@ -205,7 +205,8 @@ def row_pieces(
         name = first_value(row, NAME_COLUMNS) or f"{stem}-{i}"
         ignored = unread_columns(row) if unread is None and not document_kind(row) else unread
         identifier = first_value(row, ID_COLUMNS)
-        yield Piece(name, kind, data, parse_labels(row), identifier, split, ignored or ())
+        labels, unused = parse_labels(row)
+        yield Piece(name, kind, data, labels, identifier, split, ignored or (), unused)
 
 
 def first_value(row: Mapping[str, Any], columns: Iterable[str]) -> str:

@@ -66,7 +66,10 @@ def test_what_is_written_is_read_back_site_by_site(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (cif_of(["Na1 Na 0 0 ?"], operations="'-x, y, z'"), "expected every atom to be listed"),
+        (
+            cif_of(["Na1 Na 0 0 ?"], operations="'-x, y, z'"),
+            r"expected every atom to be listed, in P 1; try `crystext encode .*--coordinates",
+        ),
         (cif_of(["Na1 Qq 0 0 ?"]), "not an element"),
         (cif_of(["Na1 Na 0 zero ?"]), "coordinate y that is not finite"),
         (cif_of(["Na1 Na 0 0 ?"], {"length_a": "long"}), "_cell_length_a is 'long'"),

@@ -135,8 +135,10 @@ def read_partial_cif(text: str) -> PartialCif | None:
     symmetry = read_symmetry(block, np.array(known[:3]), np.array(known[3:]))
     if any(not candidate.operations.is_identity for candidate in symmetry.candidates):
         raise InputError(
-            "it has unknown values, and its atoms follow from symmetry; expected every atom to be "
-            "listed, in P 1"
+            "it has unknown values (?), and its atoms follow from symmetry; expected every atom to "
+            "be listed, in P 1; try `crystext encode FILE.cif | crystext decode -` on the file "
+            "without the ?, which lists every atom, or `crystext infill FILE.cif --coordinates "
+            "LABEL`"
         )
     for name, value in zip(CELL_TAGS, values, strict=True):
         found = block.first_value(name)
