@@ -1,7 +1,7 @@
 """Samples to evaluate: records, each a crystal or a failure.
 
-    a run directory         of `crystext sample`: every sampled text anything else           what
-    `read` reads: CIFs in a folder or zip, extxyz, csv, parquet, ...
+Of a run of `crystext sample` these are all texts; of anything else what `io.read` reads: CIFs in a
+folder or zip, extxyz, csv, parquet, ...
 
 Invalid samples count as failures: unreadable samples stay, with their failure, in every
 denominator. A text is decoded once, here, in the format of its run.
