@@ -111,7 +111,9 @@ class TrainingCompositions:
         distances, percentiles = np.full((2, len(parts)), np.nan)
         nearest = [""] * len(parts)
         if known.any():
-            found, indices = self._tree.query(_cumulative_fractions(parts[known]), k=1, p=1)
+            unique, inverse = np.unique(parts[known], axis=0, return_inverse=True)
+            nearby = self._tree.query(_cumulative_fractions(unique), k=1, p=1, workers=-1)
+            found, indices = (x[inverse.ravel()] for x in nearby)
             distances[known] = found
             below = np.searchsorted(self.left_out, found, side="left")
             percentiles[known] = 100 * below / len(self.left_out)
