@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from crystext.predict.base import Predictions
 
 _ROWS_SHOWN = 20
+_UNLIMITED = 10_000
 
 
 def predict(
@@ -109,13 +110,13 @@ def _print_table(table: pd.DataFrame, predictions: dict[str, Predictions], top: 
     console = Console()
     for with_intervals in (True, False):
         shown = Table(box=None, pad_edge=False)
-        shown.add_column("", no_wrap=True)
+        shown.add_column("", no_wrap=with_intervals)
         for found in predictions.values():
-            shown.add_column(found.target.title_with_unit, justify="right", no_wrap=True)
+            shown.add_column(found.target.title_with_unit, justify="right", no_wrap=with_intervals)
         for row in rows:
             shown.add_row(*describe_row(row, predictions, with_intervals=with_intervals))
         # Beside several properties intervals need a wide terminal.
-        if console.measure(shown).minimum <= console.width:
+        if Console(width=_UNLIMITED).measure(shown).maximum <= console.width:
             break
     console.print(shown)
     if len(table) > top:

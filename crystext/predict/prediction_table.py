@@ -4,6 +4,7 @@ Its columns:
 
     name, formula
     PROPERTY_UNIT               such as band_gap_ev or formation_energy_ev_per_atom
+    PROPERTY_mean_UNIT          the expected value, by which `--rank-by` sorts
     PROPERTY_low90_UNIT, PROPERTY_high90_UNIT
                                 the interval that should hold the true value in 90% of cases
     PROPERTY_probability        of a boolean, the probability of yes
@@ -59,6 +60,10 @@ def prediction_table(
     }
     for found in predictions.values():
         columns[value_column(found.target)] = [_rounded(x) for x in found.values]
+        if found.means is not None:
+            columns[f"{found.target.name}_mean{_unit_suffix(found.target)}"] = [
+                _rounded(x) for x in found.means
+            ]
         bounds = found.intervals.get(INTERVAL)
         if bounds is not None:
             for i, bound in enumerate(("low", "high")):
