@@ -69,11 +69,14 @@ class Progress:
         self._last_lines: dict[str, tuple[float, int]] = {}
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        if not self._bars.disable:
+            self._bars.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._bars.stop()
+        # Before version 15, rich ends bars that are not shown with an empty line.
+        if not self._bars.disable:
+            self._bars.stop()
 
     def update(
         self,
