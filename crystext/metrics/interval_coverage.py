@@ -18,6 +18,9 @@ from crystext.metrics.intervals import Proportion
 from crystext.metrics.scores import BOOTSTRAP_SAMPLES, Score, bootstrap_interval
 from crystext.structures.crystal import Floats
 
+INTERVAL_LEVELS = (0.5, 0.9)
+"""Probabilities with which the reported intervals should hold the true value."""
+
 
 def interval_scores(
     truth: Floats,

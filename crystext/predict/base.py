@@ -20,9 +20,6 @@ from crystext.structures.crystal import Floats
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Record
 
-INTERVAL_LEVELS = (0.5, 0.9)
-"""Probabilities with which the reported intervals should hold the true value."""
-
 
 @dataclass(frozen=True)
 class Predictions:
@@ -39,8 +36,8 @@ class Predictions:
     modes: Floats | None = None
     """(N,) most probable answers: what greedy decoding writes."""
     intervals: Mapping[float, Floats] = field(default_factory=dict)
-    """(N, 2) lower and upper bounds by level, see `INTERVAL_LEVELS`; empty if there is no
-    distribution."""
+    """(N, 2) lower and upper bounds by level, see
+    `metrics.interval_coverage.INTERVAL_LEVELS`; empty if there is no distribution."""
     answers: tuple[str, ...] = ()
     """(N,) the texts that were parsed; empty if the predictor writes none."""
 

@@ -15,9 +15,10 @@ from crystext.inference.applicability import (
     TrainingCompositions,
 )
 from crystext.inference.head_readout import read_head
+from crystext.metrics.interval_coverage import INTERVAL_LEVELS
 from crystext.models.encoder import LoadedEncoder, load_encoder
 from crystext.models.prediction_settings import HeadSettings
-from crystext.predict.base import INTERVAL_LEVELS, Predictions, Predictor
+from crystext.predict.base import Predictions, Predictor
 from crystext.predict.baselines.fitting import Answers, check_properties, scatter
 from crystext.runtime.device import move_to_gpu
 from crystext.structures.crystal import Floats

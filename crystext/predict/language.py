@@ -20,10 +20,11 @@ from crystext.inference.applicability import (
     TrainingCompositions,
 )
 from crystext.inference.property_readout import read_distributions
+from crystext.metrics.interval_coverage import INTERVAL_LEVELS
 from crystext.models.layout import open_model
 from crystext.models.load import LoadedModel, load_model
 from crystext.models.prediction_settings import PredictionSettings, read_prediction_settings
-from crystext.predict.base import INTERVAL_LEVELS, Predictions, Predictor
+from crystext.predict.base import Predictions, Predictor
 from crystext.predict.materials import as_records
 from crystext.predict.prediction_table import prediction_table
 from crystext.runtime.shipped_files import shipped_predictor

@@ -16,6 +16,7 @@ from crystext.errors import InputError
 from crystext.inference.answer_distribution import AnswerDistribution, calibrate
 from crystext.inference.applicability import COMPOSITIONS_FILE, TrainingCompositions
 from crystext.inference.property_readout import read_distributions
+from crystext.metrics.interval_coverage import INTERVAL_LEVELS
 from crystext.models.prediction_settings import PredictionSettings
 from crystext.structures.crystal import Floats
 from crystext.structures.record import Record
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from crystext.models.initialize import InitialModel
-
-INTERVAL_LEVELS = (0.5, 0.9)
-"""Levels of the intervals that are calibrated."""
 
 
 def make_property_checks(

@@ -23,7 +23,7 @@ from crystext.data.store import Records
 from crystext.errors import CrystextError, InputError
 from crystext.inference.applicability import COMPOSITIONS_FILE, TrainingCompositions
 from crystext.inference.head_readout import pad_rows, read_head
-from crystext.metrics.interval_coverage import residual_quantile
+from crystext.metrics.interval_coverage import INTERVAL_LEVELS, residual_quantile
 from crystext.models.architectures.regression_head import EncoderWithHead
 from crystext.models.encoder import (
     InitialEncoder,
@@ -44,7 +44,6 @@ from crystext.training.datasets import LENGTH_SAMPLE_SIZE, TrainingDatasets
 from crystext.training.example_stream import ExampleStream, TrainingRow, augment_crystal
 from crystext.training.head_settings import RegressionHeadSettings
 from crystext.training.objectives import LossModule, MeanLosses, Objective
-from crystext.training.property_checks import INTERVAL_LEVELS
 from crystext.training.property_task import known_counts
 from crystext.training.recipe import PROPERTY_TASK, Recipe
 from crystext.training.training_data import TrainingData

@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 from crystext.data.property_splits import Fold, leaks, matbench_folds, random_folds
 from crystext.data.property_table import PropertyTable, read_property_table
 from crystext.metrics.classification import roc_auc
+from crystext.metrics.interval_coverage import INTERVAL_LEVELS
 from crystext.metrics.regression import mae, r_squared
-from crystext.predict.base import INTERVAL_LEVELS, Method, Predictions
+from crystext.predict.base import Method, Predictions
 from crystext.predict.baselines.forest import FOREST
 from crystext.predict.baselines.mean import MEAN
 from crystext.predict.language_method import LanguageMethod

@@ -14,9 +14,9 @@ from crystext.data.property_splits import matbench_folds
 from crystext.data.property_table import read_property_table
 from crystext.errors import InputError, SettingError
 from crystext.metrics.classification import classification_scores
-from crystext.metrics.interval_coverage import interval_scores
+from crystext.metrics.interval_coverage import INTERVAL_LEVELS, interval_scores
 from crystext.metrics.regression import regression_scores
-from crystext.predict.base import INTERVAL_LEVELS, Method, Predictions
+from crystext.predict.base import Method, Predictions
 from crystext.predict.baselines.forest import ForestMethod
 from crystext.predict.baselines.network import NetworkMethod
 from crystext.predict.methods import METHODS

@@ -27,8 +27,8 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from crystext.errors import InputError
-from crystext.metrics.interval_coverage import residual_quantile
-from crystext.predict.base import INTERVAL_LEVELS, Method
+from crystext.metrics.interval_coverage import INTERVAL_LEVELS, residual_quantile
+from crystext.predict.base import Method
 from crystext.predict.baselines.fitting import (
     Answers,
     FittedBaseline,

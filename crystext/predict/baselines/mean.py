@@ -12,7 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from crystext.predict.base import INTERVAL_LEVELS, Method, Predictions, Predictor
+from crystext.metrics.interval_coverage import INTERVAL_LEVELS
+from crystext.predict.base import Method, Predictions, Predictor
 from crystext.predict.baselines.fitting import Answers, check_properties, labels_to_fit, scatter
 from crystext.structures.crystal import Floats
 from crystext.structures.property_schema import Property

@@ -20,8 +20,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from crystext.data.property_table import label_values
 from crystext.errors import InputError
-from crystext.metrics.interval_coverage import residual_quantile
-from crystext.predict.base import INTERVAL_LEVELS, Method
+from crystext.metrics.interval_coverage import INTERVAL_LEVELS, residual_quantile
+from crystext.predict.base import Method
 from crystext.predict.baselines.fitting import (
     Answers,
     FittedBaseline,
