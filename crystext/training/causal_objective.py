@@ -15,7 +15,6 @@ from crystext.models.prediction_vocabulary import extend_for_prediction
 from crystext.tasks.prompts import load_prompts
 from crystext.tasks.property_prediction import PropertyPrediction
 from crystext.text import get_format
-from crystext.training.datasets import make_datasets
 from crystext.training.dropout import add_residual_dropout
 from crystext.training.example_stream import Examples, TrainingRow
 from crystext.training.loss import PackedLoss, base_network
@@ -25,6 +24,7 @@ from crystext.training.packed_attention import standard_attention
 from crystext.training.packing import Packed, dummy_rows, pack
 from crystext.training.property_checks import make_property_checks
 from crystext.training.recipe import Recipe
+from crystext.training.record_datasets import make_datasets
 from crystext.training.sample_checks import sampled_validity, validation_ipt
 from crystext.training.training_data import TrainingData
 

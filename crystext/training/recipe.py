@@ -65,6 +65,10 @@ class DataSettings(StrictModel):
     validation_crystals: int = Field(2000, gt=0)
     """Number of validation crystals scored at each evaluation; of texts, the number of blocks of
     each source, or of conversations of each task."""
+    watched: dict[str, Path] = Field(default_factory=dict)
+    """Texts by a name of one's own that the tasks `text` and `conversation` do not learn but score
+    at each evaluation, such as general prose: their perplexity tells what is forgotten. A file of
+    JSON lines with a field `text`, or a text file."""
     workers: int = Field(0, ge=0)
     """Number of processes that prepare examples for each training process; 0: it makes them itself,
     some 100,000 tokens of the crystal vocabulary per second. Batches do not depend on it."""
@@ -257,6 +261,8 @@ class Recipe(StrictModel):
     @model_validator(mode="after")
     def _check_texts(self) -> Self:
         if self.text_task is None:
+            if self.data.watched:
+                raise ValueError(f"data.watched is for the tasks {' and '.join(TEXT_TASKS)}")
             return self
         checks = self.sample_checks
         faults = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,7 +27,7 @@ from crystext.training.conversations import (
     read_conversations,
 )
 from crystext.training.datasets import LENGTH_SAMPLE_SIZE, TrainingDatasets
-from crystext.training.text_streams import ConversationStream, CorpusBlocks
+from crystext.training.text_streams import ConversationStream, CorpusBlocks, WatchedText
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -55,12 +55,30 @@ class TextData(ABC):
         """Return the number of units of an epoch."""
 
     @abstractmethod
-    def datasets(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TrainingDatasets:
-        """Return the examples of a run, for a tokenizer that `prepare` has seen.
+    def learned(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TrainingDatasets:
+        """Return the examples that are learned, and validation examples of the same kinds.
 
         Raises:
             SettingError: they do not fit the tokenizer, or are all too long.
         """
+
+    def datasets(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TrainingDatasets:
+        """Return the examples of a run, with the watched texts among those of validation.
+
+        Raises:
+            SettingError: see `learned`; or a watched text has the name of a source or a task.
+            InputError: a watched text cannot be read, or is empty.
+        """
+        found, data = self.learned(recipe, tokenizer), recipe.data
+        if taken := sorted(set(data.watched) & {*found.validation, *found.train.tasks}):
+            raise SettingError(f"data.watched: {taken[0]!r} is learned; give another name")
+        watched = {
+            name: WatchedText(
+                path, tokenizer, max_tokens=recipe.optim.max_tokens, count=data.validation_crystals
+            )
+            for name, path in data.watched.items()
+        }
+        return replace(found, validation={**found.validation, **watched})
 
 
 @dataclass(frozen=True)
@@ -85,7 +103,7 @@ class CorpusData(TextData):
     def __len__(self) -> int:
         return len(self.corpus.train)
 
-    def datasets(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TrainingDatasets:
+    def learned(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TrainingDatasets:
         """Return the blocks; validation has those of each source apart."""
         corpus, most = self.corpus, recipe.optim.max_tokens
         if corpus.context_tokens > most:
@@ -125,7 +143,7 @@ class ConversationData(TextData):
     def __len__(self) -> int:
         return len(self.splits["train"])
 
-    def datasets(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TrainingDatasets:
+    def learned(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TrainingDatasets:
         """Return the conversations; validation has those of each task apart.
 
         A tokenizer without a chat template gets `CHAT_TEMPLATE`, which is saved with the model.

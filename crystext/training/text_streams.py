@@ -1,12 +1,17 @@
-"""The training rows of texts: blocks of a corpus, and conversations."""
+"""The training rows of texts: blocks of a corpus, conversations, and texts that are watched."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
 from crystext.corpus.packed import PackedPart
+from crystext.errors import InputError, describe_error
 from crystext.tokenization.conversation import ConversationTokens, conversation_tokens
 from crystext.training.conversations import Conversation
 from crystext.training.example_stream import ExampleStream, TrainingRow
@@ -95,3 +100,71 @@ class ConversationStream(ExampleStream):
             messages = self.data[index].messages
             self._cache[index] = conversation_tokens(self.tokenizer, messages)
         return self._cache[index]
+
+
+class WatchedText(ExampleStream):
+    """The beginning of a text that is scored and never learned."""
+
+    data: Sequence[TrainingRow]
+
+    def __init__(
+        self, path: Path, tokenizer: PreTrainedTokenizerBase, *, max_tokens: int, count: int
+    ) -> None:
+        """Read as many blocks as are scored.
+
+        Args:
+            path: JSON lines with a field `text`, or a text file, of which every paragraph counts as
+                a document; either may be compressed (.gz).
+            tokenizer: the model's.
+            max_tokens: of a block; a longer document is cut into several.
+            count: number of blocks at most.
+
+        Raises:
+            InputError: the file cannot be read, or holds no text.
+        """
+        blocks = _blocks(path, tokenizer, max_tokens)
+        try:
+            rows: list[TrainingRow] = [(ids, ids) for ids in islice(blocks, count)]
+        except (OSError, UnicodeDecodeError, EOFError) as error:
+            raise InputError(f"{path} cannot be read: {describe_error(error, 'no text')}") from None
+        if not rows:
+            raise InputError(f"{path} holds no text to watch")
+        super().__init__(rows, max_tokens=max_tokens, seed=0)
+
+    @property
+    def tasks(self) -> list[str]:
+        """None: nothing of it is learned."""
+        return []
+
+    def rows(self, positions: range) -> list[TrainingRow]:
+        """Return these blocks."""
+        return [self.data[position] for position in positions]
+
+    def lengths(self, positions: range) -> list[int]:
+        """Return the token counts of these blocks."""
+        return [len(self.data[position][0]) for position in positions]
+
+
+def _blocks(path: Path, tokenizer: PreTrainedTokenizerBase, size: int) -> Iterator[list[int]]:
+    for text in _documents(path):
+        ids = list(tokenizer(text, split_special_tokens=True)["input_ids"])
+        for first in range(0, len(ids), size):
+            # A single token has no next one to be scored by.
+            if len(block := ids[first : first + size]) > 1:
+                yield block
+
+
+def _documents(path: Path) -> Iterator[str]:
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
+        if ".jsonl" not in path.suffixes:
+            yield from (text for part in lines.read().split("\n\n") if (text := part.strip()))
+            return
+        for number, line in enumerate(lines, start=1):
+            try:
+                text = json.loads(line)["text"] if line.strip() else ""
+            except (ValueError, KeyError, TypeError, RecursionError):
+                raise InputError(
+                    f'{path}, line {number:,} is not {{"text": "..."}}; expected JSON lines'
+                ) from None
+            if text:
+                yield str(text)

@@ -50,6 +50,7 @@ from crystext.training.log import (
     TrainingProgress,
     format_scores,
     loss_summary,
+    perplexity_summary,
     write_recipe,
 )
 from crystext.training.loss_plot import plot_losses
@@ -255,8 +256,11 @@ class Trainer:
         return losses | {"loss_mean": mean_task_loss(losses, self.datasets.scored_tasks)}
 
     def summary(self) -> str:
-        """Return a sentence on the losses of the run, from its log."""
-        return loss_summary(self.log.read(), best=self.recipe.patience is not None)
+        """Return sentences on the losses of the run, from its log."""
+        lines = self.log.read()
+        losses = loss_summary(lines, best=self.recipe.patience is not None)
+        perplexities = "" if self.data.texts is None else perplexity_summary(lines)
+        return "\n".join(filter(None, [losses, perplexities]))
 
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model folder, or an adapter folder; the last action."""
