@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from crystext.errors import InputError
+from crystext.errors import InputError, ModelError, describe_error
 from crystext.tokenization.encode import IGNORED_LABEL
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def render_conversation(
         tokenizer: one with a chat template.
         messages: the turns.
         asks: whether the model's next turn follows.
+
+    Raises:
+        ModelError: the template refuses the conversation, or is damaged.
     """
     from jinja2 import TemplateError
 
@@ -58,12 +61,20 @@ def render_conversation(
         )
 
     try:
-        return render(messages)
-    except TemplateError:
-        if len(messages) < 2 or messages[0].role != "system":
-            raise
-        system, first, *others = messages
-        return render([first._replace(content=f"{system.content}\n\n{first.content}"), *others])
+        try:
+            return render(messages)
+        except TemplateError:
+            if messages[0].role != "system" or len(messages) < 2:
+                raise
+            # Some templates have no system role: its words begin the first question.
+            system, first, *others = messages
+            first = first._replace(content=f"{system.content}\n\n{first.content}")
+            return render([first, *others])
+    except TemplateError as error:
+        reason = describe_error(error, "it is damaged")
+        raise ModelError(
+            f"the model's chat template cannot write this conversation: {reason}"
+        ) from None
 
 
 def conversation_tokens(
