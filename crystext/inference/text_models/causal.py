@@ -19,6 +19,7 @@ from crystext.inference.text_models.base import ChatDecoding, TextModel
 from crystext.models.layout import base_folder, find_folder, is_adapter, model_hash
 from crystext.runtime.files import json_digest
 from crystext.tasks.chat_prompt import ChatPrompt
+from crystext.tokenization.conversation import render_conversation
 
 if TYPE_CHECKING:
     import torch
