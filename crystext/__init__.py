@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from crystext.structures.crystal import Crystal
     from crystext.structures.property_schema import Property
     from crystext.structures.standardize import standardize
-    from crystext.tasks.generation import generation_prompt
+    from crystext.tasks.crystal_generation import generation_prompt
     from crystext.text import FORMATS, Decoded, DecodeFailure, decode, encode
     from crystext.tokenization.encode import prompt_ids
 
@@ -118,7 +118,7 @@ _HOMES = {
     "generation.results": ("InfillResults", "Sample", "Samples"),
     "inference.likelihood": ("Score",),
     "runtime.shipped_files": ("shipped_model",),
-    "tasks.generation": ("generation_prompt",),
+    "tasks.crystal_generation": ("generation_prompt",),
     "tokenization.encode": ("prompt_ids",),
 }
 """The module that each public name comes from."""

@@ -38,7 +38,7 @@ from crystext.models.layout import SHIPPED, ModelFolder, open_model
 from crystext.runtime.progress import iter_with_progress, progress_bar
 from crystext.runtime.renamed import refuse_old_keywords
 from crystext.structures.crystal import Crystal
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.tasks.prompts import PromptSet
 from crystext.text import get_format
 

@@ -26,7 +26,8 @@ from crystext.benchmark.pretrained import PretrainedMethod
 from crystext.benchmark.prompts import ChatPrompts
 from crystext.benchmark.suite import BenchmarkTask, Suite
 from crystext.errors import InputError, SettingError, describe_error, did_you_mean
-from crystext.models.layout import base_folder, model_folder, model_hash
+from crystext.models.digest import model_hash
+from crystext.models.layout import base_folder, model_folder
 from crystext.predict.base import Method
 from crystext.predict.language import SHIPPED
 from crystext.predict.methods import METHODS
