@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from crystext.lm import CrystalLM
     from crystext.models.load import load_model
     from crystext.predict.language import LanguagePredictor
+    from crystext.predict.open import open_predictor
     from crystext.runtime.shipped_files import shipped_model
     from crystext.structures.augment import permute_within_species, translate
     from crystext.structures.crystal import Crystal
@@ -78,6 +79,7 @@ __all__ = [
     "load_model",
     "load_potential",
     "open_hull",
+    "open_predictor",
     "permute_within_species",
     "prompt_ids",
     "read_crystal",
@@ -112,6 +114,7 @@ _HOMES = {
     "lm": ("CrystalLM",),
     "models.load": ("load_model",),
     "predict.language": ("LanguagePredictor",),
+    "predict.open": ("open_predictor",),
     "io.read": ("as_crystal", "read_crystal", "read_crystals"),
     "io.render": ("draw_crystals",),
     "io.write": ("write_crystals",),
