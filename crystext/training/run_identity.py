@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from crystext.errors import RunError
+from crystext.models.digest import model_hash
 from crystext.models.encoder import InitialEncoder
 from crystext.models.initialize import InitialModel
-from crystext.models.layout import model_hash
 from crystext.runtime.files import text_digest
 from crystext.runtime.run_folder import RunFolder
 from crystext.runtime.schema import rename_settings

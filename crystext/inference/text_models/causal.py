@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystext.inference.text_models.base import ChatDecoding, TextModel
-from crystext.models.layout import base_folder, find_folder, is_adapter, model_hash
+from crystext.models.digest import model_hash
+from crystext.models.layout import base_folder, find_folder, is_adapter
 from crystext.runtime.files import json_digest
 from crystext.tasks.chat_prompt import ChatPrompt
 from crystext.tokenization.conversation import render_conversation
