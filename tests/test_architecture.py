@@ -36,6 +36,7 @@ ORDER = (
     "evaluate",
     "predict",
     "benchmark",
+    "study",
     "lm",
     "cli",
     "__main__",
