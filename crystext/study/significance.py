@@ -199,8 +199,11 @@ def bootstrap_scores(
     scores = total_error_scores(np.stack(means, axis=1), study.sign_T)
     scores = scores[np.isfinite(scores).all(axis=-1)]
     best = np.bincount(scores.argmin(axis=-1), minlength=len(members))
+    if not len(scores):
+        undefined = np.full(len(members), np.nan)
+        return BootstrapScores(undefined, undefined, undefined)
     low, high = np.percentile(scores, (2.5, 97.5), axis=0)
-    return BootstrapScores(best / max(len(scores), 1), low, high)
+    return BootstrapScores(best / len(scores), low, high)
 
 
 def _resampled(

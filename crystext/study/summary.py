@@ -84,10 +84,10 @@ def loss_sentence(task: TaskResult) -> str:
         return f"{task.task}: the loss does not tell the metric, {within} or {between}."
     if helps_between == 1:
         return f"{task.task}: a lower loss goes with a better metric, {within} and {between}."
+    shown = "even goes with a worse one" if helps_between == -1 else "does not show"
     return (
-        f"{task.task}: a lower loss goes with a better metric {within}; {between} it "
-        + ("even goes with a worse one" if helps_between == -1 else "does not show")
-        + f": {_reason_between(task)}."
+        f"{task.task}: a lower loss goes with a better metric {within}; {between} it {shown}, "
+        f"{_reason_between(task)}."
     )
 
 
@@ -95,17 +95,17 @@ def _reason_between(task: TaskResult) -> str:
     """Return why a lower loss helps within runs and not between the selected ones."""
     between, within, ratio = task.between, task.within.value, task.range_ratio
     if between.low is None or between.high is None or within is None:
-        return "there are too few runs for an interval"
+        return "of too few cells for an interval"
     if between.low <= within <= between.high:
-        return "but the interval holds the correlation within a run, too, so that nothing is shown"
+        return "but the interval holds the correlation within a run as well"
     if ratio is None or ratio >= 1:
         return (
-            "not a restriction of range, as their losses spread no less than those of a run's "
-            "checkpoints: cells differ in another way"
+            "and not by a restriction of range, as their losses spread no less than those of a "
+            "run's checkpoints: cells differ in another way"
         )
     return (
-        f"a restriction of range, as the losses of selected runs spread {ratio:.2f} times as widely "
-        "as those of a run's checkpoints"
+        f"by a restriction of range: the losses of selected runs spread {ratio:.2f} times as "
+        "widely as those of a run's checkpoints"
     )
 
 
