@@ -37,6 +37,7 @@ ORDER = (
     "evaluate",
     "predict",
     "benchmark",
+    "study",
     "lm",
     "cli",
     "__main__",
