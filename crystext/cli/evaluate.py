@@ -134,6 +134,15 @@ def evaluate(
             show_default="all",
         ),
     ] = None,
+    rank_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Order of what --write writes: by this property as the shipped predictor predicts "
+            "it, such as e_above_hull, the lowest first; -NAME: the highest first.",
+            show_default="the order of the samples",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Processes.", min=1, show_default="one a processor"),
@@ -170,7 +179,12 @@ def evaluate(
     step = keep or "msun"
     check_step(step)
     layout = Layout(symmetrized, conventional)
-    _check_write(write, out, keep, diverse, layout)
+    _check_write(write, out, keep, diverse, layout, rank_by)
+    rank = None
+    if rank_by is not None:
+        from crystext.predict.rank_by_property import shipped_ranking
+
+        rank = shipped_ranking(rank_by)
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
     options = EvaluationOptions(
         reference=reference,
@@ -210,6 +224,7 @@ def evaluate(
                 write,
                 n,
                 diverse=diverse,
+                rank=rank,
                 workers=pool,
                 lenient=lenient,
                 layout=layout,
@@ -220,7 +235,12 @@ def evaluate(
 
 
 def _check_write(
-    write: Path | None, out: Path, keep: str | None, diverse: int | None, layout: Layout
+    write: Path | None,
+    out: Path,
+    keep: str | None,
+    diverse: int | None,
+    layout: Layout,
+    rank_by: str | None,
 ) -> None:
     """Check --write and the options that apply to it, before hours of measuring."""
     from crystext.errors import SettingError
@@ -238,6 +258,8 @@ def _check_write(
         raise SettingError(
             f"--diverse {diverse} limits the crystals that --write writes; add --write"
         )
+    if rank_by is not None:
+        raise SettingError(f"--rank-by {rank_by} orders what --write writes; add --write")
     if layout != Layout():
         raise SettingError("--symmetrized and --conventional apply to --write; add --write")
 
