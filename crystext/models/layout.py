@@ -142,12 +142,14 @@ class ModelFolder:
         """Refuse a model that writes no crystals.
 
         Raises:
-            ModelError: it only predicts properties.
+            ModelError: it only predicts properties, or answers in words.
         """
         if not self.description.generates:
+            predicts = (self.path / "properties.json").is_file()
+            does, use = ("predicts properties", "predict") if predicts else ("writes text", "chat")
             raise ModelError(
-                f"the model {self.source} predicts properties and writes no crystals; use it with "
-                "crystext predict, and give a generator here, such as shipped"
+                f"the model {self.source} {does} and writes no crystals; use it with crystext "
+                f"{use}, and give a generator here, such as shipped"
             )
 
     @property

@@ -66,7 +66,7 @@ def run_identity(
     words = json.dumps(None if prompts is None else asdict(prompts), sort_keys=True)
     return {
         "recipe": fixed,
-        "crystals": len(data.splits["train"]),
+        "crystals": data.count,
         "sequences": batch_size,
         "digests": {
             "data": data.digest,
