@@ -28,7 +28,8 @@ from crystext.benchmark.prompts import ChatPrompts
 from crystext.benchmark.suite import BenchmarkTask, Suite
 from crystext.errors import InputError, SettingError, describe_error, did_you_mean
 from crystext.inference.text_models.base import TextModel
-from crystext.models.layout import model_folder, model_hash
+from crystext.models.digest import model_hash
+from crystext.models.layout import model_folder
 from crystext.predict.base import Method
 from crystext.predict.language import SHIPPED
 from crystext.predict.methods import METHODS

@@ -15,11 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystext.errors import ModelError, describe_error
 from crystext.inference.text_models.base import ChatDecoding, TextModel
-from crystext.models.layout import base_folder, model_hash
+from crystext.models.digest import model_hash
+from crystext.models.layout import base_folder, find_folder, is_adapter
 from crystext.runtime.files import json_digest
-from crystext.tasks.chat_prompt import ChatPrompt, Message
+from crystext.tasks.chat_prompt import ChatPrompt
+from crystext.tokenization.conversation import render_conversation
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,8 @@ class CausalTextModel(TextModel):
         """Describe the model.
 
         Args:
-            source: a folder, or OWNER/NAME on the Hub.
+            source: a folder, or OWNER/NAME on the Hub: a model of any kind that transformers
+                knows, or an adapter of this package.
             decoding: how it writes.
             seed: of sampling.
         """
@@ -46,19 +48,26 @@ class CausalTextModel(TextModel):
 
     @cached_property
     def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        from crystext.models.load import load_model
         from crystext.models.network import check_tokenizer_fits, read_network, read_tokenizer
         from crystext.runtime.device import move_to_gpu
 
-        folder = base_folder(self.source)
-        tokenizer = read_tokenizer(folder)
-        network = read_network(folder)
-        check_tokenizer_fits(folder, network, tokenizer)
+        folder = find_folder(self.source)
+        network: Any
+        if is_adapter(folder):
+            model = load_model(folder)
+            network, tokenizer = model.network, model.tokenizer
+        else:
+            folder = base_folder(self.source)
+            tokenizer = read_tokenizer(folder)
+            network = read_network(folder)
+            check_tokenizer_fits(folder, network, tokenizer)
         move_to_gpu(network)
         return network, tokenizer
 
     def identity(self) -> Any:
         """Return the digest of the model, how it decodes and the seed."""
-        digest = model_hash(base_folder(self.source), quick=True)
+        digest = model_hash(find_folder(self.source), quick=True)
         return [digest, vars(self.decoding), self.seed]
 
     def answer(self, prompts: Sequence[ChatPrompt]) -> list[tuple[str, str]]:
@@ -165,7 +174,7 @@ def _end_tokens(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
 def tokenize(tokenizer: PreTrainedTokenizerBase, prompt: ChatPrompt) -> list[int]:
     """Return the tokens of a prompt, in the model's chat template if it has one."""
     if prompt.messages and tokenizer.chat_template:
-        text = _apply_template(tokenizer, prompt.messages)
+        text = render_conversation(tokenizer, prompt.messages, asks=True)
     elif prompt.messages:
         return list(tokenizer(prompt.as_text())["input_ids"])
     else:
@@ -175,29 +184,3 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, prompt: ChatPrompt) -> list[int
     is_template = bool(prompt.messages)
     ids = tokenizer(text, add_special_tokens=not (has_start or is_template))["input_ids"]
     return list(ids)
-
-
-def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
-    from jinja2 import TemplateError
-
-    def render(turns: Sequence[Message]) -> str:
-        conversation = [turn._asdict() for turn in turns]
-        return str(
-            tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
-        )
-
-    try:
-        try:
-            return render(messages)
-        except TemplateError:
-            if messages[0].role != "system" or len(messages) < 2:
-                raise
-            # Some templates have no system role: its words begin the first question.
-            system, first, *others = messages
-            first = first._replace(content=f"{system.content}\n\n{first.content}")
-            return render([first, *others])
-    except TemplateError as error:
-        reason = describe_error(error, "it is damaged")
-        raise ModelError(
-            f"the model's chat template cannot write this conversation: {reason}"
-        ) from None
