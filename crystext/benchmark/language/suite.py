@@ -3,7 +3,7 @@
 A suite names its tasks (`questions.QuestionTask`) and makes their questions from a folder of the
 user. To add one: a file with a `QuestionSuite`, and a line in `QUESTION_SUITES`; or, from another
 distribution, an entry point of the group `crystext.question_suites`. `crystext benchmark NAME
---data DIR --method chat:MODEL` then runs it; see `question_run`.
+--data DIR --method chat:MODEL` then runs it; see `language.run`.
 """
 
 from __future__ import annotations
