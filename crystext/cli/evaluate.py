@@ -15,6 +15,7 @@ from crystext.cli.options.workers import Cluster
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crystext.evaluate.export_crystals import Rank
     from crystext.evaluate.report import MetricValue, Report
     from crystext.io.write import Layout
 
@@ -180,11 +181,7 @@ def evaluate(
     check_step(step)
     layout = Layout(symmetrized, conventional)
     _check_write(write, out, keep, diverse, layout, rank_by)
-    rank = None
-    if rank_by is not None:
-        from crystext.predict.rank_by_property import shipped_ranking
-
-        rank = shipped_ranking(rank_by)
+    rank = _ranking(rank_by)
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
     options = EvaluationOptions(
         reference=reference,
@@ -208,13 +205,7 @@ def evaluate(
                 lenient=lenient,
                 progress=bars.update,
             )
-        _print_report(report)
-        if noted := report.input.with_notes:
-            typer.echo(
-                f"{noted:,} of {report.input.parsed:,} crystals were read with a note; see the "
-                f"column notes of {out / 'structures.parquet'}",
-                err=True,
-            )
+        _print_report(report, out)
         typer.echo(f"written to {out}")
         if write is not None:
             count = export_crystals(
@@ -232,6 +223,13 @@ def evaluate(
             )
             were = "is" if count == 1 else "are"
             typer.echo(f"{format_count(count, 'crystal')} that {were} {step} written to {write}")
+
+
+def _ranking(by: str | None) -> Rank | None:
+    """Return what ranks crystals by a property; None if nothing is to be ranked."""
+    from crystext.predict.rank_by_property import shipped_ranking
+
+    return None if by is None else shipped_ranking(by)
 
 
 def _check_write(
@@ -264,8 +262,8 @@ def _check_write(
         raise SettingError("--symmetrized and --conventional apply to --write; add --write")
 
 
-def _print_report(report: Report) -> None:
-    """Print the funnel and the metrics."""
+def _print_report(report: Report, out: Path) -> None:
+    """Print the funnel, the metrics, and what has to be known about them."""
     from rich.console import Console
     from rich.table import Table
 
@@ -292,6 +290,12 @@ def _print_report(report: Report) -> None:
         if note.note:
             typer.echo(f"{name}: {note.state}: {note.note}" if note.state != "done" else
                        f"{name}: {note.note}", err=True)  # fmt: skip
+    if noted := report.input.with_notes:
+        typer.echo(
+            f"{noted:,} of {report.input.parsed:,} crystals were read with a note; see the "
+            f"column notes of {out / 'structures.parquet'}",
+            err=True,
+        )
 
 
 def _metric_cells(metric: MetricValue) -> Sequence[str]:
