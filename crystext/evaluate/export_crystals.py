@@ -79,19 +79,19 @@ def export_crystals(
         )
     chosen = _passing(step, samples, columns)
     crystals = _relaxed_or_sampled(samples, chosen, columns)
-    kept: Sequence[int] = range(len(crystals))
+    selected: Sequence[int] = range(len(crystals))
     if diverse is not None:
-        kept = diverse_subset(fingerprints([c for _, c in crystals], workers=workers), diverse)
+        selected = diverse_subset(fingerprints([c for _, c in crystals], workers=workers), diverse)
     ranked: dict[str, list[float]] = {}
     if rank is not None:
-        kept, ranked = _ranked(crystals, kept, rank)
+        selected, ranked = _ranked(crystals, selected, rank)
     measured = {
-        name: [columns[name][chosen[k]] for k in kept]
+        name: [columns[name][chosen[k]] for k in selected]
         for stage in loadable_stages()
         for name in stage.export_columns
         if name in columns
     }
-    crystals = [crystals[k] for k in kept]
+    crystals = [crystals[k] for k in selected]
     return write_crystals(crystals, out, columns=measured | ranked, layout=layout, note=note)
 
 
@@ -108,12 +108,12 @@ def _passing(
 
 
 def _ranked(
-    crystals: Sequence[tuple[str, Crystal]], kept: Sequence[int], rank: Rank
+    crystals: Sequence[tuple[str, Crystal]], selected: Sequence[int], rank: Rank
 ) -> tuple[list[int], dict[str, list[float]]]:
     """Return the indices of crystals in order, and the column of what they are ranked by."""
-    ranking = rank([Record(crystals[k][1], name=crystals[k][0]) for k in kept])
+    ranking = rank([Record(crystals[k][1], name=crystals[k][0]) for k in selected])
     values = [ranking.values[k] for k in ranking.order]
-    return [kept[k] for k in ranking.order], {ranking.column: values}
+    return [selected[k] for k in ranking.order], {ranking.column: values}
 
 
 def _read_columns(table: Path) -> dict[str, list[Any]]:
