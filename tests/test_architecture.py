@@ -36,6 +36,7 @@ ORDER = (
     "evaluate",
     "predict",
     "benchmark",
+    "instruct",
     "lm",
     "cli",
     "__main__",
