@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from crystext.lm import CrystalLM
     from crystext.models.load import load_model
     from crystext.predict.language import LanguagePredictor
+    from crystext.predict.open import open_predictor
     from crystext.runtime.shipped_files import shipped_model
     from crystext.structures.augment import permute_within_species, translate
     from crystext.structures.crystal import Crystal
     from crystext.structures.property_schema import Property
     from crystext.structures.standardize import standardize
-    from crystext.tasks.generation import generation_prompt
+    from crystext.tasks.crystal_generation import generation_prompt
     from crystext.text import FORMATS, Decoded, DecodeFailure, decode, encode
     from crystext.tokenization.encode import prompt_ids
 
@@ -78,6 +79,7 @@ __all__ = [
     "load_model",
     "load_potential",
     "open_hull",
+    "open_predictor",
     "permute_within_species",
     "prompt_ids",
     "read_crystal",
@@ -112,13 +114,14 @@ _HOMES = {
     "lm": ("CrystalLM",),
     "models.load": ("load_model",),
     "predict.language": ("LanguagePredictor",),
+    "predict.open": ("open_predictor",),
     "io.read": ("as_crystal", "read_crystal", "read_crystals"),
     "io.render": ("draw_crystals",),
     "io.write": ("write_crystals",),
     "generation.results": ("InfillResults", "Sample", "Samples"),
     "inference.likelihood": ("Score",),
     "runtime.shipped_files": ("shipped_model",),
-    "tasks.generation": ("generation_prompt",),
+    "tasks.crystal_generation": ("generation_prompt",),
     "tokenization.encode": ("prompt_ids",),
 }
 """The module that each public name comes from."""

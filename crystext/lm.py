@@ -38,7 +38,7 @@ from crystext.models.layout import SHIPPED, ModelFolder, open_model
 from crystext.runtime.progress import iter_with_progress, progress_bar
 from crystext.runtime.renamed import refuse_old_keywords
 from crystext.structures.crystal import Crystal
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.tasks.prompts import PromptSet
 from crystext.text import get_format
 
@@ -388,17 +388,18 @@ class CrystalLM:
         materials: Material | Iterable[Material],
         properties: Sequence[str] | None = None,
         *,
-        views: int = 1,
+        views: int | None = None,
     ) -> pd.DataFrame:
         """Return predicted properties as a table; see `LanguagePredictor.table`.
 
-        This model answers if it was trained to predict, else the predictor that ships.
+        This model answers if it was trained to predict, also an encoder, else the predictor that
+        ships.
         """
         from crystext.models.prediction_settings import SETTINGS_FILE
-        from crystext.predict.language import LanguagePredictor
+        from crystext.predict.open import open_predictor
 
         source = self.files if (self.files.path / SETTINGS_FILE).is_file() else SHIPPED
-        return LanguagePredictor.open(source).table(materials, properties, views=views)
+        return open_predictor(source).table(materials, properties, views=views)
 
     def _iter_run(self, run: SamplingRun) -> Iterator[Sample]:
         """Sample a run batch by batch; texts that the model cannot write are rejected at once."""

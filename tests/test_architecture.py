@@ -28,6 +28,7 @@ ORDER = (
     "energies",
     "tasks",
     "tokenization",
+    "corpus",
     "models",
     "grammar",
     "inference",

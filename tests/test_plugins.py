@@ -34,7 +34,7 @@ from crystext.models.settings import ModelSettings, NewLlamaSettings
 from crystext.structures.record import Record
 from crystext.tasks import TASKS
 from crystext.tasks.base import Example
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.tasks.prompts import load_prompts
 from crystext.text import FORMATS, DecodeFailure, Format, decode, encode
 from crystext.tokenization.encode import example_ids, pad_rows
@@ -280,7 +280,7 @@ def test_a_property_of_a_plugin_is_read_stored_and_written_into_prompts(
     program = f"""
 from crystext.data.store import read_store
 from crystext.structures.property_schema import format_properties
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.tasks.prompts import PromptSet
 for split in ("train", "validation", "test"):
     for record in map(read_store({str(store)!r}, split).__getitem__, range(1)):

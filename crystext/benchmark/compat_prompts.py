@@ -16,11 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
-from crystext.benchmark.prompts import ChatPrompt, Shot
+from crystext.benchmark.prompts import Shot
 from crystext.errors import InputError, SettingError
 from crystext.runtime.files import json_digest
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Label
+from crystext.tasks.chat_prompt import ChatPrompt
 
 FEW_SHOT = 5
 """Number of examples in the benchmark's prompts."""

@@ -2,7 +2,8 @@
 
     forest                  a method of `predict.methods`, fitted on the training part of each fold
     shipped, FOLDER, O/N    a language model that was trained on the property before
-    chat:FOLDER, chat:O/N   a chat model, asked in words (see `chat`)
+    chat:SOURCE             a chat model, asked in words: a folder, O/N, or the address of a service
+                            (see `inference.text_models`)
     answers of a file       what another program or service answered (see `read_answers`)
 
 O/N is a name on the Hub.
@@ -20,13 +21,15 @@ from typing import Any, NamedTuple
 from crystext.benchmark import answers as own_answers
 from crystext.benchmark import compat
 from crystext.benchmark.answers import Answer
-from crystext.benchmark.chat import AnswersMethod, ChatDecoding, ChatMethod, ChatModel, ParseAnswer
+from crystext.benchmark.chat import AnswersMethod, ChatMethod, ParseAnswer
 from crystext.benchmark.data import TaskData
 from crystext.benchmark.pretrained import PretrainedMethod
 from crystext.benchmark.prompts import ChatPrompts
 from crystext.benchmark.suite import BenchmarkTask, Suite
 from crystext.errors import InputError, SettingError, describe_error, did_you_mean
-from crystext.models.layout import base_folder, model_folder, model_hash
+from crystext.inference.text_models.base import TextModel
+from crystext.models.digest import model_hash
+from crystext.models.layout import model_folder
 from crystext.predict.base import Method
 from crystext.predict.language import SHIPPED
 from crystext.predict.methods import METHODS
@@ -131,7 +134,7 @@ class Question:
         """Return the parser of answers about a task."""
         return _compat_parser(task) if self.is_compat else own_answers.parse_answer
 
-    def method(self, task: BenchmarkTask, model: ChatModel) -> ChatMethod:
+    def method(self, task: BenchmarkTask, model: TextModel) -> ChatMethod:
         """Return a chat model with the words for a task."""
         spec = self.suite.inputs[self.input_name]
         properties = tuple(self.suite.datasets[task.dataset].properties)
@@ -150,27 +153,21 @@ class Question:
 class ChatEntry(Entry):
     """A chat model."""
 
-    rows_at_once = 32
-
-    def __init__(
-        self, source: str, question: Question, decoding: ChatDecoding, *, seed: int = 0
-    ) -> None:
-        """Describe the model; it is loaded when it first answers."""
+    def __init__(self, model: TextModel, question: Question) -> None:
+        """Take a model; it is loaded when it first answers."""
         shots = f"{question.few_shot}-shot" if question.few_shot else "zero-shot"
-        self.label = CHAT_PREFIX + _folder_label(source)
-        self.title = f"{source}, {shots}, from {question.input_name}"
-        self.source, self.question = source, question
-        self.model = ChatModel(source, decoding, seed=seed)
+        self.label = CHAT_PREFIX + model.name
+        self.title = f"{model.name}, {shots}, from {question.input_name}"
+        self.model, self.question = model, question
+        self.rows_at_once = model.prompts_at_once
 
     def identity(self) -> Any:
-        """Return the digest of the model, the words and how it decodes."""
+        """Return what the model's answers depend on, and the words."""
         return [
-            model_hash(base_folder(self.source), quick=True),
+            self.model.identity(),
             self.question.prompts.digest,
             self.question.few_shot,
             self.question.is_compat,
-            vars(self.model.decoding),
-            self.model.seed,
         ]
 
     def method(self, data: TaskData) -> Method:

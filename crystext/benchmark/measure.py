@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crystext.benchmark import compat
-from crystext.benchmark.chat import COMPAT_DECODING, ChatDecoding, ChatModel
+from crystext.benchmark.chat import COMPAT_DECODING
 from crystext.benchmark.compat_prompts import (
     FEW_SHOT,
     CompatPrompts,
@@ -46,6 +46,8 @@ from crystext.benchmark.suite import (
     select_tasks,
 )
 from crystext.errors import InputError, SettingError
+from crystext.inference.text_models.base import ChatDecoding
+from crystext.inference.text_models.open import open_text_model
 from crystext.predict.methods import METHODS
 from crystext.runtime.files import write_text
 from crystext.runtime.provenance import collect_provenance
@@ -166,7 +168,7 @@ def write_prompts(
     input_name = choose_input(suite, options.input)
     data = SuiteData(suite, folder, input_name, tasks)
     question = _question(suite, folder, input_name, options)
-    model = ChatModel("", ChatDecoding())  # It answers nothing, and is never loaded.
+    model = open_text_model("")  # It answers nothing, and is never loaded.
     lines: list[str] = []
     for task in tasks:
         loaded = prepare_task(data.load(task), options.settings)
@@ -230,7 +232,10 @@ def _entries(
     if decoding is None:
         decoding = COMPAT_DECODING if options.is_compat else ChatDecoding()
     entries: list[Entry] = [
-        ChatEntry(name.removeprefix(CHAT_PREFIX), question, decoding, seed=options.settings.seed)
+        ChatEntry(
+            open_text_model(name.removeprefix(CHAT_PREFIX), decoding, seed=options.settings.seed),
+            question,
+        )
         if name.startswith(CHAT_PREFIX)
         else PretrainedEntry(name)
         if is_model(name) and name not in METHODS
@@ -377,12 +382,7 @@ def _describe(options: BenchmarkOptions) -> dict[str, str]:
         "test records": "all" if settings.n is None else f"the first {settings.n:,} of each fold",
         "few-shot examples of chat models": str(options.few_shot),
         "prompts of chat models": Path(options.prompts).name,
-        "decoding of chat models": (
-            "greedy"
-            if decoding.temperature == 0
-            else f"temperature {decoding.temperature:g}, top_k {decoding.top_k or 'off'}"
-        )
-        + f", at most {decoding.max_new_tokens} tokens",
+        "decoding of chat models": decoding.describe(),
     }
     if options.split is not None:
         described["split"] = options.split.kind

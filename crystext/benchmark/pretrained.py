@@ -42,7 +42,7 @@ class PretrainedMethod(Method):
 
     @cached_property
     def _predictor(self) -> Predictor:
-        return open_predictor([self.source])
+        return open_predictor(self.source)
 
 
 class RenamedPredictor(Predictor):

@@ -26,6 +26,7 @@ from crystext.runtime.files import json_digest
 from crystext.runtime.shipped_files import shipped_path
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Label
+from crystext.tasks.chat_prompt import ChatPrompt, Message
 
 DEFAULT = "chat"
 """Name of the shipped set."""
@@ -40,32 +41,11 @@ _PLACEHOLDERS = {
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-class Message(NamedTuple):
-    """A turn of a conversation."""
-
-    role: str
-    """`system`, `user` or `assistant`."""
-    content: str
-
-
 class Shot(NamedTuple):
     """A worked example: a text and the value of its property."""
 
     text: str
     value: Label
-
-
-@dataclass(frozen=True)
-class ChatPrompt:
-    """What a model is given: a conversation, or a text with control tokens of its own."""
-
-    messages: tuple[Message, ...] = ()
-    text: str = ""
-    """Used as it is if there are no messages."""
-
-    def as_text(self) -> str:
-        """Return the words of the prompt, for a model without a chat template."""
-        return self.text or "\n\n".join(message.content for message in self.messages) + "\n"
 
 
 class ChatPrompts(Protocol):

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from crystext.benchmark.prompts import ChatPrompt
+from crystext.tasks.chat_prompt import ChatPrompt
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,14 @@ class QuestionTask(ABC):
     def grade(self, question: Question, answer: str) -> Grade:
         """Grade an answer; never raises for its content."""
 
+    def write_answer(self, question: Question) -> str | None:
+        """Return the right answer as an answer in words, which `grade` finds right.
+
+        The baseline `oracle` answers so: where it does not score 1, questions or grades are wrong.
+        By default the reference, if it is a text; None where no single answer is right.
+        """
+        return question.reference if isinstance(question.reference, str) else None
+
     def summarize(
         self, questions: Sequence[Question], grades: Sequence[Grade]
     ) -> Mapping[str, float]:
@@ -82,5 +90,10 @@ class QuestionTask(ABC):
     def compat_scores(
         self, questions: Sequence[Question], answers: Sequence[str]
     ) -> Mapping[str, float]:
-        """Return the scores as the published code computes them, by name; empty if it has none."""
+        """Return the scores as the published code computes them, by name; empty if it has none.
+
+        Args:
+            questions: all of the task.
+            answers: one for each; empty where there is none.
+        """
         return {}

@@ -11,9 +11,9 @@ from crystext.cli.command import Command
 from crystext.cli.listing import SuiteCommand
 
 if TYPE_CHECKING:
-    from crystext.benchmark.chat import ChatDecoding
     from crystext.benchmark.results import BenchmarkResults
     from crystext.benchmark.suite import SplitSpec
+    from crystext.inference.text_models.base import ChatDecoding
 
 
 def benchmark(
@@ -197,20 +197,17 @@ def _decoding(
     is_compat: bool, temperature: float | None, top_k: int | None, max_new_tokens: int | None
 ) -> ChatDecoding:
     from dataclasses import replace
+    from typing import Any
 
-    from crystext.benchmark.chat import COMPAT_DECODING, ChatDecoding
-    from crystext.errors import SettingError
+    from crystext.benchmark.chat import COMPAT_DECODING
+    from crystext.inference.text_models.base import ChatDecoding
 
     decoding = COMPAT_DECODING if is_compat else ChatDecoding()
-    if temperature is not None:
-        decoding = replace(decoding, temperature=temperature)
-    if top_k is not None:
-        decoding = replace(decoding, top_k=top_k)
-    if max_new_tokens is not None:
-        decoding = replace(decoding, max_new_tokens=max_new_tokens)
-    if top_k is not None and decoding.temperature == 0:
-        raise SettingError("--top-k limits sampling; add --temperature 1")
-    return decoding
+    given = {"temperature": temperature, "top_k": top_k, "max_new_tokens": max_new_tokens}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if temperature == 0:
+        changes = {"top_k": None, **changes}
+    return replace(decoding, **changes)
 
 
 def _print_results(results: BenchmarkResults) -> None:

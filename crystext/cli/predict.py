@@ -75,17 +75,21 @@ def predict(
     training data is an extrapolation: compare the column distance_percentile.
     """
     from crystext.errors import SettingError
+    from crystext.predict.baselines.fitting import check_properties
     from crystext.predict.open import open_predictor
     from crystext.predict.prediction_table import prediction_table, write_table
-    from crystext.predict.rank_by_property import rank_order
+    from crystext.predict.rank_by_property import rank_order, ranked_property
     from crystext.predict.sources import read_records
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise SettingError(f"--out {out}: expected a path that ends in .csv or .parquet")
-    predictor = open_predictor(model or ())
+    predictor = open_predictor(*model or ())
+    names = check_properties(predictor.properties, property or None)
+    if rank_by is not None:
+        ranked_property(rank_by, names)
     records = [x for source in sources for x in read_records(source, lenient=lenient)]
     print_notes((record.name, record.notes) for record in records)
-    predictions = predictor.predict(records, property or None, views=views)
+    predictions = predictor.predict(records, names, views=views)
     table = prediction_table(records, predictions, predictor.applicability(records))
     if rank_by is not None:
         order = rank_order(predictions, rank_by)

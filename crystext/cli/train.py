@@ -34,8 +34,9 @@ def train(
     """Train a model; the same command continues a run that was interrupted.
 
     It continues from the last checkpoint (every checkpoint_every steps); before the first, it
-    starts again. STORE is a folder written by `crystext data prepare` from your crystals. On
-    several processes, GPUs or machines: accelerate launch -m crystext train ...
+    starts again. STORE is a folder written by `crystext data prepare` from your crystals, a corpus
+    of `crystext corpus build`, or conversations of `crystext instruct build`. On several processes,
+    GPUs or machines: accelerate launch -m crystext train ...
     """
     from crystext.training.recipe import load_recipe
 
@@ -53,6 +54,8 @@ def train(
         typer.echo(f"the model is in {model}, its losses are plotted in {out / 'loss.png'}")
         if settings.properties is not None:
             typer.echo(f"to predict with it: crystext predict SOURCE --model {model}")
+        if settings.text_task is not None:
+            typer.echo(f"to ask it: crystext chat {model} QUESTION")
         if settings.generates:
             typer.echo(
                 f"to sample from it: crystext sample --model {model} --n 100 --out {out}/samples"

@@ -12,7 +12,7 @@ from crystext.errors import SettingError
 from crystext.grammar.base import grammar_of
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
 from crystext.models.layout import ModelFolder, Temperatures, open_model
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.tasks.prompts import PromptSet
 from crystext.text import PLAIN, Format
 

@@ -14,7 +14,8 @@ from crystext.errors import SettingError
 from crystext.generation.keywords import SamplerKwargs
 from crystext.generation.requests import make_request, resolve_settings
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
-from crystext.models.layout import ModelFolder, model_hash, open_model
+from crystext.models.digest import model_hash
+from crystext.models.layout import ModelFolder, open_model
 from crystext.runtime.validate_numbers import whole_number
 from crystext.tasks.prompts import PromptSet
 from crystext.text import Format, get_format

@@ -67,6 +67,10 @@ class InstructionTask(QuestionTask):
             rng: the only source of randomness.
         """
 
+    def write_answer(self, question: Question) -> str:
+        """Return the right answer as a model should write it."""
+        return str(question.context[COMPLETION])
+
     @property
     def rates(self) -> tuple[str, ...]:
         """Names of the measures that are 0 for an answer that cannot be read; others are nan."""
@@ -76,8 +80,3 @@ class InstructionTask(QuestionTask):
         """Return the grade of an answer that cannot be read."""
         rates = self.rates
         return Grade({x.name: 0.0 if x.name in rates else math.nan for x in self.measures}, message)
-
-
-def right_answer(question: Question) -> str:
-    """Return the right answer to a question as a model should write it."""
-    return str(question.context[COMPLETION])

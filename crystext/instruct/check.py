@@ -15,7 +15,6 @@ import numpy as np
 
 from crystext.data.store import SPLITS
 from crystext.errors import InputError
-from crystext.instruct.base import right_answer
 from crystext.instruct.build import MATERIALS_FILE
 from crystext.instruct.dataset import question_of, read_lines, read_manifest
 from crystext.instruct.materials import SplitCheck, compare_parts
@@ -119,7 +118,7 @@ def _grade_own_answer(line: Mapping[str, Any]) -> str:
     """Return what is wrong with the right answer of a question; empty if nothing is."""
     task = INSTRUCTION_TASKS.find(line["task"])
     question = question_of(line)
-    grade = task.grade(question, right_answer(question))
+    grade = task.grade(question, task.write_answer(question))
     if grade.problem:
         return f"its right answer is invalid: {grade.problem}"
     value = grade.values[task.measures[0].name]

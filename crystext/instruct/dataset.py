@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from crystext.benchmark.prompts import ChatPrompt, Message
 from crystext.benchmark.questions import Question
 from crystext.errors import InputError, describe_error
 from crystext.instruct.base import COMPLETION
 from crystext.instruct.build import CHAT_FOLDER, FORMAT, MANIFEST_FILE
+from crystext.tasks.chat_prompt import ChatPrompt
 
 _FIELDS: Mapping[str, type] = {
     "id": str, "task": str, "material": str, "prompt": str, "completion": str, "context": dict,
@@ -56,15 +56,10 @@ def question_of(line: Mapping[str, Any]) -> Question:
     return Question(
         line["id"],
         line["task"],
-        _prompt(line),
+        ChatPrompt.of_question(line["prompt"], line.get("system") or ""),
         line["reference"],
         {**line["context"], COMPLETION: line["completion"]},
     )
-
-
-def _prompt(line: Mapping[str, Any]) -> ChatPrompt:
-    turns = (("system", line.get("system")), ("user", line["prompt"]))
-    return ChatPrompt(tuple(Message(role, text) for role, text in turns if text))
 
 
 def question_file(data: Path, part: str = "test") -> Path:

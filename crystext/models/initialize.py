@@ -79,6 +79,7 @@ def initialize_model(
     seed: int,
     device: torch.device,
     compute_dtype: torch.dtype,
+    tokenizer_folder: Path | None = None,
 ) -> InitialModel:
     """Create or load the network that training starts from.
 
@@ -94,6 +95,8 @@ def initialize_model(
         seed: of random weights.
         device: where to train. With FSDP the weights stay where they are, to be sharded.
         compute_dtype: type of matrix products.
+        tokenizer_folder: of the tokenizer of a new network, unless its settings name one; None:
+            the crystal vocabulary.
 
     Raises:
         SettingError: a LoRA target does not exist, or examples are longer than the base's number
@@ -101,7 +104,12 @@ def initialize_model(
         ModelError: the base is unavailable (not found, gated, no network), or damaged.
     """
     if settings.new is not None:
-        return _initialize_new(settings, prompts, fmt, device, compute_dtype, max_tokens, seed)
+        own = settings.new.tokenizer or tokenizer_folder
+        words = prompts or load_prompts()
+        tokenizer = build_tokenizer(words.phrases()) if own is None else read_tokenizer(own)
+        return _initialize_new(
+            settings, tokenizer, words, fmt, device, compute_dtype, max_tokens, seed
+        )
     assert settings.base is not None
     folder, adapter, under, source = _find_base(settings.base)
     tokenizer = read_tokenizer(adapter or under)
@@ -174,7 +182,8 @@ def _check_base(
 
 def _initialize_new(
     settings: ModelSettings,
-    prompts: PromptSet | None,
+    tokenizer: PreTrainedTokenizerBase,
+    words: PromptSet,
     fmt: Format,
     device: torch.device,
     compute_dtype: torch.dtype,
@@ -183,8 +192,6 @@ def _initialize_new(
 ) -> InitialModel:
     from transformers.utils.logging import disable_progress_bar
 
-    words = prompts or load_prompts()
-    tokenizer = build_tokenizer(words.phrases())
     sizes = settings.new
     assert sizes is not None
 

@@ -1,4 +1,4 @@
-"""A model on disk: its folder, description and digest.
+"""A model on disk: its folder and description.
 
 A model folder is what transformers writes (config.json, model.safetensors, tokenizer files), plus
 `crystext.json` (text format) and `prompts/` (the prompt set). An adapter folder is what peft writes
@@ -11,9 +11,7 @@ tensors, and so needs neither torch nor transformers.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,8 +35,6 @@ Dtype = Literal["bfloat16", "float16", "float32"]
 _EXPECTED_SOURCE = (
     f"expected {SHIPPED!r}, a folder with config.json or adapter_config.json, or OWNER/NAME"
 )
-_SMALL_FILE_BYTES = 2**28
-"""Bytes that take a fraction of a second to hash."""
 
 Objective = Literal["causal", "regression_head"]
 """What a model was trained to do: write texts, or give numbers through a layer of its own."""
@@ -146,12 +142,14 @@ class ModelFolder:
         """Refuse a model that writes no crystals.
 
         Raises:
-            ModelError: it only predicts properties.
+            ModelError: it only predicts properties, or answers in words.
         """
         if not self.description.generates:
+            predicts = (self.path / "properties.json").is_file()
+            does, use = ("predicts properties", "predict") if predicts else ("writes text", "chat")
             raise ModelError(
-                f"the model {self.source} predicts properties and writes no crystals; use it with "
-                "crystext predict, and give a generator here, such as shipped"
+                f"the model {self.source} {does} and writes no crystals; use it with crystext {use}, "
+                "and give a generator here, such as shipped"
             )
 
     @property
@@ -344,65 +342,6 @@ def write_description(folder: Path, description: ModelDescription) -> None:
     if not description.generates:
         content["generates"] = False
     (folder / "crystext.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def model_hash(folder: Path, *, quick: bool = False) -> str:
-    """Return the SHA-256 of a model folder's weights, settings, tokenizer and prompts.
-
-    That of an adapter covers its base too, but not the location of the base.
-
-    Args:
-        folder: of a model, an adapter or a base.
-        quick: of large files take the size and a part of each hundredth: this distinguishes
-            trained weights from others, but proves nothing.
-
-    Raises:
-        ModelError: the adapter's base is not available.
-    """
-    digest = hashlib.sha256()
-    for path in _hashed_files(folder):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        if is_adapter(folder) and path.name in ("adapter_config.json", "crystext.json"):
-            digest.update(hashlib.sha256(_without_base_location(path)).digest())
-            continue
-        digest.update(_file_hash(path, quick))
-    if is_adapter(folder) and (base := read_description(folder).base) is not None:
-        digest.update(b"base\0")
-        digest.update(model_hash(base_folder(base.source, folder), quick=quick).encode())
-    return digest.hexdigest()
-
-
-def _file_hash(path: Path, quick: bool) -> bytes:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if not quick or size <= _SMALL_FILE_BYTES:
-            return hashlib.file_digest(file, "sha256").digest()
-        digest = hashlib.sha256(str(size).encode())
-        for i in range(100):
-            file.seek(i * size // 100)
-            digest.update(file.read(2**16))
-    return digest.digest()
-
-
-def _hashed_files(folder: Path) -> Iterator[Path]:
-    suffixes = {".json", ".safetensors", ".txt", ".yaml"}
-    inside = folder / BASE_SUBFOLDER if is_adapter(folder) else None
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in suffixes and p.is_file()):
-        if inside is None or inside not in path.parents:
-            yield path
-
-
-def _without_base_location(path: Path) -> bytes:
-    """Return a settings file's content without the location of the base."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        for key in ("base", "base_model_name_or_path"):
-            content.pop(key, None)
-    except (ValueError, AttributeError, TypeError) as error:
-        raise ModelError(
-            f"{path} is damaged: {describe_error(error, 'its values are of another kind')}"
-        ) from None
-    return json.dumps(content, sort_keys=True).encode()
 
 
 def _require_files(folder: Path, *names: str) -> None:

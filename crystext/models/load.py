@@ -74,6 +74,7 @@ def save_model(
     sample_format: Format | None = None,
     state: Mapping[str, torch.Tensor] | None = None,
     prediction: PredictionSettings | None = None,
+    generates: bool = True,
 ) -> None:
     """Write a model folder, or an adapter folder if the network has an adapter.
 
@@ -93,6 +94,7 @@ def save_model(
         sample_format: the format that is sampled by default; None is `fmt`.
         state: the network's weights by name, if they are stored elsewhere.
         prediction: what the model predicts, if it was trained to.
+        generates: whether it was trained to write crystals.
 
     Raises:
         ModelError: the folder holds something other than a model.
@@ -124,7 +126,7 @@ def save_model(
             temperatures.element,
             temperatures.coordinate,
             sample_format,
-            generates=prediction is None or prediction.generates,
+            generates=generates,
         )
         write_description(partial, about)
 

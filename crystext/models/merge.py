@@ -8,6 +8,7 @@ from crystext.errors import ModelError
 from crystext.models.layout import open_model
 from crystext.models.load import merge_into_base, save_model
 from crystext.models.network import read_tokenizer
+from crystext.models.prediction_settings import read_prediction_settings
 
 
 def merge_adapter(source: str | Path, out: Path) -> None:
@@ -39,4 +40,6 @@ def merge_adapter(source: str | Path, out: Path) -> None:
         about.format,
         temperatures=files.temperatures,
         sample_format=about.sample_format,
+        prediction=read_prediction_settings(folder),
+        generates=about.generates,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,7 +11,7 @@ from crystext.runtime.schema import StrictModel
 
 
 class NewLlamaSettings(StrictModel):
-    """A LLaMA with random weights and the crystal vocabulary."""
+    """A LLaMA with random weights, for the crystal vocabulary or another tokenizer."""
 
     hidden_size: int = Field(256, gt=0)
     intermediate_size: int = Field(704, gt=0)
@@ -25,6 +26,17 @@ class NewLlamaSettings(StrictModel):
     element_features: bool = False
     """Begin with embeddings of elements in which elements of similar properties are close (see
     `architectures.element_embeddings`): for small tables, in which many elements are rare."""
+    tokenizer: Path | None = None
+    """A folder with a tokenizer; None: the crystal vocabulary, or the tokenizer of a corpus."""
+
+    @model_validator(mode="after")
+    def _element_features_need_elements(self) -> Self:
+        if self.element_features and self.tokenizer is not None:
+            raise ValueError(
+                "element_features belong to the crystal vocabulary; leave out either of "
+                "element_features and tokenizer"
+            )
+        return self
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:

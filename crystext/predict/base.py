@@ -67,7 +67,7 @@ class Predictor(ABC):
             properties: some of `properties`; None is all.
 
         Returns:
-            By property name, in the order of `properties`.
+            By property name, in the order in which they are named.
 
         Raises:
             SettingError: a property is unknown to this predictor.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from crystext.errors import ModelError
@@ -11,9 +10,7 @@ from crystext.predict.encoder import EncoderPredictor
 from crystext.predict.language import SHIPPED, LanguagePredictor
 
 
-def open_predictor(
-    sources: Sequence[str | Path | ModelFolder],
-) -> LanguagePredictor | EncoderPredictor:
+def open_predictor(*sources: str | Path | ModelFolder) -> LanguagePredictor | EncoderPredictor:
     """Load a predictor, or several of one kind that answer together.
 
     Args:

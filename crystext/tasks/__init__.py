@@ -13,8 +13,8 @@ TASKS = Registry(
     "task",
     Task,  # type: ignore[type-abstract]  # no member is made of the class itself
     {
-        "unconditional": "crystext.tasks.generation:UNCONDITIONAL",
-        "conditional": "crystext.tasks.generation:CONDITIONAL",
+        "unconditional": "crystext.tasks.crystal_generation:UNCONDITIONAL",
+        "conditional": "crystext.tasks.crystal_generation:CONDITIONAL",
         "infill_element": "crystext.tasks.element_infilling:INFILL_ELEMENT",
         "infill_sites": "crystext.tasks.infilling:INFILL_SITES",
         "infill_coordinates": "crystext.tasks.infilling:INFILL_COORDINATES",

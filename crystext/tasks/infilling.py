@@ -12,7 +12,7 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.matching import PYMATGEN_TOLERANCES, is_same, reduce_for_matching
 from crystext.structures.record import Record
 from crystext.tasks.base import Example, Task
-from crystext.tasks.generation import condition_lines, sample_properties
+from crystext.tasks.crystal_generation import condition_lines, sample_properties
 from crystext.tasks.prompts import PromptSet
 from crystext.text import Format
 from crystext.text.partial import DEFAULT_MARKS, UnknownParts, encode_partial

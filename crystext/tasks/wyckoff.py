@@ -10,8 +10,8 @@ from crystext.chemistry.elements import SYMBOLS
 from crystext.structures.augment import randomize_description
 from crystext.structures.record import Record
 from crystext.tasks.base import Example
+from crystext.tasks.crystal_generation import Generation
 from crystext.tasks.element_infilling import ElementInfilling
-from crystext.tasks.generation import Generation
 from crystext.tasks.prompts import PromptSet
 from crystext.text import WYCKOFF, Format
 

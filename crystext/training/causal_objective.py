@@ -15,7 +15,6 @@ from crystext.models.prediction_vocabulary import extend_for_prediction
 from crystext.tasks.prompts import load_prompts
 from crystext.tasks.property_prediction import PropertyPrediction
 from crystext.text import get_format
-from crystext.training.datasets import make_datasets
 from crystext.training.dropout import add_residual_dropout
 from crystext.training.example_stream import Examples, TrainingRow
 from crystext.training.loss import PackedLoss, base_network
@@ -25,6 +24,7 @@ from crystext.training.packed_attention import standard_attention
 from crystext.training.packing import Packed, dummy_rows, pack
 from crystext.training.property_checks import make_property_checks
 from crystext.training.recipe import Recipe
+from crystext.training.record_datasets import make_datasets
 from crystext.training.sample_checks import sampled_validity, validation_ipt
 from crystext.training.training_data import TrainingData
 
@@ -47,8 +47,12 @@ class CausalObjective(Objective):
             CrystextError: the recipe refers to something that does not exist, or gives no batch.
         """
         self.recipe = recipe
-        self.initial_model = _initialize_model(recipe, property_task, device)
-        self.datasets = make_datasets(recipe, data.splits, self.initial_model, property_task)
+        self.initial_model = _initialize_model(recipe, data, property_task, device)
+        self.datasets = (
+            make_datasets(recipe, data.splits, self.initial_model, property_task)
+            if data.texts is None
+            else data.texts.datasets(recipe, self.initial_model.tokenizer)
+        )
         self.property_checks = make_property_checks(
             recipe, self.initial_model, property_task, data.splits
         )
@@ -121,13 +125,14 @@ class CausalObjective(Objective):
                 sample_format=recipe.sample_format_object(),
                 state=state,
                 prediction=prediction,
+                generates=recipe.generates,
             )
             if self.property_checks is not None:
                 self.property_checks.write_compositions(folder)
 
 
 def _initialize_model(
-    recipe: Recipe, task: PropertyPrediction | None, device: torch.device
+    recipe: Recipe, data: TrainingData, task: PropertyPrediction | None, device: torch.device
 ) -> InitialModel:
     """Create or load the network that a recipe names, with the vocabulary that its task needs."""
     model = initialize_model(
@@ -138,5 +143,6 @@ def _initialize_model(
         seed=recipe.seed,
         device=device,
         compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
+        tokenizer_folder=None if data.texts is None else data.texts.tokenizer_folder,
     )
     return model if task is None else extend_for_prediction(model, task.scales, recipe.seed)

@@ -8,7 +8,7 @@ whatever was made before.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -42,11 +42,11 @@ class ExampleStream(ABC):
     cuts_long_texts: ClassVar[bool] = False
     """Whether longer texts lose their end; else their examples are left out."""
 
-    def __init__(self, data: Records, *, max_tokens: int, seed: int) -> None:
+    def __init__(self, data: Sized, *, max_tokens: int, seed: int) -> None:
         """Set up a stream.
 
         Args:
-            data: the records of an epoch.
+            data: the records of an epoch, or its texts.
             max_tokens: of the longest row.
             seed: of order and augmentation.
         """
@@ -95,6 +95,8 @@ def augment_crystal(
 
 class Examples(ExampleStream):
     """Samples task and augmentation for each crystal of each epoch."""
+
+    data: Records
 
     def __init__(
         self,

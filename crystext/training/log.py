@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -155,3 +156,22 @@ def check_trackers(names: Sequence[str]) -> None:
             f"trackers: {', '.join(missing)} not installed; run `pip install {' '.join(missing)}` "
             "(or `crystext[trackers]`), or remove them from the recipe"
         )
+
+
+def perplexity_summary(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Return a sentence on the perplexity of each validation text before and after a run.
+
+    A perplexity is exp(mean loss per token); one that rises is of what the model forgets.
+
+    Args:
+        lines: lines of its log, see `loss_summary`.
+    """
+    scored = [line for line in lines if "loss_mean" in line]
+    names = [x for x in scored[-1] if x.startswith("loss_") and x != "loss_mean"] if scored else []
+    first, last = (scored[0], scored[-1]) if scored else ({}, {})
+    parts = [
+        f"{name.removeprefix('loss_')} {math.exp(first[name]):.4g} -> {math.exp(last[name]):.4g}"
+        for name in names
+        if name in first
+    ]
+    return f"perplexity: {', '.join(parts)}" if parts else ""

@@ -38,6 +38,10 @@ _EXCLUSIVE_SETTINGS = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
 PROPERTY_TASK = "property"
 """Name of the task whose settings are the section `properties`."""
 
+TEXT_TASKS = ("text", "conversation")
+"""Tasks that learn from texts in place of crystals (see `training.text_data`); each stands alone.
+"""
+
 RENAMED_SETTINGS = {
     "probes": "sample_checks",
     "translate_share": "translate_probability",
@@ -52,12 +56,19 @@ class DataSettings(StrictModel):
     store: Path
     """A folder that `crystext data prepare` wrote (see `data.store`); a table of compositions,
     molecules or structures with properties, for the task `property` (see `data.property_table`);
-    or `textbook`: a few crystals shipped with the package (see `data.textbook`)."""
+    a corpus of `crystext corpus build`, for the task `text`; a folder of conversations, for the
+    task `conversation` (see `training.text_data`); or `textbook`: a few crystals shipped with the
+    package (see `data.textbook`)."""
     validation_fraction: float = Field(0.1, gt=0, lt=1)
     """Of a table without a column `split`: part of the compositions, or of the molecules by
     scaffold, that is held out for validation. A store has a split of its own."""
     validation_crystals: int = Field(2000, gt=0)
-    """Number of validation crystals scored at each evaluation."""
+    """Number of validation crystals scored at each evaluation; of texts, the number of blocks of
+    each source, or of conversations of each task."""
+    watched: dict[str, Path] = Field(default_factory=dict)
+    """Texts by a name of one's own that the tasks `text` and `conversation` do not learn but score
+    at each evaluation, such as general prose: their perplexity tells what is forgotten. A file of
+    JSON lines with a field `text`, or a text file."""
     workers: int = Field(0, ge=0)
     """Number of processes that prepare examples for each training process; 0: it makes them itself,
     some 100,000 tokens of the crystal vocabulary per second. Batches do not depend on it."""
@@ -91,8 +102,12 @@ class OptimSettings(StrictModel):
     """After the warm-up: half a cosine to zero; or constant; or constant with a decay at the end
     (wsd). one_cycle has a warm-up of its own, half a cosine up before half a cosine down."""
     warmup_steps: int = Field(100, ge=0)
+    warmup_fraction: float | None = Field(None, ge=0, le=1)
+    """Warm-up as a fraction of the steps, in place of `warmup_steps`."""
     decay_fraction: float = Field(0.4, ge=0, le=1)
     """wsd, one_cycle: fraction of the steps, at the end, over which the rate decays to zero."""
+    final_rate_fraction: float = Field(0.0, ge=0, le=1)
+    """cosine: the learning rate at the end, as a fraction of the highest."""
     weight_decay: float = Field(0.0, ge=0)
     steps: int | None = Field(None, gt=0)
     epochs: float | None = Field(None, gt=0)
@@ -146,7 +161,7 @@ class Recipe(StrictModel):
     """A shipped prompt set or a folder; None: the prompts that the base was trained with, else the
     default ones."""
     tasks: dict[str, float]
-    """Relative weight of each task."""
+    """Relative weight of each task. The tasks `text` and `conversation` stand alone."""
     properties: PropertySettings | None = None
     """Settings of the task `property`, which needs them."""
     objective: Literal["causal", "regression_head"] = "causal"
@@ -243,13 +258,46 @@ class Recipe(StrictModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_texts(self) -> Self:
+        if self.text_task is None:
+            if self.data.watched:
+                raise ValueError(f"data.watched is for the tasks {' and '.join(TEXT_TASKS)}")
+            return self
+        checks = self.sample_checks
+        faults = {
+            "other tasks": len(self.tasks) > 1,
+            "objective regression_head": self.objective != "causal",
+            "translate_probability": self.translate_probability > 0,
+            "number_weight": self.number_weight != 1,
+            "loss_on_prompt": self.loss_on_prompt,
+            "sample_format": self.sample_format is not None,
+            "sample_checks": checks.ipt_crystals > 0 or checks.sampled_crystals > 0,
+            "model.new.element_features": self.model.new is not None
+            and self.model.new.element_features,
+        }
+        wrong = [name for name, given in faults.items() if given]
+        if wrong:
+            raise ValueError(
+                f"the task {self.text_task} does not have {', '.join(wrong)}; leave that out"
+            )
+        return self
+
+    @property
+    def text_task(self) -> str | None:
+        """The task that learns from texts; None if the recipe learns from crystals."""
+        return next((name for name in TEXT_TASKS if self.tasks.get(name, 0) > 0), None)
+
     @property
     def generates(self) -> bool:
         """Whether a task of the recipe writes crystals."""
-        return any(weight > 0 for name, weight in self.tasks.items() if name != PROPERTY_TASK)
+        others = (PROPERTY_TASK, *TEXT_TASKS)
+        return any(weight > 0 for name, weight in self.tasks.items() if name not in others)
 
     @model_validator(mode="after")
     def _check_sample_format(self) -> Self:
+        if self.text_task is not None:
+            return self
         formats = [TASKS[name].format for name, weight in self.tasks.items() if weight > 0]
         learned = {self.format if fmt is None else fmt.name for fmt in formats}
         drawn = self.sample_format or self.format
@@ -274,8 +322,9 @@ class Recipe(StrictModel):
     @field_validator("tasks")
     @classmethod
     def _check_tasks(cls, tasks: dict[str, float]) -> dict[str, float]:
+        known = [*TASKS, *TEXT_TASKS]
         faults = [
-            f"no task {name!r}." + did_you_mean(name, TASKS) for name in tasks if name not in TASKS
+            f"no task {name!r}." + did_you_mean(name, known) for name in tasks if name not in known
         ]
         faults += [f"weight of {name} is below 0" for name, weight in tasks.items() if weight < 0]
         if not faults and not sum(tasks.values()) > 0:

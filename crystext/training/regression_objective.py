@@ -147,6 +147,7 @@ class TextReader:
 class LabelledTexts(ExampleStream):
     """The texts of records, and the values of their properties in units of the outputs."""
 
+    data: Records
     cuts_long_texts = True
 
     def __init__(

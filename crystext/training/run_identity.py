@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from crystext.errors import RunError
+from crystext.models.digest import model_hash
 from crystext.models.encoder import InitialEncoder
 from crystext.models.initialize import InitialModel
-from crystext.models.layout import model_hash
 from crystext.runtime.files import text_digest
 from crystext.runtime.run_folder import RunFolder
 from crystext.runtime.schema import rename_settings
@@ -66,7 +66,7 @@ def run_identity(
     words = json.dumps(None if prompts is None else asdict(prompts), sort_keys=True)
     return {
         "recipe": fixed,
-        "crystals": len(data.splits["train"]),
+        "crystals": data.count,
         "sequences": batch_size,
         "digests": {
             "data": data.digest,

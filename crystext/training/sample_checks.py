@@ -15,7 +15,7 @@ from crystext.models.initialize import InitialModel
 from crystext.models.layout import Temperatures
 from crystext.models.load import LoadedModel, load_model, save_model
 from crystext.tasks.base import Example
-from crystext.tasks.generation import UNCONDITIONAL, generation_prompt
+from crystext.tasks.crystal_generation import UNCONDITIONAL, generation_prompt
 from crystext.text import Format
 from crystext.tokenization.encode import IGNORED_LABEL, example_ids
 from crystext.training.example_stream import Examples, TrainingRow

@@ -10,19 +10,23 @@ from crystext.training.recipe import OptimSettings
 def learning_rate(step: int, steps: int, optim: OptimSettings) -> float:
     """Return the learning rate at a step of a run.
 
-    All schedules rise linearly over `optim.warmup_steps`. Then `cosine` decays to zero along half a
-    cosine (Loshchilov and Hutter, arXiv:1608.03983, without restarts), `constant` stays, and `wsd`
-    stays and decays linearly to zero over the last `optim.decay_fraction` of the steps.
+    All schedules rise linearly over `optim.warmup_steps`, or over `optim.warmup_fraction` of the
+    steps. Then `cosine` decays along half a cosine (Loshchilov and Hutter, arXiv:1608.03983,
+    without restarts) to `optim.final_rate_fraction` of the rate, `constant` stays, and `wsd` stays
+    and decays linearly to zero over the last `optim.decay_fraction` of the steps.
     `one_cycle` (Smith and Topin, arXiv:1708.07120, as torch's OneCycleLR) has no such rise: it
     begins at 1/25 of the rate, rises along half a cosine, and decays along another one, over
     `optim.decay_fraction`, to 1/250,000 of the rate.
     """
     if optim.schedule == "one_cycle":
         return optim.learning_rate * _one_cycle(step, steps, optim.decay_fraction)
-    rise = min(1.0, (step + 1) / max(1, optim.warmup_steps))
+    warmup = optim.warmup_steps
+    if optim.warmup_fraction is not None:
+        warmup = round(optim.warmup_fraction * steps)
+    rise = min(1.0, (step + 1) / max(1, warmup))
     if optim.schedule == "cosine":
-        done = (step - optim.warmup_steps) / max(1, steps - optim.warmup_steps)
-        factor = min(rise, 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, done)))))
+        done = (step - warmup) / max(1, steps - warmup)
+        factor = min(rise, _half_cosine(1.0, optim.final_rate_fraction, done))
     elif optim.schedule == "wsd":
         factor = min(rise, (steps - step) / max(1.0, optim.decay_fraction * steps))
     else:

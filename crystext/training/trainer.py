@@ -50,6 +50,7 @@ from crystext.training.log import (
     TrainingProgress,
     format_scores,
     loss_summary,
+    perplexity_summary,
     write_recipe,
 )
 from crystext.training.loss_plot import plot_losses
@@ -92,7 +93,6 @@ class Trainer:
         self.folder = RunFolder(out, "a training run")
         check_machine(recipe)
         self.data = read_data(recipe) if data is None else data
-        splits = self.data.splits
         self.accelerator = make_accelerator(recipe, out)
         self.device, optim = self.accelerator.device, recipe.optim
         self.property_task = property_task(recipe, self.data)
@@ -104,7 +104,7 @@ class Trainer:
         )
         self.steps = optim.steps or max(
             optim.min_steps,
-            steps_for_epochs(optim.epochs or 1, len(splits["train"]), self.batch_size),
+            steps_for_epochs(optim.epochs or 1, self.data.count, self.batch_size),
         )
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         self.batches = Batches(self.datasets.train, self.batch_size, process, processes)
@@ -167,10 +167,9 @@ class Trainer:
                 self.accelerator.init_trackers("crystext", config=config)
             for sentence in (*self.data.notes, *self.datasets.warnings()):
                 progress.print_line(sentence)
-            crystals = len(self.batches.examples.data)
             progress.print_line(
-                f"{self.steps:,} steps of {self.batch_size:,} examples, {crystals:,} training "
-                f"crystals, on {self.device}"
+                f"{self.steps:,} steps of {self.batch_size:,} examples, {self.data.count:,} "
+                f"{self.data.unit}, on {self.device}"
             )
             if self.step == 0:
                 self._log_initial_losses(progress)
@@ -257,8 +256,11 @@ class Trainer:
         return losses | {"loss_mean": mean_task_loss(losses, self.datasets.scored_tasks)}
 
     def summary(self) -> str:
-        """Return a sentence on the losses of the run, from its log."""
-        return loss_summary(self.log.read(), best=self.recipe.patience is not None)
+        """Return sentences on the losses of the run, from its log."""
+        lines = self.log.read()
+        losses = loss_summary(lines, best=self.recipe.patience is not None)
+        perplexities = "" if self.data.texts is None else perplexity_summary(lines)
+        return "\n".join(filter(None, [losses, perplexities]))
 
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model folder, or an adapter folder; the last action."""

@@ -26,6 +26,7 @@ from crystext.runtime.files import file_digest, json_digest, text_digest
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Record
 from crystext.training.recipe import Recipe
+from crystext.training.text_data import TextData, read_text_data
 
 SPLITS = ("train", "validation")
 
@@ -46,6 +47,18 @@ class TrainingData:
     """
     notes: tuple[str, ...] = ()
     """What was assumed or left out while reading, a sentence each."""
+    texts: TextData | None = None
+    """What is learned in place of records; then there are no splits."""
+
+    @property
+    def count(self) -> int:
+        """Number of records, or of units of text, that an epoch takes."""
+        return len(self.splits["train"] if self.texts is None else self.texts)
+
+    @property
+    def unit(self) -> str:
+        """What `count` counts, in the plural."""
+        return "training crystals" if self.texts is None else self.texts.unit
 
     @classmethod
     def of_records(
@@ -89,6 +102,19 @@ def read_data(recipe: Recipe) -> TrainingData:
         )
     if store.is_file():
         return _read_table(recipe, store)
+    if (texts := read_text_data(store)) is not None:
+        if recipe.text_task != texts.task:
+            raise SettingError(
+                f"{store} holds {texts.unit} for the task {texts.task}, and the recipe has "
+                f"{', '.join(recipe.tasks)}; give tasks='{{{texts.task}: 1}}'"
+            )
+        return TrainingData({}, texts.digest, texts=texts)
+    if recipe.text_task is not None:
+        raise SettingError(
+            f"the task {recipe.text_task} learns from texts, and {store} holds none; expected a "
+            "folder of crystext corpus build (for text), or one with train.jsonl and "
+            "validation.jsonl (for conversation)"
+        )
     data: dict[str, Records] = {split: read_store(store, split) for split in SPLITS}
     for split, crystals in data.items():
         if len(crystals) == 0:

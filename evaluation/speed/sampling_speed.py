@@ -31,7 +31,7 @@ from rich.table import Table
 
 from crystext.generation.run import read_attempts
 from crystext.models.load import load_model
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.text import decode
 from crystext.tokenization.encode import prompt_ids
 from evaluation.result_file import Report, write_result

@@ -16,8 +16,8 @@ from crystext.benchmark.results import BenchmarkResults, TaskResult, read_result
 from crystext.benchmark.run import RunSettings
 from crystext.benchmark.suite import SplitSpec, load_suite, suite_names
 from crystext.errors import InputError, SettingError
-from tests.benchmark.chat_models import write_chat_model
 from tests.benchmark.example_suite import rows, write_example, write_table
+from tests.chat_models import write_chat_model
 
 
 def llama(shared_data: Path, out: Path, **options: object) -> TaskResult:

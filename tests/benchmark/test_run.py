@@ -23,8 +23,8 @@ from crystext.errors import InputError, RunError
 from crystext.predict.base import Method, Predictions, Predictor
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Record
-from tests.benchmark.chat_models import write_chat_model
 from tests.benchmark.example_suite import rows, write_example, write_table
+from tests.chat_models import write_chat_model
 
 
 class LengthPredictor(Predictor):

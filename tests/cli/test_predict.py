@@ -98,7 +98,9 @@ def test_a_table_of_formulas_keeps_its_bad_rows(cli: Run, tmp_path: Path) -> Non
     ("arguments", "said"),
     [
         (["SrTiO3", "--property", "bandgap"], "band_gap"),
-        (["SrTiO3", "--rank-by", "hardness"], "formation_energy"),
+        # Before anything is read or predicted.
+        (["nowhere.cif", "--rank-by", "hardness"], "formation_energy"),
+        (["nowhere.cif", "--property", "hardness"], "formation_energy"),
         (["SrTiO3", "--out", "table.xlsx"], ".csv or .parquet"),
         (["missing.cif"], "no file or folder missing.cif"),
         (["srtio3"], "SrTiO3"),

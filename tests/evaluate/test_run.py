@@ -122,6 +122,11 @@ def test_every_share_divides_by_all_attempts(run, options, tmp_path):
     assert report.stages["ipt"].state == "unavailable"
     assert "--model" in report.stages["ipt"].note
     assert report == read_report(out / "report.json")
+    # A title stands for one proportion, in the funnel and among the metrics.
+    proportions = {step.title: step.proportion for step in report.funnel}
+    for metric in report.metrics:
+        assert metric.value == proportions.get(metric.title, metric.value), metric.title
+    assert {metric.title for metric in report.metrics} & proportions.keys()
 
 
 def test_the_table_has_a_row_for_every_attempt(run, options, tmp_path):

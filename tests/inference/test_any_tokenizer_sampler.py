@@ -20,7 +20,7 @@ from crystext.inference.request_grammar import max_characters
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Crystal
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.text import FORMATS, PLAIN, DecodeFailure, decode, encode
 from crystext.tokenization.encode import completion_ids, prompt_ids
 from tests.example_crystals import NACL

@@ -28,7 +28,7 @@ from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Crystal
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.text import PLAIN, decode
 from crystext.tokenization.encode import prompt_ids
 

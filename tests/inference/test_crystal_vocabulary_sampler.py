@@ -18,7 +18,7 @@ from crystext.inference.generate import VOCABULARIES, TextGenerator
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Ints
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.text import PLAIN, Format
 from crystext.tokenization.encode import prompt_ids
 

@@ -14,7 +14,7 @@ from crystext.metrics.ipt import increase_in_perplexity, transformed_texts
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Crystal
 from crystext.tasks.base import Example
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.tasks.prompts import load_prompts
 from crystext.text import PLAIN, WYCKOFF, encode
 from crystext.tokenization.encode import example_ids

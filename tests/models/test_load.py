@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from crystext.errors import ModelError
 from crystext.models.architectures.llama import new_llama, number_embeddings
-from crystext.models.layout import model_folder, model_hash, open_model
+from crystext.models.layout import model_folder, open_model
 from crystext.models.load import load_model, save_model
 from crystext.runtime.shipped_files import shipped_model
 from crystext.tasks.prompts import load_prompts
@@ -107,46 +107,6 @@ def test_numbers_start_with_embeddings_in_which_near_is_near() -> None:
         assert likeness(" 0.500", near) > likeness(" 0.500", far) + 0.1
     # A coordinate just below 1 is next to 0.
     assert likeness("0.999", "0.000") > likeness("0.979", "0.000") + 0.1
-
-
-def test_the_hash_is_that_of_the_content_wherever_it_lies(folder: Path, tiny_model: Path) -> None:
-    assert model_hash(folder) == model_hash(tiny_model)
-    (folder / "README.md").write_text("notes do not matter")
-    assert model_hash(folder) == model_hash(tiny_model)
-
-
-@pytest.mark.parametrize(
-    "name", ["model.safetensors", "config.json", "tokenizer.json", "prompts/generate.txt"]
-)
-def test_the_hash_changes_with_every_file_that_matters(folder: Path, name: str) -> None:
-    before = model_hash(folder)
-    with (folder / name).open("ab") as file:
-        file.write(b"\n")
-    assert model_hash(folder) != before
-
-
-def test_the_quick_hash_of_a_small_model_is_the_hash(folder: Path) -> None:
-    assert model_hash(folder, quick=True) == model_hash(folder)
-
-
-def test_the_quick_hash_tells_large_weights_from_trained_ones(folder: Path) -> None:
-    path = folder / "model.safetensors"
-    # Holes take no place on the disk.
-    os.truncate(path, 300 * 2**20)
-    before = model_hash(folder, quick=True)
-    assert before == model_hash(folder, quick=True)
-    with path.open("r+b") as file:
-        file.seek(3 * 2**20)
-        file.write(b"\1" * 2**22)
-    assert model_hash(folder, quick=True) != before
-    os.truncate(path, 300 * 2**20 + 1)
-    assert model_hash(folder, quick=True) != before
-
-
-def test_a_file_that_moves_changes_the_hash(folder: Path) -> None:
-    before = model_hash(folder)
-    (folder / "prompts" / "infill.txt").rename(folder / "infill.txt")
-    assert model_hash(folder) != before
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:

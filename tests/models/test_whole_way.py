@@ -15,14 +15,14 @@ from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
 from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Request, SamplingSettings
+from crystext.models.digest import model_hash
 from crystext.models.initialize import InitialModel, initialize_model
-from crystext.models.layout import model_hash
 from crystext.models.load import LoadedModel, load_model, save_model
 from crystext.models.merge import merge_adapter
 from crystext.models.settings import LoraSettings, ModelSettings, NewLlamaSettings
 from crystext.runtime.shipped_files import shipped_model
 from crystext.tasks.base import Example
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.text import FORMATS, PLAIN, decode, encode
 from crystext.tokenization.encode import example_ids
 from tests.example_crystals import NACL

@@ -14,6 +14,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from crystext import CrystalLM
 from crystext.cli.main import app
 from crystext.errors import CrystextError, InputError, ModelError, SettingError
 from crystext.models.encoder import load_encoder
@@ -308,10 +309,11 @@ def test_the_command_line_predicts_with_a_folder_or_several(run: Path) -> None:
     found = CliRunner().invoke(app, ["predict", "NaTe", "--model", model, "--model", model])
     assert found.exit_code == 0, found.output
     assert "NaTe" in found.output
-    one, two = open_predictor([model]), open_predictor([model, model])
+    one, two = open_predictor(model), open_predictor(model, model)
     record = Record(texts={"formula": "NaTe"})
     ours, theirs = (x.predict([record])["mean_z"].values for x in (one, two))
     assert ours == pytest.approx(theirs)
+    assert CrystalLM.open(model).predict("NaTe")["mean_z"].tolist() == pytest.approx(ours, 1e-3)
 
 
 def test_an_encoder_is_not_taken_for_a_language_model_nor_the_other_way(run: Path) -> None:
@@ -323,7 +325,7 @@ def test_an_encoder_is_not_taken_for_a_language_model_nor_the_other_way(run: Pat
     with pytest.raises(ModelError, match="is a language model"):
         EncoderPredictor.open("shipped")
     with pytest.raises(ModelError, match="either language models or encoders"):
-        open_predictor(["shipped", run / "model"])
+        open_predictor("shipped", run / "model")
 
 
 @pytest.mark.parametrize("missing", ["head.safetensors", "properties.json"])
@@ -379,7 +381,7 @@ FAST = EncoderMethod(
 def test_the_method_fits_and_predicts_and_its_seed_is_the_only_randomness() -> None:
     assert isinstance(METHODS["encoder"], EncoderMethod)
     chosen = FAST.fit(TRAIN, VALIDATION, TARGETS, seed=1)
-    assert chosen._models[0].settings.inputs == ("description",)
+    assert chosen.inputs == ("description",)
     found = chosen.predict(VALIDATION)
     assert found["mean_z"].is_valid.all()
     assert set(found["mean_z"].intervals) == {0.5, 0.9}

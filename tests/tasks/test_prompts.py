@@ -10,8 +10,8 @@ import pytest
 from crystext.errors import SettingError
 from crystext.runtime.shipped_files import shipped_path
 from crystext.structures.property_schema import PROPERTIES, format_properties
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.tasks.element_infilling import element_prompt
-from crystext.tasks.generation import generation_prompt
 from crystext.tasks.infilling import infill_prompt
 from crystext.tasks.prompts import TEMPLATES, load_prompts, write_prompts
 from crystext.text import FORMATS, PLAIN, WYCKOFF

@@ -10,11 +10,11 @@ from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.structures.properties import cell_formula
 from crystext.structures.wyckoff.orbits import to_wyckoff
 from crystext.tasks import TASKS, Example, Record
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.tasks.prompts import load_prompts
 from crystext.text import PLAIN, WYCKOFF, decode, encode
 from tests.example_crystals import EXAMPLE_CRYSTALS
-from tests.tasks.test_generation import asked_for
+from tests.tasks.test_crystal_generation import asked_for
 
 PROMPTS = load_prompts()
 NAMES = sorted(EXAMPLE_CRYSTALS)

@@ -100,7 +100,7 @@ def test_a_task_without_a_validation_example_has_no_score(tmp_path: Path) -> Non
     assert most < min(whole["infill_element"].lengths(range(20)))
     asked = recipe(store, tasks, max_tokens=most)
     Trainer(asked, tmp_path / "run").run(Console(file=told, width=200))
-    assert "not scored: infill_element, of which no validation crystal" in told.getvalue()
+    assert "not scored: infill_element, of which no validation record" in told.getvalue()
     *_, scored = [line for line in log_of(tmp_path / "run") if "loss_mean" in line]
     assert "loss_infill_element" not in scored
     assert scored["loss_mean"] == scored["loss_unconditional"] > 1

@@ -22,7 +22,7 @@ from crystext.inference.generate import TextGenerator
 from crystext.inference.types import Request, SamplingSettings
 from crystext.models.load import load_model
 from crystext.runtime.shipped_files import shipped_model, shipped_path
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.training.checkpoint import load_checkpoint
 from crystext.training.log import TrainingLog, check_trackers
 from crystext.training.recipe import Recipe, load_recipe, parse_recipe

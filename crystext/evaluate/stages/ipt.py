@@ -117,7 +117,7 @@ def _model_folder(model: str) -> ModelFolder:
 
 @cache
 def _model_digest(model: str) -> str:
-    from crystext.models.layout import model_hash
+    from crystext.models.digest import model_hash
 
     return model_hash(_model_folder(model).path)
 
@@ -133,7 +133,7 @@ def _scorer(model: str) -> LikelihoodScorer:
 def _perplexity_increases(
     model: str, crystals: list[Crystal], settings: IptSettings
 ) -> list[float]:
-    from crystext.tasks.generation import generation_prompt
+    from crystext.tasks.crystal_generation import generation_prompt
 
     scorer = _scorer(model)
     prompt = generation_prompt(scorer.model.prompts)

@@ -61,8 +61,8 @@ class NoveltyStage(Stage[NoveltySettings]):
         gallery_order={"unique": "unique ones"},
     )
     funnel = (
-        FunnelCriterion("unique", "and unique", ("valid", "unique")),
-        FunnelCriterion("novel", "and novel", ("valid", "unique", "novel")),
+        FunnelCriterion("unique", "valid and unique", ("valid", "unique")),
+        FunnelCriterion("novel", "valid, unique and novel", ("valid", "unique", "novel")),
     )
     affected_by = {  # noqa: RUF012
         "training": frozenset({"novel", "unique_and_novel", "novel_by_fingerprint"})
@@ -103,7 +103,7 @@ class NoveltyStage(Stage[NoveltySettings]):
         )
         _add_matched(result, "novel", f"not in {training.title}", novel, settings)
         both = [u is True and v is True for u, v in zip(unique, novel, strict=True)]
-        _add_matched(result, "unique_and_novel", "unique and novel", both, settings)
+        _add_matched(result, "unique_and_novel", "unique and novel, valid or not", both, settings)
         if settings.by_fingerprint:
             self._by_fingerprint(context, settings, result, training)
 
@@ -123,7 +123,7 @@ class NoveltyStage(Stage[NoveltySettings]):
         result.columns["duplicate_of"] = context.per_sample(
             [None if earlier is None else indices[earlier] for earlier in repeats]
         )
-        _add_matched(result, "unique", "unique", unique, settings)
+        _add_matched(result, "unique", "unique, valid or not", unique, settings)
         return unique
 
     def _unique_formulas(self, context: StageContext, result: StageResult) -> None:

@@ -60,7 +60,7 @@ class ValidityStage(Stage[ValiditySettings]):
     version = 2
     funnel = (
         FunnelCriterion("structure_valid", "structurally valid", ("structure_valid",)),
-        FunnelCriterion("valid", "and composition valid", ("valid",)),
+        FunnelCriterion("valid", "structurally and composition valid", ("valid",)),
     )
     columns = (
         "structure_failure",

@@ -14,7 +14,7 @@ import numpy as np
 
 from crystext.benchmark.questions import Grade, Measure, Question
 from crystext.instruct.answers import Unreadable, read_numbers
-from crystext.instruct.base import Instruction, InstructionTask, right_answer
+from crystext.instruct.base import Instruction, InstructionTask
 from crystext.instruct.compat import READABLE, triple_error
 from crystext.instruct.printed import CELL_TAGS, CIF, Writer
 from crystext.structures.crystal import (
@@ -102,7 +102,7 @@ class CellOfAtoms(InstructionTask):
         lengths, angles = [], []
         for question, answer in zip(questions, answers, strict=True):
             right = [
-                [float(x) for x in line.split()] for line in right_answer(question).split("\n")
+                [float(x) for x in line.split()] for line in self.write_answer(question).split("\n")
             ]
             rows = [line.split() for line in answer.split("\n") if line]
             if len(rows) != 2:

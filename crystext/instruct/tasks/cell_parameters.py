@@ -13,7 +13,7 @@ import numpy as np
 
 from crystext.benchmark.questions import Grade, Measure, Question
 from crystext.instruct.answers import Unreadable, read_numbers
-from crystext.instruct.base import Instruction, InstructionTask, right_answer
+from crystext.instruct.base import Instruction, InstructionTask
 from crystext.instruct.compat import mean_error, triple_error
 from crystext.instruct.printed import Writer
 from crystext.structures.record import Failure, Record
@@ -80,7 +80,7 @@ class CellParameters(InstructionTask):
         """Return the mean relative error over answers of three numbers between commas."""
         errors = []
         for question, answer in zip(questions, answers, strict=True):
-            right = [float(x) for x in right_answer(question).split(",")]
+            right = [float(x) for x in self.write_answer(question).split(",")]
             words = [x.strip().replace("\n", "").replace(" ", "") for x in answer.split(",") if x]
             if (error := triple_error(words, right)) is not None:
                 errors.append(error)

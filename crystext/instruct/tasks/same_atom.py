@@ -21,7 +21,7 @@ import numpy as np
 from crystext.benchmark.questions import Grade, Measure, Question
 from crystext.errors import InputError
 from crystext.instruct.answers import Unreadable, read_yes_or_no
-from crystext.instruct.base import Instruction, InstructionTask, right_answer
+from crystext.instruct.base import Instruction, InstructionTask
 from crystext.instruct.compat import nearest_score
 from crystext.instruct.printed import SYMMETRY_TAGS, Writer, sites_with_names
 from crystext.structures.crystal import Crystal
@@ -104,7 +104,7 @@ class SameAtom(InstructionTask):
         self, questions: Sequence[Question], answers: Sequence[str]
     ) -> Mapping[str, float]:
         """Return the proportion of answers that are nearer to the right one of Yes and No."""
-        return nearest_score(answers, [right_answer(x) for x in questions], (YES, NO))
+        return nearest_score(answers, [self.write_answer(x) for x in questions], (YES, NO))
 
 
 def _pairs(

@@ -1,4 +1,4 @@
-"""LLaMA networks with random weights for the crystal vocabulary."""
+"""LLaMA networks with random weights."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ def new_llama(
     tied: bool = True,
     element_features: bool = False,
 ) -> LlamaForCausalLM:
-    """Make a LLaMA with random weights for the crystal vocabulary; the seed determines them.
+    """Make a LLaMA with random weights; the seed determines them.
 
-    The settings are those of `models.settings.NewLlamaSettings`.
+    With the crystal vocabulary, numbers and elements begin near their like. The settings are those
+    of `models.settings.NewLlamaSettings`; `element_features` needs that vocabulary.
     """
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -52,15 +53,29 @@ def new_llama(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = LlamaForCausalLM(config)
-    vocabulary = tokenizer.get_vocab()
-    rows = number_embeddings(vocabulary, hidden_size, embedding_size, seed)
     table = network.model.embed_tokens.weight
     with torch.no_grad():
         table *= embedding_size / config.initializer_range
-        for i, row in rows.items():
+    vocabulary = tokenizer.get_vocab()
+    if element_line(SYMBOLS[0]) in vocabulary:
+        _initialize_crystal_tokens(table, vocabulary, embedding_size, seed, element_features)
+    return network
+
+
+def _initialize_crystal_tokens(
+    table: torch.Tensor,
+    vocabulary: dict[str, int],
+    embedding_size: float,
+    seed: int,
+    element_features: bool,
+) -> None:
+    """Set the embeddings of the crystal vocabulary's numbers and elements."""
+    width = table.shape[1]
+    with torch.no_grad():
+        for i, row in number_embeddings(vocabulary, width, embedding_size, seed).items():
             table[i] = torch.from_numpy(row)
         if element_features:
-            features = element_embeddings(hidden_size, embedding_size, seed)
+            features = element_embeddings(width, embedding_size, seed)
             for symbol, row in zip(SYMBOLS, features, strict=True):
                 table[vocabulary[element_line(symbol)]] = torch.from_numpy(row)
         # An element in a prompt or an orbit begins near its line in a crystal, so that the
@@ -69,7 +84,6 @@ def new_llama(
             line = vocabulary[element_line(symbol)]
             for other in (vocabulary[symbol], vocabulary[orbit_start(symbol)]):
                 table[other] = 0.9 * table[line] + 0.4 * table[other]
-    return network
 
 
 def number_embeddings(

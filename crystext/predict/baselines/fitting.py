@@ -30,6 +30,8 @@ class Answers:
     means: Floats | None = None
     intervals: Mapping[float, Floats] = field(default_factory=dict)
     """(n, 2) by level."""
+    modes: Floats | None = None
+    """The most probable ones; None where values have no distribution over answers."""
 
 
 class TargetModel(Protocol):
@@ -66,7 +68,7 @@ class FittedBaseline(Predictor):
 def check_properties(
     predicted: Mapping[str, Property], properties: Sequence[str] | None
 ) -> Sequence[str]:
-    """Return the properties to predict, in the order of `predicted`.
+    """Return the properties to predict, in the order in which they are named; None is all.
 
     Raises:
         SettingError: one is unknown.
@@ -79,7 +81,7 @@ def check_properties(
                 f"this predictor does not predict {name!r}; it predicts {', '.join(predicted)}."
                 + did_you_mean(name, predicted)
             )
-    return [name for name in predicted if name in properties]
+    return list(dict.fromkeys(properties))
 
 
 def scatter(
@@ -102,6 +104,7 @@ def scatter(
         spread(answers.values, (n,)),
         problems,
         means=None if answers.means is None else spread(answers.means, (n,)),
+        modes=None if answers.modes is None else spread(answers.modes, (n,)),
         intervals={level: spread(x, (n, 2)) for level, x in answers.intervals.items()},
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from crystext import tasks
 from crystext.structures.property_schema import format_properties
 from crystext.tasks import TASKS, Record, Task
-from crystext.tasks.generation import generation_prompt
+from crystext.tasks.crystal_generation import generation_prompt
 from crystext.tasks.prompts import PromptSet, load_prompts
 from crystext.text import PLAIN, decode, encode
 from tests.example_crystals import NACL, SRTIO3
