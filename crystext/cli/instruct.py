@@ -24,8 +24,8 @@ def build(
     source: Annotated[
         str,
         typer.Argument(
-            help="Crystals: any source of crystext data prepare, or a store that it wrote, whose "
-            "parts are kept.",
+            help="Crystals: any source of crystext data prepare; a store that it wrote, with "
+            "its parts; or shipped.",
             show_default=False,
         ),
     ],
@@ -46,7 +46,9 @@ def build(
     ] = None,
     n: Annotated[
         int | None,
-        typer.Option("--n", "-n", min=1, help="Only the first n crystals.", show_default="all"),
+        typer.Option(
+            "--n", "-n", min=1, help="So many crystals, drawn by the seed.", show_default="all"
+        ),
     ] = None,
     split: Annotated[
         str,
@@ -71,15 +73,21 @@ def build(
         str,
         typer.Option(metavar="NAME|DIR", help="Prompt set: the phrasings of the questions."),
     ] = "instruct",
+    layout: Annotated[
+        str,
+        typer.Option(
+            metavar="chat|completion",
+            help="Lines with messages, or with a prompt and its completion.",
+        ),
+    ] = "chat",
     seed: Annotated[int, typer.Option(min=0, help="Of the questions and the split.")] = 0,
     workers: Workers = None,
     lenient: Lenient = False,
 ) -> None:
     """Write questions about crystals with their right answers, split by material.
 
-    Every crystal is asked about once in each task. OUT/PART.jsonl is for benchmarks
-    (crystext benchmark cif-tasks), OUT/chat/PART.jsonl for training: conversations that end with
-    the right answer. OUT/manifest.json counts what was left out, by reason.
+    Every crystal is asked about once in each task. OUT/train.jsonl is for training, OUT/test.jsonl
+    for crystext benchmark cif-tasks. OUT/manifest.json counts what was left out, by reason.
     """
     from crystext.instruct.build import BuildSettings
     from crystext.instruct.build import build as write
@@ -92,6 +100,7 @@ def build(
         seed=seed,
         writer=Writer(format, decimals),
         words=prompts,
+        layout=layout,
         n=n,
         lenient=lenient,
     )

@@ -1,15 +1,16 @@
 """Write a set of instructions from crystals: questions, answers, and how both were made.
 
-    DIR/manifest.json            settings, digests, counts, and what was left out, by reason
-    DIR/materials.parquet        the crystals, each with its part and its group
-    DIR/PART.jsonl               questions of train, validation or test
-    DIR/chat/PART.jsonl          the same as conversations that end with the right answer
+    DIR/manifest.json       settings, digests, counts, and what was left out, by reason
+    DIR/materials.parquet   the crystals, each with its part and its group
+    DIR/PART.jsonl          questions of train, validation or test, with their right answers
 
-A line of PART.jsonl has `id`, `task`, `material`, `prompt`, `completion`, `reference`, `context`
-and `system`; a line of chat/PART.jsonl has `messages`, `id` and `task`. A question depends on its
-material, its task, the settings and the seed alone: other crystals and tasks do not change it. The
-folder is written whole, or not at all; building starts over after a kill, since it takes about as
-long as reading the crystals.
+A line has `id`, `task`, `material`, `reference` and `context`, and the words in one of two layouts:
+`messages`, a conversation that ends with the right answer; or `system`, `prompt` and `completion`.
+`crystext train` learns from the first, and benchmarks ask questions of either.
+
+A question depends on its material, its task, the settings and the seed alone: other crystals and
+tasks do not change it. The folder is written whole, or not at all; building starts over after a
+kill, since it takes about as long as reading and comparing the crystals.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from crystext.data.duplicates import SPLIT_TOLERANCES
 from crystext.data.split import parse_fractions
 from crystext.data.store import SPLITS
-from crystext.errors import InputError, RunError, SettingError
+from crystext.errors import InputError, RunError, SettingError, did_you_mean
 from crystext.instruct.base import InstructionTask
 from crystext.instruct.materials import Materials, read_materials, split_materials
 from crystext.instruct.printed import Writer
@@ -45,12 +47,15 @@ from crystext.structures.record import Failure, Record
 FORMAT = 1
 """Written into manifests; incremented when older code cannot read a set."""
 
-MANIFEST_FILE, MATERIALS_FILE, CHAT_FOLDER = "manifest.json", "materials.parquet", "chat"
+MANIFEST_FILE, MATERIALS_FILE = "manifest.json", "materials.parquet"
+
+LAYOUTS = ("chat", "completion")
+"""Ways to write the words of a question: a conversation, or a prompt and its completion."""
 
 _CHUNK_SIZE = 32
 """Crystals whose questions are made together."""
 
-_OWNED = (MANIFEST_FILE, MATERIALS_FILE, CHAT_FOLDER, *(f"{part}.jsonl" for part in SPLITS))
+_OWNED = (MANIFEST_FILE, MATERIALS_FILE, *(f"{part}.jsonl" for part in SPLITS))
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,10 @@ class BuildSettings:
     writer: Writer = field(default_factory=Writer)
     words: str = DEFAULT
     """Prompt set: a name or a folder."""
+    layout: str = "chat"
+    """See `LAYOUTS`."""
     n: int | None = None
-    """Only the first n crystals."""
+    """So many crystals, drawn by the seed; None is all."""
     lenient: bool = False
     """Whether files that contradict themselves are read if one reading exists."""
 
@@ -116,17 +123,23 @@ def build(
     workers = available_cores() if workers is None else workers
     if workers < 1:
         raise SettingError(f"workers is {workers}; expected at least 1")
+    if settings.layout not in LAYOUTS:
+        raise SettingError(
+            f"no layout is called {settings.layout!r}; there are {' and '.join(LAYOUTS)}."
+            + did_you_mean(settings.layout, LAYOUTS)
+        )
     check_output_folder(out)
     with Progress(bar=None if progress else False, lines=progress) as bars:
         materials = read_materials(
             source,
             n=settings.n,
+            seed=settings.seed,
             lenient=settings.lenient,
             workers=workers,
             start_progress=bars.begin,
         )
         split_materials(materials, fractions, settings.seed, workers, bars.begin)
-        maker = QuestionMaker(tasks, words, settings.writer, settings.seed)
+        maker = QuestionMaker(tasks, words, settings.writer, settings.seed, settings.layout)
         with explain_os_errors(out), replace_folder(out.resolve(), hidden=True) as folder:
             counts, left_out = _write_questions(folder, materials, maker, workers, bars.begin)
             report = BuildReport(
@@ -167,6 +180,7 @@ class QuestionMaker:
     words: InstructionWords
     writer: Writer
     seed: int
+    layout: str = LAYOUTS[0]
 
     def __call__(self, records: Sequence[Record]) -> list[list[dict[str, Any] | Failure]]:
         """Return for each record the line of each task, or why there is none."""
@@ -183,24 +197,15 @@ class QuestionMaker:
             return Failure("the crystal cannot be printed", str(error))
         if isinstance(made, Failure):
             return made
-        return {
-            "id": f"{task.name}/{record.name}",
-            "task": task.name,
-            "material": record.name,
-            "system": self.words.system(rng),
-            "prompt": self.words.render(made, rng),
-            "completion": made.completion,
-            "reference": made.reference,
-            "context": dict(made.context),
-        }
-
-
-def chat_line(line: dict[str, Any]) -> dict[str, Any]:
-    """Return a question with its answer as a conversation."""
-    turns = (("system", line["system"]), ("user", line["prompt"]))
-    messages = [{"role": role, "content": text} for role, text in turns if text]
-    messages.append({"role": "assistant", "content": line["completion"]})
-    return {"messages": messages, "id": line["id"], "task": line["task"]}
+        system, prompt = self.words.system(rng), self.words.render(made, rng)
+        line = {"id": f"{task.name}/{record.name}", "task": task.name, "material": record.name}
+        answer = {"reference": made.reference, "context": dict(made.context)}
+        if self.layout == "completion":
+            words = {"system": system, "prompt": prompt, "completion": made.completion}
+            return {**line, **words, **answer}
+        turns = (("system", system), ("user", prompt), ("assistant", made.completion))
+        messages = [{"role": role, "content": text} for role, text in turns if text]
+        return {**line, "messages": messages, **answer}
 
 
 def _write_questions(
@@ -215,29 +220,22 @@ def _write_questions(
     counts = {part: dict.fromkeys((task.name for task in maker.tasks), 0) for part in names}
     left_out: dict[str, Counter[str]] = {task.name: Counter() for task in maker.tasks}
     advance = start_progress("questions", len(materials.records))
-    (folder / CHAT_FOLDER).mkdir()
-    files: dict[str, tuple[IO[str], IO[str]]] = {}
-    try:
-        for part in names:
-            files[part] = (
-                (folder / f"{part}.jsonl").open("w", encoding="utf-8", newline="\n"),
-                (folder / CHAT_FOLDER / f"{part}.jsonl").open("w", encoding="utf-8", newline="\n"),
+    with ExitStack() as stack:
+        files = {
+            part: stack.enter_context(
+                (folder / f"{part}.jsonl").open("w", encoding="utf-8", newline="\n")
             )
+            for part in names
+        }
         made = _lines(materials.records, maker, workers)
         for part, lines in zip(materials.parts, made, strict=True):
-            own, chat = files[part]
             for task, line in zip(maker.tasks, lines, strict=True):
                 if isinstance(line, Failure):
                     left_out[task.name][line.kind] += 1
                     continue
                 counts[part][task.name] += 1
-                own.write(json.dumps(line, ensure_ascii=False) + "\n")
-                chat.write(json.dumps(chat_line(line), ensure_ascii=False) + "\n")
+                files[part].write(json.dumps(line, ensure_ascii=False) + "\n")
             advance(1)
-    finally:
-        for pair in files.values():
-            for file in pair:
-                file.close()
     return counts, {name: dict(x.most_common()) for name, x in left_out.items() if x}
 
 
@@ -251,7 +249,12 @@ def _lines(
         return
     # Registered tasks are imported again in each process: plugins need not be sent to it.
     make: Callable[[], Callable[[Sequence[Record]], list[Any]]] = partial(
-        _make_maker, [task.name for task in maker.tasks], maker.words, maker.writer, maker.seed
+        _make_maker,
+        [task.name for task in maker.tasks],
+        maker.words,
+        maker.writer,
+        maker.seed,
+        maker.layout,
     )
     with one_thread_per_process():
         for answers in run_in_order(make, chunks, workers):
@@ -259,9 +262,9 @@ def _lines(
 
 
 def _make_maker(
-    names: Sequence[str], words: InstructionWords, writer: Writer, seed: int
+    names: Sequence[str], words: InstructionWords, writer: Writer, seed: int, layout: str
 ) -> QuestionMaker:
-    return QuestionMaker(choose_tasks(names), words, writer, seed)
+    return QuestionMaker(choose_tasks(names), words, writer, seed, layout)
 
 
 def _count_pairs(materials: Materials) -> int:

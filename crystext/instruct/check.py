@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from crystext.benchmark.questions import Question
 from crystext.data.store import SPLITS
 from crystext.errors import InputError
 from crystext.instruct.build import MATERIALS_FILE
-from crystext.instruct.dataset import question_of, read_lines, read_manifest
+from crystext.instruct.dataset import read_lines, read_manifest
 from crystext.instruct.materials import SplitCheck, compare_parts
 from crystext.instruct.registry import INSTRUCTION_TASKS
 from crystext.runtime.processes import available_cores
@@ -98,26 +99,22 @@ def _check_questions(
     advance = start_progress("grading right answers", None)
     for part in SPLITS:
         path = folder / f"{part}.jsonl"
-        for line in read_lines(path) if path.exists() else ():
+        for material, question in read_lines(path) if path.exists() else ():
             advance(1)
-            counts[line["task"]] += 1
-            if line["id"] in seen:
-                errors.append(f"{path.name}: the question {line['id']} stands twice")
-            seen.add(line["id"])
-            if parts.get(line["material"]) != part:
-                errors.append(
-                    f"{path.name}: {line['id']} is about a crystal of "
-                    f"{parts.get(line['material'], 'no part')}"
-                )
-            if message := _grade_own_answer(line):
-                errors.append(f"{path.name}: {line['id']}: {message}")
+            counts[question.task] += 1
+            if question.id in seen:
+                errors.append(f"{path.name}: the question {question.id} stands twice")
+            seen.add(question.id)
+            if (own := parts.get(material, "no part")) != part:
+                errors.append(f"{path.name}: {question.id} is about a crystal of {own}")
+            if message := _grade_own_answer(question):
+                errors.append(f"{path.name}: {question.id}: {message}")
     return counts, errors
 
 
-def _grade_own_answer(line: Mapping[str, Any]) -> str:
+def _grade_own_answer(question: Question) -> str:
     """Return what is wrong with the right answer of a question; empty if nothing is."""
-    task = INSTRUCTION_TASKS.find(line["task"])
-    question = question_of(line)
+    task = INSTRUCTION_TASKS.find(question.task)
     grade = task.grade(question, task.write_answer(question))
     if grade.problem:
         return f"its right answer is invalid: {grade.problem}"

@@ -5,60 +5,68 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crystext.benchmark.questions import Question
 from crystext.errors import InputError, describe_error
 from crystext.instruct.base import COMPLETION
-from crystext.instruct.build import CHAT_FOLDER, FORMAT, MANIFEST_FILE
-from crystext.tasks.chat_prompt import ChatPrompt
+from crystext.instruct.build import FORMAT, MANIFEST_FILE
+from crystext.tasks.chat_prompt import ChatPrompt, Message
 
-_FIELDS: Mapping[str, type] = {
-    "id": str, "task": str, "material": str, "prompt": str, "completion": str, "context": dict,
-}  # fmt: skip
-"""Fields of a line, besides `reference`, which may be anything, and `system`."""
+_FIELDS: Mapping[str, type] = {"id": str, "task": str, "material": str, "context": dict}
+"""Fields of a line, besides `reference`, which may be anything, and the words."""
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the questions of a file, one line after another.
+class Line(NamedTuple):
+    """A question as a file holds it."""
+
+    material: str
+    question: Question
+    """Its context holds the right answer as a text."""
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """Yield the questions of a file, one line after another, in either layout.
 
     Raises:
         InputError: the file cannot be read, or a line is no question.
     """
-    expected = f"expected a question of crystext instruct build, with {', '.join(_FIELDS)}"
     try:
         with path.open(encoding="utf-8") as file:
             for number, text in enumerate(file, start=1):
                 try:
-                    line = json.loads(text)
-                except (ValueError, RecursionError):
-                    line = None
-                if not isinstance(line, dict) or not _is_question(line):
-                    hint = (
-                        f"; the folder {CHAT_FOLDER} is for training, give the file beside it"
-                        if isinstance(line, dict) and "messages" in line
-                        else ""
-                    )
-                    raise InputError(f"{path}, line {number} is no question; {expected}{hint}")
-                yield line
+                    yield _line(json.loads(text))
+                except (ValueError, TypeError, KeyError, RecursionError):
+                    raise InputError(
+                        f"{path}, line {number:,} is no question; expected what crystext instruct "
+                        f"build writes: {', '.join(_FIELDS)}, reference, and messages or a prompt "
+                        "with its completion"
+                    ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path} cannot be read: {describe_error(error, 'it is broken')}; {expected}"
+            f"{path} cannot be read: {describe_error(error, 'it is broken')}; expected questions "
+            "of crystext instruct build"
         ) from None
 
 
-def _is_question(line: Mapping[str, Any]) -> bool:
-    return "reference" in line and all(isinstance(line.get(x), y) for x, y in _FIELDS.items())
-
-
-def question_of(line: Mapping[str, Any]) -> Question:
-    """Return the question of a line; its context holds the right answer as a text."""
-    return Question(
-        line["id"],
-        line["task"],
-        ChatPrompt.of_question(line["prompt"], line.get("system") or ""),
-        line["reference"],
-        {**line["context"], COMPLETION: line["completion"]},
+def _line(values: Mapping[str, Any]) -> Line:
+    """Return a line's question; raises ValueError, TypeError or KeyError for anything else."""
+    for name, kind in _FIELDS.items():
+        if not isinstance(values[name], kind):
+            raise ValueError(name)
+    if "messages" in values:
+        turns = [Message(str(x["role"]), str(x["content"])) for x in values["messages"]]
+        *asked, answer = turns
+        if answer.role != "assistant" or not asked:
+            raise ValueError("messages")
+        prompt, completion = ChatPrompt(tuple(asked)), answer.content
+    else:
+        system, completion = str(values.get("system") or ""), str(values["completion"])
+        prompt = ChatPrompt.of_question(str(values["prompt"]), system)
+    context = {**values["context"], COMPLETION: completion}
+    return Line(
+        values["material"],
+        Question(values["id"], values["task"], prompt, values["reference"], context),
     )
 
 

@@ -18,7 +18,10 @@ from itertools import chain, combinations, islice
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from crystext.data.duplicates import SPLIT_TOLERANCES, find_duplicates
+from crystext.data.shipped import is_shipped_training, read_shipped_training
 from crystext.data.source import open_source
 from crystext.data.split import assign_splits
 from crystext.data.store import SPLITS, STORE_FILE, read_metadata, read_store
@@ -60,13 +63,21 @@ class SplitCheck(NamedTuple):
 
 
 def read_materials(
-    source: str, *, n: int | None, lenient: bool, workers: int, start_progress: StartProgress
+    source: str,
+    *,
+    n: int | None,
+    seed: int,
+    lenient: bool,
+    workers: int,
+    start_progress: StartProgress,
 ) -> Materials:
     """Read the crystals of a source as they are; of a store, with its splits.
 
     Args:
-        source: see `open_source`; or the folder of a store.
-        n: only the first n readable crystals.
+        source: see `open_source`; the folder of a store; or `shipped`, the crystals that the
+            shipped model was trained on.
+        n: so many readable crystals, drawn by the seed, in their order; None is all.
+        seed: see n.
         lenient: see `read_crystals`.
         workers: processes.
         start_progress: shows progress.
@@ -76,26 +87,38 @@ def read_materials(
     """
     path = Path(source)
     if (path / STORE_FILE).exists():
-        found = _read_store(path)
+        materials = _read_store(path)
+    elif is_shipped_training(path):
+        datasets = read_shipped_training().values()
+        records = [dataset[i] for dataset in datasets for i in range(len(dataset))]
+        materials = Materials(records, source={"name": source})
     else:
-        opened = open_source(source, {}, start_progress)
-        advance = start_progress(f"reading {Path(opened.name).name}", opened.estimate_size())
-        found = Materials([])
-        for record in parse_pieces(opened.pieces(), lenient, workers):
-            advance(1)
-            if record.failure is not None:
-                found.unreadable[record.failure.kind] += 1
-            else:
-                found.records.append(record)
-                if len(found.records) == n:
-                    break
-        found.source = opened.describe()
-    if n is not None:
-        found.records, found.parts = found.records[:n], found.parts[:n]
-    if not found.records:
+        materials = _read_source(source, lenient, workers, start_progress)
+    if not materials.records:
         raise InputError(f"{source} holds no crystal that can be read; expected at least one")
-    found.records = _with_unique_names(found.records)
-    return found
+    if n is not None and n < len(materials.records):
+        drawn = np.random.default_rng(seed).choice(len(materials.records), n, replace=False)
+        chosen = sorted(drawn.tolist())
+        materials.records = [materials.records[i] for i in chosen]
+        materials.parts = [materials.parts[i] for i in chosen] if materials.parts else []
+    materials.records = _with_unique_names(materials.records)
+    return materials
+
+
+def _read_source(
+    source: str, lenient: bool, workers: int, start_progress: StartProgress
+) -> Materials:
+    opened = open_source(source, {}, start_progress)
+    materials = Materials([])
+    advance = start_progress(f"reading {Path(opened.name).name}", opened.estimate_size())
+    for record in parse_pieces(opened.pieces(), lenient, workers):
+        advance(1)
+        if record.failure is not None:
+            materials.unreadable[record.failure.kind] += 1
+        else:
+            materials.records.append(record)
+    materials.source = opened.describe()
+    return materials
 
 
 def parse_pieces(pieces: Iterator[Piece], lenient: bool, workers: int) -> Iterator[Record]:
