@@ -24,7 +24,9 @@ from crystext.text import decode
 
 _Value = TypeVar("_Value")
 
-_NUMBER = re.compile(r"(?<![\w.^])[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![A-Za-z0-9_])")
+_NUMBER = re.compile(
+    r"(?<![\w.^])[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![A-Za-z0-9_]|\.\d)"
+)
 """A number that is no part of a word, such as Fe2, nor the exponent of a unit, such as Å^3."""
 
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
@@ -119,9 +121,9 @@ def _read(
     last = text.split("\n")[-1].strip()
     after = re.split(r":|=|\b(?:is|are)\b", last)[-1].strip()
     for part in dict.fromkeys((text, last, after, last.split(" ")[-1])):
-        part = part.strip(" .!,;\"'()")
-        if part and (value := reader(part)) is not None:
-            return value
+        for words in dict.fromkeys((part.strip(), part.strip(" .!,;\"'()"))):
+            if words and (value := reader(words)) is not None:
+                return value
     return _unreadable(answer, expected)
 
 
