@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Self, Unpack
 from crystext.conditions import Conditions
 from crystext.conditions.keywords import ConditionKwargs
 from crystext.conditions.sampling_constraints import Constraints
-from crystext.errors import SettingError
 from crystext.generation.infilling.complete import Infiller, make_infill_task
-from crystext.generation.infilling.result import InfillResult
 from crystext.generation.infilling.specify import InfillSpec, SiteReference
 from crystext.generation.keywords import (
     SampleKwargs,
     SamplingKwargs,
     parse_conditions,
     prompt_properties,
+    refuse_renamed_keywords,
     split_keywords,
 )
 from crystext.generation.rejection_sampling import iter_attempts
@@ -36,24 +35,17 @@ from crystext.io.read import as_crystal
 from crystext.io.read.partial_structures import PartialStructure, as_partial_structure
 from crystext.models.layout import SHIPPED, ModelFolder, open_model
 from crystext.runtime.progress import iter_with_progress, progress_bar
-from crystext.runtime.renamed import refuse_old_keywords
-from crystext.structures.crystal import Crystal
 from crystext.tasks.crystal_generation import generation_prompt
 from crystext.tasks.prompts import PromptSet
 from crystext.text import get_format
 
 if TYPE_CHECKING:
     import pandas as pd
-    from ase import Atoms
-    from pymatgen.core.structure import Structure
 
     from crystext.inference.likelihood import LikelihoodScorer, Score
+    from crystext.io.read import CrystalSource
     from crystext.models.load import LoadedModel
     from crystext.predict.materials import Material
-
-_refuse_old_keywords = refuse_old_keywords(
-    max_tries="max_attempts_per_sample", min_distance="min_distance_ratio"
-)
 
 
 class CrystalLM:
@@ -128,7 +120,7 @@ class CrystalLM:
         weights = sum(p.numel() for p in self._loaded.network.parameters())
         return f"<CrystalLM {self.name}: {weights / 1e6:,.1f} million parameters>"
 
-    @_refuse_old_keywords
+    @refuse_renamed_keywords
     def sample(
         self,
         n: int = 1,
@@ -202,7 +194,7 @@ class CrystalLM:
         )
         return Samples(iter_with_progress(self._iter_run(run), "drawing", n, progress))
 
-    @_refuse_old_keywords
+    @refuse_renamed_keywords
     def iter_samples(self, n: int = 1, **keywords: Unpack[SampleKwargs]) -> Iterator[Sample]:
         """Yield the samples of `sample` one by one: a batch is sampled when it is reached.
 
@@ -224,23 +216,18 @@ class CrystalLM:
         Raises:
             SettingError, ModelError: as `sample`.
         """
-        if isinstance(n, str):
-            raise SettingError(
-                f"n is {n!r}, and is the number of crystals; did you mean composition={n!r}?"
-            )
         return make_sampling_run(self.files, n, conditions, **options)
 
-    @_refuse_old_keywords
+    @refuse_renamed_keywords
     def infill(
         self,
-        structure: (
-            Crystal | Structure | Atoms | Sample | InfillResult | PartialStructure | str | Path
-        ),
+        structure: CrystalSource | PartialStructure,
         *,
         species: Mapping[SiteReference, str | Sequence[str]] | None = None,
         coordinates: Collection[SiteReference] | SiteReference = (),
         cell: bool = False,
         add: Sequence[str] | str = (),
+        max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
         candidates: Sequence[str] | str | None = None,
         exclude: Collection[str] | str = (),
         keep: Collection[str] | str = (),
@@ -251,7 +238,6 @@ class CrystalLM:
         element_temperature: float | None = None,
         coordinate_temperature: float | None = None,
         top_p: float = 1.0,
-        max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
         min_distance_ratio: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
         batch_size: int = 250,
         progress: bool | None = None,
@@ -274,6 +260,7 @@ class CrystalLM:
             cell: whether lengths and angles are unknown.
             add: atoms to add: `2 O`, `2 ?`, or `...` to let the model choose the number; several
                 one by one, or in one text separated by commas.
+            max_atoms: maximum number of atoms of a crystal to which atoms are added.
             candidates: elements allowed for a `?`: several, or `similar`; None for any.
             exclude: elements that are not filled in, as in `sample`.
             keep: `space_group`: equivalent sites hold one element, and completions in another group
@@ -286,7 +273,6 @@ class CrystalLM:
             element_temperature, coordinate_temperature: temperatures of elements and of
                 coordinates.
             top_p: sample from the most probable tokens that hold this much probability.
-            max_atoms: maximum number of atoms of a crystal to which atoms are added.
             min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
                 off.
             batch_size: number of completions sampled together.
@@ -327,7 +313,7 @@ class CrystalLM:
 
     def score(
         self,
-        crystal: Crystal | Structure | Atoms | Sample | InfillResult | str | Path,
+        crystal: CrystalSource,
         *,
         translations: int = 0,
         seed: int = 0,
@@ -362,7 +348,7 @@ class CrystalLM:
 
     def score_all(
         self,
-        crystals: Sequence[Crystal | Structure | Atoms | Sample | InfillResult | str | Path],
+        crystals: Sequence[CrystalSource],
         *,
         translations: int = 0,
         seed: int = 0,
@@ -392,8 +378,7 @@ class CrystalLM:
     ) -> pd.DataFrame:
         """Return predicted properties as a table; see `LanguagePredictor.table`.
 
-        This model answers if it was trained to predict, also an encoder, else the predictor that
-        ships.
+        This model, or encoder, answers if it was trained to predict, else the shipped predictor.
         """
         from crystext.models.prediction_settings import SETTINGS_FILE
         from crystext.predict.open import open_predictor

@@ -38,6 +38,7 @@ ORDER = (
     "predict",
     "benchmark",
     "instruct",
+    "study",
     "lm",
     "cli",
     "__main__",

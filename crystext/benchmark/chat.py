@@ -17,7 +17,7 @@ from crystext.benchmark.answers import Answer
 from crystext.benchmark.prompts import ChatPrompts, Shot
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.inference.text_models.base import ChatDecoding, TextModel
-from crystext.predict.base import Method, Predictions, Predictor
+from crystext.predict.base import LabelledRecords, Method, Predictions, Predictor
 from crystext.structures.property_schema import Property, is_known
 from crystext.structures.record import Record
 from crystext.tasks.chat_prompt import ChatPrompt
@@ -48,17 +48,10 @@ class ChatMethod(Method):
     complete_in: tuple[str, ...] = ()
     """Examples are the first training records with labels of all these, besides the target."""
 
-    def fit(
-        self,
-        train: Sequence[Record],
-        validation: Sequence[Record],
-        targets: Mapping[str, Property],
-        *,
-        seed: int = 0,
-    ) -> ChatPredictor:
+    def _fit(self, data: LabelledRecords, seed: int) -> ChatPredictor:
         """Choose the examples of each target; see `Method.fit`."""
-        shots = {name: self._shots(train, name) for name in targets}
-        return ChatPredictor(self, targets, shots)
+        shots = {name: self._shots(data.train, name) for name in data.targets}
+        return ChatPredictor(self, data.targets, shots)
 
     def _shots(self, train: Sequence[Record], target: str) -> tuple[Shot, ...]:
         chosen: list[Shot] = []
@@ -143,16 +136,9 @@ class AnswersMethod(Method):
     """By the id of a record."""
     parse: ParseAnswer
 
-    def fit(
-        self,
-        train: Sequence[Record],
-        validation: Sequence[Record],
-        targets: Mapping[str, Property],
-        *,
-        seed: int = 0,
-    ) -> AnswersPredictor:
+    def _fit(self, data: LabelledRecords, seed: int) -> AnswersPredictor:
         """Return the answers as a predictor; nothing is fitted."""
-        return AnswersPredictor(self, targets)
+        return AnswersPredictor(self, data.targets)
 
 
 class AnswersPredictor(Predictor):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crystext.benchmark import compat
-from crystext.benchmark.chat import COMPAT_DECODING
+from crystext.benchmark.chat import COMPAT_DECODING, ChatPredictor
 from crystext.benchmark.compat_prompts import (
     FEW_SHOT,
     CompatPrompts,
@@ -175,6 +175,7 @@ def write_prompts(
         for fold in loaded.folds:
             method = question.method(task, model)
             predictor = method.fit(fold.train, fold.validation, {task.label: loaded.target})
+            assert isinstance(predictor, ChatPredictor), "what a chat method makes"
             prompts = predictor.prompts(fold.test, loaded.target)
             for record, prompt in zip(fold.test, prompts, strict=True):
                 if isinstance(prompt, str):

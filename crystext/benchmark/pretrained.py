@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from crystext.errors import InputError, did_you_mean
-from crystext.predict.base import Method, Predictions, Predictor
+from crystext.predict.base import LabelledRecords, Method, Predictions, Predictor
 from crystext.predict.open import open_predictor
 from crystext.structures.property_schema import PROPERTIES, Property
 from crystext.structures.record import Record
@@ -24,21 +24,17 @@ class PretrainedMethod(Method):
     source: str
     """`shipped`, a folder, or OWNER/NAME on the Hub."""
 
-    def fit(
-        self,
-        train: Sequence[Record],
-        validation: Sequence[Record],
-        targets: Mapping[str, Property],
-        *,
-        seed: int = 0,
-    ) -> Predictor:
+    def _fit(self, data: LabelledRecords, seed: int) -> RenamedPredictor:
         """Return the predictor for these targets.
 
         Raises:
             InputError: it does not predict one of them, or predicts it in another unit.
         """
-        names = {x: matching_property(x, y, self._predictor.properties) for x, y in targets.items()}
-        return RenamedPredictor(self._predictor, targets, names)
+        names = {
+            name: matching_property(name, target, self._predictor.properties)
+            for name, target in data.targets.items()
+        }
+        return RenamedPredictor(self._predictor, data.targets, names)
 
     @cached_property
     def _predictor(self) -> Predictor:

@@ -19,6 +19,7 @@ COMMANDS: Registry[Command] = Registry(
         "evaluate": "crystext.cli.evaluate:COMMAND",
         "predict": "crystext.cli.predict:COMMAND",
         "benchmark": "crystext.cli.benchmark:COMMAND",
+        "study": "crystext.cli.study:COMMAND",
         "relax": "crystext.cli.relax:COMMAND",
         "hull": "crystext.cli.hull:COMMAND",
         "merge": "crystext.cli.merge:COMMAND",

@@ -15,15 +15,8 @@ from crystext.cli.crystal_output import (
     crystals_path,
     print_note,
 )
+from crystext.cli.options import sampling
 from crystext.cli.options.lenient import Lenient
-from crystext.cli.options.sampling import (
-    CoordinateTemperature,
-    ElementTemperature,
-    MinDistanceRatio,
-    Model,
-    Temperature,
-    TopP,
-)
 from crystext.cli.options.seed import RANDOM, Seed, parse_seed
 
 if TYPE_CHECKING:
@@ -104,6 +97,9 @@ def infill(
             show_default="none",
         ),
     ] = None,
+    max_atoms: Annotated[
+        int, typer.Option(help="Maximum number of atoms in a cell to which atoms are added.")
+    ] = 20,
     n: Annotated[
         int,
         typer.Option(
@@ -127,13 +123,13 @@ def infill(
             show_default="what is given",
         ),
     ] = None,
-    model: Model = "shipped",
+    model: sampling.Model = "shipped",
     seed: Seed = "0",
-    temperature: Temperature = None,
-    element_temperature: ElementTemperature = None,
-    coordinate_temperature: CoordinateTemperature = None,
-    top_p: TopP = 1.0,
-    min_distance_ratio: MinDistanceRatio = 0.65,
+    temperature: sampling.Temperature = None,
+    element_temperature: sampling.ElementTemperature = None,
+    coordinate_temperature: sampling.CoordinateTemperature = None,
+    top_p: sampling.TopP = 1.0,
+    min_distance_ratio: sampling.MinDistanceRatio = 0.65,
     exclude: Annotated[
         list[str] | None,
         typer.Option(
@@ -142,9 +138,6 @@ def infill(
             show_default="none",
         ),
     ] = None,
-    max_atoms: Annotated[
-        int, typer.Option(help="Maximum number of atoms in a cell to which atoms are added.")
-    ] = 20,
     batch_size: Annotated[int, typer.Option(help="Number of completions sampled together.")] = 250,
     out: Annotated[
         Path | None,
@@ -209,6 +202,7 @@ def infill(
         coordinates=coordinates or (),
         cell=cell,
         add=add or (),
+        max_atoms=max_atoms,
         candidates=candidates,
         exclude=exclude or (),
         keep=[name.replace("-", "_") for name in keep or []],
@@ -219,7 +213,6 @@ def infill(
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
         top_p=top_p,
-        max_atoms=max_atoms,
         min_distance_ratio=min_distance_ratio,
         batch_size=batch_size,
         progress=False,

@@ -17,6 +17,7 @@ from crystext.cli.crystal_output import (
     Symmetrized,
     export_crystals,
 )
+from crystext.cli.options import sampling
 from crystext.cli.options.conditions import (
     BandGap,
     ChemicalSystem,
@@ -31,14 +32,6 @@ from crystext.cli.options.conditions import (
     Neutral,
     Only,
     SpaceGroup,
-)
-from crystext.cli.options.sampling import (
-    CoordinateTemperature,
-    ElementTemperature,
-    MinDistanceRatio,
-    Model,
-    Temperature,
-    TopP,
 )
 from crystext.cli.options.seed import RunSeed, parse_seed
 from crystext.cli.progress import SamplingProgress
@@ -110,14 +103,14 @@ def sample(
         ),
     ] = 1.0,
     out: Annotated[Path, typer.Option(help="Run directory; a run in it is resumed.")] = Path("run"),
-    model: Model = "shipped",
+    model: sampling.Model = "shipped",
     seed: RunSeed = "0",
-    temperature: Temperature = None,
-    element_temperature: ElementTemperature = None,
-    coordinate_temperature: CoordinateTemperature = None,
-    top_p: TopP = 1.0,
+    temperature: sampling.Temperature = None,
+    element_temperature: sampling.ElementTemperature = None,
+    coordinate_temperature: sampling.CoordinateTemperature = None,
+    top_p: sampling.TopP = 1.0,
     max_atoms: Annotated[int, typer.Option(help="Maximum number of atoms in the cell.")] = 20,
-    min_distance_ratio: MinDistanceRatio = 0.65,
+    min_distance_ratio: sampling.MinDistanceRatio = 0.65,
     constrained: Annotated[
         bool,
         typer.Option(

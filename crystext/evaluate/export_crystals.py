@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crystext.errors import InputError, RunError, describe_error
 from crystext.evaluate.funnel import passing_indices
@@ -20,6 +20,20 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.record import Record
 
 
+class Ranking(NamedTuple):
+    """An order of crystals by a predicted value."""
+
+    column: str
+    """Name of the values in what is written."""
+    order: Sequence[int]
+    """Indices of the crystals, the best first."""
+    values: Sequence[float]
+    """Of each crystal, in their own order; nan without a prediction."""
+
+
+Rank = Callable[[Sequence[Record]], Ranking]
+
+
 def export_crystals(
     step: str,
     source: str | Path,
@@ -28,6 +42,7 @@ def export_crystals(
     n: int | None = None,
     *,
     diverse: int | None = None,
+    rank: Rank | None = None,
     workers: Workers = 1,
     lenient: bool = False,
     layout: Layout = DEFAULT_LAYOUT,
@@ -42,6 +57,7 @@ def export_crystals(
         out: see `write_crystals`.
         n: number of samples evaluated, from the first.
         diverse: writes at most this many, the most diverse; see `diverse_subset`.
+        rank: puts what is written in an order, and gives it the column by which it is ranked.
         workers: number of processes for fingerprints, if `diverse` needs them.
         lenient: whether the samples were read leniently; see `read_crystals`.
         layout: the cell that is written, and whether CIFs have symmetry operations.
@@ -78,6 +94,11 @@ def export_crystals(
         for name in stage.export_columns
         if name in columns
     }
+    if rank is not None:
+        ranking = rank([Record(crystal, name=name) for name, crystal in crystals])
+        crystals = [crystals[k] for k in ranking.order]
+        exported = {name: [values[k] for k in ranking.order] for name, values in exported.items()}
+        exported[ranking.column] = [ranking.values[k] for k in ranking.order]
     return write_crystals(crystals, out, columns=exported, layout=layout, note=note)
 
 

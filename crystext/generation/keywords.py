@@ -8,6 +8,12 @@ from typing import Any, TypedDict, cast
 from crystext.conditions import CONDITION_NAMES, Conditions
 from crystext.conditions.keywords import ConditionKwargs
 from crystext.errors import SettingError, did_you_mean
+from crystext.runtime.renamed import refuse_old_keywords
+
+refuse_renamed_keywords = refuse_old_keywords(
+    max_tries="max_attempts_per_sample", min_distance="min_distance_ratio"
+)
+"""Decorates functions that take these keywords."""
 
 
 class SamplerKwargs(TypedDict, total=False):

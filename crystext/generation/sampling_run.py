@@ -220,6 +220,10 @@ def make_sampling_run(
         ModelError: the model does not exist, or one of its files is damaged.
         SettingError: a number is out of range, or settings contradict each other.
     """
+    if isinstance(n, str):
+        raise SettingError(
+            f"n is {n!r}, and is the number of crystals; did you mean composition={n!r}?"
+        )
     files = open_model(model)
     files.require_generator()
     settings = resolve_settings(files, conditions, **sampler)

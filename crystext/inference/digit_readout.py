@@ -18,15 +18,13 @@ import torch
 from crystext.errors import ModelError
 from crystext.grammar.numbers import NumberGrammar
 from crystext.inference.answer_distribution import AnswerDistribution
+from crystext.inference.answer_readout import AnswerReadout
 from crystext.structures.crystal import Floats
 from crystext.tasks.answer_scales import AnswerScale
-from crystext.tasks.prompts import PromptSet
-from crystext.tasks.property_prediction import property_prompt
-from crystext.tokenization.encode import completion_ids, prompt_ids, token_texts
+from crystext.tokenization.encode import completion_ids, token_texts
 
 if TYPE_CHECKING:
-    from peft import PeftModel
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    pass
 
 _MIN_PROBABILITY = 2e-3
 """A beginning with less is not expanded further."""
@@ -39,29 +37,16 @@ _BATCH_TOKENS = 16_384
 _NUMBER_CHARACTERS = frozenset("0123456789.e+-")
 
 
-class DigitReadout:
+class DigitReadout(AnswerReadout):
     """Reads answers that are written in digits, or as words for booleans."""
 
-    def __init__(
-        self,
-        network: PreTrainedModel | PeftModel,
-        tokenizer: PreTrainedTokenizerBase,
-        prompts: PromptSet,
-        scales: Mapping[str, AnswerScale],
-    ) -> None:
+    def _find_tokens(self) -> None:
         """Look up the tokens that numbers can consist of.
-
-        Args:
-            network: a causal language model in evaluation mode.
-            tokenizer: its tokenizer.
-            prompts: its prompts, with the template `predict`.
-            scales: the answers of each property.
 
         Raises:
             ModelError: the tokenizer has no token for a digit, or no end-of-sequence token.
         """
-        self.network, self.tokenizer, self.prompts = network, tokenizer, prompts
-        self.scales = dict(scales)
+        tokenizer = self.tokenizer
         texts = token_texts(tokenizer, range(len(tokenizer)))
         self._pieces = {
             i: text for i, text in enumerate(texts) if text and _NUMBER_CHARACTERS.issuperset(text)
@@ -79,10 +64,7 @@ class DigitReadout:
         Its values differ between texts: the numbers that hold the probability of each.
         """
         scale = self.scales[name]
-        prompts = [
-            prompt_ids(self.tokenizer, property_prompt(self.prompts, text, [scale.target]))
-            for text in texts
-        ]
+        prompts = self._prompts(texts, [name])
         if scale.is_boolean:
             return self._read_words(prompts, scale)
         grammar = NumberGrammar(

@@ -15,12 +15,13 @@ import torch
 
 from crystext.errors import ModelError
 from crystext.inference.answer_distribution import AnswerDistribution
+from crystext.inference.answer_readout import AnswerReadout
 from crystext.inference.digit_readout import DigitReadout
 from crystext.structures.crystal import Floats
 from crystext.tasks.answer_scales import AnswerScale
 from crystext.tasks.prompts import PromptSet
-from crystext.tasks.property_prediction import property_prompt, question
-from crystext.tokenization.encode import completion_ids, prompt_ids
+from crystext.tasks.property_prediction import question
+from crystext.tokenization.encode import completion_ids
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -70,36 +71,21 @@ def has_single_tokens(tokenizer: PreTrainedTokenizerBase, scale: AnswerScale) ->
     )
 
 
-class LevelReadout:
+class LevelReadout(AnswerReadout):
     """Reads answers that are levels: single tokens."""
 
-    def __init__(
-        self,
-        network: PreTrainedModel | PeftModel,
-        tokenizer: PreTrainedTokenizerBase,
-        prompts: PromptSet,
-        scales: Mapping[str, AnswerScale],
-    ) -> None:
+    def _find_tokens(self) -> None:
         """Look up the tokens of questions and answers.
-
-        Args:
-            network: a causal language model in evaluation mode.
-            tokenizer: its tokenizer.
-            prompts: its prompts, with the template `predict`.
-            scales: the answers of each property, in the order of the questions.
 
         Raises:
             ModelError: an answer or a question is not a single token.
         """
-        self.network, self.tokenizer, self.prompts, self.scales = (
-            network, tokenizer, prompts, dict(scales)
-        )  # fmt: skip
         self._answers = {
             name: torch.tensor([self._single(text) for text in scale.choices])
             for name, scale in self.scales.items()
         }
         for scale in self.scales.values():
-            self._single(question(prompts, scale.target))
+            self._single(question(self.prompts, scale.target))
 
     def _single(self, text: str) -> int:
         ids = completion_ids(self.tokenizer, text)
@@ -122,11 +108,7 @@ class LevelReadout:
             ModelError: a text takes more positions than the model has.
         """
         asked = [name for name in self.scales if name in names]
-        targets = [self.scales[name].target for name in asked]
-        rows = [
-            prompt_ids(self.tokenizer, property_prompt(self.prompts, text, targets))
-            for text in texts
-        ]
+        rows = self._prompts(texts, asked)
         self._check_lengths(rows)
         found: dict[str, Floats] = {
             name: np.empty((len(texts), len(self._answers[name]))) for name in asked

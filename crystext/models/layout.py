@@ -148,8 +148,8 @@ class ModelFolder:
             predicts = (self.path / "properties.json").is_file()
             does, use = ("predicts properties", "predict") if predicts else ("writes text", "chat")
             raise ModelError(
-                f"the model {self.source} {does} and writes no crystals; use it with crystext {use}, "
-                "and give a generator here, such as shipped"
+                f"the model {self.source} {does} and writes no crystals; use it with crystext "
+                f"{use}, and give a generator here, such as shipped"
             )
 
     @property

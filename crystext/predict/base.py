@@ -75,15 +75,25 @@ class Predictor(ABC):
 
 
 @dataclass(frozen=True)
+class LabelledRecords:
+    """What a method fits a predictor to; a record without a label of a target counts for others."""
+
+    train: Sequence[Record]
+    validation: Sequence[Record]
+    """For early stopping and calibration; may be empty."""
+    targets: Mapping[str, Property]
+    """The properties to predict, by name."""
+
+
+@dataclass(frozen=True)
 class Method(ABC):
-    """A way to make a predictor from labelled records."""
+    """A way to make a predictor from labelled records; a member brings `_fit`."""
 
     name: ClassVar[str]
     """Its name in suites and on the command line."""
     title: ClassVar[str]
     """A line for tables."""
 
-    @abstractmethod
     def fit(
         self,
         train: Sequence[Record],
@@ -104,3 +114,8 @@ class Method(ABC):
             InputError: the training data cannot be fitted, such as a constant target or a single
                 class; the message names the target.
         """
+        return self._fit(LabelledRecords(train, validation, targets), seed)
+
+    @abstractmethod
+    def _fit(self, data: LabelledRecords, seed: int) -> Predictor:
+        """Fit a predictor; raises as `fit`."""

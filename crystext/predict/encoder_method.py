@@ -17,7 +17,7 @@ from rich.console import Console
 
 from crystext.data.property_table import label_values
 from crystext.errors import InputError
-from crystext.predict.base import Method
+from crystext.predict.base import LabelledRecords, Method
 from crystext.predict.baselines.fitting import labels_to_fit
 from crystext.predict.encoder import EncoderPredictor
 from crystext.structures.property_schema import Property
@@ -51,14 +51,7 @@ class EncoderMethod(Method):
     """Folder of the run, which keeps its model, and continues when it was interrupted. None keeps
     nothing."""
 
-    def fit(
-        self,
-        train: Sequence[Record],
-        validation: Sequence[Record],
-        targets: Mapping[str, Property],
-        *,
-        seed: int = 0,
-    ) -> EncoderPredictor:
+    def _fit(self, data: LabelledRecords, seed: int) -> EncoderPredictor:
         """See `Method.fit`.
 
         Without validation records, some compositions (or scaffolds of molecules) are left out of
@@ -68,18 +61,18 @@ class EncoderMethod(Method):
             InputError: a target has no two different values, or no record has a text.
             SettingError: the recipe is invalid.
         """
-        for name, target in targets.items():
-            labels_to_fit(train, name, target)
-        chosen = self.inputs or _first_representation(train)
+        for name, target in data.targets.items():
+            labels_to_fit(data.train, name, target)
+        chosen = self.inputs or _first_representation(data.train)
         recipe = load_recipe(self.recipe, [f"properties.inputs=[{chosen}]", *self.overrides])
         recipe = recipe.model_copy(update={"seed": seed % 2**32})
-        parts = _labelled(train, targets), _labelled(validation, targets)
+        parts = _labelled(data.train, data.targets), _labelled(data.validation, data.targets)
         if not parts[1]:
             parts = split_records(parts[0], recipe.data.validation_fraction, recipe.seed)
-        data = TrainingData.of_records(*parts, targets)
+        training_data = TrainingData.of_records(*parts, data.targets)
         folder = TemporaryDirectory() if self.out is None else nullcontext(str(self.out))
         with folder as path:
-            Trainer(recipe, Path(path) / "run", data).run(Console(quiet=True))
+            Trainer(recipe, Path(path) / "run", training_data).run(Console(quiet=True))
             return EncoderPredictor.open(Path(path) / "run" / "model")
 
 

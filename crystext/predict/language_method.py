@@ -19,7 +19,7 @@ from rich.console import Console
 
 from crystext.data.property_table import label_values
 from crystext.errors import InputError
-from crystext.predict.base import Method
+from crystext.predict.base import LabelledRecords, Method
 from crystext.predict.language import LanguagePredictor
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Record
@@ -48,14 +48,7 @@ class LanguageMethod(Method):
     """Folder of the runs, which keeps their models: `LanguagePredictor.open` reads them again, and
     a fit that was interrupted goes on. None keeps nothing."""
 
-    def fit(
-        self,
-        train: Sequence[Record],
-        validation: Sequence[Record],
-        targets: Mapping[str, Property],
-        *,
-        seed: int = 0,
-    ) -> LanguagePredictor:
+    def _fit(self, data: LabelledRecords, seed: int) -> LanguagePredictor:
         """Train the models; see `Method.fit`.
 
         Without validation records each model leaves out some training records for calibration,
@@ -65,7 +58,8 @@ class LanguageMethod(Method):
             InputError: a target has no two different values, or no record has a text.
             SettingError: the recipe is invalid.
         """
-        train, validation = _labelled(train, targets), _labelled(validation, targets)
+        targets = data.targets
+        train, validation = _labelled(data.train, targets), _labelled(data.validation, targets)
         if len(train) < 2:
             raise InputError(
                 f"{len(train)} training records have a label of {', '.join(targets)}; expected two "
@@ -83,8 +77,9 @@ class LanguageMethod(Method):
                     if validation
                     else split_records(train, recipe.data.validation_fraction, own)
                 )
-                data = TrainingData.of_records(kept, held, targets)
-                Trainer(recipe.model_copy(update={"seed": own}), run, data).run(Console(quiet=True))
+                training_data = TrainingData.of_records(kept, held, targets)
+                seeded = recipe.model_copy(update={"seed": own})
+                Trainer(seeded, run, training_data).run(Console(quiet=True))
             return LanguagePredictor.open(*(run / "model" for run in runs))
 
     def _recipe(self, train: Sequence[Record]) -> Recipe:

@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from crystext.io.read import HasCrystal, as_crystal
+from crystext.io.read import as_crystal
 from crystext.predict.sources import read_records
 from crystext.structures.crystal import Crystal
 from crystext.structures.record import Record
 
 if TYPE_CHECKING:
-    from ase import Atoms
-    from pymatgen.core.structure import Structure
+    from crystext.io.read import CrystalSource
 
-    Material: TypeAlias = Record | Crystal | Structure | Atoms | HasCrystal | str | Path
+    Material: TypeAlias = Record | CrystalSource
 
 
 def as_records(materials: Material | Iterable[Material]) -> list[Record]:

@@ -20,7 +20,7 @@ from crystext.benchmark.measure import BenchmarkOptions, benchmark
 from crystext.benchmark.run import BenchmarkRun, Row, RunSettings, Unit, UnitError
 from crystext.benchmark.suite import load_suite, select_tasks
 from crystext.errors import InputError, RunError
-from crystext.predict.base import Method, Predictions, Predictor
+from crystext.predict.base import LabelledRecords, Method, Predictions, Predictor
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Record
 from tests.benchmark.example_suite import rows, write_example, write_table
@@ -60,17 +60,10 @@ class CountingMethod(Method):
     limit: int
     predicted: list[str]
 
-    def fit(
-        self,
-        train: Sequence[Record],
-        validation: Sequence[Record],
-        targets: Mapping[str, Property],
-        *,
-        seed: int = 0,
-    ) -> Predictor:
-        if "volume" in targets:
+    def _fit(self, data: LabelledRecords, seed: int) -> Predictor:
+        if "volume" in data.targets:
             raise InputError("volume: all labels are the same")
-        return LengthPredictor(self, targets)
+        return LengthPredictor(self, data.targets)
 
 
 class CountingEntry(Entry):

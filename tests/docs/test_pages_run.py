@@ -26,6 +26,7 @@ WRITTEN = {
     "read_files": ["cscl.cif"],
     "evaluate": ["theirs/report.json", "report/report.json", "selected", "diverse.extxyz"],
     "benchmark": ["gaps/report.html", "prompts.jsonl", "answers/results.json"],
+    "study": ["study-report/report.html", "study-report/study.json"],
     "predict": ["predictions.csv"],
     "energies": ["energies.csv", "copper/relaxed.parquet"],
     "train": ["smoke/model", "my-model/model", "draws/attempts.jsonl", "whole/model.safetensors"],

@@ -218,9 +218,7 @@ def test_files_that_hold_no_questions_are_refused(built: Path, tmp_path: Path) -
         question_file(tmp_path)
 
 
-def test_the_command_line_builds_checks_and_lists(
-    cli: Run, source: Path, tmp_path: Path
-) -> None:
+def test_the_command_line_builds_checks_and_lists(cli: Run, source: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     ended = cli(
         "instruct", "build", source, "--tasks", "atom_count,text_volume", "-n", "20", "--split",

@@ -58,7 +58,10 @@ def test_a_task_of_a_plugin_may_bring_its_own_words(tmp_path: Path) -> None:
 
 def test_conditions_stand_in_a_row_and_leave_no_gap() -> None:
     words = load_words(tasks=TASKS)
-    lines = [("condition_composition", {"value": "NaCl"}), ("condition_space_group", {"value": "225"})]
+    lines = [
+        ("condition_composition", {"value": "NaCl"}),
+        ("condition_space_group", {"value": "225"}),
+    ]
     for seed in range(6):
         rng = np.random.default_rng(seed)
         none = words.render(

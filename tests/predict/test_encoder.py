@@ -381,6 +381,7 @@ FAST = EncoderMethod(
 def test_the_method_fits_and_predicts_and_its_seed_is_the_only_randomness() -> None:
     assert isinstance(METHODS["encoder"], EncoderMethod)
     chosen = FAST.fit(TRAIN, VALIDATION, TARGETS, seed=1)
+    assert isinstance(chosen, EncoderPredictor)
     assert chosen.inputs == ("description",)
     found = chosen.predict(VALIDATION)
     assert found["mean_z"].is_valid.all()

@@ -10,6 +10,7 @@ import pytest
 from crystext.chemistry.elements import SYMBOLS
 from crystext.data.property_table import label_values
 from crystext.errors import InputError
+from crystext.predict.base import Predictor
 from crystext.predict.language import LanguagePredictor
 from crystext.predict.language_method import LanguageMethod
 from crystext.predict.methods import METHODS
@@ -48,12 +49,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def predictor(runs: Path) -> LanguagePredictor:
+def predictor(runs: Path) -> Predictor:
     return LanguageMethod(overrides=TINY, models=2, out=runs).fit(records(300, 0), (), TARGETS)
 
 
 def test_models_together_are_better_than_the_mean_of_the_labels(
-    predictor: LanguagePredictor,
+    predictor: Predictor,
 ) -> None:
     test = records(60, 1)
     truth = label_values(test, "y")
@@ -63,7 +64,7 @@ def test_models_together_are_better_than_the_mean_of_the_labels(
     assert ((low <= truth) & (truth <= high)).mean() > 0.6
 
 
-def test_kept_models_answer_alike(predictor: LanguagePredictor, runs: Path) -> None:
+def test_kept_models_answer_alike(predictor: Predictor, runs: Path) -> None:
     test = records(20, 2)
     again = LanguagePredictor.open(runs / "model-1" / "model", runs / "model-2" / "model")
     assert np.array_equal(again.predict(test)["y"].values, predictor.predict(test)["y"].values)

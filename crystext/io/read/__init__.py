@@ -25,7 +25,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from crystext.errors import InputError, ReadingWarning
 from crystext.io.read.parse import parse_piece
@@ -103,7 +103,12 @@ class HasCrystal(Protocol):
         """The crystal; None if there is none."""
 
 
-def as_crystal(source: Crystal | Structure | Atoms | HasCrystal | str | Path) -> Crystal:
+if TYPE_CHECKING:
+    CrystalSource: TypeAlias = Crystal | Structure | Atoms | HasCrystal | str | Path
+    """Whatever `as_crystal` takes."""
+
+
+def as_crystal(source: CrystalSource) -> Crystal:
     """Convert an object or a file to a crystal.
 
     Assumptions made while reading are issued as a `ReadingWarning`.

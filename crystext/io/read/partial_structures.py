@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError
-from crystext.io.read import HasCrystal, as_crystal, read_crystal, require_path
+from crystext.io.read import as_crystal, read_crystal, require_path
 from crystext.io.read.cif import read_cif, read_partial_cif
 from crystext.io.read.sources import pieces
 from crystext.structures.crystal import Crystal, Floats, Ints
 
 if TYPE_CHECKING:
-    from ase import Atoms
-    from pymatgen.core.structure import Structure
+    from crystext.io.read import CrystalSource
 
 
 class PartialStructure(NamedTuple):
@@ -105,7 +104,7 @@ def _default_labels(numbers: Ints) -> tuple[str, ...]:
 
 
 def as_partial_structure(
-    structure: PartialStructure | Crystal | Structure | Atoms | HasCrystal | str | Path,
+    structure: PartialStructure | CrystalSource,
 ) -> PartialStructure:
     """Return the sites of an object or file, with its own labels if they are unique."""
     if isinstance(structure, PartialStructure):

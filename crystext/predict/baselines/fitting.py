@@ -6,16 +6,24 @@ that have features, and puts them in the order of all records.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from crystext.data.property_table import label_values
 from crystext.errors import InputError, SettingError, did_you_mean
-from crystext.predict.base import Predictions, Predictor
-from crystext.predict.baselines.inputs import Features, Imputer, read_inputs
+from crystext.predict.base import LabelledRecords, Method, Predictions, Predictor
+from crystext.predict.baselines.inputs import (
+    Features,
+    Imputer,
+    Inputs,
+    choose_features,
+    read_inputs,
+)
 from crystext.structures.crystal import Floats
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Record
@@ -63,6 +71,59 @@ class FittedBaseline(Predictor):
             answers = self.models[name].answer(x) if len(x) else Answers(np.zeros(0))
             found[name] = scatter(self.properties[name], answers, valid, inputs.problems)
         return found
+
+
+class FeatureTable:
+    """Features and labels of training and validation records."""
+
+    def __init__(self, features: Features, data: LabelledRecords) -> None:
+        """Read the features of the training records; those of validation are read when used."""
+        self.features, self._data = features, data
+        self.inputs = read_inputs(features, data.train)
+        self.imputer = Imputer.of(self.inputs.values)
+
+    def training(self, name: str) -> tuple[Floats, Floats]:
+        """Return features and labels of the training records that have both."""
+        return self._with_both(name, self._data.train, self.inputs)
+
+    def validation(self, name: str) -> tuple[Floats, Floats]:
+        """Return features and labels of the validation records that have both."""
+        return self._with_both(name, self._data.validation, self._validation_inputs)
+
+    @cached_property
+    def _validation_inputs(self) -> Inputs:
+        return read_inputs(self.features, self._data.validation)
+
+    def _with_both(
+        self, name: str, records: Sequence[Record], inputs: Inputs
+    ) -> tuple[Floats, Floats]:
+        labels = label_values(records, name)
+        used = inputs.is_valid & np.isfinite(labels)
+        return self.imputer.fill(inputs.values[used]), labels[used]
+
+
+@dataclass(frozen=True)
+class BaselineMethod(Method):
+    """A method that fits a model of each target to features."""
+
+    features: Features = "auto"
+
+    def _fit(self, data: LabelledRecords, seed: int) -> FittedBaseline:
+        """See `Method.fit`."""
+        for name, target in data.targets.items():
+            labels_to_fit(data.train, name, target)
+        table = FeatureTable(choose_features(self.features, data.train), data)
+        models = {
+            name: self._fit_target(table, name, target, seed)
+            for name, target in data.targets.items()
+        }
+        return FittedBaseline(data.targets, models, table.features, table.imputer)
+
+    @abstractmethod
+    def _fit_target(
+        self, table: FeatureTable, name: str, target: Property, seed: int
+    ) -> TargetModel:
+        """Fit a model of one target; raises `InputError` if its records cannot be fitted."""
 
 
 def check_properties(

@@ -19,7 +19,7 @@ Mach. Learn. Res. 7, 983 (2006) for quantiles of trees, and Johansson et al., Ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,18 +28,9 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from crystext.errors import InputError
 from crystext.metrics.interval_coverage import INTERVAL_LEVELS, residual_quantile
-from crystext.predict.base import Method
-from crystext.predict.baselines.fitting import (
-    Answers,
-    FittedBaseline,
-    TargetModel,
-    clip,
-    labels_to_fit,
-)
-from crystext.predict.baselines.inputs import Features, Imputer, choose_features, read_inputs
+from crystext.predict.baselines.fitting import Answers, BaselineMethod, FeatureTable, clip
 from crystext.structures.crystal import Floats
 from crystext.structures.property_schema import Property
-from crystext.structures.record import Record
 
 _MIN_SPREAD = 0.02
 """Smallest half-width of an interval before calibration, in standard deviations of the errors out
@@ -104,52 +95,38 @@ class _ClassForest:
 
 
 @dataclass(frozen=True)
-class ForestMethod(Method):
-    """Random forest on composition features, or on descriptors of molecules."""
+class ForestMethod(BaselineMethod):
+    """Random forest on composition features, or on descriptors of molecules.
+
+    Validation records are not used: trees are calibrated out of bag.
+    """
 
     name: ClassVar[str] = "forest"
     title: ClassVar[str] = "random forest"
 
-    features: Features = "auto"
     n_trees: int = 200
     max_features: float = 1 / 3
     """Proportion of the features that are tried at each split."""
     n_jobs: int = 1
     """Threads; the answers do not depend on it."""
 
-    def fit(
-        self,
-        train: Sequence[Record],
-        validation: Sequence[Record],
-        targets: Mapping[str, Property],
-        *,
-        seed: int = 0,
-    ) -> FittedBaseline:
-        """See `Method.fit`; `validation` is not used, since trees are calibrated out of bag."""
-        labels = {name: labels_to_fit(train, name, target) for name, target in targets.items()}
-        features = choose_features(self.features, train)
-        inputs = read_inputs(features, train)
-        imputer = Imputer.of(inputs.values)
-        x = imputer.fill(inputs.values)
-        models: dict[str, TargetModel] = {}
-        for name, target in targets.items():
-            used = inputs.is_valid & np.isfinite(labels[name])
-            y = labels[name][used]
-            if len(np.unique(y)) < 2:
-                problem = next((p for p in inputs.problems if p), "its labels are all equal")
-                raise InputError(f"no forest for {name}: of the training records, {problem}")
-            options = {
-                "n_estimators": self.n_trees,
-                "max_features": self.max_features,
-                "n_jobs": self.n_jobs,
-                "random_state": seed,
-            }
-            if target.kind == "boolean":
-                models[name] = _ClassForest(RandomForestClassifier(**options).fit(x[used], y))
-            else:
-                forest = RandomForestRegressor(**options)
-                models[name] = _NumberForest.fit(forest, target, x[used], y)
-        return FittedBaseline(targets, models, features, imputer)
+    def _fit_target(
+        self, table: FeatureTable, name: str, target: Property, seed: int
+    ) -> _ClassForest | _NumberForest:
+        """See `BaselineMethod._fit_target`."""
+        x, y = table.training(name)
+        if len(np.unique(y)) < 2:
+            problem = next((p for p in table.inputs.problems if p), "its labels are all equal")
+            raise InputError(f"no forest for {name}: of the training records, {problem}")
+        options = {
+            "n_estimators": self.n_trees,
+            "max_features": self.max_features,
+            "n_jobs": self.n_jobs,
+            "random_state": seed,
+        }
+        if target.kind == "boolean":
+            return _ClassForest(RandomForestClassifier(**options).fit(x, y))
+        return _NumberForest.fit(RandomForestRegressor(**options), target, x, y)
 
 
 def _tree_answers(forest: Any, x: Floats) -> Floats:

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from crystext.metrics.interval_coverage import INTERVAL_LEVELS
-from crystext.predict.base import Method, Predictions, Predictor
+from crystext.predict.base import LabelledRecords, Method, Predictions, Predictor
 from crystext.predict.baselines.fitting import Answers, check_properties, labels_to_fit, scatter
 from crystext.structures.crystal import Floats
 from crystext.structures.property_schema import Property
@@ -55,17 +55,12 @@ class MeanMethod(Method):
     name: ClassVar[str] = "mean"
     title: ClassVar[str] = "mean of training labels"
 
-    def fit(
-        self,
-        train: Sequence[Record],
-        validation: Sequence[Record],
-        targets: Mapping[str, Property],
-        *,
-        seed: int = 0,
-    ) -> MeanPredictor:
+    def _fit(self, data: LabelledRecords, seed: int) -> MeanPredictor:
         """See `Method.fit`; `validation` and `seed` are not used."""
-        labels = {name: labels_to_fit(train, name, target) for name, target in targets.items()}
-        return MeanPredictor(targets, {name: x[np.isfinite(x)] for name, x in labels.items()})
+        labels = {
+            name: labels_to_fit(data.train, name, target) for name, target in data.targets.items()
+        }
+        return MeanPredictor(data.targets, {name: x[np.isfinite(x)] for name, x in labels.items()})
 
 
 MEAN = MeanMethod()

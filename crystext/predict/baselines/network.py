@@ -10,7 +10,7 @@ tenth of the training data. They have one width for all records.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,21 +18,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from crystext.data.property_table import label_values
 from crystext.errors import InputError
 from crystext.metrics.interval_coverage import INTERVAL_LEVELS, residual_quantile
-from crystext.predict.base import Method
-from crystext.predict.baselines.fitting import (
-    Answers,
-    FittedBaseline,
-    TargetModel,
-    clip,
-    labels_to_fit,
-)
-from crystext.predict.baselines.inputs import Features, Imputer, choose_features, read_inputs
+from crystext.predict.baselines.fitting import Answers, BaselineMethod, FeatureTable, clip
 from crystext.structures.crystal import Floats
 from crystext.structures.property_schema import Property
-from crystext.structures.record import Record
 
 _MAX_STANDARDIZED = 5.0
 """Standardized features are cut at this value: rare ones would dominate otherwise."""
@@ -94,13 +84,15 @@ class _ClassNetwork:
 
 
 @dataclass(frozen=True)
-class NetworkMethod(Method):
-    """Dense network on composition features, or on descriptors of molecules."""
+class NetworkMethod(BaselineMethod):
+    """Dense network on composition features, or on descriptors of molecules.
+
+    Validation records calibrate the intervals.
+    """
 
     name: ClassVar[str] = "network"
     title: ClassVar[str] = "dense network"
 
-    features: Features = "auto"
     hidden: tuple[int, ...] = (256, 128)
     """Units of each layer."""
     patience: int = 15
@@ -109,38 +101,17 @@ class NetworkMethod(Method):
     batch_size: int = 32
     """Records per update; larger batches end a small table after a few updates."""
 
-    def fit(
-        self,
-        train: Sequence[Record],
-        validation: Sequence[Record],
-        targets: Mapping[str, Property],
-        *,
-        seed: int = 0,
-    ) -> FittedBaseline:
-        """See `Method.fit`; `validation` calibrates the intervals."""
-        labels = {name: labels_to_fit(train, name, target) for name, target in targets.items()}
-        features = choose_features(self.features, train)
-        inputs, held_out = read_inputs(features, train), read_inputs(features, validation)
-        imputer = Imputer.of(inputs.values)
-        models: dict[str, TargetModel] = {}
-        for name, target in targets.items():
-            used = inputs.is_valid & np.isfinite(labels[name])
-            x, y = imputer.fill(inputs.values[used]), labels[name][used]
-            if len(y) < _MIN_TRAINING or len(np.unique(y)) < 2:
-                raise InputError(
-                    f"a network for {name} has {len(y)} training records with a label and "
-                    f"features; expected at least {_MIN_TRAINING}, not all with the same label. "
-                    "Use mean or forest instead"
-                )
-            known = label_values(validation, name)
-            checked = held_out.is_valid & np.isfinite(known)
-            apart = imputer.fill(held_out.values[checked]), known[checked]
-            models[name] = self._fit_target(target, x, y, apart, seed)
-        return FittedBaseline(targets, models, features, imputer)
-
     def _fit_target(
-        self, target: Property, x: Floats, y: Floats, apart: tuple[Floats, Floats], seed: int
-    ) -> TargetModel:
+        self, table: FeatureTable, name: str, target: Property, seed: int
+    ) -> _ClassNetwork | _NumberNetwork:
+        """See `BaselineMethod._fit_target`."""
+        x, y = table.training(name)
+        if len(y) < _MIN_TRAINING or len(np.unique(y)) < 2:
+            raise InputError(
+                f"a network for {name} has {len(y)} training records with a label and "
+                f"features; expected at least {_MIN_TRAINING}, not all with the same label. "
+                "Use mean or forest instead"
+            )
         options = {
             "hidden_layer_sizes": self.hidden,
             "early_stopping": True,
@@ -152,6 +123,7 @@ class NetworkMethod(Method):
         if target.kind == "boolean":
             scale = _Scale.of(x)
             return _ClassNetwork(_trained(MLPClassifier(**options), scale.standardize(x), y), scale)
+        apart = table.validation(name)
         if len(apart[1]) < _MIN_CALIBRATION:
             order = np.random.default_rng(seed).permutation(len(y))
             held, kept = np.split(order, [len(y) // 10])

@@ -1,0 +1,32 @@
+"""`crystext study report`."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.study.simulated_study import example_rows, write_rows
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_a_study_is_reported_by_the_factors_given(cli: Run, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "study", example_rows())
+    out = tmp_path / "out"
+    ended = cli(
+        "study", "report", source, "--by", "architecture", "--by", "size,architecture",
+        "--bootstrap", 100, "--out", out,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "By size x architecture" in ended.stdout
+    assert (out / "report.html").is_file()
+
+
+def test_bad_tables_and_factors_are_refused_in_one_message(
+    cli_refuses: Callable[..., str], tmp_path: Path
+) -> None:
+    source = write_rows(tmp_path / "study", example_rows())
+    message = cli_refuses("study", "report", source, "--by", "sise", "--out", tmp_path / "out")
+    assert "Did you mean 'size'" in message
+    assert not (tmp_path / "out").exists()
