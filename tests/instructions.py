@@ -1,4 +1,4 @@
-"""Crystals of MP-20 validation, which ships, and questions about them, for tests of instructions."""
+"""Crystals of MP-20 validation, which ships, and questions about them, for tests."""
 
 from __future__ import annotations
 

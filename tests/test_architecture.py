@@ -179,6 +179,7 @@ LONG_FUNCTIONS = {
     "crystext.cli.evaluate.evaluate": "options of a command",
     "crystext.cli.hull.hull": "options of a command",
     "crystext.cli.infill.infill": "options of a command",
+    "crystext.cli.instruct.build": "options of a command",
     "crystext.cli.predict.predict": "options of a command",
     "crystext.cli.relax.relax": "options of a command",
     "crystext.cli.sample.sample": "options of a command",

@@ -60,7 +60,7 @@ def build(
     format: Annotated[
         str | None,
         typer.Option(
-            "--text-format",
+            "--format",
             metavar="cif|FORMAT",
             help="How crystals are shown and requested in every task.",
             show_default="cif in the tasks on files, plain in those on texts",

@@ -222,7 +222,7 @@ def test_the_command_line_builds_checks_and_lists(cli: Run, source: Path, tmp_pa
     out = tmp_path / "set"
     ended = cli(
         "instruct", "build", source, "--tasks", "atom_count,text_volume", "-n", "20", "--split",
-        "0.8/0.1/0.1", "--text-format", "gruver2024", "--workers", "1", "--out", out,
+        "0.8/0.1/0.1", "--format", "gruver2024", "--workers", "1", "--out", out,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert "none of which match" in " ".join(ended.stdout.split())

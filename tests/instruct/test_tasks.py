@@ -237,13 +237,13 @@ def test_equal_compositions_are_equal_formulas(answer: str) -> None:
 
 
 def test_equivalent_sites_are_those_of_the_symmetry_not_of_the_element() -> None:
-    """Oxygen of quartz is one orbit; two metals of one element may be two."""
-    corundum_like = crystal([4, 4, 12], [90] * 3, [
-        ("Na", [0, 0, 0]), ("Na", [0.5, 0.5, 0.31]), ("Cl", [0.2, 0.2, 0.5]), ("Cl", [0.8, 0.8, 0.5]),
+    two_orbits = crystal([4, 4, 12], [90] * 3, [
+        ("Na", [0, 0, 0]), ("Na", [0.5, 0.5, 0.31]),
+        ("Cl", [0.2, 0.2, 0.5]), ("Cl", [0.8, 0.8, 0.5]),
     ])  # fmt: skip
     labels = {}
     for seed in range(80):
-        made = make(SAME_ATOM, corundum_like, seed)
+        made = make(SAME_ATOM, two_orbits, seed)
         pair = frozenset((made.values["first"], made.values["second"]))
         labels[made.context["label"], pair] = made.completion
     sodium = frozenset(("0.000, 0.000, 0.000", "0.500, 0.500, 0.310"))
@@ -260,10 +260,8 @@ def test_a_cell_of_one_atom_has_no_pair() -> None:
 
 @pytest.mark.parametrize("fmt", ["cif", "plain"])
 def test_masking_carbon_leaves_calcium_and_chlorine_alone(fmt: str) -> None:
-    made = next(
-        x for seed in range(30) if (x := make(ELEMENT_INFILLING, CAAL2C, seed, format=fmt)).reference
-        == "C"
-    )  # fmt: skip
+    drawn = [make(ELEMENT_INFILLING, CAAL2C, seed, format=fmt) for seed in range(30)]
+    made = next(x for x in drawn if x.reference == "C")
     words = re.findall(r"(?m)^ *(\S+)", made.values["crystal"])
     assert words.count("?") == 2
     assert "Ca" in words
@@ -324,8 +322,8 @@ O
 
 def generation_question(**conditions: object) -> Question:
     context = {"conditions": conditions, "format": "plain", "completion": GENERATED}
-    return Question("q", "conditional_generation", as_question(
-        ELEMENT_GENERATION, make(ELEMENT_GENERATION, SRTIO3)).prompt, GENERATED, context)  # fmt: skip
+    prompt = as_question(ELEMENT_GENERATION, make(ELEMENT_GENERATION, SRTIO3)).prompt
+    return Question("q", "conditional_generation", prompt, GENERATED, context)
 
 
 def test_every_condition_is_checked_in_the_crystal() -> None:

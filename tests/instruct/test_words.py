@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -47,8 +48,8 @@ def test_all_errors_of_a_set_are_reported_at_once(tmp_path: Path) -> None:
 
 def test_a_task_of_a_plugin_may_bring_its_own_words(tmp_path: Path) -> None:
     class Own:
-        templates = {"own": frozenset({"crystal"})}
-        paraphrases = {"own": ["What is {crystal}?"]}
+        templates: ClassVar[dict[str, frozenset[str]]] = {"own": frozenset({"crystal"})}
+        paraphrases: ClassVar[dict[str, list[str]]] = {"own": ["What is {crystal}?"]}
 
     copy_set(tmp_path)
     words = load_words(tmp_path, [Own()])  # type: ignore[list-item]
