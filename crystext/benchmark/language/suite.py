@@ -113,7 +113,7 @@ def choose_questions(questions: Sequence[Question], selection: Selection) -> lis
 QUESTION_SUITES = Registry(
     "question suite",
     QuestionSuite,  # type: ignore[type-abstract]  # no member is made of the class itself
-    {},
+    {"cif-tasks": "crystext.instruct.suite:CIF_TASKS"},
     plural="question_suites",
 )
 """Suites of questions by name."""
