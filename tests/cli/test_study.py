@@ -6,7 +6,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.study.simulated_study import example_rows, write_rows
+from tests.study.test_grid import write_grid, write_table
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -30,3 +33,16 @@ def test_bad_tables_and_factors_are_refused_in_one_message(
     message = cli_refuses("study", "report", source, "--by", "sise", "--out", tmp_path / "out")
     assert "Did you mean 'size'" in message
     assert not (tmp_path / "out").exists()
+
+
+def test_a_grid_is_checked_and_its_networks_are_printed(
+    cli: Run, cli_refuses: Callable[..., str], tmp_path: Path
+) -> None:
+    pytest.importorskip("rdkit")
+    grid = write_grid(tmp_path)
+    ended = cli("study", "check", grid, "--data", write_table(tmp_path))
+    assert ended.returncode == 0, ended.stderr
+    assert "12 pretrainings, 1 task" in ended.stdout
+    message = cli_refuses("study", "check", "arch-scale-paper", "--data", tmp_path)
+    assert message.count(".csv is missing") == 7
+    assert "Traceback" not in message
