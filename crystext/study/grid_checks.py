@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crystext.data.property_table import has_structures
+from crystext.data.row_records import TEXT_COLUMNS
+from crystext.data.table_rows import open_table
 from crystext.errors import CrystextError, SettingError
 from crystext.study.grid import Grid, GridCell, TaskSpec, grid_cells
 from crystext.study.targets import n_targets
@@ -49,18 +52,15 @@ def check_grid(grid: Grid, folder: Path) -> GridPlan:
         cells = grid_cells(grid, n_targets(grid.objective))
     except CrystextError as error:
         faults.append(str(error))
-    faults += [
-        f"data: the table {folder / name} is missing"
-        for name in grid.data.tables
-        if not (folder / name).is_file()
-    ]
+    for name in grid.data.tables:
+        faults += _refuse_texts(folder / name, grid)
     for name, spec in grid.tasks.items():
         try:
             records = read_task(name, spec, folder)
         except CrystextError as error:
             faults.append(f"the task {name}: {error}")
             continue
-        faults += _task_faults(name, spec, records)
+        faults += _refuse_parts(name, spec, records)
         tasks.append(TaskCount(name, *(len(part) for part in records.split)))
     if faults:
         listed = "".join(f"\n  {fault}" for fault in faults)
@@ -68,7 +68,24 @@ def check_grid(grid: Grid, folder: Path) -> GridPlan:
     return GridPlan(cells, tasks)
 
 
-def _task_faults(name: str, spec: TaskSpec, records: TaskRecords) -> list[str]:
+def _refuse_texts(path: Path, grid: Grid) -> list[str]:
+    """Return why records of a table have no targets of pretraining, by its columns alone."""
+    if not path.is_file():
+        return [f"data: the table {path} is missing"]
+    try:
+        is_structures, table = has_structures(path), open_table(path)
+    except CrystextError as error:
+        return [f"data: {error}"]
+    if grid.objective.targets == "crystal":
+        return (
+            [] if is_structures else [f"data: {path} has no structures, which crystal targets need"]
+        )
+    if table is not None and set(table.columns) & set(TEXT_COLUMNS["smiles"]):
+        return []
+    return [f"data: {path} has no column of SMILES, which descriptors need"]
+
+
+def _refuse_parts(name: str, spec: TaskSpec, records: TaskRecords) -> list[str]:
     faults = []
     for part, indices in zip(_PARTS, records.split, strict=True):
         values = records.values[indices]

@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
-import yaml
 
 from crystext.errors import SettingError
 from crystext.study.grid import grid_cells, grid_names, load_grid
 from crystext.study.grid_checks import check_grid
 from crystext.study.networks import TITLES
 from crystext.study.study_data import Study
-
-# Molecules of five scaffolds; those of the chain are half of them.
-MOLECULES = ["CCO", "CCCO", "CCCCO", "CCN", "CCCN", "c1ccccc1C", "c1ccccc1CC", "C1CCCCC1C",
-             "c1ccncc1C", "c1ccsc1C"]  # fmt: skip
-
-GRID = {
-    "title": "small",
-    "architectures": ["roberta", "bart", "llama"],
-    "sizes": {"S": {"parameters": 60_000, "heads": 2, "layers": 2}},
-    "data": {"tables": ["table.csv"], "sizes": ["10", "20"]},
-    "tokenizers": {"characters": {"kind": "characters", "vocabulary": 40}},
-    "seeds": [0, 1],
-    "tasks": {"task": {"table": "table.csv", "target": "y", "split": {"kind": "scaffold"}}},
-}
-
-
-def write_grid(folder: Path, **changes: object) -> Path:
-    path = folder / "grid.yaml"
-    path.write_text(yaml.safe_dump({**GRID, **changes}), encoding="utf-8")
-    return path
-
-
-def write_table(folder: Path) -> Path:
-    """Write 40 molecules with a number, a class in blocks, and a column without labels."""
-    with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["smiles", "y", "yes", "empty", "formula"])
-        for i in range(40):
-            writer.writerow([MOLECULES[i % 10], i, int(i % 10 < 5), "", f"Na{i % 7 + 1}Cl"])
-    return folder
+from tests.study.example_grid import write_grid, write_table
 
 
 def test_the_published_networks_have_the_published_numbers_of_parameters() -> None:
@@ -105,6 +74,18 @@ def test_every_fault_of_a_grid_is_told_before_anything_is_trained(tmp_path: Path
         "none.csv is missing",
     ):  # fmt: skip
         assert told in str(error.value)
+
+
+def test_a_table_without_what_the_targets_need_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    write_table(tmp_path)
+    grid = load_grid(write_grid(tmp_path, objective={"targets": "crystal"}))
+    with pytest.raises(SettingError, match=r"table\.csv has no structures"):
+        check_grid(grid, tmp_path)
+    (tmp_path / "formulas.csv").write_text("formula\nNaCl\n")
+    data = {"tables": ["formulas.csv"], "sizes": ["10"]}
+    with pytest.raises(SettingError, match=r"formulas\.csv has no column of SMILES"):
+        check_grid(load_grid(write_grid(tmp_path, data=data)), tmp_path)
 
 
 def test_sizes_that_differ_between_architectures_are_refused(tmp_path: Path) -> None:

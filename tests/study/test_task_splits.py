@@ -13,7 +13,7 @@ from crystext.study.grid import TaskSpec, TaskSplit
 from crystext.study.task_splits import chemical_system_split, read_task
 from crystext.tasks.representations import amounts
 from tests.example_crystals import EXAMPLE_CRYSTALS
-from tests.study.test_grid import write_table
+from tests.study.example_grid import write_table
 
 
 def test_no_set_of_elements_is_in_two_parts() -> None:
