@@ -53,14 +53,14 @@ def check_grid(grid: Grid, folder: Path) -> GridPlan:
     except CrystextError as error:
         faults.append(str(error))
     for name in grid.data.tables:
-        faults += _refuse_texts(folder / name, grid)
+        faults += _errors_of_table(folder / name, grid)
     for name, spec in grid.tasks.items():
         try:
             records = read_task(name, spec, folder)
         except CrystextError as error:
             faults.append(f"the task {name}: {error}")
             continue
-        faults += _refuse_parts(name, spec, records)
+        faults += _errors_of_parts(name, spec, records)
         tasks.append(TaskCount(name, *(len(part) for part in records.split)))
     if faults:
         listed = "".join(f"\n  {fault}" for fault in faults)
@@ -68,7 +68,7 @@ def check_grid(grid: Grid, folder: Path) -> GridPlan:
     return GridPlan(cells, tasks)
 
 
-def _refuse_texts(path: Path, grid: Grid) -> list[str]:
+def _errors_of_table(path: Path, grid: Grid) -> list[str]:
     """Return why records of a table have no targets of pretraining, by its columns alone."""
     if not path.is_file():
         return [f"data: the table {path} is missing"]
@@ -85,7 +85,7 @@ def _refuse_texts(path: Path, grid: Grid) -> list[str]:
     return [f"data: {path} has no column of SMILES, which descriptors need"]
 
 
-def _refuse_parts(name: str, spec: TaskSpec, records: TaskRecords) -> list[str]:
+def _errors_of_parts(name: str, spec: TaskSpec, records: TaskRecords) -> list[str]:
     faults = []
     for part, indices in zip(_PARTS, records.split, strict=True):
         values = records.values[indices]
