@@ -77,29 +77,43 @@ def export_crystals(
             f"{table} holds {format_count(len(columns['index']), 'sample')}, and {source} has "
             f"{len(samples):,}; evaluate it again"
         )
+    chosen = _passing(step, samples, columns)
+    crystals = _relaxed_or_sampled(samples, chosen, columns)
+    selected: Sequence[int] = range(len(crystals))
+    if diverse is not None:
+        selected = diverse_subset(fingerprints([c for _, c in crystals], workers=workers), diverse)
+    ranked: dict[str, list[float]] = {}
+    if rank is not None:
+        selected, ranked = _ranked(crystals, selected, rank)
+    measured = {
+        name: [columns[name][chosen[k]] for k in selected]
+        for stage in loadable_stages()
+        for name in stage.export_columns
+        if name in columns
+    }
+    crystals = [crystals[k] for k in selected]
+    return write_crystals(crystals, out, columns=measured | ranked, layout=layout, note=note)
+
+
+def _passing(
+    step: str, samples: Sequence[Record], columns: Mapping[str, Sequence[Any]]
+) -> list[int]:
     # Failures are among the samples of the first step.
     chosen = [i for i in passing_indices(step, columns) if samples[i].crystal is not None]
     if not chosen:
         raise InputError(
             f"of {format_count(len(samples), 'sample')} none is {step}, so nothing is written"
         )
-    crystals = _relaxed_or_sampled(samples, chosen, columns)
-    if diverse is not None:
-        subset = diverse_subset(fingerprints([c for _, c in crystals], workers=workers), diverse)
-        chosen = [chosen[k] for k in subset]
-        crystals = [crystals[k] for k in subset]
-    exported = {
-        name: [columns[name][i] for i in chosen]
-        for stage in loadable_stages()
-        for name in stage.export_columns
-        if name in columns
-    }
-    if rank is not None:
-        ranking = rank([Record(crystal, name=name) for name, crystal in crystals])
-        crystals = [crystals[k] for k in ranking.order]
-        exported = {name: [values[k] for k in ranking.order] for name, values in exported.items()}
-        exported[ranking.column] = [ranking.values[k] for k in ranking.order]
-    return write_crystals(crystals, out, columns=exported, layout=layout, note=note)
+    return chosen
+
+
+def _ranked(
+    crystals: Sequence[tuple[str, Crystal]], selected: Sequence[int], rank: Rank
+) -> tuple[list[int], dict[str, list[float]]]:
+    """Return the indices of crystals in order, and the column of what they are ranked by."""
+    ranking = rank([Record(crystals[k][1], name=crystals[k][0]) for k in selected])
+    values = [ranking.values[k] for k in ranking.order]
+    return [selected[k] for k in ranking.order], {ranking.column: values}
 
 
 def _read_columns(table: Path) -> dict[str, list[Any]]:

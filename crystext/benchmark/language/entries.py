@@ -50,8 +50,8 @@ class Respondent(ABC):
             ModelError: a model is missing, or cannot be reached.
         """
 
-    def prepare(self, task: QuestionTask, questions: Sequence[Question]) -> None:
-        """Look at all questions of a task before some are asked.
+    def prepare(self, task: QuestionTask, questions: Sequence[Question]) -> None:  # noqa: B027
+        """Look at all questions of a task before some are asked; by default, do nothing.
 
         Raises:
             InputError: it cannot answer this task.

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from crystext.benchmark.results import FrozenModel, Score
 from crystext.errors import InputError
@@ -40,9 +40,9 @@ class QuestionTaskResult(FrozenModel):
     """Answers that could be read; the others count as wrong."""
     measures: dict[str, Score]
     """By name; the first is the one that tables show."""
-    compat: dict[str, float | None] = {}
+    compat: dict[str, float | None] = Field(default_factory=dict)
     """Scores as the published code computes them; None where it gives none."""
-    problems: dict[str, int] = {}
+    problems: dict[str, int] = Field(default_factory=dict)
     """Invalid answers by reason, the most frequent first."""
     seconds: float
 
@@ -87,8 +87,8 @@ class QuestionResults(FrozenModel):
     measures: dict[str, dict[str, MeasureInfo]]
     """Of each task."""
     tasks: list[QuestionTaskResult]
-    means: list[MeanScore] = []
-    failed: list[FailedQuestions] = []
+    means: list[MeanScore]
+    failed: list[FailedQuestions]
     notes: list[str]
     provenance: Provenance
 
