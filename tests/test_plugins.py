@@ -49,6 +49,7 @@ from tests.training.test_trainer import log_of, recipe_values
 ENTRY_POINTS = {
     "commands": ("count", "command:COMMAND"),
     "formats": ("p1-cif", "text_format:FORMAT"),
+    "instruction_tasks": ("element_count", "instruction_task:TASK"),
     "metrics": ("volume_per_atom", "metric:METRIC"),
     "potentials": ("emt", "potential:LOADER"),
     "properties": ("bulk_modulus", "property:BULK_MODULUS"),
@@ -134,6 +135,17 @@ def test_a_command_of_a_plugin_is_listed_and_runs(run: Callable[..., str], coppe
     assert "Structures that cannot be read are not counted." in described
     assert "Args:" not in described
     assert "InputError" not in described
+
+
+def test_an_instruction_task_of_a_plugin_asks_and_grades(
+    run: Callable[..., str], copper: Path
+) -> None:
+    out = copper.parent / "questions"
+    run("instruct", "build", copper, "--tasks", "element_count", "--split", "1/0/0", "--out", out)
+    line = json.loads((out / "train.jsonl").read_text())
+    assert line["reference"] == 1
+    assert "How many different elements" in line["messages"][-2]["content"]
+    assert "right answer graded as right" in run("instruct", "check", out)
 
 
 def test_a_format_of_a_plugin_encodes_and_decodes(run: Callable[..., str], copper: Path) -> None:

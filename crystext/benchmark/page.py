@@ -61,12 +61,16 @@ def render_page(results: BenchmarkResults, units: Sequence[Unit]) -> str:
         failures=[x for x in results.tasks if x.failures],
         leaks=leak_rows(results),
         titles=TITLES,
-        style="".join(
-            files("crystext.evaluate.html").joinpath(name).read_text(encoding="utf-8")
-            for name in ("style.css", "charts.css", "print.css")
-        )
-        + files("crystext.benchmark").joinpath("benchmark.css").read_text(encoding="utf-8"),
+        style=page_style(),
     )
+
+
+def page_style() -> str:
+    """Return the style sheet of pages of benchmarks."""
+    common = files("crystext.evaluate.html")
+    sheets = [common.joinpath(name) for name in ("style.css", "charts.css", "print.css")]
+    sheets.append(files("crystext.benchmark").joinpath("benchmark.css"))
+    return "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
 
 
 def score_cell(score: Score | None, n_valid: int, n_test: int, status: str = "") -> ScoreCell:

@@ -25,11 +25,13 @@ FORMAT: Final = 1
 RESULTS_FILE, PAGE_FILE = "results.json", "report.html"
 
 
-class _Part(BaseModel):
+class FrozenModel(BaseModel):
+    """A part of results: no unknown fields, no changes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Score(_Part):
+class Score(FrozenModel):
     """A metric with its interval."""
 
     value: float | None
@@ -40,7 +42,7 @@ class Score(_Part):
     note: str = ""
 
 
-class LeakCount(_Part):
+class LeakCount(FrozenModel):
     """Test records whose composition or molecule stands in the training records."""
 
     count: int
@@ -48,7 +50,7 @@ class LeakCount(_Part):
     by: str
 
 
-class UnitResult(_Part):
+class UnitResult(FrozenModel):
     """A task, a method and a fold."""
 
     task: str
@@ -65,7 +67,7 @@ class UnitResult(_Part):
     metrics: dict[str, Score]
 
 
-class TaskResult(_Part):
+class TaskResult(FrozenModel):
     """A task and a method, over all folds: metrics are means over folds."""
 
     task: str
@@ -86,7 +88,7 @@ class TaskResult(_Part):
     """Test records without a valid answer, by reason."""
 
 
-class DatasetScore(_Part):
+class DatasetScore(FrozenModel):
     """A method's mean score over the tasks of one kind of a data set."""
 
     dataset: str
@@ -107,7 +109,7 @@ class DatasetScore(_Part):
         return self.n_tasks == self.n_tasks_of_suite
 
 
-class FailedUnit(_Part):
+class FailedUnit(FrozenModel):
     """A unit without a result."""
 
     task: str
@@ -116,7 +118,7 @@ class FailedUnit(_Part):
     message: str
 
 
-class BenchmarkResults(_Part):
+class BenchmarkResults(FrozenModel):
     """All results of a run."""
 
     format: int = FORMAT

@@ -27,6 +27,7 @@ import numpy as np
 from crystext.benchmark.data import SuiteData, TaskData, TaskFold
 from crystext.benchmark.entries import Entry
 from crystext.benchmark.suite import BenchmarkTask, Suite
+from crystext.benchmark.unit_files import UNITS_FILE, UnitFiles, UnitKey, cut_to_whole_parts
 from crystext.errors import CrystextError, InputError, RunError
 from crystext.predict.base import Predictions, Predictor
 from crystext.runtime.files import json_digest
@@ -35,7 +36,7 @@ from crystext.structures.crystal import Floats
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Record
 
-UNITS_FILE, PREDICTIONS_FOLDER = "units.jsonl", "predictions"
+PREDICTIONS_FOLDER = "predictions"
 
 _OWNED = (
     "settings.json",
@@ -149,22 +150,6 @@ class UnitError:
     message: str
 
 
-@dataclass(frozen=True)
-class _Key:
-    task: BenchmarkTask
-    entry: Entry
-    fold: str
-    identity: str
-
-    @property
-    def values(self) -> dict[str, str]:
-        return {"task": self.task.name, "method": self.entry.label, "fold": self.fold}
-
-    def path(self, folder: Path) -> Path:
-        words = re.sub(r"[^\w.-]+", "_", "-".join(self.values.values()))[:120]
-        return folder / PREDICTIONS_FOLDER / f"{words}-{self.identity[:8]}.jsonl"
-
-
 class BenchmarkRun:
     """A run folder with its finished units."""
 
@@ -185,7 +170,7 @@ class BenchmarkRun:
             owned=_OWNED,
             option_names={"suite": None, "suite_digest": None, "keeps_leaks": "--keep-cell-volume"},
         )
-        self._lines = JsonLines(folder / UNITS_FILE, dict, "a finished unit")
+        self._files = UnitFiles(self.folder, PREDICTIONS_FOLDER)
         self._identities = {entry.label: json_digest(entry.identity()) for entry in entries}
         self._file_digests = data.digests()
 
@@ -216,9 +201,7 @@ class BenchmarkRun:
             self.folder.check_settings(self.identity())
             self.folder.write_settings(self.identity())
             self.folder.record_start({"methods": [entry.label for entry in self.entries]})
-            self._lines.cut_torn_line()
-            with self.folder.writing():
-                (self.folder.path / PREDICTIONS_FOLDER).mkdir(exist_ok=True)
+            self._files.prepare()
             for task in tasks:
                 yield from self._run_task(task, progress)
 
@@ -252,39 +235,27 @@ class BenchmarkRun:
             },
             data.task.split.model_dump() if data.task.split else None,
         ]
-        key = _Key(data.task, entry, fold.name, json_digest(identity))
-        lines = JsonLines(key.path(self.folder.path), Row.parse, "a prediction")
-        finished = self._finished(key)
+        values = {"task": data.task.name, "method": entry.label, "fold": fold.name}
+        key = UnitKey(values, json_digest(identity))
+        lines = JsonLines(self._files.path(key), Row.parse, "a prediction")
+        finished = self._files.finished(key)
         if finished is None:
             finished = self._predict(data, entry, fold, key, lines, progress)
-        return Unit(data.task, data.target, entry.label, fold.name, rows=list(lines), **finished)
-
-    def _finished(self, key: _Key) -> dict[str, Any] | None:
-        """Return the line of a finished unit; None if it is not finished."""
-        for line in self._lines:
-            if all(line.get(name) == value for name, value in key.values.items()):
-                if line["identity"] == key.identity and key.path(self.folder.path).exists():
-                    return {x: line[x] for x in _FINISHED}
-                if line["identity"] != key.identity:
-                    raise RunError(
-                        f"{self.folder.path} holds {' '.join(key.values.values())} of other data, "
-                        "another model, or with another split, other prompts or decoding; give "
-                        "another --out"
-                    )
-        return None
+        known = {name: finished[name] for name in _FINISHED}
+        return Unit(data.task, data.target, entry.label, fold.name, rows=list(lines), **known)
 
     def _predict(
         self,
         data: TaskData,
         entry: Entry,
         fold: TaskFold,
-        key: _Key,
+        key: UnitKey,
         lines: JsonLines[Row],
         progress: ReportProgress,
     ) -> dict[str, Any]:
-        name, title = data.task.label, " ".join(key.values.values())
+        name, title = data.task.label, key.title
         start, total = time.monotonic(), len(fold.test)
-        done = _cut_to_whole_parts(lines, entry.rows_at_once, total)
+        done = cut_to_whole_parts(lines, entry.rows_at_once, total)
         progress(title, done, total, "fitting")
         if done < total:
             method = entry.method(data)
@@ -307,9 +278,7 @@ class BenchmarkRun:
             "leak": asdict(fold.leak),
             "seconds": round(time.monotonic() - start, 3),
         }
-        line = json.dumps({**key.values, "identity": key.identity, **finished}) + "\n"
-        with self.folder.writing(), self._lines.appending() as append:
-            append([line])
+        self._files.finish(key, finished)
         return finished
 
 
@@ -327,20 +296,6 @@ def prepare_task(data: TaskData, settings: RunSettings) -> TaskData:
         for fold in data.folds
     )
     return replace(data, folds=folds)
-
-
-def _cut_to_whole_parts(lines: JsonLines[Row], size: int, total: int) -> int:
-    """Cut rows that a kill left of a part, and return how many are left.
-
-    A sampled answer depends on the prompts that are answered together: a part is done again whole.
-    """
-    lines.cut_torn_line()
-    lengths = [len(line) for _, line in lines.with_bytes()]
-    done = len(lengths) if len(lengths) >= total else len(lengths) - len(lengths) % size
-    if done < len(lengths):
-        with lines.path.open("r+b") as file:
-            file.truncate(sum(lengths[:done]))
-    return done
 
 
 def without_cif_tags(record: Record, tags: Sequence[str]) -> Record:

@@ -195,7 +195,7 @@ def _score_task(
     n_test = sum(len(fold.targets) for fold in folds)
     n_valid = sum(int(np.isfinite(fold.values).sum()) for fold in folds)
     scores = {
-        name: _score(value, [x[name] for x in replicates], _why_undefined(name, folds))
+        name: score_with_interval(value, [x[name] for x in replicates], _why_undefined(name, folds))
         for name, value in metrics.items()
     }
     status = ""
@@ -246,7 +246,14 @@ def _replicates(
     ]
 
 
-def _score(value: float, replicates: Sequence[float], why: str) -> Score:
+def score_with_interval(value: float, replicates: Sequence[float], why: str) -> Score:
+    """Return a value with the interval of its replicates.
+
+    Args:
+        value: nan if it is not defined.
+        replicates: of the bootstrap; those that are not finite do not count.
+        why: why it is not defined.
+    """
     if not math.isfinite(value):
         return Score(value=None, note=why)
     drawn = np.array(replicates, dtype=np.float64)
@@ -318,7 +325,7 @@ def _mean_score(
     value = size_weighted_mean(values, sizes)
     count = min(map(len, replicates))
     drawn = np.average([x[:count] for x in replicates], axis=0, weights=sizes)
-    return _score(value, drawn.tolist(), "")
+    return score_with_interval(value, drawn.tolist(), "")
 
 
 def primary_scores(results: BenchmarkResults) -> Mapping[tuple[str, str], Score]:

@@ -15,6 +15,7 @@ from crystext.cli.options.workers import Cluster
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crystext.evaluate.export_crystals import Rank
     from crystext.evaluate.report import MetricValue, Report
     from crystext.io.write import Layout
 
@@ -134,6 +135,15 @@ def evaluate(
             show_default="all",
         ),
     ] = None,
+    rank_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Order of what --write writes: by this property as the shipped predictor predicts "
+            "it, such as e_above_hull, the lowest first; -NAME: the highest first.",
+            show_default="the order of the samples",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Processes.", min=1, show_default="one a processor"),
@@ -170,7 +180,8 @@ def evaluate(
     step = keep or "msun"
     check_step(step)
     layout = Layout(symmetrized, conventional)
-    _check_write(write, out, keep, diverse, layout)
+    _check_write(write, out, keep, diverse, layout, rank_by)
+    rank = _ranking(rank_by)
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
     options = EvaluationOptions(
         reference=reference,
@@ -194,13 +205,7 @@ def evaluate(
                 lenient=lenient,
                 progress=bars.update,
             )
-        _print_report(report)
-        if noted := report.input.with_notes:
-            typer.echo(
-                f"{noted:,} of {report.input.parsed:,} crystals were read with a note; see the "
-                f"column notes of {out / 'structures.parquet'}",
-                err=True,
-            )
+        _print_report(report, out)
         typer.echo(f"written to {out}")
         if write is not None:
             count = export_crystals(
@@ -210,6 +215,7 @@ def evaluate(
                 write,
                 n,
                 diverse=diverse,
+                rank=rank,
                 workers=pool,
                 lenient=lenient,
                 layout=layout,
@@ -219,8 +225,20 @@ def evaluate(
             typer.echo(f"{format_count(count, 'crystal')} that {were} {step} written to {write}")
 
 
+def _ranking(by: str | None) -> Rank | None:
+    """Return what ranks crystals by a property; None if nothing is to be ranked."""
+    from crystext.predict.rank_by_property import shipped_ranking
+
+    return None if by is None else shipped_ranking(by)
+
+
 def _check_write(
-    write: Path | None, out: Path, keep: str | None, diverse: int | None, layout: Layout
+    write: Path | None,
+    out: Path,
+    keep: str | None,
+    diverse: int | None,
+    layout: Layout,
+    rank_by: str | None,
 ) -> None:
     """Check --write and the options that apply to it, before hours of measuring."""
     from crystext.errors import SettingError
@@ -238,12 +256,14 @@ def _check_write(
         raise SettingError(
             f"--diverse {diverse} limits the crystals that --write writes; add --write"
         )
+    if rank_by is not None:
+        raise SettingError(f"--rank-by {rank_by} orders what --write writes; add --write")
     if layout != Layout():
         raise SettingError("--symmetrized and --conventional apply to --write; add --write")
 
 
-def _print_report(report: Report) -> None:
-    """Print the funnel and the metrics."""
+def _print_report(report: Report, out: Path) -> None:
+    """Print the funnel, the metrics, and what has to be known about them."""
     from rich.console import Console
     from rich.table import Table
 
@@ -270,6 +290,12 @@ def _print_report(report: Report) -> None:
         if note.note:
             typer.echo(f"{name}: {note.state}: {note.note}" if note.state != "done" else
                        f"{name}: {note.note}", err=True)  # fmt: skip
+    if noted := report.input.with_notes:
+        typer.echo(
+            f"{noted:,} of {report.input.parsed:,} crystals were read with a note; see the "
+            f"column notes of {out / 'structures.parquet'}",
+            err=True,
+        )
 
 
 def _metric_cells(metric: MetricValue) -> Sequence[str]:

@@ -42,8 +42,16 @@ class ProtocolCommand(_ShippedFilesCommand):
 class SuiteCommand(_ShippedFilesCommand):
     """A command that takes suites."""
 
-    title = "Shipped suites"
+    title = "Shipped suites of tables"
     folder = ("evaluation", "suites")
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the names of suites of tables, and then of questions."""
+        from crystext.benchmark.language.suite import QUESTION_SUITES
+
+        super().format_epilog(ctx, formatter)
+        with formatter.section("Suites of questions in words"):
+            formatter.write_dl([(name, suite.title) for name, suite in QUESTION_SUITES.items()])
 
 
 def _describe_file(path: Path) -> str:

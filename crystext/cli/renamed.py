@@ -1,4 +1,4 @@
-"""Options under the names that they had in version 0.1, which still work."""
+"""Other names of options, which work too: those of version 0.1, and those of other programs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ RENAMED_OPTIONS: Mapping[str, Mapping[str, str]] = {
 }
 """By command: the old name of an option, and its name now."""
 
+OTHER_NAMES: Mapping[str, Mapping[str, str]] = {
+    "sample": {"--contains-only": "--chemical-system"},
+    "infill": {"--predict-cell": "--cell"},
+}
+"""By command: what an option is called elsewhere, and its name here. LLaMat generates from elements
+that each occur, and no others; and predicts the cell of given atoms (arXiv:2412.09560)."""
+
 RENAMED_VALUES: Mapping[str, Mapping[tuple[str, str], str]] = {
     "sample": {("--until", "matched"): "satisfied", ("--keep", "matched"): "satisfied"},
 }
@@ -30,7 +37,7 @@ def with_new_names(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         arguments: those behind `crystext`.
     """
     command = next((word for word in arguments if not word.startswith("-")), "")
-    options = RENAMED_OPTIONS.get(command, {})
+    renamed_options, others = (x.get(command, {}) for x in (RENAMED_OPTIONS, OTHER_NAMES))
     values = RENAMED_VALUES.get(command, {})
     renamed: list[str] = []
     notes: list[str] = []
@@ -40,9 +47,12 @@ def with_new_names(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             renamed.append(word)
             continue
         name, equals, value = word.partition("=")
-        if name in options:
-            notes.append(f"{name} is now called {options[name]}")
-            name = options[name]
+        if name in renamed_options:
+            notes.append(f"{name} is now called {renamed_options[name]}")
+            name = renamed_options[name]
+        elif name in others:
+            notes.append(f"{name} is called {others[name]} here")
+            name = others[name]
         if equals or name.startswith("--"):
             option = name
         if equals and (option, value) in values:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crystext.errors import InputError, RunError, describe_error
 from crystext.evaluate.funnel import passing_indices
@@ -20,6 +20,20 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.record import Record
 
 
+class Ranking(NamedTuple):
+    """An order of crystals by a predicted value."""
+
+    column: str
+    """Name of the values in what is written."""
+    order: Sequence[int]
+    """Indices of the crystals, the best first."""
+    values: Sequence[float]
+    """Of each crystal, in their own order; nan without a prediction."""
+
+
+Rank = Callable[[Sequence[Record]], Ranking]
+
+
 def export_crystals(
     step: str,
     source: str | Path,
@@ -28,6 +42,7 @@ def export_crystals(
     n: int | None = None,
     *,
     diverse: int | None = None,
+    rank: Rank | None = None,
     workers: Workers = 1,
     lenient: bool = False,
     layout: Layout = DEFAULT_LAYOUT,
@@ -42,6 +57,7 @@ def export_crystals(
         out: see `write_crystals`.
         n: number of samples evaluated, from the first.
         diverse: writes at most this many, the most diverse; see `diverse_subset`.
+        rank: puts what is written in an order, and gives it the column by which it is ranked.
         workers: number of processes for fingerprints, if `diverse` needs them.
         lenient: whether the samples were read leniently; see `read_crystals`.
         layout: the cell that is written, and whether CIFs have symmetry operations.
@@ -61,24 +77,43 @@ def export_crystals(
             f"{table} holds {format_count(len(columns['index']), 'sample')}, and {source} has "
             f"{len(samples):,}; evaluate it again"
         )
+    chosen = _passing(step, samples, columns)
+    crystals = _relaxed_or_sampled(samples, chosen, columns)
+    selected: Sequence[int] = range(len(crystals))
+    if diverse is not None:
+        selected = diverse_subset(fingerprints([c for _, c in crystals], workers=workers), diverse)
+    ranked: dict[str, list[float]] = {}
+    if rank is not None:
+        selected, ranked = _ranked(crystals, selected, rank)
+    measured = {
+        name: [columns[name][chosen[k]] for k in selected]
+        for stage in loadable_stages()
+        for name in stage.export_columns
+        if name in columns
+    }
+    crystals = [crystals[k] for k in selected]
+    return write_crystals(crystals, out, columns=measured | ranked, layout=layout, note=note)
+
+
+def _passing(
+    step: str, samples: Sequence[Record], columns: Mapping[str, Sequence[Any]]
+) -> list[int]:
     # Failures are among the samples of the first step.
     chosen = [i for i in passing_indices(step, columns) if samples[i].crystal is not None]
     if not chosen:
         raise InputError(
             f"of {format_count(len(samples), 'sample')} none is {step}, so nothing is written"
         )
-    crystals = _relaxed_or_sampled(samples, chosen, columns)
-    if diverse is not None:
-        subset = diverse_subset(fingerprints([c for _, c in crystals], workers=workers), diverse)
-        chosen = [chosen[k] for k in subset]
-        crystals = [crystals[k] for k in subset]
-    exported = {
-        name: [columns[name][i] for i in chosen]
-        for stage in loadable_stages()
-        for name in stage.export_columns
-        if name in columns
-    }
-    return write_crystals(crystals, out, columns=exported, layout=layout, note=note)
+    return chosen
+
+
+def _ranked(
+    crystals: Sequence[tuple[str, Crystal]], selected: Sequence[int], rank: Rank
+) -> tuple[list[int], dict[str, list[float]]]:
+    """Return the indices of crystals in order, and the column of what they are ranked by."""
+    ranking = rank([Record(crystals[k][1], name=crystals[k][0]) for k in selected])
+    values = [ranking.values[k] for k in ranking.order]
+    return [selected[k] for k in ranking.order], {ranking.column: values}
 
 
 def _read_columns(table: Path) -> dict[str, list[Any]]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crystext.errors import SettingError, did_you_mean
+from crystext.evaluate.export_crystals import Rank, Ranking
 from crystext.predict.base import Predictions
+from crystext.predict.open import open_predictor
+from crystext.structures.crystal import Floats
+from crystext.structures.record import Record
 
 
 def ranked_property(by: str, predicted: Collection[str]) -> tuple[str, bool]:
@@ -45,7 +49,30 @@ def rank_order(predictions: Mapping[str, Predictions], by: str) -> NDArray[np.in
         SettingError: the property is not predicted.
     """
     name, highest_first = ranked_property(by, predictions)
-    found = predictions[name]
-    values = found.values if found.means is None else found.means
+    values = _ranked_values(predictions[name])
     keys = np.where(np.isfinite(values), -values if highest_first else values, np.inf)
     return np.asarray(np.argsort(keys, kind="stable"))
+
+
+def shipped_ranking(by: str) -> Rank:
+    """Return a function that ranks crystals by a property that the shipped predictor predicts.
+
+    Args:
+        by: as in `ranked_property`.
+
+    Raises:
+        SettingError: the property is not predicted.
+    """
+    predictor = open_predictor()
+    name, _ = ranked_property(by, predictor.properties)
+
+    def rank(records: Sequence[Record]) -> Ranking:
+        predictions = predictor.predict(records, [name])
+        values = _ranked_values(predictions[name])
+        return Ranking(f"predicted_{name}", rank_order(predictions, by).tolist(), values.tolist())
+
+    return rank
+
+
+def _ranked_values(predictions: Predictions) -> Floats:
+    return predictions.values if predictions.means is None else predictions.means

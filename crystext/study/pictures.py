@@ -54,9 +54,9 @@ def _panels(n: int) -> tuple[Figure, list[Axes]]:
     return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(n)]
 
 
-def _png(figure: Figure) -> bytes:
+def _png(drawing: Figure) -> bytes:
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
+    drawing.savefig(buffer, format="png", dpi=_DPI)
     return buffer.getvalue()
 
 
@@ -97,13 +97,13 @@ def _scaling(curves: Sequence[ScalingResult]) -> Figure | None:
     return figure
 
 
-def _scaling_line(axes: Axes, curve: ScalingResult) -> None:
-    is_all = curve.group == ALL
-    x = [point.value for point in curve.points]
-    y = [point.mean.value for point in curve.points]
+def _scaling_line(axes: Axes, line_of: ScalingResult) -> None:
+    is_all = line_of.group == ALL
+    x = [point.value for point in line_of.points]
+    y = [point.mean.value for point in line_of.points]
     style = {"color": "black", "linewidth": 2.2} if is_all else {"linewidth": 1.0, "alpha": 0.8}
-    (line,) = axes.plot(x, np.array(y, dtype=float), marker=".", label=curve.group, **style)
-    for point in curve.points:
+    (line,) = axes.plot(x, np.array(y, dtype=float), marker=".", label=line_of.group, **style)
+    for point in line_of.points:
         if is_all and point.mean.low is not None and point.mean.high is not None:
             ends = [point.mean.low, point.mean.high]
             axes.plot([point.value] * 2, ends, color=line.get_color(), linewidth=1.2)

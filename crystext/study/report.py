@@ -178,29 +178,29 @@ def _grouping_result(study: Study, grouping: Grouping, options: ReportOptions) -
     )
 
 
-def _task_result(found: LossAndMetric, study: Study) -> TaskResult:
-    metric = next(task.metric for task in study.tasks if task.name == found.task)
+def _task_result(of_task: LossAndMetric, study: Study) -> TaskResult:
+    metric = next(task.metric for task in study.tasks if task.name == of_task.task)
     return TaskResult(
-        task=found.task,
+        task=of_task.task,
         metric=metric,
-        better="higher" if found.higher_is_better else "lower",
-        between=interval(*found.between),
-        within=interval(*found.within),
-        n_runs=found.n_runs,
-        n_runs_within=found.n_runs_within,
-        n_lower_loss_helps=found.n_lower_loss_helps,
-        range_ratio=optional(found.range_ratio),
-        selected=interval(*found.selected),
-        best=interval(*found.best),
-        cost=interval(*found.cost),
+        better="higher" if of_task.higher_is_better else "lower",
+        between=interval(*of_task.between),
+        within=interval(*of_task.within),
+        n_runs=of_task.n_runs,
+        n_runs_within=of_task.n_runs_within,
+        n_lower_loss_helps=of_task.n_lower_loss_helps,
+        range_ratio=optional(of_task.range_ratio),
+        selected=interval(*of_task.selected),
+        best=interval(*of_task.best),
+        cost=interval(*of_task.cost),
     )
 
 
-def _scaling_result(curve: ScalingCurve) -> ScalingResult:
+def _scaling_result(scaling: ScalingCurve) -> ScalingResult:
     return ScalingResult(
-        factor=curve.factor,
-        task=curve.task,
-        group=curve.group,
+        factor=scaling.factor,
+        task=scaling.task,
+        group=scaling.group,
         points=[
             ScalingLevel(
                 level=point.level,
@@ -208,6 +208,6 @@ def _scaling_result(curve: ScalingCurve) -> ScalingResult:
                 mean=interval(point.mean, point.low, point.high),
                 n_cells=point.n_cells,
             )
-            for point in curve.points
+            for point in scaling.points
         ],
     )

@@ -202,14 +202,14 @@ def _indices(values: Iterable[Any]) -> dict[Any, int]:
 def _fill(
     rows: Iterable[RunRow],
     shape: tuple[int, int, int, int],
-    places: Sequence[Mapping[Any, int]],
+    indices: Sequence[Mapping[Any, int]],
     names: Sequence[str],
     faults: list[str],
 ) -> tuple[Floats, Floats]:
     """Return losses and metrics of shape (C, R, T, K); a checkpoint that comes twice is a fault."""
     loss, metric = np.full(shape, np.nan), np.full(shape, np.nan)
     seen = np.zeros(shape, dtype=bool)
-    of_cell, of_repeat, of_task, of_checkpoint = places
+    of_cell, of_repeat, of_task, of_checkpoint = indices
     for row in rows:
         place = (
             of_cell[_cell_name(row, names)],

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crystext.io.read import read_crystals
+from crystext.io.read.parse import Piece, parse_piece
 from tests.evaluate.example_inputs import ROCK_SALT, write_run
 
 
@@ -64,6 +65,19 @@ def test_the_least_alike_of_them_are_written_where_few_are_asked_for(cli, tmp_pa
     assert [row["name"] for row in pq.read_table(out).to_pylist()] == ["0", "5"]
 
 
+def test_what_is_written_can_be_ordered_by_a_predicted_property(cli, tmp_path):
+    run, out = write_run(tmp_path / "run"), tmp_path / "ranked.parquet"
+    asked = ("evaluate", run, "--only", "validity", "--out", tmp_path / "out", "--workers", 1)
+    ended = cli(*asked, "--keep", "parsed", "--rank-by", "-density", "--write", out)
+    assert ended.returncode == 0, ended.stderr
+    rows = pq.read_table(out).to_pylist()
+    values = [row["predicted_density"] for row in rows]
+    assert values == sorted(values, reverse=True)
+    # Each value stands beside the crystal that it was predicted for.
+    first = parse_piece(Piece("", "cif", rows[0]["cif"]))[0].crystal
+    assert values[0] == pytest.approx(float(first.structure.density), rel=0.2)
+
+
 def test_crystals_of_a_step_that_was_not_measured_are_refused_and_the_report_is_there(
     cli_refuses, tmp_path
 ):
@@ -85,6 +99,8 @@ def test_crystals_of_a_step_that_was_not_measured_are_refused_and_the_report_is_
         (["--keep", "metastabel"], "Did you mean 'metastable'"),
         (["--keep", "valid"], "add --write"),
         (["--diverse", "9"], "add --write"),
+        (["--rank-by", "density"], "add --write"),
+        (["--rank-by", "densty", "--write", "x.csv"], "Did you mean 'density'"),
         (["--write", "found.doc"], "found.doc ends in .doc"),
     ],
 )

@@ -22,7 +22,7 @@ PUBLISHED = {
         "LLaMA M": 0.048562, "LLaMA S": 0.193558,
     },
 }  # fmt: skip
-"""Recomputed from the tables of arXiv:2405.00949 by its definition; the first row is printed there
+"""Recomputed from the tables of arXiv:2405.00949 by its definition; the study states the first row
 as 0.0187, 0.0496 and 0.0521."""
 
 

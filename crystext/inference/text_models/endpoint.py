@@ -1,7 +1,7 @@
 """A model behind a service that speaks the protocol of OpenAI (`POST /v1/chat/completions`).
 
 vLLM, llama.cpp, TGI and `transformers serve` speak it. A source is the address up to `/v1`, and
-perhaps the model's name after `#`; without one, the service must have a single model:
+perhaps the model's name after `#`, which a service with several models needs:
 
     http://localhost:8000/v1
     https://HOST/v1#OWNER/NAME
@@ -106,39 +106,41 @@ class EndpointTextModel(TextModel):
         """Return an answer or a reason for each prompt; see `TextModel.answer`."""
         if not prompts:
             return []
-        _ = self.model_name  # Looked up once, not by each thread.
+        _ = self._served_name  # Looked up once, not by each thread.
         with ThreadPoolExecutor(self.decoding.batch_size) as pool:
             return list(pool.map(self._answer, prompts))
 
     @cached_property
-    def model_name(self) -> str:
-        """The model's name: the given one, or that of the only model of the service.
+    def _served_name(self) -> str:
+        """The model's name: the given one, or that of the service's only model.
+
+        Empty if the service does not say: then requests name none, as `transformers serve MODEL`
+        accepts it.
 
         Raises:
-            ModelError: the service has none or several, or cannot be reached.
+            ModelError: the service has several models.
         """
-        return self._model_name or self._only_model()
+        import requests
 
-    def _only_model(self) -> str:
-        names = self._model_names()
-        if len(names) == 1:
-            return names[0]
-        listed = ", ".join(names[:10]) or "none"
-        raise ModelError(
-            f"{self.address} has the models: {listed}; name the one to ask, as {self.address}#MODEL"
-        )
-
-    def _model_names(self) -> list[str]:
-        reply = self._reply(self._request("GET", "/models"))
-        models = reply.get("data") if isinstance(reply, dict) else None
-        if not isinstance(models, list):
-            raise self._unexpected("a list of models", reply)
-        return [str(x["id"]) for x in models if isinstance(x, dict) and "id" in x]
+        if self._model_name:
+            return self._model_name
+        try:
+            response = self._send("GET", "/models")
+            models = response.json()["data"] if response.status_code == 200 else []
+            names = [str(model["id"]) for model in models]
+        except (requests.RequestException, ValueError, LookupError, TypeError):
+            return ""
+        if len(names) > 1:
+            raise ModelError(
+                f"{self.address} has several models: {', '.join(names[:10])}; name the one to ask, "
+                f"as {self.address}#MODEL"
+            )
+        return names[0] if names else ""
 
     def _answer(self, prompt: ChatPrompt) -> tuple[str, str]:
         decoding = self.decoding
         body: dict[str, Any] = {
-            "model": self.model_name,
+            **({"model": self._served_name} if self._served_name else {}),
             **prompt.as_json(),
             "max_tokens": decoding.max_new_tokens,
             "temperature": decoding.temperature,
@@ -149,7 +151,7 @@ class EndpointTextModel(TextModel):
             if value := getattr(decoding, name):
                 body[name] = value
         path = "/chat/completions" if prompt.messages else "/completions"
-        response = self._request("POST", path, body)
+        response = self._post(path, body)
         if response.status_code in (400, 413, 422):
             said = _quoted(response)
             if _TOO_LONG.search(said) and not _BAD_FIELD.search(said):
@@ -166,7 +168,26 @@ class EndpointTextModel(TextModel):
             raise self._unexpected("an answer in words", reply)
         return (text or "").strip()
 
-    def _request(self, method: str, path: str, body: Any = None) -> Response:
+    def _send(self, method: str, path: str, body: Any = None) -> Response:
+        """Make a request once.
+
+        Raises:
+            RequestException: there is no response.
+        """
+        import requests
+
+        response = requests.request(
+            method,
+            self.address + path,
+            json=body,
+            auth=_authorization(),
+            timeout=(_CONNECT_TIMEOUT_S, self.read_timeout_s),
+            allow_redirects=False,
+        )
+        self._has_answered = True
+        return response
+
+    def _post(self, path: str, body: Any) -> Response:
         """Return the response to a request, which may be an error that repeating cannot help.
 
         Raises:
@@ -179,21 +200,13 @@ class EndpointTextModel(TextModel):
             attempt += 1
             retry_after = None
             try:
-                response = requests.request(
-                    method,
-                    self.address + path,
-                    json=body,
-                    auth=_authorization(),
-                    timeout=(_CONNECT_TIMEOUT_S, self.read_timeout_s),
-                    allow_redirects=False,
-                )
+                response = self._send("POST", path, body)
             except requests.RequestException as error:
                 reason = _connection_problem(error)
                 # Where nothing ever answered, the address is more likely wrong than busy.
                 if not self._has_answered and attempt > 1:
                     break
             else:
-                self._has_answered = True
                 if response.status_code not in _BUSY:
                     return response
                 reason = f"it answers {response.status_code} ({_quoted(response)})"
@@ -262,7 +275,7 @@ def _parse_address(source: str) -> tuple[str, str]:
         )
     if not is_valid or parts.query:
         raise SettingError(
-            f"{source} is not the address of a service; expected one such as "
+            f"{address.partition('?')[0]} is not the address of a service; expected one such as "
             "http://localhost:8000/v1, or http://localhost:8000/v1#MODEL"
         )
     return address.rstrip("/").removesuffix("/chat/completions"), name

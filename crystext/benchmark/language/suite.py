@@ -3,7 +3,7 @@
 A suite names its tasks (`questions.QuestionTask`) and makes their questions from a folder of the
 user. To add one: a file with a `QuestionSuite`, and a line in `QUESTION_SUITES`; or, from another
 distribution, an entry point of the group `crystext.question_suites`. `crystext benchmark NAME
---data DIR --method chat:MODEL` then runs it; see `question_run`.
+--data DIR --method chat:MODEL` then runs it; see `language.run`.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def choose_questions(questions: Sequence[Question], selection: Selection) -> lis
 QUESTION_SUITES = Registry(
     "question suite",
     QuestionSuite,  # type: ignore[type-abstract]  # no member is made of the class itself
-    {},
+    {"cif-tasks": "crystext.instruct.suite:CIF_TASKS"},
     plural="question_suites",
 )
 """Suites of questions by name."""

@@ -1,0 +1,1 @@
+"""The instruction tasks: one file for each kind; `instruct.registry` names them."""
