@@ -29,12 +29,21 @@ from pathlib import Path
 
 from crystext.errors import CrystextError, InputError, did_you_mean
 from evaluation import leaderboard
-from evaluation.documents import conditions, data, predictor, quality, speed, study, training
+from evaluation.documents import (
+    conditions,
+    data,
+    instruct,
+    predictor,
+    quality,
+    speed,
+    study,
+    training,
+)
 from evaluation.documents.sources import FIGURES
 from evaluation.result_file import ROOT
 
 # Importing a module registers its figures.
-MODULES = (conditions, data, predictor, quality, speed, study, training)
+MODULES = (conditions, data, instruct, predictor, quality, speed, study, training)
 
 WIDTH = 120
 """Of a line of a document."""

@@ -21,7 +21,12 @@ from typing import NamedTuple
 import numpy as np
 
 from crystext.data.duplicates import SPLIT_TOLERANCES, find_duplicates
-from crystext.data.shipped import is_shipped_training, read_shipped_training
+from crystext.data.shipped import (
+    TRAINING_SET,
+    is_shipped_training,
+    read_shipped_set,
+    shipped_set,
+)
 from crystext.data.source import open_source
 from crystext.data.split import assign_splits
 from crystext.data.store import SPLITS, STORE_FILE, read_metadata, read_store
@@ -89,8 +94,7 @@ def read_materials(
     if (path / STORE_FILE).exists():
         materials = _read_store(path)
     elif is_shipped_training(path):
-        datasets = read_shipped_training().values()
-        records = [dataset[i] for dataset in datasets for i in range(len(dataset))]
+        records = list(read_shipped_set(shipped_set(TRAINING_SET)))
         materials = Materials(records, source={"name": source})
     else:
         materials = _read_source(source, lenient, workers, start_progress)

@@ -26,6 +26,7 @@ WRITTEN = {
     "read_files": ["cscl.cif"],
     "evaluate": ["theirs/report.json", "report/report.json", "selected", "diverse.extxyz"],
     "benchmark": ["gaps/report.html", "prompts.jsonl", "answers/results.json"],
+    "instruct": ["questions/manifest.json", "questions/test.jsonl", "floors/results.json"],
     "study": ["study-report/report.html", "study-report/study.json", "targets.parquet"],
     "predict": ["predictions.csv"],
     "energies": ["energies.csv", "copper/relaxed.parquet"],
