@@ -12,6 +12,7 @@ COMMANDS: Registry[Command] = Registry(
         "encode": "crystext.cli.encode:COMMAND",
         "decode": "crystext.cli.decode:COMMAND",
         "data": "crystext.cli.data:COMMAND",
+        "corpus": "crystext.cli.corpus:COMMAND",
         "train": "crystext.cli.train:COMMAND",
         "sample": "crystext.cli.sample:COMMAND",
         "infill": "crystext.cli.infill:COMMAND",
