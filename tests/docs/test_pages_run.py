@@ -28,6 +28,7 @@ WRITTEN = {
     "benchmark": ["gaps/report.html", "prompts.jsonl", "answers/results.json"],
     "predict": ["predictions.csv"],
     "energies": ["energies.csv", "copper/relaxed.parquet"],
+    "corpus": ["corpus/corpus.json", "corpus/validation/papers/00000.bin"],
     "train": ["smoke/model", "my-model/model", "draws/attempts.jsonl", "whole/model.safetensors"],
     "many_machines": ["shared-run/attempts.jsonl"],
     "other_models": [],
