@@ -7,9 +7,9 @@ compares the speed with that of `tokenizers`, which makes an object for each wor
 
 The ids are those of the tokenizer, always: words that are not in the table are encoded by it, and
 texts for which the two might differ are left to it. Python's `re` knows no classes such as \p{L},
-so the letters and numbers among `_CHARACTERS` are written out. They are all of a few blocks of
-Unicode whose categories are the same in every version, and include the letters and signs that
-English papers use. A text with any other character is not encoded here.
+so the letters and numbers among `_CHARACTERS` are written out. They are of blocks of Unicode whose
+categories are the same in every version of the last years, and include the letters and signs that
+papers in English use. A text with any other character is not encoded here.
 """
 
 from __future__ import annotations
@@ -39,20 +39,27 @@ _MAX_WORD = 64
 _RANGES = (
     (0x09, 0x0D),
     (0x20, 0x17E),  # without U+017F, which is an s if case is ignored
-    (0x391, 0x3C9),
-    (0x2000, 0x200A),
-    (0x2010, 0x2029),
+    (0x180, 0x36F),  # Latin, IPA, accents
+    (0x391, 0x52F),  # Greek, Cyrillic
+    (0x2000, 0x2029),  # spaces and punctuation
     (0x202F, 0x205F),
-    (0x2070, 0x2071),
+    (0x2070, 0x2071),  # superscripts and subscripts
     (0x2074, 0x209C),
-    (0x212B, 0x212B),
-    (0x2190, 0x22FF),
+    (0x2100, 0x218B),  # signs such as that of the ångström, fractions
+    (0x2190, 0x2BFF),  # arrows, operators, shapes
+    (0x3000, 0x3020),
+    (0xE000, 0xF8FF),  # private use, in texts from PDF
+    (0xFB00, 0xFB04),  # ligatures
+    (0xFFFC, 0xFFFD),
 )
 """Characters of the texts that are encoded here."""
 
-_CHARACTERS = re.compile("[" + "".join(f"{chr(a)}-{chr(b)}" for a, b in _RANGES[:1]) + "".join(
-    f"\\u{a:04x}-\\u{b:04x}" for a, b in _RANGES[1:]
-) + "]*")  # fmt: skip
+_CHARACTERS = re.compile(
+    "[" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _RANGES) + "]*"
+)
+
+_OTHER_CLASSES = re.compile(r"\\[^srnt\W_\d]", re.IGNORECASE)
+r"""Classes such as \w, on which Python and Oniguruma may disagree."""
 
 _SAMPLE = (
     "It's  2.05(3) Å,\tfor Ba₂CuO₄–δ at 10² K;\n\n  we'll see: x = ½ µm ≤ 3\u00a0%.\r\n"
@@ -161,6 +168,8 @@ def _compiled(pattern: str, *, ascii_only: bool) -> re.Pattern[str]:
         re.error: it has other parts that Python does not know.
     """
     letters, numbers = _letters_and_numbers(ascii_only)
+    if _OTHER_CLASSES.search(pattern.replace(r"\p{L}", "").replace(r"\p{N}", "")):
+        raise re.error("it has other classes")
     for name, characters in ((r"\p{L}", letters), (r"\p{N}", numbers)):
         parts = pattern.split(name)
         pattern = parts[0]
@@ -194,7 +203,7 @@ def _as_ranges(points: Iterable[int]) -> str:
             ranges[-1][1] = x
         else:
             ranges.append([x, x])
-    return "".join(f"\\u{first:04x}-\\u{last:04x}" for first, last in ranges)
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
 
 
 def encode_all(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from crystext.corpus import tokenizer as corpus_tokenizer
-from crystext.corpus.pretoken_cache import GPT2_PATTERN, open_cache
+from crystext.corpus.pretoken_cache import _RANGES, GPT2_PATTERN, open_cache
 from crystext.corpus.recipe import TokenizerSettings
 from crystext.corpus.tokenizer import (
     TextEncoder,
@@ -61,17 +61,10 @@ CACHES = {name: open_cache(x, np.dtype("<u2")) for name, x in TOKENIZERS.items()
 for _tokenizer in TOKENIZERS.values():
     _tokenizer.encode_special_tokens = True
 
+COMMON = [*"aAsSéÅµδΣ05½²₂'.,(-–=≤∞ \t\n\r\x0b\x85\u00a0\u2028\u212b\u2009", "'s", "  ", "\r\n"]
+COVERED = [chr(x) for first, last in _RANGES for x in range(first, last + 1)]
 text_like = st.lists(
-    st.sampled_from(
-        [
-            *"aAsSéÅµδΣ05½²₂'.,(-–=≤∞ \t\n\r\x0b\x85\u00a0\u2028\u212b\u2009",
-            "'s",
-            "  ",
-            "<|endoftext|>",
-            "\r\n",
-        ]
-    ),
-    max_size=40,
+    st.one_of(st.sampled_from([*COMMON, "<|endoftext|>"]), st.sampled_from(COVERED)), max_size=40
 ).map("".join)
 
 
@@ -92,6 +85,18 @@ def test_texts_beyond_the_tables_have_the_ids_of_the_tokenizer(text: str) -> Non
     ids = CACHES["LLaMA-3"].encode(text)  # type: ignore[union-attr]
     plain = TOKENIZERS["LLaMA-3"].encode(text, add_special_tokens=False).ids
     assert ids is None or ids.tolist() == plain
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_every_covered_character_has_the_class_that_the_tokenizer_gives_it(name: str) -> None:
+    cache = CACHES[name]
+    assert cache is not None
+    for start in range(0, len(COVERED), 500):
+        # Beside letters, digits and signs, so that another class would be another cut.
+        text = "".join(f"a{x}b 5{x}5 ,{x}," for x in COVERED[start : start + 500])
+        ids = cache.encode(text)
+        assert ids is not None
+        assert ids.tolist() == TOKENIZERS[name].encode(text, add_special_tokens=False).ids
 
 
 def test_characters_with_uncertain_classes_are_left_to_the_tokenizer() -> None:
