@@ -59,13 +59,16 @@ class PartWriter:
         """Number of tokens so far."""
         return sum(int(shard["n_tokens"]) for shard in self.shards) + self._tokens
 
-    def append(self, ids: NDArray[Any], source: int, stage: int = 0) -> None:
+    def append(
+        self, ids: NDArray[Any], source: int, stage: int = 0, *, continues: bool = False
+    ) -> None:
         """Append a document, or a part of one.
 
         Args:
             ids: its tokens, with end-of-text where the document ends; not empty.
             source: index of its source.
             stage: index of the stage of the mixture.
+            continues: whether it is of the document that the last part was of.
         """
         while len(ids):
             if not self._tokens:
@@ -76,6 +79,9 @@ class PartWriter:
                 self._file.write(data)
                 self._hash.update(data)
             self._tokens += len(piece)
+            if continues and self._spans:
+                self._spans.pop()
+            continues = False
             self._spans.append((self._tokens, source, stage))
             if self._tokens == self.shard_tokens:
                 self._finish_shard()

@@ -18,12 +18,11 @@ from crystext.models.layout import Temperatures
 from crystext.models.settings import ModelSettings
 from crystext.runtime.schema import (
     StrictModel,
-    parse_yaml,
+    apply_override,
     read_yaml,
     rename_settings,
     renamed_setting,
     setting_faults,
-    truncated_repr,
 )
 from crystext.runtime.shipped_files import shipped_path
 from crystext.tasks import TASKS
@@ -408,23 +407,8 @@ def _replace_alternatives(values: dict[str, Any], overrides: Sequence[str]) -> l
 
 def _apply_override(values: dict[str, Any], override: str) -> str | None:
     """Set one value, or return the error of the override."""
-    key, equals, text = override.partition("=")
+    key, _, text = override.partition("=")
     if key == "data" and text and not text.startswith("{"):
-        key = "data.store"
-    *sections, last = key.split(".")
-    if not equals or not last or "" in sections:
-        return f"{override!r} is not an override; expected key=value, e.g. optim.steps=100"
-    try:
-        value = parse_yaml(text)
-    except ValueError as error:
-        return f"{truncated_repr(override)}: the value is not YAML: {error}"
-    if key == "data.store" and not isinstance(value, str | dict | list | None):
-        # A folder may be called 2019.
-        value = text
-    for section in sections:
-        inner = values.setdefault(section, {})
-        if not isinstance(inner, dict):
-            return f"{override!r}: {section} is a value, not a section"
-        values = inner
-    values[last] = value
-    return None
+        override = f"data.store={text}"
+    # A folder may be called 2019.
+    return apply_override(values, override, "optim.steps=100", texts=["data.store"])
