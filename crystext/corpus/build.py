@@ -51,7 +51,7 @@ from crystext.corpus.write_packed import PartWriter
 from crystext.errors import CrystextError, InputError
 from crystext.models.layout import find_folder
 from crystext.runtime.files import json_digest, write_json
-from crystext.runtime.processes import available_cores, run_in_order
+from crystext.runtime.processes import available_cores, environment_variable, run_in_order
 from crystext.runtime.progress import Progress
 from crystext.runtime.run_folder import SETTINGS_FILE, STARTS_FILE, RunFolder
 
@@ -190,7 +190,8 @@ class CorpusBuild:
             return describe_tokenizer(folder, name)
         if settings.name is not None:
             return copy_tokenizer(find_folder(settings.name), folder, settings)
-        bars.begin("training the tokenizer", None)
+        doing = "training the tokenizer"
+        bars.update(doing, 0, None, line=doing, due=True)
         chunks = {source.name: source.chunks() for source in sources}
         return train_on_sample(chunks, self.recipe, folder)
 
@@ -296,10 +297,12 @@ def _run(
 ) -> Iterator[dict[str, Any]]:
     """Yield the counts of each part; here if there is only one, since processes take time."""
     first = list(islice(tasks, 2))
-    if len(first) < 2 or workers == 1:
-        do = make_function() if first else None
-        for task in chain(first, tasks):
-            assert do is not None
-            yield do(task)
-        return
-    yield from run_in_order(make_function, chain(first, tasks), workers)
+    # Processes share the cores, so the library must not start threads for all of them in each.
+    with environment_variable("TOKENIZERS_PARALLELISM", "false"):
+        if len(first) < 2 or workers == 1:
+            do = make_function() if first else None
+            for task in chain(first, tasks):
+                assert do is not None
+                yield do(task)
+            return
+        yield from run_in_order(make_function, chain(first, tasks), workers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +14,8 @@ from crystext.corpus.recipe import PROSE, SourceSettings
 from crystext.data.descriptions import describe
 from crystext.data.shipped import is_shipped_training, read_shipped_training, shipped_set
 from crystext.data.source import open_source
-from crystext.data.store import STORE_FILE, read_metadata, read_store
-from crystext.data.textbook import is_textbook, read_textbook, textbook_file
+from crystext.data.store import STORE_FILE, Dataset, read_metadata, read_store
+from crystext.data.textbook import TEXTBOOK, is_textbook, read_textbook, textbook_file
 from crystext.errors import CrystextError
 from crystext.io.read.parse import Piece, parse_piece
 from crystext.io.read.tables import SPLIT_NAMES
@@ -61,11 +61,10 @@ def open_crystals(path: str, source: SourceSettings, begin: StartProgress) -> Cr
     folder = Path(path)
     if is_shipped_training(folder):
         about = file_digest(shipped_set(path))
-        return CrystalSource(lambda: _records(read_shipped_training()["train"]), about)
+        return CrystalSource(lambda: _records(_named_set(path)), about)
     if is_textbook(folder):
-        return CrystalSource(
-            lambda: _records(read_textbook("train")), file_digest(textbook_file("train"))
-        )
+        about = file_digest(textbook_file("train"))
+        return CrystalSource(lambda: _records(_named_set(path)), about)
     if (folder / STORE_FILE).exists():
         return CrystalSource(
             lambda: _records(read_store(folder, "train")), dict(read_metadata(folder))
@@ -74,7 +73,13 @@ def open_crystals(path: str, source: SourceSettings, begin: StartProgress) -> Cr
     return CrystalSource(opened.pieces, opened.describe())
 
 
-def _records(dataset: Any) -> Iterator[Record]:
+@lru_cache(maxsize=1)
+def _named_set(name: str) -> Dataset:
+    """Return crystals that ship with the package: several sources read them, which takes time."""
+    return read_textbook("train") if name == TEXTBOOK else read_shipped_training()["train"]
+
+
+def _records(dataset: Dataset) -> Iterator[Record]:
     return (dataset[i] for i in range(len(dataset)))
 
 

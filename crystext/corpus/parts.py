@@ -13,7 +13,6 @@ when all parts are there (`selection`).
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -91,8 +90,6 @@ def part_path(folder: Path, number: int, suffix: str) -> Path:
 
 def make_part_writer(settings: PartSettings) -> Callable[[PartTask], dict[str, Any]]:
     """Return the function that writes a part, and returns its counts; called in each process."""
-    # The processes share the cores.
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     return partial(_write_part, settings, TextEncoder(settings.tokenizer))
 
 

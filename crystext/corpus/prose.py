@@ -32,15 +32,14 @@ def prose(record: Record) -> str:
     crystal = record.require_crystal()
     formula = reduced_formula(crystal)
     sentences = []
-    group = record.labels.get("space_group")
-    if is_known(group) and not isinstance(group, str):
-        system = crystal_system(int(group))
-        symbol = space_group_symbols()[int(group)]
-        sentences.append(
-            f"{formula} has the space group {symbol} (number {int(group)}) and is {system}."
-        )
-    else:
+    group = _space_group(record)
+    if group is None:
         sentences.append(f"{formula} is a crystal.")
+    else:
+        sentences.append(
+            f"{formula} has the space group {space_group_symbols()[group]} (number {group}) and is "
+            f"{crystal_system(group)}."
+        )
     n_atoms = f"{len(crystal)} atom{'s' if len(crystal) > 1 else ''}"
     sentences.append(
         f"Its cell holds {cell_formula(crystal.numbers)}, {n_atoms}, in a volume of "
@@ -57,6 +56,13 @@ def prose(record: Record) -> str:
                 f"{about.title[:1].upper()}{about.title[1:]}: {about.format(value)}{unit}."
             )
     return " ".join(sentences)
+
+
+def _space_group(record: Record) -> int | None:
+    label = record.labels.get("space_group")
+    if is_known(label) and not isinstance(label, str):
+        return int(label)
+    return None if record.wyckoff is None else record.wyckoff.space_group
 
 
 def _equal_values(names: Sequence[str], values: Sequence[str]) -> str:

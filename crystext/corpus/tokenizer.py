@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crystext.corpus.packed import ids_type
+from crystext.corpus.packed import Block, PackedCorpus, ids_type
 from crystext.corpus.pretoken_cache import encode_all, open_cache
 from crystext.corpus.recipe import TokenizerSettings
 from crystext.errors import ModelError, describe_error
@@ -212,6 +212,19 @@ def describe_tokenizer(folder: Path, end_of_text: str | None) -> TokenizerDescri
     digests = {path.name: file_digest(path) for name in _FILES if (path := folder / name).is_file()}
     vocabulary = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
     return TokenizerDescription(folder, vocabulary, token, name, json_digest(digests))
+
+
+def block_text(corpus: PackedCorpus, block: Block) -> str:
+    """Return the text of a block for people: each document under a line with its source."""
+    tokenizer = _load(corpus.tokenizer)
+    texts = []
+    start = 0
+    for length, source in zip(block.document_lengths, block.document_sources, strict=True):
+        ids = block.ids[start : start + length].tolist()
+        start += length
+        text = tokenizer.decode(ids, skip_special_tokens=False)
+        texts.append(f"--- {corpus.sources[source]}, {length:,} tokens\n{text}")
+    return "\n".join(texts)
 
 
 def _load(folder: Path) -> Tokenizer:
