@@ -103,16 +103,21 @@ def descriptor_names() -> tuple[str, ...]:
     return tuple(name for name, _ in Descriptors._descList)
 
 
-def descriptors(smiles: Sequence[str]) -> NDArray[np.float64]:
+def descriptors(smiles: Sequence[str], names: Sequence[str] | None = None) -> NDArray[np.float64]:
     """Return RDKit's two-dimensional descriptors of molecules, shape (N, number of descriptors).
 
     A row of nan is no molecule; in other rows a descriptor that does not exist (partial charges of
     an ion) is nan, too.
+
+    Args:
+        smiles: of N molecules.
+        names: of `descriptor_names`; None is all, in its order.
     """
     chemistry = _rdkit()
     from rdkit.Chem import Descriptors
 
-    functions = [function for _, function in Descriptors._descList]
+    by_name = dict(Descriptors._descList)
+    functions = [by_name[name] for name in (names or by_name)]
     rows = np.full((len(smiles), len(functions)), np.nan)
     for row, text in zip(rows, smiles, strict=True):
         molecule = chemistry.MolFromSmiles(text)

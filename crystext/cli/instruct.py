@@ -135,6 +135,63 @@ def check(
     )
 
 
+def check_energies(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of crystext instruct build, whose test part was asked, or one of its "
+            "files.",
+            show_default=False,
+        ),
+    ],
+    answers: Annotated[
+        Path,
+        typer.Argument(
+            help="Answers by the ids of the questions, as JSON lines: those of a run of crystext "
+            "benchmark are in OUT/answers.",
+            show_default=False,
+        ),
+    ],
+    potential: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|m3gnet|chgnet|FOLDER|MODULE:FUNCTION",
+            help="Relaxes the crystals, as in crystext relax.",
+        ),
+    ] = "auto",
+    hull: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="As in crystext hull.", show_default="mp2020"),
+    ] = None,
+    n: Annotated[
+        int | None,
+        typer.Option("--n", "-n", min=1, help="Only the first n questions.", show_default="all"),
+    ] = None,
+) -> None:
+    """Check requested energies in generated crystals, which takes a relaxation of each.
+
+    A formation energy or an energy above the hull is satisfied within 0.1 eV/atom. Crystals that
+    cannot be relaxed, and answers that are no crystals, count as not satisfied.
+    """
+    from crystext.energies.hull_sources import DEFAULT_HULL, open_hull
+    from crystext.energies.potentials import load_potential
+    from crystext.instruct.energies import EnergyCalculator, check_requested_energies
+    from crystext.runtime.progress import Progress
+
+    with Progress() as bars:
+        opened = open_hull(hull or DEFAULT_HULL, begin=bars.begin)
+        results = check_requested_energies(
+            data,
+            answers,
+            EnergyCalculator(load_potential(potential), opened),
+            n=n,
+            start_progress=bars.begin,
+        )
+    lines = {**results.satisfied, "all conditions": results.all_satisfied}
+    for name, proportion in lines.items():
+        typer.echo(f"{name}: {proportion.count:,} of {proportion.total:,} satisfied")
+
+
 def list_() -> None:
     """Print the kinds of questions, with their numbers in LLaMat's list."""
     from crystext.instruct.registry import INSTRUCTION_TASKS
@@ -174,6 +231,9 @@ COMMAND = Command(
     commands={
         "build": Command(build, "Write questions with right answers, split by material."),
         "check": Command(check, "Verify that parts share no crystal and answers are right."),
+        "check-energies": Command(
+            check_energies, "Check requested energies in generated crystals."
+        ),
         "list": Command(list_, "List the kinds of questions."),
     },
 )

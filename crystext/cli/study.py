@@ -10,6 +10,7 @@ import typer
 from crystext.cli.command import Command
 
 if TYPE_CHECKING:
+    from crystext.study.grid_checks import GridPlan
     from crystext.study.results import StudyReport
 
 
@@ -60,6 +61,76 @@ def report(
     typer.echo(f"written to {out}")
 
 
+def check(
+    grid: Annotated[
+        str,
+        typer.Argument(metavar="GRID", help="A shipped grid, or a YAML file.", show_default=False),
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Folder with the grid's tables.", show_default=False),
+    ],
+) -> None:
+    """Check a grid beside its data, and print what it would train; nothing is trained.
+
+    Refused, all at once: sizes that an architecture cannot match within 5%, missing tables, tasks
+    without labels, parts of a split without records or with one class.
+    """
+    from crystext.study.grid import load_grid
+    from crystext.study.grid_checks import check_grid
+
+    _print_plan(check_grid(load_grid(grid), data))
+
+
+def targets(
+    source: Annotated[
+        Path,
+        typer.Argument(help="A table of molecules, or anything with crystals.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(help="Table to write, .parquet.", show_default=False)],
+    kind: Annotated[
+        str,
+        typer.Option(
+            metavar="descriptors|crystal",
+            help="descriptors: 105 of RDKit, of molecules; crystal: what follows from a structure.",
+        ),
+    ] = "descriptors",
+) -> None:
+    """Write the targets of pretraining that need no label: a row for each molecule or crystal.
+
+    A target that does not exist, such as a partial charge beside a metal, is null and is counted.
+    """
+    from crystext.study.targets import write_targets
+
+    typer.echo(write_targets(source, out, kind))
+    typer.echo(f"written to {out}")
+
+
+def _print_plan(plan: GridPlan) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from crystext.runtime.wording import format_count
+
+    console = Console()
+    table = Table("architecture", "size", "tokenizer", "hidden", "feed-forward", "heads", "layers",
+                  "parameters", title="Networks")  # fmt: skip
+    rows = {
+        (cell.architecture, cell.size, cell.tokenizer): (cell.sizes, cell.parameters)
+        for cell in plan.cells
+    }
+    for names, (sizes, parameters) in rows.items():
+        widths = (sizes.hidden_size, sizes.intermediate_size, sizes.heads, sizes.layers)
+        table.add_row(*names, *map(str, widths), f"{parameters:,}")
+    console.print(table)
+    table = Table("task", "train", "validation", "test", title="Records of tasks")
+    for task in plan.tasks:
+        table.add_row(task.task, *(f"{n:,}" for n in task[1:]))
+    console.print(table)
+    pretrainings = format_count(len(plan.cells), "pretraining")
+    typer.echo(f"{pretrainings}, {format_count(len(plan.tasks), 'task')}")
+
+
 def _print_report(report: StudyReport) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -90,5 +161,7 @@ COMMAND = Command(
     "Compare architectures and sizes of pretrained models.",
     commands={
         "report": Command(report, "Report a study: scores, significance, scaling."),
+        "check": Command(check, "Check a grid of pretrainings beside its data."),
+        "targets": Command(targets, "Write targets of pretraining that need no label."),
     },
 )

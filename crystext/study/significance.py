@@ -107,8 +107,9 @@ def permutation_test(
         else _sampled(cells, strata, grouping.group_C, n_groups, samples, seed)
     )
     statistics = np.concatenate([_statistics(block, study.sign_T) for block in blocks])
-    reached = (statistics >= observed - _TOLERANCE).sum(axis=0)
-    extreme = (statistics[:, 0] >= statistics[:, 0].max() - _TOLERANCE).sum()
+    # Labels that leave a group without a run of a task, where runs are missing, count as extreme.
+    reached = (~(statistics < observed - _TOLERANCE)).sum(axis=0)
+    extreme = (~(statistics[:, 0] < np.nanmax(statistics[:, 0]) - _TOLERANCE)).sum()
     extra = 0 if is_exact else 1
     n = len(statistics)
     spread, least, smallest = ((int(x) + extra) / (n + extra) for x in (*reached, extreme))
@@ -210,6 +211,7 @@ def _resampled(
     runs_CRT: Floats, cells: bool, samples: int, generator: np.random.Generator
 ) -> Floats:
     """Return a group's means over bootstrap samples, shape (samples, T)."""
+    runs_CRT = runs_CRT[np.isfinite(runs_CRT).any(axis=(1, 2))]
     n_cells = len(runs_CRT)
     shape = (samples, n_cells)
     drawn = (

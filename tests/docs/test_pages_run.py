@@ -26,7 +26,7 @@ WRITTEN = {
     "read_files": ["cscl.cif"],
     "evaluate": ["theirs/report.json", "report/report.json", "selected", "diverse.extxyz"],
     "benchmark": ["gaps/report.html", "prompts.jsonl", "answers/results.json"],
-    "study": ["study-report/report.html", "study-report/study.json"],
+    "study": ["study-report/report.html", "study-report/study.json", "targets.parquet"],
     "predict": ["predictions.csv"],
     "energies": ["energies.csv", "copper/relaxed.parquet"],
     "train": ["smoke/model", "my-model/model", "draws/attempts.jsonl", "whole/model.safetensors"],

@@ -18,6 +18,7 @@ import crystext
 from crystext.benchmark.suite import Suite
 from crystext.cli.main import app
 from crystext.evaluate.protocol import load_protocol
+from crystext.study.grid import Grid
 from crystext.training.recipe import Recipe
 
 
@@ -93,7 +94,12 @@ def is_list(model: type[BaseModel]) -> bool:
 
 @pytest.mark.parametrize(
     ("page", "model"),
-    [("recipes", Recipe), ("protocols", type(load_protocol("mp20"))), ("suites", Suite)],
+    [
+        ("recipes", Recipe),
+        ("protocols", type(load_protocol("mp20"))),
+        ("suites", Suite),
+        ("grids", Grid),
+    ],
 )
 def test_every_key_of_a_file_is_in_the_reference(
     site: Path, page: str, model: type[BaseModel]

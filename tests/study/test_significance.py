@@ -118,6 +118,8 @@ def test_a_missing_run_is_left_out_of_its_cells_mean() -> None:
     study = simulate(0)
     metric = study.metric_CRTK.copy()
     metric[0, 1:, 2] = np.nan
+    metric[1] = np.nan  # A pretraining that failed.
+    metric[2, 3] = np.nan
     partial = dataclasses.replace(study, metric_CRTK=metric)
     found = bootstrap_scores(partial, partial.group(BY), samples=500)
     assert np.isfinite(found.low_G).all()

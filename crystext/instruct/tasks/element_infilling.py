@@ -1,9 +1,9 @@
 """Naming an element that is masked at all its sites (LLaMat's task 10).
 
 Sites are masked, never substrings: replacing the symbol in the text, as published, corrupts another
-element in 1.3% of MP-20's cells (C in Ca). Masked sites come last, since their place among the
-others, which are sorted, would tell how electronegative the element is. The element is uniform over
-the distinct ones.
+element where one symbol is part of the other (C in Ca), as in 4.0% of the cells of MP-20
+validation. Masked sites come last, since their place among the others, which are sorted, would tell
+how electronegative the element is. The element is uniform over the distinct ones.
 
 A model that ranks elements may answer with several, the most probable first.
 """

@@ -35,8 +35,10 @@ from crystext.structures.space_groups import find_space_group
 ENERGY_TOLERANCE = 0.1
 """eV/atom; how far a calculated energy may be from the requested one."""
 
-_ENERGIES = ("formation_energy", "e_above_hull")
-_ATTRIBUTES = (*_ENERGIES, "space_group")
+ENERGIES = ("formation_energy", "e_above_hull")
+"""Conditions that no crystal shows."""
+
+_ATTRIBUTES = (*ENERGIES, "space_group")
 """Conditions of which a question has none to three."""
 
 EnergyOf = Callable[[Crystal], Mapping[str, float]]
@@ -73,7 +75,7 @@ class Generation(InstructionTask):
             values = dict.fromkeys(("satisfied", "crystal", "structure_valid"), 0.0)
             values |= {"composition_valid": 0.0, **dict.fromkeys(requested, 0.0)}
             if self.energy_of is None:
-                values |= dict.fromkeys(set(_ENERGIES) & set(requested), math.nan)
+                values |= dict.fromkeys(set(ENERGIES) & set(requested), math.nan)
             return Grade(values, crystal.message)
         is_valid = structure_failure(crystal) is None
         checked = self._check(crystal, requested)
@@ -91,7 +93,7 @@ class Generation(InstructionTask):
     def _check(self, crystal: Crystal, requested: Mapping[str, Any]) -> dict[str, float]:
         results = Conditions.from_keywords(**requested).check(crystal)
         checked = {x.name: math.nan if x.satisfied is None else float(x.satisfied) for x in results}
-        names = [name for name in _ENERGIES if name in requested]
+        names = [name for name in ENERGIES if name in requested]
         if names and self.energy_of is not None:
             energies = self.energy_of(crystal)
             for name in names:
@@ -129,7 +131,7 @@ class ConditionalGeneration(Generation):
         """
         crystal = record.require_crystal()
         printed = writer.print_text(crystal)
-        values = {name: record.labels.get(name) for name in _ENERGIES}
+        values = {name: record.labels.get(name) for name in ENERGIES}
         known: dict[str, Any] = {
             name: PROPERTIES[name].format(value)
             for name, value in values.items()

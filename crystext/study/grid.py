@@ -1,0 +1,330 @@
+"""Grids: YAML files that define a study, everything that its runs depend on.
+
+The classes are the schema. `load_grid` reads a file and reports all errors at once; what can be
+wrong only beside the data, such as a task without labels, `grid_checks` finds before anything is
+trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+
+from crystext.errors import SettingError, did_you_mean
+from crystext.runtime.schema import StrictModel, read_yaml, setting_faults
+from crystext.runtime.shipped_files import shipped_path
+from crystext.study.networks import (
+    MAX_DEVIATION,
+    TITLES,
+    Architecture,
+    Interface,
+    NetworkSizes,
+    count_parameters,
+    match_sizes,
+)
+from crystext.study.study_data import level_value
+from crystext.tasks.representations import get_representation
+
+Name = Annotated[str, Field(min_length=1, pattern=r"^[^/\\:,]+$")]
+
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _distinct(values: list[str]) -> list[str]:
+    if len(set(values)) < len(values):
+        raise ValueError("a value comes twice; expected each once")
+    return values
+
+
+Levels = Annotated[list[Name], Field(min_length=1), AfterValidator(_distinct)]
+
+
+class SizeSpec(StrictModel):
+    """A size: a number of parameters, for which each architecture gets a width; or its networks."""
+
+    parameters: int | None = Field(None, gt=0)
+    heads: int = Field(4, gt=0)
+    layers: int | None = Field(None, gt=0)
+    """In all; of BART, half in the encoder. None: as many as suit the width."""
+    intermediate_ratio: float = Field(1.0, gt=0)
+    """Feed-forward width over hidden size, about."""
+    networks: dict[Architecture, NetworkSizes] | None = None
+    """The sizes of every architecture."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.parameters is None) == (self.networks is None):
+            raise ValueError("give either parameters or networks")
+        return self
+
+
+class DataSpec(StrictModel):
+    """The texts of pretraining."""
+
+    tables: list[str] = Field(min_length=1)
+    """Tables below the data folder, whose records are pooled; equal ones count once."""
+    sizes: Levels
+    """Amounts of records, such as 5k or 10M."""
+    validation: float = Field(0.05, gt=0, lt=1)
+    """Part of the records that is held out for the loss of pretraining."""
+
+    @field_validator("sizes")
+    @classmethod
+    def _are_amounts(cls, sizes: list[str]) -> list[str]:
+        wrong = [size for size in sizes if not level_value(size)]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: expected amounts, such as 500, 5k or 10M")
+        return sizes
+
+
+class TokenizerSpec(StrictModel):
+    """A tokenizer, learned from the texts of pretraining where it learns."""
+
+    kind: Literal["byte_bpe", "characters", "crystal"]
+    """byte_bpe: byte pairs, from bytes; characters: one token each; crystal: that of this package,
+    for crystals alone."""
+    vocabulary: int = Field(600, ge=16)
+    """Number of tokens, at most."""
+
+
+class ObjectiveSpec(StrictModel):
+    """What pretraining learns."""
+
+    targets: Literal["descriptors", "crystal"] = "descriptors"
+    """descriptors: 105 of RDKit, of molecules; crystal: what follows from a structure."""
+    loss: Literal["l1", "l2"] = "l1"
+    """Of targets in units of their standard deviations."""
+
+
+class PretrainingSpec(StrictModel):
+    """How networks are pretrained."""
+
+    epochs: int = Field(3, gt=0)
+    warmup_epochs: float = Field(1.0, ge=0)
+    learning_rate: float = Field(1e-4, gt=0)
+    """After the warm-up, half a cosine to zero."""
+    weight_decay: float = Field(0.01, ge=0)
+    batch_sequences: int = Field(64, gt=0)
+    max_tokens: int = Field(128, gt=1)
+    """Longer texts lose their end."""
+    dropout: Dropout | dict[Architecture, Dropout] = 0.0
+    """One rate for all, or one of each architecture: then they are not compared alone."""
+
+
+class FineTuningSpec(StrictModel):
+    """How pretrained networks are fine-tuned on a task."""
+
+    reads: Literal["targets", "state"] = "targets"
+    """What the new layers read: the outputs of pretraining, or the state of the text."""
+    frozen: bool = True
+    """Whether the pretrained network stays as it is."""
+    hidden: list[Annotated[int, Field(gt=0)]] = Field(default_factory=lambda: [64, 64])
+    """Widths of the new layers."""
+    epochs: int = Field(7, gt=0)
+    learning_rate: float = Field(0.01, gt=0)
+    batch_records: int = Field(64, gt=0)
+    repeats: int = Field(5, gt=0)
+
+
+class TaskSplit(StrictModel):
+    """How the records of a task are divided into three."""
+
+    kind: Literal["scaffold", "random", "chemical_system"]
+    """scaffold and chemical_system: no scaffold, or set of elements, is in two parts."""
+    validation: float = Field(0.1, gt=0, lt=1)
+    test: float = Field(0.1, gt=0, lt=1)
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test take all records; expected less than 1")
+        return self
+
+
+class TaskSpec(StrictModel):
+    """A task of fine-tuning."""
+
+    table: str
+    """Below the data folder."""
+    target: str
+    """Column of the label."""
+    kind: Literal["number", "boolean"] = "number"
+    split: TaskSplit
+    max_records: int | None = Field(None, ge=30)
+    """A random part of larger tables."""
+
+
+class GridCell(NamedTuple):
+    """A pretraining of a grid."""
+
+    architecture: Architecture
+    size: str
+    data: str
+    text: str
+    tokenizer: str
+    seed: int
+    sizes: NetworkSizes
+    parameters: int
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The levels of its factors, as the study's table has them."""
+        return {
+            "architecture": TITLES[self.architecture],
+            "size": self.size,
+            "data": self.data,
+            "text": self.text,
+            "tokenizer": self.tokenizer,
+        }
+
+
+class Grid(StrictModel):
+    """A study: which pretrainings, and which tasks they are fine-tuned on."""
+
+    title: str
+    note: str = ""
+    architectures: list[Architecture] = Field(min_length=1)
+    sizes: dict[Name, SizeSpec] = Field(min_length=1)
+    data: DataSpec
+    texts: Levels = Field(default_factory=lambda: ["smiles"])
+    """Representations, such as smiles, composition, plain or cif."""
+    tokenizers: dict[Name, TokenizerSpec] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: [0], min_length=1)
+    """Of pretraining: each combination is pretrained once with each."""
+    objective: ObjectiveSpec = ObjectiveSpec()
+    pretraining: PretrainingSpec = PretrainingSpec()
+    fine_tuning: FineTuningSpec = FineTuningSpec()
+    tasks: dict[Name, TaskSpec] = Field(min_length=1)
+
+    @field_validator("texts")
+    @classmethod
+    def _texts_exist(cls, texts: list[str]) -> list[str]:
+        faults = []
+        for text in texts:
+            try:
+                get_representation(text)
+            except SettingError as error:
+                faults.append(str(error))
+        if faults:
+            raise ValueError("; ".join(faults))
+        return texts
+
+    @model_validator(mode="after")
+    def _networks_are_whole(self) -> Self:
+        faults = [
+            f"the size {name} has no network of {architecture}"
+            for name, size in self.sizes.items()
+            for architecture in self.architectures
+            if size.networks is not None and architecture not in size.networks
+        ]
+        dropout = self.pretraining.dropout
+        if isinstance(dropout, Mapping):
+            faults += [f"{x} has no dropout" for x in self.architectures if x not in dropout]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def grid_cells(grid: Grid, n_targets: int) -> list[GridCell]:
+    """Return all pretrainings of a grid, with the sizes of their networks.
+
+    Args:
+        grid: of any design.
+        n_targets: of its objective.
+
+    Raises:
+        SettingError: a size cannot be matched by an architecture, or its networks differ by more
+            than 5% from their mean; the message lists all that do.
+    """
+    networks: dict[tuple[str, str, Architecture], tuple[NetworkSizes, int]] = {}
+    faults: list[str] = []
+    for (size, spec), (tokenizer, words) in product(grid.sizes.items(), grid.tokenizers.items()):
+        interface = Interface(words.vocabulary, grid.pretraining.max_tokens, n_targets)
+        counts: dict[Architecture, int] = {}
+        for architecture in grid.architectures:
+            try:
+                sizes = _network_sizes(architecture, spec, interface)
+                counts[architecture] = count_parameters(architecture, sizes, interface)
+            except SettingError as error:
+                faults.append(f"the size {size}: {error}")
+            else:
+                networks[size, tokenizer, architecture] = sizes, counts[architecture]
+        faults += _unequal(size, counts)
+    if faults:
+        listed = "".join(f"\n  {fault}" for fault in dict.fromkeys(faults))
+        raise SettingError(f"the sizes of the grid cannot be compared:{listed}")
+    return [
+        GridCell(
+            architecture, size, data, text, tokenizer, seed,
+            *networks[size, tokenizer, architecture],
+        )
+        for architecture, size, data, text, tokenizer, seed in product(
+            grid.architectures, grid.sizes, grid.data.sizes, grid.texts, grid.tokenizers, grid.seeds
+        )
+    ]  # fmt: skip
+
+
+def _network_sizes(
+    architecture: Architecture, spec: SizeSpec, interface: Interface
+) -> NetworkSizes:
+    if spec.networks is not None:
+        return spec.networks[architecture]
+    assert spec.parameters is not None
+    return match_sizes(
+        architecture, spec.parameters, interface, heads=spec.heads, layers=spec.layers,
+        intermediate_ratio=spec.intermediate_ratio,
+    )  # fmt: skip
+
+
+def _unequal(size: str, counts: Mapping[Architecture, int]) -> list[str]:
+    mean = sum(counts.values()) / max(len(counts), 1)
+    if all(abs(count - mean) <= MAX_DEVIATION * mean for count in counts.values()):
+        return []
+    listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return [
+        f"the size {size} has {listed} parameters; expected at most {MAX_DEVIATION:.0%} from their "
+        "mean, or size is mixed up with architecture"
+    ]
+
+
+def grid_names() -> tuple[str, ...]:
+    """Return the names of the shipped grids."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
+
+
+def load_grid(source: str | Path) -> Grid:
+    """Return a grid.
+
+    Args:
+        source: the name of a shipped one, or the path of a YAML file.
+
+    Raises:
+        SettingError: it does not exist, or has errors; the message lists all of them.
+    """
+    names = grid_names()
+    path = _folder() / f"{source}.yaml" if str(source) in names else Path(source)
+    if not path.is_file():
+        raise SettingError(
+            f"no grid or file {str(source)!r}; the shipped grids are {', '.join(names)}."
+            + did_you_mean(str(source), names)
+        )
+    document = read_yaml(path)
+    if not isinstance(document, dict):
+        raise SettingError(
+            f"{path} is not a grid: expected a mapping with title, architectures, sizes, data, "
+            "tokenizers and tasks"
+        )
+    try:
+        return Grid.model_validate(document)
+    except ValidationError as error:
+        faults = "".join(f"\n  {fault}" for fault in setting_faults(error, Grid))
+        raise SettingError(f"{path} is not a grid:{faults}") from None
+
+
+def _folder() -> Path:
+    return shipped_path("recipes", "study")
