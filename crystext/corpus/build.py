@@ -144,7 +144,7 @@ class CorpusBuild:
                     opened.append(OpenedSource(name, source, source_files(name, source), []))
             except CrystextError as error:
                 text = str(error)
-                faults.append(text if name in text else f"sources.{name}: {text}")
+                faults.append(text if f"sources.{name}" in text else f"sources.{name}: {text}")
         if len(faults) == 1:
             raise InputError(faults[0])
         if faults:

@@ -16,7 +16,7 @@ from crystext.data.shipped import is_shipped_training, read_shipped_training, sh
 from crystext.data.source import open_source
 from crystext.data.store import STORE_FILE, Dataset, read_metadata, read_store
 from crystext.data.textbook import TEXTBOOK, is_textbook, read_textbook, textbook_file
-from crystext.errors import CrystextError
+from crystext.errors import InputError, SettingError
 from crystext.io.read.parse import Piece, parse_piece
 from crystext.io.read.tables import SPLIT_NAMES
 from crystext.io.write.cif_text import cif
@@ -105,7 +105,7 @@ def _document(
         return Dropped(f"of the source's split {split}", name)
     try:
         text = write(record)
-    except CrystextError as error:
+    except (InputError, SettingError) as error:
         return Dropped(f"cannot be written ({error})", name)
     if not text:
         return Dropped("cannot be described in this form", name)

@@ -258,18 +258,19 @@ def _decoded(data: bytes, cut: bool) -> str | None:
         text, _ = codecs.utf_8_decode(data.removeprefix(codecs.BOM_UTF8), "strict", not cut)
     except UnicodeDecodeError:
         return None
-    return text.replace("\r\n", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _divided_text(file: BinaryIO, path: Path, document_break: str) -> Iterator[Document | Dropped]:
     """Yield what stands between breaks, reading a block at a time."""
     pattern = re.compile(_PARAGRAPHS if document_break == "blank_lines" else document_break)
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    utf_8 = codecs.getincrementaldecoder("utf-8-sig")()
+    decoder = io.IncrementalNewlineDecoder(utf_8, translate=True)
     waiting = ""
     while True:
         block = file.read(_BLOCK_BYTES)
         try:
-            waiting += decoder.decode(block, final=not block).replace("\r\n", "\n")
+            waiting += decoder.decode(block, final=not block)
         except UnicodeDecodeError:
             yield Dropped("not UTF-8, from some place on", str(path))
             return

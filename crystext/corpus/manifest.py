@@ -45,6 +45,7 @@ def source_report(
             "train_documents": sum(stage.documents for stage in stages),
             "train_tokens": sum(stage.tokens for stage in stages),
             "divided": sum(stage.divided for stage in stages),
+            "unfinished": int(name in mixture.unfinished),
         }
     return report
 

@@ -67,6 +67,8 @@ class Mixture:
     counts: list[dict[str, SourceCounts]]
     """By stage and source."""
     phases: list[Phase] = field(default_factory=list)
+    unfinished: set[str] = field(default_factory=set)
+    """Sources of whose last document the end is missing, as the corpus or the stage ended first."""
     when_dry: list[dict[str, Any]] = field(default_factory=list)
     """What happened where a source ran dry: source, policy, position."""
 
@@ -162,6 +164,17 @@ class Mixer:
             writer: of the part.
             length: of `corpus_length`.
         """
+        self._mix(writer, length)
+        for name, reader in zip(self.names, self.readers, strict=True):
+            if reader.epoch:
+                self.mixture.when_dry.append(
+                    {"source": name, "policy": "repeat", "times": reader.epoch}
+                )
+            if reader.is_within_document:
+                self.mixture.unfinished.add(name)
+        return self.mixture
+
+    def _mix(self, writer: PartWriter, length: int | None) -> None:
         left: set[str] = set()
         for s, stage in enumerate(self.recipe.stages):
             end = None if length is None else math.floor(length * stage.until)
@@ -175,14 +188,8 @@ class Mixer:
                 )
                 if policy != "drop":
                     # Whole documents make the end of a stage late, so that the last one ends early.
-                    return self.mixture
+                    return
                 left.add(dry)
-        for name, reader in zip(self.names, self.readers, strict=True):
-            if reader.epoch:
-                self.mixture.when_dry.append(
-                    {"source": name, "policy": "repeat", "times": reader.epoch}
-                )
-        return self.mixture
 
     def _run_phase(
         self, writer: PartWriter, stage: int, weights: dict[str, float], end: int | None

@@ -59,6 +59,11 @@ class SourceReader:
         self._documents = self._read_epoch()
         self._rest: NDArray[Any] | None = None
 
+    @property
+    def is_within_document(self) -> bool:
+        """Whether the end of the last document has not been taken."""
+        return self._rest is not None
+
     def next_part(self, max_tokens: int | None) -> DocumentPart | None:
         """Return the next document, or part of one; None at the end of the source.
 

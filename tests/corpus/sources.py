@@ -79,7 +79,7 @@ def write_recipe(path: Path, sources: Mapping[str, Any], **settings: Any) -> Pat
         "stages": [{"weights": {name: 1 / len(sources) for name in sources}}],
         **settings,
     }
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     return path
 
 
@@ -108,7 +108,10 @@ def documents(corpus: PackedCorpus, part: PackedPart) -> Iterator[tuple[str, str
                     corpus.sources[source],
                     tokenizer.decode(ids.pop(source), skip_special_tokens=False),
                 )
-    assert not ids or corpus.manifest["when_dry"] or corpus.manifest["recipe"]["tokens"]
+    unfinished = {name for name, x in corpus.manifest["sources"].items() if x["unfinished"]}
+    assert {corpus.sources[source] for source in ids} == (
+        unfinished if part is corpus.train else set()
+    )
 
 
 def held_out(corpus: PackedCorpus) -> list[tuple[str, str]]:

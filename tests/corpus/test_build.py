@@ -129,7 +129,8 @@ def test_a_build_that_is_killed_again_and_again_gives_the_same_bytes(
     recipe = write_recipe(tmp_path / "recipe.yaml", sources, **settings)
     out = tmp_path / "killed"
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILLED, str(recipe), str(out), str(tmp_path / "whole")],
+        [sys.executable, "-W", "ignore", "-c", KILLED, str(recipe), str(out),
+         str(tmp_path / "whole")],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
