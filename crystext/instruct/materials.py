@@ -25,6 +25,7 @@ from crystext.data.shipped import is_shipped_training, read_shipped_training
 from crystext.data.source import open_source
 from crystext.data.split import assign_splits
 from crystext.data.store import SPLITS, STORE_FILE, read_metadata, read_store
+from crystext.data.textbook import is_textbook, read_textbook
 from crystext.errors import InputError
 from crystext.io.read.parse import Piece, parse_piece
 from crystext.runtime.processes import run_in_order
@@ -88,8 +89,12 @@ def read_materials(
     path = Path(source)
     if (path / STORE_FILE).exists():
         materials = _read_store(path)
-    elif is_shipped_training(path):
-        datasets = read_shipped_training().values()
+    elif is_shipped_training(path) or is_textbook(path):
+        datasets = (
+            [read_textbook(part) for part in ("train", "validation")]
+            if is_textbook(path)
+            else list(read_shipped_training().values())
+        )
         records = [dataset[i] for dataset in datasets for i in range(len(dataset))]
         materials = Materials(records, source={"name": source})
     else:
