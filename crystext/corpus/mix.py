@@ -27,6 +27,9 @@ from crystext.corpus.source_reader import SourceReader
 from crystext.corpus.write_packed import PartWriter
 from crystext.errors import InputError
 
+_REPORT_INTERVAL = 2**20
+"""Tokens between two reports of progress."""
+
 
 @dataclass
 class SourceCounts:
@@ -153,7 +156,7 @@ class Mixer:
         self.mixture = Mixture(
             [{name: SourceCounts() for name in stage.weights} for stage in recipe.stages]
         )
-        self._tokens = 0
+        self._tokens = self._next_report = 0
         self._last: int | None = None
         """Source of the last part, if its document is not complete."""
 
@@ -235,4 +238,6 @@ class Mixer:
         counts.documents += is_last
         counts.divided += divided
         self._tokens += len(ids)
-        self.report(self._tokens)
+        if self._tokens >= self._next_report:
+            self.report(self._tokens)
+            self._next_report = self._tokens + _REPORT_INTERVAL

@@ -36,7 +36,9 @@ from crystext.data.store import read_store
 from crystext.runtime.progress import StartProgress
 from crystext.structures.crystal import Crystal
 
-_MAX_ROWS = 4_000_000
+_MAX_ROWS = 2_000_000
+"""Documents that are sorted in one go."""
+
 _MAX_CRYSTALS = 10_000
 """Crystals that are compared in one go."""
 

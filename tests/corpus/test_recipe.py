@@ -132,8 +132,8 @@ def test_shipped_recipes_are_valid_and_name_their_command(name: str) -> None:
 
 
 def test_a_recipe_that_does_not_exist_gets_a_suggestion(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="Did you mean 'shipped'"):
-        load_corpus_recipe("shiped")
+    with pytest.raises(SettingError, match="Did you mean 'crystals-and-words'"):
+        load_corpus_recipe("crystal-and-words")
     (tmp_path / "list.yaml").write_text(yaml.safe_dump([1]))
     with pytest.raises(SettingError, match="holds no settings"):
         load_corpus_recipe(tmp_path / "list.yaml")

@@ -50,7 +50,7 @@ mixtures = st.integers(2, 5).flatmap(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(mixture=mixtures)
 def test_the_ratio_holds_in_every_window(mixture: tuple[list[float], list[list[int]]]) -> None:
     weights, lengths = mixture
