@@ -55,7 +55,11 @@ class CifTasks(QuestionSuite):
                 by_task[question.task].append(question)
         if not by_task:
             raise InputError(f"{path} has no question of {', '.join(names)}; give other --tasks")
-        missing = [name for name in names if name not in by_task]
+        missing = [
+            name
+            for name in names
+            if name not in by_task and (selection.tasks or INSTRUCTION_TASKS[name].is_default)
+        ]
         notes = [f"{path.name} has no questions of {', '.join(missing)}"] if missing else []
         if path.parent.joinpath(MANIFEST_FILE).exists() and path.stem != "test":
             notes.append(f"questions of {path.name}: a model may have been trained on them")

@@ -4,8 +4,8 @@
         --out evaluation/results/independent_of_weights/llamat_peers.json
 
 The file is that of the authors' public repository: a row for each crystal of MP-20 test, in its
-order, broken answers included. Each was requested with a formula and with further conditions. The
-authors published how often the formula is right, over all rows, where a crystal counts whose CIF
+order, broken answers included; which conditions each request had besides the formula it does not
+say. The authors published how often the formula is right, over all rows, where a crystal counts whose CIF
 pymatgen read; that step of theirs left out 832 rows, with CIFs that are not in the file. Here a
 crystal counts that is structurally valid (no two atoms within 0.5 Å), and, apart from that, any
 that can be read. Whether the space group is right was never measured: it is spglib's at 0.1 Å. The
@@ -107,7 +107,7 @@ def measured(path: Path, table: Path) -> Report:
         report(i, len(rows))
     names = list(counts["all"])
     published = _published()
-    systems = [x for x in published if x != "formula"]
+    systems = [x for x in published if counts[x]["rows"]]
     differences = {
         name: round(
             counts[system]["right formula, structurally valid"] / counts[system]["rows"]

@@ -2,7 +2,12 @@ import re
 
 import pytest
 
-from crystext.cli.renamed import RENAMED_OPTIONS, RENAMED_VALUES, with_new_names
+from crystext.cli.renamed import (
+    OTHER_NAMES,
+    RENAMED_OPTIONS,
+    RENAMED_VALUES,
+    with_new_names,
+)
 from tests.conftest import Run
 
 EACH_OPTION = [(c, old, new) for c, names in RENAMED_OPTIONS.items() for old, new in names.items()]
@@ -21,6 +26,22 @@ def test_the_new_names_are_options_and_the_old_ones_are_not(cli: Run, command: s
     shown = set(re.findall(r"--[\w-]+", cli(command, "--help").stdout))
     assert shown >= set(RENAMED_OPTIONS[command].values())
     assert not shown & set(RENAMED_OPTIONS[command])
+    assert shown >= set(OTHER_NAMES.get(command, {}).values())
+    assert not shown & set(OTHER_NAMES.get(command, {}))
+
+
+@pytest.mark.parametrize(
+    ("command", "other", "name"),
+    [(command, *pair) for command, names in OTHER_NAMES.items() for pair in names.items()],
+)
+def test_an_option_works_under_the_name_that_others_give_it(
+    command: str, other: str, name: str
+) -> None:
+    assert with_new_names([command, other, "x"]) == (
+        [command, name, "x"],
+        [f"{other} is called {name} here"],
+    )
+    assert with_new_names(["encode", other])[1] == []
 
 
 def test_a_value_works_under_its_name_of_version_0_1() -> None:

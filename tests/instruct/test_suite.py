@@ -61,7 +61,8 @@ def test_the_test_part_is_asked_and_any_file_by_its_path(data: Path) -> None:
     train = CIF_TASKS.questions(data / "train.jsonl", Selection(tasks=["atom_count"], n=3))
     assert len(train.by_task["atom_count"]) == 3
     assert "may have been trained" in train.notes[0]
-    copying = CIF_TASKS.questions(data, Selection())
+    assert not CIF_TASKS.questions(data, Selection()).notes
+    copying = CIF_TASKS.questions(data, Selection(tasks=["atom_count", "cell_volume_copy"]))
     assert copying.notes == ["test.jsonl has no questions of cell_volume_copy"]
 
 
