@@ -84,7 +84,7 @@ def steps(work: Path, crystals: str, scale: float) -> list[Step]:
     )
     commands = {
         "corpus build": (
-            *("shipped", f"tokens={part(_TOKENS, 20_000)}", "tokenizer.vocabulary=2048"),
+            *("crystals-and-words", f"tokens={part(_TOKENS, 20_000)}", "tokenizer.vocabulary=2048"),
             *(f"sources.{form}.crystals={crystals}" for form in ("cif", "plain", "prose")),
             *("--out", corpus),
         ),
@@ -147,8 +147,7 @@ def figures(way: Sequence[Step], work: Path, seconds: dict[str, float]) -> Repor
     model = base_folder(work / "assistant" / "model")
     return {
         "commands": {
-            step.name: " ".join(x.replace(f"{work}/", "") for x in step.arguments)
-            for step in way
+            step.name: " ".join(x.replace(f"{work}/", "") for x in step.arguments) for step in way
         },
         "seconds_of_commands": seconds,
         "minutes": round(sum(seconds.values()) / 60, 1),
