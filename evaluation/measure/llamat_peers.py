@@ -8,9 +8,9 @@ order, broken answers included; which conditions each request had besides the fo
 say. The authors published how often the formula is right, over all rows, where a crystal counts
 whose CIF pymatgen read; that step of theirs left out 832 rows, with CIFs that are not in the file.
 Here a crystal counts that is structurally valid (no two atoms within 0.5 Å), and, apart from that,
-any that can be read. Whether the space group is right was never measured: it is spglib's at 0.1 Å. The
-format rounds to 0.1 Å and 0.01 of the cell, so the test crystals themselves, printed likewise, give
-the ceiling.
+any that can be read. Whether the space group is right was never measured: it is spglib's at 0.1 Å.
+The format rounds to 0.1 Å and 0.01 of the cell, so the test crystals themselves, printed likewise,
+give the ceiling.
 """
 
 from __future__ import annotations
