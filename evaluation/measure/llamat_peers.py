@@ -5,12 +5,12 @@
 
 The file is that of the authors' public repository: a row for each crystal of MP-20 test, in its
 order, broken answers included; which conditions each request had besides the formula it does not
-say. The authors published how often the formula is right, over all rows, where a crystal counts whose CIF
-pymatgen read; that step of theirs left out 832 rows, with CIFs that are not in the file. Here a
-crystal counts that is structurally valid (no two atoms within 0.5 Å), and, apart from that, any
-that can be read. Whether the space group is right was never measured: it is spglib's at 0.1 Å. The
-format rounds to 0.1 Å and 0.01 of the cell, so the test crystals themselves, printed likewise, give
-the ceiling.
+say. The authors published how often the formula is right, over all rows, where a crystal counts
+whose CIF pymatgen read; that step of theirs left out 832 rows, with CIFs that are not in the file.
+Here a crystal counts that is structurally valid (no two atoms within 0.5 Å), and, apart from that,
+any that can be read. Whether the space group is right was never measured: it is spglib's at 0.1 Å.
+The format rounds to 0.1 Å and 0.01 of the cell, so the test crystals themselves, printed likewise,
+give the ceiling.
 """
 
 from __future__ import annotations
