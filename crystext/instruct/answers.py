@@ -32,6 +32,9 @@ _NUMBER = re.compile(
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 """The comma of 1,234.5, where one number is expected."""
 
+_DATA_BLOCK = re.compile(r"^data_\S*[ \t]*$", re.MULTILINE)
+"""The line at which a CIF begins behind prose."""
+
 _FENCE = re.compile(r"^[ \t]*```[^\n]*\n?", re.MULTILINE)
 
 
@@ -102,6 +105,8 @@ def read_crystal(answer: str, format: str) -> Crystal | Unreadable:
     text = _FENCE.sub("", answer).strip("\n")
     if not text.strip():
         return _unreadable(answer, "a crystal")
+    block = _DATA_BLOCK.search(text)
+    text = text[block.start() :] if block else text
     if format == CIF or looks_like_cif(text):
         record = parse_piece(Piece("the answer", "cif", text + "\n"))[0]
         if record.crystal is not None:

@@ -102,7 +102,13 @@ Cl Cl1 0.5 0.5 0.5
 
 @pytest.mark.parametrize("fmt", ["cif", "plain"])
 @pytest.mark.parametrize(
-    "answer", [CIF, f"```cif\n{CIF}```", "4 4 4\n90 90 90\nCs\n0 0 0\nCl\n0.5 0.5 0.5"]
+    "answer",
+    [
+        CIF,
+        f"```cif\n{CIF}```",
+        f"This is one:\n\n{CIF}",
+        "4 4 4\n90 90 90\nCs\n0 0 0\nCl\n0.5 0.5 0.5",
+    ],
 )
 def test_a_crystal_is_read_in_the_requested_format_or_a_recognized_one(
     answer: str, fmt: str

@@ -218,7 +218,7 @@ def test_files_that_hold_no_questions_are_refused(built: Path, tmp_path: Path) -
         question_file(tmp_path)
 
 
-def test_the_command_line_builds_checks_and_lists(cli: Run, source: Path, tmp_path: Path) -> None:
+def test_the_command_line_builds_and_checks(cli: Run, source: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     ended = cli(
         "instruct", "build", source, "--tasks", "atom_count,text_volume", "-n", "20", "--split",
@@ -227,7 +227,6 @@ def test_the_command_line_builds_checks_and_lists(cli: Run, source: Path, tmp_pa
     assert ended.returncode == 0, ended.stderr
     assert "none of which match" in " ".join(ended.stdout.split())
     assert "right answer graded as right" in cli("instruct", "check", out, "--workers", 1).stdout
-    assert " 13 text_formula" in cli("instruct", "list").stdout
 
 
 def test_a_sample_of_two_public_sets_has_no_match_between_parts(
