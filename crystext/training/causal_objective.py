@@ -15,7 +15,7 @@ from crystext.models.prediction_vocabulary import extend_for_prediction
 from crystext.tasks.prompts import load_prompts
 from crystext.tasks.property_prediction import PropertyPrediction
 from crystext.text import get_format
-from crystext.training.dropout import add_residual_dropout
+from crystext.models.architectures.residual_dropout import add_residual_dropout
 from crystext.training.example_stream import Examples, TrainingRow
 from crystext.training.loss import PackedLoss, base_network
 from crystext.training.number_weighting import NumberWeights

@@ -176,7 +176,7 @@ class Recipe(StrictModel):
     """Weight in the loss of tokens of coordinates, lengths and angles; all others have 1 (see
     `training.number_weighting`)."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Dropout rate of the output of each layer branch, for full training (`training.dropout`);
+    """Dropout rate of the output of each layer branch, for full training (`models.architectures.residual_dropout`);
     adapters have their own, `model.lora.dropout`."""
     model: ModelSettings
     optim: OptimSettings

@@ -26,7 +26,7 @@ from crystext.errors import RunError
 from crystext.models.load import check_model_path
 from crystext.runtime.run_folder import RunFolder
 from crystext.tasks.property_prediction import PropertyPrediction
-from crystext.training.batches import Batches, steps_for_epochs
+from crystext.training.batches import Batches, dropout_seed, steps_for_epochs
 from crystext.training.causal_objective import CausalObjective
 from crystext.training.checkpoint import (
     checkpoint_errors,
@@ -42,7 +42,6 @@ from crystext.training.distributed import (
     shard_name,
     tracker_config,
 )
-from crystext.training.dropout import dropout_seed
 from crystext.training.ema import set_trainable_weights, swapped_weights, trainable_parameters
 from crystext.training.example_stream import TrainingRow
 from crystext.training.log import (
