@@ -1,7 +1,7 @@
 """Reads the networks that a head goes on, or that learn from texts, from the folder of a base.
 
-A base is any folder with the weights of one of the architectures of `network_families`: of the Hub,
-or written by this package with whatever objective. Outputs and heads that are not needed stay there.
+A base is any folder with the weights of one of the architectures of `network_families`, from the
+Hub or of this package, with whatever objective. Outputs and heads that are not needed stay there.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from crystext.errors import ModelError, SettingError
 from crystext.models.architectures.network_families import (
     FAMILIES,
     NetworkFamily,
-    TextObjective,
     add_configured_dropout,
     family_of_type,
     text_positions,
 )
 from crystext.models.layout import base_folder, find_folder, is_adapter
 from crystext.models.network import explain_damage
-from crystext.models.settings import Pooling
+from crystext.models.settings import Pooling, TextObjective
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -138,7 +137,9 @@ def check_positions(network: PreTrainedModel, max_tokens: int, source: str) -> N
         )
 
 
-def grow_embeddings(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, seed: int) -> None:
+def grow_embeddings(
+    network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, seed: int
+) -> None:
     """Give a network rows for the tokens that its tokenizer has more; the seed determines them."""
     rows = int(network.get_input_embeddings().weight.shape[0])  # type: ignore[index]
     if len(tokenizer) <= rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -52,10 +53,22 @@ class NewLlamaSettings(StrictModel):
 
 Architecture = Literal["t5_encoder", "bert", "roberta", "bart", "llama"]
 
+TextObjective = Literal["masked", "sequence_to_sequence", "causal"]
+"""What a network can learn from texts alone."""
+
+TEXT_OBJECTIVES: Mapping[Architecture, TextObjective] = {
+    "bert": "masked",
+    "roberta": "masked",
+    "bart": "sequence_to_sequence",
+    "llama": "causal",
+}
+"""What each architecture learns from texts alone; T5's encoder is for properties only."""
+
 Pooling = Literal["cls", "mean", "last"]
 """What represents a text: the state of its class token, in front, through the pooler that BERT has
 for it; the mean of all states; or the state of its last token that is no padding, which of an
 encoder-decoder is the one at the last end-of-text token of the decoder."""
+
 
 class NewNetworkSettings(StrictModel):
     """A network with random weights, for properties of texts, or for texts alone.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from crystext.models.architectures.network_families import TextObjective, new_text_network
+from crystext.models.architectures.network_families import new_text_network
 from crystext.models.base_network import (
     check_positions,
     grow_embeddings,
@@ -21,7 +21,7 @@ from crystext.models.base_network import (
 )
 from crystext.models.layout import ModelDescription, write_description
 from crystext.models.load import check_model_path
-from crystext.models.settings import ModelSettings
+from crystext.models.settings import ModelSettings, TextObjective
 from crystext.runtime.files import replace_folder
 from crystext.text import Format
 

@@ -49,7 +49,9 @@ def new_tokenizer(
     """
     if kind == "crystal":
         return _crystal_tokenizer()
-    return _with_special_tokens(_byte_pairs(texts, size) if kind == "bpe" else _characters(texts, size))
+    return _with_special_tokens(
+        _byte_pairs(texts, size) if kind == "bpe" else _characters(texts, size)
+    )
 
 
 def _byte_pairs(texts: Iterable[str], size: int) -> Tokenizer:

@@ -29,7 +29,9 @@ from crystext.runtime.shipped_files import shipped_path
 from crystext.tasks import TASKS
 from crystext.text import FORMATS, Format, get_format
 from crystext.training.head_settings import RegressionHeadSettings
+from crystext.training.objective_checks import REPRESENTATION_TASK, objective_faults
 from crystext.training.property_settings import PropertySettings
+from crystext.training.representation_settings import RepresentationSettings
 
 _EXCLUSIVE_SETTINGS = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
 """Settings of `optim` that exclude each other."""
@@ -43,11 +45,12 @@ TEXT_TASKS = ("text", "conversation")
 """
 
 RENAMED_SETTINGS = {
+    "model.new_encoder": "model.new_network",
     "probes": "sample_checks",
     "translate_share": "translate_probability",
     "optim.decay_share": "optim.decay_fraction",
 }
-"""Present names of settings by their names in version 0.1, which recipes may still use."""
+"""Present names of settings by former ones, which recipes may still use."""
 
 
 class DataSettings(StrictModel):
@@ -161,12 +164,17 @@ class Recipe(StrictModel):
     """A shipped prompt set or a folder; None: the prompts that the base was trained with, else the
     default ones."""
     tasks: dict[str, float]
-    """Relative weight of each task. The tasks `text` and `conversation` stand alone."""
+    """Relative weight of each task. The tasks `text`, `conversation` and `representation` stand
+    alone."""
     properties: PropertySettings | None = None
     """Settings of the task `property`, which needs them."""
-    objective: Literal["causal", "regression_head"] = "causal"
-    """causal: a language model learns the next token; regression_head: an encoder of the kind of T5
-    or BERT learns the task `property`, with a layer that gives the numbers."""
+    representations: RepresentationSettings | None = None
+    """Settings of the task `representation`, which needs them."""
+    objective: Literal["causal", "regression_head", "masked", "sequence_to_sequence"] = "causal"
+    """causal: a language model learns the next token; regression_head: a network with a layer that
+    gives numbers learns the task `property`. With the task `representation`: masked, BERT or
+    RoBERTa learns the tokens that are masked in a text; sequence_to_sequence, BART learns to write
+    the text, or another one."""
     head: RegressionHeadSettings | None = None
     """Settings of the objective regression_head; None: their defaults."""
     translate_probability: float = Field(ge=0, le=1)
@@ -176,8 +184,8 @@ class Recipe(StrictModel):
     """Weight in the loss of tokens of coordinates, lengths and angles; all others have 1 (see
     `training.number_weighting`)."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Dropout rate of the output of each layer branch, for full training (`models.architectures.residual_dropout`);
-    adapters have their own, `model.lora.dropout`."""
+    """Dropout rate of the output of each layer branch, for full training
+    (`models.architectures.residual_dropout`); adapters have their own, `model.lora.dropout`."""
     model: ModelSettings
     optim: OptimSettings
     precision: Literal["bf16", "fp32"] = "bf16"
@@ -193,6 +201,9 @@ class Recipe(StrictModel):
     """Default text format for sampling: `wyckoff`, if a task teaches it, or the `format`, as for
     None."""
     evaluate_every: int = Field(500, gt=0)
+    keep_models: Literal["last", "every_evaluation"] = "last"
+    """every_evaluation: keep the model of each evaluation, as `models/step-0000500`, so that the
+    course of a training can be evaluated later."""
     checkpoint_every: int = Field(100, gt=0)
     patience: int | None = Field(None, gt=0)
     """Early stopping: end after this many consecutive evaluations without a new minimum of the mean
@@ -226,36 +237,8 @@ class Recipe(StrictModel):
 
     @model_validator(mode="after")
     def _check_objective(self) -> Self:
-        if self.objective == "causal":
-            faults = {
-                "head": self.head is not None,
-                "model.new_encoder": self.model.new_encoder is not None,
-            }
-            wrong = [name for name, given in faults.items() if given]
-            if wrong:
-                raise ValueError(
-                    f"{' and '.join(wrong)} need objective: regression_head; give it, or leave "
-                    "them out"
-                )
-            return self
-        settings = self.properties
-        faults = {
-            "tasks other than property": self.generates,
-            "model.new": self.model.new is not None,
-            "model.lora": self.model.lora is not None,
-            "dropout (there is head.dropout)": self.dropout > 0,
-            "loss_on_prompt": self.loss_on_prompt,
-            "number_weight": self.number_weight != 1,
-            "optim.optimizer muon": self.optim.optimizer == "muon",
-            "properties.jitter": settings is not None and settings.jitter > 0,
-            "sample_checks": self.sample_checks.ipt_crystals > 0
-            or self.sample_checks.sampled_crystals > 0,
-        }
-        wrong = [name for name, given in faults.items() if given]
-        if wrong:
-            raise ValueError(
-                f"the objective {self.objective} does not have {', '.join(wrong)}; leave that out"
-            )
+        if faults := objective_faults(self):
+            raise ValueError("; ".join(faults))
         return self
 
     @model_validator(mode="after")
@@ -291,12 +274,12 @@ class Recipe(StrictModel):
     @property
     def generates(self) -> bool:
         """Whether a task of the recipe writes crystals."""
-        others = (PROPERTY_TASK, *TEXT_TASKS)
+        others = (PROPERTY_TASK, REPRESENTATION_TASK, *TEXT_TASKS)
         return any(weight > 0 for name, weight in self.tasks.items() if name not in others)
 
     @model_validator(mode="after")
     def _check_sample_format(self) -> Self:
-        if self.text_task is not None:
+        if self.text_task is not None or self.representations is not None:
             return self
         formats = [TASKS[name].format for name, weight in self.tasks.items() if weight > 0]
         learned = {self.format if fmt is None else fmt.name for fmt in formats}
@@ -322,7 +305,7 @@ class Recipe(StrictModel):
     @field_validator("tasks")
     @classmethod
     def _check_tasks(cls, tasks: dict[str, float]) -> dict[str, float]:
-        known = [*TASKS, *TEXT_TASKS]
+        known = [*TASKS, REPRESENTATION_TASK, *TEXT_TASKS]
         faults = [
             f"no task {name!r}." + did_you_mean(name, known) for name in tasks if name not in known
         ]

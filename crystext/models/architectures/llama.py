@@ -29,6 +29,7 @@ def llama_config(
     """
     from transformers import LlamaConfig
 
+    extra: dict[str, Any] = {"residual_dropout": sizes.dropout}
     return LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=sizes.hidden_size,

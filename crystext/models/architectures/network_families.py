@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -26,13 +26,16 @@ from crystext.models.architectures.residual_dropout import (
     add_residual_dropout,
 )
 from crystext.models.architectures.t5_encoder import t5_config
-from crystext.models.settings import Architecture, NewNetworkSettings, Pooling
+from crystext.models.settings import (
+    TEXT_OBJECTIVES,
+    Architecture,
+    NewNetworkSettings,
+    Pooling,
+    TextObjective,
+)
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-TextObjective = Literal["masked", "sequence_to_sequence", "causal"]
-"""What a network can learn from texts alone."""
 
 _MakeConfig = Callable[["PreTrainedTokenizerBase", NewNetworkSettings, int], "PretrainedConfig"]
 
@@ -49,13 +52,17 @@ class NetworkFamily:
     """Name of the class of transformers."""
     pooling: Pooling
     """What represents a text by default."""
-    text_objective: TextObjective | None = None
     text_network: str = ""
-    """Name of the class of transformers; empty if there is no `text_objective`."""
+    """Name of the class with outputs for tokens; empty if there is no `text_objective`."""
     has_pooler: bool = False
     """Whether the body takes `add_pooling_layer`."""
     uses_pooler: bool = False
     """Whether the state of the class token is read through a pooler."""
+
+    @property
+    def text_objective(self) -> TextObjective | None:
+        """What it learns from texts alone."""
+        return TEXT_OBJECTIVES.get(self.name)
 
     def body_arguments(self, pooling: Pooling) -> dict[str, bool]:
         """Return arguments of the body: a pooler that nothing reads would never be trained."""
@@ -74,7 +81,6 @@ FAMILIES: Mapping[Architecture, NetworkFamily] = {
             bert_config,
             "BertModel",
             "cls",
-            "masked",
             "BertForMaskedLM",
             has_pooler=True,
             uses_pooler=True,
@@ -85,22 +91,13 @@ FAMILIES: Mapping[Architecture, NetworkFamily] = {
             roberta_config,
             "RobertaModel",
             "cls",
-            "masked",
             "RobertaForMaskedLM",
             has_pooler=True,
         ),
         NetworkFamily(
-            "bart",
-            "bart",
-            bart_config,
-            "BartModel",
-            "last",
-            "sequence_to_sequence",
-            "BartForConditionalGeneration",
+            "bart", "bart", bart_config, "BartModel", "last", "BartForConditionalGeneration"
         ),
-        NetworkFamily(
-            "llama", "llama", llama_config, "LlamaModel", "last", "causal", "LlamaForCausalLM"
-        ),
+        NetworkFamily("llama", "llama", llama_config, "LlamaModel", "last", "LlamaForCausalLM"),
     )
 }
 """By name."""
