@@ -111,7 +111,8 @@ class StateReader:
                 "of records it is to read, such as inputs=['smiles']"
             )
         self.inputs, self.pooling = tuple(inputs), pooling or family_of(self.folder).pooling
-        self._body = read_body(self.folder, self.pooling).eval()
+        # BERT has trained no pooler for the state of its class token.
+        self._body = read_body(self.folder, None).eval()
         self._tokenizer = read_tokenizer(self.folder)
         check_tokenizer_fits(self.folder, self._body, self._tokenizer)
         add_missing_tokens(self._tokenizer)

@@ -6,6 +6,8 @@ Hub or of this package, with whatever objective. Outputs and heads that are not 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,15 +67,14 @@ def read_body(folder: Path, pooling: Pooling | None, seed: int | None = None) ->
 
     Args:
         folder: of its base or its own.
-        pooling: whether BERT needs its pooler; None is the usual one.
+        pooling: whether BERT needs its pooler; None takes none.
         seed: of a pooler that the base does not have; None needs all weights.
 
     Raises:
         ModelError: it is damaged, or of an architecture that takes no head.
     """
     family = family_of(folder)
-    arguments = family.body_arguments(pooling or family.pooling)
-    return _read(folder, family.body, arguments, seed)
+    return _read(folder, family.body, family.body_arguments(pooling), seed)
 
 
 def read_text_network(folder: Path, objective: TextObjective) -> PreTrainedModel:
@@ -96,11 +97,9 @@ def _read(
     folder: Path, class_name: str, arguments: dict[str, bool], seed: int | None
 ) -> PreTrainedModel:
     import transformers
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
     kind: Any = getattr(transformers, class_name)
-    with explain_damage(folder), torch.random.fork_rng():
+    with explain_damage(folder), torch.random.fork_rng(), _quiet():
         torch.manual_seed(seed or 0)
         loaded: tuple[PreTrainedModel, dict[str, Any]] = kind.from_pretrained(
             folder,
@@ -121,6 +120,20 @@ def _read(
         )
     add_configured_dropout(network)
     return network
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence transformers, which lists all weights of a file that are left there."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    shown = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(shown)
 
 
 def check_positions(network: PreTrainedModel, max_tokens: int, source: str) -> None:

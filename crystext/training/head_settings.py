@@ -27,5 +27,5 @@ class RegressionHeadSettings(StrictModel):
     """Spell elements apart, in all texts but SMILES; None: if the tokenizer ignores case, which
     would mix CO and Co."""
     equivalent_texts: bool = True
-    """Whether training reads a random one of the equivalent texts of a record, such as SMILES of one
+    """Whether training reads a random one of equivalent texts of a record, such as the SMILES of a
     molecule, anew in each epoch; else the one that a predictor reads."""

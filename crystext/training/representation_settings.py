@@ -42,7 +42,7 @@ class RepresentationSettings(StrictModel):
     """Relative weight of each representation of a record (`tasks.representations`). A list of names
     gives all the same weight."""
     equivalent_texts: bool = True
-    """Whether training reads a random one of the equivalent texts of a record, such as SMILES of one
+    """Whether training reads a random one of equivalent texts of a record, such as the SMILES of a
     molecule, anew in each epoch; else the one that a predictor reads."""
     answer: str | None = None
     """With the objective sequence_to_sequence: the representation to write for a text; None: the

@@ -40,7 +40,7 @@ def llama_config(
         max_position_embeddings=max_tokens,
         tie_word_embeddings=True,
         attention_dropout=sizes.dropout,
-        residual_dropout=sizes.dropout,
+        **extra,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

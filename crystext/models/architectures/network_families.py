@@ -64,7 +64,7 @@ class NetworkFamily:
         """What it learns from texts alone."""
         return TEXT_OBJECTIVES.get(self.name)
 
-    def body_arguments(self, pooling: Pooling) -> dict[str, bool]:
+    def body_arguments(self, pooling: Pooling | None) -> dict[str, bool]:
         """Return arguments of the body: a pooler that nothing reads would never be trained."""
         if not self.has_pooler:
             return {}
