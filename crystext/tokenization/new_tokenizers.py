@@ -50,7 +50,7 @@ def new_tokenizer(
     if kind == "crystal":
         return _crystal_tokenizer()
     return _with_special_tokens(
-        _byte_pairs(texts, size) if kind == "bpe" else _characters(texts, size)
+        _byte_pairs(texts, size) if kind == "bpe" else _single_characters(texts, size)
     )
 
 
@@ -76,7 +76,7 @@ def _byte_pairs(texts: Iterable[str], size: int) -> Tokenizer:
     return tokenizer
 
 
-def _characters(texts: Iterable[str], size: int) -> Tokenizer:
+def _single_characters(texts: Iterable[str], size: int) -> Tokenizer:
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
     counts: Counter[str] = Counter()

@@ -58,7 +58,7 @@ class Labelled(NamedTuple):
     labels_N: Floats
     """In the unit of the property, or 1 and 0; nan where unknown."""
 
-    def known(self) -> Labelled:
+    def usable(self) -> Labelled:
         """Return the records with finite inputs and a finite label."""
         kept = np.isfinite(self.labels_N) & np.isfinite(self.inputs_N_T).all(axis=1)
         return Labelled(self.inputs_N_T[kept], self.labels_N[kept])
@@ -110,15 +110,9 @@ def finetune_on_frozen(
         InputError: a split has no record with a label and a text, or all training labels are equal.
     """
     settings = settings or FrozenFinetuningSettings()
-    splits = {"train": train.known(), "validation": validation.known(), "test": test.known()}
-    counts = {name: len(split.labels_N) for name, split in splits.items()}
-    if empty := [name for name, count in counts.items() if not count]:
-        raise InputError(f"no {' and no '.join(empty)} record has both a text and a label")
-    labels = splits["train"].labels_N
-    if labels.min() == labels.max():
-        raise InputError(f"all {len(labels)} training labels are {labels[0]:g}; nothing to learn")
-    mean, std = (float(labels.mean()), float(labels.std())) if kind == "number" else (0.0, 1.0)
-    tensors = {
+    splits = {"train": train.usable(), "validation": validation.usable(), "test": test.usable()}
+    mean, std = _label_scale(splits, kind)
+    scaled = {
         name: (
             torch.from_numpy(np.asarray(split.inputs_N_T, dtype=np.float32)),
             torch.from_numpy(((split.labels_N - mean) / std).astype(np.float32)),
@@ -126,20 +120,20 @@ def finetune_on_frozen(
         for name, split in splits.items()
     }
     loss = _loss(kind, settings)
-    networks = StackedNetworks(tensors["train"][0].shape[1], settings.hidden, seeds)
+    networks = StackedNetworks(train.inputs_N_T.shape[1], settings.hidden, seeds)
     optimizer = torch.optim.AdamW(
         networks.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
-    truth = tensors["test"][1].double().numpy()
+    orders = [np.random.default_rng([seed, 1]) for seed in seeds]
+    truth = scaled["test"][1].double().numpy()
     losses: list[Floats] = []
     scores: dict[str, list[list[float]]] = {name: [] for name in _METRICS[kind]}
-    orders = [np.random.default_rng([seed, 1]) for seed in seeds]
     for _ in range(settings.epochs):
-        _train_epoch(networks, optimizer, loss, *tensors["train"], orders, settings.batch_records)
+        _train_epoch(networks, optimizer, loss, *scaled["train"], orders, settings.batch_records)
         with torch.no_grad():
-            inputs, wanted = tensors["validation"]
+            inputs, wanted = scaled["validation"]
             losses.append(loss(networks.of_all(inputs), wanted[None]).mean(1).double().numpy())
-            outputs = networks.of_all(tensors["test"][0]).double().numpy()
+            outputs = networks.of_all(scaled["test"][0]).double().numpy()
         for name, metric in _METRICS[kind].items():
             scores[name].append([metric(truth, row) for row in outputs])
     return FrozenFinetuning(
@@ -148,8 +142,18 @@ def finetune_on_frozen(
         {name: np.array(values).T for name, values in scores.items()},
         mean,
         std,
-        counts,
+        {name: len(split.labels_N) for name, split in splits.items()},
     )
+
+
+def _label_scale(splits: Mapping[str, Labelled], kind: str) -> tuple[float, float]:
+    """Return mean and standard deviation of the training labels; 0 and 1 of booleans."""
+    if empty := [name for name, split in splits.items() if not len(split.labels_N)]:
+        raise InputError(f"no {' and no '.join(empty)} record has both a text and a label")
+    labels = splits["train"].labels_N
+    if labels.min() == labels.max():
+        raise InputError(f"all {len(labels)} training labels are {labels[0]:g}; nothing to learn")
+    return (float(labels.mean()), float(labels.std())) if kind == "number" else (0.0, 1.0)
 
 
 class StackedNetworks(nn.Module):

@@ -51,7 +51,7 @@ class MaskVocabulary:
         others = tuple(i for i in range(len(tokenizer)) if i not in special)
         return cls(int(tokenizer.mask_token_id), special, others)
 
-    def ordinary_places(self, ids: Sequence[int]) -> list[int]:
+    def text_positions(self, ids: Sequence[int]) -> list[int]:
         """Return the indices of the tokens that are not special."""
         return [i for i, token in enumerate(ids) if token not in self.special]
 
@@ -67,7 +67,7 @@ def mask_tokens(
         fraction: of the tokens to restore; at least one is.
         rng: of the choice.
     """
-    places = vocabulary.ordinary_places(ids)
+    places = vocabulary.text_positions(ids)
     masked, labels = list(ids), [IGNORED_LABEL] * len(ids)
     if not places:
         return masked, labels
@@ -103,7 +103,7 @@ def mask_parts(
         mean_length: of the parts, in tokens.
         rng: of the choice.
     """
-    places = vocabulary.ordinary_places(ids)
+    places = vocabulary.text_positions(ids)
     if not places:
         return list(ids)
     first, last = places[0], places[-1] + 1

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from crystext.models.settings import TEXT_OBJECTIVES
-
-if TYPE_CHECKING:
-    from crystext.training.recipe import Recipe
+from crystext.models.layout import Objective
+from crystext.models.settings import TEXT_OBJECTIVES, ModelSettings
+from crystext.training.head_settings import RegressionHeadSettings
+from crystext.training.property_settings import PropertySettings
+from crystext.training.recipe_sections import OptimSettings, SampleCheckSettings
+from crystext.training.representation_settings import RepresentationSettings
 
 REPRESENTATION_TASK = "representation"
 """Name of the task whose settings are the section `representations`: texts of records alone."""
 
 
-def objective_faults(recipe: Recipe) -> list[str]:
+class RecipeParts(Protocol):
+    """The settings of a `recipe.Recipe` that go with an objective or do not."""
+
+    objective: Objective
+    tasks: dict[str, float]
+    properties: PropertySettings | None
+    representations: RepresentationSettings | None
+    head: RegressionHeadSettings | None
+    model: ModelSettings
+    optim: OptimSettings
+    dropout: float
+    loss_on_prompt: bool
+    number_weight: float
+    sample_format: str | None
+    sample_checks: SampleCheckSettings
+
+
+def objective_errors(recipe: RecipeParts) -> list[str]:
     """Return sentences on settings that do not go with a recipe's objective and its task."""
     learns_texts = recipe.tasks.get(REPRESENTATION_TASK, 0) > 0
     if learns_texts != (recipe.representations is not None):
@@ -21,29 +40,29 @@ def objective_faults(recipe: Recipe) -> list[str]:
             f"the task {REPRESENTATION_TASK} and the section representations belong together: give "
             "both or neither"
         ]
-    checks = _causal_faults if recipe.objective == "causal" else _other_faults
-    faults = [*checks(recipe), *_network_faults(recipe)]
-    return faults + (_representation_faults(recipe) if learns_texts else [])
+    checks = _causal_errors if recipe.objective == "causal" else _other_errors
+    errors = [*checks(recipe), *_network_errors(recipe)]
+    return errors + (_representation_errors(recipe) if learns_texts else [])
 
 
-def _causal_faults(recipe: Recipe) -> list[str]:
-    faults = []
+def _causal_errors(recipe: RecipeParts) -> list[str]:
+    errors = []
     if recipe.head is not None:
-        faults.append("head needs objective: regression_head; give it, or leave head out")
+        errors.append("head needs objective: regression_head; give it, or leave head out")
     if recipe.model.new_network is not None:
         if recipe.representations is None:
-            faults.append(
+            errors.append(
                 f"model.new_network and the tasks {', '.join(recipe.tasks)} need objective: "
                 "regression_head, or give model.new"
             )
         if recipe.dropout:
-            faults.append("dropout (there is model.new_network.dropout); leave it out")
+            errors.append("dropout (there is model.new_network.dropout); leave it out")
         if recipe.model.lora is not None:
-            faults.append("model.new_network and model.lora exclude each other")
-    return faults
+            errors.append("model.new_network and model.lora exclude each other")
+    return errors
 
 
-def _other_faults(recipe: Recipe) -> list[str]:
+def _other_errors(recipe: RecipeParts) -> list[str]:
     properties = recipe.properties
     own_dropout = "head.dropout" if recipe.objective == "regression_head" else "model.new_network"
     others = [name for name, weight in recipe.tasks.items() if weight > 0]
@@ -66,7 +85,7 @@ def _other_faults(recipe: Recipe) -> list[str]:
     return [f"the objective {recipe.objective} does not have {', '.join(wrong)}; leave that out"]
 
 
-def _network_faults(recipe: Recipe) -> list[str]:
+def _network_errors(recipe: RecipeParts) -> list[str]:
     network, objective = recipe.model.new_network, recipe.objective
     if network is None or objective == "regression_head":
         return []
@@ -79,7 +98,7 @@ def _network_faults(recipe: Recipe) -> list[str]:
     ]
 
 
-def _representation_faults(recipe: Recipe) -> list[str]:
+def _representation_errors(recipe: RecipeParts) -> list[str]:
     settings, objective = recipe.representations, recipe.objective
     assert settings is not None
     excluded = {
@@ -90,20 +109,20 @@ def _representation_faults(recipe: Recipe) -> list[str]:
         "sample_checks": _has_sample_checks(recipe),
     }
     wrong = [name for name, given in excluded.items() if given]
-    faults = (
+    errors = (
         [f"the task {REPRESENTATION_TASK} does not have {', '.join(wrong)}; leave that out"]
         if wrong
         else []
     )
     if settings.answer is not None and objective != "sequence_to_sequence":
-        faults.append("representations.answer is for objective: sequence_to_sequence")
+        errors.append("representations.answer is for objective: sequence_to_sequence")
     if settings.masked_fraction is not None and (
         objective == "causal" or settings.answer is not None
     ):
-        faults.append("representations.masked_fraction: nothing is masked here; leave it out")
-    return faults
+        errors.append("representations.masked_fraction: nothing is masked here; leave it out")
+    return errors
 
 
-def _has_sample_checks(recipe: Recipe) -> bool:
+def _has_sample_checks(recipe: RecipeParts) -> bool:
     checks = recipe.sample_checks
     return checks.ipt_crystals > 0 or checks.sampled_crystals > 0

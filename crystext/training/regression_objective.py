@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -44,6 +46,10 @@ from crystext.training.training_data import TrainingData
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+_LISTED_PROPERTIES = 5
+"""Number of properties with masked values that are named."""
 
 
 class Padded(NamedTuple):
@@ -203,7 +209,11 @@ class RegressionObjective(Objective):
         tokenizer, self.reader = tokenizer_and_reader(
             recipe.model, property_task, self.head, self._train
         )
-        self.datasets = _make_datasets(recipe, self._train, held_out, self.reader, tokenizer)
+        self._known_counts = known_counts(property_task, self._train)
+        self.datasets = replace(
+            _make_datasets(recipe, self._train, held_out, self.reader, tokenizer),
+            notes=tuple(_masked_values_note(self._known_counts, len(self._train))),
+        )
         self.initial_model = initialize_encoder(
             recipe.model,
             tokenizer,
@@ -276,7 +286,7 @@ class RegressionObjective(Objective):
             self.task.scales,
             tuple(self.task.inputs),
             calibration,
-            known_counts(self.task, self._train),
+            self._known_counts,
             generates=False,
             views=1 if properties is None else properties.views,
             head=HeadSettings(
@@ -286,9 +296,14 @@ class RegressionObjective(Objective):
         fmt = get_format(self.recipe.format)
         save_encoder(folder, start.network, start.tokenizer, settings, fmt)
         # Molecules have no composition to compare.
+        if self._compositions is not None:
+            self._compositions.save(folder / COMPOSITIONS_FILE)
+
+    @cached_property
+    def _compositions(self) -> TrainingCompositions | None:
         with suppress(InputError):
-            records = [self._train[i] for i in range(len(self._train))]
-            TrainingCompositions.of(records).save(folder / COMPOSITIONS_FILE)
+            return TrainingCompositions.of([self._train[i] for i in range(len(self._train))])
+        return None
 
     def _predict(self) -> dict[str, Floats]:
         start = self.initial_model
@@ -306,6 +321,20 @@ class RegressionObjective(Objective):
         if not len(errors):
             return {}
         return {str(level): residual_quantile(errors, level) for level in INTERVAL_LEVELS}
+
+
+def _masked_values_note(counts: Mapping[str, int], records: int) -> Iterator[str]:
+    """Yield a sentence on the values that are masked, if there are any."""
+    missing = {name: records - count for name, count in counts.items() if count < records}
+    if missing:
+        most = sorted(missing.items(), key=lambda pair: -pair[1])[:_LISTED_PROPERTIES]
+        listed = ", ".join(f"{name} {count:,}" for name, count in most)
+        yield (
+            f"{len(missing)} of {len(counts)} properties have values that are unknown or not "
+            f"finite, of {records:,} training records: {listed}"
+            + (", ..." if len(missing) > len(most) else "")
+            + ". They are masked"
+        )
 
 
 def _make_datasets(
