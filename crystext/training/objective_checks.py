@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple
 
 from crystext.models.layout import Objective
 from crystext.models.settings import TEXT_OBJECTIVES, ModelSettings
@@ -15,8 +15,8 @@ REPRESENTATION_TASK = "representation"
 """Name of the task whose settings are the section `representations`: texts of records alone."""
 
 
-class RecipeParts(Protocol):
-    """The settings of a `recipe.Recipe` that go with an objective or do not."""
+class RecipeParts(NamedTuple):
+    """Those settings of a `recipe.Recipe` that go with some objectives only, by the same names."""
 
     objective: Objective
     tasks: dict[str, float]

@@ -28,7 +28,11 @@ from crystext.runtime.shipped_files import shipped_path
 from crystext.tasks import TASKS
 from crystext.text import FORMATS, Format, get_format
 from crystext.training.head_settings import RegressionHeadSettings
-from crystext.training.objective_checks import REPRESENTATION_TASK, objective_errors
+from crystext.training.objective_checks import (
+    REPRESENTATION_TASK,
+    RecipeParts,
+    objective_errors,
+)
 from crystext.training.property_settings import PropertySettings
 from crystext.training.recipe_sections import (
     EXCLUSIVE_SETTINGS,
@@ -137,7 +141,8 @@ class Recipe(StrictModel):
 
     @model_validator(mode="after")
     def _check_objective(self) -> Self:
-        if errors := objective_errors(self):
+        parts = RecipeParts(*(getattr(self, name) for name in RecipeParts._fields))
+        if errors := objective_errors(parts):
             raise ValueError("; ".join(errors))
         return self
 
