@@ -16,6 +16,7 @@ from typing import cast
 import numpy as np
 import torch
 
+from crystext.inference.text_to_text import written_ids
 from crystext.models.settings import TextObjective
 from crystext.models.text_network import (
     InitialTextNetwork,
@@ -25,6 +26,7 @@ from crystext.models.text_network import (
 from crystext.text import get_format
 from crystext.training.example_stream import TrainingRow
 from crystext.training.masking import MaskVocabulary, mask_parts, mask_tokens
+from crystext.training.objective_checks import REPRESENTATION_TASK
 from crystext.training.objectives import MeanLosses, Objective
 from crystext.training.recipe import Recipe
 from crystext.training.representation_settings import RepresentationSettings
@@ -34,6 +36,9 @@ from crystext.training.training_data import TrainingData
 
 _MASKED_FRACTION = {"masked": 0.15, "sequence_to_sequence": 0.3}
 """Sources: see `RepresentationSettings.masked_fraction`."""
+
+_WRITTEN_ANSWERS = 256
+"""Number of validation records whose answers are written at each evaluation."""
 
 
 class PretrainingObjective(Objective):
@@ -83,8 +88,17 @@ class PretrainingObjective(Objective):
         return int(self.initial_model.tokenizer.pad_token_id)
 
     def scores(self, mean_losses: MeanLosses, *, is_main: bool) -> dict[str, float]:
-        """Return nothing: the loss per token says it."""
-        return {}
+        """Return the proportion of answers that are written exactly, if there are answers."""
+        settings, recipe = self.recipe.representations, self.recipe
+        if not is_main or settings is None or settings.answer is None:
+            return {}
+        examples = self.datasets.validation[REPRESENTATION_TASK]
+        count = min(_WRITTEN_ANSWERS, recipe.data.validation_crystals, len(examples.data))
+        rows = examples.rows(range(count))
+        network, most = self.initial_model.network, recipe.optim.max_tokens
+        written = written_ids(network, [ids for ids, _ in rows], self._padding, most)
+        right = [ids == list(answer) for ids, (_, answer) in zip(written, rows, strict=True)]
+        return {f"exact_{settings.answer}": sum(right) / max(1, len(right))}
 
     def save(
         self, folder: Path, state: Mapping[str, torch.Tensor] | None, *, last: bool = True

@@ -40,13 +40,7 @@ def loss() -> str:
         ]
         for task in independent("architecture_study")["tasks"]
     ]
-    header = [
-        "task",
-        "between selected runs",
-        "within a run",
-        "selected by loss",
-        "best checkpoint",
-    ]
+    header = ["task", "between selected runs", "within a run", "selected by loss", "best checkpoint"]
     return table(header, rows)
 
 
