@@ -230,11 +230,7 @@ class CorpusRecipe(StrictModel):
 
     @model_validator(mode="after")
     def _check_stages(self) -> Self:
-<<<<<<< HEAD
         faults = [x for i, stage in enumerate(self.stages) for x in self._stage_errors(i, stage)]
-=======
-        faults = [x for i, stage in enumerate(self.stages) for x in self._stage_messages(i, stage)]
->>>>>>> corpus20
         ends = [stage.until for stage in self.stages]
         if ends != sorted(set(ends)):
             faults.append(f"stages: until is {', '.join(map(str, ends))}; expected rising numbers")
@@ -255,11 +251,7 @@ class CorpusRecipe(StrictModel):
             raise ValueError("\n  ".join(faults))
         return self
 
-<<<<<<< HEAD
     def _stage_errors(self, i: int, stage: StageSettings) -> list[str]:
-=======
-    def _stage_messages(self, i: int, stage: StageSettings) -> list[str]:
->>>>>>> corpus20
         where = f"stages.{i}.weights"
         faults = [
             f"{where}.{name}: no such source." + did_you_mean(name, self.sources)
