@@ -29,12 +29,12 @@ from crystext.models.layout import base_folder
 from crystext.runtime.files import write_json
 from evaluation.result_file import INDEPENDENT, Report, rounded, weights_digest, write_result
 
-_TOKENS = 2_000_000
+_TOKENS = 1_200_000
 """Of the corpus."""
-_INSTRUCTED_CRYSTALS = 1_600
-_INSTRUCTION_STEPS = 700
-_TEST_CRYSTALS = 100
-_GENERATION_STEPS = 250
+_INSTRUCTED_CRYSTALS = 800
+_INSTRUCTION_STEPS = 250
+_TEST_CRYSTALS = 60
+_GENERATION_STEPS = 150
 _SAMPLES = 200
 
 
