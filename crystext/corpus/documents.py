@@ -35,6 +35,7 @@ _SUFFIXES = {
 _BLOCK_BYTES = 2**20
 _MAX_BREAK = 1000
 """Characters of the longest break between documents that is found for certain."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PARAGRAPHS = r"\n[ \t\r]*\n\s*"
 
 
@@ -219,7 +220,7 @@ def _json_document(line: bytes, source: SourceSettings) -> Document | str:
     if not isinstance(text, str):
         return f"no text under {source.field!r}"
     # JSON can escape half of a surrogate pair, which no tokenizer accepts.
-    if not text.isascii() and any("\ud800" <= x <= "\udfff" for x in text):
+    if _SURROGATE.search(text):
         return "not valid Unicode"
     if source.formula_field is not None:
         return _with_formula(text, row.get(source.formula_field), source)

@@ -23,7 +23,6 @@ import gzip
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -40,6 +39,17 @@ from crystext.corpus.tokenizer import TextEncoder, train_tokenizer
 from crystext.data.shipped import read_shipped_set, shipped_set
 from crystext.io.write.cif_text import cif
 from evaluation.result_file import Report, write_result
+
+MEASURED = """
+import json, resource, subprocess, sys
+subprocess.run([sys.executable, "-m", "crystext", *sys.argv[1:]], check=True, capture_output=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss * 1024]))
+"""
+"""Runs a command, and prints the processor time of its processes and the memory of the largest one.
+
+A process of its own: a new process inherits the peak of the one that starts it, here of one that
+holds all documents."""
 
 VOCABULARY = 32_768
 SENTENCES_PER_DOCUMENT = 40
@@ -73,12 +83,6 @@ def cif_documents(crystals: int, size: int) -> list[str]:
     return documents
 
 
-def processor_seconds() -> float:
-    """Return the processor time of all processes that this one has started and that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def rate(megabytes: float, clock: Callable[[], float], work: Callable[[], object]) -> float:
     """Return megabytes per second of a clock."""
     started = clock()
@@ -106,13 +110,18 @@ def measure_kind(documents: list[str], folder: Path, turns: int) -> Report:
         for start in range(0, len(few), 256):
             encoder.encode(few[start : start + 256])
 
-    def build(number: int, near: str) -> None:
+    peaks: list[float] = []
+
+    def build(number: int, near: str) -> float:
         command = ["corpus", "build", str(recipe), "--out", str(folder / f"corpus{number}-{near}")]
-        subprocess.run(
-            [sys.executable, "-m", "crystext", *command, f"duplicates.near={near}"],
+        ended = subprocess.run(
+            [sys.executable, "-c", MEASURED, *command, f"duplicates.near={near}"],
             check=True,
             capture_output=True,
         )
+        seconds, peak = json.loads(ended.stdout)
+        peaks.append(peak)
+        return float(seconds)
 
     recipe = folder / "recipe.yaml"
     recipe.write_text(
@@ -131,18 +140,13 @@ def measure_kind(documents: list[str], folder: Path, turns: int) -> Report:
         note("plain, one core", rate(few_megabytes, time.process_time, lambda: plain_call(few)))
         note("encoder, one core", rate(few_megabytes, time.process_time, own_call))
         os.environ["TOKENIZERS_PARALLELISM"] = "true"
-        note("plain, all cores", rate(megabytes, time.perf_counter, lambda: plain_call(documents)))
-        before = processor_seconds()
-        note(
-            "build, all cores", rate(megabytes, time.perf_counter, lambda t=turn: build(t, "null"))
-        )
-        note("build, per processor second", megabytes / (processor_seconds() - before))
-        before = processor_seconds()
-        build(turn, "0.8")
-        note(
-            "build with near duplicates, per processor second",
-            megabytes / (processor_seconds() - before),
-        )
+        note("plain, all cores", rate(few_megabytes, time.perf_counter, lambda: plain_call(few)))
+        started = time.perf_counter()
+        seconds = build(turn, "null")
+        note("build, all cores", megabytes / (time.perf_counter() - started))
+        note("build, per processor second", megabytes / seconds)
+        near = "build with near duplicates, per processor second"
+        note(near, megabytes / build(turn, "0.8"))
         print(f"turn {turn + 1} of {turns}: {best}", file=sys.stderr)
     return {
         "megabytes": round(megabytes, 1),
@@ -152,9 +156,7 @@ def measure_kind(documents: list[str], folder: Path, turns: int) -> Report:
             "one core": round(best["encoder, one core"] / best["plain, one core"], 1),
             "all cores": round(best["build, all cores"] / best["plain, all cores"], 1),
         },
-        "largest_process_megabytes": round(
-            resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
-        ),
+        "largest_process_megabytes": round(max(peaks) / 1e6),
         "load_before_each_turn": loads,
     }
 
