@@ -12,14 +12,16 @@ import pytest
 from hypothesis import settings
 
 from crystext.errors import PYTHON_INTERNALS, CrystextError, UserCodeError
+from tests.forked import run_forked
 
 ROOT = Path(__file__).parents[1]
 
 # No test may depend on the network; an unknown model name would cost half a minute of retries.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-# Several processes test at once, on as many cores: more threads would only wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Several processes test at once, on as many cores: more threads would only wait for each other, and
+# sums that are split over threads round differently.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # Machines that test are busy: how long one example takes says nothing. The same examples every
 # time, so that a failure is the change's own; `--hypothesis-profile explore` looks for new ones.
@@ -70,12 +72,20 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def cli() -> Run:
-    """Runs `crystext ARGUMENTS` in a process of its own."""
+    """Runs `crystext ARGUMENTS` in a process of its own.
+
+    It is forked from one that has imported the libraries, see `forked`; with options that libraries
+    read when they are imported, such as `env`, it is started.
+    """
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "crystext", *map(str, arguments)]
-        settings = {"capture_output": True, "text": True, "timeout": 300, **options}
-        ended = subprocess.run(command, check=False, **settings)  # type: ignore[call-overload]
+        words = list(map(str, arguments))
+        if options.keys() <= {"cwd", "input", "timeout"}:
+            ended = run_forked(words, **options)  # type: ignore[arg-type]
+        else:
+            command = [sys.executable, "-m", "crystext", *words]
+            settings = {"capture_output": True, "text": True, "timeout": 300, **options}
+            ended = subprocess.run(command, check=False, **settings)  # type: ignore[call-overload]
         if isinstance(ended.stderr, str):
             said = ended.stderr.splitlines()
             _MESSAGES.extend(line for line in said if line.startswith("crystext: "))

@@ -34,7 +34,8 @@ def commands(name: str) -> list[list[str]]:
 def test_the_commands_of_a_recipe_are_commands(name: str) -> None:
     called = [parsed(arguments) for arguments in commands(name)]
     assert "train" in {command for command, _ in called}
-    stores = {str(given["out"]) for command, given in called if command == "data prepare"}
+    makers = ("data prepare", "corpus build", "instruct build")
+    stores = {str(given["out"]) for command, given in called if command in makers}
     stores |= {TEXTBOOK, SHIPPED}
     for command, given in called:
         if command == "data prepare":

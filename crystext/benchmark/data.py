@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from crystext.benchmark.descriptions import with_descriptions
 from crystext.benchmark.suite import BenchmarkTask, SplitSpec, Suite, dataset_files
+from crystext.data.descriptions import with_descriptions
 from crystext.data.property_splits import (
     Fold,
     Leak,

@@ -13,6 +13,7 @@ COMMANDS: Registry[Command] = Registry(
         "decode": "crystext.cli.decode:COMMAND",
         "data": "crystext.cli.data:COMMAND",
         "instruct": "crystext.cli.instruct:COMMAND",
+        "corpus": "crystext.cli.corpus:COMMAND",
         "train": "crystext.cli.train:COMMAND",
         "sample": "crystext.cli.sample:COMMAND",
         "infill": "crystext.cli.infill:COMMAND",

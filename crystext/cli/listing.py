@@ -32,6 +32,13 @@ class RecipeCommand(_ShippedFilesCommand):
     folder = ("recipes",)
 
 
+class CorpusRecipeCommand(_ShippedFilesCommand):
+    """A command that takes recipes of corpora."""
+
+    title = "Shipped recipes"
+    folder = ("recipes", "corpus")
+
+
 class ProtocolCommand(_ShippedFilesCommand):
     """A command that takes protocols."""
 

@@ -18,8 +18,9 @@ Every document ends with the end-of-text token, and no other token is one: texts
 that contains its name holds ordinary tokens. A document that is longer than the rest of its block
 goes on in the next block. There, the continuation counts as a document of its own: attention must
 not reach back across the boundary of a block, and positions start at 0 again. The same holds for a
-document so long that it had to be divided to keep the ratio of the sources (`maximum part` in the
-manifest): its parts are separate documents, and only the last one ends with end-of-text.
+document so long that it had to be divided to keep the ratio of the sources (see `scheduler`): its
+parts are separate documents, and only the last one ends with end-of-text. The corpus may end before
+its turn comes (`unfinished` in the manifest).
 
 So `Block.document_lengths` is all that attention needs. A token at the end of a document has no
 successor within it; a trainer leaves it without a target.

@@ -8,6 +8,7 @@ exists already is not written again: its tokens are only counted.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +35,8 @@ class PartWriter:
         self.folder, self.ids_type, self.shard_tokens = folder, ids_type, shard_tokens
         self.shards: list[dict[str, Any]] = []
         """Entries of the manifest for the shards that are complete."""
-        self._spans: list[tuple[int, int, int]] = []
+        # Lists would take ten times the memory, and documents may be short.
+        self._ends, self._sources, self._stages = array("I"), array("H"), array("H")
         self._tokens = 0
         self._files = ExitStack()
         self._file: BinaryIO | None = None
@@ -59,13 +61,16 @@ class PartWriter:
         """Number of tokens so far."""
         return sum(int(shard["n_tokens"]) for shard in self.shards) + self._tokens
 
-    def append(self, ids: NDArray[Any], source: int, stage: int = 0) -> None:
+    def append(
+        self, ids: NDArray[Any], source: int, stage: int = 0, *, continues: bool = False
+    ) -> None:
         """Append a document, or a part of one.
 
         Args:
             ids: its tokens, with end-of-text where the document ends; not empty.
             source: index of its source.
             stage: index of the stage of the mixture.
+            continues: whether it is of the document that the last part was of.
         """
         while len(ids):
             if not self._tokens:
@@ -76,7 +81,13 @@ class PartWriter:
                 self._file.write(data)
                 self._hash.update(data)
             self._tokens += len(piece)
-            self._spans.append((self._tokens, source, stage))
+            if continues and self._ends:
+                self._ends[-1] = self._tokens
+            else:
+                self._ends.append(self._tokens)
+                self._sources.append(source)
+                self._stages.append(stage)
+            continues = False
             if self._tokens == self.shard_tokens:
                 self._finish_shard()
             ids = ids[len(piece) :]
@@ -91,7 +102,9 @@ class PartWriter:
     def _finish_shard(self) -> None:
         path = shard_path(self.folder, len(self.shards), IDS_SUFFIX)
         spans = shard_path(self.folder, len(self.shards), SPANS_SUFFIX)
-        table = np.array(self._spans, SPAN_TYPE).tobytes()
+        rows = np.empty(len(self._ends), SPAN_TYPE)
+        rows["end"], rows["source"], rows["stage"] = self._ends, self._sources, self._stages
+        table = rows.tobytes()
         # The tokens get their name last: where they exist, the spans do as well.
         if self._file is not None:
             with replace_atomically(spans) as partial:
@@ -103,9 +116,11 @@ class PartWriter:
         self.shards.append(
             {
                 "n_tokens": self._tokens,
-                "n_spans": len(self._spans),
+                "n_spans": len(rows),
                 "sha256": digest,
                 "spans_sha256": hashlib.sha256(table).hexdigest(),
             }
         )
-        self._spans, self._tokens, self._file = [], 0, None
+        for column in (self._ends, self._sources, self._stages):
+            del column[:]
+        self._tokens, self._file = 0, None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
 
 from crystext.models.architectures.regression_head import EncoderWithHead
 from crystext.structures.crystal import Floats
@@ -40,20 +41,33 @@ def read_head(
         texts: as the encoder reads them, see `text.descriptions`.
         max_tokens: longer texts lose their end.
     """
-    device = next(network.parameters()).device
+    outputs_N_P = np.empty((len(texts), len(scales)))
     rows = encoder_ids(tokenizer, texts, max_tokens)
-    outputs_N_P = np.empty((len(rows), len(scales)))
+    for batch, ids_B_T, mask_B_T in padded_batches(network, rows, int(tokenizer.pad_token_id)):
+        outputs_N_P[batch] = network(ids_B_T, mask_B_T).double().cpu().numpy()
+    return {
+        name: _values(scale, outputs_N_P[:, i]) for i, (name, scale) in enumerate(scales.items())
+    }
+
+
+def padded_batches(
+    network: nn.Module, rows: Sequence[Sequence[int]], pad: int
+) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+    """Yield indices of rows of similar length, their ids (B, T) and the mask (B, T).
+
+    Args:
+        network: on whose device the batches go.
+        rows: token ids.
+        pad: id of the padding token.
+    """
+    device = next(network.parameters()).device
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     while order:
         # The longest first, so that a batch that does not fit is met at once.
         size = max(1, _BATCH_TOKENS // len(rows[order[-1]]))
         batch, order = order[-size:], order[:-size]
-        ids_B_T, mask_B_T = pad_rows([rows[i] for i in batch], int(tokenizer.pad_token_id))
-        found = network(ids_B_T.to(device), mask_B_T.to(device))
-        outputs_N_P[batch] = found.double().cpu().numpy()
-    return {
-        name: _values(scale, outputs_N_P[:, i]) for i, (name, scale) in enumerate(scales.items())
-    }
+        ids_B_T, mask_B_T = pad_rows([rows[i] for i in batch], pad)
+        yield batch, ids_B_T.to(device), mask_B_T.to(device)
 
 
 def pad_rows(rows: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -30,6 +30,7 @@ from crystext.data.shipped import (
 from crystext.data.source import open_source
 from crystext.data.split import assign_splits
 from crystext.data.store import SPLITS, STORE_FILE, read_metadata, read_store
+from crystext.data.textbook import is_textbook, read_textbook
 from crystext.errors import InputError
 from crystext.io.read.parse import Piece, parse_piece
 from crystext.runtime.processes import run_in_order
@@ -95,6 +96,10 @@ def read_materials(
         materials = _read_store(path)
     elif is_shipped_training(path):
         records = list(read_shipped_set(shipped_set(TRAINING_SET)))
+        materials = Materials(records, source={"name": source})
+    elif is_textbook(path):
+        datasets = [read_textbook(part) for part in ("train", "validation")]
+        records = [dataset[i] for dataset in datasets for i in range(len(dataset))]
         materials = Materials(records, source={"name": source})
     else:
         materials = _read_source(source, lenient, workers, start_progress)

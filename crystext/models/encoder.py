@@ -1,31 +1,37 @@
 """Encoders with a head: initializes, saves and loads them.
 
-An encoder is read from the folder of any T5 or BERT; what else its checkpoint holds, such as a
-decoder, is left there. Its own folder is described in `layout`.
+An encoder is any network that encodes a text (see `architectures.network_families`). It is read
+from the folder of any network of these kinds, also of one that this package trained on texts; what
+else its checkpoint holds, such as T5's decoder or outputs for tokens, is left there. Its own folder
+is described in `layout`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from crystext.errors import ModelError, SettingError
-from crystext.models.architectures.bert import new_bert
+from crystext.models.architectures.network_families import FAMILIES, NetworkFamily, new_body
 from crystext.models.architectures.regression_head import EncoderWithHead
-from crystext.models.architectures.t5_encoder import new_t5_encoder
+from crystext.models.base_network import (
+    check_positions,
+    family_of,
+    grow_embeddings,
+    read_body,
+    whole_base_folder,
+)
 from crystext.models.layout import (
     HEAD_FILE,
     ModelDescription,
     ModelFolder,
-    base_folder,
-    find_folder,
-    is_adapter,
     open_model,
     write_description,
+    writes_no_text,
 )
 from crystext.models.load import check_model_path
 from crystext.models.network import check_tokenizer_fits, explain_damage, read_tokenizer
@@ -40,7 +46,7 @@ from crystext.text import Format
 from crystext.tokenization.encoder_vocabulary import add_missing_tokens
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ def read_base_tokenizer(source: str) -> PreTrainedTokenizerBase:
     Raises:
         ModelError: the base is unavailable, an adapter, or damaged.
     """
-    tokenizer = read_tokenizer(_base_folder(source))
+    tokenizer = read_tokenizer(whole_base_folder(source))
     add_missing_tokens(tokenizer)
     return tokenizer
 
@@ -82,7 +88,7 @@ def initialize_encoder(
     tokenizer: PreTrainedTokenizerBase,
     *,
     outputs: int,
-    pooling: Pooling,
+    pooling: Pooling | None,
     dropout: float,
     max_tokens: int,
     seed: int,
@@ -97,30 +103,29 @@ def initialize_encoder(
         settings: the recipe's.
         tokenizer: of `read_base_tokenizer`, or one that was learned for a new encoder.
         outputs: number of properties.
-        pooling: what represents a text.
+        pooling: what represents a text; None takes what is usual for the architecture.
         dropout: in front of the head.
         max_tokens: longest text.
         seed: of random weights.
         device: where to train.
 
     Raises:
-        ModelError: the base is unavailable, damaged, or no T5 or BERT.
-        SettingError: texts are longer than the number of its positions.
+        ModelError: the base is unavailable, damaged, or of another architecture.
+        SettingError: texts are longer than the number of its positions, or the pooling reads
+            nothing.
     """
     folder = None
-    if settings.new_encoder is not None:
-        sizes = settings.new_encoder
-        encoder: PreTrainedModel = (
-            new_bert(tokenizer, sizes, pooling, max_tokens, seed)
-            if sizes.architecture == "bert"
-            else new_t5_encoder(tokenizer, sizes, seed)
-        )
+    if settings.new_network is not None:
+        sizes = settings.new_network
+        pooling = _pooling(FAMILIES[sizes.architecture], pooling)
+        encoder = new_body(tokenizer, sizes, pooling, max_tokens, seed)
     else:
         assert settings.base is not None
-        folder = _base_folder(settings.base)
-        encoder = _read_encoder(folder, pooling, seed)
-        _check_positions(encoder, max_tokens, settings.base)
-        _grow(encoder, tokenizer, seed)
+        folder = whole_base_folder(settings.base)
+        pooling = _pooling(family_of(folder), pooling)
+        encoder = read_body(folder, pooling, seed)
+        check_positions(encoder, max_tokens, settings.base)
+        grow_embeddings(encoder, tokenizer, seed)
     network = EncoderWithHead(encoder, outputs, pooling=pooling, dropout=dropout, seed=seed)
     return InitialEncoder(network.to(device).train(), tokenizer, folder)
 
@@ -166,12 +171,14 @@ def load_encoder(source: str | Path | ModelFolder) -> LoadedEncoder:
     """
     files = open_model(source)
     folder = files.path
-    if files.description.objective != "regression_head":
+    if (objective := files.description.objective) not in ("causal", "regression_head"):
+        raise writes_no_text(folder, objective)
+    if objective == "causal":
         raise ModelError(f"the model in {folder} is a language model, and not an encoder")
     settings = read_prediction_settings(folder)
     if settings is None or settings.head is None:
         raise ModelError(f"{folder / 'properties.json'} lacks 'head'; copy the model folder again")
-    tokenizer, encoder = read_tokenizer(folder), _read_encoder(folder, settings.head.pooling)
+    tokenizer, encoder = read_tokenizer(folder), read_body(folder, settings.head.pooling)
     check_tokenizer_fits(folder, encoder, tokenizer)
     network = EncoderWithHead(encoder, len(settings.scales), pooling=settings.head.pooling)
     with explain_damage(folder):
@@ -179,70 +186,10 @@ def load_encoder(source: str | Path | ModelFolder) -> LoadedEncoder:
     return LoadedEncoder(network.eval(), tokenizer, settings, folder)
 
 
-def _base_folder(source: str) -> Path:
-    folder = find_folder(source)
-    if is_adapter(folder):
-        raise ModelError(f"{source} is an adapter of a language model; expected a T5 or a BERT")
-    return base_folder(folder)
-
-
-def _read_encoder(folder: Path, pooling: Pooling, seed: int | None = None) -> PreTrainedModel:
-    """Read an encoder.
-
-    Args:
-        folder: of its base or its own.
-        pooling: whether BERT needs its pooler.
-        seed: of a pooler that the base does not have; None needs all weights.
-    """
-    from transformers import AutoConfig, BertModel, T5EncoderModel
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-    classes: dict[str, Any] = {"t5": T5EncoderModel, "bert": BertModel}
-    with explain_damage(folder), torch.random.fork_rng():
-        torch.manual_seed(seed or 0)
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        if config.model_type not in classes:
-            raise ModelError(
-                f"the model in {folder} is of the type {config.model_type}; a regression head "
-                f"goes on {' or '.join(classes)}"
-            )
-        # A pooler that nothing reads would be saved without ever being trained.
-        extra = {"add_pooling_layer": pooling == "cls"} if config.model_type == "bert" else {}
-        encoder, report = classes[config.model_type].from_pretrained(
-            folder,
-            config=config,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **extra,
-        )
-    absent = sorted(report["missing_keys"])
-    if seed is not None:
-        absent = [name for name in absent if not name.startswith("pooler.")]
-    if absent:
-        raise ModelError(
-            f"the weights in {folder} lack {absent[0]} ({len(absent)} in all are missing); "
-            "they are not those of the network that config.json describes"
-        )
-    return encoder  # type: ignore[no-any-return]
-
-
-def _check_positions(encoder: PreTrainedModel, max_tokens: int, source: str) -> None:
-    positions = getattr(encoder.config, "max_position_embeddings", None)
-    if positions is not None and max_tokens > positions:
+def _pooling(family: NetworkFamily, pooling: Pooling | None) -> Pooling:
+    if family.name == "llama" and pooling == "cls":
         raise SettingError(
-            f"optim.max_tokens is {max_tokens}, and {source} knows {positions} positions; give "
-            f"{positions} or less"
+            "head.pooling is cls, and the state of the first token of a llama has read nothing "
+            "else; give last, or mean"
         )
-
-
-def _grow(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, seed: int) -> None:
-    """Give an encoder rows for the tokens that its tokenizer has more."""
-    rows = int(encoder.get_input_embeddings().weight.shape[0])  # type: ignore[index]
-    if len(tokenizer) <= rows:
-        return
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    return pooling or family.pooling

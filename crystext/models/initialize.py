@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from crystext.errors import SettingError
 from crystext.models.architectures.llama import new_llama
+from crystext.models.architectures.network_families import add_configured_dropout
 from crystext.models.layout import (
     BASE_SUBFOLDER,
     SHIPPED,
@@ -242,7 +243,9 @@ def _read_full_network(
     """Return a network for full training; an adapter of the base is merged into it."""
     base = None if adapter is None else read_description(adapter).base
     if adapter is None or base is None:
-        return read_network(under, dtype=torch.float32, device=device)
+        network = read_network(under, dtype=torch.float32, device=device)
+        add_configured_dropout(network)
+        return network
     network = read_network(under, dtype=getattr(torch, base.dtype), quantize=base.quantize)
     if base.quantize != "none":
         network = dequantize(network)

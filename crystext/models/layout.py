@@ -4,7 +4,8 @@ A model folder is what transformers writes (config.json, model.safetensors, toke
 `crystext.json` (text format) and `prompts/` (the prompt set). An adapter folder is what peft writes
 (adapter_config.json, adapter_model.safetensors) with the tokenizer and the same additions;
 `crystext.json` names its base, and the precision of the base in training. The folder of an encoder
-that predicts properties has its head (head.safetensors) and properties.json instead of prompts. No
+that predicts properties has its head (head.safetensors) and properties.json instead of prompts; one
+that learned masked tokens, or texts from texts, has neither, and is a base to fine-tune. No
 code in any of them is ever executed: weights are read from safetensors only. This module loads no
 tensors, and so needs neither torch nor transformers.
 """
@@ -36,8 +37,9 @@ _EXPECTED_SOURCE = (
     f"expected {SHIPPED!r}, a folder with config.json or adapter_config.json, or OWNER/NAME"
 )
 
-Objective = Literal["causal", "regression_head"]
-"""What a model was trained to do: write texts, or give numbers through a layer of its own."""
+Objective = Literal["causal", "regression_head", "masked", "sequence_to_sequence"]
+"""What a model was trained to do: write texts; give numbers through a layer of its own; name masked
+tokens; or write a text for another one."""
 
 HEAD_FILE = "head.safetensors"
 
@@ -111,7 +113,7 @@ class ModelFolder:
             ModelError: it reads no prompts.
         """
         if self.description.objective != "causal":
-            raise writes_no_text(self.path)
+            raise writes_no_text(self.path, self.description.objective)
         return load_prompts(self.path / "prompts")
 
     @cached_property
@@ -142,8 +144,10 @@ class ModelFolder:
         """Refuse a model that writes no crystals.
 
         Raises:
-            ModelError: it only predicts properties, or answers in words.
+            ModelError: it only predicts properties, answers in words, or is pretrained alone.
         """
+        if self.description.objective in ("masked", "sequence_to_sequence"):
+            raise writes_no_text(self.path, self.description.objective)
         if not self.description.generates:
             predicts = (self.path / "properties.json").is_file()
             does, use = ("predicts properties", "predict") if predicts else ("writes text", "chat")
@@ -179,8 +183,14 @@ def open_model(source: str | Path | ModelFolder = SHIPPED) -> ModelFolder:
     return ModelFolder(str(source), model_folder(source))
 
 
-def writes_no_text(folder: Path) -> ModelError:
-    """Return the error for a use of an encoder as a model of texts."""
+def writes_no_text(folder: Path, objective: Objective) -> ModelError:
+    """Return the error for a use of another model as a language model."""
+    if objective != "regression_head":
+        return ModelError(
+            f"the model in {folder} was pretrained with the objective {objective}, and neither "
+            "writes crystals nor predicts properties; fine-tune it with model.base="
+            f"{folder} and objective=regression_head"
+        )
     return ModelError(
         f"the model in {folder} predicts properties and writes no text; use it as `crystext "
         f"predict --model {folder}`"
@@ -208,10 +218,9 @@ def model_folder(source: str | Path = SHIPPED) -> Path:
         return folder
     weights = [] if has_safetensors(folder) else ["model.safetensors"]
     _require_files(folder, "config.json", "crystext.json", *weights)
-    if read_description(folder).objective == "regression_head":
-        _require_files(folder, HEAD_FILE, "properties.json", "tokenizer.json")
-    else:
-        _require_files(folder, "prompts", "tokenizer.json")
+    needed = {"causal": ("prompts",), "regression_head": (HEAD_FILE, "properties.json")}
+    objective = read_description(folder).objective
+    _require_files(folder, *needed.get(objective, ()), "tokenizer.json")
     return folder
 
 

@@ -156,7 +156,7 @@ def load_model(source: str | Path | ModelFolder = SHIPPED) -> LoadedModel:
     files = open_model(source)
     folder, about = files.path, files.description
     if about.objective != "causal":
-        raise writes_no_text(folder)
+        raise writes_no_text(folder, about.objective)
     tokenizer = read_tokenizer(folder)
     network: PreTrainedModel | PeftModel
     if about.base is None:

@@ -16,7 +16,7 @@ from crystext.inference.answer_distribution import (
 )
 from crystext.inference.property_readout import read_distributions
 from crystext.metrics.interval_coverage import INTERVAL_LEVELS
-from crystext.models.layout import open_model
+from crystext.models.layout import open_model, writes_no_text
 from crystext.models.load import LoadedModel, load_model
 from crystext.models.prediction_settings import PredictionSettings, read_prediction_settings
 from crystext.predict.baselines.fitting import Answers
@@ -91,10 +91,12 @@ class LanguagePredictor(TrainedPredictor[LoadedModel, AnswerDistribution]):
 def _load(source: str | Path | ModelFolder) -> tuple[LoadedModel, PredictionSettings]:
     folder = shipped_predictor() if str(source) == SHIPPED else source
     files = open_model(folder)
+    if (objective := files.description.objective) != "causal":
+        raise writes_no_text(files.path, objective)
     settings = read_prediction_settings(files.path)
     if settings is None:
         raise ModelError(
-            f"the model {source} predicts no property; train one with `crystext train "
+            f"the model {files.source} predicts no property; train one with `crystext train "
             "regress-shipped`, or leave the model out to take the shipped predictor"
         )
     return load_model(files), settings

@@ -326,9 +326,15 @@ def one_thread_per_process() -> Iterator[None]:
 
     NumPy's libraries read the limit when they are imported, before a process runs anything.
     """
-    name = "OMP_NUM_THREADS"
+    with environment_variable("OMP_NUM_THREADS", "1"):
+        yield
+
+
+@contextmanager
+def environment_variable(name: str, value: str) -> Iterator[None]:
+    """Set an environment variable for this process and those started within."""
     before = os.environ.get(name)
-    os.environ[name] = "1"
+    os.environ[name] = value
     try:
         yield
     finally:

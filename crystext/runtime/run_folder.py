@@ -33,6 +33,7 @@ _KINDS_BY_FILE = {
     "report.json": "an evaluation",
     "recipe.yaml": "a training run",
     "store.json": "a store of crystals",
+    "corpus.json": "a corpus",
     "model.safetensors": "a model",
     "adapter_model.safetensors": "an adapter",
 }

@@ -99,6 +99,36 @@ def renamed_setting(override: str, renamed: Mapping[str, str]) -> str:
     return key + equals + value
 
 
+def apply_override(
+    values: dict[str, Any], override: str, example: str, *, texts: Collection[str] = ()
+) -> str | None:
+    """Set one value of a settings file, in place, or return the error of the override.
+
+    Args:
+        values: sections and settings, as YAML gives them.
+        override: `section.key=value`; the value is YAML.
+        example: an override, for the message.
+        texts: settings whose values are texts, even where YAML reads a number or a date.
+    """
+    key, equals, text = override.partition("=")
+    *sections, last = key.split(".")
+    if not equals or not last or "" in sections:
+        return f"{override!r} is not an override; expected key=value, e.g. {example}"
+    try:
+        value = parse_yaml(text)
+    except ValueError as error:
+        return f"{truncated_repr(override)}: the value is not YAML: {error}"
+    if key in texts and not isinstance(value, str | dict | list | None):
+        value = text
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            return f"{override!r}: {section} is a value, not a section"
+        values = inner
+    values[last] = value
+    return None
+
+
 def _describe_error(error: Mapping[str, Any]) -> str:
     """Return what was expected where pydantic found an error, and what was found instead."""
     kind, found = str(error["type"]), error["input"]

@@ -98,8 +98,15 @@ class PropertyPrediction(Task):
                 found[name] = value
         return found
 
-    def sample_text(self, record: Record, rng: np.random.Generator) -> tuple[str, str]:
+    def sample_text(
+        self, record: Record, rng: np.random.Generator, *, equivalent: bool = True
+    ) -> tuple[str, str]:
         """Return a representation that a record has, sampled by weight, and its text, or no text.
+
+        Args:
+            record: any.
+            rng: of the choice.
+            equivalent: whether the text, too, is a random one of equivalent ones.
 
         Raises:
             InputError, SettingError: what the record has is invalid.
@@ -108,7 +115,7 @@ class PropertyPrediction(Task):
         names = list(self.inputs)
         keys = rng.random(len(names)) ** (1 / np.array([*self.inputs.values()]))
         for i in np.argsort(-keys):
-            text = get_representation(names[i]).write(record, rng)
+            text = get_representation(names[i]).write(record, rng if equivalent else None)
             if text:
                 return names[i], text
         return "", ""

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
 from crystext.training.example_stream import ExampleStream, TrainingRow
@@ -19,6 +20,16 @@ from crystext.training.example_stream import ExampleStream, TrainingRow
 def steps_for_epochs(epochs: float, crystals: int, batch_size: int) -> int:
     """Return the number of batches for this many epochs."""
     return max(1, math.ceil(epochs * crystals / batch_size))
+
+
+def dropout_seed(seed: int, step: int, process_index: int, micro_batch: int) -> int:
+    """Return the seed of the dropout of one part of a batch.
+
+    It does not depend on earlier steps, so that a run can resume at any step.
+    """
+    return int(
+        np.random.SeedSequence([seed, step, process_index, micro_batch]).generate_state(1)[0]
+    )
 
 
 class Batches(torch.utils.data.Dataset[list[TrainingRow]]):

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
 from torch import nn
 
+from crystext.models.architectures.network_families import new_text_network
+from crystext.models.architectures.residual_dropout import add_residual_dropout
 from crystext.models.initialize import InitialModel, initialize_model
 from crystext.models.load import save_model
 from crystext.models.prediction_vocabulary import extend_for_prediction
 from crystext.tasks.prompts import load_prompts
 from crystext.tasks.property_prediction import PropertyPrediction
 from crystext.text import get_format
-from crystext.training.dropout import add_residual_dropout
 from crystext.training.example_stream import Examples, TrainingRow
 from crystext.training.loss import PackedLoss, base_network
 from crystext.training.number_weighting import NumberWeights
@@ -25,6 +27,7 @@ from crystext.training.packing import Packed, dummy_rows, pack
 from crystext.training.property_checks import make_property_checks
 from crystext.training.recipe import Recipe
 from crystext.training.record_datasets import make_datasets
+from crystext.training.representation_texts import RepresentationReader
 from crystext.training.sample_checks import sampled_validity, validation_ipt
 from crystext.training.training_data import TrainingData
 
@@ -47,12 +50,16 @@ class CausalObjective(Objective):
             CrystextError: the recipe refers to something that does not exist, or gives no batch.
         """
         self.recipe = recipe
-        self.initial_model = _initialize_model(recipe, data, property_task, device)
-        self.datasets = (
-            make_datasets(recipe, data.splits, self.initial_model, property_task)
-            if data.texts is None
-            else data.texts.datasets(recipe, self.initial_model.tokenizer)
-        )
+        texts = None
+        if recipe.representations is not None:
+            texts = RepresentationReader(recipe, data.splits["train"])
+        self.initial_model = _initialize_model(recipe, data, property_task, texts, device)
+        if texts is not None:
+            self.datasets = texts.datasets(recipe, data.splits, _text_row)
+        elif data.texts is not None:
+            self.datasets = data.texts.datasets(recipe, self.initial_model.tokenizer)
+        else:
+            self.datasets = make_datasets(recipe, data.splits, self.initial_model, property_task)
         self.property_checks = make_property_checks(
             recipe, self.initial_model, property_task, data.splits
         )
@@ -101,14 +108,16 @@ class CausalObjective(Objective):
                 found |= self.property_checks.errors(network)
         return found
 
-    def save(self, folder: Path, state: Mapping[str, torch.Tensor] | None) -> None:
-        """Write a model folder, or an adapter folder."""
+    def save(
+        self, folder: Path, state: Mapping[str, torch.Tensor] | None, *, last: bool = True
+    ) -> None:
+        """Write a model folder, or an adapter folder; in 32 bits while training goes on."""
         recipe, start = self.recipe, self.initial_model
         network = base_network(start.network)
         network.config.use_cache = True
         # A small predictor that was trained in 32 bits loses accuracy in 16.
         is_small = not recipe.generates and recipe.precision != "bf16"
-        if state is None and start.base is None and not is_small:
+        if last and state is None and start.base is None and not is_small:
             network.bfloat16()
         with standard_attention(network):
             prediction = None
@@ -129,16 +138,33 @@ class CausalObjective(Objective):
             )
             if self.property_checks is not None:
                 self.property_checks.write_compositions(folder)
+        network.config.use_cache = last
+
+
+def _text_row(ids: list[int], answer: list[int], rng: np.random.Generator) -> TrainingRow:
+    return ids, ids
 
 
 def _initialize_model(
-    recipe: Recipe, data: TrainingData, task: PropertyPrediction | None, device: torch.device
+    recipe: Recipe,
+    data: TrainingData,
+    task: PropertyPrediction | None,
+    texts: RepresentationReader | None,
+    device: torch.device,
 ) -> InitialModel:
     """Create or load the network that a recipe names, with the vocabulary that its task needs."""
+    prompts = None if recipe.prompts is None else load_prompts(recipe.prompts)
+    fmt, sizes = get_format(recipe.format), recipe.model.new_network
+    if sizes is not None:
+        assert texts is not None, "the recipe's check requires it"
+        tokenizer, most = texts.tokenizer, recipe.optim.max_tokens
+        network = new_text_network(tokenizer, sizes, most, recipe.seed)
+        network.to(device)  # type: ignore[arg-type]
+        return InitialModel(network.train(), tokenizer, prompts or load_prompts(), fmt, None)
     model = initialize_model(
         recipe.model,
-        None if recipe.prompts is None else load_prompts(recipe.prompts),
-        get_format(recipe.format),
+        prompts,
+        fmt,
         max_tokens=recipe.optim.max_tokens,
         seed=recipe.seed,
         device=device,

@@ -27,6 +27,8 @@ class TrainingDatasets:
     """Token counts of the first training examples, including those that are too long."""
     unscored_tasks: list[str]
     """Tasks without a validation example that is short enough."""
+    notes: tuple[str, ...] = ()
+    """Further omissions, a sentence each."""
 
     @property
     def scored_tasks(self) -> list[str]:
@@ -60,3 +62,4 @@ class TrainingDatasets:
                 f"not scored: {', '.join(self.unscored_tasks)}, of which no validation record "
                 f"gives an example of at most {most} tokens"
             )
+        yield from self.notes

@@ -40,6 +40,8 @@ def check_machine(recipe: Recipe) -> None:
                 "sample_checks.sampled_crystals: not possible with FSDP, where no process has the "
                 "whole model"
             )
+        if recipe.keep_models != "last":
+            faults.append("keep_models: every_evaluation is not possible with FSDP")
         if recipe.compile:
             faults.append("compile: untested with FSDP; set it to false")
         if recipe.objective != "causal":

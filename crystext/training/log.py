@@ -22,6 +22,9 @@ from crystext.training.recipe import Recipe
 _TIMED_STEPS = 50
 """Number of steps from which the remaining time is estimated."""
 
+_SHOWN_SCORES = 12
+"""Metrics of an evaluation that are shown; the log has all."""
+
 
 class TrainingLog:
     """`log.jsonl`: one line of metrics per entry, with its step."""
@@ -121,6 +124,8 @@ def format_scores(scores: Mapping[str, float]) -> str:
         for name, score in scores.items()
         if name != "loss_mean"
     ]
+    if len(rest) > _SHOWN_SCORES:
+        rest[_SHOWN_SCORES:] = [f"{len(rest) - _SHOWN_SCORES} more in log.jsonl"]
     return f"validation loss {scores['loss_mean']:.4f} ({', '.join(rest)})"
 
 

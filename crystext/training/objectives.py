@@ -1,11 +1,13 @@
 """What a step computes: rows of examples become a batch, and a batch a loss for each target.
 
     causal            the next token, wherever a row's label is one (`causal_objective`)
-    regression_head   a number for each property, by an encoder and a head (`regression_objective`)
+    regression_head   a number for each property, by a network and a head (`regression_objective`)
+    masked            the tokens that are masked in a text (`text_objective`)
+    sequence_to_sequence
+                      a text, from the same with masked parts or from another (`text_objective`)
 
 The trainer knows this interface alone: steps, optimizers, checkpoints and evaluation are the same
-for all. A further objective, such as masked tokens or a decoder that reads an encoder, is a file
-with an `Objective` and a line in `trainer.make_objective`.
+for all. A further objective is a file with an `Objective` and a line in `trainer.make_objective`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from torch import nn
 
 from crystext.models.encoder import InitialEncoder
 from crystext.models.initialize import InitialModel
+from crystext.models.text_network import InitialTextNetwork
 from crystext.training.datasets import TrainingDatasets
 from crystext.training.example_stream import TrainingRow
 
@@ -60,7 +63,7 @@ class LossModule(nn.Module):
 class Objective(ABC):
     """The network of a run, its data, and what it learns from them."""
 
-    initial_model: InitialModel | InitialEncoder
+    initial_model: InitialModel | InitialEncoder | InitialTextNetwork
     """Exactly the parameters of its network that are to be trained require gradients."""
     datasets: TrainingDatasets
 
@@ -91,10 +94,14 @@ class Objective(ABC):
         """
 
     @abstractmethod
-    def save(self, folder: Path, state: Mapping[str, torch.Tensor] | None) -> None:
-        """Write the model folder; the last action of a run, by its main process.
+    def save(
+        self, folder: Path, state: Mapping[str, torch.Tensor] | None, *, last: bool = True
+    ) -> None:
+        """Write the model folder, by the main process of a run.
 
         Args:
             folder: the path.
             state: the weights by name, if they are stored elsewhere than in the network.
+            last: whether it is the last action of the run; else training goes on, and the network
+                may be left in evaluation mode, but otherwise as it was.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from crystext.errors import SettingError
-from crystext.training.recipe import OptimSettings
+from crystext.training.recipe_sections import OptimSettings
 
 _BETAS = (0.9, 0.95)
 

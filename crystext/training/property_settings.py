@@ -11,7 +11,7 @@ from crystext.errors import SettingError
 from crystext.runtime.schema import StrictModel
 from crystext.structures.property_schema import PROPERTIES, Property
 from crystext.tasks.answer_scales import DEFAULT_DIGITS
-from crystext.tasks.representations import get_representation
+from crystext.training.representation_settings import WeightedRepresentations
 
 
 class TargetSettings(StrictModel):
@@ -29,7 +29,7 @@ class PropertySettings(StrictModel):
     targets: dict[str, TargetSettings | None] | None = None
     """Properties to predict, by name. Those of `structures.property_schema` need no settings, nor
     do columns of a table. A list of names will do. None: all that a table has."""
-    inputs: dict[str, float] = Field(default_factory=lambda: {"composition": 1.0})
+    inputs: WeightedRepresentations = Field(default_factory=lambda: {"composition": 1.0})
     """Relative weight of each representation of a record (`tasks.representations`); the first one
     that a record has is shown to the model later. A list of names gives all the same weight."""
     answer: Literal["levels", "digits"] = "levels"
@@ -48,11 +48,6 @@ class PropertySettings(StrictModel):
     def _targets_of_list(cls, value: Any) -> Any:
         return dict.fromkeys(value) if isinstance(value, list) else value
 
-    @field_validator("inputs", mode="before")
-    @classmethod
-    def _inputs_of_list(cls, value: Any) -> Any:
-        return dict.fromkeys(value, 1.0) if isinstance(value, list) else value
-
     @field_validator("targets")
     @classmethod
     def _check_targets(
@@ -70,21 +65,6 @@ class PropertySettings(StrictModel):
         if faults:
             raise ValueError("; ".join(faults))
         return targets
-
-    @field_validator("inputs")
-    @classmethod
-    def _check_inputs(cls, inputs: dict[str, float]) -> dict[str, float]:
-        faults = []
-        for name, weight in inputs.items():
-            try:
-                get_representation(name)
-            except SettingError as error:
-                faults.append(str(error))
-            if weight <= 0:
-                faults.append(f"the weight of {name} is not above 0")
-        if faults or not inputs:
-            raise ValueError("; ".join(faults) or "no representation is named")
-        return inputs
 
     def properties(self, available: Mapping[str, Property] | None = None) -> dict[str, Property]:
         """Return the targets as properties, by name.

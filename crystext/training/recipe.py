@@ -7,33 +7,39 @@ all errors of a bad recipe at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from crystext.errors import SettingError, did_you_mean
-from crystext.models.layout import Temperatures
+from crystext.models.layout import Objective, Temperatures
 from crystext.models.settings import ModelSettings
 from crystext.runtime.schema import (
     StrictModel,
-    parse_yaml,
+    apply_override,
     read_yaml,
     rename_settings,
     renamed_setting,
     setting_faults,
-    truncated_repr,
 )
 from crystext.runtime.shipped_files import shipped_path
 from crystext.tasks import TASKS
 from crystext.text import FORMATS, Format, get_format
 from crystext.training.head_settings import RegressionHeadSettings
+from crystext.training.objective_checks import (
+    REPRESENTATION_TASK,
+    RecipeParts,
+    objective_errors,
+)
 from crystext.training.property_settings import PropertySettings
-
-_EXCLUSIVE_SETTINGS = (("steps", "epochs"), ("batch_tokens", "batch_sequences"))
-"""Settings of `optim` that exclude each other."""
-
+from crystext.training.recipe_sections import (
+    EXCLUSIVE_SETTINGS,
+    DataSettings,
+    OptimSettings,
+    SampleCheckSettings,
+)
+from crystext.training.representation_settings import RepresentationSettings
 
 PROPERTY_TASK = "property"
 """Name of the task whose settings are the section `properties`."""
@@ -43,112 +49,12 @@ TEXT_TASKS = ("text", "conversation")
 """
 
 RENAMED_SETTINGS = {
+    "model.new_encoder": "model.new_network",
     "probes": "sample_checks",
     "translate_share": "translate_probability",
     "optim.decay_share": "optim.decay_fraction",
 }
-"""Present names of settings by their names in version 0.1, which recipes may still use."""
-
-
-class DataSettings(StrictModel):
-    """Training and validation data. In an override, `data=FOLDER` stands for `data.store`."""
-
-    store: Path
-    """A folder that `crystext data prepare` wrote (see `data.store`); a table of compositions,
-    molecules or structures with properties, for the task `property` (see `data.property_table`);
-    a corpus of `crystext corpus build`, for the task `text`; a folder of conversations, for the
-    task `conversation` (see `training.text_data`); or `textbook`: a few crystals shipped with the
-    package (see `data.textbook`)."""
-    validation_fraction: float = Field(0.1, gt=0, lt=1)
-    """Of a table without a column `split`: part of the compositions, or of the molecules by
-    scaffold, that is held out for validation. A store has a split of its own."""
-    validation_crystals: int = Field(2000, gt=0)
-    """Number of validation crystals scored at each evaluation; of texts, the number of blocks of
-    each source, or of conversations of each task."""
-    watched: dict[str, Path] = Field(default_factory=dict)
-    """Texts by a name of one's own that the tasks `text` and `conversation` do not learn but score
-    at each evaluation, such as general prose: their perplexity tells what is forgotten. A file of
-    JSON lines with a field `text`, or a text file."""
-    workers: int = Field(0, ge=0)
-    """Number of processes that prepare examples for each training process; 0: it makes them itself,
-    some 100,000 tokens of the crystal vocabulary per second. Batches do not depend on it."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _expand_store(cls, value: Any) -> Any:
-        return value if value is None or isinstance(value, dict | list) else {"store": value}
-
-    @field_validator("store", mode="before")
-    @classmethod
-    def _check_store(cls, value: Any) -> Any:
-        # Some digits of a name may already be lost, as in 2019_10.
-        if isinstance(value, int | float | date):
-            raise ValueError("YAML does not parse it as a name; put it in quotes")
-        return value
-
-
-class OptimSettings(StrictModel):
-    """Number of steps, learning rate and batch size.
-
-    Give `steps` or `epochs`, and `batch_tokens` or `batch_sequences`: a batch is the data of one
-    step, whatever the number of processes. An override of one replaces the recipe's other.
-    """
-
-    optimizer: Literal["muon", "adamw", "paged_adamw_8bit"] = "adamw"
-    """muon: for the matrices, AdamW for the rest (from scratch); adamw: AdamW for all;
-    paged_adamw_8bit: the same in 8 bits, from bitsandbytes."""
-    learning_rate: float = Field(gt=0)
-    schedule: Literal["cosine", "constant", "wsd", "one_cycle"] = "cosine"
-    """After the warm-up: half a cosine to zero; or constant; or constant with a decay at the end
-    (wsd). one_cycle has a warm-up of its own, half a cosine up before half a cosine down."""
-    warmup_steps: int = Field(100, ge=0)
-    warmup_fraction: float | None = Field(None, ge=0, le=1)
-    """Warm-up as a fraction of the steps, in place of `warmup_steps`."""
-    decay_fraction: float = Field(0.4, ge=0, le=1)
-    """wsd, one_cycle: fraction of the steps, at the end, over which the rate decays to zero."""
-    final_rate_fraction: float = Field(0.0, ge=0, le=1)
-    """cosine: the learning rate at the end, as a fraction of the highest."""
-    weight_decay: float = Field(0.0, ge=0)
-    steps: int | None = Field(None, gt=0)
-    epochs: float | None = Field(None, gt=0)
-    """Passes over the training crystals."""
-    min_steps: int = Field(1, gt=0)
-    """With `epochs`: steps for a table that is so small that its epochs are fewer."""
-    batch_tokens: int | None = Field(None, gt=0)
-    """On average: a batch is the number of sequences with this many tokens in the mean."""
-    batch_sequences: int | None = Field(None, gt=0)
-    micro_tokens: int = Field(8192, gt=0)
-    """Maximum number of tokens that a process passes through the network at once; larger batches
-    are split and their gradients accumulated. Affects memory, not the result."""
-    max_tokens: int = Field(256, gt=0)
-    """Longer examples are left out; with the objective regression_head, they lose their end."""
-    clip_norm: float = Field(1.0, gt=0)
-    ema: float = Field(0.0, ge=0, lt=1)
-    """Decay of the moving average of the trained weights; the average is saved and scored.
-    0: no average."""
-
-    @model_validator(mode="after")
-    def _check_exclusive_settings(self) -> Self:
-        faults = [
-            f"give either {one} or {other}"
-            for one, other in _EXCLUSIVE_SETTINGS
-            if (getattr(self, one) is None) == (getattr(self, other) is None)
-        ]
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
-
-
-class SampleCheckSettings(StrictModel):
-    """Checks in each evaluation besides the losses. 0 crystals turns a check off."""
-
-    ipt_crystals: int = Field(0, ge=0)
-    """Number of validation crystals for the increase in perplexity under translation
-    (`metrics.ipt`)."""
-    ipt_translations: int = Field(20, ge=2)
-    sampled_crystals: int = Field(0, ge=0)
-    """Number of crystals sampled with the current weights, to count the valid ones."""
-    sampled_max_atoms: int = Field(20, gt=0)
+"""Present names of settings by former ones, which recipes may still use."""
 
 
 class Recipe(StrictModel):
@@ -161,12 +67,17 @@ class Recipe(StrictModel):
     """A shipped prompt set or a folder; None: the prompts that the base was trained with, else the
     default ones."""
     tasks: dict[str, float]
-    """Relative weight of each task. The tasks `text` and `conversation` stand alone."""
+    """Relative weight of each task. The tasks `text`, `conversation` and `representation` stand
+    alone."""
     properties: PropertySettings | None = None
     """Settings of the task `property`, which needs them."""
-    objective: Literal["causal", "regression_head"] = "causal"
-    """causal: a language model learns the next token; regression_head: an encoder of the kind of T5
-    or BERT learns the task `property`, with a layer that gives the numbers."""
+    representations: RepresentationSettings | None = None
+    """Settings of the task `representation`, which needs them."""
+    objective: Objective = "causal"
+    """causal: a language model learns the next token; regression_head: a network with a layer that
+    gives numbers learns the task `property`. With the task `representation`: masked, BERT or
+    RoBERTa learns the tokens that are masked in a text; sequence_to_sequence, BART learns to write
+    the text, or another one."""
     head: RegressionHeadSettings | None = None
     """Settings of the objective regression_head; None: their defaults."""
     translate_probability: float = Field(ge=0, le=1)
@@ -176,8 +87,8 @@ class Recipe(StrictModel):
     """Weight in the loss of tokens of coordinates, lengths and angles; all others have 1 (see
     `training.number_weighting`)."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Dropout rate of the output of each layer branch, for full training (`training.dropout`);
-    adapters have their own, `model.lora.dropout`."""
+    """Dropout rate of the output of each layer branch, for full training
+    (`models.architectures.residual_dropout`); adapters have their own, `model.lora.dropout`."""
     model: ModelSettings
     optim: OptimSettings
     precision: Literal["bf16", "fp32"] = "bf16"
@@ -193,6 +104,9 @@ class Recipe(StrictModel):
     """Default text format for sampling: `wyckoff`, if a task teaches it, or the `format`, as for
     None."""
     evaluate_every: int = Field(500, gt=0)
+    keep_models: Literal["last", "every_evaluation"] = "last"
+    """every_evaluation: keep the model of each evaluation, as `models/step-0000500`, so that the
+    course of a training can be evaluated later."""
     checkpoint_every: int = Field(100, gt=0)
     patience: int | None = Field(None, gt=0)
     """Early stopping: end after this many consecutive evaluations without a new minimum of the mean
@@ -226,36 +140,9 @@ class Recipe(StrictModel):
 
     @model_validator(mode="after")
     def _check_objective(self) -> Self:
-        if self.objective == "causal":
-            faults = {
-                "head": self.head is not None,
-                "model.new_encoder": self.model.new_encoder is not None,
-            }
-            wrong = [name for name, given in faults.items() if given]
-            if wrong:
-                raise ValueError(
-                    f"{' and '.join(wrong)} need objective: regression_head; give it, or leave "
-                    "them out"
-                )
-            return self
-        settings = self.properties
-        faults = {
-            "tasks other than property": self.generates,
-            "model.new": self.model.new is not None,
-            "model.lora": self.model.lora is not None,
-            "dropout (there is head.dropout)": self.dropout > 0,
-            "loss_on_prompt": self.loss_on_prompt,
-            "number_weight": self.number_weight != 1,
-            "optim.optimizer muon": self.optim.optimizer == "muon",
-            "properties.jitter": settings is not None and settings.jitter > 0,
-            "sample_checks": self.sample_checks.ipt_crystals > 0
-            or self.sample_checks.sampled_crystals > 0,
-        }
-        wrong = [name for name, given in faults.items() if given]
-        if wrong:
-            raise ValueError(
-                f"the objective {self.objective} does not have {', '.join(wrong)}; leave that out"
-            )
+        parts = RecipeParts(*(getattr(self, name) for name in RecipeParts._fields))
+        if errors := objective_errors(parts):
+            raise ValueError("; ".join(errors))
         return self
 
     @model_validator(mode="after")
@@ -291,12 +178,12 @@ class Recipe(StrictModel):
     @property
     def generates(self) -> bool:
         """Whether a task of the recipe writes crystals."""
-        others = (PROPERTY_TASK, *TEXT_TASKS)
+        others = (PROPERTY_TASK, REPRESENTATION_TASK, *TEXT_TASKS)
         return any(weight > 0 for name, weight in self.tasks.items() if name not in others)
 
     @model_validator(mode="after")
     def _check_sample_format(self) -> Self:
-        if self.text_task is not None:
+        if self.text_task is not None or self.representations is not None:
             return self
         formats = [TASKS[name].format for name, weight in self.tasks.items() if weight > 0]
         learned = {self.format if fmt is None else fmt.name for fmt in formats}
@@ -322,7 +209,7 @@ class Recipe(StrictModel):
     @field_validator("tasks")
     @classmethod
     def _check_tasks(cls, tasks: dict[str, float]) -> dict[str, float]:
-        known = [*TASKS, *TEXT_TASKS]
+        known = [*TASKS, REPRESENTATION_TASK, *TEXT_TASKS]
         faults = [
             f"no task {name!r}." + did_you_mean(name, known) for name in tasks if name not in known
         ]
@@ -395,7 +282,7 @@ def _replace_alternatives(values: dict[str, Any], overrides: Sequence[str]) -> l
         return []
     given = {x.partition("=")[0]: x for x in overrides}
     faults = []
-    for pair in _EXCLUSIVE_SETTINGS:
+    for pair in EXCLUSIVE_SETTINGS:
         chosen = [x for x in pair if f"optim.{x}" in given and optim.get(x) is not None]
         if len(chosen) == 2:
             both = " and ".join(given[f"optim.{x}"] for x in chosen)
@@ -408,23 +295,8 @@ def _replace_alternatives(values: dict[str, Any], overrides: Sequence[str]) -> l
 
 def _apply_override(values: dict[str, Any], override: str) -> str | None:
     """Set one value, or return the error of the override."""
-    key, equals, text = override.partition("=")
+    key, _, text = override.partition("=")
     if key == "data" and text and not text.startswith("{"):
-        key = "data.store"
-    *sections, last = key.split(".")
-    if not equals or not last or "" in sections:
-        return f"{override!r} is not an override; expected key=value, e.g. optim.steps=100"
-    try:
-        value = parse_yaml(text)
-    except ValueError as error:
-        return f"{truncated_repr(override)}: the value is not YAML: {error}"
-    if key == "data.store" and not isinstance(value, str | dict | list | None):
-        # A folder may be called 2019.
-        value = text
-    for section in sections:
-        inner = values.setdefault(section, {})
-        if not isinstance(inner, dict):
-            return f"{override!r}: {section} is a value, not a section"
-        values = inner
-    values[last] = value
-    return None
+        override = f"data.store={text}"
+    # A folder may be called 2019.
+    return apply_override(values, override, "optim.steps=100", texts=["data.store"])

@@ -1,55 +1,55 @@
-"""The objective `regression_head`: an encoder and a linear layer learn numbers of texts.
+"""The objective `regression_head`: a network and a linear layer learn numbers of texts.
 
 As in LLM-Prop (Rubungo et al., arXiv:2310.14029) and LLM4Mat-Bench (arXiv:2411.00177):
 
-    number    |output - (value - mean) / std|, mean and std of the training values
+    number    |output - (value - mean) / std|, or its square; mean and std of the training values
     boolean   cross entropy of the logit and 0 or 1
 
-Each known value of a record is a target; what a record lacks is masked.
+Each known value of a record is a target; one that a record lacks, or that is not finite, is masked:
+it is in no mean, and carries no loss.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
 from crystext.data.store import Records
-from crystext.errors import CrystextError, InputError
+from crystext.errors import InputError
 from crystext.inference.applicability import COMPOSITIONS_FILE, TrainingCompositions
 from crystext.inference.head_readout import pad_rows, read_head
 from crystext.metrics.interval_coverage import INTERVAL_LEVELS, residual_quantile
 from crystext.models.architectures.regression_head import EncoderWithHead
-from crystext.models.encoder import (
-    InitialEncoder,
-    initialize_encoder,
-    read_base_tokenizer,
-    save_encoder,
-)
+from crystext.models.encoder import InitialEncoder, initialize_encoder, save_encoder
 from crystext.models.prediction_settings import HeadSettings, PredictionSettings
-from crystext.models.settings import ModelSettings
 from crystext.structures.crystal import Floats
 from crystext.structures.record import Record
 from crystext.tasks.property_prediction import PropertyPrediction, property_value
-from crystext.tasks.representations import preferred_text
 from crystext.text import get_format
-from crystext.text.descriptions import TextPreparation
-from crystext.tokenization.encoder_vocabulary import encoder_ids, ignores_case, learn_tokenizer
+from crystext.tokenization.encoder_vocabulary import encoder_ids
 from crystext.training.datasets import LENGTH_SAMPLE_SIZE, TrainingDatasets
-from crystext.training.example_stream import ExampleStream, TrainingRow, augment_crystal
+from crystext.training.example_stream import ExampleStream, TrainingRow
 from crystext.training.head_settings import RegressionHeadSettings
 from crystext.training.objectives import LossModule, MeanLosses, Objective
 from crystext.training.property_task import known_counts
 from crystext.training.recipe import PROPERTY_TASK, Recipe
+from crystext.training.text_reader import TextReader, tokenizer_and_reader
 from crystext.training.training_data import TrainingData
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+_LISTED_PROPERTIES = 5
+"""Number of properties with masked values that are named."""
 
 
 class Padded(NamedTuple):
@@ -93,15 +93,20 @@ def pad(rows: Sequence[TrainingRow], padding_token: int) -> Padded:
 
 
 class HeadLoss(LossModule):
-    """An encoder with a head that returns losses: absolute errors, and cross entropies in nats."""
+    """An encoder with a head that returns losses: errors, and cross entropies in nats."""
 
     network: EncoderWithHead
 
     def __init__(
-        self, network: EncoderWithHead, is_boolean: Sequence[bool], device: torch.device, bf16: bool
+        self,
+        network: EncoderWithHead,
+        is_boolean: Sequence[bool],
+        device: torch.device,
+        bf16: bool,
+        loss: Literal["l1", "l2"] = "l1",
     ) -> None:
         super().__init__()
-        self.network, self.bf16 = network, bf16
+        self.network, self.bf16, self.loss = network, bf16, loss
         self.is_boolean_P = torch.tensor(is_boolean, device=device)
 
     def forward(self, batch: Padded) -> torch.Tensor:
@@ -109,39 +114,15 @@ class HeadLoss(LossModule):
         with torch.autocast(batch.ids_B_T.device.type, torch.bfloat16, enabled=self.bf16):
             outputs_B_P = self.network(batch.ids_B_T, batch.mask_B_T)
         values_B_P = batch.values_B_P
+        errors_B_P = (outputs_B_P - values_B_P).abs()
         losses_B_P = torch.where(
             self.is_boolean_P,
             nn.functional.binary_cross_entropy_with_logits(
                 outputs_B_P, values_B_P, reduction="none"
             ),
-            (outputs_B_P - values_B_P).abs(),
+            errors_B_P if self.loss == "l1" else errors_B_P.square(),
         )
         return losses_B_P.flatten()[batch.value_index_K]
-
-
-class TextReader:
-    """Writes the texts of records as an encoder reads them."""
-
-    def __init__(
-        self, task: PropertyPrediction, head: RegressionHeadSettings, *, spells_formulas: bool
-    ) -> None:
-        self.task = task
-        self.preparation = TextPreparation.of(head.descriptions, spells_formulas=spells_formulas)
-
-    def preferred(self, record: Record) -> str:
-        """Return the text that a predictor reads; empty if there is none."""
-        name, text, _ = preferred_text(record, list(self.task.inputs))
-        return self.preparation.prepare(name, text)
-
-    def sampled(self, record: Record, rng: np.random.Generator) -> str:
-        """Return one of a record's texts, by their weights; empty if there is none."""
-        if record.failure is not None:
-            return ""
-        try:
-            name, text = self.task.sample_text(record, rng)
-        except CrystextError:
-            return ""
-        return self.preparation.prepare(name, text)
 
 
 class LabelledTexts(ExampleStream):
@@ -187,8 +168,7 @@ class LabelledTexts(ExampleStream):
             values = scaled_values(self.reader.task, record)
             if not np.isfinite(values).any():
                 continue
-            record = augment_crystal(record, rng, self.translate_probability)
-            text = self.reader.sampled(record, rng)
+            text = self.reader.sampled(record, rng, self.translate_probability)
             if text:
                 yield text, values
 
@@ -206,7 +186,7 @@ def scaled_values(task: PropertyPrediction, record: Record) -> list[float]:
 
 
 class RegressionObjective(Objective):
-    """An encoder with a head, its labelled texts, and its errors on validation records."""
+    """A network with a head, its labelled texts, and its errors on validation records."""
 
     initial_model: InitialEncoder
 
@@ -226,10 +206,14 @@ class RegressionObjective(Objective):
         self.recipe, self.task = recipe, property_task
         self.head = recipe.head or RegressionHeadSettings()
         self._train, held_out = data.splits["train"], data.splits["validation"]
-        tokenizer, self.reader = _tokenizer_and_reader(
-            recipe.model, self.head, property_task, self._train
+        tokenizer, self.reader = tokenizer_and_reader(
+            recipe.model, property_task, self.head, self._train
         )
-        self.datasets = _make_datasets(recipe, self._train, held_out, self.reader, tokenizer)
+        self._known_counts = known_counts(property_task, self._train)
+        self.datasets = replace(
+            _make_datasets(recipe, self._train, held_out, self.reader, tokenizer),
+            notes=tuple(_masked_values_note(self._known_counts, len(self._train))),
+        )
         self.initial_model = initialize_encoder(
             recipe.model,
             tokenizer,
@@ -257,7 +241,7 @@ class RegressionObjective(Objective):
     def loss_module(self, device: torch.device, *, bf16: bool) -> HeadLoss:
         """See `Objective.loss_module`."""
         booleans = [scale.is_boolean for scale in self.task.scales.values()]
-        return HeadLoss(self.initial_model.network, booleans, device, bf16)
+        return HeadLoss(self.initial_model.network, booleans, device, bf16, self.head.loss)
 
     def batch(self, rows: Sequence[TrainingRow]) -> Padded:
         """Return rows as a padded grid."""
@@ -285,7 +269,9 @@ class RegressionObjective(Objective):
                 found[f"mae_{name}"] = float(np.abs(values - truth)[known].mean())
         return found
 
-    def save(self, folder: Path, state: Mapping[str, torch.Tensor] | None) -> None:
+    def save(
+        self, folder: Path, state: Mapping[str, torch.Tensor] | None, *, last: bool = True
+    ) -> None:
         """Write the folder of an encoder, its intervals calibrated on the validation records."""
         assert state is None, "the recipe's check refuses FSDP"
         start = self.initial_model
@@ -300,19 +286,24 @@ class RegressionObjective(Objective):
             self.task.scales,
             tuple(self.task.inputs),
             calibration,
-            known_counts(self.task, self._train),
+            self._known_counts,
             generates=False,
             views=1 if properties is None else properties.views,
             head=HeadSettings(
-                self.head.pooling, self.recipe.optim.max_tokens, self.reader.preparation
+                start.network.pooling, self.recipe.optim.max_tokens, self.reader.preparation
             ),
         )
         fmt = get_format(self.recipe.format)
         save_encoder(folder, start.network, start.tokenizer, settings, fmt)
         # Molecules have no composition to compare.
+        if self._compositions is not None:
+            self._compositions.save(folder / COMPOSITIONS_FILE)
+
+    @cached_property
+    def _compositions(self) -> TrainingCompositions | None:
         with suppress(InputError):
-            records = [self._train[i] for i in range(len(self._train))]
-            TrainingCompositions.of(records).save(folder / COMPOSITIONS_FILE)
+            return TrainingCompositions.of([self._train[i] for i in range(len(self._train))])
+        return None
 
     def _predict(self) -> dict[str, Floats]:
         start = self.initial_model
@@ -332,22 +323,18 @@ class RegressionObjective(Objective):
         return {str(level): residual_quantile(errors, level) for level in INTERVAL_LEVELS}
 
 
-def _tokenizer_and_reader(
-    model: ModelSettings,
-    head: RegressionHeadSettings,
-    task: PropertyPrediction,
-    train: Records,
-) -> tuple[PreTrainedTokenizerBase, TextReader]:
-    """Return the base's tokenizer, or one that is learned, and how texts are prepared for it."""
-    if model.base is not None:
-        tokenizer = read_base_tokenizer(model.base)
-        spells = ignores_case(tokenizer) if head.spell_formulas is None else head.spell_formulas
-        return tokenizer, TextReader(task, head, spells_formulas=spells)
-    assert model.new_encoder is not None
-    # A learned tokenizer does not ignore case.
-    reader = TextReader(task, head, spells_formulas=bool(head.spell_formulas))
-    texts = (reader.preferred(train[i]) for i in range(len(train)))
-    return learn_tokenizer(texts, model.new_encoder.vocabulary), reader
+def _masked_values_note(counts: Mapping[str, int], records: int) -> Iterator[str]:
+    """Yield a sentence on the values that are masked, if there are any."""
+    missing = {name: records - count for name, count in counts.items() if count < records}
+    if missing:
+        most = sorted(missing.items(), key=lambda pair: -pair[1])[:_LISTED_PROPERTIES]
+        listed = ", ".join(f"{name} {count:,}" for name, count in most)
+        yield (
+            f"{len(missing)} of {len(counts)} properties have values that are unknown or not "
+            f"finite, of {records:,} training records: {listed}"
+            + (", ..." if len(missing) > len(most) else "")
+            + ". They are masked"
+        )
 
 
 def _make_datasets(

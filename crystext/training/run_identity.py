@@ -12,6 +12,7 @@ from crystext.errors import RunError
 from crystext.models.digest import model_hash
 from crystext.models.encoder import InitialEncoder
 from crystext.models.initialize import InitialModel
+from crystext.models.text_network import InitialTextNetwork
 from crystext.runtime.files import text_digest
 from crystext.runtime.run_folder import RunFolder
 from crystext.runtime.schema import rename_settings
@@ -27,6 +28,7 @@ _CHANGEABLE_SETTINGS = {
     "sample_format",
     "evaluate_every",
     "checkpoint_every",
+    "keep_models",
     "patience",
     "sample_checks",
     "trackers",
@@ -47,7 +49,7 @@ _DIGEST_PHRASES = {
 
 def run_identity(
     recipe: Recipe,
-    initial_model: InitialModel | InitialEncoder,
+    initial_model: InitialModel | InitialEncoder | InitialTextNetwork,
     data: TrainingData,
     batch_size: int,
 ) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from crystext.training.example_stream import Examples, TrainingRow
 from crystext.training.loss import base_network
 from crystext.training.objectives import MeanLosses
 from crystext.training.packed_attention import standard_attention
-from crystext.training.recipe import SampleCheckSettings
+from crystext.training.recipe_sections import SampleCheckSettings
 
 _BATCH_SIZE = 64
 _SEED = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from crystext.training.recipe import OptimSettings
+from crystext.training.recipe_sections import OptimSettings
 
 
 def learning_rate(step: int, steps: int, optim: OptimSettings) -> float:

@@ -26,7 +26,7 @@ from crystext.errors import RunError
 from crystext.models.load import check_model_path
 from crystext.runtime.run_folder import RunFolder
 from crystext.tasks.property_prediction import PropertyPrediction
-from crystext.training.batches import Batches, steps_for_epochs
+from crystext.training.batches import Batches, dropout_seed, steps_for_epochs
 from crystext.training.causal_objective import CausalObjective
 from crystext.training.checkpoint import (
     checkpoint_errors,
@@ -42,7 +42,6 @@ from crystext.training.distributed import (
     shard_name,
     tracker_config,
 )
-from crystext.training.dropout import dropout_seed
 from crystext.training.ema import set_trainable_weights, swapped_weights, trainable_parameters
 from crystext.training.example_stream import TrainingRow
 from crystext.training.log import (
@@ -62,6 +61,7 @@ from crystext.training.recipe import Recipe
 from crystext.training.regression_objective import RegressionObjective
 from crystext.training.run_identity import check_run_identity, run_identity
 from crystext.training.schedule import learning_rate
+from crystext.training.text_objective import PretrainingObjective
 from crystext.training.training_data import TrainingData, read_data
 from crystext.training.training_state import TrainingState
 from crystext.training.validation import ValidationScorer, mean_task_loss, validation_losses
@@ -69,6 +69,9 @@ from crystext.training.validation import ValidationScorer, mean_task_loss, valid
 LOG_EVERY = 20
 """Number of steps between two lines of the log with training loss and rate; the first and the last
 step are also logged."""
+
+MODELS_FOLDER = "models"
+"""Of a run: the model folders of its evaluations, by `keep_models`."""
 
 
 class Trainer:
@@ -223,6 +226,8 @@ class Trainer:
                 progress.print_line(
                     f"step {self.step:,} of {self.steps:,}: {format_scores(scores)}"
                 )
+                if recipe.keep_models == "every_evaluation":
+                    self._save_model_of_step()
                 # Evaluation does not count in the training speed.
                 started += time.monotonic() - looked
             if last or self.step % recipe.checkpoint_every == 0 or self.early_stopping.should_stop:
@@ -248,6 +253,17 @@ class Trainer:
         self.model.train()
         self.early_stopping.update(scores["loss_mean"], self.ema.weights)
         return scores
+
+    def _save_model_of_step(self) -> None:
+        """Write the averaged weights as `models/step-NUMBER`; training goes on."""
+        self.model.eval()
+        with swapped_weights(self.weights_module, self.ema.weights):
+            if self.accelerator.is_main_process:
+                folder = self.out / MODELS_FOLDER / f"step-{self.step:07}"
+                folder.parent.mkdir(exist_ok=True)
+                self.objective.save(folder, None, last=False)
+            self.accelerator.wait_for_everyone()
+        self.model.train()
 
     def _validation_losses(self) -> dict[str, float]:
         """Return the validation losses of the current weights, and their mean."""
@@ -357,5 +373,7 @@ def make_objective(
     """Return the objective that a recipe names, with its network and its examples."""
     if recipe.objective == "causal":
         return CausalObjective(recipe, data, task, device)
+    if recipe.objective != "regression_head":
+        return PretrainingObjective(recipe, data, device)
     assert task is not None, "the recipe's check requires the task"
     return RegressionObjective(recipe, data, task, device)

@@ -6,7 +6,7 @@ scaffold of molecules, is in both parts. Records in memory need no file (`Traini
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -127,16 +127,20 @@ def _digest(*paths: Path) -> str:
 
 
 def _read_table(recipe: Recipe, path: Path) -> TrainingData:
-    settings = recipe.properties
-    if settings is None or recipe.generates:
+    properties, representations = recipe.properties, recipe.representations
+    if recipe.generates or (properties is None and representations is None):
         raise SettingError(
-            f"{path} is a table, which teaches properties alone; give the task property and no "
-            f"other, or make a store with `crystext data prepare {path} --out STORE`"
+            f"{path} is a table, which teaches properties or texts alone; give the task property "
+            "or representation and no other, or make a store with `crystext data prepare "
+            f"{path} --out STORE`"
         )
-    named = settings.targets
-    crystals = any(
-        name not in ("formula", "composition", "smiles", "description") for name in settings.inputs
-    )
+    named: Collection[str] | None = ()
+    if properties is not None:
+        named, texts = properties.targets, {*properties.inputs}
+    else:
+        assert representations is not None
+        texts = {*representations.inputs, *filter(None, [representations.answer])}
+    crystals = bool(texts - {"formula", "composition", "smiles", "description"})
     table = read_property_table(
         path, targets=None if named is None else list(named), crystals=crystals
     )

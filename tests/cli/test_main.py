@@ -17,7 +17,19 @@ from crystext.runtime.shipped_files import shipped_path
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
-COMMANDS = ("encode", "decode", "data", "train", "sample", "relax", "hull", "merge", "push", "view")
+COMMANDS = (
+    "encode",
+    "decode",
+    "data",
+    "corpus",
+    "train",
+    "sample",
+    "relax",
+    "hull",
+    "merge",
+    "push",
+    "view",
+)
 
 
 def run_with_command(body: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -41,7 +53,7 @@ def test_help_names_every_command(cli: Run) -> None:
     assert [c for c in COMMANDS if f"\n  {c} " not in ended.stdout] == []
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "data prepare", "data list"])
+@pytest.mark.parametrize("command", [*COMMANDS, "data prepare", "data list", "corpus build"])
 def test_every_command_has_help(cli: Run, command: str) -> None:
     ended = cli(*command.split(), "--help")
     assert ended.returncode == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,12 +17,10 @@ import yaml
 from safetensors.torch import load_file
 
 from crystext.generation.run import read_attempts
-from tests.conftest import ROOT, Run
+from tests.conftest import Run
 from tests.tiny_model import write_tiny_store
 from tests.training.test_trainer import recipe_values
 
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
-PACKAGE = {"PYTHONPATH": str(ROOT)}
 STEPS = 30
 
 
@@ -40,7 +37,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(cli: Run, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a training that was never interrupted."""
     out = tmp_path_factory.mktemp("trained") / "run"
-    ended = cli("train", recipe, "--out", out, env=ONE_THREAD)
+    ended = cli("train", recipe, "--out", out)
     assert ended.returncode == 0, ended.stderr
     assert f"crystext sample --model {out / 'model'}" in ended.stdout
     last = next(
@@ -53,7 +50,7 @@ def trained(cli: Run, recipe: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_the_one_core_trial_needs_nothing_and_lowers_the_loss(cli: Run, tmp_path: Path) -> None:
     # A third of its steps; the schedule's end is what the others are for.
-    ended = cli("train", "smoke", "optim.steps=10", cwd=tmp_path, env={**ONE_THREAD, **PACKAGE})
+    ended = cli("train", "smoke", "optim.steps=10", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert re.search(
         r"^step 1 of 10: training loss \d\.\d{4}, .* left$", ended.stderr, re.MULTILINE
@@ -81,14 +78,14 @@ def test_a_training_that_is_killed_ends_with_the_same_weights_to_the_bit(
 ) -> None:
     out, moments = tmp_path / "run", np.random.default_rng(1)
     command = [sys.executable, "-m", "crystext", "train", str(recipe), "--out", str(out)]
-    process = subprocess.Popen(command, env=ONE_THREAD, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (out / "checkpoint").exists() and time.monotonic() < deadline:
         time.sleep(0.005)
     time.sleep(moments.uniform(0, 0.2))
     process.kill()
     process.wait()
-    ended = cli("train", recipe, "--out", out, env=ONE_THREAD)
+    ended = cli("train", recipe, "--out", out)
     assert ended.returncode == 0, ended.stderr
     assert "resuming" in ended.stderr
     for name in ("weights", "ema", "muon", "adamw"):
@@ -143,7 +140,7 @@ def test_what_a_recipe_asks_for_in_vain_is_told(
 def test_a_missing_store_is_answered_with_how_to_make_it(
     cli_refuses: Callable[..., str], tmp_path: Path
 ) -> None:
-    message = cli_refuses("train", "finetune-your-own", cwd=tmp_path, env={**os.environ, **PACKAGE})
+    message = cli_refuses("train", "finetune-your-own", cwd=tmp_path)
     assert "no store at mine" in message
     assert "crystext data prepare SOURCE --out mine" in message
     assert "data=textbook" in message

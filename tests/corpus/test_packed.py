@@ -57,7 +57,7 @@ documents = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(documents=documents, context=st.integers(1, 20), blocks=st.integers(1, 3))
 def test_blocks_hold_the_documents_in_order(
     documents: list[tuple[list[int], int]],

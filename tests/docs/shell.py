@@ -45,7 +45,7 @@ ELSEWHERE = {
 }
 """Beginnings of commands that are not run, and why."""
 
-_ALONE = ("sample", "evaluate", "relax", "prepare")
+_ALONE = ("sample", "evaluate", "relax", "prepare", "build")
 """Commands that would start a process on every processor."""
 
 _SHARED = "crystext sample --n 30 --out run"

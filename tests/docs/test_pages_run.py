@@ -30,6 +30,7 @@ WRITTEN = {
     "study": ["study-report/report.html", "study-report/study.json", "targets.parquet"],
     "predict": ["predictions.csv"],
     "energies": ["energies.csv", "copper/relaxed.parquet"],
+    "corpus": ["corpus/corpus.json", "corpus/validation/papers/00000.bin"],
     "train": ["smoke/model", "my-model/model", "draws/attempts.jsonl", "whole/model.safetensors"],
     "many_machines": ["shared-run/attempts.jsonl"],
     "other_models": [],

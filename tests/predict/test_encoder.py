@@ -69,7 +69,7 @@ def values(**changes: Any) -> dict[str, Any]:
         "properties": {"inputs": ["formula"]},
         "head": {"dropout": 0.1},
         "translate_probability": 0,
-        "model": {"new_encoder": {"architecture": "bert", "hidden_size": 32, "layers": 1,
+        "model": {"new_network": {"architecture": "bert", "hidden_size": 32, "layers": 1,
                                   "intermediate_size": 64, "heads": 2, "vocabulary": 300}},
         "optim": {"learning_rate": 0.005, "schedule": "one_cycle", "decay_fraction": 0.7,
                   "steps": 60, "batch_sequences": 32, "micro_tokens": 200, "max_tokens": 32},
@@ -84,7 +84,7 @@ def recipe(**changes: Any) -> Recipe:
 
 
 def small(architecture: str) -> dict[str, Any]:
-    return {"new_encoder": values()["model"]["new_encoder"] | {"architecture": architecture}}
+    return {"new_network": values()["model"]["new_network"] | {"architecture": architecture}}
 
 
 def log_of(run: Path) -> list[dict[str, Any]]:
@@ -342,7 +342,7 @@ def test_a_damaged_folder_is_explained(run: Path, tmp_path: Path, missing: str) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": {"base": "shipped"}}, "of the type llama; a regression head goes on t5 or bert"),
+        ({"model": {"base": "shipped"}, "head": {"pooling": "cls"}}, "give last, or mean"),
         ({"properties": {"inputs": ["smiles"]}}, "none of the 96 training records has both"),
         ({"properties": {"targets": ["band_gap"], "inputs": ["formula"]}}, "cannot be learned"),
         ({"tasks": {"property": 1, "unconditional": 1}}, "tasks other than property"),
@@ -371,9 +371,9 @@ FAST = EncoderMethod(
     overrides=(
         "optim.epochs=4",
         "optim.batch_sequences=16",
-        "model.new_encoder.hidden_size=32",
-        "model.new_encoder.layers=1",
-        "model.new_encoder.intermediate_size=64",
+        "model.new_network.hidden_size=32",
+        "model.new_network.layers=1",
+        "model.new_network.intermediate_size=64",
     )
 )
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import get_cosine_schedule_with_warmup
 
-from crystext.training.recipe import OptimSettings
+from crystext.training.recipe_sections import OptimSettings
 from crystext.training.schedule import learning_rate
 
 

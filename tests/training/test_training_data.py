@@ -89,7 +89,7 @@ def test_a_column_split_decides(tmp_path: Path) -> None:
 
 def test_a_table_teaches_no_crystals(table: Path) -> None:
     recipe = parse_recipe(values(tasks={"property": 1, "unconditional": 1}), "the test")
-    with pytest.raises(SettingError, match="is a table, which teaches properties alone"):
+    with pytest.raises(SettingError, match="is a table, which teaches properties or texts alone"):
         read_data(recipe)
 
 

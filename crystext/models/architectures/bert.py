@@ -1,44 +1,55 @@
-"""BERT (Devlin et al., arXiv:1810.04805), the encoder of MatBERT."""
+"""BERT (Devlin et al., arXiv:1810.04805), the encoder of MatBERT; and RoBERTa (arXiv:1907.11692).
+
+RoBERTa is BERT without the second kind of text, and counts positions behind the padding token's id.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transformers import BertModel, PreTrainedTokenizerBase
+    from transformers import BertConfig, PreTrainedTokenizerBase, RobertaConfig
 
-    from crystext.models.settings import NewEncoderSettings, Pooling
+    from crystext.models.settings import NewNetworkSettings
 
 
-def new_bert(
-    tokenizer: PreTrainedTokenizerBase,
-    sizes: NewEncoderSettings,
-    pooling: Pooling,
-    max_tokens: int,
-    seed: int,
-) -> BertModel:
-    """Make a BERT with random weights; the seed determines them.
+def bert_config(
+    tokenizer: PreTrainedTokenizerBase, sizes: NewNetworkSettings, max_tokens: int
+) -> BertConfig:
+    """Return the configuration of a BERT; it has as many positions as the longest text."""
+    from transformers import BertConfig
 
-    Args:
-        tokenizer: of its vocabulary.
-        sizes: of the network.
-        pooling: cls adds a pooler.
-        max_tokens: longest text; it has as many positions.
-        seed: of the weights.
-    """
-    from transformers import BertConfig, BertModel
+    return BertConfig(max_position_embeddings=max_tokens, **_sizes(tokenizer, sizes))
 
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=sizes.hidden_size,
-        intermediate_size=sizes.intermediate_size,
-        num_hidden_layers=sizes.layers,
-        num_attention_heads=sizes.heads,
-        max_position_embeddings=max_tokens,
-        pad_token_id=tokenizer.pad_token_id,
+
+def roberta_config(
+    tokenizer: PreTrainedTokenizerBase, sizes: NewNetworkSettings, max_tokens: int
+) -> RobertaConfig:
+    """Return the configuration of a RoBERTa for texts of `max_tokens` tokens."""
+    from transformers import RobertaConfig
+
+    return RobertaConfig(
+        max_position_embeddings=max_tokens + first_roberta_position(tokenizer.pad_token_id),
+        type_vocab_size=1,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        **_sizes(tokenizer, sizes),
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return BertModel(config, add_pooling_layer=pooling == "cls")
+
+
+def first_roberta_position(padding_token: int) -> int:
+    """Return the position of a text's first token; those before are never used."""
+    return padding_token + 1
+
+
+def _sizes(tokenizer: PreTrainedTokenizerBase, sizes: NewNetworkSettings) -> dict[str, Any]:
+    return {
+        "vocab_size": len(tokenizer),
+        "hidden_size": sizes.hidden_size,
+        "intermediate_size": sizes.intermediate_size,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": sizes.heads,
+        "hidden_dropout_prob": sizes.dropout,
+        "attention_probs_dropout_prob": sizes.dropout,
+        "pad_token_id": tokenizer.pad_token_id,
+    }

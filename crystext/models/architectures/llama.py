@@ -14,7 +14,37 @@ from crystext.text.formats import MAX_ANGLE
 from crystext.tokenization.crystal_vocabulary import element_line, orbit_start
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+
+    from crystext.models.settings import NewNetworkSettings
+
+
+def llama_config(
+    tokenizer: PreTrainedTokenizerBase, sizes: NewNetworkSettings, max_tokens: int
+) -> LlamaConfig:
+    """Return the configuration of a LLaMA for texts of any tokenizer.
+
+    LLaMA has dropout of attention alone; `residual_dropout` is the rate of the dropout that
+    `architectures.network_families` adds, and that other programs ignore.
+    """
+    from transformers import LlamaConfig
+
+    extra: dict[str, Any] = {"residual_dropout": sizes.dropout}
+    return LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=sizes.hidden_size,
+        intermediate_size=sizes.intermediate_size,
+        num_hidden_layers=sizes.layers,
+        num_attention_heads=sizes.heads,
+        num_key_value_heads=sizes.heads,
+        max_position_embeddings=max_tokens,
+        tie_word_embeddings=True,
+        attention_dropout=sizes.dropout,
+        **extra,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
 
 
 def new_llama(

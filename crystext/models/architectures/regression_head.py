@@ -1,4 +1,4 @@
-"""An encoder with a linear layer that gives a number for each property, as in LLM4Mat-Bench.
+"""A network with a linear layer that gives a number for each property, as in LLM4Mat-Bench.
 
     ids (B, T) -> states (B, T, D) -> pooled (B, D) -> dropout -> linear -> outputs (B, P)
 
@@ -8,7 +8,7 @@ booleans are logits.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+class HeadOutputs(NamedTuple):
+    """What a network with a head says to a batch of texts."""
+
+    pooled_B_D: torch.Tensor
+    """What represents each text."""
+    outputs_B_P: torch.Tensor
+
+
 class EncoderWithHead(nn.Module):
-    """An encoder, and a linear layer on what represents the text."""
+    """A network that encodes a text, and a linear layer on what represents the text."""
 
     def __init__(
         self,
@@ -34,7 +42,7 @@ class EncoderWithHead(nn.Module):
         """Put a head with random weights on an encoder.
 
         Args:
-            encoder: a `T5EncoderModel` or a `BertModel`.
+            encoder: the body of one of `network_families`: an encoder, a decoder, or both.
             outputs: P, number of properties.
             pooling: see `models.settings.Pooling`.
             dropout: rate in front of the linear layer, in training.
@@ -49,13 +57,37 @@ class EncoderWithHead(nn.Module):
 
     def forward(self, ids_B_T: torch.Tensor, mask_B_T: torch.Tensor) -> torch.Tensor:
         """Return the outputs (B, P) for padded texts; the mask is 1 at tokens, 0 at padding."""
-        found = self.encoder(input_ids=ids_B_T, attention_mask=mask_B_T)
-        if self.pooling == "mean":
-            mask_B_T_1 = mask_B_T[:, :, None].to(found.last_hidden_state.dtype)
-            pooled_B_D = (found.last_hidden_state * mask_B_T_1).sum(1) / mask_B_T_1.sum(1)
-        elif found.get("pooler_output") is not None:
-            pooled_B_D = found.pooler_output
-        else:
-            pooled_B_D = found.last_hidden_state[:, 0]
+        return self.encode(ids_B_T, mask_B_T).outputs_B_P
+
+    def encode(self, ids_B_T: torch.Tensor, mask_B_T: torch.Tensor) -> HeadOutputs:
+        """Return what represents each text, and the outputs; see `forward`."""
+        pooled_B_D = pooled_states(self.encoder, self.pooling, ids_B_T, mask_B_T)
         outputs_B_P: torch.Tensor = self.head(self.dropout(pooled_B_D))
-        return outputs_B_P.float()
+        return HeadOutputs(pooled_B_D.float(), outputs_B_P.float())
+
+
+def pooled_states(
+    body: PreTrainedModel, pooling: Pooling, ids_B_T: torch.Tensor, mask_B_T: torch.Tensor
+) -> torch.Tensor:
+    """Return what represents each text, (B, D).
+
+    Args:
+        body: see `network_families`.
+        pooling: see `models.settings.Pooling`.
+        ids_B_T: token ids, padded at the end.
+        mask_B_T: 1 at tokens, 0 at padding.
+    """
+    # A network with a decoder would store the keys of all tokens for a next one.
+    decodes = body.config.model_type in ("bart", "llama")
+    found = body(
+        input_ids=ids_B_T, attention_mask=mask_B_T, **({"use_cache": False} if decodes else {})
+    )
+    states_B_T_D: torch.Tensor = found.last_hidden_state
+    if pooling == "last":
+        rows_B = torch.arange(len(ids_B_T), device=ids_B_T.device)
+        return states_B_T_D[rows_B, mask_B_T.sum(1) - 1]
+    if pooling == "mean":
+        mask_B_T_1 = mask_B_T[:, :, None].to(states_B_T_D.dtype)
+        return (states_B_T_D * mask_B_T_1).sum(1) / mask_B_T_1.sum(1)
+    pooled_B_D: torch.Tensor | None = found.get("pooler_output")
+    return states_B_T_D[:, 0] if pooled_B_D is None else pooled_B_D

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, T5EncoderModel
+    from transformers import PreTrainedTokenizerBase, T5Config
 
-    from crystext.models.settings import NewEncoderSettings
+    from crystext.models.settings import NewNetworkSettings
 
 
-def new_t5_encoder(
-    tokenizer: PreTrainedTokenizerBase, sizes: NewEncoderSettings, seed: int
-) -> T5EncoderModel:
-    """Make an encoder of T5 version 1.1 with random weights; the seed determines them."""
-    from transformers import T5Config, T5EncoderModel
+def t5_config(
+    tokenizer: PreTrainedTokenizerBase, sizes: NewNetworkSettings, max_tokens: int
+) -> T5Config:
+    """Return the configuration of T5 version 1.1; it has no positions, and takes any length."""
+    from transformers import T5Config
 
-    config = T5Config(
+    return T5Config(
         vocab_size=len(tokenizer),
         d_model=sizes.hidden_size,
         d_kv=sizes.hidden_size // sizes.heads,
@@ -26,9 +24,7 @@ def new_t5_encoder(
         num_layers=sizes.layers,
         num_heads=sizes.heads,
         feed_forward_proj="gated-gelu",
+        dropout_rate=sizes.dropout,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return T5EncoderModel(config)

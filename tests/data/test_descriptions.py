@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from crystext.benchmark.data import SuiteData
-from crystext.benchmark.descriptions import describe, with_descriptions
 from crystext.benchmark.suite import load_suite, select_tasks
+from crystext.data.descriptions import describe, with_descriptions
 from crystext.errors import UnavailableError
 from crystext.io.write.cif_text import cif
 from crystext.structures.crystal import Crystal

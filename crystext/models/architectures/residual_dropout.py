@@ -9,7 +9,6 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -51,6 +50,17 @@ def add_residual_dropout(network: PreTrainedModel, rate: float) -> None:
         module.register_forward_hook(dropped)
 
 
+def add_embedding_dropout(network: PreTrainedModel, rate: float) -> None:
+    """Apply dropout at this rate to the embeddings of tokens, in training, as BERT and BART do."""
+
+    def dropped(module: nn.Module, _: Any, output: torch.Tensor) -> torch.Tensor:
+        return _dropout(output, rate) if module.training else output
+
+    table = network.get_input_embeddings()
+    assert isinstance(table, nn.Module)
+    table.register_forward_hook(dropped)
+
+
 def _dropout(x: torch.Tensor, rate: float) -> torch.Tensor:
     """Use 16 random bits per value on a CPU, where torch's dropout draws a float for each.
 
@@ -62,13 +72,3 @@ def _dropout(x: torch.Tensor, rate: float) -> torch.Tensor:
     bits = numbers.view(torch.int16)[: x.numel()].view(x.shape)
     dropped = min(round(rate * 2**16), 2**16 - 1)
     return torch.where(bits < dropped - 2**15, 0, x * (2**16 / (2**16 - dropped)))
-
-
-def dropout_seed(seed: int, step: int, process_index: int, micro_batch: int) -> int:
-    """Return the seed of the dropout of one part of a batch.
-
-    It does not depend on earlier steps, so that a run can resume at any step.
-    """
-    return int(
-        np.random.SeedSequence([seed, step, process_index, micro_batch]).generate_state(1)[0]
-    )

@@ -5,7 +5,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from crystext.errors import SettingError
-from crystext.training.dropout import add_residual_dropout
+from crystext.models.architectures.residual_dropout import add_residual_dropout
 
 IDS = torch.arange(12)[None]
 
