@@ -10,13 +10,16 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from crystext.benchmark.questions import Grade, Question, QuestionTask
-from crystext.instruct.printed import Writer
-from crystext.structures.record import Failure, Record
+
+if TYPE_CHECKING:
+    # `crystext benchmark --help` names the suite of these tasks.
+    import numpy as np
+
+    from crystext.instruct.printed import Writer
+    from crystext.structures.record import Failure, Record
 
 COMPLETION = "completion"
 """Key of the right answer, as a text, in the context of a question."""

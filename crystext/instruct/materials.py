@@ -36,7 +36,7 @@ from crystext.io.read.parse import Piece, parse_piece
 from crystext.runtime.processes import run_in_order
 from crystext.runtime.progress import StartProgress
 from crystext.structures.crystal import Crystal
-from crystext.structures.matching import group_by_formula, map_groups
+from crystext.structures.matching import group_by_formula, map_groups, reduce_for_matching
 from crystext.structures.record import Record
 
 _CHUNK_SIZE = 64
@@ -219,7 +219,8 @@ def compare_parts(
     """Compare every two crystals of one formula in different parts by pymatgen's matcher.
 
     This shares neither the order of comparisons nor the shortcuts of `find_duplicates`: each pair
-    is given to `StructureMatcher.fit`, both ways, whole and not reduced before.
+    is given to `StructureMatcher.fit`, both ways, whole and not reduced before. Only a cell that is
+    too thin to be reduced matches nothing, as there: comparing it would take all memory.
     """
     pairs = [
         (i, k)
@@ -234,6 +235,8 @@ def compare_parts(
 
 
 def _is_match(pair: tuple[Crystal, Crystal]) -> bool:
+    if any(reduce_for_matching(crystal) is None for crystal in pair):
+        return False
     matcher = SPLIT_TOLERANCES.matcher()
     first, second = (crystal.structure for crystal in pair)
     return bool(matcher.fit(first, second) or matcher.fit(second, first))

@@ -17,8 +17,6 @@ from crystext.benchmark.language.suite import (
 from crystext.benchmark.questions import Question, QuestionTask
 from crystext.errors import InputError
 from crystext.inference.text_models.base import ChatDecoding
-from crystext.instruct.build import MANIFEST_FILE
-from crystext.instruct.dataset import question_file, read_lines
 from crystext.instruct.registry import INSTRUCTION_TASKS
 
 
@@ -42,6 +40,10 @@ class CifTasks(QuestionSuite):
 
     def questions(self, data: Path, selection: Selection) -> SuiteQuestions:
         """Read the questions of the test part, or of the given file; see `QuestionSuite`."""
+        # Heavy, and not needed for the suite's title.
+        from crystext.instruct.build import MANIFEST_FILE
+        from crystext.instruct.dataset import question_file, read_lines
+
         path = question_file(data)
         names = select_tasks(self, selection.tasks)
         by_task: dict[str, list[Question]] = defaultdict(list)

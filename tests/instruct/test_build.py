@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from crystext.cli.instruct import list_
 from crystext.data.prepare_store import PrepareSettings, prepare
 from crystext.data.shipped import read_shipped_set, shipped_set
 from crystext.errors import InputError, RunError, SettingError
@@ -21,11 +22,14 @@ from crystext.instruct.check import check
 from crystext.instruct.dataset import question_file, read_lines, read_manifest
 from crystext.instruct.materials import compare_parts
 from crystext.instruct.printed import Writer
+from crystext.instruct.registry import INSTRUCTION_TASKS
 from crystext.io.read import read_crystals
 from crystext.io.write import write_crystals
 from crystext.structures.augment import translate
+from crystext.structures.crystal import Crystal
 from crystext.training.conversations import read_conversations
 from tests.conftest import Run
+from tests.example_crystals import NACL
 from tests.instructions import records
 
 SPLIT = "0.6/0.2/0.2"
@@ -227,6 +231,19 @@ def test_the_command_line_builds_and_checks(cli: Run, source: Path, tmp_path: Pa
     assert ended.returncode == 0, ended.stderr
     assert "none of which match" in " ".join(ended.stdout.split())
     assert "right answer graded as right" in cli("instruct", "check", out, "--workers", 1).stdout
+
+
+def test_the_list_names_every_task_with_its_number(capsys: pytest.CaptureFixture[str]) -> None:
+    list_()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == list(INSTRUCTION_TASKS)
+    assert lines[0].startswith("  1 atom_count")
+    assert lines[-1].endswith("(not in all)")
+
+
+def test_a_needle_is_not_compared() -> None:
+    needle = Crystal(NACL.lengths * [0.02, 0.02, 60], NACL.angles, NACL.numbers, NACL.positions)
+    assert compare_parts([needle, needle], ["train", "test"], 1) == (1, [])
 
 
 def test_a_sample_of_two_public_sets_has_no_match_between_parts(
