@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from torch import nn
 
+from crystext.errors import SettingError
 from crystext.models.architectures.network_families import new_text_network
 from crystext.models.architectures.residual_dropout import add_residual_dropout
 from crystext.models.initialize import InitialModel, initialize_model
@@ -18,6 +19,7 @@ from crystext.models.prediction_vocabulary import extend_for_prediction
 from crystext.tasks.prompts import load_prompts
 from crystext.tasks.property_prediction import PropertyPrediction
 from crystext.text import get_format
+from crystext.tokenization.encoder_vocabulary import encoder_ids
 from crystext.training.example_stream import Examples, TrainingRow
 from crystext.training.loss import PackedLoss, base_network
 from crystext.training.number_weighting import NumberWeights
@@ -30,6 +32,9 @@ from crystext.training.record_datasets import make_datasets
 from crystext.training.representation_texts import RepresentationReader
 from crystext.training.sample_checks import sampled_validity, validation_ipt
 from crystext.training.training_data import TrainingData
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 class CausalObjective(Objective):
@@ -55,6 +60,7 @@ class CausalObjective(Objective):
             texts = RepresentationReader(recipe, data.splits["train"])
         self.initial_model = _initialize_model(recipe, data, property_task, texts, device)
         if texts is not None:
+            _check_tokenizer(texts.tokenizer, self.initial_model)
             self.datasets = texts.datasets(recipe, data.splits, _text_row)
         elif data.texts is not None:
             self.datasets = data.texts.datasets(recipe, self.initial_model.tokenizer)
@@ -139,6 +145,17 @@ class CausalObjective(Objective):
             if self.property_checks is not None:
                 self.property_checks.write_compositions(folder)
         network.config.use_cache = last
+
+
+def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: InitialModel) -> None:
+    """Refuse a base that would never learn where a text ends, or lacks tokens of texts."""
+    ends = encoder_ids(tokenizer, ["C"])[0][-1] == tokenizer.eos_token_id
+    if not ends or len(tokenizer) != len(model.tokenizer):
+        raise SettingError(
+            "model.base: its tokenizer puts no end-of-text token behind a text, or has none for "
+            "lengths and angles; give a base that learned the task representation, or "
+            "model.new_network"
+        )
 
 
 def _text_row(ids: list[int], answer: list[int], rng: np.random.Generator) -> TrainingRow:

@@ -26,6 +26,7 @@ class RecipeParts(NamedTuple):
     model: ModelSettings
     optim: OptimSettings
     dropout: float
+    translate_probability: float
     loss_on_prompt: bool
     number_weight: float
     sample_format: str | None
@@ -39,6 +40,12 @@ def objective_errors(recipe: RecipeParts) -> list[str]:
         return [
             f"the task {REPRESENTATION_TASK} and the section representations belong together: give "
             "both or neither"
+        ]
+    reading = recipe.representations or recipe.head
+    if reading is not None and not reading.equivalent_texts and recipe.translate_probability:
+        return [
+            "translate_probability makes equivalent texts, and equivalent_texts is false; leave "
+            "one of them out"
         ]
     checks = _causal_errors if recipe.objective == "causal" else _other_errors
     errors = [*checks(recipe), *_network_errors(recipe)]
@@ -102,6 +109,8 @@ def _representation_errors(recipe: RecipeParts) -> list[str]:
     settings, objective = recipe.representations, recipe.objective
     assert settings is not None
     excluded = {
+        "model.new (there is model.new_network)": recipe.model.new is not None
+        and objective == "causal",
         "other tasks": sum(weight > 0 for weight in recipe.tasks.values()) > 1,
         "loss_on_prompt": recipe.loss_on_prompt,
         "number_weight": recipe.number_weight != 1,

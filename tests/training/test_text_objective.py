@@ -257,6 +257,16 @@ def test_crystals_are_learned_in_any_text_format(tmp_path: Path) -> None:
         ("bert", {"head": {}}, "does not have head"),
         ("llama", {"objective": "causal", "dropout": 0.1}, r"there is model\.new_network\.dropout"),
         ("llama", {"model": {"base": "shipped"}}, "has no mask token"),
+        ("llama", {"model": {"base": "shipped"}, "objective": "causal"}, "no end-of-text token"),
+        ("llama", {"model": {"new": {}}, "objective": "causal"}, "does not have model.new"),
+        (
+            "bert",
+            {
+                "representations": {"inputs": ["plain"], "equivalent_texts": False},
+                "translate_probability": 1,
+            },
+            "translate_probability makes equivalent texts",
+        ),
         ("bert", {"representations": {"inputs": ["smiles"]}}, "none of the first training records"),
         ("bert", {"optim": values()["optim"] | {"max_tokens": 2}}, "raise optim.max_tokens"),
         (
