@@ -24,6 +24,8 @@ from crystext.training.example_stream import TrainingRow
 _ROWS_PER_GRID = 24
 """Rows per grid: fewer need less padding but more kernels; this number was fastest on a CPU."""
 _MAX_GRIDS = 5
+_MAX_PADDING = 2.0
+"""How many times the attention of the examples alone their grids may cost, if more grids help."""
 
 
 class Grid(NamedTuple):
@@ -83,11 +85,7 @@ def pack(rows: Sequence[TrainingRow]) -> Packed:
     targets = np.concatenate([[*labels[1:], IGNORED_LABEL] for _, labels in ordered])
     kept = np.flatnonzero(targets != IGNORED_LABEL)
     positions = np.arange(bounds[-1]) - np.repeat(bounds[:-1], lengths)
-    count = min(_MAX_GRIDS, max(1, len(rows) // _ROWS_PER_GRID))
-    # Attention is quadratic in the length: grids of similar cost have few rows of long examples.
-    squares = np.cumsum(lengths**2)
-    inner = np.searchsorted(squares, squares[-1] * np.arange(1, count) / count) + 1
-    cuts = np.unique([0, *inner, len(rows)])
+    cuts = _grid_bounds(lengths)
     return Packed(
         torch.from_numpy(np.concatenate([ids for ids, _ in ordered]))[None],
         torch.from_numpy(positions)[None],
@@ -98,6 +96,25 @@ def pack(rows: Sequence[TrainingRow]) -> Packed:
         int(lengths.max()),
         tuple(_grid(lengths[low:high]) for low, high in pairwise(cuts)),
     )
+
+
+def _grid_bounds(lengths: np.ndarray) -> np.ndarray:
+    """Return the first row of each grid, and the number of rows.
+
+    There are more grids than the rows would ask for where lengths differ so much that most of the
+    attention would be of padding, as in texts.
+    """
+    # Attention is quadratic in the length: grids of similar cost have few rows of long examples.
+    squares = np.cumsum(lengths**2)
+    count = min(_MAX_GRIDS, max(1, len(lengths) // _ROWS_PER_GRID))
+    while True:
+        inner = np.searchsorted(squares, squares[-1] * np.arange(1, count) / count) + 1
+        bounds = np.unique([0, *inner, len(lengths)])
+        # Rows are sorted: the last one of a grid is its longest.
+        padded = (np.diff(bounds) * lengths[bounds[1:] - 1] ** 2).sum()
+        if count == _MAX_GRIDS or padded <= _MAX_PADDING * squares[-1]:
+            return bounds
+        count += 1
 
 
 def split_micro_batches(rows: list[TrainingRow], micro_tokens: int) -> list[list[TrainingRow]]:

@@ -19,7 +19,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,18 +53,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=INDEPENDENT / "language_model.json")
     parser.add_argument("--crystals", default="shipped", help="a store, shipped or textbook")
     parser.add_argument("--scale", type=float, default=1.0, help="part of all sizes")
+    parser.add_argument("--network", help="sizes of the network, in place of those of cpt-new")
     options = parser.parse_args(arguments)
     work: Path = options.work
     return write_result(
         options.out,
-        lambda: go(steps(work, options.crystals, options.scale), work),
+        lambda: go(steps(work, options.crystals, options.scale, options.network), work),
         script=__file__,
         arguments=sys.argv[1:] if arguments is None else arguments,
         packages=("torch", "transformers", "tokenizers", "peft"),
     )
 
 
-def steps(work: Path, crystals: str, scale: float) -> list[Step]:
+def steps(work: Path, crystals: str, scale: float, network: str | None) -> list[Step]:
     """Return the commands, with what they read and write in a folder."""
 
     def part(size: int, least: int) -> int:
@@ -79,7 +80,7 @@ def steps(work: Path, crystals: str, scale: float) -> list[Step]:
         "optim.batch_sequences=16",
         "optim.max_tokens=512",
         "model.quantize=none",
-        "data.validation_crystals=100",
+        f"data.validation_crystals={part(100, 4)}",
         "patience=null",
     )
     commands = {
@@ -88,19 +89,27 @@ def steps(work: Path, crystals: str, scale: float) -> list[Step]:
             *(f"sources.{form}.crystals={crystals}" for form in ("cif", "plain", "prose")),
             *("--out", corpus),
         ),
-        "train cpt-new": (f"data={corpus}", "--out", pretrained),
+        "train cpt-new": (
+            *(f"data={corpus}", f"data.validation_crystals={part(10, 1)}"),
+            *(() if network is None else (f"model.new={network}",)),
+            *("--out", pretrained),
+        ),
         "instruct build": (
             *(crystals, "--n", part(_INSTRUCTED_CRYSTALS, 30), "--decimals", 3),
             *("--out", conversations),
         ),
         "train instruct-new": (
             *(f"data={conversations}", f"model.base={pretrained / 'model'}"),
-            *(f"optim.steps={part(_INSTRUCTION_STEPS, 6)}", "--out", assistant),
+            *(
+                f"optim.steps={part(_INSTRUCTION_STEPS, 6)}",
+                f"data.validation_crystals={part(10, 1)}",
+            ),
+            *("--out", assistant),
         ),
         "benchmark cif-tasks": (
             *("--data", conversations, "--n", part(_TEST_CRYSTALS, 2)),
             *("--method", f"chat:{assistant / 'model'}", "--method", "constant"),
-            *("--compat", "llamat", "--max-new-tokens", 300, "--out", work / "scores"),
+            *("--compat", "llamat", "--max-new-tokens", part(300, 30), "--out", work / "scores"),
         ),
         "train finetune-your-own": (
             *(f"data={crystals}", f"model.base={assistant / 'model'}", *generation),
@@ -118,8 +127,19 @@ def steps(work: Path, crystals: str, scale: float) -> list[Step]:
     return [Step(name, tuple(map(str, given))) for name, given in commands.items()]
 
 
-def go(way: Sequence[Step], work: Path) -> Report:
+def run_command(arguments: Sequence[str]) -> int:
+    """Run `crystext ARGUMENTS`, and return its exit status."""
+    command = [sys.executable, "-m", "crystext", *arguments]
+    return subprocess.run(command, check=False).returncode
+
+
+def go(way: Sequence[Step], work: Path, run: Callable[..., int] = run_command) -> Report:
     """Run the commands that have not run yet, and return the figures.
+
+    Args:
+        way: the commands.
+        work: the folder of all that they write.
+        run: runs a command.
 
     Raises:
         RunError: a command fails; its own words stand above.
@@ -133,9 +153,8 @@ def go(way: Sequence[Step], work: Path) -> Report:
         if step.name in seconds:
             continue
         started = time.monotonic()
-        command = [sys.executable, "-m", "crystext", *step.name.split(), *step.arguments]
         print(f"crystext {step.name} ...", file=sys.stderr, flush=True)
-        if subprocess.run(command, check=False).returncode:
+        if run([*step.name.split(), *step.arguments]):
             raise RunError(f"crystext {step.name} failed; run this again when it is mended")
         seconds[step.name] = round(time.monotonic() - started, 1)
         write_json(record, seconds)
