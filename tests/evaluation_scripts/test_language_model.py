@@ -27,12 +27,12 @@ def test_corpus_pretraining_instruction_scores_and_generation_are_one_way(
     for name in ("pretrained", "assistant", "generator"):
         before, after = losses[name]["mean"]
         assert after < before
-    # The adapter begins where the assistant ended: its crystals are read at less than chance.
     assert len(report["cif_tasks"]) == 13
     for methods in report["cif_tasks"].values():
         assert set(methods) == {"chat:model", "constant"}
-        assert all(score["n"] == 2 for score in methods.values())
-    assert report["samples"]["sampled"] == {"count": 4, "of": 4}
+        # Two crystals each, of which one may have no pair of sites to ask for.
+        assert all(0 < score["n"] <= 2 for score in methods.values())
+    assert report["samples"]["drawn"] == {"count": 4, "of": 4}
     # What has run is not run again.
     count = len(started)
     assert go(way, tmp_path, run) == report
