@@ -11,9 +11,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from crystext.tasks.chat_prompt import ChatPrompt
+if TYPE_CHECKING:
+    from crystext.tasks.chat_prompt import ChatPrompt
 
 
 @dataclass(frozen=True)

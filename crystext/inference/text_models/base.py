@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crystext.errors import SettingError
-from crystext.tasks.chat_prompt import ChatPrompt
+
+if TYPE_CHECKING:
+    from crystext.tasks.chat_prompt import ChatPrompt
 
 
 @dataclass(frozen=True)
