@@ -19,6 +19,7 @@ COMMANDS: Registry[Command] = Registry(
         "infill": "crystext.cli.infill:COMMAND",
         "evaluate": "crystext.cli.evaluate:COMMAND",
         "predict": "crystext.cli.predict:COMMAND",
+        "chat": "crystext.cli.chat:COMMAND",
         "benchmark": "crystext.cli.benchmark:COMMAND",
         "study": "crystext.cli.study:COMMAND",
         "relax": "crystext.cli.relax:COMMAND",
