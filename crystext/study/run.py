@@ -2,7 +2,7 @@
 
     OUT/settings.json                  the grid and the digests of its tables
     OUT/targets.npz                    targets of the pretraining records, computed once
-    OUT/cells/NAME/                    an ordinary training run: models/step-NUMBER, model, log.jsonl
+    OUT/cells/NAME/                    an ordinary training run
     OUT/cells/NAME/outputs/TASK.npz    what its networks say to the records of a task
     OUT/cells/NAME/runs.jsonl          rows of a cell that is complete
     OUT/runs.jsonl, losses.jsonl       rows of all complete cells, for `crystext study report`
@@ -13,12 +13,12 @@ goes on from its last checkpoint, and on one CPU its rows are those of an uninte
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import json
 import numpy as np
 from filelock import FileLock
 from rich.console import Console
@@ -77,9 +77,7 @@ def chosen_cells(cells: Sequence[GridCell], part: str | None) -> dict[str, GridC
     if not (first.isdecimal() and every.isdecimal() and 1 <= int(first) <= int(every)):
         raise SettingError(f"--cells {part}: expected I/K, such as 1/2 and 2/2 for two machines")
     return {
-        cell_name(i, cell): cell
-        for i, cell in enumerate(cells)
-        if i % int(every) == int(first) - 1
+        cell_name(i, cell): cell for i, cell in enumerate(cells) if i % int(every) == int(first) - 1
     }
 
 
@@ -157,9 +155,7 @@ def _is_complete(out: Path, name: str) -> bool:
 
 def _settings(grid: Grid, data: Path) -> dict[str, Any]:
     tables = sorted({*grid.data.tables, *(task.table for task in grid.tasks.values())})
-    digests = {
-        name: file_digest(data / name) for name in tables if (data / name).is_file()
-    }
+    digests = {name: file_digest(data / name) for name in tables if (data / name).is_file()}
     return {"grid": grid.model_dump(mode="json"), "tables": digests}
 
 
@@ -186,9 +182,7 @@ def _read_inputs(grid: Grid, data: Path, out: Path) -> _Inputs:
     return _Inputs(grid, records, table, tasks)
 
 
-def _run_cell(
-    folder: Path, name: str, cell: GridCell, inputs: _Inputs, console: Console
-) -> None:
+def _run_cell(folder: Path, name: str, cell: GridCell, inputs: _Inputs, console: Console) -> None:
     """Pretrain a cell, read its checkpoints, fine-tune, and write its rows, the runs last."""
     grid = inputs.grid
     data = cell_data(cell, inputs.records.train, inputs.records.validation, inputs.targets)

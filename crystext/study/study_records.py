@@ -1,14 +1,14 @@
 """The records of a grid's tables, and the part of them that a pretraining learns from.
 
-A table is a file or a store below the data folder. All pretrainings of a grid draw from one order of the pooled records: first those
-held out, the same for all, then the training records, of which a smaller amount is the beginning of
-a larger one.
+A table is a file below the data folder. All pretrainings of a grid draw from one order of the
+pooled records: first those held out, the same for all, then the training records, of which a
+smaller amount is the beginning of a larger one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,6 @@ import numpy as np
 
 from crystext.data.property_table import PropertyTable, read_property_table
 from crystext.data.row_records import TEXT_COLUMNS
-from crystext.data.store import STORE_FILE
 from crystext.data.table_rows import open_table
 from crystext.errors import InputError
 from crystext.io.read.parse import Piece, kind_of_text, parse_piece
@@ -35,13 +34,8 @@ class PretrainingRecords(NamedTuple):
     validation: tuple[Record, ...]
 
 
-def has_table(folder: Path, name: str) -> bool:
-    """Return whether a grid's table exists."""
-    return (folder / name).is_file() or (folder / name / STORE_FILE).exists()
-
-
 def read_records(
-    folder: Path, name: str, targets: dict[str, Property | None] | None = None
+    folder: Path, name: str, targets: Mapping[str, Property | None] | None = None
 ) -> PropertyTable:
     """Return the records of a table; those with a CIF or other text have no crystal yet.
 
