@@ -82,6 +82,50 @@ def check(
     _print_plan(check_grid(load_grid(grid), data))
 
 
+def run(
+    grid: Annotated[
+        str,
+        typer.Argument(metavar="GRID", help="A shipped grid, or a YAML file.", show_default=False),
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Folder with the grid's tables.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the study.", show_default=False)],
+    cells: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/K",
+            help="Every K-th cell from the I-th, to divide a study between machines.",
+            show_default="all that no other process runs",
+        ),
+    ] = None,
+    only_check: Annotated[
+        bool, typer.Option("--check", help="Check the grid as study check does, and stop.")
+    ] = False,
+) -> None:
+    """Run a grid: pretrain its cells, and fine-tune small networks on what each checkpoint says.
+
+    Several processes may share OUT. A killed run goes on with the same command. OUT is read by
+    crystext study report.
+    """
+    from rich.console import Console
+
+    from crystext.study.grid import load_grid
+    from crystext.study.grid_checks import check_grid
+    from crystext.study.run import chosen_cells, run_study
+
+    loaded = load_grid(grid)
+    if only_check:
+        plan = check_grid(loaded, data)
+        chosen_cells(plan.cells, cells)
+        _print_plan(plan)
+        return
+    missing = run_study(loaded, data, out, part=cells, console=Console(stderr=True))
+    typer.echo(f"{len(missing):,} cells are missing: {', '.join(missing)}" if missing else
+               f"all cells are complete; crystext study report {out}")  # fmt: skip
+
+
 def targets(
     source: Annotated[
         Path,
@@ -162,6 +206,7 @@ COMMAND = Command(
     commands={
         "report": Command(report, "Report a study: scores, significance, scaling."),
         "check": Command(check, "Check a grid of pretrainings beside its data."),
+        "run": Command(run, "Run a grid: pretrain, fine-tune, write the rows of a report."),
         "targets": Command(targets, "Write targets of pretraining that need no label."),
     },
 )

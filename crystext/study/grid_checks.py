@@ -12,8 +12,10 @@ from crystext.data.row_records import TEXT_COLUMNS
 from crystext.data.table_rows import open_table
 from crystext.errors import CrystextError, SettingError
 from crystext.study.grid import Grid, GridCell, TaskSpec, grid_cells
+from crystext.study.study_records import needed_records, pretraining_pool
 from crystext.study.targets import n_targets
 from crystext.study.task_splits import TaskRecords, read_task
+from crystext.tokenization.new_tokenizers import LEAST_BPE_VOCABULARY
 
 _PARTS = ("train", "validation", "test")
 
@@ -62,6 +64,9 @@ def check_grid(grid: Grid, folder: Path) -> GridPlan:
             continue
         faults += _errors_of_parts(name, spec, records)
         tasks.append(TaskCount(name, *(len(part) for part in records.split)))
+    if not any(fault.startswith("data: ") for fault in faults):
+        faults += _errors_of_amounts(grid, folder)
+    faults += _errors_of_tokenizers(grid)
     if faults:
         listed = "".join(f"\n  {fault}" for fault in faults)
         raise SettingError(f"the grid {grid.title!r} cannot be run:{listed}")
@@ -83,6 +88,35 @@ def _errors_of_table(path: Path, grid: Grid) -> list[str]:
     if table is not None and set(table.columns) & set(TEXT_COLUMNS["smiles"]):
         return []
     return [f"data: {path} has no column of SMILES, which descriptors need"]
+
+
+def _errors_of_amounts(grid: Grid, folder: Path) -> list[str]:
+    """Return whether the tables have fewer records than the largest pretraining needs."""
+    try:
+        found = len(pretraining_pool(grid, folder))
+    except CrystextError as error:
+        return [f"data: {error}"]
+    largest, held_out = needed_records(grid)
+    if found >= largest + held_out:
+        return []
+    return [
+        f"data.sizes: {largest:,} records to learn and {held_out:,} held out are more than the "
+        f"{found:,} different ones that the tables have"
+    ]
+
+
+def _errors_of_tokenizers(grid: Grid) -> list[str]:
+    """Return tokenizers that no network can have, or that cannot read the texts."""
+    faults = []
+    for name, spec in grid.tokenizers.items():
+        if spec.kind == "byte_bpe" and spec.vocabulary < LEAST_BPE_VOCABULARY:
+            faults.append(
+                f"the tokenizer {name} has a vocabulary of {spec.vocabulary}; expected "
+                f"{LEAST_BPE_VOCABULARY} or more for byte pairs, which have a token for each byte"
+            )
+        if spec.kind == "crystal" and "smiles" in grid.texts:
+            faults.append(f"the tokenizer {name} is for crystals; expected another for smiles")
+    return faults
 
 
 def _errors_of_parts(name: str, spec: TaskSpec, records: TaskRecords) -> list[str]:

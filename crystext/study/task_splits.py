@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from crystext.data.property_splits import Split, random_split, scaffold_split
-from crystext.data.property_table import PropertyTable, read_property_table
+from crystext.data.property_table import PropertyTable
 from crystext.errors import InputError
 from crystext.structures.crystal import Floats
 from crystext.structures.properties import chemical_system
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Record
 from crystext.study.grid import TaskSpec, TaskSplit
+from crystext.study.study_records import read_records, with_crystals
 from crystext.tasks.representations import amounts
 
 
@@ -46,7 +48,7 @@ def read_task(name: str, spec: TaskSpec, folder: Path) -> TaskRecords:
     if not path.is_file():
         raise InputError(f"the table {path} is missing")
     target = Property(spec.target, name, kind=spec.kind)
-    table = read_property_table(path, targets={spec.target: target})
+    table = read_records(folder, spec.table, {spec.target: target})
     values = table.values(spec.target)
     labelled = np.flatnonzero(np.isfinite(values))
     if not len(labelled):
@@ -55,6 +57,7 @@ def read_task(name: str, spec: TaskSpec, folder: Path) -> TaskRecords:
         generator = np.random.default_rng(spec.split.seed)
         labelled = np.sort(generator.choice(labelled, spec.max_records, replace=False))
     table = table.select(labelled)
+    table = replace(table, records=with_crystals(table.records))
     return TaskRecords(table, values[labelled], split_records(table.records, spec.split))
 
 
