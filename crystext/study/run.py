@@ -234,9 +234,13 @@ def _fine_tune(
     grid: Grid, spec: TaskSpec, records: TaskRecords, outputs_NT: np.ndarray[Any, Any]
 ) -> list[dict[str, Any]]:
     given = grid.fine_tuning
-    parts = [Labelled(outputs_NT[part], records.values[part]) for part in records.split]
+    train, validation, test = (
+        Labelled(outputs_NT[part], records.values[part]) for part in records.split
+    )
     done = finetune_on_frozen(
-        *parts,
+        train,
+        validation,
+        test,
         spec.kind,
         seeds=range(given.repeats),
         settings=FrozenFinetuningSettings(
