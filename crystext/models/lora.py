@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from crystext.errors import ModelError, SettingError, describe_error, did_you_mean
-from crystext.models.network import is_sharded
+from crystext.models.network import import_bitsandbytes, is_sharded
 from crystext.models.settings import LoraSettings
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def new_adapter(network: PreTrainedModel, settings: LoraSettings, seed: int) -> 
     The base's weights are frozen; those of a quantised base that are not in 4 bits are held in
     float32 from here on (`peft.prepare_model_for_kbit_training`).
     """
+    import_bitsandbytes()
     from peft import LoraConfig, TaskType
 
     targets = settings.targets if isinstance(settings.targets, str) else list(settings.targets)
@@ -101,6 +102,7 @@ def read_adapter(
         ModelError: the adapter is damaged, not a LoRA, or has another base.
         SettingError: the settings are for an adapter of another shape.
     """
+    import_bitsandbytes()
     from peft import LoraConfig
     from peft.utils import set_peft_model_state_dict
 

@@ -170,19 +170,11 @@ def is_sharded() -> bool:
 def _nf4_config(dtype: torch.dtype | str) -> BitsAndBytesConfig:
     from transformers import BitsAndBytesConfig
 
-    log = logging.getLogger("bitsandbytes")
-    level = log.level
-    # It warns of a missing faster kernel that is not used here.
-    log.setLevel(logging.ERROR)
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError:
+    if not import_bitsandbytes():
         raise ModelError(
             "4-bit weights need bitsandbytes, which is not installed: pip install bitsandbytes, or "
             "set model.quantize=none"
-        ) from None
-    finally:
-        log.setLevel(level)
+        )
     compute = dtype if isinstance(dtype, torch.dtype) else torch.bfloat16
     return BitsAndBytesConfig(
         load_in_4bit=True,
@@ -192,6 +184,23 @@ def _nf4_config(dtype: torch.dtype | str) -> BitsAndBytesConfig:
         # FSDP flattens the tensors of a layer into one, so all of them need one type.
         bnb_4bit_quant_storage=compute if is_sharded() else torch.uint8,
     )
+
+
+def import_bitsandbytes() -> bool:
+    """Import bitsandbytes, which peft does as well, and return whether it is installed.
+
+    bitsandbytes (0.50) warns at its import of a missing faster kernel that is not used here.
+    """
+    log = logging.getLogger("bitsandbytes")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError:
+        return False
+    finally:
+        log.setLevel(level)
+    return True
 
 
 def _keep_differentiable(network: PreTrainedModel) -> None:
