@@ -15,7 +15,7 @@ GRID = {
     "title": "small",
     "architectures": ["roberta", "bart", "llama"],
     "sizes": {"S": {"parameters": 60_000, "heads": 2, "layers": 2}},
-    "data": {"tables": ["table.csv"], "sizes": ["10", "20"]},
+    "data": {"tables": ["table.csv"], "sizes": ["4", "8"]},
     "tokenizers": {"characters": {"kind": "characters", "vocabulary": 40}},
     "seeds": [0, 1],
     "tasks": {"task": {"table": "table.csv", "target": "y", "split": {"kind": "scaffold"}}},
