@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from crystext.study.results import StudyReport
 
 
+GridName = Annotated[
+    str, typer.Argument(metavar="GRID", help="A shipped grid, or a YAML file.", show_default=False)
+]
+GridData = Annotated[
+    Path, typer.Option(metavar="DIR", help="Folder with the grid's tables.", show_default=False)
+]
+
+
 def report(
     source: Annotated[
         Path,
@@ -62,14 +70,8 @@ def report(
 
 
 def check(
-    grid: Annotated[
-        str,
-        typer.Argument(metavar="GRID", help="A shipped grid, or a YAML file.", show_default=False),
-    ],
-    data: Annotated[
-        Path,
-        typer.Option(metavar="DIR", help="Folder with the grid's tables.", show_default=False),
-    ],
+    grid: GridName,
+    data: GridData,
 ) -> None:
     """Check a grid beside its data, and print what it would train; nothing is trained.
 
@@ -83,14 +85,8 @@ def check(
 
 
 def run(
-    grid: Annotated[
-        str,
-        typer.Argument(metavar="GRID", help="A shipped grid, or a YAML file.", show_default=False),
-    ],
-    data: Annotated[
-        Path,
-        typer.Option(metavar="DIR", help="Folder with the grid's tables.", show_default=False),
-    ],
+    grid: GridName,
+    data: GridData,
     out: Annotated[Path, typer.Option(help="Folder of the study.", show_default=False)],
     cells: Annotated[
         str | None,
