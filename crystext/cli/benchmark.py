@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -162,11 +163,29 @@ def benchmark(
     table_options = property_benchmark.TableOptions(
         input, split, few_shot, prompts, min_valid, keep_cell_volume
     )
+    _check_suite(suite, QUESTION_SUITES)
     if suite in QUESTION_SUITES:
         table_options.refuse(suite)
         question_benchmark.run(request)
     else:
         property_benchmark.run(request, table_options)
+
+
+def _check_suite(suite: str, questions: Collection[str]) -> None:
+    """Refuse a suite that is neither a file nor one of either kind.
+
+    Raises:
+        SettingError: with the nearest name.
+    """
+    from crystext.benchmark.suite import suite_names
+    from crystext.errors import SettingError, did_you_mean
+
+    names = (*suite_names(), *questions)
+    if suite not in names and not Path(suite).is_file():
+        raise SettingError(
+            f"no suite or file {suite!r}; the suites are {', '.join(names)}."
+            + did_you_mean(suite, names)
+        )
 
 
 COMMAND = Command(

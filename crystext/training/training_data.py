@@ -94,6 +94,11 @@ def read_data(recipe: Recipe) -> TrainingData:
     if is_shipped_training(store):
         shipped = shipped_set(TRAINING_SET)
         return TrainingData(dict(read_shipped_training()), _digest(shipped, shipped))
+    if not store.exists() and recipe.text_task is not None:
+        raise InputError(
+            f"no folder {store}; the task text learns a corpus of `crystext corpus build`, and "
+            "conversation what `crystext instruct build` makes: give data=FOLDER"
+        )
     if not store.exists():
         raise InputError(
             f"no store at {store}; make one from your crystals with `crystext data prepare SOURCE "
