@@ -109,7 +109,8 @@ def run(
 
     from crystext.study.grid import load_grid
     from crystext.study.grid_checks import check_grid
-    from crystext.study.run import chosen_cells, run_study
+    from crystext.study.cells import chosen_cells
+    from crystext.study.run import run_study
 
     loaded = load_grid(grid)
     if only_check:

@@ -35,7 +35,7 @@ from crystext.study.study_data import (
     ordered_levels,
 )
 
-RUNS, LOSSES = "runs", "losses"
+RUNS, LOSSES, GENERATION = "runs", "losses", "generation"
 """Names of the tables, without their suffix."""
 
 SUFFIXES = (".parquet", ".jsonl", ".csv")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from crystext.errors import SettingError
-from crystext.study.grid import grid_cells, grid_names, load_grid
+from crystext.study.cells import grid_cells
+from crystext.study.grid import grid_names, load_grid
 from crystext.study.grid_checks import check_grid
 from crystext.study.networks import TITLES
 from crystext.study.study_data import Study

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from crystext.errors import RunError, SettingError
-from crystext.study.grid import Grid, GridCell, grid_cells, load_grid
+from crystext.study.grid import Grid, load_grid
 from crystext.study.grid_checks import check_grid
-from crystext.study.run import cell_name, chosen_cells, run_study
+from crystext.study.cells import GridCell, cell_name, chosen_cells, grid_cells
+from crystext.study.run import run_study
 from crystext.study.tables import read_study
 from crystext.study.targets import n_targets
 from tests.study.example_grid import write_grid, write_table
