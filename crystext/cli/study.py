@@ -100,9 +100,9 @@ def run(
         bool, typer.Option("--check", help="Check the grid as study check does, and stop.")
     ] = False,
 ) -> None:
-    """Run a grid: pretrain its cells, and fine-tune small networks on what each checkpoint says.
+    """Run a grid: pretrain its cells, fine-tune them on the tasks, and have them write crystals.
 
-    Several processes may share OUT. A killed run goes on with the same command. OUT is read by
+    Small networks learn from what each checkpoint says, or whole networks are fine-tuned. Several processes may share OUT. A killed run goes on with the same command. OUT is read by
     crystext study report.
     """
     from rich.console import Console
@@ -121,6 +121,39 @@ def run(
     missing = run_study(loaded, data, out, part=cells, console=Console(stderr=True))
     typer.echo(f"{len(missing):,} cells are missing: {', '.join(missing)}" if missing else
                f"all cells are complete; crystext study report {out}")  # fmt: skip
+
+
+def show(
+    out: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of the study.", show_default=False)
+    ],
+) -> None:
+    """Show how far a study is: which cells are complete, run, or have stopped, and what to do next.
+
+    It may be asked while other processes run the study.
+    """
+    from collections import Counter
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from crystext.study.progress import next_step, study_progress
+
+    found = study_progress(out)
+    table = Table("cell", "state", "step", "validation loss")
+    for cell in found:
+        if cell.state in ("running", "stopped"):
+            steps = "?" if cell.steps is None else f"{cell.steps:,}"
+            loss = "" if cell.loss is None else f"{cell.loss:.4f}"
+            table.add_row(cell.name, cell.state, f"{cell.step:,} of {steps}", loss)
+    if table.rows:
+        Console().print(table)
+    counts = Counter(cell.state for cell in found)
+    states = ("complete", "running", "stopped", "waiting")
+    typer.echo(
+        f"{len(found):,} cells: " + ", ".join(f"{counts[state]:,} {state}" for state in states)
+    )
+    typer.echo(next_step(out, found))
 
 
 def targets(
@@ -204,6 +237,7 @@ COMMAND = Command(
         "report": Command(report, "Report a study: scores, significance, scaling."),
         "check": Command(check, "Check a grid of pretrainings beside its data."),
         "run": Command(run, "Run a grid: pretrain, fine-tune, write the rows of a report."),
+        "show": Command(show, "Show how far a study is, and what to do next."),
         "targets": Command(targets, "Write targets of pretraining that need no label."),
     },
 )

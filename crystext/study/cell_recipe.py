@@ -28,18 +28,21 @@ from crystext.training.training_data import TrainingData
 _CHECKPOINTS_OF_AN_EPOCH = 4
 
 _OPERATIONS = 6
-"""Of a parameter and a token in training: 2 forward, 4 backward."""
+"""In training: 2 forward, 4 backward."""
 
 
 def steps_per_epoch(grid: Grid, cell: GridCell) -> int:
     """Return the steps of an epoch of pretraining, the last batch whole.
 
-    With a given compute it is an equal part of the steps that the compute allows.
+    With a given compute it is an equal part of the steps that the compute allows. A token takes 6
+    operations for each parameter, and for attention 6 for each layer, entry of a state and token of
+    its text (Kaplan et al., arXiv:2001.08361, table 1; training is three times the forward pass).
     """
     training = grid.pretraining
     if training.compute is None:
         return -(-amount(cell.data) // training.batch_sequences)
-    tokens = training.compute / (_OPERATIONS * cell.parameters)
+    attention = cell.sizes.layers * cell.sizes.hidden_size * cell.mean_tokens
+    tokens = training.compute / (_OPERATIONS * (cell.parameters + attention))
     return max(1, round(tokens / training.batch_tokens / training.epochs))
 
 

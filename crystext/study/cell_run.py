@@ -25,10 +25,12 @@ from crystext.study.cells import GridCell
 from crystext.study.generation import generation_rows, writes_crystals
 from crystext.study.grid import FineTuningSpec, Grid, TaskSpec
 from crystext.study.grid_checks import StudyRecords
+from crystext.study.metric_rows import METRICS, finite, metric_row
 from crystext.study.study_records import amount
 from crystext.study.tables import GENERATION, LOSSES, RUNS
 from crystext.study.targets import TargetTable
 from crystext.study.task_splits import TaskRecords
+from crystext.study.whole_finetuning import whole_rows
 from crystext.training.frozen_finetuning import (
     FrozenFinetuning,
     FrozenFinetuningSettings,
@@ -36,10 +38,6 @@ from crystext.training.frozen_finetuning import (
     finetune_on_frozen,
 )
 from crystext.training.trainer import MODELS_FOLDER, Trainer
-
-METRICS = {"number": ("rmse", "RMSE", False), "boolean": ("roc_auc", "ROC AUC", True)}
-"""By the kind of a task: name in results, name in rows, and whether higher is better."""
-
 
 def run_cell(
     folder: Path,
@@ -84,10 +82,11 @@ def run_cell(
         held_out = records.validation.with_text(cell.text)
         written = generation_rows(models, cell.text, held_out, train, grid.generation, cell.seed)
         _write_rows(folder / f"{GENERATION}.jsonl", [told | row for row in written])
-    _write_rows(
-        folder / f"{RUNS}.jsonl",
-        [told | row for row in _frozen_rows(folder, models, cell, grid, records)],
-    )
+    if grid.fine_tuning.frozen:
+        rows = _frozen_rows(folder, models, cell, grid, records)
+    else:
+        rows = whole_rows(folder, models[-1], cell, grid, records, console)
+    _write_rows(folder / f"{RUNS}.jsonl", [told | row for row in rows])
 
 
 def _frozen_rows(
@@ -106,7 +105,7 @@ def _frozen_rows(
         for i, outputs_UT in enumerate(outputs):
             inputs_NT = outputs_UT[records.task_rows[name]]
             done = _fine_tune(grid.fine_tuning, grid.tasks[name], task, inputs_NT)
-            for row in metric_rows(done, grid.tasks[name].kind):
+            for row in _metric_rows(done, grid.tasks[name].kind):
                 yield {"task": name, "pretraining_epoch": i + 1, **row}
 
 
@@ -146,21 +145,13 @@ def _fine_tune(
     )
 
 
-def metric_rows(done: FrozenFinetuning, kind: str) -> Iterator[dict[str, Any]]:
+def _metric_rows(done: FrozenFinetuning, kind: str) -> Iterator[dict[str, Any]]:
     """Yield a row for each repeat and epoch of a fine-tuning."""
-    key, title, higher = METRICS[kind]
+    metric_S_E = done.test_S_E[METRICS[kind][0]]
     for repeat, losses in enumerate(done.validation_loss_S_E):
-        for epoch, loss in enumerate(losses):
-            yield {
-                "repeat": repeat, "epoch": epoch + 1,
-                "loss": finite(loss), "metric": finite(done.test_S_E[key][repeat, epoch]),
-                "metric_name": title, "higher_is_better": higher,
-            }  # fmt: skip
-
-
-def finite(value: float) -> float | None:
-    """Return a number as JSON has it: None where it is not finite."""
-    return float(value) if np.isfinite(value) else None
+        for i, loss in enumerate(losses):
+            row = metric_row(kind, i + 1, finite(loss), finite(metric_S_E[repeat, i]))
+            yield {"repeat": repeat, **row}
 
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

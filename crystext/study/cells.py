@@ -22,6 +22,15 @@ VocabularyKey = tuple[str, str, str]
 """Tokenizer, text and amount of data, from which a tokenizer is learned."""
 
 
+class Vocabulary(NamedTuple):
+    """What a tokenizer is, beside the texts of a pretraining."""
+
+    size: int
+    """Number of tokens."""
+    mean_tokens: float
+    """Of a text."""
+
+
 class GridCell(NamedTuple):
     """A pretraining of a grid."""
 
@@ -34,6 +43,8 @@ class GridCell(NamedTuple):
     sizes: NetworkSizes
     parameters: int
     """Of the network with what it learns its objective by; targets that turn out constant count."""
+    mean_tokens: float
+    """Of a text; the most that it may have where no text is known."""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -68,26 +79,32 @@ def chosen_cells(cells: Sequence[GridCell], part: str | None) -> dict[str, GridC
 
 
 def grid_cells(
-    grid: Grid, n_targets: int, vocabularies: Mapping[VocabularyKey, int] | None = None
+    grid: Grid, n_targets: int, vocabularies: Mapping[VocabularyKey, Vocabulary] | None = None
 ) -> list[GridCell]:
     """Return all pretrainings of a grid, with the sizes of their networks.
 
     Args:
         grid: of any design.
         n_targets: outputs for its objective; 0 of the objective texts.
-        vocabularies: numbers of tokens; None takes those that the grid states, which learned
-            tokenizers may not reach, and the crystal vocabulary does not have.
+        vocabularies: of tokenizers; None takes the sizes that the grid states, which learned tokenizers may
+            not reach, and the crystal vocabulary does not have.
 
     Raises:
         SettingError: a size cannot be matched by an architecture, or its networks differ by more
             than 5% from their mean; the message lists all that do.
     """
+
+    def known(key: VocabularyKey) -> Vocabulary:
+        if vocabularies is None:
+            stated = grid.tokenizers[key[0]].vocabulary
+            return Vocabulary(stated, float(grid.pretraining.max_tokens))
+        return vocabularies[key]
+
     faults: list[str] = []
     networks: dict[tuple[str, VocabularyKey, Architecture], tuple[NetworkSizes, int]] = {}
     keys = list(product(grid.tokenizers, grid.texts, grid.data.sizes))
     for (size, spec), key in product(grid.sizes.items(), keys):
-        tokens = grid.tokenizers[key[0]].vocabulary if vocabularies is None else vocabularies[key]
-        interface = Interface(tokens, grid.pretraining.max_tokens, n_targets)
+        interface = Interface(known(key).size, grid.pretraining.max_tokens, n_targets)
         counts: dict[Architecture, int] = {}
         for architecture in grid.architectures:
             try:
@@ -105,6 +122,7 @@ def grid_cells(
         GridCell(
             architecture, size, data, text, tokenizer, seed,
             *networks[size, (tokenizer, text, data), architecture],
+            known((tokenizer, text, data)).mean_tokens,
         )
         for architecture, size, data, text, tokenizer, seed in product(
             grid.architectures, grid.sizes, grid.data.sizes, grid.texts, grid.tokenizers, grid.seeds

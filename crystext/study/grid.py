@@ -104,8 +104,8 @@ class PretrainingSpec(StrictModel):
     """Passes over the texts; with `compute`, equal parts of it. The network after each is kept."""
     compute: float | None = Field(None, gt=0)
     """Floating-point operations of each pretraining, in place of passes: 6 for each parameter and
-    token (Kaplan et al., arXiv:2001.08361), so that long texts are seen less often than short ones.
-    """
+    token, and those of attention, so that long texts are seen less often than short ones. With them
+    a cell has the same cost whatever its text and tokenizer."""
     batch_tokens: int = Field(2048, gt=0)
     """With `compute`: tokens of a batch, in the mean; it takes the place of `batch_sequences`."""
     warmup_epochs: float = Field(1.0, ge=0)

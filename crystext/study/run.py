@@ -1,6 +1,7 @@
 """Run a study: pretrain the cells of a grid, read their checkpoints, fine-tune small networks.
 
     OUT/settings.json                  the grid and the digests of its tables
+    OUT/cells.json                     the names of all cells, for `crystext study show`
     OUT/targets.npz                    targets of the pretraining records, computed once
     OUT/cells/NAME/                    an ordinary training run, and the rows of the cell (cell_run)
     OUT/runs.jsonl, losses.jsonl       rows of all complete cells, for `crystext study report`
@@ -12,7 +13,7 @@ goes on from its last checkpoint, and on one CPU its rows are those of an uninte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from crystext.errors import InUseError
-from crystext.runtime.files import write_npz, write_text
+from crystext.runtime.files import write_json, write_npz, write_text
 from crystext.runtime.run_folder import RunFolder
 from crystext.study.cell_run import run_cell
 from crystext.study.cells import GridCell, cell_name, chosen_cells
@@ -31,7 +32,7 @@ from crystext.study.study_records import table_digest
 from crystext.study.tables import GENERATION, LOSSES, RUNS
 from crystext.study.targets import TargetTable, compute_targets
 
-CELLS = "cells"
+CELLS, CELLS_FILE = "cells", "cells.json"
 CELL_LOCK = "study.lock"
 
 
@@ -64,21 +65,41 @@ def run_study(
     folder.check_settings(settings)
     records = [*plan.records.train.records, *plan.records.validation.records]
     targets = None if grid.objective.targets == "texts" else _targets(grid, records, out)
-    for name, cell in cells.items():
-        if is_complete(out, name):
-            continue
-        try:
-            with RunFolder(out / CELLS / name, "a training run", lock_file=CELL_LOCK).locked():
-                # Another process may have completed it in the meantime.
-                if not is_complete(out, name):
-                    console.print(f"cell {name}")
-                    run_cell(out / CELLS / name, cell, grid, plan.records, targets, console)
-        except InUseError:
-            console.print(f"cell {name} is run by another process")
-            continue
-        collect_rows(out, plan.cells)
+    names = [cell_name(i, cell) for i, cell in enumerate(plan.cells)]
+    write_json(out / CELLS_FILE, names, shared=True)
+
+    def run_one(name: str) -> None:
+        console.print(f"cell {name}")
+        run_cell(out / CELLS / name, cells[name], grid, plan.records, targets, console)
+
+    # Cells of a process that was killed in the meantime are free again.
+    while any([_try_cell(out, name, run_one, plan.cells, console) for name in cells]):
+        pass
     collect_rows(out, plan.cells)
     return missing_cells(out, plan.cells)
+
+
+def _try_cell(
+    out: Path,
+    name: str,
+    run_one: Callable[[str], None],
+    cells: Sequence[GridCell],
+    console: Console,
+) -> bool:
+    """Run a cell unless it is complete or another process runs it; return whether it was run."""
+    if is_complete(out, name):
+        return False
+    try:
+        with RunFolder(out / CELLS / name, "a training run", lock_file=CELL_LOCK).locked():
+            # Another process may have completed it in the meantime.
+            if is_complete(out, name):
+                return False
+            run_one(name)
+    except InUseError:
+        console.print(f"cell {name} is run by another process")
+        return False
+    collect_rows(out, cells)
+    return True
 
 
 def missing_cells(out: Path, cells: Sequence[GridCell]) -> list[str]:

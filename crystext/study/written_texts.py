@@ -7,18 +7,22 @@ from dataclasses import dataclass, field, replace
 
 from crystext.errors import CrystextError
 from crystext.structures.record import Record
-from crystext.study.cells import VocabularyKey
+from crystext.study.cells import Vocabulary, VocabularyKey
 from crystext.study.grid import Grid, TokenizerSpec
 from crystext.study.study_records import amount
 from crystext.tasks.representations import get_representation
 from crystext.text.formats import FORMATS
 from crystext.text.wyckoff import WyckoffFormat
+from crystext.tokenization.encoder_vocabulary import encoder_ids
 from crystext.tokenization.new_tokenizers import TokenizerKind, new_tokenizer
 
 _TOKENIZERS: Mapping[str, TokenizerKind] = {
     "byte_bpe": "bpe", "characters": "characters", "crystal": "crystal",
 }  # fmt: skip
 """What recipes call tokenizers."""
+
+_MEASURED_TEXTS = 1000
+"""Texts whose mean length is taken."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,20 @@ def tokenizer_kind(spec: TokenizerSpec) -> TokenizerKind:
     return _TOKENIZERS[spec.kind]
 
 
-def learned_vocabularies(grid: Grid, train: WrittenRecords) -> dict[VocabularyKey, int]:
-    """Return the number of tokens of each tokenizer, learned as its pretrainings do."""
-    found: dict[VocabularyKey, int] = {}
+def learned_vocabularies(grid: Grid, train: WrittenRecords) -> dict[VocabularyKey, Vocabulary]:
+    """Return what each tokenizer is, learned as the pretrainings of its cells learn it."""
+    found: dict[VocabularyKey, Vocabulary] = {}
     for name, spec in grid.tokenizers.items():
         kind = tokenizer_kind(spec)
         # The crystal vocabulary reads no texts.
-        whole = len(new_tokenizer([], kind)) if kind == "crystal" else None
+        whole = new_tokenizer([], kind) if kind == "crystal" else None
         for text in grid.texts:
             for data in grid.data.sizes:
-                texts = [] if whole else train.texts(text, amount(data))
-                found[name, text, data] = whole or len(new_tokenizer(texts, kind, spec.vocabulary))
+                texts = train.texts(text, amount(data))
+                tokenizer = whole or new_tokenizer(texts, kind, spec.vocabulary)
+                rows = encoder_ids(tokenizer, texts[:_MEASURED_TEXTS], grid.pretraining.max_tokens)
+                mean = sum(map(len, rows)) / max(1, len(rows))
+                found[name, text, data] = Vocabulary(len(tokenizer), mean)
     return found
 
 
