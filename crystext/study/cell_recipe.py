@@ -23,9 +23,12 @@ from crystext.study.study_records import amount
 from crystext.study.targets import TargetScale, TargetTable
 from crystext.study.written_texts import WrittenRecords, tokenizer_kind
 from crystext.training.recipe import Recipe, parse_recipe
+from crystext.training.trainer import LOG_EVERY
 from crystext.training.training_data import TrainingData
 
 _CHECKPOINTS_OF_AN_EPOCH = 4
+"""About. They come when the training loss is logged, which is a mean over the steps since it was
+logged last: so a resumed run logs the same."""
 
 _OPERATIONS = 6
 """In training: 2 forward, 4 backward."""
@@ -86,7 +89,7 @@ def cell_recipe(grid: Grid, cell: GridCell, targets: Mapping[str, Property]) -> 
         "precision": "fp32",
         "evaluate_every": epoch,
         "keep_models": "every_evaluation",
-        "checkpoint_every": max(1, epoch // _CHECKPOINTS_OF_AN_EPOCH),
+        "checkpoint_every": LOG_EVERY * max(1, epoch // _CHECKPOINTS_OF_AN_EPOCH // LOG_EVERY),
     }
     return parse_recipe(values, f"the grid {grid.title!r}")
 

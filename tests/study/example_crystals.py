@@ -29,7 +29,7 @@ GRID = {
     "tokenizers": {"characters": {"kind": "characters", "vocabulary": 40}},
     "objective": {"targets": "texts"},
     "pretraining": {
-        "compute": 5e7, "batch_tokens": 200, "epochs": 2, "max_tokens": 64, "learning_rate": 0.01,
+        "compute": 2.5e7, "batch_tokens": 40, "epochs": 2, "max_tokens": 64, "learning_rate": 0.01,
     },
     "fine_tuning": {"reads": "state", "pooling": "mean", "hidden": [8], "epochs": 2, "repeats": 2},
     "generation": {"samples": 6},
@@ -61,14 +61,12 @@ def write_crystals(folder: Path) -> Path:
 
 def salts() -> Iterator[Crystal]:
     """Yield crystals with the structure of CsCl, and primitive ones with that of NaCl."""
-    cube = np.eye(3)
-    diamond_cell = 0.5 * (np.ones((3, 3)) - cube) * 2**0.5
-    for i, lattice in enumerate((cube, diamond_cell)):
+    for angle, scale in ((90.0, 1.0), (60.0, 1.15)):
         for j, metal in enumerate(("Na", "K", "Rb", "Cs")):
             for k, other in enumerate(("F", "Cl", "Br")):
-                numbers = np.array([ATOMIC_NUMBERS[metal], ATOMIC_NUMBERS[other]])
+                numbers = [ATOMIC_NUMBERS[metal], ATOMIC_NUMBERS[other]]
+                length = scale * (3.2 + 0.2 * j + 0.1 * k)
                 yield Crystal(
-                    (3.2 + 0.3 * i + 0.2 * j + 0.1 * k) * lattice,
+                    np.full(3, length), np.full(3, angle), np.array(numbers),
                     np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]),
-                    numbers,
-                )
+                )  # fmt: skip

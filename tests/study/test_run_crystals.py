@@ -14,14 +14,13 @@ import pytest
 
 from crystext.errors import RunError, SettingError
 from crystext.models.load import load_model
-from crystext.runtime.run_folder import RunFolder
 from crystext.study.cells import cell_name, chosen_cells, grid_cells
 from crystext.study.crystal_targets import CRYSTAL_TARGETS
 from crystext.study.generation import NEW, VALID, bits_per_atom, read_sample
 from crystext.study.grid import load_grid
 from crystext.study.grid_checks import check_grid
 from crystext.study.progress import next_step, study_progress
-from crystext.study.run import CELL_LOCK, CELLS, run_study
+from crystext.study.run import CELLS, run_study
 from crystext.study.tables import read_study
 from crystext.structures.record import Record
 from crystext.tokenization.encoder_vocabulary import encoder_ids
@@ -50,7 +49,7 @@ def test_texts_alone_are_learned_and_every_network_has_its_figures(whole: Path) 
     assert study.n_rows == 2 * 2 * 2 * 2  # cells, networks, repeats, epochs
     assert study.n_not_finite == 0
     for cell in sorted((whole / CELLS).iterdir()):
-        assert json.loads((cell / "model" / "crystext.json").read_text())["objective"] == "causal"
+        assert "objective: causal" in (cell / "recipe.yaml").read_text()
 
 
 def test_texts_with_a_structure_are_written_and_judged(whole: Path) -> None:
@@ -97,43 +96,31 @@ def test_a_written_text_is_read_as_its_crystal_and_a_broken_one_tells_why(text: 
 def test_two_processes_share_a_study_and_one_that_is_killed_changes_nothing(
     grid_file: Path, whole: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
+    grid, out = load_grid(grid_file), tmp_path / "out"
     command = [
         sys.executable, "-m", "crystext", "study", "run", str(grid_file),
         "--data", str(grid_file.parent), "--out", str(out),
     ]  # fmt: skip
-    first = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    other = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list(out.glob("cells/*/checkpoint")) and time.monotonic() < deadline:
-        assert first.poll() is None
+        assert other.poll() is None
         time.sleep(0.01)
-    # This process meets a cell that the other one holds.
-    assert {cell.state for cell in study_progress(out)} >= {"running"}
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    assert not (out / "runs.jsonl").exists()
-    second = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert run_study(load_grid(grid_file), grid_file.parent, out) == []
-    told, errors = second.communicate(timeout=120)
-    assert second.returncode == 0, errors
-    assert "all cells are complete" in told
-    for name in ("runs.jsonl", "losses.jsonl", "generation.jsonl"):
-        assert (out / name).read_bytes() == (whole / name).read_bytes()
-
-
-def test_a_cell_of_another_process_is_left_to_it_and_its_progress_is_shown(
-    grid_file: Path, tmp_path: Path
-) -> None:
-    grid, out = load_grid(grid_file), tmp_path / "out"
-    names = [cell_name(i, x) for i, x in enumerate(check_grid(grid, grid_file.parent).cells)]
-    held = RunFolder(out / CELLS / names[1], "a training run", lock_file=CELL_LOCK)
-    with held.locked():
-        assert run_study(grid, grid_file.parent, out) == names[1:]
-        found = study_progress(out)
-        assert [cell.state for cell in found] == ["complete", "running"]
-        assert "all of them running" in next_step(out, found)
-    assert [cell.state for cell in study_progress(out)] == ["complete", "stopped"]
+    # It holds its cell, but does nothing, until it is killed.
+    other.send_signal(signal.SIGSTOP)
+    (first, _) = [cell.name for cell in study_progress(out)]
+    assert run_study(grid, grid_file.parent, out) == [first]
+    assert [cell.state for cell in study_progress(out)] == ["running", "complete"]
+    assert "all of them running" in next_step(out, study_progress(out))
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    (stopped, _) = study_progress(out)
+    assert stopped.state == "stopped" and 0 < stopped.step < (stopped.steps or 0)
     assert "crystext study run" in next_step(out, study_progress(out))
+    assert run_study(grid, grid_file.parent, out) == []
+    assert "crystext study report" in next_step(out, study_progress(out))
+    for name in ("runs.jsonl", "losses.jsonl", "generation.jsonl"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
 
 
 def test_other_data_are_refused(grid_file: Path, whole: Path, tmp_path: Path) -> None:
