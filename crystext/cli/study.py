@@ -18,7 +18,12 @@ GridName = Annotated[
     str, typer.Argument(metavar="GRID", help="A shipped grid, or a YAML file.", show_default=False)
 ]
 GridData = Annotated[
-    Path, typer.Option(metavar="DIR", help="Folder with the grid's tables.", show_default=False)
+    Path,
+    typer.Option(
+        metavar="DIR",
+        help="Folder with the grid's tables; the table shipped needs none.",
+        show_default="this folder",
+    ),
 ]
 
 
@@ -71,7 +76,7 @@ def report(
 
 def check(
     grid: GridName,
-    data: GridData,
+    data: GridData = Path(),
 ) -> None:
     """Check a grid beside its data, and print what it would train; nothing is trained.
 
@@ -86,8 +91,8 @@ def check(
 
 def run(
     grid: GridName,
-    data: GridData,
     out: Annotated[Path, typer.Option(help="Folder of the study.", show_default=False)],
+    data: GridData = Path(),
     cells: Annotated[
         str | None,
         typer.Option(
@@ -102,14 +107,14 @@ def run(
 ) -> None:
     """Run a grid: pretrain its cells, fine-tune them on the tasks, and have them write crystals.
 
-    Small networks learn from what each checkpoint says, or whole networks are fine-tuned. Several processes may share OUT. A killed run goes on with the same command. OUT is read by
-    crystext study report.
+    Several processes may share OUT. A killed run goes on with the same command. crystext study show
+    tells how far it is, and crystext study report reads OUT.
     """
     from rich.console import Console
 
+    from crystext.study.cells import chosen_cells
     from crystext.study.grid import load_grid
     from crystext.study.grid_checks import check_grid
-    from crystext.study.cells import chosen_cells
     from crystext.study.run import run_study
 
     loaded = load_grid(grid)

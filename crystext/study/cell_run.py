@@ -1,10 +1,10 @@
 """Run a cell: pretrain, read its networks, fine-tune, have them write, and tell all in rows.
 
-    NAME/                     an ordinary training run
-    NAME/outputs/1.npz, ...   what the network of an epoch says to the records of all tasks
-    NAME/losses.jsonl         rows of its pretraining losses
-    NAME/generation.jsonl     rows of what its networks write, if the grid has them write
-    NAME/runs.jsonl           rows of its fine-tunings; written last
+NAME/                     an ordinary training run
+NAME/outputs/1.npz, ...   what the network of an epoch says to the records of all tasks
+NAME/losses.jsonl         rows of its pretraining losses
+NAME/generation.jsonl     rows of what its networks write, if the grid has them write
+NAME/runs.jsonl           rows of its fine-tunings; written last
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from crystext.training.frozen_finetuning import (
     finetune_on_frozen,
 )
 from crystext.training.trainer import MODELS_FOLDER, Trainer
+
 
 def run_cell(
     folder: Path,
@@ -127,9 +128,7 @@ def _outputs(
 def _fine_tune(
     given: FineTuningSpec, spec: TaskSpec, task: TaskRecords, inputs_NT: NDArray[Any]
 ) -> FrozenFinetuning:
-    train, validation, test = (
-        Labelled(inputs_NT[part], task.values[part]) for part in task.split
-    )
+    train, validation, test = (Labelled(inputs_NT[part], task.values[part]) for part in task.split)
     return finetune_on_frozen(
         train,
         validation,

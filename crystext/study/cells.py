@@ -86,8 +86,8 @@ def grid_cells(
     Args:
         grid: of any design.
         n_targets: outputs for its objective; 0 of the objective texts.
-        vocabularies: of tokenizers; None takes the sizes that the grid states, which learned tokenizers may
-            not reach, and the crystal vocabulary does not have.
+        vocabularies: of tokenizers; None takes the sizes that the grid states, which learned ones
+            may not reach, and the crystal vocabulary does not have.
 
     Raises:
         SettingError: a size cannot be matched by an architecture, or its networks differ by more

@@ -69,7 +69,7 @@ def generation_rows(
     settings: GenerationSpec,
     seed: int,
 ) -> Iterator[dict[str, Any]]:
-    """Yield two rows for each network; its samples are written as `samples/1.jsonl`, beside `models`.
+    """Yield two rows for each network, and write its samples as `samples/1.jsonl`.
 
     Args:
         models: folders of the networks, in the order of training.

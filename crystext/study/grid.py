@@ -14,9 +14,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from crystext.errors import SettingError, did_you_mean
+from crystext.models.settings import TEXT_OBJECTIVES, Pooling
 from crystext.runtime.schema import StrictModel, read_yaml, setting_faults
 from crystext.runtime.shipped_files import shipped_path
-from crystext.models.settings import TEXT_OBJECTIVES, Pooling
 from crystext.study.networks import Architecture, NetworkSizes
 from crystext.study.study_data import level_value
 from crystext.tasks.representations import get_representation
@@ -227,7 +227,9 @@ class Grid(StrictModel):
         faults = []
         learns_texts = self.objective.targets == "texts"
         if learns_texts and self.fine_tuning.frozen and self.fine_tuning.reads == "targets":
-            faults.append("the objective texts has no targets to read; give fine_tuning.reads state")
+            faults.append(
+                "the objective texts has no targets to read; give fine_tuning.reads state"
+            )
         if self.generation is not None and not learns_texts:
             faults.append("generation needs objective.targets texts")
         if self.generation is not None:

@@ -206,9 +206,7 @@ def _source_name(source: Path) -> str:
 
 
 def _checkpoint_curves(study: Study) -> list[CheckpointCurve]:
-    loss_CTK, metric_CTK = (
-        finite_mean(x, axis=1) for x in (study.loss_CRTK, study.metric_CRTK)
-    )
+    loss_CTK, metric_CTK = (finite_mean(x, axis=1) for x in (study.loss_CRTK, study.metric_CRTK))
     return [
         CheckpointCurve(
             cell=cell.name,

@@ -72,9 +72,10 @@ def run_study(
         console.print(f"cell {name}")
         run_cell(out / CELLS / name, cells[name], grid, plan.records, targets, console)
 
-    # Cells of a process that was killed in the meantime are free again.
-    while any([_try_cell(out, name, run_one, plan.cells, console) for name in cells]):
-        pass
+    n_run = 1
+    while n_run:
+        # Cells of a process that was killed in the meantime are free again.
+        n_run = sum(_try_cell(out, name, run_one, plan.cells, console) for name in cells)
     collect_rows(out, plan.cells)
     return missing_cells(out, plan.cells)
 

@@ -36,9 +36,7 @@ class TaskRecords(NamedTuple):
     split: Split
 
 
-def read_task(
-    name: str, spec: TaskSpec, folder: Path, max_atoms: int | None = None
-) -> TaskRecords:
+def read_task(name: str, spec: TaskSpec, folder: Path, max_atoms: int | None = None) -> TaskRecords:
     """Read and divide the records of a task.
 
     Args:

@@ -1,10 +1,10 @@
 """Fine-tuning whole networks: an ordinary training run for each task and repeat.
 
-    NAME/finetuned/TASK-REPEAT/    a training run of the objective regression_head, whose base is the
-                                   last network of the pretraining
+    NAME/finetuned/TASK-REPEAT/    a run of the objective regression_head, whose base is the last
+                                   network of the pretraining
 
-The head is linear, and all weights are trained. After each epoch the network is kept, so that each
-has a validation loss and a metric of the test records, in the units of `training.frozen_finetuning`.
+The head is linear, and all weights are trained. The network of each epoch is kept, so that it has a
+validation loss and a metric of the test records, in the units of `training.frozen_finetuning`.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def learned_vocabularies(grid: Grid, train: WrittenRecords) -> dict[VocabularyKe
 
 
 def _with_text(record: Record, text: str) -> Record:
-    fmt = FORMATS[text] if text in FORMATS else None
+    fmt = FORMATS.get(text)
     try:
         if isinstance(fmt, WyckoffFormat) and record.wyckoff is not None:
             written = fmt.encode_wyckoff(record.wyckoff)

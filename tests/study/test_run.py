@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from crystext.errors import RunError, SettingError
+from crystext.study.cells import GridCell, cell_name, chosen_cells, grid_cells
 from crystext.study.grid import Grid, load_grid
 from crystext.study.grid_checks import check_grid
-from crystext.study.cells import GridCell, cell_name, chosen_cells, grid_cells
 from crystext.study.run import run_study
 from crystext.study.tables import read_study
 from crystext.study.targets import n_targets

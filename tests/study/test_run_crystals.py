@@ -14,6 +14,7 @@ import pytest
 
 from crystext.errors import RunError, SettingError
 from crystext.models.load import load_model
+from crystext.structures.record import Record
 from crystext.study.cells import cell_name, chosen_cells, grid_cells
 from crystext.study.crystal_targets import CRYSTAL_TARGETS
 from crystext.study.generation import NEW, VALID, bits_per_atom, read_sample
@@ -22,7 +23,6 @@ from crystext.study.grid_checks import check_grid
 from crystext.study.progress import next_step, study_progress
 from crystext.study.run import CELLS, run_study
 from crystext.study.tables import read_study
-from crystext.structures.record import Record
 from crystext.tokenization.encoder_vocabulary import encoder_ids
 from tests.study.example_crystals import salts, write_crystal_grid, write_crystals
 
@@ -57,9 +57,7 @@ def test_texts_with_a_structure_are_written_and_judged(whole: Path) -> None:
     assert study.factors["text"] == ("wyckoff",)
     assert {task.name for task in study.tasks} == {VALID, NEW}
     rows = _rows(whole / "generation.jsonl")
-    by_task = {
-        (row["task"], row["pretraining_epoch"]): float(str(row["metric"])) for row in rows
-    }
+    by_task = {(row["task"], row["pretraining_epoch"]): float(str(row["metric"])) for row in rows}
     for epoch in (1, 2):
         assert by_task[NEW, epoch] <= by_task[VALID, epoch]
         cell = whole / CELLS / str(rows[0]["cell"])
@@ -90,7 +88,8 @@ def test_a_written_text_is_read_as_its_crystal_and_a_broken_one_tells_why(text: 
     assert sample.crystal is not None
     assert sorted(sample.crystal.numbers.tolist()) == [9, 11]
     broken = read_sample(written[: len(written) // 2], text)
-    assert broken.crystal is None and broken.failure
+    assert broken.crystal is None
+    assert broken.failure
 
 
 def test_two_processes_share_a_study_and_one_that_is_killed_changes_nothing(
@@ -115,7 +114,8 @@ def test_two_processes_share_a_study_and_one_that_is_killed_changes_nothing(
     other.send_signal(signal.SIGKILL)
     other.wait()
     (stopped, _) = study_progress(out)
-    assert stopped.state == "stopped" and 0 < stopped.step < (stopped.steps or 0)
+    assert stopped.state == "stopped"
+    assert 0 < stopped.step < (stopped.steps or 0)
     assert "crystext study run" in next_step(out, study_progress(out))
     assert run_study(grid, grid_file.parent, out) == []
     assert "crystext study report" in next_step(out, study_progress(out))
