@@ -27,7 +27,7 @@ WRITTEN = {
     "evaluate": ["theirs/report.json", "report/report.json", "selected", "diverse.extxyz"],
     "benchmark": ["gaps/report.html", "prompts.jsonl", "answers/results.json"],
     "instruct": ["questions/manifest.json", "questions/test.jsonl", "floors/results.json"],
-    "study": ["study-report/report.html", "study-report/study.json", "targets.parquet"],
+    "study": ["study-report/report.html", "gaps-report/study.json", "targets.parquet"],
     "predict": ["predictions.csv"],
     "energies": ["energies.csv", "copper/relaxed.parquet"],
     "corpus": ["corpus/corpus.json", "corpus/validation/papers/00000.bin"],
