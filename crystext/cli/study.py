@@ -142,7 +142,7 @@ def show(
     from rich.console import Console
     from rich.table import Table
 
-    from crystext.study.progress import next_step, study_progress
+    from crystext.study.progress import CELL_STATES, next_step, study_progress
 
     found = study_progress(out)
     table = Table("cell", "state", "step", "validation loss")
@@ -154,10 +154,8 @@ def show(
     if table.rows:
         Console().print(table)
     counts = Counter(cell.state for cell in found)
-    states = ("complete", "running", "stopped", "waiting")
-    typer.echo(
-        f"{len(found):,} cells: " + ", ".join(f"{counts[state]:,} {state}" for state in states)
-    )
+    listed = ", ".join(f"{counts[state]:,} {state}" for state in CELL_STATES)
+    typer.echo(f"{len(found):,} cells: {listed}")
     typer.echo(next_step(out, found))
 
 

@@ -79,7 +79,7 @@ def run_cell(
     ]
     told = {**cell.labels, "cell": folder.name, "seed": cell.seed, "parameters": parameters}
     if grid.generation is not None and writes_crystals(cell.text):
-        train = records.train.records[: amount(cell.data)]
+        train = records.train.with_text(cell.text)[: amount(cell.data)]
         held_out = records.validation.with_text(cell.text)
         written = generation_rows(models, cell.text, held_out, train, grid.generation, cell.seed)
         _write_rows(folder / f"{GENERATION}.jsonl", [told | row for row in written])

@@ -35,6 +35,7 @@ from crystext.runtime.files import write_text
 from crystext.structures.crystal import Crystal
 from crystext.structures.record import Record
 from crystext.study.grid import GenerationSpec
+from crystext.text.failures import DecodeFailure
 from crystext.text.formats import FORMATS
 from crystext.tokenization.encoder_vocabulary import encoder_ids
 
@@ -75,17 +76,20 @@ def generation_rows(
         models: folders of the networks, in the order of training.
         text: representation that they learned.
         held_out: records with their texts, whose bits are measured.
-        train: records that they learned from.
+        train: records that they learned from, with their texts; samples end where the longest does.
         settings: of sampling.
         seed: of the random numbers.
     """
-    reference = build_dataset(train)
+    reference, most = build_dataset(train), 0
     for i, model in enumerate(models):
         network = read_text_network(model, "causal").eval()
         tokenizer = read_tokenizer(model)
         bits = bits_per_atom(network, tokenizer, text, held_out)
-        texts = sample_texts(network, tokenizer, settings, seed)
-        samples = [read_sample(x, text) for x in texts]
+        if not most:
+            known = [x.texts[text] for x in train if text in x.texts]
+            most = max(map(len, encoder_ids(tokenizer, known)))
+            most = min(most, int(network.config.max_position_embeddings))
+        samples = sample_texts(network, tokenizer, text, settings, most, seed)
         _write_samples(model.parents[1] / "samples" / f"{i + 1}.jsonl", samples)
         valid = [x.crystal for x in samples if x.crystal is not None and _is_valid(x.crystal)]
         unique = [x for x, twin in zip(valid, duplicates_of(valid), strict=True) if twin is None]
@@ -102,16 +106,27 @@ def generation_rows(
 def sample_texts(
     network: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
+    text: str,
     settings: GenerationSpec,
+    max_tokens: int,
     seed: int,
-) -> list[str]:
-    """Return texts that a network writes from nothing; a seed determines them on one machine."""
-    texts: list[str] = []
-    most = int(network.config.max_position_embeddings)
+) -> list[Sample]:
+    """Return what a network writes from nothing; a seed determines it on one machine.
+
+    Args:
+        network: a language model in evaluation mode.
+        tokenizer: of the network.
+        text: representation that it learned.
+        settings: of sampling.
+        max_tokens: a text that has not ended by then is a failure.
+        seed: of the random numbers.
+    """
+    samples: list[Sample] = []
+    end = int(tokenizer.eos_token_id)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        while len(texts) < settings.samples:
-            count = min(_BATCH, settings.samples - len(texts))
+        while len(samples) < settings.samples:
+            count = min(_BATCH, settings.samples - len(samples))
             start_B_1 = torch.full((count, 1), int(tokenizer.cls_token_id))
             ids_B_T = network.generate(  # type: ignore[operator]
                 input_ids=start_B_1,
@@ -119,14 +134,19 @@ def sample_texts(
                 do_sample=True,
                 temperature=settings.temperature,
                 top_k=0,
-                max_new_tokens=most - 1,
-                eos_token_id=tokenizer.eos_token_id,
+                max_new_tokens=max_tokens - 1,
+                eos_token_id=end,
                 pad_token_id=tokenizer.pad_token_id,
             )
-            texts += tokenizer.batch_decode(
+            texts = tokenizer.batch_decode(
                 ids_B_T, skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
-    return texts
+            ended = (ids_B_T[:, 1:] == end).any(1).tolist()
+            samples += [
+                read_sample(x, text) if whole else Sample(x, None, DecodeFailure.TRUNCATED.name)
+                for x, whole in zip(texts, ended, strict=True)
+            ]
+    return samples
 
 
 def read_sample(written: str, text: str) -> Sample:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from filelock import FileLock, Timeout
 
@@ -17,6 +17,8 @@ from crystext.training.log import TrainingLog
 
 CellState = Literal["complete", "running", "stopped", "waiting"]
 """stopped: begun, and neither complete nor held by a process."""
+
+CELL_STATES: tuple[CellState, ...] = get_args(CellState)
 
 
 class CellProgress(NamedTuple):
