@@ -26,6 +26,7 @@ from crystext.study.generation import generation_rows, writes_crystals
 from crystext.study.grid import FineTuningSpec, Grid, TaskSpec
 from crystext.study.grid_checks import StudyRecords
 from crystext.study.metric_rows import METRICS, finite, metric_row
+from crystext.study.readable_targets import losses_apart
 from crystext.study.study_records import amount
 from crystext.study.tables import GENERATION, LOSSES, RUNS
 from crystext.study.targets import TargetTable
@@ -72,6 +73,12 @@ def run_cell(
         for part, key in (("validation", "loss_mean"), ("train", "train_loss"))
         if key in line
     ]
+    if targets is not None:
+        apart = losses_apart(trainer.log.read(), cell.text, targets, len(records.train.records))
+        losses += [
+            {"cell": folder.name, "part": part, "epoch": step / epoch, "loss": loss}
+            for step, part, loss in apart
+        ]
     _write_rows(folder / f"{LOSSES}.jsonl", losses)
     models = [
         folder / MODELS_FOLDER / f"step-{(i + 1) * epoch:07}"

@@ -96,7 +96,11 @@ def make_report(study: Study, options: ReportOptions) -> StudyReport:
         summary.losses_sentence(tasks),
         *(summary.loss_sentence(task) for task in tasks),
         summary.selection_sentence(tasks, len(study.checkpoints)),
-        summary.pretraining_sentence(curves),
+        summary.pretraining_sentence(
+            curves,
+            is_one_text=all(len(study.factors.get(x, ())) < 2 for x in ("text", "tokenizer")),
+        ),
+        summary.readable_sentence(curves),
         summary.unit_sentence(len(study.cells), n_combinations, len(study.repeats)),
         summary.error_sentence(groupings),
         *summary.completeness_sentences(study.n_runs, n_design, study.n_rows, study.n_not_finite),

@@ -21,6 +21,7 @@ from crystext.study.generation import NEW, VALID, bits_per_atom, read_sample
 from crystext.study.grid import load_grid
 from crystext.study.grid_checks import check_grid
 from crystext.study.progress import next_step, study_progress
+from crystext.study.readable_targets import IN_TEXT, NOT_IN_TEXT
 from crystext.study.run import CELLS, run_study
 from crystext.study.tables import read_study
 from crystext.tokenization.encoder_vocabulary import encoder_ids
@@ -145,6 +146,19 @@ def test_targets_of_crystals_are_learned_without_those_that_are_constant(tmp_pat
     # Each has two atoms of two elements.
     assert {"density", "packing_fraction", "space_group_221"} <= names
     assert not names & {"n_atoms", "n_elements", "space_group_1"}
+    study = read_study(tmp_path / "out")
+    last = {curve.part: curve.losses[-1] for curve in study.pretraining_losses}
+    assert {IN_TEXT, NOT_IN_TEXT} <= last.keys()
+    log = [json.loads(line) for line in (cell / "log.jsonl").read_text().splitlines()]
+    scores = next(line for line in reversed(log) if "mae_density" in line)
+    with np.load(tmp_path / "out" / "targets.npz") as table:
+        values = dict(zip(table["names"].tolist(), table["values"].T, strict=True))
+    in_text = [
+        scores[f"mae_{name}"] / np.abs(x[12:] - x[:12].mean()).mean()
+        for name, x in values.items()
+        if name in ("a", "b", "c", "alpha", "beta", "gamma")
+    ]
+    assert last[IN_TEXT] == pytest.approx(np.mean(in_text))
     (row,) = _rows(tmp_path / "out" / "runs.jsonl")
     saved = sum(
         int(np.prod(shape))
