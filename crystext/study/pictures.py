@@ -177,9 +177,7 @@ def _pretraining(study: Study, report: StudyReport) -> Figure | None:
             label = name if name in unlabelled else None
             unlabelled.discard(name)
             color = f"C{names.index(name)}" if name in names else "0.5"
-            axes.plot(
-                curve.epochs, curve.losses, marker=".", linewidth=1, color=color, label=label
-            )
+            axes.plot(curve.epochs, curve.losses, marker=".", linewidth=1, color=color, label=label)
         axes.set_title(f"pretraining, {part}", fontsize=10)
         axes.set_xlabel("pretraining epoch")
         axes.set_ylabel("loss")

@@ -31,8 +31,8 @@ def losses_apart(
         table: targets of the training records, then of the validation records.
         n_train: how many are for training.
     """
-    held_out = table.values_NT[n_train:]
-    spread_T = finite_mean(np.abs(held_out - finite_mean(table.values_NT[:n_train], axis=0)), axis=0)
+    mean_T = finite_mean(table.values_NT[:n_train], axis=0)
+    spread_T = finite_mean(np.abs(table.values_NT[n_train:] - mean_T), axis=0)
     spreads = dict(zip(table.names, spread_T.tolist(), strict=True))
     numbers = [x for x in CRYSTAL_TARGETS if not x.n_classes and spreads.get(x.name, 0.0) > 0]
     for line in log:

@@ -208,8 +208,9 @@ def readable_sentence(curves: Sequence[LossCurveResult]) -> str:
         return ""
     known, others = (sum(x) / len(x) for x in means.values())
     return (
-        f"Targets of pretraining that stand in the text, which a model only copies, have {known:.2f} "
-        f"times the error of always saying the mean, in the mean over cells; the others {others:.2f}."
+        f"Targets of pretraining that stand in the text, which a model only copies, have "
+        f"{known:.2f} times the error of always saying the mean, in the mean over cells; the "
+        f"others {others:.2f}."
     )
 
 

@@ -83,8 +83,8 @@ class LossRow(BaseModel):
 
     cell: str = Field(min_length=1)
     part: str = "validation"
-    """`train` or `validation`; or, of targets of crystals, the mean error of those that stand in the
-    text and of the others, in units of the error of always saying the mean."""
+    """`train` or `validation`; or, of targets of crystals, the mean error of those that stand in
+    the text and of the others, in units of the error of always saying the mean."""
     epoch: float
     loss: float | None
 
