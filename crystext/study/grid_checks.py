@@ -81,7 +81,7 @@ def check_grid(grid: Grid, folder: Path) -> GridPlan:
             faults.append(f"the task {name}: {error}")
             continue
         faults += _errors_of_parts(name, spec, tasks[name])
-    faults += _errors_of_tokenizers(grid)
+    tokenizer_faults = _errors_of_tokenizers(grid)
     records, vocabularies = None, None
     if not faults:
         try:
@@ -90,7 +90,9 @@ def check_grid(grid: Grid, folder: Path) -> GridPlan:
             faults.append(str(error))
         else:
             faults += _errors_of_texts(grid, records)
-            vocabularies = learned_vocabularies(grid, records.train)
+            if not tokenizer_faults:
+                vocabularies = learned_vocabularies(grid, records.train)
+    faults += tokenizer_faults
     cells: list[GridCell] = []
     try:
         cells = grid_cells(grid, n_targets(grid.objective), vocabularies)
