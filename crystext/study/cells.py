@@ -94,7 +94,7 @@ def grid_cells(
             than 5% from their mean; the message lists all that do.
     """
 
-    def known(key: VocabularyKey) -> Vocabulary:
+    def vocabulary_of(key: VocabularyKey) -> Vocabulary:
         if vocabularies is None:
             stated = grid.tokenizers[key[0]].vocabulary
             return Vocabulary(stated, float(grid.pretraining.max_tokens))
@@ -104,7 +104,7 @@ def grid_cells(
     networks: dict[tuple[str, VocabularyKey, Architecture], tuple[NetworkSizes, int]] = {}
     keys = list(product(grid.tokenizers, grid.texts, grid.data.sizes))
     for (size, spec), key in product(grid.sizes.items(), keys):
-        interface = Interface(known(key).size, grid.pretraining.max_tokens, n_targets)
+        interface = Interface(vocabulary_of(key).size, grid.pretraining.max_tokens, n_targets)
         counts: dict[Architecture, int] = {}
         for architecture in grid.architectures:
             try:
@@ -122,7 +122,7 @@ def grid_cells(
         GridCell(
             architecture, size, data, text, tokenizer, seed,
             *networks[size, (tokenizer, text, data), architecture],
-            known((tokenizer, text, data)).mean_tokens,
+            vocabulary_of((tokenizer, text, data)).mean_tokens,
         )
         for architecture, size, data, text, tokenizer, seed in product(
             grid.architectures, grid.sizes, grid.data.sizes, grid.texts, grid.tokenizers, grid.seeds

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from crystext.study.readable_targets import IN_TEXT, NOT_IN_TEXT
 from crystext.study.run import CELLS, run_study
 from crystext.study.tables import read_study
 from crystext.tokenization.encoder_vocabulary import encoder_ids
+from tests.forked import CONTEXT
 from tests.study.example_crystals import salts, write_crystal_grid, write_crystals
 
 
@@ -97,23 +97,21 @@ def test_two_processes_share_a_study_and_one_that_is_killed_changes_nothing(
     grid_file: Path, whole: Path, tmp_path: Path
 ) -> None:
     grid, out = load_grid(grid_file), tmp_path / "out"
-    command = [
-        sys.executable, "-m", "crystext", "study", "run", str(grid_file),
-        "--data", str(grid_file.parent), "--out", str(out),
-    ]  # fmt: skip
-    other = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    other = CONTEXT.Process(target=run_study, args=(grid, grid_file.parent, out))
+    other.start()
+    assert other.pid is not None
     deadline = time.monotonic() + 120
     while not list(out.glob("cells/*/checkpoint")) and time.monotonic() < deadline:
-        assert other.poll() is None
+        assert other.is_alive()
         time.sleep(0.01)
     # It holds its cell, but does nothing, until it is killed.
-    other.send_signal(signal.SIGSTOP)
+    os.kill(other.pid, signal.SIGSTOP)
     (first, _) = [cell.name for cell in study_progress(out)]
     assert run_study(grid, grid_file.parent, out) == [first]
     assert [cell.state for cell in study_progress(out)] == ["running", "complete"]
     assert "all of them running" in next_step(out, study_progress(out))
-    other.send_signal(signal.SIGKILL)
-    other.wait()
+    other.kill()
+    other.join()
     (stopped, _) = study_progress(out)
     assert stopped.state == "stopped"
     assert 0 < stopped.step < (stopped.steps or 0)
