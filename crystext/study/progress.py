@@ -55,12 +55,12 @@ def next_step(out: Path, cells: list[CellProgress]) -> str:
     missing = [cell for cell in cells if cell.state != "complete"]
     if not missing:
         return f"all cells are complete: crystext study report {out}"
-    free = [cell for cell in missing if cell.state != "running"]
-    if not free:
-        return f"{format_count(len(missing), 'cell')} left, all of them running"
+    left = f"{format_count(len(missing), 'cell')} left"
+    if any(cell.state == "running" for cell in missing):
+        return f"{left}; the processes that run go on to the others"
     return (
-        f"{format_count(len(missing), 'cell')} left, {len(free):,} of which no process runs: give "
-        f"the command crystext study run again, with --out {out}; it goes on where they stopped"
+        f"{left}, and no process runs: give the command crystext study run again, with --out {out}; "
+        "it goes on where the cells stopped"
     )
 
 

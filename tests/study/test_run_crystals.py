@@ -109,7 +109,7 @@ def test_two_processes_share_a_study_and_one_that_is_killed_changes_nothing(
     (first, _) = [cell.name for cell in study_progress(out)]
     assert run_study(grid, grid_file.parent, out) == [first]
     assert [cell.state for cell in study_progress(out)] == ["running", "complete"]
-    assert "all of them running" in next_step(out, study_progress(out))
+    assert "1 cell left; the processes that run" in next_step(out, study_progress(out))
     other.kill()
     other.join()
     (stopped, _) = study_progress(out)
