@@ -59,8 +59,8 @@ def next_step(out: Path, cells: list[CellProgress]) -> str:
     if any(cell.state == "running" for cell in missing):
         return f"{left}; the processes that run go on to the others"
     return (
-        f"{left}, and no process runs: give the command crystext study run again, with --out {out}; "
-        "it goes on where the cells stopped"
+        f"{left}, and no process runs: give the command crystext study run again, with --out "
+        f"{out}; it goes on where the cells stopped"
     )
 
 
