@@ -44,7 +44,7 @@ def small_scores() -> str:
 
 @figure("study.small.summary")
 def small_summary() -> str:
-    """The sentences of that report."""
+    """What that report says of its groups."""
     return _summary(_report("arch-scale-small"))
 
 
@@ -79,8 +79,8 @@ def texts_bits() -> str:
 
 @figure("study.texts.summary")
 def texts_summary() -> str:
-    """The sentences of both reports."""
-    return "\n".join(_summary(_report(x)) for x in ("crystal-texts", "crystal-texts-generation"))
+    """What both reports say of their groups."""
+    return "\n\n".join(_summary(_report(x)) for x in ("crystal-texts", "crystal-texts-generation"))
 
 
 def _report(name: str) -> Json:
@@ -125,7 +125,8 @@ def _loss(report: Json) -> str:
 
 
 def _summary(report: Json) -> str:
-    return "\n".join(f"- {sentence}" for sentence in report["summary"])
+    """Return the sentences on the groups, and the one on losses, which follow first."""
+    return "\n\n".join(report["summary"][: len(report["groupings"]) + 1])
 
 
 def _p(value: float | None) -> str:
