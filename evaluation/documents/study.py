@@ -77,10 +77,16 @@ def texts_bits() -> str:
     return table(["text", "tokenizer", "bits per atom", *tasks], rows)
 
 
-@figure("study.texts.summary")
-def texts_summary() -> str:
-    """What both reports say of their groups."""
-    return "\n\n".join(_summary(_report(x)) for x in ("crystal-texts", "crystal-texts-generation"))
+@figure("study.texts.prediction.summary")
+def texts_prediction_summary() -> str:
+    """What the report says of the groups that predict."""
+    return _summary(_report("crystal-texts"))
+
+
+@figure("study.texts.generation.summary")
+def texts_generation_summary() -> str:
+    """What the report says of the groups that generate."""
+    return _summary(_report("crystal-texts-generation"))
 
 
 def _report(name: str) -> Json:
@@ -126,7 +132,7 @@ def _loss(report: Json) -> str:
 
 def _summary(report: Json) -> str:
     """Return the sentences on the groups, and the one on losses, which follow first."""
-    return "\n\n".join(report["summary"][: len(report["groupings"]) + 1])
+    return " ".join(report["summary"][: len(report["groupings"]) + 1])
 
 
 def _p(value: float | None) -> str:
