@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 
 from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import SettingError, did_you_mean
+from crystext.generation.infilling.complete_with_symmetry import (
+    SymmetricCompleter,
+    SymmetricTask,
+    make_symmetric_task,
+)
 from crystext.generation.infilling.ranking import rank_keys
 from crystext.generation.infilling.result import (
     InfillResult,
@@ -17,7 +22,12 @@ from crystext.generation.infilling.result import (
     with_ranks,
 )
 from crystext.generation.infilling.specify import InfillSpec, specify, split_names
-from crystext.generation.infilling.symmetry import share_elements_by_orbit, space_group_of
+from crystext.generation.infilling.symmetry import (
+    requested_settings,
+    settings_of_structure,
+    share_elements_by_orbit,
+    space_group_of,
+)
 from crystext.grammar.infilling import is_single_element
 from crystext.inference.generate import TextGenerator
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
@@ -26,6 +36,7 @@ from crystext.metrics.uniqueness import duplicates_of
 from crystext.runtime.validate_numbers import whole_number
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import PYMATGEN_TOLERANCES
+from crystext.structures.wyckoff.setting import GroupSetting
 from crystext.tasks.infilling import infill_prompt
 from crystext.text.partial import PartialCrystal
 
@@ -67,6 +78,8 @@ class InfillTask:
     """What is given, and places of added atoms."""
     space_group: int | None
     """The space group to keep; None if any is accepted."""
+    symmetric: SymmetricTask | None = None
+    """Set if orbits of a space group are completed."""
 
 
 def make_infill_task(
@@ -74,7 +87,8 @@ def make_infill_task(
     spec: InfillSpec,
     *,
     keep: Collection[str] | str = (),
-    max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
+    space_group: int | str | None = None,
+    constraints: Constraints = DEFAULT_CONSTRAINTS,
 ) -> InfillTask:
     """Return the task, checked before any model is loaded.
 
@@ -84,7 +98,11 @@ def make_infill_task(
         keep: one or several of `KEEP_OPTIONS`. With `space_group`, the prompt names it, equivalent
             sites hold one element, and completions in another group are left out; the cell is kept
             unless `spec` makes it unknown.
-        max_atoms: maximum number of atoms of a crystal to which atoms are added.
+        space_group: number or symbol of the space group in which missing atoms are found orbit by
+            orbit; `file` is that which the file declares, and the default for a file that lists an
+            asymmetric unit with `?`.
+        constraints: elements that are not filled in, and the maximum number of atoms of a crystal to
+            which atoms are added.
 
     Raises:
         SettingError: a site does not exist, or something cannot be kept.
@@ -99,8 +117,17 @@ def make_infill_task(
             )
     if "cell" in keep and spec.cell:
         raise SettingError("the cell is both unknown and to be kept; choose one")
-    partial, before = specify(sites, spec, max_atoms)
-    if "space_group" not in keep:
+    partial, before = specify(sites, spec, constraints.max_atoms)
+    strict = "space_group" in keep
+    settings: list[GroupSetting] = []
+    if space_group is not None or sites.unit is not None:
+        settings = requested_settings(space_group, partial, before)
+    elif strict and (partial.unknown.positions or partial.missing_atoms[1]):
+        settings = settings_of_structure(sites)
+    if settings:
+        made = make_symmetric_task(partial, before, settings, constraints, strict=strict)
+        return InfillTask(partial, before, made.number, made)
+    if not strict:
         return InfillTask(partial, before, None)
     group = space_group_of(sites)
     return InfillTask(share_elements_by_orbit(partial, sites), before, group)
@@ -150,6 +177,7 @@ class Infiller:
             )
         self._generator = TextGenerator(model, self.settings)
         self._ranker: ElementRanker | None = None
+        self._completer: SymmetricCompleter | None = None
 
     def infill(
         self,
@@ -158,14 +186,16 @@ class Infiller:
         n: int = 20,
         *,
         keep: Collection[str] | str = (),
+        space_group: int | str | None = None,
         ranked: bool | None = None,
         report: Callable[[int], object] = lambda done: None,
     ) -> InfillRun:
         """Complete one structure.
 
         Args:
-            sites, spec, keep: see `make_infill_task`.
-            n: number of completions to sample, or of ranked elements to list.
+            sites, spec, keep, space_group: see `make_infill_task`.
+            n: number of completions to sample, or of ranked elements to list; with a space group,
+                of different completions.
             ranked: whether elements are ranked by their probability rather than sampled, which is
                 possible if a single element is all that is unknown; None ranks if possible.
             report: called with the number of completions sampled so far.
@@ -175,7 +205,10 @@ class Infiller:
             InputError: the structure cannot be completed in that way.
             ModelError: the model knows too few positions, or cannot write crystals.
         """
-        return self.infill_all([(sites, spec)], n, keep=keep, ranked=ranked, report=report)[0]
+        task = make_infill_task(
+            sites, spec, keep=keep, space_group=space_group, constraints=self.constraints
+        )
+        return self.complete([task], n, ranked=ranked, report=report)[0]
 
     def infill_all(
         self,
@@ -187,8 +220,9 @@ class Infiller:
         report: Callable[[int], object] = lambda done: None,
     ) -> list[InfillRun]:
         """Complete many structures, as `infill` does each; elements of all are ranked together."""
-        most = self.constraints.max_atoms
-        tasks = [make_infill_task(*each, keep=keep, max_atoms=most) for each in structures]
+        tasks = [
+            make_infill_task(*each, keep=keep, constraints=self.constraints) for each in structures
+        ]
         return self.complete(tasks, n, ranked=ranked, report=report)
 
     def complete(
@@ -203,12 +237,14 @@ class Infiller:
         n = whole_number("n", n)
         if n < 1:
             raise SettingError(f"{n} completions: expected 1 or more")
-        choices = [is_single_element(task.partial) for task in tasks]
+        choices = [task.symmetric is None and is_single_element(task.partial) for task in tasks]
         if ranked and not all(choices):
             raise SettingError(
                 "elements can be ranked only if a single element is all that is unknown; leave "
                 "out the ranking to sample completions"
             )
+        if any(task.symmetric is not None for task in tasks):
+            return [self._complete_one(task, n, ranked, report) for task in tasks]
         requests = [self.request(task) for task in tasks]
         by_rank = [i for i, one in enumerate(choices) if one and ranked is not False]
         rankings = self._rank([requests[i] for i in by_rank], n)
@@ -218,6 +254,28 @@ class Infiller:
             texts = ranks[i] if i in ranks else self._draw(request, n, report)
             runs.append(self._collect_results(task, request.prompt, texts, ranked=i in ranks))
         return runs
+
+    def _complete_one(
+        self, task: InfillTask, n: int, ranked: bool | None, report: Callable[[int], object]
+    ) -> InfillRun:
+        """Complete one of several structures, some of them in a space group."""
+        if task.symmetric is None:
+            return self.complete([task], n, ranked=ranked, report=report)[0]
+        self._completer = self._completer or SymmetricCompleter(
+            self.model, self.settings, self.constraints, self.batch_size
+        )
+        run = self._completer.complete(task.symmetric, n, report)
+        return InfillRun(
+            results=run.results,
+            sites=task.sites,
+            partial=task.partial,
+            prompt=run.prompt,
+            texts_drawn=run.texts_drawn,
+            duplicates=run.duplicates,
+            truncated=0,
+            rejected=run.rejected,
+            space_group=task.space_group,
+        )
 
     def request(self, task: InfillTask) -> Request:
         """Return the request for the completion of a structure."""

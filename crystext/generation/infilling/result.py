@@ -71,6 +71,12 @@ class InfillResult:
     """Whether the changes bring atoms closer than the minimum distance."""
     keeps_space_group: bool | None = None
     """Whether it has the space group to keep; None if any is accepted."""
+    orbits: tuple[str, ...] = ()
+    """With a space group: the orbits that were found, such as `O 8e 0.208`."""
+    problem: str = ""
+    """What speaks against it: atoms that are too close, or another space group; empty if nothing."""
+    energy: float | None = None
+    """eV per atom after relaxing; None if it was not relaxed, or has none."""
 
     @property
     def structure(self) -> Structure:
@@ -109,6 +115,9 @@ class InfillResult:
             "density": density(self.crystal),
             "count": self.times_drawn,
             "atoms_too_close": self.atoms_too_close,
+            "orbits": "; ".join(self.orbits),
+            "problem": self.problem,
+            "energy": self.energy,
         }
 
     def record(self) -> dict[str, Any]:
@@ -216,6 +225,21 @@ def has_atoms_too_close(
         if (apart < table[numbers[site], numbers[others]] - _DISTANCE_TOLERANCE).any():
             return True
     return False
+
+
+def closest_contact(crystal: Crystal) -> str:
+    """Return the pair of atoms that is closest for its elements, such as `O-O 1.34 Å`."""
+    count, numbers = len(crystal), crystal.numbers
+    apart = image_distances(
+        np.broadcast_to(crystal.lattice, (count, 3, 3)),
+        crystal.positions,
+        np.broadcast_to(crystal.positions, (count, count, 3)),
+    )
+    np.fill_diagonal(apart, shortest_lattice_vector(crystal.lattice[None])[0])
+    ratios = apart / min_distances(1.0)[numbers[:, None], numbers]
+    first, second = np.unravel_index(int(ratios.argmin()), ratios.shape)
+    names = crystal.symbols[int(first)], crystal.symbols[int(second)]
+    return f"{'-'.join(names)} {apart[first, second]:.2f} Å"
 
 
 def with_ranks(results: Sequence[InfillResult]) -> tuple[InfillResult, ...]:
