@@ -18,18 +18,13 @@ from crystext.grammar.fields import FieldKind
 from crystext.grammar.token_reader import DECIMALS
 from crystext.grammar.wyckoff.cell_bounds import MIN_MARGIN, CellBounds
 from crystext.grammar.wyckoff.completion import OrbitGaps, Placement
+from crystext.grammar.wyckoff.contacts import Contacts
 from crystext.grammar.wyckoff.overlap import apart_from_others, apart_in_orbit, min_separation
 from crystext.grammar.wyckoff.token_reader import TokenKind, WyckoffTokenReader
 from crystext.inference.crystal_vocabulary_sampler import Step, TextBatch
 from crystext.inference.types import Request
 from crystext.structures.crystal import Floats, Ints
-from crystext.structures.distances import (
-    Bools,
-    clearances,
-    image_distances,
-    min_distances,
-    shortest_lattice_vector,
-)
+from crystext.structures.distances import Bools, min_distances
 from crystext.structures.wyckoff.orbits import Orbit
 from crystext.text import WYCKOFF
 
@@ -61,6 +56,12 @@ class CompletionVocabulary:
         self.ids, self.fillings, self.cell = ids, fillings, cell
         self.placements: dict[str, tuple[Placement, ...]] = {}
         """The orbits of each finished text."""
+        self.contacts: Contacts | None = None
+        """Of the cell; None if it is not known."""
+        if cell.lattice is not None:
+            self.contacts = Contacts(cell.lattice, cell.min_distance_ratio)
+        self.point_rooms: dict[tuple[object, ...], bool] = {}
+        """Whether positions without free coordinates have room beside the known sites."""
 
     def start(self, request: Request, count: int, *, final: bool) -> CompletionReader:
         """Return a reader of new texts."""
@@ -70,8 +71,9 @@ class CompletionVocabulary:
 class _Text:
     """One text of a batch."""
 
-    def __init__(self, gaps: OrbitGaps, cell: CellToFill, turn: int) -> None:
-        self.gaps, self.cell, self._turn = gaps, cell, turn
+    def __init__(self, gaps: OrbitGaps, vocabulary: CompletionVocabulary, turn: int) -> None:
+        self.gaps, self.cell, self._turn = gaps, vocabulary.cell, turn
+        self.contacts, self._point_rooms = vocabulary.contacts, vocabulary.point_rooms
         self.kind = TokenKind.GROUP
         self.state = gaps.start()
         self.placed: list[Placement] = []
@@ -81,13 +83,13 @@ class _Text:
         self._parameters: list[float] = []
         self._whole = 0
         self._bounds: CellBounds | None = None
-        self._table = min_distances(cell.min_distance_ratio) if cell.min_distance_ratio else None
         self._sites: list[tuple[int, Floats]] = [
             (gap.elements[0], gaps.maps[gaps.index_of(gap.orbit)].sites(gap.orbit.free_coordinates))
             for gap in gaps.gaps
             if gap.orbit is not None
         ]
         """Element and sites in the file's cell of the orbits that are there, known ones first."""
+        self._known_sites = len(self._sites)
 
     def allowed(self) -> Bools | int:
         """Return which values the next token may have, or the only one."""
@@ -141,49 +143,41 @@ class _Text:
         fractions = values / _COORDINATE_VALUES
         if len(self.free) + 1 < len(position.free_axes):
             return np.ones(len(values), dtype=np.bool_)
-        if self.cell.lattice is None:
+        if self.contacts is None:
             return self._is_apart(fractions)
         free = np.array([[*self.free, x] for x in fractions.tolist()]).reshape(len(values), -1)
-        return self._has_room(free)
+        map_ = self.gaps.maps[self.position]
+        return self.contacts.has_room(map_, free, self.element, self._sites)
 
     def _allowed_positions(self) -> Bools:
         table = self.gaps.table
         fitting = self.gaps.positions(self.state, self.gap, self.element)
-        if self.gaps.gaps[self.gap].orbit is None and self.cell.lattice is not None:
-            roomy = []
-            for i in fitting:
-                self.position = i
-                if not table.is_point[i] or self._has_room(np.zeros((1, 0)))[0]:
-                    roomy.append(i)
-            fitting = roomy or fitting
+        if self.gaps.gaps[self.gap].orbit is None:
+            fitting = [i for i in fitting if self._point_has_room(i)] or fitting
         allowed: Bools = np.zeros(max(table.name_indices) + 1, dtype=np.bool_)
         allowed[[table.name_indices[i] for i in fitting]] = True
         return allowed
 
-    def _has_room(self, free: Floats) -> Bools:
-        """Return whether orbits of the current position keep their distance: (V, K) to (V,)."""
-        lattice = self.cell.lattice
-        assert lattice is not None, "only called with a known cell"
-        if self._table is None:
-            return np.ones(len(free), dtype=np.bool_)
-        matrices, offsets = self.gaps.maps[self.position]
-        sites = offsets + np.einsum("sik,vk->vsi", matrices, free)
-        first, row = sites[:, 0], self._table[self.element]
-        room = np.full(len(free), float(shortest_lattice_vector(lattice[None])[0]))
-        room -= row[self.element]
-        if sites.shape[1] > 1:
-            lattices = np.broadcast_to(lattice, (len(free), 3, 3))
-            own = image_distances(lattices, first, sites[:, 1:]).min(axis=1)
-            room = np.minimum(room, own - row[self.element])
-        if self._sites:
-            others = np.concatenate([there for _, there in self._sites])
-            wanted = np.concatenate([np.full(len(there), row[z]) for z, there in self._sites])
-            room = np.minimum(room, clearances(lattice, others, wanted, first))
-        return np.asarray(room >= 0)
+    def _point_has_room(self, position: int) -> bool:
+        """Return whether a position may have room: always, if it has free coordinates."""
+        if self.contacts is None or not self.gaps.table.is_point[position]:
+            return True
+        # Texts begin with the same sites: the first orbits are looked up.
+        key = self.gaps.setting, position, self.element, len(self._sites)
+        is_first = len(self._sites) == self._known_sites
+        if is_first and key in self._point_rooms:
+            return self._point_rooms[key]
+        free = np.zeros((1, 0))
+        map_ = self.gaps.maps[position]
+        clear = bool(self.contacts.has_room(map_, free, self.element, self._sites)[0])
+        if is_first:
+            self._point_rooms[key] = clear
+        return clear
 
     def _is_apart(self, fractions: Floats) -> Bools:
         """Return which values of the last coordinate can keep their distance in some cell."""
-        table = np.zeros((119, 119)) if self._table is None else self._table
+        ratio = self.cell.min_distance_ratio
+        table = min_distances(ratio) if ratio > 0 else np.zeros((119, 119))
         position = self.gaps.table.positions[self.position]
         decimals = WYCKOFF.coordinate_decimals
         own = min_separation(float(table[self.element, self.element]), decimals)
@@ -258,8 +252,7 @@ class CompletionReader:
         self._vocabulary, self._ids = vocabulary, vocabulary.ids
         fillings = vocabulary.fillings
         self._texts = [
-            _Text(fillings[i % len(fillings)], vocabulary.cell, i // len(fillings))
-            for i in range(count)
+            _Text(fillings[i % len(fillings)], vocabulary, i // len(fillings)) for i in range(count)
         ]
         orbits = max(
             sum(1 if gap.single or gap.orbit is not None else gap.atoms or 1 for gap in each.gaps)
@@ -270,17 +263,17 @@ class CompletionReader:
     def choose(self, batch: TextBatch) -> Step:
         """Sample the next token of each text."""
         tokens: Ints = np.zeros(len(self._texts), dtype=np.int64)
-        by_kind: dict[TokenKind, list[int]] = {}
+        by_kind: dict[TokenKind, dict[int, Bools]] = {}
         for row, text in enumerate(self._texts):
             allowed = text.allowed()
             if isinstance(allowed, int):
                 self._take(row, allowed, tokens)
             else:
-                by_kind.setdefault(text.kind, []).append(row)
+                by_kind.setdefault(text.kind, {})[row] = allowed
         if by_kind:
             logits = batch.logits(self._ids.ids)
             for kind, rows in by_kind.items():
-                values = self._draw(batch, kind, np.array(rows), logits)
+                values = self._draw(batch, kind, rows, logits)
                 for row, value in zip(rows, values.tolist(), strict=True):
                     self._take(row, value, tokens)
         return Step(tokens, np.array([text.ended for text in self._texts], dtype=np.bool_))
@@ -304,60 +297,57 @@ class CompletionReader:
         text.push(value)
 
     def _draw(
-        self, batch: TextBatch, kind: TokenKind, rows: Ints, logits: torch.Tensor
+        self, batch: TextBatch, kind: TokenKind, masks: dict[int, Bools], logits: torch.Tensor
     ) -> Ints:
-        """Sample the values of some texts whose next tokens are of one kind."""
+        """Sample the values of some texts whose next tokens are of one kind, given what may come."""
+        rows = np.array(list(masks))
         part, first = self._ids.slices[kind], self._ids.first_value(kind)
         of_kind = logits[torch.from_numpy(rows), part]
         texts = [self._texts[row] for row in rows.tolist()]
         if kind is TokenKind.COORDINATE:
-            return self._draw_coordinates(batch, texts, rows, of_kind)
+            return _draw_coordinates(batch, texts, list(masks.values()), rows, of_kind)
         allowed: Bools = np.zeros((len(rows), part.stop - part.start), dtype=np.bool_)
-        for i, text in enumerate(texts):
-            some = text.allowed()
-            assert not isinstance(some, int), "given values are not sampled"
+        for i, some in enumerate(masks.values()):
             allowed[i, : len(some) - first] = some[first:]
         field = FieldKind.LENGTH if kind in _CELL_KINDS else _FIELD_KINDS[kind]
         return np.asarray(first + batch.draw(field, of_kind, allowed, rows=rows))
 
-    def _draw_coordinates(
-        self, batch: TextBatch, texts: list[_Text], rows: Ints, logits: torch.Tensor
-    ) -> Ints:
-        """Sample a coordinate for each text that leaves its orbit room.
 
-        Where part of a site is known, few values agree with it, and all of them are checked.
-        """
-        pinned = [_pinned_values(text) for text in texts]
-        values: Ints = np.zeros(len(texts), dtype=np.int64)
-        few = np.array([not mask.all() for mask in pinned], dtype=np.bool_)
-        if few.any():
-            some = np.flatnonzero(few)
-            allowed = np.stack([_free_values(texts[i], pinned[i]) for i in some.tolist()])
-            values[some] = batch.draw(
-                FieldKind.COORDINATE, logits[torch.from_numpy(some)], allowed, rows=rows[some]
-            )
-        if not few.all():
-            open_ = np.flatnonzero(~few)
+def _draw_coordinates(
+    batch: TextBatch,
+    texts: list[_Text],
+    masks: list[Bools],
+    rows: Ints,
+    logits: torch.Tensor,
+) -> Ints:
+    """Sample a coordinate for each text that leaves its orbit room.
 
-            def is_free(chosen: Ints, which: Ints) -> Bools:
-                pairs = zip(open_[which].tolist(), chosen[:, None], strict=True)
-                found = [texts[i].is_clear(value)[0] for i, value in pairs]
-                return np.array(found, dtype=np.bool_)
+    Where part of a site is known, few values agree with it, and all of them are checked.
+    """
+    pinned = [mask if mask.any() else np.ones_like(mask) for mask in masks]
+    values: Ints = np.zeros(len(texts), dtype=np.int64)
+    few = np.array([not mask.all() for mask in pinned], dtype=np.bool_)
+    if few.any():
+        some = np.flatnonzero(few)
+        allowed = np.stack([_free_values(texts[i], pinned[i]) for i in some.tolist()])
+        values[some] = batch.draw(
+            FieldKind.COORDINATE, logits[torch.from_numpy(some)], allowed, rows=rows[some]
+        )
+    if not few.all():
+        open_ = np.flatnonzero(~few)
 
-            def free_values(i: int) -> Bools:
-                return _free_values(texts[open_[i]], pinned[open_[i]])
+        def is_free(chosen: Ints, which: Ints) -> Bools:
+            pairs = zip(open_[which].tolist(), chosen[:, None], strict=True)
+            found = [texts[i].is_clear(value)[0] for i, value in pairs]
+            return np.array(found, dtype=np.bool_)
 
-            values[open_] = batch.draw_free_coordinate(
-                logits[torch.from_numpy(open_)], is_free, free_values, rows=rows[open_]
-            )
-        return values
+        def free_values(i: int) -> Bools:
+            return _free_values(texts[open_[i]], pinned[open_[i]])
 
-
-def _pinned_values(text: _Text) -> Bools:
-    """Return which values of the current coordinate agree with what is known of its site."""
-    allowed = text.allowed()
-    assert not isinstance(allowed, int), "given values are not sampled"
-    return allowed if allowed.any() else np.ones(_COORDINATE_VALUES, dtype=np.bool_)
+        values[open_] = batch.draw_free_coordinate(
+            logits[torch.from_numpy(open_)], is_free, free_values, rows=rows[open_]
+        )
+    return values
 
 
 def _free_values(text: _Text, pinned: Bools) -> Bools:

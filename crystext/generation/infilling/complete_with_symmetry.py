@@ -8,7 +8,7 @@ last, is known mostly, so texts are compared by their probability with the cell,
 
     log p(space group, orbits, cell | prompt),
 
-and not by how often they are sampled. Crystals that pymatgen's matcher finds equal are one result.
+and not by how often they are sampled; those of nearly the same coordinates add up. Crystals that pymatgen's matcher finds equal are one result.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ from crystext.metrics.uniqueness import duplicates_of
 from crystext.structures.crystal import Floats, basis_vectors
 from crystext.structures.matching import PYMATGEN_TOLERANCES
 from crystext.structures.properties import cell_formula, space_group_symbols
-from crystext.structures.wyckoff.cell_parameters import free_parameter_names
 from crystext.structures.wyckoff.setting import GroupSetting
 from crystext.structures.wyckoff.symmetric_metric import consistent_cells, fill_tied
 from crystext.tasks.crystal_generation import generation_prompt
@@ -66,8 +65,14 @@ DRAWS_PER_COMPLETION = 16
 MAX_ASSIGNMENTS = 128
 """Maximum number of sets of positions that are tried one by one."""
 
-_MAX_COMPARED = 10
+_MAX_COMPARED = 5
 """Crystals compared by the matcher for each completion asked for, the most probable first."""
+
+_SMOOTHING = 0.01
+"""Fractional; distance s over which the probability of coordinates is summed."""
+
+_SAME_COORDINATES = 0.05
+"""Fractional; texts that differ by less, all free coordinates together, are one crystal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +117,7 @@ def make_symmetric_task(
     for setting in settings:
         try:
             tasks.append(
-                make_orbit_task(
-                    setting, filled, sites, constraints.exclude, constraints.max_atoms
-                )
+                make_orbit_task(setting, filled, sites, constraints.exclude, constraints.max_atoms)
             )
         except InputError as error:
             refusal = refusal or error
@@ -126,9 +129,7 @@ def make_symmetric_task(
 
 def _tied_cell(setting: GroupSetting, partial: PartialCrystal) -> tuple[Floats, Floats]:
     """Return lengths and angles with those filled in that symmetry ties to known ones."""
-    cells = consistent_cells(
-        setting.rotations, partial.lengths, partial.angles, METRIC_TOLERANCE
-    )
+    cells = consistent_cells(setting.rotations, partial.lengths, partial.angles, METRIC_TOLERANCE)
     if not cells:
         raise InputError(
             "the known lengths and angles of its cell contradict its symmetry operations; correct "
@@ -145,9 +146,7 @@ def _free_parameters(task: OrbitTask) -> tuple[float | None, ...]:
         task.setting.rotations, task.partial.lengths, task.partial.angles, METRIC_TOLERANCE
     )
     first, second = (standard_cell(task, basis_vectors(*cell)) for cell in cells)
-    return tuple(
-        a if abs(a - b) < 1e-4 else None for a, b in zip(first, second, strict=True)
-    )
+    return tuple(a if abs(a - b) < 1e-4 else None for a, b in zip(first, second, strict=True))
 
 
 @dataclass(eq=False)
@@ -157,9 +156,21 @@ class _Candidate:
     filled: FilledCrystal
     text: str
     prompt: str
+    place: int
+    """Index of the setting."""
     times_drawn: int = 0
     score: float = float("nan")
     too_close: bool = False
+
+
+class _Cluster(NamedTuple):
+    """Candidates with the same Wyckoff positions and nearly the same coordinates."""
+
+    best: _Candidate
+    """The one with most probability around it."""
+    score: float
+    """Log-probability of all of them together."""
+    times_drawn: int
 
 
 class _Plan(NamedTuple):
@@ -227,7 +238,7 @@ class SymmetricCompleter:
             for plan in self._plans(setting, cell, share):
                 for text, times in self._draw(plan, prompt).items():
                     drawn += times
-                    made = _read(plan.vocabulary, text, setting, prompt)
+                    made = _read(plan.vocabulary, text, setting, (prompt, place))
                     if made is None:
                         rejected += times
                     else:
@@ -291,10 +302,11 @@ class SymmetricCompleter:
         for each in candidates:
             crystal, asked = each.filled.crystal, each.filled.asked
             each.too_close = has_atoms_too_close(crystal, asked, ratio)
-        candidates.sort(key=lambda each: (each.too_close, -each.score, each.text))
-        compared = candidates[: max(_MAX_COMPARED * n, 100)]
+        clusters = _cluster(candidates)
+        clusters.sort(key=lambda each: (each.best.too_close, -each.score, each.best.text))
+        compared = clusters[: max(_MAX_COMPARED * n, 50)]
         twins = duplicates_of(
-            [each.filled.crystal for each in compared], tolerances=PYMATGEN_TOLERANCES
+            [each.best.filled.crystal for each in compared], tolerances=PYMATGEN_TOLERANCES
         )
         times = [each.times_drawn for each in compared]
         for i, twin in enumerate(twins):
@@ -320,9 +332,8 @@ class SymmetricCompleter:
                 each.score = score.total
 
 
-
 def _read(
-    vocabulary: CompletionVocabulary, text: str, task: OrbitTask, prompt: str
+    vocabulary: CompletionVocabulary, text: str, task: OrbitTask, origin: tuple[str, int]
 ) -> _Candidate | None:
     """Return what a text of the sampler completes; None if known values rule it out."""
     cell = vocabulary.cell
@@ -336,18 +347,56 @@ def _read(
     filled = task.fill(vocabulary.placements[text], [x for x in parameters if x is not None])
     if filled is None:
         return None
-    return _Candidate(filled, WYCKOFF.encode_wyckoff(filled.wyckoff), prompt)
+    return _Candidate(filled, WYCKOFF.encode_wyckoff(filled.wyckoff), *origin)
 
 
-def _result(task: SymmetricTask, candidate: _Candidate) -> InfillResult:
+def _cluster(candidates: Sequence[_Candidate]) -> list[_Cluster]:
+    """Return candidates that differ little together: one crystal, written with other digits.
+
+    Each crystal has many texts, and the probability of one depends on its last digits. So the text
+    with the largest sum of p(other) exp(-d^2 / 2 s^2) stands for the cluster, d the distance of the
+    free coordinates.
+    """
+    groups: dict[tuple[object, ...], list[_Candidate]] = {}
+    for each in candidates:
+        orbits = each.filled.wyckoff.orbits
+        key = tuple((orbit.atomic_number, orbit.position.name) for orbit in orbits)
+        groups.setdefault((each.place, each.too_close, key), []).append(each)
+    clusters = []
+    for group in groups.values():
+        free = np.array(
+            [
+                np.concatenate([o.free_coordinates for o in each.filled.wyckoff.orbits])
+                for each in group
+            ]
+        )
+        cells = np.log(np.array([each.filled.wyckoff.cell for each in group]))
+        scores = np.array([each.score for each in group])
+        away = free[:, None] - free
+        away -= np.rint(away)
+        squares = (away**2).sum(axis=2) + ((cells[:, None] - cells) ** 2).sum(axis=2)
+        mass = np.logaddexp.reduce(scores[None] - squares / (2 * _SMOOTHING**2), axis=1)
+        left = np.ones(len(group), dtype=np.bool_)
+        for i in np.argsort(-mass, kind="stable").tolist():
+            if left[i]:
+                members = left & (squares[i] <= _SAME_COORDINATES**2)
+                left &= ~members
+                times = sum(group[j].times_drawn for j in np.flatnonzero(members).tolist())
+                total = float(np.logaddexp.reduce(scores[members]))
+                clusters.append(_Cluster(group[i], total, times))
+    return clusters
+
+
+def _result(task: SymmetricTask, cluster: _Cluster) -> InfillResult:
+    candidate = cluster.best
     filled = candidate.filled
     result = InfillResult(
         index=0,
         crystal=filled.crystal,
         labels=completed_labels(filled.before, filled.crystal),
-        log_probability=round(candidate.score, 4),
+        log_probability=round(cluster.score, 4),
         text=candidate.text,
-        times_drawn=candidate.times_drawn,
+        times_drawn=cluster.times_drawn,
         changes=tuple(changes_between(filled.before, filled.crystal)),
         atoms_too_close=candidate.too_close,
         orbits=filled.orbits,
@@ -364,5 +413,3 @@ def _result(task: SymmetricTask, candidate: _Candidate) -> InfillResult:
         problem=problem,
         keeps_space_group=result.space_group == task.number if task.strict else None,
     )
-
-

@@ -440,7 +440,9 @@ def _counts_of_cell(builder: _Builder, formula: CifFormula | None) -> dict[int, 
             lacking.setdefault(z, []).append(i)
         else:
             known[z] = known.get(z, 0) + part.gap.atoms * points
-    for units in dict.fromkeys([formula.units or 1, 1, *(range(2, 49) if not formula.units else ())]):
+    for units in dict.fromkeys(
+        [formula.units or 1, 1, *(range(2, 49) if not formula.units else ())]
+    ):
         counts = {ATOMIC_NUMBERS[s]: n * units for s, n in formula.counts.items()}
         whole = all(abs(n - round(n)) < 1e-6 for n in counts.values())
         if not whole or set(counts) != set(known) | set(lacking):
@@ -508,9 +510,7 @@ def _sites_with_pins(task: OrbitTask, placement: Placement) -> list[Floats]:
     return [sites[i] for i in order]
 
 
-def _match_pins(
-    rows: Sequence[Floats], sites: Sequence[Floats]
-) -> list[tuple[int, Floats]] | None:
+def _match_pins(rows: Sequence[Floats], sites: Sequence[Floats]) -> list[tuple[int, Floats]] | None:
     """Return the site of each row, with its index, so that known coordinates agree.
 
     None if the sites do not agree with the rows.

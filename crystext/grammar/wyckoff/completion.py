@@ -176,9 +176,11 @@ class OrbitGaps:
             away = there - pin
             away -= np.rint(away)
             open_ = np.isnan(pin) | later
-            found |= (open_ | (np.abs(away) <= PIN_TOLERANCE * np.maximum(slope, 0.1))).all(
-                axis=2
-            ).any(axis=1)
+            found |= (
+                (open_ | (np.abs(away) <= PIN_TOLERANCE * np.maximum(slope, 0.1)))
+                .all(axis=2)
+                .any(axis=1)
+            )
         return found
 
     def assignments(self, limit: int) -> list[OrbitGaps]:
@@ -296,7 +298,8 @@ def _can_cover(
         if size <= left and _can_cover(space_group, (left - size, *others), (), points):
             return True
     return any(
-        free and size <= left
+        free
+        and size <= left
         and _can_cover(space_group, (left - size, *others), (), _without(points, i))
         for i, (size, free) in enumerate(zip(table.limited_sizes, points, strict=True))
     )

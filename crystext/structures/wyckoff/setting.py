@@ -216,7 +216,10 @@ def _orbit_map(setting: GroupSetting, position: WyckoffPosition) -> OrbitMap:
     free = _GENERIC_COORDINATES[: len(position.free_axes)]
     sites = matrices @ free + offsets
     kept: list[int] = []
-    for i in [int(np.abs(setting.rotations - np.eye(3)).sum(axis=(1, 2)).argmin()), *range(len(sites))]:
+    for i in [
+        int(np.abs(setting.rotations - np.eye(3)).sum(axis=(1, 2)).argmin()),
+        *range(len(sites)),
+    ]:
         away = sites[kept] - sites[i]
         away -= np.rint(away)
         if not kept or (np.abs(away).max(axis=1) > _SAME_SITE).all():

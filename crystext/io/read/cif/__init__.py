@@ -125,9 +125,7 @@ def read_cif(text: str, *, lenient: bool = False) -> CifReading:
     notes = [*table.notes, *choice.notes, *_volume_note(block, crystal)]
     whole = choice.candidate.operations.is_identity and len(crystal) == len(table.rows)
     labels = tuple(row.label for row in table.rows) if whole else ()
-    return CifReading(
-        crystal, tuple(dict.fromkeys(notes)), labels, choice.candidate.operations
-    )
+    return CifReading(crystal, tuple(dict.fromkeys(notes)), labels, choice.candidate.operations)
 
 
 def read_partial_cif(text: str) -> PartialCif | None:
