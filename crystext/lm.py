@@ -42,6 +42,7 @@ from crystext.text import get_format
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crystext.energies.potentials import PotentialSource
     from crystext.inference.likelihood import LikelihoodScorer, Score
     from crystext.io.read import CrystalSource
     from crystext.models.load import LoadedModel
@@ -232,6 +233,8 @@ class CrystalLM:
         exclude: Collection[str] | str = (),
         keep: Collection[str] | str = (),
         space_group: int | str | None = None,
+        relax: bool = False,
+        potential: PotentialSource = "auto",
         n: int = 20,
         ranked: bool | None = None,
         seed: int | None = 0,
@@ -269,6 +272,9 @@ class CrystalLM:
             space_group: number or symbol: missing atoms are found orbit by orbit on the Wyckoff
                 positions of this group. `file` is the group that a CIF declares, and the default
                 for one that lists an asymmetric unit with `?`.
+            relax: whether completions are relaxed, known parts included, and those of one formula
+                ranked by energy.
+            potential: of the relaxation; see `energies.potentials`.
             n: number of completions to sample, or of elements to rank; with a space group, of
                 different completions.
             ranked: whether elements are ranked by their probability rather than sampled, the
@@ -318,6 +324,11 @@ class CrystalLM:
             single_thread_if_small(self.model.network),
         ):
             (result,) = self._infiller.complete([task], n, ranked=ranked, report=report)
+        if relax:
+            from crystext.generation.infilling.relaxed import relax_run
+
+            with progress_bar("relaxing", len(result.results), progress) as report:
+                result = relax_run(result, potential, report=report)
         return InfillResults(result.results, result, settings.seed)
 
     def score(

@@ -299,7 +299,7 @@ class CompletionReader:
     def _draw(
         self, batch: TextBatch, kind: TokenKind, masks: dict[int, Bools], logits: torch.Tensor
     ) -> Ints:
-        """Sample the values of some texts whose next tokens are of one kind, given what may come."""
+        """Sample the next values of some texts, all of one kind, among those allowed for each."""
         rows = np.array(list(masks))
         part, first = self._ids.slices[kind], self._ids.first_value(kind)
         of_kind = logits[torch.from_numpy(rows), part]

@@ -17,6 +17,7 @@ from crystext.generation.infilling.ranking import rank_keys
 from crystext.generation.infilling.result import (
     InfillResult,
     changes_between,
+    closest_contact_problem,
     completed_labels,
     has_atoms_too_close,
     with_ranks,
@@ -64,9 +65,14 @@ class InfillRun:
     truncated: int
     """Number of these texts that exceeded the model's maximum length."""
     rejected: int
-    """Number of results left out because they do not keep the space group."""
+    """Number of results left out because they do not keep the space group, or of texts that do not
+    agree with known coordinates or a formula."""
     space_group: int | None
-    """The space group to keep; None if any is accepted."""
+    """The space group to keep, or to complete in; None if any is accepted."""
+    only_space_group: bool = True
+    """Whether completions in another space group are left out."""
+    potential: str = ""
+    """Name of the potential with which the completions are relaxed; empty if they are not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +105,10 @@ def make_infill_task(
             sites hold one element, and completions in another group are left out; the cell is kept
             unless `spec` makes it unknown.
         space_group: number or symbol of the space group in which missing atoms are found orbit by
-            orbit; `file` is that which the file declares, and the default for a file that lists an
-            asymmetric unit with `?`.
-        constraints: elements that are not filled in, and the maximum number of atoms of a crystal to
-            which atoms are added.
+            orbit; `file` is that which the file declares, and the default for a file that lists
+            an asymmetric unit with `?`.
+        constraints: elements that are not filled in, and the maximum number of atoms of a crystal
+            to which atoms are added.
 
     Raises:
         SettingError: a site does not exist, or something cannot be kept.
@@ -275,6 +281,7 @@ class Infiller:
             truncated=0,
             rejected=run.rejected,
             space_group=task.space_group,
+            only_space_group=task.symmetric.strict,
         )
 
     def request(self, task: InfillTask) -> Request:
@@ -334,6 +341,9 @@ class Infiller:
             whole = _merge_duplicates(whole)
         judged = []
         for text, crystal in whole:
+            too_close = has_atoms_too_close(
+                crystal, task.partial, self.constraints.min_distance_ratio
+            )
             judged.append(
                 InfillResult(
                     index=0,
@@ -343,9 +353,8 @@ class Infiller:
                     text=text.text,
                     times_drawn=text.times_drawn,
                     changes=tuple(changes_between(task.sites, crystal)),
-                    atoms_too_close=has_atoms_too_close(
-                        crystal, task.partial, self.constraints.min_distance_ratio
-                    ),
+                    atoms_too_close=too_close,
+                    problem=closest_contact_problem(crystal) if too_close else "",
                 )
             )
         if task.space_group is not None:

@@ -8,7 +8,8 @@ last, is known mostly, so texts are compared by their probability with the cell,
 
     log p(space group, orbits, cell | prompt),
 
-and not by how often they are sampled; those of nearly the same coordinates add up. Crystals that pymatgen's matcher finds equal are one result.
+and not by how often they are sampled; those of nearly the same coordinates add up. Crystals that
+pymatgen's matcher finds equal are one result.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ from crystext.generation.infilling.orbit_task import (
 from crystext.generation.infilling.result import (
     InfillResult,
     changes_between,
-    closest_contact,
+    closest_contact_problem,
     completed_labels,
+    group_problem,
     has_atoms_too_close,
     with_ranks,
 )
@@ -48,7 +50,7 @@ from crystext.io.read.partial_structures import PartialStructure
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.structures.crystal import Floats, basis_vectors
 from crystext.structures.matching import PYMATGEN_TOLERANCES
-from crystext.structures.properties import cell_formula, space_group_symbols
+from crystext.structures.properties import cell_formula
 from crystext.structures.wyckoff.setting import GroupSetting
 from crystext.structures.wyckoff.symmetric_metric import consistent_cells, fill_tied
 from crystext.tasks.crystal_generation import generation_prompt
@@ -296,7 +298,7 @@ class SymmetricCompleter:
     def _rank(
         self, task: SymmetricTask, candidates: list[_Candidate], n: int
     ) -> tuple[list[tuple[InfillResult, int]], int]:
-        """Return results, the best first, each with how often it was sampled, and the duplicates."""
+        """Return results with how often each was sampled, the best first, and the duplicates."""
         self._score(candidates)
         ratio = self._constraints.min_distance_ratio
         for each in candidates:
@@ -403,11 +405,9 @@ def _result(task: SymmetricTask, cluster: _Cluster) -> InfillResult:
     )
     problem = ""
     if candidate.too_close:
-        problem = f"atoms too close: {closest_contact(filled.crystal)}"
+        problem = closest_contact_problem(filled.crystal)
     elif result.space_group != task.number:
-        found = result.space_group
-        name = "none" if found is None else f"{space_group_symbols()[found]} ({found})"
-        problem = f"space group {name}"
+        problem = group_problem(result.space_group)
     return replace(
         result,
         problem=problem,

@@ -15,7 +15,7 @@ from crystext.generation.infilling.specify import unused_label
 from crystext.io.read.partial_structures import PartialStructure
 from crystext.structures.crystal import Crystal, Floats
 from crystext.structures.distances import image_distances, min_distances, shortest_lattice_vector
-from crystext.structures.properties import density, reduced_formula
+from crystext.structures.properties import density, reduced_formula, space_group_symbols
 from crystext.structures.space_groups import find_space_group
 from crystext.text.partial import PartialCrystal
 
@@ -74,7 +74,8 @@ class InfillResult:
     orbits: tuple[str, ...] = ()
     """With a space group: the orbits that were found, such as `O 8e 0.208`."""
     problem: str = ""
-    """What speaks against it: atoms that are too close, or another space group; empty if nothing."""
+    """What speaks against it: atoms that are too close, another space group, or a relaxation that
+    failed; empty if nothing."""
     energy: float | None = None
     """eV per atom after relaxing; None if it was not relaxed, or has none."""
 
@@ -227,8 +228,8 @@ def has_atoms_too_close(
     return False
 
 
-def closest_contact(crystal: Crystal) -> str:
-    """Return the pair of atoms that is closest for its elements, such as `O-O 1.34 Å`."""
+def closest_contact_problem(crystal: Crystal) -> str:
+    """Return which atoms are closest for their elements: `atoms too close: O-O 1.34 Å`."""
     count, numbers = len(crystal), crystal.numbers
     apart = image_distances(
         np.broadcast_to(crystal.lattice, (count, 3, 3)),
@@ -239,7 +240,13 @@ def closest_contact(crystal: Crystal) -> str:
     ratios = apart / min_distances(1.0)[numbers[:, None], numbers]
     first, second = np.unravel_index(int(ratios.argmin()), ratios.shape)
     names = crystal.symbols[int(first)], crystal.symbols[int(second)]
-    return f"{'-'.join(names)} {apart[first, second]:.2f} Å"
+    return f"atoms too close: {'-'.join(names)} {apart[first, second]:.2f} Å"
+
+
+def group_problem(found: int | None) -> str:
+    """Return that a completion has another space group than the one asked for."""
+    name = "none" if found is None else f"{space_group_symbols()[found]} ({found})"
+    return f"space group {name}"
 
 
 def with_ranks(results: Sequence[InfillResult]) -> tuple[InfillResult, ...]:
