@@ -33,6 +33,7 @@ from crystext.generation.infilling.orbit_task import (
 from crystext.generation.infilling.result import (
     InfillResult,
     changes_between,
+    closest_contact,
     closest_contact_problem,
     completed_labels,
     group_problem,
@@ -72,6 +73,9 @@ _MAX_COMPARED = 5
 
 _SMOOTHING = 0.01
 """Fractional; distance s over which the probability of coordinates is summed."""
+
+_SAME_PLACE = 0.2
+"""Å; atoms that are closer are one atom twice."""
 
 _SAME_COORDINATES = 0.05
 """Fractional; texts that differ by less, all free coordinates together, are one crystal."""
@@ -276,12 +280,16 @@ class SymmetricCompleter:
     def _plans(self, task: OrbitTask, cell: CellToFill, share: int) -> Iterator[_Plan]:
         """Yield the batches of texts for one setting."""
         free = CompletionVocabulary(self._ids, [task.gaps], cell)
-        yield _Plan(free, self._settings, max(1, share // 2))
+        # Elements are not to vary, but to be probable.
+        cool = self._settings
+        if cool.temperature_of(FieldKind.ELEMENT) > 1.0:
+            cool = replace(cool, element_temperature=1.0)
+        yield _Plan(free, cool, max(1, share // 2))
         sets = task.gaps.assignments(MAX_ASSIGNMENTS)
         fixed = CompletionVocabulary(self._ids, sets, cell)
-        warm = self._settings
-        if self._settings.temperature_of(FieldKind.COORDINATE) < 1.0:
-            warm = replace(self._settings, coordinate_temperature=1.0)
+        warm = cool
+        if cool.temperature_of(FieldKind.COORDINATE) < 1.0:
+            warm = replace(cool, coordinate_temperature=1.0)
         yield _Plan(fixed, warm, max(share - share // 2, min(2 * len(sets), share)))
 
     def _draw(self, plan: _Plan, prompt: str) -> dict[str, int]:
@@ -304,6 +312,12 @@ class SymmetricCompleter:
         for each in candidates:
             crystal, asked = each.filled.crystal, each.filled.asked
             each.too_close = has_atoms_too_close(crystal, asked, ratio)
+        # Coordinates at which an orbit has fewer atoms than its position are no crystal.
+        candidates = [
+            each
+            for each in candidates
+            if not each.too_close or closest_contact(each.filled.crystal).distance > _SAME_PLACE
+        ]
         clusters = _cluster(candidates)
         clusters.sort(key=lambda each: (each.best.too_close, -each.score, each.best.text))
         compared = clusters[: max(_MAX_COMPARED * n, 50)]

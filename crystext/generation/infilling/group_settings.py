@@ -171,8 +171,8 @@ def _refusal(number: int, known: KnownSites, problem: str) -> str:
     cell = ", ".join(f"{x:g}" for x in (*known.lengths.tolist(), *known.angles.tolist()))
     return (
         f"the cell {cell} (a, b, c in Å, angles in degrees) and the known atoms do not fit "
-        f"{group}, which is {system}; expected {_CELLS[system]}, or a primitive cell of such a lattice. Try "
-        "another group, or leave the cell open (--cell)"
+        f"{group}, which is {system}; expected {_CELLS[system]}, or a primitive cell of "
+        "such a lattice. Try another group, or leave the cell open (--cell)"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -228,8 +228,16 @@ def has_atoms_too_close(
     return False
 
 
-def closest_contact_problem(crystal: Crystal) -> str:
-    """Return which atoms are closest for their elements: `atoms too close: O-O 1.34 Å`."""
+class ClosestContact(NamedTuple):
+    """The two atoms that are closest for their elements."""
+
+    symbols: tuple[str, str]
+    distance: float
+    """Å."""
+
+
+def closest_contact(crystal: Crystal) -> ClosestContact:
+    """Return the two atoms whose distance is smallest beside the sum of their covalent radii."""
     count, numbers = len(crystal), crystal.numbers
     apart = image_distances(
         np.broadcast_to(crystal.lattice, (count, 3, 3)),
@@ -238,9 +246,15 @@ def closest_contact_problem(crystal: Crystal) -> str:
     )
     np.fill_diagonal(apart, shortest_lattice_vector(crystal.lattice[None])[0])
     ratios = apart / min_distances(1.0)[numbers[:, None], numbers]
-    first, second = np.unravel_index(int(ratios.argmin()), ratios.shape)
-    names = crystal.symbols[int(first)], crystal.symbols[int(second)]
-    return f"atoms too close: {'-'.join(names)} {apart[first, second]:.2f} Å"
+    first, second = (int(i) for i in np.unravel_index(int(ratios.argmin()), ratios.shape))
+    names = crystal.symbols[first], crystal.symbols[second]
+    return ClosestContact(names, float(apart[first, second]))
+
+
+def closest_contact_problem(crystal: Crystal) -> str:
+    """Return which atoms are too close: `atoms too close: O-O 1.34 Å`."""
+    found = closest_contact(crystal)
+    return f"atoms too close: {'-'.join(found.symbols)} {found.distance:.2f} Å"
 
 
 def group_problem(found: int | None) -> str:
