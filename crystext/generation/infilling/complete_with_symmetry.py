@@ -18,12 +18,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import InputError, ModelError, SettingError
+from crystext.generation.infilling.clusters import Candidate, Cluster, cluster
 from crystext.generation.infilling.orbit_task import (
-    FilledCrystal,
     OrbitTask,
     as_numbers,
     atom_counts,
@@ -71,14 +69,8 @@ MAX_ASSIGNMENTS = 128
 _MAX_COMPARED = 5
 """Crystals compared by the matcher for each completion asked for, the most probable first."""
 
-_SMOOTHING = 0.01
-"""Fractional; distance s over which the probability of coordinates is summed."""
-
 _SAME_PLACE = 0.2
 """Å; atoms that are closer are one atom twice."""
-
-_SAME_COORDINATES = 0.05
-"""Fractional; texts that differ by less, all free coordinates together, are one crystal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,30 +147,6 @@ def _free_parameters(task: OrbitTask) -> tuple[float | None, ...]:
     return tuple(a if abs(a - b) < 1e-4 else None for a, b in zip(first, second, strict=True))
 
 
-@dataclass(eq=False)
-class _Candidate:
-    """A completed crystal, its text and how probable it is."""
-
-    filled: FilledCrystal
-    text: str
-    prompt: str
-    place: int
-    """Index of the setting."""
-    times_drawn: int = 0
-    score: float = float("nan")
-    too_close: bool = False
-
-
-class _Cluster(NamedTuple):
-    """Candidates with the same Wyckoff positions and nearly the same coordinates."""
-
-    best: _Candidate
-    """The one with most probability around it."""
-    score: float
-    """Log-probability of all of them together."""
-    times_drawn: int
-
-
 class _Plan(NamedTuple):
     """A batch of texts to sample."""
 
@@ -233,7 +201,7 @@ class SymmetricCompleter:
         Raises:
             InputError: no completion agrees with what is known.
         """
-        candidates: dict[tuple[str, int], _Candidate] = {}
+        candidates: dict[tuple[str, int], Candidate] = {}
         drawn, rejected, prompt = 0, 0, ""
         share = max(1, -(-DRAWS_PER_COMPLETION * n // len(task.settings)))
         for place, setting in enumerate(task.settings):
@@ -304,7 +272,7 @@ class SymmetricCompleter:
         return texts
 
     def _rank(
-        self, task: SymmetricTask, candidates: list[_Candidate], n: int
+        self, task: SymmetricTask, candidates: list[Candidate], n: int
     ) -> tuple[list[tuple[InfillResult, int]], int]:
         """Return results with how often each was sampled, the best first, and the duplicates."""
         self._score(candidates)
@@ -318,7 +286,7 @@ class SymmetricCompleter:
             for each in candidates
             if not each.too_close or closest_contact(each.filled.crystal).distance > _SAME_PLACE
         ]
-        clusters = _cluster(candidates)
+        clusters = cluster(candidates)
         clusters.sort(key=lambda each: (each.best.too_close, -each.score, each.best.text))
         compared = clusters[: max(_MAX_COMPARED * n, 50)]
         twins = duplicates_of(
@@ -337,7 +305,7 @@ class SymmetricCompleter:
         duplicates = sum(each.times_drawn for each in candidates) - len(kept)
         return kept, duplicates
 
-    def _score(self, candidates: list[_Candidate]) -> None:
+    def _score(self, candidates: list[Candidate]) -> None:
         from crystext.inference.likelihood import LikelihoodScorer
 
         self._scorer = self._scorer or LikelihoodScorer(self._model)
@@ -350,7 +318,7 @@ class SymmetricCompleter:
 
 def _read(
     vocabulary: CompletionVocabulary, text: str, task: OrbitTask, origin: tuple[str, int]
-) -> _Candidate | None:
+) -> Candidate | None:
     """Return what a text of the sampler completes; None if known values rule it out."""
     cell = vocabulary.cell
     parameters = list(cell.free_parameters)
@@ -363,47 +331,10 @@ def _read(
     filled = task.fill(vocabulary.placements[text], [x for x in parameters if x is not None])
     if filled is None:
         return None
-    return _Candidate(filled, WYCKOFF.encode_wyckoff(filled.wyckoff), *origin)
+    return Candidate(filled, WYCKOFF.encode_wyckoff(filled.wyckoff), *origin)
 
 
-def _cluster(candidates: Sequence[_Candidate]) -> list[_Cluster]:
-    """Return candidates that differ little together: one crystal, written with other digits.
-
-    Each crystal has many texts, and the probability of one depends on its last digits. So the text
-    with the largest sum of p(other) exp(-d^2 / 2 s^2) stands for the cluster, d the distance of the
-    free coordinates.
-    """
-    groups: dict[tuple[object, ...], list[_Candidate]] = {}
-    for each in candidates:
-        orbits = each.filled.wyckoff.orbits
-        key = tuple((orbit.atomic_number, orbit.position.name) for orbit in orbits)
-        groups.setdefault((each.place, each.too_close, key), []).append(each)
-    clusters = []
-    for group in groups.values():
-        free = np.array(
-            [
-                np.concatenate([o.free_coordinates for o in each.filled.wyckoff.orbits])
-                for each in group
-            ]
-        )
-        cells = np.log(np.array([each.filled.wyckoff.cell for each in group]))
-        scores = np.array([each.score for each in group])
-        away = free[:, None] - free
-        away -= np.rint(away)
-        squares = (away**2).sum(axis=2) + ((cells[:, None] - cells) ** 2).sum(axis=2)
-        mass = np.logaddexp.reduce(scores[None] - squares / (2 * _SMOOTHING**2), axis=1)
-        left = np.ones(len(group), dtype=np.bool_)
-        for i in np.argsort(-mass, kind="stable").tolist():
-            if left[i]:
-                members = left & (squares[i] <= _SAME_COORDINATES**2)
-                left &= ~members
-                times = sum(group[j].times_drawn for j in np.flatnonzero(members).tolist())
-                total = float(np.logaddexp.reduce(scores[members]))
-                clusters.append(_Cluster(group[i], total, times))
-    return clusters
-
-
-def _result(task: SymmetricTask, cluster: _Cluster) -> InfillResult:
+def _result(task: SymmetricTask, cluster: Cluster) -> InfillResult:
     candidate = cluster.best
     filled = candidate.filled
     result = InfillResult(
