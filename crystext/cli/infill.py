@@ -216,6 +216,8 @@ def infill(
         species[check_element(symbol)] = with_
     for reference in site or []:
         species[site_index(sites, reference)] = with_
+    if potential != "auto" and not relax:
+        raise SettingError(f"--potential {potential} needs --relax; add it")
     if with_ != "?" and not species:
         raise SettingError("--with needs --replace or --site; add one")
     for name in keep or []:

@@ -122,8 +122,10 @@ class OrbitGaps:
             (max(map(_rank, self._elements(state, i))) for i in self._open(state)), default=0
         )
         for i in self._open(state):
-            for z in self._elements(state, i):
-                if state.rank <= _rank(z) <= latest and self.positions(state, i, z):
+            fitting = [z for z in self._elements(state, i) if state.rank <= _rank(z) <= latest]
+            # Which positions are open is the same for all elements.
+            if fitting and self.positions(state, i, fitting[0]):
+                for z in fitting:
                     found.setdefault(z, []).append(i)
         # Known orbits of an element come before those to be found.
         for gaps in found.values():
