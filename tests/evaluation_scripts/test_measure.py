@@ -132,7 +132,6 @@ def test_hidden_orbits_are_counted_where_they_are_found(tmp_path):
     write_table(tmp_path / "known.parquet", [NACL, SRTIO3])
     found = infilling_symmetry.measured(tmp_path / "known.parquet", 2, 2, 0, "shipped")
     assert found["crystals"] == 2
-    # Rock salt has one position left that keeps its atoms apart, and so has the perovskite.
     assert found["shares"]["found first"]["count"] == 2
     assert found["shares"]["refused"]["count"] == 0
 

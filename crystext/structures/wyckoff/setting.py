@@ -186,11 +186,17 @@ def group_setting(
     sites = [turns @ site + translations for site in _GENERIC_SITES]
     kinds = np.repeat(np.arange(1, len(sites) + 1), len(turns))
     cell: Any = (basis, np.concatenate(sites) % 1.0, kinds)
+    found: Any = None
     with spglib_environment():
         try:
-            found: Any = spglib.get_symmetry_dataset(
-                cell, symprec=1e-3, hall_number=hall_number(number)
+            kind = spglib.get_spacegroup_type_from_symmetry(
+                turns.astype("intc"), np.asarray(translations), basis
             )
+            # For another group than that of the Hall number, the next call takes minutes.
+            if kind is None or kind.number == number:
+                found = spglib.get_symmetry_dataset(
+                    cell, symprec=1e-3, hall_number=hall_number(number)
+                )
         except spglib.SpglibError:
             found = None
     if found is None or found.number != number:
