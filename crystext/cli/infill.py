@@ -193,7 +193,7 @@ def infill(
     belong to the original structure.
     """
     from crystext.chemistry.formulas import check_element
-    from crystext.errors import SettingError, did_you_mean
+    from crystext.errors import SettingError
     from crystext.generation.infilling.specify import site_index
     from crystext.io.read.partial_structures import read_partial_structure
     from crystext.io.write import Layout, file_format
@@ -220,12 +220,6 @@ def infill(
         raise SettingError(f"--potential {potential} needs --relax; add it")
     if with_ != "?" and not species:
         raise SettingError("--with needs --replace or --site; add one")
-    for name in keep or []:
-        if name.replace("_", "-") not in _KEEP_CHOICES:
-            raise SettingError(
-                f"--keep {name} cannot be kept; expected {' or '.join(_KEEP_CHOICES)}."
-                + did_you_mean(name, _KEEP_CHOICES)
-            )
     results = CrystalLM.open(model).infill(
         sites,
         species=species,
@@ -235,7 +229,7 @@ def infill(
         max_atoms=max_atoms,
         candidates=candidates,
         exclude=exclude or (),
-        keep=[name.replace("-", "_") for name in keep or []],
+        keep=_keep_names(keep or []),
         space_group=space_group,
         relax=relax,
         potential=potential,
@@ -256,6 +250,19 @@ def infill(
         typer.echo(f"sampled with --seed {results.seed}")
     if out is not None:
         _write_results(result, out, file_format(format, Path("crystals")), layout)
+
+
+def _keep_names(names: Sequence[str]) -> list[str]:
+    """Return what is to be kept, as Python names it."""
+    from crystext.errors import SettingError, did_you_mean
+
+    for name in names:
+        if name.replace("_", "-") not in _KEEP_CHOICES:
+            raise SettingError(
+                f"--keep {name} cannot be kept; expected {' or '.join(_KEEP_CHOICES)}."
+                + did_you_mean(name, _KEEP_CHOICES)
+            )
+    return [name.replace("-", "_") for name in names]
 
 
 def _check_output_folder(out: Path, kind: str) -> None:

@@ -17,8 +17,8 @@ import torch
 from crystext.grammar.fields import FieldKind
 from crystext.grammar.token_reader import DECIMALS
 from crystext.grammar.wyckoff.cell_bounds import MIN_MARGIN, CellBounds
+from crystext.grammar.wyckoff.cell_contacts import CellContacts
 from crystext.grammar.wyckoff.completion import OrbitGaps, Placement
-from crystext.grammar.wyckoff.contacts import Contacts
 from crystext.grammar.wyckoff.overlap import apart_from_others, apart_in_orbit, min_separation
 from crystext.grammar.wyckoff.token_reader import TokenKind, WyckoffTokenReader
 from crystext.inference.crystal_vocabulary_sampler import Step, TextBatch
@@ -56,11 +56,11 @@ class CompletionVocabulary:
         self.ids, self.fillings, self.cell = ids, fillings, cell
         self.placements: dict[str, tuple[Placement, ...]] = {}
         """The orbits of each finished text."""
-        self.contacts: Contacts | None = None
+        self.contacts: CellContacts | None = None
         """Of the cell; None if it is not known."""
         if cell.lattice is not None:
-            self.contacts = Contacts(cell.lattice, cell.min_distance_ratio)
-        self.point_rooms: dict[tuple[object, ...], bool] = {}
+            self.contacts = CellContacts(cell.lattice, cell.min_distance_ratio)
+        self.points_that_fit: dict[tuple[object, ...], bool] = {}
         """Whether positions without free coordinates have room beside the known sites."""
 
     def start(self, request: Request, count: int, *, final: bool) -> CompletionReader:
@@ -73,7 +73,7 @@ class _Text:
 
     def __init__(self, gaps: OrbitGaps, vocabulary: CompletionVocabulary, turn: int) -> None:
         self.gaps, self.cell, self._turn = gaps, vocabulary.cell, turn
-        self.contacts, self._point_rooms = vocabulary.contacts, vocabulary.point_rooms
+        self.contacts, self._points_that_fit = vocabulary.contacts, vocabulary.points_that_fit
         self.kind = TokenKind.GROUP
         self.state = gaps.start()
         self.placed: list[Placement] = []
@@ -147,31 +147,31 @@ class _Text:
             return self._is_apart(fractions)
         free = np.array([[*self.free, x] for x in fractions.tolist()]).reshape(len(values), -1)
         map_ = self.gaps.maps[self.position]
-        return self.contacts.has_room(map_, free, self.element, self._sites)
+        return self.contacts.fits(map_, free, self.element, self._sites)
 
     def _allowed_positions(self) -> Bools:
         table = self.gaps.table
         fitting = self.gaps.positions(self.state, self.gap, self.element)
         if self.gaps.gaps[self.gap].orbit is None:
-            fitting = [i for i in fitting if self._point_has_room(i)] or fitting
+            fitting = [i for i in fitting if self._point_fits(i)] or fitting
         allowed: Bools = np.zeros(max(table.name_indices) + 1, dtype=np.bool_)
         allowed[[table.name_indices[i] for i in fitting]] = True
         return allowed
 
-    def _point_has_room(self, position: int) -> bool:
+    def _point_fits(self, position: int) -> bool:
         """Return whether a position may have room: always, if it has free coordinates."""
         if self.contacts is None or not self.gaps.table.is_point[position]:
             return True
         # Texts begin with the same sites: the first orbits are looked up.
         key = self.gaps.setting, position, self.element, len(self._sites)
         is_first = len(self._sites) == self._known_sites
-        if is_first and key in self._point_rooms:
-            return self._point_rooms[key]
+        if is_first and key in self._points_that_fit:
+            return self._points_that_fit[key]
         free = np.zeros((1, 0))
         map_ = self.gaps.maps[position]
-        clear = bool(self.contacts.has_room(map_, free, self.element, self._sites)[0])
+        clear = bool(self.contacts.fits(map_, free, self.element, self._sites)[0])
         if is_first:
-            self._point_rooms[key] = clear
+            self._points_that_fit[key] = clear
         return clear
 
     def _is_apart(self, fractions: Floats) -> Bools:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import SettingError, did_you_mean
 from crystext.generation.infilling.complete_with_symmetry import (
-    SymmetricCompleter,
-    SymmetricTask,
-    make_symmetric_task,
+    WyckoffCompleter,
+    WyckoffTask,
+    make_wyckoff_task,
 )
 from crystext.generation.infilling.ranking import rank_keys
 from crystext.generation.infilling.result import (
@@ -84,7 +84,7 @@ class InfillTask:
     """What is given, and places of added atoms."""
     space_group: int | None
     """The space group to keep; None if any is accepted."""
-    symmetric: SymmetricTask | None = None
+    wyckoff: WyckoffTask | None = None
     """Set if orbits of a space group are completed."""
 
 
@@ -131,7 +131,7 @@ def make_infill_task(
     elif strict and (partial.unknown.positions or partial.missing_atoms[1]):
         settings = settings_of_structure(sites)
     if settings:
-        made = make_symmetric_task(partial, before, settings, constraints, strict=strict)
+        made = make_wyckoff_task(partial, before, settings, constraints, strict=strict)
         return InfillTask(partial, before, made.number, made)
     if not strict:
         return InfillTask(partial, before, None)
@@ -183,7 +183,7 @@ class Infiller:
             )
         self._generator = TextGenerator(model, self.settings)
         self._ranker: ElementRanker | None = None
-        self._completer: SymmetricCompleter | None = None
+        self._completer: WyckoffCompleter | None = None
 
     def infill(
         self,
@@ -243,13 +243,13 @@ class Infiller:
         n = whole_number("n", n)
         if n < 1:
             raise SettingError(f"{n} completions: expected 1 or more")
-        choices = [task.symmetric is None and is_single_element(task.partial) for task in tasks]
+        choices = [task.wyckoff is None and is_single_element(task.partial) for task in tasks]
         if ranked and not all(choices):
             raise SettingError(
                 "elements can be ranked only if a single element is all that is unknown; leave "
                 "out the ranking to sample completions"
             )
-        if any(task.symmetric is not None for task in tasks):
+        if any(task.wyckoff is not None for task in tasks):
             return [self._complete_one(task, n, ranked, report) for task in tasks]
         requests = [self.request(task) for task in tasks]
         by_rank = [i for i, one in enumerate(choices) if one and ranked is not False]
@@ -265,12 +265,12 @@ class Infiller:
         self, task: InfillTask, n: int, ranked: bool | None, report: Callable[[int], object]
     ) -> InfillRun:
         """Complete one of several structures, some of them in a space group."""
-        if task.symmetric is None:
+        if task.wyckoff is None:
             return self.complete([task], n, ranked=ranked, report=report)[0]
-        self._completer = self._completer or SymmetricCompleter(
+        self._completer = self._completer or WyckoffCompleter(
             self.model, self.settings, self.constraints, self.batch_size
         )
-        run = self._completer.complete(task.symmetric, n, report)
+        run = self._completer.complete(task.wyckoff, n, report)
         return InfillRun(
             results=run.results,
             sites=task.sites,
@@ -281,7 +281,7 @@ class Infiller:
             truncated=0,
             rejected=run.rejected,
             space_group=task.space_group,
-            only_space_group=task.symmetric.strict,
+            only_space_group=task.wyckoff.strict,
         )
 
     def request(self, task: InfillTask) -> Request:

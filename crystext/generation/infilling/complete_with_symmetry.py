@@ -50,8 +50,8 @@ from crystext.metrics.uniqueness import duplicates_of
 from crystext.structures.crystal import Floats, basis_vectors
 from crystext.structures.matching import PYMATGEN_TOLERANCES
 from crystext.structures.properties import cell_formula
+from crystext.structures.wyckoff.metric_tensor import consistent_cells, fill_tied
 from crystext.structures.wyckoff.setting import GroupSetting
-from crystext.structures.wyckoff.symmetric_metric import consistent_cells, fill_tied
 from crystext.tasks.crystal_generation import generation_prompt
 from crystext.text import WYCKOFF
 from crystext.text.partial import PartialCrystal
@@ -74,7 +74,7 @@ _SAME_PLACE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class SymmetricTask:
+class WyckoffTask:
     """A crystal to complete in a space group."""
 
     number: int
@@ -87,14 +87,14 @@ class SymmetricTask:
     """Whether completions in which spglib finds another space group are left out."""
 
 
-def make_symmetric_task(
+def make_wyckoff_task(
     partial: PartialCrystal,
     sites: PartialStructure,
     settings: Sequence[GroupSetting],
     constraints: Constraints,
     *,
     strict: bool = False,
-) -> SymmetricTask:
+) -> WyckoffTask:
     """Return the task, checked before any model is loaded.
 
     Args:
@@ -122,7 +122,7 @@ def make_symmetric_task(
     if not tasks:
         assert refusal is not None, "there is a setting"
         raise refusal
-    return SymmetricTask(settings[0].number, tuple(tasks), partial, sites, strict)
+    return WyckoffTask(settings[0].number, tuple(tasks), partial, sites, strict)
 
 
 def _tied_cell(setting: GroupSetting, partial: PartialCrystal) -> tuple[Floats, Floats]:
@@ -156,7 +156,7 @@ class _Plan(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class SymmetricRun:
+class WyckoffRun:
     """The completions of a crystal in a space group."""
 
     results: tuple[InfillResult, ...]
@@ -166,7 +166,7 @@ class SymmetricRun:
     rejected: int
 
 
-class SymmetricCompleter:
+class WyckoffCompleter:
     """A model, ready to complete crystals in a space group."""
 
     def __init__(
@@ -194,8 +194,8 @@ class SymmetricCompleter:
         self._scorer: LikelihoodScorer | None = None
 
     def complete(
-        self, task: SymmetricTask, n: int, report: Callable[[int], object] = lambda done: None
-    ) -> SymmetricRun:
+        self, task: WyckoffTask, n: int, report: Callable[[int], object] = lambda done: None
+    ) -> WyckoffRun:
         """Return up to `n` completions, the most probable first.
 
         Raises:
@@ -228,7 +228,7 @@ class SymmetricCompleter:
         if task.strict:
             kept = [each for each in kept if each[0].space_group == task.number]
         results = [replace(result, times_drawn=times) for result, times in kept[:n]]
-        return SymmetricRun(
+        return WyckoffRun(
             with_ranks(results), prompt, drawn, duplicates, rejected + left_out - len(kept)
         )
 
@@ -272,14 +272,14 @@ class SymmetricCompleter:
         return texts
 
     def _rank(
-        self, task: SymmetricTask, candidates: list[Candidate], n: int
+        self, task: WyckoffTask, candidates: list[Candidate], n: int
     ) -> tuple[list[tuple[InfillResult, int]], int]:
         """Return results with how often each was sampled, the best first, and the duplicates."""
         self._score(candidates)
         ratio = self._constraints.min_distance_ratio
         for each in candidates:
-            crystal, asked = each.filled.crystal, each.filled.asked
-            each.too_close = has_atoms_too_close(crystal, asked, ratio)
+            crystal, requested = each.filled.crystal, each.filled.requested
+            each.too_close = has_atoms_too_close(crystal, requested, ratio)
         # Coordinates at which an orbit has fewer atoms than its position are no crystal.
         candidates = [
             each
@@ -334,7 +334,7 @@ def _read(
     return Candidate(filled, WYCKOFF.encode_wyckoff(filled.wyckoff), *origin)
 
 
-def _result(task: SymmetricTask, cluster: Cluster) -> InfillResult:
+def _result(task: WyckoffTask, cluster: Cluster) -> InfillResult:
     candidate = cluster.best
     filled = candidate.filled
     result = InfillResult(

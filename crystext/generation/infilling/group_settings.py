@@ -25,10 +25,10 @@ from crystext.structures.crystal import Floats, Ints, basis_vectors
 from crystext.structures.properties import crystal_system, space_group_symbols
 from crystext.structures.space_groups import SYMPREC
 from crystext.structures.standardize import spglib_environment
+from crystext.structures.wyckoff.metric_tensor import consistent_cells
 from crystext.structures.wyckoff.orbits import primitive_basis
 from crystext.structures.wyckoff.positions import symmetry_operations
 from crystext.structures.wyckoff.setting import GroupSetting, group_setting, operation_keys
-from crystext.structures.wyckoff.symmetric_metric import consistent_cells
 
 MAX_SETTINGS = 8
 """Maximum number of settings that are tried."""
@@ -59,9 +59,9 @@ class KnownSites:
     """The known part of a crystal, as it decides on the operations."""
 
     lengths: Floats
-    """Å; shape (3,). nan where not known."""
+    """Å; shape (3,). nan where not given."""
     angles: Floats
-    """Degrees; shape (3,). nan where not known."""
+    """Degrees; shape (3,). nan where not given."""
     numbers: Ints
     """Atomic numbers of the sites with a position; 0 for an unknown element. Shape (N,)."""
     positions: Floats
@@ -72,7 +72,7 @@ class KnownSites:
 
     @property
     def has_cell(self) -> bool:
-        """Whether the whole cell is known."""
+        """Whether the whole cell is given."""
         return bool(np.isfinite(self.lengths).all() and np.isfinite(self.angles).all())
 
     @property
@@ -81,54 +81,54 @@ class KnownSites:
         return basis_vectors(self.lengths, self.angles)
 
 
-def find_settings(number: int, known: KnownSites) -> list[GroupSetting]:
+def find_settings(number: int, given: KnownSites) -> list[GroupSetting]:
     """Return the settings of a space group that the cell and the known atoms allow.
 
     Args:
         number: of the space group.
-        known: every known atom of the cell; of an orbit of which some are not known, the others
+        given: every known atom of the cell; of an orbit of which some are not given, the others
             have to be among the atoms without a position.
 
     Raises:
         InputError: the cell, or the known atoms, contradict the group.
     """
     tables = [operations_of_setting(setting) for setting in settings_of_number(number)]
-    in_cell = [operations for operations in tables if _keeps_cell(operations, known)]
+    in_cell = [operations for operations in tables if _keeps_cell(operations, given)]
     found: dict[frozenset[tuple[int, ...]], GroupSetting] = {}
     problem = ""
     for operations in in_cell:
         turns = operations.rotations.astype(np.float64)
-        against = atoms_against(turns, operations.translations, known)
+        against = atoms_against(turns, operations.translations, given)
         problem = problem or against
         if not against:
-            lattice = known.lattice if known.has_cell else None
+            lattice = given.lattice if given.has_cell else None
             setting = group_setting(number, turns, operations.translations, lattice)
             found.setdefault(setting.key, setting)
-    if not found and known.has_cell:
-        for setting in _search(number, known):
+    if not found and given.has_cell:
+        for setting in _search(number, given):
             found.setdefault(setting.key, setting)
             if len(found) == MAX_SETTINGS:
                 break
     if not found:
-        raise InputError(_refusal(number, known, problem))
+        raise InputError(_infeasible_message(number, given, problem))
     return list(found.values())[:MAX_SETTINGS]
 
 
-def atoms_against(rotations: Floats, translations: Floats, known: KnownSites) -> str:
+def atoms_against(rotations: Floats, translations: Floats, given: KnownSites) -> str:
     """Return which known atom contradicts operations, and how; empty if none does."""
-    lattice = known.lattice if known.has_cell else 6.0 * np.eye(3)
-    free = list(known.unplaced)
-    for i, (z, site) in enumerate(zip(known.numbers.tolist(), known.positions, strict=True)):
+    lattice = given.lattice if given.has_cell else 6.0 * np.eye(3)
+    free = list(given.unplaced)
+    for i, (z, site) in enumerate(zip(given.numbers.tolist(), given.positions, strict=True)):
         images = rotations @ site + translations
-        away = images[:, None] - known.positions
+        away = images[:, None] - given.positions
         away -= np.rint(away)
         near = np.linalg.norm(away @ lattice, axis=2) < SYMPREC
         missing: list[Floats] = []
         for image, hits in zip(images, near, strict=True):
-            others = {int(known.numbers[j]) for j in np.flatnonzero(hits)} - {z, 0}
+            others = {int(given.numbers[j]) for j in np.flatnonzero(hits)} - {z, 0}
             if z and others:
-                there = known.labels[int(np.flatnonzero(hits)[0])]
-                return f"it maps {known.labels[i]} onto {there}, which is another element"
+                there = given.labels[int(np.flatnonzero(hits)[0])]
+                return f"it maps {given.labels[i]} onto {there}, which is another element"
             if not hits.any() and all(_apart(image, other, lattice) for other in missing):
                 missing.append(image)
         # Each orbit is counted at its first atom.
@@ -137,7 +137,7 @@ def atoms_against(rotations: Floats, translations: Floats, known: KnownSites) ->
             if len(wanted) < len(missing):
                 at = " ".join(f"{x:.4g}" for x in missing[0] - np.floor(missing[0]))
                 return (
-                    f"it maps {known.labels[i]} to {at}, where no atom is, and "
+                    f"it maps {given.labels[i]} to {at}, where no atom is, and "
                     f"{'too few' if wanted else 'no'} atoms without a position are left for it"
                 )
             for n in wanted[: len(missing)]:
@@ -150,15 +150,15 @@ def _apart(first: Floats, second: Floats, lattice: Floats) -> bool:
     return bool(np.linalg.norm((away - np.rint(away)) @ lattice) >= SYMPREC)
 
 
-def _keeps_cell(operations: Operations, known: KnownSites) -> bool:
+def _keeps_cell(operations: Operations, given: KnownSites) -> bool:
     """Return whether operations keep the known part of a cell."""
-    if known.has_cell:
-        return operations.metric_misfit(known.lengths, known.angles) <= METRIC_TOLERANCE
+    if given.has_cell:
+        return operations.metric_misfit(given.lengths, given.angles) <= METRIC_TOLERANCE
     turns = operations.rotations.astype(np.float64)
-    return bool(consistent_cells(turns, known.lengths, known.angles, METRIC_TOLERANCE))
+    return bool(consistent_cells(turns, given.lengths, given.angles, METRIC_TOLERANCE))
 
 
-def _refusal(number: int, known: KnownSites, problem: str) -> str:
+def _infeasible_message(number: int, given: KnownSites, problem: str) -> str:
     group = f"space group {number} ({space_group_symbols()[number]})"
     if problem:
         return (
@@ -168,7 +168,7 @@ def _refusal(number: int, known: KnownSites, problem: str) -> str:
             "group, or add the atoms that are missing"
         )
     system = crystal_system(number)
-    cell = ", ".join(f"{x:g}" for x in (*known.lengths.tolist(), *known.angles.tolist()))
+    cell = ", ".join(f"{x:g}" for x in (*given.lengths.tolist(), *given.angles.tolist()))
     return (
         f"the cell {cell} (a, b, c in Å, angles in degrees) and the known atoms do not fit "
         f"{group}, which is {system}; expected {_CELLS[system]}, or a primitive cell of "
@@ -176,16 +176,16 @@ def _refusal(number: int, known: KnownSites, problem: str) -> str:
     )
 
 
-def _search(number: int, known: KnownSites) -> Iterator[GroupSetting]:
+def _search(number: int, given: KnownSites) -> Iterator[GroupSetting]:
     """Yield settings with other axes or another origin that the known atoms keep."""
-    turns, moves, origin = _symmetry_of_known(known)
+    turns, moves, origin = _symmetry_of_known(given)
     keys = [tuple(turn) for turn in np.rint(turns).astype(int).reshape(-1, 9).tolist()]
     by_turn: dict[tuple[int, ...], Floats] = {
         key: moves[[i for i, other in enumerate(keys) if other == key]] for key in set(keys)
     }
     standard = symmetry_operations(number)
     seen: set[frozenset[tuple[int, ...]]] = set()
-    for axes in _conventional_axes(number, known.lattice):
+    for axes in _conventional_axes(number, given.lattice):
         inverse = np.linalg.inv(axes)
         rotations = axes @ standard[0] @ inverse
         if np.abs(rotations - np.rint(rotations)).max() > 1e-6:
@@ -203,17 +203,17 @@ def _search(number: int, known: KnownSites) -> Iterator[GroupSetting]:
             if key in seen:
                 continue
             seen |= _equivalent_keys(rotations[kept], translations[kept], turns, moves)
-            if not atoms_against(rotations[kept], translations[kept], known):
-                yield group_setting(number, rotations[kept], translations[kept], known.lattice)
+            if not atoms_against(rotations[kept], translations[kept], given):
+                yield group_setting(number, rotations[kept], translations[kept], given.lattice)
 
 
-def _symmetry_of_known(known: KnownSites) -> tuple[Floats, Floats, Floats]:
+def _symmetry_of_known(given: KnownSites) -> tuple[Floats, Floats, Floats]:
     """Return the operations that keep the cell and the known atoms, and an origin of theirs."""
     import spglib
 
-    positions = known.positions if len(known.positions) else np.zeros((1, 3))
-    kinds = np.where(known.numbers > 0, known.numbers, 200) if len(known.numbers) else [1]
-    cell: Any = (known.lattice, positions, kinds)
+    positions = given.positions if len(given.positions) else np.zeros((1, 3))
+    kinds = np.where(given.numbers > 0, given.numbers, 200) if len(given.numbers) else [1]
+    cell: Any = (given.lattice, positions, kinds)
     with spglib_environment():
         try:
             found: Any = spglib.get_symmetry_dataset(cell, symprec=SYMPREC)

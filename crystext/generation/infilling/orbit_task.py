@@ -38,7 +38,7 @@ class FilledCrystal(NamedTuple):
     crystal: Crystal
     before: PartialStructure
     """The given structure, with the same sites."""
-    asked: PartialCrystal
+    requested: PartialCrystal
     """What was to be filled in, with the same sites."""
     wyckoff: WyckoffCrystal
     orbits: tuple[str, ...]
@@ -79,7 +79,7 @@ class OrbitTask:
             filled = self._fill_unit(placements, cell)
         if filled is None:
             return None
-        crystal, before, asked = filled
+        crystal, before, requested = filled
         counts = {z: int((crystal.numbers == z).sum()) for z in set(crystal.numbers.tolist())}
         if self.cell_counts and counts != self.cell_counts:
             return None
@@ -88,7 +88,7 @@ class OrbitTask:
             for each in placements
             if self.gaps_of(each).orbit is None or len(self.gaps_of(each).elements) > 1
         )
-        return FilledCrystal(crystal, before, asked, wyckoff, found)
+        return FilledCrystal(crystal, before, requested, wyckoff, found)
 
     def gaps_of(self, placement: Placement) -> Gap:
         """Return the gap that a placement fills."""
@@ -158,18 +158,18 @@ class OrbitTask:
             positions=np.array([atom.position_before for atom in atoms]),
             labels=tuple(atom.label for atom in atoms),
         )
-        asked = PartialCrystal(
+        requested = PartialCrystal(
             self.partial.lengths,
             self.partial.angles,
-            np.array([atom.number_asked for atom in atoms]),
-            np.array([atom.position_asked for atom in atoms]),
+            np.array([atom.number_requested for atom in atoms]),
+            np.array([atom.position_requested for atom in atoms]),
         )
         crystal = Crystal(
             *self._cell(cell),
             np.array([atom.number for atom in atoms]),
             np.array([atom.position for atom in atoms]),
         )
-        return crystal, before, asked
+        return crystal, before, requested
 
     def _atoms_of_part(self, part: Part, sites: list[tuple[int, Floats]]) -> list[_Atom]:
         """Return the atoms of a part of an asymmetric unit, with what was known of them."""
@@ -209,8 +209,8 @@ class _Atom(NamedTuple):
     label: str
     number_before: int
     position_before: Floats
-    number_asked: int
-    position_asked: Floats
+    number_requested: int
+    position_requested: Floats
 
 
 def known_sites(partial: PartialCrystal, sites: PartialStructure) -> KnownSites:

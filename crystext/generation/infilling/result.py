@@ -257,9 +257,11 @@ def closest_contact_problem(crystal: Crystal) -> str:
     return f"atoms too close: {'-'.join(found.symbols)} {found.distance:.2f} Å"
 
 
-def group_problem(found: int | None) -> str:
+def group_problem(space_group: int | None) -> str:
     """Return that a completion has another space group than the one asked for."""
-    name = "none" if found is None else f"{space_group_symbols()[found]} ({found})"
+    name = "none"
+    if space_group is not None:
+        name = f"{space_group_symbols()[space_group]} ({space_group})"
     return f"space group {name}"
 
 

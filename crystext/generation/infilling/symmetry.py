@@ -17,8 +17,8 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.properties import space_group_symbols
 from crystext.structures.space_groups import SYMPREC, find_space_group, parse_space_group
 from crystext.structures.standardize import find_symmetry
+from crystext.structures.wyckoff.metric_tensor import consistent_cells
 from crystext.structures.wyckoff.setting import GroupSetting, group_setting
-from crystext.structures.wyckoff.symmetric_metric import consistent_cells
 from crystext.text.partial import PartialCrystal
 
 OF_FILE = "file"
@@ -61,12 +61,12 @@ def requested_settings(
         InputError: the known atoms, the cell or the file's own operations contradict the group.
         SettingError: there is no such group, or the file declares none.
     """
-    known = known_sites(partial, sites)
+    given = known_sites(partial, sites)
     asked = str(space_group).strip().lower()
     own = [each for each in sites.symmetry if not each.is_identity]
     if sites.unit is None and asked != OF_FILE:
         assert space_group is not None, "only called with a space group"
-        return find_settings(parse_space_group(space_group), known)
+        return find_settings(parse_space_group(space_group), given)
     if not own:
         raise SettingError(
             "the file's space group is asked for, and the file declares none but P 1; name one, "
@@ -80,7 +80,7 @@ def requested_settings(
                 f"the file's symmetry operations are those of {_name(number)}, and {_name(wanted)} "
                 "is asked for; expected one. Leave out the space group, or list every atom in P 1"
             )
-    return [_setting_of_operations(each, known) for each in own]
+    return [_setting_of_operations(each, given) for each in own]
 
 
 def settings_of_structure(sites: PartialStructure) -> list[GroupSetting]:
@@ -95,13 +95,13 @@ def settings_of_structure(sites: PartialStructure) -> list[GroupSetting]:
     return [group_setting(number, found.rotations, found.translations, whole.lattice)]
 
 
-def _setting_of_operations(operations: Operations, known: KnownSites) -> GroupSetting:
+def _setting_of_operations(operations: Operations, given: KnownSites) -> GroupSetting:
     turns = operations.rotations.astype(np.float64)
     if not operations.number:
         raise InputError(
             "the file's symmetry operations are of no space group; expected all operations of one"
         )
-    if not consistent_cells(turns, known.lengths, known.angles, METRIC_TOLERANCE):
+    if not consistent_cells(turns, given.lengths, given.angles, METRIC_TOLERANCE):
         raise InputError(
             f"the file's operations, those of {_name(operations.number)}, do not keep its cell; "
             "expected lengths to be equal, or angles to be 90 or 120 degrees, as the group needs "
@@ -111,7 +111,7 @@ def _setting_of_operations(operations: Operations, known: KnownSites) -> GroupSe
         operations.number,
         turns,
         operations.translations,
-        known.lattice if known.has_cell else None,
+        given.lattice if given.has_cell else None,
     )
 
 

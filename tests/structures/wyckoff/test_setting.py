@@ -8,9 +8,9 @@ from crystext.io.read.cif.operations import operations_of_setting
 from crystext.io.read.cif.symbols import settings_of_number
 from crystext.structures.crystal import basis_vectors
 from crystext.structures.wyckoff.cell_parameters import cell_parameters
+from crystext.structures.wyckoff.metric_tensor import consistent_cells, fill_tied
 from crystext.structures.wyckoff.positions import wyckoff_positions
 from crystext.structures.wyckoff.setting import GroupSetting, group_setting
-from crystext.structures.wyckoff.symmetric_metric import consistent_cells, fill_tied
 
 FREE = np.array([0.1137, 0.2951, 0.0653])
 OPEN = np.full(3, np.nan)

@@ -11,7 +11,7 @@ from crystext.structures.wyckoff.setting import OrbitMap
 _STEPS = np.indices((3, 3, 3)).reshape(3, -1).T - 1.0
 
 
-class Contacts:
+class CellContacts:
     """The minimum distances of atoms in one cell, which is reduced once."""
 
     def __init__(self, lattice: Floats, min_distance_ratio: float) -> None:
@@ -27,7 +27,7 @@ class Contacts:
         self._shortest = float(np.linalg.norm(basis[0]))
         self._table = min_distances(min_distance_ratio) if min_distance_ratio > 0 else None
 
-    def has_room(
+    def fits(
         self, map_: OrbitMap, free: Floats, number: int, others: list[tuple[int, Floats]]
     ) -> Bools:
         """Return which orbits of a position keep their distance.
