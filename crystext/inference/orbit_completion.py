@@ -20,13 +20,18 @@ from crystext.grammar.wyckoff.cell_bounds import MIN_MARGIN, CellBounds
 from crystext.grammar.wyckoff.cell_contacts import CellContacts
 from crystext.grammar.wyckoff.completion import OrbitGaps, Placement
 from crystext.grammar.wyckoff.overlap import apart_from_others, apart_in_orbit, min_separation
-from crystext.grammar.wyckoff.token_reader import TokenKind, WyckoffTokenReader
+from crystext.grammar.wyckoff.token_reader import (
+    TokenKind,
+    WyckoffTokenReader,
+    has_wyckoff_vocabulary,
+)
 from crystext.inference.crystal_vocabulary_sampler import Step, TextBatch
 from crystext.inference.types import Request
+from crystext.models.load import LoadedModel
 from crystext.structures.crystal import Floats, Ints
 from crystext.structures.distances import Bools, min_distances
 from crystext.structures.wyckoff.orbits import Orbit
-from crystext.text import WYCKOFF
+from crystext.text import WYCKOFF, Format
 
 _COORDINATE_VALUES = 1000
 _VALUES: Ints = np.arange(_COORDINATE_VALUES)
@@ -62,6 +67,11 @@ class CompletionVocabulary:
             self.contacts = CellContacts(cell.lattice, cell.min_distance_ratio)
         self.points_that_fit: dict[tuple[object, ...], bool] = {}
         """Whether positions without free coordinates have room beside the known sites."""
+
+    @staticmethod
+    def fits(model: LoadedModel, fmt: Format) -> bool:
+        """Return whether a model writes this format in tokens of the crystal vocabulary."""
+        return has_wyckoff_vocabulary(model.tokenizer, fmt)
 
     def start(self, request: Request, count: int, *, final: bool) -> CompletionReader:
         """Return a reader of new texts."""

@@ -39,7 +39,7 @@ from crystext.generation.infilling.result import (
     with_ranks,
 )
 from crystext.grammar.fields import FieldKind
-from crystext.grammar.wyckoff.token_reader import WyckoffTokenReader, has_wyckoff_vocabulary
+from crystext.grammar.wyckoff.token_reader import WyckoffTokenReader
 from crystext.inference.cpu_llama import why_unsupported
 from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.orbit_completion import CellToFill, CompletionVocabulary
@@ -152,7 +152,7 @@ class _Plan(NamedTuple):
 
     vocabulary: CompletionVocabulary
     settings: SamplingSettings
-    count: int
+    texts: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +182,7 @@ class WyckoffCompleter:
             ModelError: the model does not write Wyckoff texts in tokens of the crystal vocabulary.
         """
         reason = why_unsupported(model.network)
-        if reason is not None or not has_wyckoff_vocabulary(model.tokenizer, WYCKOFF):
+        if reason is not None or not CompletionVocabulary.fits(model, WYCKOFF):
             raise ModelError(
                 "a space group is asked for, and this model cannot complete in one: "
                 + (reason or "its tokens are not those of Wyckoff texts")
@@ -265,8 +265,8 @@ class WyckoffCompleter:
         sampler = BatchSampler(self._model, plan.settings, plan.vocabulary)
         request = Request(prompt, self._constraints, format=WYCKOFF)
         texts: dict[str, int] = {}
-        for start in range(0, plan.count, self._batch_size):
-            batch = range(start, min(plan.count, start + self._batch_size))
+        for start in range(0, plan.texts, self._batch_size):
+            batch = range(start, min(plan.texts, start + self._batch_size))
             for attempt in sampler.draw(request, batch):
                 texts[attempt.text] = texts.get(attempt.text, 0) + 1
         return texts

@@ -14,6 +14,7 @@ from crystext.io.read.cif.formula import CifFormula
 from crystext.io.read.partial_structures import PartialStructure
 from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Floats, basis_vectors
+from crystext.structures.distances import Bools
 from crystext.structures.space_groups import SYMPREC
 from crystext.structures.wyckoff.orbits import Orbit
 from crystext.structures.wyckoff.setting import GroupSetting
@@ -49,7 +50,7 @@ class PartBuilder:
         self.setting, self.partial, self.sites, self.exclude = setting, partial, sites, exclude
         lattice = lattice_of(partial)
         self.lattice = PLACEHOLDER_LATTICE if lattice is None else lattice
-        self.placed = np.isfinite(partial.positions).all(axis=1)
+        self.placed: Bools = np.asarray(np.isfinite(partial.positions).all(axis=1))
         self.parts: list[Part] = []
         self.spare_sites: list[tuple[int, Floats]] = []
         self._spare: list[tuple[int, Floats]] = []
@@ -151,20 +152,18 @@ class PartBuilder:
 
     def add_atoms(self, rows: Iterable[int]) -> None:
         """Add atoms without a position, those that may hold the same elements together."""
-        groups: dict[tuple[object, ...], list[int]] = {}
+        groups: dict[tuple[int, tuple[str, ...] | None, int], list[int]] = {}
         for row in rows:
             number = int(self.partial.numbers[row])
             key = number, self.partial.candidates.get(row), self._shared.get(row, -1)
             groups.setdefault(key, []).append(row)
-        for (number, candidates, _), members in groups.items():
-            assert isinstance(number, int)
-            here = [spare for spare in self._spare if spare[0] == number]
-            self._spare = [spare for spare in self._spare if spare[0] != number]
+        for (z, names, _), members in groups.items():
+            here = [spare for spare in self._spare if spare[0] == z]
+            self._spare = [spare for spare in self._spare if spare[0] != z]
             if len(members) > len(here):
-                names = candidates if isinstance(candidates, tuple) else None
-                self.add_part(self.elements(number, names), len(members) - len(here), members)
+                self.add_part(self.elements(z, names), len(members) - len(here), members)
             elif members:
-                self.parts.append(Part(Gap(self.elements(number, None), 0, single=True), members))
+                self.parts.append(Part(Gap(self.elements(z, None), 0, single=True), members))
             self.spare_sites += [(len(self.parts) - 1, site) for _, site in here]
 
 

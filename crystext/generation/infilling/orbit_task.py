@@ -25,6 +25,7 @@ from crystext.generation.infilling.orbit_parts import (
 from crystext.grammar.wyckoff.completion import PIN_TOLERANCE, Gap, OrbitGaps, Placement
 from crystext.io.read.partial_structures import PartialStructure
 from crystext.structures.crystal import Crystal, Floats, Ints, basis_vectors, lengths_and_angles
+from crystext.structures.distances import Bools
 from crystext.structures.properties import space_group_symbols
 from crystext.structures.wyckoff.cell_parameters import cell_parameters, free_parameter_values
 from crystext.structures.wyckoff.orbits import Orbit, WyckoffCrystal
@@ -113,21 +114,21 @@ class OrbitTask:
         numbers = np.append(self.partial.numbers, np.zeros(extra, dtype=np.int64))
         positions = np.vstack([self.partial.positions, np.full((extra, 3), np.nan)])
         found: dict[int, list[tuple[int, Floats]]] = {}
-        for part, site in self.spare_sites:
-            found.setdefault(part, []).append((0, site))
+        for index, site in self.spare_sites:
+            found.setdefault(index, []).append((0, site))
         for each in placements:
             part = self.parts[each.gap]
             z = each.orbit.atomic_number
             numbers[part.known_rows] = z
             if part.gap.orbit is None:
-                sites = _sites_with_pins(self, each)
-                found.setdefault(each.gap, []).extend((z, site) for site in sites)
+                placed = _sites_with_pins(self, each)
+                found.setdefault(each.gap, []).extend((z, site) for site in placed)
         for index, sites in found.items():
             rows = self.parts[index].rows
-            placed = _match_pins([positions[row] for row in rows], [site for _, site in sites])
-            if placed is None:
+            matched = _match_pins([positions[row] for row in rows], [site for _, site in sites])
+            if matched is None:
                 return None
-            for row, (which, site) in zip(rows, placed, strict=True):
+            for row, (which, site) in zip(rows, matched, strict=True):
                 positions[row] = np.where(np.isnan(positions[row]), site, positions[row])
                 numbers[row] = numbers[row] or sites[which][0]
         if (numbers == 0).any() or np.isnan(positions).any():
@@ -215,7 +216,7 @@ class _Atom(NamedTuple):
 
 def known_sites(partial: PartialCrystal, sites: PartialStructure) -> KnownSites:
     """Return the known part of a crystal that lists every atom."""
-    placed = np.isfinite(partial.positions).all(axis=1)
+    placed: Bools = np.asarray(np.isfinite(partial.positions).all(axis=1))
     extra = (0,) * partial.missing_atoms[1]
     return KnownSites(
         partial.lengths,

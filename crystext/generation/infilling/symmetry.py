@@ -92,7 +92,9 @@ def settings_of_structure(sites: PartialStructure) -> list[GroupSetting]:
     number = space_group_of(sites)
     whole = Crystal(sites.lengths, sites.angles, sites.numbers, sites.positions)
     found = find_symmetry(whole.lattice, whole.positions, whole.numbers, SYMPREC)
-    return [group_setting(number, found.rotations, found.translations, whole.lattice)]
+    return [
+        group_setting(number, found.rotations.astype(np.float64), found.translations, whole.lattice)
+    ]
 
 
 def _setting_of_operations(operations: Operations, given: KnownSites) -> GroupSetting:
