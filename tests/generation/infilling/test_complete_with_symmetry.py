@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ase.calculators.lj import LennardJones
 from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Lattice, Structure
+from pymatgen.core.lattice import Lattice
+from pymatgen.core.structure import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from crystext.energies.potential import Potential, to_atoms
@@ -50,8 +52,8 @@ def lm() -> CrystalLM:
     return CrystalLM.load()
 
 
-def infill(structure: object, n: int = 3, **options: object) -> InfillResults:
-    return lm().infill(structure, n=n, progress=False, **options)  # type: ignore[arg-type]
+def infill(structure: Any, n: int = 3, **options: Any) -> InfillResults:
+    return lm().infill(structure, n=n, progress=False, **options)
 
 
 def without(structure: Structure, symbol: str) -> Structure:
@@ -208,7 +210,7 @@ TITANIUM = without(RUTILE, "O")
     ],
 )
 def test_what_contradicts_a_group_is_said(
-    structure: Structure, options: dict[str, object], message: str
+    structure: Structure, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises((InputError, SettingError), match=message):
         infill(structure, **options)
