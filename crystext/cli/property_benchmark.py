@@ -72,14 +72,13 @@ def run(request: BenchmarkRequest, table: TableOptions) -> None:
 
 
 def _options(request: BenchmarkRequest, table: TableOptions) -> BenchmarkOptions:
-    from crystext.benchmark.chat import COMPAT_DECODING
-    from crystext.benchmark.compat import COMPAT
+    from crystext.benchmark.compat import COMPAT, DECODING
     from crystext.benchmark.measure import BenchmarkOptions
     from crystext.benchmark.run import RunSettings
     from crystext.inference.text_models.base import ChatDecoding
 
     is_compat = request.is_compat(COMPAT)
-    default = COMPAT_DECODING if is_compat else ChatDecoding()
+    default = DECODING if is_compat else ChatDecoding()
     return BenchmarkOptions(
         input=table.input,
         tasks=request.tasks,
