@@ -28,8 +28,8 @@ class TableOptions:
     min_valid: int | None = None
     keep_cell_volume: bool = False
 
-    def refuse(self, suite: str) -> None:
-        """Refuse all of these options.
+    def refuse(self, suite: str, *, takes_prompts: bool) -> None:
+        """Refuse all of these options, except prompts for a suite that takes them.
 
         Raises:
             SettingError: one is given.
@@ -38,6 +38,7 @@ class TableOptions:
             "--" + field.name.replace("_", "-")
             for field in fields(self)
             if getattr(self, field.name) != field.default
+            and not (takes_prompts and field.name == "prompts")
         ]
         if given:
             raise SettingError(
