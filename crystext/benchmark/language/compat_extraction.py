@@ -10,8 +10,8 @@
   whole formula, or name, to each word.
 
 Source: arXiv:2412.09560 and the code that its authors published (M3RG-IITD/llamat, commit 1dbee74,
-`evaluation_codes/{doping,mof1,mof2}_eval.py`), after that of Dagdelen et al., Nat. Commun. 15, 1418.
-Where that code ends with an error, such as for a list of texts, the answer counts as unreadable.
+`evaluation_codes/{doping,mof1,mof2}_eval.py`), after that of Dagdelen et al. (Nat. Commun. 15,
+1418). Where it ends with an error, such as for a list of texts, the answer counts as unreadable.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def doping_scores(pairs: Iterable[tuple[Mapping[str, Any], str]]) -> Mapping[str
         exact += stated == right
         count += 1
     names = {BASEMATS: "basemats_f1", DOPANTS: "dopants_f1", LINKS: "links_f1"}
-    scores = {names[kind]: _f1(counts) for kind, counts in totals.items()}
+    scores = {names[kind]: counts.f1 for kind, counts in totals.items()}
     return {**scores, "exact": exact / count if count else math.nan}
 
 
@@ -120,7 +120,7 @@ def entry_scores(
             totals[kind] = _add(totals[kind], Counts(len(x & y), len(y - x), len(x - y)))
         exact += _sorted_rows(right) == _sorted_rows(stated or [])
         count += 1
-    scores = {kind if "_f1" in kind else f"{kind}_f1": _f1(x) for kind, x in totals.items()}
+    scores = {kind if "_f1" in kind else f"{kind}_f1": x.f1 for kind, x in totals.items()}
     return {**scores, "exact": exact / count if count else math.nan}
 
 
@@ -183,7 +183,3 @@ def _literal(answer: str) -> Any:
 def _add(first: Counts, second: Counts) -> Counts:
     return Counts(*(x + y for x, y in zip(first, second, strict=True)))
 
-
-def _f1(counts: Counts) -> float:
-    """Return the F1; 0 where nothing is right, nan where there is nothing."""
-    return counts.f1

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from crystext.benchmark.language import compat_extraction, counts
 from crystext.benchmark.language.compat import COMPAT
 from crystext.benchmark.language.counts import UNREADABLE
-from crystext.benchmark.language.data_files import read_rows
+from crystext.benchmark.language.data_files import find_files, read_rows
 from crystext.benchmark.language.extraction_answers import (
     BASEMATS,
     DOPANTS,
@@ -245,19 +245,14 @@ class StructuredExtraction(QuestionSuite):
         templates = read_templates(
             selection.prompts or self.prompts, self.prompts, needed, kind=f"{self.name} prompts"
         )
-        paths = {name: find_file(data, [f"{name}_test.jsonl"]) for name in names}
-        missing = [f"{name}_test.jsonl" for name, path in paths.items() if path is None]
-        if missing and (selection.tasks or len(missing) == len(names)):
-            raise InputError(f"{data} lacks {', '.join(missing)}; expected {self.data}")
-        notes = (
-            [f"not asked, since their files are missing: {', '.join(missing)}"] if missing else []
-        )
+        files = {name: f"{name}_test.jsonl" for name in names}
+        paths, notes = find_files(data, files, requires_all=bool(selection.tasks))
         by_task = {}
         for task in _TASKS:
-            path = paths.get(task.name)
-            if path is not None:
+            if task.name in paths:
                 asks = {} if selection.is_compat else templates
-                by_task[task.name] = choose_questions(_questions(task, path, asks), selection)
+                questions = _questions(task, paths[task.name], asks)
+                by_task[task.name] = choose_questions(questions, selection)
         return SuiteQuestions(by_task, notes)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from crystext.benchmark.language.compat import COMPAT
+from crystext.benchmark.language.data_files import find_files
 from crystext.benchmark.language.label_tasks import (
     LabelTask,
     TextLabelTask,
@@ -194,23 +195,13 @@ class MatSciNlp(QuestionSuite):
         templates = read_templates(
             selection.prompts or self.prompts, self.prompts, TEMPLATES, kind=f"{self.name} prompts"
         )
-        paths = {name: find_file(data, [_SOURCES[name].file]) for name in names}
-        missing = sorted({_SOURCES[name].file for name, path in paths.items() if path is None})
-        if missing and (selection.tasks or len(missing) == len(set(_files(names)))):
-            raise InputError(f"{data} lacks {', '.join(missing)}; expected {self.data}")
-        notes = (
-            [f"not asked, since their files are missing: {', '.join(missing)}"] if missing else []
-        )
+        files = {name: _SOURCES[name].file for name in names}
+        paths, notes = find_files(data, files, requires_all=bool(selection.tasks))
         by_task = {}
         for name, path in paths.items():
-            if path is not None:
-                questions = _questions(name, path, templates, is_compat=selection.is_compat)
-                by_task[name] = choose_questions(questions, selection)
+            questions = _questions(name, path, templates, is_compat=selection.is_compat)
+            by_task[name] = choose_questions(questions, selection)
         return SuiteQuestions(by_task, notes)
-
-
-def _files(names: Iterable[str]) -> list[str]:
-    return [_SOURCES[name].file for name in names]
 
 
 def _questions(

@@ -50,7 +50,7 @@ def test_only_what_is_missing_is_sent_also_after_a_service_failed(
         assert len(server.requests) == 7
         assert len(model.answer(PROMPTS[:9])) == 9
         assert len(server.requests) == 9
-        # Another decoding is another answer; a service that refuses ends the run, with nothing lost.
+        # Another decoding is another answer; a service that refuses loses nothing.
         other = StoringTextModel(
             open_text_model(f"{server.source}#tiny", ChatDecoding(max_new_tokens=5, batch_size=1)),
             path,
