@@ -182,4 +182,3 @@ def _literal(answer: str) -> Any:
 
 def _add(first: Counts, second: Counts) -> Counts:
     return Counts(*(x + y for x, y in zip(first, second, strict=True)))
-

@@ -269,8 +269,9 @@ def _questions(task: ExtractionTask, path: Path, templates: Mapping[str, str]) -
             reference = json.loads(answer) if isinstance(answer, str) else answer
             task.items(reference, reference)
         except (ValueError, RecursionError) as error:
+            reason = str(error) if isinstance(error, AnswerError) else "no JSON"
             raise InputError(
-                f"{path}, question {number + 1}: its answer is not one of {task.name}: {error}"
+                f"{path}, question {number + 1}: its answer is not one of {task.name}: {reason}"
             ) from None
         if templates:
             text = task.text(str(row["question"]))
