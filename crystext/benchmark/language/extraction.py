@@ -45,7 +45,6 @@ from crystext.benchmark.questions import Grade, Measure, Question, QuestionTask
 from crystext.errors import InputError
 from crystext.inference.text_models.base import ChatDecoding
 from crystext.runtime.templates import fill_template, read_templates
-from crystext.tasks.chat_prompt import ChatPrompt
 
 DEFAULT_PROMPTS = "structured-extraction"
 
@@ -262,6 +261,9 @@ def _questions(task: ExtractionTask, path: Path, templates: Mapping[str, str]) -
     Raises:
         InputError: a row is something else.
     """
+    # Loads numpy, which the suite's title does not need.
+    from crystext.tasks.chat_prompt import ChatPrompt
+
     questions = []
     for number, row in enumerate(read_rows(path, ("system", "question", "answer"))):
         answer = row["answer"]

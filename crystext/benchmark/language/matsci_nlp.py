@@ -42,7 +42,6 @@ from crystext.benchmark.language.suite import (
 from crystext.benchmark.questions import Question, QuestionTask
 from crystext.inference.text_models.base import ChatDecoding
 from crystext.runtime.templates import fill_template, read_templates
-from crystext.tasks.chat_prompt import ChatPrompt
 
 DEFAULT_PROMPTS = "matsci-nlp"
 
@@ -212,6 +211,9 @@ def _questions(
     Raises:
         InputError: the file is something else.
     """
+    # Loads numpy, which the suite's title does not need.
+    from crystext.tasks.chat_prompt import ChatPrompt
+
     source = _SOURCES[name]
     texts = list(source.read(path))
     in_file = {label for text in texts for label in (text.labels or (text.label,))}
