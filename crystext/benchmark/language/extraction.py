@@ -27,7 +27,6 @@ from crystext.benchmark.language.extraction_answers import (
     BASEMATS,
     DOPANTS,
     LINKS,
-    AnswerError,
     Items,
     doping_items,
     entries,
@@ -67,7 +66,7 @@ class ExtractionTask(QuestionTask):
         """Grade the items that an answer states."""
         try:
             expected, given = self.items(question.reference, parse_json(answer, self.answer_begins))
-        except AnswerError as error:
+        except InputError as error:
             expected, _ = self.items(question.reference, question.reference)
             given = {UNREADABLE: Counter([""])}
             return Grade(counts.count_items(expected, given) | {"exact": 0.0}, str(error))
@@ -78,7 +77,7 @@ class ExtractionTask(QuestionTask):
         """Return the right items and those of an answer.
 
         Raises:
-            AnswerError: the answer has another form.
+            InputError: the answer has another form.
         """
         raise NotImplementedError
 
@@ -270,8 +269,8 @@ def _questions(task: ExtractionTask, path: Path, templates: Mapping[str, str]) -
         try:
             reference = json.loads(answer) if isinstance(answer, str) else answer
             task.items(reference, reference)
-        except (ValueError, RecursionError) as error:
-            reason = str(error) if isinstance(error, AnswerError) else "no JSON"
+        except (ValueError, RecursionError, InputError) as error:
+            reason = str(error) if isinstance(error, InputError) else "no JSON"
             raise InputError(
                 f"{path}, question {number + 1}: its answer is not one of {task.name}: {reason}"
             ) from None

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+from crystext.errors import InputError
+
 BASEMATS, DOPANTS, LINKS = "basemats", "dopants", "dopants2basemats"
 """Keys of an answer about doping: materials, dopants, and which has which."""
 
@@ -23,18 +25,14 @@ Entry = Counter[tuple[str, str]]
 _MAX_LENGTH = 100_000
 
 
-class AnswerError(ValueError):
-    """An answer cannot be read; the message says why."""
-
-
 def parse_json(answer: str, opening: str) -> Any:
     """Return the first JSON value of an answer that begins with one of some characters.
 
     Raises:
-        AnswerError: there is none.
+        InputError: there is none.
     """
     if not answer.strip():
-        raise AnswerError("empty answer")
+        raise InputError("empty answer")
     decoder = json.JSONDecoder()
     starts = [i for i, character in enumerate(answer[:_MAX_LENGTH]) if character in opening]
     for start in starts[:1]:
@@ -42,22 +40,22 @@ def parse_json(answer: str, opening: str) -> Any:
             return decoder.raw_decode(answer[start:_MAX_LENGTH])[0]
         except (ValueError, RecursionError):
             break
-    raise AnswerError("no JSON" if not starts else "JSON that is damaged or cut")
+    raise InputError("no JSON" if not starts else "JSON that is damaged or cut")
 
 
 def doping_items(value: Any) -> Items:
     """Return materials, dopants and links that an object states.
 
     Raises:
-        AnswerError: it is something else.
+        InputError: it is something else.
     """
     if not isinstance(value, Mapping):
-        raise AnswerError("JSON that is no object")
+        raise InputError("JSON that is no object")
     names = {kind: _named_texts(value.get(kind, {}), kind) for kind in (BASEMATS, DOPANTS)}
     items: Items = {kind: Counter(texts.values()) for kind, texts in names.items()}
     links = value.get(LINKS, {})
     if not isinstance(links, Mapping):
-        raise AnswerError(f"no object of {LINKS}")
+        raise InputError(f"no object of {LINKS}")
     items[LINKS] = Counter()
     for dopant, materials in links.items():
         for material in [materials] if isinstance(materials, str) else materials or ():
@@ -74,11 +72,11 @@ def entries(value: Any, fields: Sequence[str]) -> list[Entry]:
     """Return the entries that a list of objects states; one object is a list of one.
 
     Raises:
-        AnswerError: it is something else.
+        InputError: it is something else.
     """
     rows = [value] if isinstance(value, Mapping) else value
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise AnswerError("JSON that is no list of objects")
+        raise InputError("JSON that is no list of objects")
     stated = [
         Counter(
             (field, text)
@@ -134,7 +132,7 @@ def _named_texts(value: Any, kind: str) -> dict[str, str]:
     if isinstance(value, list):
         value = {str(i): x for i, x in enumerate(value)}
     if not isinstance(value, Mapping) or not all(isinstance(x, str) for x in value.values()):
-        raise AnswerError(f"no object of texts as {kind}")
+        raise InputError(f"no object of texts as {kind}")
     return {str(key): normal_text(text) for key, text in value.items() if text.strip()}
 
 
