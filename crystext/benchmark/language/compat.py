@@ -54,9 +54,9 @@ def pair_scores(pairs: Iterable[tuple[str, str]], labels: Sequence[str]) -> Mapp
             right[expected] = right.get(expected, 0) + 1
             continue
         # A label that is none of the task's counts for nothing.
-        for counts, label in ((spurious, predicted), (missed, expected)):
-            if label in counts:
-                counts[label] += 1
+        for numbers, label in ((spurious, predicted), (missed, expected)):
+            if label in numbers:
+                numbers[label] += 1
     counts = {x: Counts(right[x], spurious[x], missed[x]) for x in labels}
     values = [x.f1 if x.right else 0.0 for x in counts.values()]
     micro = micro_f1(counts)

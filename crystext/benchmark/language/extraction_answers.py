@@ -116,15 +116,15 @@ def entry_items(reference: Sequence[Entry], answered: Sequence[Entry]) -> tuple[
     """Return the items of right and of answered entries, each with the number of its match."""
     partner = {column: row for row, column in match_entries(reference, answered)}
     unmatched = len(reference)
-    places = [partner.get(i, unmatched + i) for i in range(len(answered))]
-    return _by_field(reference, range(len(reference))), _by_field(answered, places)
+    positions = [partner.get(i, unmatched + i) for i in range(len(answered))]
+    return _by_field(reference, range(len(reference))), _by_field(answered, positions)
 
 
-def _by_field(stated: Sequence[Entry], places: Sequence[int]) -> Items:
+def _by_field(stated: Sequence[Entry], positions: Sequence[int]) -> Items:
     items: Items = {}
-    for entry, place in zip(stated, places, strict=True):
+    for entry, position in zip(stated, positions, strict=True):
         for (field, text), count in entry.items():
-            items.setdefault(field, Counter())[place, text] += count
+            items.setdefault(field, Counter())[position, text] += count
     return items
 
 
