@@ -120,21 +120,18 @@ def predict(
     }
     with Progress() as bars:
         chat = open_chat(model or (), options, out, bars.update)
+        predictor = chat or open_predictor(*model or ())
         if chat is not None:
             names = [chat.property(name).name for name in chat.require_names(property)]
         else:
-            predictor = open_predictor(*model or ())
             names = list(check_properties(predictor.properties, property or None))
         if rank_by is not None:
             ranked_property(rank_by, names)
         records = [x for source in sources for x in read_records(source, lenient=lenient)]
         print_notes((record.name, record.notes) for record in records)
-        if chat is not None:
-            predictions, applicability = chat.predict(records, property), None
-        else:
-            predictions = predictor.predict(records, names, views=views)
-            applicability = predictor.applicability(records)
-    table = prediction_table(records, predictions, applicability)
+        requested = names if chat is None else property
+        predictions = predictor.predict(records, requested, views=views)
+    table = prediction_table(records, predictions, predictor.applicability(records))
     if rank_by is not None:
         order = rank_order(predictions, rank_by)
         table = table.iloc[order].reset_index(drop=True)

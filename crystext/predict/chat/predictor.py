@@ -169,7 +169,11 @@ class OpenChatPredictor(ChatPredictor):
         return cls(model, PropertyQuestion(load_chat_prompts(prompts), tuple(inputs)), known, {})
 
     def predict(
-        self, records: Sequence[Record], properties: Sequence[str] | None = None
+        self,
+        records: Sequence[Record],
+        properties: Sequence[str] | None = None,
+        *,
+        views: int | None = None,
     ) -> dict[str, Predictions]:
         """Ask the model about each record; see `Predictor.predict`.
 
@@ -177,10 +181,13 @@ class OpenChatPredictor(ChatPredictor):
             records: any.
             properties: names of `properties`, or `NAME (UNIT)` for any other number, such as
                 `melting point (K)`.
+            views: 1 or None: there are no equivalent texts to average over.
 
         Raises:
             SettingError: none is named, or one is unknown.
         """
+        if views not in (None, 1):
+            raise SettingError("views averages the predictions of trained models; leave it out")
         return super().predict(records, self.require_names(properties))
 
     def require_names(self, properties: Sequence[str] | None) -> Sequence[str]:
@@ -208,8 +215,15 @@ class OpenChatPredictor(ChatPredictor):
             )
         return target
 
+    def applicability(self, records: Sequence[Record]) -> None:
+        """Return None: what such a model was trained on is not known."""
+
     def table(
-        self, materials: Material | Iterable[Material], properties: Sequence[str] | None = None
+        self,
+        materials: Material | Iterable[Material],
+        properties: Sequence[str] | None = None,
+        *,
+        views: int | None = None,
     ) -> pd.DataFrame:
         """Return predictions as a table, a row for each material; see `predict.prediction_table`.
 
@@ -219,6 +233,7 @@ class OpenChatPredictor(ChatPredictor):
             materials: crystals, samples, structures of pymatgen or ASE, formulas, paths; one or
                 several.
             properties: see `predict`.
+            views: see `predict`.
         """
         records = as_records(materials)
-        return prediction_table(records, self.predict(records, properties))
+        return prediction_table(records, self.predict(records, properties, views=views))

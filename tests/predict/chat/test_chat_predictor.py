@@ -137,6 +137,11 @@ def test_what_cannot_be_asked_is_one_message(
         OpenChatPredictor.open(str(folder)).predict(RECORDS, names)
 
 
+def test_there_are_no_equivalent_texts_to_average_over(folder: Path) -> None:
+    with pytest.raises(SettingError, match="views averages"):
+        OpenChatPredictor.open(str(folder)).table("SrTiO3", ["band_gap"], views=2)
+
+
 def test_a_chat_model_is_no_part_of_an_ensemble(folder: Path) -> None:
     with pytest.raises(ModelError, match="answers alone"):
         open_predictor(f"chat:{folder}", "shipped")
