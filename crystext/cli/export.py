@@ -84,8 +84,8 @@ def export(
 ) -> None:
     """Write the inputs of calculations for crystals, in order of priority, or files of structures.
 
-    Every candidate has a numbered folder and a row of export_index.csv, with where it comes from and
-    a relative cost. Candidates that cannot be read or written have a row with the reason.
+    Every candidate has a numbered folder and a row of export_index.csv, with where it comes from
+    and a relative cost. Candidates that cannot be read or written have a row with the reason.
     """
     from crystext.io.calculations.export import export_candidates
     from crystext.runtime.progress import Progress

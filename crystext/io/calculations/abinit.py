@@ -28,8 +28,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "relax": {**_RELAX_ATOMS, "tolvrs": 1e-8},
     "static": {"tolvrs": 1e-10},
 }
-"""Keywords of each input set. `tolvrs` ends the self-consistent loop, since ABINIT takes exactly one
-criterion."""
+"""Keywords of each input set. ABINIT takes exactly one criterion that ends the self-consistent loop,
+here `tolvrs`."""
 
 
 def write_abinit(candidate: Candidate, folder: Path, input_set: str) -> CalculationSettings:
@@ -50,16 +50,17 @@ def write_abinit(candidate: Candidate, folder: Path, input_set: str) -> Calculat
         "smearing": ("gaussian", 0.1),
         "pp_dirpath": '"./pseudo"',
     }
+    names = [f"{chemical_symbols[number]}.psp8" for number in species]
     with (folder / "run.abi").open("w", encoding="utf-8", newline="\n") as file:
         write_abinit_in(
             file,
             atoms,
             param=settings,
             species=species,
-            pseudos=[f"{chemical_symbols[number]}.psp8" for number in species],
+            pseudos=names,
         )
     is_magnetic = bool(atoms.get_initial_magnetic_moments().any())
-    return CalculationSettings(grid, settings["ecut"], is_magnetic)
+    return CalculationSettings(grid, settings["ecut"], is_magnetic, " ".join(names))
 
 
 TARGET = ExportTarget(

@@ -43,8 +43,14 @@ class CalculationSettings:
     """Kinetic energy cutoff of the plane waves, in eV. Programs without plane waves are estimated
     as if they had those of MPRelaxSet."""
     is_spin_polarized: bool
+    pseudopotentials: str = ""
+    """Names of the pseudopotentials or basis sets that the input asks for; empty without any."""
     notes: tuple[str, ...] = ()
     """Sentences for the index, such as a warning of an input set."""
+
+
+FOLDER_EACH = "{stem}"
+"""Path of a candidate with a folder of its own."""
 
 
 def _write_nothing(candidates: Sequence[Candidate], out: Path, input_set: str) -> None:
@@ -64,7 +70,13 @@ class ExportTarget:
     """Names of input sets; the first is the default. Empty if there is nothing to choose."""
     finish: Callable[[Sequence[Candidate], Path, str], None] = _write_nothing
     """Writes the files that all candidates share, once each has been written."""
-    one_folder_each: bool = True
-    """Whether each candidate has a folder of its own; otherwise `write` gets the common folder."""
+    path: str = FOLDER_EACH
+    """Path of a candidate in the export, in which `{stem}` stands for its stem. By default a folder
+    of its own, which `write` gets; for any other path `write` gets the common folder."""
     to_do: str = ""
     """What the user still has to bring, for the README of the export: one sentence or two."""
+
+    @property
+    def one_folder_each(self) -> bool:
+        """Whether each candidate has a folder of its own."""
+        return self.path == FOLDER_EACH

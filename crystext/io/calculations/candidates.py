@@ -36,6 +36,13 @@ _STRUCTURE_COLUMNS = {
     *TEXT_COLUMNS, *(name for names in ARRAY_COLUMNS.values() for name in names)
 }  # fmt: skip
 
+_RESERVED = {
+    *("name", "place", "path", "energy", "free_energy", "forces", "stress", "virial", "dipole"),
+    *("magmom", "magmoms", "charges", "pbc", "lattice", "properties", "cell", "pos", "species"),
+}
+"""Keys that have a meaning in extended XYZ or in the index; a column of such a name becomes
+`source_NAME`."""
+
 _MAX_TAG_CHARACTERS = 200
 _MAX_TAGS = 60
 _RUN_KEYS = ("index", "log_probability", "satisfied", "n_tokens")
@@ -131,7 +138,9 @@ def _table_values(table: Path) -> list[dict[str, Any]]:
         if table.name == ATTEMPTS_FILE:
             return _sampled(table)
         text = table.read_text(encoding="utf-8")
-        found = json.loads(text) if table.suffix == ".json" else list(map(json.loads, text.split("\n")))
+        found = (
+            json.loads(text) if table.suffix == ".json" else list(map(json.loads, text.split("\n")))
+        )
     except (OSError, ValueError, LookupError, csv.Error):
         return []  # What is wrong with it is said by its reader.
     return found if isinstance(found, list) and all(isinstance(x, dict) for x in found) else []
@@ -172,9 +181,7 @@ def _file_column(rows: Sequence[Mapping[str, Any]]) -> str | None:
     return next((name for name in FILE_COLUMNS if name in rows[0]), None)
 
 
-def _record_of_file(
-    folder: Path, row: Mapping[str, Any], column: str, lenient: bool
-) -> Record:
+def _record_of_file(folder: Path, row: Mapping[str, Any], column: str, lenient: bool) -> Record:
     """Return the record of the file that a row names."""
     name = str(row.get("name") or row[column] or "a row without a file")
     path = folder / str(row[column] or "")
@@ -196,12 +203,13 @@ def _record_of_file(
 
 def _tags(source: str, index: int, record: Record, values: Mapping[str, Any]) -> dict[str, Label]:
     """Return the tags of a record: those of its row, then its labels; plain values only."""
-    tags: dict[str, Label] = {"source": source, "index": index, "name": record.name}
+    tags: dict[str, Label] = {"source": source, "index": index, "source_name": record.name}
     if record.id:
         tags["id"] = record.id
     for key, value in {**record.labels, **values}.items():
         plain = _plain_value(value)
         word = re.sub(r"\W+", "_", str(key).lower(), flags=re.ASCII).strip("_")
+        word = f"source_{word}" if word in _RESERVED else word
         if plain is not None and word and word not in _STRUCTURE_COLUMNS and len(tags) < _MAX_TAGS:
             tags[word] = plain
     return {key: value for key, value in tags.items() if value != ""}

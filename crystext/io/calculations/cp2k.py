@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from pymatgen.io.cp2k.inputs import Section
 from pymatgen.io.cp2k.sets import CellOptSet, RelaxSet, StaticSet
 from pymatgen.io.vasp.inputs import Kpoints
 
@@ -41,7 +42,9 @@ def write_cp2k(candidate: Candidate, folder: Path, input_set: str) -> Calculatio
         InputError: an element is a lanthanide or actinide, for which BASIS_MOLOPT has no basis.
     """
     structure = candidate.crystal.structure
-    heavy = [symbol for symbol in sorted(structure.symbol_set) if _is_beyond(ATOMIC_NUMBERS[symbol])]
+    heavy = [
+        symbol for symbol in sorted(structure.symbol_set) if _is_beyond(ATOMIC_NUMBERS[symbol])
+    ]
     if heavy:
         raise InputError(
             f"BASIS_MOLOPT of CP2K has no {_BASIS} for {', '.join(heavy)}; export these to another "
@@ -52,7 +55,9 @@ def write_cp2k(candidate: Candidate, folder: Path, input_set: str) -> Calculatio
     if is_magnetic:
         structure.add_site_property("magmom", moments)
     grid = k_point_grid(structure)
-    names: dict[str, Any] = {x: {"basis": _BASIS, "potential": _POTENTIAL} for x in structure.symbol_set}
+    names: dict[str, Any] = {
+        x: {"basis": _BASIS, "potential": _POTENTIAL} for x in structure.symbol_set
+    }
     with warnings.catch_warnings():
         # It says that it cannot see CP2K's data folder, and writes the names.
         warnings.simplefilter("ignore")
@@ -71,9 +76,15 @@ def write_cp2k(candidate: Candidate, folder: Path, input_set: str) -> Calculatio
             cutoff=600,
             rel_cutoff=60,
             **_NO_CUBES,
-        ).get_str()
-    write_text(folder / "cp2k.inp", written)
-    return CalculationSettings(grid, PLANE_WAVE_CUTOFF_EV, is_magnetic)
+        )
+    _sort_kinds(written["FORCE_EVAL"]["SUBSYS"])
+    write_text(folder / "cp2k.inp", written.get_str())
+    return CalculationSettings(grid, PLANE_WAVE_CUTOFF_EV, is_magnetic, f"{_BASIS} {_POTENTIAL}")
+
+
+def _sort_kinds(subsystem: Section) -> None:
+    """Sort the sections by name: pymatgen takes kinds from a set, in an order that differs."""
+    subsystem.subsections = dict(sorted(subsystem.subsections.items()))
 
 
 def _is_beyond(number: int) -> bool:

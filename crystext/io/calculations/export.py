@@ -11,6 +11,7 @@ leaves nothing half written.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -224,7 +225,7 @@ def _write(
         problem = describe_error(error, f"{target.title} cannot write this crystal")
     else:
         notes = (*entry.notes, *settings.notes)
-        path = candidate.stem if target.one_folder_each else ""
+        path = target.path.format(stem=candidate.stem)
         written = {"settings": settings, "cost": cost, "notes": notes, "path": path}
         return ExportedCandidate(**{**before, **written})
     if target.one_folder_each:
@@ -246,7 +247,7 @@ def _nothing_written(rows: Sequence[ExportedCandidate], to: str) -> str:
 _INDEX_COLUMNS = (
     *("place", "path", "formula", "n_atoms", "space_group"),
     *("electrons", "k_points", "k_grid", "cutoff_ev", "plane_waves", "spin_polarized"),
-    *("relative_cost", "problem", "notes"),
+    *("pseudopotentials", "relative_cost", "problem", "notes"),
 )
 
 
@@ -276,6 +277,7 @@ def _index_row(row: ExportedCandidate) -> dict[str, object]:
         values["cutoff_ev"] = round(row.settings.cutoff_ev, 3)
         values["plane_waves"] = row.cost.plane_waves
         values["spin_polarized"] = row.settings.is_spin_polarized
+        values["pseudopotentials"] = row.settings.pseudopotentials
         values["relative_cost"] = float(f"{row.cost.relative_cost:.3g}")
     return values
 
@@ -312,5 +314,5 @@ def _readme_line(row: ExportedCandidate) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text from a file without what Markdown would take for markup or a new line."""
-    return " ".join("".join("" if x in "<>`[]|" else x for x in text).split())
+    """Return a text from a file in one line, with what Markdown takes for markup escaped."""
+    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", " ".join(text.split()))

@@ -49,7 +49,7 @@ def write_fhi_aims(candidate: Candidate, folder: Path, input_set: str) -> Calcul
     write_text(folder / "geometry.in", _geometry(atoms))
     write_text(folder / "control.in", control + listed)
     write_text(folder / "species.spec", "\n".join(species) + "\n")
-    return CalculationSettings(grid, PLANE_WAVE_CUTOFF_EV, is_magnetic)
+    return CalculationSettings(grid, PLANE_WAVE_CUTOFF_EV, is_magnetic, " ".join(species))
 
 
 def _geometry(atoms: Any) -> str:

@@ -61,16 +61,17 @@ def write_quantum_espresso(
         },
         "electrons": {"conv_thr": 1e-10 * n_atoms, "mixing_beta": 0.4},
     }
+    names = {symbol: f"{symbol}.upf" for symbol in dict.fromkeys(atoms.symbols)}
     with (folder / "pw.in").open("w", encoding="utf-8", newline="\n") as file:
         write_espresso_in(
             file,
             atoms,
             input_data=data,
-            pseudopotentials={symbol: f"{symbol}.upf" for symbol in set(atoms.symbols)},
+            pseudopotentials=names,
             kpts=grid,
             crystal_coordinates=True,
         )
-    return CalculationSettings(grid, _CUTOFF_RY * _RY_IN_EV, is_magnetic)
+    return CalculationSettings(grid, _CUTOFF_RY * _RY_IN_EV, is_magnetic, " ".join(names.values()))
 
 
 TARGET = ExportTarget(

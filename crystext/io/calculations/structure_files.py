@@ -50,12 +50,12 @@ def write_cif(candidate: Candidate, folder: Path, input_set: str) -> Calculation
 
 
 def _cif_value(value: Label) -> str:
-    """Return a value in a CIF's notation: a number, or a text in quotes."""
+    """Return a value in a CIF's notation: a number, or a text in quotes, of ASCII alone."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return repr(value)
-    return "'" + value.replace("'", "\u2019") + "'"
+    return "'" + value.encode("ascii", "replace").decode().replace("'", "?") + "'"
 
 
 def write_extxyz(candidates: Sequence[Candidate], out: Path, input_set: str) -> None:
@@ -95,14 +95,14 @@ OPTIMADE = ExportTarget(
     "OPTIMADE, a response of the endpoint /structures",
     estimate_settings,
     finish=write_optimade,
-    one_folder_each=False,
+    path=OPTIMADE_FILE,
 )
 
 EXTXYZ = ExportTarget(
     "extended XYZ, a frame for each candidate",
     estimate_settings,
     finish=write_extxyz,
-    one_folder_each=False,
+    path=EXTXYZ_FILE,
 )
 
-CIF = ExportTarget("CIF, a file for each candidate", write_cif, one_folder_each=False)
+CIF = ExportTarget("CIF, a file for each candidate", write_cif, path="{stem}.cif")

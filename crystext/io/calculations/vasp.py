@@ -47,7 +47,11 @@ def write_vasp(candidate: Candidate, folder: Path, input_set: str) -> Calculatio
         incar = vasp.incar
     notes = dict.fromkeys(_sentence(warning.message) for warning in caught if _concerns(warning))
     return CalculationSettings(
-        _k_grid(vasp, incar), float(incar["ENCUT"]), incar.get("ISPIN", 1) == 2, tuple(notes)
+        _k_grid(vasp, incar),
+        float(incar["ENCUT"]),
+        incar.get("ISPIN", 1) == 2,
+        f"{vasp.potcar_functional}: {' '.join(vasp.potcar_symbols)}",
+        tuple(notes),
     )
 
 
@@ -94,6 +98,7 @@ TARGET = ExportTarget(
     "VASP, by the input sets of pymatgen",
     write_vasp,
     input_sets=_INPUT_SETS,
-    to_do="POTCAR.spec names the POTCARs in the order of POSCAR; put them together as POTCAR. "
-    "`pmg potcar --recursive .` of pymatgen does it where PMG_VASP_PSP_DIR is set.",
+    to_do="POTCAR.spec names the POTCARs in the order of POSCAR; put them together as POTCAR. It does "
+    "not say of which functional they are; the index does. With pymatgen: "
+    "`PMG_DEFAULT_FUNCTIONAL=PBE_54 pmg potcar --recursive .`, for POTCARs of PBE_54.",
 )
