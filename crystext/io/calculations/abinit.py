@@ -28,7 +28,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "relax": {**_RELAX_ATOMS, "tolvrs": 1e-8},
     "static": {"tolvrs": 1e-10},
 }
-"""Keywords of each input set. ABINIT takes exactly one criterion that ends the self-consistent loop,
+"""Keywords of each input set. ABINIT takes exactly one criterion to end the self-consistent loop,
 here `tolvrs`."""
 
 

@@ -138,9 +138,10 @@ def _table_values(table: Path) -> list[dict[str, Any]]:
         if table.name == ATTEMPTS_FILE:
             return _sampled(table)
         text = table.read_text(encoding="utf-8")
-        found = (
-            json.loads(text) if table.suffix == ".json" else list(map(json.loads, text.split("\n")))
-        )
+        if table.suffix == ".json":
+            found = json.loads(text)
+        else:
+            found = [json.loads(line) for line in text.split("\n") if line.strip()]
     except (OSError, ValueError, LookupError, csv.Error):
         return []  # What is wrong with it is said by its reader.
     return found if isinstance(found, list) and all(isinstance(x, dict) for x in found) else []
@@ -148,7 +149,7 @@ def _table_values(table: Path) -> list[dict[str, Any]]:
 
 def _sampled(table: Path) -> list[dict[str, Any]]:
     """Return the values of the samples that are crystals, in their order."""
-    values = []
+    values: list[dict[str, Any]] = []
     with table.open(encoding="utf-8") as file:
         for line in file:
             if not line.endswith("\n"):

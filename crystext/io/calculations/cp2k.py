@@ -1,9 +1,9 @@
 """CP2K: the input of Quickstep, by pymatgen's sets.
 
-PBE with GTH pseudopotentials and DZVP-MOLOPT-SR-GTH basis sets, which CP2K finds by name in its data
-folder (VandeVondele and Hutter, J. Chem. Phys. 127, 114105 (2007)). Diagonalisation with smearing,
-since orbital transformation needs a gap. No U is set: those of the Materials Project belong to the
-projectors of VASP's POTCARs.
+PBE with GTH pseudopotentials and DZVP-MOLOPT-SR-GTH basis sets, which CP2K finds by name in its
+data folder (VandeVondele and Hutter, J. Chem. Phys. 127, 114105 (2007)). Diagonalisation with
+smearing, since orbital transformation needs a gap. No U is set: those of the Materials Project
+belong to the projectors of VASP's POTCARs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _INPUT_SETS = {"CellOptSet": CellOptSet, "RelaxSet": RelaxSet, "StaticSet": Stat
 """Classes of `pymatgen.io.cp2k.sets`: atoms and cell, atoms alone, neither."""
 
 _NO_CUBES = dict.fromkeys(("print_mo_cubes", "print_v_hartree", "print_e_density"), False)
-"""Keywords that leave out volumetric data, which fill disks and which a relaxation does not need."""
+"""Keywords that leave out volumetric data: a relaxation does not need them, and they fill disks."""
 
 
 def write_cp2k(candidate: Candidate, folder: Path, input_set: str) -> CalculationSettings:
@@ -42,9 +42,8 @@ def write_cp2k(candidate: Candidate, folder: Path, input_set: str) -> Calculatio
         InputError: an element is a lanthanide or actinide, for which BASIS_MOLOPT has no basis.
     """
     structure = candidate.crystal.structure
-    heavy = [
-        symbol for symbol in sorted(structure.symbol_set) if _is_beyond(ATOMIC_NUMBERS[symbol])
-    ]
+    symbols = sorted(structure.symbol_set)
+    heavy = [symbol for symbol in symbols if _is_beyond(ATOMIC_NUMBERS[symbol])]
     if heavy:
         raise InputError(
             f"BASIS_MOLOPT of CP2K has no {_BASIS} for {', '.join(heavy)}; export these to another "
@@ -55,9 +54,7 @@ def write_cp2k(candidate: Candidate, folder: Path, input_set: str) -> Calculatio
     if is_magnetic:
         structure.add_site_property("magmom", moments)
     grid = k_point_grid(structure)
-    names: dict[str, Any] = {
-        x: {"basis": _BASIS, "potential": _POTENTIAL} for x in structure.symbol_set
-    }
+    names: dict[str, Any] = {x: {"basis": _BASIS, "potential": _POTENTIAL} for x in symbols}
     with warnings.catch_warnings():
         # It says that it cannot see CP2K's data folder, and writes the names.
         warnings.simplefilter("ignore")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -229,9 +230,7 @@ def _write(
         written = {"settings": settings, "cost": cost, "notes": notes, "path": path}
         return ExportedCandidate(**{**before, **written})
     if target.one_folder_each:
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)
     return ExportedCandidate(**{**before, "problem": problem})
 
 
@@ -288,14 +287,13 @@ def _write_readme(export: Export, target: ExportTarget, path: Path) -> None:
     lines = [
         f"# {format_count(len(export.written), 'candidate')} for {target.title}{chosen}",
         "",
-        f"In order of priority. {EXPORT_INDEX_FILE} has a row for each, with where it comes from and "
-        "a relative cost: in units of silicon in MPRelaxSet, to order calculations by. It is not a "
-        "time.",
+        f"In order of priority. {EXPORT_INDEX_FILE} has a row for each, with where it comes from "
+        "and a relative cost: in units of silicon in MPRelaxSet, to order calculations by. It is "
+        "not a time.",
         "",
         *([target.to_do, ""] if target.to_do else []),
     ]
-    for row in export.candidates:
-        lines.append(f"- {_readme_line(row)}")
+    lines += [f"- {_readme_line(row)}" for row in export.candidates]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 

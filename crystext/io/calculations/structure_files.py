@@ -1,7 +1,7 @@
 """OPTIMADE, extended XYZ and CIF: structures with tags that say where each comes from.
 
-Tags are properties `_crystext_NAME` of OPTIMADE's entries, keys of a frame in extended XYZ, and data
-names `_crystext_NAME` of a CIF.
+Tags are properties `_crystext_NAME` of OPTIMADE's entries, keys of a frame in extended XYZ, and
+data names `_crystext_NAME` of a CIF.
 """
 
 from __future__ import annotations

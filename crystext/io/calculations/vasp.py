@@ -1,8 +1,9 @@
 """VASP: INCAR, KPOINTS and POSCAR by pymatgen's input sets, and the POTCARs by name.
 
-U values, starting moments, k-points and names of POTCARs are those of the set: MPRelaxSet, for one,
-has a U for V, Cr, Mn, Fe, Co, Ni, Mo and W in oxides and fluorides only, by the most electronegative
-element. POTCARs are licensed, so that POTCAR.spec names them, one a line in the order of POSCAR.
+U values, starting moments, k-points and names of POTCARs are those of the set. MPRelaxSet, for one,
+has a U for V, Cr, Mn, Fe, Co, Ni, Mo and W where oxygen or fluorine is the most electronegative
+element, and for nothing else. POTCARs are licensed, so that POTCAR.spec names them, one a line in
+the order of POSCAR.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ TARGET = ExportTarget(
     "VASP, by the input sets of pymatgen",
     write_vasp,
     input_sets=_INPUT_SETS,
-    to_do="POTCAR.spec names the POTCARs in the order of POSCAR; put them together as POTCAR. It does "
-    "not say of which functional they are; the index does. With pymatgen: "
+    to_do="POTCAR.spec names the POTCARs in the order of POSCAR; put them together as POTCAR. It "
+    "does not say of which functional they are; the index does. With pymatgen: "
     "`PMG_DEFAULT_FUNCTIONAL=PBE_54 pmg potcar --recursive .`, for POTCARs of PBE_54.",
 )

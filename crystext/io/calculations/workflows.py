@@ -1,8 +1,8 @@
 """atomate2 and AiiDA: a structure of each candidate, and a Python file that makes its workflow.
 
 Neither package is needed to write these files. What atomate2 and AiiDA read are Python objects of
-their own, whose stored form changes with their versions; the Python file makes them with the version
-that is installed where it runs.
+their own, whose stored form changes with their versions; the Python file makes them with the
+version that is installed where it runs.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _MAKERS = {
 _PROTOCOLS = ("balanced", "fast", "stringent")
 """Protocols of aiida-quantumespresso 5, of the PwRelaxWorkChain."""
 
-_ATOMATE2 = '''"""Flows of atomate2 for the structures beside this file, in the order of their folders.
+_ATOMATE2 = '''"""Flows of atomate2 for the structures beside this file, in their order.
 
     python flows.py              list the flows
     python flows.py flows.json   write them as JSON, which jobflow reads
-    python flows.py --run        run them here, one after another, with the VASP of atomate2's settings
+    python flows.py --run        run them here, one after another
 
 `from flows import flows` gives the list, to submit with jobflow-remote or FireWorks.
 """
@@ -77,7 +77,7 @@ if __name__ == "__main__":
             print(flow.name, [job.name for job, _ in flow.iterflow()])
 '''
 
-_AIIDA = '''"""Work chains of aiida-quantumespresso for the structures beside this file, in their order.
+_AIIDA = '''"""Work chains of aiida-quantumespresso for the structures beside this file.
 
     verdi run workchains.py CODE            list the builders, for a code such as pw@localhost
     verdi run workchains.py CODE --submit   submit them
