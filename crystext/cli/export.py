@@ -63,6 +63,14 @@ def export(
             show_default="rank if there is one, else the order given",
         ),
     ] = None,
+    energies: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Table that `crystext hull` made of these candidates: it gives the order.",
+            show_default=False,
+        ),
+    ] = None,
     n: Annotated[
         int | None,
         typer.Option("--n", "-n", min=1, help="Export the first n only.", show_default="all"),
@@ -104,6 +112,7 @@ def export(
             out,
             input_set=input_set,
             rank_by=rank_by,
+            energies=energies,
             n=n,
             cell=cell.value,
             symmetrized=symmetrized,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crystext.errors import InputError, SettingError, did_you_mean
-from crystext.io.read import as_crystal, read_crystals
+from crystext.io.read import as_crystal, read_crystals, require_path
 from crystext.io.read.crystext_outputs import ATTEMPTS_FILE, RELAXED_FILE, parse_attempt
 from crystext.io.read.tables import ARRAY_COLUMNS, TEXT_COLUMNS
 from crystext.structures.record import UNREADABLE, Failure, Label, Record
@@ -26,8 +26,8 @@ from crystext.structures.record import UNREADABLE, Failure, Label, Record
 CANDIDATES_FILE = "candidates.csv"
 """Table of ranked candidates; it may lie beside its CIFs."""
 
-RANK_COLUMN = "rank"
-"""Column that gives the order unless another is named."""
+RANK_COLUMN, INDEX_COLUMN = "rank", "index"
+"""Columns with the order, unless another is named, and with the place in the source."""
 
 FILE_COLUMNS = ("file", "cif_file", "path")
 """Columns that may name the file of a row's structure, relative to the table."""
@@ -59,7 +59,11 @@ class SourceRow(NamedTuple):
 
 
 def read_candidates(
-    source: Path | str | Iterable[Any], *, rank_by: str | None = None, lenient: bool = False
+    source: Path | str | Iterable[Any],
+    *,
+    rank_by: str | None = None,
+    energies: Path | str | None = None,
+    lenient: bool = False,
 ) -> list[SourceRow]:
     """Return the records of a source with their tags, the most promising first.
 
@@ -68,16 +72,20 @@ def read_candidates(
         rank_by: column of numbers to order by, the least first; `-NAME` puts the greatest first.
             None takes `rank` where there is one, else the order given. Rows without a value come
             last, as they are ordered.
+        energies: a CSV table of `crystext hull` for this source, whose `index` is the place in the
+            source; its values become tags.
         lenient: see `read_crystals`.
 
     Raises:
-        InputError: the source is missing, or nothing in it can be read.
-        SettingError: the source has no such column.
+        InputError: the source or the table is missing, or nothing in the source can be read.
+        SettingError: the source has no such column, or the table belongs to another source.
     """
     if isinstance(source, str | Path):
         rows = _read_rows(Path(source), lenient)
     else:
         rows = [_row_of_object(i, item) for i, item in enumerate(source)]
+    if energies is not None:
+        rows = _joined(rows, Path(energies))
     if not rows:
         raise InputError("there are no candidates; give at least one crystal")
     return _ordered(rows, rank_by)
@@ -111,6 +119,30 @@ def _row_of_object(index: int, item: Any) -> SourceRow:
         record = Record.failed(name, UNREADABLE, str(error))
     values = {key: getattr(item, key, None) for key in _RUN_KEYS}
     return SourceRow(record, _tags("", index, record, values))
+
+
+def _joined(rows: list[SourceRow], energies: Path) -> list[SourceRow]:
+    """Return the rows with the values that a table has for their places in the source."""
+    values = _table_values(require_path(energies))
+    places = [_number(value.get(INDEX_COLUMN)) for value in values]
+    known = {place: value for place, value in zip(places, values, strict=True) if place is not None}
+    if not known:
+        raise SettingError(
+            f"{energies} has no numbers in a column {INDEX_COLUMN!r}; expected a CSV table of "
+            "crystext hull"
+        )
+    names = {place: value.get("name") for place, value in known.items()}
+    for i, row in enumerate(rows):
+        if names.get(i) not in (None, row.record.name):
+            raise SettingError(
+                f"{energies} has {names[i]!r} at the index {i}, where the source has "
+                f"{row.record.name!r}; expected the table that crystext hull made of this source"
+            )
+    skip = (INDEX_COLUMN, "name")
+    further = [_plain_values(known.get(i, {}), skip) for i in range(len(rows))]
+    return [
+        SourceRow(row.record, {**row.tags, **more}) for row, more in zip(rows, further, strict=True)
+    ]
 
 
 def _table_in(source: Path) -> Path | None:
@@ -207,13 +239,22 @@ def _tags(source: str, index: int, record: Record, values: Mapping[str, Any]) ->
     tags: dict[str, Label] = {"source": source, "index": index, "source_name": record.name}
     if record.id:
         tags["id"] = record.id
-    for key, value in {**record.labels, **values}.items():
+    tags |= _plain_values({**record.labels, **values})
+    return {key: value for key, value in tags.items() if value != ""}
+
+
+def _plain_values(values: Mapping[str, Any], skip: Sequence[str] = ()) -> dict[str, Label]:
+    """Return the values that can be tags, by keys that every format can hold."""
+    found: dict[str, Label] = {}
+    for key, value in values.items():
         plain = _plain_value(value)
         word = re.sub(r"\W+", "_", str(key).lower(), flags=re.ASCII).strip("_")
         word = f"source_{word}" if word in _RESERVED else word
-        if plain is not None and word and word not in _STRUCTURE_COLUMNS and len(tags) < _MAX_TAGS:
-            tags[word] = plain
-    return {key: value for key, value in tags.items() if value != ""}
+        is_new = word and word not in _STRUCTURE_COLUMNS and key not in skip
+        if plain not in (None, "") and is_new and len(found) < _MAX_TAGS:
+            assert plain is not None
+            found[word] = plain
+    return found
 
 
 def _plain_value(value: Any) -> Label | None:

@@ -91,6 +91,7 @@ def export_candidates(
     *,
     input_set: str | None = None,
     rank_by: str | None = None,
+    energies: str | Path | None = None,
     n: int | None = None,
     cell: str = "as-read",
     symmetrized: bool = False,
@@ -107,6 +108,8 @@ def export_candidates(
             takes the first.
         rank_by: column of the source to order by, the least first; `-NAME` puts the greatest
             first. None takes the column `rank`, else the order given.
+        energies: a CSV table that `crystext hull` made of this source; it gives the order, and its
+            values are written beside the candidates.
         n: export the first n only, after ordering.
         cell: `as-read`; `primitive`, the reduced standard cell of `standardize`; or
             `conventional`. For the latter two, atoms move to their symmetric positions, by at most
@@ -127,7 +130,7 @@ def export_candidates(
     target, chosen = _target(to, input_set, cell, symmetrized)
     out = Path(out)
     _check_out(out)
-    rows = read_candidates(source, rank_by=rank_by, lenient=lenient)[:n]
+    rows = read_candidates(source, rank_by=rank_by, energies=energies, lenient=lenient)[:n]
     with explain_os_errors(out), replace_atomically(out) as partial:
         partial.mkdir()
         exported, candidates = [], []
