@@ -11,7 +11,8 @@ FLUORIDE = crystal([4.70, 4.70, 3.31], [90, 90, 90], [
 """Rutile FeF2, iron between fluorine: writers that group atoms have to move them."""
 
 SULFIDE = crystal([3.45, 3.45, 5.79], [90, 90, 120], [
-    ("Fe", [0, 0, 0]), ("Fe", [0, 0, 0.5]), ("S", [1 / 3, 2 / 3, 0.25]), ("S", [2 / 3, 1 / 3, 0.75]),
+    ("Fe", [0, 0, 0]), ("Fe", [0, 0, 0.5]),
+    ("S", [1 / 3, 2 / 3, 0.25]), ("S", [2 / 3, 1 / 3, 0.75]),
 ])  # fmt: skip
 """FeS of the nickel arsenide type."""
 

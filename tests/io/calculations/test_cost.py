@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_silicon_is_the_unit() -> None:
 
 
 def test_twice_the_cell_costs_eight_times_as_much_at_the_same_k_points() -> None:
-    settings = SETTINGS._replace(k_grid=(1, 1, 1))
+    settings = replace(SETTINGS, k_grid=(1, 1, 1))
     double = Crystal(
         NACL.lengths * [1, 1, 2], NACL.angles, np.tile(NACL.numbers, 2),
         np.concatenate([NACL.positions * [1, 1, 0.5], NACL.positions * [1, 1, 0.5] + [0, 0, 0.5]]),
@@ -68,6 +69,6 @@ def test_twice_the_cell_costs_eight_times_as_much_at_the_same_k_points() -> None
 
 
 def test_spin_doubles_the_cost_and_a_cutoff_raises_it() -> None:
-    plain = SETTINGS._replace(is_spin_polarized=False)
+    plain = replace(SETTINGS, is_spin_polarized=False)
     assert cost(NACL) == pytest.approx(2 * cost(NACL, plain))
-    assert cost(NACL, SETTINGS._replace(cutoff_ev=680.0)) > cost(NACL)
+    assert cost(NACL, replace(SETTINGS, cutoff_ev=680.0)) > cost(NACL)
