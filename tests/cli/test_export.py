@@ -29,9 +29,7 @@ def test_candidates_are_written_and_the_others_are_told(cli: Run, tmp_path: Path
 
 def test_a_target_that_does_not_exist_is_told(cli_refuses: Refuses, tmp_path: Path) -> None:
     message = cli_refuses("export", tmp_path, "--to", "vaps", "--out", tmp_path / "out")
-    assert (
-        "there are vasp, qe, cp2k, abinit, aims, atomate2, aiida, optimade, extxyz, cif" in message
-    )
+    assert "there are vasp, qe, cp2k, abinit, aims, atomate2, aiida, optimade" in message
     assert "Did you mean 'vasp'?" in message
 
 

@@ -14,6 +14,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,8 +101,10 @@ def _read_rows(source: Path, lenient: bool) -> list[SourceRow]:
             raise InputError(f"{table}: {records[0].message}")
     else:
         records = list(read_crystals(source, lenient=lenient))
+    if values and len(values) != len(records):
+        note = f"{table} has {len(values):,} rows for {len(records):,} structures: none is read"
+        records = [replace(record, notes=(*record.notes, note)) for record in records]
     if len(values) != len(records):
-        # Rows that hold no crystal or several: what stands beside them cannot be assigned.
         values = [{} for _ in records]
     run = _run_settings(table)
     return [
@@ -114,10 +117,10 @@ def _row_of_object(index: int, item: Any) -> SourceRow:
     """Return the row of a crystal given in Python; a sample brings its own tags."""
     name = str(getattr(item, "name", "") or f"crystal-{index + 1}")
     try:
-        record = Record(as_crystal(item), name=name)
+        record = item if isinstance(item, Record) else Record(as_crystal(item), name=name)
     except InputError as error:
         record = Record.failed(name, UNREADABLE, str(error))
-    values = {key: getattr(item, key, None) for key in _RUN_KEYS}
+    values = {key: getattr(item, key, None) for key in (*_RUN_KEYS, "seed")}
     return SourceRow(record, _tags("", index, record, values))
 
 

@@ -7,7 +7,10 @@ it names. Jain et al., APL Mater. 1, 011002 (2013); the tables are pymatgen's `M
 
 from __future__ import annotations
 
+import bz2
+import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pymatgen.core.structure import Structure
@@ -62,11 +65,10 @@ def valence_electrons(element: str) -> float:
 
 @cache
 def _electrons_by_potcar() -> dict[str, float]:
-    from monty.serialization import loadfn
-
+    statistics = json.loads(bz2.decompress(Path(POTCAR_STATS_PATH).read_bytes()))
     found: dict[str, float] = {}
     variants: list[dict[str, Any]]
-    for variants in loadfn(POTCAR_STATS_PATH)["PBE"].values():
+    for variants in statistics["PBE"].values():
         for variant in variants:
             found.setdefault(variant["symbol"], float(variant["ZVAL"]))
     return found
