@@ -28,7 +28,7 @@ SERVICE = "http://localhost:8000/v1"
 WRITTEN = {
     "tutorial": ["na-ti-o.png", "na-report/report.html", "relaxed/cif", "energies.csv", "best.png"],
     "condition": ["titanates/attempts.jsonl", "requests/attempts.jsonl"],
-    "complete": ["variants/infill_results.jsonl", "completed/infill_results.jsonl", "p1.cif"],
+    "complete": ["variants/infill_results.jsonl", "rutile/infill_results.jsonl", "anatase/cif"],
     "python": ["perovskite.cif"],
     "read_files": ["cscl.cif"],
     "evaluate": ["theirs/report.json", "report/report.json", "selected", "diverse.extxyz"],
