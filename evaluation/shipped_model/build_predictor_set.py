@@ -30,9 +30,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,8 +68,16 @@ from evaluation.sources import crystal_of_p1_cif
 
 MOST_ATOMS = 20
 
+MP20_LIMIT = 0.08
+"""eV/atom above the hull up to which MP-20 has crystals."""
+
 HIGHEST = 0.5
 """eV/atom above the hull: published crystals above it are left out, and draws count as this."""
+
+
+STOPS_AT_MP20S_LIMIT = "members"
+"""Mark of published crystals of a table without any above 0.08 eV/atom: it does not say how far
+the crystals lie that MP-20 left out."""
 
 
 class Row(NamedTuple):
@@ -121,11 +130,13 @@ def published_crystals(path: Path, known: set[str]) -> list[Record]:
     else:
         found = [r for r in read_crystals(path) if r.crystal is not None and r.name not in known]
     both = np.isfinite(labels_of(found, "e_above_hull") + labels_of(found, "formation_energy"))
-    return [
+    kept = [
         record
         for record, has_both in zip(found, both, strict=True)
         if has_both and len(record.require_crystal()) <= MOST_ATOMS
     ]
+    stops = labels_of(kept, "e_above_hull").max() <= MP20_LIMIT
+    return [replace(x, split=STOPS_AT_MP20S_LIMIT if stops else "") for x in kept]
 
 
 def matches(records: Sequence[Record], others: Sequence[Record], *, strict: bool = False) -> Any:
@@ -139,12 +150,12 @@ def matches(records: Sequence[Record], others: Sequence[Record], *, strict: bool
     crystals = [record.require_crystal() for record in records]
     dataset = build_dataset([Record(record.require_crystal()) for record in others])
     tolerances = {"tolerances": PYMATGEN_TOLERANCES} if strict else {}
-    found = find_matches(crystals, dataset, **tolerances)
+    found = find_matches(crystals, dataset, workers=os.cpu_count() or 1, **tolerances)
     return np.array([-1 if i is None else i for i in found], dtype=int)
 
 
 def estimated_above_hull(
-    train: Sequence[Record], formation: Floats, members: Any, published: Mapping[int, float],
+    train: Sequence[Record], formation: Floats, members: Any, published: Mapping[int, Record],
     references: Mapping[str, float],
 ) -> Floats:  # fmt: skip
     """Return estimated energies above the hull of the crystals without any label, else nan.
@@ -153,7 +164,7 @@ def estimated_above_hull(
         train: with labels.
         formation: their formation energies.
         members: (N,) whether a crystal is in MP-20's training split.
-        published: energies above the hull by index, of unlabelled crystals with an equal.
+        published: equals of unlabelled crystals by their indices.
         references: energies of the elements.
     """
     crystals = [record.require_crystal() for record in train]
@@ -164,7 +175,13 @@ def estimated_above_hull(
     covered, found = np.array(evidence), np.full(len(train), np.nan)
     for is_member in (True, False):
         kind = unlabelled & (members == is_member)
-        known = np.array([value for i, value in published.items() if kind[i]])
+        known = labels_of(
+            [
+                x for i, x in published.items()
+                if kind[i] and (is_member or x.split != STOPS_AT_MP20S_LIMIT)
+            ],
+            "e_above_hull",
+        )  # fmt: skip
         print(f"{kind.sum():,} of {is_member=}, {len(known):,} of them published:",
               np.quantile(known, [0.05, 0.25, 0.5, 0.75, 0.95]).round(3))  # fmt: skip
         for of_evidence in sorted(set(evidence)):
@@ -251,7 +268,9 @@ def build(given: argparse.Namespace) -> list[Row]:
     published = [x for x, is_free in zip(published, free, strict=True) if is_free]
     print(f"{len(published):,} published with other ids, {np.sum(~free):,} equal to held-out ones")
     equal = matches(published, train, strict=True)
-    by_index = {i: x for i, x in zip(equal, published, strict=True) if i >= 0 and np.isnan(above[i])}
+    by_index = {
+        i: x for i, x in zip(equal, published, strict=True) if i >= 0 and np.isnan(above[i])
+    }
 
     crystals = [record.require_crystal() for record in train]
     energies = dict(energy_file(given.energies))
@@ -272,7 +291,7 @@ def build(given: argparse.Namespace) -> list[Row]:
         train,
         formation,
         np.array([record.name not in outside for record in train]),
-        {i: float(x.labels["e_above_hull"]) for i, x in by_index.items()},
+        by_index,
         references,
     )
     rows = [_label(train[i], by_index.get(i), formation[i], estimated[i])

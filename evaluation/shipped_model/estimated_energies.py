@@ -55,9 +55,7 @@ def element_correction(fractions: Floats, differences: Floats) -> Floats:
     return np.asarray(found)
 
 
-def hull_of(
-    crystals: Sequence[Crystal], heights: Floats, references: Mapping[str, float]
-) -> Hull:
+def hull_of(crystals: Sequence[Crystal], heights: Floats, references: Mapping[str, float]) -> Hull:
     """Return the hull of formation energies, or of the hull's heights at these compositions."""
     phases = [
         (dict(Counter(crystal.symbols)), float(height))
