@@ -72,7 +72,7 @@ MP20_LIMIT = 0.08
 """eV/atom above the hull up to which MP-20 has crystals."""
 
 HIGHEST = 0.5
-"""eV/atom above the hull: published crystals above it are left out, and draws count as this."""
+"""eV/atom above the hull: published crystals above it are not added, and all else counts as it."""
 
 
 STOPS_AT_MP20S_LIMIT = "members"
@@ -316,8 +316,8 @@ def _label(record: Record, published: Record | None, formation: float, above: fl
     if published is not None:
         labels = published.labels
         return Row(record.name, None, float(labels["formation_energy"]), None,
-                   float(labels["e_above_hull"]), "published")  # fmt: skip
-    return Row(record.name, None, float(formation), None, float(above), "estimated")
+                   min(float(labels["e_above_hull"]), HIGHEST), "published")  # fmt: skip
+    return Row(record.name, None, float(formation), None, min(above, HIGHEST), "estimated")
 
 
 def _added(record: Record) -> Row:
