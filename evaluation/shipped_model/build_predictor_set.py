@@ -72,7 +72,8 @@ MP20_LIMIT = 0.08
 """eV/atom above the hull up to which MP-20 has crystals."""
 
 HIGHEST = 0.5
-"""eV/atom above the hull: published crystals above it are not added, and all else counts as it."""
+"""eV/atom above the hull: published crystals above it are not added, all else counts as it, and
+samples above it have no formation energy."""
 
 
 STOPS_AT_MP20S_LIMIT = "members"
@@ -86,7 +87,7 @@ class Row(NamedTuple):
     material_id: str
     text: str | None
     """None: the labels are those of a crystal of the training set."""
-    formation_energy_per_atom: float
+    formation_energy_per_atom: float | None
     band_gap: float | None
     e_above_hull: float
     origin: str
@@ -198,7 +199,9 @@ def drawn_rows(
         if np.isfinite(high):
             (text,) = draw.texts.values()
             height = float(np.clip(high, 0, HIGHEST))
-            yield Row(f"draw-{draw.name}", text, float(energy), None, height, "drawn")
+            # Energies of what is no crystal would take levels from those of crystals.
+            known = float(energy) if height < HIGHEST else None
+            yield Row(f"draw-{draw.name}", text, known, None, height, "drawn")
 
 
 def relaxed_draws(
