@@ -76,6 +76,9 @@ HIGHEST = 0.5
 samples above it have no formation energy."""
 
 
+HIGHEST_FORMATION_ENERGY = 0.6
+"""eV/atom: estimates above it are left out. The answers would spread over what is no crystal."""
+
 STOPS_AT_MP20S_LIMIT = "members"
 """Mark of published crystals of a table without any above 0.08 eV/atom: it does not say how far
 the crystals lie that MP-20 left out."""
@@ -199,8 +202,7 @@ def drawn_rows(
         if np.isfinite(high):
             (text,) = draw.texts.values()
             height = float(np.clip(high, 0, HIGHEST))
-            # Energies of what is no crystal would take levels from those of crystals.
-            known = float(energy) if height < HIGHEST else None
+            known = _formation_energy(energy) if height < HIGHEST else None
             yield Row(f"draw-{draw.name}", text, known, None, height, "drawn")
 
 
@@ -320,7 +322,13 @@ def _label(record: Record, published: Record | None, formation: float, above: fl
         labels = published.labels
         return Row(record.name, None, float(labels["formation_energy"]), None,
                    min(float(labels["e_above_hull"]), HIGHEST), "published")  # fmt: skip
-    return Row(record.name, None, float(formation), None, min(above, HIGHEST), "estimated")
+    return Row(
+        record.name, None, _formation_energy(formation), None, min(above, HIGHEST), "estimated"
+    )
+
+
+def _formation_energy(estimated: float) -> float | None:
+    return float(estimated) if estimated <= HIGHEST_FORMATION_ENERGY else None
 
 
 def _added(record: Record) -> Row:
