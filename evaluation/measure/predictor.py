@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crystext.data.shipped import read_shipped_set, read_shipped_training, shipped_set
+from crystext.data.shipped import read_predictor_training, read_shipped_set, shipped_set
 from crystext.metrics.classification import classification_scores, roc_auc
 from crystext.metrics.interval_coverage import interval_scores
 from crystext.metrics.regression import regression_scores, spearman
@@ -179,7 +179,7 @@ def _written(scores: dict[str, Score], *names: str) -> Report:
 
 def _baselines(predictor: Predictor, test: Sequence[Record]) -> Report:
     """Return the figures of the forest and the mean, by composition, on the same crystals."""
-    data = read_shipped_training()["train"]
+    data = read_predictor_training()["train"]
     train = [_formula_alone(predictor, data[i]) for i in range(len(data))]
     nowhere = np.full(len(test), np.nan)
     report = {}
