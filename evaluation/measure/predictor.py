@@ -5,7 +5,8 @@
 
 The test set is MP-20's validation split as it ships, whose labels neither trained nor calibrated
 the predictor. Each crystal is read as Wyckoff text, and again as a composition alone. A random
-forest on element features, fitted to the same training set, and the mean stand beside it.
+forest on element features, fitted to the published labels of the shipped training set, and the mean
+stand beside it; `--baselines` takes their figures from an earlier result file.
 
 With `--run`, the samples of a run are ranked by predicted energy above hull, and compared with
 their energies above hull after relaxing: the table of `crystext hull` on the relaxed run.
@@ -14,6 +15,7 @@ their energies above hull after relaxing: the table of `crystext hull` on the re
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crystext.data.shipped import read_predictor_training, read_shipped_set, shipped_set
+from crystext.data.shipped import read_shipped_set, read_shipped_training, shipped_set
 from crystext.metrics.classification import classification_scores, roc_auc
 from crystext.metrics.interval_coverage import interval_scores
 from crystext.metrics.regression import regression_scores, spearman
@@ -39,8 +41,8 @@ from crystext.tasks.property_prediction import property_value
 from evaluation.result_file import Report, current_results, rounded, share, write_result
 
 HULL_THRESHOLD = 0.025
-"""Energy above hull in eV/atom above which a crystal counts as off the hull: no training crystal
-lies higher."""
+"""Energy above hull in eV/atom above which a crystal counts as off the hull: no label of the shipped
+training set is higher."""
 
 LOW_ENERGY = 0.1
 """Energy above hull in eV/atom below which a relaxed sample counts as low."""
@@ -57,11 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", type=Path, help="samples, with --energies")
     parser.add_argument("--energies", type=Path, help="their table by `crystext hull`")
     parser.add_argument("--no-baselines", action="store_true")
+    parser.add_argument("--baselines", type=Path, help="a result file that has their figures")
     options = parser.parse_args(arguments)
-    chosen = [x for x in (options.run, options.energies) if x is not None]
+    chosen = [x for x in (options.run, options.energies, options.baselines) if x is not None]
     return write_result(
         options.out,
-        lambda: measure(options.model, options.run, options.energies, not options.no_baselines),
+        lambda: measure(
+            options.model,
+            options.run,
+            options.energies,
+            options.baselines or not options.no_baselines,
+        ),
         script=__file__,
         arguments=sys.argv[1:] if arguments is None else arguments,
         packages=("torch", "transformers", "scikit-learn"),
@@ -70,8 +78,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
 
 
-def measure(model: str, run: Path | None, energies: Path | None, baselines: bool) -> Report:
-    """Return all figures."""
+def measure(model: str, run: Path | None, energies: Path | None, baselines: Path | bool) -> Report:
+    """Return all figures.
+
+    Args:
+        model: what is measured.
+        run: see `ranked_samples`.
+        energies: likewise.
+        baselines: whether they are fitted, or a result file that has their figures.
+    """
     predictor = LanguagePredictor.open(model)
     records = [_labelled(x) for x in read_shipped_set(shipped_set("mp20_val"), wyckoff=True)]
     formulas = [_formula_alone(predictor, record) for record in records]
@@ -82,7 +97,9 @@ def measure(model: str, run: Path | None, energies: Path | None, baselines: bool
         "structure": figures(predictor, records, percentiles),
         "composition": figures(predictor, formulas, percentiles),
     }
-    if baselines:
+    if isinstance(baselines, Path):
+        report["baselines"] = json.loads(baselines.read_text(encoding="utf-8"))["baselines"]
+    elif baselines:
         report["baselines"] = _baselines(predictor, formulas)
     if run is not None and energies is not None:
         report["samples"] = ranked_samples(predictor, run, energies)
@@ -179,7 +196,7 @@ def _written(scores: dict[str, Score], *names: str) -> Report:
 
 def _baselines(predictor: Predictor, test: Sequence[Record]) -> Report:
     """Return the figures of the forest and the mean, by composition, on the same crystals."""
-    data = read_predictor_training()["train"]
+    data = read_shipped_training()["train"]
     train = [_formula_alone(predictor, data[i]) for i in range(len(data))]
     nowhere = np.full(len(test), np.nan)
     report = {}
