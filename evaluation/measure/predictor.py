@@ -41,8 +41,8 @@ from crystext.tasks.property_prediction import property_value
 from evaluation.result_file import Report, current_results, rounded, share, write_result
 
 HULL_THRESHOLD = 0.025
-"""Energy above hull in eV/atom above which a crystal counts as off the hull: no label of the shipped
-training set is higher."""
+"""Energy above hull in eV/atom above which a crystal counts as off the hull: no label of
+`training.parquet` is higher."""
 
 LOW_ENERGY = 0.1
 """Energy above hull in eV/atom below which a relaxed sample counts as low."""
