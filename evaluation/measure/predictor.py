@@ -146,10 +146,11 @@ def _figures_of(predictions: Predictions, truth: Floats, percentiles: Floats) ->
         "mae", "rmse", "r2", "mad_over_mae", "spearman",
     )  # fmt: skip
     if predictions.target.name == "e_above_hull":
-        ranking = predictions.values if predictions.means is None else predictions.means
-        report["spearman_of_expected_value"] = rounded(spearman(truth, ranking))
         off = (truth > HULL_THRESHOLD).astype(float)
-        report[f"auc_above_{HULL_THRESHOLD}"] = rounded(roc_auc(off, ranking))
+        for kind, ranking in _rankings(predictions).items():
+            name = "" if kind == "value" else f"_of_expected_{kind}"
+            report[f"spearman_of_expected_{kind}"] = rounded(spearman(truth, ranking))
+            report[f"auc_above_{HULL_THRESHOLD}{name}"] = rounded(roc_auc(off, ranking))
     for level, bounds in predictions.intervals.items():
         scores = interval_scores(truth, bounds, level)
         report[f"interval_{100 * level:.0f}"] = {
@@ -163,6 +164,12 @@ def _figures_of(predictions: Predictions, truth: Floats, percentiles: Floats) ->
             },
         }
     return report
+
+
+def _rankings(predictions: Predictions) -> dict[str, Floats]:
+    """Return what orders records: the expected value, and the expected rank if there is one."""
+    value = predictions.values if predictions.means is None else predictions.means
+    return {"value": value, "rank": value if predictions.ranks is None else predictions.ranks}
 
 
 def _near_and_far(
@@ -221,15 +228,19 @@ def ranked_samples(predictor: LanguagePredictor, run: Path, energies: Path) -> R
     above = dict(zip(table["name"].astype(int), table["e_above_hull_ev_per_atom"], strict=True))
     records = [x for x in read_records(run) if x.name.isdigit() and int(x.name) in above]
     found = predictor.predict(records, ["e_above_hull"])["e_above_hull"]
-    ranking = found.values if found.means is None else found.means
+    rankings = _rankings(found)
     truth = np.array([above[int(record.name)] for record in records], dtype=float)
+    return _parts(truth, rankings["rank"]) | {"by expected value": _parts(truth, rankings["value"])}
+
+
+def _parts(truth: Floats, ranking: Floats) -> Report:
     low = truth < LOW_ENERGY  # What has no energy is not low.
     order = np.argsort(np.where(np.isfinite(ranking), ranking, np.inf), kind="stable")
     tenth = max(1, len(order) // 10)
     best, worst = low[order[:tenth]], low[order[-tenth:]]
     known = np.isfinite(truth) & np.isfinite(ranking)
     return {
-        "samples": len(records),
+        "samples": len(truth),
         "all": share(int(low.sum()), len(low)),
         "best tenth by prediction": share(int(best.sum()), tenth),
         "worst tenth by prediction": share(int(worst.sum()), tenth),
