@@ -48,9 +48,11 @@ class AnswerDistribution:
         it and of half of what equals it. It is the decoding for an order: the expected value
         follows the few high values, whatever their distance, where most answers are 0.
         """
-        values = np.broadcast_to(self.values, self.probabilities.shape)
-        _, index = np.unique(values, return_inverse=True)
-        index = index.reshape(values.shape)
+        if self.values.ndim == 1:
+            mass = self.probabilities.mean(axis=0)
+            return np.asarray(self.probabilities @ (mass.cumsum() - mass / 2))
+        _, index = np.unique(self.values, return_inverse=True)
+        index = index.reshape(self.values.shape)
         mass = np.bincount(index.ravel(), self.probabilities.ravel()) / max(len(self), 1)
         ranks = mass.cumsum() - mass / 2
         return np.asarray((self.probabilities * ranks[index]).sum(axis=1))

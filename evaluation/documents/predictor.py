@@ -81,8 +81,8 @@ def samples() -> str:
     worst = found["worst tenth by prediction"]
     return (
         f"Of {found['samples']:,} samples relaxed with M3GNet, {percent(every['share'])} lie below "
-        f"0.1 eV/atom above the hull; of the tenth with the lowest predicted energy above hull "
-        f"{percent(best['share'])}, of the tenth with the highest {percent(worst['share'])} "
+        f"0.1 eV/atom above the hull; of the tenth ranked lowest by predicted energy above hull "
+        f"{percent(best['share'])}, of the tenth ranked highest {percent(worst['share'])} "
         f"{made_by(path, 'measure.predictor')}."
     )
 
