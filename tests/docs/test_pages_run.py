@@ -43,6 +43,7 @@ WRITTEN = {
     "study": ["study-report/report.html", "study-report/study.json", "targets.parquet"],
     "predict": ["predictions.csv", "asked.answers.jsonl"],
     "energies": ["energies.csv", "copper/relaxed.parquet"],
+    "export": ["vasp/001-CsCl/POTCAR.spec", "espresso/001-CsCl/pw.in", "cifs/001-CsCl.cif"],
     "corpus": ["corpus/corpus.json", "corpus/validation/papers/00000.bin"],
     "train": ["smoke/model", "my-model/model", "draws/attempts.jsonl", "whole/model.safetensors"],
     "many_machines": ["shared-run/attempts.jsonl"],
