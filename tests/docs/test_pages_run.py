@@ -40,7 +40,7 @@ WRITTEN = {
         "extraction/report.html",
     ],
     "instruct": ["questions/manifest.json", "questions/test.jsonl", "floors/results.json"],
-    "study": ["study-report/report.html", "study-report/study.json", "targets.parquet"],
+    "study": ["study-report/report.html", "gaps-report/study.json", "targets.parquet"],
     "predict": ["predictions.csv", "asked.answers.jsonl"],
     "energies": ["energies.csv", "copper/relaxed.parquet"],
     "export": ["vasp/001-CsCl/POTCAR.spec", "espresso/001-CsCl/pw.in", "cifs/001-CsCl.cif"],
