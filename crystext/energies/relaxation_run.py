@@ -109,7 +109,7 @@ def relax_all(
             folder.record_start({"crystals": len(left)})
         with (
             file.appending() as append,
-            closing(_relax_in_processes(left, potential, limits, workers)) as relaxed,
+            closing(iter_relaxations(left, potential, limits, workers)) as relaxed,
         ):
             for index, relaxation in relaxed:
                 digest = digests[index]
@@ -179,13 +179,20 @@ def _relaxations_file(out: Path) -> JsonLines[tuple[str, Relaxation]]:
     return JsonLines(out / "relaxations.jsonl", _parse_relaxation, expected)
 
 
-def _relax_in_processes(
-    crystals: dict[int, Crystal],
+def iter_relaxations(
+    crystals: Mapping[int, Crystal],
     potential: PotentialSource,
     limits: RelaxationLimits,
     workers: Workers,
 ) -> Generator[tuple[int, Relaxation]]:
-    """Yield crystals as they are relaxed."""
+    """Yield crystals as they are relaxed; nothing is written.
+
+    Args:
+        crystals: by any whole number.
+        potential: see `potentials`; never `auto`.
+        limits: of each relaxation.
+        workers: processes, with one thread each; or an executor. Results do not depend on it.
+    """
     if len(crystals) < _MIN_CRYSTALS_FOR_PROCESSES:
         for index, crystal in crystals.items():
             used = load_potential_once(potential)
