@@ -291,26 +291,37 @@ def _relaxation_line(digest: str, relaxation: Relaxation) -> str:
         "energy_ev": relaxation.energy,
         "steps": relaxation.steps,
         "seconds": relaxation.seconds,
-        "crystal": crystal
-        and {
-            "lengths": crystal.lengths.tolist(),
-            "angles": crystal.angles.tolist(),
-            "numbers": crystal.numbers.tolist(),
-            "positions": crystal.positions.tolist(),
-        },
+        "crystal": crystal and crystal_to_json(crystal),
     }
     return json.dumps(line) + "\n"
 
 
 def _parse_relaxation(line: Any) -> tuple[str, Relaxation]:
     outcome, cell, energy = RelaxationOutcome[line["outcome"]], line["crystal"], line["energy_ev"]
-    crystal = None
-    if cell is not None:
-        crystal = Crystal(
-            np.array(cell["lengths"]),
-            np.array(cell["angles"]),
-            np.array(cell["numbers"], dtype=np.int64),
-            np.array(cell["positions"]),
-        )
+    crystal = None if cell is None else crystal_from_json(cell)
     steps, seconds = int(line["steps"]), float(line["seconds"])
     return str(line["input"]), Relaxation(outcome, crystal, energy, steps, seconds)
+
+
+def crystal_to_json(crystal: Crystal) -> dict[str, Any]:
+    """Return a crystal as JSON values, with all digits."""
+    return {
+        "lengths": crystal.lengths.tolist(),
+        "angles": crystal.angles.tolist(),
+        "numbers": crystal.numbers.tolist(),
+        "positions": crystal.positions.tolist(),
+    }
+
+
+def crystal_from_json(values: Mapping[str, Any]) -> Crystal:
+    """Return the crystal that `crystal_to_json` wrote.
+
+    Raises:
+        LookupError, ValueError, TypeError: the values are others.
+    """
+    return Crystal(
+        np.array(values["lengths"]),
+        np.array(values["angles"]),
+        np.array(values["numbers"], dtype=np.int64),
+        np.array(values["positions"]),
+    )
