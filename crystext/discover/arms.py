@@ -151,9 +151,7 @@ def choose_arms(
     ]
 
 
-def _largest_draw(
-    arms: Sequence[Arm], statistics: ArmStatistics, rng: np.random.Generator
-) -> Arm:
+def _largest_draw(arms: Sequence[Arm], statistics: ArmStatistics, rng: np.random.Generator) -> Arm:
     draws = [
         rng.beta(1 + _count(statistics.successes, arm), 1 + _count(statistics.failures, arm))
         for arm in arms

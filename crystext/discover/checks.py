@@ -28,11 +28,6 @@ MAX_VOLUME_CHANGE = 2.0
 one that was drawn, most often a gas or a collapsed cell."""
 
 
-def default_checks(conditions: Conditions) -> list[Check]:
-    """Return the checks of a search: structure and conditions."""
-    return [check_structure, ConditionCheck(conditions)]
-
-
 def first_failure(crystal: Crystal, checks: Sequence[Check]) -> str | None:
     """Return why a crystal fails the first of the checks that it fails, or None."""
     return next((reason for check in checks if (reason := check(crystal)) is not None), None)

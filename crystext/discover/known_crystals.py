@@ -270,9 +270,7 @@ class KnownCrystals:
         shipped = [x for x in self.sets if isinstance(x, ShippedTexts)] or [
             ShippedTexts(name) for name in SHIPPED_SETS
         ]
-        return [
-            pair for known in shipped for pair in known.formation_energies(elements, n)
-        ][:n]
+        return [pair for known in shipped for pair in known.formation_energies(elements, n)][:n]
 
     @cached_property
     def _prototypes(self) -> PrototypeIndex:

@@ -2,9 +2,12 @@
 
     rounds/00001.jsonl      {"arm": ..., "texts": ...}      an arm and how many texts it drew
                             {"index": ..., "text": ...}     a text, and what became of it
+                            {"unrelaxed": ..., "e_above_hull": ...}
+                                                            a crystal as it was drawn
                             {"relaxed": ..., "judges": ...} a relaxed crystal
 
-A text that was not relaxed in its round may be in a later one; `relaxed` names its index.
+A text that was not relaxed in its round may be in a later one; `relaxed` and `unrelaxed` name its
+index.
 """
 
 from __future__ import annotations
@@ -61,10 +64,7 @@ class SampledText:
     n_atoms: int | None = None
     space_group: int | None = None
     predicted: float | None = None
-    """Predicted energy above the hull in eV/atom, from the text alone."""
-    unrelaxed: float | None = None
-    """Energy above the hull of the crystal as it was drawn, by the first judge, in eV/atom; None if
-    it was not computed."""
+    """Energy above the hull in eV/atom that the predictor expects."""
 
     @property
     def log_probability_per_atom(self) -> float:
@@ -123,12 +123,16 @@ class Round:
     arms: tuple[tuple[str, int], ...]
     """Labels, and numbers of texts."""
     texts: tuple[SampledText, ...]
+    unrelaxed: tuple[tuple[int, float | None], ...]
+    """Indices of texts whose crystals the first judge looked at as they were drawn, and their
+    energies above the hull in eV/atom."""
     relaxed: tuple[RelaxedRecord, ...]
 
     def lines(self) -> str:
         """Return the contents of the round's file."""
         rows: list[dict[str, Any]] = [{"arm": arm, "texts": count} for arm, count in self.arms]
         rows += [_plain(asdict(text)) for text in self.texts]
+        rows += [{"unrelaxed": index, "e_above_hull": above} for index, above in self.unrelaxed]
         for row in self.relaxed:
             values = asdict(replace(row, crystal=None))
             values["crystal"] = row.crystal and crystal_to_json(row.crystal)
@@ -142,15 +146,17 @@ def parse_round(number: int, values: Iterable[dict[str, Any]]) -> Round:
     Raises:
         ValueError, LookupError, TypeError: a line is another one.
     """
-    arms, texts, relaxed = [], [], []
+    arms, texts, unrelaxed, relaxed = [], [], [], []
     for row in values:
         if "relaxed" in row:
             relaxed.append(_parse_relaxed(row))
+        elif "unrelaxed" in row:
+            unrelaxed.append((int(row["unrelaxed"]), row["e_above_hull"]))
         elif "text" in row:
             texts.append(SampledText(**{**row, "outcome": Outcome[row["outcome"].upper()]}))
         else:
             arms.append((str(row["arm"]), int(row["texts"])))
-    return Round(number, tuple(arms), tuple(texts), tuple(relaxed))
+    return Round(number, tuple(arms), tuple(texts), tuple(unrelaxed), tuple(relaxed))
 
 
 def judge_record(result: JudgeResult) -> JudgeRecord:
@@ -187,4 +193,3 @@ def _parse_relaxed(row: dict[str, Any]) -> RelaxedRecord:
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "outcome": values["outcome"].label}
-

@@ -67,7 +67,7 @@ class ArmSampler:
         """Draw a text for each index, in one batch on one thread.
 
         Args:
-            conditions: on the crystals, which each text is checked for.
+            conditions: on the crystals; they are not checked here.
             indices: among all texts of the search.
 
         Raises:
@@ -82,7 +82,7 @@ class ArmSampler:
             return sample_until_satisfied(
                 self._generators[settings],
                 request,
-                conditions,
+                Conditions(),
                 indices,
                 fmt=self.model.format,
             )
