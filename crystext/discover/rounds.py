@@ -75,8 +75,8 @@ def _draw_texts(
     report("drawing", 0, n_texts)
     for arm, size in zip(chosen, batches, strict=True):
         start = history.next_index + len(texts)
-        for attempt in tools.sampler.draw(arm.conditions, range(start, start + size)):
-            texts.append(_check_text(attempt, arm.label, history, tools))
+        attempts = tools.sampler.draw(arm.conditions, range(start, start + size))
+        texts += [_check_text(attempt, arm.label, history, tools) for attempt in attempts]
         report("drawing", len(texts), n_texts)
     return [(arm.label, size) for arm, size in zip(chosen, batches, strict=True)], texts
 
