@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Self, Unpack
 from crystext.conditions import Conditions
 from crystext.conditions.keywords import ConditionKwargs
 from crystext.conditions.sampling_constraints import Constraints
+from crystext.discover.keywords import DiscoverKwargs, parse_search
+from crystext.discover.settings import Budget
 from crystext.generation.infilling.complete import Infiller, make_infill_task
 from crystext.generation.infilling.specify import InfillSpec, SiteReference
 from crystext.generation.keywords import (
@@ -42,10 +44,14 @@ from crystext.text import get_format
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crystext.discover.checks import Check
+    from crystext.discover.history import Candidate
+    from crystext.discover.tools import Report
     from crystext.inference.likelihood import LikelihoodScorer, Score
     from crystext.io.read import CrystalSource
     from crystext.models.load import LoadedModel
     from crystext.predict.materials import Material
+    from crystext.runtime.processes import Workers
 
 
 class CrystalLM:
@@ -310,6 +316,50 @@ class CrystalLM:
         ):
             (result,) = self._infiller.complete([task], n, ranked=ranked, report=report)
         return InfillResults(result.results, result, settings.seed)
+
+    def discover(
+        self,
+        *,
+        n: int | None = None,
+        seconds: float | None = None,
+        rounds: int | None = None,
+        out: str | Path | None = None,
+        workers: Workers = 1,
+        report: Report = lambda what, done, total: None,
+        checks: Sequence[Check] = (),
+        **keywords: Unpack[DiscoverKwargs],
+    ) -> Iterator[Candidate]:
+        """Search new crystals, and yield each as it is found.
+
+        As `crystext discover`: texts are sampled, checked, relaxed and compared with the hull, in
+        rounds; later rounds draw where earlier ones found low energies.
+
+        Args:
+            n: number of candidates to stop at; 20 if there is no other limit.
+            seconds: time to stop at; 20 minutes if there is no other limit.
+            rounds: number of rounds to stop at.
+            out: folder for the rounds, the table, the CIFs and the page, from which a search is
+                continued: its candidates come first. None keeps nothing.
+            workers: processes that relax, or an executor, such as
+                `runtime.local_executor.LocalExecutor`.
+            report: called with what is done, how much of it, and of how much.
+            checks: functions of a crystal that return why it is refused, or None; applied before
+                relaxing and after. A folder does not record them.
+            **keywords: conditions on the crystals as in `sample`, and settings, see
+                `SearchSettings`.
+
+        Raises:
+            SettingError: a number is out of range; no crystal can satisfy the conditions.
+            ModelError: the model cannot write crystals, or a potential cannot be used.
+            RunError: the folder holds something else.
+        """
+        from crystext.discover.open import open_search
+
+        settings = parse_search(keywords)
+        limits = Budget() if n is seconds is rounds is None else Budget(n, seconds, rounds)
+        folder = None if out is None else Path(out)
+        search = open_search(self.files, settings, folder, model=self._loaded, checks=checks)
+        return search.run(limits, workers, report)
 
     def score(
         self,
