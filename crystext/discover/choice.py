@@ -1,9 +1,9 @@
 """Which crystals are relaxed next.
 
 Texts that passed all checks are ranked by the sum of two ranks, by the energy above the hull that
-the shipped predictor expects and by the log-probability per atom. The first of them, twice as many
-as will be relaxed, get the first judge's energy of the crystal as it was drawn, which costs one
-step of the hundred of a relaxation. Of all that have such an energy, those with the lowest are
+the shipped predictor expects and by the log-probability per atom. The first of them, four times as
+many as will be relaxed, get the first judge's energy of the crystal as it was drawn, which costs
+one step of the hundred of a relaxation. Of all that have such an energy, those with the lowest are
 relaxed, `ATOM_COST_EV_PER_ATOM` added for each atom, since time grows with their number; at most
 `_MAX_PER_FORMULA` of a formula in a round, and none above `MAX_UNRELAXED_EV_PER_ATOM`. The others
 wait for later rounds.
@@ -32,7 +32,7 @@ ATOM_COST_EV_PER_ATOM = 0.005
 MAX_UNRELAXED_EV_PER_ATOM = 1.0
 """eV/atom above the limit of candidates, beyond which a crystal as drawn is never relaxed."""
 
-SCREENED_PER_RELAXED = 2
+SCREENED_PER_RELAXED = 4
 """Crystals that get an energy as drawn, for each that is relaxed."""
 
 PREDICTED = "e_above_hull"

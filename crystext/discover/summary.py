@@ -127,8 +127,14 @@ def _empty_lines(search: Search) -> list[str]:
 def advise(outcomes: Mapping[int, Outcome]) -> str:
     """Return what to try, by the step at which most texts are lost; empty without texts."""
     counts = Counter(outcomes.values())
-    lost = [(count, outcome.name, outcome) for outcome, count in counts.items()
-            if outcome in _ADVICE]  # fmt: skip
+    relaxed = {*_AFTER_ENERGY, Outcome.RELAXED_INVALID, Outcome.RELAXED_KNOWN, Outcome.CANDIDATE}
+    lost = [
+        (count, outcome.name, outcome)
+        for outcome, count in counts.items()
+        # Some texts always wait; only where nothing is relaxed are they too high in energy.
+        if outcome in _ADVICE
+        and (outcome is not Outcome.WAITING or relaxed.isdisjoint(counts))
+    ]
     return _ADVICE[max(lost)[2]] if lost else ""
 
 

@@ -21,6 +21,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 WRITTEN = {
     "tutorial": ["na-ti-o.png", "na-report/report.html", "relaxed/cif", "energies.csv", "best.png"],
     "condition": ["titanates/attempts.jsonl", "requests/attempts.jsonl"],
+    "discover": ["lithium/candidates.csv", "lithium/report.html", "salt/report.html"],
     "complete": ["variants/infill_results.jsonl", "completed/infill_results.jsonl", "p1.cif"],
     "python": ["perovskite.cif"],
     "read_files": ["cscl.cif"],
