@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -38,6 +38,9 @@ from crystext.structures.matching import DIFFCSP_TOLERANCES, is_same, reduce_for
 from crystext.structures.properties import reduced_formula
 from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
 from crystext.text import decode
+
+if TYPE_CHECKING:
+    from pymatgen.core.structure import Structure
 
 _ORBIT_LINE = re.compile(r"^([A-Z][a-z]?)(?: \d+([a-zA]))?\b", re.MULTILINE)
 """The element of an atom's line or of an orbit's, and the letter of the orbit."""
@@ -208,7 +211,8 @@ class _MatchedCrystal:
         self.name, self._crystal = name, crystal
 
     @cached_property
-    def reduced(self) -> object:
+    def reduced(self) -> Structure | None:
+        """As `reduce_for_matching` returns it."""
         return reduce_for_matching(self._crystal)
 
 

@@ -47,6 +47,7 @@ def draw_phase_diagram(
         return None
     from pymatgen.analysis import phase_diagram as pd
     from pymatgen.core.composition import Composition
+    from pymatgen.core.periodic_table import Element
 
     compounds = extended.compounds
     inside = compounds.within([ATOMIC_NUMBERS[symbol] for symbol in elements]).tolist()
@@ -61,10 +62,11 @@ def draw_phase_diagram(
         composition = Composition(formula)
         entries.append(pd.PDEntry(composition, energy * composition.num_atoms, name=formula))
     # The order of the axes is that of the elements.
-    diagram = pd.PhaseDiagram(entries, [pd.Element(symbol) for symbol in elements])
+    diagram = pd.PhaseDiagram(entries, [Element(symbol) for symbol in elements])
     figure = pd.PDPlotter(
         diagram, show_unstable=_SHOWN_ABOVE_HULL, backend="plotly", ternary_style="2d"
     ).get_plot()
+    assert figure is not None, "Plotly draws a figure"
     drawing: dict[str, Any] = json.loads(figure.to_json())
     here = [row for row in ranked if set(row.candidate.crystal.symbols) <= set(elements)]
     drawing["data"].append(_candidate_points(here, elements))

@@ -17,7 +17,7 @@ from crystext.discover.candidates import (
 )
 from crystext.discover.outputs import write_candidates
 from crystext.discover.page import PageContent, render_page
-from crystext.discover.phase_diagram import draw_phase_diagram
+from crystext.discover.phase_diagram import PhaseDiagram, draw_phase_diagram
 from crystext.discover.records import Outcome
 from crystext.discover.search import Search
 from crystext.discover.summary import funnel, summarize
@@ -69,7 +69,7 @@ def _summary(
         "rounds": len(history.rounds),
         "seconds": round(search.seconds, 1),
         "settings": search.identity(),
-        "funnel": [step._asdict() for step in funnel(history.outcomes)],
+        "funnel": [asdict(step) for step in funnel(history.outcomes)],
         "outcomes": {
             outcome.label: count
             for outcome, count in Counter(history.outcomes.values()).most_common()
@@ -161,7 +161,7 @@ def _page_content(
     requested = search.tools.settings.conditions.chemical_system
     systems = dict.fromkeys(["-".join(sorted(requested))] if requested else [])
     systems |= dict.fromkeys(chemical_system(row.candidate.crystal) for row in ranked)
-    diagrams = []
+    diagrams: list[PhaseDiagram] = []
     for system in systems:
         if len(diagrams) == _MAX_DIAGRAMS:
             break

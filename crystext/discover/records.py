@@ -169,8 +169,8 @@ def judge_record(result: JudgeResult) -> JudgeRecord:
     return JudgeRecord(
         result.judge,
         result.stability.label,
-        position and position.above_hull,
-        position and position.formation_energy,
+        result.above_hull,
+        None if position is None else position.formation_energy,
         energy,
         str(phases.mixture) if phases else None,
         phases.evidence.label if phases else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from crystext.discover.candidates import RankedCandidate
 from crystext.discover.records import Outcome
@@ -45,7 +45,8 @@ _ADVICE: Mapping[Outcome, str] = {
 """What to try, by the outcome of most texts."""
 
 
-class FunnelStep(NamedTuple):
+@dataclass(frozen=True)
+class FunnelStep:
     """How many texts are left after a step."""
 
     title: str
@@ -132,8 +133,7 @@ def advise(outcomes: Mapping[int, Outcome]) -> str:
         (count, outcome.name, outcome)
         for outcome, count in counts.items()
         # Some texts always wait; only where nothing is relaxed are they too high in energy.
-        if outcome in _ADVICE
-        and (outcome is not Outcome.WAITING or relaxed.isdisjoint(counts))
+        if outcome in _ADVICE and (outcome is not Outcome.WAITING or relaxed.isdisjoint(counts))
     ]
     return _ADVICE[max(lost)[2]] if lost else ""
 
