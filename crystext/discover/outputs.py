@@ -37,13 +37,13 @@ def write_candidates(ranked: Sequence[RankedCandidate], out: Path) -> None:
     """
     for row in ranked:
         name, crystal = row.candidate.name, row.candidate.crystal
-        for folder, text in (
-            (SYMMETRIZED_FOLDER, _symmetrized(crystal, name)),
-            (PRIMITIVE_FOLDER, cif(primitive_cell(crystal), name)),
-        ):
-            path = out / folder / f"{name}.cif"
-            if not path.exists():
-                write_text(path, text)
+        symmetrized, primitive = (
+            out / folder / f"{name}.cif" for folder in (SYMMETRIZED_FOLDER, PRIMITIVE_FOLDER)
+        )
+        if not symmetrized.exists():
+            write_text(symmetrized, _symmetrized(crystal, name))
+        if not primitive.exists():
+            write_text(primitive, cif(primitive_cell(crystal), name))
     rows = [candidate_row(row) for row in ranked]
     names = list(dict.fromkeys(name for row in rows for name in row)) or list(COLUMNS)
     buffer = io.StringIO()
