@@ -94,6 +94,7 @@ def candidate_row(ranked: RankedCandidate) -> dict[str, Any]:
         "steps": first.steps,
         "round": candidate.round,
         "arm": sample.arm,
+        "file": f"{PRIMITIVE_FOLDER}/{candidate.name}.cif",
     }
     return {
         name: round(value, _DECIMALS) if isinstance(value, float) else value
@@ -108,7 +109,7 @@ COLUMNS = (
     *("novelty", "nearest_known", "potential", "judges_below"),
     *("predicted_e_above_hull_ev_per_atom", "log_probability", "space_group_sampled"),
     *("space_group_same", "min_distance_angstrom", "volume_ratio", "density_g_per_cm3"),
-    *("steps", "round", "arm"),
+    *("steps", "round", "arm", "file"),
 )
 """The columns of the table; each judge after the first adds two after `judges_below`."""
 

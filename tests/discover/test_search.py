@@ -161,5 +161,5 @@ def test_a_check_of_the_user_applies_before_and_after(emt_hull):
 
 
 def test_an_unknown_keyword_names_the_nearest():
-    with pytest.raises(SettingError, match="did you mean 'chemical_system'"):
+    with pytest.raises(SettingError, match="Did you mean 'chemical_system'"):
         CrystalLM.open("shipped").discover(chemical_sytem="Li-O")
