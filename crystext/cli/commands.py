@@ -25,6 +25,7 @@ COMMANDS: Registry[Command] = Registry(
         "discover": "crystext.cli.discover:COMMAND",
         "relax": "crystext.cli.relax:COMMAND",
         "hull": "crystext.cli.hull:COMMAND",
+        "export": "crystext.cli.export:COMMAND",
         "merge": "crystext.cli.merge:COMMAND",
         "pattern": "crystext.cli.pattern:COMMAND",
         "push": "crystext.cli.push:COMMAND",
