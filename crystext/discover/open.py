@@ -12,7 +12,7 @@ from crystext.discover.checks import Check, ConditionCheck, check_structure
 from crystext.discover.known_crystals import KnownCrystals
 from crystext.discover.publish import publish
 from crystext.discover.sampler import ArmSampler
-from crystext.discover.search import Search
+from crystext.discover.search import Search, check_folder
 from crystext.discover.settings import SearchSettings
 from crystext.discover.tools import SearchTools
 from crystext.energies.hull import Hull
@@ -46,8 +46,11 @@ def open_search(
         SettingError: no crystal can satisfy the conditions, or the hull lacks an element of them.
         ModelError: the model does not write crystals, or a potential cannot be used.
         InputError: a set of known crystals or the hull does not exist.
+        RunError: the folder holds something else.
     """
-    # The conditions are checked before anything large is loaded.
+    # Folder and conditions are checked before anything large is loaded.
+    if out is not None:
+        check_folder(out)
     sampler = ArmSampler(files, settings, model)
     for target in settings.targets:
         sampler.request(target)

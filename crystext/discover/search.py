@@ -129,9 +129,7 @@ class Search:
             yield
             return
         folder = run_folder(self.out)
-        folder.check_is_folder()
-        if folder.settings() is None:
-            folder.check_contents()
+        check_folder(self.out)
         identity = self.identity()
         folder.check_settings(identity)
         with folder.locked(), folder.writing():
@@ -184,6 +182,18 @@ def run_folder(out: Path) -> RunFolder:
             "shipped_known": "--no-shipped",
         },
     )
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a path that holds neither a search nor nothing; change nothing.
+
+    Raises:
+        RunError: it is a file, or a folder with other files.
+    """
+    folder = run_folder(out)
+    folder.check_is_folder()
+    if folder.settings() is None:
+        folder.check_contents()
 
 
 def _round_file(out: Path, number: int) -> Path:
