@@ -3,7 +3,8 @@
 
 document.querySelectorAll(".diagram").forEach((place) => {
   const { data, layout } = JSON.parse(place.dataset.figure);
-  const colour = getComputedStyle(document.body).color;
-  const settings = { responsive: true, displaylogo: false };
-  Plotly.newPlot(place, data, { ...layout, font: { color: colour }, autosize: true }, settings);
+  const { width, height, ...rest } = layout; // the page decides on the size
+  const font = { color: getComputedStyle(document.body).color };
+  Plotly.newPlot(place, data, { ...rest, font, autosize: true }, { displayModeBar: false });
+  new ResizeObserver(() => Plotly.Plots.resize(place)).observe(place);
 });
