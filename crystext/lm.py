@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from crystext.conditions import Conditions
 from crystext.conditions.keywords import ConditionKwargs
 from crystext.conditions.sampling_constraints import Constraints
-from crystext.discover.keywords import DiscoverKwargs, parse_search
-from crystext.discover.settings import Budget
+from crystext.discover.keywords import DiscoverKwargs
 from crystext.generation.infilling.complete import Infiller, make_infill_task
 from crystext.generation.infilling.specify import InfillSpec, SiteReference
 from crystext.generation.keywords import (
@@ -44,14 +43,12 @@ from crystext.text import get_format
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crystext.discover.checks import Check
     from crystext.discover.history import Candidate
-    from crystext.discover.tools import Report
+    from crystext.energies.potentials import PotentialSource
     from crystext.inference.likelihood import LikelihoodScorer, Score
     from crystext.io.read import CrystalSource
     from crystext.models.load import LoadedModel
     from crystext.predict.materials import Material
-    from crystext.runtime.processes import Workers
 
 
 class CrystalLM:
@@ -237,6 +234,9 @@ class CrystalLM:
         candidates: Sequence[str] | str | None = None,
         exclude: Collection[str] | str = (),
         keep: Collection[str] | str = (),
+        space_group: int | str | None = None,
+        relax: bool = False,
+        potential: PotentialSource = "auto",
         n: int = 20,
         ranked: bool | None = None,
         seed: int | None = 0,
@@ -271,7 +271,14 @@ class CrystalLM:
             exclude: elements that are not filled in, as in `sample`.
             keep: `space_group`: equivalent sites hold one element, and completions in another group
                 are left out; `cell`, which is kept unless it is unknown; one, or a list.
-            n: number of completions to sample, or of elements to rank.
+            space_group: number or symbol: missing atoms are found orbit by orbit on the Wyckoff
+                positions of this group. `file` is the group that a CIF declares, and the default
+                for one that lists an asymmetric unit with `?`.
+            relax: whether completions are relaxed, known parts included, and those of one formula
+                ranked by energy.
+            potential: of the relaxation; see `energies.potentials`.
+            n: number of completions to sample, or of elements to rank; with a space group, of
+                different completions.
             ranked: whether elements are ranked by their probability rather than sampled, the
                 default if a single element is all that is unknown.
             seed: as in `sample`; `InfillResults.seed` has a random one.
@@ -290,8 +297,17 @@ class CrystalLM:
             ModelError: the model knows too few positions, or cannot write crystals.
         """
         spec = InfillSpec(species or {}, coordinates, cell, add, candidates)
+        constraints = Constraints(
+            max_atoms=max_atoms,
+            min_distance_ratio=min_distance_ratio,
+            exclude=Conditions.from_keywords(exclude=exclude).exclude,
+        )
         task = make_infill_task(
-            as_partial_structure(structure), spec, keep=keep, max_atoms=max_atoms
+            as_partial_structure(structure),
+            spec,
+            keep=keep,
+            space_group=space_group,
+            constraints=constraints,
         )
         settings = resolve_settings(
             self.files,
@@ -300,11 +316,6 @@ class CrystalLM:
             element_temperature=element_temperature,
             coordinate_temperature=coordinate_temperature,
             top_p=top_p,
-        )
-        constraints = Constraints(
-            max_atoms=max_atoms,
-            min_distance_ratio=min_distance_ratio,
-            exclude=Conditions.from_keywords(exclude=exclude).exclude,
         )
         key = settings, constraints, batch_size
         if self._infiller is None or self._infiller.key != key:
@@ -315,51 +326,29 @@ class CrystalLM:
             single_thread_if_small(self.model.network),
         ):
             (result,) = self._infiller.complete([task], n, ranked=ranked, report=report)
+        if relax:
+            from crystext.generation.infilling.relaxed import relax_run
+
+            with progress_bar("relaxing", len(result.results), progress) as report:
+                result = relax_run(result, potential, report=report)
         return InfillResults(result.results, result, settings.seed)
 
-    def discover(
-        self,
-        *,
-        n: int | None = None,
-        seconds: float | None = None,
-        rounds: int | None = None,
-        out: str | Path | None = None,
-        workers: Workers = 1,
-        report: Report = lambda what, done, total: None,
-        checks: Sequence[Check] = (),
-        **keywords: Unpack[DiscoverKwargs],
-    ) -> Iterator[Candidate]:
-        """Search new crystals, and yield each as it is found.
-
-        As `crystext discover`: texts are sampled, checked, relaxed and compared with the hull, in
-        rounds; later rounds draw where earlier ones found low energies.
+    def discover(self, **keywords: Unpack[DiscoverKwargs]) -> Iterator[Candidate]:
+        """Search new crystals as `crystext discover` does, and yield each as its round ends.
 
         Args:
-            n: number of candidates to stop at; 20 if there is no other limit.
-            seconds: time to stop at; 20 minutes if there is no other limit.
-            rounds: number of rounds to stop at.
-            out: folder for the rounds, the table, the CIFs and the page, from which a search is
-                continued: its candidates come first. None keeps nothing.
-            workers: processes that relax, or an executor, such as
-                `runtime.local_executor.LocalExecutor`.
-            report: called with what is done, how much of it, and of how much.
-            checks: functions of a crystal that return why it is refused, or None; applied before
-                relaxing and after. A folder does not record them.
-            **keywords: conditions on the crystals as in `sample`, and settings, see
-                `SearchSettings`.
+            **keywords: conditions on the crystals as in `sample`; settings and limits of the
+                search, see `discover.keywords.DiscoverKwargs`. With `out`, a folder, its search is
+                continued, and the candidates that it has come first.
 
         Raises:
             SettingError: a number is out of range; no crystal can satisfy the conditions.
             ModelError: the model cannot write crystals, or a potential cannot be used.
             RunError: the folder holds something else.
         """
-        from crystext.discover.open import open_search
+        from crystext.discover.open import run_search
 
-        settings = parse_search(keywords)
-        limits = Budget() if n is seconds is rounds is None else Budget(n, seconds, rounds)
-        folder = None if out is None else Path(out)
-        search = open_search(self.files, settings, folder, model=self._loaded, checks=checks)
-        return search.run(limits, workers, report)
+        return run_search(self.files, keywords, model=self._loaded)
 
     def score(
         self,

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from crystext.conditions import CONDITION_NAMES, Conditions
 from crystext.conditions.keywords import ConditionKwargs
 from crystext.discover.settings import SearchSettings
 from crystext.energies.potentials import PotentialSource
 from crystext.errors import SettingError, did_you_mean
+
+if TYPE_CHECKING:
+    from crystext.discover.checks import Check
+    from crystext.discover.tools import Report
+    from crystext.runtime.processes import Workers
 
 
 class SearchKwargs(TypedDict, total=False):
@@ -36,8 +42,35 @@ class SearchKwargs(TypedDict, total=False):
     patience: int
 
 
-class DiscoverKwargs(SearchKwargs, ConditionKwargs, total=False):
-    """Settings of a search and conditions."""
+class RunKwargs(TypedDict, total=False):
+    """How a search runs."""
+
+    n: int | None
+    """Number of candidates to stop at; 20 if there is no other limit."""
+    seconds: float | None
+    """Time to stop at; 20 minutes if there is no other limit."""
+    rounds: int | None
+    """Number of rounds to stop at."""
+    out: str | Path | None
+    """Folder for the rounds, the table, the CIFs and the page; None keeps nothing."""
+    workers: Workers
+    """Processes that relax, or an executor, such as `runtime.local_executor.LocalExecutor`."""
+    report: Report
+    """Called with what is done, how much of it, and of how much."""
+    checks: Sequence[Check]
+    """Functions of a crystal that return why it is refused, or None; applied before relaxing and
+    after. A folder does not record them."""
+
+
+class DiscoverKwargs(RunKwargs, SearchKwargs, ConditionKwargs, total=False):
+    """Limits, settings and conditions of a search."""
+
+
+def split_run(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return how a search runs, and its settings and conditions."""
+    names = RunKwargs.__annotations__
+    run = {name: value for name, value in keywords.items() if name in names}
+    return run, {name: value for name, value in keywords.items() if name not in names}
 
 
 def parse_search(keywords: Mapping[str, Any]) -> SearchSettings:
@@ -54,7 +87,7 @@ def parse_search(keywords: Mapping[str, Any]) -> SearchSettings:
         elif name in CONDITION_NAMES:
             conditions[name] = value
         else:
-            names = [*CONDITION_NAMES, *SearchKwargs.__annotations__, "n", "seconds", "rounds"]
+            names = [*CONDITION_NAMES, *SearchKwargs.__annotations__, *RunKwargs.__annotations__]
             raise SettingError(
                 f"a search has no setting or condition {name!r}; there are {', '.join(names)}."
                 + did_you_mean(name, names)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.conditions import Conditions
 from crystext.discover.checks import Check, ConditionCheck, check_structure
+from crystext.discover.history import Candidate
+from crystext.discover.keywords import parse_search, split_run
 from crystext.discover.known_crystals import KnownCrystals
 from crystext.discover.publish import publish
 from crystext.discover.sampler import ArmSampler
 from crystext.discover.search import Search, check_folder
-from crystext.discover.settings import SearchSettings
+from crystext.discover.settings import Budget, SearchSettings
 from crystext.discover.tools import SearchTools
 from crystext.energies.hull import Hull
 from crystext.energies.judges import open_judges
@@ -68,6 +71,34 @@ def open_search(
         (check_structure, *checks),
     )
     return Search(tools, out, publish)
+
+
+def run_search(
+    files: ModelFolder, keywords: Mapping[str, Any], *, model: LoadedModel | None = None
+) -> Iterator[Candidate]:
+    """Open a search, and yield its candidates as they are found.
+
+    Args:
+        files: folder of the model.
+        keywords: see `keywords.DiscoverKwargs`.
+        model: the model in memory, if it is.
+
+    Raises:
+        CrystextError: as `open_search`, here and not at the first candidate; as `Search.run`.
+    """
+    run, rest = split_run(keywords)
+    limits = [run.get(name) for name in ("n", "seconds", "rounds")]
+    budget = Budget() if limits == [None] * 3 else Budget(*limits)
+    out = run.get("out")
+    search = open_search(
+        files,
+        parse_search(rest),
+        None if out is None else Path(out),
+        model=model,
+        checks=run.get("checks", ()),
+    )
+    others = {name: run[name] for name in ("workers", "report") if name in run}
+    return search.run(budget, **others)
 
 
 def _within_hull(conditions: Conditions, hull: Hull) -> Conditions:
