@@ -53,9 +53,15 @@ def dask_executor(address: str) -> Iterator[Executor]:
         yield client.get_executor(pure=False)
 
 
+class WorkerDeathError(Exception):
+    """Raised by an executor for a task whose processes died, as often as the executor allows."""
+
+
 def is_worker_death(error: BaseException) -> bool:
     """Return whether an error says that workers died repeatedly while running a task."""
     kind = type(error)
+    if isinstance(error, WorkerDeathError):
+        return True
     return kind.__name__ == "KilledWorker" and kind.__module__.startswith("distributed.")
 
 
