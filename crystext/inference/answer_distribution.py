@@ -110,7 +110,7 @@ class AnswerDistribution:
         # Beside a value that is not spread, an interval has to leave it behind.
         inside = np.where(unspread, (true_values > here).astype(float), inside)
         levels = np.abs(2 * (before + inside * probability) - 1)
-        # An interval with an end in the least or the greatest answer's range holds all of that range.
+        # An interval that ends in the range of the least or greatest answer holds that range.
         values = np.broadcast_to(self.values, self.probabilities.shape)
         possible = (values[:, 0] <= true_values) & (true_values <= values[:, -1])
         edge = possible & ((index == 0) | (index == last)) & ~unspread
