@@ -49,9 +49,9 @@ class History:
     rounds: list[Round] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
     statistics: ArmStatistics = field(default_factory=ArmStatistics)
-    drawn: CrystalMatcher = field(default_factory=CrystalMatcher)
+    sampled_crystals: CrystalMatcher = field(default_factory=CrystalMatcher)
     """Crystals of texts that passed all checks, before relaxing."""
-    found: CrystalMatcher = field(default_factory=CrystalMatcher)
+    candidate_crystals: CrystalMatcher = field(default_factory=CrystalMatcher)
     """Candidates, relaxed."""
     waiting: dict[int, SampledText] = field(default_factory=dict)
     """Texts that passed all checks and are not relaxed yet, by index."""
@@ -90,11 +90,11 @@ class History:
         """Add a round, whose crystals are in no matcher yet; return its candidates."""
         for text in done.texts:
             if text.outcome is Outcome.WAITING:
-                self.drawn.add(str(text.index), self.crystal(text))
+                self.sampled_crystals.add(str(text.index), self.crystal(text))
         return self.add_matched(done)
 
     def add_matched(self, done: Round) -> list[Candidate]:
-        """Add a round whose texts were added to `drawn` as they were drawn."""
+        """Add a round whose texts were added to `sampled_crystals` as they were drawn."""
         self.rounds.append(done)
         for text in done.texts:
             self.texts[text.index] = text
@@ -110,7 +110,7 @@ class History:
             self.statistics.add_relaxed(text, relaxed)
             if relaxed.outcome is Outcome.CANDIDATE:
                 candidate = Candidate(text, relaxed, done.number)
-                self.found.add(candidate.name, candidate.crystal)
+                self.candidate_crystals.add(candidate.name, candidate.crystal)
                 fresh.append(candidate)
         self.candidates += fresh
         return fresh

@@ -95,7 +95,9 @@ def _summary(
             }
             for judge in tools.judges
         ],
-        "known": [{"title": known.title, "crystals": len(known)} for known in tools.known.sets],
+        "known": [
+            {"title": known.title, "crystals": len(known)} for known in tools.known_crystals.sets
+        ],
         "known_again": known_again(search),
         "unseated": {
             system: [asdict(phase) for phase in phases]
@@ -136,7 +138,7 @@ def _calibrations(search: Search, out: Path) -> list[Calibration]:
         if [row.judge for row in stored] == names:
             return stored
     elements = _elements(search)
-    known = search.tools.known.formation_energies(elements, _MAX_CALIBRATION_CRYSTALS)
+    known = search.tools.known_crystals.formation_energies(elements, _MAX_CALIBRATION_CRYSTALS)
     found = [calibrate(judge, known, search.workers) for judge in search.tools.judges]
     calibrations = [calibration for calibration in found if calibration is not None]
     if len(calibrations) == len(names):

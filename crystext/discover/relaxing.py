@@ -155,10 +155,10 @@ def _assess(
     checks = (lambda _: volume_failure(ratio), tools.condition_check, *tools.checks)
     if (reason := first_failure(crystal, checks)) is not None:
         return replace(record, outcome=Outcome.RELAXED_INVALID, message=reason)
-    earlier = history.found.find(crystal) or fresh.find(crystal)
+    earlier = history.candidate_crystals.find(crystal) or fresh.find(crystal)
     if earlier is not None:
         return replace(record, outcome=Outcome.RELAXED_DUPLICATE, message=earlier)
-    known = tools.known.novelty(crystal)
+    known = tools.known_crystals.novelty(crystal)
     if known is not None:
         record = replace(record, novelty=known.novelty.label, nearest_known=known.nearest)
     if known is not None and known.novelty is Novelty.SAME_CRYSTAL:

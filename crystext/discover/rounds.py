@@ -114,11 +114,11 @@ def _check_text(attempt: Attempt, arm: str, history: History, tools: SearchTools
         return replace(text, outcome=Outcome.CONDITION, message=reason)
     if (reason := first_failure(crystal, tools.checks)) is not None:
         return replace(text, outcome=Outcome.INVALID, message=reason)
-    if (earlier := history.drawn.find(crystal)) is not None:
+    if (earlier := history.sampled_crystals.find(crystal)) is not None:
         return replace(text, outcome=Outcome.DUPLICATE, message=earlier)
-    if (candidate := history.found.find(crystal)) is not None:
+    if (candidate := history.candidate_crystals.find(crystal)) is not None:
         return replace(text, outcome=Outcome.DUPLICATE, message=candidate)
-    if (name := tools.known.match(crystal)) is not None:
+    if (name := tools.known_crystals.match(crystal)) is not None:
         return replace(text, outcome=Outcome.KNOWN, message=name)
-    history.drawn.add(str(text.index), crystal)
+    history.sampled_crystals.add(str(text.index), crystal)
     return replace(text, outcome=Outcome.WAITING)

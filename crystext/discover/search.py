@@ -148,7 +148,7 @@ class Search:
             **tools.settings.values(),
             "potentials": [judge.name for judge in tools.judges],
             "hull": first.hull.name,
-            "known_sha256": tools.known.identity,
+            "known_sha256": tools.known_crystals.identity,
         }
 
     def _read_rounds(self) -> Iterator[Candidate]:

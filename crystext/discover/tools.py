@@ -27,7 +27,7 @@ class SearchTools:
     sampler: ArmSampler
     judges: Sequence[Judge]
     """The first relaxes and decides."""
-    known: KnownCrystals
+    known_crystals: KnownCrystals
     predictor: Predictor | None
     """None if there is none; then the log-probability alone ranks."""
     condition_check: Check

@@ -42,7 +42,7 @@ def test_a_candidate_is_new_unique_converged_and_below_the_limit(done_search):
         assert first.e_above_hull < done_search.tools.settings.below
         assert set(candidate.crystal.symbols) == {"Cu", "Au"}
         assert 2 <= len(candidate.crystal) <= 5
-        assert done_search.tools.known.match(candidate.crystal) is None
+        assert done_search.tools.known_crystals.match(candidate.crystal) is None
         assert not any(is_same(matcher, reduced[i], other) for other in reduced[:i])
 
 
