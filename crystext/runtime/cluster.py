@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from crystext import __version__
-from crystext.errors import RunError, SettingError, describe_error
+from crystext.errors import RunError, SettingError, WorkerDeathError, describe_error
 
 CONNECT_TIMEOUT_S = 20
 """How long to wait for a scheduler and its first worker, in seconds."""
@@ -51,10 +51,6 @@ def dask_executor(address: str) -> Iterator[Executor]:
     with client:
         _check_workers(client, address)
         yield client.get_executor(pure=False)
-
-
-class WorkerDeathError(Exception):
-    """Raised by an executor for a task whose processes died, as often as the executor allows."""
 
 
 def is_worker_death(error: BaseException) -> bool:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from typing import Any
 
-from crystext.errors import CrystextError
-from crystext.runtime.cluster import WorkerDeathError
+from crystext.errors import CrystextError, WorkerDeathError
 from crystext.runtime.processes import MAX_DEATHS_PER_TASK, ProcessDeath, ProcessPool
 
 
@@ -92,7 +91,10 @@ class LocalExecutor(Executor):
                 elif attempt < MAX_DEATHS_PER_TASK:
                     self._waiting.append((future, attempt + 1, call))
                 else:
-                    future.set_exception(WorkerDeathError(answer.exit_code))
+                    message = (
+                        f"processes ended with exit code {answer.exit_code}; try fewer workers"
+                    )
+                    future.set_exception(WorkerDeathError(message))
         except (CrystextError, RuntimeError) as error:
             # A process could not start, or an error of the program ended it.
             self._closed = True
