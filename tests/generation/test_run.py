@@ -229,7 +229,7 @@ def test_an_interrupt_ends_all_processes_with_one_message(start: Start, tmp_path
     process = start(tmp_path / "run", "--n", 10**6, *OPTIONS[2:], "--workers", 2)
     wait_until(lambda: size(tmp_path / "run" / "attempts.jsonl"))
     os.killpg(process.pid, signal.SIGINT)
-    _, message = process.communicate(timeout=120)
+    _, message = process.communicate(timeout=60)
     assert process.returncode == 130
     assert message.splitlines()[-1].startswith("crystext: interrupted")
     assert "Traceback" not in message
