@@ -32,6 +32,7 @@ from evaluation import leaderboard
 from evaluation.documents import (
     conditions,
     data,
+    discover,
     instruct,
     predictor,
     quality,
@@ -43,7 +44,7 @@ from evaluation.documents.sources import FIGURES
 from evaluation.result_file import ROOT
 
 # Importing a module registers its figures.
-MODULES = (conditions, data, instruct, predictor, quality, speed, study, training)
+MODULES = (conditions, data, discover, instruct, predictor, quality, speed, study, training)
 
 WIDTH = 120
 """Of a line of a document."""

@@ -1,10 +1,11 @@
 """Where the next texts are drawn: a bandit over the conditions of a search.
 
-An arm is a set of conditions. The first arms are the conditions of the search itself; each formula,
-space group and number of atoms (of the relaxed crystal's text) that was seen within
-`ARM_MARGIN_EV_PER_ATOM` above the limit becomes an arm that requests it as well. The texts of a
-round are drawn in batches; for each batch, Thompson sampling (Thompson, Biometrika 25, 285 (1933))
-chooses the arm: of a draw from each arm's distribution
+An arm is a set of conditions. The first arms are the conditions of the search itself, once for
+texts that the model writes freely, and once for known crystals with elements exchanged (see
+`exchanges`), as long as there are any. Each formula, space group and number of atoms (of the relaxed
+crystal's text) that was seen within `ARM_MARGIN_EV_PER_ATOM` above the limit becomes an arm that
+requests it as well. The texts of a round are drawn in batches; for each batch, Thompson sampling
+(Thompson, Biometrika 25, 285 (1933)) chooses the arm: of a draw from each arm's distribution
 
     θ_a ~ Beta(1 + successes_a, 1 + failures_a)
 
@@ -12,8 +13,8 @@ the largest wins. A crystal that became a candidate is a success of each arm who
 fulfils, and any other relaxed crystal a failure; a text that was not relaxed because it is invalid,
 known or a duplicate counts as `CHEAP_FAILURE` of a failure, since it costs about so much less. So
 a formula with low energies is drawn more often, and less often once its crystals come again. The
-first arms count only the texts that they drew themselves, and get every fourth batch at least:
-unseen formulas have no arm.
+first arms count only the texts that they drew themselves. The free one gets the last of every four
+batches at least: unseen formulas have no arm.
 
 The draws follow from the seed and the number of the round.
 """
@@ -49,6 +50,8 @@ class Arm:
 
     label: str
     conditions: Conditions
+    exchanges: bool = False
+    """Whether its texts are known crystals with elements exchanged."""
 
 
 @dataclass
@@ -97,6 +100,11 @@ def first_arms(targets: Sequence[Conditions]) -> list[Arm]:
     return [Arm(f"system {'-'.join(x.chemical_system)}", x) for x in targets]
 
 
+def exchange_arms(targets: Sequence[Conditions]) -> list[Arm]:
+    """Return the arms of known crystals with elements exchanged."""
+    return [Arm(f"exchange: {arm.label}", arm.conditions, True) for arm in first_arms(targets)]
+
+
 def narrowed_arms(
     conditions: Conditions, statistics: ArmStatistics, limit: float, infeasible: Iterable[str] = ()
 ) -> list[Arm]:
@@ -129,7 +137,7 @@ def narrowed_arms(
 
 def choose_arms(
     first: Sequence[Arm],
-    narrowed: Sequence[Arm],
+    others: Sequence[Arm],
     statistics: ArmStatistics,
     batches: int,
     rng: np.random.Generator,
@@ -137,15 +145,17 @@ def choose_arms(
     """Return the arm of each batch of a round, by Thompson sampling.
 
     Args:
-        first: arms of the search's own conditions.
-        narrowed: the others.
+        first: arms of the search's own conditions, of which the model writes freely.
+        others: all others.
         statistics: of the texts so far.
         batches: number of batches.
         rng: the only source of randomness.
     """
     return [
         _largest_draw(
-            [*first] if batch % _EXPLORATION == 0 else [*first, *narrowed], statistics, rng
+            [*first] if batch % _EXPLORATION == _EXPLORATION - 1 else [*first, *others],
+            statistics,
+            rng,
         )
         for batch in range(batches)
     ]

@@ -36,8 +36,8 @@ from crystext.runtime.files import file_digest
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import DIFFCSP_TOLERANCES, is_same, reduce_for_matching
 from crystext.structures.properties import reduced_formula
-from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
-from crystext.text import decode
+from crystext.structures.wyckoff.orbits import WyckoffCrystal, to_wyckoff_or_none
+from crystext.text import WYCKOFF, decode
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -66,6 +66,9 @@ class KnownSet(Protocol):
 
     def with_elements(self, elements: frozenset[str]) -> Sequence[tuple[str, Crystal]]:
         """Return names and crystals of exactly these elements."""
+
+    def with_orbits(self, elements: frozenset[str]) -> Iterator[tuple[str, WyckoffCrystal]]:
+        """Yield names and orbits of crystals of exactly these elements, where these are known."""
 
     def prototypes(self) -> Iterator[tuple[str, Prototype]]:
         """Yield names and prototypes of its crystals."""
@@ -102,6 +105,12 @@ class ShippedTexts:
     def with_elements(self, elements: frozenset[str]) -> list[tuple[str, Crystal]]:
         """Return names and crystals of exactly these elements."""
         return [(self._ids[i], self._crystal(i)) for i in self._rows_by_elements.get(elements, ())]
+
+    def with_orbits(self, elements: frozenset[str]) -> Iterator[tuple[str, WyckoffCrystal]]:
+        """Yield names and orbits of those of these elements that are given by their orbits."""
+        for i in self._rows_by_elements.get(elements, ()):
+            if (crystal := WYCKOFF.declared_wyckoff(self._texts[i])) is not None:
+                yield self._ids[i], crystal
 
     def prototypes(self) -> Iterator[tuple[str, Prototype]]:
         """Yield names and prototypes of the crystals that are given by their orbits."""
@@ -174,13 +183,21 @@ class ReferenceCrystals:
             for i in self._rows_by_elements.get(elements, ())
         ]
 
+    def with_orbits(self, elements: frozenset[str]) -> Iterator[tuple[str, WyckoffCrystal]]:
+        """Yield names and orbits of those of these elements in which spglib finds a symmetry."""
+        for i in self._rows_by_elements.get(elements, ()):
+            if (crystal := self._orbits(i)) is not None:
+                yield self._set.name(i), crystal
+
     def prototypes(self) -> Iterator[tuple[str, Prototype]]:
         """Yield names and prototypes of the crystals in which spglib finds a symmetry."""
         for i in range(len(self)):
-            record = self._set.dataset[i]
-            orbits = record.wyckoff or to_wyckoff_or_none(record.require_crystal())
-            if orbits is not None:
+            if (orbits := self._orbits(i)) is not None:
                 yield self._set.name(i), prototype_of(orbits)
+
+    def _orbits(self, row: int) -> WyckoffCrystal | None:
+        record = self._set.dataset[row]
+        return record.wyckoff or to_wyckoff_or_none(record.require_crystal())
 
 
 class CrystalMatcher:
@@ -259,6 +276,11 @@ class KnownCrystals:
                 for name, other in known.with_elements(elements):
                     self._matcher.add(name, other)
         return self._matcher.find(crystal)
+
+    def with_orbits(self, elements: frozenset[str]) -> Iterator[tuple[str, WyckoffCrystal]]:
+        """Yield names and orbits of known crystals of exactly these elements."""
+        for known in self.sets:
+            yield from known.with_orbits(elements)
 
     def novelty(self, crystal: Crystal) -> NoveltyResult | None:
         """Return how new a crystal is; None if spglib finds no symmetry in it."""
