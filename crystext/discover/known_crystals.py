@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -147,6 +147,12 @@ class ShippedTexts:
         return crystal
 
 
+@cache
+def shipped_texts(name: str) -> ShippedTexts:
+    """Return a set that ships, read once per process."""
+    return ShippedTexts(name)
+
+
 class ReferenceCrystals:
     """A set of the user: a file, a folder, a store or a data set's name."""
 
@@ -256,7 +262,7 @@ class KnownCrystals:
         """
         names = dict.fromkeys([*(SHIPPED_SETS if shipped else ()), *sources])
         self.sets: list[KnownSet] = [
-            ShippedTexts(name) if is_shipped_set(name) else ReferenceCrystals(name)
+            shipped_texts(name) if is_shipped_set(name) else ReferenceCrystals(name)
             for name in names
         ]
         self._matcher = CrystalMatcher()
@@ -294,7 +300,7 @@ class KnownCrystals:
     def formation_energies(self, elements: Iterable[str], n: int) -> list[tuple[Crystal, float]]:
         """Return up to n crystals of some of these elements with their formation energies."""
         shipped = [x for x in self.sets if isinstance(x, ShippedTexts)] or [
-            ShippedTexts(name) for name in SHIPPED_SETS
+            shipped_texts(name) for name in SHIPPED_SETS
         ]
         return [pair for known in shipped for pair in known.formation_energies(elements, n)][:n]
 
