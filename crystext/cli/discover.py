@@ -130,7 +130,7 @@ def discover(
     steps: Annotated[int, typer.Option(min=1, help="Maximum number of relaxation steps.")] = 300,
     texts_per_round: Annotated[
         int, typer.Option(min=1, help="Texts per round; the first has a quarter of it.")
-    ] = 80,
+    ] = 160,
     relaxed_per_round: Annotated[
         int, typer.Option(min=1, help="Crystals relaxed per round; the first has a quarter of it.")
     ] = 12,

@@ -2,10 +2,11 @@
 
 An arm is a set of conditions. The first arms are the conditions of the search itself, once for
 texts that the model writes freely, and once for known crystals with elements exchanged (see
-`exchanges`), as long as there are any. Each formula, space group and number of atoms (of the relaxed
-crystal's text) that was seen within `ARM_MARGIN_EV_PER_ATOM` above the limit becomes an arm that
-requests it as well. The texts of a round are drawn in batches; for each batch, Thompson sampling
-(Thompson, Biometrika 25, 285 (1933)) chooses the arm: of a draw from each arm's distribution
+`exchanges`), as long as there are any. Each formula, space group and number of atoms (of the
+relaxed crystal's text) that was seen within `ARM_MARGIN_EV_PER_ATOM` above the limit becomes an arm
+that requests it as well. The texts of a round are drawn in batches; for each batch, Thompson
+sampling (Thompson, Biometrika 25, 285 (1933)) chooses the arm: of a draw from each arm's
+distribution
 
     θ_a ~ Beta(1 + successes_a, 1 + failures_a)
 
@@ -13,7 +14,8 @@ the largest wins. A crystal that became a candidate is a success of each arm who
 fulfils, and any other relaxed crystal a failure; a text that was not relaxed because it is invalid,
 known or a duplicate counts as `CHEAP_FAILURE` of a failure, since it costs about so much less. So
 a formula with low energies is drawn more often, and less often once its crystals come again. The
-first arms count only the texts that they drew themselves. The free one gets the last of every four
+first arms count only the texts that they drew themselves; exchanges are credited with
+`EXCHANGE_PRIOR` successes. The free one gets the last of every four
 batches at least: unseen formulas have no arm.
 
 The draws follow from the seed and the number of the round.
@@ -37,6 +39,10 @@ ARM_MARGIN_EV_PER_ATOM = 0.05
 CHEAP_FAILURE = 0.1
 """Weight of a text that is not relaxed: drawing it took about a tenth of a relaxation."""
 
+EXCHANGE_PRIOR = 2
+"""Successes that exchanges are credited with, so that most first texts are exchanges: more of them
+are low in energy."""
+
 _EXPLORATION = 4
 """Every so many batches, one is of the first arms."""
 
@@ -52,6 +58,11 @@ class Arm:
     conditions: Conditions
     exchanges: bool = False
     """Whether its texts are known crystals with elements exchanged."""
+
+    @property
+    def prior_successes(self) -> int:
+        """Successes that it is credited with before its first text."""
+        return EXCHANGE_PRIOR if self.exchanges else 0
 
 
 @dataclass
@@ -163,7 +174,10 @@ def choose_arms(
 
 def _largest_draw(arms: Sequence[Arm], statistics: ArmStatistics, rng: np.random.Generator) -> Arm:
     draws = [
-        rng.beta(1 + _count(statistics.successes, arm), 1 + _count(statistics.failures, arm))
+        rng.beta(
+            1 + arm.prior_successes + _count(statistics.successes, arm),
+            1 + _count(statistics.failures, arm),
+        )
         for arm in arms
     ]
     return arms[int(np.argmax(draws))]

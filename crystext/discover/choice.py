@@ -25,7 +25,7 @@ from crystext.runtime.processes import Workers
 ATOM_COST_EV_PER_ATOM = 0.005
 """What an atom more counts when crystals are chosen for relaxation."""
 
-MAX_UNRELAXED_EV_PER_ATOM = 1.0
+MAX_UNRELAXED_EV_PER_ATOM = 0.6
 """eV/atom above the limit of candidates, beyond which a crystal as drawn is never relaxed."""
 
 _MAX_PER_FORMULA = 2

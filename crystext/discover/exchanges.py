@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import combinations, product
-from math import prod
 
 import numpy as np
 
@@ -29,7 +28,6 @@ from crystext.conditions import Conditions
 from crystext.conditions.sampling_constraints import Constraints
 from crystext.discover.known_crystals import KnownCrystals
 from crystext.discover.sampler import ArmSampler
-from crystext.errors import CrystextError
 from crystext.generation.infilling.similar_elements import similar_elements
 from crystext.grammar.wyckoff.completion import Gap, OrbitGaps
 from crystext.grammar.wyckoff.site_table import site_table
@@ -178,7 +176,10 @@ class ExchangeSampler:
     def _model(self) -> LoadedModel | None:
         """The model; None if it cannot write the cell of given orbits, or name an element."""
         sampler = self._sampler
-        if sampler.text_format != WYCKOFF or "infill_element" not in sampler.files.prompts.templates:
+        if (
+            sampler.text_format != WYCKOFF
+            or "infill_element" not in sampler.files.prompts.templates
+        ):
             return None
         model = sampler.model
         fits = CompletionVocabulary.fits(model, WYCKOFF)

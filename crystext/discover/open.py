@@ -132,4 +132,3 @@ def _checked_conditions(settings: SearchSettings) -> Conditions:
     if not settings.subsystems:
         return conditions
     return replace(conditions, chemical_system=(), only=conditions.chemical_system)
-

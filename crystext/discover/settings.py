@@ -81,7 +81,7 @@ class SearchSettings:
     """eV/Å."""
     steps: int = 300
     """Maximum number of relaxation steps."""
-    texts_per_round: int = 80
+    texts_per_round: int = 160
     """The first round has a quarter of it, so that candidates come soon."""
     relaxed_per_round: int = 12
     """Likewise."""

@@ -21,7 +21,13 @@ def systems() -> str:
         ]
         for system, row in searches.items()
     ]
-    header = ["system", "candidates", "of these by both judges", "first after (s)", "ended after (s)"]
+    header = [
+        "system",
+        "candidates",
+        "of these by both judges",
+        "first after (s)",
+        "ended after (s)",
+    ]
     return table(header, rows)
 
 
@@ -39,6 +45,6 @@ def summary() -> str:
         f"searches of {minutes:g} minutes of {', '.join(compared['systems'])}, there are "
         f"{compared['search_per_cpu_hour']:.0f} candidates per CPU hour, start, second judge and "
         "report included. Relaxing every crystal of `crystext sample` in the same CPU time gives "
-        f"{compared['everything_per_cpu_hour']:.0f}. Of {kills['files']} files of a search that was "
-        f"killed {kills['killed']} times, {same} from those of one that was left alone."
+        f"{compared['everything_per_cpu_hour']:.0f}. Of {kills['files']} files of a search that "
+        f"was killed {kills['killed']} times, {same} from those of one that was left alone."
     )

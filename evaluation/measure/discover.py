@@ -80,7 +80,9 @@ def measure(work: Path, asked: argparse.Namespace) -> Report:
     }
     limits = {"minutes": asked.minutes, "efficiency_minutes": asked.efficiency_minutes}
     return limits | {
-        name: kept(work / f"{name}.json", measures[name]) for name in measures if name in asked.parts
+        name: kept(work / f"{name}.json", measures[name])
+        for name in measures
+        if name in asked.parts
     }
 
 
