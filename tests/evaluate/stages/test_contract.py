@@ -27,7 +27,11 @@ from crystext.structures.record import Record
 from tests.evaluate.example_inputs import BRASS, ROCK_SALT, TEXTS, write_run, write_table
 
 PARTS: dict[str, Any] = {
-    **{name: part.model_dump() for name, part in load_protocol("mp20").stages.items()},
+    **{
+        name: part.model_dump()
+        for protocol in ("mp20", "csp-mp20")
+        for name, part in load_protocol(protocol).stages.items()
+    },
     "ipt": {"source": "s", "crystals": 2, "translations": 2},
     "stability": {"source": "s", "potential": "chgnet", "hull": "mp2020", "steps": 1},
     "metrics": list(METRICS),
