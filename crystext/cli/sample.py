@@ -193,7 +193,6 @@ def sample(
     The same command resumes a run that was killed, with byte-identical results. A larger --n
     extends a run, except with --conditions or --formulas-of. Other settings need another --out.
     """
-    from crystext.conditions import Conditions
     from crystext.errors import SettingError
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.io.write import Layout
@@ -221,15 +220,7 @@ def sample(
         "e_above_hull": e_above_hull,
         "neutral": neutral or None,
     }
-    if conditions is not None and formulas_of is not None:
-        raise SettingError("--conditions and --formulas-of both say what to sample; give one")
-    requested: tuple[Conditions, ...]
-    if formulas_of is not None:
-        requested = _formulas_of(formulas_of, keywords, max_atoms)
-    elif conditions is not None:
-        requested = _read_conditions(conditions, keywords, max_atoms)
-    else:
-        requested = (Conditions.from_keywords(**keywords),)
+    requested = _requested(conditions, formulas_of, keywords, max_atoms)
     run = lm.sampling_run(
         n,
         requested,
@@ -352,6 +343,22 @@ def _read_conditions(
             f"{len(table.errors)} of {len(table.rows) + len(table.errors)} rows left out", err=True
         )
     return tuple(row.conditions for row in table.rows)
+
+
+def _requested(
+    table: Path | None, formulas_of: str | None, common: dict[str, object], max_atoms: int
+) -> tuple[Conditions, ...]:
+    """Return what to sample: the rows of a table, the formulas of crystals, or the options."""
+    from crystext.conditions import Conditions
+    from crystext.errors import SettingError
+
+    if table is not None and formulas_of is not None:
+        raise SettingError("--conditions and --formulas-of both say what to sample; give one")
+    if formulas_of is not None:
+        return _formulas_of(formulas_of, common, max_atoms)
+    if table is not None:
+        return _read_conditions(table, common, max_atoms)
+    return (Conditions.from_keywords(**common),)
 
 
 def _formulas_of(source: str, common: dict[str, object], max_atoms: int) -> tuple[Conditions, ...]:

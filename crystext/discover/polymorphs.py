@@ -97,15 +97,15 @@ def polymorphs(search: Search, ranked: Sequence[RankedCandidate]) -> list[Formul
         search: with its rounds.
         ranked: its candidates.
     """
-    drawn = _Drawn(search)
+    counts = _TextCounts(search)
     by_formula: dict[str, list[Polymorph]] = defaultdict(list)
     for row in ranked:
-        by_formula[row.candidate.sample.formula or ""].append(drawn.candidate(row))
+        by_formula[row.candidate.sample.formula or ""].append(counts.candidate(row))
     requested = search.tools.settings.conditions.composition
     if requested is not None:
         by_formula.setdefault(requested, [])
     for formula in by_formula:
-        by_formula[formula] += drawn.known(formula)
+        by_formula[formula] += counts.known_polymorphs(formula)
     return [
         FormulaPolymorphs(formula, _ranked(found))
         for formula, found in by_formula.items()
@@ -113,7 +113,7 @@ def polymorphs(search: Search, ranked: Sequence[RankedCandidate]) -> list[Formul
     ]
 
 
-class _Drawn:
+class _TextCounts:
     """How often each crystal was drawn, and how probable its texts are."""
 
     def __init__(self, search: Search) -> None:
@@ -162,7 +162,7 @@ class _Drawn:
             sum(self._texts[name] for name in names),
         )
 
-    def known(self, formula: str) -> list[Polymorph]:
+    def known_polymorphs(self, formula: str) -> list[Polymorph]:
         """Return the known crystals of a formula, each once."""
         elements = frozenset(parse_formula(formula))
         found: dict[str, Polymorph] = {}
@@ -185,21 +185,24 @@ class _Drawn:
         return list(found.values())
 
 
-def _ranked(found: Sequence[Polymorph]) -> tuple[Polymorph, ...]:
+def _ranked(crystals: Sequence[Polymorph]) -> tuple[Polymorph, ...]:
     """Return polymorphs with their ranks, the lowest energy first."""
-    by_energy = _ranks({i: x.e_above_hull_ev_per_atom for i, x in enumerate(found)})
+    by_energy = _ranks({i: x.e_above_hull_ev_per_atom for i, x in enumerate(crystals)})
     by_likelihood = _ranks(
-        {i: None if x.log_probability is None else -x.log_probability for i, x in enumerate(found)}
+        {
+            i: None if x.log_probability is None else -x.log_probability
+            for i, x in enumerate(crystals)
+        }
     )
-    last = len(found) + 1
+    last = len(crystals) + 1
     order = sorted(
-        range(len(found)),
-        key=lambda i: (by_energy.get(i, last), by_likelihood.get(i, last), found[i].name),
+        range(len(crystals)),
+        key=lambda i: (by_energy.get(i, last), by_likelihood.get(i, last), crystals[i].name),
     )
     return tuple(
         Polymorph(
             **{
-                **asdict(found[i]),
+                **asdict(crystals[i]),
                 "energy_rank": by_energy.get(i),
                 "likelihood_rank": by_likelihood.get(i),
             }
@@ -214,7 +217,7 @@ def _ranks(values: Mapping[int, float | None]) -> dict[int, int]:
     return {i: rank for rank, (_, i) in enumerate(known, start=1)}
 
 
-def write_polymorphs(found: Sequence[FormulaPolymorphs], out: Path) -> None:
+def write_polymorphs(groups: Sequence[FormulaPolymorphs], out: Path) -> None:
     """Write the table.
 
     Raises:
@@ -223,7 +226,7 @@ def write_polymorphs(found: Sequence[FormulaPolymorphs], out: Path) -> None:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for group in found:
+    for group in groups:
         for row in group.polymorphs:
             writer.writerow({**asdict(row), "formula": csv_formula(row.formula)})
     write_text(out / TABLE, buffer.getvalue())

@@ -87,13 +87,13 @@ def match_proposals(
 
 
 def _match_formula(
-    asked: Sequence[tuple[Crystal, tuple[Crystal | None, ...]]], tolerances: MatchTolerances
+    pairs: Sequence[tuple[Crystal, tuple[Crystal | None, ...]]], tolerances: MatchTolerances
 ) -> list[TargetMatches]:
     """Return the matches of the targets of one formula."""
-    formula = reduced_formula(asked[0][0].numbers)
-    crystals = [target for target, _ in asked]
+    formula = reduced_formula(pairs[0][0].numbers)
+    crystals = [target for target, _ in pairs]
     rows: list[list[int | None]] = []
-    for _, proposals in asked:
+    for _, proposals in pairs:
         rows.append([])
         for proposal in proposals:
             if proposal is None or reduced_formula(proposal.numbers) != formula:
@@ -179,14 +179,14 @@ def _or_lowest(value: float | None) -> float:
     return float("-inf") if value is None else value
 
 
-def probability_among(matching: int, total: int, drawn: int) -> float:
+def probability_among(matching: int, total: int, taken: int) -> float:
     """Return the probability that a match is among some of the proposals, taken at random.
 
-        1 - C(total - matching, drawn) / C(total, drawn)
+        1 - C(total - matching, taken) / C(total, taken)
 
     Args:
         matching: number of proposals that match.
         total: number of proposals.
-        drawn: number of those that are taken; at most `total`.
+        taken: number of those that are taken; at most `total`.
     """
-    return 1 - comb(total - matching, drawn) / comb(total, drawn)
+    return 1 - comb(total - matching, taken) / comb(total, taken)

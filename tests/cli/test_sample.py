@@ -22,7 +22,7 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula
 from crystext.text import decode
 from tests.conftest import Run
-from tests.example_crystals import NACL, WURTZITE
+from tests.example_crystals import IRON, WURTZITE
 from tests.inference.test_coordinate_reader import nearest_over_radii
 
 Refuses = Callable[..., str]
@@ -452,13 +452,13 @@ def test_formulas_of_crystals_are_requested_and_their_proposals_compared(
     cli: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_crystals([("salt", NACL), ("sphalerite", WURTZITE)], Path("known.extxyz"))
+    write_crystals([("iron", IRON), ("zinc sulfide", WURTZITE)], Path("known.extxyz"))
     options = ("--formulas-of", "known.extxyz", "--n", 2, "--workers", 1, "--out", "run")
     ended = cli("sample", "--model", tiny_model, *options)
     assert ended.returncode == 0, ended.stderr
     attempts = list(read_attempts(Path("run")))
     requested = [{x["name"]: x["requested"] for x in row["conditions"]} for row in attempts]
-    expected = [{"composition": "NaCl", "n_atoms": "8"}, {"composition": "ZnS", "n_atoms": "4"}]
+    expected = [{"composition": "Fe", "n_atoms": "1"}, {"composition": "ZnS", "n_atoms": "4"}]
     assert requested == [row for row in expected for _ in range(2)]
     assert all(row["satisfied"] for row in attempts)
     report = ("--targets", "known.extxyz", "--workers", 1, "--out", "report")

@@ -37,9 +37,8 @@ def targets(tmp_path: Path) -> Path:
 
 
 def evaluated(samples: Path, targets: Path, out: Path, **options: Any) -> Report:
-    return evaluate_samples(
-        samples, "csp-mp20", out, options=EvaluationOptions(targets=str(targets), **options)
-    )
+    given = EvaluationOptions(targets=str(targets), **options)
+    return evaluate_samples(samples, "csp-mp20", out, only=["proposals"], options=given)
 
 
 def values(report: Report) -> dict[str, float | None]:
@@ -80,12 +79,12 @@ def test_proposals_of_a_file_are_known_by_the_names_of_targets(
     tmp_path: Path, targets: Path
 ) -> None:
     named = [("brass_0", BRASS_AS_SALT), ("salt", ROCK_SALT), ("brass_1", BRASS)]
-    write_crystals(named, tmp_path / "theirs.extxyz")
-    found = values(evaluated(tmp_path / "theirs.extxyz", targets, tmp_path / "out"))
+    write_crystals(named, tmp_path / "theirs.parquet")
+    found = values(evaluated(tmp_path / "theirs.parquet", targets, tmp_path / "out"))
     assert (found["match_rate_1"], found["match_rate_2"]) == (0.5, 1)
-    write_crystals([*named, ("bras_2", BRASS)], tmp_path / "more.extxyz")
-    with pytest.raises(InputError, match=r"1 sample of more\.extxyz .* first 'bras_2'"):
-        evaluated(tmp_path / "more.extxyz", targets, tmp_path / "out")
+    write_crystals([*named, ("bras_2", BRASS)], tmp_path / "more.parquet")
+    with pytest.raises(InputError, match=r"1 sample of more\.parquet .* first 'bras_2'"):
+        evaluated(tmp_path / "more.parquet", targets, tmp_path / "out")
 
 
 def test_the_most_probable_and_the_most_frequent_proposal_are_told_apart(
@@ -112,9 +111,12 @@ def test_a_potential_ranks_by_energy(tmp_path: Path) -> None:
 
     targets = write_table(tmp_path / "cu.parquet", [copper(2.55, 60.0)], material_id=["cu"])
     cubic = [("cu_0", copper(2.4, 90.0)), ("cu_1", copper(2.4, 90.0)), ("cu_2", copper(2.6, 60.0))]
-    write_crystals(cubic, tmp_path / "cu.extxyz")
+    write_crystals(cubic, tmp_path / "cu_proposals.parquet")
     report = evaluated(
-        tmp_path / "cu.extxyz", targets, tmp_path / "out", potential="tests.process_tasks:emt"
+        tmp_path / "cu_proposals.parquet",
+        targets,
+        tmp_path / "out",
+        potential="tests.process_tasks:emt",
     )
     found = values(report)
     assert (found["match_rate_votes"], found["match_rate_energy"]) == (0, 1)

@@ -111,16 +111,16 @@ class ProposalsStage(Stage[ProposalsSettings]):
         self, context: StageContext, settings: ProposalsSettings, result: StageResult
     ) -> None:
         """Match the proposals with their targets, and rank them."""
-        known = _targets(context)
-        blocks = samples_by_target(context.sample_set, known)
+        targets = _targets(context)
+        blocks = samples_by_target(context.sample_set, targets)
         found = match_proposals(
-            known.crystals,
+            targets.crystals,
             [[context.crystals.get(i) for i in block] for block in blocks],
             tolerances=settings.tolerances,
             workers=context.workers,
             report=context.report_progress,
         )
-        valid_targets = _valid_targets(context, known)
+        valid_targets = _valid_targets(context, targets)
         rows = [
             _Target(
                 tuple(block),
@@ -134,7 +134,7 @@ class ProposalsStage(Stage[ProposalsSettings]):
             for block, matches, valid in zip(blocks, found, valid_targets, strict=True)
         ]
         energies = _energies(context, settings, rows)
-        _fill_columns(result, context, known, rows, energies)
+        _fill_columns(result, context, targets, rows, energies)
         _add_rates(result, settings, rows)
         _add_rankings(result, settings, rows, energies)
         result.add_proportion(
@@ -146,7 +146,7 @@ class ProposalsStage(Stage[ProposalsSettings]):
         )
         most = max(len(row.indices) for row in rows)
         result.note = (
-            f"{len(rows):,} targets of {known.title}, {len(context):,} samples; at most {most:,} "
+            f"{len(rows):,} targets of {targets.title}, {len(context):,} samples; at most {most:,} "
             f"for a target, {sum(not row.indices for row in rows):,} targets without any."
         )
 
@@ -157,10 +157,10 @@ def _targets(context: StageContext) -> ReferenceSet:
     return context.reference_sets.get("targets" if given else "reference")
 
 
-def _valid_targets(context: StageContext, known: ReferenceSet) -> list[bool]:
+def _valid_targets(context: StageContext, targets: ReferenceSet) -> list[bool]:
     validity = context.settings["validity"]
     assert isinstance(validity, ValiditySettings)
-    return context.map_crystals(partial(is_valid, settings=validity), known.crystals)
+    return context.map_crystals(partial(is_valid, settings=validity), targets.crystals)
 
 
 def _log_probability(context: StageContext, index: int) -> float | None:
@@ -211,14 +211,14 @@ def _representatives(row: _Target) -> list[int]:
 def _fill_columns(
     result: StageResult,
     context: StageContext,
-    known: ReferenceSet,
+    targets: ReferenceSet,
     rows: Sequence[_Target],
     energies: Mapping[int, float],
 ) -> None:
     columns: dict[str, list[Any]] = {name: [None] * len(context) for name in ProposalsStage.columns}
     for t, row in enumerate(rows):
         for place, index in enumerate(row.indices):
-            columns["target"][index] = known.name(t)
+            columns["target"][index] = targets.name(t)
             columns["proposal"][index] = place + 1
             columns["proposal_match"][index] = row.counted(place) is not None
             columns["proposal_rms"][index] = row.counted(place)
