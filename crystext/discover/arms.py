@@ -43,6 +43,9 @@ EXCHANGE_PRIOR = 2
 """Successes that exchanges are credited with, so that most first texts are exchanges: more of them
 are low in energy."""
 
+FIRST_ARM = "all"
+"""Label of the arm of the search's own conditions."""
+
 _EXPLORATION = 4
 """Every so many batches, one is of the first arms."""
 
@@ -107,7 +110,7 @@ def labels_of(text: SampledText) -> list[str]:
 def first_arms(targets: Sequence[Conditions]) -> list[Arm]:
     """Return the arms of the conditions of the search itself."""
     if len(targets) == 1:
-        return [Arm("all", targets[0])]
+        return [Arm(FIRST_ARM, targets[0])]
     return [Arm(f"system {'-'.join(x.chemical_system)}", x) for x in targets]
 
 

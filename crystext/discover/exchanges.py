@@ -35,6 +35,7 @@ from crystext.grammar.wyckoff.token_reader import WyckoffTokenReader
 from crystext.inference.cpu_llama import why_unsupported
 from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.element_ranking import ElementRanker
+from crystext.inference.likelihood import LikelihoodScorer
 from crystext.inference.orbit_completion import CellToFill, CompletionVocabulary
 from crystext.inference.threads import single_thread_if_small
 from crystext.inference.types import Attempt, Request
@@ -51,6 +52,9 @@ SIMILAR = (8, 4)
 
 MAX_RANKED = 300
 """Exchanges that the model ranks at a time, those of the most similar elements; a few seconds."""
+
+CELL_TEMPERATURE = 0.5
+"""Of the cells that the model draws: they should be probable, not vary."""
 
 _MAX_ALIKE = 3
 """Exchanges with the same elements on the same positions; their free coordinates differ."""
@@ -212,11 +216,13 @@ class ExchangeSampler:
             indices: of the texts, among all of the search.
 
         Returns:
-            The texts; their log-probability is that of the exchanged elements and of the cell.
+            The texts, each with the log-probability of the whole of it.
         """
         assert self._model is not None, "there are no exchanges without it"
         request = self._sampler.request(conditions)
         ratio = self._sampler.settings.min_distance_ratio
+        settings = self._sampler.sampling_settings(conditions)
+        settings = replace(settings, temperature=CELL_TEMPERATURE)
         groups: dict[int, list[int]] = defaultdict(list)
         for i, exchange in enumerate(exchanges):
             groups[len(exchange.crystal.cell)].append(i)
@@ -228,23 +234,25 @@ class ExchangeSampler:
                     [_gaps(exchanges[i].crystal) for i in places],
                     CellToFill(None, (None,) * parameters, ratio),
                 )
-                sampler = BatchSampler(
-                    self._model, self._sampler.sampling_settings(conditions), vocabulary
-                )
+                sampler = BatchSampler(self._model, settings, vocabulary)
                 drawn = sampler.draw(request, [indices[i] for i in places])
                 found |= dict(zip(places, drawn, strict=True))
+            texts = [found[i].text for i in range(len(exchanges))]
+            scores = self._scorer.score_texts(request.prompt, texts)
         return [
-            replace(
-                found[i],
-                log_probability=round(found[i].log_probability + exchange.log_probability, 4),
-            )
-            for i, exchange in enumerate(exchanges)
+            replace(found[i], log_probability=round(score.total, 4))
+            for i, score in enumerate(scores)
         ]
 
     @cached_property
     def _ids(self) -> WyckoffTokenReader:
         assert self._model is not None
         return WyckoffTokenReader(self._model.tokenizer)
+
+    @cached_property
+    def _scorer(self) -> LikelihoodScorer:
+        assert self._model is not None
+        return LikelihoodScorer(self._model)
 
     @cached_property
     def _ranker(self) -> ElementRanker:

@@ -55,7 +55,7 @@ class SampledText:
     arm: str
     text: str
     log_probability: float
-    """In nats, of what the model wrote; of an exchange, the elements exchanged and the cell."""
+    """In nats, of the whole text."""
     tokens: int
     outcome: Outcome
     """`WAITING` if it passed all checks, whether or not it was relaxed."""
