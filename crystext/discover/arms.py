@@ -46,7 +46,7 @@ are low in energy."""
 FIRST_ARM = "all"
 """Label of the arm of the search's own conditions."""
 
-_EXPLORATION = 4
+EXPLORATION = 4
 """Every so many batches, one is of the first arms."""
 
 _MAX_ARMS = 24
@@ -167,7 +167,7 @@ def choose_arms(
     """
     return [
         _largest_draw(
-            [*first] if batch % _EXPLORATION == _EXPLORATION - 1 else [*first, *others],
+            [*first] if batch % EXPLORATION == EXPLORATION - 1 else [*first, *others],
             statistics,
             rng,
         )

@@ -53,7 +53,7 @@ SIMILAR = (8, 4)
 MAX_RANKED = 300
 """Exchanges that the model ranks at a time, those of the most similar elements; a few seconds."""
 
-CELL_TEMPERATURE = 0.5
+CELL_TEMPERATURE = 0.1
 """Of the cells that the model draws: they should be probable, not vary."""
 
 _MAX_ALIKE = 3
@@ -78,7 +78,7 @@ class Exchanges:
     def __init__(
         self,
         conditions: Conditions,
-        known: KnownCrystals,
+        known_crystals: KnownCrystals,
         max_atoms: int,
         rank: Callable[[Sequence[WyckoffCrystal], Sequence[Sequence[int]]], list[float]],
     ) -> None:
@@ -86,11 +86,12 @@ class Exchanges:
 
         Args:
             conditions: of the search; without a chemical system or a formula there is none.
-            known: crystals in which elements are exchanged.
+            known_crystals: those in which elements are exchanged.
             max_atoms: in a primitive cell.
             rank: returns the log-probability of atomic numbers at their sites in each crystal.
         """
-        self._conditions, self._known, self._max_atoms = conditions, known, max_atoms
+        self._conditions, self._known_crystals = conditions, known_crystals
+        self._max_atoms = max_atoms
         self._rank = rank
         self._system = tuple(sorted({*conditions.chemical_system, *conditions.formula}))
         self._found: list[Exchange] = []
@@ -147,7 +148,7 @@ class Exchanges:
         for _, exchange in sorted(ways, key=lambda way: (way[0], tuple(way[1].items()))):
             elements = frozenset(self._system) - {*exchange.values()} | {*exchange}
             numbers = {ATOMIC_NUMBERS[a]: ATOMIC_NUMBERS[b] for a, b in exchange.items()}
-            for name, crystal in self._known.with_orbits(elements):
+            for name, crystal in self._known_crystals.with_orbits(elements):
                 exchanged = _exchange(crystal, numbers)
                 if self._is_wanted(exchanged):
                     yield name, exchanged, tuple(numbers.values())
@@ -171,9 +172,9 @@ class Exchanges:
 class ExchangeSampler:
     """Draws texts of exchanges."""
 
-    def __init__(self, sampler: ArmSampler, known: KnownCrystals) -> None:
+    def __init__(self, sampler: ArmSampler, known_crystals: KnownCrystals) -> None:
         """Take the model and the known crystals."""
-        self._sampler, self._known = sampler, known
+        self._sampler, self._known_crystals = sampler, known_crystals
         self._exchanges: dict[Conditions, Exchanges] = {}
 
     @cached_property
@@ -201,7 +202,7 @@ class ExchangeSampler:
             return []
         if conditions not in self._exchanges:
             self._exchanges[conditions] = Exchanges(
-                conditions, self._known, self._sampler.settings.max_atoms, self._rank
+                conditions, self._known_crystals, self._sampler.settings.max_atoms, self._rank
             )
         return self._exchanges[conditions].from_place(start, count)
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from crystext.discover.arms import (
+    EXPLORATION,
     Arm,
     choose_arms,
     exchange_arms,
@@ -33,7 +34,7 @@ from crystext.structures.properties import reduced_formula
 from crystext.structures.space_groups import find_space_group
 
 TEXTS_PER_BATCH = 20
-"""Texts that one choice of an arm draws."""
+"""Texts that one choice of an arm draws; fewer in small rounds, so that there are some choices."""
 
 
 def run_round(history: History, tools: SearchTools, workers: Workers, report: Report) -> Round:
@@ -73,9 +74,8 @@ def _draw_texts(
     narrowed = narrowed_arms(settings.targets[0], history.statistics, settings.below)
     others = [arm for arm in narrowed if _is_feasible(arm, tools.sampler)]
     others += [arm for arm in exchange_arms(settings.targets) if _exchanges(arm, 1, history, tools)]
-    batches = [
-        min(TEXTS_PER_BATCH, n_texts - start) for start in range(0, n_texts, TEXTS_PER_BATCH)
-    ]
+    most = min(TEXTS_PER_BATCH, -(-n_texts // EXPLORATION))
+    batches = [min(most, n_texts - start) for start in range(0, n_texts, most)]
     chosen = choose_arms(first, others, history.statistics, len(batches), rng)
     drawn: Counter[str] = Counter()
     texts: list[SampledText] = []

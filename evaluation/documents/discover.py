@@ -40,11 +40,12 @@ def summary() -> str:
     minutes = found["efficiency_minutes"]
     cores = found["machine"]["cores"]
     same = "none differs" if not kills["differing"] else f"{len(kills['differing'])} differ"
+    judges = " and ".join(found["first"]["judges"])
     return (
-        f"Measured on a shared machine of {cores} cores {made_by(path, 'measure.discover')}. In "
+        f"Judged by {judges}; measured on a shared machine of {cores} cores {made_by(path, 'measure.discover')}. In "
         f"searches of {minutes:g} minutes of {', '.join(compared['systems'])}, there are "
-        f"{compared['search_per_cpu_hour']:.0f} candidates per CPU hour, start, second judge and "
-        "report included. Relaxing every crystal of `crystext sample` in the same CPU time gives "
+        f"{compared['search_per_cpu_hour']:.0f} candidates per CPU hour, start and report "
+        "included. Relaxing every crystal of `crystext sample` in the same CPU time gives "
         f"{compared['everything_per_cpu_hour']:.0f}. Of {kills['files']} files of a search that "
         f"was killed {kills['killed']} times, {same} from those of one that was left alone."
     )

@@ -123,15 +123,19 @@ def first_candidate(out: Path, system: str, minutes: float, n: int) -> Report:
             first = time.monotonic() - started
         time.sleep(0.2)
     rows = read_table(out)
+    summary = json.loads((out / "search.json").read_text(encoding="utf-8"))
     return {
         "exit_status": process.returncode,
+        "judges": [judge["name"] for judge in summary["judges"]],
         "first_candidate_s": rounded(first, 1),
         "seconds": round(time.monotonic() - started, 1),
         "candidates": len(rows),
         "by_all_judges": sum(agree(row) for row in rows),
         "novelty": dict(Counter(row["novelty"] for row in rows)),
         "report": (out / "report.html").is_file(),
-        "ending": json.loads((out / "search.json").read_text())["ending"] if rows else None,
+        "ending": summary["ending"],
+        "rounds": summary["rounds"],
+        "texts": summary["funnel"][0]["count"],
     }
 
 
