@@ -176,7 +176,10 @@ def _rates(
     energies: Mapping[str, float],
 ) -> Report:
     """Return match rates and RMSE, of all pairs and of pairs of valid crystals alone."""
-    report: Report = {"valid_targets": share(sum(x.valid for x in drawn), len(drawn))}
+    report: Report = {
+        "targets": len(drawn),
+        "valid_targets": share(sum(x.valid for x in drawn), len(drawn)),
+    }
     for name, both_valid in (("valid or not", False), ("both valid", True)):
         matching = [
             sum(
@@ -228,6 +231,8 @@ def ground_states(drawn: Sequence[Drawn]) -> Report:
                 "crystals": len(inside),
                 "probability": [
                     rounded(float(np.mean([probability_among(m, draws, n) for m in matching])), 3)
+                    if matching
+                    else None
                     for n in counts
                 ],
             }
