@@ -1,9 +1,9 @@
 """A LLaMA forward pass for sampling many short texts on a CPU.
 
-Takes the weights of `transformers.LlamaForCausalLM` and gives the same results up to rounding, at
-lower cost: keys and values are in one block that grows by many tokens at a time, all rows are at
-the same position, finished rows are replaced by the last ones, and logits are computed only for the
-tokens of one slot.
+Takes the weights of a plain LLaMA and gives the results of transformers up to rounding, at lower
+cost: keys and values are in one block that grows by many tokens at a time, all rows are at the same
+position, finished rows are replaced by the last ones, and logits are computed only for the tokens
+of one slot.
 Covers plain LLaMA blocks (RMS norm, rotary positions, grouped or full attention, SwiGLU, no bias).
 """
 
@@ -16,6 +16,7 @@ import torch
 from torch.nn.functional import linear, rms_norm, silu
 
 from crystext.errors import ModelError
+from crystext.models.plain_llama import PlainLlama, plain_llama_of
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -32,54 +33,28 @@ class _Layer:
     down: torch.Tensor
 
 
-def why_unsupported(network: PreTrainedModel | PeftModel) -> str | None:
-    """Return why `CpuLlama` does not support a network; None if it does."""
-    config = network.config
-    if hasattr(network, "peft_config"):
-        return "it has an adapter beside its weights"
-    if config.model_type != "llama":
-        return f"its type is {config.model_type!r}"
-    for setting, plain in (("attention_bias", False), ("mlp_bias", False), ("hidden_act", "silu")):
-        found = getattr(config, setting, plain)
-        if found != plain:
-            return f"its {setting} is {found!r}"
-    if strange := [name for name, p in network.named_parameters() if not p.is_floating_point()]:
-        return f"its {strange[0]} is quantized"
-    return None
-
-
 class CpuLlama:
     """The weights of a LLaMA, laid out for stepping a batch of texts token by token."""
 
-    def __init__(self, network: PreTrainedModel | PeftModel, dtype: torch.dtype) -> None:
+    def __init__(
+        self, network: PlainLlama | PreTrainedModel | PeftModel, dtype: torch.dtype
+    ) -> None:
         """Take the weights of a network, converted to this type.
 
         Raises:
             ModelError: the network is not a plain LLaMA.
         """
-        if reason := why_unsupported(network):
-            raise ModelError(f"the network is not a plain llama: {reason}")
-        config = network.config
-        self.heads = int(config.num_attention_heads)
-        self.kv_heads = int(config.num_key_value_heads)
-        self.head_size = int(getattr(config, "head_dim", None) or config.hidden_size // self.heads)
-        self.epsilon = float(config.rms_norm_eps)
-        self.max_tokens = int(config.max_position_embeddings)
-        # From any device: the network may have been moved for another sampler.
-        weights = {name: p.detach().to("cpu", dtype) for name, p in network.named_parameters()}
+        plain = network if isinstance(network, PlainLlama) else plain_llama_of(network)
+        self.heads, self.kv_heads, self.head_size = plain.heads, plain.kv_heads, plain.head_size
+        self.epsilon, self.max_tokens = plain.epsilon, plain.max_tokens
+        weights = {name: tensor.to(dtype) for name, tensor in plain.weights.items()}
         self.embedding = weights["model.embed_tokens.weight"]
         self.norm = weights["model.norm.weight"]
-        self.head = self.embedding if config.tie_word_embeddings else weights["lm_head.weight"]
-        self.layers = [
-            _layer_of(weights, f"model.layers.{i}.") for i in range(int(config.num_hidden_layers))
-        ]
-        with torch.no_grad():
-            # The network's own rotary module applies every scaling rule of transformers;
-            # its frequencies stay in float32, which they need.
-            positions = torch.arange(self.max_tokens)[None]
-            cos, sin = network.model.rotary_emb(torch.zeros(1), positions)
+        self.head = self.embedding if plain.is_tied else weights["lm_head.weight"]
+        self.layers = [_layer_of(weights, f"model.layers.{i}.") for i in range(plain.layers)]
+        sin = plain.sin.clone()
         sin[..., : self.head_size // 2] *= -1
-        self.cos, self.sin = cos[0].to(dtype), sin[0].to(dtype)
+        self.cos, self.sin = plain.cos.to(dtype), sin.to(dtype)
         """Shape (positions, head size); the first half of `sin` is negated."""
 
     def logits(self, hidden_B_D: torch.Tensor, tokens: torch.Tensor | None = None) -> torch.Tensor:

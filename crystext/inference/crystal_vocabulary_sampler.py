@@ -10,7 +10,7 @@ mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -21,11 +21,14 @@ from crystext.inference.cpu_llama import CpuLlama, KVBatch
 from crystext.inference.guidance import mix_logits, weighted_prompts
 from crystext.inference.request_grammar import MAX_RESTARTS
 from crystext.inference.types import Attempt, Request, SamplingSettings
-from crystext.models.load import LoadedModel
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools
 from crystext.text import Format
 from crystext.tokenization.encode import prompt_ids
+
+if TYPE_CHECKING:
+    from crystext.inference.sampling_model import SamplingModel
+    from crystext.models.load import LoadedModel
 
 _REDRAWS = 8
 """How often a coordinate without room is sampled again before all values are checked."""
@@ -75,7 +78,7 @@ class Vocabulary(Protocol):
     """
 
     @staticmethod
-    def fits(model: LoadedModel, fmt: Format) -> bool:
+    def fits(model: LoadedModel | SamplingModel, fmt: Format) -> bool:
         """Return whether a model writes this format in these tokens."""
 
     def start(self, request: Request, count: int, *, final: bool) -> TokenReader:
@@ -95,7 +98,7 @@ class BatchSampler:
     """A model with the crystal vocabulary, ready to sample texts of one format."""
 
     def __init__(
-        self, model: LoadedModel, settings: SamplingSettings, vocabulary: Vocabulary
+        self, model: LoadedModel | SamplingModel, settings: SamplingSettings, vocabulary: Vocabulary
     ) -> None:
         """Prepare the model for sampling.
 

@@ -12,15 +12,23 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
+    from crystext.models.plain_llama import PlainLlama
+
 _SINGLE_THREAD_PARAMETERS = 100_000_000
 """Most parameters of a network that runs on one thread: more threads would hardly be faster."""
 
 
 @contextmanager
-def single_thread_if_small(network: PreTrainedModel | PeftModel) -> Iterator[None]:
+def single_thread_if_small(network: PreTrainedModel | PeftModel | PlainLlama) -> Iterator[None]:
     """Run a small network on one thread: sums split over threads round differently."""
-    if sum(p.numel() for p in network.parameters()) > _SINGLE_THREAD_PARAMETERS:
+    if parameter_count(network) > _SINGLE_THREAD_PARAMETERS:
         yield
         return
     with single_thread():
         yield
+
+
+def parameter_count(network: PreTrainedModel | PeftModel | PlainLlama) -> int:
+    """Return the number of parameters of a network."""
+    own = network.weights.values() if hasattr(network, "weights") else network.parameters()
+    return sum(tensor.numel() for tensor in own)

@@ -7,6 +7,8 @@ samples follow the model's distribution conditional on neither.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
@@ -23,11 +25,14 @@ from crystext.grammar.wyckoff.token_reader import (
 from crystext.inference.crystal_vocabulary_sampler import Step, TextBatch
 from crystext.inference.request_grammar import must_be_redrawn
 from crystext.inference.types import Request
-from crystext.models.load import LoadedModel
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools
 from crystext.text import Format
 from crystext.text.formats import MAX_ANGLE
+
+if TYPE_CHECKING:
+    from crystext.inference.sampling_model import SamplingModel
+    from crystext.models.load import LoadedModel
 
 _ROW_STEP = 32
 """Logits are computed for multiples of this number of texts."""
@@ -44,7 +49,7 @@ _TOKEN_KINDS = {field: token for token, field in _FIELD_KINDS.items()}
 class WyckoffVocabulary:
     """The tokens of the Wyckoff format."""
 
-    def __init__(self, model: LoadedModel, fmt: Format) -> None:
+    def __init__(self, model: LoadedModel | SamplingModel, fmt: Format) -> None:
         """Look up the tokens.
 
         Raises:
@@ -53,7 +58,7 @@ class WyckoffVocabulary:
         self.format, self.ids = fmt, WyckoffTokenReader(model.tokenizer)
 
     @staticmethod
-    def fits(model: LoadedModel, fmt: Format) -> bool:
+    def fits(model: LoadedModel | SamplingModel, fmt: Format) -> bool:
         """Return whether a model writes this format in tokens of the crystal vocabulary."""
         return has_wyckoff_vocabulary(model.tokenizer, fmt)
 

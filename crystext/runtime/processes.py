@@ -113,6 +113,7 @@ def run_in_order(
     workers: Workers,
     *,
     remedy: str = "try fewer --workers",
+    first_here: Callable[[Callable[[], Callable[[_Task], _Answer]], _Task], _Answer] | None = None,
 ) -> Generator[_Answer, None, None]:
     """Yield the answer of each task, in the order of the tasks.
 
@@ -124,6 +125,8 @@ def run_in_order(
             one.
         workers: maximum number of processes; or an executor, which gets all tasks at once.
         remedy: what to do if a process is killed because it ran out of memory.
+        first_here: runs the first task in this process, given `make_function` and the task, while
+            the processes start with the others. A single task then needs no process.
 
     Raises:
         CrystextError: raised by `make_function` or a task, and raised here again.
@@ -143,6 +146,7 @@ def run_in_order(
     remaining = enumerate(tasks)
     early: dict[int, _Answer] = {}
     due = 0
+    first = next(remaining, None) if first_here is not None else None
     with closing(_Pool[int, _Task, _Answer](make_function, workers)) as pool:
         while True:
             while pool.has_capacity and len(early) + len(pool.busy) < _MAX_TASKS_AHEAD * workers:
@@ -150,6 +154,9 @@ def run_in_order(
                 if item is None:
                     break
                 pool.submit(*item)
+            if first_here is not None and first is not None:
+                early[0] = first_here(make_function, first[1])
+                first = None
             if due in early:
                 yield early.pop(due)
                 due += 1
