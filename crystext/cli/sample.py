@@ -182,9 +182,10 @@ def sample(
     """
     from crystext.conditions import Conditions
     from crystext.errors import SettingError
+    from crystext.generation.sampling_run import make_sampling_run
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.io.write import Layout
-    from crystext.lm import CrystalLM
+    from crystext.models.layout import open_model
 
     layout = Layout(symmetrized, conventional)
     _check_crystal_files(format, out, keep, layout)
@@ -192,7 +193,7 @@ def sample(
         raise SettingError("--max-attempts-per-sample limits --until; add --until satisfied")
     if max_attempts_per_sample is None:
         max_attempts_per_sample = 1 if until is None else _DEFAULT_MAX_ATTEMPTS
-    lm = CrystalLM.open(model)
+    files = open_model(model)
     keywords: dict[str, object] = {
         "composition": composition,
         "chemical_system": chemical_system,
@@ -212,7 +213,8 @@ def sample(
         requested: tuple[Conditions, ...] = (Conditions.from_keywords(**keywords),)
     else:
         requested = _read_conditions(conditions, keywords, max_atoms)
-    run = lm.sampling_run(
+    run = make_sampling_run(
+        files,
         n,
         requested,
         seed=parse_seed(seed, out, shard is not None or shard_from_environment() is not None),
