@@ -152,10 +152,14 @@ class WyckoffReader:
 
     def accepts(self, row: int, text: str) -> bool:
         """Return whether a text is not crowded and has the space group that it declares."""
+        automaton = self.texts[row].automaton
         if self.final:
             return True
-        crowded = self.texts[row].automaton.atoms_too_close
-        return not (crowded or must_be_redrawn(self.request, text, self.format))
+        if automaton.atoms_too_close:
+            return False
+        return automaton.has_declared_group() or not must_be_redrawn(
+            self.request, text, self.format
+        )
 
     def _choose_tokens(
         self,
