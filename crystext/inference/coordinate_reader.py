@@ -16,8 +16,9 @@ from crystext.grammar.token_reader import (
     allowed_whole_parts,
     has_crystal_vocabulary,
 )
-from crystext.inference.crystal_vocabulary_sampler import Step, TextBatch
 from crystext.inference.request_grammar import automaton_for
+from crystext.inference.text_batch import TextBatch
+from crystext.inference.token_readers import Step
 from crystext.inference.types import Request
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools

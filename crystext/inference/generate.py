@@ -37,7 +37,7 @@ VOCABULARIES: Registry[Any] = Registry(
     OWN_VOCABULARIES,
     plural="vocabularies",
 )
-"""Classes that implement `crystal_vocabulary_sampler.Vocabulary`."""
+"""Classes that implement `token_readers.Vocabulary`."""
 
 
 class Sampler(Protocol):

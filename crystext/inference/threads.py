@@ -21,14 +21,8 @@ _SINGLE_THREAD_PARAMETERS = 100_000_000
 @contextmanager
 def single_thread_if_small(network: PreTrainedModel | PeftModel | PlainLlama) -> Iterator[None]:
     """Run a small network on one thread: sums split over threads round differently."""
-    if parameter_count(network) > _SINGLE_THREAD_PARAMETERS:
+    if sum(p.numel() for p in network.parameters()) > _SINGLE_THREAD_PARAMETERS:
         yield
         return
     with single_thread():
         yield
-
-
-def parameter_count(network: PreTrainedModel | PeftModel | PlainLlama) -> int:
-    """Return the number of parameters of a network."""
-    own = network.weights.values() if hasattr(network, "weights") else network.parameters()
-    return sum(tensor.numel() for tensor in own)

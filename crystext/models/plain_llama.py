@@ -56,6 +56,10 @@ class PlainLlama:
     sin: torch.Tensor
     """Of the rotary positions in float32, which they need: shape (positions, head size)."""
 
+    def parameters(self) -> Iterator[torch.Tensor]:
+        """Yield the weights."""
+        yield from self.weights.values()
+
 
 def why_unsupported(network: PreTrainedModel | PeftModel) -> str | None:
     """Return why a network is not a plain LLaMA; None if it is one."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from functools import cache
+from types import ModuleType
 
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.structures.crystal import Crystal, Floats, Ints
@@ -105,11 +107,21 @@ def moyo_space_group(
         numbers: atomic numbers; shape (N,).
         symprec: Å; how far atoms may be from their symmetric positions.
     """
-    import moyopy
-
+    moyopy = _quiet_moyo()
     try:
         cell = moyopy.Cell(lattice.tolist(), positions.tolist(), numbers.tolist())
         return int(moyopy.MoyoDataset(cell, symprec=symprec, angle_tolerance=None).number)
     # The errors of moyo have no common class below this one.
     except Exception:
         return None
+
+
+@cache
+def _quiet_moyo() -> ModuleType:
+    """Import moyo; it would warn of operations that it leaves out, which are not used here."""
+    import moyopy
+
+    # It asks for the levels of its loggers once.
+    if (log := logging.getLogger("moyo")).level == logging.NOTSET:
+        log.setLevel(logging.ERROR)
+    return moyopy

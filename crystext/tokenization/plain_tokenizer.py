@@ -41,9 +41,11 @@ class PlainTokenizer:
         return self._id_of("bos_token")
 
     @property
-    def eos_token_id(self) -> int | None:
-        """The id of the token that ends a text; None if there is none."""
-        return self._id_of("eos_token")
+    def eos_token_id(self) -> int:
+        """The id of the token that ends a text."""
+        end = self._id_of("eos_token")
+        assert end is not None, "a tokenizer without an end is not read"
+        return end
 
     @property
     def unk_token_id(self) -> int | None:
