@@ -17,8 +17,7 @@ from crystext.grammar.token_reader import (
     has_crystal_vocabulary,
 )
 from crystext.inference.request_grammar import automaton_for
-from crystext.inference.text_batch import TextBatch
-from crystext.inference.token_readers import Step
+from crystext.inference.text_batch import Step, TextBatch
 from crystext.inference.types import Request
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools

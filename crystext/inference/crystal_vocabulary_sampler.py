@@ -3,7 +3,7 @@
 `BatchSampler` is one engine for all formats of that vocabulary. It steps the network, after two
 prompts if guidance is on, keeps the random numbers and the log-probability of each text, removes
 finished texts, begins others in their place, and restarts those that a format does not accept
-(`text_batch`). What a format has to bring is in `token_readers`.
+(`text_batch`, which also says what a format has to bring).
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from crystext.inference.cpu_llama import CpuLlama
-from crystext.inference.text_batch import TextBatch, WaitingText
-from crystext.inference.token_readers import Vocabulary
+from crystext.inference.text_batch import TextBatch, Vocabulary, WaitingText
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.structures.crystal import Ints
 

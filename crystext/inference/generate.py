@@ -37,7 +37,7 @@ VOCABULARIES: Registry[Any] = Registry(
     OWN_VOCABULARIES,
     plural="vocabularies",
 )
-"""Classes that implement `token_readers.Vocabulary`."""
+"""Classes that implement `text_batch.Vocabulary`."""
 
 
 class Sampler(Protocol):

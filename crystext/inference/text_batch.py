@@ -1,10 +1,14 @@
-"""A batch of texts that grow together, a token at a time, from one request."""
+"""A batch of texts that grow together, a token at a time, from one request.
+
+What a text format has to bring is here, too: a `Vocabulary` knows its token ids in a model; a
+`TokenReader`, which tokens its texts can take next and what they mean.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,14 +18,17 @@ from crystext.inference.categorical import draw_categorical, uniform_numbers
 from crystext.inference.guidance import mix_logits, weighted_prompts
 from crystext.inference.kv_batch import KVBatch
 from crystext.inference.request_grammar import MAX_RESTARTS
-from crystext.inference.token_readers import GrowingVocabulary, TokenReader
-from crystext.inference.types import Attempt, Request
+from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools
+from crystext.text import Format
 from crystext.tokenization.encode import prompt_ids
 
 if TYPE_CHECKING:
-    from crystext.inference.crystal_vocabulary_sampler import BatchSampler
+    from crystext.inference.cpu_llama import CpuLlama
+    from crystext.inference.sampling_model import SamplingModel
+    from crystext.models.load import LoadedModel
+    from crystext.tokenization.encode import AnyTokenizer
 
 _MAX_TEXTS = 512
 """Most texts that grow together if others can begin later: with more, a text costs no less."""
@@ -34,6 +41,92 @@ _WORTHWHILE = 0.25
 
 _REDRAWS = 8
 """How often a coordinate without room is sampled again before all values are checked."""
+
+
+class Step(NamedTuple):
+    """The next token of each text of a batch."""
+
+    tokens: Ints
+    """Token ids, shape (texts,)."""
+    ended: Bools
+    """Texts that end with this token."""
+    abandoned: Bools | None = None
+    """Texts that cannot be finished, and restart; None if all can."""
+
+
+class TokenReader(Protocol):
+    """The texts of one batch in one format: their allowed next tokens, and what these mean."""
+
+    max_tokens: int
+    """Maximum number of tokens of a text."""
+    extra_draws: int
+    """Random numbers per text beyond one per token; `draw` takes them by number."""
+    max_redrawn_fields: int
+    """Most fields of a text that `TextBatch.draw_free_coordinate` samples."""
+
+    def choose(self, batch: TextBatch) -> Step:
+        """Sample the next token of each text."""
+
+    def take(self, rows: Ints | None) -> None:
+        """Take the chosen tokens.
+
+        Args:
+            rows: the texts that continue, by their former rows; None is all.
+        """
+
+    def accepts(self, row: int, text: str) -> bool:
+        """Return whether a finished text is a sample; otherwise it restarts."""
+
+
+class Vocabulary(Protocol):
+    """The token ids of one format in one tokenizer.
+
+    To add one: a class like this, constructed from a model and a format, and one line in
+    `generate.VOCABULARIES`; or, from another distribution, an entry point of the group
+    `crystext.vocabularies`.
+    """
+
+    @staticmethod
+    def fits(model: LoadedModel | SamplingModel, fmt: Format) -> bool:
+        """Return whether a model writes this format in these tokens."""
+
+    def start(self, request: Request, count: int, *, final: bool) -> TokenReader:
+        """Return a reader of new texts.
+
+        Args:
+            request: prompt and constraints of the texts.
+            count: number of texts.
+            final: whether texts that are not accepted can no longer restart.
+
+        Raises:
+            SettingError: no text can satisfy the request.
+        """
+
+
+@runtime_checkable
+class GrowingVocabulary(Protocol):
+    """A `Vocabulary` whose readers take more texts while others grow.
+
+    The texts of such a reader can be at different tokens. So texts that restart, and those for
+    which there was no room, take the places of finished ones, and no step is taken for a few texts.
+    """
+
+    def add(self, reader: Any, count: int, *, final: bool) -> None:
+        """Begin more texts of a reader; they come after the others. Arguments as of `start`."""
+
+
+class TokenSampler(Protocol):
+    """What a batch takes from `crystal_vocabulary_sampler.BatchSampler`."""
+
+    settings: SamplingSettings
+    tokenizer: AnyTokenizer
+    vocabulary: Vocabulary
+    pieces: dict[int, str]
+    """The text of each token id."""
+    llama: CpuLlama
+
+    def head(self, ids: Ints) -> torch.Tensor:
+        """Return the rows of the head for these token ids; the array must not change later."""
 
 
 class WaitingText(NamedTuple):
@@ -53,7 +146,7 @@ class WaitingText(NamedTuple):
 class TextBatch:
     """The state of one batch while it is sampled. Row i is text `places[i]` of the batch."""
 
-    def __init__(self, sampler: BatchSampler, request: Request, redraw: int) -> None:
+    def __init__(self, sampler: TokenSampler, request: Request, redraw: int) -> None:
         self._sampler, self._request, self._redraw = sampler, request, redraw
         self._prompts = weighted_prompts(request, sampler.settings.guidance)
         self._grows = isinstance(sampler.vocabulary, GrowingVocabulary)

@@ -23,8 +23,7 @@ from crystext.grammar.wyckoff.token_reader import (
     has_wyckoff_vocabulary,
 )
 from crystext.inference.request_grammar import must_be_redrawn
-from crystext.inference.text_batch import TextBatch
-from crystext.inference.token_readers import Step
+from crystext.inference.text_batch import Step, TextBatch
 from crystext.inference.types import Request
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools
@@ -167,7 +166,7 @@ class WyckoffReader:
             return True
         if automaton.atoms_too_close:
             return False
-        return automaton.has_declared_group() or not must_be_redrawn(
+        return automaton.surely_has_declared_group() or not must_be_redrawn(
             self.request, text, self.format
         )
 

@@ -15,8 +15,7 @@ from crystext.grammar.fields import FieldKind
 from crystext.inference.cpu_llama import CpuLlama
 from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.generate import VOCABULARIES, TextGenerator
-from crystext.inference.text_batch import TextBatch
-from crystext.inference.token_readers import Step
+from crystext.inference.text_batch import Step, TextBatch
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Ints

@@ -25,7 +25,7 @@ from crystext.grammar.wyckoff.overlap import apart_from_others, apart_in_orbit, 
 from crystext.grammar.wyckoff.site_table import SiteTable, site_table
 from crystext.structures.crystal import Floats, Ints, basis_vectors
 from crystext.structures.distances import Bools, min_distances
-from crystext.structures.space_groups import moyo_space_group
+from crystext.structures.space_groups import SYMPREC, moyo_space_group
 from crystext.structures.wyckoff.cell_parameters import cell_parameters
 from crystext.structures.wyckoff.orbits import inverse_primitive_basis, primitive_basis
 from crystext.structures.wyckoff.positions import WyckoffPosition
@@ -33,6 +33,9 @@ from crystext.text import Format
 
 _PROBED_DECIMALS = np.array([0.0, 0.25, 0.5, 0.75, 0.99])
 """The decimals that are tried to decide whether a whole part has an allowed value."""
+
+_SURE_SYMPREC = 2 * SYMPREC
+"""Å."""
 
 
 class WyckoffAutomaton:
@@ -130,10 +133,12 @@ class WyckoffAutomaton:
             self._cell.append(value / 10.0 ** decimals_of(kind, self.format))
             self._next_parameter()
 
-    def has_declared_group(self) -> bool:
-        """Return whether moyo finds the declared space group in the finished crystal.
+    def surely_has_declared_group(self) -> bool:
+        """Return whether the finished crystal has the declared space group, as spglib finds it.
 
-        If not, spglib may still find it.
+        It has all operations of that group; the question is whether it has others at the tolerance.
+        moyo answers at `_SURE_SYMPREC`, a larger one: the two libraries measure distances in
+        different ways. If the answer is no, only spglib can tell.
         """
         table = self._site_table
         group, rows = table.space_group, table.primitive_rows
@@ -147,6 +152,7 @@ class WyckoffAutomaton:
             basis @ basis_vectors(lengths, angles),
             np.concatenate(own) @ inverse_primitive_basis(group),
             np.repeat(self._numbers, [len(sites) for sites in own]),
+            _SURE_SYMPREC,
         )
 
     def separator_after(self, value: int) -> str:
